@@ -1,0 +1,308 @@
+"""Actor: the class a user writes, and the table of what it handles.
+
+Law: everything an actor can be sent is known from its class, before any process exists; `protocol_of` reads it once
+     and refuses what could not work.
+May import: errors, messages, codec, ref, exits.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Coroutine
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from actors.codec import ReplyCodec, encode, reply_codec, unknown_type
+from actors.errors import UsageError
+from actors.exits import ExitReason
+from actors.messages import Message, reply_type, tag_of
+from actors.ref import ActorRef
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK: Final = "__handles__"
+
+
+class Log(Protocol):
+    """Where an actor writes log lines; they leave as records and appear in the daemon's log."""
+
+    def debug(self, event: str, **fields: object) -> None: ...
+    def info(self, event: str, **fields: object) -> None: ...
+    def warning(self, event: str, **fields: object) -> None: ...
+    def error(self, event: str, **fields: object) -> None: ...
+    def exception(self, event: str, **fields: object) -> None: ...
+
+
+class Context(Protocol):
+    """What an actor knows of its surroundings; `self.context` from `on_start` on, only in the actor's process.
+
+    Attributes:
+        name: its name in the spec.
+        path: its full name, `/root/indexer`.
+        incarnation: which life this is, from 1.
+        ref: its own address.
+        log: its log.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def ref(self) -> ActorRef: ...
+    @property
+    def log(self) -> Log: ...
+    @property
+    def sender(self) -> ActorRef | None:
+        """Who sent the message being handled, None when the daemon did."""
+
+    def actor(self, name: str) -> ActorRef:
+        """The address of another actor: a sibling's name, or a full path that begins with `/`."""
+
+    def after(self, delay: float, message: Message[Any]) -> None:
+        """Send `message` to this actor in `delay` seconds. Forgotten when this life ends."""
+
+    def every(self, period: float, message: Message[Any]) -> None:
+        """Send `message` to this actor every `period` seconds. Forgotten when this life ends."""
+
+    def stop(self) -> None:
+        """End this life, as normal, after the message being handled."""
+
+
+class Actor:
+    """Base class of actors: one process, one state, one message at a time.
+
+    A subclass's `__init__` runs in the actor's process with the arguments of its spec. Handlers are methods marked
+    with `@handles`; they run in that process, one at a time, in the order of the mailbox.
+
+    Class attributes:
+        concurrency: how many async handlers may be under way at once; sync handlers need 1.
+        on_error: "crash" (the default): an exception in a handler answers the asker and ends this life, the restart
+            policy decides the rest. "reply": it answers the asker and the actor lives on.
+    """
+
+    concurrency: ClassVar[int] = 1
+    on_error: ClassVar[Literal["crash", "reply"]] = "crash"
+
+    context: Context
+
+    def on_start(self) -> None | Coroutine[Any, Any, None]:
+        """Called once before the first message; may be async. Raising makes it a failed start."""
+
+    def on_stop(self, reason: ExitReason) -> None | Coroutine[Any, Any, None]:
+        """Called once at a graceful stop; may be async. Not called when the process is killed or crashes."""
+
+
+def handles(handler: F) -> F:
+    """Mark a method as the handler of the message type its parameter is annotated with; `A | B` handles both."""
+    setattr(handler, _MARK, True)
+    return handler
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """One row of an actor's table.
+
+    Attributes:
+        index: its place in the table, the same in every process.
+        name: the method's name.
+        message: the message class.
+        asynchronous: whether the method is `async def`.
+        reply: codec of the reply type.
+    """
+
+    index: int
+    name: str
+    message: type[Message[Any]]
+    asynchronous: bool
+    reply: ReplyCodec
+
+
+class ActorProtocol:
+    """What an actor class handles, read from the class.
+
+    Attributes:
+        actor: the class.
+        handlers: message class to handler.
+        asynchronous: whether its process needs an event loop.
+        union: the type of all its messages together, for one typed decoder.
+    """
+
+    def __init__(self, actor: type[Actor]) -> None:
+        self.actor = actor
+        self.handlers = _read_handlers(actor)
+        hooks = (actor.on_start, actor.on_stop)
+        self.asynchronous = any(handler.asynchronous for handler in self.handlers.values()) or any(
+            inspect.iscoroutinefunction(hook) for hook in hooks
+        )
+        _check_class(actor, self.handlers)
+        self.union: Any = Union[tuple(self.handlers) or (_Nothing,)]  # noqa: UP007 - made of values
+        self._check = msgspec.msgpack.Decoder(self.union).decode
+
+    def encode(self, message: Message[Any]) -> bytes:
+        """The bytes of a message this actor handles and whose fields have their types.
+
+        Runs at the sender. Decoding what was just encoded is the check: msgspec does not look at a Struct's
+        fields when it is made, and an actor must never get what its annotations rule out.
+
+        Raises:
+            UsageError: the actor does not handle it, or a field has the wrong type.
+        """
+        if type(message) not in self.handlers:
+            raise UsageError(self._not_handled(message))
+        try:
+            data = encode(message)
+            self._check(data)
+        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+            raise UsageError(
+                f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
+                f"the message was {message!r}"
+            ) from None
+        return data
+
+    def decode(self, data: bytes | msgspec.Raw) -> Message[Any]:
+        """The message in bytes that `encode` made."""
+        message: Message[Any] = self._check(data)
+        return message
+
+    def _not_handled(self, message: object) -> str:
+        known = ", ".join(sorted(cls.__qualname__ for cls in self.handlers)) or "no message at all"
+        if not isinstance(message, Message):
+            return (
+                f"a {type(message).__qualname__} is no message: {self.actor.__qualname__} handles {known}; "
+                f"messages are instances of Message subclasses"
+            )
+        return (
+            f"{self.actor.__qualname__} does not handle {type(message).__qualname__}; it handles {known}. "
+            f"Add a method marked @handles with a parameter annotated {type(message).__qualname__}"
+        )
+
+
+_PROTOCOLS: Final[WeakKeyDictionary[type[Actor], ActorProtocol]] = WeakKeyDictionary()
+
+
+def protocol_of(actor: type[Actor]) -> ActorProtocol:
+    """The table of an actor class; read once a class.
+
+    Raises:
+        UsageError: the class could not work; the text names class, method and remedy.
+    """
+    protocol = _PROTOCOLS.get(actor)
+    if protocol is None:
+        protocol = _PROTOCOLS[actor] = ActorProtocol(actor)
+    return protocol
+
+
+class _Nothing(Message[None]):
+    """Stands for the messages of an actor that handles none."""
+
+
+def _read_handlers(actor: type[Actor]) -> dict[type[Message[Any]], Handler]:
+    handlers: dict[type[Message[Any]], Handler] = {}
+    tags: dict[str, type[Message[Any]]] = {}
+    for name, method in inspect.getmembers(actor, callable):
+        if not getattr(method, _MARK, False):
+            continue
+        for message in _messages_of(actor, name, method):
+            if message in handlers:
+                raise UsageError(
+                    f"{actor.__qualname__}.{name} and {actor.__qualname__}.{handlers[message].name} both handle "
+                    f"{message.__qualname__}; keep one of them"
+                )
+            if tag_of(message) in tags:
+                raise UsageError(
+                    f"{actor.__qualname__} handles two messages named {tag_of(message)!r}: {tags[tag_of(message)]} "
+                    f"and {message}; rename one, or give it its own tag: class ...(Message[...], tag='other')"
+                )
+            tags[tag_of(message)] = message
+            handlers[message] = _handler(len(handlers), actor, name, method, message)
+    return handlers
+
+
+def _messages_of(
+    actor: type[Actor], name: str, method: Callable[..., Any]
+) -> tuple[type[Message[Any]], ...]:
+    """The message classes in the annotation of a handler's one parameter."""
+    where = f"{actor.__qualname__}.{name}"
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    if len(parameters) != 1 or parameters[0].kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+        raise UsageError(f"{where} must take exactly one message: def {name}(self, msg: SomeMessage)")
+    parameter = parameters[0]
+    if parameter.annotation is inspect.Parameter.empty:
+        raise UsageError(
+            f"{where} does not say which message it handles; annotate it: def {name}(self, {parameter.name}: "
+            f"SomeMessage)"
+        )
+    holder = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    try:
+        hint = get_type_hints(holder, inspect.unwrap(method).__globals__)[parameter.name]
+    except NameError as error:
+        raise UsageError(
+            f"the annotation of {where} cannot be read: {error}; define the message class at the top level of the "
+            f"module, and import it outside `if TYPE_CHECKING`"
+        ) from None
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    for member in members:
+        if not _is_message(member):
+            raise UsageError(
+                f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
+                f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."
+            )
+    return members
+
+
+def _is_message(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Message) and annotation is not Message
+
+
+def _handler(
+    index: int, actor: type[Actor], name: str, method: Callable[..., Any], message: type[Message[Any]]
+) -> Handler:
+    where = f"{actor.__qualname__}.{name}"
+    if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
+        raise UsageError(f"{where} is a generator; handlers return one reply. Return a list, or send several messages")
+    for what, annotation in (("message", message), ("reply", reply_type(message))):
+        try:
+            unknown = unknown_type(annotation)
+        except (TypeError, NameError) as error:
+            raise UsageError(f"the {what} type of {where} has no codec: {error}") from None
+        if unknown is not None:
+            raise UsageError(
+                f"the {what} type of {where}, {getattr(annotation, '__qualname__', annotation)}, contains {unknown}, "
+                f"which has no codec; use types that msgspec knows (numbers, str, bytes, lists, dicts, Structs, "
+                f"dataclasses)"
+            )
+    return Handler(index, name, message, inspect.iscoroutinefunction(method), reply_codec(reply_type(message)))
+
+
+def _check_class(actor: type[Actor], handlers: dict[type[Message[Any]], Handler]) -> None:
+    if not (isinstance(actor.concurrency, int) and actor.concurrency >= 1):
+        raise UsageError(f"{actor.__qualname__}.concurrency must be an int of at least 1, it is {actor.concurrency!r}")
+    if actor.on_error not in ("crash", "reply"):
+        raise UsageError(f"{actor.__qualname__}.on_error must be 'crash' or 'reply', it is {actor.on_error!r}")
+    sync = [handler.name for handler in handlers.values() if not handler.asynchronous]
+    if actor.concurrency > 1 and sync:
+        raise UsageError(
+            f"{actor.__qualname__} says concurrency = {actor.concurrency}, but {actor.__qualname__}.{sync[0]} is not "
+            f"async and would hold up the others; write `async def {sync[0]}`, or leave concurrency at 1"
+        )
+    try:
+        msgspec.msgpack.Decoder(Union[tuple(handlers) or (_Nothing,)])
+    except TypeError as error:
+        raise UsageError(f"the messages of {actor.__qualname__} cannot be told apart on the wire: {error}") from None

@@ -1,0 +1,72 @@
+"""Channel: the child's end of its one private connection to the daemon.
+
+Law: end of file means that the daemon is gone; nobody else holds an end, so nobody else can keep it open.
+May import: framing.
+
+Runs in the actor's process, in the thread that runs the actor.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from typing import Final
+
+from actors.framing import Framer, header
+
+CHUNK: Final = 64 * 1024  # bytes per read
+JOIN_BELOW: Final = 16 * 1024  # bytes; up to here copying header and frame together beats a second buffer
+
+
+class Channel:
+    """A blocking, framed, duplex connection. Reading belongs to one thread; any thread may send."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._framer = Framer()
+        self._sending = threading.Lock()
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    def receive(self) -> list[bytes]:
+        """At least one frame, in order; blocks until there is one. An empty list is the end of the daemon.
+
+        Raises:
+            WireError: what arrived is not of the protocol.
+        """
+        while True:
+            try:
+                chunk = self.sock.recv(CHUNK)
+            except ConnectionError:
+                return []
+            if not chunk:
+                return []
+            frames = self._framer.feed(chunk)
+            if frames:
+                return frames
+
+    def readable(self, timeout: float | None) -> bool:
+        """Whether there is something to receive within `timeout` seconds (None: wait as long as it takes)."""
+        return bool(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame; blocks while the daemon does not read. A daemon that is gone ends this process."""
+        size = len(frame)
+        try:
+            with self._sending:
+                if size < JOIN_BELOW:
+                    self.sock.sendall(header(size) + frame)
+                else:
+                    self.sock.sendall(header(size))
+                    self.sock.sendall(frame)
+        except ConnectionError:
+            os._exit(EXIT_ORPHANED)
+
+    def fileno(self) -> int:
+        """The descriptor, for event loops."""
+        return self.sock.fileno()
+
+
+EXIT_ORPHANED: Final = 70  # exit code of a process whose daemon is gone (BSD's EX_SOFTWARE)

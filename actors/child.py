@@ -1,0 +1,154 @@
+"""The one function that spawned processes run: from a bare interpreter to an actor at work, and out again.
+
+Law: nothing happens before this process is bound to the life of its daemon; whatever goes wrong leaves as last words.
+May import: everything in `actors` except `testing`.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import os
+import pickle
+import signal
+import socket
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from actors.actor import Actor, protocol_of
+from actors.blackbox import BlackBox
+from actors.channel import EXIT_ORPHANED, Channel
+from actors.codec import encode
+from actors.envelope import Part
+from actors.event import SafeEvent
+from actors.exits import ExitReason
+from actors.runtime import ActorFailed, Desk, run
+
+EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its last words say what
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def main(sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, daemon: int) -> None:
+    """Play one part, then leave.
+
+    Args:
+        sock: this process's end of its channel.
+        box: where it says what it is doing.
+        ready: set once `on_start` has returned.
+        stop: set by the daemon when the actor shall finish its message and leave.
+        daemon: process id of the daemon.
+    """
+    die_with(daemon)
+    _leave_interrupts_to_the_daemon()
+    channel = Channel(sock)
+    try:
+        _play(channel, box, ready, stop)
+    except ActorFailed as failed:
+        channel.send(encode(failed.last_words))
+        sys.exit(EXIT_FAILED)
+    finally:
+        sock.detach()  # the descriptor stays open: the end of the channel is the end of the process
+
+
+def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent) -> None:
+    frames = channel.receive()
+    if not frames:
+        os._exit(EXIT_ORPHANED)
+    part = msgspec.msgpack.decode(frames[0], type=Part)
+    try:
+        cls = _find(part)
+        protocol = protocol_of(cls)
+        args, kwargs = pickle.loads(part.arguments)
+    except Exception as error:
+        raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
+    desk = Desk(part, protocol, channel, box, stop)
+    if frames[1:]:
+        desk.take_in(frames[1:])
+    try:
+        actor = cls.__new__(cls)
+        actor.context = desk
+        cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
+    except Exception as error:
+        raise ActorFailed(f"in {part.qualname}.__init__", error) from error
+    try:
+        if protocol.asynchronous:
+            _serve_with_loop(actor, desk, ready)
+        else:
+            _serve(actor, desk, ready)
+    finally:
+        desk.flush()
+
+
+def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
+    try:
+        actor.on_start()
+    except Exception as error:
+        raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
+    ready.set()
+    reason = run(actor, desk)
+    desk.flush()
+    try:
+        actor.on_stop(reason)
+    except Exception as error:
+        raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error
+
+
+def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
+    import asyncio  # noqa: PLC0415 - only actors with async handlers pay for it
+
+    from actors.runtime_async import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+
+    async def hook(name: str, *args: ExitReason) -> None:
+        try:
+            outcome: Any = getattr(actor, name)(*args)
+            if inspect.isawaitable(outcome):
+                await outcome
+        except Exception as error:
+            raise ActorFailed(f"in {type(actor).__qualname__}.{name}", error) from error
+
+    async def serve() -> None:
+        driver = AsyncDriver(actor, desk)
+        await hook("on_start")
+        ready.set()
+        reason = await driver.run()
+        desk.flush()
+        await hook("on_stop", reason)
+
+    asyncio.run(serve())
+
+
+def _find(part: Part) -> type[Actor]:
+    found: Any = importlib.import_module(part.module)
+    for name in part.qualname.split("."):
+        found = getattr(found, name)
+    if not (isinstance(found, type) and issubclass(found, Actor)):
+        raise TypeError(f"{part.module}:{part.qualname} is no Actor class in this process")
+    return found
+
+
+def die_with(daemon: int) -> None:
+    """Bind this process to the life of its daemon: when that is gone, so is this one.
+
+    Linux: PR_SET_PDEATHSIG, which the kernel delivers even to a process stuck in a C loop. It is sent when the thread
+    that spawned us ends; the daemon spawns from a thread that lives as long as the supervisor. Elsewhere the end of
+    file on the channel does the same between two messages.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - nowhere else is it needed
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != daemon:  # it died before the line above
+        os._exit(EXIT_ORPHANED)
+
+
+def _leave_interrupts_to_the_daemon() -> None:
+    """Ctrl-C reaches the whole foreground process group; what follows from it is the daemon's to decide."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the daemon over the spawn

@@ -1,0 +1,92 @@
+"""Codec: values to bytes and back, each type's decoder made once.
+
+Law: what does not fit its type becomes UsageError at the sender or WireError at the receiver, nothing else.
+May import: errors, messages.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import inspect as types
+
+from actors.errors import UndecodableMessage, UsageError
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+encode = _ENCODER.encode
+
+_EXACT: Final = frozenset({int, str, bytes, bool, float, type(None)})
+
+
+class ReplyCodec:
+    """Checks, encodes and decodes the replies to one message class.
+
+    Attributes:
+        promised: the reply type, as the message's class names it.
+    """
+
+    __slots__ = ("_decode", "_exact", "promised")
+
+    def __init__(self, promised: Any) -> None:
+        self.promised = promised
+        self._exact = promised if promised in _EXACT else None
+        self._decode = msgspec.msgpack.Decoder(promised).decode
+
+    def encode(self, reply: object) -> bytes:
+        """The bytes of a reply that keeps the promise.
+
+        Raises:
+            UsageError: it is of another type than promised.
+        """
+        if self._exact is not None and type(reply) is self._exact:
+            return encode(reply)
+        try:
+            data = encode(reply)
+            self._decode(data)
+        except (TypeError, ValueError, msgspec.MsgspecError) as error:
+            promised = getattr(self.promised, "__name__", None) or str(self.promised)
+            raise UsageError(
+                f"the reply is a {type(reply).__name__}, the message promises {promised} ({error})"
+            ) from error
+        return data
+
+    def decode(self, data: msgspec.Raw) -> Any:
+        """The reply in those bytes.
+
+        Raises:
+            UndecodableMessage: they are not of the promised type.
+        """
+        try:
+            return self._decode(data)
+        except msgspec.MsgspecError as error:
+            raise UndecodableMessage(f"a reply does not decode: {error}") from error
+
+
+@cache
+def reply_codec(promised: Any) -> ReplyCodec:
+    """The codec of one reply type; made once a type."""
+    return ReplyCodec(promised)
+
+
+def unknown_type(annotation: Any) -> str | None:
+    """The name of a type inside `annotation` that msgspec cannot put into bytes, or None when it knows them all."""
+    return _unknown(types.type_info(annotation), set())
+
+
+def _unknown(node: object, seen: set[type]) -> str | None:
+    if isinstance(node, types.CustomType):
+        return f"{node.cls.__module__}.{node.cls.__qualname__}"
+    if isinstance(node, types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType):
+        if node.cls in seen:
+            return None
+        seen.add(node.cls)
+    if isinstance(node, msgspec.Struct):
+        inner: list[object] = [getattr(node, name) for name in node.__struct_fields__]
+    elif isinstance(node, tuple | list):
+        inner = list(cast("tuple[object, ...]", node))
+    else:
+        return None
+    found = (_unknown(child, seen) for child in inner)
+    return next((name for name in found if name is not None), None)

@@ -1,0 +1,152 @@
+"""Everything that crosses the wall between the daemon and an actor's process: two closed sets of frames.
+
+Law: values only, array-like and tagged with small ints, so that a batch is one encode and one typed decode.
+May import: msgspec only.
+
+Daemon to child: `Part` once, then `Deliver`, `Cancel`, `Stop`, `Answer`.
+Child to daemon: `Outcomes`, `Send`, `Record`, `LastWords`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+M = TypeVar("M")
+
+TELL: Final = 0  # nobody waits for a reply
+ASK: Final = 1  # the reply goes back
+
+REPLY: Final = 0  # payload: the reply, encoded as the message's reply type
+FAILED: Final = 1  # payload: Failure
+REJECTED: Final = 2  # payload: the text of the refusal
+DONE: Final = 3  # a tell of a concurrent actor is over; no payload
+CANCELLED: Final = 4  # taken back before it began
+EXPIRED: Final = 5  # its deadline had passed before it began
+UNDECODABLE: Final = 6  # payload: what is wrong with it
+STOPPED: Final = 7  # Answer only: the other actor is down for good; payload: the text
+CRASHED: Final = 8  # Answer only: payload: [text, started, finished]
+UNKNOWN: Final = 9  # Answer only: nobody has that name; payload: the text
+FULL: Final = 10  # Answer only: its mailbox is full; payload: the text
+
+NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
+
+
+class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=False):
+    """One message on its way to an actor.
+
+    Attributes:
+        seq: its place in the mailbox, from 1; it keeps it over redelivery.
+        kind: TELL or ASK.
+        sender: path of the actor that sent it, None when the daemon did.
+        deadline: time.monotonic() seconds after which nobody wants it handled, or None. The clock is the machine's.
+        message: the message, or its bytes (msgspec.Raw) where nobody needs to look inside.
+    """
+
+    seq: int
+    kind: int
+    sender: str | None
+    deadline: float | None
+    message: M
+
+
+class Deliver(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=0):
+    """A batch of messages, in the order of the mailbox."""
+
+    items: list[Envelope[M]]
+
+
+class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """Nobody wants these any more: drop those that have not begun."""
+
+    seqs: list[int]
+
+
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Finish the message in hand and leave. The stop event says the same and overtakes a full channel."""
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """How an ask ended that this actor made."""
+
+    correlation: int
+    kind: int
+    payload: msgspec.Raw
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """The first frame of a life: which actor the process plays.
+
+    Attributes:
+        path: the actor's path, for instance `/root/indexer`.
+        life: which life this is, from 1.
+        module: where its class is imported from.
+        qualname: the class there.
+        arguments: pickle of (args, kwargs), made by the daemon; the only pickle that crosses, and only inward.
+    """
+
+    path: str
+    life: int
+    module: str
+    qualname: str
+    arguments: bytes
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How one message ended."""
+
+    seq: int
+    kind: int
+    payload: msgspec.Raw
+
+
+class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=0):
+    """Every message up to `through` is over; those that need words have an item. `through` 0 says nothing."""
+
+    through: int
+    items: list[Outcome]
+
+
+class Send(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A message from this actor to another, routed by the daemon, which does not look inside.
+
+    Attributes:
+        to: the receiver's path, or the name of a sibling.
+        correlation: names the ask inside this life; 0 for a tell.
+        deadline: as in `Envelope`.
+        fail_when_down: end the ask at once while the receiver has no running process.
+        message: the message's bytes.
+    """
+
+    to: str
+    correlation: int
+    deadline: float | None
+    fail_when_down: bool
+    message: msgspec.Raw
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A log record of the actor, for the daemon's log."""
+
+    level: str
+    event: str
+    fields: dict[str, str | int | float | bool | None]
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """An exception, as text."""
+
+    type_name: str
+    message: str
+    traceback: str
+
+
+class LastWords(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Why this process is about to leave with an error. `where` is a phrase: `in on_start`, `in Indexer.tokenise`."""
+
+    where: str
+    failure: Failure
+
+
+FromChild = Outcomes | Send | Record | LastWords

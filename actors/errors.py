@@ -1,0 +1,102 @@
+"""Everything that can go wrong, by whose fault it is.
+
+Law: the class says who must act; the text says what happened, to whom, in which state, and what to do now.
+May import: exits, and nothing else of ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.exits import ExitReport
+
+
+class ActorsError(Exception):
+    """Root of every error that `actors` and `supervisor` raise on purpose."""
+
+
+class UsageError(ActorsError, TypeError):
+    """Your code asked for something that cannot work; nothing was sent and nobody was disturbed."""
+
+
+class DeliveryError(ActorsError):
+    """A message did not come to its end. The subclass says how far it came."""
+
+
+class ActorStopped(DeliveryError):
+    """The actor is stopped and will not come back by itself; the message was not handled.
+
+    Raised in the asker's task, at once when the actor is already down, or when it goes down for good
+    while the message waits in its mailbox.
+    """
+
+
+class ActorCrashed(DeliveryError):
+    """The actor's process ended while the message was in its hands.
+
+    Attributes:
+        started: True when the handler had begun, False when it had not, None when that is not known.
+        finished: True when the handler had returned (its reply was lost), False when it had not, None when
+            that is not known.
+        report: the exit report of the life that ended, or None when there was none.
+    """
+
+    def __init__(
+        self, text: str, *, started: bool | None, finished: bool | None, report: ExitReport | None = None
+    ) -> None:
+        super().__init__(text)
+        self.started = started
+        self.finished = finished
+        self.report = report
+
+
+class MailboxFull(DeliveryError):
+    """The mailbox holds as many messages as its spec allows; the message was not taken."""
+
+
+class NoSuchActor(DeliveryError, KeyError):
+    """Nobody has that name; the text lists the names that come near."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class AskTimeout(DeliveryError, TimeoutError):
+    """No reply within the time the asker gave; the text says whether the message had begun."""
+
+
+class HandlerError(ActorsError):
+    """The actor's own code raised, or broke the promise of its message's reply type.
+
+    Attributes:
+        type_name: qualified name of the remote exception's class.
+        message: its text.
+        traceback_text: the traceback as the actor's process printed it; no exception object crosses.
+    """
+
+    def __init__(self, type_name: str, message: str, traceback_text: str = "") -> None:
+        super().__init__(type_name, message, traceback_text)
+        self.type_name = type_name
+        self.message = message
+        self.traceback_text = traceback_text
+
+    def __str__(self) -> str:
+        said = f"{self.type_name}: {self.message}" if self.message else self.type_name
+        return f"{said}\n\n{self.traceback_text.rstrip()}" if self.traceback_text else said
+
+
+class Rejected(ActorsError):
+    """An expected refusal: raise it in a handler and the asker gets it, while the actor lives on."""
+
+
+class WireError(ActorsError):
+    """The peer sent bytes that are not of the protocol; that life ends, nobody else's."""
+
+
+class FrameTooLarge(WireError):
+    """A frame announces more bytes than the channel allows."""
+
+
+class UndecodableMessage(WireError):
+    """A frame's bytes do not decode to any type the receiver knows."""

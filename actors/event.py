@@ -1,0 +1,154 @@
+"""SafeEvent: multiprocessing.Event's interface on one kernel object that no death can wedge.
+
+Law: no lock. Every operation is one system call that never waits, so a process killed at any instruction has
+     either done it or not, and holds up nobody.
+May import: errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+from multiprocessing import context, reduction
+from typing import Any, Final
+
+from actors.errors import UsageError
+
+ONE: Final = (1).to_bytes(8, sys.byteorder)  # what an eventfd counts with; a pipe just holds the bytes
+PIPE: Final = 64 * 1024  # bytes: one read of so much empties an eventfd and every pipe we make
+LONGEST: Final = 2**31 - 1  # milliseconds: the longest time poll(2) can be told
+
+
+def readable(fd: int, timeout: float | None = 0) -> bool:
+    """Wait until `fd` can be read, at most `timeout` seconds (None: for ever). Takes nothing from it."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    ready = poll.poll(None if timeout is None else min(max(timeout, 0) * 1000, LONGEST))
+    return any(mask & select.POLLIN for _, mask in ready)
+
+
+class KernelCounter:
+    """A number in the kernel that processes share: `fileno()` is readable while it is above zero.
+
+    Belongs to any process and thread that holds it; only the descriptors are ours.
+
+    Args:
+        initial: what it counts from.
+        semaphore: whether `take()` takes one; otherwise it takes everything.
+    """
+
+    def __init__(self, initial: int = 0, *, semaphore: bool = False) -> None:
+        self._semaphore = semaphore
+        self._fds = _kernel_object(initial, semaphore=semaphore)
+
+    def fileno(self) -> int:
+        """The descriptor that is readable while the number is above zero.
+
+        Raises:
+            ValueError: it was closed in this process.
+        """
+        return self._end(0)
+
+    def add(self) -> None:
+        """Count one up, never waiting."""
+        with contextlib.suppress(BlockingIOError):  # as full as it can be: it is well above zero
+            os.write(self._end(-1), ONE)
+
+    def take(self) -> bool:
+        """Take one (or all), never waiting; False when there was nothing to take."""
+        try:
+            os.read(self.fileno(), len(ONE) if self._semaphore else PIPE)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the descriptors back; other processes keep theirs. May be called twice."""
+        fds, self._fds = self._fds, ()
+        for fd in fds:
+            os.close(fd)
+
+    def _end(self, index: int) -> int:
+        fds = self._fds
+        if not fds:
+            raise ValueError(f"{type(self).__name__} is closed in this process; make a new one")
+        return fds[index]
+
+    def __getstate__(self) -> tuple[bool, tuple[Any, ...]]:
+        context.assert_spawning(self)
+        self._end(0)
+        return self._semaphore, tuple(reduction.DupFd(fd) for fd in self._fds)
+
+    def __setstate__(self, state: tuple[bool, tuple[Any, ...]]) -> None:
+        self._semaphore, inherited = state
+        self._fds = tuple(adopt(fd) for fd in inherited)
+
+    def __del__(self) -> None:
+        if getattr(self, "_fds", ()):
+            self.close()
+
+
+class SafeEvent(KernelCounter):
+    """A flag between processes, with multiprocessing.Event's interface, that survives `kill -9` of anybody.
+
+    May be used from any thread and process. It reaches a process as an argument of `Process` (any start
+    method); pickling it at another time raises RuntimeError, as with every multiprocessing object. On the
+    event loop `set`, `clear` and `is_set` may be called directly: none of them can wait.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def set(self) -> None:
+        """Set the flag and wake everybody who waits. Never waits for anyone."""
+        self.add()
+
+    def clear(self) -> None:
+        """Take the flag down. Never waits for anyone."""
+        self.take()
+
+    def is_set(self) -> bool:
+        """Whether the flag is up."""
+        return readable(self.fileno())
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block the calling thread until the flag is up.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            True when the flag is up, False when the time was over first.
+
+        Raises:
+            ValueError: it was closed in this process.
+        """
+        return readable(self.fileno(), timeout)
+
+    def __repr__(self) -> str:
+        state = "closed" if not self._fds else "set" if self.is_set() else "unset"
+        return f"<{type(self).__name__} {state}>"
+
+
+def adopt(inherited: Any) -> int:
+    """Own a descriptor that was passed to this process; it does not go on to programs this one starts."""
+    fd: int = inherited.detach()
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def _kernel_object(initial: int, *, semaphore: bool) -> tuple[int, ...]:
+    """Make the counter: an eventfd where there is one, else a pipe of 8192 eight-byte marks at most."""
+    if hasattr(os, "eventfd"):
+        flags = os.EFD_CLOEXEC | os.EFD_NONBLOCK | (os.EFD_SEMAPHORE if semaphore else 0)
+        return (os.eventfd(initial, flags),)
+    ends = os.pipe()
+    for fd in ends:
+        os.set_blocking(fd, False)
+    if initial and os.write(ends[1], ONE * initial) < len(ONE) * initial:
+        for fd in ends:
+            os.close(fd)
+        raise UsageError(f"a counter of {initial} needs eventfd (Linux); here it can hold {PIPE // len(ONE)}")
+    return ends

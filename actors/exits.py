@@ -1,0 +1,89 @@
+"""How a life ends: the reason in one word, and the report with everything known about it.
+
+Law: a reason is a value; what follows from it is decided elsewhere (`supervisor.core.policy`).
+May import: nothing of ours.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class ExitKind(StrEnum):
+    """The six ways a life can end. The first two are OTP's normal reasons, the others are abnormal."""
+
+    NORMAL = "normal"  # the actor stopped itself
+    SHUTDOWN = "shutdown"  # its supervisor asked, it complied; also a supervisor that gave up (OTP)
+    CRASHED = "crashed"  # its code raised, or left with an exit code other than 0
+    KILLED = "killed"  # a signal ended it
+    UNSTARTED = "unstarted"  # it ended before it was ready, or was not ready in time
+    LOST = "lost"  # it is gone and nobody can say how (someone else reaped it)
+
+
+class ExitReason(msgspec.Struct, frozen=True):
+    """Why a life ended.
+
+    Attributes:
+        kind: one of the six ways.
+        detail: one line for a person, for instance `KeyError: 'x'` or `SIGKILL`.
+    """
+
+    kind: ExitKind
+    detail: str = ""
+
+    @property
+    def abnormal(self) -> bool:
+        """Whether a transient child with this reason is started again (OTP: not normal, not shutdown)."""
+        return self.kind not in (ExitKind.NORMAL, ExitKind.SHUTDOWN)
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.detail}" if self.detail else self.kind.value
+
+
+class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One death, explained. Made in the daemon, once per life that ended.
+
+    Attributes:
+        actor: path of the actor, for instance `/root/indexer`.
+        life: which life of it, counted from 1.
+        pid: process id, None when no process came to be.
+        reason: the way it ended.
+        exit_code: what the process returned, None when a signal ended it or nobody knows.
+        signal: name of the signal that ended it, or None.
+        traceback: the Python traceback it sent before it died, or None.
+        last_message: type name of the message that was being handled, else of the last one handled, else None.
+        last_message_begun: True when that message was still being handled, None when there was no message.
+        uptime: seconds from ready (or from spawn, when it never was ready) to the end.
+        decision: what happens next, in one word: restart, leave_down, give_up, expected.
+        because: why that was decided, one line.
+        delay: seconds until the next start, None when there is none.
+    """
+
+    actor: str
+    life: int
+    pid: int | None
+    reason: ExitReason
+    exit_code: int | None = None
+    signal: str | None = None
+    traceback: str | None = None
+    last_message: str | None = None
+    last_message_begun: bool | None = None
+    uptime: float = 0.0
+    decision: str = ""
+    because: str = ""
+    delay: float | None = None
+
+    def __str__(self) -> str:
+        head = f"{self.actor} (life {self.life}, pid {self.pid}) ended: {self.reason}"
+        lines = [head, f"  after {self.uptime:.3f} s"]
+        if self.last_message is not None:
+            verb = "while handling" if self.last_message_begun else "last handled"
+            lines.append(f"  {verb} {self.last_message}")
+        if self.decision:
+            when = "" if self.delay is None else f" in {self.delay:.3f} s"
+            lines.append(f"  next: {self.decision}{when} ({self.because})")
+        if self.traceback:
+            lines.extend("  | " + line for line in self.traceback.rstrip().splitlines())
+        return "\n".join(lines)

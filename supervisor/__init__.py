@@ -1,0 +1,60 @@
+"""Supervisor: what runs in the daemon. Public is what `__all__` lists."""
+
+from supervisor.broadcast import Missed
+from supervisor.errors import (
+    InvalidSpec,
+    NoSuchChild,
+    RestartIntensityExceeded,
+    StartFailed,
+    SupervisorBusy,
+    SupervisorError,
+)
+from supervisor.mailbox import DeadLetter, DeadReason
+from supervisor.reports import (
+    ChildExited,
+    ChildStarted,
+    Happening,
+    SupervisorGaveUp,
+    SupervisorStarted,
+    SupervisorStopped,
+)
+from supervisor.specs import (
+    BRUTAL_KILL,
+    INFINITY,
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    Intensity,
+    RestartPolicy,
+    Strategy,
+    SupervisorSpec,
+)
+from supervisor.supervisor import Supervisor
+
+__all__ = [
+    "BRUTAL_KILL",
+    "INFINITY",
+    "AutoShutdown",
+    "Backoff",
+    "ChildExited",
+    "ChildSpec",
+    "ChildStarted",
+    "DeadLetter",
+    "DeadReason",
+    "Happening",
+    "Intensity",
+    "InvalidSpec",
+    "Missed",
+    "NoSuchChild",
+    "RestartIntensityExceeded",
+    "RestartPolicy",
+    "StartFailed",
+    "Strategy",
+    "Supervisor",
+    "SupervisorBusy",
+    "SupervisorError",
+    "SupervisorGaveUp",
+    "SupervisorSpec",
+    "SupervisorStarted",
+    "SupervisorStopped",
+]

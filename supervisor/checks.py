@@ -1,0 +1,140 @@
+"""Checks: whether a whole tree of specs can work, told before anything starts.
+
+Law: the first thing that cannot work is named with its place, its value and the remedy.
+May import: specs, errors.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from supervisor.core import backoff
+from supervisor.errors import InvalidSpec
+from supervisor.specs import (
+    AnySpec,
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    Intensity,
+    RestartPolicy,
+    Strategy,
+    SupervisorSpec,
+)
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]+")
+
+
+def check(spec: SupervisorSpec, path: str = "$") -> None:
+    """Check a supervisor's spec and everything below it.
+
+    Raises:
+        InvalidSpec: something in it cannot work.
+    """
+    _check_name(spec.name, f"{path}.name")
+    _check_member(spec.strategy, Strategy, f"{path}.strategy")
+    _check_member(spec.auto_shutdown, AutoShutdown, f"{path}.auto_shutdown")
+    _check_intensity(spec.intensity, f"{path}.intensity")
+    if spec.start not in ("ordered", "parallel"):
+        raise InvalidSpec(f"{path}.start", spec.start, "expected 'ordered' or 'parallel'")
+    if spec.max_children is not None and spec.max_children < len(spec.children):
+        raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {len(spec.children)} children already")
+    seen: set[str] = set()
+    for index, child in enumerate(spec.children):
+        where = f"{path}.children[{index}]"
+        check_child(child, spec, where)
+        if child.name in seen:
+            raise InvalidSpec(f"{where}.name", child.name, "another child has that name; names are unique")
+        seen.add(child.name)
+
+
+def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None:
+    """Check one child, as a child of that supervisor.
+
+    Raises:
+        InvalidSpec: something in it cannot work.
+    """
+    if not isinstance(child, ChildSpec | SupervisorSpec):
+        raise InvalidSpec(path, child, "expected a ChildSpec or a SupervisorSpec")
+    _check_name(child.name, f"{path}.name")
+    _check_member(child.restart, RestartPolicy, f"{path}.restart")
+    _check_seconds(child.shutdown, f"{path}.shutdown", "seconds >= 0, BRUTAL_KILL or INFINITY", allow_zero=True)
+    _check_backoff(child.backoff, f"{path}.backoff")
+    _check_significance(child, parent, path)
+    _check_escalation(child, parent.intensity, f"{path}.backoff")
+    if isinstance(child, SupervisorSpec):
+        check(child, path)
+        return
+    _check_seconds(child.start_timeout, f"{path}.start_timeout", "seconds > 0 or INFINITY")
+    for name, least in (("size", 1), ("mailbox", 1), ("max_deliveries", 1)):
+        value = getattr(child, name)
+        if not isinstance(value, int) or value < least:
+            raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of at least {least}")
+
+
+def _check_name(name: object, path: str) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidSpec(path, name, "expected a name of letters, digits, '_', '-' and '.'")
+
+
+def _check_member(value: object, words: Iterable[object], path: str) -> None:
+    if value not in set(words):
+        raise InvalidSpec(path, value, f"expected one of {', '.join(str(word) for word in words)}")
+
+
+def _check_seconds(value: object, path: str, expected: str, *, allow_zero: bool = False) -> None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    if not good or value < 0 or (value == 0 and not allow_zero):  # type: ignore[operator]
+        raise InvalidSpec(path, value, f"expected {expected}")
+
+
+def _check_intensity(intensity: object, path: str) -> None:
+    if not isinstance(intensity, Intensity):
+        raise InvalidSpec(path, intensity, "expected Intensity(max_restarts, period)")
+    restarts = intensity.max_restarts
+    if restarts is not None and (not isinstance(restarts, int) or restarts < 0):
+        raise InvalidSpec(f"{path}.max_restarts", restarts, "expected a whole number >= 0, or Intensity.unlimited()")
+    _check_seconds(intensity.period, f"{path}.period", "seconds > 0")
+
+
+def _check_backoff(spec: object, path: str) -> None:
+    if not isinstance(spec, Backoff):
+        raise InvalidSpec(path, spec, "expected Backoff(initial=..., cap=..., jitter=...)")
+    _check_seconds(spec.initial, f"{path}.initial", "seconds >= 0", allow_zero=True)
+    _check_seconds(spec.cap, f"{path}.cap", "seconds >= 0", allow_zero=True)
+    _check_seconds(spec.jitter, f"{path}.jitter", "a share >= 0, for instance 0.2", allow_zero=True)
+    if spec.cap < spec.initial:
+        raise InvalidSpec(f"{path}.cap", spec.cap, f"expected at least initial, {spec.initial} s")
+    if spec.healthy_after is not None:
+        _check_seconds(spec.healthy_after, f"{path}.healthy_after", "seconds > 0 or None")
+
+
+def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> None:
+    if not child.significant:
+        return
+    if parent.auto_shutdown == AutoShutdown.NEVER:
+        raise InvalidSpec(
+            f"{path}.significant", child.significant, "a significant child needs a supervisor with auto_shutdown"
+        )
+    if child.restart == RestartPolicy.PERMANENT:
+        raise InvalidSpec(
+            f"{path}.significant", child.significant, "a permanent child never ends for good; make it transient or temporary"
+        )
+
+
+def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
+    """Refuse a backoff so slow that a child could fail for ever without its supervisor giving up."""
+    most = intensity.max_restarts
+    if most is None or child.restart == RestartPolicy.TEMPORARY:
+        return
+    span = sum(backoff.delay(attempt, 0.0, child.backoff) for attempt in range(1, most + 1))
+    if span > intensity.period:
+        raise InvalidSpec(
+            path,
+            child.backoff,
+            f"{most + 1} restarts of this child take at least {span:g} s (cap {child.backoff.cap:g} s x {most}), more "
+            f"than the {intensity.period:g} s in which they would count: the supervisor could never give up. Lower the "
+            f"cap, raise the intensity's period, or say Intensity.unlimited()",
+        )

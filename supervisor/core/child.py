@@ -1,0 +1,240 @@
+"""One child: its terms, the life it is in, and who waits for it.
+
+Law: whatever begins or ends a life goes through here, so a child never has two, and the way down is
+always the same: asked, given its grace, killed, awaited. Whether it should go up or down is not decided
+here.
+May import: states, outbox, events, commands, specs and `actors.exits`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from actors.exits import ExitKind, ExitReason
+from supervisor.core.commands import Forget, KillChild, Retire, StartChild, StopChild
+from supervisor.core.events import Timer, TimerKind
+from supervisor.core.outbox import Outbox
+from supervisor.core.states import ALIVE, ChildState, ChildStep, child_after
+from supervisor.specs import ChildTerms
+
+
+class Goal(IntEnum):
+    """Why a life is being ended; when there are two reasons, the greater one counts."""
+
+    NONE = 0  # it is not
+    PLAN = 1  # a restart of several children begins with it
+    LATE = 2  # it was not ready in time
+    CALL = 3  # somebody called `terminate_child`
+    END = 4  # the supervisor ends
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Somebody who waits for the child to be ready.
+
+    Attributes:
+        ticket: of the call.
+        added: whether the call brought the spec too, which is discarded when the start fails.
+    """
+
+    ticket: int
+    added: bool
+
+
+class Obituary(msgspec.Struct, frozen=True):
+    """A life that is over.
+
+    Attributes:
+        child: its name.
+        life: its number.
+        reason: how it ended, as it is told to the world.
+        goal: why it was being ended, NONE when it ended by itself.
+        uptime: seconds it was ready, None when it never was.
+    """
+
+    child: str
+    life: int
+    reason: ExitReason
+    goal: Goal
+    uptime: float | None
+
+    @property
+    def failed_start(self) -> bool:
+        """Whether it was meant to become ready and did not."""
+        return self.uptime is None and self.goal in (Goal.NONE, Goal.LATE)
+
+
+class ChildView(msgspec.Struct, frozen=True):
+    """What the machine tells of a child.
+
+    Attributes:
+        name: unique under its supervisor.
+        terms: as they were given.
+        state: where it is.
+        life: the number of its current or last life, 0 before the first.
+        ready_at: when the current life became ready, None when it is not.
+        next_try_at: not before this moment it is started again, None when nothing is waited for.
+    """
+
+    name: str
+    terms: ChildTerms
+    state: ChildState
+    life: int
+    ready_at: float | None
+    next_try_at: float | None
+
+
+class Child:
+    """A child as the machine keeps it.
+
+    Attributes:
+        terms: as they were given.
+        state: where it is.
+        life: the number of its current or last life.
+        ready_at: when the current life became ready.
+        goal: why the current life is being ended.
+        attempt: how many restarts the unhealthy stretch has seen.
+        proven: whether any life of it was ever ready.
+        retired: whether the world was told that it stays down.
+        caller: who waits for it to be ready.
+        leavers: tickets of those who wait for it to be down.
+    """
+
+    __slots__ = (
+        "_killed",
+        "_out",
+        "attempt",
+        "caller",
+        "goal",
+        "leavers",
+        "life",
+        "proven",
+        "ready_at",
+        "retired",
+        "state",
+        "terms",
+    )
+
+    def __init__(self, terms: ChildTerms, out: Outbox) -> None:
+        self.terms = terms
+        self.state = ChildState.STOPPED
+        self.life = 0
+        self.ready_at: float | None = None
+        self.goal = Goal.NONE
+        self.attempt = 0
+        self.proven = False
+        self.retired = False
+        self.caller: Caller | None = None
+        self.leavers: list[int] = []
+        self._killed = False
+        self._out = out
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.terms.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a life."""
+        return self.state in ALIVE
+
+    @property
+    def just_added(self) -> bool:
+        """Whether the call that brought it still waits for it to be ready."""
+        return self.caller is not None and self.caller.added
+
+    def timer(self, kind: TimerKind) -> Timer:
+        """The name of its current life's timer."""
+        return Timer(self.name, self.life, kind)
+
+    def start(self) -> None:
+        """Begin the next life."""
+        self._step(ChildStep.START)
+        self.life += 1
+        self.retired = False
+        self._out.say(StartChild(self.name, self.life))
+        self._out.arm(self.timer(TimerKind.START), self.terms.start_timeout)
+
+    def became_ready(self, now: float) -> None:
+        """The life can work."""
+        self._step(ChildStep.READY)
+        self.ready_at = now
+        self.proven = True
+        self._out.disarm(self.timer(TimerKind.START))
+
+    def stop(self, goal: Goal) -> None:
+        """Send the life down the ladder, if it is not on it already."""
+        self.goal = max(self.goal, goal)
+        if self.state is ChildState.STOPPING:
+            return
+        if self.terms.shutdown <= 0:
+            self.kill(goal)
+            return
+        self._begin_stopping()
+        self._out.say(StopChild(self.name, self.life))
+        self._out.arm(self.timer(TimerKind.GRACE), self.terms.shutdown)
+
+    def kill(self, goal: Goal) -> None:
+        """End the life now, from wherever it is."""
+        self.goal = max(self.goal, goal)
+        if self.state is not ChildState.STOPPING:
+            self._begin_stopping()
+        self._out.disarm(self.timer(TimerKind.GRACE))
+        if not self._killed:
+            self._killed = True
+            self._out.say(KillChild(self.name, self.life))
+
+    def ended(self, now: float, reason: ExitReason) -> Obituary:
+        """The life is over; what it was goes into its obituary."""
+        self._step(ChildStep.END)
+        self._out.disarm(self.timer(TimerKind.START))
+        self._out.disarm(self.timer(TimerKind.GRACE))
+        uptime = None if self.ready_at is None else now - self.ready_at
+        obituary = Obituary(self.name, self.life, reason, self.goal, uptime)
+        if obituary.failed_start:
+            told = _unstarted(reason, self.terms.start_timeout, late=self.goal is Goal.LATE)
+            obituary = msgspec.structs.replace(obituary, reason=told)
+        self.goal, self.ready_at, self._killed = Goal.NONE, None, False
+        return obituary
+
+    def wait(self) -> None:
+        """Another life will begin later."""
+        self._step(ChildStep.WAIT)
+
+    def give_up_waiting(self) -> None:
+        """If another life was going to begin, it is not any more."""
+        if self.state is ChildState.BACKOFF:
+            self._step(ChildStep.STOP)
+
+    def leave(self) -> None:
+        """No other life will begin, by its policy."""
+        self._step(ChildStep.LEAVE)
+
+    def retire(self, because: str) -> None:
+        """Tell the world that it stays down, once."""
+        if not self.retired:
+            self.retired = True
+            self._out.say(Retire(self.name, because))
+
+    def forget(self, because: str) -> None:
+        """Tell the world that its spec is gone."""
+        self.retire(because)
+        self._out.say(Forget(self.name))
+
+    def view(self, next_try_at: float | None) -> ChildView:
+        """What the machine tells of it."""
+        return ChildView(self.name, self.terms, self.state, self.life, self.ready_at, next_try_at)
+
+    def _step(self, step: ChildStep) -> None:
+        self.state = child_after(self.name, self.state, step)
+
+    def _begin_stopping(self) -> None:
+        self._step(ChildStep.STOP)
+        self._out.disarm(self.timer(TimerKind.START))
+
+
+def _unstarted(reason: ExitReason, timeout: float, *, late: bool) -> ExitReason:
+    detail = f"not ready within {timeout:g} s" if late else reason.detail or reason.kind.value
+    return ExitReason(ExitKind.UNSTARTED, detail)

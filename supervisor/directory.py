@@ -1,0 +1,51 @@
+"""Directory: which mailbox has which path.
+
+Law: an object that one tree owns, not a global; a name outlives every life of its actor.
+May import: mailbox.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from actors.errors import NoSuchActor
+from supervisor.mailbox import Mailbox
+
+
+class Directory:
+    """The names of one tree."""
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[str, Mailbox] = {}
+
+    def add(self, path: str, mailbox: Mailbox) -> None:
+        """Give a mailbox its path."""
+        self._mailboxes[path] = mailbox
+
+    def remove(self, path: str, mailbox: Mailbox) -> None:
+        """Forget a path, if it still belongs to that mailbox."""
+        if self._mailboxes.get(path) is mailbox:
+            del self._mailboxes[path]
+
+    def find(self, path: str) -> Mailbox:
+        """The mailbox of a path.
+
+        Raises:
+            NoSuchActor: nobody has it; the text lists the names that come near.
+        """
+        mailbox = self._mailboxes.get(path)
+        if mailbox is None:
+            raise NoSuchActor(self._unknown(path))
+        return mailbox
+
+    def paths(self) -> list[str]:
+        """All paths, in the order in which they came."""
+        return list(self._mailboxes)
+
+    def _unknown(self, path: str) -> str:
+        near = difflib.get_close_matches(path, self._mailboxes, n=3, cutoff=0.5)
+        known = near or sorted(self._mailboxes)[:10]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
+        return f"nobody has the path {path}; {hint}"

@@ -1,0 +1,65 @@
+"""What can go wrong in supervision, by name.
+
+Law: every text names the child or the spec's field, the state, and what to do now.
+May import: actors.
+"""
+
+from __future__ import annotations
+
+from actors.errors import ActorsError, UsageError
+from actors.exits import ExitReport
+
+
+class SupervisorError(ActorsError):
+    """Root of the errors of supervision."""
+
+
+class InvalidSpec(SupervisorError, UsageError, ValueError):
+    """A spec cannot work. Raised in the daemon before anything starts.
+
+    Attributes:
+        path: where in the spec, for instance `$.children[2].shutdown`.
+        value: what stands there.
+        why: what is wrong with it and what to write instead.
+    """
+
+    def __init__(self, path: str, value: object, why: str) -> None:
+        super().__init__(f"{path}: {why}, got {value!r}")
+        self.path = path
+        self.value = value
+        self.why = why
+
+
+class NoSuchChild(SupervisorError, KeyError):
+    """The supervisor has no child of that name."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class SupervisorBusy(SupervisorError):
+    """The supervisor is in a state in which the call cannot be served; the text says which and what to do."""
+
+
+class StartFailed(SupervisorError):
+    """A child did not become ready; those already started were stopped again in reverse order (OTP).
+
+    Attributes:
+        report: the exit report of the life that failed to start, or None.
+    """
+
+    def __init__(self, text: str, report: ExitReport | None = None) -> None:
+        super().__init__(text)
+        self.report = report
+
+
+class RestartIntensityExceeded(SupervisorError):
+    """The supervisor gave up: more restarts than its intensity allows within its period.
+
+    Attributes:
+        report: the exit report of the last death, or None.
+    """
+
+    def __init__(self, text: str, report: ExitReport | None = None) -> None:
+        super().__init__(text)
+        self.report = report

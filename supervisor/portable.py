@@ -1,0 +1,129 @@
+"""Portable: what can be handed to a spawned process, and what cannot.
+
+Law: whatever would fail in the child fails here, in the daemon, before the spawn, in one line with its remedy.
+May import: the words of `actors`.
+"""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import sys
+import threading
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+from actors.actor import Actor
+from actors.errors import UsageError
+
+
+def check_importable(actor: type[Actor]) -> None:
+    """Make sure that a spawned process finds the class under its name.
+
+    Raises:
+        UsageError: it is no actor class, is defined inside a function, or in a `__main__` without a file.
+    """
+    if not (isinstance(actor, type) and issubclass(actor, Actor)):
+        raise UsageError(f"{actor!r} is no Actor class; write class Name(Actor): ... and pass the class itself")
+    if "<locals>" in actor.__qualname__:
+        function = actor.__qualname__.split(".<locals>")[0]
+        raise UsageError(
+            f"{actor.__qualname__} is defined inside {function}(), where a spawned process cannot import it; "
+            f"move it to the top level of {actor.__module__}"
+        )
+    module = sys.modules.get(actor.__module__)
+    if actor.__module__ == "__main__" and _main_source(sys.modules["__main__"]) is None:
+        raise UsageError(
+            f"{actor.__qualname__} is defined in an interactive session or a -c command, which a spawned process "
+            f"cannot import; put it into a file"
+        )
+    found: Any = module
+    for name in actor.__qualname__.split("."):
+        found = getattr(found, name, None)
+    if module is not None and found is not actor and not _still_loading(module):
+        raise UsageError(
+            f"{actor.__module__}.{actor.__qualname__} is not the class of that name any more; a spawned process "
+            f"would import another one. Give it a name of its own at the top level of its module"
+        )
+
+
+def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """The arguments as bytes for the child.
+
+    Raises:
+        UsageError: one of them cannot be pickled; the text names it.
+    """
+    named = [*((f"args[{index}]", value) for index, value in enumerate(args)), *kwargs.items()]
+    try:
+        return pickle.dumps((tuple(args), kwargs))
+    except Exception as error:
+        for name, value in named:
+            try:
+                pickle.dumps(value)
+            except Exception as reason:
+                raise UsageError(
+                    f"{name} of {actor.__qualname__}, a {type(value).__qualname__}, cannot be pickled for its process: "
+                    f"{reason}. Pass plain values and open files, sockets and locks in on_start"
+                ) from None
+        raise UsageError(f"the arguments of {actor.__qualname__} cannot be pickled: {error}") from None
+
+
+def check_main_guard() -> None:
+    """Make sure that a spawned process, which imports the main module again, does not start the daemon again.
+
+    The statement that the main thread is executing at the top level of the main module must stand under
+    `if __name__ == "__main__":`. Runs in the daemon; reads the main module's source once.
+
+    Raises:
+        UsageError: it does not.
+    """
+    main = sys.modules["__main__"]
+    path = _main_source(main)
+    line = _running_line(main)
+    if path is None or line is None:
+        return
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return
+    statement = next((node for node in tree.body if node.lineno <= line <= (node.end_lineno or line)), None)
+    if statement is not None and not _is_guard(statement):
+        raise UsageError(
+            f"{path.name}, line {line}: this starts the supervisor whenever the file is imported, and every spawned "
+            f'process imports it; put it under `if __name__ == "__main__":`'
+        )
+
+
+def _main_source(main: ModuleType) -> Path | None:
+    """The file that a spawned process will import as its main module, or None when it will import none."""
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and (spec.name == "__main__" or spec.name.endswith(".__main__")):
+        return None if spec.origin is None else Path(spec.origin)
+    file = getattr(main, "__file__", None)
+    return Path(file) if file and Path(file).is_file() else None
+
+
+def _running_line(main: ModuleType) -> int | None:
+    """The line that the main thread is executing at the top level of the main module."""
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name.rpartition(".")[2] == "__main__":
+        return None  # `python -m package`: spawned processes leave package/__main__.py alone
+    frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals is vars(main):
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def _is_guard(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and any(
+        isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test)
+    )
+
+
+def _still_loading(module: ModuleType) -> bool:
+    """Whether the module is being executed right now: a class may be used in its own module's top level."""
+    spec = getattr(module, "__spec__", None)
+    return module.__name__ == "__main__" or bool(getattr(spec, "_initializing", False))

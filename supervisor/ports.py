@@ -1,0 +1,113 @@
+"""Ports: what the engine needs of the world, as interfaces.
+
+Law: nothing above this line knows which implementation it has; a process life may one day be on another machine.
+May import: core, and the words of `actors`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from actors.blackbox import Progress
+from actors.envelope import LastWords, Outcomes, Part, Record, Send
+from supervisor.core.delivery import Posted
+
+
+class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """The bare facts about the end of a life.
+
+    Attributes:
+        pid: process id, None when there never was a process.
+        exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when nobody knows.
+        last_words: what the child said before it left with an error.
+        wire_error: why the daemon ended it, or why it never began.
+        stop_asked: whether it had been asked to stop.
+        kill_asked: whether the daemon had sent SIGKILL.
+    """
+
+    pid: int | None
+    exit_code: int | None
+    last_words: LastWords | None = None
+    wire_error: str | None = None
+    stop_asked: bool = False
+    kill_asked: bool = False
+
+
+class LifeListener(Protocol):
+    """Who is told what happens to a life; on the loop's thread, in the order in which it happened."""
+
+    def life_ready(self) -> None:
+        """`on_start` has returned."""
+
+    def life_said(self, frame: Outcomes | Send | Record) -> None:
+        """The child sent a frame."""
+
+    def life_writable(self) -> None:
+        """The channel takes data again after it was congested."""
+
+    def life_exited(self, end: LifeEnd) -> None:
+        """The life is over and everything it said has been told. The last call; `progress` still works inside it."""
+
+
+class Life(Protocol):
+    """One process life."""
+
+    pid: int | None
+
+    def post(self, batch: list[Posted]) -> None:
+        """Send messages."""
+
+    def cancel(self, seqs: list[int]) -> None:
+        """Take messages back that have not begun."""
+
+    def answer(self, frame: bytes) -> None:
+        """Send an encoded `Answer`."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether more messages should wait until `life_writable`."""
+
+    def stop(self) -> None:
+        """Ask it to finish and leave."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def refuse(self, why: str) -> None:
+        """End it because it broke the protocol."""
+
+    def progress(self) -> Progress:
+        """What it is doing, or was doing when it ended."""
+
+
+class Launcher(Protocol):
+    """Begins lives."""
+
+    def launch(self, part: Part, lanes: int, listener: LifeListener) -> Life:
+        """Begin one; `listener` hears of it later, never during this call."""
+
+    def close(self) -> None:
+        """No more lives; all are over."""
+
+
+class AnyReader(Protocol):
+    """Waits on descriptors on behalf of the loop; see `supervisor.reader`."""
+
+    def stream(self, sock: socket.socket, on_chunk: Callable[[bytes], None]) -> None:
+        """Read a socket until it is forgotten."""
+
+    def once(self, fd: int, on_ready: Callable[[], None]) -> None:
+        """Tell once that a descriptor is readable."""
+
+    def once_writable(self, fd: int, on_ready: Callable[[], None]) -> None:
+        """Tell once that a descriptor is writable."""
+
+    def forget(self, fd: int, *, close: Callable[[], None] | None = None) -> None:
+        """Stop watching."""
+
+    def close(self) -> None:
+        """Stop everything."""

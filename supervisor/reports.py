@@ -1,0 +1,146 @@
+"""Reports: what happened in the tree, once as a typed happening and once as a structlog line.
+
+Law: every happening is told once; the daemon's structlog configuration is used and never touched.
+May import: broadcast, mailbox, and the words of `actors`.
+
+Runs on the loop's thread. Event names are `noun.past_tense`; `docs/reference/reports.md` lists them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+
+from actors.envelope import Record
+from actors.exits import ExitReason, ExitReport
+from supervisor.broadcast import Broadcast
+from supervisor.core.commands import Decision
+from supervisor.mailbox import DeadLetter
+
+
+class ChildStarted(msgspec.Struct, frozen=True, tag=True):
+    """A life is ready for messages."""
+
+    actor: str
+    life: int
+    pid: int | None
+
+
+class ChildExited(msgspec.Struct, frozen=True, tag=True):
+    """A life is over; the report says why and what happens next."""
+
+    report: ExitReport
+
+
+class SupervisorStarted(msgspec.Struct, frozen=True, tag=True):
+    """All static children of a supervisor are ready."""
+
+    supervisor: str
+
+
+class SupervisorGaveUp(msgspec.Struct, frozen=True, tag=True):
+    """A supervisor exceeded its restart intensity and stops its children."""
+
+    supervisor: str
+    child: str
+    restarts: int
+
+
+class SupervisorStopped(msgspec.Struct, frozen=True, tag=True):
+    """A supervisor and all of its children are down."""
+
+    supervisor: str
+    reason: ExitReason
+
+
+Happening = ChildStarted | ChildExited | SupervisorStarted | SupervisorGaveUp | SupervisorStopped
+
+
+class Reports:
+    """Where a tree tells what happens in it. One per tree."""
+
+    def __init__(self) -> None:
+        self.happenings: Broadcast[Happening] = Broadcast()
+        self.dead_letters: Broadcast[DeadLetter] = Broadcast()
+        self._log: Any = structlog.get_logger("supervisor")
+        self._buried: dict[tuple[str, str, str], int] = {}
+
+    def child_started(self, actor: str, life: int, pid: int | None) -> None:
+        """A life is ready."""
+        self.happenings.tell(ChildStarted(actor, life, pid))
+        self._log.info("child.started", actor=actor, life=life, pid=pid)
+
+    def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
+        """A life is over."""
+        self.happenings.tell(ChildExited(report))
+        expected = report.decision == Decision.EXPECTED and not report.reason.abnormal
+        write = self._log.info if expected or not report.reason.abnormal else self._log.error
+        write("child.exited", policy=policy, restarts=restarts, **_fields(report))
+
+    def supervisor_started(self, supervisor: str) -> None:
+        """All static children are ready."""
+        self.happenings.tell(SupervisorStarted(supervisor))
+        self._log.info("supervisor.started", supervisor=supervisor)
+
+    def supervisor_gave_up(self, supervisor: str, child: str, restarts: int) -> None:
+        """The restart intensity is exceeded."""
+        self.happenings.tell(SupervisorGaveUp(supervisor, child, restarts))
+        self._log.critical("supervisor.gave_up", supervisor=supervisor, child=child, restarts=restarts)
+
+    def supervisor_stopped(self, supervisor: str, reason: ExitReason) -> None:
+        """Everything under a supervisor is down."""
+        self.happenings.tell(SupervisorStopped(supervisor, reason))
+        self._log.info("supervisor.stopped", supervisor=supervisor, reason=str(reason))
+
+    def message_buried(self, letter: DeadLetter) -> None:
+        """A message reached nobody. Said the 1st, 10th, 100th... time for each actor, message type and reason."""
+        self.dead_letters.tell(letter)
+        key = (letter.actor, letter.message_type, letter.reason.value)
+        count = self._buried[key] = self._buried.get(key, 0) + 1
+        if str(count).strip("0") == "1":
+            self._log.warning(
+                "message.buried",
+                actor=letter.actor,
+                message=letter.message_type,
+                reason=letter.reason.value,
+                detail=letter.detail,
+                deliveries=letter.deliveries,
+                count=count,
+            )
+
+    def actor_said(self, actor: str, life: int, record: Record) -> None:
+        """A log line of an actor."""
+        fields = {name: value for name, value in record.fields.items() if name not in ("event", "actor", "life")}
+        write = getattr(self._log, record.level, None) if record.level in _LEVELS else None
+        (write or self._log.info)(record.event, actor=actor, life=life, **fields)
+
+    def close(self) -> None:
+        """The tree is over: every reader ends."""
+        self.happenings.close()
+        self.dead_letters.close()
+
+
+_LEVELS = frozenset({"debug", "info", "warning", "error"})
+
+
+def _fields(report: ExitReport) -> dict[str, Any]:
+    """The fields of one log line: what is known, nothing else."""
+    fields: dict[str, Any] = {
+        "actor": report.actor,
+        "life": report.life,
+        "pid": report.pid,
+        "reason": report.reason.kind.value,
+        "error": report.reason.detail,
+        "exit_code": report.exit_code,
+        "signal": report.signal,
+        "last_message": report.last_message,
+        "last_message_begun": report.last_message_begun,
+        "uptime": round(report.uptime, 3),
+        "decision": report.decision,
+        "because": report.because,
+        "delay": None if report.delay is None else round(report.delay, 3),
+        "traceback": report.traceback,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

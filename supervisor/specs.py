@@ -1,0 +1,252 @@
+"""Specs: how to start, restart and stop children, as data.
+
+Law: a spec says everything and does nothing. It is checked whole, in the daemon, before anything starts.
+May import: errors, portable, and the words of `actors`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+import msgspec
+
+from actors.actor import Actor, protocol_of
+from supervisor.portable import check_importable, pickled
+
+Start = Literal["ordered", "parallel"]
+
+BRUTAL_KILL: Final = 0.0
+"""`shutdown=BRUTAL_KILL`: no grace at all, SIGKILL at once (OTP brutal_kill)."""
+
+INFINITY: Final = math.inf
+"""`shutdown=INFINITY`: wait for the child as long as it takes (OTP infinity)."""
+
+
+class RestartPolicy(StrEnum):
+    """Whether a child that ended is started again (OTP `restart`)."""
+
+    PERMANENT = "permanent"  # always
+    TRANSIENT = "transient"  # only after an abnormal end
+    TEMPORARY = "temporary"  # never
+
+
+class Strategy(StrEnum):
+    """Who else is restarted when a child is (OTP `strategy`)."""
+
+    ONE_FOR_ONE = "one_for_one"
+    ONE_FOR_ALL = "one_for_all"
+    REST_FOR_ONE = "rest_for_one"
+
+
+class AutoShutdown(StrEnum):
+    """Whether the end of significant children ends their supervisor (OTP `auto_shutdown`)."""
+
+    NEVER = "never"
+    ANY_SIGNIFICANT = "any_significant"
+    ALL_SIGNIFICANT = "all_significant"
+
+
+class Intensity(msgspec.Struct, frozen=True):
+    """How many restarts a supervisor makes within `period` seconds before it gives up (OTP `intensity`).
+
+    The window slides; all children of the supervisor share it. `max_restarts=0` never restarts.
+    """
+
+    max_restarts: int | None = 3
+    period: float = 5.0
+
+    @classmethod
+    def unlimited(cls) -> Intensity:
+        """Never give up. Said on purpose, since it turns escalation off."""
+        return cls(max_restarts=None)
+
+
+class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait before a restart: at once, then `initial` seconds doubling up to `cap`, plus jitter.
+
+    The rule is Pekko's: delay(n) = min(cap, initial * 2**n) * (1 + roll * jitter), with roll in [0, 1).
+
+    Attributes:
+        initial: seconds before the second restart in a row; the first one is at once.
+        cap: longest delay in seconds, before jitter.
+        jitter: share of the delay that chance may add.
+        healthy_after: seconds of running after which the count starts anew. None: the larger of `cap` and the
+            supervisor's intensity period.
+    """
+
+    initial: float = 0.1
+    cap: float = 1.0
+    jitter: float = 0.2
+    healthy_after: float | None = None
+
+
+class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine needs to know of a child: plain values, fit for a journal.
+
+    Attributes:
+        name: unique under its supervisor.
+        restart: whether it is started again.
+        shutdown: seconds of grace between the request to stop and SIGKILL.
+        start_timeout: seconds it may take to become ready.
+        significant: whether its end counts for auto_shutdown.
+        backoff: how long to wait before a restart.
+    """
+
+    name: str
+    restart: RestartPolicy = RestartPolicy.PERMANENT
+    shutdown: float = 5.0
+    start_timeout: float = 30.0
+    significant: bool = False
+    backoff: Backoff = Backoff()
+
+
+class SupervisorTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine needs to know of its own supervisor: plain values, fit for a journal."""
+
+    path: str = "/root"
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    intensity: Intensity = Intensity()
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    start: Start = "ordered"
+    max_children: int | None = None
+
+
+@dataclass(frozen=True, kw_only=False)
+class ChildSpec:
+    """How to start, restart and stop one actor, or a pool of them behind one ref.
+
+    The actor class and its arguments are checked here, in the daemon, before any process exists.
+
+    Args:
+        actor: the actor class; importable by name from a spawned process.
+        args: positional arguments of its `__init__`; pickled now, unpickled in the actor's process.
+        kwargs: keyword arguments of its `__init__`.
+        name: unique under its supervisor; letters, digits, `_`, `-` and `.`. Default: the class's name in lower case.
+        restart: whether it is started again when it ends.
+        shutdown: seconds of grace between the request to stop and SIGKILL; BRUTAL_KILL or INFINITY.
+        start_timeout: seconds until `on_start` must have returned.
+        significant: whether its end counts for the supervisor's auto_shutdown.
+        backoff: how long to wait before a restart.
+        size: how many processes share the mailbox. More than 1 makes a pool; its messages have no common order.
+        mailbox: how many messages may wait.
+        max_deliveries: how often an idempotent message may be begun before it is given up as poison.
+
+    Raises:
+        UsageError: the class or its arguments could not work in a spawned process.
+    """
+
+    actor: type[Actor]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    restart: RestartPolicy = RestartPolicy.PERMANENT
+    shutdown: float = 5.0
+    start_timeout: float = 30.0
+    significant: bool = False
+    backoff: Backoff = field(default_factory=Backoff)
+    size: int = 1
+    mailbox: int = 10_000
+    max_deliveries: int = 3
+    arguments: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_importable(self.actor)
+        protocol_of(self.actor)
+        object.__setattr__(self, "name", self.name or self.actor.__name__.lower())
+        object.__setattr__(self, "arguments", pickled(self.actor, self.args, dict(self.kwargs)))
+
+    def members(self) -> tuple[str, ...]:
+        """The names of its processes: its own, or `name/0`, `name/1`, ... for a pool."""
+        return (self.name,) if self.size == 1 else tuple(f"{self.name}/{index}" for index in range(self.size))
+
+    def terms(self) -> tuple[ChildTerms, ...]:
+        """What the machine needs to know, one for each process."""
+        return tuple(
+            ChildTerms(
+                name=name,
+                restart=self.restart,
+                shutdown=self.shutdown,
+                start_timeout=self.start_timeout,
+                significant=self.significant,
+                backoff=self.backoff,
+            )
+            for name in self.members()
+        )
+
+
+@dataclass(frozen=True, init=False)
+class SupervisorSpec:
+    """A supervisor and its children, as data.
+
+    Args:
+        children: specs of what it supervises, in the order of their start.
+        name: unique under its own supervisor.
+        strategy: who else is restarted when a child is.
+        intensity: how many restarts in how many seconds it makes before it gives up.
+        auto_shutdown: whether the end of significant children ends it.
+        start: "ordered": each child after the former is ready; "parallel": all at once.
+        max_children: the most children it may have, None without a bound.
+        restart, shutdown, significant, backoff: as in ChildSpec, when it is a child itself. Its default shutdown is
+            INFINITY (OTP): its own children bound it.
+    """
+
+    children: tuple[ChildSpec | SupervisorSpec, ...]
+    name: str
+    strategy: Strategy
+    intensity: Intensity
+    auto_shutdown: AutoShutdown
+    start: Start
+    max_children: int | None
+    restart: RestartPolicy
+    shutdown: float
+    significant: bool
+    backoff: Backoff
+
+    def __init__(
+        self,
+        *children: ChildSpec | SupervisorSpec,
+        name: str = "root",
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        intensity: Intensity = Intensity(),
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+        start: Start = "ordered",
+        max_children: int | None = None,
+        restart: RestartPolicy = RestartPolicy.PERMANENT,
+        shutdown: float = INFINITY,
+        significant: bool = False,
+        backoff: Backoff = Backoff(),
+    ) -> None:
+        given = {key: value for key, value in locals().items() if key != "self"}
+        for key, value in given.items():
+            object.__setattr__(self, key, value)
+
+    def terms(self) -> tuple[ChildTerms, ...]:
+        """What the machine of the supervisor above needs to know."""
+        return (
+            ChildTerms(
+                name=self.name,
+                restart=self.restart,
+                shutdown=self.shutdown,
+                start_timeout=INFINITY,
+                significant=self.significant,
+                backoff=self.backoff,
+            ),
+        )
+
+    def own_terms(self, path: str) -> SupervisorTerms:
+        """What its own machine needs to know."""
+        return SupervisorTerms(
+            path=path,
+            strategy=self.strategy,
+            intensity=self.intensity,
+            auto_shutdown=self.auto_shutdown,
+            start=self.start,
+            max_children=self.max_children,
+        )
+
+
+AnySpec = ChildSpec | SupervisorSpec

@@ -1,0 +1,242 @@
+"""Supervisor: the front of a tree, to be embedded in a running asyncio daemon.
+
+Law: entering starts the tree, leaving stops it; nothing of it outlives the `async with`.
+May import: everything below.
+
+Runs on the thread of the event loop that entered it; any loop, any thread, any number of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing.process
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from actors.errors import UsageError
+from actors.exits import ExitReason
+from actors.ref import ActorRef
+from supervisor.broadcast import Missed
+from supervisor.checks import check
+from supervisor.core import commands as do
+from supervisor.core import events as happened
+from supervisor.engine import Engine, House
+from supervisor.errors import RestartIntensityExceeded, StartFailed
+from supervisor.mailbox import DeadLetter, MailboxRef
+from supervisor.portable import check_main_guard
+from supervisor.ports import AnyReader
+from supervisor.process import ProcessLauncher
+from supervisor.reader import LoopReader, Reader
+from supervisor.reports import Happening, Reports
+from supervisor.signals import until_signalled
+from supervisor.specs import AnySpec, SupervisorSpec
+
+Reading = Literal["thread", "loop"]
+
+
+class Supervisor:
+    """A tree of supervised actors: `async with Supervisor(ChildSpec(...), ...) as root:`.
+
+    When the body ends, the children are stopped in reverse order, each within its grace. When the tree gives up, the
+    body is cancelled and RestartIntensityExceeded comes out of the `async with`, as with a TaskGroup.
+
+    Args:
+        children: specs, in the order of their start.
+        reading: "thread" (the default): one thread waits on all mailboxes. "loop": the event loop watches them itself,
+            with fewer wake-ups, where it can watch descriptors (asyncio's selector loops, uvloop).
+        spec: name, strategy, intensity, auto_shutdown, start and max_children, as in SupervisorSpec.
+
+    Raises:
+        InvalidSpec: a spec cannot work. Nothing was started.
+    """
+
+    def __init__(self, *children: AnySpec, reading: Reading = "thread", **spec: Any) -> None:
+        self.spec = SupervisorSpec(*children, **spec)
+        check(self.spec)
+        if reading not in ("thread", "loop"):
+            raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
+        self.path = f"/{self.spec.name}"
+        self._reading = reading
+        self._engine: Engine | None = None
+        self._end: do.Terminate | None = None
+        self._body: asyncio.Task[Any] | None = None
+        self._cancelled_body = False
+
+    # ---- life
+
+    async def __aenter__(self) -> Self:
+        """Start the children in order; returns when all of them are ready.
+
+        Raises:
+            StartFailed: one did not become ready; those started were stopped again.
+            UsageError: the program would start itself again in every process.
+        """
+        if self._engine is not None:
+            raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
+        if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+            raise UsageError(
+                "this file starts its supervisor when it is imported, and this process is an actor importing it; put "
+                'the start under `if __name__ == "__main__":`'
+            )
+        check_main_guard()
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._reader: AnyReader = self._make_reader(loop)
+        self._launcher = ProcessLauncher(loop, self._reader)
+        if isinstance(self._reader, Reader):
+            self._reader.on_orphaned = self._launcher.abandon
+        self._reports = Reports()
+        self._house = House(loop, self._launcher, self._reports)
+        self._running = asyncio.Event()
+        self._terminated = asyncio.Event()
+        self._engine = Engine(
+            self.spec,
+            self.path,
+            self._house,
+            on_running=self._running.set,
+            on_terminated=self._on_terminated,
+        )
+        self._engine.post(happened.Boot())
+        try:
+            await self._until_running()
+        except BaseException:
+            await self._stop()
+            raise
+        self._body = asyncio.current_task()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the children in reverse order; returns when nothing of the tree is left."""
+        body, self._body = self._body, None
+        await self._stop()
+        if self._cancelled_body and body is not None:
+            if body.uncancel() > 0:  # somebody else wants the task cancelled, too
+                return
+            if kind is None or issubclass(kind, asyncio.CancelledError):
+                raise self._gave_up() from None
+        elif kind is None and self._end is not None and self._end.exceeded:
+            raise self._gave_up()
+
+    def request_stop(self) -> None:
+        """Begin to stop the tree; returns at once. `wait` tells when it is down."""
+        self._engine_now().post(happened.StopRequested())
+
+    def request_kill(self) -> None:
+        """Kill everything; returns at once. `wait` tells when it is down."""
+        self._engine_now().post(happened.KillRequested())
+
+    async def wait(self) -> ExitReason:
+        """Wait until the tree is down, for whatever reason, and return that."""
+        self._engine_now()
+        await self._terminated.wait()
+        return self._reason()
+
+    async def serve(self) -> ExitReason:
+        """Run until SIGTERM or SIGINT asks to stop, or the tree ends by itself; returns when it is down.
+
+        A second signal kills at once. Signals are watched only in the main thread; elsewhere this is `wait`.
+        """
+        self._engine_now()
+        async with until_signalled(self.request_stop, self.request_kill):
+            return await self.wait()
+
+    # ---- actors
+
+    def __getitem__(self, name: str) -> ActorRef:
+        """The ref of an actor: a name under this supervisor (`"indexer"`, `"parsers/parser"`) or a full path.
+
+        Raises:
+            NoSuchActor: nobody has it; the text lists the names that come near.
+        """
+        self._engine_now()
+        return MailboxRef(self._house.directory.find(name if name.startswith("/") else f"{self.path}/{name}"))
+
+    def ref(self, path: str) -> ActorRef:
+        """The same as `root[path]`."""
+        return self[path]
+
+    # ---- what happens
+
+    def events(self) -> AsyncIterator[Happening | Missed]:
+        """Everything that happens in the tree from now on; a reader that is too slow gets `Missed(count)`."""
+        self._engine_now()
+        return self._reports.happenings.read()
+
+    def dead_letters(self) -> AsyncIterator[DeadLetter | Missed]:
+        """Every message that reaches nobody from now on; a reader that is too slow gets `Missed(count)`."""
+        self._engine_now()
+        return self._reports.dead_letters.read()
+
+    def __repr__(self) -> str:
+        if self._engine is None:
+            return f"<Supervisor {self.path} not started>"
+        machine = self._engine.machine
+        states = [view.state.value for view in machine.children()]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        most, period = self.spec.intensity.max_restarts, self.spec.intensity.period
+        budget = "unlimited" if most is None else f"{machine.restarts(self._loop.time())}/{most} in {period:g}s"
+        return f"<Supervisor {self.path} {machine.phase.value} {self.spec.strategy.value} [{counts}] restarts {budget}>"
+
+    # ---- inside
+
+    def _make_reader(self, loop: asyncio.AbstractEventLoop) -> AnyReader:
+        return Reader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
+
+    def _engine_now(self) -> Engine:
+        if self._engine is None:
+            raise UsageError(f"{self.path} is not started; use it inside `async with Supervisor(...) as root:`")
+        return self._engine
+
+    async def _until_running(self) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._running, self._terminated)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not self._running.is_set() and self._end is not None:
+            report = self._engine_now().last_failure
+            raise StartFailed(f"{self.path}/{self._end.failed} did not start: {self._end.reason}", report)
+
+    async def _stop(self) -> None:
+        """Stop the tree and let go of everything; a cancellation meanwhile kills what is left, and is kept."""
+        self.request_stop()
+        cancelled: asyncio.CancelledError | None = None
+        while not self._terminated.is_set():
+            try:
+                await self._terminated.wait()
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.request_kill()
+        self._launcher.close()
+        self._reader.close()
+        self._reports.close()
+        if cancelled is not None:
+            raise cancelled
+
+    def _on_terminated(self, end: do.Terminate) -> None:
+        self._end = end
+        self._terminated.set()
+        if end.exceeded and self._body is not None and not self._body.done():
+            self._cancelled_body = True
+            self._body.cancel()
+
+    def _gave_up(self) -> RestartIntensityExceeded:
+        report = self._engine_now().last_failure
+        end = self._end
+        why = "" if report is None else f"; last: {report.reason}"
+        child = "" if end is None else end.failed
+        allowed = self.spec.intensity
+        return RestartIntensityExceeded(
+            f"{self.path} gave up: {child} was restarted more than {allowed.max_restarts} times in "
+            f"{allowed.period:g} s{why}",
+            report,
+        )
+
+    def _reason(self) -> ExitReason:
+        if self._end is None:
+            raise AssertionError("the tree is down without a reason")
+        return self._end.reason

@@ -1,0 +1,78 @@
+"""The tables of docs/explanation/semantics.md say what the code does."""
+
+from pathlib import Path
+
+import pytest
+
+from actors.exits import ExitKind
+from supervisor.core import policy
+from supervisor.core.backoff import delay
+from supervisor.core.strategy import scope
+from supervisor.specs import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy
+
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "semantics.md"
+
+
+def table(first_cell):
+    """Rows of the table whose head begins with this cell, as lists of cells, the head included."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith(f"| {first_cell} |"))
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip().strip("|").split("|")])
+    return [rows[0], *rows[2:]]
+
+
+def test_restart_by_reason():
+    """Every cell of the restart table is policy.RESTARTS."""
+    head, *rows = table(r"restart \ reason")
+    told = {
+        (RestartPolicy(row[0]), ExitKind(kind)): cell
+        for row in rows
+        for kind, cell in zip(head[1:], row[1:], strict=True)
+    }
+    done = {
+        (restart, kind): "restart" if again else "leave down"
+        for restart, answers in policy.RESTARTS.items()
+        for kind, again in answers.items()
+    }
+    assert done == told
+
+
+def test_reasons():
+    """Every way to end is explained, in the order of the code."""
+    _, *rows = table("reason")
+    assert [kind.value for kind in ExitKind] == [row[0] for row in rows]
+
+
+def test_strategies():
+    """The example of b's restart is what the code plans."""
+    _, *rows = table("strategy")
+    told = {Strategy(row[0]): (row[1].split(), row[2].split()) for row in rows}
+    children = [ChildTerms(name=name) for name in "abcd"]
+    plans = {strategy: scope(strategy, children, "b") for strategy in Strategy}
+    assert {strategy: (list(plan.stop), list(plan.start)) for strategy, plan in plans.items()} == told
+
+
+def test_backoff():
+    """The row of waits is what the code computes."""
+    head, seconds = table("restart in a row")
+    terms = Backoff(initial=3, cap=30, jitter=0)
+    assert [delay(int(nth) - 1, 0.9, terms) for nth in head[1:]] == [float(cell) for cell in seconds[1:]]
+
+
+@pytest.mark.parametrize("rule", AutoShutdown)
+def test_auto_shutdown(rule):
+    """The auto_shutdown table is what the code answers, refusals included."""
+    rows = {row[0]: row[1:] for row in table("auto_shutdown")}
+    plain = ChildTerms(name="plain", restart=RestartPolicy.TRANSIENT)
+    marked = ChildTerms(name="marked", restart=RestartPolicy.TRANSIENT, significant=True)
+
+    def told(ended, up):
+        if policy.refusal(rule, ended):
+            return "refused"
+        return "ends" if policy.ends_supervisor(rule, ended, up) else "goes on"
+
+    assert [told(plain, [marked]), told(marked, [marked]), told(marked, [plain])] == rows[rule.value]
