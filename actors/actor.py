@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import (
     Any,
     ClassVar,
@@ -22,7 +22,6 @@ from typing import (
     get_origin,
     get_type_hints,
 )
-
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -41,34 +40,45 @@ _MARK: Final = "__handles__"
 class Log(Protocol):
     """Where an actor writes log lines; they leave as records and appear in the daemon's log."""
 
-    def debug(self, event: str, **fields: object) -> None: ...
-    def info(self, event: str, **fields: object) -> None: ...
-    def warning(self, event: str, **fields: object) -> None: ...
-    def error(self, event: str, **fields: object) -> None: ...
-    def exception(self, event: str, **fields: object) -> None: ...
+    def debug(self, event: str, **fields: object) -> None:
+        """A line for those who look closely."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """A line about the normal course."""
+
+    def warning(self, event: str, **fields: object) -> None:
+        """A line about something odd."""
+
+    def error(self, event: str, **fields: object) -> None:
+        """A line about something wrong."""
+
+    def exception(self, event: str, **fields: object) -> None:
+        """A line about something wrong, with the traceback of the exception being handled."""
 
 
 class Context(Protocol):
-    """What an actor knows of its surroundings; `self.context` from `on_start` on, only in the actor's process.
-
-    Attributes:
-        name: its name in the spec.
-        path: its full name, `/root/indexer`.
-        incarnation: which life this is, from 1.
-        ref: its own address.
-        log: its log.
-    """
+    """What an actor knows of its surroundings: `self.context`, in the actor's process, from `__init__` on."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name in the spec."""
+
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Its full name, `/root/indexer`."""
+
     @property
-    def incarnation(self) -> int: ...
+    def incarnation(self) -> int:
+        """Which life this is, from 1."""
+
     @property
-    def ref(self) -> ActorRef: ...
+    def ref(self) -> ActorRef:
+        """Its own address."""
+
     @property
-    def log(self) -> Log: ...
+    def log(self) -> Log:
+        """Its log."""
+
     @property
     def sender(self) -> ActorRef | None:
         """Who sent the message being handled, None when the daemon did."""
@@ -103,10 +113,10 @@ class Actor:
 
     context: Context
 
-    def on_start(self) -> None | Coroutine[Any, Any, None]:
+    def on_start(self) -> Coroutine[Any, Any, None] | None:
         """Called once before the first message; may be async. Raising makes it a failed start."""
 
-    def on_stop(self, reason: ExitReason) -> None | Coroutine[Any, Any, None]:
+    def on_stop(self, reason: ExitReason) -> Coroutine[Any, Any, None] | None:
         """Called once at a graceful stop; may be async. Not called when the process is killed or crashes."""
 
 
@@ -152,7 +162,7 @@ class ActorProtocol:
             inspect.iscoroutinefunction(hook) for hook in hooks
         )
         _check_class(actor, self.handlers)
-        self.union: Any = Union[tuple(self.handlers) or (_Nothing,)]  # noqa: UP007 - made of values
+        self.union = _union(self.handlers)
         self._check = msgspec.msgpack.Decoder(self.union).decode
 
     def encode(self, message: Message[Any]) -> bytes:
@@ -169,7 +179,7 @@ class ActorProtocol:
         try:
             data = encode(message)
             self._check(data)
-        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise UsageError(
                 f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
                 f"the message was {message!r}"
@@ -235,9 +245,7 @@ def _read_handlers(actor: type[Actor]) -> dict[type[Message[Any]], Handler]:
     return handlers
 
 
-def _messages_of(
-    actor: type[Actor], name: str, method: Callable[..., Any]
-) -> tuple[type[Message[Any]], ...]:
+def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> tuple[type[Message[Any]], ...]:
     """The message classes in the annotation of a handler's one parameter."""
     where = f"{actor.__qualname__}.{name}"
     parameters = list(inspect.signature(method).parameters.values())[1:]
@@ -265,6 +273,10 @@ def _messages_of(
                 f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."
             )
     return members
+
+
+def _union(messages: Iterable[type[Message[Any]]]) -> Any:
+    return Union[tuple(messages) or (_Nothing,)]  # noqa: UP007 - made of values
 
 
 def _is_message(annotation: object) -> bool:
@@ -303,6 +315,6 @@ def _check_class(actor: type[Actor], handlers: dict[type[Message[Any]], Handler]
             f"async and would hold up the others; write `async def {sync[0]}`, or leave concurrency at 1"
         )
     try:
-        msgspec.msgpack.Decoder(Union[tuple(handlers) or (_Nothing,)])
+        msgspec.msgpack.Decoder(_union(handlers))
     except TypeError as error:
         raise UsageError(f"the messages of {actor.__qualname__} cannot be told apart on the wire: {error}") from None

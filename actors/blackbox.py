@@ -15,7 +15,8 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from multiprocessing import reduction
+from multiprocessing import context, reduction
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -56,6 +57,7 @@ class BlackBox:
         self.cells = memoryview(self._mapping).cast("Q")
 
     def __getstate__(self) -> tuple[int, Any]:
+        context.assert_spawning(self)
         return self.lanes, reduction.DupFd(self._fd)
 
     def __setstate__(self, state: tuple[int, Any]) -> None:
@@ -120,6 +122,6 @@ def _anonymous_file(size: int) -> int:
         fd = os.memfd_create("actors-blackbox", os.MFD_CLOEXEC)
     else:
         fd, name = tempfile.mkstemp(prefix="actors-blackbox-")
-        os.unlink(name)
+        Path(name).unlink()
     os.ftruncate(fd, size)
     return fd

@@ -40,12 +40,11 @@ class ReplyCodec:
         Raises:
             UsageError: it is of another type than promised.
         """
-        if self._exact is not None and type(reply) is self._exact:
-            return encode(reply)
         try:
             data = encode(reply)
-            self._decode(data)
-        except (TypeError, ValueError, msgspec.MsgspecError) as error:
+            if self._exact is None or type(reply) is not self._exact:
+                self._decode(data)
+        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             promised = getattr(self.promised, "__name__", None) or str(self.promised)
             raise UsageError(
                 f"the reply is a {type(reply).__name__}, the message promises {promised} ({error})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_tra
 
 import msgspec
 
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ else:
         """Settings of every message; inherited."""
 
 
-class Message(_Base, Generic[R]):
+class Message(_Base, Generic[R_co]):
     """Base class of messages; `class Tokenise(Message[int])` says that its reply is an int.
 
     Fields are declared as in any msgspec Struct. Instances are immutable, cross the process wall as msgpack

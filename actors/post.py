@@ -52,9 +52,7 @@ class PostRef(ActorRef):
         super().__init__(path)
         self._office = office
 
-    async def ask(
-        self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
-    ) -> R:
+    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """As `ActorRef.ask`; only from async handlers."""
         payload = _encode(message)
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -63,9 +61,7 @@ class PostRef(ActorRef):
         try:
             answer = await waiting
         except TimeoutError:
-            raise AskTimeout(
-                f"{self.path} did not answer {type(message).__qualname__} within {timeout} s"
-            ) from None
+            raise AskTimeout(f"{self.path} did not answer {type(message).__qualname__} within {timeout} s") from None
         reply: R = _open(answer, reply_type(type(message)))
         return reply
 
@@ -83,7 +79,7 @@ def _encode(message: Message[Any]) -> msgspec.Raw:
         raise UsageError(f"a {type(message).__qualname__} is no message; send instances of Message subclasses")
     try:
         return msgspec.Raw(encode(message))
-    except (TypeError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"{type(message).__qualname__} cannot be sent: {error}") from None
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import select
 import socket
@@ -35,14 +36,10 @@ INLINE: Final = 64 * 1024  # bytes: larger pickles travel in a file; well below 
 BUFFER: Final = 1024 * 1024  # bytes: how much we ask the kernel to hold; it gives what its limits allow
 LARGE: Final = b"\0"  # the packet that comes with a file; no pickle begins with this byte
 COUNTABLE: Final = 2**31  # the slots of an unbounded queue, where the kernel counts that far
-LOST_AFTER: Final = (
-    0.1  # seconds a queue must be seen empty, without a free slot, before a slot counts as lost
-)
+LOST_AFTER: Final = 0.1  # seconds a queue must be seen empty, without a free slot, before a slot counts as lost
 SAMPLE: Final = 0.005  # seconds between two looks at such a queue
 SLICE: Final = 0.5  # seconds after which a waiting thread sees that the queue was closed beside it
-PARENT_CHECK: Final = (
-    0.1  # seconds between two looks whether the parent lives, while the exit waits for a flush
-)
+PARENT_CHECK: Final = 0.1  # seconds between two looks whether the parent lives, while the exit waits for a flush
 
 _NO_ROOM: Final = frozenset(  # the kernel cannot take the packet now: try again later
     {errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -50,8 +47,6 @@ _NO_ROOM: Final = frozenset(  # the kernel cannot take the packet now: try again
 _CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _FD_SIZE: Final = 4
 _ROOM_FOR_FD: Final = socket.CMSG_SPACE(_FD_SIZE)
-
-Packed = bytes | memoryview
 
 
 class SafeQueue:
@@ -137,9 +132,7 @@ class SafeQueue:
         """
         free = _count(self._slots)
         if free is None:
-            raise NotImplementedError(
-                "the number of items is not known on this platform; ask empty() or full()"
-            )
+            raise NotImplementedError("the number of items is not known on this platform; ask empty() or full()")
         return 0 if self.empty() else max((self._maxsize or COUNTABLE) - free, 1)
 
     def empty(self) -> bool:
@@ -152,11 +145,17 @@ class SafeQueue:
         return self._slots is not None and not readable(self._slots.fileno())
 
     def close(self) -> None:
-        """End putting and getting in this process; what waits here is still sent. May be called twice."""
+        """End putting and getting in this process. May be called twice.
+
+        What waits here is still sent, unless no other process has the queue: then nobody could take it.
+        """
         with self._lock:
             self._closed = True
+            self._reader.close()
+            if self._slots is not None:
+                self._slots.close()
             if self._feeder is None:
-                self._give_back()
+                self._writer.close()
 
     def join_thread(self) -> None:
         """After `close()`: wait until everything put here is in the kernel.
@@ -216,7 +215,7 @@ class SafeQueue:
         """Make what is this process's own. After a fork, what waits in the parent is the parent's to send."""
         self._closed = closed
         self._lock: threading.RLock = threading.RLock()  # for the next two; a put in a __del__ may nest
-        self._overflow: deque[Packed] = deque()  # what the kernel did not take yet, in order
+        self._overflow: deque[bytes] = deque()  # what the kernel did not take yet, in order
         self._feeder: threading.Thread | None = None  # there while something waits in _overflow
         self._flush_at_exit = inherited  # who made the queue is not held up by it
         self._finalizer: util.Finalize | None = None
@@ -225,15 +224,9 @@ class SafeQueue:
         if hasattr(self, "_closed"):
             self.close()
 
-    def _give_back(self) -> None:
-        self._reader.close()
-        self._writer.close()
-        if self._slots is not None:
-            self._slots.close()
-
     # ---- taking
 
-    def _receive(self) -> Packed | None:
+    def _receive(self) -> bytes | None:
         """Take one packet whole, never waiting; None when there is none."""
         try:
             packet, ancillary, _, _ = self._reader.recvmsg(INLINE, _ROOM_FOR_FD, _CLOEXEC)
@@ -248,7 +241,7 @@ class SafeQueue:
 
     # ---- putting
 
-    def offer(self, packed: Packed, *, slot_lost: bool = False) -> bool:
+    def offer(self, packed: bytes, *, slot_lost: bool = False) -> bool:
         """Put a pickle, never waiting; False when no place is free (`slot_lost` says that one must be)."""
         _fd_of(self, self._writer)  # closed: raises before a slot is taken
         if self._slots is not None and not self._slots.take() and not slot_lost:
@@ -260,7 +253,7 @@ class SafeQueue:
                     self._start_feeder()
         return True
 
-    def _send(self, packed: Packed) -> bool:
+    def _send(self, packed: bytes) -> bool:
         """Send one item whole, never waiting; False when the kernel has no room for it now."""
         try:
             if len(packed) > INLINE or not _send_packet(self._writer, packed):
@@ -273,21 +266,29 @@ class SafeQueue:
         return True
 
     def _start_feeder(self) -> None:
-        self._feeder = threading.Thread(target=self._feed, name="SafeQueue-feeder", daemon=True)
-        self._feeder.start()
+        feeder = threading.Thread(target=self._feed, name="SafeQueue-feeder", daemon=True)
+        feeder.start()
+        self._feeder = feeder  # it cannot have ended yet: that takes the lock, which we have
         if self._finalizer is None and process.parent_process() is not None:
             self._finalizer = util.Finalize(self, _finish, [weakref.ref(self)], exitpriority=-5)
 
     def _flush(self) -> None:
         """Hold up this process's exit until what waits here is sent, or until the parent process died."""
         parent, feeder = process.parent_process(), self._feeder
-        while self._flush_at_exit and feeder and feeder.is_alive() and parent and parent.is_alive():
+        if not self._flush_at_exit or parent is None or feeder is None:
+            return
+        self.close()
+        while feeder.is_alive() and parent.is_alive():
             feeder.join(PARENT_CHECK)
 
     def _feed(self) -> None:
         """Runs in the feeder thread: send what waits, in order, and end."""
         while True:
-            if not self._send(self._overflow[0]):
+            try:
+                sent = self._send(self._overflow[0])
+            except (OSError, ValueError):
+                sent = self._closed  # nobody else has it: what waits here can reach nobody, and is let go
+            if not sent:
                 _await_room(self._writer)
                 continue
             with self._lock:
@@ -295,7 +296,7 @@ class SafeQueue:
                 if not self._overflow:
                     self._feeder = None
                     if self._closed:
-                        self._give_back()
+                        self._writer.close()
                     return
 
 
@@ -311,7 +312,7 @@ class Putting:
 
     def __init__(self, queue: SafeQueue, obj: Any) -> None:
         self._queue = queue
-        self._packed: Packed = reduction.ForkingPickler.dumps(obj)
+        self._packed = _pickled(obj)
         self._empty_since: float | None = None
         self.pause = 0.0
 
@@ -332,6 +333,13 @@ class Putting:
         slots = self._queue._slots  # noqa: SLF001 - two classes of one room
         assert slots is not None  # noqa: S101 - without slots every attempt succeeds
         return slots.fileno()
+
+
+def _pickled(obj: Any) -> bytes:
+    """Pickle as multiprocessing does, so that its objects may travel too."""
+    buffer = io.BytesIO()
+    reduction.ForkingPickler(buffer).dump(obj)
+    return buffer.getvalue()  # the buffer's own bytes, not a copy
 
 
 def _packet_pair() -> tuple[socket.socket, socket.socket]:
@@ -373,7 +381,7 @@ def _anonymous_file() -> IO[bytes]:
     return TemporaryFile(buffering=0)
 
 
-def _send_packet(writer: socket.socket, packed: Packed) -> bool:
+def _send_packet(writer: socket.socket, packed: bytes) -> bool:
     """Send an item in its packet; False when this kernel takes none of that length."""
     try:
         writer.send(packed)
@@ -384,19 +392,17 @@ def _send_packet(writer: socket.socket, packed: Packed) -> bool:
     return True
 
 
-def _send_file(writer: socket.socket, packed: Packed) -> None:
+def _send_file(writer: socket.socket, packed: bytes) -> None:
     """Send an item in an anonymous file; killed before the last line, we have sent nothing."""
     with _anonymous_file() as file:
         file.write(packed)
         socket.send_fds(writer, [LARGE], [file.fileno()])
 
 
-def _read_file(ancillary: list[tuple[int, int, bytes]]) -> Packed:
+def _read_file(ancillary: list[tuple[int, int, bytes]]) -> bytes:
     """What lies in the file that came with a packet."""
     if not ancillary:
-        raise OSError(
-            errno.EMFILE, "an item was lost: this process had no free descriptor to take it; see ulimit -n"
-        )
+        raise OSError(errno.EMFILE, "an item was lost: this process had no free descriptor to take it; see ulimit -n")
     fd = int.from_bytes(ancillary[0][2][:_FD_SIZE], sys.byteorder)
     with open(fd, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
         file.seek(0)
@@ -415,9 +421,7 @@ def _await_room(writer: socket.socket) -> None:
 
 def _fd_of(queue: SafeQueue, end: socket.socket) -> int:
     if queue.closed or (fd := end.fileno()) < 0:
-        raise ValueError(
-            f"{queue!r} is closed in this process; nothing can be put into it or taken from it here"
-        )
+        raise ValueError(f"{queue!r} is closed in this process; nothing can be put into it or taken from it here")
     return fd
 
 

@@ -31,9 +31,7 @@ class ActorRef(ABC):
         self.path: Final = path
 
     @abstractmethod
-    async def ask(
-        self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
-    ) -> R:
+    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """Send `message` and wait for its reply.
 
         While the actor is being restarted the message waits in the mailbox (`when_down="wait"`), or the ask ends

@@ -58,7 +58,7 @@ _OURS: Final = {__file__, __file__.replace("runtime.py", "runtime_async.py")}
 Work = Callable[[Message[Any]], Any]
 
 
-class ActorFailed(Exception):  # noqa: N818 - it is the end of a life, told to nobody but `child`
+class ActorFailed(Exception):
     """The actor's code raised and this life must end. Carries the words to leave behind."""
 
     def __init__(self, where: str, error: BaseException) -> None:
@@ -69,9 +69,7 @@ class ActorFailed(Exception):  # noqa: N818 - it is the end of a life, told to n
 class Desk:
     """One life's in-tray, out-tray and surroundings. It is also the actor's `context`."""
 
-    def __init__(
-        self, part: Part, protocol: ActorProtocol, channel: Channel, box: BlackBox, stop: SafeEvent
-    ) -> None:
+    def __init__(self, part: Part, protocol: ActorProtocol, channel: Channel, box: BlackBox, stop: SafeEvent) -> None:
         self.path = part.path
         self.name = part.path.rpartition("/")[2]
         self.incarnation = part.life
@@ -214,9 +212,7 @@ class Desk:
             except msgspec.MsgspecError as error:
                 self._put_out(envelope.seq, wire.UNDECODABLE, msgspec.Raw(encode(str(error))))
             else:
-                good.append(
-                    Envelope(envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message)
-                )
+                good.append(Envelope(envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message))
         return good
 
     # ---- at work
@@ -249,7 +245,7 @@ class Desk:
         if self._sequential:
             self._over(seq)
 
-    def verdict(self, handler: Handler, error: Exception) -> tuple[int, msgspec.Raw]:
+    def verdict(self, error: Exception) -> tuple[int, msgspec.Raw]:
         """What a sender gets for an exception."""
         if isinstance(error, Rejected):
             return wire.REJECTED, msgspec.Raw(encode(str(error)))
@@ -293,8 +289,7 @@ def run(actor: Actor, desk: Desk) -> ExitReason:
         ActorFailed: a handler raised and the class does not say `on_error = "reply"`.
     """
     work: dict[type[Message[Any]], tuple[Handler, Work]] = {
-        message: (handler, getattr(actor, handler.name))
-        for message, handler in desk.protocol.handlers.items()
+        message: (handler, getattr(actor, handler.name)) for message, handler in desk.protocol.handlers.items()
     }
     while True:
         desk.heed()
@@ -316,8 +311,8 @@ def _handle(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Messa
     try:
         reply = method(envelope.message)
         payload = msgspec.Raw(handler.reply.encode(reply)) if envelope.kind == wire.ASK else NOTHING
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its answer
-        desk.finish(envelope, *desk.verdict(handler, error), 0)
+    except Exception as error:
+        desk.finish(envelope, *desk.verdict(error), 0)
         if desk.crashes(error):
             desk.flush()
             raise ActorFailed(desk.where(handler), error) from error

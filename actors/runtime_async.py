@@ -30,8 +30,7 @@ class AsyncDriver:
         self._desk = desk
         self._loop = asyncio.get_running_loop()
         self._work: dict[type[Message[Any]], tuple[Handler, Work]] = {
-            message: (handler, getattr(actor, handler.name))
-            for message, handler in desk.protocol.handlers.items()
+            message: (handler, getattr(actor, handler.name)) for message, handler in desk.protocol.handlers.items()
         }
         self._free = list(range(actor.concurrency - 1, -1, -1))
         self._busy: set[asyncio.Task[None]] = set()
@@ -97,8 +96,8 @@ class AsyncDriver:
             if inspect.isawaitable(reply):
                 reply = await reply
             payload = msgspec.Raw(handler.reply.encode(reply)) if envelope.kind == wire.ASK else NOTHING
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its answer
-            desk.finish(envelope, *desk.verdict(handler, error), lane)
+        except Exception as error:
+            desk.finish(envelope, *desk.verdict(error), lane)
             if desk.crashes(error):
                 desk.flush()
                 raise ActorFailed(desk.where(handler), error) from error

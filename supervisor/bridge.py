@@ -104,7 +104,8 @@ class AsyncQueueBridge:
     def close(self) -> None:
         """Close it in this process; may be called twice, and from any thread.
 
-        Waiting fetches and submits raise BridgeClosed, `async for` ends. What was submitted still arrives.
+        Waiting fetches and submits raise BridgeClosed, `async for` ends. What was submitted still arrives, if
+        another process has the queue.
         """
         self._closed = True
         self._queue.close()
@@ -170,7 +171,7 @@ class AsyncEvent:
         """The event itself, for `Process(args=...)`."""
         return self._event
 
-    async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - multiprocessing.Event's interface
+    async def wait(self, timeout: float | None = None) -> bool:
         """`await_event(event, timeout)`."""
         return await await_event(self._event, timeout)
 
@@ -194,7 +195,7 @@ class AsyncEvent:
         return f"<{type(self).__name__} on {self._event!r}>"
 
 
-async def await_event(event: EventLike, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - the same
+async def await_event(event: EventLike, timeout: float | None = None) -> bool:
     """Wait on the event loop until a multiprocessing event is set.
 
     A SafeEvent wakes the coroutine through the loop's reader thread. A stock event's own `wait()` is never
@@ -211,7 +212,7 @@ async def await_event(event: EventLike, timeout: float | None = None) -> bool:  
     Raises:
         UsageError: that is no event.
     """
-    _checked(event)
+    event = _checked(event)
     if isinstance(event, SafeEvent):
         return event.is_set() or await _readable(event.fileno(), timeout)
     if _flag(event) is None:
@@ -244,7 +245,7 @@ class _Side:
             self._in_a_row = 0
             await asyncio.sleep(0)
 
-    async def readable(self, fd: int, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a sleep
+    async def readable(self, fd: int, timeout: float | None = None) -> None:
         """Wait until `fd` is readable, the time is over or the bridge is closed."""
         self._in_a_row = 0
         answer: asyncio.Future[bool] = self._loop.create_future()
@@ -310,7 +311,7 @@ class _ReaderThread:
 
 async def _readable(
     fd: int,
-    timeout: float | None,  # noqa: ASYNC109 - no cancellation: it is an answer
+    timeout: float | None,
     answer: asyncio.Future[bool] | None = None,
     linger: float = 0.0,
 ) -> bool:
@@ -359,6 +360,8 @@ def _call_on(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
 
 
 def _checked(event: EventLike) -> EventLike:
+    if isinstance(event, AsyncEvent):
+        return event.underlying_event()
     if not all(callable(getattr(event, name, None)) for name in ("set", "clear", "is_set")):
         raise UsageError(f"{event!r} is no event; pass a SafeEvent or a multiprocessing.Event")
     return event
@@ -388,7 +391,7 @@ def _briefly(event: EventLike, deed: Callable[[], None]) -> None:
     thread.join(PATIENCE)
 
 
-async def _looked_at(event: EventLike, timeout: float | None) -> bool:  # noqa: ASYNC109 - as above
+async def _looked_at(event: EventLike, timeout: float | None) -> bool:
     """Wait for an event that can be asked only under its lock: a daemon thread asks, until we leave."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bool] = loop.create_future()
@@ -400,7 +403,7 @@ async def _looked_at(event: EventLike, timeout: float | None) -> bool:  # noqa: 
             while not event.is_set():
                 if left.wait(LAST_LOOK):
                     return
-        except Exception as error:  # noqa: BLE001 - it goes to the one who waits
+        except Exception as error:
             outcome = error
         _call_on(loop, partial(_settle, answer, outcome))
 

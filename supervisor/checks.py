@@ -116,11 +116,15 @@ def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> No
         return
     if parent.auto_shutdown == AutoShutdown.NEVER:
         raise InvalidSpec(
-            f"{path}.significant", child.significant, "a significant child needs a supervisor with auto_shutdown"
+            f"{path}.significant",
+            child.significant,
+            "a significant child needs a supervisor with auto_shutdown",
         )
     if child.restart == RestartPolicy.PERMANENT:
         raise InvalidSpec(
-            f"{path}.significant", child.significant, "a permanent child never ends for good; make it transient or temporary"
+            f"{path}.significant",
+            child.significant,
+            "a permanent child never ends for good; make it transient or temporary",
         )
 
 

@@ -29,6 +29,10 @@ class Directory:
         if self._mailboxes.get(path) is mailbox:
             del self._mailboxes[path]
 
+    def get(self, path: str) -> Mailbox | None:
+        """The mailbox of a path, or None."""
+        return self._mailboxes.get(path)
+
     def find(self, path: str) -> Mailbox:
         """The mailbox of a path.
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from itertools import count
 from typing import Protocol, assert_never
 
 import msgspec
@@ -30,21 +31,21 @@ from actors.errors import (
     MailboxFull,
     NoSuchActor,
     Rejected,
-    WireError,
 )
-from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.exits import ExitReport
 from supervisor.core import commands as do
 from supervisor.core import events as happened
-from supervisor.core.commands import AnyCommand, Decision, ReportExit, Verdict
+from supervisor.core.commands import AnyCommand, Decision, ReportExit
 from supervisor.core.events import AnyEvent, Timer
 from supervisor.core.machine import SupervisorMachine
+from supervisor.core.states import SupervisorState
 from supervisor.directory import Directory
 from supervisor.journal import Journal
 from supervisor.mailbox import DeadLetter, DeadReason, Mailbox
 from supervisor.ports import Launcher, Life, LifeEnd
 from supervisor.process import exit_reason, signal_name
 from supervisor.reports import Reports
-from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
+from supervisor.specs import AnySpec, ChildSpec, ChildTerms, SupervisorSpec
 
 
 class House:
@@ -61,11 +62,21 @@ class House:
 class Child(Protocol):
     """What an engine does with a child, whatever it is."""
 
-    def start(self, life: int) -> None: ...
-    def stop(self) -> None: ...
-    def kill(self) -> None: ...
-    def retire(self, because: str) -> None: ...
-    def forget(self) -> None: ...
+    def start(self, life: int) -> None:
+        """Begin a life."""
+
+    def stop(self) -> None:
+        """Ask the life to stop."""
+
+    def kill(self) -> None:
+        """End the life at once."""
+
+    def retire(self, because: str) -> None:
+        """It is down for good."""
+
+    def forget(self) -> None:
+        """Its spec is gone."""
+
     def ready(self, life: int) -> None:
         """Its readiness is to be told to the world."""
 
@@ -81,7 +92,9 @@ class Engine:
         path: its own path.
         house: what it shares with the rest of the tree.
         on_running: told once, when all static children are ready.
-        on_terminated: told once, when all children are down for good.
+        on_terminated: told once, when all children are down.
+        nested: whether another supervisor decides if this one comes back; then what its end leaves in the mailboxes
+            stays there until `retire_all`.
     """
 
     def __init__(
@@ -92,20 +105,26 @@ class Engine:
         *,
         on_running: Callable[[], None],
         on_terminated: Callable[[do.Terminate], None],
+        nested: bool = False,
     ) -> None:
         self.path = path
+        self.spec = spec
         self.house = house
+        self.running_at: float | None = None
         self.last_failure: ExitReport | None = None  # the last death nobody had asked for
         self.children: dict[str, Child] = {}
         terms = [terms for child in spec.children for terms in child.terms()]
         self.machine = SupervisorMachine(spec.own_terms(path), terms)
         self.journal = Journal(self.machine)
+        self._nested = nested
+        self._left_open: set[str] = set()
         self._on_running = on_running
         self._on_terminated = on_terminated
         self._inbox: deque[AnyEvent] = deque()
         self._working = False
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._tickets: dict[int, asyncio.Future[do.Answer]] = {}
+        self._numbers = count(1)
         for child in spec.children:
             self._adopt(child)
 
@@ -123,40 +142,53 @@ class Engine:
         finally:
             self._working = False
 
-    async def call(self, spec: AnySpec | None, make: Callable[[int], AnyEvent]) -> do.Answer:
-        """Make a request of the machine and wait for its answer.
-
-        Args:
-            spec: of a child to be added, or None.
-            make: the event, given the ticket.
-        """
-        ticket = max(self._tickets, default=0) + 1
-        future: asyncio.Future[do.Answer] = self.house.loop.create_future()
-        self._tickets[ticket] = future
-        if spec is not None:
-            self._adopt(spec)
+    def request(self, make: Callable[[int], AnyEvent]) -> int:
+        """Make a request of the machine, given a ticket for it; `answer(ticket)` waits for what becomes of it."""
+        ticket = next(self._numbers)
+        self._tickets[ticket] = self.house.loop.create_future()
         self.post(make(ticket))
-        return await future
+        return ticket
+
+    async def answer(self, ticket: int) -> do.Answer:
+        """What became of a request; a caller that is cancelled leaves the request as it is."""
+        future = self._tickets[ticket]
+        try:
+            return await asyncio.shield(future)
+        finally:
+            del self._tickets[ticket]
+
+    def begin_all(self, spec: AnySpec) -> list[int]:
+        """Ask the machine to add and start every process of a spec; the tickets."""
+        if not any(terms.name in self.children for terms in spec.terms()):
+            self._adopt(spec)
+        tickets = [self.request(_starting(terms)) for terms in spec.terms()]
+        known = {view.name for view in self.machine.children()}
+        for terms in spec.terms():
+            if terms.name not in known and terms.name in self.children:  # the machine did not take it
+                self.children.pop(terms.name).forget()
+        return tickets
 
     def _adopt(self, spec: AnySpec) -> None:
         if isinstance(spec, SupervisorSpec):
             self.children[spec.name] = TreeChild(self, spec)
             return
         path = f"{self.path}/{spec.name}"
-        mailbox = Mailbox(
-            path,
-            protocol_of(spec.actor),
-            capacity=spec.mailbox,
-            max_deliveries=spec.max_deliveries,
-            pooled=spec.size > 1,
-            on_dead_letter=self.house.reports.message_buried,
-        )
-        self.house.directory.add(path, mailbox)
+        mailbox = self.house.directory.get(path)
+        if mailbox is None:
+            mailbox = Mailbox(
+                path,
+                protocol_of(spec.actor),
+                capacity=spec.mailbox,
+                max_deliveries=spec.max_deliveries,
+                pooled=spec.size > 1,
+                on_dead_letter=self.house.reports.message_buried,
+            )
+            self.house.directory.add(path, mailbox)
         desk = ActorDesk(mailbox, spec, members=set(spec.members()))
         for name in spec.members():
             self.children[name] = ActorChild(self, name, desk)
 
-    def _do(self, command: AnyCommand) -> None:
+    def _do(self, command: AnyCommand) -> None:  # noqa: C901, PLR0912 - one line for each command
         match command:
             case do.StartChild():
                 self.children[command.child].start(command.life)
@@ -169,8 +201,9 @@ class Engine:
             case do.CancelTimer():
                 self._cancel_timer(command.timer)
             case do.Retire():
-                self.children[command.child].retire(command.because)
+                self._retire(command.child, command.because)
             case do.Forget():
+                self._left_open.discard(command.child)
                 self.children.pop(command.child).forget()
             case do.ReportReady():
                 self.children[command.child].ready(command.life)
@@ -183,6 +216,7 @@ class Engine:
             case do.Answer():
                 self._answer(command)
             case do.Running():
+                self.running_at = self.house.loop.time()
                 self.house.reports.supervisor_started(self.path)
                 self._on_running()
             case do.Terminate():
@@ -192,6 +226,18 @@ class Engine:
                 self._on_terminated(command)
             case _:
                 assert_never(command)
+
+    def retire_all(self, because: str, keep: Container[str] = ()) -> None:
+        """What the end of this supervisor left open is closed, but for the children in `keep`."""
+        for name in [name for name in self.children if name in self._left_open and name not in keep]:
+            self._left_open.discard(name)
+            self.children[name].retire(because)
+
+    def _retire(self, child: str, because: str) -> None:
+        if self._nested and self.machine.phase in (SupervisorState.STOPPING, SupervisorState.STOPPED):
+            self._left_open.add(child)
+        else:
+            self.children[child].retire(because)
 
     def _set_timer(self, timer: Timer, after: float) -> None:
         self._cancel_timer(timer)
@@ -207,9 +253,13 @@ class Engine:
         self.post(happened.TimerFired(timer))
 
     def _answer(self, answer: do.Answer) -> None:
-        future = self._tickets.pop(answer.ticket, None)
+        future = self._tickets.get(answer.ticket)
         if future is not None and not future.done():
             future.set_result(answer)
+
+
+def _starting(terms: ChildTerms) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.StartAsked(ticket, terms)
 
 
 class ActorDesk:
@@ -232,8 +282,9 @@ class ActorChild:
         self.started_at = 0.0
         self._engine = engine
         self._name = name
+        self.mailbox = desk.mailbox
+        self.last_report: ExitReport | None = None
         self._desk = desk
-        self._mailbox = desk.mailbox
         self._house = engine.house
         self._end: LifeEnd | None = None
         self._key = id(self)
@@ -244,7 +295,7 @@ class ActorChild:
         """Begin a life."""
         spec = self._desk.spec
         self._desk.retired.discard(self._name)
-        self._mailbox.open()
+        self.mailbox.open()
         self.number = life
         self.started_at = self._house.loop.time()
         part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments)
@@ -252,13 +303,13 @@ class ActorChild:
 
     def stop(self) -> None:
         """Ask the life to stop; it gets no more messages."""
-        self._mailbox.disconnect(self._key)
+        self.mailbox.disconnect(self._key)
         if self.life is not None:
             self.life.stop()
 
     def kill(self) -> None:
         """End the life at once."""
-        self._mailbox.disconnect(self._key)
+        self.mailbox.disconnect(self._key)
         if self.life is not None:
             self.life.kill()
 
@@ -266,29 +317,27 @@ class ActorChild:
         """Down for good. A pool's mailbox closes with its last member."""
         self._desk.retired.add(self._name)
         if self._desk.retired >= self._desk.members:
-            self._mailbox.close(because)
+            self.mailbox.close(because)
 
     def forget(self) -> None:
         """The spec is gone."""
         self._desk.members.discard(self._name)
         if not self._desk.members:
-            self._house.directory.remove(self._mailbox.path, self._mailbox)
+            self._house.directory.remove(self.mailbox.path, self.mailbox)
 
     def ready(self, life: int) -> None:
         """Let messages flow."""
         self.started_at = self._house.loop.time()
         if self.life is not None:
             self._house.reports.child_started(self.path, life, self.life.pid)
-            self._mailbox.connect(self._key, self.life)
+            self.mailbox.connect(self._key, self.life)
 
     def report(self, command: ReportExit) -> ExitReport:
         """Tell the world of the life that ended, then each of its messages its fate."""
         life, end = self.life, self._end
         if life is None or end is None:
             raise AssertionError(f"{self.path} ended without a life")
-        progress = life.progress()
-        handlers = tuple(self._mailbox.protocol.handlers)
-        known = 0 <= progress.handler < len(handlers)
+        message, begun = self._last_message(life)
         report = ExitReport(
             actor=self.path,
             life=command.life,
@@ -297,17 +346,33 @@ class ActorChild:
             exit_code=end.exit_code if end.exit_code is not None and end.exit_code >= 0 else None,
             signal=signal_name(end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
             traceback=end.last_words.failure.traceback if end.last_words is not None else None,
-            last_message=handlers[progress.handler].__qualname__ if known else None,
-            last_message_begun=bool(progress.active) if known else None,
+            last_message=message,
+            last_message_begun=begun,
             uptime=self._house.loop.time() - self.started_at,
             decision=command.decision.value,
             because=command.because,
             delay=command.delay,
         )
         self.life = None
+        self.last_report = report
         self._house.reports.child_exited(report, command.policy.value, command.restarts)
-        self._mailbox.lost(self._key, life, report)
+        self.mailbox.lost(self._key, life, report)
         return report
+
+    def handling(self) -> tuple[str | None, int | None]:
+        """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
+        if self.life is None:
+            return None, None
+        message, begun = self._last_message(self.life)
+        return (message, self.life.progress().since) if begun else (None, None)
+
+    def _last_message(self, life: Life) -> tuple[str | None, bool | None]:
+        """Type name of the message a life began last, and whether it is still being handled."""
+        progress = life.progress()
+        handlers = tuple(self.mailbox.protocol.handlers)
+        if not 0 <= progress.handler < len(handlers):
+            return None, None
+        return handlers[progress.handler].__qualname__, bool(progress.active)
 
     # ---- what its life tells (LifeListener)
 
@@ -317,12 +382,12 @@ class ActorChild:
 
     def life_writable(self) -> None:
         """See `LifeListener`."""
-        self._mailbox.pump()
+        self.mailbox.pump()
 
     def life_said(self, frame: Outcomes | Send | Record) -> None:
         """See `LifeListener`."""
         if isinstance(frame, Outcomes):
-            self._mailbox.heard(self._key, frame)
+            self.mailbox.heard(self._key, frame)
         elif isinstance(frame, Send):
             self._route(frame)
         else:
@@ -331,9 +396,7 @@ class ActorChild:
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""
         self._end = end
-        self._engine.post(
-            happened.ChildExited(self._name, self.number, exit_reason(end), self._house.dice.random())
-        )
+        self._engine.post(happened.ChildExited(self._name, self.number, exit_reason(end), self._house.dice.random()))
 
     # ---- its messages to others
 
@@ -423,53 +486,51 @@ _ANSWERS: dict[type[ActorsError], int] = {
 
 
 class TreeChild:
-    """A child that is a supervisor: its life is another engine."""
+    """A child that is a supervisor: each of its lives is another engine.
+
+    The mailboxes below it belong to their paths: a subtree that is restarted takes them over with all that waits in
+    them. They are closed when the parent says that the subtree is down for good.
+    """
 
     def __init__(self, engine: Engine, spec: SupervisorSpec) -> None:
         self.path = f"{engine.path}/{spec.name}"
-        self.engine: Engine | None = None
-        self.number = 0
+        self.last_report: ExitReport | None = None
         self._parent = engine
         self._spec = spec
-        self._report: ExitReport | None = None
         self._started_at = 0.0
+        self.engine = self._fresh(1)
 
     def start(self, life: int) -> None:
-        """Begin a new engine: static children start, dynamic ones are forgotten (OTP)."""
-        self.number = life
+        """Boot an engine: static children start, dynamic ones are forgotten (OTP)."""
         self._started_at = self._parent.house.loop.time()
-        self.engine = Engine(
-            self._spec,
-            self.path,
-            self._parent.house,
-            on_running=lambda: self._parent.post(happened.ChildReady(self._spec.name, life)),
-            on_terminated=lambda end: self._terminated(life, end),
-        )
+        if life > 1:
+            before, self.engine = self.engine, self._fresh(life)
+            before.retire_all("its supervisor was restarted without it", keep=self.engine.children)
         self.engine.post(happened.Boot())
 
     def stop(self) -> None:
         """Ask the engine to stop its children in reverse order."""
-        if self.engine is not None:
-            self.engine.post(happened.StopRequested())
+        self.engine.post(happened.StopRequested())
 
     def kill(self) -> None:
         """Kill every process below."""
-        if self.engine is not None:
-            self.engine.post(happened.KillRequested())
+        self.engine.post(happened.KillRequested())
 
     def retire(self, because: str) -> None:
-        """Nothing is left to close: the engine retired its own children."""
+        """The whole subtree is down for good."""
+        self.engine.retire_all(because)
 
     def forget(self) -> None:
         """The spec is gone."""
+        for child in self.engine.children.values():
+            child.forget()
 
     def ready(self, life: int) -> None:
         """The engine has told the world itself."""
 
     def report(self, command: ReportExit) -> ExitReport:
-        """The death of a whole subtree."""
-        inner = None if self.engine is None else self.engine.last_failure
-        self.engine = None
+        """The end of a subtree, in the words of the last death in it."""
+        inner = self.engine.last_failure
         report = ExitReport(
             actor=self.path,
             life=command.life,
@@ -483,10 +544,20 @@ class TreeChild:
             because=command.because,
             delay=command.delay,
         )
+        self.last_report = report
         self._parent.house.reports.child_exited(report, command.policy.value, command.restarts)
         return report
+
+    def _fresh(self, life: int) -> Engine:
+        return Engine(
+            self._spec,
+            self.path,
+            self._parent.house,
+            on_running=lambda: self._parent.post(happened.ChildReady(self._spec.name, life)),
+            on_terminated=lambda end: self._terminated(life, end),
+            nested=True,
+        )
 
     def _terminated(self, life: int, end: do.Terminate) -> None:
         roll = self._parent.house.dice.random()
         self._parent.post(happened.ChildExited(self._spec.name, life, end.reason, roll))
-

@@ -38,7 +38,15 @@ class NoSuchChild(SupervisorError, KeyError):
 
 
 class SupervisorBusy(SupervisorError):
-    """The supervisor is in a state in which the call cannot be served; the text says which and what to do."""
+    """The call cannot be served in the state the supervisor or the child is in; the text says which and what to do.
+
+    Attributes:
+        answer: OTP's word: already_present, already_started, running, restarting, max_children, stopping or refused.
+    """
+
+    def __init__(self, text: str, *, answer: str) -> None:
+        super().__init__(text)
+        self.answer = answer
 
 
 class StartFailed(SupervisorError):

@@ -54,9 +54,7 @@ class Journal:
     def replay(self) -> tuple[Entry, ...]:
         """Run what is kept through a fresh copy of the machine; equal to `entries()` unless something is wrong."""
         machine = copy.deepcopy(self._before)
-        return tuple(
-            Entry(entry.now, entry.event, machine.handle(entry.now, entry.event)) for entry in self.entries()
-        )
+        return tuple(Entry(entry.now, entry.event, machine.handle(entry.now, entry.event)) for entry in self.entries())
 
     def lines(self) -> list[bytes]:
         """What is kept as JSON, one entry a line, for a bug report."""

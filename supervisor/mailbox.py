@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
@@ -47,6 +47,17 @@ WINDOW: Final = 1024  # messages in the hands of a life: what it works on while 
 POOL_WINDOW: Final = 4  # the same for a member of a pool: enough to stay busy, few enough to share fairly
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
 BURST: Final = 128  # messages after which a sender that never yields to the loop pays for a batch itself
+
+
+_FATES: Final = {
+    wire.REPLY: "handled",
+    wire.DONE: "handled",
+    wire.FAILED: "failed",
+    wire.REJECTED: "rejected",
+    wire.CANCELLED: "cancelled",
+    wire.EXPIRED: "expired",
+    wire.UNDECODABLE: "undecodable",
+}
 
 
 class DeadReason(StrEnum):
@@ -169,7 +180,9 @@ class Mailbox:
         try:
             self.protocol.decode(payload)
         except msgspec.MsgspecError as error:
-            raise UsageError(f"{self.path} does not handle this message, or a field has the wrong type: {error}") from error
+            raise UsageError(
+                f"{self.path} does not handle this message, or a field has the wrong type: {error}"
+            ) from error
 
     def check(self, message: Message[Any]) -> bytes:
         """The bytes of a message that may be sent here now.
@@ -236,9 +249,11 @@ class Mailbox:
             TimeoutError: none in time.
             ActorStopped: the actor went down for good meanwhile.
         """
+        queue_up = self._room.append
         while self.full:
             waiter: asyncio.Future[None] = self._loop.create_future()
-            self._room.append(waiter)
+            queue_up(waiter)
+            queue_up = self._room.appendleft  # woken too early: the place in the line is kept
             try:
                 async with asyncio.timeout(timeout):
                     await waiter
@@ -246,7 +261,8 @@ class Mailbox:
                 if waiter.done() and not waiter.cancelled():
                     self._wake()  # the room was given to us, and we go: the next one may have it
                 else:
-                    self._room.remove(waiter)
+                    with suppress(ValueError):
+                        self._room.remove(waiter)
                 raise
             if self.closed is not None:
                 raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
@@ -358,35 +374,33 @@ class Mailbox:
     def _ended(self, posted: Posted, outcome: Outcome) -> None:
         asker = self._askers.pop(posted.seq, None)
         self._impatient.discard(posted.seq)
-        kind = outcome.kind
-        if kind == wire.REPLY:
-            self._count("handled")
-            if asker is not None:
-                self._reply(asker, outcome.payload)
-        elif kind == wire.DONE:
-            self._count("handled")
-        elif kind == wire.FAILED:
-            self._count("failed")
-            failure = _payload(outcome, Failure)
-            if asker is not None:
-                asker.failed(HandlerError(failure.type_name, failure.message, failure.traceback))
-        elif kind == wire.REJECTED:
-            self._count("rejected")
-            text = _payload(outcome, str)
-            if asker is not None:
-                asker.failed(Rejected(text))
-        elif kind == wire.CANCELLED:
-            self._count("cancelled")
-        elif kind == wire.EXPIRED:
-            self._count("expired")
-            if asker is not None:
-                asker.failed(AskTimeout(f"{self.path} did not come to the message in time; it had not begun"))
-        elif kind == wire.UNDECODABLE:
-            self._bury(posted, DeadReason.UNDECODABLE, _payload(outcome, str))
-            if asker is not None:
-                asker.failed(UndecodableMessage(f"{self.path} cannot read the message: {_payload(outcome, str)}"))
+        fate = _FATES.get(outcome.kind)
+        if fate is None:
+            raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
+        error = self._error(outcome)
+        if outcome.kind == wire.UNDECODABLE:
+            self._bury(posted, DeadReason.UNDECODABLE, str(error))
         else:
-            raise WireError(f"it ended message {posted.seq} in a way that does not exist: {kind}")
+            self._count(fate)
+        if asker is not None and error is not None:
+            asker.failed(error)
+        elif asker is not None and outcome.kind == wire.REPLY:
+            self._reply(asker, outcome.payload)
+
+    def _error(self, outcome: Outcome) -> ActorsError | None:
+        """What an asker gets for an outcome that is no reply."""
+        match outcome.kind:
+            case wire.FAILED:
+                failure = _payload(outcome, Failure)
+                return HandlerError(failure.type_name, failure.message, failure.traceback)
+            case wire.REJECTED:
+                return Rejected(_payload(outcome, str))
+            case wire.EXPIRED:
+                return AskTimeout(f"{self.path} did not come to the message in time; it had not begun")
+            case wire.UNDECODABLE:
+                return UndecodableMessage(f"{self.path} cannot read the message: {_payload(outcome, str)}")
+            case _:
+                return None
 
     def _reply(self, asker: Asker, payload: msgspec.Raw) -> None:
         try:
@@ -453,8 +467,8 @@ class Mailbox:
         self.fates[fate] += 1
 
     def _wake(self) -> None:
-        """Tell the first who waits for room; it looks for itself."""
-        free = 1 if self.closed is not None else self._capacity - self._delivery.unsettled
+        """Tell those first in line that there may be room; each looks for itself."""
+        free = max(1, self._capacity - self._delivery.unsettled)
         while self._room and free > 0:
             waiter = self._room.popleft()
             if not waiter.done():
@@ -471,9 +485,7 @@ class MailboxRef(ActorRef):
         super().__init__(mailbox.path)
         self._mailbox = mailbox
 
-    async def ask(
-        self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
-    ) -> R:
+    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """See `ActorRef.ask`."""
         mailbox = self._mailbox
         payload = mailbox.check(message)
@@ -519,9 +531,7 @@ class MailboxRef(ActorRef):
         mailbox.offer(TELL, payload)
 
 
-def _expire(
-    mailbox: Mailbox, seq: int, asker: FutureAsker, message: Message[Any], timeout: float
-) -> None:
+def _expire(mailbox: Mailbox, seq: int, asker: FutureAsker, message: Message[Any], timeout: float | None) -> None:
     mailbox.withdraw(seq, "expired")
     asker.failed(AskTimeout(f"{mailbox.path} did not answer {_name(message)} within {timeout} s"))
 

@@ -312,7 +312,7 @@ class ProcessLife:
                 self._process.close()
 
 
-def exit_reason(end: LifeEnd) -> ExitReason:
+def exit_reason(end: LifeEnd) -> ExitReason:  # noqa: PLR0911 - one line for each way to end
     """The way a life ended, in one word and one line. Pure."""
     words = end.last_words
     if end.wire_error is not None:

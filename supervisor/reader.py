@@ -107,8 +107,10 @@ class Reader:
         if self._closing or sys.is_finalizing():  # at the interpreter's end the thread stands still: no join
             return
         self._closing = True
-        for watched in [*self._streams.values(), *self._onces.values()]:
-            watched.wanted = False
+        for stream in self._streams.values():
+            stream.wanted = False
+        for once in self._onces.values():
+            once.wanted = False
         self._wake()
         if threading.current_thread() is not self._thread:
             self._thread.join()

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from typing import Final
 
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -24,10 +25,14 @@ async def until_signalled(stop: Callable[[], None], kill: Callable[[], None]) ->
         yield
         return
     loop = asyncio.get_running_loop()
-    deeds = iter([stop])
+    deeds = chain([stop], repeat(kill))
+
+    def signalled() -> None:
+        next(deeds)()
+
     before = {number: signal.getsignal(number) for number in STOPPING}
     for number in STOPPING:
-        loop.add_signal_handler(number, lambda: next(deeds, kill)())
+        loop.add_signal_handler(number, signalled)
     try:
         yield
     finally:

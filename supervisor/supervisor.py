@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.ref import ActorRef
+from supervisor import children
 from supervisor.broadcast import Missed
 from supervisor.checks import check
 from supervisor.core import commands as do
@@ -30,6 +31,7 @@ from supervisor.process import ProcessLauncher
 from supervisor.reader import LoopReader, Reader
 from supervisor.reports import Happening, Reports
 from supervisor.signals import until_signalled
+from supervisor.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of
 from supervisor.specs import AnySpec, SupervisorSpec
 
 Reading = Literal["thread", "loop"]
@@ -58,6 +60,7 @@ class Supervisor:
             raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
         self.path = f"/{self.spec.name}"
         self._reading = reading
+        self._reports = Reports()
         self._engine: Engine | None = None
         self._end: do.Terminate | None = None
         self._body: asyncio.Task[Any] | None = None
@@ -86,7 +89,6 @@ class Supervisor:
         self._launcher = ProcessLauncher(loop, self._reader)
         if isinstance(self._reader, Reader):
             self._reader.on_orphaned = self._launcher.abandon
-        self._reports = Reports()
         self._house = House(loop, self._launcher, self._reports)
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()
@@ -158,17 +160,80 @@ class Supervisor:
         """The same as `root[path]`."""
         return self[path]
 
+    # ---- children
+
+    async def start_child(self, spec: AnySpec, *, under: str = "") -> str:
+        """Add a child and start it; returns its path when it is ready.
+
+        Args:
+            spec: of the child. It is forgotten when its own supervisor is restarted (OTP).
+            under: name of the supervisor it goes under, `"parsers"`; the root when empty.
+
+        Raises:
+            InvalidSpec: the spec cannot work.
+            StartFailed: it did not become ready; the spec is discarded.
+            SupervisorBusy: already_started, already_present, max_children, restarting or stopping, see `answer`.
+            NoSuchChild: there is no supervisor of that name.
+        """
+        return await children.start(self._engine_now(), spec, under)
+
+    async def terminate_child(self, name: str | ActorRef) -> None:
+        """Stop a child (a pool: all its members); its spec stays, a temporary child's goes. Returns when it is down.
+
+        What waits in its mailbox becomes dead letters.
+
+        Raises:
+            NoSuchChild: there is none of that name.
+            SupervisorBusy: the supervisor is stopping, or is restarting several children.
+        """
+        await children.change(self._engine_now(), _path(name), children.terminate, backwards=True)
+
+    async def restart_child(self, name: str | ActorRef) -> None:
+        """Start a child that is down; returns when it is ready.
+
+        Raises:
+            NoSuchChild: there is none of that name.
+            StartFailed: it did not become ready.
+            SupervisorBusy: running, restarting or stopping, see `answer`.
+        """
+        await children.change(self._engine_now(), _path(name), children.restart)
+
+    async def delete_child(self, name: str | ActorRef) -> None:
+        """Forget a child that is down.
+
+        Raises:
+            NoSuchChild: there is none of that name.
+            SupervisorBusy: running, restarting or stopping, see `answer`.
+        """
+        await children.change(self._engine_now(), _path(name), children.delete)
+
+    def which_children(self, under: str = "") -> tuple[ChildInfo, ...]:
+        """The children of a supervisor (the root when `under` is empty), in the order of their start."""
+        return children_of(children.engine_at(self._engine_now(), under))
+
+    def count_children(self, under: str = "") -> ChildCounts:
+        """How many children a supervisor has."""
+        return count_of(children.engine_at(self._engine_now(), under))
+
     # ---- what happens
 
+    def snapshot(self) -> SupervisorSnapshot:
+        """The whole tree at this moment; its text is a readable tree. Changes nothing and waits for nothing."""
+        return tree_of(self._engine_now())
+
     def events(self) -> AsyncIterator[Happening | Missed]:
-        """Everything that happens in the tree from now on; a reader that is too slow gets `Missed(count)`."""
-        self._engine_now()
+        """Everything that happens in the tree from now on; a reader that is too slow gets `Missed(count)`.
+
+        Called before the `async with`, it tells of the first lives, too.
+        """
         return self._reports.happenings.read()
 
     def dead_letters(self) -> AsyncIterator[DeadLetter | Missed]:
         """Every message that reaches nobody from now on; a reader that is too slow gets `Missed(count)`."""
-        self._engine_now()
         return self._reports.dead_letters.read()
+
+    def __str__(self) -> str:
+        return repr(self) if self._engine is None else str(self.snapshot())
 
     def __repr__(self) -> str:
         if self._engine is None:
@@ -240,3 +305,7 @@ class Supervisor:
         if self._end is None:
             raise AssertionError("the tree is down without a reason")
         return self._end.reason
+
+
+def _path(name: str | ActorRef) -> str:
+    return name.path if isinstance(name, ActorRef) else name

@@ -82,6 +82,4 @@ def _up(child: Child) -> Refusal | None:
 def _busy(*, busy: bool) -> Refusal | None:
     if not busy:
         return None
-    return Refusal(
-        Verdict.RESTARTING, "a restart of several children is under way; ask again when it is done"
-    )
+    return Refusal(Verdict.RESTARTING, "a restart of several children is under way; ask again when it is done")

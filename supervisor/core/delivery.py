@@ -141,9 +141,7 @@ class Delivery:
             self._close_gaps()
         return None
 
-    def lose(
-        self, life: int, progress: Progress | None, idempotent: Callable[[Posted], bool]
-    ) -> tuple[Loss, ...]:
+    def lose(self, life: int, progress: Progress | None, idempotent: Callable[[Posted], bool]) -> tuple[Loss, ...]:
         """A life is over: the fate of everything it had in its hands. What may go to the next life is queued again.
 
         Args:
@@ -151,9 +149,7 @@ class Delivery:
             progress: what its black box says; None when it cannot be read.
             idempotent: whether a message may be begun again.
         """
-        losses = tuple(
-            self._fate(posted, progress, idempotent) for posted in self._flights.pop(life, {}).values()
-        )
+        losses = tuple(self._fate(posted, progress, idempotent) for posted in self._flights.pop(life, {}).values())
         self._queue_again([loss.posted for loss in losses if loss.fate is Fate.REQUEUED])
         for loss in losses:
             if loss.fate is not Fate.REQUEUED:

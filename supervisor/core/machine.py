@@ -195,8 +195,8 @@ class SupervisorMachine:
 
     def _ended_in_the_end(self, child: Child, dead: Obituary) -> None:
         self._report(child, dead, Decision.EXPECTED, self._ending_because)
-        self._answer_leavers(child)
         child.retire(self._ending_because)
+        self._answer_leavers(child)
 
     def _ended_by_call(self, child: Child, dead: Obituary) -> None:
         because = "terminate_child was called"

@@ -58,13 +58,11 @@ class SupervisorStep(StrEnum):
     DOWN = "down"  # all children are down
 
 
-class IllegalTransition(SupervisorError, RuntimeError):  # noqa: N818  # named for what happened, as all of ours
+class IllegalTransition(SupervisorError, RuntimeError):  # named for what happened, as all of ours
     """A step that the table does not have: a mistake in the supervisor or its engine, never in an actor."""
 
     def __init__(self, who: str, state: StrEnum, step: StrEnum) -> None:
-        super().__init__(
-            f"{who}: {step.value!r} is not legal in state {state.value!r}; this is a bug, report it"
-        )
+        super().__init__(f"{who}: {step.value!r} is not legal in state {state.value!r}; this is a bug, report it")
         self.who = who
         self.state = state
         self.step = step

@@ -46,7 +46,7 @@ def test_it_is_a_flag(event):
 def test_wait_leaves_it_set(event):
     """Any number of waits see one set."""
     event.set()
-    assert [True] * 3 == [event.wait(timeout) for timeout in (None, 0, 5)]
+    assert [event.wait(timeout) for timeout in (None, 0, 5)] == [True] * 3
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.001])
@@ -69,12 +69,12 @@ def test_wait_is_woken(event):
     thread.start()
     event.set()
     thread.join(DEADLINE)
-    assert [True] == woken
+    assert woken == [True]
 
 
 def test_fileno_is_readable_while_set(event):
     """Selectors can watch it."""
-    assert [] == select.select([event], [], [], 0)[0]
+    assert select.select([event], [], [], 0)[0] == []
     event.set()
     assert [event] == select.select([event], [], [], 0)[0]
 
@@ -121,9 +121,9 @@ def test_pickling_is_for_spawning(event):
 def test_counter_takes_one_by_one(kernel):
     """With semaphore=True it counts."""
     counter = KernelCounter(2, semaphore=True)
-    assert [True, True, False] == [counter.take() for _ in range(3)]
+    assert [counter.take() for _ in range(3)] == [True, True, False]
     counter.add()
-    assert [True, False] == [counter.take() for _ in range(2)]
+    assert [counter.take() for _ in range(2)] == [True, False]
 
 
 def test_a_count_beyond_a_pipe(monkeypatch):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import queue
 import select
 import socket
+import subprocess
 import sys
 import threading
 from tempfile import TemporaryFile
@@ -88,7 +90,7 @@ def test_no_place(two):
     for put in (two.put_nowait, lambda item: two.put(item, timeout=0.001), lambda item: two.put(item, False)):
         with pytest.raises(queue.Full):
             put(3)
-    assert [1, 2] == [two.get(), two.get()]
+    assert [two.get(), two.get()] == [1, 2]
     assert two.empty()
 
 
@@ -101,7 +103,7 @@ def test_a_taken_item_makes_place(two):
     assert two.get() == 1
     thread.join(DEADLINE)
     assert not thread.is_alive()
-    assert [2, 3] == [two.get(), two.get()]
+    assert [two.get(), two.get()] == [2, 3]
 
 
 def test_unbounded_put_never_waits(unbounded):
@@ -147,7 +149,7 @@ def test_a_bound_beyond_counting():
 
 def test_fileno_is_readable_while_there_is_an_item(unbounded):
     """Selectors can watch it."""
-    assert [] == select.select([unbounded], [], [], 0)[0]
+    assert select.select([unbounded], [], [], 0)[0] == []
     unbounded.put(1)
     assert [unbounded] == select.select([unbounded], [], [], 0)[0]
 
@@ -191,6 +193,22 @@ def test_what_waits_is_sent_after_close(unbounded):
     assert list(range(MANY)) == numbers
 
 
+def test_what_nobody_can_take_is_let_go(unbounded):
+    """Nobody else has the queue: nothing is left running for it after close()."""
+    for number in range(MANY):
+        unbounded.put(number)
+    feeder = unbounded._feeder
+    unbounded.close()
+    feeder.join(DEADLINE)
+    assert not feeder.is_alive()
+
+
+def test_the_makers_exit_is_not_held_up():
+    """What waits in the process that made the queue does not hold up its exit."""
+    program = f"from actors.queue import SafeQueue; q = SafeQueue(); [q.put(n) for n in range({MANY})]"
+    subprocess.run([sys.executable, "-c", program], timeout=DEADLINE, check=True)
+
+
 def test_closing_ends_a_waiting_get(unbounded):
     """A thread in get() does not wait on a closed queue."""
     seen = []
@@ -230,7 +248,7 @@ def test_threads_share_it(transport):
         shared.put(None)
     for thread in readers:
         thread.join(DEADLINE)
-    assert sorted((w, n) for w in range(4) for n in range(300)) == sorted(sum(seen, []))
+    assert sorted((w, n) for w in range(4) for n in range(300)) == sorted(itertools.chain(*seen))
     for into in seen:
         for writer in range(4):
             mine = [number for who, number in into if who == writer]
@@ -264,7 +282,7 @@ def test_no_descriptor_left(monkeypatch):
     monkeypatch.setattr(actors.queue, "_anonymous_file", failing)
     made.put(b"x" * 100_000)
     made.put("next")
-    assert b"x" * 100_000 == made.get(timeout=DEADLINE)
+    assert made.get(timeout=DEADLINE) == b"x" * 100_000
     assert made.get(timeout=DEADLINE) == "next"
     made.close()
 
@@ -302,7 +320,7 @@ def test_a_process_waits_for_a_place(transport):
     """Back-pressure reaches another process: it cannot finish before we have taken."""
     narrow, told = SafeQueue(3), SPAWN.Event()
     with running(children.put_numbers_and_tell, narrow, 50, told):
-        assert [0, 1, 2] == [narrow.get(timeout=DEADLINE) for _ in range(3)]
+        assert [narrow.get(timeout=DEADLINE) for _ in range(3)] == [0, 1, 2]
         assert not told.is_set()
         assert list(range(3, 50)) == [narrow.get(timeout=DEADLINE) for _ in range(3, 50)]
         assert told.wait(DEADLINE)

@@ -61,7 +61,7 @@ async def test_there_and_back(bridge):
     """What was submitted is fetched, in order."""
     for item in (1, "two", None, b"x" * 100_000):
         await bridge.submit(item)
-    assert [1, "two", None, b"x" * 100_000] == [await bridge.fetch() for _ in range(4)]
+    assert [await bridge.fetch() for _ in range(4)] == [1, "two", None, b"x" * 100_000]
 
 
 async def test_a_waiting_fetch_is_woken(bridge):
@@ -130,7 +130,7 @@ async def test_back_pressure():
         assert await bridge.fetch() == 0
         await waiting[0]
         assert not waiting[1].done()
-        assert [1, 2, 3] == [await bridge.fetch() for _ in range(3)]
+        assert [await bridge.fetch() for _ in range(3)] == [1, 2, 3]
         await waiting[1]
 
 
@@ -222,7 +222,7 @@ async def test_async_for_ends_with_the_bridge():
             seen.append(item)
             if item == 2:
                 bridge.close()
-    assert [0, 1, 2] == seen
+    assert seen == [0, 1, 2]
 
 
 def test_several_loops_one_after_another():
@@ -310,7 +310,7 @@ async def test_event_set_later(event):
     waiting = [asyncio.create_task(await_event(event, DEADLINE)) for _ in range(3)]
     await turns()
     await asyncio.to_thread(event.set)
-    assert [True] * 3 == await asyncio.gather(*waiting)
+    assert await asyncio.gather(*waiting) == [True] * 3
 
 
 async def test_event_cancelled(event):
@@ -328,6 +328,7 @@ def test_wrapped_event(event):
     """Set, clear and is_set do on any event what they do for multiprocessing.Event."""
     wrapped = AsyncEvent(event)
     assert wrapped.underlying_event() is event
+    assert AsyncEvent(wrapped).underlying_event() is event
     assert not wrapped.is_set()
     wrapped.set()
     assert event.is_set()
@@ -376,7 +377,7 @@ async def test_a_closed_event_does_not_disturb_others():
     await turns()
     for event in events:
         event.set()
-    assert [True] * 5 == await asyncio.gather(*others)
+    assert await asyncio.gather(*others) == [True] * 5
     assert not waiting.done()
     waiting.cancel()
 
@@ -403,4 +404,3 @@ async def test_a_process_echoes_through_two_bridges():
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(submit())
                 assert list(range(300)) == [await back.fetch() for _ in range(300)]
-

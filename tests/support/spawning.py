@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -30,7 +29,7 @@ def running(target: Callable[..., None], *args: Any) -> Iterator[SpawnProcess]:
 
 
 def kill(process: SpawnProcess) -> None:
-    """kill -9, and wait until it is gone."""
+    """Kill -9, and wait until it is gone."""
     process.kill()
     process.join(DEADLINE)
     assert process.exitcode == -9
@@ -38,4 +37,5 @@ def kill(process: SpawnProcess) -> None:
 
 def open_descriptors() -> int:
     """How many descriptors this process has."""
-    return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    listing = Path("/proc/self/fd")
+    return len(list(listing.iterdir())) if listing.exists() else 0

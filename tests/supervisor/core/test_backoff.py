@@ -12,7 +12,7 @@ from supervisor.specs import Backoff, Intensity
 PEKKO = Backoff(initial=3.0, cap=30.0, jitter=0.2)
 
 
-@pytest.mark.parametrize(("attempt", "seconds"), enumerate([0, 3, 6, 12, 24, 30, 30]))
+@pytest.mark.parametrize(("attempt", "seconds"), list(enumerate([0, 3, 6, 12, 24, 30, 30])))
 def test_three_seconds_doubling_to_thirty(attempt, seconds):
     """At once, then 3, 6, 12, 24, 30, 30."""
     assert seconds == delay(attempt, 0.0, PEKKO)
@@ -37,7 +37,7 @@ def test_no_number_of_attempts_overflows(attempt, initial):
     st.builds(Backoff, initial=st.floats(0, 1e6), cap=st.floats(0, 1e6), jitter=st.floats(0, 1)),
 )
 def test_a_wait_is_finite_bounded_and_grows(attempt, roll, terms):
-    """For any terms it lies between 0 and the cap with jitter, and never falls from one attempt to the next."""
+    """For any terms it lies between 0 and the cap with jitter, and never falls with another attempt."""
     now, then = delay(attempt, roll, terms), delay(attempt + 1, roll, terms)
     assert math.isfinite(now)
     assert 0.0 <= now <= terms.cap * (1.0 + terms.jitter)

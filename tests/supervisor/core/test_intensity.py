@@ -42,9 +42,7 @@ def trips_ours(times, intensity):
 
 
 moments = st.lists(st.floats(0, 30) | st.integers(0, 30).map(float), max_size=25).map(sorted)
-intensities = st.builds(
-    Intensity, max_restarts=st.integers(0, 5), period=st.sampled_from([0.5, 1.0, 5.0, 7.25])
-)
+intensities = st.builds(Intensity, max_restarts=st.integers(0, 5), period=st.sampled_from([0.5, 1.0, 5.0, 7.25]))
 
 
 @given(moments, intensities)

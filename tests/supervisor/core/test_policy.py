@@ -32,9 +32,7 @@ def test_the_reason_given_agrees_with_the_answer(restart, kind):
     """The line for people says the same as the table."""
     line = policy.because(restart, kind)
     assert line.startswith(restart.value)
-    assert policy.restarts(restart, kind) is line.endswith(
-        ("are restarted", "restarted after an abnormal end")
-    )
+    assert policy.restarts(restart, kind) is line.endswith(("are restarted", "restarted after an abnormal end"))
 
 
 @pytest.mark.parametrize("kind", ExitKind)
@@ -63,9 +61,7 @@ PLAIN, MARKED, OTHER = (
         pytest.param(AutoShutdown.ANY_SIGNIFICANT, MARKED, [OTHER], True, id="any-significant-not_last"),
         pytest.param(AutoShutdown.ANY_SIGNIFICANT, MARKED, [PLAIN], True, id="any-significant-last"),
         pytest.param(AutoShutdown.ALL_SIGNIFICANT, PLAIN, [], False, id="all-plain"),
-        pytest.param(
-            AutoShutdown.ALL_SIGNIFICANT, MARKED, [PLAIN, OTHER], False, id="all-significant-not_last"
-        ),
+        pytest.param(AutoShutdown.ALL_SIGNIFICANT, MARKED, [PLAIN, OTHER], False, id="all-significant-not_last"),
         pytest.param(AutoShutdown.ALL_SIGNIFICANT, MARKED, [PLAIN], True, id="all-significant-last"),
     ],
 )

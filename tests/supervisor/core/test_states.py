@@ -31,9 +31,7 @@ def test_a_child_goes_only_where_the_table_says(state, step):
     if step in CHILD_TRANSITIONS[state]:
         assert child_after("a", state, step) is CHILD_TRANSITIONS[state][step]
     else:
-        with pytest.raises(
-            IllegalTransition, match=f"child 'a': '{step.value}' is not legal .* '{state.value}'"
-        ):
+        with pytest.raises(IllegalTransition, match=f"child 'a': '{step.value}' is not legal .* '{state.value}'"):
             child_after("a", state, step)
 
 

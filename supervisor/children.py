@@ -1,0 +1,104 @@
+"""Children: changing a tree at run time, with OTP's answers.
+
+Law: a request is an event for the machine of the supervisor it concerns; what it answers becomes a result or an
+     error whose `answer` is OTP's word.
+May import: engine, checks, specs, errors.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from supervisor.checks import check_child
+from supervisor.core import commands as do
+from supervisor.core import events as happened
+from supervisor.core.commands import Verdict
+from supervisor.core.events import AnyEvent
+from supervisor.engine import ActorChild, Engine, TreeChild
+from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
+from supervisor.specs import AnySpec
+
+
+def engine_at(root: Engine, name: str) -> Engine:
+    """The engine of the supervisor of that name under the root; the root's for an empty name.
+
+    Raises:
+        NoSuchChild: there is no supervisor of that name, or it is not running.
+    """
+    engine = root
+    for part in [part for part in name.removeprefix(root.path).split("/") if part]:
+        child = engine.children.get(part)
+        if not isinstance(child, TreeChild):
+            raise NoSuchChild(f"{engine.path} has no supervisor {part!r} below it")
+        engine = child.engine
+    return engine
+
+
+async def start(root: Engine, spec: AnySpec, under: str) -> str:
+    """Add a child and start it; the path of what was added. See `Supervisor.start_child`."""
+    engine = engine_at(root, under)
+    check_child(spec, engine.spec)
+    for answer in await _each(engine, engine.begin_all(spec)):
+        if answer.verdict is not Verdict.OK:
+            _refuse(answer, f"{engine.path}/{spec.name}", engine)
+    return f"{engine.path}/{spec.name}"
+
+
+async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent], *, backwards: bool = False) -> None:
+    """Make the same request for each process of a child: one, or all members of a pool."""
+    engine, members = _find(root, name)
+    order = list(reversed(members)) if backwards else members
+    for answer in await _each(engine, [engine.request(lambda ticket, who=who: make(ticket, who)) for who in order]):  # type: ignore[misc]
+        if answer.verdict is not Verdict.OK:
+            _refuse(answer, name, engine)
+
+
+def terminate(ticket: int, child: str) -> AnyEvent:
+    """The event of `terminate_child`."""
+    return happened.TerminateAsked(ticket, child)
+
+
+def restart(ticket: int, child: str) -> AnyEvent:
+    """The event of `restart_child`."""
+    return happened.RestartAsked(ticket, child)
+
+
+def delete(ticket: int, child: str) -> AnyEvent:
+    """The event of `delete_child`."""
+    return happened.DeleteAsked(ticket, child)
+
+
+async def _each(engine: Engine, tickets: Sequence[int]) -> list[do.Answer]:
+    return [await engine.answer(ticket) for ticket in tickets]
+
+
+def _find(root: Engine, name: str) -> tuple[Engine, list[str]]:
+    """The supervisor of a child, and the names of the child's processes there."""
+    inner = name.removeprefix(root.path).strip("/")
+    parts = inner.split("/")
+    for split in range(len(parts) - 1, -1, -1):
+        try:
+            engine = engine_at(root, "/".join(parts[:split]))
+        except NoSuchChild:
+            continue
+        leaf = "/".join(parts[split:])
+        members = [
+            key
+            for key, child in engine.children.items()
+            if key == leaf or (isinstance(child, ActorChild) and child.mailbox.path == f"{engine.path}/{leaf}")
+        ]
+        if members:
+            return engine, members
+    raise NoSuchChild(f"{root.path} has no child {inner!r}; which_children() lists them")
+
+
+def _refuse(answer: do.Answer, name: str, engine: Engine) -> NoReturn:
+    text = f"{name}: {answer.detail or answer.verdict.value}"
+    if answer.verdict is Verdict.NOT_FOUND:
+        raise NoSuchChild(text)
+    if answer.verdict is Verdict.START_FAILED:
+        raise StartFailed(text, engine.last_failure)
+    raise SupervisorBusy(text, answer=answer.verdict.value)

@@ -1,0 +1,156 @@
+"""BlackBox: what an actor was doing, readable after its death."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import actors.blackbox
+from actors.blackbox import BlackBox, Progress
+from actors.event import SafeEvent
+from tests.support.spawning import kill, running
+
+
+@pytest.fixture
+def box():
+    made = BlackBox()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def three():
+    made = BlackBox(3)
+    yield made
+    made.close()
+
+
+def test_new(box):
+    """Nothing was begun, nobody is at work."""
+    assert Progress(0, frozenset(), 0, -1) == box.progress()
+
+
+def test_begun(box):
+    """A handler that was called and has not returned."""
+    box.begin(5, 2, 1_000)
+    assert Progress(5, frozenset({5}), 1_000, 2) == box.progress()
+
+
+def test_done(box):
+    """A handler that has returned; what it was is still known."""
+    box.begin(5, 2, 1_000)
+    box.done(5)
+    assert Progress(5, frozenset(), 1_000, 2) == box.progress()
+
+
+def test_lanes(three):
+    """Of several at work the longest-running is named; what is done is not at work."""
+    three.begin(1, 4, 100, 0)
+    three.begin(2, 5, 200, 1)
+    three.begin(3, 6, 300, 2)
+    three.done(1, 0)
+    assert Progress(3, frozenset({2, 3}), 200, 5) == three.progress()
+
+
+@given(st.data())
+def test_any_order_of_begin_and_done(data):
+    """What is at work is what was begun and is not done, whatever the order."""
+    lanes = data.draw(st.integers(1, 4))
+    box = BlackBox(lanes)
+    try:
+        busy: dict[int, int] = {}
+        begun = 0
+        for _ in range(data.draw(st.integers(0, 30))):
+            lane = data.draw(st.integers(0, lanes - 1))
+            if lane in busy:
+                box.done(busy.pop(lane), lane)
+            else:
+                begun += 1
+                busy[lane] = begun
+                box.begin(begun, lane, begun * 10, lane)
+            progress = box.progress()
+            assert begun == progress.begun
+            assert frozenset(busy.values()) == progress.active
+            if busy:
+                assert min(busy.values()) * 10 == progress.since
+    finally:
+        box.close()
+
+
+def test_the_doorbell(box):
+    """The daemon rings, the child notices; progress is not touched."""
+    assert 0 == box.rung()
+    box.ring()
+    box.ring()
+    assert 2 == box.rung()
+    assert Progress(0, frozenset(), 0, -1) == box.progress()
+
+
+def test_pickled_only_while_a_process_is_spawned(box):
+    """Anywhere else the descriptor would not go along."""
+    with pytest.raises(RuntimeError):
+        pickle.dumps(box)
+
+
+def test_works_without_memfd(monkeypatch):
+    """An unlinked file does the same."""
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    box = BlackBox()
+    box.begin(1, 0, 1)
+    assert frozenset({1}) == box.progress().active
+    box.close()
+
+
+def test_close_twice(box):
+    """The descriptor may be closed before the rest."""
+    box.close_descriptor()
+    box.close_descriptor()
+    box.begin(1, 0, 1)
+    assert 1 == box.progress().begun
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_nothing_named(box):
+    """The page has no name in any directory."""
+    targets = [os.readlink(f"/proc/self/fd/{box._fd}")]
+    assert all("(deleted)" in target for target in targets)
+
+
+def work(box: BlackBox, begun: SafeEvent) -> None:
+    box.begin(1, 0, 100)
+    box.done(1)
+    box.begin(2, 3, 200)
+    begun.set()
+    begun.clear()
+    while True:
+        begun.wait()
+
+
+@pytest.mark.processes
+def test_readable_after_kill_9(box):
+    """What the process wrote last is there after its death."""
+    begun = SafeEvent()
+    with running(work, box, begun) as process:
+        while not box.progress().active:
+            assert process.is_alive()
+            begun.wait(0.01)
+        kill(process)
+        assert Progress(2, frozenset({2}), 200, 3) == box.progress()
+    begun.close()
+
+
+def test_an_anonymous_file_has_the_asked_size():
+    """As many zero bytes as asked for."""
+    fd = actors.blackbox._anonymous_file(64)
+    try:
+        assert 64 == os.fstat(fd).st_size
+        assert bytes(64) == os.pread(fd, 64, 0)
+    finally:
+        os.close(fd)
+
+

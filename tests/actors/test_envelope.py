@@ -1,0 +1,96 @@
+"""Envelope: two closed sets of frames."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.codec import encode
+from actors.envelope import (
+    ASK,
+    NOTHING,
+    REPLY,
+    TELL,
+    Answer,
+    Cancel,
+    Deliver,
+    Envelope,
+    Failure,
+    FromChild,
+    LastWords,
+    Outcome,
+    Outcomes,
+    Part,
+    Record,
+    Send,
+    Stop,
+)
+from actors.messages import Message
+
+
+class Add(Message[int]):
+    a: int
+
+
+class Sub(Message[int]):
+    a: int
+
+
+FROM_CHILD = [
+    Outcomes(3, [Outcome(2, REPLY, msgspec.Raw(b"\x01"))]),
+    Send("/root/a", 1, None, False, msgspec.Raw(b"\x01")),
+    Record("info", "a.happened", {"number": 1, "text": "x", "none": None, "yes": True, "part": 0.5}),
+    LastWords("in on_start", Failure("KeyError", "'x'", "Traceback")),
+]
+
+
+@pytest.mark.parametrize("frame", FROM_CHILD, ids=lambda frame: type(frame).__name__)
+def test_from_child(frame):
+    """Each frame of a child comes back as what it was."""
+    assert encode(frame) == encode(msgspec.msgpack.decode(encode(frame), type=FromChild))
+    assert type(frame) is type(msgspec.msgpack.decode(encode(frame), type=FromChild))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [Answer(1, REPLY, NOTHING), Cancel([1, 2]), Stop(), Part("/root/a", 1, "module", "Class", b"\x80")],
+    ids=lambda frame: type(frame).__name__,
+)
+def test_to_child(frame):
+    """Each frame of the daemon comes back as what it was."""
+    union = Answer | Cancel | Stop | Part
+    assert encode(frame) == encode(msgspec.msgpack.decode(encode(frame), type=union))
+
+
+def test_a_batch_decodes_typed_at_once():
+    """The daemon sends bytes it does not look into; the child gets messages from one decode."""
+    messages = [Add(1), Sub(2), Add(3)]
+    raw = Deliver([Envelope(n, TELL, None, None, msgspec.Raw(encode(m))) for n, m in enumerate(messages, 1)])
+    batch = msgspec.msgpack.decode(encode(raw), type=Deliver[Add | Sub])
+    assert messages == [item.message for item in batch.items]
+    assert [1, 2, 3] == [item.seq for item in batch.items]
+
+
+def test_an_envelope_keeps_everything():
+    """Sequence, kind, sender and deadline travel with the message."""
+    sent = Envelope(7, ASK, "/root/b", 12.5, msgspec.Raw(encode(Add(1))))
+    (got,) = msgspec.msgpack.decode(encode(Deliver([sent])), type=Deliver[Add]).items
+    assert (7, ASK, "/root/b", 12.5, Add(1)) == (got.seq, got.kind, got.sender, got.deadline, got.message)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_frame_or_refused(data):
+    """A child can send what it likes: a known frame or msgspec's error comes of it."""
+    try:
+        frame = msgspec.msgpack.decode(data, type=FromChild)
+    except msgspec.MsgspecError:
+        return
+    assert isinstance(frame, Outcomes | Send | Record | LastWords)
+
+
+def test_a_frame_of_the_other_direction_is_refused():
+    """What only the daemon says is no word of a child."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.msgpack.decode(encode(Part("/root/a", 1, "m", "C", b"")), type=FromChild)

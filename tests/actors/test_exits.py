@@ -1,0 +1,75 @@
+"""How a life ends: six words, and the report."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from actors.exits import ExitKind, ExitReason, ExitReport
+
+
+@pytest.mark.parametrize(
+    ("kind", "abnormal"),
+    [
+        (ExitKind.NORMAL, False),
+        (ExitKind.SHUTDOWN, False),
+        (ExitKind.CRASHED, True),
+        (ExitKind.KILLED, True),
+        (ExitKind.UNSTARTED, True),
+        (ExitKind.LOST, True),
+    ],
+)
+def test_abnormal(kind, abnormal):
+    """Everything but normal and shutdown is abnormal."""
+    assert abnormal is ExitReason(kind).abnormal
+
+
+def test_all_kinds_are_known():
+    """The table above has a row for each."""
+    assert 6 == len(ExitKind)
+
+
+def test_a_reason_reads_as_one_line():
+    """The word, and the detail when there is one."""
+    assert "killed: SIGKILL" == str(ExitReason(ExitKind.KILLED, "SIGKILL"))
+    assert "normal" == str(ExitReason(ExitKind.NORMAL))
+
+
+def test_a_report_says_everything_it_knows():
+    """Who, how, after how long, at which message, and what is next."""
+    report = ExitReport(
+        actor="/root/a",
+        life=3,
+        pid=7,
+        reason=ExitReason(ExitKind.CRASHED, "KeyError: 'x'"),
+        traceback="Traceback\nKeyError: 'x'\n",
+        last_message="Note",
+        last_message_begun=True,
+        uptime=1.5,
+        decision="restart",
+        because="permanent children are restarted",
+        delay=0.1,
+    )
+    assert str(report).splitlines() == [
+        "/root/a (life 3, pid 7) ended: crashed: KeyError: 'x'",
+        "  after 1.500 s",
+        "  while handling Note",
+        "  next: restart in 0.100 s (permanent children are restarted)",
+        "  | Traceback",
+        "  | KeyError: 'x'",
+    ]
+
+
+def test_a_report_is_silent_about_what_it_does_not_know():
+    """No line without something to say."""
+    report = ExitReport(
+        actor="/root/a", life=1, pid=None, reason=ExitReason(ExitKind.LOST), last_message="Note", last_message_begun=False
+    )
+    assert "  last handled Note" in str(report).splitlines()
+    assert "next" not in str(report)
+
+
+def test_a_report_is_a_value():
+    """It can be written down and read again."""
+    report = ExitReport(actor="/root/a", life=1, pid=2, reason=ExitReason(ExitKind.NORMAL, "x"), uptime=0.25)
+    assert report == msgspec.json.decode(msgspec.json.encode(report), type=ExitReport)

@@ -1,0 +1,91 @@
+"""Framing: any chunking of the same bytes yields the same frames."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from actors.errors import FrameTooLarge, WireError
+from actors.framing import HEADER, MAX_FRAME, MAX_MESSAGE, Framer, header
+
+
+def stream_of(frames):
+    return b"".join(header(len(frame)) + frame for frame in frames)
+
+
+@st.composite
+def chunked(draw):
+    frames = draw(st.lists(st.binary(max_size=300), max_size=12))
+    stream = stream_of(frames)
+    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=40)))
+    edges = [0, *cuts, len(stream)]
+    return frames, [stream[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+
+
+@given(chunked())
+@example(([b""], [b"\0", b"\0", b"\0", b"\0"]))
+@example(([b"ab"], [b"\2\0\0", b"\0a", b"b"]))
+def test_any_chunking_yields_the_same_frames(case):
+    """Where the bytes are cut does not matter, and no frame waits longer than for its last byte."""
+    frames, chunks = case
+    framer = Framer()
+    received = []
+    arrived = 0
+    for chunk in chunks:
+        received += framer.feed(chunk)
+        arrived += len(chunk)
+        whole = 0
+        for count, frame in enumerate(frames):
+            whole += HEADER + len(frame)
+            if whole <= arrived:
+                assert len(received) > count
+    assert frames == received
+
+
+@given(st.lists(st.binary(max_size=64), max_size=6), st.integers(0, 64))
+def test_byte_by_byte_with_a_limit(frames, limit):
+    """Everything up to the limit passes; the first frame above it is refused by its header alone."""
+    framer = Framer(limit)
+    received = []
+    refused = None
+    try:
+        for byte in stream_of(frames):
+            received += framer.feed(bytes([byte]))
+    except FrameTooLarge as error:
+        refused = error
+    good = []
+    for frame in frames:
+        if len(frame) > limit:
+            break
+        good.append(frame)
+    assert good == received
+    assert (len(good) < len(frames)) == (refused is not None)
+
+
+def test_too_large_is_refused_before_it_is_read():
+    """Four bytes are enough to know."""
+    with pytest.raises(FrameTooLarge, match=f"{MAX_FRAME + 1} bytes, the limit is {MAX_FRAME}"):
+        Framer().feed(header(MAX_FRAME + 1))
+
+
+def test_the_largest_length_there_is():
+    """A hostile header asks for four gigabytes."""
+    with pytest.raises(WireError):
+        Framer().feed(b"\xff" * HEADER)
+
+
+def test_a_message_of_the_largest_size_fits_in_a_frame():
+    """What is around a message has room."""
+    assert MAX_MESSAGE + 1024 < MAX_FRAME
+
+
+def test_large_frame_in_small_pieces_is_not_copied_each_time():
+    """A frame of many chunks costs one pass: nothing is cut out before its last byte is there."""
+    size, piece = 4_000_000, 4_000
+    data = header(size) + bytes(size)
+    framer = Framer()
+    received = []
+    for start in range(0, len(data), piece):
+        received += framer.feed(data[start : start + piece])
+    assert [size] == [len(frame) for frame in received]

@@ -1,0 +1,95 @@
+"""Message: a frozen value with a tag and a promise."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import pytest
+
+from actors.messages import Message, reply_type, tag_of
+
+T = TypeVar("T")
+
+
+class Count(Message[int]):
+    of: str
+    depth: int = 1
+
+
+class CountMore(Count):
+    more: bool = False
+
+
+class Whole(Message[list[dict[str, int | None]]]):
+    pass
+
+
+class Silent(Message):
+    pass
+
+
+class Open(Message[T], Generic[T]):
+    pass
+
+
+class Renamed(Message[None], tag="other"):
+    pass
+
+
+def test_frozen():
+    """A message does not change after it was made."""
+    with pytest.raises(AttributeError):
+        Count("a").of = "b"
+
+
+def test_equal_and_hashable():
+    """Two messages of the same fields are the same."""
+    assert Count("a", 2) == Count("a", 2)
+    assert 1 == len({Count("a"), Count("a")})
+
+
+@pytest.mark.parametrize(
+    ("message", "promised"),
+    [
+        (Count, int),
+        (CountMore, int),
+        (Whole, list[dict[str, int | None]]),
+        (Silent, Any),
+        (Open, Any),
+        (Renamed, type(None)),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_reply_type(message, promised):
+    """R is found through inheritance; a class without R promises nothing."""
+    assert promised in (reply_type(message), type(reply_type(message)))
+
+
+def test_tag_is_the_class_name():
+    """Unless the class says otherwise."""
+    assert "Count" == tag_of(Count)
+    assert "CountMore" == tag_of(CountMore)
+    assert "other" == tag_of(Renamed)
+
+
+def test_short_on_the_wire():
+    """An array of tag and fields, without field names."""
+    assert ["Count", "a", 1] == msgspec.msgpack.decode(msgspec.msgpack.encode(Count("a")))
+
+
+def test_unknown_fields_are_refused():
+    """A message with more fields than the class has is another message."""
+    data = msgspec.msgpack.encode(["Count", "a", 1, "more"])
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.msgpack.decode(data, type=Count)
+
+
+def test_not_idempotent_by_default():
+    """At most once, unless the author says otherwise."""
+    assert Count.idempotent is False
+
+
+def test_idempotent_is_no_field():
+    """It belongs to the class, not to the wire."""
+    assert ("of", "depth") == Count.__struct_fields__

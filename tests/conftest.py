@@ -1,0 +1,109 @@
+"""What holds for every test: whoever starts something ends it, and the log is kept quiet and can be read."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import gc
+import inspect
+import os
+import sys
+import threading
+import time
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+import pytest
+import structlog
+
+LINGER = 2.0  # seconds in which what is on its way out may still be seen
+LINUX = sys.platform == "linux"
+
+faulthandler.enable()
+
+
+@pytest.fixture(autouse=True)
+def logs():
+    """The structlog lines of the test, as dicts; nothing is printed."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+async def no_task_left():
+    """After the test no task is left in its loop."""
+    yield
+    mine = asyncio.current_task()
+
+    def others():
+        return [task for task in asyncio.all_tasks() if task is not mine and not task.done()]
+
+    deadline = time.monotonic() + LINGER
+    while others() and time.monotonic() < deadline:
+        await asyncio.sleep(0.005)
+    assert not others(), "tasks are left behind"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request):
+    """After the test no process, no thread and no descriptor is there that was not there before."""
+    if not LINUX:
+        yield
+        return
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("no_task_left")
+    resource_tracker.ensure_running()  # multiprocessing keeps it from its first semaphore on
+    before = {name: look() for name, look in LOOKS.items()}
+    yield
+    left = left_over(before)
+    deadline = time.monotonic() + LINGER
+    while left and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.005)
+        left = left_over(before)
+    assert not left, f"the test left behind: {left}"
+
+
+def left_over(before):
+    """What is there now and was not there before, by kind."""
+    now = {name: look() for name, look in LOOKS.items()}
+    more = {name: {key: now[name][key] for key in now[name].keys() - before[name].keys()} for name in now}
+    return {name: things for name, things in more.items() if things}
+
+
+def processes():
+    """Our children, zombies included, by pid."""
+    found = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                name, _, rest = Path(entry.path, "stat").read_text().rpartition(")")
+            except OSError:
+                continue
+            state, parent = rest.split()[:2]
+            if int(parent) == os.getpid():
+                found[int(entry.name)] = f"{name}) {state}"
+    return found
+
+
+def threads():
+    """Our threads; those of an event loop's own executor go with the loop."""
+    return {
+        thread.ident: thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")
+    }
+
+
+def descriptors():
+    """Our descriptors, by number and target, so that a number used again is seen."""
+    found = {}
+    for entry in os.scandir("/proc/self/fd"):
+        try:
+            target = os.readlink(entry.path)
+        except OSError:  # the one that reads the directory
+            continue
+        if not target.startswith(f"/proc/{os.getpid()}/fd"):
+            found[int(entry.name), target] = ""
+    return found
+
+
+LOOKS = {"processes": processes, "threads": threads, "descriptors": descriptors}

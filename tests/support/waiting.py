@@ -1,0 +1,127 @@
+"""Waiting for what must happen, with a deadline that only a broken run reaches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+from supervisor import ChildExited, ChildStarted
+
+DEADLINE = 20.0  # seconds
+ROOT = Path(__file__).parents[2]
+
+
+async def until(true, what="it"):
+    """Look until `true()` holds."""
+    deadline = time.monotonic() + DEADLINE
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        await asyncio.sleep(0.002)
+
+
+def until_now(true, what="it"):
+    """The same without a loop."""
+    deadline = time.monotonic() + DEADLINE
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.002)
+
+
+async def turns(count=5):
+    """Let every task come to where it waits."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class Watch:
+    """The happenings of a tree, from the moment this is made."""
+
+    def __init__(self, root):
+        self.seen = []
+        self._stream = root.events()
+
+    async def find(self, wanted):
+        """The next happening that is wanted."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                happening = await anext(self._stream)
+                self.seen.append(happening)
+                if wanted(happening):
+                    return happening
+
+    async def started(self, name):
+        """The next start of that actor."""
+        return await self.find(lambda h: isinstance(h, ChildStarted) and h.actor.endswith(f"/{name}"))
+
+    async def exited(self, name):
+        """The report of that actor's next end."""
+        wanted = await self.find(lambda h: isinstance(h, ChildExited) and h.report.actor.endswith(f"/{name}"))
+        return wanted.report
+
+
+async def dead_letter(stream):
+    """The next dead letter of a stream."""
+    async with asyncio.timeout(DEADLINE):
+        return await anext(stream)
+
+
+def alive(pid):
+    """Whether a process runs; one that nobody reaps is dead."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
+
+
+class Script:
+    """A daemon of its own: a file of code in a process group of its own, killed at the end."""
+
+    def __init__(self, tmp_path, code, *, name="daemon.py", args=None, env=None):
+        self.path = tmp_path / name
+        self.path.parent.mkdir(exist_ok=True, parents=True)
+        self.path.write_text(textwrap.dedent(code))
+        self.process = subprocess.Popen(
+            [sys.executable, *(args or [str(self.path)])],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def line(self, beginning):
+        """The rest of the next line of its output that begins so."""
+        for line in self.process.stdout:
+            if line.startswith(beginning):
+                return line.removeprefix(beginning).strip()
+        raise AssertionError(f"no line {beginning!r}; stderr: {self.process.stderr.read()}")
+
+    def interrupt(self):
+        """What a terminal does at Ctrl-C: SIGINT to everyone in the foreground."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def end(self):
+        """Exit code, output and errors."""
+        out, err = self.process.communicate(timeout=DEADLINE)
+        return self.process.returncode, out, err

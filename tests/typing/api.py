@@ -1,0 +1,91 @@
+"""What a type checker must know of the public surface; checked by `make check`, never run.
+
+Every `type: ignore` here is an error that the checker must report: an unused one fails the check.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, assert_type
+
+from actors import Actor, ActorRef, ExitReason, Message, handles
+from supervisor import ChildSpec, Intensity, Missed, RestartPolicy, Strategy, Supervisor, SupervisorSpec
+from supervisor.bridge import AsyncEvent, AsyncQueueBridge, await_event
+
+
+class Receipt(Message[None]):
+    number: int
+
+
+class Tokenise(Message[int]):
+    path: str
+    depth: int = 0
+
+
+class Charge(Message[Receipt]):
+    idempotent: ClassVar[bool] = True
+
+    order: str
+
+
+class Indexer(Actor):
+    def __init__(self, db: str) -> None:
+        self.db = db
+
+    def on_start(self) -> None:
+        assert_type(self.context.incarnation, int)
+        assert_type(self.context.ref, ActorRef)
+        self.context.every(1.0, Tokenise("a"))
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        assert_type(reason.abnormal, bool)
+
+    @handles
+    def tokenise(self, msg: Tokenise) -> int:
+        return len(msg.path)
+
+    @handles
+    async def charge(self, msg: Charge | Receipt) -> Receipt | None:
+        return Receipt(1) if isinstance(msg, Charge) else None
+
+
+async def sends(ref: ActorRef) -> None:
+    """`ask` knows the reply's type from the message."""
+    assert_type(await ref.ask(Tokenise("a.py"), timeout=5.0), int)
+    assert_type(await ref.ask(Charge(order="b"), when_down="fail"), Receipt)
+    assert_type(await ref.tell(Receipt(3)), None)
+    await ref.ask("a.py")  # type: ignore[arg-type]
+    await ref.ask(Tokenise(3))  # type: ignore[arg-type]
+    await ref.ask(Tokenise("a.py"), when_down="maybe")  # type: ignore[arg-type]
+    Tokenise()  # type: ignore[call-arg]
+
+
+async def supervises() -> None:
+    """The daemon's side."""
+    async with Supervisor(
+        ChildSpec(Indexer, args=("code.db",), name="indexer", restart=RestartPolicy.PERMANENT, shutdown=5.0),
+        SupervisorSpec(
+            ChildSpec(Indexer, args=("x",), name="parser", size=4),
+            name="parsers",
+            strategy=Strategy.ONE_FOR_ALL,
+            intensity=Intensity(3, 5.0),
+        ),
+        name="root",
+        strategy=Strategy.ONE_FOR_ONE,
+    ) as root:
+        assert_type(root, Supervisor)
+        assert_type(root["indexer"], ActorRef)
+        assert_type(await root.serve(), ExitReason)
+        async for event in root.events():
+            if isinstance(event, Missed):
+                assert_type(event.count, int)
+
+
+async def bridges() -> None:
+    """The primitives for plain multiprocessing code."""
+    bridge: AsyncQueueBridge[str] = AsyncQueueBridge(maxsize=3)
+    await bridge.submit("a")
+    assert_type(await bridge.fetch(), str)
+    await bridge.submit(3)  # type: ignore[arg-type]
+    event = AsyncEvent()
+    assert_type(await event.wait(timeout=1.0), bool)
+    assert_type(await await_event(event, timeout=1.0), bool)
