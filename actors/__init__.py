@@ -20,7 +20,7 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.messages import Message
+from actors.messages import Message, Terminated
 from actors.ref import ActorRef
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Message",
     "NoSuchActor",
     "Rejected",
+    "Terminated",
     "UndecodableMessage",
     "UsageError",
     "WireError",

@@ -26,7 +26,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from actors.codec import ReplyCodec, encode, reply_codec, unknown_type
+from actors.codec import ReplyCodec, decoder_of, encode, reply_codec, unknown_type
 from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.messages import Message, reply_type, tag_of
@@ -91,6 +91,9 @@ class Context(Protocol):
 
     def every(self, period: float, message: Message[Any]) -> None:
         """Send `message` to this actor every `period` seconds. Forgotten when this life ends."""
+
+    def watch(self, ref: ActorRef) -> None:
+        """Get a `Terminated` message when that actor is down for good; at once when it is already."""
 
     def stop(self) -> None:
         """End this life, as normal, after the message being handled."""
@@ -163,7 +166,7 @@ class ActorProtocol:
         )
         _check_class(actor, self.handlers)
         self.union = _union(self.handlers)
-        self._check = msgspec.msgpack.Decoder(self.union).decode
+        self._check = decoder_of(self.union).decode
 
     def encode(self, message: Message[Any]) -> bytes:
         """The bytes of a message this actor handles and whose fields have their types.

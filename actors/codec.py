@@ -1,11 +1,13 @@
 """Codec: values to bytes and back, each type's decoder made once.
 
 Law: what does not fit its type becomes UsageError at the sender or WireError at the receiver, nothing else.
-May import: errors, messages.
+May import: errors, messages, ref.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final, cast
 
@@ -13,8 +15,32 @@ import msgspec
 from msgspec import inspect as types
 
 from actors.errors import UndecodableMessage, UsageError
+from actors.ref import ActorRef, UnboundRef
 
-_ENCODER: Final = msgspec.msgpack.Encoder()
+RESOLVE: Final[ContextVar[Callable[[str], ActorRef]]] = ContextVar("RESOLVE", default=UnboundRef)
+"""How a path that arrives becomes a ref; set by the side that decodes."""
+
+
+def to_plain(value: object) -> object:
+    """What travels in place of a value that msgpack does not know."""
+    if isinstance(value, ActorRef):
+        return value.path
+    raise TypeError(f"objects of type {type(value).__qualname__} have no codec")
+
+
+def from_plain(wanted: type, plain: Any) -> object:
+    """The value that travelled as something msgpack knows."""
+    if wanted is ActorRef and isinstance(plain, str):
+        return RESOLVE.get()(plain)
+    raise TypeError(f"objects of type {wanted.__qualname__} have no codec")
+
+
+def decoder_of(wanted: Any) -> msgspec.msgpack.Decoder[Any]:
+    """A decoder of a type made of values."""
+    return msgspec.msgpack.Decoder(wanted, dec_hook=from_plain)
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=to_plain)
 encode = _ENCODER.encode
 
 _EXACT: Final = frozenset({int, str, bytes, bool, float, type(None)})
@@ -32,7 +58,7 @@ class ReplyCodec:
     def __init__(self, promised: Any) -> None:
         self.promised = promised
         self._exact = promised if promised in _EXACT else None
-        self._decode = msgspec.msgpack.Decoder(promised).decode
+        self._decode = decoder_of(promised).decode
 
     def encode(self, reply: object) -> bytes:
         """The bytes of a reply that keeps the promise.
@@ -75,6 +101,8 @@ def unknown_type(annotation: Any) -> str | None:
 
 
 def _unknown(node: object, seen: set[type]) -> str | None:
+    if isinstance(node, types.CustomType) and node.cls is ActorRef:
+        return None
     if isinstance(node, types.CustomType):
         return f"{node.cls.__module__}.{node.cls.__qualname__}"
     if isinstance(node, types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType):

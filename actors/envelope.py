@@ -4,7 +4,7 @@ Law: values only, array-like and tagged with small ints, so that a batch is one 
 May import: msgspec only.
 
 Daemon to child: `Part` once, then `Deliver`, `Cancel`, `Stop`, `Answer`.
-Child to daemon: `Outcomes`, `Send`, `Record`, `LastWords`.
+Child to daemon: `Outcomes`, `Send`, `Watch`, `Record`, `LastWords`.
 """
 
 from __future__ import annotations
@@ -126,6 +126,18 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=1):
     message: msgspec.Raw
 
 
+class Watch(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """This actor wants to know when another is down for good.
+
+    Attributes:
+        path: the other's path.
+        correlation: names who waits inside this life; 0 when a `Terminated` message is wanted.
+    """
+
+    path: str
+    correlation: int
+
+
 class Record(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """A log record of the actor, for the daemon's log."""
 
@@ -149,4 +161,4 @@ class LastWords(msgspec.Struct, frozen=True, array_like=True, tag=3):
     failure: Failure
 
 
-FromChild = Outcomes | Send | Record | LastWords
+FromChild = Outcomes | Send | Watch | Record | LastWords

@@ -55,3 +55,15 @@ def reply_type(message: type[Message[Any]]) -> Any:
 def tag_of(message: type[Message[Any]]) -> str:
     """The name under which a message class travels: its class name, unless the class says `tag=...`."""
     return str(message.__struct_config__.tag)
+
+
+class Terminated(Message[None]):
+    """An actor is down for good; what `context.watch` sends, and what `ref.terminated()` returns.
+
+    Attributes:
+        path: of the actor that was watched.
+        reason: one line, why it will not come back.
+    """
+
+    path: str
+    reason: str

@@ -16,7 +16,7 @@ import msgspec
 
 from actors import envelope as wire
 from actors.codec import encode, reply_codec
-from actors.envelope import Answer, Failure, Send
+from actors.envelope import Answer, Failure, Send, Watch
 from actors.errors import (
     ActorCrashed,
     ActorStopped,
@@ -27,7 +27,7 @@ from actors.errors import (
     Rejected,
     UsageError,
 )
-from actors.messages import Message, reply_type
+from actors.messages import Message, Terminated, reply_type
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown
 
 R = TypeVar("R")
@@ -72,6 +72,13 @@ class PostRef(ActorRef):
     def tell_nowait(self, message: Message[Any]) -> None:
         """As `ActorRef.tell_nowait`."""
         self._office.send(encode(Send(self.path, 0, None, False, _encode(message))))
+
+    async def terminated(self) -> Terminated:
+        """As `ActorRef.terminated`; only from async handlers."""
+        correlation, waiting = self._office.expect(None)
+        self._office.send(encode(Watch(self.path, correlation)))
+        end: Terminated = _open(await waiting, Terminated)
+        return end
 
 
 def _encode(message: Message[Any]) -> msgspec.Raw:

@@ -3,6 +3,8 @@
 Law: this file says what sending means; how it is done belongs to the side that sends (`supervisor.mailbox` in the
      daemon, `actors.post` in an actor's process).
 May import: errors, messages.
+
+A ref may be a field of a message or of a reply: it travels as its path and is bound again where it arrives.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Final, Literal, TypeVar
 
-from actors.messages import Message
+from actors.errors import UsageError
+from actors.messages import Message, Terminated
 
 R = TypeVar("R")
 
@@ -72,5 +75,44 @@ class ActorRef(ABC):
             ActorStopped: the actor is down for good.
         """
 
+    @abstractmethod
+    async def terminated(self) -> Terminated:
+        """Wait until the actor is down for good, and say why; at once when it is already, or when nobody has the path.
+
+        A restart is not an end: the ref stays valid over it.
+        """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorRef) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.path}>"
+        return f"<ActorRef {self.path}>"
+
+
+class UnboundRef(ActorRef):
+    """An address that arrived where no supervisor is at hand to send through; `root[ref.path]` binds it."""
+
+    __slots__ = ()
+
+    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
+        """Refused."""
+        raise self._unbound(message, timeout, when_down)
+
+    async def tell(self, message: Message[Any]) -> None:
+        """Refused."""
+        raise self._unbound(message)
+
+    def tell_nowait(self, message: Message[Any]) -> None:
+        """Refused."""
+        raise self._unbound(message)
+
+    async def terminated(self) -> Terminated:
+        """Refused."""
+        raise self._unbound()
+
+    def _unbound(self, *sent: object) -> UsageError:
+        del sent
+        return UsageError(f"the ref of {self.path} is not bound to a supervisor here; send through root[{self.path!r}]")

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from typing import Final
 
 from actors.codec import encode
 from actors.envelope import Record
+
+_LEAST: Final = -(2**63)  # what msgpack's integers hold
+_MOST: Final = 2**64 - 1
 
 
 class RelayLog:
@@ -45,8 +49,21 @@ class RelayLog:
         self._write("error", event, {**fields, "traceback": traceback.format_exc()})
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        plain = {
-            name: value if isinstance(value, str | int | float | bool | None) else repr(value)
-            for name, value in fields.items()
-        }
-        self._send(encode(Record(level, event, plain)))
+        plain = {_utf8(name): _plain(value) for name, value in fields.items()}
+        self._send(encode(Record(level, _utf8(event), plain)))
+
+
+def _plain(value: object) -> str | int | float | bool | None:
+    """A value that a record can carry: no line of a log is worth a crash."""
+    if isinstance(value, str):
+        return _utf8(value)
+    if isinstance(value, float | bool | None) or (isinstance(value, int) and _LEAST <= value <= _MOST):
+        return value
+    try:
+        return _utf8(repr(value))
+    except Exception:  # a user's __repr__ may do anything
+        return f"<{type(value).__qualname__} without a repr>"
+
+
+def _utf8(text: object) -> str:
+    return str(text).encode("utf-8", "backslashreplace").decode()

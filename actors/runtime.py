@@ -25,7 +25,7 @@ from actors import envelope as wire
 from actors.actor import Actor, ActorProtocol, Handler
 from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
-from actors.codec import encode
+from actors.codec import RESOLVE, decoder_of, encode
 from actors.envelope import (
     NOTHING,
     Answer,
@@ -38,11 +38,12 @@ from actors.envelope import (
     Outcomes,
     Part,
     Stop,
+    Watch,
 )
 from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
-from actors.messages import Message
+from actors.messages import Message, Terminated
 from actors.post import PostRef
 from actors.ref import ActorRef
 from actors.relay import RelayLog
@@ -85,6 +86,7 @@ class Desk:
         self.waiters: dict[int, Callable[[Answer], None]] = {}
         self.expect: Callable[[float | None], tuple[int, Awaitable[Answer]]] = _cannot_wait
         self.correlations = count(1)
+        RESOLVE.set(lambda path: PostRef(path, self))
         self._stop_event = stop
         self._rings = box.rung()
         self._cancelled: set[int] = set()
@@ -98,7 +100,7 @@ class Desk:
         self._last_began = 0
         self._cost: dict[str, int] = {}  # handler name to ns its last message took
         self._sequential = protocol.actor.concurrency == 1
-        self._decode = msgspec.msgpack.Decoder(Deliver[protocol.union] | Answer | Cancel | Stop).decode  # type: ignore[name-defined]
+        self._decode = decoder_of(Deliver[protocol.union] | Answer | Cancel | Stop).decode  # type: ignore[name-defined]
         self._decode_loosely = msgspec.msgpack.Decoder(Deliver[msgspec.Raw]).decode
 
     # ---- the actor's context
@@ -122,6 +124,15 @@ class Desk:
         if period <= 0:
             raise UsageError(f"every({period}) of {self.path}: the period must be more than 0 seconds")
         self._set_timer(period, period, message)
+
+    def watch(self, ref: ActorRef) -> None:
+        """See `Context.watch`."""
+        if Terminated not in self.protocol.handlers:
+            raise UsageError(
+                f"{self.path} watches {ref.path} but does not handle Terminated; add a method marked @handles with a "
+                f"parameter annotated Terminated"
+            )
+        self.send(encode(Watch(ref.path, 0)))
 
     def stop(self) -> None:
         """See `Context.stop`."""
@@ -186,6 +197,7 @@ class Desk:
                 self._skip(envelope, wire.EXPIRED)
             else:
                 return envelope
+        self._cancelled.clear()  # what is not here was over before it was taken back
         return None
 
     def _asked_to_stop(self) -> None:
@@ -248,7 +260,7 @@ class Desk:
     def verdict(self, error: Exception) -> tuple[int, msgspec.Raw]:
         """What a sender gets for an exception."""
         if isinstance(error, Rejected):
-            return wire.REJECTED, msgspec.Raw(encode(str(error)))
+            return wire.REJECTED, msgspec.Raw(encode(_words(error)))
         return wire.FAILED, msgspec.Raw(encode(failure_of(error)))
 
     def crashes(self, error: Exception) -> bool:
@@ -328,7 +340,15 @@ def failure_of(error: BaseException) -> Failure:
     text = "".join(traceback.format_exception(type(error), error, trace))
     cls = type(error)
     name = cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
-    return Failure(name, str(error), text)
+    return Failure(name, _words(error), text.encode("utf-8", "backslashreplace").decode())
+
+
+def _words(error: BaseException) -> str:
+    """Its text, whatever its class makes of it: a file name that is no UTF-8 is quoted, a broken __str__ is named."""
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except Exception:
+        return f"<no text: {type(error).__qualname__}.__str__ raised>"
 
 
 def _cannot_wait(timeout: float | None) -> tuple[int, Awaitable[Answer]]:

@@ -1,8 +1,6 @@
 """Your first actor: ask it, lose its process, ask again.
 
-    python examples/quickstart.py
-
-The lines with a time in front are the supervisor's log: it tells what ended, why, and what happens next.
+The lines with a time in front are the supervisor's log: what ended, why, and what happens next.
 """
 
 import asyncio
@@ -17,13 +15,12 @@ class Add(Message[int]):  # a message, and the type of its reply
 
 
 class Counter(Actor):  # runs in a process of its own
-    def __init__(self) -> None:
-        self.total = 0
+    total = 0
 
     @handles
     def add(self, msg: Add) -> int:
         if msg.amount < 0:
-            os.abort()  # a segfault, a kill -9, an out of memory: the same to the daemon
+            os.abort()  # a segfault, a kill -9, out of memory: the same to the daemon
         self.total += msg.amount
         return self.total
 
@@ -31,7 +28,7 @@ class Counter(Actor):  # runs in a process of its own
 async def main() -> None:
     async with Supervisor(ChildSpec(Counter)) as root:
         counter = root["counter"]  # stays valid, whatever happens to the process
-        print("2 + 3 is", await counter.ask(Add(2)) + await counter.ask(Add(1)))
+        print("the total is", await counter.ask(Add(5)))
         try:
             await counter.ask(Add(-1))
         except ActorCrashed as crash:

@@ -26,6 +26,7 @@ from supervisor.specs import (
     ChildSpec,
     Intensity,
     RestartPolicy,
+    Routing,
     Strategy,
     SupervisorSpec,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "NoSuchChild",
     "RestartIntensityExceeded",
     "RestartPolicy",
+    "Routing",
     "StartFailed",
     "Strategy",
     "Supervisor",

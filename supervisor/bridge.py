@@ -20,12 +20,16 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from actors.errors import UsageError
 from actors.event import SafeEvent
 from actors.queue import Putting, SafeQueue
 from supervisor.reader import Reader
+
+__all__ = ["AsyncEvent", "AsyncQueueBridge", "BridgeClosed", "await_event"]
+
+T = TypeVar("T")
 
 LINGER: Final = 0.1  # seconds the reader thread stays for the next item when nobody waits any more
 BURST: Final = 64  # items in a row without waiting, after which the loop's other tasks have a turn
@@ -41,12 +45,12 @@ class BridgeClosed(UsageError, ValueError):
 class EventLike(Protocol):
     """What multiprocessing.Event and SafeEvent have in common."""
 
-    def set(self) -> None: ...  # noqa: D102
-    def clear(self) -> None: ...  # noqa: D102
-    def is_set(self) -> bool: ...  # noqa: D102
+    def set(self) -> None: ...
+    def clear(self) -> None: ...
+    def is_set(self) -> bool: ...
 
 
-class AsyncQueueBridge:
+class AsyncQueueBridge(Generic[T]):
     """A queue between an event loop and plain multiprocessing code.
 
     Coroutines `fetch` and `submit`; processes and threads `get` and `put` on `underlying_queue()`, which is
@@ -63,7 +67,7 @@ class AsyncQueueBridge:
         self._sides: dict[asyncio.AbstractEventLoop, _Side] = {}
         self._closed = False
 
-    async def fetch(self) -> Any:
+    async def fetch(self) -> T:
         """Take the next item, waiting for it. Cancelled or timed out, it has taken none.
 
         Raises:
@@ -75,10 +79,11 @@ class AsyncQueueBridge:
             while True:
                 self._check_open()
                 with contextlib.suppress(queue.Empty):
-                    return self._queue.get_nowait()
+                    item: T = self._queue.get_nowait()
+                    return item
                 await side.readable(self._queue.fileno())
 
-    async def submit(self, item: Any) -> None:
+    async def submit(self, item: T) -> None:
         """Put an item, waiting for a place while a bounded queue is full. Cancelled, it has put nothing.
 
         Args:
@@ -115,7 +120,7 @@ class AsyncQueueBridge:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> T:
         try:
             return await self.fetch()
         except BridgeClosed:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from actors.actor import protocol_of
 from supervisor.core import backoff
 from supervisor.errors import InvalidSpec
 from supervisor.specs import (
@@ -20,6 +21,7 @@ from supervisor.specs import (
     ChildSpec,
     Intensity,
     RestartPolicy,
+    Routing,
     Strategy,
     SupervisorSpec,
 )
@@ -68,6 +70,7 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         check(child, path)
         return
     _check_seconds(child.start_timeout, f"{path}.start_timeout", "seconds > 0 or INFINITY")
+    _check_routing(child, path)
     for name, least in (("size", 1), ("mailbox", 1), ("max_deliveries", 1)):
         value = getattr(child, name)
         if not isinstance(value, int) or value < least:
@@ -109,6 +112,21 @@ def _check_backoff(spec: object, path: str) -> None:
         raise InvalidSpec(f"{path}.cap", spec.cap, f"expected at least initial, {spec.initial} s")
     if spec.healthy_after is not None:
         _check_seconds(spec.healthy_after, f"{path}.healthy_after", "seconds > 0 or None")
+
+
+def _check_routing(child: ChildSpec, path: str) -> None:
+    _check_member(child.routing, Routing, f"{path}.routing")
+    if child.routing != Routing.BY_KEY:
+        return
+    lacking = [
+        message.__qualname__
+        for message in protocol_of(child.actor).handlers
+        if child.key not in message.__struct_fields__
+    ]
+    if lacking:
+        raise InvalidSpec(
+            f"{path}.key", child.key, f"expected a field that every message has; {', '.join(lacking)} has no such field"
+        )
 
 
 def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> None:

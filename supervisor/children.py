@@ -18,7 +18,7 @@ from supervisor.core import events as happened
 from supervisor.core.commands import Verdict
 from supervisor.core.events import AnyEvent
 from supervisor.engine import ActorChild, Engine, TreeChild
-from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
+from supervisor.errors import InvalidSpec, NoSuchChild, StartFailed, SupervisorBusy
 from supervisor.specs import AnySpec
 
 
@@ -54,6 +54,26 @@ async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent], 
     for answer in await _each(engine, [engine.request(lambda ticket, who=who: make(ticket, who)) for who in order]):  # type: ignore[misc]
         if answer.verdict is not Verdict.OK:
             _refuse(answer, name, engine)
+
+
+async def resize(root: Engine, name: str, size: int) -> None:
+    """Give a pool another size. See `Supervisor.resize`."""
+    if not isinstance(size, int) or size < 1:
+        raise InvalidSpec("size", size, "expected a whole number of at least 1")
+    engine, members = _find(root, name)
+    child = engine.children[members[0]]
+    if not isinstance(child, ActorChild):
+        raise NoSuchChild(f"{name} is a supervisor; only an actor or a pool has a size")
+    desk = child.desk
+    for answer in await _each(engine, engine.resize(desk.spec.name, size)):
+        if answer.verdict is not Verdict.OK:
+            _refuse(answer, name, engine)
+    surplus = [member for member in desk.retired if member in engine.children and len(desk.members) > size]
+    await _each(engine, [engine.request(_deleting(member)) for member in surplus])
+
+
+def _deleting(member: str) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.DeleteAsked(ticket, member)
 
 
 def terminate(ticket: int, child: str) -> AnyEvent:

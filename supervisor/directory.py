@@ -11,7 +11,8 @@ from __future__ import annotations
 import difflib
 
 from actors.errors import NoSuchActor
-from supervisor.mailbox import Mailbox
+from actors.ref import ActorRef, UnboundRef
+from supervisor.mailbox import Mailbox, MailboxRef
 
 
 class Directory:
@@ -43,6 +44,11 @@ class Directory:
         if mailbox is None:
             raise NoSuchActor(self._unknown(path))
         return mailbox
+
+    def ref(self, path: str) -> ActorRef:
+        """The ref of a path that arrived in a message; unbound when nobody has the path."""
+        mailbox = self._mailboxes.get(path)
+        return UnboundRef(path) if mailbox is None else MailboxRef(mailbox)
 
     def paths(self) -> list[str]:
         """All paths, in the order in which they came."""

@@ -21,7 +21,7 @@ import msgspec
 from actors import envelope as wire
 from actors.actor import protocol_of
 from actors.codec import encode
-from actors.envelope import ASK, TELL, Answer, Failure, Outcomes, Part, Record, Send
+from actors.envelope import ASK, TELL, Answer, Failure, Outcomes, Part, Record, Send, Watch
 from actors.errors import (
     ActorCrashed,
     ActorsError,
@@ -33,11 +33,13 @@ from actors.errors import (
     Rejected,
 )
 from actors.exits import ExitReport
+from actors.messages import Terminated
 from supervisor.core import commands as do
 from supervisor.core import events as happened
 from supervisor.core.commands import AnyCommand, Decision, ReportExit
 from supervisor.core.events import AnyEvent, Timer
 from supervisor.core.machine import SupervisorMachine
+from supervisor.core.routing import Router
 from supervisor.core.states import SupervisorState
 from supervisor.directory import Directory
 from supervisor.journal import Journal
@@ -145,8 +147,11 @@ class Engine:
     def request(self, make: Callable[[int], AnyEvent]) -> int:
         """Make a request of the machine, given a ticket for it; `answer(ticket)` waits for what becomes of it."""
         ticket = next(self._numbers)
-        self._tickets[ticket] = self.house.loop.create_future()
-        self.post(make(ticket))
+        future = self._tickets[ticket] = self.house.loop.create_future()
+        if self.machine.phase is SupervisorState.STOPPED:
+            future.set_result(do.Answer(ticket, do.Verdict.STOPPING, "the supervisor is down"))
+        else:
+            self.post(make(ticket))
         return ticket
 
     async def answer(self, ticket: int) -> do.Answer:
@@ -161,12 +166,28 @@ class Engine:
         """Ask the machine to add and start every process of a spec; the tickets."""
         if not any(terms.name in self.children for terms in spec.terms()):
             self._adopt(spec)
-        tickets = [self.request(_starting(terms)) for terms in spec.terms()]
-        known = {view.name for view in self.machine.children()}
-        for terms in spec.terms():
-            if terms.name not in known and terms.name in self.children:  # the machine did not take it
-                self.children.pop(terms.name).forget()
+        return [self._begin(terms) for terms in spec.terms()]
+
+    def resize(self, spec_name: str, size: int) -> list[int]:
+        """Ask the machine to start what a pool lacks and to stop what it has too much of; the tickets."""
+        pool = [child for child in self.children.values() if isinstance(child, ActorChild)]
+        desk = next(child.desk for child in pool if child.desk.spec.name == spec_name)
+        names = [spec_name if spec_name in desk.members else desk.spec.member(0)]
+        names += [desk.spec.member(index) for index in range(1, max(size, len(desk.members)))]
+        tickets = []
+        for name in names[:size]:
+            if name not in desk.members:
+                desk.members.add(name)
+                self.children[name] = ActorChild(self, name, desk)
+                tickets.append(self._begin(desk.spec.terms_of(name)))
+        tickets += [self.request(_ending(name)) for name in reversed(names[size:]) if name in desk.members]
         return tickets
+
+    def _begin(self, terms: ChildTerms) -> int:
+        ticket = self.request(lambda ticket: happened.StartAsked(ticket, terms))
+        if terms.name in self.children and not self.machine.has(terms.name):  # the machine did not take it
+            self.children.pop(terms.name).forget()
+        return ticket
 
     def _adopt(self, spec: AnySpec) -> None:
         if isinstance(spec, SupervisorSpec):
@@ -180,11 +201,13 @@ class Engine:
                 protocol_of(spec.actor),
                 capacity=spec.mailbox,
                 max_deliveries=spec.max_deliveries,
-                pooled=spec.size > 1,
+                members=spec.members(),
+                router=Router(spec.routing, spec.key),
                 on_dead_letter=self.house.reports.message_buried,
+                resolve=self.house.directory.ref,
             )
             self.house.directory.add(path, mailbox)
-        desk = ActorDesk(mailbox, spec, members=set(spec.members()))
+        desk = ActorDesk(mailbox, spec)
         for name in spec.members():
             self.children[name] = ActorChild(self, name, desk)
 
@@ -258,17 +281,17 @@ class Engine:
             future.set_result(answer)
 
 
-def _starting(terms: ChildTerms) -> Callable[[int], AnyEvent]:
-    return lambda ticket: happened.StartAsked(ticket, terms)
+def _ending(name: str) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.TerminateAsked(ticket, name)
 
 
 class ActorDesk:
     """What the processes of one spec share: their mailbox."""
 
-    def __init__(self, mailbox: Mailbox, spec: ChildSpec, members: set[str]) -> None:
+    def __init__(self, mailbox: Mailbox, spec: ChildSpec) -> None:
         self.mailbox = mailbox
         self.spec = spec
-        self.members = members
+        self.members = set(spec.members())
         self.retired: set[str] = set()
 
 
@@ -284,18 +307,18 @@ class ActorChild:
         self._name = name
         self.mailbox = desk.mailbox
         self.last_report: ExitReport | None = None
-        self._desk = desk
+        self.desk = desk
         self._house = engine.house
         self._end: LifeEnd | None = None
-        self._key = id(self)
 
     # ---- deeds
 
     def start(self, life: int) -> None:
         """Begin a life."""
-        spec = self._desk.spec
-        self._desk.retired.discard(self._name)
+        spec = self.desk.spec
+        self.desk.retired.discard(self._name)
         self.mailbox.open()
+        self.mailbox.add_member(self._name)
         self.number = life
         self.started_at = self._house.loop.time()
         part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments)
@@ -303,26 +326,32 @@ class ActorChild:
 
     def stop(self) -> None:
         """Ask the life to stop; it gets no more messages."""
-        self.mailbox.disconnect(self._key)
+        self.mailbox.disconnect(self._name)
         if self.life is not None:
             self.life.stop()
 
     def kill(self) -> None:
         """End the life at once."""
-        self.mailbox.disconnect(self._key)
+        self.mailbox.disconnect(self._name)
         if self.life is not None:
             self.life.kill()
 
     def retire(self, because: str) -> None:
-        """Down for good. A pool's mailbox closes with its last member."""
-        self._desk.retired.add(self._name)
-        if self._desk.retired >= self._desk.members:
+        """Down for good. A pool's mailbox closes with its last member; what waited for another goes to the rest."""
+        self.desk.retired.add(self._name)
+        if self.desk.retired >= self.desk.members:
             self.mailbox.close(because)
+        else:
+            self.mailbox.remove_member(self._name)
 
     def forget(self) -> None:
         """The spec is gone."""
-        self._desk.members.discard(self._name)
-        if not self._desk.members:
+        desk = self.desk
+        desk.members.discard(self._name)
+        desk.retired.discard(self._name)
+        if desk.members:
+            self.mailbox.remove_member(self._name)
+        else:
             self._house.directory.remove(self.mailbox.path, self.mailbox)
 
     def ready(self, life: int) -> None:
@@ -330,7 +359,7 @@ class ActorChild:
         self.started_at = self._house.loop.time()
         if self.life is not None:
             self._house.reports.child_started(self.path, life, self.life.pid)
-            self.mailbox.connect(self._key, self.life)
+            self.mailbox.connect(self._name, self.life)
 
     def report(self, command: ReportExit) -> ExitReport:
         """Tell the world of the life that ended, then each of its messages its fate."""
@@ -356,7 +385,7 @@ class ActorChild:
         self.life = None
         self.last_report = report
         self._house.reports.child_exited(report, command.policy.value, command.restarts)
-        self.mailbox.lost(self._key, life, report)
+        self.mailbox.lost(self._name, life, report)
         return report
 
     def handling(self) -> tuple[str | None, int | None]:
@@ -384,12 +413,14 @@ class ActorChild:
         """See `LifeListener`."""
         self.mailbox.pump()
 
-    def life_said(self, frame: Outcomes | Send | Record) -> None:
+    def life_said(self, frame: Outcomes | Send | Watch | Record) -> None:
         """See `LifeListener`."""
         if isinstance(frame, Outcomes):
-            self.mailbox.heard(self._key, frame)
+            self.mailbox.heard(self._name, frame)
         elif isinstance(frame, Send):
             self._route(frame)
+        elif isinstance(frame, Watch):
+            self._watch(frame)
         else:
             self._house.reports.actor_said(self.path, self.number, frame)
 
@@ -405,7 +436,7 @@ class ActorChild:
         try:
             mailbox = self._house.directory.find(frame.to)
             payload = bytes(frame.message)
-            mailbox.check_bytes(payload)
+            message = mailbox.check_bytes(payload)
             if asker is not None and frame.fail_when_down and mailbox.down:
                 raise mailbox.refuse_impatient()
             if mailbox.full:
@@ -417,12 +448,26 @@ class ActorChild:
             return
         mailbox.offer(
             TELL if asker is None else ASK,
+            message,
             payload,
             sender=self.path,
             deadline=frame.deadline,
             asker=asker,
             impatient=frame.fail_when_down,
         )
+
+    def _watch(self, frame: Watch) -> None:
+        asker = RouteAsker(self.life, frame.correlation)
+        told = asker.replied_with if frame.correlation else self._tell_terminated
+        target = self._house.directory.get(frame.path)
+        if target is None:
+            told(Terminated(frame.path, "nobody has that path"))
+        else:
+            target.watch((self.path, frame.correlation), told)
+
+    def _tell_terminated(self, end: Terminated) -> None:
+        if self.mailbox.closed is None:
+            self.mailbox.offer(TELL, end, encode(end), sender=end.path)
 
     def _bury(self, frame: Send, error: ActorsError) -> None:
         reason = DeadReason.UNDECODABLE
@@ -460,6 +505,10 @@ class RouteAsker:
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
         self._send(wire.REPLY, bytes(payload))
+
+    def replied_with(self, value: object) -> None:
+        """A reply that the daemon itself makes."""
+        self._send(wire.REPLY, encode(value))
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""

@@ -12,16 +12,18 @@ import asyncio
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from heapq import merge
+from itertools import count
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from actors import envelope as wire
 from actors.actor import ActorProtocol
-from actors.codec import ReplyCodec, reply_codec
+from actors.codec import RESOLVE, ReplyCodec, reply_codec
 from actors.envelope import ASK, TELL, Failure, Outcome, Outcomes
 from actors.errors import (
     ActorCrashed,
@@ -36,9 +38,10 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitReport
-from actors.messages import Message, reply_type
+from actors.messages import Message, Terminated, reply_type
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown
 from supervisor.core.delivery import Delivery, Fate, Loss, Posted
+from supervisor.core.routing import Router
 from supervisor.ports import Life
 
 R = TypeVar("R")
@@ -110,16 +113,17 @@ class Asker(Protocol):
 class FutureAsker:
     """A task of the daemon that awaits a reply."""
 
-    __slots__ = ("codec", "future")
+    __slots__ = ("codec", "future", "mailbox")
 
-    def __init__(self, future: asyncio.Future[Any], codec: ReplyCodec) -> None:
+    def __init__(self, mailbox: Mailbox, future: asyncio.Future[Any], codec: ReplyCodec) -> None:
+        self.mailbox = mailbox
         self.future = future
         self.codec = codec
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
         if not self.future.done():
-            self.future.set_result(self.codec.decode(payload))
+            self.future.set_result(self.mailbox.decode(self.codec.decode, payload))
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
@@ -135,8 +139,10 @@ class Mailbox:
         protocol: what it handles.
         capacity: how many messages may wait.
         max_deliveries: how often an idempotent message may be begun.
-        pooled: whether several lives share it.
+        members: names of the processes that serve it.
+        router: which of them gets a message.
         on_dead_letter: told of each message that reached nobody.
+        resolve: makes a ref of a path that arrives in a message or a reply.
     """
 
     def __init__(
@@ -146,8 +152,10 @@ class Mailbox:
         *,
         capacity: int,
         max_deliveries: int,
-        pooled: bool,
+        members: Sequence[str],
+        router: Router,
         on_dead_letter: Callable[[DeadLetter], None],
+        resolve: Callable[[str], ActorRef],
     ) -> None:
         self.path = path
         self.protocol = protocol
@@ -156,20 +164,27 @@ class Mailbox:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._capacity = capacity
-        self._window = POOL_WINDOW if pooled else WINDOW
+        self._max_deliveries = max_deliveries
         self._dead = on_dead_letter
-        self._delivery = Delivery(max_deliveries)
-        self._lives: dict[int, Life] = {}
-        self._askers: dict[int, Asker] = {}
+        self._resolve = resolve
+        self._watchers: dict[object, Callable[[Terminated], None]] = {}
+        self._router = router
+        self._numbers = count(1)
+        self._members: list[str] = []
+        self._queues: dict[str, Delivery] = {}
+        self._served: dict[str, Life] = {}  # by member
+        self._askers: dict[int, tuple[Asker, Delivery]] = {}
         self._impatient: set[int] = set()  # asks that end when nobody is there to serve them
         self._room: deque[asyncio.Future[None]] = deque()
         self._pump_due = False
         self._last_report: ExitReport | None = None
+        for member in members:
+            self.add_member(member)
 
     # ---- senders
 
-    def check_bytes(self, payload: bytes) -> None:
-        """Make sure that bytes from an actor are a message that may be sent here now.
+    def check_bytes(self, payload: bytes) -> Message[Any]:
+        """The message in bytes from an actor, which may be sent here now.
 
         Raises:
             UsageError: they are no message this actor handles.
@@ -178,7 +193,7 @@ class Mailbox:
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); the message was not sent")
         try:
-            self.protocol.decode(payload)
+            return self.protocol.decode(payload)
         except msgspec.MsgspecError as error:
             raise UsageError(
                 f"{self.path} does not handle this message, or a field has the wrong type: {error}"
@@ -204,24 +219,25 @@ class Mailbox:
     @property
     def full(self) -> bool:
         """Whether as many messages wait as may; one that a handler has begun waits no more."""
-        unsettled = self._delivery.unsettled
-        if unsettled < self._capacity:
-            return False
-        return unsettled - sum(len(life.progress().active) for life in self._lives.values()) >= self._capacity
+        waiting = self.depth
+        if waiting >= self._capacity:
+            waiting -= sum(len(life.progress().active) for life in self._served.values())
+        return waiting >= self._capacity
 
     @property
     def depth(self) -> int:
         """How many messages wait or are being handled."""
-        return self._delivery.unsettled
+        return sum(queue.unsettled for queue in self._queues.values())
 
     @property
     def down(self) -> bool:
         """Whether no life serves it now."""
-        return not self._lives
+        return not self._served
 
     def offer(
         self,
         kind: int,
+        message: Message[Any],
         payload: bytes,
         *,
         sender: str | None = None,
@@ -229,21 +245,22 @@ class Mailbox:
         asker: Asker | None = None,
         impatient: bool = False,
     ) -> int:
-        """Take a checked message; its sequence number. Room is the caller's concern."""
-        seq = self._delivery.offer(kind, sender, deadline, payload)
+        """Take a checked message and its bytes; its sequence number. Room is the caller's concern."""
+        queue = self._queues[self._router.choose(message, self._members)]
+        seq = queue.offer(kind, sender, deadline, payload)
         if asker is not None:
-            self._askers[seq] = asker
+            self._askers[seq] = asker, queue
             if impatient:
                 self._impatient.add(seq)
-        if self._delivery.queued >= BURST:
+        if queue.queued >= BURST:
             self.pump()
         elif not self._pump_due:
             self._pump_due = True
             self._loop.call_soon(self.pump)
         return seq
 
-    async def room(self, message: Message[Any], timeout: float | None = None) -> None:
-        """Wait until there is room; in the order of arrival.
+    async def room(self, message: Message[Any], deadline: float | None = None) -> None:
+        """Wait until there is room, until `deadline` on the loop's clock at most; in the order of arrival.
 
         Raises:
             TimeoutError: none in time.
@@ -255,7 +272,7 @@ class Mailbox:
             queue_up(waiter)
             queue_up = self._room.appendleft  # woken too early: the place in the line is kept
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout_at(deadline):
                     await waiter
             except BaseException:
                 if waiter.done() and not waiter.cancelled():
@@ -269,15 +286,18 @@ class Mailbox:
 
     def withdraw(self, seq: int, fate: str) -> None:
         """The asker does not wait any more: a message that has not begun will not."""
-        if self._askers.pop(seq, None) is None:
+        _, queue = self._askers.pop(seq, (None, None))
+        if queue is None:
             return
         self._impatient.discard(seq)
-        life = self._delivery.take_back(seq)
-        if life is None:
+        held = queue.take_back(seq)
+        if held is None:
             self._count(fate)
-        elif life in self._lives:
-            self._lives[life].cancel([seq])
-        self._wake()
+            self._wake()
+            return
+        member, turn = held
+        if member in self._served:
+            self._served[member].cancel([turn])
 
     def refuse_impatient(self) -> ActorsError:
         """The error for an ask that will not wait for an actor that is down."""
@@ -290,48 +310,91 @@ class Mailbox:
             report=report,
         )
 
-    # ---- lives
+    def decode(self, decode: Callable[[msgspec.Raw], Any], data: msgspec.Raw) -> Any:
+        """What is in bytes that an actor made; refs in it are bound to this tree."""
+        token = RESOLVE.set(self._resolve)
+        try:
+            return decode(data)
+        finally:
+            RESOLVE.reset(token)
 
-    def connect(self, key: int, life: Life) -> None:
-        """A life is ready to be served from here."""
-        self._lives[key] = life
+    def watch(self, who: object, told: Callable[[Terminated], None]) -> None:
+        """Tell `told` when the actor is down for good, at once when it is already; once for each `who`."""
+        if self.closed is not None:
+            told(Terminated(self.path, self.closed))
+        else:
+            self._watchers[who] = told
+
+    def unwatch(self, who: object) -> None:
+        """Do not tell."""
+        self._watchers.pop(who, None)
+
+    # ---- members and their lives
+
+    def add_member(self, member: str) -> None:
+        """One more process serves it."""
+        if member not in self._members:
+            self._members.append(member)
+            queue = self._router.queue_of(member)
+            if queue not in self._queues:
+                self._queues[queue] = Delivery(self._max_deliveries, self._numbers)
+
+    def remove_member(self, member: str) -> None:
+        """A process that is down serves it no more, while others do; what waited for it goes to them."""
+        if member not in self._members or len(self._members) == 1:
+            return
+        self._members.remove(member)
+        if self._router.queue_of(member) in map(self._router.queue_of, self._members):
+            return
+        for posted, deliveries in self._queues.pop(member).release():
+            queue = self._queues[self._router.choose(self.protocol.decode(posted.message), self._members)]
+            queue.adopt(posted, deliveries)
+            if posted.seq in self._askers:
+                self._askers[posted.seq] = self._askers[posted.seq][0], queue
         self.pump()
 
-    def heard(self, key: int, frame: Outcomes) -> None:
-        """A life tells how messages ended.
+    def connect(self, member: str, life: Life) -> None:
+        """A member's life is ready to be served from here."""
+        self._served[member] = life
+        self.pump()
+
+    def heard(self, member: str, frame: Outcomes) -> None:
+        """A member's life tells how messages ended.
 
         Raises:
-            WireError: it tells of messages it was never given.
+            WireError: it tells of messages it was never given, or is silent about an ask.
         """
+        queue = self._queues[self._router.queue_of(member)]
         for outcome in frame.items:
-            posted = self._delivery.finish(key, outcome.seq)
+            posted = queue.finish(member, outcome.seq)
             if posted is None:
                 raise WireError(f"it answered message {outcome.seq}, which it does not have")
             self._ended(posted, outcome)
         if frame.through:
-            told = self._delivery.finish_through(key, frame.through)
-            if told:
-                self.fates["handled"] += told
+            told = queue.finish_through(member, frame.through)
+            self.fates["handled"] += len(told)
+            if self._askers and not self._askers.keys().isdisjoint(told):
+                self._never_answered(told)
         if self._room:
             self._wake()
         self.pump()
 
-    def disconnect(self, key: int) -> None:
-        """A life is not to be served any more."""
-        self._lives.pop(key, None)
+    def disconnect(self, member: str) -> None:
+        """A member's life is not to be served any more."""
+        self._served.pop(member, None)
 
-    def lost(self, key: int, life: Life, report: ExitReport) -> None:
+    def lost(self, member: str, life: Life, report: ExitReport) -> None:
         """A life is over: everything it had in its hands gets its fate, what may goes to the next one."""
-        self.disconnect(key)
+        self.disconnect(member)
         self._last_report = report
-        for loss in self._delivery.lose(key, life.progress(), self._idempotent):
+        queue = self._queues[self._router.queue_of(member)]
+        for loss in queue.lose(member, life.progress(), self._idempotent):
             self._settle_loss(loss, report)
-        if not self._lives:
+        if self.down:
             for seq in sorted(self._impatient):
-                asker = self._askers.get(seq)
+                asker, _ = self._askers[seq]
                 self.withdraw(seq, "failed_when_down")
-                if asker is not None:
-                    asker.failed(self.refuse_impatient())
+                asker.failed(self.refuse_impatient())
         self._wake()
         self.pump()
 
@@ -339,13 +402,16 @@ class Mailbox:
         """The actor is down for good: what waits becomes dead letters, whoever asks or waits hears of it."""
         self.closed = because
         self._impatient.clear()
-        for posted in self._delivery.drain():
+        for posted in merge(*(queue.drain() for queue in self._queues.values()), key=lambda posted: posted.seq):
             self._bury(posted, DeadReason.ACTOR_STOPPED, because)
-            asker = self._askers.pop(posted.seq, None)
+            asker = self._asker(posted.seq)
             if asker is not None:
                 asker.failed(ActorStopped(f"{self.path} is down for good ({because}); the message had not begun"))
         while self._room:
             self._wake()
+        watchers, self._watchers = self._watchers, {}
+        for told in watchers.values():
+            told(Terminated(self.path, because))
 
     def open(self) -> None:
         """The actor is started again after it was down for good."""
@@ -356,24 +422,50 @@ class Mailbox:
     def pump(self) -> None:
         """Give the lives what they can take; in a pool one message at a time, to the least loaded."""
         self._pump_due = False
-        delivery = self._delivery
-        while delivery.queued:
-            able = [
-                key
-                for key, life in self._lives.items()
-                if not life.congested and delivery.in_flight(key) < self._window
-            ]
-            if not able:
-                return
-            key = min(able, key=delivery.in_flight)
-            most = self._window - delivery.in_flight(key) if len(self._lives) == 1 else 1
-            batch = delivery.take(key, most, WINDOW_BYTES)
-            if batch:
-                self._lives[key].post(batch)
+        if len(self._members) == 1:
+            for member, life in self._served.items():
+                queue = self._queues[self._router.queue_of(member)]
+                room = WINDOW - queue.in_flight(member)
+                while queue.queued and room > 0 and not life.congested:
+                    batch = queue.take(member, room, WINDOW_BYTES)
+                    if batch:
+                        life.post(batch)
+                        room -= len(batch)
+            return
+        for queue in self._queues.values():
+            while queue.queued and (taker := self._least_loaded(queue)) is not None:
+                batch = queue.take(taker, 1, WINDOW_BYTES)
+                if batch:
+                    self._served[taker].post(batch)
+
+    def _least_loaded(self, queue: Delivery) -> str | None:
+        """The member that can take a message from a queue and has the fewest in its hands."""
+        able = [
+            member
+            for member, life in self._served.items()
+            if self._queues[self._router.queue_of(member)] is queue
+            and not life.congested
+            and queue.in_flight(member) < POOL_WINDOW
+        ]
+        return min(able, key=queue.in_flight, default=None)
+
+    def _asker(self, seq: int) -> Asker | None:
+        """Who waits for a message that is over; they are forgotten here."""
+        self._impatient.discard(seq)
+        asker, _ = self._askers.pop(seq, (None, None))
+        return asker
+
+    def _never_answered(self, told: list[int]) -> None:
+        """A life said that asks are over without saying how: the askers get an error, the life ends."""
+        error = WireError("it ended an ask without an answer")
+        for seq in told:
+            asker = self._asker(seq)
+            if asker is not None:
+                asker.failed(ActorCrashed(f"{self.path}: {error}", started=True, finished=None))
+        raise error
 
     def _ended(self, posted: Posted, outcome: Outcome) -> None:
-        asker = self._askers.pop(posted.seq, None)
-        self._impatient.discard(posted.seq)
+        asker = self._asker(posted.seq)
         fate = _FATES.get(outcome.kind)
         if fate is None:
             raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
@@ -413,8 +505,7 @@ class Mailbox:
         if loss.fate is Fate.REQUEUED:
             return
         posted = loss.posted
-        asker = self._askers.pop(posted.seq, None)
-        self._impatient.discard(posted.seq)
+        asker = self._asker(posted.seq)
         if loss.fate is Fate.UNWANTED:
             self._count("cancelled")
         elif loss.fate is Fate.FINISHED and posted.kind == TELL:
@@ -448,7 +539,7 @@ class Mailbox:
     def _bury(self, posted: Posted, reason: DeadReason, detail: str, deliveries: int = 0) -> None:
         self._count(reason.value)
         try:
-            message: Message[Any] | None = self.protocol.decode(posted.message)
+            message: Message[Any] | None = self.decode(self.protocol.decode, posted.message)
         except msgspec.MsgspecError:
             message = None
         self._dead(
@@ -468,7 +559,7 @@ class Mailbox:
 
     def _wake(self) -> None:
         """Tell those first in line that there may be room; each looks for itself."""
-        free = max(1, self._capacity - self._delivery.unsettled)
+        free = max(1, self._capacity - self.depth)
         while self._room and free > 0:
             waiter = self._room.popleft()
             if not waiter.done():
@@ -489,20 +580,19 @@ class MailboxRef(ActorRef):
         """See `ActorRef.ask`."""
         mailbox = self._mailbox
         payload = mailbox.check(message)
+        loop = asyncio.get_running_loop()
+        until = None if timeout is None else loop.time() + timeout
         deadline = None if timeout is None else time.monotonic() + timeout
         impatient = when_down == "fail"
         if impatient and mailbox.down:
             raise mailbox.refuse_impatient()
         if mailbox.full:
             async with _in_time(mailbox, message, timeout):
-                await mailbox.room(message, timeout)
-        loop = asyncio.get_running_loop()
+                await mailbox.room(message, until)
         future: asyncio.Future[R] = loop.create_future()
-        asker = FutureAsker(future, reply_codec(reply_type(type(message))))
-        seq = mailbox.offer(ASK, payload, deadline=deadline, asker=asker, impatient=impatient)
-        timer = None
-        if deadline is not None:
-            timer = loop.call_later(deadline - time.monotonic(), _expire, mailbox, seq, asker, message, timeout)
+        asker = FutureAsker(mailbox, future, reply_codec(reply_type(type(message))))
+        seq = mailbox.offer(ASK, message, payload, deadline=deadline, asker=asker, impatient=impatient)
+        timer = None if until is None else loop.call_at(until, _expire, mailbox, seq, asker, message, timeout)
         try:
             return await future
         finally:
@@ -517,7 +607,7 @@ class MailboxRef(ActorRef):
         payload = mailbox.check(message)
         if mailbox.full:
             await mailbox.room(message)
-        mailbox.offer(TELL, payload)
+        mailbox.offer(TELL, message, payload)
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """See `ActorRef.tell_nowait`."""
@@ -528,7 +618,16 @@ class MailboxRef(ActorRef):
                 f"{self.path} has {mailbox.depth} messages waiting, as many as its mailbox holds; {_name(message)} "
                 f"was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
             )
-        mailbox.offer(TELL, payload)
+        mailbox.offer(TELL, message, payload)
+
+    async def terminated(self) -> Terminated:
+        """See `ActorRef.terminated`."""
+        future: asyncio.Future[Terminated] = asyncio.get_running_loop().create_future()
+        self._mailbox.watch(future, lambda end: None if future.done() else future.set_result(end))
+        try:
+            return await future
+        finally:
+            self._mailbox.unwatch(future)
 
 
 def _expire(mailbox: Mailbox, seq: int, asker: FutureAsker, message: Message[Any], timeout: float | None) -> None:

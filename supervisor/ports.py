@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from actors.blackbox import Progress
-from actors.envelope import LastWords, Outcomes, Part, Record, Send
+from actors.envelope import LastWords, Outcomes, Part, Record, Send, Watch
 from supervisor.core.delivery import Posted
 
 
@@ -43,7 +43,7 @@ class LifeListener(Protocol):
     def life_ready(self) -> None:
         """`on_start` has returned."""
 
-    def life_said(self, frame: Outcomes | Send | Record) -> None:
+    def life_said(self, frame: Outcomes | Send | Watch | Record) -> None:
         """The child sent a frame."""
 
     def life_writable(self) -> None:

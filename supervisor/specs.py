@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -48,6 +48,14 @@ class AutoShutdown(StrEnum):
     NEVER = "never"
     ANY_SIGNIFICANT = "any_significant"
     ALL_SIGNIFICANT = "all_significant"
+
+
+class Routing(StrEnum):
+    """Which member of a pool gets a message."""
+
+    LEAST_LOADED = "least_loaded"  # whoever has room first, from one common queue
+    ROUND_ROBIN = "round_robin"  # each in turn
+    BY_KEY = "by_key"  # messages with the same key go to the same member
 
 
 class Intensity(msgspec.Struct, frozen=True):
@@ -132,6 +140,8 @@ class ChildSpec:
         significant: whether its end counts for the supervisor's auto_shutdown.
         backoff: how long to wait before a restart.
         size: how many processes share the mailbox. More than 1 makes a pool; its messages have no common order.
+        routing: which member of a pool gets a message.
+        key: name of the message attribute that Routing.BY_KEY looks at; messages with the same key keep their order.
         mailbox: how many messages may wait.
         max_deliveries: how often an idempotent message may be begun before it is given up as poison.
 
@@ -149,6 +159,8 @@ class ChildSpec:
     significant: bool = False
     backoff: Backoff = field(default_factory=Backoff)
     size: int = 1
+    routing: Routing = Routing.LEAST_LOADED
+    key: str = ""
     mailbox: int = 10_000
     max_deliveries: int = 3
     arguments: bytes = field(init=False, repr=False, compare=False)
@@ -159,22 +171,37 @@ class ChildSpec:
         object.__setattr__(self, "name", self.name or self.actor.__name__.lower())
         object.__setattr__(self, "arguments", pickled(self.actor, self.args, dict(self.kwargs)))
 
+    def named(self, name: str, *args: Any, **kwargs: Any) -> ChildSpec:
+        """The same spec under another name, with other arguments: many children of one kind.
+
+        Args:
+            name: the name of this one.
+            args: positional arguments of its `__init__`, in place of the spec's.
+            kwargs: keyword arguments of its `__init__`, in place of the spec's.
+        """
+        return replace(self, name=name, args=args, kwargs=kwargs)
+
     def members(self) -> tuple[str, ...]:
         """The names of its processes: its own, or `name/0`, `name/1`, ... for a pool."""
-        return (self.name,) if self.size == 1 else tuple(f"{self.name}/{index}" for index in range(self.size))
+        return (self.name,) if self.size == 1 else tuple(self.member(index) for index in range(self.size))
+
+    def member(self, index: int) -> str:
+        """The name of one process of a pool."""
+        return f"{self.name}/{index}"
 
     def terms(self) -> tuple[ChildTerms, ...]:
         """What the machine needs to know, one for each process."""
-        return tuple(
-            ChildTerms(
-                name=name,
-                restart=self.restart,
-                shutdown=self.shutdown,
-                start_timeout=self.start_timeout,
-                significant=self.significant,
-                backoff=self.backoff,
-            )
-            for name in self.members()
+        return tuple(self.terms_of(name) for name in self.members())
+
+    def terms_of(self, name: str) -> ChildTerms:
+        """What the machine needs to know of one process."""
+        return ChildTerms(
+            name=name,
+            restart=self.restart,
+            shutdown=self.shutdown,
+            start_timeout=self.start_timeout,
+            significant=self.significant,
+            backoff=self.backoff,
         )
 
 

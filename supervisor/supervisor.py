@@ -47,19 +47,24 @@ class Supervisor:
         children: specs, in the order of their start.
         reading: "thread" (the default): one thread waits on all mailboxes. "loop": the event loop watches them itself,
             with fewer wake-ups, where it can watch descriptors (asyncio's selector loops, uvloop).
+        stop_timeout: seconds the stop of the whole tree may take before everything left is killed; None (the default)
+            leaves it to each child's own grace.
         spec: name, strategy, intensity, auto_shutdown, start and max_children, as in SupervisorSpec.
 
     Raises:
         InvalidSpec: a spec cannot work. Nothing was started.
     """
 
-    def __init__(self, *children: AnySpec, reading: Reading = "thread", **spec: Any) -> None:
+    def __init__(
+        self, *children: AnySpec, reading: Reading = "thread", stop_timeout: float | None = None, **spec: Any
+    ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
         check(self.spec)
         if reading not in ("thread", "loop"):
             raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
         self.path = f"/{self.spec.name}"
         self._reading = reading
+        self._stop_timeout = stop_timeout
         self._reports = Reports()
         self._engine: Engine | None = None
         self._end: do.Terminate | None = None
@@ -124,7 +129,7 @@ class Supervisor:
 
     def request_stop(self) -> None:
         """Begin to stop the tree; returns at once. `wait` tells when it is down."""
-        self._engine_now().post(happened.StopRequested())
+        self._engine_now().post(happened.StopRequested(self._stop_timeout))
 
     def request_kill(self) -> None:
         """Kill everything; returns at once. `wait` tells when it is down."""
@@ -206,6 +211,19 @@ class Supervisor:
             SupervisorBusy: running, restarting or stopping, see `answer`.
         """
         await children.change(self._engine_now(), _path(name), children.delete)
+
+    async def resize(self, name: str | ActorRef, size: int) -> None:
+        """Give a pool (or a single actor) another number of processes; returns when they are ready, or down.
+
+        Nothing is lost by it: a member that goes finishes its message, what waited for it goes to the others.
+
+        Raises:
+            InvalidSpec: the size is no whole number of at least 1.
+            NoSuchChild: there is no actor of that name.
+            StartFailed: a new member did not become ready; the others are there.
+            SupervisorBusy: the supervisor is stopping, or is restarting several children.
+        """
+        await children.resize(self._engine_now(), _path(name), size)
 
     def which_children(self, under: str = "") -> tuple[ChildInfo, ...]:
         """The children of a supervisor (the root when `under` is empty), in the order of their start."""

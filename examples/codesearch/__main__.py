@@ -31,6 +31,8 @@ def options() -> Options:
     parser.add_argument("--serve", action="store_true", help="answer GET /search?q= when the index is complete")
     parser.add_argument("--port", type=int, default=8080, help="where to serve; 0 is any free port (8080)")
     given = parser.parse_args()
+    if given.chaos is not None and given.chaos <= 0:
+        parser.error("--chaos takes a time above zero; --no-chaos kills nobody")
     return Options(given.path, given.db, given.chaos, given.port if given.serve else None)
 
 
@@ -47,7 +49,7 @@ def main() -> int:
     try:
         return 0 if asyncio.run(run(wanted, files, terminal)) else 1
     except KeyboardInterrupt:
-        sys.exit("codesearch: interrupted")
+        return 130  # as a shell says it for Ctrl-C
     except (ActorsError, SupervisorError, OSError) as error:
         sys.exit(f"codesearch: {error}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from actors import Actor, ExitReason, Rejected, handles
@@ -54,7 +55,7 @@ class Index(Actor):
 
     @handles
     def search(self, msg: Search) -> list[Hit]:
-        words = ['"' + word.replace('"', '""') + '"' for word in msg.query.split()]
+        words = [f'"{word}"' for word in re.findall(r"\w+", msg.query)]  # words only: no operators to get wrong
         if not words:
             raise Rejected("say what to look for: at least one word")
         return [Hit(*row) for row in self.db.execute(SEARCH, (" ".join(words), msg.limit))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import token
 import tokenize
@@ -22,6 +23,9 @@ class Parser(Actor):
 
     def __init__(self, root: str) -> None:
         self.root = Path(root)
+
+    def on_start(self) -> None:
+        os.nice(10)  # whoever is being started again goes first
 
     @handles
     def parse(self, msg: Parse) -> Page:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -17,6 +17,7 @@ from examples.codesearch.crawl import Outcome
 from examples.codesearch.messages import Hit
 
 Fields = MutableMapping[str, Any]
+TOLD = ("actor", "life", "reason", "error", "message", "detail", "supervisor")  # of a log line
 
 
 class Terminal:
@@ -58,7 +59,7 @@ class Terminal:
         )
         self.say("")
         for name, figure, remark in figures:
-            self.console.print(f"{name:<15} [bold]{figure:>6}[/bold]  [dim]{escape(remark)}[/dim]".rstrip())
+            self.console.print(f"{name:<15} [bold]{figure:>6}[/bold]" + (f"  [dim]{remark}[/dim]" if remark else ""))
         for path in (outcome.lost + outcome.twice)[:10]:
             self.say(f"  {path}: {outcome.errors.get(path, 'no error was reported')}", style="red")
 
@@ -66,19 +67,20 @@ class Terminal:
         """The answers to one query."""
         self.say(f"\n{query!r}", style="bold")
         for hit in hits:
-            self.console.print(f"  [cyan]{escape(hit.path)}[/cyan]  {escape(hit.snippet)}", no_wrap=True)
+            line = Text.assemble("  ", (hit.path, "cyan"), "  ", hit.snippet, no_wrap=True, overflow="ellipsis")
+            self.console.print(line, soft_wrap=not self.console.is_terminal)
 
     def use_for_logs(self) -> None:
         """Let the supervisor's log lines appear above the bar; kills have their own line already."""
         structlog.configure(
             processors=[_no_kills, structlog.processors.add_log_level, self._log],
-            wrapper_class=structlog.make_filtering_bound_logger("warning"),
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
             logger_factory=lambda *_: self,
         )
 
     def _log(self, _logger: object, _method: str, fields: Fields) -> str:
-        level, event = fields.pop("level"), fields.pop("event")
-        return " ".join([f"{level}: {event}", *(f"{name}={value!r}" for name, value in fields.items())])
+        known = ", ".join(f"{name} {fields[name]}" for name in TOLD if name in fields)
+        return f"{fields['level']}: {fields['event']}: {known}"
 
     warning = error = critical = say  # what structlog calls with the line
 

@@ -37,10 +37,10 @@ async def serving(index: ActorRef, port: int) -> AsyncIterator[str]:
 
     app = web.Application()
     app.add_routes([web.get("/", form), web.get("/search", search)])
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=1).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         host, real_port = runner.addresses[0][:2]
         yield f"http://{host}:{real_port}"
     finally:

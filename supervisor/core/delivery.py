@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -53,25 +54,30 @@ _GAPS: Final = 64  # messages taken back that may lie in the queue before it is 
 
 
 class Delivery:
-    """The bookkeeping of one mailbox, shared by the lives that serve it. A life is named by any number of one's own.
+    """The bookkeeping of one queue of a mailbox, and of the lives that take from it. A life is named by who lives it.
+
+    A life must begin its messages in the order of their numbers: its black box and what it says it is through with
+    rest on that. A message that a dead life had may come to a life that has later ones already; there it bears a higher
+    number, its turn, for as long as that life has it. Otherwise the turn is the sequence number.
 
     Args:
         max_deliveries: how often an idempotent message may be begun.
+        numbers: where sequence numbers come from, ascending from 1; queues between which messages move share one.
     """
 
-    def __init__(self, max_deliveries: int = 3) -> None:
+    def __init__(self, max_deliveries: int = 3, numbers: Iterator[int] | None = None) -> None:
         self._max_deliveries = max_deliveries
+        self._numbers = count(1) if numbers is None else numbers
         self._queue: deque[Posted] = deque()
-        self._flights: dict[int, dict[int, Posted]] = {}
+        self._flights: dict[str, dict[int, Posted]] = {}  # life to turn to message
+        self._last_turn: dict[str, int] = {}
         self._deliveries: dict[int, int] = {}
         self._unwanted: set[int] = set()  # taken back, and still lying in the queue or in a flight
-        self._next = 1
         self.unsettled = 0  # messages waiting or in flight that somebody wants
 
     def offer(self, kind: int, sender: str | None, deadline: float | None, payload: bytes) -> int:
         """Put a message at the end of the queue; its sequence number."""
-        seq = self._next
-        self._next = seq + 1
+        seq = next(self._numbers)
         self._queue.append(Envelope(seq, kind, sender, deadline, msgspec.Raw(payload)))
         self.unsettled += 1
         return seq
@@ -81,17 +87,17 @@ class Delivery:
         """How many lie in the queue, unwanted ones included."""
         return len(self._queue)
 
-    def in_flight(self, life: int) -> int:
+    def in_flight(self, life: str) -> int:
         """How many messages a life has in its hands."""
         return len(self._flights.get(life, ()))
 
-    def flight(self, life: int, seq: int) -> Posted | None:
-        """One message that a life has in its hands."""
-        return self._flights.get(life, {}).get(seq)
+    def take(self, life: str, most: int, most_bytes: int) -> list[Posted]:
+        """Move messages from the head of the queue into a life's hands: the first, and more within both bounds.
 
-    def take(self, life: int, most: int, most_bytes: int) -> list[Posted]:
-        """Move messages from the head of the queue into a life's hands: the first, and more within both bounds."""
+        What is returned bears each message's turn in place of its sequence number.
+        """
         flight = self._flights.setdefault(life, {})
+        last = self._last_turn.get(life, 0)
         taken: list[Posted] = []
         queue, unwanted, size = self._queue, self._unwanted, 0
         while queue and len(taken) < most and size < most_bytes:
@@ -99,49 +105,55 @@ class Delivery:
             if unwanted and posted.seq in unwanted:
                 unwanted.discard(posted.seq)
                 continue
-            taken.append(posted)
-            flight[posted.seq] = posted
+            if posted.seq > last:
+                last = posted.seq
+                taken.append(posted)
+            else:
+                last += 1
+                taken.append(msgspec.structs.replace(posted, seq=last))
+            flight[last] = posted
             size += _size(posted)
+        self._last_turn[life] = last
         return taken
 
-    def finish(self, life: int, seq: int) -> Posted | None:
+    def finish(self, life: str, turn: int) -> Posted | None:
         """A life is done with one message; None when it had no such message."""
         flight = self._flights.get(life)
-        posted = flight.pop(seq, None) if flight is not None else None
+        posted = flight.pop(turn, None) if flight is not None else None
         if posted is not None:
-            self._over(seq)
+            self._over(posted.seq)
         return posted
 
-    def finish_through(self, life: int, through: int) -> int:
-        """A life is done with everything up to a sequence number; how many that were."""
+    def finish_through(self, life: str, through: int) -> list[int]:
+        """A life is done with everything up to a turn; the sequence numbers of what that was."""
         flight = self._flights.get(life)
         if not flight:
-            return 0
-        over = []
-        for seq in flight:
-            if seq > through:
+            return []
+        turns = []
+        for turn in flight:
+            if turn > through:
                 break
-            over.append(seq)
+            turns.append(turn)
+        over = [flight.pop(turn).seq for turn in turns]
         for seq in over:
-            del flight[seq]
             self._over(seq)
         if not flight:
             flight.clear()  # so that the next walk does not step over the gaps of this one
-        return len(over)
+        return over
 
-    def take_back(self, seq: int) -> int | None:
-        """Nobody wants this message any more, which is not over yet: the life that has it, None when none does."""
-        for life, flight in self._flights.items():
-            if seq in flight:
-                self._unwanted.add(seq)
-                return life
+    def take_back(self, seq: int) -> tuple[str, int] | None:
+        """Nobody wants this message any more, which is not over yet: the life that has it and its turn, or None."""
         self._unwanted.add(seq)
+        for life, flight in self._flights.items():
+            turn = _turn_of(seq, flight)
+            if turn is not None:
+                return life, turn
         self._over_unseen(seq)
         if len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > len(self._queue):
             self._close_gaps()
         return None
 
-    def lose(self, life: int, progress: Progress | None, idempotent: Callable[[Posted], bool]) -> tuple[Loss, ...]:
+    def lose(self, life: str, progress: Progress | None, idempotent: Callable[[Posted], bool]) -> tuple[Loss, ...]:
         """A life is over: the fate of everything it had in its hands. What may go to the next life is queued again.
 
         Args:
@@ -149,8 +161,10 @@ class Delivery:
             progress: what its black box says; None when it cannot be read.
             idempotent: whether a message may be begun again.
         """
-        losses = tuple(self._fate(posted, progress, idempotent) for posted in self._flights.pop(life, {}).values())
-        self._queue_again([loss.posted for loss in losses if loss.fate is Fate.REQUEUED])
+        flight = self._flights.pop(life, {})
+        self._last_turn.pop(life, None)
+        losses = tuple(self._fate(turn, posted, progress, idempotent) for turn, posted in flight.items())
+        self._queue_again(sorted((loss.posted for loss in losses if loss.fate is Fate.REQUEUED), key=_seq))
         for loss in losses:
             if loss.fate is not Fate.REQUEUED:
                 self._over(loss.posted.seq)
@@ -165,6 +179,22 @@ class Delivery:
             self._over(posted.seq)
         return left
 
+    def release(self) -> list[tuple[Posted, int]]:
+        """Empty the queue into other hands: everything wanted, in order, and how often it has been begun."""
+        given = [(posted, self._deliveries.get(posted.seq, 0)) for posted in self.waiting()]
+        self.drain()
+        return given
+
+    def adopt(self, posted: Posted, deliveries: int) -> None:
+        """Take over a message that another queue released; it finds its place by its sequence number."""
+        self.unsettled += 1
+        if deliveries:
+            self._deliveries[posted.seq] = deliveries
+        if self._queue and self._queue[-1].seq > posted.seq:
+            self._queue = deque(heapq.merge(self._queue, (posted,), key=_seq))
+        else:
+            self._queue.append(posted)
+
     def waiting(self) -> list[Posted]:
         """What lies in the queue and is wanted, in order."""
         return [posted for posted in self._queue if posted.seq not in self._unwanted]
@@ -173,10 +203,10 @@ class Delivery:
         """How often a message has been begun by lives that ended."""
         return self._deliveries.get(seq, 0)
 
-    def _fate(self, posted: Posted, progress: Progress | None, idempotent: Callable[[Posted], bool]) -> Loss:
+    def _fate(self, turn: int, posted: Posted, progress: Progress | None, idempotent: Callable[[Posted], bool]) -> Loss:
         seq = posted.seq
-        started = None if progress is None else seq <= progress.begun
-        finished = None if progress is None else bool(started) and seq not in progress.active
+        started = None if progress is None else turn <= progress.begun
+        finished = None if progress is None else bool(started) and turn not in progress.active
         if started is not False and finished is not True:
             self._deliveries[seq] = self._deliveries.get(seq, 0) + 1
         deliveries = self._deliveries.get(seq, 0)
@@ -228,3 +258,11 @@ def _seq(posted: Posted) -> int:
 
 def _size(posted: Posted) -> int:
     return memoryview(posted.message).nbytes
+
+
+def _turn_of(seq: int, flight: dict[int, Posted]) -> int | None:
+    """The turn under which a flight holds a message, None when it does not; nearly always that is its number."""
+    posted = flight.get(seq)
+    if posted is not None and posted.seq == seq:
+        return seq
+    return next((turn for turn, held in flight.items() if held.seq == seq), None)

@@ -79,6 +79,10 @@ class SupervisorMachine:
         """Where the supervisor is."""
         return self._phase
 
+    def has(self, child: str) -> bool:
+        """Whether there is a child of that name."""
+        return child in self._children
+
     def state(self, child: str) -> ChildState:
         """Where a child is.
 
@@ -158,7 +162,7 @@ class SupervisorMachine:
             self._failed_its_caller(child, dead)
         elif self._plans.stops(child.name):
             self._joined_a_plan(child, dead)
-        elif dead.failed_start and self._phase is SupervisorState.STARTING and not child.proven:
+        elif dead.failed_start and not child.proven:
             self._failed_to_boot(child, dead)
         elif policy.restarts(child.terms.restart, dead.reason.kind):
             self._restart(child, dead, event.roll)
@@ -201,7 +205,6 @@ class SupervisorMachine:
     def _ended_by_call(self, child: Child, dead: Obituary) -> None:
         because = "terminate_child was called"
         self._report(child, dead, Decision.EXPECTED, because)
-        child.attempt = 0
         if child.just_added or child.terms.restart is RestartPolicy.TEMPORARY:
             self._forget(child, because)
         else:
@@ -293,11 +296,7 @@ class SupervisorMachine:
         )
 
     def _end_if_significant(self, ended: ChildTerms) -> None:
-        up = [
-            child.terms
-            for child in self._children.values()
-            if child.alive or child.state is ChildState.BACKOFF or self._plans.starts(child.name)
-        ]
+        up = [child.terms for child in self._children.values() if child.alive or self._plans.starts(child.name)]
         if policy.ends_supervisor(self._terms.auto_shutdown, ended, up):
             self._end(
                 ExitReason(ExitKind.SHUTDOWN, f"auto_shutdown: significant child {ended.name!r} ended"),
@@ -338,7 +337,6 @@ class SupervisorMachine:
             return
         self._plans.drop(child.name)
         child.give_up_waiting()
-        child.attempt = 0
         child.retire("terminate_child was called")
         self._answer_leavers(child)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 import time
 
@@ -15,7 +16,7 @@ from actors.actor import protocol_of
 from actors.blackbox import BlackBox
 from actors.channel import Channel
 from actors.codec import encode
-from actors.envelope import ASK, TELL, Answer, Cancel, Deliver, Envelope, Failure, FromChild, Outcomes, Part, Stop
+from actors.envelope import ASK, TELL, Answer, Cancel, Deliver, Envelope, Failure, FromChild, Outcomes, Part, Send, Stop
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull
 from actors.event import SafeEvent
 from actors.exits import ExitKind
@@ -193,6 +194,7 @@ def test_cancelling_what_is_over_leaves_nothing_behind(daemon_of):
     daemon.send(Cancel([1, 2]))
     daemon.deliver(StopYourself())
     run(daemon.actor, daemon.desk)
+    assert daemon.desk.next_wanted() is None
     assert set() == daemon.desk._cancelled
 
 
@@ -307,7 +309,7 @@ def test_the_context(daemon_of):
     assert ("a", "/root/a", 2, "/root/a") == (desk.name, desk.path, desk.incarnation, desk.ref.path)
     assert "/root/b" == desk.actor("b").path
     assert "/other/b" == desk.actor("/other/b").path
-    assert desk.sender is None
+    assert contextvars.Context().run(lambda: desk.sender) is None
 
 
 async def test_a_sync_actor_cannot_ask(daemon_of):
@@ -438,7 +440,7 @@ async def test_async_one_at_a_time_keeps_order(serving):
 
 
 async def test_an_async_exception_ends_the_life(serving, tmp_path):
-    """The others under way are waited for, then the failure comes out."""
+    """The asker gets the failure, and the life ends with it."""
     daemon, task = serving(AsyncPuppet)
     daemon.deliver(Fail("oh"))
     with pytest.raises(ActorFailed):
@@ -531,4 +533,15 @@ async def test_asking_is_seen_by_the_asker_only(serving):
     """An actor that asks another in a handler goes on handling meanwhile."""
     daemon, _ = serving(AsyncPuppet)
     daemon.deliver(AskOther("b", "x"), Echo("meanwhile"))
-    assert [(2, wire.REPLY, "meanwhile")] == await collect(daemon, 1)
+    frames = []
+
+    def both():
+        frames.extend(daemon.frames())
+        return len(frames) == 2
+
+    await until(both, "the question and the meanwhile")
+    (sent,) = [frame for frame in frames if isinstance(frame, Send)]
+    (told,) = [frame for frame in frames if isinstance(frame, Outcomes)]
+    assert [2] == [item.seq for item in told.items]
+    daemon.send(Answer(sent.correlation, wire.REPLY, msgspec.Raw(encode("y"))))
+    assert [(1, wire.REPLY, "y")] == await collect(daemon, 1)

@@ -292,8 +292,11 @@ EXITS = {
 }
 
 
-@pytest.mark.parametrize("ending", EXITS)
-@pytest.mark.parametrize("wait", WAITS)
+CASES = [(wait, ending) for wait in ("fetch", "safe event", "stock event") for ending in EXITS]
+CASES += [(wait, "the loop is left as it is") for wait in WAITS if (wait, "asyncio.run ends") not in CASES]
+
+
+@pytest.mark.parametrize(("wait", "ending"), CASES)
 def test_the_interpreter_exits_in_a_wait(wait, ending):
     """No wait holds up the exit, however the program ends."""
     program = textwrap.dedent("""

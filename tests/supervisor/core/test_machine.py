@@ -667,6 +667,29 @@ def test_two_waits_in_one_plan_end_with_the_later():
     assert bench.fire("a", "backoff") == ["start a2"]
 
 
+def test_a_plan_that_grows_still_stops_in_reverse():
+    """Under rest_for_one a crash before the first culprit widens the plan; the stop under way is waited for."""
+    bench = Bench("a", "b", "c", "d", "e", strategy=REST).boot()
+    assert bench.exit("d") == ["restart d1", "stop e1"]
+    assert bench.exit("a") == ["restart a1"]
+    assert bench.exit("e", "shutdown") == ["expected e1", "stop c1"]
+    assert bench.exit("c", "shutdown") == ["expected c1", "stop b1"]
+    assert bench.exit("b", "shutdown") == ["expected b1", "start a2"]
+
+
+def test_a_parallel_plan_is_not_done_before_all_it_started_are_ready():
+    """Under rest_for_one a failed start makes a new plan from there on; those before it are still waited for."""
+    bench = Bench("a", "b", strategy=REST, start="parallel").boot()
+    bench.exit("a")
+    bench.exit("b", "shutdown")
+    assert bench.exit("b") == ["restart b2"]
+    bench.fire("b", "backoff")
+    assert bench.ready("b") == ["ready b3"]
+    assert bench.machine.phase is SupervisorState.RESTARTING
+    assert bench.ready("a") == ["ready a2"]
+    assert bench.machine.phase is SupervisorState.RUNNING
+
+
 def test_a_stop_request_ends_a_plan():
     """Whatever the plan was about, the rest is stopped in reverse."""
     bench = Bench("a", "b", "c", strategy=ALL).boot()
@@ -894,6 +917,17 @@ def test_restart_child_that_fails_keeps_the_spec_down():
     assert bench.send(RestartAsked(2, "a")) == ["start a3"]
 
 
+def test_restart_child_starts_the_backoff_anew():
+    """A person has looked at it: its next restart is a first one."""
+    bench = Bench("a").boot()
+    bench.exit("a")
+    bench.exit("a")
+    bench.send(TerminateAsked(1, "a"))
+    bench.send(RestartAsked(2, "a"))
+    bench.ready("a")
+    assert bench.exit("a") == ["restart a3", "start a4"]
+
+
 def test_delete_child_by_state():
     """OTP: only a child that is down can be deleted."""
     bench = Bench("a", "b", "c").boot()
@@ -970,6 +1004,27 @@ def test_a_start_called_for_that_fails_within_a_plan_fails_its_caller():
     assert bench.exit("b") == ["leave_down b2", "retire b", "forget b", "answer 1 start_failed"]
     assert bench.machine.restarts(0.0) == 1
     assert bench.machine.phase is SupervisorState.RUNNING
+
+
+def test_a_restart_called_for_that_fails_within_a_plan_fails_its_caller():
+    """The child stays down with its spec, and the plan is done without it."""
+    bench = Bench("a", transient("b"), strategy=ALL).boot()
+    bench.exit("b", "normal")
+    bench.send(RestartAsked(1, "b"))
+    bench.exit("a")
+    bench.exit("b", "shutdown")
+    assert bench.ready("a") == ["ready a2", "start b3"]
+    assert bench.exit("b") == ["leave_down b3", "retire b", "answer 1 start_failed"]
+    assert bench.machine.phase is SupervisorState.RUNNING
+
+
+def test_a_child_told_to_terminate_when_a_plan_begins_is_down_and_then_started():
+    """The caller is answered when it is down; OTP's plan starts every child of the spec."""
+    bench = Bench("a", "b", strategy=ALL).boot()
+    bench.send(TerminateAsked(1, "b"))
+    assert bench.exit("a") == ["restart a1"]
+    assert bench.exit("b", "shutdown") == ["expected b1", "retire b", "answer 1 ok", "start a2"]
+    assert bench.ready("a") == ["ready a2", "start b2"]
 
 
 def test_a_temporary_start_called_for_that_a_plan_stops_fails_its_caller():

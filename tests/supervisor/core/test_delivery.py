@@ -1,0 +1,422 @@
+"""Delivery: every message is in one place, and after every death its fate is the true one."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from actors.blackbox import Progress
+from actors.envelope import ASK, TELL
+from supervisor.core.delivery import Delivery, Fate
+
+MOST = 3  # max_deliveries
+PLENTY = 1_000_000
+
+
+def never(posted):
+    return False
+
+
+def always(posted):
+    return True
+
+
+def offer(delivery, count, kind=TELL):
+    return [delivery.offer(kind, None, None, b"\xc0") for _ in range(count)]
+
+
+def seqs(posted):
+    return [each.seq for each in posted]
+
+
+def test_first_in_first_out():
+    """Messages are numbered from 1 and leave as they came."""
+    delivery = Delivery()
+    assert [1, 2, 3] == offer(delivery, 3)
+    assert [1, 2] == seqs(delivery.take(7, 2, PLENTY))
+    assert [3] == seqs(delivery.take(7, 2, PLENTY))
+    assert [] == delivery.take(7, 2, PLENTY)
+    assert (3, 0, 3) == (delivery.in_flight(7), delivery.queued, delivery.unsettled)
+
+
+def test_a_batch_is_bounded_in_bytes():
+    """The first message goes whatever its size; more only while there is room."""
+    delivery = Delivery()
+    for _ in range(3):
+        delivery.offer(TELL, None, None, bytes(100))
+    assert [1] == seqs(delivery.take(7, 10, 50))
+    assert [2, 3] == seqs(delivery.take(7, 10, 150))
+
+
+def test_finish_names_what_it_has():
+    """A life is done with what it was given, once; anything else is None."""
+    delivery = Delivery()
+    offer(delivery, 2)
+    delivery.take(7, 1, PLENTY)
+    assert 1 == delivery.finish(7, 1).seq
+    assert delivery.finish(7, 1) is None
+    assert delivery.finish(7, 2) is None
+    assert delivery.finish(8, 1) is None
+    assert 1 == delivery.unsettled
+
+
+def test_finish_through():
+    """Everything up to a number is over, and counted once."""
+    delivery = Delivery()
+    offer(delivery, 5)
+    delivery.take(7, 4, PLENTY)
+    delivery.finish(7, 2)
+    assert [1, 3] == delivery.finish_through(7, 3)
+    assert [] == delivery.finish_through(7, 3)
+    assert [4] == delivery.finish_through(7, 99)
+    assert [] == delivery.finish_through(8, 99)
+    assert (1, 0) == (delivery.unsettled, delivery.in_flight(7))
+
+
+@pytest.mark.parametrize(
+    ("kind", "idempotent", "state", "fate"),
+    [
+        (TELL, never, "unbegun", Fate.REQUEUED),
+        (TELL, never, "active", Fate.CRASHED),
+        (TELL, never, "done", Fate.FINISHED),
+        (TELL, always, "unbegun", Fate.REQUEUED),
+        (TELL, always, "active", Fate.REQUEUED),
+        (TELL, always, "done", Fate.FINISHED),
+        (ASK, never, "unbegun", Fate.REQUEUED),
+        (ASK, never, "active", Fate.CRASHED),
+        (ASK, never, "done", Fate.FINISHED),
+        (ASK, always, "unbegun", Fate.REQUEUED),
+        (ASK, always, "active", Fate.REQUEUED),
+        (ASK, always, "done", Fate.REQUEUED),
+        (TELL, never, "unknown", Fate.CRASHED),
+        (TELL, always, "unknown", Fate.REQUEUED),
+    ],
+)
+def test_the_fate_of_what_was_in_flight(kind, idempotent, state, fate):
+    """The black box decides: unbegun goes on, active goes on only if it may, done is done."""
+    progress = {
+        "unbegun": Progress(0, frozenset(), 0, -1),
+        "active": Progress(1, frozenset({1}), 0, 0),
+        "done": Progress(1, frozenset(), 0, 0),
+        "unknown": None,
+    }[state]
+    delivery = Delivery(MOST)
+    offer(delivery, 1, kind)
+    delivery.take(7, 1, PLENTY)
+    (loss,) = delivery.lose(7, progress, idempotent)
+    known = None if progress is None else state != "unbegun"
+    assert (fate, known, None if progress is None else state == "done") == (loss.fate, loss.started, loss.finished)
+    assert (1 if fate is Fate.REQUEUED else 0) == delivery.unsettled == delivery.queued
+
+
+def test_poison():
+    """What killed its actor so often is not delivered again."""
+    delivery = Delivery(MOST)
+    offer(delivery, 1)
+    for life in range(1, MOST):
+        delivery.take(life, 1, PLENTY)
+        (loss,) = delivery.lose(life, Progress(1, frozenset({1}), 0, 0), always)
+        assert (Fate.REQUEUED, life) == (loss.fate, loss.deliveries)
+        assert life == delivery.deliveries(1)
+    delivery.take(MOST, 1, PLENTY)
+    (loss,) = delivery.lose(MOST, Progress(1, frozenset({1}), 0, 0), always)
+    assert (Fate.POISON, MOST) == (loss.fate, loss.deliveries)
+    assert (0, 0) == (delivery.unsettled, delivery.deliveries(1))
+
+
+def test_what_comes_back_comes_back_in_order():
+    """Behind what came back before it, ahead of what was never taken."""
+    delivery = Delivery()
+    offer(delivery, 6)
+    delivery.take(1, 2, PLENTY)
+    delivery.take(2, 2, PLENTY)
+    nothing = Progress(0, frozenset(), 0, -1)
+    delivery.lose(1, nothing, never)
+    delivery.lose(2, nothing, never)
+    assert [1, 2, 3, 4, 5, 6] == seqs(delivery.waiting())
+
+
+def test_taken_back():
+    """From the queue it is gone at once; from a life's hands it is the life's to drop."""
+    delivery = Delivery()
+    offer(delivery, 3)
+    delivery.take(7, 1, PLENTY)
+    assert (7, 1) == delivery.take_back(1)
+    assert delivery.take_back(2) is None
+    assert 2 == delivery.unsettled
+    assert [3] == seqs(delivery.take(7, 5, PLENTY))
+    assert {1: Fate.UNWANTED, 3: Fate.REQUEUED} == {
+        loss.posted.seq: loss.fate for loss in delivery.lose(7, Progress(0, frozenset(), 0, -1), never)
+    }
+
+
+def test_gaps_are_closed():
+    """A queue of which most was taken back does not keep it."""
+    delivery = Delivery()
+    taken = offer(delivery, 1000)
+    for seq in taken[:900]:
+        delivery.take_back(seq)
+    assert delivery.queued < 300
+    assert taken[900:] == seqs(delivery.waiting())
+    assert 100 == delivery.unsettled
+
+
+def test_drain():
+    """Everything wanted that waits, once."""
+    delivery = Delivery()
+    offer(delivery, 4)
+    delivery.take(7, 1, PLENTY)
+    delivery.take_back(3)
+    assert [2, 4] == seqs(delivery.drain())
+    assert [] == delivery.drain()
+    assert (1, 0) == (delivery.unsettled, delivery.queued)
+
+
+def test_a_pool_member_that_gets_an_older_message_late():
+    """A message that comes back from a dead member may follow a younger one in another's hands; it has not begun."""
+    delivery = Delivery()
+    offer(delivery, 2)
+    delivery.take(1, 1, PLENTY)
+    child = Child(2, 1)
+    child.handed += [(posted.seq, 2) for posted in delivery.take(2, 1, PLENTY)]
+    child.begin()
+    delivery.lose(1, Progress(0, frozenset(), 0, -1), never)
+    child.handed += [(posted.seq, 1) for posted in delivery.take(2, 1, PLENTY)]
+    child.done(0)
+    younger, older = delivery.lose(2, child.progress(), never)
+    assert (Fate.FINISHED, Fate.REQUEUED) == (younger.fate, older.fate)
+
+
+# ---- against a model
+
+
+class Child:
+    """What a process does with what it was given, and what its black box says; nothing is told unless asked."""
+
+    def __init__(self, number, lanes):
+        self.number = number
+        self.handed = deque()  # (turn, identity)
+        self.lanes = [[0, 0, None] for _ in range(lanes)]  # begun, done, identity
+        self.untold = []  # over, not told: (turn, identity)
+        self.through = 0
+
+    @property
+    def free(self):
+        return [at for at, (begun, done, _) in enumerate(self.lanes) if begun == done]
+
+    @property
+    def busy(self):
+        return [at for at, (begun, done, _) in enumerate(self.lanes) if begun != done]
+
+    def begin(self):
+        wire, identity = self.handed.popleft()
+        lane = self.free[0]
+        self.lanes[lane] = [wire, self.lanes[lane][1], identity]
+        return identity
+
+    def done(self, lane):
+        wire, _, identity = self.lanes[lane]
+        self.lanes[lane][1] = wire
+        self.untold.append((wire, identity))
+        self.through = wire
+        return identity
+
+    def progress(self):
+        active = frozenset(begun for begun, done, _ in self.lanes if begun != done)
+        return Progress(max(begun for begun, _, _ in self.lanes), active, 0, 0)
+
+
+class Message:
+    def __init__(self, kind, idempotent):
+        self.kind = kind
+        self.idempotent = idempotent
+        self.begun = 0
+        self.finished = 0
+        self.cut = 0  # begun by a life that ended before it was done
+        self.over = None  # its fate
+        self.wanted = True
+
+
+class DeliveryModel(RuleBasedStateMachine):
+    """One mailbox and the lives that serve it, one after another."""
+
+    members = 1
+
+    @initialize(lanes=st.integers(1, 3))
+    def begin(self, lanes):
+        self.delivery = Delivery(MOST)
+        self.lanes = lanes
+        self.messages = {}
+        self.lives = {}
+        self.first_begins = []
+        self.next_life = 1
+        for _ in range(self.members):
+            self.live()
+
+    def idempotent(self, posted):
+        return self.messages[self.identity(posted)].idempotent
+
+    def identity(self, posted):
+        return int(bytes(posted.message))
+
+    def end(self, identity, fate):
+        message = self.messages[identity]
+        assert message.over is None, f"{identity} has two fates: {message.over} and {fate}"
+        message.over = fate
+
+    @rule(kind=st.sampled_from([TELL, ASK]), idempotent=st.booleans(), count=st.integers(1, 4))
+    def offer(self, kind, idempotent, count):
+        for _ in range(count):
+            identity = len(self.messages) + 1
+            assert identity == self.delivery.offer(kind, None, None, str(identity).encode())
+            self.messages[identity] = Message(kind, idempotent)
+
+    @precondition(lambda self: len(self.lives) < self.members)
+    @rule()
+    def live(self):
+        self.lives[self.next_life] = Child(self.next_life, self.lanes)
+        self.next_life += 1
+
+    @precondition(lambda self: self.lives)
+    @rule(data=st.data(), most=st.integers(1, 5))
+    def take(self, data, most):
+        child = data.draw(st.sampled_from(list(self.lives.values())))
+        for posted in self.delivery.take(child.number, most, PLENTY):
+            child.handed.append((posted.seq, self.identity(posted)))
+
+    @precondition(lambda self: any(child.handed and child.free for child in self.lives.values()))
+    @rule(data=st.data())
+    def handler_begins(self, data):
+        able = [child for child in self.lives.values() if child.handed and child.free]
+        identity = data.draw(st.sampled_from(able)).begin()
+        message = self.messages[identity]
+        assert message.over is None
+        message.begun += 1
+        if message.begun == 1:
+            self.first_begins.append(identity)
+        assert message.idempotent or 1 == message.begun
+
+    @precondition(lambda self: any(child.busy for child in self.lives.values()))
+    @rule(data=st.data())
+    def handler_ends(self, data):
+        able = [child for child in self.lives.values() if child.busy]
+        child = data.draw(st.sampled_from(able))
+        self.messages[child.done(data.draw(st.sampled_from(child.busy)))].finished += 1
+
+    @precondition(lambda self: any(child.untold for child in self.lives.values()))
+    @rule(data=st.data())
+    def child_tells(self, data):
+        """As the runtimes do: items for answers, and `through` when there is one lane."""
+        able = [child for child in self.lives.values() if child.untold]
+        child = data.draw(st.sampled_from(able))
+        covered = []
+        for wire, identity in child.untold:
+            if self.lanes > 1 or self.messages[identity].kind == ASK:
+                assert self.delivery.finish(child.number, wire) is not None
+                self.end(identity, "told")
+            else:
+                covered.append(identity)
+        child.untold = []
+        if self.lanes == 1:
+            assert covered == self.delivery.finish_through(child.number, child.through)
+        for identity in covered:
+            self.end(identity, "told")
+
+    @precondition(lambda self: any(m.over is None and m.wanted for m in self.messages.values()))
+    @rule(data=st.data())
+    def take_back(self, data):
+        wanted = [identity for identity, m in self.messages.items() if m.over is None and m.wanted]
+        identity = data.draw(st.sampled_from(wanted))
+        self.messages[identity].wanted = False
+        held = self.delivery.take_back(identity)
+        holders = [
+            (child.number, turn) for child in self.lives.values() for turn, its in self.turns(child) if its == identity
+        ]
+        assert ([] if held is None else [held]) == holders
+        if held is None:
+            self.end(identity, "taken back")
+
+    @precondition(lambda self: self.lives)
+    @rule(data=st.data())
+    def kill(self, data):
+        self.bury(self.lives.pop(data.draw(st.sampled_from(list(self.lives)))))
+
+    def bury(self, child):
+        active = {child.lanes[at][2] for at in child.busy}
+        unbegun = {identity for _, identity in child.handed}
+        done = {identity for _, identity in child.untold}
+        losses = self.delivery.lose(child.number, child.progress(), self.idempotent)
+        assert active | unbegun | done == {self.identity(loss.posted) for loss in losses}
+        for loss in losses:
+            identity = self.identity(loss.posted)
+            message = self.messages[identity]
+            assert (identity not in unbegun) == loss.started
+            assert (identity in done) == loss.finished
+            message.cut += identity in active
+            if not message.wanted:
+                expected = Fate.UNWANTED
+            elif identity in unbegun:
+                expected = Fate.REQUEUED
+            elif identity in done:
+                expected = Fate.REQUEUED if message.idempotent and message.kind == ASK else Fate.FINISHED
+            elif message.idempotent:
+                expected = Fate.REQUEUED if message.cut < MOST else Fate.POISON
+            else:
+                expected = Fate.CRASHED
+            assert expected is loss.fate
+            assert message.cut == loss.deliveries
+            assert message.cut <= MOST
+            if expected is not Fate.REQUEUED:
+                self.end(identity, expected)
+
+    def teardown(self):
+        """The last lives end, and so does the mailbox: everything has its one fate."""
+        if not hasattr(self, "delivery"):
+            return
+        for number in list(self.lives):
+            self.bury(self.lives.pop(number))
+        for posted in self.delivery.drain():
+            self.end(self.identity(posted), "drained")
+        assert 0 == self.delivery.unsettled == self.delivery.queued
+        assert [] == [identity for identity, message in self.messages.items() if message.over is None]
+
+    def turns(self, child):
+        busy = [(child.lanes[at][0], child.lanes[at][2]) for at in child.busy]
+        return [*child.handed, *busy, *child.untold]
+
+    def in_hands(self, child):
+        return {identity for _, identity in self.turns(child)}
+
+    @invariant()
+    def nothing_is_lost_and_nothing_is_twice(self):
+        if not hasattr(self, "delivery"):
+            return
+        flying = [identity for child in self.lives.values() for identity in self.in_hands(child)]
+        waiting = [self.identity(posted) for posted in self.delivery.waiting()]
+        open_ones = [identity for identity, message in self.messages.items() if message.over is None]
+        assert sorted(open_ones) == sorted(flying + waiting)
+        assert sorted(waiting) == waiting
+        assert len(open_ones) == self.delivery.unsettled
+        for child in self.lives.values():
+            assert len(self.in_hands(child)) == self.delivery.in_flight(child.number)
+
+    @invariant()
+    def order_is_kept(self):
+        if hasattr(self, "delivery") and self.members == 1:
+            assert sorted(self.first_begins) == self.first_begins
+
+
+class PoolModel(DeliveryModel):
+    """The same with three lives at a time, to which messages of the dead come late."""
+
+    members = 3
+
+
+TestDelivery = DeliveryModel.TestCase
+TestDelivery.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPool = PoolModel.TestCase
+TestPool.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
