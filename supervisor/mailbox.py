@@ -252,7 +252,7 @@ class Mailbox:
             self._askers[seq] = asker, queue
             if impatient:
                 self._impatient.add(seq)
-        if queue.queued >= BURST:
+        if queue.queued >= BURST or queue.unsettled == 1:  # a full batch; or nothing else is under way to wait for
             self.pump()
         elif not self._pump_due:
             self._pump_due = True

@@ -41,6 +41,8 @@ from supervisor.reader import close_fd
 SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
 LAST_WORDS_WAIT: Final = 1.0  # seconds a process may live on after it closed its channel
 
+_OWN_FAULTS: Final = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+
 _DECODER: Final = msgspec.msgpack.Decoder(FromChild)
 
 
@@ -308,8 +310,8 @@ class ProcessLife:
             self._listener.life_exited(end)
         finally:
             self._box.close()
-            if self._process is not None and code is not None:
-                self._process.close()
+            if self._process is not None:
+                _close(self._process)
 
 
 def exit_reason(end: LifeEnd) -> ExitReason:  # noqa: PLR0911 - one line for each way to end
@@ -324,13 +326,20 @@ def exit_reason(end: LifeEnd) -> ExitReason:  # noqa: PLR0911 - one line for eac
     if end.exit_code is None:
         return ExitReason(ExitKind.LOST, "its exit code was taken by another part of the daemon")
     if end.exit_code < 0:
-        by = "by its supervisor" if end.kill_asked and end.exit_code == -signal.SIGKILL else "by someone else"
-        return ExitReason(ExitKind.KILLED, f"{signal_name(end.exit_code)} {by}")
+        return ExitReason(ExitKind.KILLED, f"{signal_name(end.exit_code)} {_whose(end)}")
     if end.exit_code:
         return ExitReason(ExitKind.CRASHED, f"exit code {end.exit_code}")
     if end.stop_asked:
         return ExitReason(ExitKind.SHUTDOWN, "asked by the supervisor")
     return ExitReason(ExitKind.NORMAL, "the actor stopped itself")
+
+
+def _whose(end: LifeEnd) -> str:
+    """Where a deadly signal came from, as far as that can be told."""
+    number = -(end.exit_code or 0)
+    if number == signal.SIGKILL:
+        return "from its supervisor" if end.kill_asked else "from outside: a kill -9, or the kernel short of memory"
+    return "raised by its own code" if number in _OWN_FAULTS else "from outside"
 
 
 def signal_name(exit_code: int) -> str:
@@ -349,6 +358,16 @@ def _open_pidfd(process: SpawnProcess) -> int:
         return os.pidfd_open(process.pid)
     except OSError:
         return -1
+
+
+def _close(process: SpawnProcess) -> None:
+    """Give back what multiprocessing keeps for a process that is gone, whoever took its exit code."""
+    try:
+        process.close()
+    except ValueError:  # without an exit code it believes that the process still runs
+        popen = getattr(process, "_popen", None)
+        if popen is not None:
+            popen.close()
 
 
 def _disown(process: SpawnProcess) -> None:

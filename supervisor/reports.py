@@ -112,9 +112,10 @@ class Reports:
 
     def actor_said(self, actor: str, life: int, record: Record) -> None:
         """A log line of an actor."""
-        fields = {name: value for name, value in record.fields.items() if name not in ("event", "actor", "life")}
-        write = getattr(self._log, record.level, None) if record.level in _LEVELS else None
-        (write or self._log.info)(record.event, actor=actor, life=life, **fields)
+        fields = {name: value for name, value in record.fields.items() if name not in _TAKEN}
+        level = record.level if record.level in _LEVELS else "info"
+        log = self._log.bind(**fields, actor=actor, life=life)  # as arguments they could be named like a parameter
+        getattr(log, level)(record.event)
 
     def close(self) -> None:
         """The tree is over: every reader ends."""
@@ -123,6 +124,7 @@ class Reports:
 
 
 _LEVELS = frozenset({"debug", "info", "warning", "error"})
+_TAKEN = frozenset({"event", "actor", "life", "self"})  # names that a record's own fields cannot have
 
 
 def _fields(report: ExitReport) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def _fields(report: ExitReport) -> dict[str, Any]:
         "life": report.life,
         "pid": report.pid,
         "reason": report.reason.kind.value,
-        "error": report.reason.detail,
+        "error" if report.reason.abnormal else "detail": report.reason.detail,
         "exit_code": report.exit_code,
         "signal": report.signal,
         "last_message": report.last_message,

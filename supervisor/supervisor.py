@@ -26,7 +26,7 @@ from supervisor.engine import Engine, House
 from supervisor.errors import RestartIntensityExceeded, StartFailed
 from supervisor.mailbox import DeadLetter, MailboxRef
 from supervisor.portable import check_main_guard
-from supervisor.ports import AnyReader
+from supervisor.ports import AnyReader, Launcher
 from supervisor.process import ProcessLauncher
 from supervisor.reader import LoopReader, Reader
 from supervisor.reports import Happening, Reports
@@ -91,9 +91,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._reader: AnyReader = self._make_reader(loop)
-        self._launcher = ProcessLauncher(loop, self._reader)
-        if isinstance(self._reader, Reader):
-            self._reader.on_orphaned = self._launcher.abandon
+        self._launcher: Launcher = self._make_launcher(loop)
         self._house = House(loop, self._launcher, self._reports)
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()
@@ -267,6 +265,12 @@ class Supervisor:
 
     def _make_reader(self, loop: asyncio.AbstractEventLoop) -> AnyReader:
         return Reader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
+
+    def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
+        launcher = ProcessLauncher(loop, self._reader)
+        if isinstance(self._reader, Reader):
+            self._reader.on_orphaned = launcher.abandon
+        return launcher
 
     def _engine_now(self) -> Engine:
         if self._engine is None:

@@ -66,9 +66,12 @@ class Terminal:
     def hits(self, query: str, hits: list[Hit]) -> None:
         """The answers to one query."""
         self.say(f"\n{query!r}", style="bold")
+        wide = not self.console.is_terminal  # into a file goes the whole line
         for hit in hits:
-            line = Text.assemble("  ", (hit.path, "cyan"), "  ", hit.snippet, no_wrap=True, overflow="ellipsis")
-            self.console.print(line, soft_wrap=not self.console.is_terminal)
+            line = Text.assemble("  ", (hit.path, "cyan"), "  ", hit.snippet.strip())
+            self.console.print(line, no_wrap=True, overflow="ellipsis", soft_wrap=wide)
+        if not hits:
+            self.say("  nothing")
 
     def use_for_logs(self) -> None:
         """Let the supervisor's log lines appear above the bar; kills have their own line already."""

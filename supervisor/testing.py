@@ -1,0 +1,244 @@
+"""Testing: process lives that obey a script, for tests of what a tree does without a single process.
+
+Law: a scripted life keeps every promise of `supervisor.ports.Life`: nothing is told while it is being launched,
+     stopped or killed, and its end is told once.
+May import: everything below; nothing imports it.
+
+Runs on the thread of the loop that entered the supervisor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final
+
+from actors.blackbox import Progress
+from actors.envelope import Outcomes, Part, Record, Send
+from actors.errors import UsageError
+from actors.exits import ExitKind
+from supervisor.core.delivery import Posted
+from supervisor.journal import Entry, Journal, read_lines, replay
+from supervisor.ports import Launcher, LifeEnd, LifeListener
+from supervisor.specs import AnySpec
+from supervisor.supervisor import Supervisor
+
+__all__ = [
+    "Entry",
+    "Journal",
+    "OnStart",
+    "OnStop",
+    "ScriptedLauncher",
+    "ScriptedLife",
+    "ScriptedSupervisor",
+    "read_lines",
+    "replay",
+]
+
+
+class OnStart(StrEnum):
+    """What becomes of a start."""
+
+    READY = "ready"  # it is ready with the loop's next turn
+    FAIL = "fail"  # it leaves with exit code 1 before it is ready
+    HANG = "hang"  # nothing, until the test says `become_ready` or `exit`
+
+
+class OnStop(StrEnum):
+    """What a life does when it is asked to stop."""
+
+    OBEY = "obey"  # it leaves
+    CRASH = "crash"  # it leaves with exit code 1
+    IGNORE = "ignore"  # nothing: it has to be killed
+
+
+_EXITS: Final[dict[ExitKind, tuple[int | None, bool]]] = {  # exit code, and whether it had been asked to stop
+    ExitKind.NORMAL: (0, False),
+    ExitKind.SHUTDOWN: (0, True),
+    ExitKind.CRASHED: (1, False),
+    ExitKind.KILLED: (-9, False),
+    ExitKind.LOST: (None, False),
+}
+
+
+class ScriptedLife:
+    """One life without a process.
+
+    Attributes:
+        pid: always None.
+        path: of its actor.
+        number: which life of its actor it is, as its supervisor counts them.
+        ready: whether it has said so.
+        over: whether its end has been told.
+        received: the messages it was given, oldest first.
+        answers: the encoded `Answer` frames it was given.
+        taken_back: sequence numbers of messages that were taken back.
+        doing: what its black box says; a test may set it.
+        congested: whether more messages should wait; a test may set it.
+    """
+
+    def __init__(self, part: Part, listener: LifeListener, on_start: OnStart, on_stop: OnStop) -> None:
+        self.pid: int | None = None
+        self.path = part.path
+        self.number = part.life
+        self.ready = False
+        self.over = False
+        self.received: list[Posted] = []
+        self.answers: list[bytes] = []
+        self.taken_back: list[int] = []
+        self.doing = Progress(0, frozenset(), 0, -1)
+        self.congested = False
+        self._listener = listener
+        self._on_stop = on_stop
+        self._asked = False
+        if on_start is OnStart.READY:
+            self._soon(self.become_ready)
+        elif on_start is OnStart.FAIL:
+            self._soon(lambda: self.exit(ExitKind.CRASHED))
+
+    # ---- what a test makes it do
+
+    def become_ready(self) -> None:
+        """Say that `on_start` has returned."""
+        if not self.ready and not self.over:
+            self.ready = True
+            self._listener.life_ready()
+
+    def exit(self, kind: ExitKind = ExitKind.NORMAL) -> None:
+        """End, in any way but UNSTARTED: that is what every end before `become_ready` is called.
+
+        Raises:
+            UsageError: there is no such way to leave.
+        """
+        if kind not in _EXITS:
+            raise UsageError(f"a life cannot leave as {kind.value!r}; let it exit before it is ready")
+        code, asked = _EXITS[kind]
+        self._end(code, asked=asked)
+
+    def say(self, frame: Outcomes | Send | Record) -> None:
+        """Send a frame to the supervisor."""
+        if not self.over:
+            self._listener.life_said(frame)
+
+    def writable(self) -> None:
+        """Say that the channel takes data again."""
+        self.congested = False
+        if not self.over:
+            self._listener.life_writable()
+
+    # ---- Life
+
+    def post(self, batch: list[Posted]) -> None:
+        """See `Life`."""
+        self.received.extend(batch)
+
+    def cancel(self, seqs: list[int]) -> None:
+        """See `Life`."""
+        self.taken_back.extend(seqs)
+
+    def answer(self, frame: bytes) -> None:
+        """See `Life`."""
+        self.answers.append(frame)
+
+    def stop(self) -> None:
+        """See `Life`."""
+        self._asked = True
+        if self._on_stop is OnStop.OBEY:
+            self._soon(lambda: self._end(0, asked=True))
+        elif self._on_stop is OnStop.CRASH:
+            self._soon(lambda: self._end(1, asked=True))
+
+    def kill(self) -> None:
+        """See `Life`."""
+        self._soon(lambda: self._end(-9, asked=self._asked, killed=True))
+
+    def refuse(self, why: str) -> None:
+        """See `Life`."""
+        self._soon(lambda: self._end(-9, asked=self._asked, killed=True, wire_error=why))
+
+    def progress(self) -> Progress:
+        """See `Life`."""
+        return self.doing
+
+    # ---- inside
+
+    def _end(self, code: int | None, *, asked: bool, killed: bool = False, wire_error: str | None = None) -> None:
+        if self.over:
+            return
+        self.over = True
+        self._listener.life_exited(
+            LifeEnd(pid=None, exit_code=code, stop_asked=asked, kill_asked=killed, wire_error=wire_error)
+        )
+
+    def _soon(self, deed: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_soon(deed)
+
+
+class ScriptedLauncher:
+    """Begins lives that obey a script.
+
+    Without one, every life is ready at once and leaves when it is asked to.
+
+    Attributes:
+        lives: all lives begun so far, in order.
+        on_launch: called for every life just begun; a test may set it.
+    """
+
+    def __init__(self) -> None:
+        self.lives: list[ScriptedLife] = []
+        self.on_launch: Callable[[ScriptedLife], None] = lambda _: None
+        self._starts: dict[str, tuple[OnStart, ...]] = {}
+        self._stops: dict[str, OnStop] = {}
+
+    def plan(self, path: str, *starts: OnStart, on_stop: OnStop = OnStop.OBEY) -> None:
+        """Say what becomes of an actor's first, second, ... start from now on, and of its stops.
+
+        Args:
+            path: of the actor, `/root/indexer`.
+            starts: one for each start; the last is that of all that follow. None: all are READY.
+            on_stop: what each of its lives does when it is asked to stop.
+        """
+        self._starts[path] = starts
+        self._stops[path] = on_stop
+
+    def life(self, path: str) -> ScriptedLife:
+        """The current life of an actor.
+
+        Raises:
+            UsageError: it has none.
+        """
+        for life in reversed(self.lives):
+            if life.path == path and not life.over:
+                return life
+        raise UsageError(f"{path} has no life now")
+
+    def launch(self, part: Part, lanes: int, listener: LifeListener) -> ScriptedLife:  # noqa: ARG002 - the port's own
+        """See `Launcher`."""
+        outcome, *later = self._starts.get(part.path) or (OnStart.READY,)
+        if later:
+            self._starts[part.path] = tuple(later)
+        life = ScriptedLife(part, listener, outcome, self._stops.get(part.path, OnStop.OBEY))
+        self.lives.append(life)
+        self.on_launch(life)
+        return life
+
+    def close(self) -> None:
+        """See `Launcher`."""
+
+
+class ScriptedSupervisor(Supervisor):
+    """A supervisor whose actors are scripted: everything is real but the processes.
+
+    Args:
+        children: as in Supervisor.
+        launcher: where its lives come from; made when left out.
+        spec: as in Supervisor.
+    """
+
+    def __init__(self, *children: AnySpec, launcher: ScriptedLauncher | None = None, **spec: Any) -> None:
+        super().__init__(*children, reading="loop", **spec)
+        self.launcher = launcher or ScriptedLauncher()
+
+    def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:  # noqa: ARG002 - it needs none
+        return self.launcher
