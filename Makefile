@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test chaos check bench clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -20,6 +20,9 @@ demo: $(VENV)/demo.ok          ## index the standard library while actors are ki
 
 test: $(VENV)/dev.ok           ## the whole suite, real processes included
 	$(BIN)/python -m pytest
+
+chaos: $(VENV)/dev.ok          ## a minute of SIGKILLs on a tree of thirty actors
+	ACTORS_LONG=1 $(BIN)/python -m pytest -m slow
 
 check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/ruff format --check .

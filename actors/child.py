@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import multiprocessing.process
 import os
 import pickle
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +34,7 @@ from actors.runtime import ActorFailed, Desk, run
 EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its last words say what
 
 _PR_SET_PDEATHSIG: Final = 1
+_IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
 
 
 def main(sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, daemon: int) -> None:
@@ -62,9 +65,10 @@ def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent) ->
         os._exit(EXIT_ORPHANED)
     part = msgspec.msgpack.decode(frames[0], type=Part)
     try:
-        cls = _find(part)
-        protocol = protocol_of(cls)
-        args, kwargs = pickle.loads(part.arguments)
+        with _only_importing():
+            cls = _find(part)
+            protocol = protocol_of(cls)
+            args, kwargs = pickle.loads(part.arguments)
     except Exception as error:
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
     desk = Desk(part, protocol, channel, box, stop)
@@ -121,6 +125,21 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
         await hook("on_stop", reason)
 
     asyncio.run(serve())
+
+
+@contextlib.contextmanager
+def _only_importing() -> Iterator[None]:
+    """While inside, nothing may start processes.
+
+    An actor's module whose import starts its daemon would do so again in this process, and in that one's, and so on.
+    multiprocessing has a mark for it, set while it imports the main module; `Supervisor` heeds it, too.
+    """
+    process = multiprocessing.process.current_process()
+    setattr(process, _IMPORTING, True)
+    try:
+        yield
+    finally:
+        delattr(process, _IMPORTING)
 
 
 def _find(part: Part) -> type[Actor]:

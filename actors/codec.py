@@ -85,7 +85,7 @@ class ReplyCodec:
         """
         try:
             return self._decode(data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise UndecodableMessage(f"a reply does not decode: {error}") from error
 
 

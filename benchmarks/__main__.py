@@ -1,6 +1,6 @@
 """Benchmarks: what an ask and a tell cost, against the raw pipe and the standard library, in one run.
 
-python -m benchmarks            all contenders, interleaved, some minutes
+python -m benchmarks            all contenders, interleaved
 python -m benchmarks --quick    a short look
 python -m benchmarks --pin      everything on one core
 """

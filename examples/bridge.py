@@ -35,7 +35,7 @@ async def ingest(count: int) -> AsyncIterator[Item]:
         await asyncio.sleep(0.001)
 
 
-async def send(items: AsyncQueueBridge) -> None:
+async def send(items: AsyncQueueBridge[Item | None]) -> None:
     async for item in ingest(200):
         await items.submit(item)  # waits while 16 items are on their way: back-pressure
     await items.submit(END)
@@ -43,7 +43,9 @@ async def send(items: AsyncQueueBridge) -> None:
 
 async def main() -> None:
     ready, done = SafeEvent(), SafeEvent()
-    async with AsyncQueueBridge(maxsize=16) as items, AsyncQueueBridge() as results:
+    items: AsyncQueueBridge[Item | None] = AsyncQueueBridge(maxsize=16)
+    results: AsyncQueueBridge[Item | None] = AsyncQueueBridge()
+    async with items, results:
         args = (items.underlying_queue(), results.underlying_queue(), ready, done)
         process = multiprocessing.get_context("spawn").Process(target=worker, args=args)
         await asyncio.to_thread(process.start)

@@ -9,7 +9,8 @@ Runs where the machine runs.
 from __future__ import annotations
 
 import copy
-from typing import Final
+import math
+from typing import Any, Final
 
 import msgspec
 
@@ -58,12 +59,21 @@ class Journal:
 
     def lines(self) -> list[bytes]:
         """What is kept as JSON, one entry a line, for a bug report."""
-        return [msgspec.json.encode(entry) for entry in self.entries()]
+        return [msgspec.json.encode(_finite(msgspec.to_builtins(entry))) for entry in self.entries()]
 
 
 def read_lines(lines: list[bytes]) -> list[Entry]:
     """The entries in lines that `Journal.lines` made."""
-    return [msgspec.json.decode(line, type=Entry) for line in lines]
+    return [msgspec.json.decode(line, type=Entry, strict=False) for line in lines]
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: it is written as a word, which `read_lines` reads."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return "inf" if value == math.inf else value
 
 
 def replay(machine: SupervisorMachine, entries: list[Entry]) -> list[tuple[AnyCommand, ...]]:

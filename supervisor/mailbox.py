@@ -175,7 +175,8 @@ class Mailbox:
         self._served: dict[str, Life] = {}  # by member
         self._askers: dict[int, tuple[Asker, Delivery]] = {}
         self._impatient: set[int] = set()  # asks that end when nobody is there to serve them
-        self._room: deque[asyncio.Future[None]] = deque()
+        self._room: deque[asyncio.Future[None]] = deque()  # who waits for room, first come first
+        self._granted = 0  # places that were given to some of them and are not taken yet
         self._pump_due = False
         self._last_report: ExitReport | None = None
         for member in members:
@@ -194,7 +195,7 @@ class Mailbox:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); the message was not sent")
         try:
             return self.protocol.decode(payload)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise UsageError(
                 f"{self.path} does not handle this message, or a field has the wrong type: {error}"
             ) from error
@@ -218,11 +219,10 @@ class Mailbox:
 
     @property
     def full(self) -> bool:
-        """Whether as many messages wait as may; one that a handler has begun waits no more."""
-        waiting = self.depth
-        if waiting >= self._capacity:
-            waiting -= sum(len(life.progress().active) for life in self._served.values())
-        return waiting >= self._capacity
+        """Whether a newcomer has to wait: there is no room, or others are in line for it."""
+        if self._room:
+            self._wake()
+        return bool(self._room) or self._free() <= 0
 
     @property
     def depth(self) -> int:
@@ -266,23 +266,22 @@ class Mailbox:
             TimeoutError: none in time.
             ActorStopped: the actor went down for good meanwhile.
         """
-        queue_up = self._room.append
-        while self.full:
-            waiter: asyncio.Future[None] = self._loop.create_future()
-            queue_up(waiter)
-            queue_up = self._room.appendleft  # woken too early: the place in the line is kept
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await waiter
-            except BaseException:
-                if waiter.done() and not waiter.cancelled():
-                    self._wake()  # the room was given to us, and we go: the next one may have it
-                else:
-                    with suppress(ValueError):
-                        self._room.remove(waiter)
-                raise
-            if self.closed is not None:
-                raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._room.append(waiter)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                self._granted -= 1
+                self._wake()  # the room was given to us, and we go: the next one may have it
+            else:
+                with suppress(ValueError):
+                    self._room.remove(waiter)
+            raise
+        self._granted -= 1  # whoever called takes it now, in the same turn of the loop
+        if self.closed is not None:
+            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
 
     def withdraw(self, seq: int, fate: str) -> None:
         """The asker does not wait any more: a message that has not begun will not."""
@@ -407,8 +406,7 @@ class Mailbox:
             asker = self._asker(posted.seq)
             if asker is not None:
                 asker.failed(ActorStopped(f"{self.path} is down for good ({because}); the message had not begun"))
-        while self._room:
-            self._wake()
+        self._wake()
         watchers, self._watchers = self._watchers, {}
         for told in watchers.values():
             told(Terminated(self.path, because))
@@ -466,10 +464,13 @@ class Mailbox:
 
     def _ended(self, posted: Posted, outcome: Outcome) -> None:
         asker = self._asker(posted.seq)
-        fate = _FATES.get(outcome.kind)
-        if fate is None:
-            raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
-        error = self._error(outcome)
+        try:
+            fate, error = self._fate_of(posted, outcome, asker)
+        except WireError as wrong:
+            self._bury(posted, DeadReason.CRASHED, str(wrong))
+            if asker is not None:
+                asker.failed(ActorCrashed(f"{self.path}: {wrong}", started=None, finished=None))
+            raise
         if outcome.kind == wire.UNDECODABLE:
             self._bury(posted, DeadReason.UNDECODABLE, str(error))
         else:
@@ -478,6 +479,22 @@ class Mailbox:
             asker.failed(error)
         elif asker is not None and outcome.kind == wire.REPLY:
             self._reply(asker, outcome.payload)
+
+    def _fate_of(self, posted: Posted, outcome: Outcome, asker: Asker | None) -> tuple[str, ActorsError | None]:
+        """How a message ended, and what an asker gets for it that is no reply.
+
+        Raises:
+            WireError: it cannot have ended so.
+        """
+        fate = _FATES.get(outcome.kind)
+        if fate is None:
+            raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
+        wanted = asker is not None or posted.kind == TELL
+        if wanted and outcome.kind == wire.CANCELLED:
+            raise WireError(f"it cancelled message {posted.seq}, which nobody had taken back")
+        if asker is not None and outcome.kind == wire.DONE:
+            raise WireError(f"it ended ask {posted.seq} without an answer")
+        return fate, self._error(outcome)
 
     def _error(self, outcome: Outcome) -> ActorsError | None:
         """What an asker gets for an outcome that is no reply."""
@@ -558,13 +575,21 @@ class Mailbox:
         self.fates[fate] += 1
 
     def _wake(self) -> None:
-        """Tell those first in line that there may be room; each looks for itself."""
-        free = max(1, self._capacity - self.depth)
+        """Give the room there is to those first in line; when the actor is down for good, tell all of them."""
+        free = len(self._room) if self.closed is not None else self._free()
         while self._room and free > 0:
             waiter = self._room.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+                self._granted += 1
                 free -= 1
+
+    def _free(self) -> int:
+        """How many more messages may wait; one that a handler has begun waits no more."""
+        free = self._capacity - self.depth - self._granted
+        if free <= 0:
+            free += sum(len(life.progress().active) for life in self._served.values())
+        return free
 
 
 class MailboxRef(ActorRef):

@@ -38,6 +38,11 @@ def check_importable(actor: type[Actor]) -> None:
             f"{actor.__qualname__} is defined in an interactive session or a -c command, which a spawned process "
             f"cannot import; put it into a file"
         )
+    if actor.__module__ == "__main__" and _left_alone(sys.modules["__main__"]):
+        raise UsageError(
+            f"{actor.__qualname__} is defined in __main__.py, which spawned processes leave alone; move it to another "
+            f"module of its package"
+        )
     found: Any = module
     for name in actor.__qualname__.split("."):
         found = getattr(found, name, None)
@@ -104,11 +109,16 @@ def _main_source(main: ModuleType) -> Path | None:
     return Path(file) if file and Path(file).is_file() else None
 
 
+def _left_alone(main: ModuleType) -> bool:
+    """Whether spawned processes do not import the main module: `python -m package`, `python directory`."""
+    spec = getattr(main, "__spec__", None)
+    return spec is not None and str(spec.name).rpartition(".")[2] == "__main__"
+
+
 def _running_line(main: ModuleType) -> int | None:
     """The line that the main thread is executing at the top level of the main module."""
-    spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name.rpartition(".")[2] == "__main__":
-        return None  # `python -m package`: spawned processes leave package/__main__.py alone
+    if _left_alone(main):
+        return None
     frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
     while frame is not None:
         if frame.f_code.co_name == "<module>" and frame.f_globals is vars(main):

@@ -8,6 +8,8 @@ Runs on the loop's thread. Event names are `noun.past_tense`; `docs/reference/re
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -70,29 +72,30 @@ class Reports:
     def child_started(self, actor: str, life: int, pid: int | None) -> None:
         """A life is ready."""
         self.happenings.tell(ChildStarted(actor, life, pid))
-        self._log.info("child.started", actor=actor, life=life, pid=pid)
+        self._write("info", "child.started", {"actor": actor, "life": life, "pid": pid})
 
     def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
         """A life is over."""
         self.happenings.tell(ChildExited(report))
         expected = report.decision == Decision.EXPECTED and not report.reason.abnormal
-        write = self._log.info if expected or not report.reason.abnormal else self._log.error
-        write("child.exited", policy=policy, restarts=restarts, **_fields(report))
+        level = "info" if expected or not report.reason.abnormal else "error"
+        self._write(level, "child.exited", {"policy": policy, "restarts": restarts, **_fields(report)})
 
     def supervisor_started(self, supervisor: str) -> None:
         """All static children are ready."""
         self.happenings.tell(SupervisorStarted(supervisor))
-        self._log.info("supervisor.started", supervisor=supervisor)
+        self._write("info", "supervisor.started", {"supervisor": supervisor})
 
     def supervisor_gave_up(self, supervisor: str, child: str, restarts: int) -> None:
         """The restart intensity is exceeded."""
         self.happenings.tell(SupervisorGaveUp(supervisor, child, restarts))
-        self._log.critical("supervisor.gave_up", supervisor=supervisor, child=child, restarts=restarts)
+        fields = {"supervisor": supervisor, "child": child, "restarts": restarts}
+        self._write("critical", "supervisor.gave_up", fields)
 
     def supervisor_stopped(self, supervisor: str, reason: ExitReason) -> None:
         """Everything under a supervisor is down."""
         self.happenings.tell(SupervisorStopped(supervisor, reason))
-        self._log.info("supervisor.stopped", supervisor=supervisor, reason=str(reason))
+        self._write("info", "supervisor.stopped", {"supervisor": supervisor, "reason": str(reason)})
 
     def message_buried(self, letter: DeadLetter) -> None:
         """A message reached nobody. Said the 1st, 10th, 100th... time for each actor, message type and reason."""
@@ -100,27 +103,35 @@ class Reports:
         key = (letter.actor, letter.message_type, letter.reason.value)
         count = self._buried[key] = self._buried.get(key, 0) + 1
         if str(count).strip("0") == "1":
-            self._log.warning(
-                "message.buried",
-                actor=letter.actor,
-                message=letter.message_type,
-                reason=letter.reason.value,
-                detail=letter.detail,
-                deliveries=letter.deliveries,
-                count=count,
-            )
+            fields = {
+                "actor": letter.actor,
+                "message": letter.message_type,
+                "reason": letter.reason.value,
+                "detail": letter.detail,
+                "deliveries": letter.deliveries,
+                "count": count,
+            }
+            self._write("warning", "message.buried", fields)
 
     def actor_said(self, actor: str, life: int, record: Record) -> None:
         """A log line of an actor."""
         fields = {name: value for name, value in record.fields.items() if name not in _TAKEN}
         level = record.level if record.level in _LEVELS else "info"
-        log = self._log.bind(**fields, actor=actor, life=life)  # as arguments they could be named like a parameter
-        getattr(log, level)(record.event)
+        self._write(level, record.event, {**fields, "actor": actor, "life": life})
 
     def close(self) -> None:
         """The tree is over: every reader ends."""
         self.happenings.close()
         self.dead_letters.close()
+
+    def _write(self, level: str, event: str, fields: Mapping[str, object]) -> None:
+        """One line. What the daemon's own processors raise is the daemon's to hear of, and stops nothing here."""
+        try:
+            log = self._log.bind(**fields)  # as arguments they could be named like a parameter of the method
+            getattr(log, level)(event)
+        except Exception as error:
+            context = {"message": f"the log line {event!r} could not be written", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
 
 _LEVELS = frozenset({"debug", "info", "warning", "error"})

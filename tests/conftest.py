@@ -88,9 +88,7 @@ def processes():
 
 def threads():
     """Our threads; those of an event loop's own executor go with the loop."""
-    return {
-        thread.ident: thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")
-    }
+    return {thread.ident: thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
 
 
 def descriptors():
@@ -98,7 +96,7 @@ def descriptors():
     found = {}
     for entry in os.scandir("/proc/self/fd"):
         try:
-            target = os.readlink(entry.path)
+            target = str(Path(entry.path).readlink())
         except OSError:  # the one that reads the directory
             continue
         if not target.startswith(f"/proc/{os.getpid()}/fd"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -117,7 +118,7 @@ def test_close_twice(box):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_named(box):
     """The page has no name in any directory."""
-    targets = [os.readlink(f"/proc/self/fd/{box._fd}")]
+    targets = [str(Path(f"/proc/self/fd/{box._fd}").readlink())]
     assert all("(deleted)" in target for target in targets)
 
 
@@ -152,5 +153,3 @@ def test_an_anonymous_file_has_the_asked_size():
         assert bytes(64) == os.pread(fd, 64, 0)
     finally:
         os.close(fd)
-
-

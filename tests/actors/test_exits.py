@@ -63,7 +63,12 @@ def test_a_report_says_everything_it_knows():
 def test_a_report_is_silent_about_what_it_does_not_know():
     """No line without something to say."""
     report = ExitReport(
-        actor="/root/a", life=1, pid=None, reason=ExitReason(ExitKind.LOST), last_message="Note", last_message_begun=False
+        actor="/root/a",
+        life=1,
+        pid=None,
+        reason=ExitReason(ExitKind.LOST),
+        last_message="Note",
+        last_message_begun=False,
     )
     assert "  last handled Note" in str(report).splitlines()
     assert "next" not in str(report)

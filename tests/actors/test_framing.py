@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def chunked(draw):
     stream = stream_of(frames)
     cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=40)))
     edges = [0, *cuts, len(stream)]
-    return frames, [stream[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    return frames, [stream[start:stop] for start, stop in itertools.pairwise(edges)]
 
 
 @given(chunked())

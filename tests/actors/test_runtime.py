@@ -37,8 +37,8 @@ from tests.support.actors import (
     Puppet,
     Refuse,
     SetTimers,
-    StopYourself,
     Stoic,
+    StopYourself,
 )
 from tests.support.waiting import turns, until
 
@@ -94,9 +94,7 @@ class Daemon:
     def outcomes(self):
         """How messages ended, as far as was said: number, kind, payload; and the last `through`."""
         told = [frame for frame in self.frames() if isinstance(frame, Outcomes)]
-        items = [
-            (item.seq, item.kind, msgspec.msgpack.decode(item.payload)) for frame in told for item in frame.items
-        ]
+        items = [(item.seq, item.kind, msgspec.msgpack.decode(item.payload)) for frame in told for item in frame.items]
         return items, max((frame.through for frame in told), default=0)
 
 
@@ -287,7 +285,7 @@ def test_the_black_box_is_up_to_date(daemon_of):
 
 
 def test_timers_come_like_messages(daemon_of):
-    """after once, every again and again, in the order in which they are due."""
+    """After once, every again and again, in the order in which they are due."""
     daemon = daemon_of(Ticking)
     daemon.deliver(Quick())
     run(daemon.actor, daemon.desk)
@@ -408,7 +406,6 @@ async def test_concurrency(serving, tmp_path):
     """As many handlers as the class says are under way, no more; a free lane takes the next."""
     daemon, _ = serving(AsyncPuppet)
 
-
     gates = [str(tmp_path / str(number)) for number in range(5)]
     daemon.deliver(*[Block(gate) for gate in gates])
     await until(lambda: len(daemon.actor.notes) == 3, "three are under way")
@@ -451,8 +448,6 @@ async def test_an_async_exception_ends_the_life(serving, tmp_path):
 
 async def test_async_stop_lets_handlers_finish(serving, tmp_path):
     """Asked to stop, what is under way ends, what waits does not begin."""
-
-
     daemon, task = serving(One)
     gate = tmp_path / "gate"
     daemon.deliver(Block(str(gate)), Note(7))

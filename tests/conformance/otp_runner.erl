@@ -6,8 +6,6 @@
 %% the real ones, with nothing between them and their children. Everything carries a strictly monotonic time stamp
 %% and is sorted by it.
 -module(otp_runner).
--behaviour(supervisor).
--behaviour(gen_server).
 -export([main/1, init/1, handle_call/3, handle_cast/2, terminate/2, start_sup/1, start_worker/1, log/2]).
 -mode(compile).
 
@@ -50,6 +48,8 @@ collect() ->
     receive
         {trace_ts, Pid, exit, Reason, At} -> ets:insert(events, {At, {exit, Pid, Reason}});
         {trace_ts, Pid, return_from, {_, init, 1}, {ok, _}, At} -> ets:insert(events, {At, {start, Pid}});
+        {trace_ts, _, return_from, {_, init, 1}, {stop, {start_spec, _}}, _} -> ok;
+        {trace_ts, Pid, return_from, {_, init, 1}, {stop, _}, At} -> ets:insert(events, {At, {fail, Pid}});
         {flush, From} -> From ! flushed;
         _ -> ok
     end,
@@ -75,7 +75,7 @@ drive(Sup, Steps) ->
         print()
      end || Step <- Steps, is_pid(Root)],
     is_pid(Root) andalso left(Root, ""),
-    is_pid(Root) andalso stop(Root).
+    is_pid(Root) andalso is_process_alive(Root) andalso stop(Root).
 
 say(Words) -> io:format("~s~n", [[if is_atom(W) -> atom_to_list(W); true -> W end || W <- Words]]).
 
@@ -90,11 +90,11 @@ print() ->
 show({answer, Word}) -> say(["answer ", Word]);
 show({give_up, Pid}) -> say(["give_up ", called(path(Pid))]);
 show({start, Pid}) -> put({started, Pid}, true), say(["start ", called(path(Pid))]);
+show({fail, Pid}) -> say(["fail ", called(path(Pid))]);
 show({exit, Pid, Reason}) ->
     case {path(Pid), get({started, Pid})} of
-        {unknown, _} -> ok;
         {Path, true} -> say(["exit ", called(Path), " ", kind(Reason)]);
-        {Path, _} -> say(["fail ", called(Path)])
+        _ -> ok                                                 % its init had failed, or it is none of ours
     end.
 
 called("") -> "root";
@@ -119,7 +119,6 @@ step(_, {kill_together, Sup, Deaths}) ->                % all are dead before th
     sys:suspend(pid(Sup)),
     [die(Path, How) || {Path, How} <- Deaths],
     sys:resume(pid(Sup));
-step(Root, stop) -> stop(Root);
 step(Root, {stop}) -> stop(Root);
 step(_, {wait, Milliseconds}) -> timer:sleep(Milliseconds);
 step(_, {start_child, Sup, Child}) -> answer(fun() -> supervisor:start_child(pid(Sup), child(Sup, Child)) end);
@@ -166,11 +165,11 @@ settled(Sup, Path) ->
     end.
 
 quiet({_, undefined, _, _}, _) -> true;
-quiet({Id, restarting, _, _}, Path) -> endless(under(Path, Id));
+quiet({Id, restarting, _, _}, Path) -> restless(under(Path, Id));
 quiet({Id, Pid, supervisor, _}, Path) -> is_process_alive(Pid) andalso settled(Pid, under(Path, Id));
 quiet({_, Pid, worker, _}, _) -> is_process_alive(Pid).
 
-endless(Path) -> ets:member(starts, {endless, Path}).
+restless(Path) -> ets:member(starts, {restless, Path}).
 
 left(Sup, Path) ->
     case is_process_alive(Sup) of
@@ -203,15 +202,14 @@ here(Path) -> ets:insert(paths, [{self(), Path}, {{path, Path}, self()}]).
 init({sup, Path, {sup, _, _, Flags, Children}}) ->
     here(Path),
     {ok, {Flags, [child(Path, Child) || Child <- Children]}};
-init({worker, {Path, #{fails := Fails, kills := Kills} = Ways}}) ->
+init({worker, {Path, #{fails := Fails, kills := Kills, restless := Restless} = Ways}}) ->
     process_flag(trap_exit, true),
     here(Path),
     Start = ets:update_counter(starts, Path, 1, {Path, 0}),
     [die(Victim, How) || {Nth, Victim, How} <- Kills, Nth =:= Start],
     case [Nth || Nth <- Fails, Nth =:= Start orelse (is_tuple(Nth) andalso element(2, Nth) =< Start)] of
         [] -> {ok, Ways};
-        [{from, _}] -> ets:insert(starts, {{endless, Path}, true}), {stop, boom};
-        _ -> {stop, boom}
+        _ -> Restless andalso ets:insert(starts, {{restless, Path}, true}), {stop, boom}
     end.
 
 handle_call(_, _, Ways) -> {reply, ok, Ways}.

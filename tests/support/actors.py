@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from actors import Actor, ExitReason, HandlerError, Message, NoSuchActor, Rejected, handles
+from actors.codec import encode
+from actors.envelope import NOTHING, Outcome, Outcomes
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -101,6 +104,12 @@ class SetTimers(Message[None]):
 
 class Tick(Message[None]):
     number: int
+
+
+class Misbehave(Message[None]):
+    """Break the protocol."""
+
+    how: str
 
 
 class Again(Message[int]):
@@ -223,6 +232,19 @@ class Puppet(Common):
         self.context.log.info("odd.said", name="\udcff", number=2**80, thing=object)
 
     @handles
+    def misbehave(self, msg: Misbehave) -> None:
+        channel = self.context.channel  # type: ignore[attr-defined]
+        if msg.how == "garbage":
+            channel.send(b"\xc1\xc1")
+        elif msg.how == "length":
+            channel.sock.sendall(b"\xff\xff\xff\xff")
+        elif msg.how == "forged":
+            channel.send(encode(Outcomes(0, [Outcome(999, 0, NOTHING)])))
+        else:
+            channel.sock.shutdown(socket.SHUT_RDWR)
+        time.sleep(3600)
+
+    @handles
     def set_timers(self, msg: SetTimers) -> None:
         self.context.after(msg.delay, Tick(-1))
         for number in range(msg.count):
@@ -283,7 +305,7 @@ class AsyncPuppet(Common):
     @handles
     async def block(self, msg: Block) -> None:
         self.notes.append(len(self.notes))
-        while not Path(msg.path).exists():
+        while not Path(msg.path).exists():  # noqa: ASYNC240 - a file is what another process can touch
             await asyncio.sleep(0.002)
 
     @handles

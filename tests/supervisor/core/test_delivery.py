@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import count
 
 import pytest
 from hypothesis import settings
@@ -189,6 +190,23 @@ def test_a_pool_member_that_gets_an_older_message_late():
     child.done(0)
     younger, older = delivery.lose(2, child.progress(), never)
     assert (Fate.FINISHED, Fate.REQUEUED) == (younger.fate, older.fate)
+
+
+def test_released_and_adopted():
+    """What waits moves to another queue with its number and its history, and finds its place there."""
+    numbers = count(1)
+    old, new = Delivery(MOST, numbers), Delivery(MOST, numbers)
+    offer(old, 2)
+    offer(new, 1)
+    offer(old, 2)
+    old.take(1, 1, PLENTY)
+    old.lose(1, Progress(1, frozenset({1}), 0, 0), always)
+    old.take_back(4)
+    for posted, deliveries in old.release():
+        new.adopt(posted, deliveries)
+    assert (0, 0, 4) == (old.unsettled, old.queued, new.unsettled)
+    assert [1, 2, 3, 5] == seqs(new.waiting())
+    assert (1, 0) == (new.deliveries(1), new.deliveries(2))
 
 
 # ---- against a model

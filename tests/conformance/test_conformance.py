@@ -1,0 +1,96 @@
+"""The same scenarios on OTP's supervisor and on ours: the same starts, stops, give-ups and answers, in the same order.
+
+What OTP does is kept in `otp.txt`, so that ours is compared everywhere; where Erlang is installed, it is asked again.
+Record anew, after the table has changed:  ACTORS_RECORD=1 pytest tests/conformance
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conformance import erlang
+from tests.conformance.ours import Run, clock_restored
+from tests.conformance.scenarios import SCENARIOS, Scenario
+
+KEPT = Path(__file__).with_name("otp.txt")
+DOCS = Path(__file__).parents[2] / "docs/explanation/semantics.md"
+RECORD = os.environ.get("ACTORS_RECORD") == "1"
+BY_NAME = {each.name: each for each in SCENARIOS}
+
+needs_erlang = pytest.mark.skipif(not erlang.installed(), reason="Erlang is not installed (Debian: erlang-base)")
+every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name.replace(" ", "-"))
+
+
+@functools.cache
+def asked() -> dict[str, list[str]]:
+    """What OTP does now; the whole table in one run."""
+    found = erlang.run(SCENARIOS)
+    found.pop("")
+    if RECORD:
+        stories = ["\n".join([f"# {name}", *rested(BY_NAME[name], lines)]) for name, lines in found.items()]
+        KEPT.write_text("\n\n".join(stories) + "\n")
+    return found
+
+
+@functools.cache
+def kept() -> dict[str, list[str]]:
+    """What OTP did when it was recorded."""
+    stories = KEPT.read_text().strip().split("\n\n")
+    return {head.removeprefix("# "): lines for head, *lines in (story.splitlines() for story in stories)}
+
+
+def rested(scenario: Scenario, lines: list[str]) -> list[str]:
+    """Of a child that goes on failing for ever only the first failure; how often it fails depends on the machine."""
+    restless = {f"fail {child.name}" for child in scenario.tree.children if getattr(child, "restless", False)}
+    seen: set[str] = set()
+    result = []
+    for line in lines:
+        if line not in seen:
+            result.append(line)
+        if line in restless:
+            seen.add(line)
+    return result
+
+
+@needs_erlang
+@every_scenario
+def test_otp_does_what_is_kept(scenario: Scenario) -> None:
+    """The record of OTP is what the OTP of this machine does."""
+    now = asked()[scenario.name]
+    assert kept()[scenario.name] == rested(scenario, now)
+
+
+@every_scenario
+async def test_ours_does_what_otp_does(scenario: Scenario) -> None:
+    """The same events in the same order, or those that the table says and why."""
+    with clock_restored():
+        ours = await Run(scenario).do()
+    otp = kept()[scenario.name]
+    expected = list(scenario.ours) if scenario.differs else otp
+    assert expected == rested(scenario, ours)
+    assert not scenario.differs or expected != otp, "it does not differ any more"
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    "scenario", [each for each in SCENARIOS if each.processes], ids=lambda each: each.name.replace(" ", "-")
+)
+async def test_ours_does_it_with_real_processes(scenario: Scenario, tmp_path: Path) -> None:
+    """What holds for scripted lives holds for processes."""
+    assert kept()[scenario.name] == await Run(scenario, tmp_path).do()
+
+
+def test_every_scenario_has_a_name_of_its_own() -> None:
+    """And the record holds no other."""
+    assert len(SCENARIOS) == len(BY_NAME)
+    assert set(BY_NAME) == set(kept())
+
+
+def test_every_difference_is_in_the_docs() -> None:
+    """A reader finds each difference to OTP, with its reason, where the semantics are."""
+    text = " ".join(DOCS.read_text().partition("## Where this differs from OTP")[2].split())
+    assert [] == [each.differs for each in SCENARIOS if each.differs and each.differs not in text]

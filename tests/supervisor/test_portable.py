@@ -1,0 +1,322 @@
+"""Portable: whatever could not work in a spawned process is told before the spawn, in one line with its remedy."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from actors import Actor, UsageError
+from supervisor import ChildSpec
+from supervisor.portable import check_importable, check_main_guard, pickled
+from tests.support.actors import Common, Puppet
+from tests.support.waiting import DEADLINE, ROOT
+
+
+class Keeper(Actor):
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        pass
+
+
+class Twin(Actor):
+    pass
+
+
+FirstTwin = Twin
+
+
+class Twin(Actor):
+    pass
+
+
+class Outer:
+    class Inner(Actor):
+        pass
+
+
+# ---- in this process
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "words"),
+    [
+        ((lambda: None,), {}, ["args[0] of Keeper", "a function"]),
+        ((1, threading.Lock()), {}, ["args[1] of Keeper", "a lock"]),
+        ((), {"log": io.StringIO, "file": sys.stdout}, ["file of Keeper", "TextIOWrapper|EncodedFile"]),
+        (((yes for yes in ()),), {}, ["args[0] of Keeper", "a generator"]),
+    ],
+    ids=["function", "lock", "file", "generator"],
+)
+def test_arguments_that_cannot_be_pickled(args, kwargs, words):
+    """The argument is named, and what to do instead."""
+    with pytest.raises(UsageError) as caught:
+        ChildSpec(Keeper, args=args, kwargs=kwargs)
+    for word in words:
+        assert any(choice in str(caught.value) for choice in word.split("|")), str(caught.value)
+    assert "in on_start" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Half:
+    """Pickles alone and not with another of its kind."""
+
+    count = 0
+
+    def __reduce__(self):
+        Half.count += 1
+        if Half.count % 3 == 2:
+            raise ValueError("not two of us")
+        return Half, ()
+
+
+def test_arguments_that_only_fail_together():
+    """Then the actor is named."""
+    with pytest.raises(UsageError, match="the arguments of Keeper cannot be pickled: not two of us"):
+        pickled(Keeper, (Half(), Half()), {})
+
+
+def test_a_class_in_a_function():
+    """The function is named, and where to move the class."""
+
+    class Local(Actor):
+        pass
+
+    with pytest.raises(UsageError, match=r"defined inside test_a_class_in_a_function\(\).*top level of"):
+        ChildSpec(Local)
+
+
+def test_a_name_that_was_given_again():
+    """A spawned process would import another class."""
+    with pytest.raises(UsageError, match="is not the class of that name any more"):
+        ChildSpec(FirstTwin)
+    assert ChildSpec(Twin).actor is Twin
+
+
+def test_what_can_be_imported():
+    """Top level, inside a class, from another module."""
+    for actor in (Puppet, Common, Outer.Inner, Keeper):
+        check_importable(actor)
+
+
+def test_pytest_is_no_daemon_without_a_guard():
+    """Whatever runs the tests imports nothing again."""
+    check_main_guard()
+
+
+def test_a_worker_thread_of_pytest():
+    """The main thread is what counts."""
+    failures = []
+
+    def look():
+        try:
+            check_main_guard()
+        except UsageError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert [] == failures
+
+
+# ---- as programs
+
+
+ACTOR = """
+import asyncio
+import threading
+from actors import Actor, Message, handles
+from supervisor import ChildSpec, Supervisor
+
+class Echo(Message[str]):
+    text: str
+
+class Parrot(Actor):
+    @handles
+    def echo(self, msg: Echo) -> str:
+        return msg.text
+
+async def main():
+    async with Supervisor(ChildSpec(Parrot, name="parrot")) as root:
+        print("SAID", await root["parrot"].ask(Echo("hello")))
+"""
+
+GUARDED = """
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def run(tmp_path, *args, stdin=None):
+    """Run Python in that directory: exit code, output, errors."""
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, *args],
+        cwd=tmp_path,
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def write(tmp_path, name, *parts):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(textwrap.dedent(part) for part in parts))
+    return str(path)
+
+
+def last_line(err):
+    return err.strip().splitlines()[-1]
+
+
+pytestmark = pytest.mark.processes
+
+GOOD_ENDS = {
+    "guard": GUARDED,
+    "guard turned around": 'if "__main__" == __name__:\n    asyncio.run(main())\n',
+    "guard with more": 'import sys\nif __name__ == "__main__" and sys.argv:\n    asyncio.run(main())\n',
+    "function in a guard": "def start():\n    asyncio.run(main())\n" + 'if __name__ == "__main__":\n    start()\n',
+    "worker thread": (
+        'if __name__ == "__main__":\n'
+        "    thread = threading.Thread(target=lambda: asyncio.run(main()))\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+    ),
+    "try in a guard": (
+        'if __name__ == "__main__":\n    try:\n        asyncio.run(main())\n    finally:\n        print("over")\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("end", list(GOOD_ENDS))
+def test_a_correct_script(tmp_path, end):
+    """A script with a guard runs, wherever its loop runs."""
+    code, out, err = run(tmp_path, write(tmp_path, "daemon.py", ACTOR, GOOD_ENDS[end]))
+    assert (0, "") == (code, err)
+    assert "SAID hello" in out
+
+
+def test_as_a_module(tmp_path):
+    """Python -m mod, with its guard."""
+    write(tmp_path, "mod.py", ACTOR, GUARDED)
+    code, out, err = run(tmp_path, "-m", "mod")
+    assert (0, "") == (code, err)
+    assert "SAID hello" in out.splitlines()
+
+
+@pytest.mark.parametrize("end", [GUARDED, "asyncio.run(main())"], ids=["guard", "no guard"])
+def test_as_a_package(tmp_path, end):
+    """Python -m pkg: multiprocessing leaves __main__.py alone, so it needs no guard; the actor lives elsewhere."""
+    write(tmp_path, "pkg/__init__.py", "")
+    write(tmp_path, "pkg/tree.py", ACTOR)
+    write(tmp_path, "pkg/__main__.py", "import asyncio\nfrom pkg.tree import main\n" + end)
+    code, out, err = run(tmp_path, "-m", "pkg")
+    assert (0, "") == (code, err)
+    assert "SAID hello" in out.splitlines()
+
+
+def test_an_actor_in_the_main_file_of_a_package(tmp_path):
+    """That file is not imported by a spawned process, so the class would not be found: told before the spawn."""
+    write(tmp_path, "pkg/__init__.py", "")
+    write(tmp_path, "pkg/__main__.py", ACTOR, GUARDED)
+    code, out, err = run(tmp_path, "-m", "pkg")
+    assert 1 == code
+    assert last_line(err).startswith("actors.errors.UsageError: "), err
+    assert "Parrot" in last_line(err)
+    assert "" == out
+
+
+def test_a_missing_guard(tmp_path):
+    """File, line and remedy in the one line that a beginner reads; nothing was started."""
+    path = write(tmp_path, "daemon.py", ACTOR, "\nasyncio.run(main())\n")
+    code, out, err = run(tmp_path, path)
+    line = 1 + (tmp_path / "daemon.py").read_text().splitlines().index("asyncio.run(main())")
+    assert (1, "") == (code, out)
+    assert last_line(err) == (
+        f"actors.errors.UsageError: daemon.py, line {line}: this starts the supervisor whenever the file is imported, "
+        'and every spawned process imports it; put it under `if __name__ == "__main__":`'
+    )
+
+
+def test_a_missing_guard_as_a_module(tmp_path):
+    """The same for python -m mod."""
+    write(tmp_path, "mod.py", ACTOR, "\nasyncio.run(main())\n")
+    code, out, err = run(tmp_path, "-m", "mod")
+    assert (1, "") == (code, out)
+    assert "mod.py, line" in last_line(err)
+    assert 'if __name__ == "__main__":' in last_line(err)
+
+
+def test_a_guard_around_something_else(tmp_path):
+    """It is the statement that starts the daemon that needs it."""
+    end = "\nif __name__ == '__main__':\n    pass\nwith open(__file__) as file:\n    asyncio.run(main())\n"
+    code, out, err = run(tmp_path, write(tmp_path, "daemon.py", ACTOR, end))
+    assert (1, "") == (code, out)
+    assert "put it under" in last_line(err)
+
+
+def test_a_missing_guard_in_a_worker_thread(tmp_path):
+    """The main thread waits at the top level for the thread that runs the loop."""
+    end = "\nthread = threading.Thread(target=lambda: asyncio.run(main()))\nthread.start()\nthread.join()\n"
+    _, out, err = run(tmp_path, write(tmp_path, "daemon.py", ACTOR, end))
+    assert "SAID" not in out
+    assert "put it under" in err
+
+
+def test_a_command(tmp_path):
+    """Python -c: an actor that lives in the command cannot be found again."""
+    code, out, err = run(tmp_path, "-c", ACTOR + "\nasyncio.run(main())\n")
+    assert (1, "") == (code, out)
+    assert last_line(err) == (
+        "actors.errors.UsageError: Parrot is defined in an interactive session or a -c command, which a spawned "
+        "process cannot import; put it into a file"
+    )
+
+
+def test_a_command_with_an_actor_from_elsewhere(tmp_path):
+    """Nothing is imported again, so it runs."""
+    write(tmp_path, "tree.py", ACTOR)
+    code, out, err = run(tmp_path, "-c", "import asyncio, tree; asyncio.run(tree.main())")
+    assert (0, "") == (code, err)
+    assert "SAID hello" in out.splitlines()
+
+
+def test_an_interactive_session(tmp_path):
+    """The same words as for a command."""
+    _, _, err = run(tmp_path, "-i", "-q", stdin=ACTOR.replace("\n\n", "\n\n\n") + "\nasyncio.run(main())\n")
+    assert "Parrot is defined in an interactive session" in err
+
+
+def test_a_script_from_stdin(tmp_path):
+    """There is no file to import either."""
+    code, out, err = run(tmp_path, "-", stdin=ACTOR + "\nasyncio.run(main())\n")
+    assert (1, "") == (code, out)
+    assert "put it into a file" in last_line(err)
+
+
+def test_a_supervisor_at_the_top_of_an_imported_module(tmp_path):
+    """A module that starts its daemon when it is imported is found out in the process that imports it."""
+    write(tmp_path, "tree.py", ACTOR, "\nasyncio.run(main())\n")
+    path = write(tmp_path, "daemon.py", 'if __name__ == "__main__":\n    import tree\n')
+    code, out, err = run(tmp_path, path)
+    assert 1 == code
+    assert "SAID" not in out
+    assert "put the start under" in err
+
+
+def test_pytest_itself(tmp_path):
+    """A test that starts a supervisor needs nothing special."""
+    write(tmp_path, "tree.py", ACTOR)
+    write(tmp_path, "test_tree.py", "import asyncio, tree\ndef test_it():\n    asyncio.run(tree.main())\n")
+    code, out, _ = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_tree.py")
+    assert 0 == code, out

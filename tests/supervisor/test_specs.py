@@ -1,0 +1,113 @@
+"""Specs: data that says everything and does nothing."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import msgspec
+import pytest
+
+from actors import UsageError
+from supervisor import (
+    BRUTAL_KILL,
+    INFINITY,
+    Backoff,
+    ChildSpec,
+    Intensity,
+    RestartPolicy,
+    Strategy,
+    SupervisorSpec,
+)
+from supervisor.specs import ChildTerms, SupervisorTerms
+from tests.support.actors import Common, Puppet
+
+
+def test_defaults():
+    """What nobody says: permanent, 5 s of grace, a bounded mailbox, the class's name in lower case."""
+    spec = ChildSpec(Puppet)
+    assert ("puppet", RestartPolicy.PERMANENT, 5.0, 30.0, 10_000, 1, 3) == (
+        spec.name,
+        spec.restart,
+        spec.shutdown,
+        spec.start_timeout,
+        spec.mailbox,
+        spec.size,
+        spec.max_deliveries,
+    )
+    assert (3, 5.0) == (SupervisorSpec().intensity.max_restarts, SupervisorSpec().intensity.period)
+    assert ("root", Strategy.ONE_FOR_ONE, INFINITY) == (
+        SupervisorSpec().name,
+        SupervisorSpec().strategy,
+        SupervisorSpec().shutdown,
+    )
+    assert Backoff(initial=0.1, cap=1.0, jitter=0.2, healthy_after=None) == Backoff()
+
+
+def test_words_for_shutdown():
+    """No grace at all, and all the time in the world."""
+    assert 0 == BRUTAL_KILL
+    assert math.inf == INFINITY
+
+
+def test_unlimited_is_said_on_purpose():
+    """It has a name of its own."""
+    assert Intensity.unlimited().max_restarts is None
+
+
+def test_arguments_are_pickled_at_once():
+    """A change after the spec was made does not reach the actor."""
+    diary = ["one"]
+    spec = ChildSpec(Common, args=(diary,), kwargs={})
+    diary.append("two")
+    assert ((["one"],), {}) == pickle.loads(spec.arguments)
+
+
+def test_frozen():
+    """A spec does not change."""
+    with pytest.raises(AttributeError):
+        ChildSpec(Puppet).name = "other"
+    with pytest.raises(AttributeError):
+        SupervisorSpec().name = "other"
+
+
+def test_equal():
+    """Two specs that say the same are equal."""
+    assert ChildSpec(Puppet, name="a") == ChildSpec(Puppet, name="a")
+    assert SupervisorSpec(ChildSpec(Puppet)) == SupervisorSpec(ChildSpec(Puppet))
+    assert ChildSpec(Puppet, name="a") != ChildSpec(Puppet, name="b")
+
+
+def test_members():
+    """One process bears the name; a pool's members are numbered."""
+    assert ("a",) == ChildSpec(Puppet, name="a").members()
+    assert ("a/0", "a/1", "a/2") == ChildSpec(Puppet, name="a", size=3).members()
+
+
+def test_terms_are_plain_values():
+    """What the machine gets can be written into a journal and read again."""
+    terms = ChildSpec(Puppet, name="a", restart=RestartPolicy.TRANSIENT, shutdown=2.0, size=2).terms()
+    assert ("a/0", "a/1") == tuple(each.name for each in terms)
+    assert {(RestartPolicy.TRANSIENT, 2.0)} == {(each.restart, each.shutdown) for each in terms}
+    assert terms[0] == msgspec.json.decode(msgspec.json.encode(terms[0]), type=ChildTerms)
+    own = SupervisorSpec(name="x", intensity=Intensity(2, 3.0)).own_terms("/root/x")
+    assert own == msgspec.json.decode(msgspec.json.encode(own), type=SupervisorTerms)
+    assert ("/root/x", 2) == (own.path, own.intensity.max_restarts)
+
+
+def test_a_supervisor_as_a_child():
+    """Its own children bound its stop, and it may take as long as they do to start."""
+    (terms,) = SupervisorSpec(name="x", restart=RestartPolicy.TRANSIENT).terms()
+    assert ("x", RestartPolicy.TRANSIENT, INFINITY, INFINITY) == (
+        terms.name,
+        terms.restart,
+        terms.shutdown,
+        terms.start_timeout,
+    )
+
+
+@pytest.mark.parametrize("actor", [int, "Puppet", Puppet.__new__(Puppet), None], ids=["type", "str", "object", "None"])
+def test_no_actor_class(actor):
+    """Whatever is no actor class is refused with the remedy."""
+    with pytest.raises(UsageError, match="is no Actor class.*pass the class itself"):
+        ChildSpec(actor)
