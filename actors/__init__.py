@@ -4,11 +4,13 @@ Public is what `__all__` lists. Importing this package is cheap: every spawned p
 """
 
 from actors.actor import Actor, Context, handles
+from actors.codec import Codec
 from actors.errors import (
     ActorCrashed,
     ActorsError,
     ActorStopped,
     AskTimeout,
+    CallCycle,
     DeliveryError,
     FrameTooLarge,
     HandlerError,
@@ -20,8 +22,9 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.messages import Message, Terminated
+from actors.messages import Fed, Message, Terminated
 from actors.ref import ActorRef
+from actors.topics import Topic
 
 __all__ = [
     "Actor",
@@ -30,11 +33,14 @@ __all__ = [
     "ActorStopped",
     "ActorsError",
     "AskTimeout",
+    "CallCycle",
+    "Codec",
     "Context",
     "DeliveryError",
     "ExitKind",
     "ExitReason",
     "ExitReport",
+    "Fed",
     "FrameTooLarge",
     "HandlerError",
     "MailboxFull",
@@ -42,6 +48,7 @@ __all__ = [
     "NoSuchActor",
     "Rejected",
     "Terminated",
+    "Topic",
     "UndecodableMessage",
     "UsageError",
     "WireError",

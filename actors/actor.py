@@ -26,13 +26,15 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from actors.codec import ReplyCodec, decoder_of, encode, reply_codec, unknown_type
+from actors.codec import Codec, ReplyCodec, decoder_of, encode, register, reply_codec, unknown_type
 from actors.errors import UsageError
 from actors.exits import ExitReason
-from actors.messages import Message, reply_type, tag_of
+from actors.messages import Message, fed_type, item_type, reply_type, tag_of
 from actors.ref import ActorRef
+from actors.topics import Topic
 
 F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound=Message[Any])
 
 _MARK: Final = "__handles__"
 
@@ -95,6 +97,15 @@ class Context(Protocol):
     def watch(self, ref: ActorRef) -> None:
         """Get a `Terminated` message when that actor is down for good; at once when it is already."""
 
+    def subscribe(self, topic: Topic[Any]) -> None:
+        """Get every message published under a topic from now on, over restarts too, until this actor is down for good.
+
+        What is published while the mailbox is full is missed.
+        """
+
+    def publish(self, topic: Topic[M], message: M) -> None:
+        """Send a message to every actor that subscribed to the topic, at most once; returns at once."""
+
     def stop(self) -> None:
         """End this life, as normal, after the message being handled."""
 
@@ -107,11 +118,13 @@ class Actor:
 
     Class attributes:
         concurrency: how many async handlers may be under way at once; sync handlers need 1.
+        codecs: how types travel that msgpack does not know, in this actor's messages and replies.
         on_error: "crash" (the default): an exception in a handler answers the asker and ends this life, the restart
             policy decides the rest. "reply": it answers the asker and the actor lives on.
     """
 
     concurrency: ClassVar[int] = 1
+    codecs: ClassVar[tuple[Codec[Any], ...]] = ()
     on_error: ClassVar[Literal["crash", "reply"]] = "crash"
 
     context: Context
@@ -136,8 +149,10 @@ class Handler(msgspec.Struct, frozen=True):
         index: its place in the table, the same in every process.
         name: the method's name.
         message: the message class.
-        asynchronous: whether the method is `async def`.
-        reply: codec of the reply type.
+        asynchronous: whether the method needs an event loop.
+        reply: codec of the reply type; of a stream, of its items.
+        streams: whether the method is a generator.
+        fed: codec of the items that follow the message, None when none do.
     """
 
     index: int
@@ -145,6 +160,8 @@ class Handler(msgspec.Struct, frozen=True):
     message: type[Message[Any]]
     asynchronous: bool
     reply: ReplyCodec
+    streams: bool = False
+    fed: ReplyCodec | None = None
 
 
 class ActorProtocol:
@@ -159,6 +176,8 @@ class ActorProtocol:
 
     def __init__(self, actor: type[Actor]) -> None:
         self.actor = actor
+        for codec in actor.codecs:
+            register(codec)
         self.handlers = _read_handlers(actor)
         hooks = (actor.on_start, actor.on_stop)
         self.asynchronous = any(handler.asynchronous for handler in self.handlers.values()) or any(
@@ -252,7 +271,7 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
     """The message classes in the annotation of a handler's one parameter."""
     where = f"{actor.__qualname__}.{name}"
     parameters = list(inspect.signature(method).parameters.values())[1:]
-    if len(parameters) != 1 or parameters[0].kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+    if not parameters or any(one.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD for one in parameters):
         raise UsageError(f"{where} must take exactly one message: def {name}(self, msg: SomeMessage)")
     parameter = parameters[0]
     if parameter.annotation is inspect.Parameter.empty:
@@ -275,7 +294,30 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
                 f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
                 f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."
             )
+    wanted = 2 if any(fed_type(member) is not None for member in members) else 1
+    if len(parameters) != wanted:
+        what = "one message and its items" if wanted == 2 else "exactly one message"
+        items = ", items: AsyncIterator[ItemType]" if wanted == 2 else ""
+        raise UsageError(f"{where} must take {what}: def {name}(self, msg: SomeMessage{items})")
     return members
+
+
+def published(topic: Topic[M], message: M) -> bytes:
+    """The bytes of a message that fits its topic.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if type(message) is not topic.message:
+        raise UsageError(
+            f"topic {topic.name!r} is for {topic.message.__qualname__}, not for {type(message).__qualname__}"
+        )
+    data = encode(message)
+    try:
+        decoder_of(topic.message).decode(data)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{message!r} cannot be published: {error}") from None
+    return data
 
 
 def _union(messages: Iterable[type[Message[Any]]]) -> Any:
@@ -290,20 +332,36 @@ def _handler(
     index: int, actor: type[Actor], name: str, method: Callable[..., Any], message: type[Message[Any]]
 ) -> Handler:
     where = f"{actor.__qualname__}.{name}"
-    if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
-        raise UsageError(f"{where} is a generator; handlers return one reply. Return a list, or send several messages")
-    for what, annotation in (("message", message), ("reply", reply_type(message))):
-        try:
-            unknown = unknown_type(annotation)
-        except (TypeError, NameError) as error:
-            raise UsageError(f"the {what} type of {where} has no codec: {error}") from None
-        if unknown is not None:
-            raise UsageError(
-                f"the {what} type of {where}, {getattr(annotation, '__qualname__', annotation)}, contains {unknown}, "
-                f"which has no codec; use types that msgspec knows (numbers, str, bytes, lists, dicts, Structs, "
-                f"dataclasses)"
-            )
-    return Handler(index, name, message, inspect.iscoroutinefunction(method), reply_codec(reply_type(message)))
+    item, fed, reply = item_type(message), fed_type(message), reply_type(message)
+    streams = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
+    if streams and item is None:
+        raise UsageError(
+            f"{where} is a generator, but {message.__qualname__} promises one reply; write class "
+            f"{message.__qualname__}(Message[AsyncIterator[ItemType]]), or return the reply"
+        )
+    if item is not None and not streams:
+        raise UsageError(
+            f"{message.__qualname__} promises a stream, but {where} is no generator; yield the items, or promise one "
+            f"reply: class {message.__qualname__}(Message[ReplyType])"
+        )
+    answer = reply if item is None else item
+    for what, annotation in (("message", message), ("reply", answer), ("item", fed)):
+        _check_codec(where, what, annotation)
+    asynchronous = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+    follows = None if fed is None else reply_codec(fed)
+    return Handler(index, name, message, asynchronous, reply_codec(answer), streams, follows)
+
+
+def _check_codec(where: str, what: str, annotation: Any) -> None:
+    try:
+        unknown = unknown_type(annotation)
+    except (TypeError, NameError) as error:
+        raise UsageError(f"the {what} type of {where} has no codec: {error}") from None
+    if unknown is not None:
+        raise UsageError(
+            f"the {what} type of {where}, {getattr(annotation, '__qualname__', annotation)}, contains {unknown}, "
+            f"which has no codec; use types that msgspec knows, or give the actor class one: codecs = (Codec(...),)"
+        )
 
 
 def _check_class(actor: type[Actor], handlers: dict[type[Message[Any]], Handler]) -> None:

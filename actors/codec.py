@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 from msgspec import inspect as types
@@ -17,14 +17,46 @@ from msgspec import inspect as types
 from actors.errors import UndecodableMessage, UsageError
 from actors.ref import ActorRef, UnboundRef
 
+T = TypeVar("T")
+
 RESOLVE: Final[ContextVar[Callable[[str], ActorRef]]] = ContextVar("RESOLVE", default=UnboundRef)
 """How a path that arrives becomes a ref; set by the side that decodes."""
+
+
+class Codec(msgspec.Struct, Generic[T], frozen=True):
+    """How a type that msgpack does not know travels, in messages and in replies alike.
+
+    Attributes:
+        type: the class; its subclasses travel as it.
+        encode: makes plain values of an instance (numbers, str, bytes, lists, dicts, tuples).
+        decode: makes an instance of what arrives of these.
+    """
+
+    type: type[T]
+    encode: Callable[[T], Any]
+    decode: Callable[[Any], T]
+
+
+_CODECS: Final[dict[type, Codec[Any]]] = {}
+
+
+def register(codec: Codec[Any]) -> None:
+    """Use a codec in this process from now on.
+
+    Raises:
+        UsageError: its type has another one already.
+    """
+    if _CODECS.setdefault(codec.type, codec) != codec:
+        raise UsageError(f"{codec.type.__qualname__} has two different codecs; share one between the actors")
 
 
 def to_plain(value: object) -> object:
     """What travels in place of a value that msgpack does not know."""
     if isinstance(value, ActorRef):
         return value.path
+    for cls in type(value).__mro__:
+        if cls in _CODECS:
+            return _CODECS[cls].encode(value)
     raise TypeError(f"objects of type {type(value).__qualname__} have no codec")
 
 
@@ -32,6 +64,11 @@ def from_plain(wanted: type, plain: Any) -> object:
     """The value that travelled as something msgpack knows."""
     if wanted is ActorRef and isinstance(plain, str):
         return RESOLVE.get()(plain)
+    if wanted in _CODECS:
+        try:
+            return _CODECS[wanted].decode(plain)
+        except (TypeError, ValueError, LookupError) as error:
+            raise msgspec.ValidationError(f"no {wanted.__qualname__}: {error}") from error
     raise TypeError(f"objects of type {wanted.__qualname__} have no codec")
 
 
@@ -101,7 +138,7 @@ def unknown_type(annotation: Any) -> str | None:
 
 
 def _unknown(node: object, seen: set[type]) -> str | None:
-    if isinstance(node, types.CustomType) and node.cls is ActorRef:
+    if isinstance(node, types.CustomType) and (node.cls is ActorRef or node.cls in _CODECS):
         return None
     if isinstance(node, types.CustomType):
         return f"{node.cls.__module__}.{node.cls.__qualname__}"

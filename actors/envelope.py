@@ -3,8 +3,8 @@
 Law: values only, array-like and tagged with small ints, so that a batch is one encode and one typed decode.
 May import: msgspec only.
 
-Daemon to child: `Part` once, then `Deliver`, `Cancel`, `Stop`, `Answer`.
-Child to daemon: `Outcomes`, `Send`, `Watch`, `Record`, `LastWords`.
+Daemon to child: `Part` once, then `Deliver`, `Cancel`, `Credit`, `Items`, `Stop`, `Answer`.
+Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `Record`, `LastWords`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ M = TypeVar("M")
 
 TELL: Final = 0  # nobody waits for a reply
 ASK: Final = 1  # the reply goes back
+STREAM: Final = 2  # items go back, then a nil reply
+FEED: Final = 3  # as ASK, and items follow the message
 
 REPLY: Final = 0  # payload: the reply, encoded as the message's reply type
 FAILED: Final = 1  # payload: Failure
@@ -29,6 +31,10 @@ STOPPED: Final = 7  # Answer only: the other actor is down for good; payload: th
 CRASHED: Final = 8  # Answer only: payload: [text, started, finished]
 UNKNOWN: Final = 9  # Answer only: nobody has that name; payload: the text
 FULL: Final = 10  # Answer only: its mailbox is full; payload: the text
+ACCEPTED: Final = 11  # Answer only: the mailbox has taken the tell
+ITEM: Final = 13  # one item of a stream, which goes on; payload: the item
+WANT: Final = 14  # a feed may send so many more items; payload: how many
+CYCLE: Final = 12  # Answer only: waiting for the reply would close a cycle of waits; payload: the text
 
 NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
 
@@ -38,7 +44,7 @@ class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=Fals
 
     Attributes:
         seq: its place in the mailbox, from 1; it keeps it over redelivery.
-        kind: TELL or ASK.
+        kind: TELL, ASK, STREAM or FEED.
         sender: path of the actor that sent it, None when the daemon did.
         deadline: time.monotonic() seconds after which nobody wants it handled, or None. The clock is the machine's.
         message: the message, or its bytes (msgspec.Raw) where nobody needs to look inside.
@@ -73,6 +79,21 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3):
     correlation: int
     kind: int
     payload: msgspec.Raw
+
+
+class Credit(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """The reader of a stream takes so many more items."""
+
+    seq: int
+    count: int
+
+
+class Items(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """Items that follow a message; `over` when these are the last."""
+
+    seq: int
+    items: list[msgspec.Raw]
+    over: bool
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -113,17 +134,49 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
     Attributes:
         to: the receiver's path, or the name of a sibling.
-        correlation: names the ask inside this life; 0 for a tell.
+        kind: TELL, ASK or STREAM.
+        correlation: names who waits inside this life: of an ask for its end, of a tell for its acceptance; 0 nobody.
         deadline: as in `Envelope`.
-        fail_when_down: end the ask at once while the receiver has no running process.
+        delay: seconds after which a tell is put into the mailbox.
+        impatient: end the ask at once while the receiver has no running process.
+        blocking: the sender handles nothing else until the answer is there.
         message: the message's bytes.
     """
 
     to: str
+    kind: int
     correlation: int
     deadline: float | None
-    fail_when_down: bool
+    delay: float
+    impatient: bool
+    blocking: bool
     message: msgspec.Raw
+
+
+class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """This actor takes so many more items of the stream of that correlation."""
+
+    correlation: int
+    count: int
+
+
+class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """This actor wants what is published under that name."""
+
+    topic: str
+
+
+class Publish(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """A message for whoever subscribed to that name."""
+
+    topic: str
+    message: msgspec.Raw
+
+
+class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Nobody waits any more for the ask of that correlation."""
+
+    correlation: int
 
 
 class Watch(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -161,4 +214,4 @@ class LastWords(msgspec.Struct, frozen=True, array_like=True, tag=3):
     failure: Failure
 
 
-FromChild = Outcomes | Send | Watch | Record | LastWords
+FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | Record | LastWords

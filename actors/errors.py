@@ -66,6 +66,13 @@ class AskTimeout(DeliveryError, TimeoutError):
     """No reply within the time the asker gave; the text says whether the message had begun."""
 
 
+class CallCycle(DeliveryError):
+    """The reply would never come: each of these actors waits for the next, and the last for the first.
+
+    Raised in the actor whose ask would close the cycle; the message was not sent.
+    """
+
+
 class HandlerError(ActorsError):
     """The actor's own code raised, or broke the promise of its message's reply type.
 

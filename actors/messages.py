@@ -6,6 +6,7 @@ May import: errors.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_transform, get_args, get_origin
 
 import msgspec
@@ -42,13 +43,42 @@ class Message(_Base, Generic[R_co]):
     idempotent: ClassVar[bool] = False
 
 
+T = TypeVar("T")
+
+
+class Fed(Message[R_co], Generic[R_co, T]):
+    """Base class of messages that a stream of items follows: `class Upload(Fed[Receipt, bytes])`.
+
+    `ref.feed(Upload(...), items)` sends it. Its handler takes the items as a second parameter: an AsyncIterator in an
+    `async def`, an Iterator otherwise.
+    """
+
+
+def item_type(message: type[Message[Any]]) -> Any:
+    """The type of the items that a message streams back, or None when it does not stream."""
+    reply = reply_type(message)
+    return get_args(reply)[0] if get_origin(reply) in _STREAMS else None
+
+
+def fed_type(message: type[Message[Any]]) -> Any:
+    """The type of the items that follow a message, or None when none do."""
+    return next((get_args(origin)[1] for origin in _origins(message) if get_origin(origin) is Fed), None)
+
+
+_STREAMS = (AsyncIterator, AsyncIterable, AsyncGenerator, Iterator, Iterable, Generator)
+
+
+def _origins(message: type[Message[Any]]) -> Iterator[Any]:
+    for base in message.__mro__:
+        yield from getattr(base, "__orig_bases__", ())
+
+
 def reply_type(message: type[Message[Any]]) -> Any:
     """The `R` of a message class: what its handler promises to return; Any when the class names none."""
-    for base in message.__mro__:
-        for origin in getattr(base, "__orig_bases__", ()):
-            if get_origin(origin) is Message:
-                (reply,) = get_args(origin)
-                return Any if isinstance(reply, TypeVar) else reply
+    for origin in _origins(message):
+        if get_origin(origin) in (Message, Fed):
+            reply = get_args(origin)[0]
+            return Any if isinstance(reply, TypeVar) else reply
     return Any
 
 

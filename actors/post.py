@@ -9,28 +9,35 @@ Runs in the actor's process, in the thread that runs its handlers.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from actors import envelope as wire
 from actors.codec import encode, reply_codec
-from actors.envelope import Answer, Failure, Send, Watch
+from actors.envelope import ASK, STREAM, TELL, Answer, Failure, MoreItems, Send, Watch
 from actors.errors import (
     ActorCrashed,
     ActorStopped,
     AskTimeout,
+    CallCycle,
     HandlerError,
     MailboxFull,
     NoSuchActor,
     Rejected,
     UsageError,
 )
-from actors.messages import Message, Terminated, reply_type
-from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown
+from actors.messages import Fed, Message, Terminated, item_type, reply_type
+from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown
 
 R = TypeVar("R")
+T = TypeVar("T")
+
+DEADLINE: Final[ContextVar[float | None]] = ContextVar("DEADLINE", default=None)
+"""time.monotonic() seconds until which somebody wants what the current handler does; asks it makes inherit it."""
 
 
 class PostOffice(Protocol):
@@ -39,8 +46,20 @@ class PostOffice(Protocol):
     def send(self, frame: bytes) -> None:
         """Put one frame on the channel."""
 
-    def expect(self, timeout: float | None) -> tuple[int, Awaitable[Answer]]:
-        """A fresh correlation number and what will hold the answer to it; TimeoutError when none comes in time."""
+    def correlate(self) -> int:
+        """A fresh correlation number."""
+
+    def blocks(self) -> bool:
+        """Whether the actor handles nothing else while the caller waits."""
+
+    async def answer(self, correlation: int, until: float | None) -> Answer:
+        """Wait for an answer without holding up other handlers; TimeoutError at `until` (time.monotonic())."""
+
+    def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+        """Every answer to a stream, each within `timeout` seconds; TimeoutError when one does not come."""
+
+    def block(self, correlation: int, until: float | None) -> Answer:
+        """Wait for an answer and do nothing else; TimeoutError at `until` (time.monotonic())."""
 
 
 class PostRef(ActorRef):
@@ -53,32 +72,92 @@ class PostRef(ActorRef):
         self._office = office
 
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
-        """As `ActorRef.ask`; only from async handlers."""
-        payload = _encode(message)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        correlation, waiting = self._office.expect(timeout)
-        self._office.send(encode(Send(self.path, correlation, deadline, when_down == "fail", payload)))
+        """As `ActorRef.ask`; only from async handlers. Ends no later than what the asking handler works for."""
+        until = _until(timeout)
+        correlation = self._send(message, ASK, until, impatient=when_down == "fail", blocking=self._office.blocks())
         try:
-            answer = await waiting
+            answer = await self._office.answer(correlation, until)
         except TimeoutError:
-            raise AskTimeout(f"{self.path} did not answer {type(message).__qualname__} within {timeout} s") from None
+            raise self._too_late(message) from None
         reply: R = _open(answer, reply_type(type(message)))
         return reply
 
-    async def tell(self, message: Message[Any]) -> None:
-        """As `ActorRef.tell`; the daemon takes it at once, a full mailbox makes a dead letter."""
-        self.tell_nowait(message)
+    def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
+        """As `ActorRef.call`; only from sync handlers. Ends no later than what the calling handler works for."""
+        until = _until(timeout)
+        correlation = self._send(message, ASK, until, blocking=True)
+        try:
+            answer = self._office.block(correlation, until)
+        except TimeoutError:
+            raise self._too_late(message) from None
+        reply: R = _open(answer, reply_type(type(message)))
+        return reply
+
+    async def stream(
+        self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
+    ) -> AsyncGenerator[T, None]:
+        """As `ActorRef.stream`; only from async handlers."""
+        office, codec = self._office, reply_codec(item_type(type(message)))
+        correlation = self._send(message, STREAM, DEADLINE.get(), blocking=office.blocks())
+        taken = 0
+        async with aclosing(office.answers(correlation, timeout)) as answers:
+            async for answer in answers:
+                if answer.kind != wire.ITEM:
+                    _open(answer, None)
+                    return
+                yield codec.decode(answer.payload)
+                taken += 1
+                if taken == STREAM_CREDIT // 2:
+                    office.send(encode(MoreItems(correlation, taken)))
+                    taken = 0
+
+    async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
+        """Refused: only the daemon feeds. An actor sends several messages instead."""
+        del items
+        raise UsageError(f"{type(message).__qualname__} cannot be fed from inside an actor; send its items as messages")
+
+    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
+        """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has taken the message."""
+        correlation = self._send(message, TELL, None, delay=delay)
+        _open(await self._office.answer(correlation, None), None)
 
     def tell_nowait(self, message: Message[Any]) -> None:
-        """As `ActorRef.tell_nowait`."""
-        self._office.send(encode(Send(self.path, 0, None, False, _encode(message))))
+        """As `ActorRef.tell_nowait`, but a full mailbox, out of sight from here, makes a dead letter."""
+        self._office.send(encode(Send(self.path, TELL, 0, None, 0.0, False, False, _encode(message))))
 
     async def terminated(self) -> Terminated:
         """As `ActorRef.terminated`; only from async handlers."""
-        correlation, waiting = self._office.expect(None)
+        correlation = self._office.correlate()
         self._office.send(encode(Watch(self.path, correlation)))
-        end: Terminated = _open(await waiting, Terminated)
+        end: Terminated = _open(await self._office.answer(correlation, None), Terminated)
         return end
+
+    def _send(
+        self,
+        message: Message[Any],
+        kind: int,
+        until: float | None,
+        *,
+        delay: float = 0.0,
+        impatient: bool = False,
+        blocking: bool = False,
+    ) -> int:
+        payload = _encode(message)
+        correlation = self._office.correlate()
+        self._office.send(encode(Send(self.path, kind, correlation, until, delay, impatient, blocking, payload)))
+        return correlation
+
+    def _too_late(self, message: Message[Any]) -> AskTimeout:
+        return AskTimeout(f"{self.path} did not answer {type(message).__qualname__} in time")
+
+
+def _until(timeout: float | None) -> float | None:
+    """When an ask ends: after its timeout, or when nobody wants the asking handler's own work any more."""
+    inherited = DEADLINE.get()
+    if timeout is None:
+        return inherited
+    own = time.monotonic() + timeout
+    return own if inherited is None else min(own, inherited)
 
 
 def _encode(message: Message[Any]) -> msgspec.Raw:
@@ -113,10 +192,13 @@ _ERRORS: dict[int, Callable[[msgspec.Raw], Exception]] = {
     wire.FULL: _refuse(MailboxFull),
     wire.EXPIRED: _refuse(AskTimeout),
     wire.UNDECODABLE: _refuse(UsageError),
+    wire.CYCLE: _refuse(CallCycle),
 }
 
 
 def _open(answer: Answer, promised: Any) -> Any:
     if answer.kind == wire.REPLY:
         return reply_codec(promised).decode(answer.payload)
+    if answer.kind == wire.ACCEPTED:
+        return None
     raise _ERRORS[answer.kind](answer.payload)

@@ -10,12 +10,16 @@ A ref may be a field of a message or of a reply: it travels as its path and is b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Final, Literal, TypeVar
 
 from actors.errors import UsageError
-from actors.messages import Message, Terminated
+from actors.messages import Fed, Message, Terminated
 
 R = TypeVar("R")
+T = TypeVar("T")
+
+STREAM_CREDIT: Final = 64  # items a stream may be ahead of its reader
 
 ASK_TIMEOUT: Final = 5.0  # seconds; OTP's gen_server call waits as long
 
@@ -56,11 +60,55 @@ class ActorRef(ABC):
         """
 
     @abstractmethod
-    async def tell(self, message: Message[Any]) -> None:
+    def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
+        """Send `message` and block until its reply is there: the ask of sync handlers.
+
+        The actor that calls handles nothing else meanwhile.
+
+        Raises:
+            UsageError: it is called where something else must go on: in the daemon, or in an async handler.
+            CallCycle: the reply would have to wait for the caller itself.
+            AskTimeout, HandlerError, Rejected, ActorCrashed, ActorStopped: as `ask`.
+        """
+
+    @abstractmethod
+    def stream(self, message: Message[AsyncIterator[T]], *, timeout: float | None = None) -> AsyncGenerator[T, None]:
+        """Send `message` and iterate over the items that its generator yields: `async for item in ref.stream(...)`.
+
+        The actor is at most `STREAM_CREDIT` items ahead of the loop. Leaving the loop early closes the generator there.
+
+        Args:
+            message: what to send.
+            timeout: seconds to wait for each item; None waits for ever.
+
+        Raises:
+            UsageError: the actor does not handle this message, or it does not stream.
+            AskTimeout: the next item did not come in time.
+            HandlerError, Rejected, ActorCrashed, ActorStopped: as `ask`, after the items that arrived.
+        """
+
+    @abstractmethod
+    async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
+        """Send `message`, then `items` as fast as its handler takes them, and wait for the reply.
+
+        Raises:
+            UsageError: the actor does not handle this message, or an item has the wrong type.
+            HandlerError, Rejected, ActorCrashed, ActorStopped: as `ask`. What `items` itself raises comes out, and the
+                handler is cancelled.
+        """
+
+    @abstractmethod
+    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """Send `message` without waiting for its reply; waits while the mailbox is full.
+
+        Args:
+            message: what to send.
+            delay: seconds after which it is put into the mailbox; then a full mailbox makes a dead letter of it, and
+                so does the end of the supervisor.
 
         Raises:
             UsageError: the actor does not handle this message, or a field has the wrong type.
+            MailboxFull: the mailbox is full and its spec says `overflow=FAIL`.
             ActorStopped: the actor is down for good.
         """
 
@@ -101,9 +149,21 @@ class UnboundRef(ActorRef):
         """Refused."""
         raise self._unbound(message, timeout, when_down)
 
-    async def tell(self, message: Message[Any]) -> None:
+    def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """Refused."""
-        raise self._unbound(message)
+        raise self._unbound(message, timeout)
+
+    def stream(self, message: Message[AsyncIterator[T]], *, timeout: float | None = None) -> AsyncGenerator[T, None]:
+        """Refused."""
+        raise self._unbound(message, timeout)
+
+    async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
+        """Refused."""
+        raise self._unbound(message, items)
+
+    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
+        """Refused."""
+        raise self._unbound(message, delay)
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """Refused."""

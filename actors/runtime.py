@@ -14,39 +14,46 @@ import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import closing
 from contextvars import ContextVar
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from actors import envelope as wire
-from actors.actor import Actor, ActorProtocol, Handler
+from actors.actor import Actor, ActorProtocol, Handler, published
 from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
-from actors.codec import RESOLVE, decoder_of, encode
+from actors.codec import RESOLVE, ReplyCodec, decoder_of, encode
 from actors.envelope import (
     NOTHING,
     Answer,
     Cancel,
+    Credit,
     Deliver,
     Envelope,
     Failure,
+    Items,
     LastWords,
     Outcome,
     Outcomes,
     Part,
+    Publish,
     Stop,
+    Subscribe,
     Watch,
+    Withdraw,
 )
 from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
 from actors.messages import Message, Terminated
-from actors.post import PostRef
-from actors.ref import ActorRef
+from actors.post import DEADLINE, PostRef
+from actors.ref import STREAM_CREDIT, ActorRef
 from actors.relay import RelayLog
+from actors.topics import Topic
 
 BATCH_AGE: Final = 1_000_000  # ns an answer may wait for company; about what a person cannot notice
 QUICK: Final = 200_000  # ns; only a message whose last of its kind took less may begin while answers wait
@@ -56,7 +63,9 @@ _SENDER: Final[ContextVar[str | None]] = ContextVar("sender", default=None)
 
 _OURS: Final = {__file__, __file__.replace("runtime.py", "runtime_async.py")}
 
-Work = Callable[[Message[Any]], Any]
+M = TypeVar("M", bound=Message[Any])
+
+Work = Callable[..., Any]
 
 
 class ActorFailed(Exception):
@@ -65,6 +74,14 @@ class ActorFailed(Exception):
     def __init__(self, where: str, error: BaseException) -> None:
         super().__init__(where)
         self.last_words = LastWords(where, failure_of(error))
+
+
+class FlowEnded(Exception):
+    """A stream or a feed ends before its own end."""
+
+    def __init__(self, kind: int) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 class Desk:
@@ -83,13 +100,20 @@ class Desk:
         self.protocol = protocol
         self.pending: deque[Envelope[Message[Any]]] = deque()
         self.stopping: ExitReason | None = None
+        self._cancelled: set[int] = set()
+        self._credits: dict[int, int] = {}  # of streams under way: items their readers still take
+        self._followers: dict[int, deque[msgspec.Raw | None]] = {}  # items that follow messages; None is the end
+        self.on_news: Callable[[int], None] = _nothing  # told which stream or feed has credit or items
         self.waiters: dict[int, Callable[[Answer], None]] = {}
-        self.expect: Callable[[float | None], tuple[int, Awaitable[Answer]]] = _cannot_wait
+        self.answer: Callable[[int, float | None], Coroutine[Any, Any, Answer]] = _cannot_wait
+        self.answers: Callable[[int, float | None], AsyncGenerator[Answer, None]] = _cannot_stream
+        self.block: Callable[[int, float | None], Answer] = self._block
         self.correlations = count(1)
+        self.revoke: Callable[[int], None] = self._cancelled.add
+        self.blocks: Callable[[], bool] = lambda: True
         RESOLVE.set(lambda path: PostRef(path, self))
         self._stop_event = stop
         self._rings = box.rung()
-        self._cancelled: set[int] = set()
         self._timers: list[tuple[float, int, float | None, Message[Any]]] = []
         self._timer_ids = count()
         self._outcomes: list[Outcome] = []
@@ -100,7 +124,15 @@ class Desk:
         self._last_began = 0
         self._cost: dict[str, int] = {}  # handler name to ns its last message took
         self._sequential = protocol.actor.concurrency == 1
-        self._decode = decoder_of(Deliver[protocol.union] | Answer | Cancel | Stop).decode  # type: ignore[name-defined]
+        self._decode = decoder_of(Deliver[protocol.union] | Answer | Cancel | Credit | Items | Stop).decode  # type: ignore[name-defined]
+        self._takers: dict[type, Callable[[Any], None]] = {
+            Deliver: lambda deliver: self.pending.extend(deliver.items),
+            Answer: self._take_answer,
+            Cancel: self._take_back,
+            Credit: self.grant,
+            Items: self.follow,
+            Stop: self._asked_to_stop,
+        }
         self._decode_loosely = msgspec.msgpack.Decoder(Deliver[msgspec.Raw]).decode
 
     # ---- the actor's context
@@ -134,6 +166,19 @@ class Desk:
             )
         self.send(encode(Watch(ref.path, 0)))
 
+    def subscribe(self, topic: Topic[Any]) -> None:
+        """See `Context.subscribe`."""
+        if topic.message not in self.protocol.handlers:
+            raise UsageError(
+                f"{self.path} subscribes to {topic.name!r} but does not handle {topic.message.__qualname__}; add a "
+                f"method marked @handles with a parameter annotated {topic.message.__qualname__}"
+            )
+        self.send(encode(Subscribe(topic.name)))
+
+    def publish(self, topic: Topic[M], message: M) -> None:
+        """See `Context.publish`."""
+        self.send(encode(Publish(topic.name, msgspec.Raw(published(topic, message)))))
+
     def stop(self) -> None:
         """See `Context.stop`."""
         self.stopping = self.stopping or ExitReason(ExitKind.NORMAL, "the actor stopped itself")
@@ -143,6 +188,27 @@ class Desk:
         due = time.monotonic() + delay
         heapq.heappush(self._timers, (due, next(self._timer_ids), period, message))
 
+    # ---- waiting for others (PostOffice)
+
+    def correlate(self) -> int:
+        """A fresh correlation number."""
+        return next(self.correlations)
+
+    def _block(self, correlation: int, until: float | None) -> Answer:
+        """Read nothing but the channel until the answer is there; what else arrives waits its turn."""
+        arrived: list[Answer] = []
+        self.waiters[correlation] = arrived.append
+        self.flush()  # whoever waits for an answer made before must not wait for this one
+        try:
+            while not arrived:
+                if not self.channel.readable(None if until is None else until - time.monotonic()):
+                    self.send(encode(Withdraw(correlation)))
+                    raise TimeoutError
+                self.take_in(self.channel.receive())
+        finally:
+            self.waiters.pop(correlation, None)
+        return arrived[0]
+
     # ---- in
 
     def take_in(self, frames: list[bytes]) -> None:
@@ -151,16 +217,17 @@ class Desk:
             os._exit(EXIT_ORPHANED)
         for data in frames:
             frame = self._read(data)
-            if isinstance(frame, Deliver):
-                self.pending.extend(frame.items)
-            elif isinstance(frame, Answer):
-                waiter = self.waiters.pop(frame.correlation, None)
-                if waiter is not None:
-                    waiter(frame)
-            elif isinstance(frame, Cancel):
-                self._cancelled.update(frame.seqs)
-            else:
-                self._asked_to_stop()
+            self._takers[type(frame)](frame)
+
+    def _take_answer(self, answer: Answer) -> None:
+        take = self.waiters.get if answer.kind == wire.ITEM else self.waiters.pop
+        waiter = take(answer.correlation, None)
+        if waiter is not None:
+            waiter(answer)
+
+    def _take_back(self, cancel: Cancel) -> None:
+        for seq in cancel.seqs:
+            self.revoke(seq)
 
     def heed(self) -> None:
         """Let control overtake: when the daemon rang, read everything it has written before going on."""
@@ -200,7 +267,8 @@ class Desk:
         self._cancelled.clear()  # what is not here was over before it was taken back
         return None
 
-    def _asked_to_stop(self) -> None:
+    def _asked_to_stop(self, stop: Stop | None = None) -> None:
+        del stop
         self.stopping = self.stopping or ExitReason(ExitKind.SHUTDOWN, "asked by the supervisor")
 
     def _skip(self, envelope: Envelope[Message[Any]], kind: int) -> None:
@@ -208,9 +276,9 @@ class Desk:
         if self._sequential:
             self._over(envelope.seq)
 
-    def _read(self, data: bytes) -> Deliver[Message[Any]] | Answer | Cancel | Stop:
+    def _read(self, data: bytes) -> Deliver[Message[Any]] | Answer | Cancel | Credit | Items | Stop:
         try:
-            frame: Deliver[Message[Any]] | Answer | Cancel | Stop = self._decode(data)
+            frame: Deliver[Message[Any]] | Answer | Cancel | Credit | Items | Stop = self._decode(data)
         except msgspec.MsgspecError:
             return Deliver(self._readable_ones(self._decode_loosely(data)))
         return frame
@@ -243,6 +311,65 @@ class Desk:
         if envelope.seq:
             self.box.begin(envelope.seq, handler.index, now, lane)
         _SENDER.set(envelope.sender)
+        DEADLINE.set(envelope.deadline)
+
+    # ---- streams and feeds
+
+    def grant(self, credit: Credit) -> None:
+        """The reader of a stream takes more items; of one that is over it does not matter."""
+        if credit.seq in self._credits:
+            self._credits[credit.seq] += credit.count
+            self.on_news(credit.seq)
+
+    def follow(self, items: Items) -> None:
+        """Items arrived for a message under way; of one that is over they do not matter."""
+        waiting = self._followers.get(items.seq)
+        if waiting is not None:
+            waiting.extend(items.items)
+            if items.over:
+                waiting.append(None)
+            self.on_news(items.seq)
+
+    def open_stream(self, seq: int) -> None:
+        """A generator begins: it may be so far ahead of its reader."""
+        self._credits[seq] = STREAM_CREDIT
+
+    def has_credit(self, seq: int) -> bool:
+        """Whether the reader takes one item more."""
+        return self._credits[seq] > 0
+
+    def put_item(self, seq: int, payload: bytes) -> None:
+        """Send an item; a few quick ones together."""
+        self._credits[seq] -= 1
+        now = time.monotonic_ns()
+        quick = now - self._last_began < QUICK
+        self._last_began = now
+        self._put_out(seq, wire.ITEM, msgspec.Raw(payload))
+        if not quick or now - self._oldest > BATCH_AGE or self._unsent >= STREAM_CREDIT // 2:
+            self.flush()
+
+    def open_feed(self, seq: int) -> None:
+        """A handler of a fed message begins: the items may come."""
+        self._followers[seq] = deque()
+        self.want(seq, STREAM_CREDIT)
+
+    def want(self, seq: int, count: int) -> None:
+        """Let the sender send more items."""
+        self._put_out(seq, wire.WANT, msgspec.Raw(encode(count)))
+        self.flush()
+
+    def arrived(self, seq: int) -> deque[msgspec.Raw | None]:
+        """The items of a feed that have not been taken."""
+        return self._followers[seq]
+
+    def close_flows(self, seq: int) -> None:
+        """The handler is over: neither credit nor items matter any more."""
+        self._credits.pop(seq, None)
+        self._followers.pop(seq, None)
+
+    def unwanted(self, seq: int) -> bool:
+        """Whether a message under way has been taken back."""
+        return seq in self._cancelled
 
     def finish(self, envelope: Envelope[Message[Any]], kind: int, payload: msgspec.Raw, lane: int) -> None:
         """Note that a handler is over, and what its sender gets."""
@@ -250,6 +377,7 @@ class Desk:
         if not seq:
             return
         self.box.done(seq, lane)
+        self.close_flows(seq)
         if not (envelope.kind == wire.TELL and kind == wire.REPLY):
             self._put_out(seq, kind, payload)
         elif not self._sequential:
@@ -257,7 +385,7 @@ class Desk:
         if self._sequential:
             self._over(seq)
 
-    def verdict(self, error: Exception) -> tuple[int, msgspec.Raw]:
+    def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """What a sender gets for an exception."""
         if isinstance(error, Rejected):
             return wire.REJECTED, msgspec.Raw(encode(_words(error)))
@@ -321,8 +449,9 @@ def run(actor: Actor, desk: Desk) -> ExitReason:
 def _handle(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
     desk.begin(envelope, handler, 0)
     try:
-        reply = method(envelope.message)
-        payload = msgspec.Raw(handler.reply.encode(reply)) if envelope.kind == wire.ASK else NOTHING
+        payload = _outcome(desk, handler, method, envelope)
+    except FlowEnded as ended:
+        desk.finish(envelope, ended.kind, NOTHING, 0)
     except Exception as error:
         desk.finish(envelope, *desk.verdict(error), 0)
         if desk.crashes(error):
@@ -330,6 +459,58 @@ def _handle(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Messa
             raise ActorFailed(desk.where(handler), error) from error
     else:
         desk.finish(envelope, wire.REPLY, payload, 0)
+
+
+def _outcome(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> msgspec.Raw:
+    """Call the handler; what its sender gets."""
+    if handler.streams:
+        _yield_all(desk, handler, method, envelope)
+        return NOTHING
+    if handler.fed is None:
+        reply = method(envelope.message)
+    else:
+        desk.open_feed(envelope.seq)
+        reply = method(envelope.message, _items(desk, handler.fed, envelope.seq))
+    return NOTHING if envelope.kind == wire.TELL else msgspec.Raw(handler.reply.encode(reply))
+
+
+def _yield_all(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
+    """Run a generator as far ahead of its reader as that allows."""
+    seq = envelope.seq
+    desk.open_stream(seq)
+    with closing(method(envelope.message)) as items:
+        for item in items:
+            desk.put_item(seq, handler.reply.encode(item))
+            desk.heed()
+            _wait_while(desk, seq, lambda: not desk.has_credit(seq))
+
+
+def _items(desk: Desk, codec: ReplyCodec, seq: int) -> Iterator[Any]:
+    """The items that follow a message, as they come."""
+    arrived, taken = desk.arrived(seq), 0
+    while True:
+        _wait_while(desk, seq, lambda: not arrived)
+        item = arrived.popleft()
+        if item is None:
+            return
+        yield codec.decode(item)
+        taken += 1
+        if taken == STREAM_CREDIT // 2:
+            desk.want(seq, taken)
+            taken = 0
+
+
+def _wait_while(desk: Desk, seq: int, lacks: Callable[[], bool]) -> None:
+    """Read the channel until the flow can go on; it ends when nobody wants it or the actor shall stop."""
+    while True:
+        if desk.unwanted(seq):
+            raise FlowEnded(wire.CANCELLED)
+        if desk.stopping is not None:
+            raise FlowEnded(wire.STOPPED)
+        if not lacks():
+            return
+        desk.flush()
+        desk.take_in(desk.channel.receive())
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -351,8 +532,15 @@ def _words(error: BaseException) -> str:
         return f"<no text: {type(error).__qualname__}.__str__ raised>"
 
 
-def _cannot_wait(timeout: float | None) -> tuple[int, Awaitable[Answer]]:
-    del timeout
-    raise UsageError(
-        "an actor with sync handlers only cannot await an ask; make the handler `async def`, or use tell_nowait"
-    )
+def _nothing(seq: int) -> None:
+    del seq
+
+
+def _cannot_stream(correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+    del correlation, timeout
+    raise UsageError("a sync handler cannot read a stream; make it `async def`")
+
+
+async def _cannot_wait(correlation: int, until: float | None) -> Answer:
+    del correlation, until
+    raise UsageError("a sync handler cannot await; use ref.call(...) and ref.tell_nowait(...), or make it `async def`")

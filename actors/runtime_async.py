@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, closing
 from typing import Any
 
 import msgspec
 
 from actors import envelope as wire
 from actors.actor import Actor, Handler
-from actors.envelope import NOTHING, Answer, Envelope
+from actors.codec import ReplyCodec, encode
+from actors.envelope import NOTHING, Answer, Envelope, Withdraw
+from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.messages import Message
-from actors.runtime import ActorFailed, Desk, Work
+from actors.ref import STREAM_CREDIT
+from actors.runtime import ActorFailed, Desk, FlowEnded, Work
 
 
 class AsyncDriver:
@@ -36,7 +41,18 @@ class AsyncDriver:
         self._busy: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[ExitReason] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
-        desk.expect = self._expect
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # by sequence number
+        self._begun: set[int] = set()
+        self._revoked: set[int] = set()
+        self._failure: BaseException | None = None
+        self._skip_queued = desk.revoke
+        desk.answer = self._answer
+        desk.answers = self._answers
+        desk.block = _must_not_block
+        desk.blocks = self._blocks
+        desk.revoke = self._revoke
+        desk.on_news = self._has_news
+        self._news: dict[int, asyncio.Future[None]] = {}  # who waits for credit or items
 
     async def run(self) -> ExitReason:
         """Serve until asked to stop, then let the handlers under way finish.
@@ -50,10 +66,10 @@ class AsyncDriver:
             reason = await self._over
         finally:
             self._loop.remove_reader(self._desk.channel.fileno())
-        if self._busy:
+        while self._busy:
             await asyncio.wait(self._busy)
-            if self._over.exception() is not None:
-                self._over.result()
+        if self._failure is not None:
+            raise self._failure
         return reason
 
     def _readable(self) -> None:
@@ -73,9 +89,12 @@ class AsyncDriver:
                 break
             task = self._loop.create_task(self._handle(envelope, self._free.pop()))
             self._busy.add(task)
+            self._tasks[envelope.seq] = task
             task.add_done_callback(self._ended)
         if desk.stopping is not None and not self._over.done():
             self._over.set_result(desk.stopping)
+            for seq in tuple(self._news):
+                self._has_news(seq)
         if not desk.pending:
             desk.flush()
 
@@ -84,18 +103,27 @@ class AsyncDriver:
         error = None if task.cancelled() else task.exception()
         if error is None:
             self._go_on()
-        elif not self._over.done():
+            return
+        self._failure = self._failure or error
+        if not self._over.done():
             self._over.set_exception(error)
 
     async def _handle(self, envelope: Envelope[Message[Any]], lane: int) -> None:
         desk = self._desk
         handler, method = self._work[type(envelope.message)]
+        self._begun.add(envelope.seq)
         desk.begin(envelope, handler, lane)
+        if envelope.seq in self._revoked:  # between being taken from the in-tray and now
+            self._tasks[envelope.seq].cancel()
         try:
-            reply = method(envelope.message)
-            if inspect.isawaitable(reply):
-                reply = await reply
-            payload = msgspec.Raw(handler.reply.encode(reply)) if envelope.kind == wire.ASK else NOTHING
+            payload = await self._outcome(handler, method, envelope)
+        except FlowEnded as ended:
+            desk.finish(envelope, ended.kind, NOTHING, lane)
+        except asyncio.CancelledError as error:
+            if self._over.done() and envelope.seq not in self._revoked:
+                raise  # this life is ending under it
+            verdict = (wire.CANCELLED, NOTHING) if envelope.seq in self._revoked else desk.verdict(error)
+            desk.finish(envelope, *verdict, lane)
         except Exception as error:
             desk.finish(envelope, *desk.verdict(error), lane)
             if desk.crashes(error):
@@ -103,22 +131,122 @@ class AsyncDriver:
                 raise ActorFailed(desk.where(handler), error) from error
         else:
             desk.finish(envelope, wire.REPLY, payload, lane)
+        self._revoked.discard(envelope.seq)
+        self._begun.discard(envelope.seq)
+        self._tasks.pop(envelope.seq, None)
         self._free.append(lane)
 
-    def _expect(self, timeout: float | None) -> tuple[int, Awaitable[Answer]]:
-        correlation = next(self._desk.correlations)
-        future: asyncio.Future[Answer] = self._loop.create_future()
-
-        def arrived(answer: Answer) -> None:
-            if not future.done():
-                future.set_result(answer)
-
-        self._desk.waiters[correlation] = arrived
-        return correlation, self._wait(correlation, future, timeout)
-
-    async def _wait(self, correlation: int, future: asyncio.Future[Answer], timeout: float | None) -> Answer:
+    async def _answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+        arrived: asyncio.Queue[Answer] = asyncio.Queue()
+        self._desk.waiters[correlation] = arrived.put_nowait
+        self._desk.flush()
+        over = False
         try:
-            async with asyncio.timeout(timeout):
-                return await future
+            while not over:
+                async with asyncio.timeout(timeout):
+                    answer = await arrived.get()
+                over = answer.kind != wire.ITEM
+                yield answer
         finally:
             self._desk.waiters.pop(correlation, None)
+            if not over:
+                self._desk.send(encode(Withdraw(correlation)))
+
+    async def _outcome(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> msgspec.Raw:
+        """Call the handler; what its sender gets."""
+        if handler.streams:
+            await self._yield_all(handler, method, envelope)
+            return NOTHING
+        if handler.fed is None:
+            reply = method(envelope.message)
+        else:
+            self._desk.open_feed(envelope.seq)
+            reply = method(envelope.message, self._items(handler.fed, envelope.seq))
+        if inspect.isawaitable(reply):
+            reply = await reply
+        return NOTHING if envelope.kind == wire.TELL else msgspec.Raw(handler.reply.encode(reply))
+
+    async def _yield_all(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
+        """Run a generator as far ahead of its reader as that allows."""
+        desk, seq = self._desk, envelope.seq
+        desk.open_stream(seq)
+        async with aclosing(_as_async(method(envelope.message))) as items:
+            async for item in items:
+                desk.put_item(seq, handler.reply.encode(item))
+                desk.flush()
+                await self._wait_while(seq, lambda: not desk.has_credit(seq))
+
+    async def _items(self, codec: ReplyCodec, seq: int) -> AsyncIterator[Any]:
+        """The items that follow a message, as they come."""
+        arrived, taken = self._desk.arrived(seq), 0
+        while True:
+            await self._wait_while(seq, lambda: not arrived)
+            item = arrived.popleft()
+            if item is None:
+                return
+            yield codec.decode(item)
+            taken += 1
+            if taken == STREAM_CREDIT // 2:
+                self._desk.want(seq, taken)
+                taken = 0
+
+    async def _wait_while(self, seq: int, lacks: Callable[[], bool]) -> None:
+        while lacks():
+            if self._desk.stopping is not None:
+                raise FlowEnded(wire.STOPPED)
+            self._desk.flush()
+            news = self._news[seq] = self._loop.create_future()
+            try:
+                await news
+            finally:
+                self._news.pop(seq, None)
+        if self._desk.stopping is not None:
+            raise FlowEnded(wire.STOPPED)
+
+    def _has_news(self, seq: int) -> None:
+        news = self._news.get(seq)
+        if news is not None and not news.done():
+            news.set_result(None)
+
+    def _revoke(self, seq: int) -> None:
+        """Nobody wants that message any more: cancel its handler, or skip it when it comes up."""
+        task = self._tasks.get(seq)
+        if task is None:
+            self._skip_queued(seq)
+            return
+        self._revoked.add(seq)
+        if seq in self._begun:
+            task.cancel()
+
+    def _blocks(self) -> bool:
+        return self._actor.concurrency == 1 and asyncio.current_task() in self._busy
+
+    async def _answer(self, correlation: int, until: float | None) -> Answer:
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._desk.waiters[correlation] = future.set_result
+        self._desk.flush()
+        try:
+            async with asyncio.timeout_at(None if until is None else until - time.monotonic() + self._loop.time()):
+                return await future
+        except BaseException:
+            self._desk.send(encode(Withdraw(correlation)))
+            raise
+        finally:
+            self._desk.waiters.pop(correlation, None)
+
+
+async def _as_async(items: Any) -> AsyncGenerator[Any, None]:
+    """A generator of either kind as an async one, closed with it."""
+    if hasattr(items, "__aiter__"):
+        async with aclosing(items):
+            async for item in items:
+                yield item
+    else:
+        with closing(items):
+            for item in items:
+                yield item
+
+
+def _must_not_block(correlation: int, until: float | None) -> Answer:
+    del correlation, until
+    raise UsageError("call(...) would hold up the other handlers of an async actor; write `await ref.ask(...)`")

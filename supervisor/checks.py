@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from actors.actor import protocol_of
+from actors.framing import MAX_MESSAGE
 from supervisor.core import backoff
 from supervisor.errors import InvalidSpec
 from supervisor.specs import (
@@ -20,6 +21,7 @@ from supervisor.specs import (
     Backoff,
     ChildSpec,
     Intensity,
+    Overflow,
     RestartPolicy,
     Routing,
     Strategy,
@@ -71,6 +73,11 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         return
     _check_seconds(child.start_timeout, f"{path}.start_timeout", "seconds > 0 or INFINITY")
     _check_routing(child, path)
+    _check_member(child.overflow, Overflow, f"{path}.overflow")
+    if not 1 <= child.max_message_bytes <= MAX_MESSAGE:
+        raise InvalidSpec(f"{path}.max_message_bytes", child.max_message_bytes, f"expected 1 to {MAX_MESSAGE} bytes")
+    if child.mailbox_bytes is not None and child.mailbox_bytes < 1:
+        raise InvalidSpec(f"{path}.mailbox_bytes", child.mailbox_bytes, "expected bytes > 0, or None for no bound")
     for name, least in (("size", 1), ("mailbox", 1), ("max_deliveries", 1)):
         value = getattr(child, name)
         if not isinstance(value, int) or value < least:

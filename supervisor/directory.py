@@ -50,6 +50,11 @@ class Directory:
         mailbox = self._mailboxes.get(path)
         return UnboundRef(path) if mailbox is None else MailboxRef(mailbox)
 
+    def shut_down(self) -> None:
+        """The tree is over."""
+        for mailbox in self._mailboxes.values():
+            mailbox.shut_down()
+
     def paths(self) -> list[str]:
         """All paths, in the order in which they came."""
         return list(self._mailboxes)

@@ -11,29 +11,44 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Coroutine
 from itertools import count
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 import msgspec
 
 from actors import envelope as wire
 from actors.actor import protocol_of
 from actors.codec import encode
-from actors.envelope import ASK, TELL, Answer, Failure, Outcomes, Part, Record, Send, Watch
+from actors.envelope import (
+    ASK,
+    TELL,
+    Answer,
+    Failure,
+    MoreItems,
+    Outcomes,
+    Part,
+    Publish,
+    Send,
+    Subscribe,
+    Watch,
+    Withdraw,
+)
 from actors.errors import (
     ActorCrashed,
     ActorsError,
     ActorStopped,
     AskTimeout,
+    CallCycle,
     HandlerError,
     MailboxFull,
     NoSuchActor,
     Rejected,
 )
 from actors.exits import ExitReport
-from actors.messages import Terminated
+from actors.messages import Message, Terminated
 from supervisor.core import commands as do
 from supervisor.core import events as happened
 from supervisor.core.commands import AnyCommand, Decision, ReportExit
@@ -41,13 +56,15 @@ from supervisor.core.events import AnyEvent, Timer
 from supervisor.core.machine import SupervisorMachine
 from supervisor.core.routing import Router
 from supervisor.core.states import SupervisorState
+from supervisor.core.waits import Waits
 from supervisor.directory import Directory
 from supervisor.journal import Journal
-from supervisor.mailbox import DeadLetter, DeadReason, Mailbox
-from supervisor.ports import Launcher, Life, LifeEnd
+from supervisor.mailbox import DeadLetter, DeadReason, Entry, Mailbox
+from supervisor.ports import Launcher, Life, LifeEnd, Said
 from supervisor.process import exit_reason, signal_name
 from supervisor.reports import Reports
 from supervisor.specs import AnySpec, ChildSpec, ChildTerms, SupervisorSpec
+from supervisor.topics import Topics
 
 
 class House:
@@ -58,7 +75,16 @@ class House:
         self.launcher = launcher
         self.reports = reports
         self.directory = Directory()
+        self.waits = Waits()
+        self.topics = Topics()
         self.dice = random.Random()  # noqa: S311 - jitter is no secret
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something go on by itself, until the tree ends."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 class Child(Protocol):
@@ -200,6 +226,9 @@ class Engine:
                 path,
                 protocol_of(spec.actor),
                 capacity=spec.mailbox,
+                capacity_bytes=spec.mailbox_bytes,
+                overflow=spec.overflow,
+                max_message_bytes=spec.max_message_bytes,
                 max_deliveries=spec.max_deliveries,
                 members=spec.members(),
                 router=Router(spec.routing, spec.key),
@@ -308,6 +337,7 @@ class ActorChild:
         self.mailbox = desk.mailbox
         self.last_report: ExitReport | None = None
         self.desk = desk
+        self._asking: dict[int, RouteAsker] = {}  # asks of its current life, by correlation
         self._house = engine.house
         self._end: LifeEnd | None = None
 
@@ -383,10 +413,16 @@ class ActorChild:
             delay=command.delay,
         )
         self.life = None
+        for asker in tuple(self._asking.values()):
+            asker.let_go()
         self.last_report = report
         self._house.reports.child_exited(report, command.policy.value, command.restarts)
         self.mailbox.lost(self._name, life, report)
         return report
+
+    def asked(self, correlation: int) -> None:
+        """An ask of this actor is over."""
+        self._asking.pop(correlation, None)
 
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
@@ -413,12 +449,21 @@ class ActorChild:
         """See `LifeListener`."""
         self.mailbox.pump()
 
-    def life_said(self, frame: Outcomes | Send | Watch | Record) -> None:
+    def life_said(self, frame: Said) -> None:
         """See `LifeListener`."""
         if isinstance(frame, Outcomes):
             self.mailbox.heard(self._name, frame)
         elif isinstance(frame, Send):
             self._route(frame)
+        elif isinstance(frame, Withdraw):
+            self._withdraw(frame)
+        elif isinstance(frame, Subscribe):
+            self._house.topics.subscribe(frame.topic, self.mailbox)
+        elif isinstance(frame, Publish):
+            self._house.topics.publish(frame.topic, bytes(frame.message), self.path)
+        elif isinstance(frame, MoreItems):
+            if frame.correlation in self._asking:
+                self._asking[frame.correlation].credit(frame.count)
         elif isinstance(frame, Watch):
             self._watch(frame)
         else:
@@ -432,32 +477,87 @@ class ActorChild:
     # ---- its messages to others
 
     def _route(self, frame: Send) -> None:
-        asker = RouteAsker(self.life, frame.correlation) if frame.correlation else None
+        """Put a message of this actor into another's mailbox, without looking at what it says."""
+        asker = RouteAsker(self, frame) if frame.correlation else None
         try:
             mailbox = self._house.directory.find(frame.to)
             payload = bytes(frame.message)
-            message = mailbox.check_bytes(payload)
-            if asker is not None and frame.fail_when_down and mailbox.down:
+            message = mailbox.check_bytes(payload, frame.kind)
+            if frame.kind == ASK and frame.impatient and mailbox.down:
                 raise mailbox.refuse_impatient()
-            if mailbox.full:
-                raise MailboxFull(f"{frame.to} has {mailbox.depth} messages waiting, as many as its mailbox holds")
+            if frame.blocking and mailbox.sequential:
+                self._begin_wait(mailbox.path, asker)
+            if frame.delay > 0:
+                mailbox.offer_later(frame.delay, message, payload, self.path)
+                entry = Entry.DROPPED
+            elif not mailbox.full:
+                entry = Entry.OPEN
+            else:
+                entry = mailbox.overflow(frame.kind, message, payload, self.path, patient=asker is not None)
         except ActorsError as error:
-            if asker is not None:
-                asker.failed(error)
-            self._bury(frame, error)
+            self._refuse(frame, asker, error)
             return
-        mailbox.offer(
-            TELL if asker is None else ASK,
+        if entry is Entry.OPEN:
+            self._deliver(frame, asker, mailbox, message, payload)
+        elif entry is Entry.WAIT:
+            self._house.keep(self._deliver_when_room(frame, asker, mailbox, message, payload))
+        elif asker is not None:
+            asker.accepted()
+
+    def _deliver(
+        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
+    ) -> None:
+        asks = frame.kind != TELL and asker is not None
+        seq = mailbox.offer(
+            frame.kind,
             message,
             payload,
             sender=self.path,
             deadline=frame.deadline,
-            asker=asker,
-            impatient=frame.fail_when_down,
+            asker=asker if asks else None,
+            impatient=frame.impatient,
         )
+        if asker is not None and asks:
+            self._asking[frame.correlation] = asker
+            asker.withdraw = lambda: mailbox.withdraw(seq, "cancelled")
+            asker.credit = lambda count: mailbox.credit(seq, count)
+        elif asker is not None:
+            asker.accepted()
+
+    async def _deliver_when_room(
+        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
+    ) -> None:
+        try:
+            wait = None if frame.deadline is None else frame.deadline - time.monotonic()
+            await mailbox.room(message, None if wait is None else self._house.loop.time() + wait)
+        except (ActorsError, TimeoutError) as error:
+            late = AskTimeout(f"{mailbox.path} had no room in time")
+            self._refuse(frame, asker, error if isinstance(error, ActorsError) else late)
+        else:
+            self._deliver(frame, asker, mailbox, message, payload)
+
+    def _begin_wait(self, target: str, asker: RouteAsker | None) -> None:
+        cycle = self._house.waits.cycle(self.mailbox.path, target)
+        if cycle is not None:
+            raise CallCycle(f"a cycle of asks: {' waits for '.join(cycle)}; nobody would ever answer")
+        if asker is not None:
+            waiter = self.mailbox.path
+            self._house.waits.begin(waiter, target)
+            asker.over = lambda: self._house.waits.end(waiter, target)
+
+    def _withdraw(self, frame: Withdraw) -> None:
+        asker = self._asking.get(frame.correlation)
+        if asker is not None:
+            asker.let_go()
+
+    def _refuse(self, frame: Send, asker: RouteAsker | None, error: ActorsError) -> None:
+        if asker is not None:
+            asker.failed(error)
+        else:
+            self._bury(frame, error)
 
     def _watch(self, frame: Watch) -> None:
-        asker = RouteAsker(self.life, frame.correlation)
+        asker = RouteAsker(self, frame)
         told = asker.replied_with if frame.correlation else self._tell_terminated
         target = self._house.directory.get(frame.path)
         if target is None:
@@ -496,11 +596,15 @@ _DEAD_REASONS: dict[type[ActorsError], DeadReason] = {
 
 
 class RouteAsker:
-    """An actor that awaits a reply of another; the answer goes to the life that asked, or nowhere."""
+    """An actor that waits for the end of an ask, or for a tell to be taken; its life hears of it, or nobody does."""
 
-    def __init__(self, life: Life | None, correlation: int) -> None:
-        self._life = life
-        self._correlation = correlation
+    def __init__(self, child: ActorChild, frame: Send | Watch) -> None:
+        self._child = child
+        self._life = child.life
+        self._correlation = frame.correlation
+        self.withdraw: Callable[[], None] = _nothing
+        self.credit: Callable[[int], None] = _no_credit
+        self.over: Callable[[], None] = _nothing
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
@@ -509,6 +613,10 @@ class RouteAsker:
     def replied_with(self, value: object) -> None:
         """A reply that the daemon itself makes."""
         self._send(wire.REPLY, encode(value))
+
+    def accepted(self) -> None:
+        """The tell is taken."""
+        self._send(wire.ACCEPTED, encode(None))
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
@@ -520,9 +628,38 @@ class RouteAsker:
         else:
             self._send(_ANSWERS.get(type(error), wire.UNDECODABLE), encode(str(error)))
 
+    def item(self, payload: msgspec.Raw) -> None:
+        """See `Asker`."""
+        self._post(wire.ITEM, bytes(payload))
+
+    def wants(self, count: int) -> None:
+        """Only the daemon feeds."""
+
+    def let_go(self) -> None:
+        """Nobody waits any more: the life gave up, or is over."""
+        self._finish()
+        self.withdraw()
+
     def _send(self, kind: int, payload: bytes) -> None:
-        if self._life is not None:
+        self._finish()
+        self._post(kind, payload)
+
+    def _post(self, kind: int, payload: bytes) -> None:
+        if self._life is not None and self._life is self._child.life:
             self._life.answer(encode(Answer(self._correlation, kind, msgspec.Raw(payload))))
+
+    def _finish(self) -> None:
+        self._child.asked(self._correlation)
+        over, self.over = self.over, _nothing
+        over()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _no_credit(count: int) -> None:
+    del count
 
 
 _ANSWERS: dict[type[ActorsError], int] = {
@@ -531,6 +668,7 @@ _ANSWERS: dict[type[ActorsError], int] = {
     NoSuchActor: wire.UNKNOWN,
     MailboxFull: wire.FULL,
     AskTimeout: wire.EXPIRED,
+    CallCycle: wire.CYCLE,
 }
 
 

@@ -12,9 +12,10 @@ import asyncio
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from enum import StrEnum
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from enum import Enum, StrEnum
+from functools import partial
 from heapq import merge
 from itertools import count
 from typing import Any, Final, Protocol, TypeVar
@@ -24,7 +25,7 @@ import msgspec
 from actors import envelope as wire
 from actors.actor import ActorProtocol
 from actors.codec import RESOLVE, ReplyCodec, reply_codec
-from actors.envelope import ASK, TELL, Failure, Outcome, Outcomes
+from actors.envelope import ASK, FEED, STREAM, TELL, Envelope, Failure, Outcome, Outcomes
 from actors.errors import (
     ActorCrashed,
     ActorsError,
@@ -38,13 +39,16 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitReport
-from actors.messages import Message, Terminated, reply_type
+from actors.messages import Fed, Message, Terminated, fed_type, item_type, reply_type
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown
 from supervisor.core.delivery import Delivery, Fate, Loss, Posted
 from supervisor.core.routing import Router
+from supervisor.flows import FeedAsker, StreamAsker
 from supervisor.ports import Life
+from supervisor.specs import Overflow
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 WINDOW: Final = 1024  # messages in the hands of a life: what it works on while the daemon hears of the last batch
 POOL_WINDOW: Final = 4  # the same for a member of a pool: enough to stay busy, few enough to share fairly
@@ -61,6 +65,14 @@ _FATES: Final = {
     wire.EXPIRED: "expired",
     wire.UNDECODABLE: "undecodable",
 }
+
+
+class Entry(Enum):
+    """What comes of a message at a full mailbox."""
+
+    OPEN = "open"  # there is room now
+    WAIT = "wait"  # there will be
+    DROPPED = "dropped"  # it is a dead letter
 
 
 class DeadReason(StrEnum):
@@ -109,6 +121,16 @@ class Asker(Protocol):
     def failed(self, error: ActorsError) -> None:
         """It ended otherwise."""
 
+    def item(self, payload: msgspec.Raw) -> None:
+        """One item of a stream, which goes on.
+
+        Raises:
+            UndecodableMessage: the bytes are not of the promised type.
+        """
+
+    def wants(self, count: int) -> None:
+        """The handler takes so many more of the items that follow the message."""
+
 
 class FutureAsker:
     """A task of the daemon that awaits a reply."""
@@ -130,6 +152,12 @@ class FutureAsker:
         if not self.future.done():
             self.future.set_exception(error)
 
+    def item(self, payload: msgspec.Raw) -> None:
+        """An ask has one reply; `check` refuses messages that stream."""
+
+    def wants(self, count: int) -> None:
+        """Nothing follows the message of an ask."""
+
 
 class Mailbox:
     """The messages of one actor, or of one pool.
@@ -138,6 +166,9 @@ class Mailbox:
         path: the actor's path.
         protocol: what it handles.
         capacity: how many messages may wait.
+        capacity_bytes: how many bytes of messages may wait, None without a bound.
+        overflow: what happens to one message more.
+        max_message_bytes: the most bytes a message may have.
         max_deliveries: how often an idempotent message may be begun.
         members: names of the processes that serve it.
         router: which of them gets a message.
@@ -151,6 +182,9 @@ class Mailbox:
         protocol: ActorProtocol,
         *,
         capacity: int,
+        capacity_bytes: int | None,
+        overflow: Overflow,
+        max_message_bytes: int,
         max_deliveries: int,
         members: Sequence[str],
         router: Router,
@@ -164,10 +198,14 @@ class Mailbox:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
+        self._overflow = overflow
+        self._max_message_bytes = max_message_bytes
         self._max_deliveries = max_deliveries
         self._dead = on_dead_letter
         self._resolve = resolve
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
+        self._later: dict[asyncio.TimerHandle, Posted] = {}  # delayed tells
         self._router = router
         self._numbers = count(1)
         self._members: list[str] = []
@@ -184,7 +222,7 @@ class Mailbox:
 
     # ---- senders
 
-    def check_bytes(self, payload: bytes) -> Message[Any]:
+    def check_bytes(self, payload: bytes, kind: int) -> Message[Any]:
         """The message in bytes from an actor, which may be sent here now.
 
         Raises:
@@ -194,14 +232,16 @@ class Mailbox:
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); the message was not sent")
         try:
-            return self.protocol.decode(payload)
+            message = self.protocol.decode(payload)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise UsageError(
                 f"{self.path} does not handle this message, or a field has the wrong type: {error}"
             ) from error
+        self._check_way(message, kind)
+        return message
 
-    def check(self, message: Message[Any]) -> bytes:
-        """The bytes of a message that may be sent here now.
+    def check(self, message: Message[Any], kind: int = TELL) -> bytes:
+        """The bytes of a message that may be sent here now, in that way.
 
         Raises:
             UsageError: the actor does not handle it, a field has the wrong type, or this is not the loop's thread.
@@ -213,9 +253,21 @@ class Mailbox:
                 f"supervisor's loop: use asyncio.run_coroutine_threadsafe(ref.ask(...), loop)"
             )
         data = self.protocol.encode(message)
+        self._check_way(message, kind)
+        if len(data) > self._max_message_bytes:
+            raise UsageError(
+                f"{_name(message)} for {self.path} has {len(data)} bytes, the most is {self._max_message_bytes}; raise "
+                f"max_message_bytes in its ChildSpec, or send it in parts"
+            )
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
         return data
+
+    def _check_way(self, message: Message[Any], kind: int) -> None:
+        handler = self.protocol.handlers[type(message)]
+        if (handler.streams, handler.fed is not None) != (kind == STREAM, kind == FEED):
+            way = "stream" if handler.streams else "ask" if handler.fed is None else "feed"
+            raise UsageError(f"{_name(message)} for {self.path} is to be sent with `ref.{way}(...)`")
 
     @property
     def full(self) -> bool:
@@ -228,6 +280,11 @@ class Mailbox:
     def depth(self) -> int:
         """How many messages wait or are being handled."""
         return sum(queue.unsettled for queue in self._queues.values())
+
+    @property
+    def sequential(self) -> bool:
+        """Whether one message under way holds up all that follow: one process, one handler at a time."""
+        return len(self._members) == 1 and self.protocol.actor.concurrency == 1
 
     @property
     def down(self) -> bool:
@@ -258,6 +315,90 @@ class Mailbox:
             self._pump_due = True
             self._loop.call_soon(self.pump)
         return seq
+
+    def take_published(self, payload: bytes, sender: str | None) -> None:
+        """Take a published message if there is room and it fits; else it becomes a dead letter."""
+        posted = Envelope(0, TELL, sender, None, msgspec.Raw(payload))
+        try:
+            message = self.check_bytes(payload, TELL)
+        except UsageError as error:
+            self._bury(posted, DeadReason.UNDECODABLE, str(error))
+            return
+        if self.full:
+            self._bury(posted, DeadReason.MAILBOX_FULL, "the mailbox was full when it was published")
+        else:
+            self.offer(TELL, message, payload, sender=sender)
+
+    def offer_later(self, delay: float, message: Message[Any], payload: bytes, sender: str | None = None) -> None:
+        """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter."""
+
+        def due() -> None:
+            posted = self._later.pop(timer)
+            if self.closed is not None:
+                self._bury(posted, DeadReason.ACTOR_STOPPED, self.closed)
+            elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):
+                self.offer(TELL, message, payload, sender=sender)
+            else:
+                self._bury(posted, DeadReason.MAILBOX_FULL, "the mailbox was full when its time came")
+
+        timer = self._loop.call_later(delay, due)
+        self._later[timer] = Envelope(0, TELL, sender, None, msgspec.Raw(payload))
+
+    def overflow(
+        self, kind: int, message: Message[Any], payload: bytes, sender: str | None = None, *, patient: bool
+    ) -> Entry:
+        """What a full mailbox does with a message: wait for room, take it, or drop it; see `Overflow`.
+
+        Raises:
+            MailboxFull: the message is refused.
+        """
+        if self._overflow is Overflow.DROP_OLDEST:
+            return Entry.OPEN if self._drop_oldest() else Entry.WAIT
+        if self._overflow is Overflow.DROP_NEWEST:
+            envelope = Envelope(0, kind, sender, None, msgspec.Raw(payload))
+            self._bury(envelope, DeadReason.MAILBOX_FULL, "the mailbox was full, and the newest goes")
+            if kind != ASK:
+                return Entry.DROPPED
+        elif self._overflow is Overflow.WAIT and patient:
+            return Entry.WAIT
+        raise MailboxFull(
+            f"{self.path} has {self.depth} messages waiting, as many as its mailbox holds; {_name(message)} was not "
+            f"sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
+        )
+
+    def _drop_oldest(self) -> bool:
+        longest = max(self._queues.values(), key=lambda queue: queue.queued)
+        dropped = longest.drop_oldest()
+        if dropped is None:
+            return False
+        because = "the mailbox was full, and the oldest goes"
+        self._bury(dropped, DeadReason.MAILBOX_FULL, because)
+        asker = self._asker(dropped.seq)
+        if asker is not None:
+            asker.failed(MailboxFull(f"{self.path} dropped the message: {because}"))
+        return True
+
+    async def enter(
+        self,
+        kind: int,
+        message: Message[Any],
+        payload: bytes,
+        sender: str | None = None,
+        until: float | None = None,
+    ) -> bool:
+        """Come to where a message may be offered, until `until` on the loop's clock; False when it was dropped.
+
+        Raises:
+            MailboxFull: the message is refused.
+            TimeoutError: there was no room in time.
+            ActorStopped: the actor went down for good meanwhile.
+        """
+        if not self.full:
+            return True
+        entry = self.overflow(kind, message, payload, sender, patient=True)
+        if entry is Entry.WAIT:
+            await self.room(message, until)
+        return entry is not Entry.DROPPED
 
     async def room(self, message: Message[Any], deadline: float | None = None) -> None:
         """Wait until there is room, until `deadline` on the loop's clock at most; in the order of arrival.
@@ -336,7 +477,8 @@ class Mailbox:
             self._members.append(member)
             queue = self._router.queue_of(member)
             if queue not in self._queues:
-                self._queues[queue] = Delivery(self._max_deliveries, self._numbers)
+                weighed = self._capacity_bytes is not None
+                self._queues[queue] = Delivery(self._max_deliveries, self._numbers, weighed=weighed)
 
     def remove_member(self, member: str) -> None:
         """A process that is down serves it no more, while others do; what waited for it goes to them."""
@@ -365,6 +507,9 @@ class Mailbox:
         """
         queue = self._queues[self._router.queue_of(member)]
         for outcome in frame.items:
+            if outcome.kind in (wire.ITEM, wire.WANT):
+                self._flows(queue, member, outcome)
+                continue
             posted = queue.finish(member, outcome.seq)
             if posted is None:
                 raise WireError(f"it answered message {outcome.seq}, which it does not have")
@@ -377,6 +522,39 @@ class Mailbox:
         if self._room:
             self._wake()
         self.pump()
+
+    def _flows(self, queue: Delivery, member: str, outcome: Outcome) -> None:
+        posted = queue.held(member, outcome.seq)
+        if posted is None or posted.kind not in (STREAM, FEED):
+            raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
+        asker, _ = self._askers.get(posted.seq, (None, None))
+        if asker is None:
+            return  # nobody reads any more; the cancellation is on its way
+        if outcome.kind == wire.ITEM:
+            asker.item(outcome.payload)
+        else:
+            asker.wants(_payload(outcome, int))
+
+    def credit(self, seq: int, count: int) -> None:
+        """The reader of a stream takes more items."""
+        held = self._holder(seq)
+        if held is not None:
+            life, turn = held
+            life.credit(turn, count)
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """Send items that follow a message that has begun."""
+        held = self._holder(seq)
+        if held is not None:
+            life, turn = held
+            life.follow(turn, items, over=over)
+
+    def _holder(self, seq: int) -> tuple[Life, int] | None:
+        _, queue = self._askers.get(seq, (None, None))
+        held = None if queue is None else queue.holder(seq)
+        if held is None or held[0] not in self._served:
+            return None
+        return self._served[held[0]], held[1]
 
     def disconnect(self, member: str) -> None:
         """A member's life is not to be served any more."""
@@ -411,6 +589,13 @@ class Mailbox:
         for told in watchers.values():
             told(Terminated(self.path, because))
 
+    def shut_down(self) -> None:
+        """The supervisor is over: what was to be sent later never will be."""
+        while self._later:
+            timer, posted = self._later.popitem()
+            timer.cancel()
+            self._bury(posted, DeadReason.ACTOR_STOPPED, "its supervisor ended before its time came")
+
     def open(self) -> None:
         """The actor is started again after it was down for good."""
         self.closed = None
@@ -425,16 +610,23 @@ class Mailbox:
                 queue = self._queues[self._router.queue_of(member)]
                 room = WINDOW - queue.in_flight(member)
                 while queue.queued and room > 0 and not life.congested:
-                    batch = queue.take(member, room, WINDOW_BYTES)
-                    if batch:
-                        life.post(batch)
-                        room -= len(batch)
+                    room -= self._give(queue, member, life, room)
             return
         for queue in self._queues.values():
             while queue.queued and (taker := self._least_loaded(queue)) is not None:
-                batch = queue.take(taker, 1, WINDOW_BYTES)
-                if batch:
-                    self._served[taker].post(batch)
+                self._give(queue, taker, self._served[taker], 1)
+
+    def _give(self, queue: Delivery, member: str, life: Life, most: int) -> int:
+        """Send a batch to a life; how many that were."""
+        batch, expired = queue.take(member, most, WINDOW_BYTES, time.monotonic())
+        if batch:
+            life.post(batch)
+        for posted in expired:
+            self._count("expired")
+            asker = self._asker(posted.seq)
+            if asker is not None:
+                asker.failed(AskTimeout(f"{self.path} did not come to the message in time; it had not begun"))
+        return len(batch)
 
     def _least_loaded(self, queue: Delivery) -> str | None:
         """The member that can take a message from a queue and has the fewest in its hands."""
@@ -586,6 +778,9 @@ class Mailbox:
 
     def _free(self) -> int:
         """How many more messages may wait; one that a handler has begun waits no more."""
+        most = self._capacity_bytes
+        if most is not None and sum(queue.bytes for queue in self._queues.values()) >= most:
+            return 0
         free = self._capacity - self.depth - self._granted
         if free <= 0:
             free += sum(len(life.progress().active) for life in self._served.values())
@@ -604,7 +799,7 @@ class MailboxRef(ActorRef):
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """See `ActorRef.ask`."""
         mailbox = self._mailbox
-        payload = mailbox.check(message)
+        payload = mailbox.check(message, ASK)
         loop = asyncio.get_running_loop()
         until = None if timeout is None else loop.time() + timeout
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -613,7 +808,7 @@ class MailboxRef(ActorRef):
             raise mailbox.refuse_impatient()
         if mailbox.full:
             async with _in_time(mailbox, message, timeout):
-                await mailbox.room(message, until)
+                await mailbox.enter(ASK, message, payload, until=until)
         future: asyncio.Future[R] = loop.create_future()
         asker = FutureAsker(mailbox, future, reply_codec(reply_type(type(message))))
         seq = mailbox.offer(ASK, message, payload, deadline=deadline, asker=asker, impatient=impatient)
@@ -626,24 +821,68 @@ class MailboxRef(ActorRef):
             if future.cancelled():
                 mailbox.withdraw(seq, "cancelled")
 
-    async def tell(self, message: Message[Any]) -> None:
+    async def stream(
+        self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
+    ) -> AsyncGenerator[T, None]:
+        """See `ActorRef.stream`."""
+        mailbox = self._mailbox
+        payload = mailbox.check(message, STREAM)
+        await mailbox.enter(STREAM, message, payload)
+        codec = reply_codec(item_type(type(message)))
+        asker = StreamAsker(partial(mailbox.decode, codec.decode), lambda count: mailbox.credit(seq, count))
+        seq = mailbox.offer(STREAM, message, payload, asker=asker)
+        try:
+            async with aclosing(asker.read(timeout)) as items:
+                async for item in items:
+                    yield item
+        except TimeoutError:
+            raise AskTimeout(f"{self.path} sent no further item of {_name(message)} within {timeout} s") from None
+        finally:
+            mailbox.withdraw(seq, "cancelled")
+
+    async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
+        """See `ActorRef.feed`."""
+        mailbox = self._mailbox
+        payload = mailbox.check(message, FEED)
+        await mailbox.enter(FEED, message, payload)
+        asker = FeedAsker(partial(mailbox.decode, reply_codec(reply_type(type(message))).decode))
+        seq = mailbox.offer(FEED, message, payload, asker=asker)
+        feeding = asyncio.create_task(
+            asker.feed(
+                items, reply_codec(fed_type(type(message))), lambda data, over: mailbox.follow(seq, data, over=over)
+            )
+        )
+        try:
+            await asyncio.wait((asker.reply, feeding), return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done():
+                feeding.result()
+            reply: R = await asker.reply
+            return reply
+        finally:
+            feeding.cancel()
+            mailbox.withdraw(seq, "cancelled")
+            await asyncio.gather(feeding, return_exceptions=True)
+
+    def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
+        """Refused: it would hold up the event loop."""
+        del timeout
+        raise UsageError(f"call({_name(message)}) would block the daemon's event loop; write `await ref.ask(...)`")
+
+    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """See `ActorRef.tell`."""
         mailbox = self._mailbox
         payload = mailbox.check(message)
-        if mailbox.full:
-            await mailbox.room(message)
-        mailbox.offer(TELL, message, payload)
+        if delay > 0:
+            mailbox.offer_later(delay, message, payload)
+        elif not mailbox.full or await mailbox.enter(TELL, message, payload):
+            mailbox.offer(TELL, message, payload)
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """See `ActorRef.tell_nowait`."""
         mailbox = self._mailbox
         payload = mailbox.check(message)
-        if mailbox.full:
-            raise MailboxFull(
-                f"{self.path} has {mailbox.depth} messages waiting, as many as its mailbox holds; {_name(message)} "
-                f"was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
-            )
-        mailbox.offer(TELL, message, payload)
+        if not mailbox.full or mailbox.overflow(TELL, message, payload, patient=False) is Entry.OPEN:
+            mailbox.offer(TELL, message, payload)
 
     async def terminated(self) -> Terminated:
         """See `ActorRef.terminated`."""

@@ -13,8 +13,11 @@ from typing import Protocol
 import msgspec
 
 from actors.blackbox import Progress
-from actors.envelope import LastWords, Outcomes, Part, Record, Send, Watch
+from actors.envelope import LastWords, MoreItems, Outcomes, Part, Publish, Record, Send, Subscribe, Watch, Withdraw
 from supervisor.core.delivery import Posted
+
+Said = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | Record
+"""What a life may say, but for its last words, which are part of its end."""
 
 
 class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +46,7 @@ class LifeListener(Protocol):
     def life_ready(self) -> None:
         """`on_start` has returned."""
 
-    def life_said(self, frame: Outcomes | Send | Watch | Record) -> None:
+    def life_said(self, frame: Said) -> None:
         """The child sent a frame."""
 
     def life_writable(self) -> None:
@@ -63,6 +66,12 @@ class Life(Protocol):
 
     def cancel(self, seqs: list[int]) -> None:
         """Take messages back that have not begun."""
+
+    def credit(self, seq: int, count: int) -> None:
+        """The reader of a stream takes more items."""
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """Send items that follow a message; `over` when they are the last."""
 
     def answer(self, frame: bytes) -> None:
         """Send an encoded `Answer`."""

@@ -29,7 +29,7 @@ import msgspec
 from actors import child
 from actors.blackbox import BlackBox, Progress
 from actors.codec import encode
-from actors.envelope import Cancel, Deliver, FromChild, LastWords, Part, Stop
+from actors.envelope import Cancel, Credit, Deliver, FromChild, Items, LastWords, Part, Stop
 from actors.errors import WireError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
@@ -124,6 +124,16 @@ class ProcessLife:
     def cancel(self, seqs: list[int]) -> None:
         """Take messages back that have not begun; overtakes what the child has read."""
         self._write(encode(Cancel(seqs)))
+        self._box.ring()
+
+    def credit(self, seq: int, count: int) -> None:
+        """The reader of a stream takes more items; overtakes what the child has read."""
+        self._write(encode(Credit(seq, count)))
+        self._box.ring()
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """Send items that follow a message."""
+        self._write(encode(Items(seq, [msgspec.Raw(item) for item in items], over)))
         self._box.ring()
 
     def answer(self, frame: bytes) -> None:

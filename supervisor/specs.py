@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from actors.actor import Actor, protocol_of
+from actors.framing import MAX_MESSAGE
 from supervisor.portable import check_importable, pickled
 
 Start = Literal["ordered", "parallel"]
@@ -48,6 +49,15 @@ class AutoShutdown(StrEnum):
     NEVER = "never"
     ANY_SIGNIFICANT = "any_significant"
     ALL_SIGNIFICANT = "all_significant"
+
+
+class Overflow(StrEnum):
+    """What a full mailbox does with one more message."""
+
+    WAIT = "wait"  # the sender waits for room; tell_nowait raises MailboxFull
+    FAIL = "fail"  # the sender gets MailboxFull
+    DROP_OLDEST = "drop_oldest"  # the longest-waiting message becomes a dead letter, the new one is taken
+    DROP_NEWEST = "drop_newest"  # the new message becomes a dead letter
 
 
 class Routing(StrEnum):
@@ -143,6 +153,9 @@ class ChildSpec:
         routing: which member of a pool gets a message.
         key: name of the message attribute that Routing.BY_KEY looks at; messages with the same key keep their order.
         mailbox: how many messages may wait.
+        mailbox_bytes: how many bytes of messages may wait, None without a bound.
+        overflow: what a full mailbox does with one more message.
+        max_message_bytes: the most bytes one message may have, at most 127 MiB; a larger one is refused at the sender.
         max_deliveries: how often an idempotent message may be begun before it is given up as poison.
 
     Raises:
@@ -162,6 +175,9 @@ class ChildSpec:
     routing: Routing = Routing.LEAST_LOADED
     key: str = ""
     mailbox: int = 10_000
+    mailbox_bytes: int | None = None
+    overflow: Overflow = Overflow.WAIT
+    max_message_bytes: int = MAX_MESSAGE
     max_deliveries: int = 3
     arguments: bytes = field(init=False, repr=False, compare=False)
 

@@ -12,11 +12,13 @@ import asyncio
 import multiprocessing.process
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from actors.errors import UsageError
 from actors.exits import ExitReason
+from actors.messages import Message
 from actors.ref import ActorRef
+from actors.topics import Topic
 from supervisor import children
 from supervisor.broadcast import Missed
 from supervisor.checks import check
@@ -33,6 +35,8 @@ from supervisor.reports import Happening, Reports
 from supervisor.signals import until_signalled
 from supervisor.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of
 from supervisor.specs import AnySpec, SupervisorSpec
+
+M = TypeVar("M", bound=Message[Any])
 
 Reading = Literal["thread", "loop"]
 
@@ -248,6 +252,20 @@ class Supervisor:
         """Every message that reaches nobody from now on; a reader that is too slow gets `Missed(count)`."""
         return self._reports.dead_letters.read()
 
+    def subscribe(self, topic: Topic[M]) -> AsyncIterator[M | Missed]:
+        """Everything published under a topic from now on; a reader that is too slow gets `Missed(count)`."""
+        self._engine_now()
+        return self._house.topics.read(topic)
+
+    def publish(self, topic: Topic[M], message: M) -> None:
+        """Send a message to everybody who subscribed to the topic, at most once; returns at once.
+
+        Raises:
+            UsageError: the message is not of the topic's type.
+        """
+        self._engine_now()
+        self._house.topics.say(topic, message)
+
     def __str__(self) -> str:
         return repr(self) if self._engine is None else str(self.snapshot())
 
@@ -298,6 +316,8 @@ class Supervisor:
             except asyncio.CancelledError as error:
                 cancelled = error
                 self.request_kill()
+        self._house.directory.shut_down()
+        self._house.topics.close()
         self._launcher.close()
         self._reader.close()
         self._reports.close()

@@ -15,12 +15,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from actors.blackbox import Progress
-from actors.envelope import Outcomes, Part, Record, Send
+from actors.envelope import Part
 from actors.errors import UsageError
 from actors.exits import ExitKind
 from supervisor.core.delivery import Posted
 from supervisor.journal import Entry, Journal, read_lines, replay
-from supervisor.ports import Launcher, LifeEnd, LifeListener
+from supervisor.ports import Launcher, LifeEnd, LifeListener, Said
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
 
@@ -86,6 +86,8 @@ class ScriptedLife:
         self.over = False
         self.received: list[Posted] = []
         self.answers: list[bytes] = []
+        self.credits: dict[int, int] = {}
+        self.followed: list[tuple[int, list[bytes], bool]] = []
         self.taken_back: list[int] = []
         self.doing = Progress(0, frozenset(), 0, -1)
         self.congested = False
@@ -116,7 +118,7 @@ class ScriptedLife:
         code, asked = _EXITS[kind]
         self._end(code, asked=asked)
 
-    def say(self, frame: Outcomes | Send | Record) -> None:
+    def say(self, frame: Said) -> None:
         """Send a frame to the supervisor."""
         if not self.over:
             self._listener.life_said(frame)
@@ -136,6 +138,14 @@ class ScriptedLife:
     def cancel(self, seqs: list[int]) -> None:
         """See `Life`."""
         self.taken_back.extend(seqs)
+
+    def credit(self, seq: int, count: int) -> None:
+        """See `Life`."""
+        self.credits[seq] = self.credits.get(seq, 0) + count
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """See `Life`."""
+        self.followed.append((seq, items, over))
 
     def answer(self, frame: bytes) -> None:
         """See `Life`."""

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from actors.blackbox import Progress
-from actors.envelope import ASK, Envelope
+from actors.envelope import ASK, FEED, STREAM, Envelope
 
 Posted = Envelope[msgspec.Raw]
 
@@ -63,9 +63,11 @@ class Delivery:
     Args:
         max_deliveries: how often an idempotent message may be begun.
         numbers: where sequence numbers come from, ascending from 1; queues between which messages move share one.
+        weighed: whether bytes are counted.
     """
 
-    def __init__(self, max_deliveries: int = 3, numbers: Iterator[int] | None = None) -> None:
+    def __init__(self, max_deliveries: int = 3, numbers: Iterator[int] | None = None, *, weighed: bool = False) -> None:
+        self._weighed = weighed
         self._max_deliveries = max_deliveries
         self._numbers = count(1) if numbers is None else numbers
         self._queue: deque[Posted] = deque()
@@ -73,13 +75,17 @@ class Delivery:
         self._last_turn: dict[str, int] = {}
         self._deliveries: dict[int, int] = {}
         self._unwanted: set[int] = set()  # taken back, and still lying in the queue or in a flight
+        self._sizes: dict[int, int] = {}  # of messages, when anybody asks for the sum
         self.unsettled = 0  # messages waiting or in flight that somebody wants
+        self.bytes = 0  # how many bytes these have, if they are counted
 
     def offer(self, kind: int, sender: str | None, deadline: float | None, payload: bytes) -> int:
         """Put a message at the end of the queue; its sequence number."""
         seq = next(self._numbers)
         self._queue.append(Envelope(seq, kind, sender, deadline, msgspec.Raw(payload)))
         self.unsettled += 1
+        if self._weighed:
+            self._weigh(seq, len(payload))
         return seq
 
     @property
@@ -91,19 +97,25 @@ class Delivery:
         """How many messages a life has in its hands."""
         return len(self._flights.get(life, ()))
 
-    def take(self, life: str, most: int, most_bytes: int) -> list[Posted]:
+    def take(self, life: str, most: int, most_bytes: int, now: float = 0.0) -> tuple[list[Posted], list[Posted]]:
         """Move messages from the head of the queue into a life's hands: the first, and more within both bounds.
 
-        What is returned bears each message's turn in place of its sequence number.
+        Returns what is to be sent, with each message's turn in place of its sequence number; and what is over because
+        its deadline has passed.
         """
         flight = self._flights.setdefault(life, {})
         last = self._last_turn.get(life, 0)
         taken: list[Posted] = []
+        expired: list[Posted] = []
         queue, unwanted, size = self._queue, self._unwanted, 0
         while queue and len(taken) < most and size < most_bytes:
             posted = queue.popleft()
             if unwanted and posted.seq in unwanted:
                 unwanted.discard(posted.seq)
+                continue
+            if posted.deadline is not None and posted.deadline < now:
+                self._over(posted.seq)
+                expired.append(posted)
                 continue
             if posted.seq > last:
                 last = posted.seq
@@ -114,7 +126,19 @@ class Delivery:
             flight[last] = posted
             size += _size(posted)
         self._last_turn[life] = last
-        return taken
+        return taken, expired
+
+    def held(self, life: str, turn: int) -> Posted | None:
+        """A message that a life has in its hands."""
+        return self._flights.get(life, {}).get(turn)
+
+    def holder(self, seq: int) -> tuple[str, int] | None:
+        """The life that has a message in its hands, and its turn there."""
+        for life, flight in self._flights.items():
+            turn = _turn_of(seq, flight)
+            if turn is not None:
+                return life, turn
+        return None
 
     def finish(self, life: str, turn: int) -> Posted | None:
         """A life is done with one message; None when it had no such message."""
@@ -144,10 +168,9 @@ class Delivery:
     def take_back(self, seq: int) -> tuple[str, int] | None:
         """Nobody wants this message any more, which is not over yet: the life that has it and its turn, or None."""
         self._unwanted.add(seq)
-        for life, flight in self._flights.items():
-            turn = _turn_of(seq, flight)
-            if turn is not None:
-                return life, turn
+        holder = self.holder(seq)
+        if holder is not None:
+            return holder
         self._over_unseen(seq)
         if len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > len(self._queue):
             self._close_gaps()
@@ -170,6 +193,16 @@ class Delivery:
                 self._over(loss.posted.seq)
         return losses
 
+    def drop_oldest(self) -> Posted | None:
+        """Take the message that has waited longest out of the queue; None when all are in flight."""
+        while self._queue:
+            posted = self._queue.popleft()
+            if posted.seq not in self._unwanted:
+                self._over(posted.seq)
+                return posted
+            self._unwanted.discard(posted.seq)
+        return None
+
     def drain(self) -> list[Posted]:
         """Empty the queue: everything in it that somebody wanted, in order."""
         left = [posted for posted in self._queue if posted.seq not in self._unwanted]
@@ -188,6 +221,8 @@ class Delivery:
     def adopt(self, posted: Posted, deliveries: int) -> None:
         """Take over a message that another queue released; it finds its place by its sequence number."""
         self.unsettled += 1
+        if self._weighed:
+            self._weigh(posted.seq, _size(posted))
         if deliveries:
             self._deliveries[posted.seq] = deliveries
         if self._queue and self._queue[-1].seq > posted.seq:
@@ -218,7 +253,7 @@ class Delivery:
             fate = Fate.FINISHED
         elif finished:
             fate = Fate.REQUEUED  # handling it again gives the asker its answer
-        elif not idempotent(posted):
+        elif posted.kind in (STREAM, FEED) or not idempotent(posted):  # what has flowed cannot flow again
             fate = Fate.CRASHED
         else:
             fate = Fate.REQUEUED if deliveries < self._max_deliveries else Fate.POISON
@@ -243,6 +278,11 @@ class Delivery:
     def _over_unseen(self, seq: int) -> None:
         self.unsettled -= 1
         self._deliveries.pop(seq, None)
+        self.bytes -= self._sizes.pop(seq, 0)
+
+    def _weigh(self, seq: int, size: int) -> None:
+        self._sizes[seq] = size
+        self.bytes += size
 
     def _over(self, seq: int) -> None:
         self.unsettled -= 1
@@ -250,6 +290,8 @@ class Delivery:
             self._unwanted.discard(seq)
         if self._deliveries:
             self._deliveries.pop(seq, None)
+        if self._sizes:
+            self.bytes -= self._sizes.pop(seq, 0)
 
 
 def _seq(posted: Posted) -> int:

@@ -148,4 +148,4 @@ def resources() -> tuple[int, int, int]:
     """Threads, descriptors and resident KiB of this process."""
     status = Path("/proc/self/status").read_text()
     memory = int(status.split("VmRSS:")[1].split()[0])
-    return threading.active_count(), len(os.listdir("/proc/self/fd")), memory
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir())), memory

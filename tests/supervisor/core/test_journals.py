@@ -269,12 +269,12 @@ def told(story: Callable[[Teller], None]) -> Teller:
     return teller
 
 
-@pytest.mark.skipif(not RECORD, reason="only to record anew: ACTORS_RECORD=1")
-@every_story
-def test_record_anew(story) -> None:
-    """Write down what the machine decides today."""
-    lines = [msgspec.json.encode(STORIES[story]), *told(story).journal.lines()]
-    kept(story).write_bytes(b"\n".join(lines) + b"\n")
+@pytest.fixture(scope="module", autouse=True)
+def recorded_anew() -> None:
+    """If asked to, write down what the machine decides today."""
+    if RECORD:
+        for story, first in STORIES.items():
+            kept(story).write_bytes(b"\n".join([msgspec.json.encode(first), *told(story).journal.lines(), b""]))
 
 
 @every_story

@@ -1,0 +1,27 @@
+"""Topic: a name under which messages of one type are published to whoever subscribed.
+
+Law: at most once, and bounded: a subscriber that is full or down misses the message, nobody waits.
+May import: messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from actors.messages import Message
+
+M = TypeVar("M", bound=Message[Any])
+
+
+class Topic(msgspec.Struct, Generic[M], frozen=True):
+    """A topic: `PRICES = Topic("prices", Price)`, at the top level of a module that publishers and subscribers import.
+
+    Attributes:
+        name: unique in the tree.
+        message: the class of what is published; its reply type is None, since nobody replies.
+    """
+
+    name: str
+    message: type[M]

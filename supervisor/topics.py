@@ -1,0 +1,60 @@
+"""Topics: who subscribed to what, and the way of what is published.
+
+Law: at most once, and bounded: a subscriber without room misses the message, and a dead letter says so.
+May import: mailbox, broadcast, and the words of `actors`.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from actors.actor import published
+from actors.codec import decoder_of
+from actors.messages import Message
+from actors.topics import Topic
+from supervisor.broadcast import Broadcast
+from supervisor.mailbox import Mailbox
+
+
+class Topics:
+    """The topics of one tree; names come to be when somebody subscribes."""
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[str, dict[str, Mailbox]] = {}  # topic to path to mailbox
+        self._readers: dict[str, tuple[Topic[Any], Broadcast[Message[Any]]]] = {}
+
+    def subscribe(self, topic: str, mailbox: Mailbox) -> None:
+        """An actor gets what is published from now on, until it is down for good."""
+        self._mailboxes.setdefault(topic, {})[mailbox.path] = mailbox
+
+    def read(self, topic: Topic[Any]) -> AsyncIterator[Any]:
+        """A task of the daemon gets what is published from now on."""
+        _, broadcast = self._readers.setdefault(topic.name, (topic, Broadcast()))
+        return broadcast.read()
+
+    def say(self, topic: Topic[Any], message: Message[Any]) -> None:
+        """The daemon publishes.
+
+        Raises:
+            UsageError: the message is not of the topic's type.
+        """
+        self.publish(topic.name, published(topic, message), None)
+
+    def publish(self, topic: str, payload: bytes, sender: str | None) -> None:
+        """Give a message to everybody who subscribed."""
+        for path, mailbox in tuple(self._mailboxes.get(topic, {}).items()):
+            if mailbox.closed is not None:
+                del self._mailboxes[topic][path]
+            else:
+                mailbox.take_published(payload, sender)
+        if topic in self._readers:
+            known, broadcast = self._readers[topic]
+            broadcast.tell(decoder_of(known.message).decode(payload))
+
+    def close(self) -> None:
+        """The tree is over."""
+        for _, broadcast in self._readers.values():
+            broadcast.close()
