@@ -1,6 +1,7 @@
 """Everything that crosses the wall between the daemon and an actor's process: two closed sets of frames.
 
-Law: values only, array-like and tagged with small ints, so that a batch is one encode and one typed decode.
+Law: values only, array-like and tagged with small ints (from 20 on towards the daemon), so that a batch is one encode
+     and one typed decode, and no frame can pass for one of the other direction.
 May import: msgspec only.
 
 Daemon to child: `Part` once, then `Deliver`, `Cancel`, `Credit`, `Items`, `Stop`, `Answer`.
@@ -122,14 +123,14 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     payload: msgspec.Raw
 
 
-class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=0):
+class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Every message up to `through` is over; those that need words have an item. `through` 0 says nothing."""
 
     through: int
     items: list[Outcome]
 
 
-class Send(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
     """A message from this actor to another, routed by the daemon, which does not look inside.
 
     Attributes:
@@ -153,33 +154,33 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=1):
     message: msgspec.Raw
 
 
-class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=6):
+class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=26):
     """This actor takes so many more items of the stream of that correlation."""
 
     correlation: int
     count: int
 
 
-class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=7):
+class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=27):
     """This actor wants what is published under that name."""
 
     topic: str
 
 
-class Publish(msgspec.Struct, frozen=True, array_like=True, tag=8):
+class Publish(msgspec.Struct, frozen=True, array_like=True, tag=28):
     """A message for whoever subscribed to that name."""
 
     topic: str
     message: msgspec.Raw
 
 
-class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag=5):
+class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag=25):
     """Nobody waits any more for the ask of that correlation."""
 
     correlation: int
 
 
-class Watch(msgspec.Struct, frozen=True, array_like=True, tag=4):
+class Watch(msgspec.Struct, frozen=True, array_like=True, tag=24):
     """This actor wants to know when another is down for good.
 
     Attributes:
@@ -191,7 +192,7 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, tag=4):
     correlation: int
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class Record(msgspec.Struct, frozen=True, array_like=True, tag=22):
     """A log record of the actor, for the daemon's log."""
 
     level: str
@@ -207,7 +208,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     traceback: str
 
 
-class LastWords(msgspec.Struct, frozen=True, array_like=True, tag=3):
+class LastWords(msgspec.Struct, frozen=True, array_like=True, tag=23):
     """Why this process is about to leave with an error. `where` is a phrase: `in on_start`, `in Indexer.tokenise`."""
 
     where: str

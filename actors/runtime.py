@@ -434,6 +434,7 @@ def run(actor: Actor, desk: Desk) -> ExitReason:
     while True:
         desk.heed()
         if desk.stopping is not None:
+            _SENDER.set(None)
             return desk.stopping
         envelope = desk.next_wanted()
         if envelope is not None:

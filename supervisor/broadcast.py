@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final, Generic, TypeVar
+from weakref import WeakSet
 
 import msgspec
 
@@ -30,7 +31,7 @@ class Broadcast(Generic[T]):
     """Where happenings are told; made and used on the loop's thread."""
 
     def __init__(self) -> None:
-        self._readers: set[_Reader[T]] = set()
+        self._readers: WeakSet[Reading[T]] = WeakSet()  # one that nobody holds any more reads nothing
         self._over = False
 
     def tell(self, happening: T) -> None:
@@ -42,50 +43,57 @@ class Broadcast(Generic[T]):
         """No more will happen: every reader ends after what it has."""
         self._over = True
         for reader in self._readers:
-            reader.wake()
+            reader.end()
 
-    def read(self, backlog: int = BACKLOG) -> AsyncIterator[T | Missed]:
+    def read(self, backlog: int = BACKLOG) -> Reading[T]:
         """Everything told from now on, until the end."""
-        reader: _Reader[T] = _Reader(backlog)
-        if not self._over:
+        reader: Reading[T] = Reading(backlog)
+        if self._over:
+            reader.end()
+        else:
             self._readers.add(reader)
-        return self._read(reader)
-
-    async def _read(self, reader: _Reader[T]) -> AsyncIterator[T | Missed]:
-        try:
-            while True:
-                while (item := reader.take()) is not None:
-                    yield item
-                if self._over:
-                    return
-                await reader.wait()
-        finally:
-            self._readers.discard(reader)
+        return reader
 
 
-class _Reader(Generic[T]):
+class Reading(AsyncIterator[T | Missed]):
+    """One reader's view: iterate over it with `async for`; leave it or `await aclose()` it to end."""
+
     def __init__(self, backlog: int) -> None:
         self._items: deque[T] = deque()
         self._backlog = backlog
         self._missed = 0
+        self._over = False
         self._news = asyncio.Event()
 
     def put(self, item: T) -> None:
+        """Something happened."""
+        if self._over:
+            return
         if len(self._items) >= self._backlog:
             self._items.popleft()
             self._missed += 1
         self._items.append(item)
         self._news.set()
 
-    def take(self) -> T | Missed | None:
-        if self._missed:
-            missed, self._missed = self._missed, 0
-            return Missed(missed)
-        return self._items.popleft() if self._items else None
-
-    def wake(self) -> None:
+    def end(self) -> None:
+        """Nothing more will happen."""
+        self._over = True
         self._news.set()
 
-    async def wait(self) -> None:
-        self._news.clear()
-        await self._news.wait()
+    async def aclose(self) -> None:
+        """Read no more."""
+        self._items.clear()
+        self._missed = 0
+        self.end()
+
+    async def __anext__(self) -> T | Missed:
+        while True:
+            if self._missed:
+                missed, self._missed = self._missed, 0
+                return Missed(missed)
+            if self._items:
+                return self._items.popleft()
+            if self._over:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()

@@ -90,7 +90,7 @@ def _check_name(name: object, path: str) -> None:
 
 
 def _check_member(value: object, words: Iterable[object], path: str) -> None:
-    if value not in set(words):
+    if value not in list(words):
         raise InvalidSpec(path, value, f"expected one of {', '.join(str(word) for word in words)}")
 
 
@@ -158,7 +158,7 @@ def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
     most = intensity.max_restarts
     if most is None or child.restart == RestartPolicy.TEMPORARY:
         return
-    span = sum(backoff.delay(attempt, 0.0, child.backoff) for attempt in range(1, most + 1))
+    span = _span(child.backoff, most)
     if span > intensity.period:
         raise InvalidSpec(
             path,
@@ -167,3 +167,14 @@ def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
             f"than the {intensity.period:g} s in which they would count: the supervisor could never give up. Lower the "
             f"cap, raise the intensity's period, or say Intensity.unlimited()",
         )
+
+
+def _span(terms: Backoff, restarts: int) -> float:
+    """Seconds that the waits before so many restarts after the first take at least."""
+    total = 0.0
+    for attempt in range(1, restarts + 1):
+        wait = backoff.delay(attempt, 0.0, terms)
+        if wait in (0.0, terms.cap):  # it grows no further
+            return total + wait * (restarts - attempt + 1)
+        total += wait
+    return total

@@ -67,6 +67,10 @@ from supervisor.specs import AnySpec, ChildSpec, ChildTerms, SupervisorSpec
 from supervisor.topics import Topics
 
 
+def _nothing() -> None:
+    pass
+
+
 class House:
     """What all supervisors of one tree share."""
 
@@ -121,6 +125,7 @@ class Engine:
         house: what it shares with the rest of the tree.
         on_running: told once, when all static children are ready.
         on_terminated: told once, when all children are down.
+        on_gave_up: told once, when the restart intensity is exceeded and the children begin to stop.
         nested: whether another supervisor decides if this one comes back; then what its end leaves in the mailboxes
             stays there until `retire_all`.
     """
@@ -133,6 +138,7 @@ class Engine:
         *,
         on_running: Callable[[], None],
         on_terminated: Callable[[do.Terminate], None],
+        on_gave_up: Callable[[], None] = _nothing,
         nested: bool = False,
     ) -> None:
         self.path = path
@@ -147,6 +153,7 @@ class Engine:
         self._nested = nested
         self._left_open: set[str] = set()
         self._on_running = on_running
+        self._on_gave_up = on_gave_up
         self._on_terminated = on_terminated
         self._inbox: deque[AnyEvent] = deque()
         self._working = False
@@ -265,6 +272,7 @@ class Engine:
                     self.last_failure = report
                 if command.decision is Decision.GIVE_UP:
                     self.house.reports.supervisor_gave_up(self.path, command.child, command.restarts)
+                    self._on_gave_up()
             case do.Answer():
                 self._answer(command)
             case do.Running():
@@ -652,10 +660,6 @@ class RouteAsker:
         self._child.asked(self._correlation)
         over, self.over = self.over, _nothing
         over()
-
-
-def _nothing() -> None:
-    pass
 
 
 def _no_credit(count: int) -> None:

@@ -137,15 +137,22 @@ class Reader:
                     item.wanted = False
                     for key in [key for key, once in self._onces.items() if once is item]:
                         del self._onces[key]
-                    item.on_ready()
+                    self._call(item.on_ready)
                 continue
             stream, chunk = item
             stream.unread -= len(chunk)
             if stream.wanted:
-                stream.on_chunk(chunk)
+                self._call(stream.on_chunk, chunk)
                 if stream.paused and stream.unread < PAUSE_AT // 2 and stream.wanted:
                     stream.paused = False
                     self._order(lambda s=stream: self._resume(s))  # type: ignore[misc]
+
+    def _call(self, callback: Callable[..., None], *args: bytes) -> None:
+        """One callback that fails keeps no other from being called."""
+        try:
+            callback(*args)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": f"error in a callback of {self!r}", "exception": error})
 
     # ---- in the thread
 

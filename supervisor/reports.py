@@ -101,6 +101,8 @@ class Reports:
         """A message reached nobody. Said the 1st, 10th, 100th... time for each actor, message type and reason."""
         self.dead_letters.tell(letter)
         key = (letter.actor, letter.message_type, letter.reason.value)
+        if len(self._buried) > _KINDS_COUNTED:
+            self._buried.clear()  # names come and go with dynamic children
         count = self._buried[key] = self._buried.get(key, 0) + 1
         if str(count).strip("0") == "1":
             fields = {
@@ -134,6 +136,7 @@ class Reports:
             asyncio.get_running_loop().call_exception_handler(context)
 
 
+_KINDS_COUNTED = 10_000
 _LEVELS = frozenset({"debug", "info", "warning", "error"})
 _TAKEN = frozenset({"event", "actor", "life", "self"})  # names that a record's own fields cannot have
 

@@ -45,7 +45,8 @@ class Supervisor:
     """A tree of supervised actors: `async with Supervisor(ChildSpec(...), ...) as root:`.
 
     When the body ends, the children are stopped in reverse order, each within its grace. When the tree gives up, the
-    body is cancelled and RestartIntensityExceeded comes out of the `async with`, as with a TaskGroup.
+    body is cancelled at once, and RestartIntensityExceeded comes out of the `async with` when the tree is down, as with
+    a TaskGroup.
 
     Args:
         children: specs, in the order of their start.
@@ -105,6 +106,7 @@ class Supervisor:
             self._house,
             on_running=self._running.set,
             on_terminated=self._on_terminated,
+            on_gave_up=self._on_gave_up,
         )
         self._engine.post(happened.Boot())
         try:
@@ -327,7 +329,9 @@ class Supervisor:
     def _on_terminated(self, end: do.Terminate) -> None:
         self._end = end
         self._terminated.set()
-        if end.exceeded and self._body is not None and not self._body.done():
+
+    def _on_gave_up(self) -> None:
+        if self._body is not None and not self._body.done():
             self._cancelled_body = True
             self._body.cancel()
 

@@ -242,14 +242,14 @@ class Delivery:
         seq = posted.seq
         started = None if progress is None else turn <= progress.begun
         finished = None if progress is None else bool(started) and turn not in progress.active
-        if started is not False and finished is not True:
+        if started is not False:
             self._deliveries[seq] = self._deliveries.get(seq, 0) + 1
         deliveries = self._deliveries.get(seq, 0)
         if seq in self._unwanted:
             fate = Fate.UNWANTED
         elif started is False:
             fate = Fate.REQUEUED
-        elif finished and not (posted.kind == ASK and idempotent(posted)):
+        elif finished and not (posted.kind == ASK and idempotent(posted) and deliveries < self._max_deliveries):
             fate = Fate.FINISHED
         elif finished:
             fate = Fate.REQUEUED  # handling it again gives the asker its answer

@@ -488,7 +488,7 @@ async def test_asking_another(serving, answer, expected):
     asking = asyncio.create_task(daemon.desk.actor("b").ask(Echo("x")))
     await turns()
     (sent,) = daemon.frames()
-    assert ("/root/b", False) == (sent.to, sent.fail_when_down)
+    assert ("/root/b", False) == (sent.to, sent.impatient)
     kind, payload = answer
     daemon.send(Answer(sent.correlation, kind, msgspec.Raw(encode(payload))))
     if isinstance(expected, str):
@@ -502,9 +502,9 @@ async def test_asking_another(serving, answer, expected):
 async def test_asking_in_vain(serving):
     """No answer in time is AskTimeout, and a late one is dropped."""
     daemon, _ = serving(AsyncPuppet)
-    with pytest.raises(AskTimeout, match="/root/b did not answer Echo within 0.01 s"):
+    with pytest.raises(AskTimeout, match="/root/b did not answer Echo in time"):
         await daemon.desk.actor("b").ask(Echo("x"), timeout=0.01)
-    (sent,) = daemon.frames()
+    (sent,) = [frame for frame in daemon.frames() if isinstance(frame, Send)]
     daemon.send(Answer(sent.correlation, wire.REPLY, msgspec.Raw(encode("late"))))
     daemon.deliver(Echo("still here"))
     assert [(1, wire.REPLY, "still here")] == await collect(daemon, 1)

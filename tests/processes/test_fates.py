@@ -129,9 +129,9 @@ def judge(ledger: Ledger, letters: list[DeadLetter], lines: list[str]) -> None:
     dead = {(type(letter.message).__name__.lower(), letter.message.sender, letter.message.number) for letter in letters}
     assert len(dead) == len(letters), "a message died twice"
     for key in ledger.sent:
-        assert begun[key] >= 1, f"{key} vanished"
+        assert begun[key] >= 1 or key in dead, f"{key} vanished"  # killed between the black box's line and the book's
         if key[0] == "pay":
-            assert begun[key] == 1, f"{key} was begun {begun[key]} times"
+            assert begun[key] <= 1, f"{key} was begun {begun[key]} times"
             finished = key in ledger.answered or (key in ledger.crashed and ledger.crashed[key].finished is True)
             if key in dead:
                 assert not finished

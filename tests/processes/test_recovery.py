@@ -31,7 +31,7 @@ from tests.support.waiting import Watch, until
 pytestmark = pytest.mark.processes
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0)
-KILLS = 5
+KILLS = 3
 
 
 class HangsInSecondStart(Actor):

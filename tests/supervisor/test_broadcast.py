@@ -70,7 +70,10 @@ async def test_a_reader_that_leaves_is_forgotten():
     broadcast.tell(1)
     assert 1 == await anext(reader)
     await reader.aclose()
-    assert set() == broadcast._readers
+    broadcast.tell(2)
+    assert [] == await everything(reader)
+    del reader
+    assert 0 == len(broadcast._readers)
 
 
 async def test_a_cancelled_reader_is_forgotten():
@@ -80,7 +83,8 @@ async def test_a_cancelled_reader_is_forgotten():
     await turns()
     task.cancel()
     await asyncio.wait([task])
-    assert set() == broadcast._readers
+    del task
+    assert 0 == len(broadcast._readers)
 
 
 async def test_after_the_end():

@@ -132,8 +132,9 @@ def test_a_supervisor_that_could_never_give_up():
         SupervisorSpec(child(backoff=SLOW), intensity=Intensity(3, 7.0)),
         SupervisorSpec(child(backoff=SLOW, restart=RestartPolicy.TEMPORARY), intensity=Intensity(3, 5.0)),
         SupervisorSpec(child(backoff=SLOW), intensity=Intensity(1, 5.0)),
+        SupervisorSpec(child(backoff=SLOW), intensity=Intensity(10**12, 1e15)),
     ],
-    ids=["unlimited", "long enough", "never restarted", "soon enough"],
+    ids=["unlimited", "long enough", "never restarted", "soon enough", "a budget too large to be counted through"],
 )
 def test_a_slow_backoff_that_can_give_up(spec):
     """Only what could never escalate is refused."""

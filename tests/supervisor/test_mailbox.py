@@ -31,7 +31,8 @@ from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.ref import UnboundRef
 from supervisor.core.routing import Router
 from supervisor.mailbox import DeadReason, Mailbox, MailboxRef
-from supervisor.specs import Routing
+from supervisor.specs import ChildSpec, Routing
+from tests.support.actors import Puppet
 from tests.support.waiting import turns
 
 
@@ -86,13 +87,18 @@ class Life:
 class Box:
     """A mailbox, its ref and what became of its messages."""
 
-    def __init__(self, capacity=100, members=("a",), routing=Routing.LEAST_LOADED, key=""):
+    def __init__(
+        self, capacity=100, members=("a",), routing=Routing.LEAST_LOADED, key="", overflow=ChildSpec(Puppet).overflow
+    ):
         self.letters = []
         self.mailbox = Mailbox(
             "/root/a",
             protocol_of(Sums),
             capacity=capacity,
             max_deliveries=2,
+            capacity_bytes=None,
+            overflow=overflow,
+            max_message_bytes=10_000,
             members=members,
             router=Router(routing, key),
             on_dead_letter=self.letters.append,
@@ -621,14 +627,14 @@ async def test_garbage_payloads(box):
 async def test_bytes_of_an_actor_are_checked(box, data):
     """What one actor sends to another is a message that this one handles, or a UsageError for the sender."""
     with pytest.raises(UsageError):
-        box.mailbox.check_bytes(data)
+        box.mailbox.check_bytes(data, wire.TELL)
 
 
 async def test_bytes_of_an_actor_for_one_that_is_down(box):
     """The same as for the daemon's own messages."""
     box.mailbox.close("over")
     with pytest.raises(ActorStopped):
-        box.mailbox.check_bytes(encode(Add(1)))
+        box.mailbox.check_bytes(encode(Add(1)), wire.ASK)
 
 
 # ---- pools

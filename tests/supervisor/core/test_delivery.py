@@ -30,6 +30,13 @@ def offer(delivery, count, kind=TELL):
     return [delivery.offer(kind, None, None, b"\xc0") for _ in range(count)]
 
 
+def take(delivery, life, most, most_bytes):
+    """What a life is given, where nothing has a deadline."""
+    taken, expired = delivery.take(life, most, most_bytes)
+    assert [] == expired
+    return taken
+
+
 def seqs(posted):
     return [each.seq for each in posted]
 
@@ -38,9 +45,9 @@ def test_first_in_first_out():
     """Messages are numbered from 1 and leave as they came."""
     delivery = Delivery()
     assert [1, 2, 3] == offer(delivery, 3)
-    assert [1, 2] == seqs(delivery.take(7, 2, PLENTY))
-    assert [3] == seqs(delivery.take(7, 2, PLENTY))
-    assert [] == delivery.take(7, 2, PLENTY)
+    assert [1, 2] == seqs(take(delivery, 7, 2, PLENTY))
+    assert [3] == seqs(take(delivery, 7, 2, PLENTY))
+    assert [] == take(delivery, 7, 2, PLENTY)
     assert (3, 0, 3) == (delivery.in_flight(7), delivery.queued, delivery.unsettled)
 
 
@@ -49,15 +56,53 @@ def test_a_batch_is_bounded_in_bytes():
     delivery = Delivery()
     for _ in range(3):
         delivery.offer(TELL, None, None, bytes(100))
-    assert [1] == seqs(delivery.take(7, 10, 50))
-    assert [2, 3] == seqs(delivery.take(7, 10, 150))
+    assert [1] == seqs(take(delivery, 7, 10, 50))
+    assert [2, 3] == seqs(take(delivery, 7, 10, 150))
+
+
+def test_deadlines():
+    """What nobody waits for any more is not given away; it is over."""
+    delivery = Delivery()
+    for deadline in (1.0, None, 3.0, 1.5):
+        delivery.offer(ASK, None, deadline, b"\xc0")
+    taken, expired = delivery.take(7, 10, PLENTY, now=2.0)
+    assert ([2, 3], [1, 4]) == (seqs(taken), seqs(expired))
+    assert (2, 2, 0) == (delivery.unsettled, delivery.in_flight(7), delivery.queued)
+
+
+def test_the_oldest_gives_way():
+    """What waits longest and is wanted is dropped; what is in a life's hands is not."""
+    delivery = Delivery()
+    offer(delivery, 4)
+    take(delivery, 7, 1, PLENTY)
+    delivery.take_back(2)
+    assert 3 == delivery.drop_oldest().seq
+    assert 4 == delivery.drop_oldest().seq
+    assert delivery.drop_oldest() is None
+    assert (1, 0) == (delivery.unsettled, delivery.queued)
+
+
+def test_bytes_are_counted():
+    """When somebody asks for the sum: what is unsettled, wherever it is."""
+    delivery = Delivery(weighed=True)
+    for size in (10, 20, 30, 40):
+        delivery.offer(TELL, None, None, bytes(size))
+    assert 100 == delivery.bytes
+    take(delivery, 7, 2, PLENTY)
+    delivery.finish(7, 1)
+    delivery.take_back(3)
+    assert 60 == delivery.bytes
+    delivery.lose(7, Progress(2, frozenset({2}), 0, 0), never)
+    assert 40 == delivery.bytes
+    delivery.drain()
+    assert 0 == delivery.bytes
 
 
 def test_finish_names_what_it_has():
     """A life is done with what it was given, once; anything else is None."""
     delivery = Delivery()
     offer(delivery, 2)
-    delivery.take(7, 1, PLENTY)
+    take(delivery, 7, 1, PLENTY)
     assert 1 == delivery.finish(7, 1).seq
     assert delivery.finish(7, 1) is None
     assert delivery.finish(7, 2) is None
@@ -69,7 +114,7 @@ def test_finish_through():
     """Everything up to a number is over, and counted once."""
     delivery = Delivery()
     offer(delivery, 5)
-    delivery.take(7, 4, PLENTY)
+    take(delivery, 7, 4, PLENTY)
     delivery.finish(7, 2)
     assert [1, 3] == delivery.finish_through(7, 3)
     assert [] == delivery.finish_through(7, 3)
@@ -107,7 +152,7 @@ def test_the_fate_of_what_was_in_flight(kind, idempotent, state, fate):
     }[state]
     delivery = Delivery(MOST)
     offer(delivery, 1, kind)
-    delivery.take(7, 1, PLENTY)
+    take(delivery, 7, 1, PLENTY)
     (loss,) = delivery.lose(7, progress, idempotent)
     known = None if progress is None else state != "unbegun"
     assert (fate, known, None if progress is None else state == "done") == (loss.fate, loss.started, loss.finished)
@@ -119,11 +164,11 @@ def test_poison():
     delivery = Delivery(MOST)
     offer(delivery, 1)
     for life in range(1, MOST):
-        delivery.take(life, 1, PLENTY)
+        take(delivery, life, 1, PLENTY)
         (loss,) = delivery.lose(life, Progress(1, frozenset({1}), 0, 0), always)
         assert (Fate.REQUEUED, life) == (loss.fate, loss.deliveries)
         assert life == delivery.deliveries(1)
-    delivery.take(MOST, 1, PLENTY)
+    take(delivery, MOST, 1, PLENTY)
     (loss,) = delivery.lose(MOST, Progress(1, frozenset({1}), 0, 0), always)
     assert (Fate.POISON, MOST) == (loss.fate, loss.deliveries)
     assert (0, 0) == (delivery.unsettled, delivery.deliveries(1))
@@ -133,8 +178,8 @@ def test_what_comes_back_comes_back_in_order():
     """Behind what came back before it, ahead of what was never taken."""
     delivery = Delivery()
     offer(delivery, 6)
-    delivery.take(1, 2, PLENTY)
-    delivery.take(2, 2, PLENTY)
+    take(delivery, 1, 2, PLENTY)
+    take(delivery, 2, 2, PLENTY)
     nothing = Progress(0, frozenset(), 0, -1)
     delivery.lose(1, nothing, never)
     delivery.lose(2, nothing, never)
@@ -145,11 +190,11 @@ def test_taken_back():
     """From the queue it is gone at once; from a life's hands it is the life's to drop."""
     delivery = Delivery()
     offer(delivery, 3)
-    delivery.take(7, 1, PLENTY)
+    take(delivery, 7, 1, PLENTY)
     assert (7, 1) == delivery.take_back(1)
     assert delivery.take_back(2) is None
     assert 2 == delivery.unsettled
-    assert [3] == seqs(delivery.take(7, 5, PLENTY))
+    assert [3] == seqs(take(delivery, 7, 5, PLENTY))
     assert {1: Fate.UNWANTED, 3: Fate.REQUEUED} == {
         loss.posted.seq: loss.fate for loss in delivery.lose(7, Progress(0, frozenset(), 0, -1), never)
     }
@@ -170,7 +215,7 @@ def test_drain():
     """Everything wanted that waits, once."""
     delivery = Delivery()
     offer(delivery, 4)
-    delivery.take(7, 1, PLENTY)
+    take(delivery, 7, 1, PLENTY)
     delivery.take_back(3)
     assert [2, 4] == seqs(delivery.drain())
     assert [] == delivery.drain()
@@ -181,12 +226,12 @@ def test_a_pool_member_that_gets_an_older_message_late():
     """A message that comes back from a dead member may follow a younger one in another's hands; it has not begun."""
     delivery = Delivery()
     offer(delivery, 2)
-    delivery.take(1, 1, PLENTY)
+    take(delivery, 1, 1, PLENTY)
     child = Child(2, 1)
-    child.handed += [(posted.seq, 2) for posted in delivery.take(2, 1, PLENTY)]
+    child.handed += [(posted.seq, 2) for posted in take(delivery, 2, 1, PLENTY)]
     child.begin()
     delivery.lose(1, Progress(0, frozenset(), 0, -1), never)
-    child.handed += [(posted.seq, 1) for posted in delivery.take(2, 1, PLENTY)]
+    child.handed += [(posted.seq, 1) for posted in take(delivery, 2, 1, PLENTY)]
     child.done(0)
     younger, older = delivery.lose(2, child.progress(), never)
     assert (Fate.FINISHED, Fate.REQUEUED) == (younger.fate, older.fate)
@@ -199,7 +244,7 @@ def test_released_and_adopted():
     offer(old, 2)
     offer(new, 1)
     offer(old, 2)
-    old.take(1, 1, PLENTY)
+    take(old, 1, 1, PLENTY)
     old.lose(1, Progress(1, frozenset({1}), 0, 0), always)
     old.take_back(4)
     for posted, deliveries in old.release():
@@ -254,7 +299,7 @@ class Message:
         self.idempotent = idempotent
         self.begun = 0
         self.finished = 0
-        self.cut = 0  # begun by a life that ended before it was done
+        self.cut = 0  # begun by a life that ended before its answer was out
         self.over = None  # its fate
         self.wanted = True
 
@@ -303,7 +348,7 @@ class DeliveryModel(RuleBasedStateMachine):
     @rule(data=st.data(), most=st.integers(1, 5))
     def take(self, data, most):
         child = data.draw(st.sampled_from(list(self.lives.values())))
-        for posted in self.delivery.take(child.number, most, PLENTY):
+        for posted in take(self.delivery, child.number, most, PLENTY):
             child.handed.append((posted.seq, self.identity(posted)))
 
     @precondition(lambda self: any(child.handed and child.free for child in self.lives.values()))
@@ -374,13 +419,14 @@ class DeliveryModel(RuleBasedStateMachine):
             message = self.messages[identity]
             assert (identity not in unbegun) == loss.started
             assert (identity in done) == loss.finished
-            message.cut += identity in active
+            message.cut += identity not in unbegun
             if not message.wanted:
                 expected = Fate.UNWANTED
             elif identity in unbegun:
                 expected = Fate.REQUEUED
             elif identity in done:
-                expected = Fate.REQUEUED if message.idempotent and message.kind == ASK else Fate.FINISHED
+                again = message.idempotent and message.kind == ASK and message.cut < MOST
+                expected = Fate.REQUEUED if again else Fate.FINISHED
             elif message.idempotent:
                 expected = Fate.REQUEUED if message.cut < MOST else Fate.POISON
             else:
