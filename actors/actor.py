@@ -26,9 +26,10 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from actors.codec import Codec, ReplyCodec, decoder_of, encode, register, reply_codec, unknown_type
+from actors.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, register, reply_codec, unknown_type
 from actors.errors import UsageError
 from actors.exits import ExitReason
+from actors.framing import LARGE
 from actors.messages import Message, fed_type, item_type, reply_type, tag_of
 from actors.ref import ActorRef
 from actors.topics import Topic
@@ -37,6 +38,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Message[Any])
 
 _MARK: Final = "__handles__"
+_SHOWN: Final = 200  # characters of a message in an error
 
 
 class Log(Protocol):
@@ -200,11 +202,12 @@ class ActorProtocol:
             raise UsageError(self._not_handled(message))
         try:
             data = encode(message)
-            self._check(data)
+            if len(data) < LARGE or not _fits(message):
+                self._check(data)
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise UsageError(
                 f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
-                f"the message was {message!r}"
+                f"the message was {_short(message)}"
             ) from None
         return data
 
@@ -318,6 +321,21 @@ def published(topic: Topic[M], message: M) -> bytes:
     except msgspec.MsgspecError as error:
         raise UsageError(f"{message!r} cannot be published: {error}") from None
     return data
+
+
+def _fits(message: Message[Any]) -> bool:
+    """Whether a large message surely fits its fields' types: a look at the values, where decoding would copy them."""
+    plain = (tag_of(type(message)), *msgspec.structs.astuple(message))
+    try:
+        msgspec.convert(plain, type(message), builtin_types=(bytes,), dec_hook=from_plain)
+    except (msgspec.MsgspecError, TypeError):
+        return False
+    return True
+
+
+def _short(message: Message[Any]) -> str:
+    text = repr(message)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _union(messages: Iterable[type[Message[Any]]]) -> Any:

@@ -14,9 +14,10 @@ import socket
 import threading
 from typing import Final
 
-from actors.framing import Framer, header
+from actors.framing import Frame, Framer, header
 
 CHUNK: Final = 64 * 1024  # bytes per read
+MOST: Final = 1024 * 1024  # bytes per read in the middle of a large frame
 JOIN_BELOW: Final = 16 * 1024  # bytes; up to here copying header and frame together beats a second buffer
 
 
@@ -30,7 +31,7 @@ class Channel:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
-    def receive(self) -> list[bytes]:
+    def receive(self) -> list[Frame]:
         """At least one frame, in order; blocks until there is one. An empty list is the end of the daemon.
 
         Raises:
@@ -38,7 +39,7 @@ class Channel:
         """
         while True:
             try:
-                chunk = self.sock.recv(CHUNK)
+                chunk = self.sock.recv(min(max(CHUNK, self._framer.missing), MOST))
             except ConnectionError:
                 return []
             if not chunk:

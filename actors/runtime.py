@@ -49,6 +49,7 @@ from actors.envelope import (
 from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
+from actors.framing import Frame
 from actors.messages import Message, Terminated
 from actors.post import DEADLINE, PostRef
 from actors.ref import STREAM_CREDIT, ActorRef
@@ -211,7 +212,7 @@ class Desk:
 
     # ---- in
 
-    def take_in(self, frames: list[bytes]) -> None:
+    def take_in(self, frames: list[Frame]) -> None:
         """Sort what arrived; no frame at all means that the daemon is gone, and so this process has to go."""
         if not frames:
             os._exit(EXIT_ORPHANED)
@@ -276,7 +277,7 @@ class Desk:
         if self._sequential:
             self._over(envelope.seq)
 
-    def _read(self, data: bytes) -> Deliver[Message[Any]] | Answer | Cancel | Credit | Items | Stop:
+    def _read(self, data: Frame) -> Deliver[Message[Any]] | Answer | Cancel | Credit | Items | Stop:
         try:
             frame: Deliver[Message[Any]] | Answer | Cancel | Credit | Items | Stop = self._decode(data)
         except msgspec.MsgspecError:

@@ -29,11 +29,11 @@ import msgspec
 from actors import child
 from actors.blackbox import BlackBox, Progress
 from actors.codec import encode
-from actors.envelope import Cancel, Credit, Deliver, FromChild, Items, LastWords, Part, Stop
+from actors.envelope import NOTHING, Cancel, Credit, Deliver, FromChild, Items, LastWords, Part, Stop
 from actors.errors import WireError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
-from actors.framing import Framer, header
+from actors.framing import LARGE, Frame, Framer, header
 from supervisor.core.delivery import Posted
 from supervisor.ports import AnyReader, LifeEnd, LifeListener
 from supervisor.reader import close_fd
@@ -118,8 +118,17 @@ class ProcessLife:
     # ---- towards the child
 
     def post(self, batch: list[Posted]) -> None:
-        """Send a batch of messages; what the kernel does not take now leaves when it does."""
-        self._write(encode(Deliver(batch)))
+        """Send a batch of messages; what the kernel does not take now leaves when it does.
+
+        A large message is the last of its batch: its bytes go out from where they are, behind what is around them.
+        """
+        last = batch[-1]
+        payload = memoryview(last.message)
+        if payload.nbytes < LARGE:
+            self._write(encode(Deliver(batch)))
+            return
+        around = encode(Deliver([*batch[:-1], msgspec.structs.replace(last, message=NOTHING)]))
+        self._write(memoryview(around)[: -len(bytes(NOTHING))], payload)
 
     def cancel(self, seqs: list[int]) -> None:
         """Take messages back that have not begun; overtakes what the child has read."""
@@ -166,22 +175,25 @@ class ProcessLife:
         """What its black box says, while it lives or after."""
         return self._box.progress()
 
-    def _write(self, frame: bytes) -> None:
+    def _write(self, *parts: bytes | memoryview) -> None:
+        """Send one frame, given in parts."""
         if self._channel_over:
             return
-        head = header(len(frame))
+        frame = (header(sum(map(len, parts))), *parts)
         if self._backlog:
-            self._backlog.extend((memoryview(head), memoryview(frame)))
+            self._backlog.extend(map(memoryview, frame))
             return
         try:
-            sent = self._sock.sendmsg((head, frame))
+            sent = self._sock.sendmsg(frame)
         except BlockingIOError:
             sent = 0
         except OSError:  # it died; what was in its hands is known from the box, and the pidfd is about to say so
             return
-        if sent < len(head) + len(frame):
-            view = memoryview(head + frame) if sent < len(head) else memoryview(frame)[sent - len(head) :]
-            self._backlog.append(view[sent:] if sent < len(head) else view)
+        for part in frame:
+            if sent < len(part):
+                self._backlog.append(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
+        if self._backlog:
             self._reader.once_writable(self._sock.fileno(), self._go_on_writing)
 
     def _go_on_writing(self) -> None:
@@ -213,7 +225,7 @@ class ProcessLife:
             except WireError as error:
                 self.refuse(str(error))
 
-    def _read(self, data: bytes) -> None:
+    def _read(self, data: Frame) -> None:
         try:
             frame = _DECODER.decode(data)
         except (msgspec.MsgspecError, RecursionError) as error:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Final
 
 CHUNK: Final = 64 * 1024  # bytes per read: below malloc's mmap threshold, above what a pipe-sized burst holds
+CHUNKS_A_WAKE: Final = 16  # full chunks in a row: what is large reaches the loop with few wake-ups
 PAUSE_AT: Final = 4 * 1024 * 1024  # bytes read but not yet taken by the loop before a channel has to wait
 ORPHAN_CHECK: Final = 0.5  # seconds between looks at whether the loop was closed behind our back
 
@@ -202,16 +203,19 @@ class Reader:
                 self._news.append(item)
 
     def _read(self, fd: int, stream: _Stream) -> None:
-        try:
-            chunk = stream.sock.recv(CHUNK)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:  # reset by a peer that died: the same as its end
-            chunk = b""
-        if not chunk:
-            self._remove(fd, selectors.EVENT_READ)
-        stream.unread += len(chunk)
-        self._news.append((stream, chunk))
+        for _ in range(CHUNKS_A_WAKE):
+            try:
+                chunk = stream.sock.recv(CHUNK)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:  # reset by a peer that died: the same as its end
+                chunk = b""
+            if not chunk:
+                self._remove(fd, selectors.EVENT_READ)
+            stream.unread += len(chunk)
+            self._news.append((stream, chunk))
+            if len(chunk) < CHUNK:
+                break
         if stream.unread > PAUSE_AT:
             stream.paused = True
             self._remove(fd, selectors.EVENT_READ)
