@@ -155,6 +155,7 @@ class Handler(msgspec.Struct, frozen=True):
         reply: codec of the reply type; of a stream, of its items.
         streams: whether the method is a generator.
         fed: codec of the items that follow the message, None when none do.
+        flows: whether items go with the message, one way or the other.
     """
 
     index: int
@@ -164,6 +165,7 @@ class Handler(msgspec.Struct, frozen=True):
     reply: ReplyCodec
     streams: bool = False
     fed: ReplyCodec | None = None
+    flows: bool = False
 
 
 class ActorProtocol:
@@ -367,7 +369,9 @@ def _handler(
         _check_codec(where, what, annotation)
     asynchronous = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
     follows = None if fed is None else reply_codec(fed)
-    return Handler(index, name, message, asynchronous, reply_codec(answer), streams, follows)
+    return Handler(
+        index, name, message, asynchronous, reply_codec(answer), streams, follows, streams or fed is not None
+    )
 
 
 def _check_codec(where: str, what: str, annotation: Any) -> None:

@@ -23,8 +23,8 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from actors import envelope as wire
-from actors.actor import ActorProtocol
-from actors.codec import RESOLVE, ReplyCodec, reply_codec
+from actors.actor import ActorProtocol, Handler
+from actors.codec import RESOLVE, ReplyCodec
 from actors.envelope import ASK, FEED, STREAM, TELL, Envelope, Failure, Outcome, Outcomes
 from actors.errors import (
     ActorCrashed,
@@ -39,7 +39,7 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitReport
-from actors.messages import Fed, Message, Terminated, fed_type, item_type, reply_type
+from actors.messages import Fed, Message, Terminated
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown
 from supervisor.core.delivery import Delivery, Fate, Loss, Posted
 from supervisor.core.routing import Router
@@ -210,6 +210,7 @@ class Mailbox:
         self._numbers = count(1)
         self._members: list[str] = []
         self._queues: dict[str, Delivery] = {}
+        self._sole: Delivery | None = None  # the queue, when there is but one
         self._served: dict[str, Life] = {}  # by member
         self._askers: dict[int, tuple[Asker, Delivery]] = {}
         self._impatient: set[int] = set()  # asks that end when nobody is there to serve them
@@ -265,6 +266,10 @@ class Mailbox:
 
     def _check_way(self, message: Message[Any], kind: int) -> None:
         handler = self.protocol.handlers[type(message)]
+        if handler.flows or kind in (STREAM, FEED):
+            self._check_flow(message, handler, kind)
+
+    def _check_flow(self, message: Message[Any], handler: Handler, kind: int) -> None:
         if (handler.streams, handler.fed is not None) != (kind == STREAM, kind == FEED):
             way = "stream" if handler.streams else "ask" if handler.fed is None else "feed"
             raise UsageError(f"{_name(message)} for {self.path} is to be sent with `ref.{way}(...)`")
@@ -279,7 +284,8 @@ class Mailbox:
     @property
     def depth(self) -> int:
         """How many messages wait or are being handled."""
-        return sum(queue.unsettled for queue in self._queues.values())
+        sole = self._sole
+        return sole.unsettled if sole is not None else sum(queue.unsettled for queue in self._queues.values())
 
     @property
     def sequential(self) -> bool:
@@ -303,13 +309,13 @@ class Mailbox:
         impatient: bool = False,
     ) -> int:
         """Take a checked message and its bytes; its sequence number. Room is the caller's concern."""
-        queue = self._queues[self._router.choose(message, self._members)]
+        queue = self._sole or self._queues[self._router.choose(message, self._members)]
         seq = queue.offer(kind, sender, deadline, payload)
         if asker is not None:
             self._askers[seq] = asker, queue
             if impatient:
                 self._impatient.add(seq)
-        if queue.queued >= BURST or queue.unsettled == 1:  # a full batch; or nothing else is under way to wait for
+        if queue.queued == BURST or queue.unsettled == 1:  # a full batch; or nothing else is under way to wait for
             self.pump()
         elif not self._pump_due:
             self._pump_due = True
@@ -479,6 +485,7 @@ class Mailbox:
             if queue not in self._queues:
                 weighed = self._capacity_bytes is not None
                 self._queues[queue] = Delivery(self._max_deliveries, self._numbers, weighed=weighed)
+                self._sole = self._queues[queue] if len(self._queues) == 1 else None
 
     def remove_member(self, member: str) -> None:
         """A process that is down serves it no more, while others do; what waited for it goes to them."""
@@ -487,7 +494,9 @@ class Mailbox:
         self._members.remove(member)
         if self._router.queue_of(member) in map(self._router.queue_of, self._members):
             return
-        for posted, deliveries in self._queues.pop(member).release():
+        released = self._queues.pop(member).release()
+        self._sole = next(iter(self._queues.values())) if len(self._queues) == 1 else None
+        for posted, deliveries in released:
             queue = self._queues[self._router.choose(self.protocol.decode(posted.message), self._members)]
             queue.adopt(posted, deliveries)
             if posted.seq in self._askers:
@@ -810,7 +819,7 @@ class MailboxRef(ActorRef):
             async with _in_time(mailbox, message, timeout):
                 await mailbox.enter(ASK, message, payload, until=until)
         future: asyncio.Future[R] = loop.create_future()
-        asker = FutureAsker(mailbox, future, reply_codec(reply_type(type(message))))
+        asker = FutureAsker(mailbox, future, mailbox.protocol.handlers[type(message)].reply)
         seq = mailbox.offer(ASK, message, payload, deadline=deadline, asker=asker, impatient=impatient)
         timer = None if until is None else loop.call_at(until, _expire, mailbox, seq, asker, message, timeout)
         try:
@@ -828,7 +837,7 @@ class MailboxRef(ActorRef):
         mailbox = self._mailbox
         payload = mailbox.check(message, STREAM)
         await mailbox.enter(STREAM, message, payload)
-        codec = reply_codec(item_type(type(message)))
+        codec = mailbox.protocol.handlers[type(message)].reply
         asker = StreamAsker(partial(mailbox.decode, codec.decode), lambda count: mailbox.credit(seq, count))
         seq = mailbox.offer(STREAM, message, payload, asker=asker)
         try:
@@ -845,12 +854,11 @@ class MailboxRef(ActorRef):
         mailbox = self._mailbox
         payload = mailbox.check(message, FEED)
         await mailbox.enter(FEED, message, payload)
-        asker = FeedAsker(partial(mailbox.decode, reply_codec(reply_type(type(message))).decode))
+        handler = mailbox.protocol.handlers[type(message)]
+        asker = FeedAsker(partial(mailbox.decode, handler.reply.decode))
         seq = mailbox.offer(FEED, message, payload, asker=asker)
         feeding = asyncio.create_task(
-            asker.feed(
-                items, reply_codec(fed_type(type(message))), lambda data, over: mailbox.follow(seq, data, over=over)
-            )
+            asker.feed(items, handler.fed or handler.reply, lambda data, over: mailbox.follow(seq, data, over=over))
         )
         try:
             await asyncio.wait((asker.reply, feeding), return_when=asyncio.FIRST_COMPLETED)

@@ -179,12 +179,14 @@ class ProcessLife:
         """Send one frame, given in parts."""
         if self._channel_over:
             return
-        frame = (header(sum(map(len, parts))), *parts)
+        head = header(sum(map(len, parts)))
+        first = (head + parts[0],) if len(parts[0]) < LARGE else (head, parts[0])
+        frame: tuple[bytes | memoryview, ...] = first + parts[1:]
         if self._backlog:
             self._backlog.extend(map(memoryview, frame))
             return
         try:
-            sent = self._sock.sendmsg(frame)
+            sent = self._sock.send(frame[0]) if len(frame) == 1 else self._sock.sendmsg(frame)
         except BlockingIOError:
             sent = 0
         except OSError:  # it died; what was in its hands is known from the box, and the pidfd is about to say so
