@@ -9,7 +9,7 @@ from supervisor.errors import (
     SupervisorBusy,
     SupervisorError,
 )
-from supervisor.mailbox import DeadLetter, DeadReason
+from supervisor.letters import DeadLetter, DeadReason
 from supervisor.reports import (
     ChildExited,
     ChildStarted,

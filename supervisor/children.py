@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from supervisor.actor_child import ActorChild
 from supervisor.checks import check_child
 from supervisor.core import commands as do
 from supervisor.core import events as happened
 from supervisor.core.commands import Verdict
 from supervisor.core.events import AnyEvent
-from supervisor.engine import ActorChild, Engine, TreeChild
+from supervisor.engine import Engine, TreeChild
 from supervisor.errors import InvalidSpec, NoSuchChild, StartFailed, SupervisorBusy
 from supervisor.specs import AnySpec
 

@@ -12,7 +12,8 @@ import difflib
 
 from actors.errors import NoSuchActor
 from actors.ref import ActorRef, UnboundRef
-from supervisor.mailbox import Mailbox, MailboxRef
+from supervisor.mailbox import Mailbox
+from supervisor.refs import MailboxRef
 
 
 class Directory:

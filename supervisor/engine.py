@@ -10,45 +10,14 @@ Runs on the loop's thread. A supervisor inside a supervisor is a child whose lif
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections import deque
-from collections.abc import Callable, Container, Coroutine
+from collections.abc import Callable, Container
 from itertools import count
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
-import msgspec
-
-from actors import envelope as wire
 from actors.actor import protocol_of
-from actors.codec import encode
-from actors.envelope import (
-    ASK,
-    TELL,
-    Answer,
-    Failure,
-    MoreItems,
-    Outcomes,
-    Part,
-    Publish,
-    Send,
-    Subscribe,
-    Watch,
-    Withdraw,
-)
-from actors.errors import (
-    ActorCrashed,
-    ActorsError,
-    ActorStopped,
-    AskTimeout,
-    CallCycle,
-    HandlerError,
-    MailboxFull,
-    NoSuchActor,
-    Rejected,
-)
 from actors.exits import ExitReport
-from actors.messages import Message, Terminated
+from supervisor.actor_child import ActorChild, ActorDesk
 from supervisor.core import commands as do
 from supervisor.core import events as happened
 from supervisor.core.commands import AnyCommand, Decision, ReportExit
@@ -56,39 +25,10 @@ from supervisor.core.events import AnyEvent, Timer
 from supervisor.core.machine import SupervisorMachine
 from supervisor.core.routing import Router
 from supervisor.core.states import SupervisorState
-from supervisor.core.waits import Waits
-from supervisor.directory import Directory
+from supervisor.house import House
 from supervisor.journal import Journal
-from supervisor.mailbox import DeadLetter, DeadReason, Entry, Mailbox
-from supervisor.ports import Launcher, Life, LifeEnd, Said
-from supervisor.process import exit_reason, signal_name
-from supervisor.reports import Reports
-from supervisor.specs import AnySpec, ChildSpec, ChildTerms, SupervisorSpec
-from supervisor.topics import Topics
-
-
-def _nothing() -> None:
-    pass
-
-
-class House:
-    """What all supervisors of one tree share."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, launcher: Launcher, reports: Reports) -> None:
-        self.loop = loop
-        self.launcher = launcher
-        self.reports = reports
-        self.directory = Directory()
-        self.waits = Waits()
-        self.topics = Topics()
-        self.dice = random.Random()  # noqa: S311 - jitter is no secret
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def keep(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let something go on by itself, until the tree ends."""
-        task = self.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+from supervisor.mailbox import Mailbox
+from supervisor.specs import AnySpec, ChildTerms, SupervisorSpec
 
 
 class Child(Protocol):
@@ -138,7 +78,7 @@ class Engine:
         *,
         on_running: Callable[[], None],
         on_terminated: Callable[[do.Terminate], None],
-        on_gave_up: Callable[[], None] = _nothing,
+        on_gave_up: Callable[[], None] = lambda: None,
         nested: bool = False,
     ) -> None:
         self.path = path
@@ -211,7 +151,7 @@ class Engine:
         for name in names[:size]:
             if name not in desk.members:
                 desk.members.add(name)
-                self.children[name] = ActorChild(self, name, desk)
+                self.children[name] = ActorChild(self.path, name, desk, self.house, self.post)
                 tickets.append(self._begin(desk.spec.terms_of(name)))
         tickets += [self.request(_ending(name)) for name in reversed(names[size:]) if name in desk.members]
         return tickets
@@ -245,7 +185,7 @@ class Engine:
             self.house.directory.add(path, mailbox)
         desk = ActorDesk(mailbox, spec)
         for name in spec.members():
-            self.children[name] = ActorChild(self, name, desk)
+            self.children[name] = ActorChild(self.path, name, desk, self.house, self.post)
 
     def _do(self, command: AnyCommand) -> None:  # noqa: C901, PLR0912 - one line for each command
         match command:
@@ -320,360 +260,6 @@ class Engine:
 
 def _ending(name: str) -> Callable[[int], AnyEvent]:
     return lambda ticket: happened.TerminateAsked(ticket, name)
-
-
-class ActorDesk:
-    """What the processes of one spec share: their mailbox."""
-
-    def __init__(self, mailbox: Mailbox, spec: ChildSpec) -> None:
-        self.mailbox = mailbox
-        self.spec = spec
-        self.members = set(spec.members())
-        self.retired: set[str] = set()
-
-
-class ActorChild:
-    """A child that is an actor in a process: its current life, and the way of its messages."""
-
-    def __init__(self, engine: Engine, name: str, desk: ActorDesk) -> None:
-        self.path = f"{engine.path}/{name}"
-        self.life: Life | None = None
-        self.number = 0
-        self.started_at = 0.0
-        self._engine = engine
-        self._name = name
-        self.mailbox = desk.mailbox
-        self.last_report: ExitReport | None = None
-        self.desk = desk
-        self._asking: dict[int, RouteAsker] = {}  # asks of its current life, by correlation
-        self._house = engine.house
-        self._end: LifeEnd | None = None
-
-    # ---- deeds
-
-    def start(self, life: int) -> None:
-        """Begin a life."""
-        spec = self.desk.spec
-        self.desk.retired.discard(self._name)
-        self.mailbox.open()
-        self.mailbox.add_member(self._name)
-        self.number = life
-        self.started_at = self._house.loop.time()
-        part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments)
-        self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
-
-    def stop(self) -> None:
-        """Ask the life to stop; it gets no more messages."""
-        self.mailbox.disconnect(self._name)
-        if self.life is not None:
-            self.life.stop()
-
-    def kill(self) -> None:
-        """End the life at once."""
-        self.mailbox.disconnect(self._name)
-        if self.life is not None:
-            self.life.kill()
-
-    def retire(self, because: str) -> None:
-        """Down for good. A pool's mailbox closes with its last member; what waited for another goes to the rest."""
-        self.desk.retired.add(self._name)
-        if self.desk.retired >= self.desk.members:
-            self.mailbox.close(because)
-        else:
-            self.mailbox.remove_member(self._name)
-
-    def forget(self) -> None:
-        """The spec is gone."""
-        desk = self.desk
-        desk.members.discard(self._name)
-        desk.retired.discard(self._name)
-        if desk.members:
-            self.mailbox.remove_member(self._name)
-        else:
-            self._house.directory.remove(self.mailbox.path, self.mailbox)
-
-    def ready(self, life: int) -> None:
-        """Let messages flow."""
-        self.started_at = self._house.loop.time()
-        if self.life is not None:
-            self._house.reports.child_started(self.path, life, self.life.pid)
-            self.mailbox.connect(self._name, self.life)
-
-    def report(self, command: ReportExit) -> ExitReport:
-        """Tell the world of the life that ended, then each of its messages its fate."""
-        life, end = self.life, self._end
-        if life is None or end is None:
-            raise AssertionError(f"{self.path} ended without a life")
-        message, begun = self._last_message(life)
-        report = ExitReport(
-            actor=self.path,
-            life=command.life,
-            pid=end.pid,
-            reason=command.reason,
-            exit_code=end.exit_code if end.exit_code is not None and end.exit_code >= 0 else None,
-            signal=signal_name(end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
-            traceback=end.last_words.failure.traceback if end.last_words is not None else None,
-            last_message=message,
-            last_message_begun=begun,
-            uptime=self._house.loop.time() - self.started_at,
-            decision=command.decision.value,
-            because=command.because,
-            delay=command.delay,
-        )
-        self.life = None
-        for asker in tuple(self._asking.values()):
-            asker.let_go()
-        self.last_report = report
-        self._house.reports.child_exited(report, command.policy.value, command.restarts)
-        self.mailbox.lost(self._name, life, report)
-        return report
-
-    def asked(self, correlation: int) -> None:
-        """An ask of this actor is over."""
-        self._asking.pop(correlation, None)
-
-    def handling(self) -> tuple[str | None, int | None]:
-        """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
-        if self.life is None:
-            return None, None
-        message, begun = self._last_message(self.life)
-        return (message, self.life.progress().since) if begun else (None, None)
-
-    def _last_message(self, life: Life) -> tuple[str | None, bool | None]:
-        """Type name of the message a life began last, and whether it is still being handled."""
-        progress = life.progress()
-        handlers = tuple(self.mailbox.protocol.handlers)
-        if not 0 <= progress.handler < len(handlers):
-            return None, None
-        return handlers[progress.handler].__qualname__, bool(progress.active)
-
-    # ---- what its life tells (LifeListener)
-
-    def life_ready(self) -> None:
-        """See `LifeListener`."""
-        self._engine.post(happened.ChildReady(self._name, self.number))
-
-    def life_writable(self) -> None:
-        """See `LifeListener`."""
-        self.mailbox.pump()
-
-    def life_said(self, frame: Said) -> None:
-        """See `LifeListener`."""
-        if isinstance(frame, Outcomes):
-            self.mailbox.heard(self._name, frame)
-        elif isinstance(frame, Send):
-            self._route(frame)
-        elif isinstance(frame, Withdraw):
-            self._withdraw(frame)
-        elif isinstance(frame, Subscribe):
-            self._house.topics.subscribe(frame.topic, self.mailbox)
-        elif isinstance(frame, Publish):
-            self._house.topics.publish(frame.topic, bytes(frame.message), self.path)
-        elif isinstance(frame, MoreItems):
-            if frame.correlation in self._asking:
-                self._asking[frame.correlation].credit(frame.count)
-        elif isinstance(frame, Watch):
-            self._watch(frame)
-        else:
-            self._house.reports.actor_said(self.path, self.number, frame)
-
-    def life_exited(self, end: LifeEnd) -> None:
-        """See `LifeListener`."""
-        self._end = end
-        self._engine.post(happened.ChildExited(self._name, self.number, exit_reason(end), self._house.dice.random()))
-
-    # ---- its messages to others
-
-    def _route(self, frame: Send) -> None:
-        """Put a message of this actor into another's mailbox, without looking at what it says."""
-        asker = RouteAsker(self, frame) if frame.correlation else None
-        try:
-            mailbox = self._house.directory.find(frame.to)
-            payload = bytes(frame.message)
-            message = mailbox.check_bytes(payload, frame.kind)
-            if frame.kind == ASK and frame.impatient and mailbox.down:
-                raise mailbox.refuse_impatient()
-            if frame.blocking and mailbox.sequential:
-                self._begin_wait(mailbox.path, asker)
-            if frame.delay > 0:
-                mailbox.offer_later(frame.delay, message, payload, self.path)
-                entry = Entry.DROPPED
-            elif not mailbox.full:
-                entry = Entry.OPEN
-            else:
-                entry = mailbox.overflow(frame.kind, message, payload, self.path, patient=asker is not None)
-        except ActorsError as error:
-            self._refuse(frame, asker, error)
-            return
-        if entry is Entry.OPEN:
-            self._deliver(frame, asker, mailbox, message, payload)
-        elif entry is Entry.WAIT:
-            self._house.keep(self._deliver_when_room(frame, asker, mailbox, message, payload))
-        elif asker is not None:
-            asker.accepted()
-
-    def _deliver(
-        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
-    ) -> None:
-        asks = frame.kind != TELL and asker is not None
-        seq = mailbox.offer(
-            frame.kind,
-            message,
-            payload,
-            sender=self.path,
-            deadline=frame.deadline,
-            asker=asker if asks else None,
-            impatient=frame.impatient,
-        )
-        if asker is not None and asks:
-            self._asking[frame.correlation] = asker
-            asker.withdraw = lambda: mailbox.withdraw(seq, "cancelled")
-            asker.credit = lambda count: mailbox.credit(seq, count)
-        elif asker is not None:
-            asker.accepted()
-
-    async def _deliver_when_room(
-        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
-    ) -> None:
-        try:
-            wait = None if frame.deadline is None else frame.deadline - time.monotonic()
-            await mailbox.room(message, None if wait is None else self._house.loop.time() + wait)
-        except (ActorsError, TimeoutError) as error:
-            late = AskTimeout(f"{mailbox.path} had no room in time")
-            self._refuse(frame, asker, error if isinstance(error, ActorsError) else late)
-        else:
-            self._deliver(frame, asker, mailbox, message, payload)
-
-    def _begin_wait(self, target: str, asker: RouteAsker | None) -> None:
-        cycle = self._house.waits.cycle(self.mailbox.path, target)
-        if cycle is not None:
-            raise CallCycle(f"a cycle of asks: {' waits for '.join(cycle)}; nobody would ever answer")
-        if asker is not None:
-            waiter = self.mailbox.path
-            self._house.waits.begin(waiter, target)
-            asker.over = lambda: self._house.waits.end(waiter, target)
-
-    def _withdraw(self, frame: Withdraw) -> None:
-        asker = self._asking.get(frame.correlation)
-        if asker is not None:
-            asker.let_go()
-
-    def _refuse(self, frame: Send, asker: RouteAsker | None, error: ActorsError) -> None:
-        if asker is not None:
-            asker.failed(error)
-        else:
-            self._bury(frame, error)
-
-    def _watch(self, frame: Watch) -> None:
-        asker = RouteAsker(self, frame)
-        told = asker.replied_with if frame.correlation else self._tell_terminated
-        target = self._house.directory.get(frame.path)
-        if target is None:
-            told(Terminated(frame.path, "nobody has that path"))
-        else:
-            target.watch((self.path, frame.correlation), told)
-
-    def _tell_terminated(self, end: Terminated) -> None:
-        if self.mailbox.closed is None:
-            self.mailbox.offer(TELL, end, encode(end), sender=end.path)
-
-    def _bury(self, frame: Send, error: ActorsError) -> None:
-        reason = DeadReason.UNDECODABLE
-        for cls, known in _DEAD_REASONS.items():
-            if isinstance(error, cls):
-                reason = known
-        self._house.reports.message_buried(
-            DeadLetter(
-                actor=frame.to,
-                message=None,
-                message_type="?",
-                sender=self.path,
-                reason=reason,
-                detail=str(error),
-                deliveries=0,
-            )
-        )
-
-
-_DEAD_REASONS: dict[type[ActorsError], DeadReason] = {
-    NoSuchActor: DeadReason.NO_SUCH_ACTOR,
-    MailboxFull: DeadReason.MAILBOX_FULL,
-    ActorStopped: DeadReason.ACTOR_STOPPED,
-    ActorCrashed: DeadReason.ACTOR_STOPPED,
-}
-
-
-class RouteAsker:
-    """An actor that waits for the end of an ask, or for a tell to be taken; its life hears of it, or nobody does."""
-
-    def __init__(self, child: ActorChild, frame: Send | Watch) -> None:
-        self._child = child
-        self._life = child.life
-        self._correlation = frame.correlation
-        self.withdraw: Callable[[], None] = _nothing
-        self.credit: Callable[[int], None] = _no_credit
-        self.over: Callable[[], None] = _nothing
-
-    def replied(self, payload: msgspec.Raw) -> None:
-        """See `Asker`."""
-        self._send(wire.REPLY, bytes(payload))
-
-    def replied_with(self, value: object) -> None:
-        """A reply that the daemon itself makes."""
-        self._send(wire.REPLY, encode(value))
-
-    def accepted(self) -> None:
-        """The tell is taken."""
-        self._send(wire.ACCEPTED, encode(None))
-
-    def failed(self, error: ActorsError) -> None:
-        """See `Asker`."""
-        if isinstance(error, HandlerError):
-            failure = Failure(error.type_name, error.message, error.traceback_text)
-            self._send(wire.FAILED, encode(failure))
-        elif isinstance(error, ActorCrashed):
-            self._send(wire.CRASHED, encode((str(error), error.started, error.finished)))
-        else:
-            self._send(_ANSWERS.get(type(error), wire.UNDECODABLE), encode(str(error)))
-
-    def item(self, payload: msgspec.Raw) -> None:
-        """See `Asker`."""
-        self._post(wire.ITEM, bytes(payload))
-
-    def wants(self, count: int) -> None:
-        """Only the daemon feeds."""
-
-    def let_go(self) -> None:
-        """Nobody waits any more: the life gave up, or is over."""
-        self._finish()
-        self.withdraw()
-
-    def _send(self, kind: int, payload: bytes) -> None:
-        self._finish()
-        self._post(kind, payload)
-
-    def _post(self, kind: int, payload: bytes) -> None:
-        if self._life is not None and self._life is self._child.life:
-            self._life.answer(encode(Answer(self._correlation, kind, msgspec.Raw(payload))))
-
-    def _finish(self) -> None:
-        self._child.asked(self._correlation)
-        over, self.over = self.over, _nothing
-        over()
-
-
-def _no_credit(count: int) -> None:
-    del count
-
-
-_ANSWERS: dict[type[ActorsError], int] = {
-    Rejected: wire.REJECTED,
-    ActorStopped: wire.STOPPED,
-    NoSuchActor: wire.UNKNOWN,
-    MailboxFull: wire.FULL,
-    AskTimeout: wire.EXPIRED,
-    CallCycle: wire.CYCLE,
-}
 
 
 class TreeChild:

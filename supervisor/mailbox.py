@@ -12,19 +12,18 @@ import asyncio
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
-from enum import Enum, StrEnum
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import Enum
 from heapq import merge
 from itertools import count
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from actors import envelope as wire
 from actors.actor import ActorProtocol, Handler
-from actors.codec import RESOLVE, ReplyCodec
+from actors.codec import RESOLVE
 from actors.envelope import ASK, FEED, STREAM, TELL, Envelope, Failure, Outcome, Outcomes
 from actors.errors import (
     ActorCrashed,
@@ -39,11 +38,12 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitReport
-from actors.messages import Fed, Message, Terminated
-from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown
+from actors.messages import Message, Terminated
+from actors.ref import ActorRef
+from supervisor.askers import Asker
 from supervisor.core.delivery import Delivery, Fate, Loss, Posted
 from supervisor.core.routing import Router
-from supervisor.flows import FeedAsker, StreamAsker
+from supervisor.letters import DeadLetter, DeadReason
 from supervisor.ports import Life
 from supervisor.specs import Overflow
 
@@ -73,90 +73,6 @@ class Entry(Enum):
     OPEN = "open"  # there is room now
     WAIT = "wait"  # there will be
     DROPPED = "dropped"  # it is a dead letter
-
-
-class DeadReason(StrEnum):
-    """Why a message reached nobody."""
-
-    ACTOR_STOPPED = "actor_stopped"
-    CRASHED = "crashed_while_handling"
-    POISON = "poison"
-    MAILBOX_FULL = "mailbox_full"
-    NO_SUCH_ACTOR = "no_such_actor"
-    UNDECODABLE = "undecodable"
-
-
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that reached nobody, and why.
-
-    Attributes:
-        actor: path of the actor it was for.
-        message: the message itself; None when its type is not known here.
-        message_type: its class name.
-        sender: path of the actor that sent it, None when the daemon did.
-        reason: why.
-        detail: one line for a person.
-        deliveries: how often a handler had begun it.
-    """
-
-    actor: str
-    message: Message[Any] | None
-    message_type: str
-    sender: str | None
-    reason: DeadReason
-    detail: str
-    deliveries: int
-
-
-class Asker(Protocol):
-    """Who waits for the end of one message."""
-
-    def replied(self, payload: msgspec.Raw) -> None:
-        """The handler's reply.
-
-        Raises:
-            UndecodableMessage: the bytes are not of the promised type.
-        """
-
-    def failed(self, error: ActorsError) -> None:
-        """It ended otherwise."""
-
-    def item(self, payload: msgspec.Raw) -> None:
-        """One item of a stream, which goes on.
-
-        Raises:
-            UndecodableMessage: the bytes are not of the promised type.
-        """
-
-    def wants(self, count: int) -> None:
-        """The handler takes so many more of the items that follow the message."""
-
-
-class FutureAsker:
-    """A task of the daemon that awaits a reply."""
-
-    __slots__ = ("codec", "future", "mailbox")
-
-    def __init__(self, mailbox: Mailbox, future: asyncio.Future[Any], codec: ReplyCodec) -> None:
-        self.mailbox = mailbox
-        self.future = future
-        self.codec = codec
-
-    def replied(self, payload: msgspec.Raw) -> None:
-        """See `Asker`."""
-        if not self.future.done():
-            self.future.set_result(self.mailbox.decode(self.codec.decode, payload))
-
-    def failed(self, error: ActorsError) -> None:
-        """See `Asker`."""
-        if not self.future.done():
-            self.future.set_exception(error)
-
-    def item(self, payload: msgspec.Raw) -> None:
-        """An ask has one reply; `check` refuses messages that stream."""
-
-    def wants(self, count: int) -> None:
-        """Nothing follows the message of an ask."""
 
 
 class Mailbox:
@@ -200,6 +116,8 @@ class Mailbox:
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._overflow = overflow
+        # what is in the hands of a life cannot be dropped any more
+        self._window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
         self._max_message_bytes = max_message_bytes
         self._max_deliveries = max_deliveries
         self._dead = on_dead_letter
@@ -213,6 +131,7 @@ class Mailbox:
         self._sole: Delivery | None = None  # the queue, when there is but one
         self._served: dict[str, Life] = {}  # by member
         self._askers: dict[int, tuple[Asker, Delivery]] = {}
+        self._given_up: dict[int, str] = {}  # messages in the hands of a life that nobody wants, and why
         self._impatient: set[int] = set()  # asks that end when nobody is there to serve them
         self._room: deque[asyncio.Future[None]] = deque()  # who waits for room, first come first
         self._granted = 0  # places that were given to some of them and are not taken yet
@@ -227,11 +146,12 @@ class Mailbox:
         """The message in bytes from an actor, which may be sent here now.
 
         Raises:
-            UsageError: they are no message this actor handles.
+            UsageError: they are no message this actor handles, or too many.
             ActorStopped: the actor is down for good.
         """
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); the message was not sent")
+        self._check_size("the message", payload)
         try:
             message = self.protocol.decode(payload)
         except (msgspec.MsgspecError, RecursionError) as error:
@@ -255,14 +175,17 @@ class Mailbox:
             )
         data = self.protocol.encode(message)
         self._check_way(message, kind)
-        if len(data) > self._max_message_bytes:
-            raise UsageError(
-                f"{_name(message)} for {self.path} has {len(data)} bytes, the most is {self._max_message_bytes}; raise "
-                f"max_message_bytes in its ChildSpec, or send it in parts"
-            )
+        self._check_size(_name(message), data)
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
         return data
+
+    def _check_size(self, what: str, data: bytes) -> None:
+        if len(data) > self._max_message_bytes:
+            raise UsageError(
+                f"{what} for {self.path} has {len(data)} bytes, the most is {self._max_message_bytes}; raise "
+                f"max_message_bytes in its ChildSpec, or send it in parts"
+            )
 
     def _check_way(self, message: Message[Any], kind: int) -> None:
         handler = self.protocol.handlers[type(message)]
@@ -279,7 +202,7 @@ class Mailbox:
         """Whether a newcomer has to wait: there is no room, or others are in line for it."""
         if self._room:
             self._wake()
-        return bool(self._room) or self._free() <= 0
+        return bool(self._room) or self._granted > 0 or self._free() <= 0
 
     @property
     def depth(self) -> int:
@@ -359,11 +282,15 @@ class Mailbox:
             MailboxFull: the message is refused.
         """
         if self._overflow is Overflow.DROP_OLDEST:
-            return Entry.OPEN if self._drop_oldest() else Entry.WAIT
-        if self._overflow is Overflow.DROP_NEWEST:
+            while self._drop_oldest():
+                if self._free() > 0:
+                    return Entry.OPEN
+            if patient:
+                return Entry.WAIT
+        elif self._overflow is Overflow.DROP_NEWEST:
             envelope = Envelope(0, kind, sender, None, msgspec.Raw(payload))
             self._bury(envelope, DeadReason.MAILBOX_FULL, "the mailbox was full, and the newest goes")
-            if kind != ASK:
+            if kind == TELL:
                 return Entry.DROPPED
         elif self._overflow is Overflow.WAIT and patient:
             return Entry.WAIT
@@ -406,15 +333,22 @@ class Mailbox:
             await self.room(message, until)
         return entry is not Entry.DROPPED
 
-    async def room(self, message: Message[Any], deadline: float | None = None) -> None:
+    def line_up(self) -> asyncio.Future[None]:
+        """A place in the line of those who wait for room; cancelling it leaves the line."""
+        place: asyncio.Future[None] = self._loop.create_future()
+        self._room.append(place)
+        return place
+
+    async def room(
+        self, message: Message[Any], deadline: float | None = None, place: asyncio.Future[None] | None = None
+    ) -> None:
         """Wait until there is room, until `deadline` on the loop's clock at most; in the order of arrival.
 
         Raises:
             TimeoutError: none in time.
             ActorStopped: the actor went down for good meanwhile.
         """
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._room.append(waiter)
+        waiter = place or self.line_up()
         try:
             async with asyncio.timeout_at(deadline):
                 await waiter
@@ -430,6 +364,14 @@ class Mailbox:
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
 
+    def pass_on(self) -> None:
+        """Whoever was given room does not take it: the next one may have it."""
+        self._wake()
+
+    def refuse(self, payload: bytes, sender: str | None, reason: DeadReason, detail: str) -> None:
+        """A message from an actor that does not hear of it cannot be taken: it is a dead letter."""
+        self._bury(Envelope(0, TELL, sender, None, msgspec.Raw(payload)), reason, detail)
+
     def withdraw(self, seq: int, fate: str) -> None:
         """The asker does not wait any more: a message that has not begun will not."""
         _, queue = self._askers.pop(seq, (None, None))
@@ -441,6 +383,7 @@ class Mailbox:
             self._count(fate)
             self._wake()
             return
+        self._given_up[seq] = fate
         member, turn = held
         if member in self._served:
             self._served[member].cancel([turn])
@@ -617,7 +560,7 @@ class Mailbox:
         if len(self._members) == 1:
             for member, life in self._served.items():
                 queue = self._queues[self._router.queue_of(member)]
-                room = WINDOW - queue.in_flight(member)
+                room = self._window - queue.in_flight(member)
                 while queue.queued and room > 0 and not life.congested:
                     room -= self._give(queue, member, life, room)
             return
@@ -665,6 +608,7 @@ class Mailbox:
 
     def _ended(self, posted: Posted, outcome: Outcome) -> None:
         asker = self._asker(posted.seq)
+        given_up = self._given_up.pop(posted.seq, None)
         try:
             fate, error = self._fate_of(posted, outcome, asker)
         except WireError as wrong:
@@ -675,7 +619,7 @@ class Mailbox:
         if outcome.kind == wire.UNDECODABLE:
             self._bury(posted, DeadReason.UNDECODABLE, str(error))
         else:
-            self._count(fate)
+            self._count(given_up if given_up and outcome.kind == wire.CANCELLED else fate)
         if asker is not None and error is not None:
             asker.failed(error)
         elif asker is not None and outcome.kind == wire.REPLY:
@@ -724,8 +668,9 @@ class Mailbox:
             return
         posted = loss.posted
         asker = self._asker(posted.seq)
+        given_up = self._given_up.pop(posted.seq, "cancelled")
         if loss.fate is Fate.UNWANTED:
-            self._count("cancelled")
+            self._count(given_up)
         elif loss.fate is Fate.FINISHED and posted.kind == TELL:
             self._count("handled")
         elif loss.fate is Fate.FINISHED:
@@ -794,127 +739,6 @@ class Mailbox:
         if free <= 0:
             free += sum(len(life.progress().active) for life in self._served.values())
         return free
-
-
-class MailboxRef(ActorRef):
-    """An actor, as seen from the daemon."""
-
-    __slots__ = ("_mailbox",)
-
-    def __init__(self, mailbox: Mailbox) -> None:
-        super().__init__(mailbox.path)
-        self._mailbox = mailbox
-
-    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
-        """See `ActorRef.ask`."""
-        mailbox = self._mailbox
-        payload = mailbox.check(message, ASK)
-        loop = asyncio.get_running_loop()
-        until = None if timeout is None else loop.time() + timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
-        impatient = when_down == "fail"
-        if impatient and mailbox.down:
-            raise mailbox.refuse_impatient()
-        if mailbox.full:
-            async with _in_time(mailbox, message, timeout):
-                await mailbox.enter(ASK, message, payload, until=until)
-        future: asyncio.Future[R] = loop.create_future()
-        asker = FutureAsker(mailbox, future, mailbox.protocol.handlers[type(message)].reply)
-        seq = mailbox.offer(ASK, message, payload, deadline=deadline, asker=asker, impatient=impatient)
-        timer = None if until is None else loop.call_at(until, _expire, mailbox, seq, asker, message, timeout)
-        try:
-            return await future
-        finally:
-            if timer is not None:
-                timer.cancel()
-            if future.cancelled():
-                mailbox.withdraw(seq, "cancelled")
-
-    async def stream(
-        self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
-    ) -> AsyncGenerator[T, None]:
-        """See `ActorRef.stream`."""
-        mailbox = self._mailbox
-        payload = mailbox.check(message, STREAM)
-        await mailbox.enter(STREAM, message, payload)
-        codec = mailbox.protocol.handlers[type(message)].reply
-        asker = StreamAsker(partial(mailbox.decode, codec.decode), lambda count: mailbox.credit(seq, count))
-        seq = mailbox.offer(STREAM, message, payload, asker=asker)
-        try:
-            async with aclosing(asker.read(timeout)) as items:
-                async for item in items:
-                    yield item
-        except TimeoutError:
-            raise AskTimeout(f"{self.path} sent no further item of {_name(message)} within {timeout} s") from None
-        finally:
-            mailbox.withdraw(seq, "cancelled")
-
-    async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
-        """See `ActorRef.feed`."""
-        mailbox = self._mailbox
-        payload = mailbox.check(message, FEED)
-        await mailbox.enter(FEED, message, payload)
-        handler = mailbox.protocol.handlers[type(message)]
-        asker = FeedAsker(partial(mailbox.decode, handler.reply.decode))
-        seq = mailbox.offer(FEED, message, payload, asker=asker)
-        feeding = asyncio.create_task(
-            asker.feed(items, handler.fed or handler.reply, lambda data, over: mailbox.follow(seq, data, over=over))
-        )
-        try:
-            await asyncio.wait((asker.reply, feeding), return_when=asyncio.FIRST_COMPLETED)
-            if feeding.done():
-                feeding.result()
-            reply: R = await asker.reply
-            return reply
-        finally:
-            feeding.cancel()
-            mailbox.withdraw(seq, "cancelled")
-            await asyncio.gather(feeding, return_exceptions=True)
-
-    def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
-        """Refused: it would hold up the event loop."""
-        del timeout
-        raise UsageError(f"call({_name(message)}) would block the daemon's event loop; write `await ref.ask(...)`")
-
-    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
-        """See `ActorRef.tell`."""
-        mailbox = self._mailbox
-        payload = mailbox.check(message)
-        if delay > 0:
-            mailbox.offer_later(delay, message, payload)
-        elif not mailbox.full or await mailbox.enter(TELL, message, payload):
-            mailbox.offer(TELL, message, payload)
-
-    def tell_nowait(self, message: Message[Any]) -> None:
-        """See `ActorRef.tell_nowait`."""
-        mailbox = self._mailbox
-        payload = mailbox.check(message)
-        if not mailbox.full or mailbox.overflow(TELL, message, payload, patient=False) is Entry.OPEN:
-            mailbox.offer(TELL, message, payload)
-
-    async def terminated(self) -> Terminated:
-        """See `ActorRef.terminated`."""
-        future: asyncio.Future[Terminated] = asyncio.get_running_loop().create_future()
-        self._mailbox.watch(future, lambda end: None if future.done() else future.set_result(end))
-        try:
-            return await future
-        finally:
-            self._mailbox.unwatch(future)
-
-
-def _expire(mailbox: Mailbox, seq: int, asker: FutureAsker, message: Message[Any], timeout: float | None) -> None:
-    mailbox.withdraw(seq, "expired")
-    asker.failed(AskTimeout(f"{mailbox.path} did not answer {_name(message)} within {timeout} s"))
-
-
-@asynccontextmanager
-async def _in_time(mailbox: Mailbox, message: Message[Any], timeout: float | None) -> AsyncIterator[None]:
-    try:
-        yield
-    except TimeoutError:
-        raise AskTimeout(
-            f"{mailbox.path} had no room for {_name(message)} within {timeout} s: {mailbox.depth} messages wait"
-        ) from None
 
 
 def _name(message: Message[Any]) -> str:

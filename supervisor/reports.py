@@ -1,7 +1,7 @@
 """Reports: what happened in the tree, once as a typed happening and once as a structlog line.
 
 Law: every happening is told once; the daemon's structlog configuration is used and never touched.
-May import: broadcast, mailbox, and the words of `actors`.
+May import: broadcast, letters, and the words of `actors`.
 
 Runs on the loop's thread. Event names are `noun.past_tense`; `docs/reference/reports.md` lists them.
 """
@@ -19,7 +19,7 @@ from actors.envelope import Record
 from actors.exits import ExitReason, ExitReport
 from supervisor.broadcast import Broadcast
 from supervisor.core.commands import Decision
-from supervisor.mailbox import DeadLetter
+from supervisor.letters import DeadLetter
 
 
 class ChildStarted(msgspec.Struct, frozen=True, tag=True):

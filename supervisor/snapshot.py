@@ -14,9 +14,10 @@ from typing import Literal
 import msgspec
 
 from actors.exits import ExitReport
+from supervisor.actor_child import ActorChild
 from supervisor.core.child import ChildView
 from supervisor.core.states import ChildState, SupervisorState
-from supervisor.engine import ActorChild, Engine, TreeChild
+from supervisor.engine import Engine, TreeChild
 from supervisor.specs import RestartPolicy, Strategy
 
 

@@ -24,13 +24,15 @@ from supervisor.broadcast import Missed
 from supervisor.checks import check
 from supervisor.core import commands as do
 from supervisor.core import events as happened
-from supervisor.engine import Engine, House
+from supervisor.engine import Engine
 from supervisor.errors import RestartIntensityExceeded, StartFailed
-from supervisor.mailbox import DeadLetter, MailboxRef
+from supervisor.house import House
+from supervisor.letters import DeadLetter
 from supervisor.portable import check_main_guard
 from supervisor.ports import AnyReader, Launcher
 from supervisor.process import ProcessLauncher
 from supervisor.reader import LoopReader, Reader
+from supervisor.refs import MailboxRef
 from supervisor.reports import Happening, Reports
 from supervisor.signals import until_signalled
 from supervisor.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of

@@ -30,8 +30,9 @@ from supervisor import (
     SupervisorStarted,
     SupervisorStopped,
 )
+from supervisor.actor_child import ActorChild
 from supervisor.core.states import ChildState, SupervisorState
-from supervisor.engine import ActorChild, Engine, TreeChild
+from supervisor.engine import Engine, TreeChild
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
 from tests.conformance.member import End, Member
 from tests.conformance.scenarios import Scenario, Tree, Worker

@@ -30,7 +30,9 @@ from actors.errors import (
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.ref import UnboundRef
 from supervisor.core.routing import Router
-from supervisor.mailbox import DeadReason, Mailbox, MailboxRef
+from supervisor.letters import DeadReason
+from supervisor.mailbox import Mailbox
+from supervisor.refs import MailboxRef
 from supervisor.specs import ChildSpec, Routing
 from tests.support.actors import Puppet
 from tests.support.waiting import turns

@@ -22,8 +22,9 @@ from supervisor import (
     SupervisorBusy,
     SupervisorSpec,
 )
+from supervisor.actor_child import ActorChild
 from supervisor.core.states import ChildState, SupervisorState
-from supervisor.engine import ActorChild, Engine, TreeChild
+from supervisor.engine import Engine, TreeChild
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
 from tests.support.actors import Puppet
 

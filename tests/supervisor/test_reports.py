@@ -10,7 +10,7 @@ import structlog
 
 from actors.envelope import Record
 from actors.exits import ExitKind, ExitReason, ExitReport
-from supervisor.mailbox import DeadLetter, DeadReason
+from supervisor.letters import DeadLetter, DeadReason
 from supervisor.reports import (
     ChildExited,
     ChildStarted,

@@ -1,6 +1,7 @@
-"""Flows: the daemon's ends of streams and feeds.
+"""Askers: whoever waits for the end of a message: of an ask, of a stream, of a feed.
 
-Law: a reader is never flooded and a sender never ahead of what the other side takes; both are counted in items.
+Law: an asker is told exactly one end. A reader is never flooded and a feeder never ahead of what the other side takes;
+     both are counted in items.
 May import: the words of `actors`.
 
 Runs on the loop's thread.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -22,6 +23,61 @@ from actors.ref import STREAM_CREDIT
 T = TypeVar("T")
 
 _OVER: Final = object()
+
+
+class Asker(Protocol):
+    """Who waits for the end of one message."""
+
+    def replied(self, payload: msgspec.Raw) -> None:
+        """The handler's reply.
+
+        Raises:
+            UndecodableMessage: the bytes are not of the promised type.
+        """
+
+    def failed(self, error: ActorsError) -> None:
+        """It ended otherwise."""
+
+    def item(self, payload: msgspec.Raw) -> None:
+        """One item of a stream, which goes on.
+
+        Raises:
+            UndecodableMessage: the bytes are not of the promised type.
+        """
+
+    def wants(self, count: int) -> None:
+        """The handler takes so many more of the items that follow the message."""
+
+
+class FutureAsker:
+    """A task of the daemon that awaits a reply.
+
+    Args:
+        future: what it awaits.
+        decode: makes the reply of its bytes.
+    """
+
+    __slots__ = ("_decode", "future")
+
+    def __init__(self, future: asyncio.Future[Any], decode: Callable[[msgspec.Raw], Any]) -> None:
+        self.future = future
+        self._decode = decode
+
+    def replied(self, payload: msgspec.Raw) -> None:
+        """See `Asker`."""
+        if not self.future.done():
+            self.future.set_result(self._decode(payload))
+
+    def failed(self, error: ActorsError) -> None:
+        """See `Asker`."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def item(self, payload: msgspec.Raw) -> None:
+        """An ask has one reply; `check` refuses messages that stream."""
+
+    def wants(self, count: int) -> None:
+        """Nothing follows the message of an ask."""
 
 
 class StreamAsker:

@@ -1,0 +1,171 @@
+"""ActorChild: a child that is an actor in a process.
+
+Law: it carries out and tells; its lives come and go, its mailbox stays.
+May import: house, outgoing, mailbox, ports, process, core.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.envelope import Outcomes, Part, Record
+from actors.exits import ExitReport
+from supervisor.core import events as happened
+from supervisor.core.commands import ReportExit
+from supervisor.core.events import AnyEvent
+from supervisor.house import House
+from supervisor.mailbox import Mailbox
+from supervisor.outgoing import Outgoing
+from supervisor.ports import Life, LifeEnd, Said
+from supervisor.process import exit_reason, signal_name
+from supervisor.specs import ChildSpec
+
+Post = Callable[[AnyEvent], None]
+
+
+class ActorDesk:
+    """What the processes of one spec share: their mailbox."""
+
+    def __init__(self, mailbox: Mailbox, spec: ChildSpec) -> None:
+        self.mailbox = mailbox
+        self.spec = spec
+        self.members = set(spec.members())
+        self.retired: set[str] = set()
+
+
+class ActorChild:
+    """A child that is an actor in a process: its current life, and the way of its messages."""
+
+    def __init__(self, supervisor: str, name: str, desk: ActorDesk, house: House, post: Post) -> None:
+        self.path = f"{supervisor}/{name}"
+        self.life: Life | None = None
+        self.number = 0
+        self.started_at = 0.0
+        self._post = post
+        self._name = name
+        self.mailbox = desk.mailbox
+        self.last_report: ExitReport | None = None
+        self.desk = desk
+        self._house = house
+        self._outgoing = Outgoing(self.path, desk.mailbox, house)
+        self._end: LifeEnd | None = None
+
+    # ---- deeds
+
+    def start(self, life: int) -> None:
+        """Begin a life."""
+        spec = self.desk.spec
+        self.desk.retired.discard(self._name)
+        self.mailbox.open()
+        self.mailbox.add_member(self._name)
+        self.number = life
+        self.started_at = self._house.loop.time()
+        part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments)
+        self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
+        self._outgoing.begin(self.life)
+
+    def stop(self) -> None:
+        """Ask the life to stop; it gets no more messages."""
+        self.mailbox.disconnect(self._name)
+        if self.life is not None:
+            self.life.stop()
+
+    def kill(self) -> None:
+        """End the life at once."""
+        self.mailbox.disconnect(self._name)
+        if self.life is not None:
+            self.life.kill()
+
+    def retire(self, because: str) -> None:
+        """Down for good. A pool's mailbox closes with its last member; what waited for another goes to the rest."""
+        self.desk.retired.add(self._name)
+        if self.desk.retired >= self.desk.members:
+            self.mailbox.close(because)
+        else:
+            self.mailbox.remove_member(self._name)
+
+    def forget(self) -> None:
+        """The spec is gone."""
+        desk = self.desk
+        desk.members.discard(self._name)
+        desk.retired.discard(self._name)
+        if desk.members:
+            self.mailbox.remove_member(self._name)
+        else:
+            self._house.directory.remove(self.mailbox.path, self.mailbox)
+
+    def ready(self, life: int) -> None:
+        """Let messages flow."""
+        self.started_at = self._house.loop.time()
+        if self.life is not None:
+            self._house.reports.child_started(self.path, life, self.life.pid)
+            self.mailbox.connect(self._name, self.life)
+
+    def report(self, command: ReportExit) -> ExitReport:
+        """Tell the world of the life that ended, then each of its messages its fate."""
+        life, end = self.life, self._end
+        if life is None or end is None:
+            raise AssertionError(f"{self.path} ended without a life")
+        message, begun = self._last_message(life)
+        report = ExitReport(
+            actor=self.path,
+            life=command.life,
+            pid=end.pid,
+            reason=command.reason,
+            exit_code=end.exit_code if end.exit_code is not None and end.exit_code >= 0 else None,
+            signal=signal_name(end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
+            traceback=end.last_words.failure.traceback if end.last_words is not None else None,
+            last_message=message,
+            last_message_begun=begun,
+            uptime=self._house.loop.time() - self.started_at,
+            decision=command.decision.value,
+            because=command.because,
+            delay=command.delay,
+        )
+        self.life = None
+        self._outgoing.end()
+        self.last_report = report
+        self._house.reports.child_exited(report, command.policy.value, command.restarts)
+        self.mailbox.lost(self._name, life, report)
+        return report
+
+    def handling(self) -> tuple[str | None, int | None]:
+        """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
+        if self.life is None:
+            return None, None
+        message, begun = self._last_message(self.life)
+        return (message, self.life.progress().since) if begun else (None, None)
+
+    def _last_message(self, life: Life) -> tuple[str | None, bool | None]:
+        """Type name of the message a life began last, and whether it is still being handled."""
+        progress = life.progress()
+        handlers = tuple(self.mailbox.protocol.handlers)
+        if not 0 <= progress.handler < len(handlers):
+            return None, None
+        return handlers[progress.handler].__qualname__, bool(progress.active)
+
+    # ---- what its life tells (LifeListener)
+
+    def life_ready(self) -> None:
+        """See `LifeListener`."""
+        self._post(happened.ChildReady(self._name, self.number))
+
+    def life_writable(self) -> None:
+        """See `LifeListener`."""
+        self.mailbox.pump()
+
+    def life_said(self, frame: Said) -> None:
+        """See `LifeListener`."""
+        if isinstance(frame, Outcomes):
+            self.mailbox.heard(self._name, frame)
+        elif isinstance(frame, Record):
+            self._house.reports.actor_said(self.path, self.number, frame)
+        else:
+            self._outgoing.take(frame)
+
+    def life_exited(self, end: LifeEnd) -> None:
+        """See `LifeListener`."""
+        self._end = end
+        self._post(happened.ChildExited(self._name, self.number, exit_reason(end), self._house.dice.random()))

@@ -1,0 +1,285 @@
+"""Outgoing: what one actor sends to others, carried by the daemon, and what comes back to it.
+
+Law: the daemon looks at the address and the type, never at what a message says; an answer goes to the life that asked,
+     or nowhere.
+May import: house, mailbox, askers, letters, and the words of `actors`.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from actors import envelope as wire
+from actors.codec import encode
+from actors.envelope import ASK, TELL, Answer, Failure, MoreItems, Publish, Send, Subscribe, Watch, Withdraw
+from actors.errors import (
+    ActorCrashed,
+    ActorsError,
+    ActorStopped,
+    AskTimeout,
+    CallCycle,
+    HandlerError,
+    MailboxFull,
+    NoSuchActor,
+    Rejected,
+)
+from actors.messages import Message, Terminated
+from supervisor.house import House
+from supervisor.letters import DeadLetter, DeadReason
+from supervisor.mailbox import Entry, Mailbox
+from supervisor.ports import Life
+
+
+class Outgoing:
+    """The way out of one actor, over all of its lives.
+
+    Args:
+        path: of the process that sends.
+        mailbox: the actor's own, for what comes back as a message.
+        house: the tree.
+    """
+
+    def __init__(self, path: str, mailbox: Mailbox, house: House) -> None:
+        self.life: Life | None = None
+        self._path = path
+        self._mailbox = mailbox
+        self._house = house
+        self._asking: dict[int, RouteAsker] = {}  # asks of the current life, by correlation
+
+    def begin(self, life: Life) -> None:
+        """A life begins: answers go to it."""
+        self.life = life
+
+    def end(self) -> None:
+        """The life is over: nobody waits any more."""
+        self.life = None
+        for asker in tuple(self._asking.values()):
+            asker.let_go()
+
+    def over(self, correlation: int) -> None:
+        """An ask is over."""
+        self._asking.pop(correlation, None)
+
+    def take(self, frame: Send | MoreItems | Withdraw | Watch | Subscribe | Publish) -> None:
+        """Do what the actor wants of the others."""
+        match frame:
+            case Send():
+                self.send(frame)
+            case MoreItems():
+                if frame.correlation in self._asking:
+                    self._asking[frame.correlation].credit(frame.count)
+            case Withdraw():
+                self.withdraw(frame)
+            case Watch():
+                self.watch(frame)
+            case Subscribe():
+                self._house.topics.subscribe(frame.topic, self._mailbox)
+            case Publish():
+                self._house.topics.publish(frame.topic, bytes(frame.message), self._path)
+
+    def send(self, frame: Send) -> None:
+        """Put a message of this actor into another's mailbox, without looking at what it says."""
+        asker = RouteAsker(self, frame) if frame.correlation else None
+        if asker is not None:
+            self._asking[frame.correlation] = asker
+        try:
+            mailbox = self._house.directory.find(frame.to)
+            payload = bytes(frame.message)
+            message = mailbox.check_bytes(payload, frame.kind)
+            if frame.kind == ASK and frame.impatient and mailbox.down:
+                raise mailbox.refuse_impatient()
+            if frame.blocking and mailbox.sequential:
+                self._begin_wait(mailbox.path, asker)
+            if frame.delay > 0:
+                mailbox.offer_later(frame.delay, message, payload, self._path)
+                entry = Entry.DROPPED
+            elif not mailbox.full:
+                entry = Entry.OPEN
+            else:
+                entry = mailbox.overflow(frame.kind, message, payload, self._path, patient=asker is not None)
+        except ActorsError as error:
+            self._refuse(frame, asker, error)
+            return
+        if entry is Entry.OPEN:
+            self._deliver(frame, asker, mailbox, message, payload)
+        elif entry is Entry.WAIT:
+            self._house.keep(self._deliver_when_room(frame, asker, mailbox, message, payload))
+        elif asker is not None:
+            asker.accepted()
+
+    def _deliver(
+        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
+    ) -> None:
+        asks = frame.kind != TELL and asker is not None
+        seq = mailbox.offer(
+            frame.kind,
+            message,
+            payload,
+            sender=self._path,
+            deadline=frame.deadline,
+            asker=asker if asks else None,
+            impatient=frame.impatient,
+        )
+        if asker is not None and asks:
+            asker.withdraw = lambda: mailbox.withdraw(seq, "cancelled")
+            asker.credit = lambda count: mailbox.credit(seq, count)
+        elif asker is not None:
+            asker.accepted()
+
+    async def _deliver_when_room(
+        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
+    ) -> None:
+        try:
+            wait = None if frame.deadline is None else frame.deadline - time.monotonic()
+            await mailbox.room(message, None if wait is None else self._house.loop.time() + wait)
+        except (ActorsError, TimeoutError) as error:
+            late = AskTimeout(f"{mailbox.path} had no room in time")
+            self._refuse(frame, asker, error if isinstance(error, ActorsError) else late)
+            return
+        if frame.kind == TELL or asker is None or not asker.gone:
+            self._deliver(frame, asker, mailbox, message, payload)
+
+    def _begin_wait(self, target: str, asker: RouteAsker | None) -> None:
+        cycle = self._house.waits.cycle(self._mailbox.path, target)
+        if cycle is not None:
+            raise CallCycle(f"a cycle of asks: {' waits for '.join(cycle)}; nobody would ever answer")
+        if asker is not None:
+            waiter = self._mailbox.path
+            self._house.waits.begin(waiter, target)
+            asker.over = lambda: self._house.waits.end(waiter, target)
+
+    def withdraw(self, frame: Withdraw) -> None:
+        """The actor does not wait any more."""
+        asker = self._asking.get(frame.correlation)
+        if asker is not None:
+            asker.let_go()
+
+    def _refuse(self, frame: Send, asker: RouteAsker | None, error: ActorsError) -> None:
+        if asker is not None:
+            asker.failed(error)
+        else:
+            self._bury(frame, error)
+
+    def watch(self, frame: Watch) -> None:
+        """The actor wants to know when another is down for good."""
+        asker = RouteAsker(self, frame)
+        told = asker.replied_with if frame.correlation else self._tell_terminated
+        target = self._house.directory.get(frame.path)
+        if target is None:
+            told(Terminated(frame.path, "nobody has that path"))
+        else:
+            target.watch((self._path, frame.correlation), told)
+
+    def _tell_terminated(self, end: Terminated) -> None:
+        if self._mailbox.closed is None:
+            self._mailbox.offer(TELL, end, encode(end), sender=end.path)
+
+    def _bury(self, frame: Send, error: ActorsError) -> None:
+        reason = DeadReason.UNDECODABLE
+        for cls, known in _DEAD_REASONS.items():
+            if isinstance(error, cls):
+                reason = known
+        self._house.reports.message_buried(
+            DeadLetter(
+                actor=frame.to,
+                message=None,
+                message_type="?",
+                sender=self._path,
+                reason=reason,
+                detail=str(error),
+                deliveries=0,
+            )
+        )
+
+
+_DEAD_REASONS: dict[type[ActorsError], DeadReason] = {
+    NoSuchActor: DeadReason.NO_SUCH_ACTOR,
+    MailboxFull: DeadReason.MAILBOX_FULL,
+    ActorStopped: DeadReason.ACTOR_STOPPED,
+    ActorCrashed: DeadReason.ACTOR_STOPPED,
+}
+
+
+class RouteAsker:
+    """An actor that waits for the end of an ask, or for a tell to be taken; its life hears of it, or nobody does."""
+
+    def __init__(self, outgoing: Outgoing, frame: Send | Watch) -> None:
+        self._outgoing = outgoing
+        self._life = outgoing.life
+        self._correlation = frame.correlation
+        self.gone = False  # whether nobody waits any more
+        self.withdraw: Callable[[], None] = _nothing
+        self.credit: Callable[[int], None] = _no_credit
+        self.over: Callable[[], None] = _nothing
+
+    def replied(self, payload: msgspec.Raw) -> None:
+        """See `Asker`."""
+        self._send(wire.REPLY, bytes(payload))
+
+    def replied_with(self, value: object) -> None:
+        """A reply that the daemon itself makes."""
+        self._send(wire.REPLY, encode(value))
+
+    def accepted(self) -> None:
+        """The tell is taken."""
+        self._send(wire.ACCEPTED, encode(None))
+
+    def failed(self, error: ActorsError) -> None:
+        """See `Asker`."""
+        if isinstance(error, HandlerError):
+            failure = Failure(error.type_name, error.message, error.traceback_text)
+            self._send(wire.FAILED, encode(failure))
+        elif isinstance(error, ActorCrashed):
+            self._send(wire.CRASHED, encode((str(error), error.started, error.finished)))
+        else:
+            self._send(_ANSWERS.get(type(error), wire.UNDECODABLE), encode(str(error)))
+
+    def item(self, payload: msgspec.Raw) -> None:
+        """See `Asker`."""
+        self._post(wire.ITEM, bytes(payload))
+
+    def wants(self, count: int) -> None:
+        """Only the daemon feeds."""
+
+    def let_go(self) -> None:
+        """Nobody waits any more: the life gave up, or is over."""
+        self.gone = True
+        self._finish()
+        self.withdraw()
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        self._finish()
+        self._post(kind, payload)
+
+    def _post(self, kind: int, payload: bytes) -> None:
+        if self._life is not None and self._life is self._outgoing.life:
+            self._life.answer(encode(Answer(self._correlation, kind, msgspec.Raw(payload))))
+
+    def _finish(self) -> None:
+        self._outgoing.over(self._correlation)
+        over, self.over = self.over, _nothing
+        over()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _no_credit(count: int) -> None:
+    del count
+
+
+_ANSWERS: dict[type[ActorsError], int] = {
+    Rejected: wire.REJECTED,
+    ActorStopped: wire.STOPPED,
+    NoSuchActor: wire.UNKNOWN,
+    MailboxFull: wire.FULL,
+    AskTimeout: wire.EXPIRED,
+    CallCycle: wire.CYCLE,
+}
