@@ -24,7 +24,7 @@ import msgspec
 from actors import envelope as wire
 from actors.actor import ActorProtocol, Handler
 from actors.codec import RESOLVE
-from actors.envelope import ASK, FEED, STREAM, TELL, Envelope, Failure, Outcome, Outcomes
+from actors.envelope import FEED, STREAM, TELL, Envelope, Failure, Outcome, Outcomes
 from actors.errors import (
     ActorCrashed,
     ActorsError,

@@ -60,11 +60,12 @@ class Outgoing:
         """The life is over: nobody waits any more."""
         self.life = None
         for asker in tuple(self._asking.values()):
-            asker.let_go()
+            asker.life_over()
 
-    def over(self, correlation: int) -> None:
-        """An ask is over."""
-        self._asking.pop(correlation, None)
+    def over(self, correlation: int, asker: RouteAsker) -> None:
+        """An ask is over; another life may use its number again."""
+        if self._asking.get(correlation) is asker:
+            del self._asking[correlation]
 
     def take(self, frame: Send | MoreItems | Withdraw | Watch | Subscribe | Publish) -> None:
         """Do what the actor wants of the others."""
@@ -88,14 +89,12 @@ class Outgoing:
         asker = RouteAsker(self, frame) if frame.correlation else None
         if asker is not None:
             self._asking[frame.correlation] = asker
+        mailbox = None
         try:
             mailbox = self._house.directory.find(frame.to)
             payload = bytes(frame.message)
             message = mailbox.check_bytes(payload, frame.kind)
-            if frame.kind == ASK and frame.impatient and mailbox.down:
-                raise mailbox.refuse_impatient()
-            if frame.blocking and mailbox.sequential:
-                self._begin_wait(mailbox.path, asker)
+            self._check_wait(frame, mailbox, asker)
             if frame.delay > 0:
                 mailbox.offer_later(frame.delay, message, payload, self._path)
                 entry = Entry.DROPPED
@@ -104,12 +103,12 @@ class Outgoing:
             else:
                 entry = mailbox.overflow(frame.kind, message, payload, self._path, patient=asker is not None)
         except ActorsError as error:
-            self._refuse(frame, asker, error)
+            self._refuse(frame, asker, error, mailbox)
             return
         if entry is Entry.OPEN:
             self._deliver(frame, asker, mailbox, message, payload)
         elif entry is Entry.WAIT:
-            self._house.keep(self._deliver_when_room(frame, asker, mailbox, message, payload))
+            self._wait_for_room(frame, asker, mailbox, message, payload)
         elif asker is not None:
             asker.accepted()
 
@@ -132,18 +131,36 @@ class Outgoing:
         elif asker is not None:
             asker.accepted()
 
-    async def _deliver_when_room(
+    def _wait_for_room(
         self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
     ) -> None:
-        try:
-            wait = None if frame.deadline is None else frame.deadline - time.monotonic()
-            await mailbox.room(message, None if wait is None else self._house.loop.time() + wait)
-        except (ActorsError, TimeoutError) as error:
-            late = AskTimeout(f"{mailbox.path} had no room in time")
-            self._refuse(frame, asker, error if isinstance(error, ActorsError) else late)
-            return
-        if frame.kind == TELL or asker is None or not asker.gone:
-            self._deliver(frame, asker, mailbox, message, payload)
+        """Get into line now, and be served later."""
+        place = mailbox.line_up()
+        if asker is not None:
+            asker.withdraw = place.cancel
+        wait = None if frame.deadline is None else frame.deadline - time.monotonic()
+        room = mailbox.room(message, None if wait is None else self._house.loop.time() + wait, place)
+
+        async def deliver() -> None:
+            try:
+                await room
+            except (ActorsError, TimeoutError) as error:
+                late = AskTimeout(f"{mailbox.path} had no room in time")
+                self._refuse(frame, asker, error if isinstance(error, ActorsError) else late, mailbox)
+                return
+            if asker is not None and asker.gone:
+                mailbox.pass_on()
+            else:
+                self._deliver(frame, asker, mailbox, message, payload)
+
+        self._house.keep(deliver())
+
+    def _check_wait(self, frame: Send, mailbox: Mailbox, asker: RouteAsker | None) -> None:
+        """Whether the actor may wait for the other now."""
+        if frame.kind == ASK and frame.impatient and mailbox.down:
+            raise mailbox.refuse_impatient()
+        if frame.blocking and mailbox.sequential:
+            self._begin_wait(mailbox.path, asker)
 
     def _begin_wait(self, target: str, asker: RouteAsker | None) -> None:
         cycle = self._house.waits.cycle(self._mailbox.path, target)
@@ -160,9 +177,11 @@ class Outgoing:
         if asker is not None:
             asker.let_go()
 
-    def _refuse(self, frame: Send, asker: RouteAsker | None, error: ActorsError) -> None:
+    def _refuse(self, frame: Send, asker: RouteAsker | None, error: ActorsError, mailbox: Mailbox | None) -> None:
         if asker is not None:
             asker.failed(error)
+        elif mailbox is not None:
+            mailbox.refuse(bytes(frame.message), self._path, _dead_reason(error), str(error))
         else:
             self._bury(frame, error)
 
@@ -181,17 +200,13 @@ class Outgoing:
             self._mailbox.offer(TELL, end, encode(end), sender=end.path)
 
     def _bury(self, frame: Send, error: ActorsError) -> None:
-        reason = DeadReason.UNDECODABLE
-        for cls, known in _DEAD_REASONS.items():
-            if isinstance(error, cls):
-                reason = known
         self._house.reports.message_buried(
             DeadLetter(
                 actor=frame.to,
                 message=None,
                 message_type="?",
                 sender=self._path,
-                reason=reason,
+                reason=_dead_reason(error),
                 detail=str(error),
                 deliveries=0,
             )
@@ -206,6 +221,10 @@ _DEAD_REASONS: dict[type[ActorsError], DeadReason] = {
 }
 
 
+def _dead_reason(error: ActorsError) -> DeadReason:
+    return next((reason for cls, reason in _DEAD_REASONS.items() if isinstance(error, cls)), DeadReason.UNDECODABLE)
+
+
 class RouteAsker:
     """An actor that waits for the end of an ask, or for a tell to be taken; its life hears of it, or nobody does."""
 
@@ -213,8 +232,9 @@ class RouteAsker:
         self._outgoing = outgoing
         self._life = outgoing.life
         self._correlation = frame.correlation
-        self.gone = False  # whether nobody waits any more
-        self.withdraw: Callable[[], None] = _nothing
+        self._tells = isinstance(frame, Send) and frame.kind == TELL
+        self.gone = False  # whether it was taken back
+        self.withdraw: Callable[[], object] = _nothing
         self.credit: Callable[[int], None] = _no_credit
         self.over: Callable[[], None] = _nothing
 
@@ -248,10 +268,17 @@ class RouteAsker:
         """Only the daemon feeds."""
 
     def let_go(self) -> None:
-        """Nobody waits any more: the life gave up, or is over."""
+        """Nobody waits any more: what was sent is taken back."""
         self.gone = True
         self._finish()
         self.withdraw()
+
+    def life_over(self) -> None:
+        """Nobody can wait any more; but a tell that is in line for room was sent."""
+        if self._tells:
+            self._finish()
+        else:
+            self.let_go()
 
     def _send(self, kind: int, payload: bytes) -> None:
         self._finish()
@@ -262,7 +289,7 @@ class RouteAsker:
             self._life.answer(encode(Answer(self._correlation, kind, msgspec.Raw(payload))))
 
     def _finish(self) -> None:
-        self._outgoing.over(self._correlation)
+        self._outgoing.over(self._correlation, self)
         over, self.over = self.over, _nothing
         over()
 

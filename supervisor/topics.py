@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
+
 from actors.actor import published
 from actors.codec import decoder_of
 from actors.messages import Message
 from actors.topics import Topic
-from supervisor.broadcast import Broadcast
+from supervisor.broadcast import Broadcast, Missed
 from supervisor.mailbox import Mailbox
 
 
@@ -24,7 +26,7 @@ class Topics:
 
     def __init__(self) -> None:
         self._mailboxes: dict[str, dict[str, Mailbox]] = {}  # topic to path to mailbox
-        self._readers: dict[str, tuple[Topic[Any], Broadcast[Message[Any]]]] = {}
+        self._readers: dict[str, tuple[Topic[Any], Broadcast[Message[Any] | Missed]]] = {}
 
     def subscribe(self, topic: str, mailbox: Mailbox) -> None:
         """An actor gets what is published from now on, until it is down for good."""
@@ -52,7 +54,10 @@ class Topics:
                 mailbox.take_published(payload, sender)
         if topic in self._readers:
             known, broadcast = self._readers[topic]
-            broadcast.tell(decoder_of(known.message).decode(payload))
+            try:
+                broadcast.tell(decoder_of(known.message).decode(payload))
+            except (msgspec.MsgspecError, RecursionError):  # published under another topic of the same name
+                broadcast.tell(Missed(1))
 
     def close(self) -> None:
         """The tree is over."""

@@ -373,7 +373,7 @@ async def test_an_ask_that_times_out_in_a_lifes_hands(box):
     assert [1] == life.cancelled
     assert 1 == box.mailbox.depth
     box.say((1, wire.CANCELLED, None), through=1)
-    assert (0, {"cancelled": 1}) == (box.mailbox.depth, +box.mailbox.fates)
+    assert (0, {"expired": 1}) == (box.mailbox.depth, +box.mailbox.fates)
 
 
 async def test_a_cancelled_ask(box):

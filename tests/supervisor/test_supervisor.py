@@ -1083,7 +1083,7 @@ async def test_nothing_is_left_over_many_lives():
 
 
 SERVE = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from actors import Actor, ExitReason
 from supervisor import ChildSpec, Supervisor
 import time
@@ -1108,6 +1108,7 @@ async def main(start, stop, how, grace="60"):
             await asyncio.Event().wait()
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for jobs in the background
     asyncio.run(main(*sys.argv[1:]))
 """
 
