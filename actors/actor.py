@@ -77,7 +77,7 @@ class Context(Protocol):
 
     @property
     def ref(self) -> ActorRef:
-        """Its own address."""
+        """Its own address; the pool's, for one of a pool."""
 
     @property
     def log(self) -> Log:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-_DOORBELL: Final = 0  # cell the daemon counts up after a control frame
+DOORBELL: Final = 0  # cell the daemon counts up after a control frame; the child compares it between messages
 _FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
 _BEGUN, _DONE, _SINCE, _HANDLER = range(4)  # cells of a lane
 _LANE: Final = 4
@@ -82,7 +82,7 @@ class BlackBox:
 
     def ring(self) -> None:
         """Tell the child that a control frame or the stop event overtakes what it has read so far."""
-        self.cells[_DOORBELL] += 1
+        self.cells[DOORBELL] += 1
 
     def progress(self) -> Progress:
         """What the child is doing now, or was doing when it died. Runs anywhere, blocks nowhere."""
@@ -99,10 +99,6 @@ class BlackBox:
         return Progress(begun, frozenset(active), since, handler - 1)
 
     # ---- child
-
-    def rung(self) -> int:
-        """How often the daemon rang; a change since the last look means: read the channel first."""
-        return self.cells[_DOORBELL]
 
     def begin(self, seq: int, handler: int, now: int, lane: int = 0) -> None:
         """A handler is about to be called. The sequence number comes last: a begun message never lacks the rest."""

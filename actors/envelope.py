@@ -106,6 +106,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
         module: where its class is imported from.
         qualname: the class there.
         arguments: pickle of (args, kwargs), made by the daemon; the only pickle that crosses, and only inward.
+        address: where it gets its messages: the pool's path for one of a pool, else empty, for its own.
     """
 
     path: str
@@ -113,6 +114,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     module: str
     qualname: str
     arguments: bytes
+    address: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

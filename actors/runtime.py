@@ -24,7 +24,7 @@ import msgspec
 
 from actors import envelope as wire
 from actors.actor import Actor, ActorProtocol, Handler, published
-from actors.blackbox import BlackBox
+from actors.blackbox import DOORBELL, BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import RESOLVE, ReplyCodec, decoder_of, encode
 from actors.envelope import (
@@ -58,7 +58,7 @@ from actors.topics import Topic
 
 BATCH_AGE: Final = 1_000_000  # ns an answer may wait for company; about what a person cannot notice
 QUICK: Final = 200_000  # ns; only a message whose last of its kind took less may begin while answers wait
-ACK_EVERY: Final = 256  # messages; a quarter of the daemon's window, so that it never runs dry
+ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
 
 _SENDER: Final[ContextVar[str | None]] = ContextVar("sender", default=None)
 
@@ -92,7 +92,7 @@ class Desk:
         self.path = part.path
         self.name = part.path.rpartition("/")[2]
         self.incarnation = part.life
-        self.ref: ActorRef = PostRef(part.path, self)
+        self.ref: ActorRef = PostRef(part.address or part.path, self)
         self.log = RelayLog(channel.send)
 
         self.channel = channel
@@ -114,7 +114,8 @@ class Desk:
         self.blocks: Callable[[], bool] = lambda: True
         RESOLVE.set(lambda path: PostRef(path, self))
         self._stop_event = stop
-        self._rings = box.rung()
+        self._cells = box.cells
+        self._rings = box.cells[DOORBELL]
         self._timers: list[tuple[float, int, float | None, Message[Any]]] = []
         self._timer_ids = count()
         self._outcomes: list[Outcome] = []
@@ -146,7 +147,7 @@ class Desk:
 
     def actor(self, name: str) -> ActorRef:
         """See `Context.actor`."""
-        return PostRef(name if name.startswith("/") else f"{self.path.rpartition('/')[0]}/{name}", self)
+        return PostRef(name if name.startswith("/") else f"{self.ref.path.rpartition('/')[0]}/{name}", self)
 
     def after(self, delay: float, message: Message[Any]) -> None:
         """See `Context.after`."""
@@ -232,7 +233,7 @@ class Desk:
 
     def heed(self) -> None:
         """Let control overtake: when the daemon rang, read everything it has written before going on."""
-        rings = self.box.rung()
+        rings = self._cells[DOORBELL]
         if rings == self._rings:
             return
         self._rings = rings
@@ -311,8 +312,10 @@ class Desk:
         self._last, self._last_began = handler, now
         if envelope.seq:
             self.box.begin(envelope.seq, handler.index, now, lane)
-        _SENDER.set(envelope.sender)
-        DEADLINE.set(envelope.deadline)
+        if envelope.sender is not _SENDER.get():
+            _SENDER.set(envelope.sender)
+        if envelope.deadline is not DEADLINE.get():
+            DEADLINE.set(envelope.deadline)
 
     # ---- streams and feeds
 
@@ -340,14 +343,10 @@ class Desk:
         return self._credits[seq] > 0
 
     def put_item(self, seq: int, payload: bytes) -> None:
-        """Send an item; a few quick ones together."""
+        """Send an item, at once: nobody knows when the next one comes."""
         self._credits[seq] -= 1
-        now = time.monotonic_ns()
-        quick = now - self._last_began < QUICK
-        self._last_began = now
         self._put_out(seq, wire.ITEM, msgspec.Raw(payload))
-        if not quick or now - self._oldest > BATCH_AGE or self._unsent >= STREAM_CREDIT // 2:
-            self.flush()
+        self.flush()
 
     def open_feed(self, seq: int) -> None:
         """A handler of a fed message begins: the items may come."""
@@ -378,7 +377,8 @@ class Desk:
         if not seq:
             return
         self.box.done(seq, lane)
-        self.close_flows(seq)
+        if self._credits or self._followers:
+            self.close_flows(seq)
         if not (envelope.kind == wire.TELL and kind == wire.REPLY):
             self._put_out(seq, kind, payload)
         elif not self._sequential:

@@ -173,7 +173,6 @@ class AsyncDriver:
         async with aclosing(_as_async(method(envelope.message))) as items:
             async for item in items:
                 desk.put_item(seq, handler.reply.encode(item))
-                desk.flush()
                 await self._wait_while(seq, lambda: not desk.has_credit(seq))
 
     async def _items(self, codec: ReplyCodec, seq: int) -> AsyncIterator[Any]:

@@ -35,6 +35,11 @@ class ActorDesk:
         self.retired: set[str] = set()
 
 
+def place(member: str) -> int:
+    """The place of a process in its pool, counted from 0."""
+    return int(member.rpartition("/")[2]) if "/" in member else 0
+
+
 class ActorChild:
     """A child that is an actor in a process: its current life, and the way of its messages."""
 
@@ -52,6 +57,11 @@ class ActorChild:
         self._outgoing = Outgoing(self.path, desk.mailbox, house)
         self._end: LifeEnd | None = None
 
+    @property
+    def spec(self) -> ChildSpec:
+        """What it is, as one of a pool or alone."""
+        return self.desk.spec
+
     # ---- deeds
 
     def start(self, life: int) -> None:
@@ -62,7 +72,7 @@ class ActorChild:
         self.mailbox.add_member(self._name)
         self.number = life
         self.started_at = self._house.loop.time()
-        part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments)
+        part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments, self.mailbox.path)
         self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
         self._outgoing.begin(self.life)
 

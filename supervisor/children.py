@@ -9,10 +9,14 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from supervisor.actor_child import ActorChild
+import msgspec
+
+from actors.exits import ExitReport
+from supervisor.actor_child import ActorChild, place
 from supervisor.checks import check_child
 from supervisor.core import commands as do
 from supervisor.core import events as happened
@@ -20,7 +24,7 @@ from supervisor.core.commands import Verdict
 from supervisor.core.events import AnyEvent
 from supervisor.engine import Engine, TreeChild
 from supervisor.errors import InvalidSpec, NoSuchChild, StartFailed, SupervisorBusy
-from supervisor.specs import AnySpec
+from supervisor.specs import AnySpec, ChildTerms
 
 
 def engine_at(root: Engine, name: str) -> Engine:
@@ -42,10 +46,35 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
     """Add a child and start it; the path of what was added. See `Supervisor.start_child`."""
     engine = engine_at(root, under)
     check_child(spec, engine.spec)
-    for answer in await _each(engine, engine.begin_all(spec)):
+    path = f"{engine.path}/{spec.name}"
+    taken = _processes(engine, spec.name)
+    if taken:
+        asked = [msgspec.structs.replace(spec.terms()[0], name=taken[0])]
+        for answer in await _each(engine, [engine.request(_starting(terms)) for terms in asked]):
+            _refuse(answer, path, engine)
+    refused = await _first_refusal(engine, engine.begin_all(spec))
+    if refused is not None:
+        failure = engine.last_failure
+        await _discard(engine, spec)
+        _refuse(refused, path, engine, failure)
+    return path
+
+
+async def _first_refusal(engine: Engine, tickets: Sequence[int]) -> do.Answer | None:
+    """Whatever is refused first; None when nothing is."""
+    for answered in asyncio.as_completed([engine.answer(ticket) for ticket in tickets]):
+        answer = await answered
         if answer.verdict is not Verdict.OK:
-            _refuse(answer, f"{engine.path}/{spec.name}", engine)
-    return f"{engine.path}/{spec.name}"
+            return answer
+    return None
+
+
+async def _discard(engine: Engine, spec: AnySpec) -> None:
+    """Take down and forget what was started of a pool of which one did not start."""
+    started = _processes(engine, spec.name)
+    await _each(engine, [engine.request(_terminating(member)) for member in reversed(started)])
+    left = [member for member in started if member in engine.children]
+    await _each(engine, [engine.request(_deleting(member)) for member in left])
 
 
 async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent], *, backwards: bool = False) -> None:
@@ -69,8 +98,16 @@ async def resize(root: Engine, name: str, size: int) -> None:
     for answer in await _each(engine, engine.resize(desk.spec.name, size)):
         if answer.verdict is not Verdict.OK:
             _refuse(answer, name, engine)
-    surplus = [member for member in desk.retired if member in engine.children and len(desk.members) > size]
+    surplus = [member for member in desk.retired if member in engine.children and place(member) >= size]
     await _each(engine, [engine.request(_deleting(member)) for member in surplus])
+
+
+def _starting(terms: ChildTerms) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.StartAsked(ticket, terms)
+
+
+def _terminating(member: str) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.TerminateAsked(ticket, member)
 
 
 def _deleting(member: str) -> Callable[[int], AnyEvent]:
@@ -106,20 +143,21 @@ def _find(root: Engine, name: str) -> tuple[Engine, list[str]]:
         except NoSuchChild:
             continue
         leaf = "/".join(parts[split:])
-        members = [
-            key
-            for key, child in engine.children.items()
-            if key == leaf or (isinstance(child, ActorChild) and child.mailbox.path == f"{engine.path}/{leaf}")
-        ]
+        members = _processes(engine, leaf)
         if members:
             return engine, members
     raise NoSuchChild(f"{root.path} has no child {inner!r}; which_children() lists them")
 
 
-def _refuse(answer: do.Answer, name: str, engine: Engine) -> NoReturn:
+def _processes(engine: Engine, name: str) -> list[str]:
+    """What the engine has under a name: a process of that name, a supervisor, or all the processes of a pool."""
+    return [key for key, child in engine.children.items() if name in (key, child.spec.name)]
+
+
+def _refuse(answer: do.Answer, name: str, engine: Engine, failure: ExitReport | None = None) -> NoReturn:
     text = f"{name}: {answer.detail or answer.verdict.value}"
     if answer.verdict is Verdict.NOT_FOUND:
         raise NoSuchChild(text)
     if answer.verdict is Verdict.START_FAILED:
-        raise StartFailed(text, engine.last_failure)
+        raise StartFailed(text, failure or engine.last_failure)
     raise SupervisorBusy(text, answer=answer.verdict.value)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from itertools import count
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 from actors.actor import protocol_of
 from actors.exits import ExitReport
-from supervisor.actor_child import ActorChild, ActorDesk
+from supervisor.actor_child import ActorChild, ActorDesk, place
 from supervisor.core import commands as do
 from supervisor.core import events as happened
 from supervisor.core.commands import AnyCommand, Decision, ReportExit
@@ -33,6 +33,10 @@ from supervisor.specs import AnySpec, ChildTerms, SupervisorSpec
 
 class Child(Protocol):
     """What an engine does with a child, whatever it is."""
+
+    @property
+    def spec(self) -> AnySpec:
+        """What it is."""
 
     def start(self, life: int) -> None:
         """Begin a life."""
@@ -136,9 +140,8 @@ class Engine:
             del self._tickets[ticket]
 
     def begin_all(self, spec: AnySpec) -> list[int]:
-        """Ask the machine to add and start every process of a spec; the tickets."""
-        if not any(terms.name in self.children for terms in spec.terms()):
-            self._adopt(spec)
+        """Ask the machine to add and start every process of a spec, whose name is free; the tickets."""
+        self._adopt(spec)
         return [self._begin(terms) for terms in spec.terms()]
 
     def resize(self, spec_name: str, size: int) -> list[int]:
@@ -146,7 +149,7 @@ class Engine:
         pool = [child for child in self.children.values() if isinstance(child, ActorChild)]
         desk = next(child.desk for child in pool if child.desk.spec.name == spec_name)
         names = [spec_name if spec_name in desk.members else desk.spec.member(0)]
-        names += [desk.spec.member(index) for index in range(1, max(size, len(desk.members)))]
+        names += [desk.spec.member(index) for index in range(1, max(size, 1 + max(map(place, desk.members))))]
         tickets = []
         for name in names[:size]:
             if name not in desk.members:
@@ -227,11 +230,23 @@ class Engine:
             case _:
                 assert_never(command)
 
-    def retire_all(self, because: str, keep: Container[str] = ()) -> None:
-        """What the end of this supervisor left open is closed, but for the children in `keep`."""
-        for name in [name for name in self.children if name in self._left_open and name not in keep]:
+    def retire_all(self, because: str) -> None:
+        """What the end of this supervisor left open is closed."""
+        for name in [name for name in self.children if name in self._left_open]:
             self._left_open.discard(name)
             self.children[name].retire(because)
+
+    def hand_over(self, spec: SupervisorSpec) -> None:
+        """Another engine of that spec follows: what it will not have is closed and forgotten, on every floor below."""
+        heirs = {terms.name: child for child in spec.children for terms in child.terms()}
+        for name, child in tuple(self.children.items()):
+            if child.spec is not heirs.get(name):
+                self._left_open.discard(name)
+                del self.children[name]
+                child.retire("its supervisor was restarted without it")
+                child.forget()
+            elif isinstance(child, TreeChild):
+                child.engine.hand_over(child.spec)
 
     def _retire(self, child: str, because: str) -> None:
         if self._nested and self.machine.phase in (SupervisorState.STOPPING, SupervisorState.STOPPED):
@@ -272,8 +287,8 @@ class TreeChild:
     def __init__(self, engine: Engine, spec: SupervisorSpec) -> None:
         self.path = f"{engine.path}/{spec.name}"
         self.last_report: ExitReport | None = None
+        self.spec: Final = spec
         self._parent = engine
-        self._spec = spec
         self._started_at = 0.0
         self.engine = self._fresh(1)
 
@@ -281,8 +296,8 @@ class TreeChild:
         """Boot an engine: static children start, dynamic ones are forgotten (OTP)."""
         self._started_at = self._parent.house.loop.time()
         if life > 1:
-            before, self.engine = self.engine, self._fresh(life)
-            before.retire_all("its supervisor was restarted without it", keep=self.engine.children)
+            self.engine.hand_over(self.spec)
+            self.engine = self._fresh(life)
         self.engine.post(happened.Boot())
 
     def stop(self) -> None:
@@ -327,14 +342,14 @@ class TreeChild:
 
     def _fresh(self, life: int) -> Engine:
         return Engine(
-            self._spec,
+            self.spec,
             self.path,
             self._parent.house,
-            on_running=lambda: self._parent.post(happened.ChildReady(self._spec.name, life)),
+            on_running=lambda: self._parent.post(happened.ChildReady(self.spec.name, life)),
             on_terminated=lambda end: self._terminated(life, end),
             nested=True,
         )
 
     def _terminated(self, life: int, end: do.Terminate) -> None:
         roll = self._parent.house.dice.random()
-        self._parent.post(happened.ChildExited(self._spec.name, life, end.reason, roll))
+        self._parent.post(happened.ChildExited(self.spec.name, life, end.reason, roll))

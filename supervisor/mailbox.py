@@ -50,10 +50,10 @@ from supervisor.specs import Overflow
 R = TypeVar("R")
 T = TypeVar("T")
 
-WINDOW: Final = 1024  # messages in the hands of a life: what it works on while the daemon hears of the last batch
+WINDOW: Final = 4096  # messages in the hands of a life: what it works on while the daemon hears of the last batch
 POOL_WINDOW: Final = 4  # the same for a member of a pool: enough to stay busy, few enough to share fairly
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
-BURST: Final = 128  # messages after which a sender that never yields to the loop pays for a batch itself
+BURST: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
 
 
 _FATES: Final = {
@@ -64,6 +64,7 @@ _FATES: Final = {
     wire.CANCELLED: "cancelled",
     wire.EXPIRED: "expired",
     wire.UNDECODABLE: "undecodable",
+    wire.STOPPED: "cancelled",  # a flow that nobody wanted; the others are dead letters
 }
 
 
@@ -468,7 +469,8 @@ class Mailbox:
             self._ended(posted, outcome)
         if frame.through:
             told = queue.finish_through(member, frame.through)
-            self.fates["handled"] += len(told)
+            if told:
+                self.fates["handled"] += len(told)
             if self._askers and not self._askers.keys().isdisjoint(told):
                 self._never_answered(told)
         if self._room:
@@ -618,8 +620,10 @@ class Mailbox:
             raise
         if outcome.kind == wire.UNDECODABLE:
             self._bury(posted, DeadReason.UNDECODABLE, str(error))
+        elif outcome.kind == wire.STOPPED and asker is not None:
+            self._bury(posted, DeadReason.ACTOR_STOPPED, str(error), 1)
         else:
-            self._count(given_up if given_up and outcome.kind == wire.CANCELLED else fate)
+            self._count(given_up if given_up and fate == "cancelled" else fate)
         if asker is not None and error is not None:
             asker.failed(error)
         elif asker is not None and outcome.kind == wire.REPLY:
@@ -635,6 +639,8 @@ class Mailbox:
         if fate is None:
             raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
         wanted = asker is not None or posted.kind == TELL
+        if outcome.kind == wire.STOPPED and posted.kind not in (STREAM, FEED):
+            raise WireError(f"it stopped message {posted.seq}, which is no stream")
         if wanted and outcome.kind == wire.CANCELLED:
             raise WireError(f"it cancelled message {posted.seq}, which nobody had taken back")
         if asker is not None and outcome.kind == wire.DONE:
@@ -651,6 +657,8 @@ class Mailbox:
                 return Rejected(_payload(outcome, str))
             case wire.EXPIRED:
                 return AskTimeout(f"{self.path} did not come to the message in time; it had not begun")
+            case wire.STOPPED:
+                return ActorStopped(f"{self.path} was stopped in the middle of the message")
             case wire.UNDECODABLE:
                 return UndecodableMessage(f"{self.path} cannot read the message: {_payload(outcome, str)}")
             case _:

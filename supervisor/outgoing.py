@@ -41,7 +41,7 @@ class Outgoing:
 
     Args:
         path: of the process that sends.
-        mailbox: the actor's own, for what comes back as a message.
+        mailbox: the actor's own, for what comes back as a message; its path is who sends, also for one of a pool.
         house: the tree.
     """
 
@@ -82,7 +82,7 @@ class Outgoing:
             case Subscribe():
                 self._house.topics.subscribe(frame.topic, self._mailbox)
             case Publish():
-                self._house.topics.publish(frame.topic, bytes(frame.message), self._path)
+                self._house.topics.publish(frame.topic, bytes(frame.message), self._mailbox.path)
 
     def send(self, frame: Send) -> None:
         """Put a message of this actor into another's mailbox, without looking at what it says."""
@@ -96,12 +96,12 @@ class Outgoing:
             message = mailbox.check_bytes(payload, frame.kind)
             self._check_wait(frame, mailbox, asker)
             if frame.delay > 0:
-                mailbox.offer_later(frame.delay, message, payload, self._path)
+                mailbox.offer_later(frame.delay, message, payload, self._mailbox.path)
                 entry = Entry.DROPPED
             elif not mailbox.full:
                 entry = Entry.OPEN
             else:
-                entry = mailbox.overflow(frame.kind, message, payload, self._path, patient=asker is not None)
+                entry = mailbox.overflow(frame.kind, message, payload, self._mailbox.path, patient=asker is not None)
         except ActorsError as error:
             self._refuse(frame, asker, error, mailbox)
             return
@@ -120,7 +120,7 @@ class Outgoing:
             frame.kind,
             message,
             payload,
-            sender=self._path,
+            sender=self._mailbox.path,
             deadline=frame.deadline,
             asker=asker if asks else None,
             impatient=frame.impatient,
@@ -181,7 +181,7 @@ class Outgoing:
         if asker is not None:
             asker.failed(error)
         elif mailbox is not None:
-            mailbox.refuse(bytes(frame.message), self._path, _dead_reason(error), str(error))
+            mailbox.refuse(bytes(frame.message), self._mailbox.path, _dead_reason(error), str(error))
         else:
             self._bury(frame, error)
 
@@ -205,7 +205,7 @@ class Outgoing:
                 actor=frame.to,
                 message=None,
                 message_type="?",
-                sender=self._path,
+                sender=self._mailbox.path,
                 reason=_dead_reason(error),
                 detail=str(error),
                 deliveries=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import ExitStack, closing
 
 from actors import Actor, ExitReason, Rejected, handles
 from examples.codesearch.messages import Census, Clear, Hit, Page, Search, Store
@@ -30,10 +31,12 @@ class Index(Actor):
         self.path = path
 
     def on_start(self) -> None:
-        self.db = sqlite3.connect(self.path)
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("PRAGMA synchronous = OFF")  # what is written outlives the process; the power may not fail
-        self.db.executescript(SCHEMA)
+        with ExitStack() as undo:
+            self.db = undo.enter_context(closing(sqlite3.connect(self.path)))
+            self.db.execute("PRAGMA journal_mode = WAL")
+            self.db.execute("PRAGMA synchronous = OFF")  # what is written outlives the process; the power may not fail
+            self.db.executescript(SCHEMA)
+            undo.pop_all()  # from here on it stays open
 
     def on_stop(self, reason: ExitReason) -> None:  # noqa: ARG002 - it closes in the same way for every reason
         self.db.close()

@@ -26,8 +26,8 @@ SECONDS = pytest.mark.parametrize(
 )
 FLAT = 20 * 1024  # KiB
 ROOM = 200  # messages
-SLOW = 0.002  # seconds that the receiver takes for one; making one takes a hundredth of it
-PAYLOAD = b"x" * 8192
+SLOW = 0.01  # seconds that the receiver takes for one; making one takes a hundredth of it
+PAYLOAD = b"x" * 65536
 
 
 class Load(Message[None]):

@@ -119,7 +119,6 @@ def descriptors() -> int:
 async def test_a_tree_of_thirty_converges_after_every_storm(seconds: float, record_property) -> None:
     """All that should run runs and answers after each round of kills, each journal replays to itself, nothing leaks."""
     dice = random.Random(30)
-    over = time.monotonic() + seconds
     rounds = 0
     async with Supervisor(*thirty(), intensity=GENEROUS) as root:
         witness = Witness(root)
@@ -127,6 +126,7 @@ async def test_a_tree_of_thirty_converges_after_every_storm(seconds: float, reco
         paths = set(up(root))
         assert len(paths) == 30
         before = descriptors()
+        over = time.monotonic() + seconds
         while time.monotonic() < over:
             await storm(root, dice, paths)
             await everyone_answers(root)

@@ -321,7 +321,7 @@ async def test_a_supervisor_is_a_child_like_any_other():
             child(size=2, routing=Routing.BY_KEY, key="text"),
             "$.key",
             "text",
-            "expected a field that every message has; WhoAreYou",
+            "expected a field that every message has; Again",
         ),
         (child(backoff=LATER), "$.backoff", LATER, "could never give up. Lower the cap, raise the intensity's period"),
         (under(child(), child()), "$.children[1].name", "a", "names are unique"),
