@@ -51,7 +51,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 WINDOW: Final = 4096  # messages in the hands of a life: what it works on while the daemon hears of the last batch
-POOL_WINDOW: Final = 4  # the same for a member of a pool: enough to stay busy, few enough to share fairly
+AHEAD: Final = 3  # messages a quick member of a pool has beyond those it works on: enough to stay busy
+QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting, and its messages would lose much
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
 BURST: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
 
@@ -110,12 +111,14 @@ class Mailbox:
     ) -> None:
         self.path = path
         self.protocol = protocol
+        self._any_flows = any(handler.flows for handler in protocol.handlers.values())
         self.closed: str | None = None  # why, once it is
         self.fates: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
+        self._plenty = capacity if capacity_bytes is None else 0  # below so many messages there surely is room
         self._overflow = overflow
         # what is in the hands of a life cannot be dropped any more
         self._window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
@@ -131,12 +134,15 @@ class Mailbox:
         self._queues: dict[str, Delivery] = {}
         self._sole: Delivery | None = None  # the queue, when there is but one
         self._served: dict[str, Life] = {}  # by member
+        self._quick: set[str] = set()  # members that took less than QUICK for each of their last messages
+        self._busy_since: dict[str, float] = {}  # when a member of a pool was last given or done with something
         self._askers: dict[int, tuple[Asker, Delivery]] = {}
         self._given_up: dict[int, str] = {}  # messages in the hands of a life that nobody wants, and why
         self._impatient: set[int] = set()  # asks that end when nobody is there to serve them
         self._room: deque[asyncio.Future[None]] = deque()  # who waits for room, first come first
         self._granted = 0  # places that were given to some of them and are not taken yet
         self._pump_due = False
+        self._unpumped = 0  # messages taken since
         self._last_report: ExitReport | None = None
         for member in members:
             self.add_member(member)
@@ -175,8 +181,10 @@ class Mailbox:
                 f"supervisor's loop: use asyncio.run_coroutine_threadsafe(ref.ask(...), loop)"
             )
         data = self.protocol.encode(message)
-        self._check_way(message, kind)
-        self._check_size(_name(message), data)
+        if kind >= STREAM or self._any_flows:
+            self._check_way(message, kind)
+        if len(data) > self._max_message_bytes:
+            self._check_size(_name(message), data)
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
         return data
@@ -201,6 +209,9 @@ class Mailbox:
     @property
     def full(self) -> bool:
         """Whether a newcomer has to wait: there is no room, or others are in line for it."""
+        sole = self._sole
+        if sole is not None and sole.unsettled < self._plenty and not self._granted and not self._room:
+            return False  # nearly always
         if self._room:
             self._wake()
         return bool(self._room) or self._granted > 0 or self._free() <= 0
@@ -239,7 +250,8 @@ class Mailbox:
             self._askers[seq] = asker, queue
             if impatient:
                 self._impatient.add(seq)
-        if queue.queued == BURST or queue.unsettled == 1:  # a full batch; or nothing else is under way to wait for
+        self._unpumped += 1
+        if self._unpumped == BURST or queue.unsettled == 1:  # a full batch; or nothing else is under way to wait for
             self.pump()
         elif not self._pump_due:
             self._pump_due = True
@@ -450,6 +462,7 @@ class Mailbox:
     def connect(self, member: str, life: Life) -> None:
         """A member's life is ready to be served from here."""
         self._served[member] = life
+        self._quick.discard(member)
         self.pump()
 
     def heard(self, member: str, frame: Outcomes) -> None:
@@ -559,6 +572,7 @@ class Mailbox:
     def pump(self) -> None:
         """Give the lives what they can take; in a pool one message at a time, to the least loaded."""
         self._pump_due = False
+        self._unpumped = 0
         if len(self._members) == 1:
             for member, life in self._served.items():
                 queue = self._queues[self._router.queue_of(member)]
@@ -568,6 +582,8 @@ class Mailbox:
             return
         for queue in self._queues.values():
             while queue.queued and (taker := self._least_loaded(queue)) is not None:
+                if not queue.in_flight(taker):
+                    self._busy_since[taker] = self._loop.time()
                 self._give(queue, taker, self._served[taker], 1)
 
     def _give(self, queue: Delivery, member: str, life: Life, most: int) -> int:
@@ -583,13 +599,17 @@ class Mailbox:
         return len(batch)
 
     def _least_loaded(self, queue: Delivery) -> str | None:
-        """The member that can take a message from a queue and has the fewest in its hands."""
+        """The member that can take a message from a queue and has the fewest in its hands.
+
+        What is in its hands waits for what it works on; so a member gets more than that only while it is quick.
+        """
+        most = self.protocol.actor.concurrency
         able = [
             member
             for member, life in self._served.items()
             if self._queues[self._router.queue_of(member)] is queue
             and not life.congested
-            and queue.in_flight(member) < POOL_WINDOW
+            and queue.in_flight(member) < (most + AHEAD if member in self._quick else most)
         ]
         return min(able, key=queue.in_flight, default=None)
 

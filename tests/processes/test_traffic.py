@@ -164,7 +164,7 @@ async def send(root: Supervisor, sent: list[Sent], sender: str, over: asyncio.Ev
 def draw(dice: random.Random, sender: str, number: int) -> Sent:
     to = dice.choice(NAMES)
     way = dice.choices(
-        ("tell", "ask", "brief", "cancel", "stream", "leave", "feed", "errand"), (6, 6, 3, 3, 2, 2, 2, 4)
+        ("tell", "ask", "brief", "cancel", "stream", "leave", "feed", "errand"), (6, 6, 3, 3, 2, 2, 2, 6)
     )[0]
     if way in ("stream", "leave"):
         return Sent(to, Pull(sender, number, dice.choice((0, 3, 50, 300))), way, [])
@@ -173,7 +173,7 @@ def draw(dice: random.Random, sender: str, number: int) -> Sent:
     if way == "errand":
         other = dice.choice([name for name in NAMES if name != to])
         how = dice.choice(("ask", "tell"))
-        return Sent(to, Errand(sender, number, other, how), dice.choice(("ask", "cancel", "brief")), [])
+        return Sent(to, Errand(sender, number, other, how), dice.choice(("ask", "ask", "ask", "cancel", "brief")), [])
     return Sent(to, dice.choice((Job, Memo))(sender, number), way, [])
 
 

@@ -27,7 +27,7 @@ from supervisor import (
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet, WhoAreYou
 from tests.support.pooled import Take, Worker
-from tests.support.scripted import AT_ONCE, OFTEN, answering, child, reached, states, tree
+from tests.support.scripted import AT_ONCE, OFTEN, answering, child, die, reached, states, tree
 from tests.support.waiting import dead_letter, turns, until
 
 LATER = Backoff(initial=3600.0, cap=3600.0, jitter=0.0)
@@ -43,12 +43,6 @@ async def refused(call):
         await call
     assert caught.value.answer in str(caught.value) or " " in str(caught.value)
     return caught.value.answer
-
-
-def down_for_a_while(root, name="a"):
-    """Two deaths in a row: the second one is followed by a wait."""
-    for _ in range(2):
-        root.launcher.life(f"/root/{name}").exit(ExitKind.CRASHED)
 
 
 def waiting(**options):
@@ -98,7 +92,7 @@ async def test_already_started():
     launcher.plan("/root/c", OnStart.HANG)
     async with waiting(launcher=launcher) as root:
         assert "already_started" == await refused(root.start_child(child("b")))
-        down_for_a_while(root)
+        await die(root, "/root/a", times=2)  # the second one is followed by a wait
         assert "already_started" == await refused(root.start_child(child("a")))
         starting = asyncio.create_task(root.start_child(child("c")))
         await reached(root, {"a": "backoff", "b": "running", "c": "starting"})
@@ -444,7 +438,7 @@ async def test_a_pool_as_a_whole():
 async def test_a_child_that_waits_for_its_restart():
     """It counts as restarting; terminate_child ends the wait, and restart_child starts it then at once."""
     async with waiting() as root:
-        down_for_a_while(root)
+        await die(root, "/root/a", times=2)  # the second one is followed by a wait
         assert {"a": "backoff", "b": "running"} == states(root)
         assert "restarting" == await refused(root.restart_child("a"))
         assert "restarting" == await refused(root.delete_child("a"))

@@ -28,6 +28,7 @@ from supervisor import Backoff, ChildSpec, DeadReason, Intensity, Missed, Overfl
 from tests.support.messages import (
     ODD,
     PRICES,
+    AskSender,
     AskToHold,
     Async,
     Blob,
@@ -46,6 +47,7 @@ from tests.support.messages import (
     Said,
     Seen,
     SendBlob,
+    Sender,
     Subscriber,
     Sum,
     Sync,
@@ -421,6 +423,17 @@ async def test_credit_bounds_how_far_a_stream_is_ahead(tmp_path, actor):
 
 
 @BOTH
+async def test_an_item_does_not_wait_for_the_next(actor):
+    """The reader has all that was made while the generator is busy with the next one."""
+    async with (
+        tree(child(actor, shutdown=0.0)) as root,
+        aclosing(root["a"].stream(Count(20, at=10, then="hold"))) as items,
+    ):
+        async with asyncio.timeout(DEADLINE):
+            assert list(range(10)) == [await anext(items) for _ in range(10)]
+
+
+@BOTH
 async def test_leaving_a_stream_closes_its_generator(tmp_path, actor):
     """Its `finally` runs in the actor, and the actor goes on."""
     diary = tmp_path / "diary"
@@ -662,6 +675,15 @@ async def test_refs_in_messages_and_replies():
             assert (root[name], 3) == (ref, await ref.ask(Put(3)))
         assert "told" == await root["b"].ask(TellOther(await root["a"].ask(Me()), [4]))
         assert [3, 4] == await root["a"].ask(Seen())
+
+
+@pytest.mark.parametrize("size", [1, 2])
+async def test_who_sent_it(size):
+    """The sender of an actor's message is its ref, the pool's for one of a pool, which finds its siblings by name."""
+    async with tree(child(), child(Async, "b", size=size)) as root:
+        assert root["b"] == await root["b"].ask(AskSender("a")) == await root["b"].ask(Me())
+        with pytest.raises(HandlerError, match="nobody"):
+            await root["a"].ask(Sender())
 
 
 async def test_arrays_through_a_codec():

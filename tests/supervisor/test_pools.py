@@ -324,7 +324,7 @@ async def test_a_size_that_is_none(size):
 
 async def test_what_has_no_size():
     """A supervisor has none, and nobody has none."""
-    async with tree(SupervisorSpec(pool(), name="sub")) as root:
+    async with tree(SupervisorSpec(pool(), name="sub", backoff=SOON)) as root:
         with pytest.raises(NoSuchChild, match="is a supervisor; only an actor or a pool has a size"):
             await root.resize("sub", 2)
         with pytest.raises(NoSuchChild):
@@ -362,9 +362,9 @@ async def test_a_pool_under_one_for_all():
     async with tree(pool(3), child("c"), strategy=Strategy.ONE_FOR_ALL, launcher=quick()) as root:
         ref = root["p"]
         root.launcher.life("/root/p/1").exit()
-        asks = await taken(ref, 30)
-        assert {("p/0", 2), ("p/1", 2), ("p/2", 2)} == {(one.name, one.life) for one in asks}
+        assert 30 == len(await taken(ref, 30))
         await reached(root, {"p/0": "running", "p/1": "running", "p/2": "running", "c": "running"})
+        assert {("p/0", 2), ("p/1", 2), ("p/2", 2)} == {(one.name, one.life) for one in await taken(ref, 30)}
         assert 1 == root.snapshot().restarts
 
 

@@ -30,9 +30,10 @@ from supervisor.broadcast import BACKLOG
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Block, Echo, Note, Puppet
 from tests.support.pooled import Take, Worker
-from tests.support.scripted import AT_ONCE, answering, child, finish, reached, states, tree
+from tests.support.scripted import AT_ONCE, answering, child, die, finish, reached, states, tree
 from tests.support.waiting import DEADLINE, dead_letter, turns, until
 
+OUTSIDE = "killed: SIGKILL from outside: a kill -9, or the kernel short of memory"
 LATER = Backoff(initial=60.0, cap=60.0, jitter=0.0)
 
 
@@ -103,8 +104,8 @@ async def test_backoff():
     """When the next life is due, the number of the last one, and how it ended."""
     async with tree(child(backoff=LATER), child("b"), intensity=Intensity.unlimited()) as root:
         root.launcher.life("/root/a").exit(ExitKind.KILLED)
-        assert ("running", 2, None) == (of(root).state, of(root).life, of(root).next_try)
-        root.launcher.life("/root/a").exit(ExitKind.CRASHED)
+        assert ("starting", 2, None) == (of(root).state, of(root).life, of(root).next_try)
+        await die(root, "/root/a")
         node = of(root)
         assert ("backoff", 2, None, None) == (node.state, node.life, node.uptime, node.handling)
         assert 60.0 - DEADLINE < node.next_try <= 60.0
@@ -146,7 +147,7 @@ async def test_restarts_and_budget():
         for count in range(3):
             snapshot = root.snapshot()
             assert (count, 3 - count) == (snapshot.restarts, snapshot.budget)
-            root.launcher.life("/root/a").exit(ExitKind.CRASHED)
+            await die(root, "/root/a")
         assert (3, 0) == (root.snapshot().restarts, root.snapshot().budget)
         root.launcher.life("/root/sub/b").exit(ExitKind.CRASHED)
         below = of(root, "sub")
@@ -158,8 +159,8 @@ async def test_the_window_slides():
     async with tree(child(), intensity=Intensity(1, 0.05)) as root:
         root.launcher.life("/root/a").exit(ExitKind.CRASHED)
         await until(lambda: 0 == root.snapshot().restarts)
-        root.launcher.life("/root/a").exit(ExitKind.CRASHED)
-        assert "running" == of(root).state
+        await die(root, "/root/a")
+        await reached(root, {"a": "running"})
 
 
 async def test_a_subtree():
@@ -248,14 +249,13 @@ async def test_a_readable_tree():
     )
     async with tree(child(), sub, name="shop", intensity=Intensity(3, 1000.0)) as root:
         root.launcher.life("/shop/a").exit(ExitKind.KILLED)
-        for _ in range(2):
-            root.launcher.life("/shop/sub/b").exit(ExitKind.CRASHED)
+        await die(root, "/shop/sub/b", times=2)
         root["sub/b"].tell_nowait(Note(1))
         lines = str(root).splitlines()
         assert str(root.snapshot()).splitlines()[0] == lines[0]
         assert "shop (one_for_one) running, 1 restarts, 2 left" == lines[0]
         assert lines[1].startswith("  a running, life 2, up 0.")
-        assert lines[1].endswith(", mailbox 0, last exit: killed: SIGKILL")
+        assert lines[1].endswith(f", mailbox 0, last exit: {OUTSIDE}")
         assert "  sub (rest_for_one) restarting, 2 restarts, no limit" == lines[2]
         assert lines[3].startswith("    b backoff, life 2, starts in ")
         assert lines[3].endswith(" s, mailbox 1, last exit: crashed: exit code 1")
@@ -277,8 +277,7 @@ async def test_repr():
     specs = [child("a", backoff=LATER), child("b"), child("c")]
     async with tree(*specs, name="shop", intensity=Intensity.unlimited()) as root:
         assert "<Supervisor /shop running one_for_one [3 running] restarts unlimited>" == repr(root)
-        for _ in range(2):
-            root.launcher.life("/shop/a").exit(ExitKind.CRASHED)
+        await die(root, "/shop/a", times=2)
         assert "<Supervisor /shop running one_for_one [1 backoff, 2 running] restarts unlimited>" == repr(root)
     async with tree(child(), strategy=Strategy.ONE_FOR_ALL, intensity=Intensity(3, 2.5)) as root:
         assert "<Supervisor /root running one_for_all [1 running] restarts 0/3 in 2.5s>" == repr(root)
@@ -297,7 +296,7 @@ async def test_the_happenings_of_one_death():
         await turns()
         ended, started = everything(happenings)[2:]
         report = ended.report
-        assert ("/root/a", 1, "killed: SIGKILL", "SIGKILL", None) == (
+        assert ("/root/a", 1, OUTSIDE, "SIGKILL", None) == (
             report.actor,
             report.life,
             str(report.reason),
@@ -383,7 +382,7 @@ async def test_dead_letters():
         life.doing = Progress(life.received[0].seq, frozenset({life.received[0].seq}), 0, 0)
         life.exit(ExitKind.KILLED)
         letter = await dead_letter(letters)
-        assert ("/root/a", Note(0), "Note", None, DeadReason.CRASHED, "killed: SIGKILL", 1) == (
+        assert ("/root/a", Note(0), "Note", None, DeadReason.CRASHED, OUTSIDE, 1) == (
             letter.actor,
             letter.message,
             letter.message_type,
@@ -411,8 +410,7 @@ def down(**options):
 async def test_fail_at_once_when_it_is_down():
     """With the last report and without a trace in the mailbox; the next caller may wait."""
     async with down() as root:
-        for _ in range(2):
-            root.launcher.life("/root/a").exit(ExitKind.KILLED)
+        await die(root, "/root/a", ExitKind.KILLED, times=2)
         with pytest.raises(ActorCrashed, match="has no running process now.*last: killed: SIGKILL") as caught:
             await root["a"].ask(Echo(""), when_down="fail")
         assert (False, False, 2) == (caught.value.started, caught.value.finished, caught.value.report.life)
@@ -425,8 +423,9 @@ async def test_fail_at_once_when_it_is_down():
 async def test_fail_at_once_when_it_goes_down():
     """Asks that wait in its mailbox or lie in its hands unbegun, if they are impatient; the others stay."""
     async with down() as root:
-        root.launcher.life("/root/a").exit(ExitKind.KILLED)
+        await die(root, "/root/a", ExitKind.KILLED)
         life = root.launcher.life("/root/a")
+        await until(lambda: life.ready)
         asks = [asyncio.create_task(root["a"].ask(Echo(str(n)), when_down="fail", timeout=None)) for n in range(2)]
         patient = asyncio.create_task(root["a"].ask(Echo("patient"), timeout=None))
         await turns()
@@ -475,8 +474,7 @@ async def test_who_waits_gets_the_next_life():
 async def test_who_waits_waits_no_longer_than_the_timeout():
     """Then the message is taken back: the next life never sees it."""
     async with down() as root:
-        for _ in range(2):
-            root.launcher.life("/root/a").exit(ExitKind.KILLED)
+        await die(root, "/root/a", ExitKind.KILLED, times=2)
         with pytest.raises(TimeoutError):
             await root["a"].ask(Echo(""), timeout=0.01)
         assert (0, {"expired": 1}) == (of(root).mailbox, of(root).fates)

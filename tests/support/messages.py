@@ -122,6 +122,16 @@ class Me(Message[ActorRef]):
     pass
 
 
+class Sender(Message[ActorRef]):
+    """Who sent this?"""
+
+
+class AskSender(Message[ActorRef]):
+    """Ask a sibling who it thinks the sender is."""
+
+    name: str
+
+
 class Price(Message[None]):
     number: int
 
@@ -240,6 +250,12 @@ class Sync(Notes):
     @handles
     def me(self, msg: Me) -> ActorRef:
         return self.context.ref
+
+    @handles
+    def sender(self, msg: Sender) -> ActorRef:
+        if self.context.sender is None:
+            raise LookupError("nobody")
+        return self.context.sender
 
     @handles
     def watch(self, msg: WatchOther) -> None:
@@ -384,6 +400,10 @@ class Async(Notes):
     @handles
     async def me(self, msg: Me) -> ActorRef:
         return self.context.ref
+
+    @handles
+    async def ask_sender(self, msg: AskSender) -> ActorRef:
+        return await self.context.actor(msg.name).ask(Sender())
 
 
 class Many(Async):

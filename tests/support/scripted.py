@@ -9,6 +9,7 @@ import msgspec
 from actors.blackbox import Progress
 from actors.codec import encode
 from actors.envelope import ASK, DONE, NOTHING, REPLY, Outcome, Outcomes
+from actors.exits import ExitKind
 from supervisor import Backoff, ChildSpec, Intensity
 from supervisor.testing import ScriptedSupervisor
 from tests.support.actors import Puppet
@@ -36,6 +37,17 @@ def states(root, under=""):
 async def reached(root, wanted, under=""):
     """Wait until the children are in these states, and no others are there."""
     await until(lambda: wanted == states(root, under), f"{wanted}")
+
+
+async def die(root, path, kind=ExitKind.CRASHED, times=1):
+    """Let an actor's life end so often, each time when it is ready."""
+
+    def ready():
+        return [life for life in root.launcher.lives if life.path == path and life.ready and not life.over]
+
+    for _ in range(times):
+        await until(ready, f"a life of {path}")
+        ready()[-1].exit(kind)
 
 
 def begin(life, *seqs):
