@@ -65,7 +65,7 @@ class Context(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name in the spec."""
+        """Its name under its supervisor: that of the spec, `parser/0` for a member of a pool."""
 
     @property
     def path(self) -> str:

@@ -14,7 +14,7 @@ from actors.errors import FrameTooLarge
 
 HEADER: Final = 4
 MAX_FRAME: Final = 128 * 1024 * 1024  # bytes; room for a 64 MiB payload, a bound on what a hostile length can cost
-MAX_MESSAGE: Final = MAX_FRAME - 64 * 1024  # bytes; leaves room for what is around a message in its frame
+MAX_MESSAGE: Final = MAX_FRAME - 1024 * 1024  # bytes; leaves room for what shares its frame: envelopes, small messages
 
 LARGE: Final = 64 * 1024  # bytes; from here on looking at a frame beats copying it
 

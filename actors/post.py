@@ -30,6 +30,7 @@ from actors.errors import (
     Rejected,
     UsageError,
 )
+from actors.framing import MAX_MESSAGE
 from actors.messages import Fed, Message, Terminated, item_type, reply_type
 from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown
 
@@ -164,9 +165,12 @@ def _encode(message: Message[Any]) -> msgspec.Raw:
     if not isinstance(message, Message):
         raise UsageError(f"a {type(message).__qualname__} is no message; send instances of Message subclasses")
     try:
-        return msgspec.Raw(encode(message))
+        data = encode(message)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"{type(message).__qualname__} cannot be sent: {error}") from None
+    if len(data) > MAX_MESSAGE:
+        raise UsageError(f"{type(message).__qualname__} has {len(data)} bytes, the most is {MAX_MESSAGE}")
+    return msgspec.Raw(data)
 
 
 def _refuse(make: Callable[[str], Exception]) -> Callable[[msgspec.Raw], Exception]:

@@ -49,7 +49,7 @@ from actors.envelope import (
 from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
-from actors.framing import Frame
+from actors.framing import LARGE, MAX_MESSAGE, Frame
 from actors.messages import Message, Terminated
 from actors.post import DEADLINE, PostRef
 from actors.ref import STREAM_CREDIT, ActorRef
@@ -90,9 +90,9 @@ class Desk:
 
     def __init__(self, part: Part, protocol: ActorProtocol, channel: Channel, box: BlackBox, stop: SafeEvent) -> None:
         self.path = part.path
-        self.name = part.path.rpartition("/")[2]
         self.incarnation = part.life
         self.ref: ActorRef = PostRef(part.address or part.path, self)
+        self.name = part.path.removeprefix(self.ref.path.rpartition("/")[0] + "/")
         self.log = RelayLog(channel.send)
 
         self.channel = channel
@@ -473,7 +473,21 @@ def _outcome(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Mess
     else:
         desk.open_feed(envelope.seq)
         reply = method(envelope.message, _items(desk, handler.fed, envelope.seq))
-    return NOTHING if envelope.kind == wire.TELL else msgspec.Raw(handler.reply.encode(reply))
+    return NOTHING if envelope.kind == wire.TELL else msgspec.Raw(reply_bytes(desk, handler, reply))
+
+
+def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
+    """The bytes of a reply or an item that keeps its promise and fits into a frame; a large one gets its own.
+
+    Raises:
+        UsageError: it does not.
+    """
+    data = handler.reply.encode(reply)
+    if len(data) >= LARGE:
+        if len(data) > MAX_MESSAGE:
+            raise UsageError(f"the reply has {len(data)} bytes, the most is {MAX_MESSAGE}; stream it in parts")
+        desk.flush()
+    return data
 
 
 def _yield_all(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
@@ -482,7 +496,7 @@ def _yield_all(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Me
     desk.open_stream(seq)
     with closing(method(envelope.message)) as items:
         for item in items:
-            desk.put_item(seq, handler.reply.encode(item))
+            desk.put_item(seq, reply_bytes(desk, handler, item))
             desk.heed()
             _wait_while(desk, seq, lambda: not desk.has_credit(seq))
 

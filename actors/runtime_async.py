@@ -24,7 +24,7 @@ from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.messages import Message
 from actors.ref import STREAM_CREDIT
-from actors.runtime import ActorFailed, Desk, FlowEnded, Work
+from actors.runtime import ActorFailed, Desk, FlowEnded, Work, reply_bytes
 
 
 class AsyncDriver:
@@ -164,7 +164,7 @@ class AsyncDriver:
             reply = method(envelope.message, self._items(handler.fed, envelope.seq))
         if inspect.isawaitable(reply):
             reply = await reply
-        return NOTHING if envelope.kind == wire.TELL else msgspec.Raw(handler.reply.encode(reply))
+        return NOTHING if envelope.kind == wire.TELL else msgspec.Raw(reply_bytes(self._desk, handler, reply))
 
     async def _yield_all(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
         """Run a generator as far ahead of its reader as that allows."""
@@ -172,7 +172,7 @@ class AsyncDriver:
         desk.open_stream(seq)
         async with aclosing(_as_async(method(envelope.message))) as items:
             async for item in items:
-                desk.put_item(seq, handler.reply.encode(item))
+                desk.put_item(seq, reply_bytes(desk, handler, item))
                 await self._wait_while(seq, lambda: not desk.has_credit(seq))
 
     async def _items(self, codec: ReplyCodec, seq: int) -> AsyncIterator[Any]:

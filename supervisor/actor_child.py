@@ -70,6 +70,8 @@ class ActorChild:
         self.desk.retired.discard(self._name)
         self.mailbox.open()
         self.mailbox.add_member(self._name)
+        for down in self.desk.retired:  # those may have been the last ones before
+            self.mailbox.remove_member(down)
         self.number = life
         self.started_at = self._house.loop.time()
         part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments, self.mailbox.path)

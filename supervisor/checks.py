@@ -43,8 +43,9 @@ def check(spec: SupervisorSpec, path: str = "$") -> None:
     _check_intensity(spec.intensity, f"{path}.intensity")
     if spec.start not in ("ordered", "parallel"):
         raise InvalidSpec(f"{path}.start", spec.start, "expected 'ordered' or 'parallel'")
-    if spec.max_children is not None and spec.max_children < len(spec.children):
-        raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {len(spec.children)} children already")
+    processes = sum(len(child.terms()) for child in spec.children if isinstance(child, ChildSpec | SupervisorSpec))
+    if spec.max_children is not None and spec.max_children < processes:
+        raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {processes} children already")
     seen: set[str] = set()
     for index, child in enumerate(spec.children):
         where = f"{path}.children[{index}]"

@@ -59,6 +59,8 @@ class StartFailed(SupervisorError):
     def __init__(self, text: str, report: ExitReport | None = None) -> None:
         super().__init__(text)
         self.report = report
+        if report is not None:
+            self.add_note(str(report))  # below the traceback: what the process itself said
 
 
 class RestartIntensityExceeded(SupervisorError):
@@ -71,3 +73,5 @@ class RestartIntensityExceeded(SupervisorError):
     def __init__(self, text: str, report: ExitReport | None = None) -> None:
         super().__init__(text)
         self.report = report
+        if report is not None:
+            self.add_note(str(report))  # below the traceback: what the process itself said

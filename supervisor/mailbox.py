@@ -42,7 +42,7 @@ from actors.messages import Message, Terminated
 from actors.ref import ActorRef
 from supervisor.askers import Asker
 from supervisor.core.delivery import Delivery, Fate, Loss, Posted
-from supervisor.core.routing import Router
+from supervisor.core.routing import SHARED, Router
 from supervisor.letters import DeadLetter, DeadReason
 from supervisor.ports import Life
 from supervisor.specs import Overflow
@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 WINDOW: Final = 4096  # messages in the hands of a life: what it works on while the daemon hears of the last batch
 AHEAD: Final = 3  # messages a quick member of a pool has beyond those it works on: enough to stay busy
-QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting, and its messages would lose much
+QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
 BURST: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
 
@@ -132,7 +132,7 @@ class Mailbox:
         self._numbers = count(1)
         self._members: list[str] = []
         self._queues: dict[str, Delivery] = {}
-        self._sole: Delivery | None = None  # the queue, when there is but one
+        self._sole: Delivery | None = None  # the queue that all members share, when there is no other
         self._served: dict[str, Life] = {}  # by member
         self._quick: set[str] = set()  # members that took less than QUICK for each of their last messages
         self._busy_since: dict[str, float] = {}  # when a member of a pool was last given or done with something
@@ -441,7 +441,7 @@ class Mailbox:
             if queue not in self._queues:
                 weighed = self._capacity_bytes is not None
                 self._queues[queue] = Delivery(self._max_deliveries, self._numbers, weighed=weighed)
-                self._sole = self._queues[queue] if len(self._queues) == 1 else None
+                self._sole = self._queues.get(SHARED)
 
     def remove_member(self, member: str) -> None:
         """A process that is down serves it no more, while others do; what waited for it goes to them."""
@@ -451,7 +451,6 @@ class Mailbox:
         if self._router.queue_of(member) in map(self._router.queue_of, self._members):
             return
         released = self._queues.pop(member).release()
-        self._sole = next(iter(self._queues.values())) if len(self._queues) == 1 else None
         for posted, deliveries in released:
             queue = self._queues[self._router.choose(self.protocol.decode(posted.message), self._members)]
             queue.adopt(posted, deliveries)
@@ -472,6 +471,7 @@ class Mailbox:
             WireError: it tells of messages it was never given, or is silent about an ask.
         """
         queue = self._queues[self._router.queue_of(member)]
+        had = queue.in_flight(member)
         for outcome in frame.items:
             if outcome.kind in (wire.ITEM, wire.WANT):
                 self._flows(queue, member, outcome)
@@ -486,9 +486,22 @@ class Mailbox:
                 self.fates["handled"] += len(told)
             if self._askers and not self._askers.keys().isdisjoint(told):
                 self._never_answered(told)
+        if len(self._members) > 1:
+            self._measure(member, had - queue.in_flight(member))
         if self._room:
             self._wake()
         self.pump()
+
+    def _measure(self, member: str, done: int) -> None:
+        """Learn whether a member is quick from how long so many messages took it."""
+        if not done:
+            return
+        now = self._loop.time()
+        if now - self._busy_since.get(member, 0.0) < QUICK * done:
+            self._quick.add(member)
+        else:
+            self._quick.discard(member)
+        self._busy_since[member] = now
 
     def _flows(self, queue: Delivery, member: str, outcome: Outcome) -> None:
         posted = queue.held(member, outcome.seq)
@@ -601,15 +614,17 @@ class Mailbox:
     def _least_loaded(self, queue: Delivery) -> str | None:
         """The member that can take a message from a queue and has the fewest in its hands.
 
-        What is in its hands waits for what it works on; so a member gets more than that only while it is quick.
+        What is in its hands waits for what it works on; so from a queue that others take from, too, a member gets more
+        than that only while it is quick.
         """
         most = self.protocol.actor.concurrency
+        shared = len(self._queues) == 1
         able = [
             member
             for member, life in self._served.items()
             if self._queues[self._router.queue_of(member)] is queue
             and not life.congested
-            and queue.in_flight(member) < (most + AHEAD if member in self._quick else most)
+            and queue.in_flight(member) < (most + AHEAD if member in self._quick or not shared else most)
         ]
         return min(able, key=queue.in_flight, default=None)
 

@@ -7,6 +7,7 @@ May import: specs.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 from zlib import crc32
@@ -21,6 +22,9 @@ _MASK: Final = 0xFFFFFFFF
 _STIR: Final = 0x45D9F3B  # odd, with its bits spread out: a well-tried multiplier for stirring 32 bits
 
 
+KEYS: Final = 65_536  # keys whose member is remembered; one unused for longer than so many others is chosen for anew
+
+
 class Router:
     """Chooses queues for one pool, or for one actor, which is a pool of one.
 
@@ -33,6 +37,7 @@ class Router:
         self._routing = routing
         self._key = key
         self._turn = 0
+        self._known: OrderedDict[bytes, str] = OrderedDict()  # key to member, the longest unused first
 
     def queue_of(self, member: str) -> str:
         """The queue that a member takes from."""
@@ -51,7 +56,15 @@ class Router:
             self._turn += 1
             return members[self._turn % len(members)]
         key = msgspec.msgpack.encode(getattr(message, self._key))
-        return max(members, key=lambda member: _stirred(crc32(member.encode(), crc32(key))))
+        member = self._known.get(key)
+        if member is not None and member in members:
+            self._known.move_to_end(key)
+            return member
+        chosen = max(members, key=lambda member: _stirred(crc32(member.encode(), crc32(key))))
+        self._known[key] = chosen
+        if len(self._known) > KEYS:
+            self._known.popitem(last=False)
+        return chosen
 
 
 def _stirred(number: int) -> int:

@@ -126,7 +126,8 @@ async def kill_often(root: Supervisor, kills: int) -> None:
     killers = set()
 
     async def kill(pid: int) -> None:
-        await asyncio.sleep(dice.random() ** 2 * 0.08)  # the load itself: a random instant of a life
+        longest = 0.4 if dice.random() < 0.3 else 0.05  # lives of both kinds: some see what they asked for
+        await asyncio.sleep(dice.random() * longest)  # the load itself: a random instant of a life
         os.kill(pid, signal.SIGKILL)
 
     async for event in events:
@@ -274,7 +275,7 @@ def judge_messages(sent, letters, lines) -> None:
             assert (key in dead) == (one.error.finished is False)
             assert one.error.started is True
             assert ended[key] == 1 or not one.error.finished
-        elif end != "cancelled":
+        elif end == "timeout":  # a stream may have crashed behind the items at which its reader left
             assert key not in dead, f"{key}: nobody wanted it any more"
         judge_reply(one, end)
 

@@ -41,7 +41,6 @@ async def refused(call):
     """OTP's word for why not."""
     with pytest.raises(SupervisorBusy) as caught:
         await call
-    assert caught.value.answer in str(caught.value) or " " in str(caught.value)
     return caught.value.answer
 
 

@@ -23,6 +23,7 @@ from supervisor import (
     Strategy,
     Supervisor,
     SupervisorSpec,
+    mailbox,
 )
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet
@@ -71,7 +72,7 @@ def held(root, member):
 
 
 async def test_the_least_loaded_gets_the_next():
-    """Idle members first; when all have enough in their hands, the rest waits for whoever is done first."""
+    """Nobody has more in hand than it works on, unless it is quick; the rest waits for whoever is done first."""
     async with tree(pool()) as root:
         ref = root["p"]
         for number in range(3):
@@ -81,13 +82,33 @@ async def test_the_least_loaded_gets_the_next():
         for number in range(20):
             await ref.tell(Take("", number))
         await turns()
-        assert [4, 4, 4] == [held(root, member) for member in range(3)]
+        assert [1, 1, 1] == [held(root, member) for member in range(3)]
         quickest = root.launcher.life("/root/p/1")
-        while len(quickest.received) < 15:
-            before = len(quickest.received)
-            finish(quickest, quickest.received[before - 4])
-            assert before + 1 == len(quickest.received)
-        assert [4, 15, 4] == [held(root, member) for member in range(3)]
+        for done in range(20):
+            finish(quickest, quickest.received[done])
+        assert [1, 21, 1] == [held(root, member) for member in range(3)]
+
+
+@pytest.mark.parametrize("concurrency", [1, 10])
+async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
+    """As many as it works on at once; a few more while it takes no time for each, none of those when it was slow."""
+    monkeypatch.setattr(Worker, "concurrency", concurrency)
+    monkeypatch.setattr(mailbox, "QUICK", DEADLINE)
+    async with tree(pool(2)) as root:
+        for number in range(100):
+            root["p"].tell_nowait(Take("", number))
+        await turns()
+        life = root.launcher.life("/root/p/0")
+        assert concurrency == held(root, 0) == held(root, 1)
+        finish(life, life.received[0])
+        assert concurrency + mailbox.AHEAD == held(root, 0) - 1
+        monkeypatch.setattr(mailbox, "QUICK", 0.0)
+        for done in range(mailbox.AHEAD):
+            finish(life, life.received[1 + done])
+        assert concurrency + mailbox.AHEAD == held(root, 0) - 1
+        finish(life, life.received[1 + mailbox.AHEAD])
+        assert concurrency + mailbox.AHEAD == held(root, 0) - 2
+        assert concurrency == held(root, 1)
 
 
 async def test_in_turn():
@@ -125,7 +146,7 @@ async def test_a_key_stays_over_the_restart_of_its_member():
 
 
 async def test_the_keys_of_a_member_that_is_gone_go_to_the_others():
-    """Only those: who had another member keeps it. When it is back, so are they."""
+    """Only those: who had another member keeps it, and who moved stays where it moved to, for that member lives."""
     async with tree(pool(routing=Routing.BY_KEY), launcher=quick()) as root:
         keys = [f"k{number}" for number in range(30)]
 
@@ -138,7 +159,7 @@ async def test_the_keys_of_a_member_that_is_gone_go_to_the_others():
         assert {"p/0", "p/2"} == set(meanwhile.values())
         assert all(meanwhile[key] == before[key] for key in keys if before[key] != "p/1")
         await root.restart_child("p/1")
-        assert before == await homes()
+        assert meanwhile == await homes()
 
 
 @pytest.mark.parametrize("routing", MODES)
@@ -175,7 +196,7 @@ def test_a_key_that_a_message_does_not_have():
 
 @pytest.mark.parametrize("routing", MODES)
 async def test_what_a_dead_member_had_goes_on(routing):
-    """What it had not begun is handled, by others or by its next life; what it was at is reported; nobody else stops."""
+    """What it had not begun is handled, by others or its next life; what it was at is reported; nobody else stops."""
     async with tree(pool(3, routing)) as root:
         asks = {number: asyncio.create_task(root["p"].ask(Take(f"k{number}", number))) for number in range(30)}
         await turns()
@@ -253,7 +274,7 @@ async def test_up_and_down(routing):
         for size in (5, 1, 3, 3, 2):
             await root.resize("p", size)
             assert {f"p/{index}": "running" for index in range(size)} == states(root)
-            everybody = await taken(root["p"], 100, lambda number: f"k{number}")
+            everybody = await taken(root["p"], 100, lambda number, size=size: f"{size}-{number}")  # keys never seen
             assert {f"p/{index}" for index in range(size)} == {one.name for one in everybody}
         lives = [life for life in root.launcher.lives if life.path == "/root/p/0"]
         assert 1 == len(lives)
@@ -286,6 +307,17 @@ async def test_a_pool_that_was_terminated_gets_another_size():
         await root.terminate_child("p")
         await root.restart_child("p")
         assert {"p/0": "running", "p/1": "running", "p/2": "running"} == states(root)
+
+
+@pytest.mark.parametrize("routing", MODES)
+async def test_one_member_of_a_pool_that_was_terminated_is_restarted(routing):
+    """It gets all the messages there are, whoever was the last to go."""
+    async with tree(pool(3, routing), launcher=quick()) as root:
+        for member in range(3):
+            await root.terminate_child("p")
+            await root.restart_child(f"p/{member}")
+            everybody = await taken(root["p"], 10, lambda number: f"k{number}")
+            assert {f"p/{member}"} == {one.name for one in everybody}
 
 
 async def test_a_pool_with_a_gap_gets_another_size():
@@ -347,9 +379,9 @@ async def test_a_member_that_goes_finishes_its_message():
         finish(going, going.received[0], handler_of(going, None))
         going.exit()
         await resizing
-        await turns()
-        for posted in list(staying.received):
-            finish(staying, posted, handler_of(staying, None))
+        for done in range(3):
+            await until(lambda done=done: len(staying.received) > done)
+            finish(staying, staying.received[done], handler_of(staying, None))
         assert ["p/0"] * 3 + ["p/1"] == sorted(one.name for one in await asyncio.gather(*asks))
         assert {"p/0": "running"} == states(root)
 
@@ -415,7 +447,7 @@ async def test_a_slow_message_holds_up_nobody(tmp_path):
     gate = tmp_path / "gate"
     async with workers(2) as root:
         holding = asyncio.create_task(root["p"].ask(Hold(str(gate)), timeout=None))
-        await until(lambda: (tmp_path / "gate.begun").exists())
+        await until((tmp_path / "gate.begun").exists)
         quick_ones = await taken(root["p"], 200)
         assert not holding.done()
         gate.touch()
@@ -431,7 +463,7 @@ async def test_a_members_death_disturbs_no_other(tmp_path):
         watch = Watch(root)
         before = {info.name: info.pid for info in root.which_children()}
         holding = asyncio.create_task(root["p"].ask(Hold(str(gate)), timeout=None))
-        await until(lambda: (tmp_path / "gate.begun").exists())
+        await until((tmp_path / "gate.begun").exists)
         with pytest.raises(ActorCrashed):
             await root["p"].ask(Die())
         died = (await watch.find(lambda h: isinstance(h, ChildExited))).report

@@ -110,7 +110,12 @@ async def test_backoff():
         assert ("backoff", 2, None, None) == (node.state, node.life, node.uptime, node.handling)
         assert 60.0 - DEADLINE < node.next_try <= 60.0
         report = node.last_exit
-        assert (2, ExitKind.CRASHED, "restart", 60.0) == (report.life, report.reason.kind, report.decision, report.delay)
+        assert (2, ExitKind.CRASHED, "restart", 60.0) == (
+            report.life,
+            report.reason.kind,
+            report.decision,
+            report.delay,
+        )
         assert (None, None) == (of(root, "b").next_try, of(root, "b").last_exit)
 
 
@@ -312,9 +317,7 @@ async def test_the_happenings_of_one_death():
 
 async def test_the_happenings_of_a_give_up():
     """The death that was too much, the give-up, the others in reverse, the end; then the floor above goes on."""
-    sub = SupervisorSpec(
-        child("a"), child("b"), child("c"), name="sub", intensity=Intensity(0, 5.0), backoff=AT_ONCE
-    )
+    sub = SupervisorSpec(child("a"), child("b"), child("c"), name="sub", intensity=Intensity(0, 5.0), backoff=AT_ONCE)
     async with tree(sub) as root:
         happenings = root.events()
         root.launcher.life("/root/sub/b").exit(ExitKind.CRASHED)
@@ -478,5 +481,3 @@ async def test_who_waits_waits_no_longer_than_the_timeout():
         with pytest.raises(TimeoutError):
             await root["a"].ask(Echo(""), timeout=0.01)
         assert (0, {"expired": 1}) == (of(root).mailbox, of(root).fates)
-
-

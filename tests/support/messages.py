@@ -36,6 +36,12 @@ class Blob(Message[bytes]):
     data: bytes
 
 
+class Grow(Message[bytes]):
+    """A reply of so many bytes."""
+
+    size: int
+
+
 class Kill(Message[None]):
     pass
 
@@ -341,6 +347,9 @@ class Async(Notes):
     async def ask_to_hold(self, msg: AskToHold) -> str:
         try:
             return await msg.to.ask(Hold(msg.path), timeout=msg.timeout)
+        except asyncio.CancelledError:
+            self.say("cancelled")
+            raise
         except Exception as error:
             self.say(type(error).__name__)
             return f"{type(error).__name__}: {error}"
@@ -381,6 +390,10 @@ class Async(Notes):
         return "told"
 
     @handles
+    async def grow(self, msg: Grow) -> bytes:
+        return bytes(msg.size)
+
+    @handles
     async def send_blob(self, msg: SendBlob) -> str:
         try:
             return str(len(await msg.to.ask(Blob(b"x" * msg.size))))
@@ -404,6 +417,12 @@ class Async(Notes):
     @handles
     async def ask_sender(self, msg: AskSender) -> ActorRef:
         return await self.context.actor(msg.name).ask(Sender())
+
+
+class Stoic(Async):
+    """Lives on after an exception."""
+
+    on_error = "reply"
 
 
 class Many(Async):

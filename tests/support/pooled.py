@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -58,13 +57,13 @@ class Worker(Actor):
     def take(self, msg: Take) -> Taken:
         numbers = self.seen.setdefault(msg.key, [])
         numbers.append(msg.number)
-        return Taken(self.context.name, os.getpid(), self.context.incarnation, list(numbers))
+        return Taken(self.context.path.removeprefix("/root/"), os.getpid(), self.context.incarnation, list(numbers))
 
     @handles
     def hold(self, msg: Hold) -> Taken:
         Path(f"{msg.path}.begun").touch()
         wait_for_file(msg.path)
-        return Taken(self.context.name, os.getpid(), self.context.incarnation, [])
+        return Taken(self.context.path.removeprefix("/root/"), os.getpid(), self.context.incarnation, [])
 
     @handles
     def die(self, msg: Die) -> None:
@@ -78,7 +77,6 @@ class MeetsInStart(Actor):
         self.mine = mine
         self.other = other
 
-    async def on_start(self) -> None:
+    def on_start(self) -> None:
         Path(self.mine).touch()
-        while not Path(self.other).exists():
-            await asyncio.sleep(0.002)
+        wait_for_file(self.other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.core.routing import SHARED, Router
+from supervisor.core.routing import KEYS, SHARED, Router
 from supervisor.specs import Routing
 
 
@@ -46,8 +47,8 @@ def test_round_robin_takes_turns():
     """Each member gets as many, and none gets two in a row."""
     router = Router(Routing.ROUND_ROBIN, "")
     turns = [router.choose(None, members(3)) for _ in range(300)]
-    assert {member: 100 for member in members(3)} == Counter(turns)
-    assert all(one != other for one, other in zip(turns, turns[1:], strict=False))
+    assert dict.fromkeys(members(3), 100) == Counter(turns)
+    assert all(one != other for one, other in pairwise(turns))
 
 
 def test_round_robin_goes_on_with_other_members():
@@ -93,3 +94,21 @@ def test_keys_of_different_types_are_different_keys():
     router = by_key()
     kinds = {router.choose(Keyed(key), members(9)) for key in (1, "1", b"1", 1.0, (1,), None, True)}
     assert len(kinds) > 1
+
+
+def test_a_key_stays_where_it_is_when_the_pool_grows():
+    """Its member lives, so its messages and its state stay together; only keys never seen go to the newcomers."""
+    router = Router(Routing.BY_KEY, "key")
+    three = ["p/0", "p/1", "p/2"]
+    before = {key: router.choose(Keyed(key), three) for key in range(200)}
+    five = [*three, "p/3", "p/4"]
+    assert before == {key: router.choose(Keyed(key), five) for key in range(200)}
+    assert {"p/3", "p/4"} <= {router.choose(Keyed(key), five) for key in range(200, 400)}
+
+
+def test_the_memory_for_keys_is_bounded():
+    """Beyond the bound the key that was unused for longest is forgotten."""
+    router = Router(Routing.BY_KEY, "key")
+    for key in range(KEYS + 10):
+        router.choose(Keyed(key), ["p/0", "p/1"])
+    assert KEYS == len(router._known)
