@@ -21,7 +21,7 @@ demo: $(VENV)/demo.ok          ## index the standard library while actors are ki
 test: $(VENV)/dev.ok           ## the whole suite, real processes included
 	$(BIN)/python -m pytest
 
-chaos: $(VENV)/dev.ok          ## a minute of SIGKILLs on a tree of thirty actors
+chaos: $(VENV)/dev.ok          ## minutes of SIGKILLs on a tree of thirty actors and on random traffic
 	ACTORS_LONG=1 $(BIN)/python -m pytest -m slow
 
 check: $(VENV)/dev.ok          ## format, lint, types, floors

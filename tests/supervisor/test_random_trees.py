@@ -88,6 +88,7 @@ class World:
         self._stops = stops
         self._time = 0.0
         self.told = 0
+        self._given_up: set[str] = set()
         self._policies: dict[str, RestartPolicy] = {}
 
     async def run(self, script: list[tuple[Any, ...]]) -> None:
@@ -156,6 +157,8 @@ class World:
             await getattr(root, call)(path)
         except (NoSuchChild, StartFailed, SupervisorBusy) as error:
             note(f"{call} {path}: {error}")
+            if isinstance(error, StartFailed):
+                self._given_up.add(path)  # a start that was called for is not repeated
 
     async def _rest(self, root: ScriptedSupervisor) -> None:
         for _ in range(PATIENCE):
@@ -172,7 +175,8 @@ class World:
             if engine.machine.phase is SupervisorState.RUNNING:
                 for view in engine.machine.children():
                     if view.terms.restart is RestartPolicy.PERMANENT:
-                        assert view.state in (ChildState.RUNNING, ChildState.STOPPED), view
+                        down = ChildState.EXITED if f"{engine.path}/{view.name}" in self._given_up else None
+                        assert view.state in (ChildState.RUNNING, ChildState.STOPPED, down), view
 
     def _launched(self, life: ScriptedLife) -> None:
         others = [other for other in self.launcher.lives if other.path == life.path and other is not life]
