@@ -59,7 +59,9 @@ class LifeListener(Protocol):
 class Life(Protocol):
     """One process life."""
 
-    pid: int | None
+    @property
+    def pid(self) -> int | None:
+        """Of its process, None when it has none."""
 
     def post(self, batch: list[Posted]) -> None:
         """Send messages."""

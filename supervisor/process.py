@@ -2,43 +2,33 @@
 
 Law: nothing here blocks the event loop, and nothing here decides: what happens is told to a listener. The channel, the
      events and the black box belong to this life alone and are never used again.
-May import: reader, ports, and the words of `actors`.
+May import: spawner, reader, ports, and the words of `actors`.
 
-Everything but the spawn itself runs on the loop's thread. The spawn runs in one thread that lives as long as its
-launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made it.
+Runs on the loop's thread; only the spawn has one of its own, see `supervisor.spawner`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
-import multiprocessing.process
-import os
-import queue
 import signal
 import socket
-import threading
 from collections import deque
-from collections.abc import Callable
-from multiprocessing.context import SpawnProcess
 from typing import Final
 
 import msgspec
 
-from actors import child
-from actors.blackbox import BlackBox, Progress
+from actors.blackbox import Progress
 from actors.codec import encode
 from actors.envelope import NOTHING, Cancel, Credit, Deliver, FromChild, Items, LastWords, Part, Stop
 from actors.errors import WireError
-from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
 from actors.framing import LARGE, Frame, Framer, header
 from supervisor.core.delivery import Posted
 from supervisor.ports import AnyReader, LifeEnd, LifeListener
 from supervisor.reader import close_fd
+from supervisor.spawner import Player, Spawner
 
-SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
 LAST_WORDS_WAIT: Final = 1.0  # seconds a process may live on after it closed its channel
 
 _OWN_FAULTS: Final = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
@@ -53,67 +43,57 @@ class ProcessLauncher:
         self.loop = loop
         self.reader = reader
         self.alive: set[ProcessLife] = set()
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._spawn_all, name="actors-spawner", daemon=True)
-        self._thread.start()
+        self._spawner = Spawner()
 
     def launch(self, part: Part, lanes: int, listener: LifeListener) -> ProcessLife:
         """Begin a life; what becomes of it is told to `listener`, never before this returns."""
-        life = ProcessLife(self, part, lanes, listener)
+        player = Player(self.loop, part.path, lanes)
+        life = ProcessLife(self, player, part, listener)
         self.alive.add(life)
-        self._jobs.put(life.spawn)
+        self._spawner.begin(player)
         return life
 
     def close(self) -> None:
         """End the spawning thread. Every life must be over."""
-        self._jobs.put(None)
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        self._spawner.close()
 
     def abandon(self) -> None:
         """The loop was closed without us: kill every process. Runs on any thread."""
         for life in tuple(self.alive):
             life.kill()
-        self._jobs.put(None)
-
-    def _spawn_all(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit it until they are ready for it
-        while (job := self._jobs.get()) is not None:
-            job()
+        self._spawner.abandon()
 
 
 class ProcessLife:
     """One process life, from before its spawn until its last words are read."""
 
-    def __init__(self, launcher: ProcessLauncher, part: Part, lanes: int, listener: LifeListener) -> None:
-        self.pid: int | None = None
+    def __init__(self, launcher: ProcessLauncher, player: Player, part: Part, listener: LifeListener) -> None:
         self._launcher = launcher
+        self._player = player
         self._reader = launcher.reader
         self._loop = launcher.loop
         self._listener = listener
-        self._path = part.path
-        self._sock, self._child_sock = socket.socketpair()
-        self._sock.setblocking(False)
-        for end in (self._sock, self._child_sock):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        self._box = BlackBox(lanes)
-        self._ready = SafeEvent()
-        self._stop = SafeEvent()
-        self._process: SpawnProcess | None = None
-        self._pidfd = -1
+        self._sock = player.sock
+        self._box = player.box
+        self._ready = player.ready
+        self._stop = player.stop
         self._framer = Framer()
         self._backlog: deque[memoryview] = deque()
         self._last_words: LastWords | None = None
         self._wire_error: str | None = None
         self._ready_dropped = False
         self._stop_asked = False
-        self._kill_asked = False
         self._channel_over = False
-        self._gone = False
         self._ended = False
         self._reader.stream(self._sock, self._arrived)
         self._reader.once(self._ready.fileno(), self._became_ready)
+        player.on_spawned = self._spawned
         self._write(encode(part))
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, None before the spawn."""
+        return self._player.pid
 
     # ---- towards the child
 
@@ -163,13 +143,7 @@ class ProcessLife:
 
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""
-        self._kill_asked = True
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        elif self.pid is not None and not self._gone:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        self._player.kill()
 
     def progress(self) -> Progress:
         """What its black box says, while it lives or after."""
@@ -244,7 +218,7 @@ class ProcessLife:
 
     def _became_ready(self) -> None:
         self._drop_ready()
-        if not self._gone:
+        if not self._player.gone:
             self._listener.life_ready()
 
     def _drop_ready(self) -> None:
@@ -254,56 +228,30 @@ class ProcessLife:
 
     def _channel_ended(self) -> None:
         self._channel_over = True
-        if self._gone:
+        if self._player.gone:
             self._end()
         else:  # the pidfd speaks within microseconds, unless the process closed its end and lives on
             self._loop.call_later(LAST_WORDS_WAIT, self._kill_if_alive)
 
     def _kill_if_alive(self) -> None:
-        if not self._gone:
+        if not self._player.gone:
             self._wire_error = self._wire_error or "it closed its channel and lived on"
             self.kill()
 
     # ---- its process
 
-    def spawn(self) -> None:
-        """Start the process. Runs in the launcher's thread; the only thing that may take long."""
-        error: OSError | AssertionError | None = None
-        pidfd = -1
-        process = multiprocessing.get_context("spawn").Process(
-            target=child.main,
-            name=self._path,
-            args=(self._child_sock, self._box, self._ready, self._stop, os.getpid()),
-        )
-        try:
-            process.start()
-            _disown(process)
-            pidfd = _open_pidfd(process)
-            self._process, self._pidfd, self.pid = process, pidfd, process.pid
-        except (OSError, AssertionError) as reason:
-            error = reason
-        finally:
-            self._child_sock.close()
-            self._box.close_descriptor()
-        if self._kill_asked:
-            self.kill()
-        try:
-            self._loop.call_soon_threadsafe(self._spawned, error)
-        except RuntimeError:  # the loop was closed meanwhile
-            self.kill()
-
-    def _spawned(self, error: OSError | AssertionError | None) -> None:
-        if self._process is None:
+    def _spawned(self) -> None:
+        death = self._player.death
+        if death is None:
             self._last_words = None
-            self._wire_error = f"the process could not be started: {error}"
+            self._wire_error = f"the process could not be started: {self._player.error}"
             self._vanished()
         else:
-            fd = self._pidfd if self._pidfd >= 0 else self._process.sentinel
-            self._reader.once(fd, self._vanished)
+            self._reader.once(death, self._vanished)
 
     def _vanished(self) -> None:
         """The process is gone. What it wrote last is still in the channel: its end comes after it."""
-        self._gone = True
+        self._player.gone = True
         if self._channel_over:
             self._end()
         else:  # a grandchild may hold the other end open; nothing more is read than what lies there now
@@ -316,26 +264,25 @@ class ProcessLife:
         self._ended = True
         self._backlog.clear()
         self._launcher.alive.discard(self)
-        code = None if self._process is None else self._process.exitcode
+        player = self._player
+        code = player.exit_code
         self._reader.forget(self._sock.fileno(), close=self._sock.close)
         self._drop_ready()
-        if self._pidfd >= 0:
-            self._reader.forget(self._pidfd, close=lambda: close_fd(self._pidfd))
+        if player.pidfd >= 0:
+            self._reader.forget(player.pidfd, close=lambda: close_fd(player.pidfd))
         self._stop.close()
         end = LifeEnd(
-            pid=self.pid,
+            pid=player.pid,
             exit_code=code,
             last_words=self._last_words,
             wire_error=self._wire_error,
             stop_asked=self._stop_asked,
-            kill_asked=self._kill_asked,
+            kill_asked=player.kill_asked,
         )
         try:
             self._listener.life_exited(end)
         finally:
-            self._box.close()
-            if self._process is not None:
-                _close(self._process)
+            player.close()
 
 
 def exit_reason(end: LifeEnd) -> ExitReason:  # noqa: PLR0911 - one line for each way to end
@@ -372,30 +319,3 @@ def signal_name(exit_code: int) -> str:
         return signal.Signals(-exit_code).name
     except ValueError:
         return f"signal {-exit_code}"
-
-
-def _open_pidfd(process: SpawnProcess) -> int:
-    """A descriptor that becomes readable when the process ends; -1 where the system has none (then the sentinel)."""
-    if not hasattr(os, "pidfd_open") or process.pid is None:
-        return -1
-    try:
-        return os.pidfd_open(process.pid)
-    except OSError:
-        return -1
-
-
-def _close(process: SpawnProcess) -> None:
-    """Give back what multiprocessing keeps for a process that is gone, whoever took its exit code."""
-    try:
-        process.close()
-    except ValueError:  # without an exit code it believes that the process still runs
-        popen = getattr(process, "_popen", None)
-        if popen is not None:
-            popen.close()
-
-
-def _disown(process: SpawnProcess) -> None:
-    """Keep multiprocessing's exit handler from waiting for the process: a hung actor must not hold up the exit."""
-    children = getattr(multiprocessing.process, "_children", None)
-    if children is not None:
-        children.discard(process)

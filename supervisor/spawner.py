@@ -1,0 +1,175 @@
+"""Spawner: starts operating system processes, each with a channel, a black box and events of its own.
+
+Law: a spawn may take long, so it has a thread of its own, and nothing else happens there. What a process is started
+     with belongs to it alone and is never used again.
+May import: the words of `actors`.
+
+The thread lives as long as its launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import multiprocessing.process
+import os
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from multiprocessing.context import SpawnProcess
+from typing import Final
+
+from actors import child
+from actors.blackbox import BlackBox
+from actors.event import SafeEvent
+
+SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
+
+
+class Spawner:
+    """The one thread in which a tree's processes are started."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="actors-spawner", daemon=True)
+        self._thread.start()
+
+    def begin(self, player: Player) -> None:
+        """Start a process, after those begun before; returns at once."""
+        self._jobs.put(player.spawn)
+
+    def close(self) -> None:
+        """End the thread, and wait for that."""
+        self.abandon()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def abandon(self) -> None:
+        """End the thread; returns at once. Runs on any thread."""
+        self._jobs.put(None)
+
+    def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit it until they are ready for it
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+class Player:
+    """A process, from before its spawn until it is gone, with all it needs to play one part; which, it learns later.
+
+    Made and used on the loop's thread, but for `spawn` and `kill`.
+
+    Attributes:
+        pid: its process id, None before the spawn.
+        sock: the daemon's end of its channel.
+        box: its black box.
+        ready: set by the process.
+        stop: set by the daemon.
+        error: why it could not be started, None otherwise.
+        kill_asked: whether `kill` was called.
+        gone: set by whoever watches `death`, when that says so.
+        on_spawned: called on the loop once the spawn is over, well or badly.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, lanes: int) -> None:
+        self.pid: int | None = None
+        self.error: OSError | AssertionError | None = None
+        self.kill_asked = False
+        self.gone = False
+        self.on_spawned: Callable[[], None] = _nothing
+        self.sock, self._child_sock = socket.socketpair()
+        self.sock.setblocking(False)
+        for end in (self.sock, self._child_sock):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self.box = BlackBox(lanes)
+        self.ready = SafeEvent()
+        self.stop = SafeEvent()
+        self.pidfd = -1
+        self._loop = loop
+        self._name = name
+        self._process: SpawnProcess | None = None
+
+    def spawn(self) -> None:
+        """Start the process. Runs in the spawner's thread; the only thing that may take long."""
+        process = multiprocessing.get_context("spawn").Process(
+            target=child.main,
+            name=self._name,
+            args=(self._child_sock, self.box, self.ready, self.stop, os.getpid()),
+        )
+        try:
+            process.start()
+            _disown(process)
+            self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
+        except (OSError, AssertionError) as reason:
+            self.error = reason
+        finally:
+            self._child_sock.close()
+            self.box.close_descriptor()
+        if self.kill_asked:
+            self.kill()
+        try:
+            self._loop.call_soon_threadsafe(self.on_spawned)
+        except RuntimeError:  # the loop was closed meanwhile
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, now or as soon as there is a process. Runs on any thread."""
+        self.kill_asked = True
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        elif self.pid is not None and not self.gone:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    @property
+    def death(self) -> int | None:
+        """The descriptor that becomes readable when the process is gone; None when there never was one."""
+        if self._process is None:
+            return None
+        return self.pidfd if self.pidfd >= 0 else self._process.sentinel
+
+    @property
+    def exit_code(self) -> int | None:
+        """As `multiprocessing.Process.exitcode`."""
+        return None if self._process is None else self._process.exitcode
+
+    def close(self) -> None:
+        """Give back what is kept for a process that is gone; the descriptors that are watched close elsewhere."""
+        self.box.close()
+        if self._process is not None:
+            _close(self._process)
+
+
+def _nothing() -> None:
+    """Stands for a caller that has not come yet."""
+
+
+def _open_pidfd(process: SpawnProcess) -> int:
+    """A descriptor that becomes readable when the process ends; -1 where the system has none (then the sentinel)."""
+    if not hasattr(os, "pidfd_open") or process.pid is None:
+        return -1
+    try:
+        return os.pidfd_open(process.pid)
+    except OSError:
+        return -1
+
+
+def _close(process: SpawnProcess) -> None:
+    """Give back what multiprocessing keeps for a process that is gone, whoever took its exit code."""
+    try:
+        process.close()
+    except ValueError:  # without an exit code it believes that the process still runs
+        popen = getattr(process, "_popen", None)
+        if popen is not None:
+            popen.close()
+
+
+def _disown(process: SpawnProcess) -> None:
+    """Keep multiprocessing's exit handler from waiting for the process: a hung actor must not hold up the exit."""
+    children = getattr(multiprocessing.process, "_children", None)
+    if children is not None:
+        children.discard(process)
