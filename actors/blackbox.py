@@ -4,7 +4,9 @@ Law: the child writes its lanes and nothing else, the daemon writes the doorbell
      aligned eight-byte store, so no lock is needed and any instant may be the last.
 May import: nothing of ours.
 
-The page is an anonymous mapping: nothing in the file system bears its name, and it is gone with its last holder.
+The page is an anonymous file, mapped: nothing in the file system bears its name, and it is gone with its last holder.
+Behind the lanes lies some room for text: there faulthandler writes stacks, through the descriptor (see `faults`). The
+file cannot be made larger or smaller, so the text is bounded and reading the mapping is safe, whatever the child does.
 A lane belongs to one handler call at a time. Messages begin in the order of their sequence numbers, so of the messages
 in flight those above the highest `begun` never began, those in a lane with `begun != done` are being handled, and the
 others are done.
@@ -14,9 +16,7 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from multiprocessing import context, reduction
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +26,7 @@ _FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
 _BEGUN, _DONE, _SINCE, _HANDLER = range(4)  # cells of a lane
 _LANE: Final = 4
 _CELL: Final = 8  # bytes
+TEXT: Final = 16 * 1024  # bytes of text that a box holds: the stacks of a process with some dozen threads
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -49,7 +50,8 @@ class BlackBox:
 
     def __init__(self, lanes: int = 1) -> None:
         self.lanes = lanes
-        self._fd = _anonymous_file((_FIRST_LANE + _LANE * lanes) * _CELL)
+        self._fd = _anonymous_file(_text_at(lanes) + TEXT)
+        os.lseek(self._fd, _text_at(lanes), os.SEEK_SET)
         self._map()
 
     def _map(self) -> None:
@@ -63,18 +65,12 @@ class BlackBox:
     def __setstate__(self, state: tuple[int, Any]) -> None:
         self.lanes, handle = state
         self._fd = handle.detach()
+        os.set_inheritable(self._fd, False)
         self._map()
-        self.close_descriptor()
-
-    def close_descriptor(self) -> None:
-        """The mapping stays; the descriptor was only needed to hand it over."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
     def close(self) -> None:
         """Unmap the page in this process."""
-        self.close_descriptor()
+        os.close(self._fd)
         self.cells.release()
         self._mapping.close()
 
@@ -98,7 +94,23 @@ class BlackBox:
         since, handler = min(active.values(), default=latest)
         return Progress(begun, frozenset(active), since, handler - 1)
 
+    def rewind(self) -> None:
+        """Empty the text and let the next be written at its beginning: both sides share the descriptor's place."""
+        at = _text_at(self.lanes)
+        self._mapping[at:] = bytes(TEXT)
+        os.lseek(self._fd, at, os.SEEK_SET)
+
+    def text(self) -> str:
+        """What was written behind the lanes since the last `rewind`. Runs anywhere, blocks nowhere."""
+        at = _text_at(self.lanes)
+        end = self._mapping.find(b"\0", at)
+        return self._mapping[at : end if end >= 0 else None].decode("utf-8", "replace")
+
     # ---- child
+
+    def fileno(self) -> int:
+        """The descriptor; what is written to it becomes text."""
+        return self._fd
 
     def begin(self, seq: int, handler: int, now: int, lane: int = 0) -> None:
         """A handler is about to be called. The sequence number comes last: a begun message never lacks the rest."""
@@ -112,12 +124,23 @@ class BlackBox:
         self.cells[_FIRST_LANE + lane * _LANE + _DONE] = seq
 
 
+def _text_at(lanes: int) -> int:
+    """Where the text begins: on the first page that no lane is on."""
+    return -(-(_FIRST_LANE + _LANE * lanes) * _CELL // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
 def _anonymous_file(size: int) -> int:
-    """A descriptor of `size` zero bytes without a name: a memfd on Linux, an unlinked temporary file elsewhere."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("actors-blackbox", os.MFD_CLOEXEC)
-    else:
-        fd, name = tempfile.mkstemp(prefix="actors-blackbox-")
-        Path(name).unlink()
+    """A descriptor of `size` zero bytes without a name: a sealed memfd on Linux, an unlinked file elsewhere."""
+    if not hasattr(os, "memfd_create"):
+        import tempfile  # noqa: PLC0415 - it imports much, and children import this module
+
+        with tempfile.TemporaryFile(prefix="actors-blackbox-") as file:
+            fd = os.dup(file.fileno())
+        os.ftruncate(fd, size)
+        return fd
+    import fcntl  # noqa: PLC0415 - only the daemon makes files
+
+    fd = os.memfd_create("actors-blackbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
     return fd

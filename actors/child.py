@@ -29,6 +29,7 @@ from actors.codec import encode
 from actors.envelope import Part
 from actors.event import SafeEvent
 from actors.exits import ExitReason
+from actors.faults import record_faults
 from actors.runtime import ActorFailed, Desk, run
 
 EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its last words say what
@@ -49,6 +50,7 @@ def main(sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, 
     """
     die_with(daemon)
     _leave_interrupts_to_the_daemon()
+    record_faults(box)
     channel = Channel(sock)
     try:
         _play(channel, box, ready, stop)

@@ -94,6 +94,12 @@ class Life(Protocol):
     def progress(self) -> Progress:
         """What it is doing, or was doing when it ended."""
 
+    def dump_stacks(self) -> None:
+        """Ask for the Python stacks of all its threads, which replace what `text` says."""
+
+    def text(self) -> str:
+        """The stacks it has left: those it was asked for last, and those of a deadly fault."""
+
 
 class Launcher(Protocol):
     """Begins lives."""

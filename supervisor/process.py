@@ -23,6 +23,7 @@ from actors.codec import encode
 from actors.envelope import NOTHING, Cancel, Credit, Deliver, FromChild, Items, LastWords, Part, Stop
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReason
+from actors.faults import DUMP_SIGNAL
 from actors.framing import LARGE, Frame, Framer, header
 from supervisor.core.delivery import Posted
 from supervisor.ports import AnyReader, LifeEnd, LifeListener
@@ -148,6 +149,15 @@ class ProcessLife:
     def progress(self) -> Progress:
         """What its black box says, while it lives or after."""
         return self._box.progress()
+
+    def dump_stacks(self) -> None:
+        """Ask it for the Python stacks of all its threads; they are in `text` as soon as the kernel has let it run."""
+        self._box.rewind()
+        self._player.signal(DUMP_SIGNAL)
+
+    def text(self) -> str:
+        """The stacks in its black box: those it was asked for last, and those of a deadly fault."""
+        return self._box.text()
 
     def _write(self, *parts: bytes | memoryview) -> None:
         """Send one frame, given in parts."""

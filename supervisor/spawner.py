@@ -25,6 +25,7 @@ from typing import Final
 from actors import child
 from actors.blackbox import BlackBox
 from actors.event import SafeEvent
+from actors.faults import DUMP_SIGNAL
 
 SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
 
@@ -52,7 +53,9 @@ class Spawner:
         self._jobs.put(None)
 
     def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit it until they are ready for it
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGINT, DUMP_SIGNAL}
+        )  # in children, until they are ready for it
         while (job := self._jobs.get()) is not None:
             job()
 
@@ -60,7 +63,7 @@ class Spawner:
 class Player:
     """A process, from before its spawn until it is gone, with all it needs to play one part; which, it learns later.
 
-    Made and used on the loop's thread, but for `spawn` and `kill`.
+    Made and used on the loop's thread, but for `spawn`, `kill` and `signal`.
 
     Attributes:
         pid: its process id, None before the spawn.
@@ -107,7 +110,6 @@ class Player:
             self.error = reason
         finally:
             self._child_sock.close()
-            self.box.close_descriptor()
         if self.kill_asked:
             self.kill()
         try:
@@ -118,12 +120,15 @@ class Player:
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""
         self.kill_asked = True
-        if self.pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        elif self.pid is not None and not self.gone:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        """Send a signal, if there is a process. Runs on any thread."""
+        with contextlib.suppress(ProcessLookupError):
+            if self.pidfd >= 0:
+                signal.pidfd_send_signal(self.pidfd, number)
+            elif self.pid is not None and not self.gone:
+                os.kill(self.pid, number)
 
     @property
     def death(self) -> int | None:

@@ -75,6 +75,8 @@ class ScriptedLife:
         answers: the encoded `Answer` frames it was given.
         taken_back: sequence numbers of messages that were taken back.
         doing: what its black box says; a test may set it.
+        stacks: the text in its black box; a test may set it.
+        dumps: how often it was asked for its stacks.
         congested: whether more messages should wait; a test may set it.
     """
 
@@ -90,6 +92,8 @@ class ScriptedLife:
         self.followed: list[tuple[int, list[bytes], bool]] = []
         self.taken_back: list[int] = []
         self.doing = Progress(0, frozenset(), 0, -1)
+        self.stacks = ""
+        self.dumps = 0
         self.congested = False
         self._listener = listener
         self._on_stop = on_stop
@@ -170,6 +174,14 @@ class ScriptedLife:
     def progress(self) -> Progress:
         """See `Life`."""
         return self.doing
+
+    def dump_stacks(self) -> None:
+        """See `Life`."""
+        self.dumps += 1
+
+    def text(self) -> str:
+        """See `Life`."""
+        return self.stacks
 
     # ---- inside
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import actors.blackbox
-from actors.blackbox import DOORBELL, BlackBox, Progress
+from actors.blackbox import DOORBELL, TEXT, BlackBox, Progress
 from actors.event import SafeEvent
 from tests.support.spawning import kill, running
 
@@ -107,18 +107,50 @@ def test_works_without_memfd(monkeypatch):
     box.close()
 
 
-def test_close_twice(box):
-    """The descriptor may be closed before the rest."""
-    box.close_descriptor()
-    box.close_descriptor()
-    box.begin(1, 0, 1)
-    assert 1 == box.progress().begun
+def test_text(box):
+    """What is written to the descriptor is read as text, until it is rewound; lanes are not touched by it."""
+    assert "" == box.text()
+    os.write(box.fileno(), b"two words")
+    os.write(box.fileno(), b", and \xff")
+    assert "two words, and \N{REPLACEMENT CHARACTER}" == box.text()
+    box.rewind()
+    assert "" == box.text()
+    os.write(box.fileno(), b"next")
+    assert "next" == box.text()
+    assert Progress(0, frozenset(), 0, -1) == box.progress()
+
+
+@pytest.mark.parametrize("lanes", [1, 126, 127, 1000])
+def test_text_lies_behind_any_number_of_lanes(lanes):
+    """The last lane and the text do not meet."""
+    box = BlackBox(lanes)
+    try:
+        os.write(box.fileno(), b"x" * TEXT)
+        assert "x" * TEXT == box.text()
+        box.begin(7, 1, 100, lanes - 1)
+        assert Progress(7, frozenset({7}), 100, 1) == box.progress()
+        assert "x" * TEXT == box.text()
+    finally:
+        box.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only a memfd can be sealed")
+def test_the_file_keeps_its_size(box):
+    """A child that writes more, or cuts the file off, can neither fill the memory nor hurt the one who reads."""
+    size = os.fstat(box.fileno()).st_size
+    os.write(box.fileno(), b"x" * TEXT)
+    with pytest.raises(PermissionError):
+        os.write(box.fileno(), b"more")
+    with pytest.raises(PermissionError):
+        os.ftruncate(box.fileno(), 0)
+    assert size == os.fstat(box.fileno()).st_size
+    assert "x" * TEXT == box.text()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_named(box):
     """The page has no name in any directory."""
-    targets = [str(Path(f"/proc/self/fd/{box._fd}").readlink())]
+    targets = [str(Path(f"/proc/self/fd/{box.fileno()}").readlink())]
     assert all("(deleted)" in target for target in targets)
 
 
