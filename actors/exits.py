@@ -56,7 +56,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         last_message: type name of the message that was being handled, else of the last one handled, else None.
         last_message_begun: True when that message was still being handled, None when there was no message.
         uptime: seconds from ready (or from spawn, when it never was ready) to the end.
-        decision: what happens next, in one word: restart, leave_down, give_up, expected.
+        decision: what happens next, in one word: restart, leave_down, give_up, expected, recycle.
         because: why that was decided, one line.
         delay: seconds until the next start, None when there is none.
     """

@@ -1,7 +1,7 @@
 """ActorChild: a child that is an actor in a process.
 
 Law: it carries out and tells; its lives come and go, its mailbox stays.
-May import: house, outgoing, mailbox, ports, process, core.
+May import: house, outgoing, mailbox, recycling, ports, process, core.
 
 Runs on the loop's thread.
 """
@@ -20,6 +20,7 @@ from supervisor.mailbox import Mailbox
 from supervisor.outgoing import Outgoing
 from supervisor.ports import Life, LifeEnd, Said
 from supervisor.process import exit_reason, signal_name
+from supervisor.recycling import Recycler, recycler_of
 from supervisor.specs import ChildSpec
 
 Post = Callable[[AnyEvent], None]
@@ -56,6 +57,8 @@ class ActorChild:
         self._house = house
         self._outgoing = Outgoing(self.path, desk.mailbox, house)
         self._end: LifeEnd | None = None
+        self._recycler: Recycler | None = None
+        self._making_room = False
 
     @property
     def spec(self) -> ChildSpec:
@@ -73,6 +76,7 @@ class ActorChild:
         for down in self.desk.retired:  # those may have been the last ones before
             self.mailbox.remove_member(down)
         self.number = life
+        self._making_room = False
         self.started_at = self._house.loop.time()
         part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments, self.mailbox.path)
         self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
@@ -80,7 +84,10 @@ class ActorChild:
 
     def stop(self) -> None:
         """Ask the life to stop; it gets no more messages."""
-        self.mailbox.disconnect(self._name)
+        if self._making_room:
+            self.mailbox.make_room(self._name)
+        else:
+            self.mailbox.disconnect(self._name)
         if self.life is not None:
             self.life.stop()
 
@@ -114,6 +121,25 @@ class ActorChild:
         if self.life is not None:
             self._house.reports.child_started(self.path, life, self.life.pid)
             self.mailbox.connect(self._name, self.life)
+            self._recycler = recycler_of(self.spec, self, self._house)
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, None when it has none."""
+        return None if self.life is None else self.life.pid
+
+    @property
+    def handled(self) -> int:
+        """How many messages its life is through with."""
+        return self.mailbox.handled(self._name)
+
+    def make_room(self, because: str) -> bool:
+        """Ask for the next life in place of this one; False while that would break off a stream or thin out a pool."""
+        if self.mailbox.flowing(self._name) or not self.mailbox.complete:
+            return False
+        self._making_room = True
+        self._post(happened.RecycleAsked(self._name, self.number, because))
+        return True
 
     def report(self, command: ReportExit) -> ExitReport:
         """Tell the world of the life that ended, then each of its messages its fate."""
@@ -137,6 +163,9 @@ class ActorChild:
             delay=command.delay,
         )
         self.life = None
+        if self._recycler is not None:
+            self._recycler.close()
+            self._recycler = None
         self._outgoing.end()
         self.last_report = report
         self._house.reports.child_exited(report, command.policy.value, command.restarts)
@@ -172,6 +201,8 @@ class ActorChild:
         """See `LifeListener`."""
         if isinstance(frame, Outcomes):
             self.mailbox.heard(self._name, frame)
+            if self._recycler is not None:
+                self._recycler.heard()
         elif isinstance(frame, Record):
             self._house.reports.actor_said(self.path, self.number, frame)
         else:

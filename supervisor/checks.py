@@ -16,6 +16,7 @@ from actors.framing import MAX_MESSAGE
 from supervisor.core import backoff
 from supervisor.errors import InvalidSpec
 from supervisor.specs import (
+    BRUTAL_KILL,
     AnySpec,
     AutoShutdown,
     Backoff,
@@ -83,6 +84,24 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         value = getattr(child, name)
         if not isinstance(value, int) or value < least:
             raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of at least {least}")
+    _check_recycling(child, path)
+
+
+def _check_recycling(child: ChildSpec, path: str) -> None:
+    for name, what in (("max_messages", "messages"), ("max_rss", "bytes")):
+        value = getattr(child, name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of {what}, or None for no limit")
+    if child.max_age is not None:
+        _check_seconds(child.max_age, f"{path}.max_age", "seconds > 0, or None for no limit")
+    _check_seconds(child.max_age_jitter, f"{path}.max_age_jitter", "a share >= 0, for instance 0.1", allow_zero=True)
+    limits = [name for name in ("max_messages", "max_age", "max_rss") if getattr(child, name) is not None]
+    if limits and child.shutdown == BRUTAL_KILL:
+        raise InvalidSpec(
+            f"{path}.shutdown",
+            child.shutdown,
+            f"{limits[0]} lets the process finish its message before it makes room; give it seconds of grace to do so",
+        )
 
 
 def _check_name(name: object, path: str) -> None:

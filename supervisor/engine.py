@@ -211,7 +211,7 @@ class Engine:
                 self.children[command.child].ready(command.life)
             case do.ReportExit():
                 report = self.children[command.child].report(command)
-                if command.decision is not Decision.EXPECTED:
+                if command.decision not in (Decision.EXPECTED, Decision.RECYCLE):
                     self.last_failure = report
                 if command.decision is Decision.GIVE_UP:
                     self.house.reports.supervisor_gave_up(self.path, command.child, command.restarts)

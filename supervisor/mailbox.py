@@ -41,6 +41,7 @@ from actors.exits import ExitReport
 from actors.messages import Message, Terminated
 from actors.ref import ActorRef
 from supervisor.askers import Asker
+from supervisor.core.commands import Decision
 from supervisor.core.delivery import Delivery, Fate, Loss, Posted
 from supervisor.core.routing import SHARED, Router
 from supervisor.letters import DeadLetter, DeadReason
@@ -134,6 +135,8 @@ class Mailbox:
         self._queues: dict[str, Delivery] = {}
         self._sole: Delivery | None = None  # the queue that all members share, when there is no other
         self._served: dict[str, Life] = {}  # by member
+        self._given: Counter[str] = Counter()  # how many messages its life has been given
+        self._making_room: set[str] = set()  # members whose life is about to be followed by another, or just was
         self._quick: set[str] = set()  # members that took less than QUICK for each of their last messages
         self._busy_since: dict[str, float] = {}  # when a member of a pool was last given or done with something
         self._askers: dict[int, tuple[Asker, Delivery]] = {}
@@ -230,7 +233,20 @@ class Mailbox:
     @property
     def down(self) -> bool:
         """Whether no life serves it now."""
-        return not self._served
+        return not self._served and not self._making_room
+
+    @property
+    def complete(self) -> bool:
+        """Whether every member is served."""
+        return len(self._served) == len(self._members)
+
+    def handled(self, member: str) -> int:
+        """How many messages a member's life is through with."""
+        return self._given[member] - self._queues[self._router.queue_of(member)].in_flight(member)
+
+    def flowing(self, member: str) -> bool:
+        """Whether a member's life has a stream or a feed in its hands."""
+        return self._any_flows and self._queues[self._router.queue_of(member)].flowing(member)
 
     def offer(
         self,
@@ -461,6 +477,8 @@ class Mailbox:
     def connect(self, member: str, life: Life) -> None:
         """A member's life is ready to be served from here."""
         self._served[member] = life
+        self._given[member] = 0
+        self._making_room.discard(member)
         self._quick.discard(member)
         self.pump()
 
@@ -540,9 +558,16 @@ class Mailbox:
         """A member's life is not to be served any more."""
         self._served.pop(member, None)
 
+    def make_room(self, member: str) -> None:
+        """A member's life is not to be served any more, and the next one follows at once: the actor is not down."""
+        self._making_room.add(member)
+        self.disconnect(member)
+
     def lost(self, member: str, life: Life, report: ExitReport) -> None:
         """A life is over: everything it had in its hands gets its fate, what may goes to the next one."""
         self.disconnect(member)
+        if report.decision != Decision.RECYCLE:
+            self._making_room.discard(member)
         self._last_report = report
         queue = self._queues[self._router.queue_of(member)]
         for loss in queue.lose(member, life.progress(), self._idempotent):
@@ -558,6 +583,7 @@ class Mailbox:
     def close(self, because: str) -> None:
         """The actor is down for good: what waits becomes dead letters, whoever asks or waits hears of it."""
         self.closed = because
+        self._making_room.clear()
         self._impatient.clear()
         for posted in merge(*(queue.drain() for queue in self._queues.values()), key=lambda posted: posted.seq):
             self._bury(posted, DeadReason.ACTOR_STOPPED, because)
@@ -603,6 +629,7 @@ class Mailbox:
         """Send a batch to a life; how many that were."""
         batch, expired = queue.take(member, most, WINDOW_BYTES, time.monotonic())
         if batch:
+            self._given[member] += len(batch)
             life.post(batch)
         for posted in expired:
             self._count("expired")

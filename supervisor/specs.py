@@ -157,6 +157,11 @@ class ChildSpec:
         overflow: what a full mailbox does with one more message.
         max_message_bytes: the most bytes one message may have, at most 127 MiB; a larger one is refused at the sender.
         max_deliveries: how often an idempotent message may be begun before it is given up as poison.
+        max_messages: after how many messages the process makes room for the next one, None for no such limit.
+        max_age: after how many seconds of being ready it does, None for no such limit.
+        max_age_jitter: share of max_age that chance may add, so that those started together do not go together.
+        max_rss: above how many bytes of resident memory it does, looked at every second; None for no such limit.
+            Only on Linux.
 
     Raises:
         UsageError: the class or its arguments could not work in a spawned process.
@@ -179,6 +184,10 @@ class ChildSpec:
     overflow: Overflow = Overflow.WAIT
     max_message_bytes: int = MAX_MESSAGE
     max_deliveries: int = 3
+    max_messages: int | None = None
+    max_age: float | None = None
+    max_age_jitter: float = 0.1
+    max_rss: int | None = None
     arguments: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -24,10 +24,11 @@ class Goal(IntEnum):
     """Why a life is being ended; when there are two reasons, the greater one counts."""
 
     NONE = 0  # it is not
-    PLAN = 1  # a restart of several children begins with it
-    LATE = 2  # it was not ready in time
-    CALL = 3  # somebody called `terminate_child`
-    END = 4  # the supervisor ends
+    RECYCLE = 1  # it reached a limit, and the next life follows
+    PLAN = 2  # a restart of several children begins with it
+    LATE = 3  # it was not ready in time
+    CALL = 4  # somebody called `terminate_child`
+    END = 5  # the supervisor ends
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -51,6 +52,7 @@ class Obituary(msgspec.Struct, frozen=True):
         reason: how it ended, as it is told to the world.
         goal: why it was being ended, NONE when it ended by itself.
         uptime: seconds it was ready, None when it never was.
+        killed: whether its supervisor killed it.
     """
 
     child: str
@@ -58,11 +60,18 @@ class Obituary(msgspec.Struct, frozen=True):
     reason: ExitReason
     goal: Goal
     uptime: float | None
+    killed: bool
 
     @property
     def failed_start(self) -> bool:
         """Whether it was meant to become ready and did not."""
         return self.uptime is None and self.goal in (Goal.NONE, Goal.LATE)
+
+    @property
+    def made_room(self) -> bool:
+        """Whether it ended because it was recycled: it complied, or was killed for not complying."""
+        died = self.reason.kind in (ExitKind.CRASHED, ExitKind.KILLED) and not self.killed
+        return self.goal is Goal.RECYCLE and not died
 
 
 class ChildView(msgspec.Struct, frozen=True):
@@ -97,6 +106,7 @@ class Child:
         attempt: how many restarts the unhealthy stretch has seen.
         proven: whether any life of it was ever ready.
         retired: whether the world was told that it stays down.
+        recycled_because: which limit it reached that was recycled last.
         caller: who waits for it to be ready.
         leavers: tickets of those who wait for it to be down.
     """
@@ -111,6 +121,7 @@ class Child:
         "life",
         "proven",
         "ready_at",
+        "recycled_because",
         "retired",
         "state",
         "terms",
@@ -125,6 +136,7 @@ class Child:
         self.attempt = 0
         self.proven = False
         self.retired = False
+        self.recycled_because = ""
         self.caller: Caller | None = None
         self.leavers: list[int] = []
         self._killed = False
@@ -176,6 +188,11 @@ class Child:
         self._out.say(StopChild(self.name, self.life))
         self._out.arm(self.timer(TimerKind.GRACE), self.terms.shutdown)
 
+    def recycle(self, because: str) -> None:
+        """Ask the life, which runs, to make room for the next one."""
+        self.recycled_because = because
+        self.stop(Goal.RECYCLE)
+
     def kill(self, goal: Goal) -> None:
         """End the life now, from wherever it is."""
         self.goal = max(self.goal, goal)
@@ -192,7 +209,7 @@ class Child:
         self._out.disarm(self.timer(TimerKind.START))
         self._out.disarm(self.timer(TimerKind.GRACE))
         uptime = None if self.ready_at is None else now - self.ready_at
-        obituary = Obituary(self.name, self.life, reason, self.goal, uptime)
+        obituary = Obituary(self.name, self.life, reason, self.goal, uptime, self._killed)
         if obituary.failed_start:
             told = _unstarted(reason, self.terms.start_timeout, late=self.goal is Goal.LATE)
             obituary = msgspec.structs.replace(obituary, reason=told)

@@ -74,6 +74,7 @@ class Decision(StrEnum):
     LEAVE_DOWN = "leave_down"  # its policy says no
     GIVE_UP = "give_up"  # the supervisor exceeded its intensity
     EXPECTED = "expected"  # it was asked to stop
+    RECYCLE = "recycle"  # it was asked to make room for the next life, which starts at once
 
 
 class ReportReady(Command, frozen=True):

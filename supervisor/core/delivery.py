@@ -132,6 +132,10 @@ class Delivery:
         """A message that a life has in its hands."""
         return self._flights.get(life, {}).get(turn)
 
+    def flowing(self, life: str) -> bool:
+        """Whether a life has a stream or a feed in its hands."""
+        return any(posted.kind in (STREAM, FEED) for posted in self._flights.get(life, {}).values())
+
     def holder(self, seq: int) -> tuple[str, int] | None:
         """The life that has a message in its hands, and its turn there."""
         for life, flight in self._flights.items():

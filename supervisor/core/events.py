@@ -59,6 +59,14 @@ class ChildExited(Event, frozen=True):
     roll: float = 0.0
 
 
+class RecycleAsked(Event, frozen=True):
+    """A life that runs has reached a limit of its spec and shall make room for the next one; `because` is one line."""
+
+    child: str
+    life: int
+    because: str
+
+
 class TimerFired(Event, frozen=True):
     """A timer set by `SetTimer` ran out. One that was cancelled may still come: it changes nothing."""
 
@@ -111,6 +119,7 @@ AnyEvent = (
     Boot
     | ChildReady
     | ChildExited
+    | RecycleAsked
     | TimerFired
     | StopRequested
     | KillRequested

@@ -35,6 +35,7 @@ from supervisor.core.events import (
     ChildReady,
     DeleteAsked,
     KillRequested,
+    RecycleAsked,
     RestartAsked,
     StartAsked,
     StopRequested,
@@ -124,6 +125,8 @@ class SupervisorMachine:
                 self._on_ready(event)
             case ChildExited():
                 self._on_exited(event)
+            case RecycleAsked():
+                self._on_recycle(event)
             case TimerFired():
                 self._on_timer(event.timer)
             case StopRequested():
@@ -158,6 +161,8 @@ class SupervisorMachine:
             self._ended_by_call(child, dead)
         elif dead.goal is Goal.PLAN:
             self._ended_by_plan(child, dead)
+        elif dead.made_room and not self._plans.stops(child.name):
+            self._ended_by_recycling(child, dead)
         elif dead.failed_start and child.caller is not None:
             self._failed_its_caller(child, dead)
         elif self._plans.stops(child.name):
@@ -168,6 +173,14 @@ class SupervisorMachine:
             self._restart(child, dead, event.roll)
         else:
             self._leave_down(child, dead)
+
+    def _on_recycle(self, event: RecycleAsked) -> None:
+        """Only for what runs and is not about to be stopped anyway."""
+        child = self._children.get(event.child)
+        if child is None or child.life != event.life or child.state is not ChildState.RUNNING:
+            return
+        if self._last_words is None and not self._plans.stops(child.name):
+            child.recycle(event.because)
 
     def _on_timer(self, timer: Timer) -> None:
         if not self._out.fired(timer):
@@ -216,6 +229,12 @@ class SupervisorMachine:
         because = "stopped for the restart of a sibling"
         self._report(child, dead, Decision.EXPECTED, because)
         self._await_plan(child, because)
+
+    def _ended_by_recycling(self, child: Child, dead: Obituary) -> None:
+        """A planned change of process: whatever its policy, the next life follows, and nothing is counted."""
+        child.attempt = backoff.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
+        self._report(child, dead, Decision.RECYCLE, child.recycled_because, 0.0)
+        child.start()
 
     def _joined_a_plan(self, child: Child, dead: Obituary) -> None:
         """It ended by itself, just before a plan would have stopped it: no restart of its own is counted."""

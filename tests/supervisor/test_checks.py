@@ -62,6 +62,12 @@ NEST = SupervisorSpec(child(), name="inner")
         (SupervisorSpec(child(mailbox=0)), "$.children[0].mailbox", "at least 1"),
         (SupervisorSpec(child(mailbox=1.5)), "$.children[0].mailbox", "at least 1"),
         (SupervisorSpec(child(max_deliveries=0)), "$.children[0].max_deliveries", "at least 1"),
+        (SupervisorSpec(child(max_messages=0)), "$.children[0].max_messages", "whole number of messages, or None"),
+        (SupervisorSpec(child(max_messages=True)), "$.children[0].max_messages", "whole number of messages, or None"),
+        (SupervisorSpec(child(max_rss=1.5)), "$.children[0].max_rss", "whole number of bytes, or None"),
+        (SupervisorSpec(child(max_age=0)), "$.children[0].max_age", "seconds > 0, or None"),
+        (SupervisorSpec(child(max_age_jitter=-0.1)), "$.children[0].max_age_jitter", "a share >= 0"),
+        (SupervisorSpec(child(max_age=9, shutdown=BRUTAL_KILL)), "$.children[0].shutdown", "max_age lets the process"),
         (SupervisorSpec(child(significant=True)), "$.children[0].significant", "auto_shutdown"),
         (
             SupervisorSpec(child(significant=True), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT),
@@ -105,6 +111,7 @@ def test_sizes_that_cannot_be(size):
             child(significant=True, restart=RestartPolicy.TRANSIENT), auto_shutdown=AutoShutdown.ALL_SIGNIFICANT
         ),
         SupervisorSpec(child(restart="temporary")),
+        SupervisorSpec(child(max_messages=1, max_age=0.5, max_rss=10**9, max_age_jitter=0)),
     ],
     ids=lambda spec: spec.name,
 )

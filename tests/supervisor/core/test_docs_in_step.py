@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.exits import ExitKind
+from actors.exits import ExitKind, ExitReason
 from supervisor.core import policy
 from supervisor.core.backoff import delay
+from supervisor.core.commands import Decision, ReportExit
+from supervisor.core.events import Boot, ChildExited, ChildReady, RecycleAsked, Timer, TimerFired, TimerKind
+from supervisor.core.machine import SupervisorMachine
 from supervisor.core.strategy import scope
-from supervisor.specs import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy
+from supervisor.specs import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy, SupervisorTerms
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "semantics.md"
 
@@ -45,6 +48,27 @@ def test_reasons():
     """Every way to end is explained, in the order of the code."""
     _, *rows = table("reason")
     assert [kind.value for kind in ExitKind] == [row[0] for row in rows]
+
+
+def test_recycling():
+    """Each end of a life that was asked to make room leads to what the machine decides, and counts as it counts it."""
+    _, *rows = table("the life that makes room ends")
+
+    def told(end):
+        machine = SupervisorMachine(SupervisorTerms(), [ChildTerms(name="a")])
+        machine.handle(0.0, Boot())
+        machine.handle(0.0, ChildReady("a", 1))
+        machine.handle(0.0, RecycleAsked("a", 1, "a limit"))
+        if end == "killed by its supervisor":
+            machine.handle(5.0, TimerFired(Timer("a", 1, TimerKind.GRACE)))
+        said = machine.handle(5.0, ChildExited("a", 1, ExitReason(ExitKind(end.partition(" ")[0]))))
+        (report,) = (command for command in said if isinstance(command, ReportExit))
+        decision = "recycle" if report.decision is Decision.RECYCLE else "its policy's"
+        return [decision, "yes" if report.restarts else "no"]
+
+    assert {row[0]: row[1:] for row in rows} == {row[0]: told(row[0]) for row in rows}
+    kinds = {row[0].partition(" ")[0] for row in rows}
+    assert kinds == {kind.value for kind in ExitKind} - {"unstarted"}
 
 
 def test_strategies():

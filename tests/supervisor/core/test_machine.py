@@ -12,6 +12,7 @@ from supervisor.core.events import (
     ChildReady,
     DeleteAsked,
     KillRequested,
+    RecycleAsked,
     RestartAsked,
     StartAsked,
     StopRequested,
@@ -112,6 +113,9 @@ class Bench:
 
     def exit(self, child, kind="crashed", detail="", roll=0.0):
         return self.send(ChildExited(child, self.life(child), ExitReason(ExitKind(kind), detail), roll))
+
+    def recycle(self, child, because="max_age"):
+        return self.send(RecycleAsked(child, self.life(child), because))
 
     def fire(self, child, kind, life=None):
         life = self.life(child) if life is None and child else life or 0
@@ -1092,3 +1096,158 @@ def test_what_can_be_read():
     assert bench.machine.state("a") is ChildState.RUNNING
     with pytest.raises(NoSuchChild, match="'/shop' has no child 'x'"):
         bench.machine.state("x")
+
+
+# -- recycling -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", [PERMANENT, TRANSIENT, TEMPORARY])
+@pytest.mark.parametrize("strategy", [ONE, ALL, REST])
+def test_a_recycled_child_makes_room_for_its_next_life(policy, strategy):
+    """Whatever the policy and the strategy: asked, gone, started again at once; nobody else, nothing counted."""
+    bench = Bench("a", ChildTerms(name="b", restart=policy), "c", strategy=strategy, intensity=Intensity(0, 5.0)).boot()
+    assert ["stop b1"] == bench.recycle("b", "max_messages: 1000 messages")
+    assert ["recycle b1", "start b2"] == bench.exit("b", "shutdown")
+    report = bench.said(c.ReportExit)
+    assert ("max_messages: 1000 messages", 0.0, 0) == (report.because, report.delay, report.restarts)
+    assert ["ready b2"] == bench.ready("b")
+    assert {"a": "running", "b": "running", "c": "running"} == bench.states()
+
+
+@pytest.mark.parametrize("kind", ["normal", "lost"])
+def test_a_recycled_child_that_is_gone_has_complied(kind):
+    """It stopped itself just then, or somebody else took its exit code: it is gone, as asked."""
+    bench = Bench("a").boot()
+    bench.recycle("a")
+    assert ["recycle a1", "start a2"] == bench.exit("a", kind)
+
+
+def test_a_recycled_child_that_does_not_stop_is_killed_after_its_grace():
+    """The ladder is the same; being killed by its supervisor is no crash of its own."""
+    bench = Bench("a", intensity=Intensity(0, 5.0)).boot()
+    bench.recycle("a")
+    assert {("a", "grace"): 5.0} == bench.timers()
+    assert ["kill a1"] == bench.fire("a", "grace")
+    assert ["recycle a1", "start a2"] == bench.exit("a", "killed")
+
+
+@pytest.mark.parametrize("kind", ["crashed", "killed"])
+def test_a_child_that_dies_while_it_is_recycled_has_died_by_itself(kind):
+    """Its policy decides and the restart is counted: a crash at every limit must not go on for ever."""
+    bench = Bench("a", temporary("t"), intensity=Intensity(1, 5.0)).boot()
+    bench.recycle("t")
+    assert ["leave_down t1", "retire t", "forget t"] == bench.exit("t", kind)
+    bench.recycle("a")
+    assert ["restart a1", "start a2"] == bench.exit("a", kind)
+    bench.ready("a")
+    bench.recycle("a")
+    assert ["give_up a2", "retire a", "terminate shutdown"] == bench.exit("a", kind)
+
+
+def test_a_recycled_life_that_was_healthy_ends_the_row():
+    """Recycling is no restart in a row, and a healthy life before it ends one."""
+    slow = ChildTerms(name="a", backoff=Backoff(initial=1.0, cap=1.0, jitter=0.0, healthy_after=10.0))
+    bench = Bench(slow).boot()
+    bench.exit("a")
+    bench.ready("a")
+    bench.recycle("a")
+    bench.exit("a", "shutdown")
+    bench.ready("a")
+    bench.exit("a")
+    assert {("a", "backoff"): 1.0} == bench.timers()
+    bench.fire("a", "backoff")
+    bench.ready("a")
+    bench.now = 20.0
+    bench.recycle("a")
+    bench.exit("a", "shutdown")
+    bench.ready("a")
+    assert ["restart a5", "start a6"] == bench.exit("a")
+
+
+def test_a_successor_that_does_not_start_is_a_failed_start_like_any_other():
+    """It is counted, waits, and is tried again."""
+    bench = Bench("a").boot()
+    bench.recycle("a")
+    bench.exit("a", "shutdown")
+    assert ["restart a2"] == bench.exit("a")
+    assert 1 == bench.said(c.ReportExit).restarts
+    assert ["start a3"] == bench.fire("a", "backoff", 2)
+
+
+def test_only_what_runs_is_recycled():
+    """A former life, an unknown child, one that starts, stops, waits or is down: nothing changes."""
+    bench = Bench("a", transient("b"), "c")
+    bench.send(Boot())
+    assert [] == bench.recycle("a")
+    bench.ready("a")
+    bench.ready("b")
+    bench.ready("c")
+    assert [] == bench.send(RecycleAsked("a", 7, "max_age"))
+    assert [] == bench.send(RecycleAsked("x", 1, "max_age"))
+    bench.exit("b", "normal")
+    assert [] == bench.recycle("b")
+    bench.send(TerminateAsked(1, "a"))
+    assert [] == bench.recycle("a")
+    bench.exit("c")
+    bench.exit("c")
+    assert "backoff" == bench.states()["c"]
+    assert [] == bench.recycle("c")
+
+
+def test_a_recycled_child_is_called_off_by_a_call():
+    """terminate_child has the last word; the child stays down."""
+    bench = Bench("a").boot()
+    bench.recycle("a")
+    assert [] == bench.send(TerminateAsked(1, "a"))
+    assert ["expected a1", "retire a", "answer 1 ok"] == bench.exit("a", "shutdown")
+
+
+def test_the_end_of_the_supervisor_is_the_end_of_recycling():
+    """Asked before, it ends with the others; asked later, it is not heard."""
+    bench = Bench("a", "b").boot()
+    bench.recycle("a")
+    assert ["stop b1"] == bench.send(StopRequested())
+    assert [] == bench.recycle("b")
+    assert ["expected a1", "retire a"] == bench.exit("a", "shutdown")
+    assert ["expected b1", "retire b", "terminate shutdown"] == bench.exit("b", "shutdown")
+
+
+def test_a_plan_takes_a_recycled_child_over():
+    """It is on its way down already: the plan waits for that, and starts it in its turn."""
+    bench = Bench("a", "b", strategy=ALL).boot()
+    bench.recycle("b")
+    assert ["restart a1"] == bench.exit("a")
+    assert ["expected b1", "start a2"] == bench.exit("b", "shutdown")
+    assert ["ready a2", "start b2"] == bench.ready("a")
+
+
+def test_what_a_plan_is_about_to_stop_is_not_recycled():
+    """Its turn comes; a recycled child that is gone before its turn has joined the plan."""
+    bench = Bench("a", "b", "c", strategy=ALL).boot()
+    bench.recycle("b")
+    assert ["restart a1", "stop c1"] == bench.exit("a")
+    assert ["restart b1"] == bench.exit("b", "shutdown")
+    assert 1 == bench.said(c.ReportExit).restarts
+    assert ["expected c1", "start a2"] == bench.exit("c", "shutdown")
+    bench = Bench("a", "b", "c", strategy=ALL).boot()
+    bench.exit("a")
+    assert [] == bench.recycle("b")
+
+
+def test_a_child_before_the_culprit_is_recycled_during_a_plan():
+    """rest_for_one: whom the plan does not touch may come and go meanwhile."""
+    bench = Bench("a", "b", "c", strategy=REST).boot()
+    assert ["restart b1", "stop c1"] == bench.exit("b")
+    assert ["stop a1"] == bench.recycle("a")
+    assert ["recycle a1", "start a2"] == bench.exit("a", "shutdown")
+    assert ["expected c1", "start b2"] == bench.exit("c", "shutdown")
+
+
+def test_a_child_is_recycled_while_others_have_never_been_ready():
+    """The boot goes on; the successor is not waited for."""
+    bench = Bench("a", "b")
+    bench.send(Boot())
+    assert ["ready a1", "start b1"] == bench.ready("a")
+    assert ["stop a1"] == bench.recycle("a")
+    assert ["recycle a1", "start a2"] == bench.exit("a", "shutdown")
+    assert ["ready b1", "running"] == bench.ready("b")

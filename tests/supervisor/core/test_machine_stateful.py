@@ -15,6 +15,7 @@ from supervisor.core.events import (
     ChildReady,
     DeleteAsked,
     KillRequested,
+    RecycleAsked,
     RestartAsked,
     StartAsked,
     StopRequested,
@@ -84,6 +85,7 @@ class Supervision(RuleBasedStateMachine):
         self.stopped_by_call = set()
         self.down_for_good = set()
         self.killed = set()
+        self.recycled = set()
         self.over = False
 
     @initialize(
@@ -131,7 +133,10 @@ class Supervision(RuleBasedStateMachine):
                 if isinstance(event, StartAsked):
                     self.policies[child] = event.terms.restart
                 assert life == self.last_life.get(child, 0) + 1, "lives are counted from 1"
-                assert life == 1 or self.policies[child] is not RestartPolicy.TEMPORARY, "temporary: one life"
+                again = isinstance(event, ChildExited) and event.child == child and child in self.recycled
+                temporary = self.policies[child] is RestartPolicy.TEMPORARY
+                assert life == 1 or again or not temporary, "temporary: one life, unless it is recycled"
+                self.recycled.discard(child)
                 assert self.machine.phase not in ENDING, "nothing starts in the end"
                 self.alive[child] = self.last_life[child] = life
                 self.down_for_good.discard(child)
@@ -171,7 +176,7 @@ class Supervision(RuleBasedStateMachine):
 
     def check_stop(self, child, life, event, order, rest):
         assert self.alive.get(child) == life, "only the living are asked"
-        if not isinstance(event, TerminateAsked):
+        if not isinstance(event, TerminateAsked | RecycleAsked):
             later = order[order.index(child) + 1 :]
             assert not [name for name in later if name in self.alive], "stops go in reverse order of start"
             if self.terms.strategy is Strategy.ONE_FOR_ONE:
@@ -196,6 +201,7 @@ class Supervision(RuleBasedStateMachine):
         life = self.alive.pop(name)
         self.killed.discard(name)
         self.send(ChildExited(name, life, ExitReason(kind), roll))
+        self.recycled.discard(name)
 
     def fire_next(self):
         timer = min(self.timers, key=lambda t: (self.timers[t], repr(t)))
@@ -249,6 +255,21 @@ class Supervision(RuleBasedStateMachine):
     def time_passes_to_the_next_timer(self):
         self.fire_next()
 
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def reaches_a_limit(self, data):
+        """Recycling asks that life alone, and only while it runs."""
+        name = self.pick(data, self.alive)
+        runs = self.state(name) is ChildState.RUNNING
+        window = self.machine.restarts(self.now)
+        said = self.send(RecycleAsked(name, self.alive[name], "a limit"))
+        others = [x for x in said if not isinstance(x, c.SetTimer) and x.child != name]
+        assert not others
+        assert runs or not said
+        assert window == self.machine.restarts(self.now)
+        if said:
+            self.recycled.add(name)
+
     @rule(share=st.sampled_from([0.1, 0.5, 0.9]))
     def time_passes(self, share):
         until = min([*self.timers.values(), self.now + 10.0])
@@ -291,6 +312,7 @@ class Supervision(RuleBasedStateMachine):
         for name, life in self.last_life.items():
             former = life if name not in self.alive else life - 1
             events += [ChildReady(name, former), ChildExited(name, former, ExitReason(kind))]
+            events.append(RecycleAsked(name, former, "a limit"))
         events += [TimerFired(timer) for timer in self.past_timers if timer not in self.timers]
         event = data.draw(st.sampled_from(events), label="stale")
         before = (self.machine.phase, self.machine.children(), self.machine.restarts(self.now))

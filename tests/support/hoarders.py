@@ -1,0 +1,47 @@
+"""The actors of the tests of limits: they grow, and say which life answered."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors import Actor, Message, handles
+
+
+class Fill(Message[int]):
+    """Keep so many bytes; which life it was."""
+
+    bytes: int
+
+
+class Number(Message[tuple[int, int]]):
+    """One of a row of messages of a sender; its number, and which life it was."""
+
+    sender: int
+    number: int
+
+
+class Hoarder(Actor):
+    """Keeps everything."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+
+    @handles
+    def fill(self, msg: Fill) -> int:
+        self.kept.append(b"x" * msg.bytes)
+        return self.context.incarnation
+
+    @handles
+    def number(self, msg: Number) -> tuple[int, int]:
+        return msg.number, self.context.incarnation
+
+
+class AsyncHoarder(Actor):
+    """Three at a time."""
+
+    concurrency = 3
+
+    @handles
+    async def number(self, msg: Number) -> tuple[int, int]:
+        await asyncio.sleep(0)
+        return msg.number, self.context.incarnation
