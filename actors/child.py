@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors import family
 from actors.actor import Actor, protocol_of
 from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
@@ -38,7 +39,9 @@ _PR_SET_PDEATHSIG: Final = 1
 _IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
 
 
-def main(sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, daemon: int) -> None:
+def main(  # noqa: PLR0917 - what spawn passes, once
+    sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, daemon: int, mark: str
+) -> None:
     """Play one part, then leave.
 
     Args:
@@ -47,8 +50,10 @@ def main(sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, 
         ready: set once `on_start` has returned.
         stop: set by the daemon when the actor shall finish its message and leave.
         daemon: process id of the daemon.
+        mark: of its family: this process and all that descend from it.
     """
     die_with(daemon)
+    _page = family.found(mark)
     _leave_interrupts_to_the_daemon()
     record_faults(box)
     channel = Channel(sock)

@@ -107,8 +107,8 @@ class Launcher(Protocol):
     def launch(self, part: Part, lanes: int, listener: LifeListener) -> Life:
         """Begin one; `listener` hears of it later, never during this call."""
 
-    def close(self) -> None:
-        """No more lives; all are over."""
+    async def close(self) -> None:
+        """No more lives; all are over. Returns when nothing is left of any."""
 
 
 class AnyReader(Protocol):

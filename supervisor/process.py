@@ -2,7 +2,7 @@
 
 Law: nothing here blocks the event loop, and nothing here decides: what happens is told to a listener. The channel, the
      events and the black box belong to this life alone and are never used again.
-May import: spawner, reader, ports, and the words of `actors`.
+May import: spawner, guard, reader, ports, and the words of `actors`.
 
 Runs on the loop's thread; only the spawn has one of its own, see `supervisor.spawner`.
 """
@@ -26,6 +26,7 @@ from actors.exits import ExitKind, ExitReason
 from actors.faults import DUMP_SIGNAL
 from actors.framing import LARGE, Frame, Framer, header
 from supervisor.core.delivery import Posted
+from supervisor.guard import Guard, OnLost
 from supervisor.ports import AnyReader, LifeEnd, LifeListener
 from supervisor.reader import close_fd
 from supervisor.spawner import Player, Spawner
@@ -40,28 +41,31 @@ _DECODER: Final = msgspec.msgpack.Decoder(FromChild)
 class ProcessLauncher:
     """Starts lives as spawned processes. One per supervisor tree; made and used on the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnyReader) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnyReader, on_guardian_lost: OnLost) -> None:
         self.loop = loop
         self.reader = reader
         self.alive: set[ProcessLife] = set()
         self._spawner = Spawner()
+        self._guard = Guard(loop, reader, self._spawner.do, on_guardian_lost)
 
     def launch(self, part: Part, lanes: int, listener: LifeListener) -> ProcessLife:
         """Begin a life; what becomes of it is told to `listener`, never before this returns."""
-        player = Player(self.loop, part.path, lanes)
+        player = Player(self.loop, self._guard, part.path, lanes)
         life = ProcessLife(self, player, part, listener)
         self.alive.add(life)
         self._spawner.begin(player)
         return life
 
-    def close(self) -> None:
-        """End the spawning thread. Every life must be over."""
+    async def close(self) -> None:
+        """End the guardian and the spawning thread. Every life must be over."""
+        await self._guard.close()
         self._spawner.close()
 
     def abandon(self) -> None:
         """The loop was closed without us: kill every process. Runs on any thread."""
         for life in tuple(self.alive):
             life.kill()
+        self._spawner.do(self._guard.abandon)
         self._spawner.abandon()
 
 
@@ -261,7 +265,7 @@ class ProcessLife:
 
     def _vanished(self) -> None:
         """The process is gone. What it wrote last is still in the channel: its end comes after it."""
-        self._player.gone = True
+        self._player.died()
         if self._channel_over:
             self._end()
         else:  # a grandchild may hold the other end open; nothing more is read than what lies there now

@@ -97,6 +97,10 @@ class Reports:
         self.happenings.tell(SupervisorStopped(supervisor, reason))
         self._write("info", "supervisor.stopped", {"supervisor": supervisor, "reason": str(reason)})
 
+    def guardian_lost(self, supervisor: str, why: str) -> None:
+        """Nobody watches over what the actors leave behind, until another guardian is started."""
+        self._write("warning", "guardian.lost", {"supervisor": supervisor, "detail": why})
+
     def message_buried(self, letter: DeadLetter) -> None:
         """A message reached nobody. Said the 1st, 10th, 100th... time for each actor, message type and reason."""
         self.dead_letters.tell(letter)

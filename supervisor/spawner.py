@@ -2,7 +2,7 @@
 
 Law: a spawn may take long, so it has a thread of its own, and nothing else happens there. What a process is started
      with belongs to it alone and is never used again.
-May import: the words of `actors`.
+May import: guard, and the words of `actors`.
 
 The thread lives as long as its launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made it.
 """
@@ -26,6 +26,7 @@ from actors import child
 from actors.blackbox import BlackBox
 from actors.event import SafeEvent
 from actors.faults import DUMP_SIGNAL
+from supervisor.guard import Guard, end_group
 
 SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
 
@@ -40,7 +41,11 @@ class Spawner:
 
     def begin(self, player: Player) -> None:
         """Start a process, after those begun before; returns at once."""
-        self._jobs.put(player.spawn)
+        self.do(player.spawn)
+
+    def do(self, job: Callable[[], None]) -> None:
+        """Run a short job in the thread, after those given before. Runs on any thread."""
+        self._jobs.put(job)
 
     def close(self) -> None:
         """End the thread, and wait for that."""
@@ -73,11 +78,11 @@ class Player:
         stop: set by the daemon.
         error: why it could not be started, None otherwise.
         kill_asked: whether `kill` was called.
-        gone: set by whoever watches `death`, when that says so.
+        gone: whether the process is dead, as far as we know.
         on_spawned: called on the loop once the spawn is over, well or badly.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, lanes: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, guard: Guard, name: str, lanes: int) -> None:
         self.pid: int | None = None
         self.error: OSError | AssertionError | None = None
         self.kill_asked = False
@@ -92,6 +97,8 @@ class Player:
         self.stop = SafeEvent()
         self.pidfd = -1
         self._loop = loop
+        self._guard = guard
+        self._family: int | None = None
         self._name = name
         self._process: SpawnProcess | None = None
 
@@ -100,12 +107,13 @@ class Player:
         process = multiprocessing.get_context("spawn").Process(
             target=child.main,
             name=self._name,
-            args=(self._child_sock, self.box, self.ready, self.stop, os.getpid()),
+            args=(self._child_sock, self.box, self.ready, self.stop, os.getpid(), self._guard.mark()),
         )
         try:
             process.start()
             _disown(process)
             self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
+            self._family = self._guard.begun(process.pid or 0)
         except (OSError, AssertionError) as reason:
             self.error = reason
         finally:
@@ -137,6 +145,12 @@ class Player:
             return None
         return self.pidfd if self.pidfd >= 0 else self._process.sentinel
 
+    def died(self) -> None:
+        """Whoever watches `death` says that it has come: what the process leaves behind in its group ends with it."""
+        self.gone = True
+        if self.pid is not None:
+            end_group(self.pid)
+
     @property
     def exit_code(self) -> int | None:
         """As `multiprocessing.Process.exitcode`."""
@@ -147,6 +161,8 @@ class Player:
         self.box.close()
         if self._process is not None:
             _close(self._process)
+        if self._family is not None:
+            self._guard.over(self._family)
 
 
 def _nothing() -> None:

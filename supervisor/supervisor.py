@@ -289,7 +289,7 @@ class Supervisor:
         return Reader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
-        launcher = ProcessLauncher(loop, self._reader)
+        launcher = ProcessLauncher(loop, self._reader, lambda why: self._reports.guardian_lost(self.path, why))
         if isinstance(self._reader, Reader):
             self._reader.on_orphaned = launcher.abandon
         return launcher
@@ -322,7 +322,12 @@ class Supervisor:
                 self.request_kill()
         self._house.directory.shut_down()
         self._house.topics.close()
-        self._launcher.close()
+        closing = asyncio.ensure_future(self._launcher.close())
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError as error:
+                cancelled = error
         self._reader.close()
         self._reports.close()
         if cancelled is not None:

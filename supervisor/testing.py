@@ -245,7 +245,7 @@ class ScriptedLauncher:
         self.on_launch(life)
         return life
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """See `Launcher`."""
 
 

@@ -8,9 +8,10 @@ import gc
 import inspect
 import os
 import sys
+import tempfile
 import threading
 import time
-from multiprocessing import resource_tracker
+from multiprocessing import process, resource_tracker, shared_memory
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,20 @@ import structlog
 
 LINGER = 2.0  # seconds in which what is on its way out may still be seen
 LINUX = sys.platform == "linux"
+OURS = f"actors-tests-{os.getpid()}"  # in the environment of whatever the tests start, and in names that they make
 
 faulthandler.enable()
+os.environ["ACTORS_TESTS"] = OURS
+process.current_process()._config["semprefix"] = f"/{OURS}"  # the names that multiprocessing gives to semaphores
+shared_memory._SHM_NAME_PREFIX = f"/{OURS}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory):
+    """Where everything that asks for a temporary file gets it, here and in what is started from here."""
+    place = tmp_path_factory.mktemp("temporary")
+    tempfile.tempdir = str(place)
+    os.environ["TMPDIR"] = str(place)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +59,11 @@ async def no_task_left():
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(request):
-    """After the test no process, no thread and no descriptor is there that was not there before."""
+    """After the test nothing is there that was not there before.
+
+    No process, be it a descendant that was orphaned and lives in a session of its own; no thread, no descriptor, no
+    shared memory, no temporary file.
+    """
     if not LINUX:
         yield
         return
@@ -104,4 +121,34 @@ def descriptors():
     return found
 
 
-LOOKS = {"processes": processes, "threads": threads, "descriptors": descriptors}
+def descendants():
+    """Whoever was started from here, whatever became of its parents, by pid; its environment tells."""
+    found = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if f"ACTORS_TESTS={OURS}\0".encode() in Path(entry.path, "environ").read_bytes():
+                    found[int(entry.name)] = Path(entry.path, "cmdline").read_text().replace("\0", " ")
+            except OSError:  # gone, or another user's
+                continue
+    return found
+
+
+def shared():
+    """Shared memory and semaphores that bear a name of ours."""
+    return {path.name: "" for path in Path("/dev/shm").iterdir() if OURS in path.name}
+
+
+def temporary():
+    """Temporary files."""
+    return {path.name: "" for path in Path(tempfile.gettempdir()).iterdir()}
+
+
+LOOKS = {
+    "processes": processes,
+    "descendants": descendants,
+    "threads": threads,
+    "descriptors": descriptors,
+    "shared memory": shared,
+    "temporary files": temporary,
+}

@@ -84,15 +84,15 @@ def alive(pid):
 class Script:
     """A daemon of its own: a file of code in a process group of its own, killed at the end."""
 
-    def __init__(self, tmp_path, code, *, name="daemon.py", args=None, env=None):
+    def __init__(self, tmp_path, code, *, name="daemon.py", args=None, env=None, command=None):
         self.path = tmp_path / name
         self.path.parent.mkdir(exist_ok=True, parents=True)
         self.path.write_text(textwrap.dedent(code))
         self.process = subprocess.Popen(
-            [sys.executable, *(args or [str(self.path)])],
+            command or [sys.executable, *(args or [str(self.path)])],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -106,6 +106,7 @@ class Script:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self.process.stdin.close()
         self.process.stdout.close()
         self.process.stderr.close()
 

@@ -1,0 +1,348 @@
+"""No orphans: whatever ends, whoever descends from it is gone within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from tests.support.relatives import KINDS, Beget, Leave, Parent
+from tests.support.waiting import Script, Watch, alive, until, until_now
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(sys.platform != "linux", reason="marks are looked for in /proc"),
+]
+
+PROMISE = 1.0  # second
+
+
+def tree(**options):
+    """One parent, back at once whenever it dies."""
+    spec = ChildSpec(Parent, name="a", backoff=Backoff(initial=0.0, cap=0.0))
+    return Supervisor(spec, intensity=Intensity.unlimited(), **options)
+
+
+def gone_in_time(pids, begun):
+    """All of them are gone, and were within a second."""
+    until_now(lambda: not any(map(alive, pids)), f"the end of {pids}")
+    assert time.monotonic() - begun < PROMISE
+
+
+# ---- while the daemon lives
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_descendants_end_with_their_actor(kind):
+    """A dead actor leaves nobody behind, however its descendants were made."""
+    async with tree() as root:
+        watch = Watch(root)
+        pids = await root["a"].ask(Beget([kind]))
+        assert all(map(alive, pids))
+        root["a"].tell_nowait(Leave())
+        await watch.exited("a")
+        begun = time.monotonic()
+        await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
+        assert time.monotonic() - begun < PROMISE
+
+
+@pytest.mark.parametrize("reading", ["thread", "loop"])
+async def test_descendants_end_with_the_tree(reading):
+    """When the `async with` is left, nobody is there any more; nothing need be waited for."""
+    async with tree(reading=reading) as root:
+        pids = await root["a"].ask(Beget(list(KINDS)))
+        assert all(map(alive, pids))
+    assert [] == [pid for pid in pids if alive(pid)]
+
+
+async def test_siblings_and_their_families_live_on():
+    """One family ends; the next life, the siblings and the daemon's own children are not touched."""
+    own = await asyncio.create_subprocess_exec("/bin/sleep", "3600")
+    specs = [ChildSpec(Parent, name=name, backoff=Backoff(initial=0.0, cap=0.0)) for name in "ab"]
+    try:
+        async with Supervisor(*specs, intensity=Intensity.unlimited()) as root:
+            watch = Watch(root)
+            others = await root["b"].ask(Beget(list(KINDS)))
+            for _ in range(3):
+                pids = await root["a"].ask(Beget(["daemonise", "session", "fork"]))
+                root["a"].tell_nowait(Leave())
+                await watch.started("a")
+                await until(lambda pids=pids: not any(map(alive, pids)), f"the end of {pids}")
+            last = await root["a"].ask(Beget(["daemonise", "session", "fork"]))
+            await root["b"].ask(Beget([]))
+            assert all(map(alive, [own.pid, *others, *last]))
+        assert alive(own.pid)
+    finally:
+        own.kill()
+        await own.wait()
+
+
+async def test_who_leaves_on_purpose_may_live():
+    """A session of its own and an environment without our mark: that one is let go."""
+    async with tree() as root:
+        (pid,) = await root["a"].ask(Beget(["liberate"]))
+    try:
+        assert alive(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not alive(pid), "its end")
+
+
+# ---- the guardian
+
+
+def guardians():
+    """Process ids of our guardians."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if len(words) > 4 and words[3].endswith(b"guardian.py") and words[4] == str(os.getpid()).encode():
+            found.append(int(path.name))
+    return found
+
+
+async def test_the_guardian_is_small_and_alone():
+    """It holds no descriptor but its socket and the daemon's pidfd, and little more memory than a bare interpreter."""
+    async with tree():
+        await until(guardians, "a guardian")
+        (pid,) = guardians()
+        await until(lambda: "pidfd" in str(targets(pid)), "it is at work")
+        assert ["/dev/null", "/dev/null", "anon_inode:[pidfd]"] == [t for t in targets(pid) if "socket" not in t]
+        assert os.getsid(pid) == pid
+        assert ("/", True) == place_and_size(pid)
+
+
+def targets(pid):
+    """What a process's descriptors are."""
+    return sorted(str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def place_and_size(pid):
+    """Its working directory, and whether it has less than 12 MiB of memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return str(Path(f"/proc/{pid}/cwd").readlink()), int(status.split("VmRSS:")[1].split()[0]) < 12 * 1024
+
+
+@pytest.mark.parametrize("reading", ["thread", "loop"])
+async def test_a_dead_guardian_is_replaced(logs, reading):
+    """The next one is told everything: also what was left by a life that ended between the two."""
+    async with tree(reading=reading) as root:
+        watch = Watch(root)
+        await root["a"].ask(Beget([]))
+        await until(guardians, "a guardian")
+        (first,) = guardians()
+        await asyncio.sleep(1.05)  # one that lived for a second is replaced at once
+        pids = await root["a"].ask(Beget(["daemonise", "session"]))
+        os.kill(first, signal.SIGKILL)
+        root["a"].tell_nowait(Leave())
+        await watch.started("a")
+        await until(lambda: guardians() not in ([], [first]), "another guardian")
+        await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
+        assert [{"supervisor": "/root", "detail": "it ended"}] == [
+            {name: line[name] for name in ("supervisor", "detail")} for line in logs if line["event"] == "guardian.lost"
+        ]
+
+
+async def test_a_guardian_that_hangs_holds_up_nobody():
+    """A stopped guardian neither delays lives nor their ends; at the end of the tree it is killed."""
+    async with tree() as root:
+        watch = Watch(root)
+        await until(guardians, "a guardian")
+        (pid,) = guardians()
+        os.kill(pid, signal.SIGSTOP)
+        root["a"].tell_nowait(Leave())
+        await watch.started("a")
+        os.kill(pid, signal.SIGCONT)
+    assert [] == guardians()
+
+
+async def test_signals_for_the_daemon_are_not_for_its_guardian():
+    """SIGINT, SIGTERM and SIGHUP, which a terminal or an init sends to everybody, do not end it."""
+    async with tree() as root:
+        await until(guardians, "a guardian")
+        (pid,) = guardians()
+        await until(lambda: "pidfd" in str(targets(pid)), "it is at work")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(pid, number)
+        pids = await root["a"].ask(Beget(["daemonise"]))
+        root["a"].tell_nowait(Leave())
+        await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
+        assert [pid] == guardians()
+
+
+# ---- kill -9 the daemon
+
+
+DAEMON = """
+import asyncio, os, signal, sys, threading, time
+from pathlib import Path
+from supervisor import ChildSpec, Supervisor
+from tests.support.relatives import KINDS, Beget, Parent, Spin
+
+if __name__ != "__main__" and Path("slow").exists():
+    print("RELATIVES", os.getpid(), flush=True)
+    time.sleep(3600)
+
+async def main(how):
+    async with Supervisor(*(ChildSpec(Parent, name=name) for name in "ab")) as root:
+        pids = await root["a"].ask(Beget(list(KINDS)))
+        pids += [child.pid for child in root.which_children()]
+        if how == "spin":
+            root["a"].tell_nowait(Spin("spinning"))
+        if how == "stopped":
+            os.kill(root.which_children()[0].pid, signal.SIGSTOP)
+        print("RELATIVES", *pids, flush=True)
+        if how == "clean":
+            return
+        await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    how = sys.argv[1]
+    if how == "thread":
+        thread = threading.Thread(target=asyncio.run, args=(main(how),))
+        thread.start()
+        thread.join()
+    elif how == "fork":
+        async def forked():
+            asyncio.get_running_loop().call_later(0.2, fork)
+            await main(how)
+        def fork():
+            if os.fork() == 0:  # it holds all that the daemon has
+                signal.pause()
+        asyncio.run(forked())
+    else:
+        asyncio.run(main(how))
+    print("LEFT", flush=True)
+"""
+
+
+def daemon(tmp_path, how):
+    return Script(tmp_path, DAEMON, args=[str(tmp_path / "daemon.py"), how])
+
+
+def relatives(script):
+    """The process ids it told."""
+    return [int(word) for word in script.line("RELATIVES").split()]
+
+
+@pytest.mark.parametrize("how", ["main", "thread", "spin", "stopped", "fork"])
+def test_everybody_ends_with_the_daemon(tmp_path, how):
+    """Kill -9 the daemon: actors and all their descendants are gone within a second, and nobody holds its output open.
+
+    Also when its loop ran in another thread, when an actor is in a loop of C code or stopped, and when a fork of the
+    daemon holds everything that the daemon held.
+    """
+    with daemon(tmp_path, how) as script:
+        pids = relatives(script)
+        if how == "spin":
+            until_now((tmp_path / "spinning").exists, "the loop")
+        if how == "fork":
+            children = Path(f"/proc/{script.process.pid}/task/{script.process.pid}/children")
+            until_now(lambda: len(children.read_text().split()) > 0, "the fork")
+        assert all(map(alive, pids))
+        script.process.kill()
+        script.process.wait()
+        begun = time.monotonic()
+        gone_in_time(pids, begun)
+        if how != "fork":
+            assert "" == script.process.stdout.read()
+            assert time.monotonic() - begun < PROMISE
+
+
+def test_a_process_that_still_imports_ends_with_the_daemon(tmp_path):
+    """An actor's process that executes the daemon's main module, for an hour, is not bound to its daemon's life yet."""
+    (tmp_path / "slow").touch()
+    with daemon(tmp_path, "main") as script:
+        pids = relatives(script)
+        script.process.kill()
+        script.process.wait()
+        gone_in_time(pids, time.monotonic())
+
+
+UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+
+
+@pytest.fixture
+def contained(tmp_path):
+    """Makes a daemon that is PID 1 of a process namespace of its own."""
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("this user may not make a process namespace")
+    script = Script(tmp_path, CONTAINED, command=[*UNSHARE, sys.executable, str(tmp_path / "daemon.py")])
+    with script:
+        assert "1" == script.line("PID")
+        yield script
+
+
+def test_as_the_first_process_of_a_container(contained):
+    """A daemon that is PID 1: actors start, and of those who were orphaned to it none is left, not even as a zombie."""
+    contained.line("UP")
+    contained.process.stdin.write("go\n")
+    contained.process.stdin.flush()
+    assert "[]" == contained.line("LEFT")
+
+
+def test_the_first_process_of_a_container_is_killed(contained):
+    """Kill -9 PID 1 from outside: the whole namespace is gone."""
+    contained.line("UP")
+    inside = inhabitants(contained.process.pid)
+    assert len(inside) > 10
+    (first,) = (pid for pid, inner in inside.items() if inner == 1)
+    os.kill(first, signal.SIGKILL)
+    gone_in_time(inside, time.monotonic())
+
+
+CONTAINED = """
+import asyncio, os, sys
+from multiprocessing import resource_tracker
+from supervisor import ChildSpec, Supervisor
+from tests.support.relatives import KINDS, Beget, Leave, Parent
+
+def others():
+    return [entry for entry in os.listdir("/proc") if entry.isdigit() and entry != "1"]
+
+async def main():
+    async with Supervisor(ChildSpec(Parent, name="a")) as root:
+        for _ in range(2):
+            await root["a"].ask(Beget(list(KINDS)))
+            root["a"].tell_nowait(Leave())
+        await root["a"].ask(Beget(list(KINDS)))
+        print("UP", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+
+if __name__ == "__main__":
+    resource_tracker.ensure_running()
+    before = others()
+    print("PID", os.getpid(), flush=True)
+    asyncio.run(main())
+    print("LEFT", [pid for pid in others() if pid not in before], flush=True)
+"""
+
+
+def inhabitants(outer):
+    """Who lives in the namespace that a process made for its children: their numbers there, by ours."""
+    (child,) = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
+    space = Path(f"/proc/{child}/ns/pid").readlink()
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if (path / "ns/pid").readlink() == space:
+                found[int(path.name)] = int(
+                    (path / "status").read_text().split("NSpid:")[1].splitlines()[0].split()[-1]
+                )
+        except OSError:
+            continue
+    return found
