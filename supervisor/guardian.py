@@ -108,12 +108,14 @@ class Guardian:
         state, parent, session, start = seen
         if session in living or pid in living:
             return False
-        relative = session in ended or pid in ended
+        relative = (
+            session in ended or pid in ended or (pid, start) in self._killed
+        )  # who is dying bears no mark any more
         if state in b"ZX":
-            if parent == self.daemon and (relative or (pid, start) in self._killed):
-                say(b"%d\n" % pid)
-                return True
-            return False
+            if not relative or parent != self.daemon:
+                return False
+            say(b"%d\n" % pid)
+            return True
         if relative or self._bears_a_mark(pid):
             self._killed.add((pid, start))
             return kill(pid, start)

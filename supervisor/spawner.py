@@ -19,6 +19,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
 from typing import Final
 
@@ -58,9 +59,6 @@ class Spawner:
         self._jobs.put(None)
 
     def _run(self) -> None:
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, {signal.SIGINT, DUMP_SIGNAL}
-        )  # in children, until they are ready for it
         while (job := self._jobs.get()) is not None:
             job()
 
@@ -110,6 +108,7 @@ class Player:
             args=(self._child_sock, self.box, self.ready, self.stop, os.getpid(), self._guard.mark()),
         )
         try:
+            _shelter()
             process.start()
             _disown(process)
             self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
@@ -167,6 +166,15 @@ class Player:
 
 def _nothing() -> None:
     """Stands for a caller that has not come yet."""
+
+
+def _shelter() -> None:
+    """Block, in this thread, the signals for which a process is not ready while it starts: it inherits that.
+
+    Each time anew, and only when multiprocessing's helper runs: what starts that unblocks SIGINT in its thread.
+    """
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, DUMP_SIGNAL})
 
 
 def _open_pidfd(process: SpawnProcess) -> int:

@@ -72,6 +72,7 @@ def nothing_left_behind(request):
     resource_tracker.ensure_running()  # multiprocessing keeps it from its first semaphore on
     before = {name: look() for name, look in LOOKS.items()}
     yield
+    request.node.funcargs.clear()  # pytest would hold what the fixtures made
     left = left_over(before)
     deadline = time.monotonic() + LINGER
     while left and time.monotonic() < deadline:
