@@ -2,12 +2,11 @@
 
 Law: everything an actor can be sent is known from its class, before any process exists; `protocol_of` reads it once
      and refuses what could not work.
-May import: errors, messages, codec, ref, exits.
+May import: errors, messages, codec, ref, exits, functions.
 """
 
 from __future__ import annotations
 
-import inspect
 import types
 from collections.abc import Callable, Coroutine, Iterable
 from typing import (
@@ -30,6 +29,7 @@ from actors.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, regi
 from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.framing import LARGE
+from actors.functions import MARK, globals_of, is_asynchronous, is_generator, parameters_of
 from actors.messages import Message, fed_type, item_type, reply_type, tag_of
 from actors.ref import ActorRef
 from actors.topics import Topic
@@ -37,7 +37,6 @@ from actors.topics import Topic
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Message[Any])
 
-_MARK: Final = "__handles__"
 _SHOWN: Final = 200  # characters of a message in an error
 
 
@@ -140,7 +139,7 @@ class Actor:
 
 def handles(handler: F) -> F:
     """Mark a method as the handler of the message type its parameter is annotated with; `A | B` handles both."""
-    setattr(handler, _MARK, True)
+    setattr(handler, MARK, True)
     return handler
 
 
@@ -185,7 +184,7 @@ class ActorProtocol:
         self.handlers = _read_handlers(actor)
         hooks = (actor.on_start, actor.on_stop)
         self.asynchronous = any(handler.asynchronous for handler in self.handlers.values()) or any(
-            inspect.iscoroutinefunction(hook) for hook in hooks
+            is_asynchronous(hook) for hook in hooks
         )
         _check_class(actor, self.handlers)
         self.union = _union(self.handlers)
@@ -253,8 +252,9 @@ class _Nothing(Message[None]):
 def _read_handlers(actor: type[Actor]) -> dict[type[Message[Any]], Handler]:
     handlers: dict[type[Message[Any]], Handler] = {}
     tags: dict[str, type[Message[Any]]] = {}
-    for name, method in inspect.getmembers(actor, callable):
-        if not getattr(method, _MARK, False):
+    for name in dir(actor):
+        method: Any = getattr(actor, name, None)
+        if not getattr(method, MARK, False):
             continue
         for message in _messages_of(actor, name, method):
             if message in handlers:
@@ -275,18 +275,18 @@ def _read_handlers(actor: type[Actor]) -> dict[type[Message[Any]], Handler]:
 def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> tuple[type[Message[Any]], ...]:
     """The message classes in the annotation of a handler's one parameter."""
     where = f"{actor.__qualname__}.{name}"
-    parameters = list(inspect.signature(method).parameters.values())[1:]
-    if not parameters or any(one.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD for one in parameters):
+    parameters = parameters_of(method)[1:]
+    if not parameters or not all(one.plain for one in parameters):
         raise UsageError(f"{where} must take exactly one message: def {name}(self, msg: SomeMessage)")
     parameter = parameters[0]
-    if parameter.annotation is inspect.Parameter.empty:
+    if parameter.annotation is None:
         raise UsageError(
             f"{where} does not say which message it handles; annotate it: def {name}(self, {parameter.name}: "
             f"SomeMessage)"
         )
     holder = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     try:
-        hint = get_type_hints(holder, inspect.unwrap(method).__globals__)[parameter.name]
+        hint = get_type_hints(holder, globals_of(method))[parameter.name]
     except NameError as error:
         raise UsageError(
             f"the annotation of {where} cannot be read: {error}; define the message class at the top level of the "
@@ -353,7 +353,7 @@ def _handler(
 ) -> Handler:
     where = f"{actor.__qualname__}.{name}"
     item, fed, reply = item_type(message), fed_type(message), reply_type(message)
-    streams = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
+    streams = is_generator(method)
     if streams and item is None:
         raise UsageError(
             f"{where} is a generator, but {message.__qualname__} promises one reply; write class "
@@ -367,7 +367,7 @@ def _handler(
     answer = reply if item is None else item
     for what, annotation in (("message", message), ("reply", answer), ("item", fed)):
         _check_codec(where, what, annotation)
-    asynchronous = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+    asynchronous = is_asynchronous(method)
     follows = None if fed is None else reply_codec(fed)
     return Handler(
         index, name, message, asynchronous, reply_codec(answer), streams, follows, streams or fed is not None

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import multiprocessing.process
 import os
 import pickle
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
+from multiprocessing import spawn
 from typing import Any, Final
 
 import msgspec
@@ -73,6 +73,8 @@ def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent) ->
     part = msgspec.msgpack.decode(frames[0], type=Part)
     try:
         with _only_importing():
+            if part.main:
+                spawn.prepare(part.main)
             cls = _find(part)
             protocol = protocol_of(cls)
             args, kwargs = pickle.loads(part.arguments)
@@ -118,7 +120,7 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
     async def hook(name: str, *args: ExitReason) -> None:
         try:
             outcome: Any = getattr(actor, name)(*args)
-            if inspect.isawaitable(outcome):
+            if isinstance(outcome, Awaitable):
                 await outcome
         except Exception as error:
             raise ActorFailed(f"in {type(actor).__qualname__}.{name}", error) from error

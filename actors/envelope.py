@@ -107,6 +107,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
         qualname: the class there.
         arguments: pickle of (args, kwargs), made by the daemon; the only pickle that crosses, and only inward.
         address: where it gets its messages: the pool's path for one of a pool, else empty, for its own.
+        main: what `multiprocessing.spawn.prepare` needs to import the daemon's main module; empty unless the class or
+            its arguments live there.
     """
 
     path: str
@@ -115,6 +117,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     qualname: str
     arguments: bytes
     address: str = ""
+    main: dict[str, str] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

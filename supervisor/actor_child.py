@@ -1,7 +1,7 @@
 """ActorChild: a child that is an actor in a process.
 
 Law: it carries out and tells; its lives come and go, its mailbox stays.
-May import: house, outgoing, mailbox, recycling, ports, process, core.
+May import: house, outgoing, mailbox, recycling, ports, process, core, lean.
 
 Runs on the loop's thread.
 """
@@ -16,6 +16,7 @@ from supervisor.core import events as happened
 from supervisor.core.commands import ReportExit
 from supervisor.core.events import AnyEvent
 from supervisor.house import House
+from supervisor.lean import main_module
 from supervisor.mailbox import Mailbox
 from supervisor.outgoing import Outgoing
 from supervisor.ports import Life, LifeEnd, Said
@@ -78,7 +79,15 @@ class ActorChild:
         self.number = life
         self._making_room = False
         self.started_at = self._house.loop.time()
-        part = Part(self.path, life, spec.actor.__module__, spec.actor.__qualname__, spec.arguments, self.mailbox.path)
+        part = Part(
+            path=self.path,
+            life=life,
+            module=spec.actor.__module__,
+            qualname=spec.actor.__qualname__,
+            arguments=spec.arguments,
+            address=self.mailbox.path,
+            main=main_module() if spec.needs_main else {},
+        )
         self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
         self._outgoing.begin(self.life)
 

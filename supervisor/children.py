@@ -2,7 +2,7 @@
 
 Law: a request is an event for the machine of the supervisor it concerns; what it answers becomes a result or an
      error whose `answer` is OTP's word.
-May import: engine, checks, specs, errors.
+May import: engine, checks, specs, portable, errors.
 
 Runs on the loop's thread.
 """
@@ -24,6 +24,7 @@ from supervisor.core.commands import Verdict
 from supervisor.core.events import AnyEvent
 from supervisor.engine import Engine, TreeChild
 from supervisor.errors import InvalidSpec, NoSuchChild, StartFailed, SupervisorBusy
+from supervisor.portable import check_main_guard
 from supervisor.specs import AnySpec, ChildTerms
 
 
@@ -46,6 +47,8 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
     """Add a child and start it; the path of what was added. See `Supervisor.start_child`."""
     engine = engine_at(root, under)
     check_child(spec, engine.spec)
+    if spec.needs_main:
+        check_main_guard()
     path = f"{engine.path}/{spec.name}"
     taken = _processes(engine, spec.name)
     if taken:

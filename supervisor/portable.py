@@ -75,7 +75,9 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def check_main_guard() -> None:
-    """Make sure that a spawned process, which imports the main module again, does not start the daemon again.
+    """Make sure that a spawned process which imports the main module does not start the daemon again.
+
+    Only processes of actors that are defined there, or whose arguments are, import it.
 
     The statement that the main thread is executing at the top level of the main module must stand under
     `if __name__ == "__main__":`. Runs in the daemon; reads the main module's source once.
@@ -95,8 +97,8 @@ def check_main_guard() -> None:
     statement = next((node for node in tree.body if node.lineno <= line <= (node.end_lineno or line)), None)
     if statement is not None and not _is_guard(statement):
         raise UsageError(
-            f"{path.name}, line {line}: this starts the supervisor whenever the file is imported, and every spawned "
-            f'process imports it; put it under `if __name__ == "__main__":`'
+            f"{path.name}, line {line}: this starts the supervisor whenever the file is imported, and the processes of "
+            f'actors defined in it import it; put it under `if __name__ == "__main__":`, or move the actors elsewhere'
         )
 
 

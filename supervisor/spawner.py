@@ -2,7 +2,7 @@
 
 Law: a spawn may take long, so it has a thread of its own, and nothing else happens there. What a process is started
      with belongs to it alone and is never used again.
-May import: guard, and the words of `actors`.
+May import: guard, lean, and the words of `actors`.
 
 The thread lives as long as its launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made it.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import multiprocessing.process
 import os
 import queue
@@ -20,7 +19,6 @@ import socket
 import threading
 from collections.abc import Callable
 from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnProcess
 from typing import Final
 
 from actors import child
@@ -28,6 +26,7 @@ from actors.blackbox import BlackBox
 from actors.event import SafeEvent
 from actors.faults import DUMP_SIGNAL
 from supervisor.guard import Guard, end_group
+from supervisor.lean import LeanProcess
 
 SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
 
@@ -82,7 +81,7 @@ class Player:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, guard: Guard, name: str, lanes: int) -> None:
         self.pid: int | None = None
-        self.error: OSError | AssertionError | None = None
+        self.error: Exception | None = None
         self.kill_asked = False
         self.gone = False
         self.on_spawned: Callable[[], None] = _nothing
@@ -98,11 +97,11 @@ class Player:
         self._guard = guard
         self._family: int | None = None
         self._name = name
-        self._process: SpawnProcess | None = None
+        self._process: LeanProcess | None = None
 
     def spawn(self) -> None:
         """Start the process. Runs in the spawner's thread; the only thing that may take long."""
-        process = multiprocessing.get_context("spawn").Process(
+        process = LeanProcess(
             target=child.main,
             name=self._name,
             args=(self._child_sock, self.box, self.ready, self.stop, os.getpid(), self._guard.mark()),
@@ -113,7 +112,7 @@ class Player:
             _disown(process)
             self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
             self._family = self._guard.begun(process.pid or 0)
-        except (OSError, AssertionError) as reason:
+        except Exception as reason:
             self.error = reason
         finally:
             self._child_sock.close()
@@ -177,7 +176,7 @@ def _shelter() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, DUMP_SIGNAL})
 
 
-def _open_pidfd(process: SpawnProcess) -> int:
+def _open_pidfd(process: LeanProcess) -> int:
     """A descriptor that becomes readable when the process ends; -1 where the system has none (then the sentinel)."""
     if not hasattr(os, "pidfd_open") or process.pid is None:
         return -1
@@ -187,7 +186,7 @@ def _open_pidfd(process: SpawnProcess) -> int:
         return -1
 
 
-def _close(process: SpawnProcess) -> None:
+def _close(process: LeanProcess) -> None:
     """Give back what multiprocessing keeps for a process that is gone, whoever took its exit code."""
     try:
         process.close()
@@ -197,7 +196,7 @@ def _close(process: SpawnProcess) -> None:
             popen.close()
 
 
-def _disown(process: SpawnProcess) -> None:
+def _disown(process: LeanProcess) -> None:
     """Keep multiprocessing's exit handler from waiting for the process: a hung actor must not hold up the exit."""
     children = getattr(multiprocessing.process, "_children", None)
     if children is not None:

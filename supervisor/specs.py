@@ -196,6 +196,11 @@ class ChildSpec:
         object.__setattr__(self, "name", self.name or self.actor.__name__.lower())
         object.__setattr__(self, "arguments", pickled(self.actor, self.args, dict(self.kwargs)))
 
+    @property
+    def needs_main(self) -> bool:
+        """Whether its processes have to import the daemon's main module: something of it is defined there."""
+        return self.actor.__module__ == "__main__" or b"__main__" in self.arguments
+
     def named(self, name: str, *args: Any, **kwargs: Any) -> ChildSpec:
         """The same spec under another name, with other arguments: many children of one kind.
 
@@ -275,6 +280,11 @@ class SupervisorSpec:
         given = {key: value for key, value in locals().items() if key != "self"}
         for key, value in given.items():
             object.__setattr__(self, key, value)
+
+    @property
+    def needs_main(self) -> bool:
+        """Whether a process of anything below it has to import the daemon's main module."""
+        return any(child.needs_main for child in self.children)
 
     def terms(self) -> tuple[ChildTerms, ...]:
         """What the machine of the supervisor above needs to know."""

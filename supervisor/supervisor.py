@@ -94,7 +94,8 @@ class Supervisor:
                 "this file starts its supervisor when it is imported, and this process is an actor importing it; put "
                 'the start under `if __name__ == "__main__":`'
             )
-        check_main_guard()
+        if self.spec.needs_main:
+            check_main_guard()
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._reader: AnyReader = self._make_reader(loop)
@@ -182,6 +183,7 @@ class Supervisor:
 
         Raises:
             InvalidSpec: the spec cannot work.
+            UsageError: the program would start itself again in its process.
             StartFailed: it did not become ready; the spec is discarded.
             SupervisorBusy: already_started, already_present, max_children, restarting or stopping, see `answer`.
             NoSuchChild: there is no supervisor of that name.

@@ -244,7 +244,8 @@ def test_a_missing_guard(tmp_path):
     assert (1, "") == (code, out)
     assert last_line(err) == (
         f"actors.errors.UsageError: daemon.py, line {line}: this starts the supervisor whenever the file is imported, "
-        'and every spawned process imports it; put it under `if __name__ == "__main__":`'
+        "and the processes of actors defined in it import it; put it under "
+        '`if __name__ == "__main__":`, or move the actors elsewhere'
     )
 
 

@@ -6,8 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -79,7 +77,7 @@ from tests.support.actors import (
     WhoAreYou,
 )
 from tests.support.spawning import open_descriptors
-from tests.support.waiting import DEADLINE, ROOT, Script, Watch, alive, dead_letter, turns, until, until_now
+from tests.support.waiting import DEADLINE, Script, Watch, alive, dead_letter, turns, until, until_now
 
 pytestmark = pytest.mark.processes
 
@@ -720,41 +718,6 @@ async def test_an_exception_in_an_async_handler():
         with pytest.raises(HandlerError, match="ValueError: oh"):
             await root["a"].ask(Fail("oh"))
         assert 2 == (await root["a"].ask(WhoAreYou())).incarnation
-
-
-LEAN = """
-import asyncio
-from supervisor import ChildSpec, Supervisor
-from tests.support.actors import Modules, Puppet
-
-async def main():
-    async with Supervisor(ChildSpec(Puppet, name="a")) as root:
-        print("MODULES", *await root["a"].ask(Modules()))
-
-asyncio.run(main())
-"""
-
-
-def test_a_sync_actors_process_is_lean(tmp_path):
-    """Neither asyncio nor structlog nor the supervisor is imported where they are not needed."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", LEAN],
-        env=env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=True,
-    )
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("MODULES")]
-    modules = set(line.split())
-    assert {"actors", "msgspec"} <= modules
-    # the helpers import asyncio for their async actors: what the actor itself needs is what is counted
-    assert set() == modules & {"structlog", "supervisor", "asyncio.runners", "logging.config"} - ASYNC_HELPERS
-
-
-ASYNC_HELPERS = {"asyncio.runners"}
 
 
 # ---- context

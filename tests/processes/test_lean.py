@@ -1,0 +1,204 @@
+"""A child is lean: it imports what its actor needs, and the daemon's main module only if that is needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.spawning import DEADLINE
+
+pytestmark = pytest.mark.processes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ACTOR = """
+import sys
+from actors import Actor, Message, handles
+
+class Modules(Message[list[str]]):
+    pass
+
+class Lister(Actor):
+    def __init__(self, anything=None) -> None:
+        self.anything = anything
+
+    @handles
+    def modules(self, msg: Modules) -> list[str]:
+        return sorted(sys.modules)
+"""
+
+BARE = """
+import sys
+
+def answer(pipe):
+    import msgspec
+    pipe.send(sorted(sys.modules))
+"""
+
+DAEMON = """
+import asyncio
+import multiprocessing
+from supervisor import ChildSpec, Supervisor
+import bare, lister
+
+def bare_modules():
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=bare.answer, args=(theirs,))
+    process.start()
+    modules = ours.recv()
+    process.join()
+    return modules
+
+async def main(*args):
+    async with Supervisor(ChildSpec(lister.Lister, args)) as root:
+        return await root["lister"].ask(lister.Modules())
+"""
+
+IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by an actor with sync handlers
+    "actors",
+    "actors.actor",
+    "actors.blackbox",
+    "actors.channel",
+    "actors.child",
+    "actors.codec",
+    "actors.envelope",
+    "actors.errors",
+    "actors.event",
+    "actors.exits",
+    "actors.family",
+    "actors.faults",
+    "actors.framing",
+    "actors.functions",
+    "actors.messages",
+    "actors.post",
+    "actors.ref",
+    "actors.relay",
+    "actors.runtime",
+    "actors.topics",
+    "lister",
+    # of the standard library
+    "_contextvars",
+    "_ctypes",
+    "_heapq",
+    "contextvars",
+    "ctypes",
+    "ctypes._endian",
+    "faulthandler",
+    "heapq",
+    "linecache",
+    "mmap",
+    "token",
+    "tokenize",
+    "traceback",
+}
+
+
+def run(tmp_path, **files):
+    """Write the files and run the one called daemon: exit code, output, errors."""
+    for name, text in {"lister": ACTOR, "bare": BARE, **files}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "daemon.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+def names_of_main(tmp_path):
+    """Under which names the main module was executed, in order."""
+    return (tmp_path / "names").read_text().split()
+
+
+def test_what_a_child_imports(tmp_path):
+    """It is this list, and nothing else: no asyncio, no structlog, no inspect, nothing of the daemon's."""
+    end = """
+if __name__ == "__main__":
+    print(*sorted(set(asyncio.run(main())) - set(bare_modules())))
+"""
+    code, out, err = run(tmp_path, daemon=DAEMON + end)
+    assert (0, "") == (code, err)
+    assert set() == set(out[-1].split()) - IMPORTED
+
+
+def test_the_main_module_is_not_imported_again(tmp_path):
+    """A script without a guard whose actor lives elsewhere runs, once."""
+    end = """
+asyncio.run(main())
+"""
+    code, _, err = run(tmp_path, daemon=DAEMON + MINE + end)
+    assert (0, "") == (code, err)
+    assert ["__main__"] == names_of_main(tmp_path)
+
+
+MINE = """
+class Mine:
+    pass
+
+with open("names", "a") as file:
+    print(__name__, file=file)
+"""
+
+
+def test_an_argument_that_lives_in_the_main_module(tmp_path):
+    """Then the process imports it, to find its class."""
+    end = """
+if __name__ == "__main__":
+    asyncio.run(main(Mine()))
+"""
+    code, _, err = run(tmp_path, daemon=DAEMON + MINE + end)
+    assert (0, "") == (code, err)
+    assert ["__main__", "__mp_main__"] == names_of_main(tmp_path)
+
+
+def test_an_argument_that_lives_in_a_main_module_without_a_guard(tmp_path):
+    """It is refused, before anything starts."""
+    code, _, err = run(tmp_path, daemon=DAEMON + MINE + "asyncio.run(main(Mine()))\n")
+    assert 1 == code
+    assert ["__main__"] == names_of_main(tmp_path)
+    assert "put it under `if __name__ ==" in err.splitlines()[-1]
+
+
+def test_a_child_added_later_to_a_daemon_without_a_guard(tmp_path):
+    """What needs the main module is refused, what does not is started."""
+    end = """
+class Mine:
+    pass
+
+async def later():
+    async with Supervisor() as root:
+        print("STARTED", await root.start_child(ChildSpec(lister.Lister, name="other")))
+        await root.start_child(ChildSpec(lister.Lister, (Mine(),), name="mine"))
+
+asyncio.run(later())
+"""
+    code, out, err = run(tmp_path, daemon=DAEMON + end)
+    assert 1 == code
+    assert "STARTED /root/other" in out
+    assert "put it under `if __name__ ==" in err.splitlines()[-1]
+
+
+def test_a_main_module_that_fails_in_the_child(tmp_path):
+    """The start fails with what it raised, not with a bare exit code."""
+    end = """
+if __name__ != "__main__":
+    raise LookupError("not in a child")
+
+class Mine:
+    pass
+
+if __name__ == "__main__":
+    asyncio.run(main(Mine()))
+"""
+    code, _, err = run(tmp_path, daemon=DAEMON + end)
+    assert 1 == code
+    assert "LookupError: not in a child (importing lister:Lister)" in err
