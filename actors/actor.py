@@ -2,7 +2,7 @@
 
 Law: everything an actor can be sent is known from its class, before any process exists; `protocol_of` reads it once
      and refuses what could not work.
-May import: errors, messages, codec, ref, exits, functions.
+May import: errors, messages, codec, parcels, ref, exits, functions.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from actors.exits import ExitReason
 from actors.framing import LARGE
 from actors.functions import MARK, globals_of, is_asynchronous, is_generator, parameters_of
 from actors.messages import Message, fed_type, item_type, reply_type, tag_of
+from actors.parcels import Packed, large_fields, pack
 from actors.ref import ActorRef
 from actors.topics import Topic
 
@@ -175,6 +176,7 @@ class ActorProtocol:
         handlers: message class to handler.
         asynchronous: whether its process needs an event loop.
         union: the type of all its messages together, for one typed decoder.
+        check: decodes a message, or raises msgspec's error; what `decode` is made of, without a frame of its own.
     """
 
     def __init__(self, actor: type[Actor]) -> None:
@@ -188,10 +190,10 @@ class ActorProtocol:
         )
         _check_class(actor, self.handlers)
         self.union = _union(self.handlers)
-        self._check = decoder_of(self.union).decode
+        self.check: Final = decoder_of(self.union).decode
 
-    def encode(self, message: Message[Any]) -> bytes:
-        """The bytes of a message this actor handles and whose fields have their types.
+    def encode(self, message: Message[Any]) -> Packed:
+        """A message this actor handles and whose fields have their types, ready to travel.
 
         Runs at the sender. Decoding what was just encoded is the check: msgspec does not look at a Struct's
         fields when it is made, and an actor must never get what its annotations rule out.
@@ -202,19 +204,20 @@ class ActorProtocol:
         if type(message) not in self.handlers:
             raise UsageError(self._not_handled(message))
         try:
-            data = encode(message)
-            if len(data) < LARGE or not _fits(message):
-                self._check(data)
+            large = large_fields(message)
+            packed = pack(message, large) if large else Packed(encode(message))
+            if len(packed.data) < LARGE or not _fits(message):
+                self.check(packed.data)
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise UsageError(
                 f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
                 f"the message was {_short(message)}"
             ) from None
-        return data
+        return packed
 
     def decode(self, data: bytes | msgspec.Raw) -> Message[Any]:
         """The message in bytes that `encode` made."""
-        message: Message[Any] = self._check(data)
+        message: Message[Any] = self.check(data)
         return message
 
     def _not_handled(self, message: object) -> str:

@@ -22,8 +22,8 @@ from typing import Any, Final
 import msgspec
 
 DOORBELL: Final = 0  # cell the daemon counts up after a control frame; the child compares it between messages
-_FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
-_BEGUN, _DONE, _SINCE, _HANDLER = range(4)  # cells of a lane
+FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
+BEGUN, DONE, SINCE, HANDLER = range(4)  # cells of a lane
 _LANE: Final = 4
 _CELL: Final = 8  # bytes
 TEXT: Final = 16 * 1024  # bytes of text that a box holds: the stacks of a process with some dozen threads
@@ -86,10 +86,10 @@ class BlackBox:
         begun = 0
         active: dict[int, tuple[int, int]] = {}
         latest = (0, 0)
-        for at in range(_FIRST_LANE, _FIRST_LANE + self.lanes * _LANE, _LANE):
-            seq, when = cells[at + _BEGUN], (cells[at + _SINCE], cells[at + _HANDLER])
+        for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE):
+            seq, when = cells[at + BEGUN], (cells[at + SINCE], cells[at + HANDLER])
             begun, latest = max(begun, seq), max(latest, when)
-            if seq != cells[at + _DONE]:
+            if seq != cells[at + DONE]:
                 active[seq] = when
         since, handler = min(active.values(), default=latest)
         return Progress(begun, frozenset(active), since, handler - 1)
@@ -114,19 +114,19 @@ class BlackBox:
 
     def begin(self, seq: int, handler: int, now: int, lane: int = 0) -> None:
         """A handler is about to be called. The sequence number comes last: a begun message never lacks the rest."""
-        at = _FIRST_LANE + lane * _LANE
-        self.cells[at + _SINCE] = now
-        self.cells[at + _HANDLER] = handler + 1
-        self.cells[at + _BEGUN] = seq
+        at = FIRST_LANE + lane * _LANE
+        self.cells[at + SINCE] = now
+        self.cells[at + HANDLER] = handler + 1
+        self.cells[at + BEGUN] = seq
 
     def done(self, seq: int, lane: int = 0) -> None:
         """The handler has returned or raised; its answer may not have left yet."""
-        self.cells[_FIRST_LANE + lane * _LANE + _DONE] = seq
+        self.cells[FIRST_LANE + lane * _LANE + DONE] = seq
 
 
 def _text_at(lanes: int) -> int:
     """Where the text begins: on the first page that no lane is on."""
-    return -(-(_FIRST_LANE + _LANE * lanes) * _CELL // mmap.PAGESIZE) * mmap.PAGESIZE
+    return -(-(FIRST_LANE + _LANE * lanes) * _CELL // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def _anonymous_file(size: int) -> int:

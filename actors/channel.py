@@ -12,9 +12,10 @@ import os
 import select
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Final
 
-from actors.framing import Frame, Framer, header
+from actors.framing import Frame, Framer, Parcel, header, parcel_header
 
 CHUNK: Final = 64 * 1024  # bytes per read
 MOST: Final = 1024 * 1024  # bytes per read in the middle of a large frame
@@ -52,11 +53,18 @@ class Channel:
         """Whether there is something to receive within `timeout` seconds (None: wait as long as it takes)."""
         return bool(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
 
-    def send(self, frame: bytes) -> None:
-        """Send one frame; blocks while the daemon does not read. A daemon that is gone ends this process."""
+    def send(self, frame: bytes, parcels: Sequence[Parcel] = ()) -> None:
+        """Send one frame, after the parcels that belong to it; blocks while the daemon does not read.
+
+        A daemon that is gone ends this process.
+        """
         size = len(frame)
         try:
             with self._sending:
+                for parcel in parcels:
+                    self.sock.sendall(parcel_header(parcel.size))
+                    for part in parcel.parts:
+                        self.sock.sendall(part)
                 if size < JOIN_BELOW:
                     self.sock.sendall(header(size) + frame)
                 else:

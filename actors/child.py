@@ -18,7 +18,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Iterator
 from multiprocessing import spawn
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -70,7 +70,7 @@ def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent) ->
     frames = channel.receive()
     if not frames:
         os._exit(EXIT_ORPHANED)
-    part = msgspec.msgpack.decode(frames[0], type=Part)
+    part = msgspec.msgpack.decode(cast("bytes", frames[0]), type=Part)
     try:
         with _only_importing():
             if part.main:

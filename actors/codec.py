@@ -6,7 +6,7 @@ May import: errors, messages, ref.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final, Generic, TypeVar, cast
@@ -88,14 +88,17 @@ class ReplyCodec:
 
     Attributes:
         promised: the reply type, as the message's class names it.
+        read: decodes a reply or raises msgspec's error; what `decode` is made of, without a frame of its own.
+        refers: whether there may be refs in it, which need to be bound where they arrive.
     """
 
-    __slots__ = ("_decode", "_exact", "promised")
+    __slots__ = ("_exact", "promised", "read", "refers")
 
     def __init__(self, promised: Any) -> None:
         self.promised = promised
+        self.read: Final = decoder_of(promised).decode
+        self.refers: Final = mentions_refs(promised)
         self._exact = promised if promised in _EXACT else None
-        self._decode = decoder_of(promised).decode
 
     def encode(self, reply: object) -> bytes:
         """The bytes of a reply that keeps the promise.
@@ -106,7 +109,7 @@ class ReplyCodec:
         try:
             data = encode(reply)
             if self._exact is None or type(reply) is not self._exact:
-                self._decode(data)
+                self.read(data)
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             promised = getattr(self.promised, "__name__", None) or str(self.promised)
             raise UsageError(
@@ -121,7 +124,7 @@ class ReplyCodec:
             UndecodableMessage: they are not of the promised type.
         """
         try:
-            return self._decode(data)
+            return self.read(data)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise UndecodableMessage(f"a reply does not decode: {error}") from error
 
@@ -134,23 +137,31 @@ def reply_codec(promised: Any) -> ReplyCodec:
 
 def unknown_type(annotation: Any) -> str | None:
     """The name of a type inside `annotation` that msgspec cannot put into bytes, or None when it knows them all."""
-    return _unknown(types.type_info(annotation), set())
+    for cls in _custom_types(types.type_info(annotation), set()):
+        if cls is not ActorRef and cls not in _CODECS:
+            return f"{cls.__module__}.{cls.__qualname__}"
+    return None
 
 
-def _unknown(node: object, seen: set[type]) -> str | None:
-    if isinstance(node, types.CustomType) and (node.cls is ActorRef or node.cls in _CODECS):
-        return None
+def mentions_refs(annotation: Any) -> bool:
+    """Whether a value of that type may have an ActorRef in it."""
+    return any(cls is ActorRef for cls in _custom_types(types.type_info(annotation), set()))
+
+
+def _custom_types(node: object, seen: set[type]) -> Iterator[type]:
+    """The classes in a type that msgspec does not know by itself."""
     if isinstance(node, types.CustomType):
-        return f"{node.cls.__module__}.{node.cls.__qualname__}"
+        yield node.cls
+        return
     if isinstance(node, types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType):
         if node.cls in seen:
-            return None
+            return
         seen.add(node.cls)
     if isinstance(node, msgspec.Struct):
         inner: list[object] = [getattr(node, name) for name in node.__struct_fields__]
     elif isinstance(node, tuple | list):
         inner = list(cast("tuple[object, ...]", node))
     else:
-        return None
-    found = (_unknown(child, seen) for child in inner)
-    return next((name for name in found if name is not None), None)
+        return
+    for child in inner:
+        yield from _custom_types(child, seen)

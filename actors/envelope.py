@@ -4,7 +4,7 @@ Law: values only, array-like and tagged with small ints (from 20 on towards the 
      and one typed decode, and no frame can pass for one of the other direction.
 May import: msgspec only.
 
-Daemon to child: `Part` once, then `Deliver`, `Cancel`, `Credit`, `Items`, `Stop`, `Answer`.
+Daemon to child: `Part` once, then `Deliver`, `Tells`, `Cancel`, `Credit`, `Items`, `Stop`, `Answer`.
 Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `Record`, `LastWords`.
 """
 
@@ -36,6 +36,7 @@ ACCEPTED: Final = 11  # Answer only: the mailbox has taken the tell
 ITEM: Final = 13  # one item of a stream, which goes on; payload: the item
 WANT: Final = 14  # a feed may send so many more items; payload: how many
 CYCLE: Final = 12  # Answer only: waiting for the reply would close a cycle of waits; payload: the text
+BESIDE: Final = 15  # as REPLY, and the reply is the parcel before this frame; no payload
 
 NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
 
@@ -49,6 +50,7 @@ class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=Fals
         sender: path of the actor that sent it, None when the daemon did.
         deadline: time.monotonic() seconds after which nobody wants it handled, or None. The clock is the machine's.
         message: the message, or its bytes (msgspec.Raw) where nobody needs to look inside.
+        beside: places of the fields of the message whose values are the parcels before this frame; None as a rule.
     """
 
     seq: int
@@ -56,12 +58,31 @@ class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=Fals
     sender: str | None
     deadline: float | None
     message: M
+    beside: tuple[int, ...] | None = None
 
 
 class Deliver(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=0):
     """A batch of messages, in the order of the mailbox."""
 
     items: list[Envelope[M]]
+
+
+class Tells(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=7):
+    """A run of plain messages: the daemon told them, one after the other, and nobody waits for any.
+
+    Attributes:
+        first: the sequence number of the first; the others follow without a gap.
+        messages: at least one.
+    """
+
+    first: int
+    messages: list[M]
+
+
+def tells_head(first: int, count: int) -> bytes:
+    """What stands before the messages in the bytes of `Tells`: with theirs behind it, none is encoded again."""
+    length = (0x90 | count).to_bytes(1, "big") if count < 16 else b"\xdd" + count.to_bytes(4, "big")
+    return b"\x93\x07" + msgspec.msgpack.encode(first) + length
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -147,6 +168,7 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
         impatient: end the ask at once while the receiver has no running process.
         blocking: the sender handles nothing else until the answer is there.
         message: the message's bytes.
+        beside: as in `Envelope`.
     """
 
     to: str
@@ -157,6 +179,7 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
     impatient: bool
     blocking: bool
     message: msgspec.Raw
+    beside: tuple[int, ...] | None = None
 
 
 class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=26):

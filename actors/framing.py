@@ -3,20 +3,49 @@
 Law: any chunking of the same bytes yields the same frames; a frame over the limit is refused before it is read.
 May import: errors.
 
-A frame is four bytes of length, little-endian, then so many bytes.
+A frame is four bytes of length, little-endian, then so many bytes. A length whose top bit is set announces a parcel: a
+large value that belongs to the frame after it and is never looked into. It stays in the pieces in which it came, so
+that no thread ever has to hold still for a copy of all of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from actors.errors import FrameTooLarge
+from actors.errors import FrameTooLarge, WireError
 
 HEADER: Final = 4
 MAX_FRAME: Final = 128 * 1024 * 1024  # bytes; room for a 64 MiB payload, a bound on what a hostile length can cost
 MAX_MESSAGE: Final = MAX_FRAME - 1024 * 1024  # bytes; leaves room for what shares its frame: envelopes, small messages
 
 LARGE: Final = 64 * 1024  # bytes; from here on looking at a frame beats copying it
+BESIDE: Final = 1024 * 1024  # bytes; from here on a value travels as a parcel: copying less takes no noticeable time
+PARCELS: Final = 16  # how many values of one message travel so
+
+_PARCEL: Final = 1 << 31
+
+
+class Parcel:
+    """A large value on its way.
+
+    Attributes:
+        parts: its bytes, in pieces.
+        size: how many bytes these are.
+    """
+
+    __slots__ = ("parts", "size")
+
+    def __init__(self, parts: Sequence[bytes] = ()) -> None:
+        self.parts = list(parts)
+        self.size = sum(map(len, self.parts))
+
+    def joined(self) -> bytes:
+        """The value itself. A join of megabytes lets other threads run, but not the one that does it."""
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+
+
+Frame = bytes | memoryview | Parcel
 
 
 def header(size: int) -> bytes:
@@ -24,7 +53,9 @@ def header(size: int) -> bytes:
     return size.to_bytes(HEADER, "little")
 
 
-Frame = bytes | memoryview
+def parcel_header(size: int) -> bytes:
+    """The four bytes that announce a parcel of `size` bytes."""
+    return (size | _PARCEL).to_bytes(HEADER, "little")
 
 
 class Framer:
@@ -33,13 +64,15 @@ class Framer:
     A frame that came in many chunks is put together once, and a large one is a view of what it came in.
     """
 
-    __slots__ = ("_held", "_limit", "_parts", "_wanted")
+    __slots__ = ("_held", "_limit", "_parcel", "_parcels", "_parts", "_wanted")
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
         self._parts: list[bytes] = []  # what came of a frame that is not complete
         self._held = 0  # bytes in them
         self._wanted = HEADER  # bytes that make the next step possible
+        self._parcel: Parcel | None = None  # the one under way, which has no need to be held in one piece
+        self._parcels = (0, 0)  # how many, of how many bytes, wait for the frame they belong to
 
     @property
     def missing(self) -> int:
@@ -51,28 +84,71 @@ class Framer:
 
         Raises:
             FrameTooLarge: a frame announces more than the limit; nothing more can be read from this stream.
+            WireError: more parcels come than belong to one frame.
         """
-        if self._parts:
+        if not self._parts and self._parcel is None:
+            size = int.from_bytes(chunk[:HEADER], "little")
+            if len(chunk) == HEADER + size and size < LARGE and size <= self._limit and len(chunk) >= HEADER:
+                self._parcels = (0, 0)
+                return [chunk[HEADER:]]  # nearly always: one small frame, whole
+        return self._cut(chunk)
+
+    def _cut(self, chunk: bytes) -> list[Frame]:
+        frames: list[Frame] = []
+        start = 0
+        if self._parcel is not None:
+            start = self._fill(self._parcel, chunk, 0, frames)
+        elif self._parts:
             self._parts.append(chunk)
             self._held += len(chunk)
             if self._held < self._wanted:
-                return []
+                return frames
             chunk = b"".join(self._parts)
             self._parts.clear()
-        frames: list[Frame] = []
-        start, end = 0, len(chunk)
-        self._wanted = HEADER
+        end = len(chunk)
+        if self._parcel is None:
+            self._wanted, self._held = HEADER, 0
         while end - start >= HEADER:
             size = int.from_bytes(chunk[start : start + HEADER], "little")
+            begin = start + HEADER
+            if size & _PARCEL:
+                self._parcel = self._announced(size ^ _PARCEL)
+                start = self._fill(self._parcel, chunk, begin, frames)
+                continue
             if size > self._limit:
                 raise FrameTooLarge(f"a frame announces {size} bytes, the limit is {self._limit}")
-            begin, stop = start + HEADER, start + HEADER + size
+            stop = begin + size
             if stop > end:
                 self._wanted = HEADER + size
                 break
             frames.append(chunk[begin:stop] if size < LARGE else memoryview(chunk)[begin:stop])
+            self._parcels = (0, 0)
             start = stop
-        self._held = end - start
         if start < end:
             self._parts.append(chunk[start:] if start else chunk)
+            self._held = end - start
         return frames
+
+    def _announced(self, size: int) -> Parcel:
+        count, total = self._parcels
+        self._parcels = count, total = count + 1, total + size
+        if total > self._limit:
+            raise FrameTooLarge(f"parcels announce {total} bytes for one frame, the limit is {self._limit}")
+        if count > PARCELS:
+            raise WireError(f"more than {PARCELS} parcels come before a frame")
+        self._wanted, self._held = size, 0
+        return Parcel()
+
+    def _fill(self, parcel: Parcel, chunk: bytes, start: int, frames: list[Frame]) -> int:
+        """Put what belongs to the parcel under way into it; where in the chunk the rest begins."""
+        stop = min(len(chunk), start + self._wanted - self._held)
+        piece = chunk[start:stop]
+        if piece:
+            parcel.parts.append(piece)
+            parcel.size += len(piece)
+            self._held += len(piece)
+        if self._held == self._wanted:
+            frames.append(parcel)
+            self._parcel = None
+            self._wanted, self._held = HEADER, 0
+        return stop

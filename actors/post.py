@@ -9,7 +9,7 @@ Runs in the actor's process, in the thread that runs its handlers.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TypeVar
@@ -30,8 +30,9 @@ from actors.errors import (
     Rejected,
     UsageError,
 )
-from actors.framing import MAX_MESSAGE
+from actors.framing import MAX_MESSAGE, Parcel
 from actors.messages import Fed, Message, Terminated, item_type, reply_type
+from actors.parcels import Packed, large_fields, pack
 from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown
 
 R = TypeVar("R")
@@ -44,8 +45,8 @@ DEADLINE: Final[ContextVar[float | None]] = ContextVar("DEADLINE", default=None)
 class PostOffice(Protocol):
     """What a ref needs of the runtime it sends through."""
 
-    def send(self, frame: bytes) -> None:
-        """Put one frame on the channel."""
+    def send(self, frame: bytes, parcels: Sequence[Parcel] = ()) -> None:
+        """Put one frame on the channel, and before it the parcels that belong to it."""
 
     def correlate(self) -> int:
         """A fresh correlation number."""
@@ -124,7 +125,7 @@ class PostRef(ActorRef):
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """As `ActorRef.tell_nowait`, but a full mailbox, out of sight from here, makes a dead letter."""
-        self._office.send(encode(Send(self.path, TELL, 0, None, 0.0, False, False, _encode(message))))
+        self._post(message, TELL, 0)
 
     async def terminated(self) -> Terminated:
         """As `ActorRef.terminated`; only from async handlers."""
@@ -143,10 +144,25 @@ class PostRef(ActorRef):
         impatient: bool = False,
         blocking: bool = False,
     ) -> int:
-        payload = _encode(message)
         correlation = self._office.correlate()
-        self._office.send(encode(Send(self.path, kind, correlation, until, delay, impatient, blocking, payload)))
+        self._post(message, kind, correlation, until, delay=delay, impatient=impatient, blocking=blocking)
         return correlation
+
+    def _post(
+        self,
+        message: Message[Any],
+        kind: int,
+        correlation: int,
+        until: float | None = None,
+        *,
+        delay: float = 0.0,
+        impatient: bool = False,
+        blocking: bool = False,
+    ) -> None:
+        packed = _pack(message)
+        raw = msgspec.Raw(packed.data)
+        frame = Send(self.path, kind, correlation, until, delay, impatient, blocking, raw, packed.beside)
+        self._office.send(encode(frame), packed.parcels or ())
 
     def _too_late(self, message: Message[Any]) -> AskTimeout:
         return AskTimeout(f"{self.path} did not answer {type(message).__qualname__} in time")
@@ -161,16 +177,17 @@ def _until(timeout: float | None) -> float | None:
     return own if inherited is None else min(own, inherited)
 
 
-def _encode(message: Message[Any]) -> msgspec.Raw:
+def _pack(message: Message[Any]) -> Packed:
     if not isinstance(message, Message):
         raise UsageError(f"a {type(message).__qualname__} is no message; send instances of Message subclasses")
     try:
-        data = encode(message)
+        large = large_fields(message)
+        packed = pack(message, large) if large else Packed(encode(message))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"{type(message).__qualname__} cannot be sent: {error}") from None
-    if len(data) > MAX_MESSAGE:
-        raise UsageError(f"{type(message).__qualname__} has {len(data)} bytes, the most is {MAX_MESSAGE}")
-    return msgspec.Raw(data)
+    if packed.size > MAX_MESSAGE:
+        raise UsageError(f"{type(message).__qualname__} has {packed.size} bytes, the most is {MAX_MESSAGE}")
+    return packed
 
 
 def _refuse(make: Callable[[str], Exception]) -> Callable[[msgspec.Raw], Exception]:
@@ -200,7 +217,15 @@ _ERRORS: dict[int, Callable[[msgspec.Raw], Exception]] = {
 }
 
 
+class LargeAnswer(Answer, frozen=True):
+    """An answer whose reply came beside it: `BESIDE`, and the reply itself."""
+
+    value: bytes
+
+
 def _open(answer: Answer, promised: Any) -> Any:
+    if isinstance(answer, LargeAnswer):
+        return answer.value
     if answer.kind == wire.REPLY:
         return reply_codec(promised).decode(answer.payload)
     if answer.kind == wire.ACCEPTED:

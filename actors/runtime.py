@@ -24,7 +24,7 @@ import msgspec
 
 from actors import envelope as wire
 from actors.actor import Actor, ActorProtocol, Handler, published
-from actors.blackbox import DOORBELL, BlackBox
+from actors.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE, BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import RESOLVE, ReplyCodec, decoder_of, encode
 from actors.envelope import (
@@ -43,15 +43,17 @@ from actors.envelope import (
     Publish,
     Stop,
     Subscribe,
+    Tells,
     Watch,
     Withdraw,
 )
 from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
-from actors.framing import LARGE, MAX_MESSAGE, Frame
+from actors.framing import BESIDE, LARGE, MAX_MESSAGE, Frame, Parcel
 from actors.messages import Message, Terminated
-from actors.post import DEADLINE, PostRef
+from actors.parcels import fill
+from actors.post import DEADLINE, LargeAnswer, PostRef
 from actors.ref import STREAM_CREDIT, ActorRef
 from actors.relay import RelayLog
 from actors.topics import Topic
@@ -67,6 +69,9 @@ _OURS: Final = {__file__, __file__.replace("runtime.py", "runtime_async.py")}
 M = TypeVar("M", bound=Message[Any])
 
 Work = Callable[..., Any]
+Payload = msgspec.Raw | Parcel
+
+_BEGUN, _DONE, _SINCE, _HANDLER = (FIRST_LANE + cell for cell in (BEGUN, DONE, SINCE, HANDLER))
 
 
 class ActorFailed(Exception):
@@ -85,6 +90,28 @@ class FlowEnded(Exception):
         self.kind = kind
 
 
+class Waiting:
+    """A run of tells in the in-tray: those of its messages that have not begun.
+
+    Attributes:
+        seq: number of the next one.
+    """
+
+    __slots__ = ("_messages", "seq")
+
+    def __init__(self, tells: Tells[Message[Any]]) -> None:
+        self.seq = tells.first
+        self._messages = deque(tells.messages)
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    def next(self) -> Message[Any]:
+        """The next one's message; it waits no more."""
+        self.seq += 1
+        return self._messages.popleft()
+
+
 class Desk:
     """One life's in-tray, out-tray and surroundings. It is also the actor's `context`."""
 
@@ -99,7 +126,7 @@ class Desk:
         self.send = channel.send
         self.box = box
         self.protocol = protocol
-        self.pending: deque[Envelope[Message[Any]]] = deque()
+        self.pending: deque[Envelope[Message[Any]] | Waiting] = deque()
         self.stopping: ExitReason | None = None
         self._cancelled: set[int] = set()
         self._credits: dict[int, int] = {}  # of streams under way: items their readers still take
@@ -114,9 +141,11 @@ class Desk:
         self.blocks: Callable[[], bool] = lambda: True
         RESOLVE.set(lambda path: PostRef(path, self))
         self._stop_event = stop
-        self._cells = box.cells
-        self._rings = box.cells[DOORBELL]
-        self._timers: list[tuple[float, int, float | None, Message[Any]]] = []
+        self.cells = box.cells
+        self.rings = box.cells[DOORBELL]
+        self._parcels: list[Parcel] = []  # that came, for the frame behind them
+        self._parcels_out: list[Parcel] = []  # the replies of outcomes that say BESIDE
+        self.timers: list[tuple[float, int, float | None, Message[Any]]] = []
         self._timer_ids = count()
         self._outcomes: list[Outcome] = []
         self._through = 0  # of a sequential actor: everything up to here is over
@@ -126,16 +155,20 @@ class Desk:
         self._last_began = 0
         self._cost: dict[str, int] = {}  # handler name to ns its last message took
         self._sequential = protocol.actor.concurrency == 1
-        self._decode = decoder_of(Deliver[protocol.union] | Answer | Cancel | Credit | Items | Stop).decode  # type: ignore[name-defined]
+        messages = protocol.union
+        self._decode = decoder_of(
+            Deliver[messages] | Tells[messages] | Answer | Cancel | Credit | Items | Stop  # type: ignore[valid-type]
+        ).decode
         self._takers: dict[type, Callable[[Any], None]] = {
-            Deliver: lambda deliver: self.pending.extend(deliver.items),
+            Deliver: self._take_delivery,
+            Tells: lambda tells: self.pending.append(Waiting(tells)),
             Answer: self._take_answer,
             Cancel: self._take_back,
             Credit: self.grant,
             Items: self.follow,
             Stop: self._asked_to_stop,
         }
-        self._decode_loosely = msgspec.msgpack.Decoder(Deliver[msgspec.Raw]).decode
+        self._decode_loosely = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | Tells[msgspec.Raw]).decode
 
     # ---- the actor's context
 
@@ -188,7 +221,7 @@ class Desk:
     def _set_timer(self, delay: float, period: float | None, message: Message[Any]) -> None:
         self.protocol.encode(message)  # the check of a sender
         due = time.monotonic() + delay
-        heapq.heappush(self._timers, (due, next(self._timer_ids), period, message))
+        heapq.heappush(self.timers, (due, next(self._timer_ids), period, message))
 
     # ---- waiting for others (PostOffice)
 
@@ -218,10 +251,27 @@ class Desk:
         if not frames:
             os._exit(EXIT_ORPHANED)
         for data in frames:
-            frame = self._read(data)
+            if isinstance(data, Parcel):
+                self._parcels.append(data)
+                continue
+            try:
+                frame = self._decode(data)
+            except msgspec.MsgspecError:
+                frame = self._decoded_loosely(data)
             self._takers[type(frame)](frame)
 
+    def _take_delivery(self, deliver: Deliver[Message[Any]]) -> None:
+        if self._parcels:
+            parcels, self._parcels = self._parcels, []
+            whose = next((envelope for envelope in deliver.items if envelope.beside is not None), None)
+            if whose is not None and whose.beside is not None:
+                fill(whose.message, whose.beside, parcels)
+        self.pending.extend(deliver.items)
+
     def _take_answer(self, answer: Answer) -> None:
+        if answer.kind == wire.BESIDE:
+            parcel = self._parcels.pop()
+            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, parcel.joined())
         take = self.waiters.get if answer.kind == wire.ITEM else self.waiters.pop
         waiter = take(answer.correlation, None)
         if waiter is not None:
@@ -233,10 +283,10 @@ class Desk:
 
     def heed(self) -> None:
         """Let control overtake: when the daemon rang, read everything it has written before going on."""
-        rings = self._cells[DOORBELL]
-        if rings == self._rings:
+        rings = self.cells[DOORBELL]
+        if rings == self.rings:
             return
-        self._rings = rings
+        self.rings = rings
         if self._stop_event.is_set():
             self._asked_to_stop()
         while self.channel.readable(0):
@@ -244,21 +294,28 @@ class Desk:
 
     def take_due(self) -> float | None:
         """Move the messages of timers that are due to the in-tray; seconds to the next one, None without any."""
-        while self._timers:
-            due, _, period, message = self._timers[0]
+        while self.timers:
+            due, _, period, message = self.timers[0]
             wait = due - time.monotonic()
             if wait > 0:
                 return wait
-            heapq.heappop(self._timers)
+            heapq.heappop(self.timers)
             self.pending.append(Envelope(0, wire.TELL, self.path, None, message))
             if period is not None:
-                heapq.heappush(self._timers, (due + period, next(self._timer_ids), period, message))
+                heapq.heappush(self.timers, (due + period, next(self._timer_ids), period, message))
         return None
 
     def next_wanted(self) -> Envelope[Message[Any]] | None:
         """The next message somebody still wants; None when the in-tray is empty."""
-        while self.pending:
-            envelope = self.pending.popleft()
+        pending = self.pending
+        while pending:
+            envelope = pending.popleft()
+            if type(envelope) is Waiting:
+                number, message = envelope.seq, envelope.next()
+                if envelope:
+                    pending.appendleft(envelope)
+                return Envelope(number, wire.TELL, None, None, message)
+            assert isinstance(envelope, Envelope)  # noqa: S101 - there is no third kind
             if self._cancelled and envelope.seq in self._cancelled:
                 self._cancelled.discard(envelope.seq)
                 self._skip(envelope, wire.CANCELLED)
@@ -278,24 +335,23 @@ class Desk:
         if self._sequential:
             self._over(envelope.seq)
 
-    def _read(self, data: Frame) -> Deliver[Message[Any]] | Answer | Cancel | Credit | Items | Stop:
-        try:
-            frame: Deliver[Message[Any]] | Answer | Cancel | Credit | Items | Stop = self._decode(data)
-        except msgspec.MsgspecError:
-            return Deliver(self._readable_ones(self._decode_loosely(data)))
-        return frame
-
-    def _readable_ones(self, batch: Deliver[msgspec.Raw]) -> list[Envelope[Message[Any]]]:
-        """The good messages of a batch with a bad one in it; each bad one is answered for itself."""
+    def _decoded_loosely(self, data: bytes | memoryview) -> Deliver[Message[Any]]:
+        """A batch with a bad message in it: the good ones; each bad one is answered for itself."""
+        batch = self._decode_loosely(data)
+        if isinstance(batch, Tells):
+            items = [Envelope(seq, wire.TELL, None, None, raw) for seq, raw in enumerate(batch.messages, batch.first)]
+        else:
+            items = batch.items
         good = []
-        for envelope in batch.items:
+        for envelope in items:
             try:
                 message = self.protocol.decode(envelope.message)
             except msgspec.MsgspecError as error:
                 self._put_out(envelope.seq, wire.UNDECODABLE, msgspec.Raw(encode(str(error))))
             else:
-                good.append(Envelope(envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message))
-        return good
+                kept = (envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message, envelope.beside)
+                good.append(Envelope(*kept))
+        return Deliver(good)
 
     # ---- at work
 
@@ -316,6 +372,23 @@ class Desk:
             _SENDER.set(envelope.sender)
         if envelope.deadline is not DEADLINE.get():
             DEADLINE.set(envelope.deadline)
+
+    def begin_run(self) -> None:
+        """Tells of the daemon are about to be handled: answers leave first, since nobody knows how many these are."""
+        self.flush()
+        self._last = None
+        _SENDER.set(None)
+        DEADLINE.set(None)
+
+    def through(self, seq: int) -> None:
+        """Tell the daemon, now, that everything up to there is over."""
+        self._over(seq)
+        self.flush()
+
+    def tell_failed(self, seq: int, error: Exception) -> None:
+        """Tell the daemon, now, that a tell raised."""
+        self._put_out(seq, *self.verdict(error))
+        self.through(seq)
 
     # ---- streams and feeds
 
@@ -386,6 +459,16 @@ class Desk:
         if self._sequential:
             self._over(seq)
 
+    def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
+        """Note that a handler has returned, and what its sender gets; a large reply leaves at once."""
+        if not isinstance(payload, Parcel):
+            self.finish(envelope, wire.REPLY, payload, lane)
+            return
+        self.flush()
+        self._parcels_out.append(payload)
+        self.finish(envelope, wire.BESIDE, NOTHING, lane)
+        self.flush()
+
     def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """What a sender gets for an exception."""
         if isinstance(error, Rejected):
@@ -405,8 +488,9 @@ class Desk:
     def flush(self) -> None:
         """Send every answer made so far, and how far the in-tray was worked through."""
         if self._oldest:
-            self.send(encode(Outcomes(self._through, self._outcomes)))
+            self.send(encode(Outcomes(self._through, self._outcomes)), self._parcels_out)
             self._outcomes.clear()
+            self._parcels_out.clear()
             self._oldest = self._unsent = 0
 
     def _put_out(self, seq: int, kind: int, payload: msgspec.Raw) -> None:
@@ -432,17 +516,20 @@ def run(actor: Actor, desk: Desk) -> ExitReason:
     work: dict[type[Message[Any]], tuple[Handler, Work]] = {
         message: (handler, getattr(actor, handler.name)) for message, handler in desk.protocol.handlers.items()
     }
+    pending, cells = desk.pending, desk.cells
     while True:
-        desk.heed()
+        if cells[DOORBELL] != desk.rings:
+            desk.heed()
         if desk.stopping is not None:
             _SENDER.set(None)
             return desk.stopping
-        envelope = desk.next_wanted()
-        if envelope is not None:
+        if pending and type(pending[0]) is Waiting:
+            _handle_tells(desk, work, pending[0])
+        elif (envelope := desk.next_wanted()) is not None:
             handler, method = work[type(envelope.message)]
             _handle(desk, handler, method, envelope)
-        wait = desk.take_due()
-        if not desk.pending:
+        wait = desk.take_due() if desk.timers else None
+        if not pending:
             desk.flush()
             if desk.stopping is None and (wait is None or desk.channel.readable(wait)):
                 desk.take_in(desk.channel.receive())
@@ -451,7 +538,10 @@ def run(actor: Actor, desk: Desk) -> ExitReason:
 def _handle(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
     desk.begin(envelope, handler, 0)
     try:
-        payload = _outcome(desk, handler, method, envelope)
+        if handler.flows:
+            payload = _outcome_of_flow(desk, handler, method, envelope)
+        else:
+            payload = payload_of(desk, handler, envelope.kind, method(envelope.message))
     except FlowEnded as ended:
         desk.finish(envelope, ended.kind, NOTHING, 0)
     except Exception as error:
@@ -460,20 +550,76 @@ def _handle(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Messa
             desk.flush()
             raise ActorFailed(desk.where(handler), error) from error
     else:
-        desk.finish(envelope, wire.REPLY, payload, 0)
+        desk.finish_well(envelope, payload, 0)
 
 
-def _outcome(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> msgspec.Raw:
-    """Call the handler; what its sender gets."""
+def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work]], tells: Waiting) -> None:
+    """Handle a run of tells with as few steps as there can be, until it is over or the daemon rings.
+
+    Nobody waits for any of them: only a word of how far they are is held back, and the black box has each of them.
+    """
+    desk.begin_run()
+    cells, rings, clock = desk.cells, desk.rings, time.monotonic_ns
+    told = clock()
+    unsaid = 0
+    while tells:
+        seq, message = tells.seq, tells.next()
+        handler, method = work[type(message)]
+        cells[_SINCE] = now = clock()
+        cells[_HANDLER] = handler.index + 1
+        cells[_BEGUN] = seq
+        try:
+            method(message)
+        except Exception as error:
+            _handle_failed_tell(desk, handler, seq, error)
+        cells[_DONE] = seq
+        unsaid += 1
+        if unsaid == ACK_EVERY or now - told > BATCH_AGE:
+            desk.through(seq)
+            unsaid, told = 0, now
+        if cells[DOORBELL] != rings or desk.stopping is not None:
+            break
+    if unsaid:
+        desk.through(seq)
+    if not tells:
+        desk.pending.popleft()
+
+
+def _handle_failed_tell(desk: Desk, handler: Handler, seq: int, error: Exception) -> None:
+    desk.box.done(seq)
+    desk.tell_failed(seq, error)
+    if desk.crashes(error):
+        raise ActorFailed(desk.where(handler), error) from error
+
+
+def _outcome_of_flow(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
+    """Call a handler that streams or is fed; what its sender gets in the end."""
     if handler.streams:
         _yield_all(desk, handler, method, envelope)
         return NOTHING
-    if handler.fed is None:
-        reply = method(envelope.message)
-    else:
-        desk.open_feed(envelope.seq)
-        reply = method(envelope.message, _items(desk, handler.fed, envelope.seq))
-    return NOTHING if envelope.kind == wire.TELL else msgspec.Raw(reply_bytes(desk, handler, reply))
+    assert handler.fed is not None  # noqa: S101 - what flows streams or is fed
+    desk.open_feed(envelope.seq)
+    reply = method(envelope.message, _items(desk, handler.fed, envelope.seq))
+    return payload_of(desk, handler, envelope.kind, reply)
+
+
+def payload_of(desk: Desk, handler: Handler, kind: int, reply: object) -> Payload:
+    """What the sender of a message of that kind gets when its handler returned.
+
+    Raises:
+        UsageError: the reply does not keep its promise, or is too large.
+    """
+    if kind == wire.TELL:
+        return NOTHING
+    if type(reply) is bytes and len(reply) >= BESIDE and handler.reply.promised is bytes:
+        _check_size(len(reply))
+        return Parcel((reply,))
+    return msgspec.Raw(reply_bytes(desk, handler, reply))
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_MESSAGE:
+        raise UsageError(f"the reply has {size} bytes, the most is {MAX_MESSAGE}; stream it in parts")
 
 
 def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
@@ -484,8 +630,7 @@ def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
     """
     data = handler.reply.encode(reply)
     if len(data) >= LARGE:
-        if len(data) > MAX_MESSAGE:
-            raise UsageError(f"the reply has {len(data)} bytes, the most is {MAX_MESSAGE}; stream it in parts")
+        _check_size(len(data))
         desk.flush()
     return data
 

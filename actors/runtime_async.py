@@ -14,8 +14,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, closing
 from typing import Any
 
-import msgspec
-
 from actors import envelope as wire
 from actors.actor import Actor, Handler
 from actors.codec import ReplyCodec, encode
@@ -24,7 +22,7 @@ from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.messages import Message
 from actors.ref import STREAM_CREDIT
-from actors.runtime import ActorFailed, Desk, FlowEnded, Work, reply_bytes
+from actors.runtime import ActorFailed, Desk, FlowEnded, Payload, Work, payload_of, reply_bytes
 
 
 class AsyncDriver:
@@ -130,7 +128,7 @@ class AsyncDriver:
                 desk.flush()
                 raise ActorFailed(desk.where(handler), error) from error
         else:
-            desk.finish(envelope, wire.REPLY, payload, lane)
+            desk.finish_well(envelope, payload, lane)
         self._revoked.discard(envelope.seq)
         self._begun.discard(envelope.seq)
         self._tasks.pop(envelope.seq, None)
@@ -152,7 +150,7 @@ class AsyncDriver:
             if not over:
                 self._desk.send(encode(Withdraw(correlation)))
 
-    async def _outcome(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> msgspec.Raw:
+    async def _outcome(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
         """Call the handler; what its sender gets."""
         if handler.streams:
             await self._yield_all(handler, method, envelope)
@@ -164,7 +162,7 @@ class AsyncDriver:
             reply = method(envelope.message, self._items(handler.fed, envelope.seq))
         if inspect.isawaitable(reply):
             reply = await reply
-        return NOTHING if envelope.kind == wire.TELL else msgspec.Raw(reply_bytes(self._desk, handler, reply))
+        return payload_of(self._desk, handler, envelope.kind, reply)
 
     async def _yield_all(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
         """Run a generator as far ahead of its reader as that allows."""

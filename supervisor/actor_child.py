@@ -8,10 +8,11 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from actors.envelope import Outcomes, Part, Record
 from actors.exits import ExitReport
+from actors.framing import Parcel
 from supervisor.core import events as happened
 from supervisor.core.commands import ReportExit
 from supervisor.core.events import AnyEvent
@@ -206,16 +207,16 @@ class ActorChild:
         """See `LifeListener`."""
         self.mailbox.pump()
 
-    def life_said(self, frame: Said) -> None:
+    def life_said(self, frame: Said, parcels: Sequence[Parcel] = ()) -> None:
         """See `LifeListener`."""
         if isinstance(frame, Outcomes):
-            self.mailbox.heard(self._name, frame)
+            self.mailbox.heard(self._name, frame, parcels)
             if self._recycler is not None:
                 self._recycler.heard()
         elif isinstance(frame, Record):
             self._house.reports.actor_said(self.path, self.number, frame)
         else:
-            self._outgoing.take(frame)
+            self._outgoing.take(frame, parcels)
 
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""

@@ -10,14 +10,17 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from actors.codec import ReplyCodec
-from actors.errors import ActorsError, UsageError
+from actors.errors import ActorsError, AskTimeout, UsageError
+from actors.framing import Parcel
 from actors.ref import STREAM_CREDIT
 
 T = TypeVar("T")
@@ -35,6 +38,9 @@ class Asker(Protocol):
             UndecodableMessage: the bytes are not of the promised type.
         """
 
+    def replied_beside(self, parcel: Parcel) -> None:
+        """The handler's reply, large, and promised to be bytes."""
+
     def failed(self, error: ActorsError) -> None:
         """It ended otherwise."""
 
@@ -49,35 +55,67 @@ class Asker(Protocol):
         """The handler takes so many more of the items that follow the message."""
 
 
-class FutureAsker:
+class FutureAsker(msgspec.Struct):
     """A task of the daemon that awaits a reply.
 
-    Args:
+    Attributes:
         future: what it awaits.
-        decode: makes the reply of its bytes.
+        read: makes the reply of its bytes.
+        path: whom it asked.
+        name: what it asked, as the name of the message's class.
+        timeout: seconds it waits at the most.
+        seq: the number of its message.
     """
 
-    __slots__ = ("_decode", "future")
-
-    def __init__(self, future: asyncio.Future[Any], decode: Callable[[msgspec.Raw], Any]) -> None:
-        self.future = future
-        self._decode = decode
+    future: asyncio.Future[Any]
+    read: Callable[[msgspec.Raw], Any]
+    path: str
+    name: str
+    timeout: float | None
+    seq: int = 0
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
         if not self.future.done():
-            self.future.set_result(self._decode(payload))
+            self.future.set_result(self.read(payload))
+
+    def replied_beside(self, parcel: Parcel) -> None:
+        """See `Asker`."""
+        join_aside(parcel, self.future)
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
         if not self.future.done():
             self.future.set_exception(error)
 
+    def expire(self) -> None:
+        """It has waited as long as it wanted to."""
+        self.failed(AskTimeout(f"{self.path} did not answer {self.name} within {self.timeout} s"))
+
     def item(self, payload: msgspec.Raw) -> None:
         """An ask has one reply; `check` refuses messages that stream."""
 
     def wants(self, count: int) -> None:
         """Nothing follows the message of an ask."""
+
+
+def join_aside(parcel: Parcel, future: asyncio.Future[Any]) -> None:
+    """Put a large value together beside the loop, in a thread of its own, and give it to a future.
+
+    The copy lets other threads run, so the loop goes on meanwhile.
+    """
+    loop = future.get_loop()
+
+    def give(value: bytes) -> None:
+        if not future.done():
+            future.set_result(value)
+
+    def join() -> None:
+        value = parcel.joined()
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(give, value)
+
+    threading.Thread(target=join, name="actors-parcel", daemon=True).start()
 
 
 class StreamAsker:
@@ -105,6 +143,9 @@ class StreamAsker:
         del payload
         self._arrived.append(_OVER)
         self._news.set()
+
+    def replied_beside(self, parcel: Parcel) -> None:
+        """The end of a stream has no value."""
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`; the items that arrived come first."""
@@ -158,6 +199,10 @@ class FeedAsker:
         """See `Asker`."""
         if not self.reply.done():
             self.reply.set_result(self._decode(payload))
+
+    def replied_beside(self, parcel: Parcel) -> None:
+        """See `Asker`."""
+        join_aside(parcel, self.reply)
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""

@@ -12,19 +12,19 @@ import asyncio
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 from heapq import merge
-from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
 from actors import envelope as wire
 from actors.actor import ActorProtocol, Handler
-from actors.codec import RESOLVE
-from actors.envelope import FEED, STREAM, TELL, Envelope, Failure, Outcome, Outcomes
+from actors.codec import RESOLVE, ReplyCodec, encode
+from actors.envelope import ASK, FEED, STREAM, TELL, Failure, Outcome, Outcomes
 from actors.errors import (
     ActorCrashed,
     ActorsError,
@@ -38,12 +38,15 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitReport
+from actors.framing import Parcel
 from actors.messages import Message, Terminated
+from actors.parcels import Packed, bytes_fields, check_beside, fill
 from actors.ref import ActorRef
-from supervisor.askers import Asker
+from supervisor.askers import Asker, FutureAsker
 from supervisor.core.commands import Decision
-from supervisor.core.delivery import Delivery, Fate, Loss, Posted
+from supervisor.core.delivery import Delivery, Fate, Loss, Numbers, Posted
 from supervisor.core.routing import SHARED, Router
+from supervisor.deadlines import Deadlines
 from supervisor.letters import DeadLetter, DeadReason
 from supervisor.ports import Life
 from supervisor.specs import Overflow
@@ -55,11 +58,13 @@ WINDOW: Final = 4096  # messages in the hands of a life: what it works on while 
 AHEAD: Final = 3  # messages a quick member of a pool has beyond those it works on: enough to stay busy
 QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
+SMALL: Final = 1024  # bytes; a message of more is looked at by itself
 BURST: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
 
 
 _FATES: Final = {
     wire.REPLY: "handled",
+    wire.BESIDE: "handled",
     wire.DONE: "handled",
     wire.FAILED: "failed",
     wire.REJECTED: "rejected",
@@ -113,6 +118,13 @@ class Mailbox:
         self.path = path
         self.protocol = protocol
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
+        self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
+            message: self.reader_of(handler.reply)
+            for message, handler in protocol.handlers.items()
+            if not handler.flows and not bytes_fields(message)
+        }
+        self._small = min(SMALL, max_message_bytes)
+        self._check: Final = protocol.check
         self.closed: str | None = None  # why, once it is
         self.fates: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
@@ -130,16 +142,18 @@ class Mailbox:
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
         self._later: dict[asyncio.TimerHandle, Posted] = {}  # delayed tells
         self._router = router
-        self._numbers = count(1)
+        self._numbers = Numbers()
         self._members: list[str] = []
         self._queues: dict[str, Delivery] = {}
         self._sole: Delivery | None = None  # the queue that all members share, when there is no other
         self._served: dict[str, Life] = {}  # by member
-        self._given: Counter[str] = Counter()  # how many messages its life has been given
         self._making_room: set[str] = set()  # members whose life is about to be followed by another, or just was
+        self._only: tuple[Delivery, str, Life] | None = None  # the one life there is and where it takes from
+        self._ease = 0  # messages that may be taken before anybody has to look whether there is room
         self._quick: set[str] = set()  # members that took less than QUICK for each of their last messages
         self._busy_since: dict[str, float] = {}  # when a member of a pool was last given or done with something
         self._askers: dict[int, tuple[Asker, Delivery]] = {}
+        self._deadlines = Deadlines(self._loop, self._askers, self._expire)
         self._given_up: dict[int, str] = {}  # messages in the hands of a life that nobody wants, and why
         self._impatient: set[int] = set()  # asks that end when nobody is there to serve them
         self._room: deque[asyncio.Future[None]] = deque()  # who waits for room, first come first
@@ -152,27 +166,96 @@ class Mailbox:
 
     # ---- senders
 
-    def check_bytes(self, payload: bytes, kind: int) -> Message[Any]:
-        """The message in bytes from an actor, which may be sent here now.
+    def take(self, message: Message[Any]) -> bool:
+        """Take a tell of the daemon if nothing is in its way; False when something is, and somebody has to look.
+
+        The way of the many: no envelope, no number, no look at the room for each.
+        """
+        ease = self._ease
+        if ease <= 0 or type(message) not in self._plain or threading.get_ident() != self._thread:
+            return False
+        try:
+            data = encode(message)
+            self._check(data)
+        except Exception:
+            return False  # whoever looks says what is wrong with it
+        if len(data) > self._small:
+            return False
+        self._ease = ease - 1
+        self._sole.fresh.append(data)  # type: ignore[union-attr]  # with ease there is one
+        if ease == 1:
+            self.pump()  # a full batch; a sender that never yields to the loop pays for it itself
+        elif not self._pump_due:
+            self._pump_soon()
+        return True
+
+    def take_ask(self, message: Message[Any], timeout: float | None) -> FutureAsker | None:
+        """Take an ask of the daemon if nothing is in its way; None when something is, and somebody has to look."""
+        ease, sole = self._ease, self._sole
+        read = self._plain.get(type(message))
+        if ease <= 0 or read is None or sole is None or threading.get_ident() != self._thread:
+            return None
+        try:
+            data = encode(message)
+            self._check(data)
+        except Exception:
+            return None
+        if len(data) > self._small:
+            return None
+        self._ease = ease - 1
+        deadline = None if timeout is None else time.monotonic() + timeout
+        asker = FutureAsker(self._loop.create_future(), read, self.path, _name(message), timeout)
+        asker.seq = seq = sole.offer(ASK, None, deadline, data)
+        self._askers[seq] = asker, sole
+        if deadline is not None:
+            self._deadlines.add(deadline, seq)
+        if ease == 1:
+            self.pump()
+        elif not self._pump_due:
+            self._pump_soon()
+        return asker
+
+    def ask(self, message: Message[Any], packed: Packed, timeout: float | None, *, impatient: bool) -> FutureAsker:
+        """Take a checked ask of the daemon. Room is the caller's concern."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        read = self.reader_of(self.protocol.handlers[type(message)].reply)
+        asker = FutureAsker(self._loop.create_future(), read, self.path, _name(message), timeout)
+        asker.seq = self.offer(ASK, message, packed, deadline=deadline, asker=asker, impatient=impatient)
+        if deadline is not None:
+            self._deadlines.add(deadline, asker.seq)
+        return asker
+
+    def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
+        """What decodes a reply; refs in it are bound to this tree."""
+        return partial(self.decode, codec.read) if codec.refers else codec.read
+
+    def check_bytes(
+        self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, parcels: Sequence[Parcel]
+    ) -> tuple[Message[Any], Packed]:
+        """The message in bytes from an actor, which may be sent here now, without the values that travel beside it.
 
         Raises:
             UsageError: they are no message this actor handles, or too many.
             ActorStopped: the actor is down for good.
+            WireError: what came beside it cannot belong to it.
         """
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); the message was not sent")
-        self._check_size("the message", payload)
+        packed = Packed(bytes(payload), beside, tuple(parcels) or None)
+        self._check_size("the message", packed.size)
         try:
-            message = self.protocol.decode(payload)
+            message = self.protocol.decode(packed.data)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise UsageError(
                 f"{self.path} does not handle this message, or a field has the wrong type: {error}"
             ) from error
+        if beside is not None or parcels:
+            check_beside(message, beside or (), parcels)
         self._check_way(message, kind)
-        return message
+        return message, packed
 
-    def check(self, message: Message[Any], kind: int = TELL) -> bytes:
-        """The bytes of a message that may be sent here now, in that way.
+    def check(self, message: Message[Any], kind: int = TELL) -> Packed:
+        """A message that may be sent here now, in that way, ready to travel.
 
         Raises:
             UsageError: the actor does not handle it, a field has the wrong type, or this is not the loop's thread.
@@ -183,19 +266,18 @@ class Mailbox:
                 f"{self.path} was sent a message from another thread; refs belong to the thread of their "
                 f"supervisor's loop: use asyncio.run_coroutine_threadsafe(ref.ask(...), loop)"
             )
-        data = self.protocol.encode(message)
+        packed = self.protocol.encode(message)
         if kind >= STREAM or self._any_flows:
             self._check_way(message, kind)
-        if len(data) > self._max_message_bytes:
-            self._check_size(_name(message), data)
+        self._check_size(_name(message), packed.size)
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
-        return data
+        return packed
 
-    def _check_size(self, what: str, data: bytes) -> None:
-        if len(data) > self._max_message_bytes:
+    def _check_size(self, what: str, size: int) -> None:
+        if size > self._max_message_bytes:
             raise UsageError(
-                f"{what} for {self.path} has {len(data)} bytes, the most is {self._max_message_bytes}; raise "
+                f"{what} for {self.path} has {size} bytes, the most is {self._max_message_bytes}; raise "
                 f"max_message_bytes in its ChildSpec, or send it in parts"
             )
 
@@ -242,7 +324,7 @@ class Mailbox:
 
     def handled(self, member: str) -> int:
         """How many messages a member's life is through with."""
-        return self._given[member] - self._queues[self._router.queue_of(member)].in_flight(member)
+        return self._queues[self._router.queue_of(member)].handled(member)
 
     def flowing(self, member: str) -> bool:
         """Whether a member's life has a stream or a feed in its hands."""
@@ -252,16 +334,16 @@ class Mailbox:
         self,
         kind: int,
         message: Message[Any],
-        payload: bytes,
+        packed: Packed,
         *,
         sender: str | None = None,
         deadline: float | None = None,
         asker: Asker | None = None,
         impatient: bool = False,
     ) -> int:
-        """Take a checked message and its bytes; its sequence number. Room is the caller's concern."""
+        """Take a checked message; its sequence number. Room is the caller's concern."""
         queue = self._sole or self._queues[self._router.choose(message, self._members)]
-        seq = queue.offer(kind, sender, deadline, payload)
+        seq = queue.offer(kind, sender, deadline, packed.data, beside=packed.beside, parcels=packed.parcels)
         if asker is not None:
             self._askers[seq] = asker, queue
             if impatient:
@@ -274,20 +356,28 @@ class Mailbox:
             self._loop.call_soon(self.pump)
         return seq
 
+    def _pump_soon(self) -> None:
+        """At the end of this turn of the loop; at once when nothing else is under way that could be waited for."""
+        sole = self._sole
+        if sole is not None and sole.unsettled == 1:
+            self.pump()
+        else:
+            self._pump_due = True
+            self._loop.call_soon(self.pump)
+
     def take_published(self, payload: bytes, sender: str | None) -> None:
         """Take a published message if there is room and it fits; else it becomes a dead letter."""
-        posted = Envelope(0, TELL, sender, None, msgspec.Raw(payload))
         try:
-            message = self.check_bytes(payload, TELL)
+            message, packed = self.check_bytes(msgspec.Raw(payload), TELL, None, ())
         except UsageError as error:
-            self._bury(posted, DeadReason.UNDECODABLE, str(error))
+            self.refuse(Packed(payload), sender, DeadReason.UNDECODABLE, str(error))
             return
         if self.full:
-            self._bury(posted, DeadReason.MAILBOX_FULL, "the mailbox was full when it was published")
+            self.refuse(packed, sender, DeadReason.MAILBOX_FULL, "the mailbox was full when it was published")
         else:
-            self.offer(TELL, message, payload, sender=sender)
+            self.offer(TELL, message, packed, sender=sender)
 
-    def offer_later(self, delay: float, message: Message[Any], payload: bytes, sender: str | None = None) -> None:
+    def offer_later(self, delay: float, message: Message[Any], packed: Packed, sender: str | None = None) -> None:
         """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter."""
 
         def due() -> None:
@@ -295,15 +385,15 @@ class Mailbox:
             if self.closed is not None:
                 self._bury(posted, DeadReason.ACTOR_STOPPED, self.closed)
             elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):
-                self.offer(TELL, message, payload, sender=sender)
+                self.offer(TELL, message, packed, sender=sender)
             else:
                 self._bury(posted, DeadReason.MAILBOX_FULL, "the mailbox was full when its time came")
 
         timer = self._loop.call_later(delay, due)
-        self._later[timer] = Envelope(0, TELL, sender, None, msgspec.Raw(payload))
+        self._later[timer] = _loose(TELL, packed, sender)
 
     def overflow(
-        self, kind: int, message: Message[Any], payload: bytes, sender: str | None = None, *, patient: bool
+        self, kind: int, message: Message[Any], packed: Packed, sender: str | None = None, *, patient: bool
     ) -> Entry:
         """What a full mailbox does with a message: wait for room, take it, or drop it; see `Overflow`.
 
@@ -317,8 +407,8 @@ class Mailbox:
             if patient:
                 return Entry.WAIT
         elif self._overflow is Overflow.DROP_NEWEST:
-            envelope = Envelope(0, kind, sender, None, msgspec.Raw(payload))
-            self._bury(envelope, DeadReason.MAILBOX_FULL, "the mailbox was full, and the newest goes")
+            because = "the mailbox was full, and the newest goes"
+            self._bury(_loose(kind, packed, sender), DeadReason.MAILBOX_FULL, because)
             if kind == TELL:
                 return Entry.DROPPED
         elif self._overflow is Overflow.WAIT and patient:
@@ -344,7 +434,7 @@ class Mailbox:
         self,
         kind: int,
         message: Message[Any],
-        payload: bytes,
+        packed: Packed,
         sender: str | None = None,
         until: float | None = None,
     ) -> bool:
@@ -357,7 +447,7 @@ class Mailbox:
         """
         if not self.full:
             return True
-        entry = self.overflow(kind, message, payload, sender, patient=True)
+        entry = self.overflow(kind, message, packed, sender, patient=True)
         if entry is Entry.WAIT:
             await self.room(message, until)
         return entry is not Entry.DROPPED
@@ -366,6 +456,7 @@ class Mailbox:
         """A place in the line of those who wait for room; cancelling it leaves the line."""
         place: asyncio.Future[None] = self._loop.create_future()
         self._room.append(place)
+        self._ease = 0  # nobody overtakes
         return place
 
     async def room(
@@ -397,9 +488,9 @@ class Mailbox:
         """Whoever was given room does not take it: the next one may have it."""
         self._wake()
 
-    def refuse(self, payload: bytes, sender: str | None, reason: DeadReason, detail: str) -> None:
-        """A message from an actor that does not hear of it cannot be taken: it is a dead letter."""
-        self._bury(Envelope(0, TELL, sender, None, msgspec.Raw(payload)), reason, detail)
+    def refuse(self, packed: Packed, sender: str | None, reason: DeadReason, detail: str) -> None:
+        """A message whose sender does not hear of it cannot be taken: it is a dead letter."""
+        self._bury(_loose(TELL, packed, sender), reason, detail)
 
     def withdraw(self, seq: int, fate: str) -> None:
         """The asker does not wait any more: a message that has not begun will not."""
@@ -416,6 +507,13 @@ class Mailbox:
         member, turn = held
         if member in self._served:
             self._served[member].cancel([turn])
+
+    def _expire(self, seq: int) -> None:
+        """An ask was not answered in time."""
+        asker, _ = self._askers[seq]
+        self.withdraw(seq, "expired")
+        if isinstance(asker, FutureAsker):
+            asker.expire()
 
     def refuse_impatient(self) -> ActorsError:
         """The error for an ask that will not wait for an actor that is down."""
@@ -458,12 +556,14 @@ class Mailbox:
                 weighed = self._capacity_bytes is not None
                 self._queues[queue] = Delivery(self._max_deliveries, self._numbers, weighed=weighed)
                 self._sole = self._queues.get(SHARED)
+            self._find_only()
 
     def remove_member(self, member: str) -> None:
         """A process that is down serves it no more, while others do; what waited for it goes to them."""
         if member not in self._members or len(self._members) == 1:
             return
         self._members.remove(member)
+        self._find_only()
         if self._router.queue_of(member) in map(self._router.queue_of, self._members):
             return
         released = self._queues.pop(member).release()
@@ -477,38 +577,85 @@ class Mailbox:
     def connect(self, member: str, life: Life) -> None:
         """A member's life is ready to be served from here."""
         self._served[member] = life
-        self._given[member] = 0
         self._making_room.discard(member)
         self._quick.discard(member)
+        self._find_only()
         self.pump()
 
-    def heard(self, member: str, frame: Outcomes) -> None:
-        """A member's life tells how messages ended.
+    def heard(self, member: str, frame: Outcomes, parcels: Sequence[Parcel] = ()) -> None:
+        """A member's life tells how messages ended; the replies of some are the parcels, in that order.
 
         Raises:
             WireError: it tells of messages it was never given, or is silent about an ask.
         """
-        queue = self._queues[self._router.queue_of(member)]
+        queue = self._sole or self._queues[self._router.queue_of(member)]
         had = queue.in_flight(member)
+        beside = iter(parcels)
         for outcome in frame.items:
-            if outcome.kind in (wire.ITEM, wire.WANT):
-                self._flows(queue, member, outcome)
-                continue
-            posted = queue.finish(member, outcome.seq)
-            if posted is None:
-                raise WireError(f"it answered message {outcome.seq}, which it does not have")
-            self._ended(posted, outcome)
+            posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
+            if posted is not None and posted.seq not in self._given_up:
+                self._replied(posted, outcome.payload)  # nearly always
+            else:
+                self._hear(queue, member, outcome, posted, beside)
         if frame.through:
-            told = queue.finish_through(member, frame.through)
+            told, outside = queue.finish_through(member, frame.through)
             if told:
-                self.fates["handled"] += len(told)
-            if self._askers and not self._askers.keys().isdisjoint(told):
-                self._never_answered(told)
+                self.fates["handled"] += told
+            if outside and self._askers and not self._askers.keys().isdisjoint(outside):
+                self._never_answered(outside)
         if len(self._members) > 1:
             self._measure(member, had - queue.in_flight(member))
         if self._room:
             self._wake()
-        self.pump()
+        if queue.queued:
+            self.pump()
+        elif self._ease <= 0:
+            self._look_ahead()
+
+    def _hear(
+        self, queue: Delivery, member: str, outcome: Outcome, posted: Posted | None, beside: Iterator[Parcel]
+    ) -> None:
+        """What is not the usual end of an ask; `posted` when the message is known to be over."""
+        if outcome.kind in (wire.ITEM, wire.WANT):
+            self._flows(queue, member, outcome)
+            return
+        posted = posted or queue.finish(member, outcome.seq)
+        if posted is None:
+            raise WireError(f"it answered message {outcome.seq}, which it does not have")
+        if outcome.kind == wire.BESIDE:
+            self._replied_beside(posted, next(beside, None))
+        else:
+            self._ended(posted, outcome)
+
+    def _replied(self, posted: Posted, payload: msgspec.Raw) -> None:
+        """The usual end of an ask."""
+        self.fates["handled"] += 1
+        asker, _ = self._askers.pop(posted.seq, (None, None))
+        if asker is None:
+            return
+        if self._impatient:
+            self._impatient.discard(posted.seq)
+        try:
+            asker.replied(payload)
+        except (msgspec.MsgspecError, RecursionError, UndecodableMessage) as error:
+            self._broken_reply(asker, f"a reply does not decode: {error}", error)
+
+    def _replied_beside(self, posted: Posted, parcel: Parcel | None) -> None:
+        """The end of an ask whose reply is large: the bytes of a parcel."""
+        self._given_up.pop(posted.seq, None)
+        self.fates["handled"] += 1
+        asker = self._asker(posted.seq)
+        promised = self.protocol.handlers[type(self.protocol.decode(posted.message))].reply.promised
+        if parcel is None or promised is not bytes:
+            self._broken_reply(asker, "a reply is said to come beside its answer, and does not")
+        elif asker is not None:
+            asker.replied_beside(parcel)
+
+    def _broken_reply(self, asker: Asker | None, why: str, cause: Exception | None = None) -> NoReturn:
+        error = UndecodableMessage(why)
+        if asker is not None:
+            asker.failed(ActorCrashed(f"{self.path}: {error}", started=True, finished=True))
+        raise error from cause
 
     def _measure(self, member: str, done: int) -> None:
         """Learn whether a member is quick from how long so many messages took it."""
@@ -557,6 +704,14 @@ class Mailbox:
     def disconnect(self, member: str) -> None:
         """A member's life is not to be served any more."""
         self._served.pop(member, None)
+        self._find_only()
+
+    def _find_only(self) -> None:
+        """Know the one life there is without a look each time; None for a pool, and while the actor is down."""
+        self._only = None
+        if len(self._members) == 1:
+            for member, life in self._served.items():
+                self._only = self._queues[self._router.queue_of(member)], member, life
 
     def make_room(self, member: str) -> None:
         """A member's life is not to be served any more, and the next one follows at once: the actor is not down."""
@@ -584,6 +739,7 @@ class Mailbox:
         """The actor is down for good: what waits becomes dead letters, whoever asks or waits hears of it."""
         self.closed = because
         self._making_room.clear()
+        self._ease = 0
         self._impatient.clear()
         for posted in merge(*(queue.drain() for queue in self._queues.values()), key=lambda posted: posted.seq):
             self._bury(posted, DeadReason.ACTOR_STOPPED, because)
@@ -597,6 +753,7 @@ class Mailbox:
 
     def shut_down(self) -> None:
         """The supervisor is over: what was to be sent later never will be."""
+        self._deadlines.close()
         while self._later:
             timer, posted = self._later.popitem()
             timer.cancel()
@@ -612,24 +769,40 @@ class Mailbox:
         """Give the lives what they can take; in a pool one message at a time, to the least loaded."""
         self._pump_due = False
         self._unpumped = 0
-        if len(self._members) == 1:
-            for member, life in self._served.items():
-                queue = self._queues[self._router.queue_of(member)]
-                room = self._window - queue.in_flight(member)
-                while queue.queued and room > 0 and not life.congested:
-                    room -= self._give(queue, member, life, room)
-            return
-        for queue in self._queues.values():
-            while queue.queued and (taker := self._least_loaded(queue)) is not None:
-                if not queue.in_flight(taker):
-                    self._busy_since[taker] = self._loop.time()
-                self._give(queue, taker, self._served[taker], 1)
+        if self._only is not None:
+            self._fill(*self._only)
+        elif len(self._members) > 1:
+            for queue in self._queues.values():
+                while queue.queued and (taker := self._least_loaded(queue)) is not None:
+                    if not queue.in_flight(taker):
+                        self._busy_since[taker] = self._loop.time()
+                    self._give(queue, taker, self._served[taker], 1)
+        self._look_ahead()
+
+    def _fill(self, queue: Delivery, member: str, life: Life) -> None:
+        """Give the one life there is as much as its window takes."""
+        while queue.queued and not life.congested:
+            room = self._window - queue.in_flight(member)
+            if room <= 0:
+                return
+            run = queue.take_run(member, room)
+            if run is not None:
+                life.post_run(run)
+            else:
+                self._give(queue, member, life, room)
+
+    def _look_ahead(self) -> None:
+        """Find out how many messages may be taken without another look."""
+        sole = self._sole
+        if sole is None or self.closed is not None or self._capacity_bytes is not None or self._room or self._granted:
+            self._ease = 0
+        else:
+            self._ease = min(BURST, self._capacity - sole.unsettled)
 
     def _give(self, queue: Delivery, member: str, life: Life, most: int) -> int:
         """Send a batch to a life; how many that were."""
         batch, expired = queue.take(member, most, WINDOW_BYTES, time.monotonic())
         if batch:
-            self._given[member] += len(batch)
             life.post(batch)
         for posted in expired:
             self._count("expired")
@@ -688,8 +861,6 @@ class Mailbox:
             self._count(given_up if given_up and fate == "cancelled" else fate)
         if asker is not None and error is not None:
             asker.failed(error)
-        elif asker is not None and outcome.kind == wire.REPLY:
-            self._reply(asker, outcome.payload)
 
     def _fate_of(self, posted: Posted, outcome: Outcome, asker: Asker | None) -> tuple[str, ActorsError | None]:
         """How a message ended, and what an asker gets for it that is no reply.
@@ -725,13 +896,6 @@ class Mailbox:
                 return UndecodableMessage(f"{self.path} cannot read the message: {_payload(outcome, str)}")
             case _:
                 return None
-
-    def _reply(self, asker: Asker, payload: msgspec.Raw) -> None:
-        try:
-            asker.replied(payload)
-        except UndecodableMessage as error:
-            asker.failed(ActorCrashed(f"{self.path}: {error}", started=True, finished=True))
-            raise
 
     def _settle_loss(self, loss: Loss, report: ExitReport) -> None:
         if loss.fate is Fate.REQUEUED:
@@ -773,7 +937,9 @@ class Mailbox:
         self._count(reason.value)
         try:
             message: Message[Any] | None = self.decode(self.protocol.decode, posted.message)
-        except msgspec.MsgspecError:
+            if message is not None and posted.parcels is not None:
+                fill(message, posted.beside or (), posted.parcels)
+        except (msgspec.MsgspecError, RecursionError):
             message = None
         self._dead(
             DeadLetter(
@@ -809,6 +975,11 @@ class Mailbox:
         if free <= 0:
             free += sum(len(life.progress().active) for life in self._served.values())
         return free
+
+
+def _loose(kind: int, packed: Packed, sender: str | None) -> Posted:
+    """A message that was never taken in, and has no number."""
+    return Posted(0, kind, sender, None, msgspec.Raw(packed.data), packed.beside, packed.parcels)
 
 
 def _name(message: Message[Any]) -> str:

@@ -10,14 +10,26 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from actors import envelope as wire
 from actors.codec import encode
-from actors.envelope import ASK, TELL, Answer, Failure, MoreItems, Publish, Send, Subscribe, Watch, Withdraw
+from actors.envelope import (
+    ASK,
+    NOTHING,
+    TELL,
+    Answer,
+    Failure,
+    MoreItems,
+    Publish,
+    Send,
+    Subscribe,
+    Watch,
+    Withdraw,
+)
 from actors.errors import (
     ActorCrashed,
     ActorsError,
@@ -29,7 +41,9 @@ from actors.errors import (
     NoSuchActor,
     Rejected,
 )
+from actors.framing import Parcel
 from actors.messages import Message, Terminated
+from actors.parcels import Packed
 from supervisor.house import House
 from supervisor.letters import DeadLetter, DeadReason
 from supervisor.mailbox import Entry, Mailbox
@@ -67,11 +81,13 @@ class Outgoing:
         if self._asking.get(correlation) is asker:
             del self._asking[correlation]
 
-    def take(self, frame: Send | MoreItems | Withdraw | Watch | Subscribe | Publish) -> None:
+    def take(
+        self, frame: Send | MoreItems | Withdraw | Watch | Subscribe | Publish, parcels: Sequence[Parcel] = ()
+    ) -> None:
         """Do what the actor wants of the others."""
         match frame:
             case Send():
-                self.send(frame)
+                self.send(frame, parcels)
             case MoreItems():
                 if frame.correlation in self._asking:
                     self._asking[frame.correlation].credit(frame.count)
@@ -84,42 +100,41 @@ class Outgoing:
             case Publish():
                 self._house.topics.publish(frame.topic, bytes(frame.message), self._mailbox.path)
 
-    def send(self, frame: Send) -> None:
-        """Put a message of this actor into another's mailbox, without looking at what it says."""
+    def send(self, frame: Send, parcels: Sequence[Parcel] = ()) -> None:
+        """Put a message of this actor into another's mailbox; what travels beside it is passed on as it came."""
         asker = RouteAsker(self, frame) if frame.correlation else None
         if asker is not None:
             self._asking[frame.correlation] = asker
         mailbox = None
         try:
             mailbox = self._house.directory.find(frame.to)
-            payload = bytes(frame.message)
-            message = mailbox.check_bytes(payload, frame.kind)
+            message, packed = mailbox.check_bytes(frame.message, frame.kind, frame.beside, parcels)
             self._check_wait(frame, mailbox, asker)
             if frame.delay > 0:
-                mailbox.offer_later(frame.delay, message, payload, self._mailbox.path)
+                mailbox.offer_later(frame.delay, message, packed, self._mailbox.path)
                 entry = Entry.DROPPED
             elif not mailbox.full:
                 entry = Entry.OPEN
             else:
-                entry = mailbox.overflow(frame.kind, message, payload, self._mailbox.path, patient=asker is not None)
+                entry = mailbox.overflow(frame.kind, message, packed, self._mailbox.path, patient=asker is not None)
         except ActorsError as error:
             self._refuse(frame, asker, error, mailbox)
             return
         if entry is Entry.OPEN:
-            self._deliver(frame, asker, mailbox, message, payload)
+            self._deliver(frame, asker, mailbox, message, packed)
         elif entry is Entry.WAIT:
-            self._wait_for_room(frame, asker, mailbox, message, payload)
+            self._wait_for_room(frame, asker, mailbox, message, packed)
         elif asker is not None:
             asker.accepted()
 
     def _deliver(
-        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
+        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], packed: Packed
     ) -> None:
         asks = frame.kind != TELL and asker is not None
         seq = mailbox.offer(
             frame.kind,
             message,
-            payload,
+            packed,
             sender=self._mailbox.path,
             deadline=frame.deadline,
             asker=asker if asks else None,
@@ -132,7 +147,7 @@ class Outgoing:
             asker.accepted()
 
     def _wait_for_room(
-        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], payload: bytes
+        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], packed: Packed
     ) -> None:
         """Get into line now, and be served later."""
         place = mailbox.line_up()
@@ -151,7 +166,7 @@ class Outgoing:
             if asker is not None and asker.gone:
                 mailbox.pass_on()
             else:
-                self._deliver(frame, asker, mailbox, message, payload)
+                self._deliver(frame, asker, mailbox, message, packed)
 
         self._house.keep(deliver())
 
@@ -181,7 +196,7 @@ class Outgoing:
         if asker is not None:
             asker.failed(error)
         elif mailbox is not None:
-            mailbox.refuse(bytes(frame.message), self._mailbox.path, _dead_reason(error), str(error))
+            mailbox.refuse(Packed(bytes(frame.message)), self._mailbox.path, _dead_reason(error), str(error))
         else:
             self._bury(frame, error)
 
@@ -197,7 +212,7 @@ class Outgoing:
 
     def _tell_terminated(self, end: Terminated) -> None:
         if self._mailbox.closed is None:
-            self._mailbox.offer(TELL, end, encode(end), sender=end.path)
+            self._mailbox.offer(TELL, end, Packed(encode(end)), sender=end.path)
 
     def _bury(self, frame: Send, error: ActorsError) -> None:
         self._house.reports.message_buried(
@@ -242,6 +257,11 @@ class RouteAsker:
         """See `Asker`."""
         self._send(wire.REPLY, bytes(payload))
 
+    def replied_beside(self, parcel: Parcel) -> None:
+        """See `Asker`; it is passed on as it came."""
+        self._finish()
+        self._post(wire.BESIDE, bytes(NOTHING), (parcel,))
+
     def replied_with(self, value: object) -> None:
         """A reply that the daemon itself makes."""
         self._send(wire.REPLY, encode(value))
@@ -284,9 +304,9 @@ class RouteAsker:
         self._finish()
         self._post(kind, payload)
 
-    def _post(self, kind: int, payload: bytes) -> None:
+    def _post(self, kind: int, payload: bytes, parcels: Sequence[Parcel] = ()) -> None:
         if self._life is not None and self._life is self._outgoing.life:
-            self._life.answer(encode(Answer(self._correlation, kind, msgspec.Raw(payload))))
+            self._life.answer(encode(Answer(self._correlation, kind, msgspec.Raw(payload))), parcels)
 
     def _finish(self) -> None:
         self._outgoing.over(self._correlation, self)

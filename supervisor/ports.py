@@ -7,14 +7,15 @@ May import: core, and the words of `actors`.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from actors.blackbox import Progress
 from actors.envelope import LastWords, MoreItems, Outcomes, Part, Publish, Record, Send, Subscribe, Watch, Withdraw
-from supervisor.core.delivery import Posted
+from actors.framing import Parcel
+from supervisor.core.delivery import Posted, Run
 
 Said = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | Record
 """What a life may say, but for its last words, which are part of its end."""
@@ -46,8 +47,8 @@ class LifeListener(Protocol):
     def life_ready(self) -> None:
         """`on_start` has returned."""
 
-    def life_said(self, frame: Said) -> None:
-        """The child sent a frame."""
+    def life_said(self, frame: Said, parcels: Sequence[Parcel] = ()) -> None:
+        """The child sent a frame, and before it the parcels that belong to it."""
 
     def life_writable(self) -> None:
         """The channel takes data again after it was congested."""
@@ -66,6 +67,9 @@ class Life(Protocol):
     def post(self, batch: list[Posted]) -> None:
         """Send messages."""
 
+    def post_run(self, run: Run) -> None:
+        """Send a run of tells."""
+
     def cancel(self, seqs: list[int]) -> None:
         """Take messages back that have not begun."""
 
@@ -75,8 +79,8 @@ class Life(Protocol):
     def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
         """Send items that follow a message; `over` when they are the last."""
 
-    def answer(self, frame: bytes) -> None:
-        """Send an encoded `Answer`."""
+    def answer(self, frame: bytes, parcels: Sequence[Parcel] = ()) -> None:
+        """Send an encoded `Answer`, and before it the parcels that belong to it."""
 
     @property
     def congested(self) -> bool:

@@ -2,7 +2,7 @@
 
 Law: nothing here blocks the event loop, and nothing here decides: what happens is told to a listener. The channel, the
      events and the black box belong to this life alone and are never used again.
-May import: spawner, guard, reader, ports, and the words of `actors`.
+May import: spawner, guard, outlet, reader, ports, and the words of `actors`.
 
 Runs on the loop's thread; only the spawn has one of its own, see `supervisor.spawner`.
 """
@@ -13,20 +13,33 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections import deque
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, cast
 
 import msgspec
 
 from actors.blackbox import Progress
 from actors.codec import encode
-from actors.envelope import NOTHING, Cancel, Credit, Deliver, FromChild, Items, LastWords, Part, Stop
+from actors.envelope import (
+    NOTHING,
+    Cancel,
+    Credit,
+    Deliver,
+    Envelope,
+    FromChild,
+    Items,
+    LastWords,
+    Part,
+    Stop,
+    tells_head,
+)
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReason
 from actors.faults import DUMP_SIGNAL
-from actors.framing import LARGE, Frame, Framer, header
-from supervisor.core.delivery import Posted
+from actors.framing import LARGE, Frame, Framer, Parcel
+from supervisor.core.delivery import Posted, Run
 from supervisor.guard import Guard, OnLost
+from supervisor.outlet import Outlet
 from supervisor.ports import AnyReader, LifeEnd, LifeListener
 from supervisor.reader import close_fd
 from supervisor.spawner import Player, Spawner
@@ -35,7 +48,7 @@ LAST_WORDS_WAIT: Final = 1.0  # seconds a process may live on after it closed it
 
 _OWN_FAULTS: Final = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
-_DECODER: Final = msgspec.msgpack.Decoder(FromChild)
+_decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
 
 class ProcessLauncher:
@@ -83,7 +96,8 @@ class ProcessLife:
         self._ready = player.ready
         self._stop = player.stop
         self._framer = Framer()
-        self._backlog: deque[memoryview] = deque()
+        self._outlet = Outlet(self._sock, self._reader, listener.life_writable)
+        self._parcels: list[Parcel] = []  # what came before the frame that they belong to
         self._last_words: LastWords | None = None
         self._wire_error: str | None = None
         self._ready_dropped = False
@@ -93,7 +107,7 @@ class ProcessLife:
         self._reader.stream(self._sock, self._arrived)
         self._reader.once(self._ready.fileno(), self._became_ready)
         player.on_spawned = self._spawned
-        self._write(encode(part))
+        self._outlet.send(encode(part))
 
     @property
     def pid(self) -> int | None:
@@ -108,43 +122,53 @@ class ProcessLife:
         A large message is the last of its batch: its bytes go out from where they are, behind what is around them.
         """
         last = batch[-1]
-        payload = memoryview(last.message)
-        if payload.nbytes < LARGE:
-            self._write(encode(Deliver(batch)))
-            return
-        around = encode(Deliver([*batch[:-1], msgspec.structs.replace(last, message=NOTHING)]))
-        self._write(memoryview(around)[: -len(bytes(NOTHING))], payload)
+        if last.parcels is not None:
+            bare = msgspec.structs.replace(last, parcels=None)
+            self._outlet.send_with(last.parcels, _deliver([*batch[:-1], bare]))
+        elif (payload := memoryview(last.message)).nbytes < LARGE:
+            self._outlet.send(_deliver(batch))
+        else:
+            envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING)
+            around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each
+            self._outlet.send_around(around[:-2], payload, around[-1:])
+
+    def post_run(self, run: Run) -> None:
+        """Send a run of tells: their bytes, one behind the other, are the list that the child decodes."""
+        self._outlet.send(b"".join((tells_head(run.seq, len(run)), *run.payloads)))
 
     def cancel(self, seqs: list[int]) -> None:
         """Take messages back that have not begun; overtakes what the child has read."""
-        self._write(encode(Cancel(seqs)))
+        self._outlet.send(encode(Cancel(seqs)))
         self._box.ring()
 
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items; overtakes what the child has read."""
-        self._write(encode(Credit(seq, count)))
+        self._outlet.send(encode(Credit(seq, count)))
         self._box.ring()
 
     def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
         """Send items that follow a message."""
-        self._write(encode(Items(seq, [msgspec.Raw(item) for item in items], over)))
+        self._outlet.send(encode(Items(seq, [msgspec.Raw(item) for item in items], over)))
         self._box.ring()
 
-    def answer(self, frame: bytes) -> None:
-        """Send an already encoded `Answer`."""
-        self._write(frame)
+    def answer(self, frame: bytes, parcels: Sequence[Parcel] = ()) -> None:
+        """Send an already encoded `Answer`, and the parcels that belong to it."""
+        if parcels:
+            self._outlet.send_with(parcels, frame)
+        else:
+            self._outlet.send(frame)
 
     @property
     def congested(self) -> bool:
         """Whether the kernel holds all it can take for this child."""
-        return bool(self._backlog)
+        return bool(self._outlet.backlog)
 
     def stop(self) -> None:
         """Ask it to finish its message and leave. The event overtakes a full channel, the frame wakes a reader."""
         self._stop_asked = True
         self._stop.set()
         self._box.ring()
-        self._write(encode(Stop()))
+        self._outlet.send(encode(Stop()))
 
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""
@@ -163,46 +187,6 @@ class ProcessLife:
         """The stacks in its black box: those it was asked for last, and those of a deadly fault."""
         return self._box.text()
 
-    def _write(self, *parts: bytes | memoryview) -> None:
-        """Send one frame, given in parts."""
-        if self._channel_over:
-            return
-        head = header(sum(map(len, parts)))
-        first = (head + parts[0],) if len(parts[0]) < LARGE else (head, parts[0])
-        frame: tuple[bytes | memoryview, ...] = first + parts[1:]
-        if self._backlog:
-            self._backlog.extend(map(memoryview, frame))
-            return
-        try:
-            sent = self._sock.send(frame[0]) if len(frame) == 1 else self._sock.sendmsg(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # it died; what was in its hands is known from the box, and the pidfd is about to say so
-            return
-        for part in frame:
-            if sent < len(part):
-                self._backlog.append(memoryview(part)[sent:])
-            sent = max(0, sent - len(part))
-        if self._backlog:
-            self._reader.once_writable(self._sock.fileno(), self._go_on_writing)
-
-    def _go_on_writing(self) -> None:
-        while self._backlog:
-            view = self._backlog[0]
-            try:
-                sent = self._sock.send(view)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self._backlog.clear()
-                return
-            if sent < len(view):
-                self._backlog[0] = view[sent:]
-                self._reader.once_writable(self._sock.fileno(), self._go_on_writing)
-                return
-            self._backlog.popleft()
-        self._listener.life_writable()
-
     # ---- from the child
 
     def _arrived(self, chunk: bytes) -> None:
@@ -216,12 +200,18 @@ class ProcessLife:
                 self.refuse(str(error))
 
     def _read(self, data: Frame) -> None:
+        if isinstance(data, Parcel):
+            self._parcels.append(data)
+            return
         try:
-            frame = _DECODER.decode(data)
+            frame = _decode(data)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
-        if isinstance(frame, LastWords):
+        if type(frame) is LastWords:
             self._last_words = frame
+        elif self._parcels:
+            parcels, self._parcels = self._parcels, []
+            self._listener.life_said(frame, parcels)
         else:
             self._listener.life_said(frame)
 
@@ -242,6 +232,7 @@ class ProcessLife:
 
     def _channel_ended(self) -> None:
         self._channel_over = True
+        self._outlet.close()
         if self._player.gone:
             self._end()
         else:  # the pidfd speaks within microseconds, unless the process closed its end and lives on
@@ -276,7 +267,7 @@ class ProcessLife:
         if self._ended:
             return
         self._ended = True
-        self._backlog.clear()
+        self._outlet.close()
         self._launcher.alive.discard(self)
         player = self._player
         code = player.exit_code
@@ -297,6 +288,10 @@ class ProcessLife:
             self._listener.life_exited(end)
         finally:
             player.close()
+
+
+def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
+    return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
 
 
 def exit_reason(end: LifeEnd) -> ExitReason:  # noqa: PLR0911 - one line for each way to end

@@ -9,10 +9,8 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 from actors.envelope import ASK, FEED, STREAM, TELL
@@ -38,39 +36,41 @@ class MailboxRef(ActorRef):
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """See `ActorRef.ask`."""
         mailbox = self._mailbox
-        payload = mailbox.check(message, ASK)
-        loop = asyncio.get_running_loop()
-        until = None if timeout is None else loop.time() + timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
-        impatient = when_down == "fail"
+        asker = mailbox.take_ask(message, timeout) if when_down == "wait" else None
+        if asker is None:
+            asker = await self._ask(message, timeout, impatient=when_down == "fail")
+        try:
+            reply: R = await asker.future
+        except asyncio.CancelledError:
+            mailbox.withdraw(asker.seq, "cancelled")
+            raise
+        return reply
+
+    async def _ask(self, message: Message[Any], timeout: float | None, *, impatient: bool) -> FutureAsker:
+        """Ask when something may be in the way: the message itself, or no room."""
+        mailbox = self._mailbox
+        packed = mailbox.check(message, ASK)
         if impatient and mailbox.down:
             raise mailbox.refuse_impatient()
-        if mailbox.full:
-            async with _in_time(mailbox, message, timeout):
-                await mailbox.enter(ASK, message, payload, until=until)
-        future: asyncio.Future[R] = loop.create_future()
-        decode = mailbox.protocol.handlers[type(message)].reply.decode
-        asker = FutureAsker(future, partial(mailbox.decode, decode))
-        seq = mailbox.offer(ASK, message, payload, deadline=deadline, asker=asker, impatient=impatient)
-        timer = None if until is None else loop.call_at(until, _expire, mailbox, seq, asker, message, timeout)
-        try:
-            return await future
-        finally:
-            if timer is not None:
-                timer.cancel()
-            if future.cancelled():
-                mailbox.withdraw(seq, "cancelled")
+        if not mailbox.full:
+            return mailbox.ask(message, packed, timeout, impatient=impatient)
+        loop = asyncio.get_running_loop()
+        until = None if timeout is None else loop.time() + timeout
+        async with _in_time(mailbox, message, timeout):
+            await mailbox.enter(ASK, message, packed, until=until)
+        left = None if until is None else max(0.0, until - loop.time())
+        return mailbox.ask(message, packed, left, impatient=impatient)
 
     async def stream(
         self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
     ) -> AsyncGenerator[T, None]:
         """See `ActorRef.stream`."""
         mailbox = self._mailbox
-        payload = mailbox.check(message, STREAM)
-        await mailbox.enter(STREAM, message, payload)
+        packed = mailbox.check(message, STREAM)
+        await mailbox.enter(STREAM, message, packed)
         codec = mailbox.protocol.handlers[type(message)].reply
-        asker = StreamAsker(partial(mailbox.decode, codec.decode), lambda count: mailbox.credit(seq, count))
-        seq = mailbox.offer(STREAM, message, payload, asker=asker)
+        asker = StreamAsker(mailbox.reader_of(codec), lambda count: mailbox.credit(seq, count))
+        seq = mailbox.offer(STREAM, message, packed, asker=asker)
         try:
             async with aclosing(asker.read(timeout)) as items:
                 async for item in items:
@@ -83,11 +83,11 @@ class MailboxRef(ActorRef):
     async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
         """See `ActorRef.feed`."""
         mailbox = self._mailbox
-        payload = mailbox.check(message, FEED)
-        await mailbox.enter(FEED, message, payload)
+        packed = mailbox.check(message, FEED)
+        await mailbox.enter(FEED, message, packed)
         handler = mailbox.protocol.handlers[type(message)]
-        asker = FeedAsker(partial(mailbox.decode, handler.reply.decode))
-        seq = mailbox.offer(FEED, message, payload, asker=asker)
+        asker = FeedAsker(mailbox.reader_of(handler.reply))
+        seq = mailbox.offer(FEED, message, packed, asker=asker)
         feeding = asyncio.create_task(
             asker.feed(items, handler.fed or handler.reply, lambda data, over: mailbox.follow(seq, data, over=over))
         )
@@ -110,18 +110,22 @@ class MailboxRef(ActorRef):
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """See `ActorRef.tell`."""
         mailbox = self._mailbox
-        payload = mailbox.check(message)
+        if not delay and mailbox.take(message):
+            return
+        packed = mailbox.check(message)
         if delay > 0:
-            mailbox.offer_later(delay, message, payload)
-        elif not mailbox.full or await mailbox.enter(TELL, message, payload):
-            mailbox.offer(TELL, message, payload)
+            mailbox.offer_later(delay, message, packed)
+        elif not mailbox.full or await mailbox.enter(TELL, message, packed):
+            mailbox.offer(TELL, message, packed)
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """See `ActorRef.tell_nowait`."""
         mailbox = self._mailbox
-        payload = mailbox.check(message)
-        if not mailbox.full or mailbox.overflow(TELL, message, payload, patient=False) is Entry.OPEN:
-            mailbox.offer(TELL, message, payload)
+        if mailbox.take(message):
+            return
+        packed = mailbox.check(message)
+        if not mailbox.full or mailbox.overflow(TELL, message, packed, patient=False) is Entry.OPEN:
+            mailbox.offer(TELL, message, packed)
 
     async def terminated(self) -> Terminated:
         """See `ActorRef.terminated`."""
@@ -131,11 +135,6 @@ class MailboxRef(ActorRef):
             return await future
         finally:
             self._mailbox.unwatch(future)
-
-
-def _expire(mailbox: Mailbox, seq: int, asker: FutureAsker, message: Message[Any], timeout: float | None) -> None:
-    mailbox.withdraw(seq, "expired")
-    asker.failed(AskTimeout(f"{mailbox.path} did not answer {_name(message)} within {timeout} s"))
 
 
 @asynccontextmanager

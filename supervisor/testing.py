@@ -10,7 +10,7 @@ Runs on the thread of the loop that entered the supervisor.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ from actors.blackbox import Progress
 from actors.envelope import Part
 from actors.errors import UsageError
 from actors.exits import ExitKind
-from supervisor.core.delivery import Posted
+from actors.framing import Parcel
+from supervisor.core.delivery import Posted, Run
 from supervisor.journal import Entry, Journal, read_lines, replay
 from supervisor.ports import Launcher, LifeEnd, LifeListener, Said
 from supervisor.specs import AnySpec
@@ -139,6 +140,10 @@ class ScriptedLife:
         """See `Life`."""
         self.received.extend(batch)
 
+    def post_run(self, run: Run) -> None:
+        """See `Life`."""
+        self.post(list(run.posted()))
+
     def cancel(self, seqs: list[int]) -> None:
         """See `Life`."""
         self.taken_back.extend(seqs)
@@ -151,8 +156,9 @@ class ScriptedLife:
         """See `Life`."""
         self.followed.append((seq, items, over))
 
-    def answer(self, frame: bytes) -> None:
+    def answer(self, frame: bytes, parcels: Sequence[Parcel] = ()) -> None:
         """See `Life`."""
+        del parcels
         self.answers.append(frame)
 
     def stop(self) -> None:

@@ -9,17 +9,88 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from itertools import count
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from actors.blackbox import Progress
-from actors.envelope import ASK, FEED, STREAM, Envelope
+from actors.envelope import ASK, FEED, STREAM, TELL, Envelope
+from actors.framing import Parcel
 
-Posted = Envelope[msgspec.Raw]
+
+class Posted(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
+    """A message in the daemon: its envelope, and the large values that travel beside it.
+
+    Attributes:
+        parcels: the values of the fields named by `beside`, in that order.
+    """
+
+    parcels: tuple[Parcel, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes the message has."""
+        beside = 0 if self.parcels is None else sum(parcel.size for parcel in self.parcels)
+        return memoryview(self.message).nbytes + beside
+
+
+class Run:
+    """Tells of the daemon that came one after the other: bytes and numbers without gaps, and nothing else to keep.
+
+    Attributes:
+        seq: the sequence number of the first.
+        payloads: their bytes.
+    """
+
+    __slots__ = ("payloads", "seq")
+
+    def __init__(self, seq: int, payloads: list[bytes]) -> None:
+        self.seq = seq
+        self.payloads = payloads
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    def posted(self) -> Iterator[Posted]:
+        """The same messages one by one."""
+        for seq, payload in enumerate(self.payloads, self.seq):
+            yield Posted(seq, TELL, None, None, msgspec.Raw(payload))
+
+    def split(self, size: int) -> Run:
+        """Keep the first `size`; the rest."""
+        rest = Run(self.seq + size, self.payloads[size:])
+        del self.payloads[size:]
+        return rest
+
+
+class Flight:
+    """What one life has in its hands, by turn; and how many messages it was ever given."""
+
+    __slots__ = ("count", "given", "last_turn", "posted", "runs")
+
+    def __init__(self) -> None:
+        self.posted: dict[int, Posted] = {}
+        self.runs: deque[Run] = deque()
+        self.count = 0
+        self.given = 0
+        self.last_turn = 0
+
+
+class Numbers:
+    """Where sequence numbers come from: ascending from 1."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def take(self, count: int = 1) -> int:
+        """The first of so many numbers in a row."""
+        first = self._next
+        self._next = first + count
+        return first
 
 
 class Fate(StrEnum):
@@ -62,54 +133,107 @@ class Delivery:
 
     Args:
         max_deliveries: how often an idempotent message may be begun.
-        numbers: where sequence numbers come from, ascending from 1; queues between which messages move share one.
+        numbers: where sequence numbers come from; queues between which messages move share one.
         weighed: whether bytes are counted.
+
+    Attributes:
+        fresh: tells that were taken and have no number yet. Who takes one appends its bytes, if no bytes are counted.
     """
 
-    def __init__(self, max_deliveries: int = 3, numbers: Iterator[int] | None = None, *, weighed: bool = False) -> None:
+    def __init__(self, max_deliveries: int = 3, numbers: Numbers | None = None, *, weighed: bool = False) -> None:
+        self.fresh: list[bytes] = []
+        self.bytes = 0  # how many bytes all these have, if they are counted
         self._weighed = weighed
         self._max_deliveries = max_deliveries
-        self._numbers = count(1) if numbers is None else numbers
-        self._queue: deque[Posted] = deque()
-        self._flights: dict[str, dict[int, Posted]] = {}  # life to turn to message
-        self._last_turn: dict[str, int] = {}
+        self._numbers = Numbers() if numbers is None else numbers
+        self._queue: deque[Posted | Run] = deque()
+        self._queued = 0
+        self._flights: dict[str, Flight] = {}
         self._deliveries: dict[int, int] = {}
         self._unwanted: set[int] = set()  # taken back, and still lying in the queue or in a flight
         self._sizes: dict[int, int] = {}  # of messages, when anybody asks for the sum
-        self.unsettled = 0  # messages waiting or in flight that somebody wants
-        self.bytes = 0  # how many bytes these have, if they are counted
+        self._unsettled = 0
 
-    def offer(self, kind: int, sender: str | None, deadline: float | None, payload: bytes) -> int:
+    def offer(
+        self,
+        kind: int,
+        sender: str | None,
+        deadline: float | None,
+        payload: bytes,
+        *,
+        beside: tuple[int, ...] | None = None,
+        parcels: tuple[Parcel, ...] | None = None,
+    ) -> int:
         """Put a message at the end of the queue; its sequence number."""
-        seq = next(self._numbers)
-        self._queue.append(Envelope(seq, kind, sender, deadline, msgspec.Raw(payload)))
-        self.unsettled += 1
+        if self.fresh:
+            self._number()
+        seq = self._numbers.take()
+        posted = Posted(seq, kind, sender, deadline, msgspec.Raw(payload), beside, parcels)
+        self._queue.append(posted)
+        self._queued += 1
+        self._unsettled += 1
         if self._weighed:
-            self._weigh(seq, len(payload))
+            self._weigh(seq, posted.size)
         return seq
+
+    @property
+    def unsettled(self) -> int:
+        """How many messages wait or are in flight that somebody wants."""
+        return self._unsettled + len(self.fresh)
 
     @property
     def queued(self) -> int:
         """How many lie in the queue, unwanted ones included."""
-        return len(self._queue)
+        return self._queued + len(self.fresh)
 
     def in_flight(self, life: str) -> int:
         """How many messages a life has in its hands."""
-        return len(self._flights.get(life, ()))
+        flight = self._flights.get(life)
+        return 0 if flight is None else flight.count
+
+    def take_run(self, life: str, most: int) -> Run | None:
+        """Move the run at the head of the queue into a life's hands; None when there is none that it may have whole."""
+        if self.fresh:
+            self._number()
+        flight = self._flights.get(life) or self._flights.setdefault(life, Flight())
+        run = self._queue[0] if self._queue else None
+        if type(run) is not Run or run.seq <= flight.last_turn or most < 1:
+            return None
+        if len(run) > most:
+            self._queue[0] = run.split(most)
+        else:
+            self._queue.popleft()
+        size = len(run)
+        self._queued -= size
+        flight.runs.append(run)
+        flight.count += size
+        flight.given += size
+        flight.last_turn = run.seq + size - 1
+        return run
 
     def take(self, life: str, most: int, most_bytes: int, now: float = 0.0) -> tuple[list[Posted], list[Posted]]:
         """Move messages from the head of the queue into a life's hands: the first, and more within both bounds.
 
         Returns what is to be sent, with each message's turn in place of its sequence number; and what is over because
-        its deadline has passed.
+        its deadline has passed. A run that is behind them stays; one at the head is taken apart.
         """
-        flight = self._flights.setdefault(life, {})
-        last = self._last_turn.get(life, 0)
+        if self.fresh:
+            self._number()
+        flight = self._flights.get(life) or self._flights.setdefault(life, Flight())
+        last = flight.last_turn
         taken: list[Posted] = []
         expired: list[Posted] = []
         queue, unwanted, size = self._queue, self._unwanted, 0
         while queue and len(taken) < most and size < most_bytes:
             posted = queue.popleft()
+            if type(posted) is Run:
+                if taken:
+                    queue.appendleft(posted)
+                    break
+                queue.extendleft(reversed(list(posted.posted())))
+                continue
+            assert isinstance(posted, Posted)  # noqa: S101 - there is no third kind
+            self._queued -= 1
             if unwanted and posted.seq in unwanted:
                 unwanted.discard(posted.seq)
                 continue
@@ -123,23 +247,32 @@ class Delivery:
             else:
                 last += 1
                 taken.append(msgspec.structs.replace(posted, seq=last))
-            flight[last] = posted
-            size += _size(posted)
-        self._last_turn[life] = last
+            flight.posted[last] = posted
+            flight.count += 1
+            size += posted.size
+        flight.given += len(taken)
+        flight.last_turn = last
         return taken, expired
 
     def held(self, life: str, turn: int) -> Posted | None:
-        """A message that a life has in its hands."""
-        return self._flights.get(life, {}).get(turn)
+        """A message that a life has in its hands; one of a run is nobody's to ask for."""
+        flight = self._flights.get(life)
+        return None if flight is None else flight.posted.get(turn)
 
     def flowing(self, life: str) -> bool:
         """Whether a life has a stream or a feed in its hands."""
-        return any(posted.kind in (STREAM, FEED) for posted in self._flights.get(life, {}).values())
+        flight = self._flights.get(life)
+        return flight is not None and any(posted.kind in (STREAM, FEED) for posted in flight.posted.values())
+
+    def handled(self, life: str) -> int:
+        """How many messages a life is through with."""
+        flight = self._flights.get(life)
+        return 0 if flight is None else flight.given - flight.count
 
     def holder(self, seq: int) -> tuple[str, int] | None:
         """The life that has a message in its hands, and its turn there."""
         for life, flight in self._flights.items():
-            turn = _turn_of(seq, flight)
+            turn = _turn_of(seq, flight.posted)
             if turn is not None:
                 return life, turn
         return None
@@ -147,27 +280,34 @@ class Delivery:
     def finish(self, life: str, turn: int) -> Posted | None:
         """A life is done with one message; None when it had no such message."""
         flight = self._flights.get(life)
-        posted = flight.pop(turn, None) if flight is not None else None
+        if flight is None:
+            return None
+        posted = flight.posted.pop(turn, None) or _take_out(flight.runs, turn)
         if posted is not None:
+            flight.count -= 1
             self._over(posted.seq)
         return posted
 
-    def finish_through(self, life: str, through: int) -> list[int]:
-        """A life is done with everything up to a turn; the sequence numbers of what that was."""
+    def finish_through(self, life: str, through: int) -> tuple[int, list[int]]:
+        """A life is done with everything up to a turn: how many that was, and the numbers of those outside of runs."""
         flight = self._flights.get(life)
-        if not flight:
-            return []
-        turns = []
-        for turn in flight:
-            if turn > through:
-                break
-            turns.append(turn)
-        over = [flight.pop(turn).seq for turn in turns]
+        if flight is None:
+            return 0, []
+        told = 0
+        runs = flight.runs
+        while runs and runs[0].seq <= through:
+            run = runs.popleft()
+            done = through - run.seq + 1
+            if done < len(run):
+                runs.appendleft(run.split(done))
+            told += len(run)
+        self._unsettled -= told
+        over = _through(flight.posted, through)
         for seq in over:
             self._over(seq)
-        if not flight:
-            flight.clear()  # so that the next walk does not step over the gaps of this one
-        return over
+        told += len(over)
+        flight.count -= told
+        return told, over
 
     def take_back(self, seq: int) -> tuple[str, int] | None:
         """Nobody wants this message any more, which is not over yet: the life that has it and its turn, or None."""
@@ -176,7 +316,7 @@ class Delivery:
         if holder is not None:
             return holder
         self._over_unseen(seq)
-        if len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > len(self._queue):
+        if len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > self._queued:
             self._close_gaps()
         return None
 
@@ -188,9 +328,10 @@ class Delivery:
             progress: what its black box says; None when it cannot be read.
             idempotent: whether a message may be begun again.
         """
-        flight = self._flights.pop(life, {})
-        self._last_turn.pop(life, None)
-        losses = tuple(self._fate(turn, posted, progress, idempotent) for turn, posted in flight.items())
+        flight = self._flights.pop(life, None) or Flight()
+        told = ((posted.seq, posted) for run in flight.runs for posted in run.posted())
+        held = heapq.merge(flight.posted.items(), told, key=_turn)
+        losses = tuple(self._fate(turn, posted, progress, idempotent) for turn, posted in held)
         self._queue_again(sorted((loss.posted for loss in losses if loss.fate is Fate.REQUEUED), key=_seq))
         for loss in losses:
             if loss.fate is not Fate.REQUEUED:
@@ -199,8 +340,11 @@ class Delivery:
 
     def drop_oldest(self) -> Posted | None:
         """Take the message that has waited longest out of the queue; None when all are in flight."""
+        self._take_apart()
         while self._queue:
             posted = self._queue.popleft()
+            assert isinstance(posted, Posted)  # noqa: S101 - no run is left
+            self._queued -= 1
             if posted.seq not in self._unwanted:
                 self._over(posted.seq)
                 return posted
@@ -209,9 +353,10 @@ class Delivery:
 
     def drain(self) -> list[Posted]:
         """Empty the queue: everything in it that somebody wanted, in order."""
-        left = [posted for posted in self._queue if posted.seq not in self._unwanted]
+        left = self.waiting()
         self._unwanted.difference_update(posted.seq for posted in self._queue)
         self._queue.clear()
+        self._queued = 0
         for posted in left:
             self._over(posted.seq)
         return left
@@ -224,9 +369,11 @@ class Delivery:
 
     def adopt(self, posted: Posted, deliveries: int) -> None:
         """Take over a message that another queue released; it finds its place by its sequence number."""
-        self.unsettled += 1
+        self._take_apart()
+        self._queued += 1
+        self._unsettled += 1
         if self._weighed:
-            self._weigh(posted.seq, _size(posted))
+            self._weigh(posted.seq, posted.size)
         if deliveries:
             self._deliveries[posted.seq] = deliveries
         if self._queue and self._queue[-1].seq > posted.seq:
@@ -236,7 +383,9 @@ class Delivery:
 
     def waiting(self) -> list[Posted]:
         """What lies in the queue and is wanted, in order."""
-        return [posted for posted in self._queue if posted.seq not in self._unwanted]
+        if self.fresh:
+            self._number()
+        return [posted for posted in _apart(self._queue) if posted.seq not in self._unwanted]
 
     def deliveries(self, seq: int) -> int:
         """How often a message has been begun by lives that ended."""
@@ -269,18 +418,35 @@ class Delivery:
             return
         last = posted[-1].seq
         ahead = []
-        while self._queue and self._queue[0].seq < last:
+        while self._queue and self._queue[0].seq < last:  # a run is never between what came back
             ahead.append(self._queue.popleft())
         merged = list(heapq.merge(posted, ahead, key=_seq))
         self._queue.extendleft(reversed(merged))
+        self._queued += len(posted)
+
+    def _number(self) -> None:
+        """Give the fresh tells their numbers, as a run at the end of the queue."""
+        fresh, self.fresh = self.fresh, []
+        self._queue.append(Run(self._numbers.take(len(fresh)), fresh))
+        self._queued += len(fresh)
+        self._unsettled += len(fresh)
+
+    def _take_apart(self) -> deque[Posted]:
+        """The queue without runs."""
+        if self.fresh:
+            self._number()
+        if any(type(item) is Run for item in self._queue):
+            self._queue = deque(_apart(self._queue))
+        return cast("deque[Posted]", self._queue)
 
     def _close_gaps(self) -> None:
-        gone = {posted.seq for posted in self._queue if posted.seq in self._unwanted}
-        self._queue = deque(posted for posted in self._queue if posted.seq not in gone)
+        gone = {item.seq for item in self._queue if item.seq in self._unwanted}  # what is taken back is in no run
+        self._queue = deque(item for item in self._queue if item.seq not in gone)
+        self._queued -= len(gone)
         self._unwanted -= gone
 
     def _over_unseen(self, seq: int) -> None:
-        self.unsettled -= 1
+        self._unsettled -= 1
         self._deliveries.pop(seq, None)
         self.bytes -= self._sizes.pop(seq, 0)
 
@@ -289,7 +455,7 @@ class Delivery:
         self.bytes += size
 
     def _over(self, seq: int) -> None:
-        self.unsettled -= 1
+        self._unsettled -= 1
         if self._unwanted:
             self._unwanted.discard(seq)
         if self._deliveries:
@@ -298,12 +464,47 @@ class Delivery:
             self.bytes -= self._sizes.pop(seq, 0)
 
 
-def _seq(posted: Posted) -> int:
+def _seq(posted: Posted | Run) -> int:
     return posted.seq
 
 
-def _size(posted: Posted) -> int:
-    return memoryview(posted.message).nbytes
+def _turn(held: tuple[int, Posted]) -> int:
+    return held[0]
+
+
+def _apart(items: Iterable[Posted | Run]) -> Iterator[Posted]:
+    for item in items:
+        if isinstance(item, Run):
+            yield from item.posted()
+        else:
+            yield item
+
+
+def _take_out(runs: deque[Run], seq: int) -> Posted | None:
+    """Take one message out of the run that has it; None when none does."""
+    for index, run in enumerate(runs):
+        if run.seq <= seq < run.seq + len(run):
+            rest = run.split(seq - run.seq)
+            one, after = rest.payloads[0], rest.split(1)
+            runs.remove(run)
+            for piece in (after, run):
+                if piece:
+                    runs.insert(index, piece)
+            return Posted(seq, TELL, None, None, msgspec.Raw(one))
+    return None
+
+
+def _through(posted: dict[int, Posted], through: int) -> list[int]:
+    """Take everything up to a turn out of a flight, which is in the order of turns; the sequence numbers."""
+    turns = []
+    for turn in posted:
+        if turn > through:
+            break
+        turns.append(turn)
+    over = [posted.pop(turn).seq for turn in turns]
+    if not posted:
+        posted.clear()  # so that the next walk does not step over the gaps of this one
+    return over
 
 
 def _turn_of(seq: int, flight: dict[int, Posted]) -> int | None:

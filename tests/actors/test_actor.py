@@ -275,7 +275,7 @@ def test_there_and_back():
     """What the sender encodes is what the actor gets."""
     protocol = protocol_of(Good)
     for message in (Ping("x"), Pong(3), ListsNumbers([1, 2])):
-        assert message == protocol.decode(protocol.encode(message))
+        assert message == protocol.decode(protocol.encode(message).data)
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,9 @@ class Life:
     def post(self, batch):
         self.numbers += [posted.seq for posted in batch]
 
+    def post_run(self, run):
+        self.numbers += [posted.seq for posted in run.posted()]
+
     def cancel(self, seqs):
         pass
 

@@ -70,6 +70,9 @@ class Life:
         assert batch
         self.posted += batch
 
+    def post_run(self, run):
+        self.posted += run.posted()
+
     def cancel(self, seqs):
         self.cancelled += seqs
 
@@ -629,14 +632,14 @@ async def test_garbage_payloads(box):
 async def test_bytes_of_an_actor_are_checked(box, data):
     """What one actor sends to another is a message that this one handles, or a UsageError for the sender."""
     with pytest.raises(UsageError):
-        box.mailbox.check_bytes(data, wire.TELL)
+        box.mailbox.check_bytes(msgspec.Raw(data), wire.TELL, None, ())
 
 
 async def test_bytes_of_an_actor_for_one_that_is_down(box):
     """The same as for the daemon's own messages."""
     box.mailbox.close("over")
     with pytest.raises(ActorStopped):
-        box.mailbox.check_bytes(encode(Add(1)), wire.ASK)
+        box.mailbox.check_bytes(msgspec.Raw(encode(Add(1))), wire.ASK, None, ())
 
 
 # ---- pools

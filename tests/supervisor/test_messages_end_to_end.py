@@ -297,7 +297,7 @@ async def test_what_fits_no_frame():
     """A message or a reply above what any channel carries is refused where it is made; the life goes on."""
     async with tree(child(Stoic)) as root:
         with pytest.raises(HandlerError, match="the reply has .* bytes, the most is"):
-            await root["a"].ask(Grow(MAX_MESSAGE))
+            await root["a"].ask(Grow(MAX_MESSAGE + 1))
         assert (await root["a"].ask(SendBlob(root["a"], MAX_MESSAGE))).startswith("UsageError: Blob has ")
         await counted(root, {"failed": 1, "handled": 1})
         assert 1 == root.snapshot().children[0].life

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import count
 
 import pytest
 from hypothesis import settings
@@ -12,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.blackbox import Progress
 from actors.envelope import ASK, TELL
-from supervisor.core.delivery import Delivery, Fate
+from supervisor.core.delivery import Delivery, Fate, Numbers
 
 MOST = 3  # max_deliveries
 PLENTY = 1_000_000
@@ -116,11 +115,35 @@ def test_finish_through():
     offer(delivery, 5)
     take(delivery, 7, 4, PLENTY)
     delivery.finish(7, 2)
-    assert [1, 3] == delivery.finish_through(7, 3)
-    assert [] == delivery.finish_through(7, 3)
-    assert [4] == delivery.finish_through(7, 99)
-    assert [] == delivery.finish_through(8, 99)
+    assert (2, [1, 3]) == delivery.finish_through(7, 3)
+    assert (0, []) == delivery.finish_through(7, 3)
+    assert (1, [4]) == delivery.finish_through(7, 99)
+    assert (0, []) == delivery.finish_through(8, 99)
     assert (1, 0) == (delivery.unsettled, delivery.in_flight(7))
+
+
+def test_a_run_of_tells():
+    """Tells get their numbers together, travel together, and end together or one by one."""
+    delivery = Delivery()
+    delivery.fresh += [b"a", b"b", b"c", b"d"]
+    assert 5 == delivery.offer(ASK, None, None, b"e")
+    delivery.fresh += [b"f"]
+    assert (6, 6) == (delivery.queued, delivery.unsettled)
+    run = delivery.take_run(7, 3)
+    assert (1, [b"a", b"b", b"c"]) == (run.seq, run.payloads)
+    assert [4] == [posted.seq for posted in delivery.take_run(7, 3).posted()]
+    assert delivery.take_run(7, 3) is None
+    assert [5] == seqs(take(delivery, 7, 9, PLENTY))
+    assert [6] == seqs(take(delivery, 7, 9, PLENTY))
+    assert b"b" == bytes(delivery.finish(7, 2).message)
+    assert delivery.finish(7, 2) is None
+    assert (2, []) == delivery.finish_through(7, 3)
+    assert (3, 3) == (delivery.in_flight(7), delivery.unsettled)
+    losses = delivery.lose(7, Progress(5, frozenset({5}), 0, 0), never)
+    assert [(4, Fate.FINISHED), (5, Fate.CRASHED), (6, Fate.REQUEUED)] == [
+        (loss.posted.seq, loss.fate) for loss in losses
+    ]
+    assert (1, 1) == (delivery.queued, delivery.unsettled)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +262,7 @@ def test_a_pool_member_that_gets_an_older_message_late():
 
 def test_released_and_adopted():
     """What waits moves to another queue with its number and its history, and finds its place there."""
-    numbers = count(1)
+    numbers = Numbers()
     old, new = Delivery(MOST, numbers), Delivery(MOST, numbers)
     offer(old, 2)
     offer(new, 1)
@@ -302,6 +325,7 @@ class Message:
         self.cut = 0  # begun by a life that ended before its answer was out
         self.over = None  # its fate
         self.wanted = True
+        self.told = False  # as one of a run: nobody can take it back
 
 
 class DeliveryModel(RuleBasedStateMachine):
@@ -337,6 +361,24 @@ class DeliveryModel(RuleBasedStateMachine):
             identity = len(self.messages) + 1
             assert identity == self.delivery.offer(kind, None, None, str(identity).encode())
             self.messages[identity] = Message(kind, idempotent)
+
+    @rule(count=st.integers(1, 6))
+    def tell(self, count):
+        """The way of the many: no number yet, and later a run."""
+        for _ in range(count):
+            identity = len(self.messages) + 1
+            self.delivery.fresh.append(str(identity).encode())
+            self.messages[identity] = Message(TELL, idempotent=False)
+            self.messages[identity].told = True
+
+    @precondition(lambda self: self.lives)
+    @rule(data=st.data(), most=st.integers(0, 5))
+    def take_run(self, data, most):
+        child = data.draw(st.sampled_from(list(self.lives.values())))
+        run = self.delivery.take_run(child.number, most)
+        if run is not None:
+            assert 1 <= len(run) <= most
+            child.handed += [(posted.seq, self.identity(posted)) for posted in run.posted()]
 
     @precondition(lambda self: len(self.lives) < self.members)
     @rule()
@@ -385,14 +427,16 @@ class DeliveryModel(RuleBasedStateMachine):
                 covered.append(identity)
         child.untold = []
         if self.lanes == 1:
-            assert covered == self.delivery.finish_through(child.number, child.through)
+            told, outside = self.delivery.finish_through(child.number, child.through)
+            assert len(covered) == told
+            assert [identity for identity in covered if identity in outside] == outside
         for identity in covered:
             self.end(identity, "told")
 
-    @precondition(lambda self: any(m.over is None and m.wanted for m in self.messages.values()))
+    @precondition(lambda self: any(m.over is None and m.wanted and not m.told for m in self.messages.values()))
     @rule(data=st.data())
     def take_back(self, data):
-        wanted = [identity for identity, m in self.messages.items() if m.over is None and m.wanted]
+        wanted = [identity for identity, m in self.messages.items() if m.over is None and m.wanted and not m.told]
         identity = data.draw(st.sampled_from(wanted))
         self.messages[identity].wanted = False
         held = self.delivery.take_back(identity)

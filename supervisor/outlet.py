@@ -1,0 +1,100 @@
+"""Outlet: the daemon's way into one channel; frames go out in order, and writing never waits.
+
+Law: what the kernel does not take now leaves when it does. No turn of the loop writes more than a little of what is
+     large, so one child's large message delays nobody else's small one.
+May import: ports, and the words of `actors`.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from actors.framing import LARGE, Parcel, header, parcel_header
+from supervisor.ports import AnyReader
+
+AT_ONCE: Final = 512 * 1024  # bytes in one turn of the loop: about 0.1 ms
+
+
+class Outlet:
+    """Writes to one socket.
+
+    Args:
+        sock: the daemon's end, non-blocking.
+        reader: watches it when it is full.
+        on_room: called when everything that had to wait has left.
+    """
+
+    def __init__(self, sock: socket.socket, reader: AnyReader, on_room: Callable[[], None]) -> None:
+        self.backlog: deque[memoryview] = deque()  # what has to wait; the channel is congested while there is any
+        self._sock = sock
+        self._reader = reader
+        self._on_room = on_room
+        self._closed = False
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame."""
+        data = len(frame).to_bytes(4, "little") + frame
+        if self.backlog or len(data) > LARGE:
+            self._put((data,))
+            return
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # it died; what was in its hands is known from the box, and the pidfd is about to say so
+            return
+        if sent != len(data):
+            self._put((memoryview(data)[sent:],))
+
+    def send_around(self, before: bytes, payload: memoryview, after: bytes) -> None:
+        """Send one frame with a large payload in it, which is not copied."""
+        self._put((header(len(before) + len(payload) + len(after)) + before, payload, after))
+
+    def send_with(self, parcels: Sequence[Parcel], frame: bytes) -> None:
+        """Send one frame and before it the parcels that belong to it, which are not copied."""
+        for parcel in parcels:
+            self._put((parcel_header(parcel.size), *parcel.parts))
+        self._put((header(len(frame)) + frame,))
+
+    def close(self) -> None:
+        """Nobody reads any more: what waits is dropped, and what comes is."""
+        self._closed = True
+        self.backlog.clear()
+
+    def _put(self, pieces: Sequence[bytes | memoryview]) -> None:
+        if self._closed:
+            return
+        waiting = bool(self.backlog)
+        self.backlog.extend(memoryview(piece) for piece in pieces if len(piece))
+        if not waiting:
+            self._write(tell=False)
+
+    def _go_on(self) -> None:
+        self._write(tell=True)
+
+    def _write(self, *, tell: bool) -> None:
+        """Write what may be written in this turn; `tell` when somebody may wait for room."""
+        backlog, left = self.backlog, AT_ONCE
+        while backlog and left > 0:
+            view = backlog[0]
+            try:
+                sent = self._sock.send(view[:left])
+            except BlockingIOError:
+                break
+            except OSError:
+                self.close()
+                return
+            left -= sent
+            if sent < len(view):
+                backlog[0] = view[sent:]
+            else:
+                backlog.popleft()
+        if backlog:
+            self._reader.once_writable(self._sock.fileno(), self._go_on)
+        elif tell:
+            self._on_room()
