@@ -11,8 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from contextvars import ContextVar
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -38,9 +37,6 @@ from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown
 R = TypeVar("R")
 T = TypeVar("T")
 
-DEADLINE: Final[ContextVar[float | None]] = ContextVar("DEADLINE", default=None)
-"""time.monotonic() seconds until which somebody wants what the current handler does; asks it makes inherit it."""
-
 
 class PostOffice(Protocol):
     """What a ref needs of the runtime it sends through."""
@@ -50,6 +46,9 @@ class PostOffice(Protocol):
 
     def correlate(self) -> int:
         """A fresh correlation number."""
+
+    def deadline(self) -> float | None:
+        """time.monotonic() seconds until which somebody wants what the current handler does; its asks inherit it."""
 
     def blocks(self) -> bool:
         """Whether the actor handles nothing else while the caller waits."""
@@ -75,7 +74,7 @@ class PostRef(ActorRef):
 
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """As `ActorRef.ask`; only from async handlers. Ends no later than what the asking handler works for."""
-        until = _until(timeout)
+        until = self._until(timeout)
         correlation = self._send(message, ASK, until, impatient=when_down == "fail", blocking=self._office.blocks())
         try:
             answer = await self._office.answer(correlation, until)
@@ -86,7 +85,7 @@ class PostRef(ActorRef):
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """As `ActorRef.call`; only from sync handlers. Ends no later than what the calling handler works for."""
-        until = _until(timeout)
+        until = self._until(timeout)
         correlation = self._send(message, ASK, until, blocking=True)
         try:
             answer = self._office.block(correlation, until)
@@ -100,7 +99,7 @@ class PostRef(ActorRef):
     ) -> AsyncGenerator[T, None]:
         """As `ActorRef.stream`; only from async handlers."""
         office, codec = self._office, reply_codec(item_type(type(message)))
-        correlation = self._send(message, STREAM, DEADLINE.get(), blocking=office.blocks())
+        correlation = self._send(message, STREAM, office.deadline(), blocking=office.blocks())
         taken = 0
         async with aclosing(office.answers(correlation, timeout)) as answers:
             async for answer in answers:
@@ -164,17 +163,16 @@ class PostRef(ActorRef):
         frame = Send(self.path, kind, correlation, until, delay, impatient, blocking, raw, packed.beside)
         self._office.send(encode(frame), packed.parcels or ())
 
+    def _until(self, timeout: float | None) -> float | None:
+        """When an ask ends: after its timeout, or when nobody wants the asking handler's own work any more."""
+        inherited = self._office.deadline()
+        if timeout is None:
+            return inherited
+        own = time.monotonic() + timeout
+        return own if inherited is None else min(own, inherited)
+
     def _too_late(self, message: Message[Any]) -> AskTimeout:
         return AskTimeout(f"{self.path} did not answer {type(message).__qualname__} in time")
-
-
-def _until(timeout: float | None) -> float | None:
-    """When an ask ends: after its timeout, or when nobody wants the asking handler's own work any more."""
-    inherited = DEADLINE.get()
-    if timeout is None:
-        return inherited
-    own = time.monotonic() + timeout
-    return own if inherited is None else min(own, inherited)
 
 
 def _pack(message: Message[Any]) -> Packed:

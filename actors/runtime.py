@@ -16,7 +16,6 @@ import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import closing
-from contextvars import ContextVar
 from itertools import count
 from typing import Any, Final, TypeVar
 
@@ -53,7 +52,7 @@ from actors.exits import ExitKind, ExitReason
 from actors.framing import BESIDE, LARGE, MAX_MESSAGE, Frame, Parcel
 from actors.messages import Message, Terminated
 from actors.parcels import fill
-from actors.post import DEADLINE, LargeAnswer, PostRef
+from actors.post import LargeAnswer, PostRef
 from actors.ref import STREAM_CREDIT, ActorRef
 from actors.relay import RelayLog
 from actors.topics import Topic
@@ -61,8 +60,6 @@ from actors.topics import Topic
 BATCH_AGE: Final = 1_000_000  # ns an answer may wait for company; about what a person cannot notice
 QUICK: Final = 200_000  # ns; only a message whose last of its kind took less may begin while answers wait
 ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
-
-_SENDER: Final[ContextVar[str | None]] = ContextVar("sender", default=None)
 
 _OURS: Final = {__file__, __file__.replace("runtime.py", "runtime_async.py")}
 
@@ -137,6 +134,8 @@ class Desk:
         self.answers: Callable[[int, float | None], AsyncGenerator[Answer, None]] = _cannot_stream
         self.block: Callable[[int, float | None], Answer] = self._block
         self.correlations = count(1)
+        self.current: Envelope[Message[Any]] | None = None
+        self.handled: Callable[[], Envelope[Message[Any]] | None] = lambda: self.current  # what the caller handles
         self.revoke: Callable[[int], None] = self._cancelled.add
         self.blocks: Callable[[], bool] = lambda: True
         RESOLVE.set(lambda path: PostRef(path, self))
@@ -153,7 +152,7 @@ class Desk:
         self._oldest = 0  # ns at which the oldest of them began, 0 when there are none
         self._last: Handler | None = None
         self._last_began = 0
-        self._cost: dict[str, int] = {}  # handler name to ns its last message took
+        self._cost = [QUICK] * len(protocol.handlers)  # ns that the last message of each handler took
         self._sequential = protocol.actor.concurrency == 1
         messages = protocol.union
         self._decode = decoder_of(
@@ -174,9 +173,9 @@ class Desk:
 
     @property
     def sender(self) -> ActorRef | None:
-        """See `Context.sender`; each async handler under way has its own."""
-        path = _SENDER.get()
-        return None if path is None else PostRef(path, self)
+        """See `Context.sender`."""
+        envelope = self.handled()
+        return None if envelope is None or envelope.sender is None else PostRef(envelope.sender, self)
 
     def actor(self, name: str) -> ActorRef:
         """See `Context.actor`."""
@@ -225,6 +224,11 @@ class Desk:
 
     # ---- waiting for others (PostOffice)
 
+    def deadline(self) -> float | None:
+        """Until when somebody wants what the current handler does."""
+        envelope = self.handled()
+        return None if envelope is None else envelope.deadline
+
     def correlate(self) -> int:
         """A fresh correlation number."""
         return next(self.correlations)
@@ -258,7 +262,10 @@ class Desk:
                 frame = self._decode(data)
             except msgspec.MsgspecError:
                 frame = self._decoded_loosely(data)
-            self._takers[type(frame)](frame)
+            if type(frame) is Deliver and not self._parcels:
+                self.pending.extend(frame.items)  # nearly always
+            else:
+                self._takers[type(frame)](frame)
 
     def _take_delivery(self, deliver: Deliver[Message[Any]]) -> None:
         if self._parcels:
@@ -358,27 +365,22 @@ class Desk:
     def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
         """Note that a handler is about to be called; answers that should not wait for it leave first."""
         now = time.monotonic_ns()
+        cost = self._cost
         if self._last is not None:
-            self._cost[self._last.name] = now - self._last_began
-        if self._oldest:
-            quick = self._cost.get(handler.name, QUICK) < QUICK
-            young = now - self._oldest < BATCH_AGE
-            if not (quick and young and self._unsent < ACK_EVERY):
-                self.flush()
+            cost[self._last.index] = now - self._last_began
+        if self._oldest and not (
+            cost[handler.index] < QUICK and now - self._oldest < BATCH_AGE and self._unsent < ACK_EVERY
+        ):
+            self.flush()
         self._last, self._last_began = handler, now
+        self.current = envelope
         if envelope.seq:
             self.box.begin(envelope.seq, handler.index, now, lane)
-        if envelope.sender is not _SENDER.get():
-            _SENDER.set(envelope.sender)
-        if envelope.deadline is not DEADLINE.get():
-            DEADLINE.set(envelope.deadline)
 
     def begin_run(self) -> None:
         """Tells of the daemon are about to be handled: answers leave first, since nobody knows how many these are."""
         self.flush()
-        self._last = None
-        _SENDER.set(None)
-        DEADLINE.set(None)
+        self._last = self.current = None
 
     def through(self, seq: int) -> None:
         """Tell the daemon, now, that everything up to there is over."""
@@ -452,12 +454,16 @@ class Desk:
         self.box.done(seq, lane)
         if self._credits or self._followers:
             self.close_flows(seq)
-        if not (envelope.kind == wire.TELL and kind == wire.REPLY):
-            self._put_out(seq, kind, payload)
+        if envelope.kind != wire.TELL or kind != wire.REPLY:
+            self._outcomes.append(Outcome(seq, kind, payload))
+            self._unsent += 1
         elif not self._sequential:
-            self._put_out(seq, wire.DONE, NOTHING)
+            self._outcomes.append(Outcome(seq, wire.DONE, NOTHING))
         if self._sequential:
-            self._over(seq)
+            self._through = seq
+        self._unsent += 1
+        if not self._oldest:
+            self._oldest = self._last_began
 
     def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
         """Note that a handler has returned, and what its sender gets; a large reply leaves at once."""
@@ -521,7 +527,7 @@ def run(actor: Actor, desk: Desk) -> ExitReason:
         if cells[DOORBELL] != desk.rings:
             desk.heed()
         if desk.stopping is not None:
-            _SENDER.set(None)
+            desk.current = None
             return desk.stopping
         if pending and type(pending[0]) is Waiting:
             _handle_tells(desk, work, pending[0])

@@ -12,7 +12,8 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, closing
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 from actors import envelope as wire
 from actors.actor import Actor, Handler
@@ -23,6 +24,8 @@ from actors.exits import ExitReason
 from actors.messages import Message
 from actors.ref import STREAM_CREDIT
 from actors.runtime import ActorFailed, Desk, FlowEnded, Payload, Work, payload_of, reply_bytes
+
+_HANDLED: Final[ContextVar[Envelope[Message[Any]] | None]] = ContextVar("handled", default=None)
 
 
 class AsyncDriver:
@@ -48,6 +51,7 @@ class AsyncDriver:
         desk.answers = self._answers
         desk.block = _must_not_block
         desk.blocks = self._blocks
+        desk.handled = _HANDLED.get  # each handler under way has its own, and so have the tasks it makes
         desk.revoke = self._revoke
         desk.on_news = self._has_news
         self._news: dict[int, asyncio.Future[None]] = {}  # who waits for credit or items
@@ -110,6 +114,7 @@ class AsyncDriver:
         desk = self._desk
         handler, method = self._work[type(envelope.message)]
         self._begun.add(envelope.seq)
+        _HANDLED.set(envelope)
         desk.begin(envelope, handler, lane)
         if envelope.seq in self._revoked:  # between being taken from the in-tray and now
             self._tasks[envelope.seq].cancel()

@@ -351,9 +351,12 @@ class Mailbox:
         self._unpumped += 1
         if self._unpumped == BURST or queue.unsettled == 1:  # a full batch; or nothing else is under way to wait for
             self.pump()
-        elif not self._pump_due:
-            self._pump_due = True
-            self._loop.call_soon(self.pump)
+        else:
+            if not self._pump_due:
+                self._pump_due = True
+                self._loop.call_soon(self.pump)
+            if self._ease <= 0:
+                self._look_ahead()  # what was in the way may be gone
         return seq
 
     def _pump_soon(self) -> None:
