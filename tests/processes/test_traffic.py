@@ -58,9 +58,9 @@ class Routed:
         self.taken: Counter[str] = Counter()
         send, refuse = Outgoing.send, Outgoing._refuse
 
-        def counted(outgoing, frame):
+        def counted(outgoing, frame, parcels=()):
             self.taken[frame.to.rpartition("/")[2]] += 1
-            send(outgoing, frame)
+            send(outgoing, frame, parcels)
 
         def uncounted(outgoing, frame, asker, *rest):
             self.taken[frame.to.rpartition("/")[2]] -= asker is not None
