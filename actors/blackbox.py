@@ -1,7 +1,7 @@
 """BlackBox: a page of memory in which an actor's process says what it is doing, readable after its death.
 
-Law: the child writes its lanes and nothing else, the daemon writes the doorbell and nothing else; every write is one
-     aligned eight-byte store, so no lock is needed and any instant may be the last.
+Law: the child writes its lanes and its peak, the daemon writes the doorbell, and nobody anything else; every write is
+     one aligned eight-byte store, so no lock is needed and any instant may be the last.
 May import: nothing of ours.
 
 The page is an anonymous file, mapped: nothing in the file system bears its name, and it is gone with its last holder.
@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 DOORBELL: Final = 0  # cell the daemon counts up after a control frame; the child compares it between messages
+_PEAK: Final = 1  # cell in which the child, as it leaves, says how many bytes of memory it has had at most
 FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER = range(4)  # cells of a lane
 _LANE: Final = 4
@@ -106,11 +107,20 @@ class BlackBox:
         end = self._mapping.find(b"\0", at)
         return self._mapping[at : end if end >= 0 else None].decode("utf-8", "replace")
 
+    @property
+    def peak(self) -> int:
+        """The most memory the child had, in bytes, if it left by itself and knew; else 0."""
+        return self.cells[_PEAK]
+
     # ---- child
 
     def fileno(self) -> int:
         """The descriptor; what is written to it becomes text."""
         return self._fd
+
+    def note_peak(self, size: int) -> None:
+        """The most memory this process has had, in bytes."""
+        self.cells[_PEAK] = size
 
     def begin(self, seq: int, handler: int, now: int, lane: int = 0) -> None:
         """A handler is about to be called. The sequence number comes last: a begun message never lacks the rest."""

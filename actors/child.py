@@ -30,10 +30,10 @@ from actors.codec import encode
 from actors.envelope import Part
 from actors.event import SafeEvent
 from actors.exits import ExitReason
+from actors.failures import ActorFailed
 from actors.faults import record_faults
-from actors.runtime import ActorFailed, Desk, run
-
-EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its last words say what
+from actors.memory import Reserve, peak_memory
+from actors.runtime import Desk, run
 
 _PR_SET_PDEATHSIG: Final = 1
 _IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
@@ -57,16 +57,20 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     _leave_interrupts_to_the_daemon()
     record_faults(box)
     channel = Channel(sock)
+    reserve = Reserve()
     try:
-        _play(channel, box, ready, stop)
-    except ActorFailed as failed:
-        channel.send(encode(failed.last_words))
-        sys.exit(EXIT_FAILED)
+        _play(channel, box, ready, stop, reserve)
+    except BaseException as error:
+        reserve.release()
+        failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)
+        channel.send(encode(failed.last_words()))
+        sys.exit(failed.exit_code)
     finally:
+        box.note_peak(peak_memory())
         sock.detach()  # the descriptor stays open: the end of the channel is the end of the process
 
 
-def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent) -> None:
+def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, reserve: Reserve) -> None:
     frames = channel.receive()
     if not frames:
         os._exit(EXIT_ORPHANED)
@@ -78,16 +82,16 @@ def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent) ->
             cls = _find(part)
             protocol = protocol_of(cls)
             args, kwargs = pickle.loads(part.arguments)
-    except Exception as error:
+    except BaseException as error:
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
-    desk = Desk(part, protocol, channel, box, stop)
+    desk = Desk(part, protocol, channel, box, stop, reserve=reserve)
     if frames[1:]:
         desk.take_in(frames[1:])
     try:
         actor = cls.__new__(cls)
         actor.context = desk
         cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
-    except Exception as error:
+    except BaseException as error:
         raise ActorFailed(f"in {part.qualname}.__init__", error) from error
     try:
         if protocol.asynchronous:
@@ -101,14 +105,14 @@ def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent) ->
 def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
     try:
         actor.on_start()
-    except Exception as error:
+    except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
     ready.set()
     reason = run(actor, desk)
     desk.flush()
     try:
         actor.on_stop(reason)
-    except Exception as error:
+    except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error
 
 
@@ -122,7 +126,7 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
             outcome: Any = getattr(actor, name)(*args)
             if isinstance(outcome, Awaitable):
                 await outcome
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             raise ActorFailed(f"in {type(actor).__qualname__}.{name}", error) from error
 
     async def serve() -> None:

@@ -53,8 +53,15 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         exit_code: what the process returned, None when a signal ended it or nobody knows.
         signal: name of the signal that ended it, or None.
         traceback: the Python traceback it sent before it died, or None.
+        native_stack: the Python stacks of its threads at a deadly fault, as faulthandler wrote them, or None.
         last_message: type name of the message that was being handled, else of the last one handled, else None.
         last_message_begun: True when that message was still being handled, None when there was no message.
+        deliveries: how often the message that was being handled had been begun, this time included, or None.
+        out_of_memory: of a SIGKILL that its supervisor did not send: whether the kernel had just counted a kill for
+            lack of memory; None where that count cannot be read.
+        cpu_time: seconds it computed, or None.
+        peak_memory: the most memory it had, in bytes, or None.
+        cause: of a supervisor that gave up: the headline of the last report below it, else None.
         uptime: seconds from ready (or from spawn, when it never was ready) to the end.
         decision: what happens next, in one word: restart, leave_down, give_up, expected, recycle.
         because: why that was decided, one line.
@@ -68,22 +75,41 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     signal: str | None = None
     traceback: str | None = None
+    native_stack: str | None = None
     last_message: str | None = None
     last_message_begun: bool | None = None
+    deliveries: int | None = None
+    out_of_memory: bool | None = None
+    cpu_time: float | None = None
+    peak_memory: int | None = None
+    cause: str | None = None
     uptime: float = 0.0
     decision: str = ""
     because: str = ""
     delay: float | None = None
 
+    @property
+    def headline(self) -> str:
+        """Who ended, and of what: the first line of the report."""
+        who = f"life {self.life}" if self.pid is None else f"life {self.life}, pid {self.pid}"
+        cause = "" if self.cause is None else f"; the last: {self.cause}"
+        return f"{self.actor} ({who}) ended: {self.reason}{cause}"
+
     def __str__(self) -> str:
-        head = f"{self.actor} (life {self.life}, pid {self.pid}) ended: {self.reason}"
-        lines = [head, f"  after {self.uptime:.3f} s"]
+        lines = [self.headline, f"  after {self.uptime:.3f} s{self._used()}"]
         if self.last_message is not None:
             verb = "while handling" if self.last_message_begun else "last handled"
-            lines.append(f"  {verb} {self.last_message}")
+            times = {None: "", 1: ", begun once"}.get(self.deliveries, f", begun {self.deliveries} times")
+            lines.append(f"  {verb} {self.last_message}{times}")
         if self.decision:
             when = "" if self.delay is None else f" in {self.delay:.3f} s"
             lines.append(f"  next: {self.decision}{when} ({self.because})")
-        if self.traceback:
-            lines.extend("  | " + line for line in self.traceback.rstrip().splitlines())
+        for text in (self.traceback, self.native_stack):
+            lines.extend("  | " + line for line in (text or "").rstrip().splitlines())
         return "\n".join(lines)
+
+    def _used(self) -> str:
+        used = [] if self.cpu_time is None else [f"{self.cpu_time:.3f} s of CPU time"]
+        if self.peak_memory is not None:
+            used.append(f"{self.peak_memory / 2**20:.1f} MiB of memory at most")
+        return f", with {' and '.join(used)}" if used else ""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import heapq
 import os
 import time
-import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import closing
@@ -33,9 +32,7 @@ from actors.envelope import (
     Credit,
     Deliver,
     Envelope,
-    Failure,
     Items,
-    LastWords,
     Outcome,
     Outcomes,
     Part,
@@ -49,7 +46,9 @@ from actors.envelope import (
 from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
+from actors.failures import ActorFailed, failure_of, words_of
 from actors.framing import BESIDE, LARGE, MAX_MESSAGE, Frame, Parcel
+from actors.memory import Reserve
 from actors.messages import Message, Terminated
 from actors.parcels import fill
 from actors.post import LargeAnswer, PostRef
@@ -61,7 +60,6 @@ BATCH_AGE: Final = 1_000_000  # ns an answer may wait for company; about what a 
 QUICK: Final = 200_000  # ns; only a message whose last of its kind took less may begin while answers wait
 ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
 
-_OURS: Final = {__file__, __file__.replace("runtime.py", "runtime_async.py")}
 
 M = TypeVar("M", bound=Message[Any])
 
@@ -69,14 +67,6 @@ Work = Callable[..., Any]
 Payload = msgspec.Raw | Parcel
 
 _BEGUN, _DONE, _SINCE, _HANDLER = (FIRST_LANE + cell for cell in (BEGUN, DONE, SINCE, HANDLER))
-
-
-class ActorFailed(Exception):
-    """The actor's code raised and this life must end. Carries the words to leave behind."""
-
-    def __init__(self, where: str, error: BaseException) -> None:
-        super().__init__(where)
-        self.last_words = LastWords(where, failure_of(error))
 
 
 class FlowEnded(Exception):
@@ -112,7 +102,16 @@ class Waiting:
 class Desk:
     """One life's in-tray, out-tray and surroundings. It is also the actor's `context`."""
 
-    def __init__(self, part: Part, protocol: ActorProtocol, channel: Channel, box: BlackBox, stop: SafeEvent) -> None:
+    def __init__(
+        self,
+        part: Part,
+        protocol: ActorProtocol,
+        channel: Channel,
+        box: BlackBox,
+        stop: SafeEvent,
+        *,
+        reserve: Reserve,
+    ) -> None:
         self.path = part.path
         self.incarnation = part.life
         self.ref: ActorRef = PostRef(part.address or part.path, self)
@@ -122,6 +121,7 @@ class Desk:
         self.channel = channel
         self.send = channel.send
         self.box = box
+        self.reserve = reserve
         self.protocol = protocol
         self.pending: deque[Envelope[Message[Any]] | Waiting] = deque()
         self.stopping: ExitReason | None = None
@@ -387,10 +387,17 @@ class Desk:
         self._over(seq)
         self.flush()
 
-    def tell_failed(self, seq: int, error: Exception) -> None:
-        """Tell the daemon, now, that a tell raised."""
-        self._put_out(seq, *self.verdict(error))
-        self.through(seq)
+    def fail_tell(self, seq: int, handler: Handler, error: BaseException) -> None:
+        """The same as `fail` for a tell of a run; the daemon hears of it now.
+
+        Raises:
+            ActorFailed: this life must end.
+        """
+        if not isinstance(error, SystemExit):
+            self.box.done(seq)
+            self._put_out(seq, *self.verdict(error))
+            self.through(seq)
+        self.go_on_after(error, handler)
 
     # ---- streams and feeds
 
@@ -477,17 +484,33 @@ class Desk:
 
     def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """What a sender gets for an exception."""
+        if isinstance(error, MemoryError):
+            self.reserve.release()
         if isinstance(error, Rejected):
-            return wire.REJECTED, msgspec.Raw(encode(_words(error)))
+            return wire.REJECTED, msgspec.Raw(encode(words_of(error)))
         return wire.FAILED, msgspec.Raw(encode(failure_of(error)))
 
-    def crashes(self, error: Exception) -> bool:
-        """Whether an exception in a handler ends this life."""
-        return self.protocol.actor.on_error == "crash" and not isinstance(error, Rejected)
+    def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
+        """Note that a handler raised. An exit is no answer: what becomes of its message, the daemon tells.
 
-    def where(self, handler: Handler) -> str:
-        """Where an exception came from, in words."""
-        return f"in {self.protocol.actor.__qualname__}.{handler.name}"
+        Raises:
+            ActorFailed: this life must end.
+        """
+        if not isinstance(error, SystemExit):
+            self.finish(envelope, *self.verdict(error), lane)
+        self.go_on_after(error, handler)
+
+    def go_on_after(self, error: BaseException, handler: Handler) -> None:
+        """Go on, unless the exception ends this life; one that is no `Exception` always does.
+
+        Raises:
+            ActorFailed: it does.
+        """
+        refusal = isinstance(error, Rejected)
+        if not isinstance(error, Exception) or (self.protocol.actor.on_error == "crash" and not refusal):
+            self.flush()
+            raise ActorFailed(f"in {self.protocol.actor.__qualname__}.{handler.name}", error) from error
+        self.reserve.fill()
 
     # ---- out
 
@@ -550,11 +573,8 @@ def _handle(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Messa
             payload = payload_of(desk, handler, envelope.kind, method(envelope.message))
     except FlowEnded as ended:
         desk.finish(envelope, ended.kind, NOTHING, 0)
-    except Exception as error:
-        desk.finish(envelope, *desk.verdict(error), 0)
-        if desk.crashes(error):
-            desk.flush()
-            raise ActorFailed(desk.where(handler), error) from error
+    except BaseException as error:
+        desk.fail(envelope, handler, error, 0)
     else:
         desk.finish_well(envelope, payload, 0)
 
@@ -576,8 +596,8 @@ def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work
         cells[_BEGUN] = seq
         try:
             method(message)
-        except Exception as error:
-            _handle_failed_tell(desk, handler, seq, error)
+        except BaseException as error:
+            desk.fail_tell(seq, handler, error)
         cells[_DONE] = seq
         unsaid += 1
         if unsaid == ACK_EVERY or now - told > BATCH_AGE:
@@ -589,13 +609,6 @@ def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work
         desk.through(seq)
     if not tells:
         desk.pending.popleft()
-
-
-def _handle_failed_tell(desk: Desk, handler: Handler, seq: int, error: Exception) -> None:
-    desk.box.done(seq)
-    desk.tell_failed(seq, error)
-    if desk.crashes(error):
-        raise ActorFailed(desk.where(handler), error) from error
 
 
 def _outcome_of_flow(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
@@ -678,25 +691,6 @@ def _wait_while(desk: Desk, seq: int, lacks: Callable[[], bool]) -> None:
             return
         desk.flush()
         desk.take_in(desk.channel.receive())
-
-
-def failure_of(error: BaseException) -> Failure:
-    """An exception as text; the frames of this package at the top of its traceback are left out."""
-    trace = error.__traceback__
-    while trace and trace.tb_next and trace.tb_frame.f_code.co_filename in _OURS:
-        trace = trace.tb_next
-    text = "".join(traceback.format_exception(type(error), error, trace))
-    cls = type(error)
-    name = cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
-    return Failure(name, _words(error), text.encode("utf-8", "backslashreplace").decode())
-
-
-def _words(error: BaseException) -> str:
-    """Its text, whatever its class makes of it: a file name that is no UTF-8 is quoted, a broken __str__ is named."""
-    try:
-        return str(error).encode("utf-8", "backslashreplace").decode()
-    except Exception:
-        return f"<no text: {type(error).__qualname__}.__str__ raised>"
 
 
 def _nothing(seq: int) -> None:

@@ -23,7 +23,7 @@ from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.messages import Message
 from actors.ref import STREAM_CREDIT
-from actors.runtime import ActorFailed, Desk, FlowEnded, Payload, Work, payload_of, reply_bytes
+from actors.runtime import Desk, FlowEnded, Payload, Work, payload_of, reply_bytes
 
 _HANDLED: Final[ContextVar[Envelope[Message[Any]] | None]] = ContextVar("handled", default=None)
 
@@ -103,12 +103,12 @@ class AsyncDriver:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._busy.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is None:
+        if error is not None:
+            self._failure = self._failure or error
+            if not self._over.done():
+                self._over.set_exception(error)
+        elif not task.cancelled():  # the rest is cancelled when this life is over: nothing may begin any more
             self._go_on()
-            return
-        self._failure = self._failure or error
-        if not self._over.done():
-            self._over.set_exception(error)
 
     async def _handle(self, envelope: Envelope[Message[Any]], lane: int) -> None:
         desk = self._desk
@@ -127,11 +127,10 @@ class AsyncDriver:
                 raise  # this life is ending under it
             verdict = (wire.CANCELLED, NOTHING) if envelope.seq in self._revoked else desk.verdict(error)
             desk.finish(envelope, *verdict, lane)
-        except Exception as error:
-            desk.finish(envelope, *desk.verdict(error), lane)
-            if desk.crashes(error):
-                desk.flush()
-                raise ActorFailed(desk.where(handler), error) from error
+        except GeneratorExit:
+            raise  # nobody runs this coroutine any more
+        except BaseException as error:  # the loop need not see an exit, it would leave at once
+            desk.fail(envelope, handler, error, lane)
         else:
             desk.finish_well(envelope, payload, lane)
         self._revoked.discard(envelope.seq)

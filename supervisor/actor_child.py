@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from actors.envelope import Outcomes, Part, Record
 from actors.exits import ExitReport
 from actors.framing import Parcel
+from supervisor.autopsy import exit_reason, native_stack, signal_name
 from supervisor.core import events as happened
 from supervisor.core.commands import ReportExit
 from supervisor.core.events import AnyEvent
@@ -21,7 +22,6 @@ from supervisor.lean import main_module
 from supervisor.mailbox import Mailbox
 from supervisor.outgoing import Outgoing
 from supervisor.ports import Life, LifeEnd, Said
-from supervisor.process import exit_reason, signal_name
 from supervisor.recycling import Recycler, recycler_of
 from supervisor.specs import ChildSpec
 
@@ -163,10 +163,15 @@ class ActorChild:
             pid=end.pid,
             reason=command.reason,
             exit_code=end.exit_code if end.exit_code is not None and end.exit_code >= 0 else None,
-            signal=signal_name(end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
+            signal=signal_name(-end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
             traceback=end.last_words.failure.traceback if end.last_words is not None else None,
+            native_stack=native_stack(end.text),
             last_message=message,
             last_message_begun=begun,
+            deliveries=self.mailbox.deliveries(self._name, life) if begun else None,
+            out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
+            cpu_time=end.cpu_time,
+            peak_memory=end.peak_memory,
             uptime=self._house.loop.time() - self.started_at,
             decision=command.decision.value,
             because=command.because,

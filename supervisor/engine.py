@@ -322,15 +322,18 @@ class TreeChild:
 
     def report(self, command: ReportExit) -> ExitReport:
         """The end of a subtree, in the words of the last death in it."""
-        inner = self.engine.last_failure
+        inner = None if command.decision is Decision.EXPECTED else self.engine.last_failure
         report = ExitReport(
             actor=self.path,
             life=command.life,
             pid=None,
             reason=command.reason,
             traceback=None if inner is None else inner.traceback,
+            native_stack=None if inner is None else inner.native_stack,
             last_message=None if inner is None else inner.last_message,
             last_message_begun=None if inner is None else inner.last_message_begun,
+            deliveries=None if inner is None else inner.deliveries,
+            cause=None if inner is None else inner.headline,
             uptime=self._parent.house.loop.time() - self._started_at,
             decision=command.decision.value,
             because=command.because,

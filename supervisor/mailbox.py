@@ -721,6 +721,12 @@ class Mailbox:
         self._making_room.add(member)
         self.disconnect(member)
 
+    def deliveries(self, member: str, life: Life) -> int | None:
+        """How often the message that a life is handling (the first, if several) has been begun, this time included."""
+        queue = self._queues[self._router.queue_of(member)]
+        posted = queue.held(member, min(life.progress().active, default=0))
+        return None if posted is None else queue.deliveries(posted.seq) + 1
+
     def lost(self, member: str, life: Life, report: ExitReport) -> None:
         """A life is over: everything it had in its hands gets its fate, what may goes to the next one."""
         self.disconnect(member)

@@ -31,6 +31,13 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         wire_error: why the daemon ended it, or why it never began.
         stop_asked: whether it had been asked to stop.
         kill_asked: whether the daemon had sent SIGKILL.
+        grace: seconds between the two, None when not both were asked.
+        handling: whether a message was being handled.
+        text: the stacks it left in its black box.
+        oom_kills: how many processes the kernel had just killed for lack of memory; None when that is not known, or
+            when no SIGKILL was to be explained.
+        cpu_time: seconds it has computed, None when nobody knows.
+        peak_memory: the most memory it had, in bytes; None when nobody knows.
     """
 
     pid: int | None
@@ -39,6 +46,12 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     wire_error: str | None = None
     stop_asked: bool = False
     kill_asked: bool = False
+    grace: float | None = None
+    handling: bool = False
+    text: str = ""
+    oom_kills: int | None = None
+    cpu_time: float | None = None
+    peak_memory: int | None = None
 
 
 class LifeListener(Protocol):

@@ -20,6 +20,12 @@ def resident_bytes(pid: int) -> int | None:
     return None if line is None else int(line.split()[1]) * _PAGE
 
 
+def peak_bytes(pid: int) -> int | None:
+    """The most resident memory a process has had until now, in bytes."""
+    lines = (_read(pid, "status") or "").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
+
 def _read(pid: int, what: str) -> str | None:
     try:
         return Path(f"/proc/{pid}/{what}").read_text(encoding="utf-8", errors="replace")

@@ -2,7 +2,7 @@
 
 Law: nothing here blocks the event loop, and nothing here decides: what happens is told to a listener. The channel, the
      events and the black box belong to this life alone and are never used again.
-May import: spawner, guard, outlet, reader, ports, and the words of `actors`.
+May import: spawner, guard, outlet, reader, oom, proc, ports, and the words of `actors`.
 
 Runs on the loop's thread; only the spawn has one of its own, see `supervisor.spawner`.
 """
@@ -34,19 +34,19 @@ from actors.envelope import (
     tells_head,
 )
 from actors.errors import WireError
-from actors.exits import ExitKind, ExitReason
 from actors.faults import DUMP_SIGNAL
 from actors.framing import LARGE, Frame, Framer, Parcel
 from supervisor.core.delivery import Posted, Run
 from supervisor.guard import Guard, OnLost
+from supervisor.oom import OomWitness
 from supervisor.outlet import Outlet
 from supervisor.ports import AnyReader, LifeEnd, LifeListener
+from supervisor.proc import peak_bytes
 from supervisor.reader import close_fd
 from supervisor.spawner import Player, Spawner
 
-LAST_WORDS_WAIT: Final = 1.0  # seconds a process may live on after it closed its channel
-
-_OWN_FAULTS: Final = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+LINGER: Final = 1.0  # seconds a process may live on after it closed its channel
+FAREWELL: Final = 5.0  # seconds it may live on after its last words: what is registered to run at exit has its time
 
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
@@ -58,11 +58,13 @@ class ProcessLauncher:
         self.loop = loop
         self.reader = reader
         self.alive: set[ProcessLife] = set()
+        self.oom = OomWitness()
         self._spawner = Spawner()
         self._guard = Guard(loop, reader, self._spawner.do, on_guardian_lost)
 
     def launch(self, part: Part, lanes: int, listener: LifeListener) -> ProcessLife:
         """Begin a life; what becomes of it is told to `listener`, never before this returns."""
+        self.oom.look()
         player = Player(self.loop, self._guard, part.path, lanes)
         life = ProcessLife(self, player, part, listener)
         self.alive.add(life)
@@ -101,7 +103,9 @@ class ProcessLife:
         self._last_words: LastWords | None = None
         self._wire_error: str | None = None
         self._ready_dropped = False
-        self._stop_asked = False
+        self._stop_at: float | None = None
+        self._grace: float | None = None
+        self._peak: int | None = None
         self._channel_over = False
         self._ended = False
         self._reader.stream(self._sock, self._arrived)
@@ -165,13 +169,17 @@ class ProcessLife:
 
     def stop(self) -> None:
         """Ask it to finish its message and leave. The event overtakes a full channel, the frame wakes a reader."""
-        self._stop_asked = True
+        self._stop_at = self._loop.time()
         self._stop.set()
         self._box.ring()
         self._outlet.send(encode(Stop()))
 
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""
+        if self._stop_at is not None and self._grace is None:
+            self._grace = self._loop.time() - self._stop_at
+        if self.pid is not None and not self._player.gone:
+            self._peak = peak_bytes(self.pid)
         self._player.kill()
 
     def progress(self) -> Progress:
@@ -209,6 +217,7 @@ class ProcessLife:
             raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
         if type(frame) is LastWords:
             self._last_words = frame
+            self._loop.call_later(FAREWELL, self._kill_if_alive)  # a thread of its own may keep it from leaving
         elif self._parcels:
             parcels, self._parcels = self._parcels, []
             self._listener.life_said(frame, parcels)
@@ -236,11 +245,11 @@ class ProcessLife:
         if self._player.gone:
             self._end()
         else:  # the pidfd speaks within microseconds, unless the process closed its end and lives on
-            self._loop.call_later(LAST_WORDS_WAIT, self._kill_if_alive)
+            self._loop.call_later(LINGER, self._kill_if_alive, "it closed its channel and lived on")
 
-    def _kill_if_alive(self) -> None:
+    def _kill_if_alive(self, wire_error: str | None = None) -> None:
         if not self._player.gone:
-            self._wire_error = self._wire_error or "it closed its channel and lived on"
+            self._wire_error = self._wire_error or wire_error
             self.kill()
 
     # ---- its process
@@ -270,19 +279,26 @@ class ProcessLife:
         self._outlet.close()
         self._launcher.alive.discard(self)
         player = self._player
-        code = player.exit_code
+        remains = player.remains()
         self._reader.forget(self._sock.fileno(), close=self._sock.close)
         self._drop_ready()
         if player.pidfd >= 0:
             self._reader.forget(player.pidfd, close=lambda: close_fd(player.pidfd))
         self._stop.close()
+        unexplained = remains.exit_code == -signal.SIGKILL and not player.kill_asked
         end = LifeEnd(
             pid=player.pid,
-            exit_code=code,
+            exit_code=remains.exit_code,
             last_words=self._last_words,
             wire_error=self._wire_error,
-            stop_asked=self._stop_asked,
+            stop_asked=self._stop_at is not None,
             kill_asked=player.kill_asked,
+            grace=self._grace,
+            handling=bool(self._box.progress().active),
+            text=self._box.text(),
+            oom_kills=self._launcher.oom.look() if unexplained else None,
+            cpu_time=remains.cpu_time,
+            peak_memory=self._box.peak or self._peak or remains.peak_memory,
         )
         try:
             self._listener.life_exited(end)
@@ -292,39 +308,3 @@ class ProcessLife:
 
 def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
     return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
-
-
-def exit_reason(end: LifeEnd) -> ExitReason:  # noqa: PLR0911 - one line for each way to end
-    """The way a life ended, in one word and one line. Pure."""
-    words = end.last_words
-    if end.wire_error is not None:
-        return ExitReason(ExitKind.CRASHED, end.wire_error)
-    if words is not None:
-        failure = words.failure
-        said = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
-        return ExitReason(ExitKind.CRASHED, f"{said} ({words.where})")
-    if end.exit_code is None:
-        return ExitReason(ExitKind.LOST, "its exit code was taken by another part of the daemon")
-    if end.exit_code < 0:
-        return ExitReason(ExitKind.KILLED, f"{signal_name(end.exit_code)} {_whose(end)}")
-    if end.exit_code:
-        return ExitReason(ExitKind.CRASHED, f"exit code {end.exit_code}")
-    if end.stop_asked:
-        return ExitReason(ExitKind.SHUTDOWN, "asked by the supervisor")
-    return ExitReason(ExitKind.NORMAL, "the actor stopped itself")
-
-
-def _whose(end: LifeEnd) -> str:
-    """Where a deadly signal came from, as far as that can be told."""
-    number = -(end.exit_code or 0)
-    if number == signal.SIGKILL:
-        return "from its supervisor" if end.kill_asked else "from outside: a kill -9, or the kernel short of memory"
-    return "raised by its own code" if number in _OWN_FAULTS else "from outside"
-
-
-def signal_name(exit_code: int) -> str:
-    """`SIGKILL` for -9; `signal 99` for what has no name."""
-    try:
-        return signal.Signals(-exit_code).name
-    except ValueError:
-        return f"signal {-exit_code}"

@@ -157,10 +157,16 @@ def _fields(report: ExitReport) -> dict[str, Any]:
         "signal": report.signal,
         "last_message": report.last_message,
         "last_message_begun": report.last_message_begun,
+        "deliveries": report.deliveries,
+        "out_of_memory": report.out_of_memory,
+        "cpu_time": None if report.cpu_time is None else round(report.cpu_time, 3),
+        "peak_memory": report.peak_memory,
+        "cause": report.cause,
         "uptime": round(report.uptime, 3),
         "decision": report.decision,
         "because": report.because,
         "delay": None if report.delay is None else round(report.delay, 3),
         "traceback": report.traceback,
+        "native_stack": report.native_stack,
     }
     return {name: value for name, value in fields.items() if value is not None}

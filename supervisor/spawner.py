@@ -2,7 +2,7 @@
 
 Law: a spawn may take long, so it has a thread of its own, and nothing else happens there. What a process is started
      with belongs to it alone and is never used again.
-May import: guard, lean, and the words of `actors`.
+May import: guard, lean, reaping, and the words of `actors`.
 
 The thread lives as long as its launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made it.
 """
@@ -27,6 +27,7 @@ from actors.event import SafeEvent
 from actors.faults import DUMP_SIGNAL
 from supervisor.guard import Guard, end_group
 from supervisor.lean import LeanProcess
+from supervisor.reaping import Remains, reap
 
 SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
 
@@ -149,10 +150,9 @@ class Player:
         if self.pid is not None:
             end_group(self.pid)
 
-    @property
-    def exit_code(self) -> int | None:
-        """As `multiprocessing.Process.exitcode`."""
-        return None if self._process is None else self._process.exitcode
+    def remains(self) -> Remains:
+        """What is left of it, once it is gone."""
+        return Remains() if self._process is None else reap(self._process)
 
     def close(self) -> None:
         """Give back what is kept for a process that is gone; the descriptors that are watched close elsewhere."""

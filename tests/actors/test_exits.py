@@ -60,6 +60,43 @@ def test_a_report_says_everything_it_knows():
     ]
 
 
+def test_a_report_says_what_was_used_and_what_broke():
+    """Deliveries, time, memory and the native stack, each in words."""
+    report = ExitReport(
+        actor="/root/a",
+        life=3,
+        pid=7,
+        reason=ExitReason(ExitKind.KILLED, "SIGSEGV, segmentation fault"),
+        signal="SIGSEGV",
+        native_stack="Fatal Python error: Segmentation fault\n\nCurrent thread\n",
+        last_message="Note",
+        last_message_begun=True,
+        deliveries=2,
+        cpu_time=0.25,
+        peak_memory=3 * 2**20,
+        uptime=1.5,
+    )
+    assert str(report).splitlines() == [
+        "/root/a (life 3, pid 7) ended: killed: SIGSEGV, segmentation fault",
+        "  after 1.500 s, with 0.250 s of CPU time and 3.0 MiB of memory at most",
+        "  while handling Note, begun 2 times",
+        "  | Fatal Python error: Segmentation fault",
+        "  | ",
+        "  | Current thread",
+    ]
+
+
+def test_the_report_of_a_supervisor_names_the_last_death_below_it():
+    """On its first line."""
+    below = ExitReport(actor="/root/sub/a", life=4, pid=7, reason=ExitReason(ExitKind.CRASHED, "KeyError"))
+    report = ExitReport(
+        actor="/root/sub", life=1, pid=None, reason=ExitReason(ExitKind.SHUTDOWN, "gave up"), cause=below.headline
+    )
+    assert str(report).splitlines()[0] == (
+        "/root/sub (life 1) ended: shutdown: gave up; the last: /root/sub/a (life 4, pid 7) ended: crashed: KeyError"
+    )
+
+
 def test_a_report_is_silent_about_what_it_does_not_know():
     """No line without something to say."""
     report = ExitReport(

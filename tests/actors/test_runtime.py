@@ -20,8 +20,10 @@ from actors.envelope import ASK, TELL, Answer, Cancel, Deliver, Envelope, Failur
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull
 from actors.event import SafeEvent
 from actors.exits import ExitKind
+from actors.failures import ActorFailed
 from actors.framing import Framer, header
-from actors.runtime import ACK_EVERY, ActorFailed, Desk, failure_of, run
+from actors.memory import Reserve
+from actors.runtime import ACK_EVERY, Desk, run
 from actors.runtime_async import AsyncDriver
 from tests.support.actors import (
     AskOther,
@@ -53,7 +55,9 @@ class Daemon:
         self.stop_event = SafeEvent()
         self.actor = actor()
         part = Part("/root/a", 2, "m", "A", b"")
-        self.desk = Desk(part, protocol_of(actor), Channel(self.child_sock), self.box, self.stop_event)
+        self.desk = Desk(
+            part, protocol_of(actor), Channel(self.child_sock), self.box, self.stop_event, reserve=Reserve()
+        )
         self.actor.context = self.desk
         self._framer = Framer()
         self._count = 0
@@ -61,6 +65,7 @@ class Daemon:
     def close(self):
         self.sock.close()
         self.child_sock.close()
+        self.desk.reserve.release()
         self.box.close()
         self.stop_event.close()
 
@@ -230,7 +235,7 @@ def test_an_exception_answers_and_crashes(daemon_of):
     (item,) = daemon.outcomes()[0]
     assert (1, wire.FAILED) == item[:2]
     assert ["ValueError", "oh"] == item[2][:2]
-    words = caught.value.last_words
+    words = caught.value.last_words()
     assert ("in Puppet.fail", "ValueError", "oh") == (words.where, words.failure.type_name, words.failure.message)
     assert "in fail" in words.failure.traceback
     assert "runtime.py" not in words.failure.traceback
@@ -315,12 +320,6 @@ async def test_a_sync_actor_cannot_ask(daemon_of):
     desk = daemon_of(Puppet).desk
     with pytest.raises(UsageError, match="async def"):
         await desk.actor("b").ask(Echo("x"))
-
-
-def test_failure_names_the_class():
-    """Builtins by their name, others with their module."""
-    assert "KeyError" == failure_of(KeyError("x")).type_name
-    assert "actors.errors.Rejected" == failure_of(Rejected("x")).type_name
 
 
 class Quick(Message[None]):

@@ -252,6 +252,12 @@ async def test_reports(logs):
         "last_message_begun": True,
         "delay": 1.0,
         "traceback": "...",
+        "native_stack": "...",
+        "deliveries": 1,
+        "out_of_memory": False,
+        "cpu_time": 1.0,
+        "peak_memory": 1024,
+        "cause": "...",
     }
     reports.child_started("/root/a", 1, 2)
     for kind in (ExitKind.NORMAL, ExitKind.CRASHED):

@@ -202,11 +202,8 @@ async def test_grace_exceeded_is_killed(tmp_path):
     async with root:
         pass
     report = await watch.exited("a")
-    assert (ExitKind.KILLED, "SIGKILL from its supervisor", "SIGKILL") == (
-        report.reason.kind,
-        report.reason.detail,
-        report.signal,
-    )
+    assert (ExitKind.KILLED, "SIGKILL") == (report.reason.kind, report.signal)
+    assert report.reason.detail.startswith("SIGKILL from its supervisor: it was still there 0.1")
     assert "stop a shutdown" in (tmp_path / "diary").read_text()
 
 
@@ -455,11 +452,11 @@ async def test_asked_in_vain(tmp_path):
 @pytest.mark.parametrize(
     ("message", "kind", "detail"),
     [
-        (KillYourself(), ExitKind.KILLED, "SIGKILL from outside: a kill -9, or the kernel short of memory"),
-        (KillYourself(signal.SIGSEGV), ExitKind.KILLED, "SIGSEGV raised by its own code"),
-        (SysExit(3), ExitKind.CRASHED, "exit code 3"),
-        (OsExit(4), ExitKind.CRASHED, "exit code 4"),
-        (SysExit(0), ExitKind.NORMAL, "the actor stopped itself"),
+        (KillYourself(), ExitKind.KILLED, "SIGKILL from outside: "),
+        (KillYourself(signal.SIGSEGV), ExitKind.KILLED, "SIGSEGV, segmentation fault in kill (actors.py:"),
+        (SysExit(3), ExitKind.CRASHED, "exit code 3: sys.exit(3) in Puppet.sys_exit"),
+        (OsExit(4), ExitKind.CRASHED, "exit code 4: it left in the middle of a message"),
+        (SysExit(0), ExitKind.NORMAL, "exit code 0: sys.exit(0) in Puppet.sys_exit"),
     ],
     ids=["SIGKILL", "SIGSEGV", "sys.exit", "os._exit", "sys.exit(0)"],
 )
@@ -472,7 +469,8 @@ async def test_a_death_in_a_handler(message, kind, detail):
         assert (True, False) == (caught.value.started, caught.value.finished)
         report = await watch.exited("a")
         assert caught.value.report == report
-        assert (kind, detail) == (report.reason.kind, report.reason.detail)
+        assert kind is report.reason.kind
+        assert report.reason.detail.startswith(detail)
         assert (type(message).__name__, True) == (report.last_message, report.last_message_begun)
         letter = await dead_letter(letters)
         assert (message, DeadReason.CRASHED, 1) == (letter.message, letter.reason, letter.deliveries)
