@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.errors import FrameTooLarge, WireError
-from actors.framing import HEADER, MAX_FRAME, MAX_MESSAGE, Framer, header
+from actors.framing import HEADER, MAX_FRAME, MAX_MESSAGE, PARCELS, Framer, Parcel, header, parcel_header
 
 
 def stream_of(frames):
@@ -91,3 +91,41 @@ def test_large_frame_in_small_pieces_is_not_copied_each_time():
     for start in range(0, len(data), piece):
         received += framer.feed(data[start : start + piece])
     assert [size] == [len(frame) for frame in received]
+
+
+@st.composite
+def mixed(draw):
+    """Frames and parcels in any order, and the bytes of all of them cut anywhere."""
+    pieces = draw(st.lists(st.tuples(st.booleans(), st.binary(max_size=300)), max_size=12))
+    stream = b"".join((parcel_header if beside else header)(len(data)) + data for beside, data in pieces)
+    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=40)))
+    return pieces, [stream[start:stop] for start, stop in itertools.pairwise([0, *cuts, len(stream)]) if start < stop]
+
+
+@given(mixed())
+def test_any_chunking_yields_the_same_parcels(case):
+    """Parcels come between the frames where they were, their pieces are bytes, and none is joined by the framer."""
+    pieces, chunks = case
+    framer = Framer()
+    received = [frame for chunk in chunks for frame in framer.feed(chunk)]
+    assert pieces == [
+        (True, frame.joined()) if isinstance(frame, Parcel) else (False, bytes(frame)) for frame in received
+    ]
+    for frame in received:
+        if isinstance(frame, Parcel):
+            assert frame.size == sum(map(len, frame.parts))
+            assert all(type(part) is bytes for part in frame.parts)
+
+
+def test_parcels_are_bounded():
+    """Together they are no larger than a frame may be, and no more than belong to one."""
+    framer = Framer(limit=1000)
+    framer.feed(parcel_header(600) + bytes(600))
+    with pytest.raises(FrameTooLarge, match="parcels announce 1001 bytes for one frame, the limit is 1000"):
+        framer.feed(parcel_header(401))
+    framer = Framer()
+    framer.feed(parcel_header(1) + b"x" + header(0))
+    for _ in range(PARCELS):
+        framer.feed(parcel_header(1) + b"x")
+    with pytest.raises(WireError, match=f"more than {PARCELS} parcels"):
+        framer.feed(parcel_header(1) + b"x")

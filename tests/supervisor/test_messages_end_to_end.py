@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import threading
 import time
 from contextlib import aclosing
 
@@ -22,7 +23,7 @@ from actors import (
     Terminated,
     UsageError,
 )
-from actors.framing import MAX_MESSAGE
+from actors.framing import MAX_MESSAGE, Parcel
 from actors.ref import STREAM_CREDIT
 from examples.arrays import Scale, Scaler
 from supervisor import Backoff, ChildSpec, DeadReason, Intensity, Missed, Overflow, RestartPolicy, Supervisor
@@ -303,17 +304,70 @@ async def test_what_fits_no_frame():
         assert 1 == root.snapshot().children[0].life
 
 
-async def test_large_payloads_stall_nobody():
-    """Eight MiB go through an ask and back while another actor answers within the time."""
-    async with tree(child(), child(name="b")) as root:
-        blob = random.Random(1).randbytes(8 * 1024 * 1024)
+@pytest.fixture
+def joins(monkeypatch):
+    """The threads of this process in which a large value was put together."""
+    threads = []
+    joined = Parcel.joined
+
+    def noted(parcel):
+        if len(parcel.parts) > 1:
+            threads.append(threading.get_ident())
+        return joined(parcel)
+
+    monkeypatch.setattr(Parcel, "joined", noted)
+    return threads
+
+
+@pytest.mark.parametrize("reading", ["thread", "loop"])
+async def test_large_payloads_stall_nobody(reading, joins):
+    """64 MiB go through an ask and back, while another actor answers; the loop's thread never copies them."""
+    async with tree(child(), child(name="b"), reading=reading) as root:
+        blob = random.Random(1).randbytes(64 * 1024 * 1024)
         asking = asyncio.create_task(root["a"].ask(Blob(blob), timeout=None))
         answered = 0
         while not asking.done():
             await root["b"].ask(Put(answered))
             answered += 1
         assert blob == await asking
-        assert answered > 1
+        assert answered > 10
+    assert 1 == len(joins)
+    assert threading.get_ident() not in joins
+
+
+async def test_large_payloads_pass_through(joins):
+    """What one actor sends another, 64 MiB and back, is never put together in the daemon."""
+    size = 64 * 1024 * 1024
+    async with tree(child(), child(Async, "b"), child(name="c")) as root:
+        asking = asyncio.create_task(root["b"].ask(SendBlob(root["a"], size), timeout=None))
+        answered = 0
+        while not asking.done():
+            await root["c"].ask(Put(answered))
+            answered += 1
+        assert str(size) == await asking
+        assert answered > 10
+    assert [] == joins
+
+
+async def test_a_large_message_survives_a_crash():
+    """Waiting for its next life, or buried, it is all there."""
+    blob = random.Random(2).randbytes(2 * 1024 * 1024)
+    async with tree(child(backoff=AT_ONCE), child(Sync, "b", restart=RestartPolicy.TEMPORARY)) as root:
+        with pytest.raises(ActorCrashed):
+            await root["a"].ask(Kill())
+        assert blob == await root["a"].ask(Blob(blob))
+        letters = root.dead_letters()
+        root["b"].tell_nowait(Kill())
+        root["b"].tell_nowait(Blob(blob))
+        assert Kill() == (await dead_letter(letters)).message
+        assert Blob(blob) == (await dead_letter(letters)).message
+
+
+async def test_an_async_actor_makes_large_replies():
+    """As a sync one does."""
+    async with tree(child(Async)) as root:
+        replies = await asyncio.gather(*(root["a"].ask(Grow(size * 1024 * 1024)) for size in (3, 0, 2)))
+        assert [3 * 1024 * 1024, 0, 2 * 1024 * 1024] == list(map(len, replies))
 
 
 # ---- deadlines
