@@ -2,7 +2,7 @@
 
 Law: events in, commands out, deeds done; no choice is made here. Deeds answer with events, in the order in which
      things happened.
-May import: core, journal, ports, mailbox, reports, specs.
+May import: core, journal, letters, ports, mailbox, reports, specs.
 
 Runs on the loop's thread. A supervisor inside a supervisor is a child whose life is another engine.
 """
@@ -27,6 +27,7 @@ from supervisor.core.routing import Router
 from supervisor.core.states import SupervisorState
 from supervisor.house import House
 from supervisor.journal import Journal
+from supervisor.letters import DeadReason
 from supervisor.mailbox import Mailbox
 from supervisor.specs import AnySpec, ChildTerms, SupervisorSpec
 
@@ -121,6 +122,12 @@ class Engine:
         finally:
             self._working = False
 
+    def shut_down(self, how: happened.StopRequested | happened.KillRequested) -> None:
+        """The whole tree shall end. What it is the end of says so, unless the tree was about to end by itself."""
+        if self.machine.phase not in (SupervisorState.STOPPING, SupervisorState.STOPPED):
+            self.house.stop_reason = DeadReason.SHUTDOWN
+        self.post(how)
+
     def request(self, make: Callable[[int], AnyEvent]) -> int:
         """Make a request of the machine, given a ticket for it; `answer(ticket)` waits for what becomes of it."""
         ticket = next(self._numbers)
@@ -184,6 +191,7 @@ class Engine:
                 router=Router(spec.routing, spec.key),
                 on_dead_letter=self.house.reports.message_buried,
                 resolve=self.house.directory.ref,
+                stop_reason=lambda: self.house.stop_reason,
             )
             self.house.directory.add(path, mailbox)
         desk = ActorDesk(mailbox, spec)

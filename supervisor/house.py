@@ -1,7 +1,7 @@
 """House: what all supervisors of one tree share.
 
 Law: it owns the tree's directory, topics, waits and dice; nothing of it is global.
-May import: directory, topics, reports, ports, core.
+May import: directory, topics, reports, ports, letters, core.
 
 Runs on the loop's thread.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from supervisor.core.waits import Waits
 from supervisor.directory import Directory
+from supervisor.letters import DeadReason
 from supervisor.ports import Launcher
 from supervisor.reports import Reports
 from supervisor.topics import Topics
@@ -29,6 +30,7 @@ class House:
         self.reports = reports
         self.directory = Directory()
         self.waits = Waits()
+        self.stop_reason = DeadReason.ACTOR_STOPPED  # of messages for who is down for good; SHUTDOWN once all are to be
         self.topics = Topics()
         self.dice = random.Random()  # noqa: S311 - jitter is no secret
         self._tasks: set[asyncio.Task[None]] = set()

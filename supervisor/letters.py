@@ -18,6 +18,7 @@ class DeadReason(StrEnum):
     """Why a message reached nobody."""
 
     ACTOR_STOPPED = "actor_stopped"
+    SHUTDOWN = "shutdown"
     CRASHED = "crashed_while_handling"
     POISON = "poison"
     MAILBOX_FULL = "mailbox_full"

@@ -98,6 +98,7 @@ class Mailbox:
         router: which of them gets a message.
         on_dead_letter: told of each message that reached nobody.
         resolve: makes a ref of a path that arrives in a message or a reply.
+        stop_reason: what dead letters say when the actor stops now.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Mailbox:
         router: Router,
         on_dead_letter: Callable[[DeadLetter], None],
         resolve: Callable[[str], ActorRef],
+        stop_reason: Callable[[], DeadReason] = lambda: DeadReason.ACTOR_STOPPED,
     ) -> None:
         self.path = path
         self.protocol = protocol
@@ -126,6 +128,7 @@ class Mailbox:
         self._small = min(SMALL, max_message_bytes)
         self._check: Final = protocol.check
         self.closed: str | None = None  # why, once it is
+        self.closed_reason = DeadReason.ACTOR_STOPPED
         self.fates: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -139,6 +142,7 @@ class Mailbox:
         self._max_deliveries = max_deliveries
         self._dead = on_dead_letter
         self._resolve = resolve
+        self._stop_reason = stop_reason
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
         self._later: dict[asyncio.TimerHandle, Posted] = {}  # delayed tells
         self._router = router
@@ -386,7 +390,7 @@ class Mailbox:
         def due() -> None:
             posted = self._later.pop(timer)
             if self.closed is not None:
-                self._bury(posted, DeadReason.ACTOR_STOPPED, self.closed)
+                self._bury(posted, self.closed_reason, self.closed)
             elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):
                 self.offer(TELL, message, packed, sender=sender)
             else:
@@ -747,11 +751,12 @@ class Mailbox:
     def close(self, because: str) -> None:
         """The actor is down for good: what waits becomes dead letters, whoever asks or waits hears of it."""
         self.closed = because
+        self.closed_reason = self._stop_reason()
         self._making_room.clear()
         self._ease = 0
         self._impatient.clear()
         for posted in merge(*(queue.drain() for queue in self._queues.values()), key=lambda posted: posted.seq):
-            self._bury(posted, DeadReason.ACTOR_STOPPED, because)
+            self._bury(posted, self.closed_reason, because)
             asker = self._asker(posted.seq)
             if asker is not None:
                 asker.failed(ActorStopped(f"{self.path} is down for good ({because}); the message had not begun"))
@@ -766,7 +771,7 @@ class Mailbox:
         while self._later:
             timer, posted = self._later.popitem()
             timer.cancel()
-            self._bury(posted, DeadReason.ACTOR_STOPPED, "its supervisor ended before its time came")
+            self._bury(posted, DeadReason.SHUTDOWN, "its supervisor ended before its time came")
 
     def open(self) -> None:
         """The actor is started again after it was down for good."""
@@ -865,7 +870,7 @@ class Mailbox:
         if outcome.kind == wire.UNDECODABLE:
             self._bury(posted, DeadReason.UNDECODABLE, str(error))
         elif outcome.kind == wire.STOPPED and asker is not None:
-            self._bury(posted, DeadReason.ACTOR_STOPPED, str(error), 1)
+            self._bury(posted, self._stop_reason(), str(error), 1)
         else:
             self._count(given_up if given_up and fate == "cancelled" else fate)
         if asker is not None and error is not None:

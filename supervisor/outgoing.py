@@ -196,7 +196,9 @@ class Outgoing:
         if asker is not None:
             asker.failed(error)
         elif mailbox is not None:
-            mailbox.refuse(Packed(bytes(frame.message)), self._mailbox.path, _dead_reason(error), str(error))
+            stopped = isinstance(error, ActorStopped)
+            reason = mailbox.closed_reason if stopped else _dead_reason(error)
+            mailbox.refuse(Packed(bytes(frame.message)), self._mailbox.path, reason, str(error))
         else:
             self._bury(frame, error)
 
@@ -231,7 +233,6 @@ class Outgoing:
 _DEAD_REASONS: dict[type[ActorsError], DeadReason] = {
     NoSuchActor: DeadReason.NO_SUCH_ACTOR,
     MailboxFull: DeadReason.MAILBOX_FULL,
-    ActorStopped: DeadReason.ACTOR_STOPPED,
     ActorCrashed: DeadReason.ACTOR_STOPPED,
 }
 

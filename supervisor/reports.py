@@ -19,7 +19,7 @@ from actors.envelope import Record
 from actors.exits import ExitReason, ExitReport
 from supervisor.broadcast import Broadcast
 from supervisor.core.commands import Decision
-from supervisor.letters import DeadLetter
+from supervisor.letters import DeadLetter, DeadReason
 
 
 class ChildStarted(msgspec.Struct, frozen=True, tag=True):
@@ -67,7 +67,7 @@ class Reports:
         self.happenings: Broadcast[Happening] = Broadcast()
         self.dead_letters: Broadcast[DeadLetter] = Broadcast()
         self._log: Any = structlog.get_logger("supervisor")
-        self._buried: dict[tuple[str, str, str], int] = {}
+        self._buried: dict[tuple[str, DeadReason], int] = {}
 
     def child_started(self, actor: str, life: int, pid: int | None) -> None:
         """A life is ready."""
@@ -102,9 +102,9 @@ class Reports:
         self._write("warning", "guardian.lost", {"supervisor": supervisor, "detail": why})
 
     def message_buried(self, letter: DeadLetter) -> None:
-        """A message reached nobody. Said the 1st, 10th, 100th... time for each actor, message type and reason."""
+        """A message reached nobody. Said the 1st, 10th, 100th... time for each actor and reason."""
         self.dead_letters.tell(letter)
-        key = (letter.actor, letter.message_type, letter.reason.value)
+        key = (letter.actor, letter.reason)
         if len(self._buried) > _KINDS_COUNTED:
             self._buried.clear()  # names come and go with dynamic children
         count = self._buried[key] = self._buried.get(key, 0) + 1

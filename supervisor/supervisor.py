@@ -136,11 +136,11 @@ class Supervisor:
 
     def request_stop(self) -> None:
         """Begin to stop the tree; returns at once. `wait` tells when it is down."""
-        self._engine_now().post(happened.StopRequested(self._stop_timeout))
+        self._engine_now().shut_down(happened.StopRequested(self._stop_timeout))
 
     def request_kill(self) -> None:
         """Kill everything; returns at once. `wait` tells when it is down."""
-        self._engine_now().post(happened.KillRequested())
+        self._engine_now().shut_down(happened.KillRequested())
 
     async def wait(self) -> ExitReason:
         """Wait until the tree is down, for whatever reason, and return that."""

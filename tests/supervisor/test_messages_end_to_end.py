@@ -589,7 +589,7 @@ async def test_stopping_the_tree_ends_an_endless_stream(tmp_path, actor):
         report = await watch.exited("a")
         assert "shutdown" == report.reason.kind.value
         assert isinstance(await reading, ActorStopped)
-        await counted(root, {"actor_stopped": 1})
+        await counted(root, {"shutdown": 1})
     assert "closed" in diary.read_text()
 
 
@@ -837,7 +837,7 @@ async def test_a_delayed_tell(tmp_path):
         await until(lambda: depth(root, "c") == 0, "an empty mailbox")
         await ref.tell(Put(6), delay=3600.0)
     letter = await dead_letter(letters)
-    assert (Put(6), DeadReason.ACTOR_STOPPED) == (letter.message, letter.reason)
+    assert (Put(6), DeadReason.SHUTDOWN) == (letter.message, letter.reason)
     assert "its supervisor ended" in letter.detail
 
 

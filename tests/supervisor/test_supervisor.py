@@ -245,7 +245,7 @@ async def test_a_stop_finishes_the_message_in_hand(tmp_path):
         await waiting
     await leaving
     letter = await dead_letter(letters)
-    assert (Echo("never"), DeadReason.ACTOR_STOPPED) == (letter.message, letter.reason)
+    assert (Echo("never"), DeadReason.SHUTDOWN) == (letter.message, letter.reason)
 
 
 async def test_entered_once():
