@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+RUNS   ?= 1
 
-.PHONY: demo test chaos check bench clean
+.PHONY: demo test chaos check bench bench-peers clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -30,8 +31,11 @@ check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.ok          ## ratios against the raw pipe and stock queues, one run
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/dev.ok          ## ours and the standard library, targets and all; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks --runs $(RUNS)
+
+bench-peers: $(VENV)/dev.ok    ## the same with peers from PyPI, each in an environment of its own
+	$(BIN)/python -m benchmarks --peers
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-peers

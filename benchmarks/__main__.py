@@ -1,89 +1,84 @@
-"""Benchmarks: what an ask and a tell cost, against the raw pipe and the standard library, in one run.
+"""Benchmarks, from the command line.
 
-python -m benchmarks            all contenders, interleaved
-python -m benchmarks --quick    a short look
-python -m benchmarks --pin      everything on one core
+python -m benchmarks            ours and the standard library; writes docs/benchmarks.md
+python -m benchmarks --runs 3   three times, to see how often each target holds
+python -m benchmarks --peers    also the peers from PyPI, each in an environment of its own
+python -m benchmarks --quick    a short look; writes nothing
+python -m benchmarks --render   writes the page and its charts again from the results
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import platform
-import statistics
+import signal
 import sys
-from collections import defaultdict
-from contextlib import ExitStack
+from pathlib import Path
 
-import structlog
+from benchmarks.charts import charts
+from benchmarks.measure import ENTRANTS, FULL, QUICK, measure
+from benchmarks.peers.entrants import PEERS
+from benchmarks.report import page, pooled, section, targets
+from benchmarks.results import Results, Run, load, save
+from benchmarks.session import ROOT
+from benchmarks.targets import judge
 
-from benchmarks.ours import Ours
-from benchmarks.pipe import RawPipe
-from benchmarks.queues import StockQueues
-from benchmarks.workloads import IN_FLIGHT, WORKLOADS, Contender, Counts
-
-FULL, QUICK = Counts(alone=5_000, many=640 * IN_FLIGHT, tells=100_000), Counts(alone=200, many=1_280, tells=2_000)
-
-Figures = dict[str, dict[str, list[float]]]  # title to contender to one figure a repetition
-
-
-def contenders() -> list[Contender]:
-    """Who takes part; the first is the limit the others are measured by."""
-    those: list[Contender] = [
-        RawPipe(),
-        StockQueues(),
-        Ours("ours, reading='thread'", "thread"),
-        Ours("ours, reading='loop'", "loop"),
-    ]
-    try:
-        import uvloop  # noqa: PLC0415 - it may be missing
-    except ImportError:
-        return those
-    return [*those, Ours("ours, reading='loop', uvloop", "loop", uvloop.new_event_loop)]
-
-
-def measure(those: list[Contender], counts: Counts, repetitions: int) -> Figures:
-    """Every contender does every workload in every repetition, in turn: what disturbs one disturbs all."""
-    figures: Figures = defaultdict(lambda: defaultdict(list))
-    with ExitStack() as stack:
-        for contender in those:
-            stack.enter_context(contender)
-        for repetition in range(-1, repetitions):  # the first round warms up and is not counted
-            for workload in WORKLOADS:
-                for contender in those:
-                    for title, figure in zip(workload.titles, workload.measure(contender, counts), strict=True):
-                        if repetition >= 0:
-                            figures[title][contender.name].append(figure)
-    return figures
-
-
-def show(figures: Figures) -> None:
-    """The median of the repetitions, their spread, and the ratio to the limit."""
-    for title, rows in figures.items():
-        limit = statistics.median(next(iter(rows.values())))
-        print(f"\n{title:<34}{'median':>12}{'lowest':>12}{'highest':>12}{'x raw pipe':>12}")
-        for name, each in rows.items():
-            median = statistics.median(each)
-            print(f"  {name:<32}{median:>12,.1f}{min(each):>12,.1f}{max(each):>12,.1f}{median / limit:>12.2f}")
+DOCS = ROOT / "docs"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks", description="What an ask and a tell cost.")
-    parser.add_argument("--quick", action="store_true", help="a short look instead of a measurement")
-    parser.add_argument("--pin", action="store_true", help="put every process on one core")
-    parser.add_argument("--repetitions", type=int, help="how often everything is measured (7; quick: 3)")
+    """Parse, and be sure that what was started is ended, whatever ends this."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description="What messages, starts and deaths cost.")
+    parser.add_argument("--quick", action="store_true", help="a short look; writes nothing")
+    parser.add_argument("--runs", type=int, default=1, help="how often everything is measured anew (1)")
+    parser.add_argument("--peers", action="store_true", help="also the peers from PyPI")
+    parser.add_argument("--only", metavar="NAME", help="the raw pipe and those whose names begin so; writes nothing")
+    parser.add_argument("--render", action="store_true", help="measure nothing; write page and charts again")
     given = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    if given.pin:
-        if not hasattr(os, "sched_setaffinity"):
-            sys.exit("benchmarks: this system cannot pin a process to a core")
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    repetitions = given.repetitions or (3 if given.quick else 7)
-    pinned = ", all on one of them" if given.pin else ""
-    print(f"{platform.platform()}, {os.cpu_count()} cores{pinned}, Python {platform.python_version()}")
-    print(f"median of {repetitions} interleaved repetitions; microseconds: less is better, per second: more is better")
-    show(measure(contenders(), QUICK if given.quick else FULL, repetitions))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    path = DOCS / "benchmarks" / "results.json"
+    try:
+        if not given.render:
+            runs = measured(given)
+            print(section("Measured", "", pooled(runs)))
+            print(targets(judge(runs)))
+            if given.quick or given.only:
+                return
+            save(path, replaced(load(path), runs, peers=given.peers))
+        write(load(path), DOCS)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def measured(given: argparse.Namespace) -> list[Run]:
+    """What was asked for."""
+    entrants = [*ENTRANTS, *(PEERS if given.peers else ())]
+    if given.only:
+        entrants = entrants[:1] + [one for one in entrants[1:] if one.name.startswith(given.only)]
+    return [measure(entrants, QUICK if given.quick else FULL, say) for _ in range(given.runs)]
+
+
+def replaced(results: Results, runs: list[Run], *, peers: bool) -> Results:
+    """The results with these in place of the last of their kind; those of the other command stay."""
+    return Results(bench=results.bench, peers=runs) if peers else Results(bench=runs, peers=results.peers)
+
+
+def write(results: Results, docs: Path) -> None:
+    """The page and its charts, and no chart of former results."""
+    pictures = charts(pooled(results.bench)) if results.bench else {}
+    pictures |= charts(pooled(results.peers), "peers-") if results.peers else {}
+    directory = docs / "benchmarks"
+    directory.mkdir(parents=True, exist_ok=True)
+    for old in directory.glob("*.svg"):
+        old.unlink()
+    for name, picture in pictures.items():
+        (directory / name).write_text(picture, encoding="utf-8")
+    (docs / "benchmarks.md").write_text(page(results), encoding="utf-8")
+
+
+def say(line: str) -> None:
+    """How far it is, for whoever watches."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{line}")
 
 
 if __name__ == "__main__":

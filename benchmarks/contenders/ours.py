@@ -1,0 +1,120 @@
+"""Ours: actors under a supervisor, with mailbox, black box and all."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import platform
+import time
+from importlib.metadata import version
+from typing import Any, Literal
+
+import msgspec
+import structlog
+
+from actors import ActorRef
+from benchmarks.awaiting import AwaitedContender
+from benchmarks.contender import Figures, quantiles
+from benchmarks.contenders.ours_worker import Add, Adder, AskOther, Caller, Echo, Take, TellOther
+from supervisor import ChildSpec, Supervisor
+
+NO_SPARES = {"spares": 0} if "spares" in inspect.signature(Supervisor).parameters else {}
+LONG = 60.0  # seconds; a time-out is no figure
+
+
+class OurWorker:
+    """An actor, and the supervisor it is under."""
+
+    def __init__(self, supervisor: Supervisor, ref: ActorRef) -> None:
+        self.supervisor = supervisor
+        self.ref = ref
+
+    async def ask(self) -> int:
+        return await self.ref.ask(Add(1))
+
+    async def tell(self) -> None:
+        await self.ref.tell(Add(1))
+
+    async def take(self, payload: bytes) -> int:
+        return await self.ref.ask(Take(payload), timeout=LONG)
+
+    async def echo(self, payload: bytes) -> int:
+        return len(await self.ref.ask(Echo(payload), timeout=LONG))
+
+
+class Ours(AwaitedContender[OurWorker]):
+    def __init__(self, reading: Literal["thread", "loop"], loop_factory: Any = None) -> None:
+        super().__init__(loop_factory)
+        self._reading: Literal["thread", "loop"] = reading
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+    def versions(self) -> dict[str, str]:
+        return {"Python": platform.python_version(), "msgspec": msgspec.__version__}
+
+    async def _launching(self, size: int, **terms: Any) -> list[OurWorker]:
+        adder = ChildSpec(Adder)
+        names = [adder.name] if size == 1 else [f"{adder.name}-{index}" for index in range(size)]
+        supervisor = Supervisor(
+            *(adder.named(name) for name in names), reading=self._reading, start="parallel", **terms
+        )
+        await supervisor.__aenter__()
+        workers = [OurWorker(supervisor, supervisor[name]) for name in names]
+        await self._asking_each(workers)
+        return workers
+
+    async def _ending(self, workers: list[OurWorker]) -> None:
+        await workers[0].supervisor.__aexit__(None, None, None)
+
+    def _pid(self, worker: OurWorker) -> int:
+        infos = worker.supervisor.which_children()
+        return next(info.pid or 0 for info in infos if worker.ref.path.endswith(f"/{info.name}"))
+
+    async def _recovering(self, worker: OurWorker) -> None:
+        await worker.ask()
+
+    def kill_cold(self) -> Figures:
+        return self._kill(self._run(self._launching(1, **NO_SPARES)))
+
+    async def _ask_some(self, count: int) -> None:
+        ref = self._worker.ref
+        for _ in range(count):
+            await ref.ask(Add(1))
+
+    async def _tell(self, count: int) -> Figures:
+        ref = self._worker.ref
+        begun = time.perf_counter()
+        for _ in range(count):
+            await ref.tell(Add(1))
+        await ref.ask(Add(1), timeout=LONG)
+        return {"rate": count / (time.perf_counter() - begun)}
+
+    def between_ask(self, count: int) -> Figures:
+        return self._run(self._between_ask(count))
+
+    def between_tell(self, count: int) -> Figures:
+        return self._run(self._between_tell(count))
+
+    async def _between_ask(self, count: int) -> Figures:
+        async with Supervisor(ChildSpec(Adder), ChildSpec(Caller), reading=self._reading) as tree:
+            return quantiles(await tree["caller"].ask(AskOther(count), timeout=LONG))
+
+    async def _between_tell(self, count: int) -> Figures:
+        async with Supervisor(ChildSpec(Adder), ChildSpec(Caller), reading=self._reading) as tree:
+            return {"rate": count / await tree["caller"].ask(TellOther(count), timeout=LONG)}
+
+
+class OursOnUvloop(Ours):
+    def __init__(self) -> None:
+        import uvloop  # noqa: PLC0415 - the others do without
+
+        super().__init__("loop", uvloop.new_event_loop)
+
+    def versions(self) -> dict[str, str]:
+        return {**super().versions(), "uvloop": version("uvloop")}
+
+
+def contender(how: str) -> Ours:
+    """Ours, by how its mailboxes are read: "thread", "loop", or "uvloop", which is "loop" on uvloop."""
+    if how == "uvloop":
+        return OursOnUvloop()
+    return Ours("loop" if how == "loop" else "thread")

@@ -1,0 +1,7 @@
+"""The peers from PyPI, each in an environment of its own."""
+
+from __future__ import annotations
+
+from benchmarks.measure import Entrant
+
+PEERS: tuple[Entrant, ...] = ()

@@ -1,0 +1,84 @@
+"""What the kernel says about processes: memory, threads, time used; and which of them belong to one contender.
+
+A contender and everything it starts carries a mark in its environment, so that nothing is overlooked, also when it
+has been handed over to another parent, and so that nothing else is ever killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.absent import Absent
+
+MARK = "ACTORS_BENCHMARK"
+
+_PROC = Path("/proc")
+
+
+def marked(mark: str = "") -> set[int]:
+    """The processes that carry this mark, and what they started; without a mark, those with that of this process."""
+    wanted = f"{MARK}={mark or os.environ.get(MARK, '')}".encode()
+    found, parents = set(), {}
+    for entry in _PROC.glob("[0-9]*"):
+        try:
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found.add(int(entry.name))
+        except OSError:  # gone meanwhile, or somebody else's
+            continue
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more  # some write their name over their environment
+    return found
+
+
+def kill_marked(mark: str) -> None:
+    """End everything that carries this mark, and what it started, but not the process that calls."""
+    deadline = time.monotonic() + 10
+    while (pids := marked(mark) - {os.getpid()}) and time.monotonic() < deadline:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def pss_kib(pid: int) -> float:
+    """Its proportional share of memory: a page that n processes share counts one n-th."""
+    return _rollup(pid)["Pss"]
+
+
+def own_kib(pid: int) -> float:
+    """What it has for itself: its heap and stacks, and its share of shared memory; no files."""
+    rollup = _rollup(pid)
+    return rollup["Pss_Anon"] + rollup["Pss_Shmem"]
+
+
+def threads(pid: int) -> int:
+    """How many threads it has."""
+    return sum(1 for _ in _proc(pid, "task").iterdir())
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """What these processes have used of processors, all their living threads together."""
+    nanoseconds = 0
+    for pid in pids:
+        for task in _proc(pid, "task").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
+    return nanoseconds / 1e9
+
+
+def _rollup(pid: int) -> dict[str, float]:
+    lines = _proc(pid, "smaps_rollup").read_text().splitlines()[1:]
+    return {name: float(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _proc(pid: int, name: str) -> Path:
+    path = _PROC / str(pid) / name
+    if not path.exists():
+        raise Absent(f"this system has no /proc/<pid>/{name}")
+    return path
