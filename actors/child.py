@@ -33,14 +33,16 @@ from actors.exits import ExitReason
 from actors.failures import ActorFailed
 from actors.faults import record_faults
 from actors.memory import Reserve, peak_memory
+from actors.output import Output, flush_streams
 from actors.runtime import Desk, run
+from actors.voice import Voice
 
 _PR_SET_PDEATHSIG: Final = 1
 _IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
 
 
 def main(  # noqa: PLR0917 - what spawn passes, once
-    sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, daemon: int, mark: str
+    sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, voice: Voice, daemon: int, mark: str
 ) -> None:
     """Play one part, then leave.
 
@@ -49,6 +51,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
         box: where it says what it is doing.
         ready: set once `on_start` has returned.
         stop: set by the daemon when the actor shall finish its message and leave.
+        voice: where it says what belongs into the daemon's log.
         daemon: process id of the daemon.
         mark: of its family: this process and all that descend from it.
     """
@@ -59,22 +62,28 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     channel = Channel(sock)
     reserve = Reserve()
     try:
-        _play(channel, box, ready, stop, reserve)
+        _play(channel, box, ready, stop, reserve, voice=voice)
     except BaseException as error:
         reserve.release()
         failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)
         channel.send(encode(failed.last_words()))
         sys.exit(failed.exit_code)
     finally:
+        flush_streams()
+        voice.settle()
         box.note_peak(peak_memory())
         sock.detach()  # the descriptor stays open: the end of the channel is the end of the process
 
 
-def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, reserve: Reserve) -> None:
+def _play(
+    channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, reserve: Reserve, *, voice: Voice
+) -> None:
     frames = channel.receive()
     if not frames:
         os._exit(EXIT_ORPHANED)
     part = msgspec.msgpack.decode(cast("bytes", frames[0]), type=Part)
+    output = Output(voice, captured=part.captured)
+    output.begin()
     try:
         with _only_importing():
             if part.main:
@@ -84,7 +93,8 @@ def _play(channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, re
             args, kwargs = pickle.loads(part.arguments)
     except BaseException as error:
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
-    desk = Desk(part, protocol, channel, box, stop, reserve=reserve)
+    output.relay_loggers()
+    desk = Desk(part, protocol, channel, box, stop, reserve=reserve, output=output)
     if frames[1:]:
         desk.take_in(frames[1:])
     try:
@@ -107,6 +117,7 @@ def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
         actor.on_start()
     except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
+    desk.output.relay_loggers()
     ready.set()
     reason = run(actor, desk)
     desk.flush()
@@ -132,6 +143,7 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
     async def serve() -> None:
         driver = AsyncDriver(actor, desk)
         await hook("on_start")
+        desk.output.relay_loggers()
         ready.set()
         reason = await driver.run()
         desk.flush()

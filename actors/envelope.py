@@ -5,7 +5,7 @@ Law: values only, array-like and tagged with small ints (from 20 on towards the 
 May import: msgspec only.
 
 Daemon to child: `Part` once, then `Deliver`, `Tells`, `Cancel`, `Credit`, `Items`, `Stop`, `Answer`.
-Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `Record`, `LastWords`.
+Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `LastWords`.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
         address: where it gets its messages: the pool's path for one of a pool, else empty, for its own.
         main: what `multiprocessing.spawn.prepare` needs to import the daemon's main module; empty unless the class or
             its arguments live there.
+        captured: whether what it prints goes to the daemon's log.
     """
 
     path: str
@@ -139,6 +140,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     arguments: bytes
     address: str = ""
     main: dict[str, str] = {}
+    captured: bool = True
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -220,14 +222,6 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, tag=24):
     correlation: int
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, tag=22):
-    """A log record of the actor, for the daemon's log."""
-
-    level: str
-    event: str
-    fields: dict[str, str | int | float | bool | None]
-
-
 class Failure(msgspec.Struct, frozen=True, array_like=True):
     """An exception, as text."""
 
@@ -243,4 +237,4 @@ class LastWords(msgspec.Struct, frozen=True, array_like=True, tag=23):
     failure: Failure
 
 
-FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | Record | LastWords
+FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | LastWords

@@ -62,6 +62,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         cpu_time: seconds it computed, or None.
         peak_memory: the most memory it had, in bytes, or None.
         cause: of a supervisor that gave up: the headline of the last report below it, else None.
+        stderr: the last lines it wrote to standard error, or past Python to either descriptor.
         uptime: seconds from ready (or from spawn, when it never was ready) to the end.
         decision: what happens next, in one word: restart, leave_down, give_up, expected, recycle.
         because: why that was decided, one line.
@@ -83,6 +84,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     cpu_time: float | None = None
     peak_memory: int | None = None
     cause: str | None = None
+    stderr: tuple[str, ...] = ()
     uptime: float = 0.0
     decision: str = ""
     because: str = ""
@@ -106,6 +108,9 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
             lines.append(f"  next: {self.decision}{when} ({self.because})")
         for text in (self.traceback, self.native_stack):
             lines.extend("  | " + line for line in (text or "").rstrip().splitlines())
+        if self.stderr:
+            lines.append("  it wrote last:")
+            lines.extend("  > " + line for line in self.stderr)
         return "\n".join(lines)
 
     def _used(self) -> str:

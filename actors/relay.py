@@ -2,31 +2,31 @@
 
 Law: logging needs no library in the actor's process and decides nothing about levels, formats or files: the daemon's
      configuration does.
-May import: envelope, codec.
+May import: voice.
 
 Runs in the actor's process, on any of its threads.
 """
 
 from __future__ import annotations
 
+import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final
 
-from actors.codec import encode
-from actors.envelope import Record
+from actors.voice import Voice
 
-_LEAST: Final = -(2**63)  # what msgpack's integers hold
+_LEAST: Final = -(2**63)  # what the integers of a record hold
 _MOST: Final = 2**64 - 1
 
 
 class RelayLog:
     """structlog's calling style, without structlog: `log.info("file.parsed", path=path)`."""
 
-    __slots__ = ("_send",)
+    __slots__ = ("_voice",)
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
-        self._send = send
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
 
     def debug(self, event: str, **fields: object) -> None:
         """A line for those who look closely."""
@@ -49,21 +49,27 @@ class RelayLog:
         self._write("error", event, {**fields, "traceback": traceback.format_exc()})
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        plain = {_utf8(name): _plain(value) for name, value in fields.items()}
-        self._send(encode(Record(level, _utf8(event), plain)))
+        self._voice.say(level, utf8(event), plain_fields(fields))
+
+
+def plain_fields(fields: Mapping[str, object]) -> dict[str, str | int | float | bool | None]:
+    """Fields that a record can carry: no line of a log is worth a crash."""
+    return {utf8(name): _plain(value) for name, value in fields.items()}
+
+
+def utf8(text: object) -> str:
+    """A text that UTF-8 can carry."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _plain(value: object) -> str | int | float | bool | None:
-    """A value that a record can carry: no line of a log is worth a crash."""
     if isinstance(value, str):
-        return _utf8(value)
-    if isinstance(value, float | bool | None) or (isinstance(value, int) and _LEAST <= value <= _MOST):
+        return utf8(value)
+    if isinstance(value, bool | None) or (isinstance(value, int) and _LEAST <= value <= _MOST):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     try:
-        return _utf8(repr(value))
+        return utf8(repr(value))
     except Exception:  # a user's __repr__ may do anything
         return f"<{type(value).__qualname__} without a repr>"
-
-
-def _utf8(text: object) -> str:
-    return str(text).encode("utf-8", "backslashreplace").decode()

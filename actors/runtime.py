@@ -50,6 +50,7 @@ from actors.failures import ActorFailed, failure_of, words_of
 from actors.framing import BESIDE, LARGE, MAX_MESSAGE, Frame, Parcel
 from actors.memory import Reserve
 from actors.messages import Message, Terminated
+from actors.output import Output
 from actors.parcels import fill
 from actors.post import LargeAnswer, PostRef
 from actors.ref import STREAM_CREDIT, ActorRef
@@ -111,12 +112,14 @@ class Desk:
         stop: SafeEvent,
         *,
         reserve: Reserve,
+        output: Output,
     ) -> None:
         self.path = part.path
         self.incarnation = part.life
         self.ref: ActorRef = PostRef(part.address or part.path, self)
         self.name = part.path.removeprefix(self.ref.path.rpartition("/")[0] + "/")
-        self.log = RelayLog(channel.send)
+        self.log = RelayLog(output.voice)
+        self.output = output
 
         self.channel = channel
         self.send = channel.send

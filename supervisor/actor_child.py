@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from actors.envelope import Outcomes, Part, Record
+from actors.envelope import Outcomes, Part
 from actors.exits import ExitReport
 from actors.framing import Parcel
+from actors.lines import Record
 from supervisor.autopsy import exit_reason, native_stack, signal_name
 from supervisor.core import events as happened
 from supervisor.core.commands import ReportExit
@@ -88,6 +89,7 @@ class ActorChild:
             arguments=spec.arguments,
             address=self.mailbox.path,
             main=main_module() if spec.needs_main else {},
+            captured=spec.output == "capture",
         )
         self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
         self._outgoing.begin(self.life)
@@ -172,6 +174,7 @@ class ActorChild:
             out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
+            stderr=end.stderr,
             uptime=self._house.loop.time() - self.started_at,
             decision=command.decision.value,
             because=command.because,
@@ -218,10 +221,16 @@ class ActorChild:
             self.mailbox.heard(self._name, frame, parcels)
             if self._recycler is not None:
                 self._recycler.heard()
-        elif isinstance(frame, Record):
-            self._house.reports.actor_said(self.path, self.number, frame)
         else:
             self._outgoing.take(frame, parcels)
+
+    def life_wrote(self, life: int, record: Record) -> None:
+        """See `LifeListener`."""
+        self._house.reports.actor_said(self.path, life, record)
+
+    def life_lost(self, life: int, lines: int, size: int) -> None:
+        """See `LifeListener`."""
+        self._house.reports.output_dropped(self.path, life, lines, size)
 
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, get_args
 
 from actors.actor import protocol_of
 from actors.framing import MAX_MESSAGE
@@ -22,6 +22,7 @@ from supervisor.specs import (
     Backoff,
     ChildSpec,
     Intensity,
+    Output,
     Overflow,
     RestartPolicy,
     Routing,
@@ -76,6 +77,7 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
     _check_seconds(child.start_timeout, f"{path}.start_timeout", "seconds > 0 or INFINITY")
     _check_routing(child, path)
     _check_member(child.overflow, Overflow, f"{path}.overflow")
+    _check_member(child.output, get_args(Output), f"{path}.output")
     if not 1 <= child.max_message_bytes <= MAX_MESSAGE:
         raise InvalidSpec(f"{path}.max_message_bytes", child.max_message_bytes, f"expected 1 to {MAX_MESSAGE} bytes")
     if child.mailbox_bytes is not None and child.mailbox_bytes < 1:

@@ -13,11 +13,12 @@ from typing import Protocol
 import msgspec
 
 from actors.blackbox import Progress
-from actors.envelope import LastWords, MoreItems, Outcomes, Part, Publish, Record, Send, Subscribe, Watch, Withdraw
+from actors.envelope import LastWords, MoreItems, Outcomes, Part, Publish, Send, Subscribe, Watch, Withdraw
 from actors.framing import Parcel
+from actors.lines import Record
 from supervisor.core.delivery import Posted, Run
 
-Said = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | Record
+Said = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish
 """What a life may say, but for its last words, which are part of its end."""
 
 
@@ -38,6 +39,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
             when no SIGKILL was to be explained.
         cpu_time: seconds it has computed, None when nobody knows.
         peak_memory: the most memory it had, in bytes; None when nobody knows.
+        stderr: the last lines it wrote to standard error, or past Python.
     """
 
     pid: int | None
@@ -52,6 +54,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     oom_kills: int | None = None
     cpu_time: float | None = None
     peak_memory: int | None = None
+    stderr: tuple[str, ...] = ()
 
 
 class LifeListener(Protocol):
@@ -62,6 +65,12 @@ class LifeListener(Protocol):
 
     def life_said(self, frame: Said, parcels: Sequence[Parcel] = ()) -> None:
         """The child sent a frame, and before it the parcels that belong to it."""
+
+    def life_wrote(self, life: int, record: Record) -> None:
+        """It wrote a line. Those of a life that writes very much may come after its end."""
+
+    def life_lost(self, life: int, lines: int, size: int) -> None:
+        """So many lines, of so many bytes, were dropped since this was said last."""
 
     def life_writable(self) -> None:
         """The channel takes data again after it was congested."""

@@ -36,6 +36,7 @@ from actors.envelope import (
 from actors.errors import WireError
 from actors.faults import DUMP_SIGNAL
 from actors.framing import LARGE, Frame, Framer, Parcel
+from actors.lines import Record
 from supervisor.core.delivery import Posted, Run
 from supervisor.guard import Guard, OnLost
 from supervisor.oom import OomWitness
@@ -43,7 +44,9 @@ from supervisor.outlet import Outlet
 from supervisor.ports import AnyReader, LifeEnd, LifeListener
 from supervisor.proc import peak_bytes
 from supervisor.reader import close_fd
+from supervisor.scribe import Scribe
 from supervisor.spawner import Player, Spawner
+from supervisor.transcript import Transcript
 
 LINGER: Final = 1.0  # seconds a process may live on after it closed its channel
 FAREWELL: Final = 5.0  # seconds it may live on after its last words: what is registered to run at exit has its time
@@ -59,6 +62,7 @@ class ProcessLauncher:
         self.reader = reader
         self.alive: set[ProcessLife] = set()
         self.oom = OomWitness()
+        self.scribe = Scribe(loop)
         self._spawner = Spawner()
         self._guard = Guard(loop, reader, self._spawner.do, on_guardian_lost)
 
@@ -72,9 +76,10 @@ class ProcessLauncher:
         return life
 
     async def close(self) -> None:
-        """End the guardian and the spawning thread. Every life must be over."""
+        """End the guardian, and the threads that spawn and that read output. Every life must be over."""
         await self._guard.close()
         self._spawner.close()
+        self.scribe.close()
 
     def abandon(self) -> None:
         """The loop was closed without us: kill every process. Runs on any thread."""
@@ -82,6 +87,7 @@ class ProcessLauncher:
             life.kill()
         self._spawner.do(self._guard.abandon)
         self._spawner.abandon()
+        self.scribe.abandon()
 
 
 class ProcessLife:
@@ -93,6 +99,7 @@ class ProcessLife:
         self._reader = launcher.reader
         self._loop = launcher.loop
         self._listener = listener
+        self._number = part.life
         self._sock = player.sock
         self._box = player.box
         self._ready = player.ready
@@ -107,7 +114,10 @@ class ProcessLife:
         self._grace: float | None = None
         self._peak: int | None = None
         self._channel_over = False
+        self._output_over = False
         self._ended = False
+        self._transcript = Transcript(player.output, self._wrote, self._lost)
+        launcher.scribe.follow(self._transcript)
         self._reader.stream(self._sock, self._arrived)
         self._reader.once(self._ready.fileno(), self._became_ready)
         player.on_spawned = self._spawned
@@ -224,6 +234,12 @@ class ProcessLife:
         else:
             self._listener.life_said(frame)
 
+    def _wrote(self, record: Record) -> None:
+        self._listener.life_wrote(self._number, record)
+
+    def _lost(self, lines: int, size: int) -> None:
+        self._listener.life_lost(self._number, lines, size)
+
     def refuse(self, why: str) -> None:
         """It broke the protocol: its life ends, nobody else's."""
         self._wire_error = self._wire_error or why
@@ -266,14 +282,17 @@ class ProcessLife:
     def _vanished(self) -> None:
         """The process is gone. What it wrote last is still in the channel: its end comes after it."""
         self._player.died()
-        if self._channel_over:
-            self._end()
-        else:  # a grandchild may hold the other end open; nothing more is read than what lies there now
+        self._launcher.scribe.finish(self._transcript, self._output_ended)
+        if not self._channel_over:  # a grandchild may hold the other end open; nothing more is read than lies there now
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
 
+    def _output_ended(self) -> None:
+        self._output_over = True
+        self._end()
+
     def _end(self) -> None:
-        if self._ended:
+        if self._ended or not (self._channel_over and self._output_over):
             return
         self._ended = True
         self._outlet.close()
@@ -299,6 +318,7 @@ class ProcessLife:
             oom_kills=self._launcher.oom.look() if unexplained else None,
             cpu_time=remains.cpu_time,
             peak_memory=self._box.peak or self._peak or remains.peak_memory,
+            stderr=self._transcript.last_lines(),
         )
         try:
             self._listener.life_exited(end)

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from actors.envelope import Record
 from actors.exits import ExitReason, ExitReport
+from actors.lines import Record
 from supervisor.broadcast import Broadcast
 from supervisor.core.commands import Decision
 from supervisor.letters import DeadLetter, DeadReason
@@ -125,6 +125,10 @@ class Reports:
         level = record.level if record.level in _LEVELS else "info"
         self._write(level, record.event, {**fields, "actor": actor, "life": life})
 
+    def output_dropped(self, actor: str, life: int, lines: int, size: int) -> None:
+        """A flood of output went past the log."""
+        self._write("warning", "output.dropped", {"actor": actor, "life": life, "lines": lines, "bytes": size})
+
     def close(self) -> None:
         """The tree is over: every reader ends."""
         self.happenings.close()
@@ -141,7 +145,7 @@ class Reports:
 
 
 _KINDS_COUNTED = 10_000
-_LEVELS = frozenset({"debug", "info", "warning", "error"})
+_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _TAKEN = frozenset({"event", "actor", "life", "self"})  # names that a record's own fields cannot have
 
 
@@ -168,5 +172,6 @@ def _fields(report: ExitReport) -> dict[str, Any]:
         "delay": None if report.delay is None else round(report.delay, 3),
         "traceback": report.traceback,
         "native_stack": report.native_stack,
+        "stderr": "\n".join(report.stderr) if report.reason.abnormal and report.stderr else None,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -25,6 +25,7 @@ from actors import child
 from actors.blackbox import BlackBox
 from actors.event import SafeEvent
 from actors.faults import DUMP_SIGNAL
+from actors.voice import Voice
 from supervisor.guard import Guard, end_group
 from supervisor.lean import LeanProcess
 from supervisor.reaping import Remains, reap
@@ -74,6 +75,7 @@ class Player:
         box: its black box.
         ready: set by the process.
         stop: set by the daemon.
+        output: the reading end of the pipe for everything it writes.
         error: why it could not be started, None otherwise.
         kill_asked: whether `kill` was called.
         gone: whether the process is dead, as far as we know.
@@ -93,6 +95,9 @@ class Player:
         self.box = BlackBox(lanes)
         self.ready = SafeEvent()
         self.stop = SafeEvent()
+        self.output, writing = os.pipe()
+        os.set_blocking(self.output, False)
+        self._voice = Voice(writing)
         self.pidfd = -1
         self._loop = loop
         self._guard = guard
@@ -105,7 +110,7 @@ class Player:
         process = LeanProcess(
             target=child.main,
             name=self._name,
-            args=(self._child_sock, self.box, self.ready, self.stop, os.getpid(), self._guard.mark()),
+            args=(self._child_sock, self.box, self.ready, self.stop, self._voice, os.getpid(), self._guard.mark()),
         )
         try:
             _shelter()
@@ -117,6 +122,7 @@ class Player:
             self.error = reason
         finally:
             self._child_sock.close()
+            self._voice.close()
         if self.kill_asked:
             self.kill()
         try:

@@ -19,6 +19,7 @@ from actors.framing import MAX_MESSAGE
 from supervisor.portable import check_importable, pickled
 
 Start = Literal["ordered", "parallel"]
+Output = Literal["capture", "inherit"]
 
 BRUTAL_KILL: Final = 0.0
 """`shutdown=BRUTAL_KILL`: no grace at all, SIGKILL at once (OTP brutal_kill)."""
@@ -162,6 +163,7 @@ class ChildSpec:
         max_age_jitter: share of max_age that chance may add, so that those started together do not go together.
         max_rss: above how many bytes of resident memory it does, looked at every second; None for no such limit.
             Only on Linux.
+        output: "capture": what it prints and logs goes to the daemon's log; "inherit": to where the daemon's own does.
 
     Raises:
         UsageError: the class or its arguments could not work in a spawned process.
@@ -188,6 +190,7 @@ class ChildSpec:
     max_age: float | None = None
     max_age_jitter: float = 0.1
     max_rss: int | None = None
+    output: Output = "capture"
     arguments: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

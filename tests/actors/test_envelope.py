@@ -27,7 +27,6 @@ from actors.envelope import (
     Outcomes,
     Part,
     Publish,
-    Record,
     Send,
     Stop,
     Subscribe,
@@ -53,7 +52,6 @@ FROM_CHILD = [
     Watch("/root/a", 0),
     Subscribe("prices"),
     Publish("prices", msgspec.Raw(b"\x01")),
-    Record("info", "a.happened", {"number": 1, "text": "x", "none": None, "yes": True, "part": 0.5}),
     LastWords("in on_start", Failure("KeyError", "'x'", "Traceback")),
 ]
 

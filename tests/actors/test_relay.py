@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
-from actors.envelope import FromChild, Record
+from actors.lines import Record, read_line
 from actors.relay import RelayLog
+from actors.voice import Voice
+
+
+class Kept(Voice):
+    """A voice that keeps what is said."""
+
+    def __init__(self, sent):
+        super().__init__(-1)
+        self.sent = sent
+
+    def send(self, line):
+        self.sent.extend(read_line(line.removesuffix(b"\n")))
 
 
 @pytest.fixture
@@ -16,7 +27,7 @@ def sent():
 
 @pytest.fixture
 def log(sent):
-    return RelayLog(lambda frame: sent.append(msgspec.msgpack.decode(frame, type=FromChild)))
+    return RelayLog(Kept(sent))
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import socket
 import time
 
@@ -23,8 +24,10 @@ from actors.exits import ExitKind
 from actors.failures import ActorFailed
 from actors.framing import Framer, header
 from actors.memory import Reserve
+from actors.output import Output
 from actors.runtime import ACK_EVERY, Desk, run
 from actors.runtime_async import AsyncDriver
+from actors.voice import Voice
 from tests.support.actors import (
     AskOther,
     AsyncPuppet,
@@ -55,8 +58,17 @@ class Daemon:
         self.stop_event = SafeEvent()
         self.actor = actor()
         part = Part("/root/a", 2, "m", "A", b"")
+        self.reading, writing = os.pipe()
+        self.voice = Voice(writing)
+        self.voice.open()
         self.desk = Desk(
-            part, protocol_of(actor), Channel(self.child_sock), self.box, self.stop_event, reserve=Reserve()
+            part,
+            protocol_of(actor),
+            Channel(self.child_sock),
+            self.box,
+            self.stop_event,
+            reserve=Reserve(),
+            output=Output(self.voice, captured=False),
         )
         self.actor.context = self.desk
         self._framer = Framer()
@@ -68,6 +80,8 @@ class Daemon:
         self.desk.reserve.release()
         self.box.close()
         self.stop_event.close()
+        self.voice.close()
+        os.close(self.reading)
 
     def send(self, frame):
         data = frame if isinstance(frame, bytes) else encode(frame)

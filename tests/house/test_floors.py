@@ -25,7 +25,10 @@ HANDS = {
     "threading",
     "time",
 }
-MIND = [*(ROOT / "supervisor/core").glob("*.py"), ROOT / "actors/codec.py", ROOT / "actors/framing.py"]
+MIND = [
+    *(ROOT / "supervisor/core").glob("*.py"),
+    *(ROOT / "actors" / f"{room}.py" for room in ("codec", "framing", "lines")),
+]
 ROOMS = sorted([*(ROOT / "actors").rglob("*.py"), *(ROOT / "supervisor").rglob("*.py")])
 
 

@@ -14,6 +14,7 @@ import pytest
 from actors import Actor, ActorCrashed, ExitKind, ExitReason, ExitReport, Fed, MailboxFull, Message, handles
 from actors.actor import protocol_of
 from actors.blackbox import Progress
+from actors.lines import PRINTED, Record
 from actors.ref import UnboundRef
 from supervisor import mailbox as room
 from supervisor.core.routing import Router
@@ -258,6 +259,7 @@ async def test_reports(logs):
         "cpu_time": 1.0,
         "peak_memory": 1024,
         "cause": "...",
+        "stderr": ("...",),
     }
     reports.child_started("/root/a", 1, 2)
     for kind in (ExitKind.NORMAL, ExitKind.CRASHED):
@@ -278,6 +280,9 @@ async def test_reports(logs):
             deliveries=3,
         )
     )
+    reports.output_dropped("/root/a", 1, 3, 4)
+    for level, stream in (("info", "stdout"), ("warning", "stderr")):
+        reports.actor_said("/root/a", 1, Record(level, PRINTED, {"stream": stream, "text": "words"}))
     said: dict[str, tuple[list[str], set[str]]] = {}
     for line in logs:
         levels, fields = said.setdefault(line["event"], ([], set()))
@@ -286,4 +291,4 @@ async def test_reports(logs):
     _, *rows = table("reference/reports.md", "event")
     assert said == {event: (levels.split(", "), set(fields.split(", "))) for event, levels, fields in rows}
     source = inspect.getsource(Reports)
-    assert source.count("self._write(") == len(rows) + 1, "and the lines of actors"
+    assert source.count("self._write(") == len(rows), "the lines of actors are written in one place"

@@ -8,8 +8,8 @@ import logging
 import pytest
 import structlog
 
-from actors.envelope import Record
 from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.lines import Record
 from supervisor.letters import DeadLetter, DeadReason
 from supervisor.reports import (
     ChildExited,

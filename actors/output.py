@@ -1,0 +1,54 @@
+"""Output: where the things go that an actor writes past its log: prints, loggers, C libraries, child processes.
+
+Law: what is captured arrives in the daemon's log; no library is imported for it that the actor has not imported.
+May import: voice, prints, and late the relays of `logging` and `structlog`.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from actors.prints import LineWriter
+from actors.voice import Voice
+
+
+class Output:
+    """What becomes of one life's output."""
+
+    def __init__(self, voice: Voice, *, captured: bool) -> None:
+        self.voice = voice
+        self._captured = captured
+
+    def begin(self) -> None:
+        """Before any code of the actor's: descriptors 1 and 2 and Python's streams are the voice's from now on."""
+        flush_streams()
+        if not self._captured:
+            self.voice.open()
+            return
+        self.voice.open(1, 2)
+        sys.stdout = LineWriter(self.voice, 1, "stdout", "info")
+        sys.stderr = LineWriter(self.voice, 2, "stderr", "warning")
+
+    def relay_loggers(self) -> None:
+        """After code of the actor's that may have imported or configured logging libraries."""
+        if not self._captured:
+            return
+        if "logging" in sys.modules:
+            from actors.relay_logging import relay_logging  # noqa: PLC0415 - it imports logging
+
+            relay_logging(self.voice)
+        if "structlog" in sys.modules:
+            from actors.relay_structlog import relay_structlog  # noqa: PLC0415 - it imports structlog
+
+            relay_structlog(self.voice)
+
+
+def flush_streams() -> None:
+    """Let half lines go, whatever became of the streams."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):  # full, or closed by the actor
+                stream.flush()

@@ -1,0 +1,75 @@
+"""RelayHandler: what an actor logs through the standard library leaves as records.
+
+Law: levels and filters stay as the actor set them; nothing is said twice.
+May import: relay, voice. Imports `logging`: only an actor that has imported it pays.
+
+Runs in the actor's process, on any of its threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import Any, Final
+
+from actors.relay import plain_fields, utf8
+from actors.voice import Voice
+
+_LEVELS: Final = (
+    (logging.CRITICAL, "critical"),
+    (logging.ERROR, "error"),
+    (logging.WARNING, "warning"),
+    (logging.INFO, "info"),
+)
+
+
+class RelayHandler(logging.Handler):
+    """Sends the message under its own text as the event, with the logger's name and the traceback."""
+
+    def __init__(self, voice: Voice, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._voice = voice
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record; what cannot be put into words is reported as logging does it."""
+        try:
+            fields = {"logger": record.name}
+            if record.exc_info and record.exc_info[0] is not None:
+                fields["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+            if record.stack_info:
+                fields["stack"] = record.stack_info
+            self._voice.say(level_name(record.levelno), utf8(record.getMessage()), plain_fields(fields))
+        except Exception:
+            self.handleError(record)
+
+
+def level_name(number: int) -> str:
+    """The level of a record with this number: the highest known one that is not above it."""
+    return next((name for least, name in _LEVELS if number >= least), "debug")
+
+
+def relay_logging(voice: Voice) -> None:
+    """Let every handler that prints to this process's own streams send records instead, and the last resort, too.
+
+    No handler is added, so that a later `logging.basicConfig` does what it says. May be called again.
+    """
+    if logging.lastResort is not None and not isinstance(logging.lastResort, RelayHandler):
+        logging.lastResort = RelayHandler(voice)  # takes what the loggers' levels let through: warnings, by default
+    named = (one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger))
+    for logger in (logging.root, *named):
+        for handler in logger.handlers[:]:
+            if type(handler) is logging.StreamHandler and handler.stream in _own_streams():
+                logger.addHandler(_instead_of(handler, voice))
+                logger.removeHandler(handler)
+
+
+def _own_streams() -> tuple[Any, ...]:
+    return sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
+
+
+def _instead_of(handler: logging.Handler, voice: Voice) -> RelayHandler:
+    relay = RelayHandler(voice, handler.level)
+    for one in handler.filters:
+        relay.addFilter(one)
+    return relay

@@ -1,0 +1,214 @@
+"""Scribe: the one thread that reads what actors write, so that no actor waits for the daemon's log.
+
+Law: the thread reads at once and always, whatever the loop does; the loop writes down a little at a time and never
+     gives this more than half of itself.
+May import: transcript, and the event of `actors`.
+
+The thread is a daemon thread; it ends when it is closed, and by itself when its loop was closed without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import selectors
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from actors.event import KernelCounter
+from actors.lines import Record
+from supervisor.transcript import Transcript
+
+CHUNK: Final = 64 * 1024  # bytes: all that a pipe holds
+LAST_CHUNKS: Final = 4  # read at most after a death; what keeps the pipe full then is a grandchild
+SLICE: Final = 0.002  # seconds of writing down at a time, and of the pause that follows
+LAST_SLICE: Final = 0.1  # seconds of it at the end of the tree
+NOTICE: Final = 1.0  # seconds for which losses are added up before they are told
+GATHER: Final = 0.001  # seconds to let a flood fill its pipe again: few large reads cost less than many small ones
+ORPHAN_CHECK: Final = 2.0  # seconds between looks at whether the loop was closed behind our back
+
+Order = Callable[[], None]
+
+
+class Scribe:
+    """Reads every transcript of a tree. Made and used on the loop's thread; `abandon` runs on any."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-scribe") -> None:
+        self._loop = loop
+        self._selector = selectors.DefaultSelector()
+        self._bell = KernelCounter()
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._orders: deque[Order] = deque()  # for the thread, from the loop
+        self._waiting: deque[tuple[Transcript, Record | None]] = deque()  # for the loop; None: something was lost
+        self._scheduled = False
+        self._noticing: set[Transcript] = set()
+        self._flooded = False  # whether something was dropped just now; the thread's
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    # ---- on the loop's thread
+
+    def follow(self, transcript: Transcript) -> None:
+        """Read it from now on."""
+        self._order(lambda: self._register(transcript))
+
+    def finish(self, transcript: Transcript, done: Callable[[], None]) -> None:
+        """Its process is gone: read what it left behind, close the pipe, then call `done`, on the loop.
+
+        Nobody waits for the end of the pipe, which a grandchild may hold open.
+        """
+        self._order(lambda: self._read_last(transcript, done))
+
+    def close(self) -> None:
+        """End the thread and write down what waits, as far as that is quickly done."""
+        if sys.is_finalizing():  # at the interpreter's end the thread stands still: no join
+            return
+        self.abandon()
+        self._thread.join()
+        self._write_down(LAST_SLICE)
+        self._give_up_waiting()
+        for transcript in tuple(self._noticing):
+            self._tell_lost(transcript)
+
+    def abandon(self) -> None:
+        """End the thread; returns at once."""
+        self._closing = True
+        self._ring()
+
+    def _order(self, order: Order) -> None:
+        self._orders.append(order)
+        self._ring()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(ValueError):  # the thread has ended by itself
+            self._bell.add()
+
+    def _work(self) -> None:
+        if self._write_down(SLICE):
+            self._loop.call_later(SLICE, self._work)
+            return
+        self._scheduled = False
+        if self._waiting:  # the thread brought more before it could see that
+            self._schedule()
+
+    def _write_down(self, most: float) -> bool:
+        """Log for so many seconds at most; whether there is more."""
+        until = time.perf_counter() + most
+        while self._waiting:
+            transcript, record = self._waiting.popleft()
+            if record is None:
+                self._notice(transcript)
+            else:
+                transcript.written += 1
+                self._call(transcript.on_record, record)
+            if time.perf_counter() > until:
+                break
+        return bool(self._waiting)
+
+    def _give_up_waiting(self) -> None:
+        """What still waits at the end of the tree is lost."""
+        for transcript, record in self._waiting:
+            transcript.lose(0 if record is None else 1)
+            self._noticing.add(transcript)
+        self._waiting.clear()
+
+    def _notice(self, transcript: Transcript) -> None:
+        if transcript not in self._noticing:
+            self._noticing.add(transcript)
+            self._loop.call_later(NOTICE, self._tell_lost, transcript)
+
+    def _tell_lost(self, transcript: Transcript) -> None:
+        self._noticing.discard(transcript)
+        self._call(transcript.tell_lost)
+
+    def _call(self, callback: Callable[..., None], *args: Record) -> None:
+        """One line that cannot be written down keeps no other from it."""
+        try:
+            callback(*args)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": f"error in a callback of {self!r}", "exception": error})
+
+    # ---- in the thread
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                ready = self._selector.select(ORPHAN_CHECK)
+                if not ready and self._loop.is_closed():
+                    return
+                self._flooded = False
+                for key, _ in ready:
+                    if key.data is not None and self._read(key.data) == b"":
+                        self._unregister(key.data)
+                self._take_orders()  # only now: they may close what was ready
+                if self._flooded:
+                    time.sleep(GATHER)
+        finally:
+            self._closing = True
+            self._take_orders()
+            for key in tuple(self._selector.get_map().values()):
+                if key.data is not None:  # the loop was closed without us
+                    os.close(key.fd)
+            self._selector.close()
+            self._bell.close()
+
+    def _take_orders(self) -> None:
+        self._bell.take()
+        while self._orders:
+            self._orders.popleft()()
+
+    def _read(self, transcript: Transcript) -> bytes | None:
+        """Take one chunk and pass it on; empty at the end of the pipe, None when nothing lies there."""
+        try:
+            chunk = os.read(transcript.fd, CHUNK)
+        except BlockingIOError:
+            return None
+        now, lost = time.monotonic(), transcript.lost
+        self._pass_on(transcript, transcript.take(chunk, now), now)
+        self._flooded = self._flooded or transcript.lost is not lost
+        return chunk
+
+    def _read_last(self, transcript: Transcript, done: Callable[[], None]) -> None:
+        for _ in range(LAST_CHUNKS):
+            if not self._read(transcript):
+                break
+        now = time.monotonic()
+        self._pass_on(transcript, transcript.end(now), now)
+        self._unregister(transcript)
+        os.close(transcript.fd)
+        self._on_loop(lambda: self._finished(transcript, done))
+
+    def _finished(self, transcript: Transcript, done: Callable[[], None]) -> None:
+        """On the loop again: its last lines come before its end, unless they are many."""
+        self._write_down(SLICE)
+        self._call(transcript.tell_lost)
+        done()
+
+    def _pass_on(self, transcript: Transcript, records: list[Record], now: float) -> None:
+        self._waiting.extend((transcript, record) for record in records)
+        if transcript.lost != transcript.noted and now - transcript.noted_at > NOTICE / 2:
+            transcript.noted, transcript.noted_at = transcript.lost, now
+            self._waiting.append((transcript, None))
+        if self._waiting and not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        self._on_loop(self._work)
+
+    def _on_loop(self, deed: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody listens any more
+            self._loop.call_soon_threadsafe(deed)
+
+    def _register(self, transcript: Transcript) -> None:
+        self._selector.register(transcript.fd, selectors.EVENT_READ, transcript)
+
+    def _unregister(self, transcript: Transcript) -> None:
+        if transcript.fd in self._selector.get_map():
+            self._selector.unregister(transcript.fd)
