@@ -1060,7 +1060,7 @@ class Slow(Actor):
         time.sleep(self.stop)
 
 async def main(start, stop, how, grace="60"):
-    spec = ChildSpec(Slow, args=(float(start), float(stop)), name="a", shutdown=float(grace))
+    spec = ChildSpec(Slow, args=(float(start), float(stop)), name="a", shutdown=float(grace), output="inherit")
     async with Supervisor(spec) as root:
         asyncio.get_running_loop().call_soon(lambda: print("UP", flush=True))  # when the lines below wait
         if how == "serve":
@@ -1189,7 +1189,7 @@ class Slow(Actor):
         print("CHILD", os.getpid(), flush=True)
 
 async def main():
-    root = Supervisor(ChildSpec(Slow, name="a"))
+    root = Supervisor(ChildSpec(Slow, name="a", output="inherit"))
     await root.__aenter__()
     print("UP", flush=True)
 
