@@ -734,6 +734,7 @@ async def test_log_lines_arrive_in_the_daemons_log(logs):
         for level in ("debug", "info", "warning", "error"):
             await root["a"].ask(Say(level, "page.read", {"path": "x", "number": 3}))
         await root["a"].ask(SayOddly())
+        await until(lambda: "odd.said" in {line["event"] for line in logs})
         said = [line for line in logs if line["event"] == "page.read"]
         assert said == [
             {"event": "page.read", "path": "x", "number": 3, "actor": "/root/a", "life": 1, "log_level": level}
