@@ -38,14 +38,16 @@ class Channel:
         Raises:
             WireError: what arrived is not of the protocol.
         """
+        framer = self._framer
         while True:
+            size = CHUNK if framer.missing <= CHUNK else min(framer.missing, MOST)
             try:
-                chunk = self.sock.recv(min(max(CHUNK, self._framer.missing), MOST))
+                chunk = self.sock.recv(size)
             except ConnectionError:
                 return []
             if not chunk:
                 return []
-            frames = self._framer.feed(chunk)
+            frames = framer.feed(chunk)
             if frames:
                 return frames
 
@@ -62,9 +64,7 @@ class Channel:
         try:
             with self._sending:
                 for parcel in parcels:
-                    self.sock.sendall(parcel_header(parcel.size))
-                    for part in parcel.parts:
-                        self.sock.sendall(part)
+                    self._send_parcel(parcel)
                 if size < JOIN_BELOW:
                     self.sock.sendall(header(size) + frame)
                 else:
@@ -72,6 +72,11 @@ class Channel:
                     self.sock.sendall(frame)
         except ConnectionError:
             os._exit(EXIT_ORPHANED)
+
+    def _send_parcel(self, parcel: Parcel) -> None:
+        self.sock.sendall(parcel_header(parcel.size))
+        for part in parcel.parts:
+            self.sock.sendall(part)
 
     def fileno(self) -> int:
         """The descriptor, for event loops."""

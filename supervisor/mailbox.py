@@ -208,15 +208,24 @@ class Mailbox:
             return None
         self._ease = ease - 1
         deadline = None if timeout is None else time.monotonic() + timeout
-        asker = FutureAsker(self._loop.create_future(), read, self.path, _name(message), timeout)
-        asker.seq = seq = sole.offer(ASK, None, deadline, data)
+        asker = FutureAsker(self._loop.create_future(), read, self.path, type(message).__qualname__, timeout)
+        only, posted = self._only, None
+        if only is not None and not sole.unsettled and not only[2].congested:
+            posted = sole.hand_over(only[1], ASK, None, deadline, data)  # nothing else is under way: straight to it
+            seq = posted.seq
+        else:
+            seq = sole.offer(ASK, None, deadline, data)
+        asker.seq = seq
         self._askers[seq] = asker, sole
         if deadline is not None:
             self._deadlines.add(deadline, seq)
-        if ease == 1:
+        if posted is not None:
+            only[2].post([posted])  # type: ignore[index]  # it is there
+        elif ease == 1:
             self.pump()
         elif not self._pump_due:
-            self._pump_soon()
+            self._pump_due = True
+            self._loop.call_soon(self.pump)
         return asker
 
     def ask(self, message: Message[Any], packed: Packed, timeout: float | None, *, impatient: bool) -> FutureAsker:
@@ -596,7 +605,8 @@ class Mailbox:
             WireError: it tells of messages it was never given, or is silent about an ask.
         """
         queue = self._sole or self._queues[self._router.queue_of(member)]
-        had = queue.in_flight(member)
+        pool = len(self._members) > 1
+        had = queue.in_flight(member) if pool else 0
         beside = iter(parcels)
         for outcome in frame.items:
             posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
@@ -610,7 +620,7 @@ class Mailbox:
                 self.fates["handled"] += told
             if outside and self._askers and not self._askers.keys().isdisjoint(outside):
                 self._never_answered(outside)
-        if len(self._members) > 1:
+        if pool:
             self._measure(member, had - queue.in_flight(member))
         if self._room:
             self._wake()

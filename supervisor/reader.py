@@ -2,7 +2,7 @@
 
 Law: the thread only waits and reads. What arrived is handed to the loop in batches, one wake-up for many; every
      callback runs on the loop's thread, and never after its `forget` has returned there.
-May import: nothing of ours.
+May import: actors.event.
 
 The number of threads does not grow with the number of descriptors. The thread is a daemon thread, so it can hold up
 neither the interpreter's exit nor anything else; it ends when it is closed, and by itself when its loop was closed
@@ -14,13 +14,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import selectors
+import select
 import socket
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from typing import Any, Final
+
+from actors.event import KernelCounter
 
 CHUNK: Final = 64 * 1024  # bytes per read: below malloc's mmap threshold, above what a pipe-sized burst holds
 CHUNKS_A_WAKE: Final = 16  # full chunks in a row: what is large reaches the loop with few wake-ups
@@ -29,6 +32,9 @@ ORPHAN_CHECK: Final = 0.5  # seconds between looks at whether the loop was close
 
 OnChunk = Callable[[bytes], None]
 OnReady = Callable[[], None]
+
+_READ: Final = select.POLLIN  # the same numbers for epoll
+_WRITE: Final = select.POLLOUT
 
 
 class _Stream:
@@ -54,6 +60,55 @@ class _Once:
         self.wanted = True
 
 
+class _Poller:
+    """Which descriptors are watched for what, for good: epoll where there is one, else poll."""
+
+    def __init__(self) -> None:
+        self.watched: dict[int, dict[int, _Stream | _Once]] = {}  # descriptor to event to whom it is told
+        if hasattr(select, "epoll"):
+            self._object: Any = select.epoll()
+            self.wait: Callable[[], list[tuple[int, int]]] = partial(self._object.poll, ORPHAN_CHECK)
+        else:
+            self._object = select.poll()
+            self.wait = partial(self._object.poll, ORPHAN_CHECK * 1000)
+
+    def add(self, fd: int, event: int, item: _Stream | _Once | None) -> None:
+        """Watch for an event; None is only for what nobody is told of."""
+        told = self.watched.setdefault(fd, {})
+        known = bool(told)
+        if item is not None:
+            told[event] = item
+        (self._object.modify if known else self._object.register)(fd, self._mask(told) or event)
+
+    def remove(self, fd: int, event: int) -> None:
+        """Do not watch for an event any more."""
+        told = self.watched.get(fd, {})
+        if told.pop(event, None) is None:
+            return
+        if told:
+            self._object.modify(fd, self._mask(told))
+        else:
+            self.drop(fd)
+
+    def drop(self, fd: int) -> None:
+        """Do not watch a descriptor any more."""
+        if self.watched.pop(fd, None) is not None:
+            with contextlib.suppress(OSError, KeyError):  # it was closed before
+                self._object.unregister(fd)
+
+    def close(self) -> None:
+        """Give back what the kernel keeps for it."""
+        self.watched.clear()
+        if hasattr(self._object, "close"):
+            self._object.close()
+
+    def _mask(self, told: dict[int, _Stream | _Once]) -> int:
+        mask = 0
+        for event in told:
+            mask |= event
+        return mask
+
+
 class Reader:
     """Waits on descriptors in a thread, on behalf of one event loop.
 
@@ -62,17 +117,19 @@ class Reader:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-reader") -> None:
         self._loop = loop
-        self._selector = selectors.DefaultSelector()
+        self._poller = _Poller()
         self._orders: deque[Callable[[], None]] = deque()  # for the thread, from the loop
         self._news: deque[tuple[_Stream, bytes] | _Once] = deque()  # for the loop, from the thread
         self._awake, self._waker = socket.socketpair()
         self._awake.setblocking(False)
         self._waker.setblocking(False)
-        self._selector.register(self._awake, selectors.EVENT_READ)
+        self._poller.add(self._awake.fileno(), _READ, None)
         self._streams: dict[int, _Stream] = {}
         self._onces: dict[tuple[int, int], _Once] = {}
         self._closing = False
         self.on_orphaned: OnReady = _nothing  # runs in the thread when the loop was closed without us
+        self._flag = KernelCounter()  # up while there is news: for the loop half the price of call_soon_threadsafe
+        loop.add_reader(self._flag.fileno(), self._deliver)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -81,15 +138,15 @@ class Reader:
     def stream(self, sock: socket.socket, on_chunk: OnChunk) -> None:
         """Read `sock` (non-blocking) until it is forgotten: `on_chunk(data)`, and `on_chunk(b"")` at its end."""
         watched = self._streams[sock.fileno()] = _Stream(sock, on_chunk)
-        self._order(lambda: self._add(sock.fileno(), selectors.EVENT_READ, watched))
+        self._order(lambda: self._add(sock.fileno(), _READ, watched))
 
     def once(self, fd: int, on_ready: OnReady) -> None:
         """Call `on_ready` once, when `fd` is readable. The descriptor is then no longer watched."""
-        self._once(fd, selectors.EVENT_READ, on_ready)
+        self._once(fd, _READ, on_ready)
 
     def once_writable(self, fd: int, on_ready: OnReady) -> None:
         """Call `on_ready` once, when `fd` takes data again."""
-        self._once(fd, selectors.EVENT_WRITE, on_ready)
+        self._once(fd, _WRITE, on_ready)
 
     def forget(self, fd: int, *, close: OnReady | None = None) -> None:
         """Stop watching `fd`; no callback for it runs after this. `close` is called when the thread let go of it."""
@@ -115,6 +172,8 @@ class Reader:
         self._wake()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+        self._loop.remove_reader(self._flag.fileno())
+        self._flag.close()
 
     def _once(self, fd: int, mask: int, on_ready: OnReady) -> None:
         watched = self._onces[fd, mask] = _Once(on_ready)
@@ -130,6 +189,7 @@ class Reader:
 
     def _deliver(self) -> None:
         """Hand over what the thread has read: runs on the loop, once per wake-up of the thread."""
+        self._flag.take()
         news = self._news
         while news:
             item = news.popleft()
@@ -158,34 +218,34 @@ class Reader:
     # ---- in the thread
 
     def _run(self) -> None:
+        wait, watched, awake = self._poller.wait, self._poller.watched, self._awake.fileno()
         try:
             while not self._closing:
-                ready = self._selector.select(ORPHAN_CHECK)
+                ready = wait()
                 if not ready and self._loop.is_closed():
                     self.on_orphaned()
                     return
-                for key, mask in ready:
-                    if key.data is None:
+                for fd, mask in ready:
+                    if fd == awake:
                         self._take_orders()
-                    else:
-                        self._take_news(key.fd, key.data, mask)
+                    elif (told := watched.get(fd)) is not None:
+                        self._take_news(fd, told, mask)
                 if self._news and not self._tell():
                     self.on_orphaned()
                     return
         finally:
             self._closing = True
             self._take_orders()  # what was forgotten in the last moment is still closed
-            self._selector.close()
+            self._poller.close()
             self._awake.close()
             self._waker.close()
+            if self._loop.is_closed():
+                self._flag.close()
 
     def _tell(self) -> bool:
         """Wake the loop once for everything in `_news`; False when the loop is closed."""
-        try:
-            self._loop.call_soon_threadsafe(self._deliver)
-        except RuntimeError:
-            return False
-        return True
+        self._flag.add()
+        return not self._loop.is_closed()
 
     def _take_orders(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -193,13 +253,14 @@ class Reader:
         while self._orders:
             self._orders.popleft()()
 
-    def _take_news(self, fd: int, watched: dict[int, _Stream | _Once], mask: int) -> None:
-        for event in (selectors.EVENT_READ, selectors.EVENT_WRITE):
-            item = watched.get(event) if mask & event else None
+    def _take_news(self, fd: int, told: dict[int, _Stream | _Once], mask: int) -> None:
+        """An error or a hang-up is news for whoever reads and for whoever writes."""
+        for event, other in ((_READ, _WRITE), (_WRITE, _READ)):
+            item = told.get(event) if mask & ~other else None
             if isinstance(item, _Stream):
                 self._read(fd, item)
             elif item is not None:
-                self._remove(fd, event)
+                self._poller.remove(fd, event)
                 self._news.append(item)
 
     def _read(self, fd: int, stream: _Stream) -> None:
@@ -211,42 +272,25 @@ class Reader:
             except OSError:  # reset by a peer that died: the same as its end
                 chunk = b""
             if not chunk:
-                self._remove(fd, selectors.EVENT_READ)
+                self._poller.remove(fd, _READ)
             stream.unread += len(chunk)
             self._news.append((stream, chunk))
             if len(chunk) < CHUNK:
                 break
         if stream.unread > PAUSE_AT:
             stream.paused = True
-            self._remove(fd, selectors.EVENT_READ)
+            self._poller.remove(fd, _READ)
 
     def _resume(self, stream: _Stream) -> None:
         if stream.wanted and stream.sock.fileno() >= 0:
-            self._add(stream.sock.fileno(), selectors.EVENT_READ, stream)
+            self._add(stream.sock.fileno(), _READ, stream)
 
     def _add(self, fd: int, event: int, item: _Stream | _Once) -> None:
-        if not item.wanted:
-            return
-        key = self._selector.get_map().get(fd)
-        if key is None:
-            self._selector.register(fd, event, {event: item})
-        else:
-            key.data[event] = item
-            self._selector.modify(fd, key.events | event, key.data)
-
-    def _remove(self, fd: int, event: int) -> None:
-        key = self._selector.get_map().get(fd)
-        if key is None or key.data is None or event not in key.data:
-            return
-        del key.data[event]
-        if key.data:
-            self._selector.modify(fd, key.events & ~event, key.data)
-        else:
-            self._selector.unregister(fd)
+        if item.wanted:
+            self._poller.add(fd, event, item)
 
     def _drop(self, fd: int, close: OnReady | None) -> None:
-        if fd in self._selector.get_map():
-            self._selector.unregister(fd)
+        self._poller.drop(fd)
         if close is not None:
             close()
 

@@ -176,6 +176,18 @@ class Delivery:
             self._weigh(seq, posted.size)
         return seq
 
+    def hand_over(self, life: str, kind: int, sender: str | None, deadline: float | None, payload: bytes) -> Posted:
+        """Put a message straight into a life's hands, where nothing else waits or is in flight and nothing is counted."""
+        seq = self._numbers.take()
+        posted = Posted(seq, kind, sender, deadline, msgspec.Raw(payload))
+        flight = self._flights.get(life) or self._flights.setdefault(life, Flight())
+        flight.posted[seq] = posted
+        flight.last_turn = seq
+        flight.count += 1
+        flight.given += 1
+        self._unsettled += 1
+        return posted
+
     @property
     def unsettled(self) -> int:
         """How many messages wait or are in flight that somebody wants."""
@@ -291,7 +303,7 @@ class Delivery:
     def finish_through(self, life: str, through: int) -> tuple[int, list[int]]:
         """A life is done with everything up to a turn: how many that was, and the numbers of those outside of runs."""
         flight = self._flights.get(life)
-        if flight is None:
+        if flight is None or not flight.count:
             return 0, []
         told = 0
         runs = flight.runs
