@@ -320,12 +320,11 @@ class Desk:
         pending = self.pending
         while pending:
             envelope = pending.popleft()
-            if type(envelope) is Waiting:
+            if isinstance(envelope, Waiting):
                 number, message = envelope.seq, envelope.next()
                 if envelope:
                     pending.appendleft(envelope)
                 return Envelope(number, wire.TELL, None, None, message)
-            assert isinstance(envelope, Envelope)  # noqa: S101 - there is no third kind
             if self._cancelled and envelope.seq in self._cancelled:
                 self._cancelled.discard(envelope.seq)
                 self._skip(envelope, wire.CANCELLED)
