@@ -177,7 +177,7 @@ class Delivery:
         return seq
 
     def hand_over(self, life: str, kind: int, sender: str | None, deadline: float | None, payload: bytes) -> Posted:
-        """Put a message straight into the hands of a life when nothing else waits or flies, and no bytes are counted."""
+        """Put a message straight into the hands of a life when nothing else waits or flies and no bytes are counted."""
         seq = self._numbers.take()
         posted = Posted(seq, kind, sender, deadline, msgspec.Raw(payload))
         flight = self._flights.get(life) or self._flights.setdefault(life, Flight())
