@@ -108,6 +108,13 @@ class Context(Protocol):
     def publish(self, topic: Topic[M], message: M) -> None:
         """Send a message to every actor that subscribed to the topic, at most once; returns at once."""
 
+    def extend(self, seconds: float) -> None:
+        """Let the handler that calls this take so many seconds from now, whatever `handler_timeout` says.
+
+        The last call counts, and never shortens the limit itself. In a stream or a feed it holds until the next item.
+        Outside of handlers, and without a limit, it does nothing.
+        """
+
     def stop(self) -> None:
         """End this life, as normal, after the message being handled."""
 

@@ -1,7 +1,7 @@
 """BlackBox: a page of memory in which an actor's process says what it is doing, readable after its death.
 
-Law: the child writes its lanes and its peak, the daemon writes the doorbell, and nobody anything else; every write is
-     one aligned eight-byte store, so no lock is needed and any instant may be the last.
+Law: the daemon writes the doorbell and nothing else, the child everything else; every write is one aligned eight-byte
+     store, so no lock is needed and any instant may be the last.
 May import: nothing of ours.
 
 The page is an anonymous file, mapped: nothing in the file system bears its name, and it is gone with its last holder.
@@ -23,9 +23,11 @@ import msgspec
 
 DOORBELL: Final = 0  # cell the daemon counts up after a control frame; the child compares it between messages
 _PEAK: Final = 1  # cell in which the child, as it leaves, says how many bytes of memory it has had at most
+_PULSE: Final = 2  # cell the child counts up when it is asked whether its interpreter runs
+_LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself
 FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
-BEGUN, DONE, SINCE, HANDLER = range(4)  # cells of a lane
-_LANE: Final = 4
+BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
+_LANE: Final = 8
 _CELL: Final = 8  # bytes
 TEXT: Final = 16 * 1024  # bytes of text that a box holds: the stacks of a process with some dozen threads
 
@@ -44,6 +46,38 @@ class Progress(msgspec.Struct, frozen=True):
     active: frozenset[int]
     since: int
     handler: int
+
+
+class Work(msgspec.Struct, frozen=True):
+    """One handler call under way.
+
+    Attributes:
+        lane: where it is noted.
+        since: time.monotonic_ns() at which it began.
+        until: time.monotonic_ns() until which it was granted time, 0 when it has asked for none.
+        handler: its handler's place in the actor's table.
+    """
+
+    lane: int
+    since: int
+    until: int
+    handler: int
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """What goes on in a process at one moment.
+
+    Attributes:
+        work: the handler calls under way, those for the actor's own timers included.
+        steps: a number that is another one whenever a handler has begun or ended in between.
+        pulse: how often the interpreter has answered that it runs.
+        leaving: whether the actor has stopped itself.
+    """
+
+    work: tuple[Work, ...]
+    steps: int
+    pulse: int
+    leaving: bool
 
 
 class BlackBox:
@@ -95,6 +129,18 @@ class BlackBox:
         since, handler = min(active.values(), default=latest)
         return Progress(begun, frozenset(active), since, handler - 1)
 
+    def activity(self) -> Activity:
+        """What the child is doing now, for those who watch it. Runs anywhere, blocks nowhere."""
+        cells, work, steps = self.cells, [], 0
+        for lane in range(self.lanes):
+            at = FIRST_LANE + lane * _LANE
+            since = cells[at + SINCE]
+            steps += since + cells[at + DONE] + cells[at + _OWN]
+            if cells[at + BEGUN] != cells[at + DONE] or cells[at + _OWN]:
+                until = cells[at + _UNTIL] if cells[at + _GRANT] == since else 0
+                work.append(Work(lane, since, until, cells[at + HANDLER] - 1))
+        return Activity(tuple(work), steps, cells[_PULSE], bool(cells[_LEAVING]))
+
     def rewind(self) -> None:
         """Empty the text and let the next be written at its beginning: both sides share the descriptor's place."""
         at = _text_at(self.lanes)
@@ -128,6 +174,31 @@ class BlackBox:
         self.cells[at + SINCE] = now
         self.cells[at + HANDLER] = handler + 1
         self.cells[at + BEGUN] = seq
+
+    def begin_own(self, handler: int, now: int, lane: int = 0) -> None:
+        """A handler is about to be called for a message that the actor's own timer sent, which has no number."""
+        at = FIRST_LANE + lane * _LANE
+        self.cells[at + SINCE] = now
+        self.cells[at + HANDLER] = handler + 1
+        self.cells[at + _OWN] = 1
+
+    def done_own(self, lane: int = 0) -> None:
+        """That handler has returned or raised."""
+        self.cells[FIRST_LANE + lane * _LANE + _OWN] = 0
+
+    def grant(self, until: int, lane: int = 0) -> None:
+        """The handler under way in a lane may take until then. It ends with the call, whose beginning it bears."""
+        at = FIRST_LANE + lane * _LANE
+        self.cells[at + _UNTIL] = until
+        self.cells[at + _GRANT] = self.cells[at + SINCE]
+
+    def beat(self) -> None:
+        """The interpreter runs."""
+        self.cells[_PULSE] += 1
+
+    def leave(self) -> None:
+        """The actor has stopped itself; it handles nothing more."""
+        self.cells[_LEAVING] = 1
 
     def done(self, seq: int, lane: int = 0) -> None:
         """The handler has returned or raised; its answer may not have left yet."""

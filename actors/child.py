@@ -34,6 +34,7 @@ from actors.failures import ActorFailed
 from actors.faults import record_faults
 from actors.memory import Reserve, peak_memory
 from actors.output import Output, flush_streams
+from actors.pulse import start_pulse
 from actors.runtime import Desk, run
 from actors.voice import Voice
 
@@ -95,6 +96,8 @@ def _play(
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
     output.relay_loggers()
     desk = Desk(part, protocol, channel, box, stop, reserve=reserve, output=output)
+    if part.handler_timeout:
+        start_pulse(box)
     if frames[1:]:
         desk.take_in(frames[1:])
     try:

@@ -131,6 +131,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
         main: what `multiprocessing.spawn.prepare` needs to import the daemon's main module; empty unless the class or
             its arguments live there.
         captured: whether what it prints goes to the daemon's log.
+        handler_timeout: seconds that one handler may take, 0 without a limit.
     """
 
     path: str
@@ -141,6 +142,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     address: str = ""
     main: dict[str, str] = {}
     captured: bool = True
+    handler_timeout: float = 0.0
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

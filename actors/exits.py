@@ -54,6 +54,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         signal: name of the signal that ended it, or None.
         traceback: the Python traceback it sent before it died, or None.
         native_stack: the Python stacks of its threads at a deadly fault, as faulthandler wrote them, or None.
+        stacks: the Python stacks of all its threads, taken before it was killed for hanging; else None.
         last_message: type name of the message that was being handled, else of the last one handled, else None.
         last_message_begun: True when that message was still being handled, None when there was no message.
         deliveries: how often the message that was being handled had been begun, this time included, or None.
@@ -77,6 +78,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     signal: str | None = None
     traceback: str | None = None
     native_stack: str | None = None
+    stacks: str | None = None
     last_message: str | None = None
     last_message_begun: bool | None = None
     deliveries: int | None = None
@@ -106,7 +108,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         if self.decision:
             when = "" if self.delay is None else f" in {self.delay:.3f} s"
             lines.append(f"  next: {self.decision}{when} ({self.because})")
-        for text in (self.traceback, self.native_stack):
+        for text in (self.traceback, self.native_stack, self.stacks):
             lines.extend("  | " + line for line in (text or "").rstrip().splitlines())
         if self.stderr:
             lines.append("  it wrote last:")

@@ -22,6 +22,7 @@ import msgspec
 
 from actors import envelope as wire
 from actors.actor import Actor, ActorProtocol, Handler, published
+from actors.allowance import Allowance
 from actors.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE, BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import RESOLVE, ReplyCodec, decoder_of, encode
@@ -145,6 +146,8 @@ class Desk:
         self._stop_event = stop
         self.cells = box.cells
         self.rings = box.cells[DOORBELL]
+        self.allowance = Allowance(box, part.handler_timeout)
+        self.extend = self.allowance.extend
         self._parcels: list[Parcel] = []  # that came, for the frame behind them
         self._parcels_out: list[Parcel] = []  # the replies of outcomes that say BESIDE
         self.timers: list[tuple[float, int, float | None, Message[Any]]] = []
@@ -218,6 +221,8 @@ class Desk:
 
     def stop(self) -> None:
         """See `Context.stop`."""
+        if self.stopping is None:
+            self.box.leave()
         self.stopping = self.stopping or ExitReason(ExitKind.NORMAL, "the actor stopped itself")
 
     def _set_timer(self, delay: float, period: float | None, message: Message[Any]) -> None:
@@ -378,6 +383,8 @@ class Desk:
         self.current = envelope
         if envelope.seq:
             self.box.begin(envelope.seq, handler.index, now, lane)
+        else:
+            self.box.begin_own(handler.index, now, lane)
 
     def begin_run(self) -> None:
         """Tells of the daemon are about to be handled: answers leave first, since nobody knows how many these are."""
@@ -459,6 +466,7 @@ class Desk:
         """Note that a handler is over, and what its sender gets."""
         seq = envelope.seq
         if not seq:
+            self.box.done_own(lane)
             return
         self.box.done(seq, lane)
         if self._credits or self._followers:
@@ -684,15 +692,19 @@ def _items(desk: Desk, codec: ReplyCodec, seq: int) -> Iterator[Any]:
 
 def _wait_while(desk: Desk, seq: int, lacks: Callable[[], bool]) -> None:
     """Read the channel until the flow can go on; it ends when nobody wants it or the actor shall stop."""
-    while True:
-        if desk.unwanted(seq):
-            raise FlowEnded(wire.CANCELLED)
-        if desk.stopping is not None:
-            raise FlowEnded(wire.STOPPED)
-        if not lacks():
-            return
-        desk.flush()
-        desk.take_in(desk.channel.receive())
+    try:
+        while True:
+            if desk.unwanted(seq):
+                raise FlowEnded(wire.CANCELLED)
+            if desk.stopping is not None:
+                raise FlowEnded(wire.STOPPED)
+            if not lacks():
+                return
+            desk.allowance.rest()
+            desk.flush()
+            desk.take_in(desk.channel.receive())
+    finally:
+        desk.allowance.renew()
 
 
 def _nothing(seq: int) -> None:

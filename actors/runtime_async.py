@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from actors import envelope as wire
 from actors.actor import Actor, Handler
+from actors.allowance import LANE
 from actors.codec import ReplyCodec, encode
 from actors.envelope import NOTHING, Answer, Envelope, Withdraw
 from actors.errors import UsageError
@@ -115,6 +116,7 @@ class AsyncDriver:
         handler, method = self._work[type(envelope.message)]
         self._begun.add(envelope.seq)
         _HANDLED.set(envelope)
+        LANE.set(lane)
         desk.begin(envelope, handler, lane)
         if envelope.seq in self._revoked:  # between being taken from the in-tray and now
             self._tasks[envelope.seq].cancel()
@@ -192,17 +194,21 @@ class AsyncDriver:
                 taken = 0
 
     async def _wait_while(self, seq: int, lacks: Callable[[], bool]) -> None:
-        while lacks():
+        try:
+            while lacks():
+                if self._desk.stopping is not None:
+                    raise FlowEnded(wire.STOPPED)
+                self._desk.allowance.rest()
+                self._desk.flush()
+                news = self._news[seq] = self._loop.create_future()
+                try:
+                    await news
+                finally:
+                    self._news.pop(seq, None)
             if self._desk.stopping is not None:
                 raise FlowEnded(wire.STOPPED)
-            self._desk.flush()
-            news = self._news[seq] = self._loop.create_future()
-            try:
-                await news
-            finally:
-                self._news.pop(seq, None)
-        if self._desk.stopping is not None:
-            raise FlowEnded(wire.STOPPED)
+        finally:
+            self._desk.allowance.renew()
 
     def _has_news(self, seq: int) -> None:
         news = self._news.get(seq)

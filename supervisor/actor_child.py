@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from actors.envelope import Outcomes, Part
-from actors.exits import ExitReport
+from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.framing import Parcel
 from actors.lines import Record
 from supervisor.autopsy import exit_reason, native_stack, signal_name
@@ -25,6 +25,7 @@ from supervisor.outgoing import Outgoing
 from supervisor.ports import Life, LifeEnd, Said
 from supervisor.recycling import Recycler, recycler_of
 from supervisor.specs import ChildSpec
+from supervisor.watch import Watch
 
 Post = Callable[[AnyEvent], None]
 
@@ -60,6 +61,7 @@ class ActorChild:
         self._house = house
         self._outgoing = Outgoing(self.path, desk.mailbox, house)
         self._end: LifeEnd | None = None
+        self._watch: Watch | None = None
         self._recycler: Recycler | None = None
         self._making_room = False
 
@@ -90,12 +92,14 @@ class ActorChild:
             address=self.mailbox.path,
             main=main_module() if spec.needs_main else {},
             captured=spec.output == "capture",
+            handler_timeout=spec.handler_timeout or 0.0,
         )
         self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
         self._outgoing.begin(self.life)
 
     def stop(self) -> None:
         """Ask the life to stop; it gets no more messages."""
+        self._look_no_more()
         if self._making_room:
             self.mailbox.make_room(self._name)
         else:
@@ -105,6 +109,7 @@ class ActorChild:
 
     def kill(self) -> None:
         """End the life at once."""
+        self._look_no_more()
         self.mailbox.disconnect(self._name)
         if self.life is not None:
             self.life.kill()
@@ -134,11 +139,24 @@ class ActorChild:
             self._house.reports.child_started(self.path, life, self.life.pid)
             self.mailbox.connect(self._name, self.life)
             self._recycler = recycler_of(self.spec, self, self._house)
+            if self.spec.handler_timeout is not None:
+                self._watch = Watch(self.spec.handler_timeout, self, self.life, self._house.loop)
 
     @property
     def pid(self) -> int | None:
         """Of its process, None when it has none."""
         return None if self.life is None else self.life.pid
+
+    @property
+    def busy(self) -> bool:
+        """Whether its life has messages in its hands."""
+        return self.mailbox.in_hands(self._name) > 0
+
+    def handler_name(self, index: int) -> str:
+        """A handler in words, `Index.search`; a place in the table that a process made up has none."""
+        protocol = self.mailbox.protocol
+        names = [handler.name for handler in protocol.handlers.values()]
+        return f"{protocol.actor.__qualname__}.{names[index]}" if 0 <= index < len(names) else "a handler"
 
     @property
     def handled(self) -> int:
@@ -175,20 +193,24 @@ class ActorChild:
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
             stderr=end.stderr,
+            stacks=None if self._watch is None or self._watch.hang is None else self._watch.hang.stacks,
             uptime=self._house.loop.time() - self.started_at,
             decision=command.decision.value,
             because=command.because,
             delay=command.delay,
         )
         self.life = None
-        if self._recycler is not None:
-            self._recycler.close()
-            self._recycler = None
+        self._recycler, self._watch = None, None
         self._outgoing.end()
         self.last_report = report
         self._house.reports.child_exited(report, command.policy.value, command.restarts)
         self.mailbox.lost(self._name, life, report)
         return report
+
+    def _look_no_more(self) -> None:
+        for looks in (self._recycler, self._watch):
+            if looks is not None:
+                looks.close()
 
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
@@ -235,4 +257,8 @@ class ActorChild:
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""
         self._end = end
-        self._post(happened.ChildExited(self._name, self.number, exit_reason(end), self._house.dice.random()))
+        self._look_no_more()
+        reason = exit_reason(end)
+        if self._watch is not None and self._watch.hang is not None and reason.kind is ExitKind.KILLED:
+            reason = ExitReason(ExitKind.KILLED, self._watch.hang.detail)
+        self._post(happened.ChildExited(self._name, self.number, reason, self._house.dice.random()))

@@ -86,7 +86,15 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         value = getattr(child, name)
         if not isinstance(value, int) or value < least:
             raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of at least {least}")
+    _check_limit(child.handler_timeout, f"{path}.handler_timeout")
     _check_recycling(child, path)
+
+
+def _check_limit(seconds: float | None, path: str) -> None:
+    if seconds is not None:
+        _check_seconds(seconds, path, "seconds > 0, or None for no limit")
+    if seconds == math.inf:
+        raise InvalidSpec(path, seconds, "expected seconds > 0, or None for no limit")
 
 
 def _check_recycling(child: ChildSpec, path: str) -> None:
@@ -94,8 +102,7 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
         value = getattr(child, name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of {what}, or None for no limit")
-    if child.max_age is not None:
-        _check_seconds(child.max_age, f"{path}.max_age", "seconds > 0, or None for no limit")
+    _check_limit(child.max_age, f"{path}.max_age")
     _check_seconds(child.max_age_jitter, f"{path}.max_age_jitter", "a share >= 0, for instance 0.1", allow_zero=True)
     limits = [name for name in ("max_messages", "max_age", "max_rss") if getattr(child, name) is not None]
     if limits and child.shutdown == BRUTAL_KILL:

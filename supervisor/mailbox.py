@@ -335,6 +335,10 @@ class Mailbox:
         """Whether every member is served."""
         return len(self._served) == len(self._members)
 
+    def in_hands(self, member: str) -> int:
+        """How many messages a member's life has been given and is not through with."""
+        return self._queues[self._router.queue_of(member)].in_flight(member)
+
     def handled(self, member: str) -> int:
         """How many messages a member's life is through with."""
         return self._queues[self._router.queue_of(member)].handled(member)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from actors.blackbox import Progress
+from actors.blackbox import Activity, Progress
 from actors.envelope import LastWords, MoreItems, Outcomes, Part, Publish, Send, Subscribe, Watch, Withdraw
 from actors.framing import Parcel
 from actors.lines import Record
@@ -119,6 +119,12 @@ class Life(Protocol):
 
     def progress(self) -> Progress:
         """What it is doing, or was doing when it ended."""
+
+    def activity(self) -> Activity:
+        """What goes on in it, for those who watch it."""
+
+    def ask_pulse(self) -> bool:
+        """Ask it for a sign of life, which its activity shows; False when nobody can. Only if handlers have a limit."""
 
     def dump_stacks(self) -> None:
         """Ask for the Python stacks of all its threads, which replace what `text` says."""

@@ -18,7 +18,7 @@ from typing import Final, cast
 
 import msgspec
 
-from actors.blackbox import Progress
+from actors.blackbox import Activity, Progress
 from actors.codec import encode
 from actors.envelope import (
     NOTHING,
@@ -37,6 +37,7 @@ from actors.errors import WireError
 from actors.faults import DUMP_SIGNAL
 from actors.framing import LARGE, Frame, Framer, Parcel
 from actors.lines import Record
+from actors.pulse import PULSE_SIGNAL
 from supervisor.core.delivery import Posted, Run
 from supervisor.guard import Guard, OnLost
 from supervisor.oom import OomWitness
@@ -196,6 +197,17 @@ class ProcessLife:
         """What its black box says, while it lives or after."""
         return self._box.progress()
 
+    def activity(self) -> Activity:
+        """What its black box says, for those who watch it."""
+        return self._box.activity()
+
+    def ask_pulse(self) -> bool:
+        """Ask its pulse thread for a sign of life; False on systems where it has none."""
+        if PULSE_SIGNAL is None:
+            return False
+        self._player.signal(PULSE_SIGNAL)
+        return True
+
     def dump_stacks(self) -> None:
         """Ask it for the Python stacks of all its threads; they are in `text` as soon as the kernel has let it run."""
         self._box.rewind()
@@ -310,7 +322,7 @@ class ProcessLife:
             exit_code=remains.exit_code,
             last_words=self._last_words,
             wire_error=self._wire_error,
-            stop_asked=self._stop_at is not None,
+            stop_asked=self._stop_at is not None and not self._box.activity().leaving,
             kill_asked=player.kill_asked,
             grace=self._grace,
             handling=bool(self._box.progress().active),

@@ -173,5 +173,6 @@ def _fields(report: ExitReport) -> dict[str, Any]:
         "traceback": report.traceback,
         "native_stack": report.native_stack,
         "stderr": "\n".join(report.stderr) if report.reason.abnormal and report.stderr else None,
+        "stacks": report.stacks,
     }
     return {name: value for name, value in fields.items() if value is not None}

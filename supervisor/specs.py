@@ -158,6 +158,8 @@ class ChildSpec:
         overflow: what a full mailbox does with one more message.
         max_message_bytes: the most bytes one message may have, at most 127 MiB; a larger one is refused at the sender.
         max_deliveries: how often an idempotent message may be begun before it is given up as poison.
+        handler_timeout: seconds that one handler may take (in a stream or a feed, one item), and that messages in the
+            process's hands may wait without one beginning; then it is hung, and killed. None for no limit.
         max_messages: after how many messages the process makes room for the next one, None for no such limit.
         max_age: after how many seconds of being ready it does, None for no such limit.
         max_age_jitter: share of max_age that chance may add, so that those started together do not go together.
@@ -186,6 +188,7 @@ class ChildSpec:
     overflow: Overflow = Overflow.WAIT
     max_message_bytes: int = MAX_MESSAGE
     max_deliveries: int = 3
+    handler_timeout: float | None = None
     max_messages: int | None = None
     max_age: float | None = None
     max_age_jitter: float = 0.1

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from actors.blackbox import Progress
+from actors.blackbox import Activity, Progress
 from actors.envelope import Part
 from actors.errors import UsageError
 from actors.exits import ExitKind
@@ -76,6 +76,7 @@ class ScriptedLife:
         answers: the encoded `Answer` frames it was given.
         taken_back: sequence numbers of messages that were taken back.
         doing: what its black box says; a test may set it.
+        goes_on: what its black box says to those who watch it; a test may set it.
         stacks: the text in its black box; a test may set it.
         dumps: how often it was asked for its stacks.
         congested: whether more messages should wait; a test may set it.
@@ -93,6 +94,7 @@ class ScriptedLife:
         self.followed: list[tuple[int, list[bytes], bool]] = []
         self.taken_back: list[int] = []
         self.doing = Progress(0, frozenset(), 0, -1)
+        self.goes_on = Activity((), 0, 0, False)
         self.stacks = ""
         self.dumps = 0
         self.congested = False
@@ -180,6 +182,14 @@ class ScriptedLife:
     def progress(self) -> Progress:
         """See `Life`."""
         return self.doing
+
+    def activity(self) -> Activity:
+        """See `Life`."""
+        return self.goes_on
+
+    def ask_pulse(self) -> bool:
+        """See `Life`."""
+        return False
 
     def dump_stacks(self) -> None:
         """See `Life`."""

@@ -1,0 +1,36 @@
+"""Pulse: a thread that answers whether this process's interpreter runs.
+
+Law: it sleeps in the kernel until it is asked; then it needs the interpreter's lock for one store into the black box.
+     So an answer shows that Python code runs, and silence that something holds the lock, a loop in C for instance.
+May import: blackbox.
+
+Runs in the actor's process, in a thread of its own; started only where handlers have a limit.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Final
+
+from actors.blackbox import BlackBox
+
+PULSE_SIGNAL: Final[int | None] = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None
+"""Asks a process for a sign of life; None where the system has no signal to spare. Deadly to whoever does not wait for
+it: sent only to lives that are ready and have a limit."""
+
+
+def start_pulse(box: BlackBox) -> None:
+    """From now on PULSE_SIGNAL makes the box's pulse go up, as long as the interpreter runs."""
+    if PULSE_SIGNAL is None:
+        return
+    wanted = {PULSE_SIGNAL}
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)  # in this thread, and so in all that come from it
+
+    def answer() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are meant for the actor's threads
+        while True:
+            signal.sigwait(wanted)
+            box.beat()
+
+    threading.Thread(target=answer, name="actors-pulse", daemon=True).start()

@@ -1,0 +1,156 @@
+"""The actors of the tests of hangs: each way to hang, and the ways to be busy that are none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+
+from actors import Actor, Fed, Message, handles
+
+
+class Sleep(Message[None]):
+    seconds: float
+
+
+class Spin(Message[int]):
+    """Compute for so many seconds of processor time."""
+
+    seconds: float
+
+
+class HoldTheLock(Message[None]):
+    """A loop in C that never lets go of the interpreter: a regular expression that goes through 2**40 ways."""
+
+
+class StopYourProcess(Message[None]):
+    pass
+
+
+class Long(Message[str]):
+    """Declare so many parts of a second, each before it begins."""
+
+    parts: int
+
+
+class Drip(Message[AsyncIterator[int]]):
+    """So many items, one every so many seconds; then the generator does not go on."""
+
+    count: int
+    pause: float = 0.0
+    then_hang: bool = False
+
+
+class Swallow(Fed[int, int]):
+    """How many items followed."""
+
+
+class HangAlone(Message[None]):
+    """Hang in a message that a timer of its own sends."""
+
+
+class Ping(Message[int]):
+    """Which life?"""
+
+
+class LeaveSlowly(Message[None]):
+    """Stop, and take so many seconds to say goodbye."""
+
+    seconds: float
+
+
+class Sync(Actor):
+    """One thing at a time."""
+
+    def __init__(self) -> None:
+        self.goodbye = 0.0
+
+    def on_stop(self, reason: object) -> None:
+        time.sleep(self.goodbye)
+
+    @handles
+    def sleep(self, msg: Sleep) -> None:
+        time.sleep(msg.seconds)
+
+    @handles
+    def spin(self, msg: Spin) -> int:
+        rounds, until = 0, time.process_time() + msg.seconds
+        while time.process_time() < until:
+            rounds += 1
+        return rounds
+
+    @handles
+    def hold_the_lock(self, msg: HoldTheLock) -> None:
+        re.match(r"(a+)+$", "a" * 40 + "b")
+
+    @handles
+    def stop_your_process(self, msg: StopYourProcess) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    @handles
+    def long(self, msg: Long) -> str:
+        for _ in range(msg.parts):
+            self.context.extend(30.0)
+            time.sleep(0.1)
+        return "done"
+
+    @handles
+    def drip(self, msg: Drip) -> Iterator[int]:
+        for number in range(msg.count):
+            time.sleep(msg.pause)
+            yield number
+        if msg.then_hang:
+            time.sleep(3600)
+
+    @handles
+    def swallow(self, msg: Swallow, items: Iterator[int]) -> int:
+        return sum(1 for _ in items)
+
+    @handles
+    def hang_alone(self, msg: HangAlone) -> None:
+        self.context.after(0.0, Sleep(3600))
+
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return self.context.incarnation
+
+    @handles
+    def leave_slowly(self, msg: LeaveSlowly) -> None:
+        self.goodbye = msg.seconds
+        self.context.stop()
+
+
+class Async(Actor):
+    """Three things at a time."""
+
+    concurrency = 3
+
+    @handles
+    async def sleep(self, msg: Sleep) -> None:
+        await asyncio.sleep(msg.seconds)
+
+    @handles
+    async def long(self, msg: Long) -> str:
+        for _ in range(msg.parts):
+            self.context.extend(30.0)
+            await asyncio.sleep(0.1)
+        return "done"
+
+    @handles
+    async def drip(self, msg: Drip) -> AsyncIterator[int]:
+        for number in range(msg.count):
+            await asyncio.sleep(msg.pause)
+            yield number
+        if msg.then_hang:
+            await asyncio.sleep(3600)
+
+    @handles
+    async def swallow(self, msg: Swallow, items: AsyncIterator[int]) -> int:
+        return sum([1 async for _ in items])
+
+    @handles
+    async def ping(self, msg: Ping) -> int:
+        return self.context.incarnation
