@@ -8,6 +8,7 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from actors.envelope import Outcomes, Part
@@ -18,11 +19,13 @@ from supervisor.autopsy import exit_reason, native_stack, signal_name
 from supervisor.core import events as happened
 from supervisor.core.commands import ReportExit
 from supervisor.core.events import AnyEvent
+from supervisor.core.vigil import Health, health
 from supervisor.house import House
 from supervisor.lean import main_module
 from supervisor.mailbox import Mailbox
 from supervisor.outgoing import Outgoing
 from supervisor.ports import Life, LifeEnd, Said
+from supervisor.proc import condition
 from supervisor.recycling import Recycler, recycler_of
 from supervisor.specs import ChildSpec
 from supervisor.watch import Watch
@@ -211,6 +214,14 @@ class ActorChild:
         for looks in (self._recycler, self._watch):
             if looks is not None:
                 looks.close()
+
+    def health(self) -> Health | None:
+        """How its life is; None without a process."""
+        if self.life is None or self.life.pid is None:
+            return None
+        limit = self.spec.handler_timeout
+        state = condition(self.life.pid).state
+        return health(self.life.activity(), state, time.monotonic_ns(), None if limit is None else int(limit * 1e9))
 
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""

@@ -17,6 +17,7 @@ from actors.exits import ExitReport
 from supervisor.actor_child import ActorChild
 from supervisor.core.child import ChildView
 from supervisor.core.states import ChildState, SupervisorState
+from supervisor.core.vigil import Health
 from supervisor.engine import Engine, TreeChild
 from supervisor.specs import RestartPolicy, Strategy
 
@@ -37,6 +38,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         fates: how many messages ended how.
         handling: type name of the message being handled, None when it is idle.
         handling_for: seconds since that handler began, None when it is idle.
+        health: idle, busy, over its limit or stopped; None when it has no process.
         last_exit: report of the last life that ended, None before the first.
     """
 
@@ -52,6 +54,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
     fates: dict[str, int]
     handling: str | None
     handling_for: float | None
+    health: Health | None
     last_exit: ExitReport | None
 
 
@@ -199,6 +202,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         fates=dict(child.mailbox.fates),
         handling=handling,
         handling_for=None if since is None else max(0.0, (time.monotonic_ns() - since) / 1e9),
+        health=child.health(),
         last_exit=child.last_report,
     )
 
@@ -230,6 +234,8 @@ def _actor_line(node: ChildSnapshot) -> str:
     parts.append(f"mailbox {node.mailbox}")
     if node.handling is not None:
         parts.append(f"handling {node.handling} for {node.handling_for or 0:.1f} s")
+    if node.health in (Health.OVER, Health.STOPPED):
+        parts.append(node.health.value)
     if node.last_exit is not None:
         parts.append(f"last exit: {node.last_exit.reason}")
     return ", ".join(parts)

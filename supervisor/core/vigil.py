@@ -111,6 +111,31 @@ class Vigil:
         return min(passed, max(0, late) + max(0, look.starved - self._last.starved))
 
 
+class Health(StrEnum):
+    """How a life is at one moment."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    OVER = "over its limit"
+    STOPPED = "stopped"
+
+
+def health(activity: Activity, state: str, now: int, limit: int | None) -> Health:
+    """How a life is.
+
+    Args:
+        activity: what its black box says.
+        state: the kernel's letter for the state of its process.
+        now: time.monotonic_ns().
+        limit: ns that one handler may take, None without a limit.
+    """
+    if state == "T":
+        return Health.STOPPED
+    if limit is not None and any(now > max(call.since + limit, call.until) for call in activity.work):
+        return Health.OVER
+    return Health.BUSY if activity.work else Health.IDLE
+
+
 class Finding(StrEnum):
     """What kind of hang it is."""
 

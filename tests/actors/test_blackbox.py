@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import actors.blackbox
-from actors.blackbox import DOORBELL, TEXT, BlackBox, Progress
+from actors.blackbox import DOORBELL, TEXT, Activity, BlackBox, Progress, Work
 from actors.event import SafeEvent
 from tests.support.spawning import kill, running
 
@@ -47,6 +47,49 @@ def test_done(box):
     box.begin(5, 2, 1_000)
     box.done(5)
     assert Progress(5, frozenset(), 1_000, 2) == box.progress()
+
+
+def test_activity(three):
+    """Who watches sees every call under way, each step, the pulse, and whether the actor leaves."""
+    seen = [three.activity()]
+    for deed in (
+        lambda: three.begin(1, 4, 100, 0),
+        lambda: three.begin(2, 5, 200, 2),
+        lambda: three.done(1, 0),
+        three.beat,
+        three.leave,
+    ):
+        deed()
+        seen.append(three.activity())
+    first, second = Work(0, 100, 0, 4), Work(2, 200, 0, 5)
+    assert [(), (first,), (first, second), (second,), (second,), (second,)] == [one.work for one in seen]
+    assert [0, 0, 0, 0, 1, 1] == [one.pulse for one in seen]
+    assert [False] * 5 + [True] == [one.leaving for one in seen]
+    assert 4 == len({one.steps for one in seen})
+
+
+def test_a_message_of_its_own(box):
+    """A timer's message has no number; its handler is under way all the same, and counts as step when it ends."""
+    box.begin(5, 2, 1_000)
+    box.done(5)
+    box.begin_own(3, 2_000)
+    during = box.activity()
+    assert (Work(0, 2_000, 0, 3),) == during.work
+    assert Progress(5, frozenset(), 2_000, 3) == box.progress()
+    box.done_own()
+    assert () == box.activity().work
+    assert during.steps != box.activity().steps
+
+
+def test_granted_time_ends_with_the_call(box):
+    """What one handler was granted does not hold for the next one in that lane."""
+    assert Activity((), 0, 0, leaving=False) == box.activity()
+    box.begin(1, 0, 100)
+    box.grant(9_000)
+    assert (Work(0, 100, 9_000, 0),) == box.activity().work
+    box.done(1)
+    box.begin(2, 0, 200)
+    assert (Work(0, 200, 0, 0),) == box.activity().work
 
 
 def test_lanes(three):

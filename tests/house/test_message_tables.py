@@ -260,6 +260,7 @@ async def test_reports(logs):
         "peak_memory": 1024,
         "cause": "...",
         "stderr": ("...",),
+        "stacks": "...",
     }
     reports.child_started("/root/a", 1, 2)
     for kind in (ExitKind.NORMAL, ExitKind.CRASHED):

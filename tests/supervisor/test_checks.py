@@ -62,6 +62,8 @@ NEST = SupervisorSpec(child(), name="inner")
         (SupervisorSpec(child(mailbox=0)), "$.children[0].mailbox", "at least 1"),
         (SupervisorSpec(child(mailbox=1.5)), "$.children[0].mailbox", "at least 1"),
         (SupervisorSpec(child(max_deliveries=0)), "$.children[0].max_deliveries", "at least 1"),
+        (SupervisorSpec(child(handler_timeout=0)), "$.children[0].handler_timeout", "seconds > 0, or None"),
+        (SupervisorSpec(child(handler_timeout=INFINITY)), "$.children[0].handler_timeout", "seconds > 0, or None"),
         (SupervisorSpec(child(max_messages=0)), "$.children[0].max_messages", "whole number of messages, or None"),
         (SupervisorSpec(child(max_messages=True)), "$.children[0].max_messages", "whole number of messages, or None"),
         (SupervisorSpec(child(max_rss=1.5)), "$.children[0].max_rss", "whole number of bytes, or None"),
@@ -111,6 +113,7 @@ def test_sizes_that_cannot_be(size):
             child(significant=True, restart=RestartPolicy.TRANSIENT), auto_shutdown=AutoShutdown.ALL_SIGNIFICANT
         ),
         SupervisorSpec(child(restart="temporary")),
+        SupervisorSpec(child(handler_timeout=0.5)),
         SupervisorSpec(child(max_messages=1, max_age=0.5, max_rss=10**9, max_age_jitter=0)),
     ],
     ids=lambda spec: spec.name,

@@ -11,6 +11,7 @@ from supervisor.core.commands import Decision, ReportExit
 from supervisor.core.events import Boot, ChildExited, ChildReady, RecycleAsked, Timer, TimerFired, TimerKind
 from supervisor.core.machine import SupervisorMachine
 from supervisor.core.strategy import scope
+from supervisor.core.vigil import Finding, explain
 from supervisor.specs import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy, SupervisorTerms
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "semantics.md"
@@ -69,6 +70,15 @@ def test_recycling():
     assert {row[0]: row[1:] for row in rows} == {row[0]: told(row[0]) for row in rows}
     kinds = {row[0].partition(" ")[0] for row in rows}
     assert kinds == {kind.value for kind in ExitKind} - {"unstarted"}
+
+
+def test_hangs():
+    """Every kind of hang is explained, in the words of the report."""
+    _, *rows = table("the reason of a hang")
+    said = [explain(found, "Index.search", 5.0) for found in Finding]
+    lacking = [line for line in said if not any(line.startswith(row[0]) for row in rows[:-1])]
+    assert [] == lacking
+    assert len(Finding) == len(rows) - 1
 
 
 def test_strategies():

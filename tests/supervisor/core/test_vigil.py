@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.blackbox import Activity, Work
-from supervisor.core.vigil import SECOND_LOOK, Alarm, Finding, Look, Vigil, explain, finding
+from supervisor.core.vigil import SECOND_LOOK, Alarm, Finding, Health, Look, Vigil, explain, finding, health
 
 S = 10**9
 LIMIT = 5 * S
@@ -205,3 +205,21 @@ def test_what_kind_of_hang_it_is(state, answered, found):
 def test_the_line_names_handler_and_limit(found, handler, words):
     """One line, and who killed it."""
     assert f"hung: {words}; killed by its supervisor" == explain(found, handler, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("work", "state", "limit", "found"),
+    [
+        ((), "S", LIMIT, Health.IDLE),
+        ((), "T", None, Health.STOPPED),
+        ((call(1),), "T", LIMIT, Health.STOPPED),
+        ((call(1),), "R", None, Health.BUSY),
+        ((call(6),), "S", LIMIT, Health.BUSY),
+        ((call(4),), "S", LIMIT, Health.OVER),
+        ((call(4, until=12),), "S", LIMIT, Health.BUSY),
+        ((call(9), call(4, lane=1)), "S", LIMIT, Health.OVER),
+    ],
+)
+def test_how_a_life_is(work, state, limit, found):
+    """At the tenth second, with a limit of five or none."""
+    assert found is health(Activity(work, 0, 0, leaving=False), state, 10 * S, limit)
