@@ -1,7 +1,7 @@
 """Channel: the child's end of its one private connection to the daemon.
 
 Law: end of file means that the daemon is gone; nobody else holds an end, so nobody else can keep it open.
-May import: framing.
+May import: framing, errors.
 
 Runs in the actor's process, in the thread that runs the actor.
 """
@@ -15,7 +15,8 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from actors.framing import Frame, Framer, Parcel, header, parcel_header
+from actors.errors import UsageError
+from actors.framing import MAX_FRAME, Frame, Framer, Parcel, header, parcel_header
 
 CHUNK: Final = 64 * 1024  # bytes per read
 MOST: Final = 1024 * 1024  # bytes per read in the middle of a large frame
@@ -23,10 +24,15 @@ JOIN_BELOW: Final = 16 * 1024  # bytes; up to here copying header and frame toge
 
 
 class Channel:
-    """A blocking, framed, duplex connection. Reading belongs to one thread; any thread may send."""
+    """A blocking, framed, duplex connection. Reading belongs to one thread; any thread may send.
+
+    Attributes:
+        most: bytes of one frame, and of all that belongs to it, that the daemon takes from here.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.most = MAX_FRAME
         self._framer = Framer()
         self._sending = threading.Lock()
         self._poll = select.poll()
@@ -59,8 +65,16 @@ class Channel:
         """Send one frame, after the parcels that belong to it; blocks while the daemon does not read.
 
         A daemon that is gone ends this process.
+
+        Raises:
+            UsageError: that is more than the daemon takes; nothing was sent.
         """
         size = len(frame)
+        if size + sum(parcel.size for parcel in parcels) > self.most:
+            raise UsageError(
+                f"this takes a frame of {size} bytes, the most is {self.most}; send less at once, or raise "
+                f"max_frame_bytes in the actor's ChildSpec"
+            )
         try:
             with self._sending:
                 for parcel in parcels:

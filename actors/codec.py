@@ -125,7 +125,7 @@ class ReplyCodec:
         """
         try:
             return self.read(data)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: whatever it is, it is no reply
             raise UndecodableMessage(f"a reply does not decode: {error}") from error
 
 

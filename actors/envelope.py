@@ -2,7 +2,10 @@
 
 Law: values only, array-like and tagged with small ints (from 20 on towards the daemon), so that a batch is one encode
      and one typed decode, and no frame can pass for one of the other direction.
-May import: msgspec only.
+May import: framing, for its limits.
+
+What a child sends has its bounds in its types: what is out of bounds does not decode, and what does not decode ends
+that child's life. So nobody behind the decoder needs to ask again whether a number is one.
 
 Daemon to child: `Part` once, then `Deliver`, `Tells`, `Cancel`, `Credit`, `Items`, `Stop`, `Answer`.
 Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `LastWords`.
@@ -10,9 +13,11 @@ Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscrib
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import msgspec
+
+from actors.framing import MAX_FRAME
 
 M = TypeVar("M")
 
@@ -37,6 +42,11 @@ ITEM: Final = 13  # one item of a stream, which goes on; payload: the item
 WANT: Final = 14  # a feed may send so many more items; payload: how many
 CYCLE: Final = 12  # Answer only: waiting for the reply would close a cycle of waits; payload: the text
 BESIDE: Final = 15  # as REPLY, and the reply is the parcel before this frame; no payload
+
+SendKind = Literal[0, 1, 2]  # TELL, ASK, STREAM: only the daemon feeds
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # never NaN, which compares to nothing; endless is a number
+TopicName = Annotated[str, msgspec.Meta(max_length=255)]  # the daemon remembers it
 
 NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
 
@@ -132,6 +142,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
             its arguments live there.
         captured: whether what it prints goes to the daemon's log.
         handler_timeout: seconds that one handler may take, 0 without a limit.
+        max_frame: the most bytes of a frame it may send.
     """
 
     path: str
@@ -143,6 +154,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     main: dict[str, str] = {}
     captured: bool = True
     handler_timeout: float = 0.0
+    max_frame: int = MAX_FRAME
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -156,7 +168,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Every message up to `through` is over; those that need words have an item. `through` 0 says nothing."""
 
-    through: int
+    through: Natural
     items: list[Outcome]
 
 
@@ -176,10 +188,10 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
     """
 
     to: str
-    kind: int
-    correlation: int
-    deadline: float | None
-    delay: float
+    kind: SendKind
+    correlation: Natural
+    deadline: Seconds | None
+    delay: Seconds
     impatient: bool
     blocking: bool
     message: msgspec.Raw
@@ -189,27 +201,27 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
 class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=26):
     """This actor takes so many more items of the stream of that correlation."""
 
-    correlation: int
-    count: int
+    correlation: Natural
+    count: Natural
 
 
 class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=27):
     """This actor wants what is published under that name."""
 
-    topic: str
+    topic: TopicName
 
 
 class Publish(msgspec.Struct, frozen=True, array_like=True, tag=28):
     """A message for whoever subscribed to that name."""
 
-    topic: str
+    topic: TopicName
     message: msgspec.Raw
 
 
 class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag=25):
     """Nobody waits any more for the ask of that correlation."""
 
-    correlation: int
+    correlation: Natural
 
 
 class Watch(msgspec.Struct, frozen=True, array_like=True, tag=24):
@@ -221,7 +233,7 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, tag=24):
     """
 
     path: str
-    correlation: int
+    correlation: Natural
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):

@@ -17,7 +17,8 @@ from actors.errors import FrameTooLarge, WireError
 
 HEADER: Final = 4
 MAX_FRAME: Final = 128 * 1024 * 1024  # bytes; room for a 64 MiB payload, a bound on what a hostile length can cost
-MAX_MESSAGE: Final = MAX_FRAME - 1024 * 1024  # bytes; leaves room for what shares its frame: envelopes, small messages
+ROOM: Final = 1024 * 1024  # bytes for what shares a frame with a large message: envelopes, small messages
+MAX_MESSAGE: Final = MAX_FRAME - ROOM  # bytes
 
 LARGE: Final = 64 * 1024  # bytes; from here on looking at a frame beats copying it
 BESIDE: Final = 1024 * 1024  # bytes; from here on a value travels as a parcel: copying less takes no noticeable time

@@ -17,7 +17,7 @@ import msgspec
 
 from actors import envelope as wire
 from actors.codec import encode, reply_codec
-from actors.envelope import ASK, STREAM, TELL, Answer, Failure, MoreItems, Send, Watch
+from actors.envelope import ASK, STREAM, TELL, Answer, Failure, MoreItems, Send, SendKind, Watch
 from actors.errors import (
     ActorCrashed,
     ActorStopped,
@@ -136,7 +136,7 @@ class PostRef(ActorRef):
     def _send(
         self,
         message: Message[Any],
-        kind: int,
+        kind: SendKind,
         until: float | None,
         *,
         delay: float = 0.0,
@@ -150,7 +150,7 @@ class PostRef(ActorRef):
     def _post(
         self,
         message: Message[Any],
-        kind: int,
+        kind: SendKind,
         correlation: int,
         until: float | None = None,
         *,

@@ -48,7 +48,7 @@ from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.exits import ExitKind, ExitReason
 from actors.failures import ActorFailed, failure_of, words_of
-from actors.framing import BESIDE, LARGE, MAX_MESSAGE, Frame, Parcel
+from actors.framing import BESIDE, LARGE, ROOM, Frame, Parcel
 from actors.memory import Reserve
 from actors.messages import Message, Terminated
 from actors.output import Output
@@ -123,6 +123,7 @@ class Desk:
         self.output = output
 
         self.channel = channel
+        channel.most = part.max_frame
         self.send = channel.send
         self.box = box
         self.reserve = reserve
@@ -527,7 +528,13 @@ class Desk:
     def flush(self) -> None:
         """Send every answer made so far, and how far the in-tray was worked through."""
         if self._oldest:
-            self.send(encode(Outcomes(self._through, self._outcomes)), self._parcels_out)
+            frame = encode(Outcomes(self._through, self._outcomes))
+            if len(frame) <= self.channel.most:
+                self.send(frame, self._parcels_out)
+            else:  # each by itself fits
+                for outcome in self._outcomes:
+                    self.send(encode(Outcomes(0, [outcome])))
+                self.send(encode(Outcomes(self._through, [])), self._parcels_out)
             self._outcomes.clear()
             self._parcels_out.clear()
             self._oldest = self._unsent = 0
@@ -641,14 +648,15 @@ def payload_of(desk: Desk, handler: Handler, kind: int, reply: object) -> Payloa
     if kind == wire.TELL:
         return NOTHING
     if type(reply) is bytes and len(reply) >= BESIDE and handler.reply.promised is bytes:
-        _check_size(len(reply))
+        _check_size(desk, len(reply))
         return Parcel((reply,))
     return msgspec.Raw(reply_bytes(desk, handler, reply))
 
 
-def _check_size(size: int) -> None:
-    if size > MAX_MESSAGE:
-        raise UsageError(f"the reply has {size} bytes, the most is {MAX_MESSAGE}; stream it in parts")
+def _check_size(desk: Desk, size: int) -> None:
+    most = desk.channel.most - ROOM
+    if size > most:
+        raise UsageError(f"the reply has {size} bytes, the most is {most}; stream it in parts")
 
 
 def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
@@ -659,7 +667,7 @@ def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
     """
     data = handler.reply.encode(reply)
     if len(data) >= LARGE:
-        _check_size(len(data))
+        _check_size(desk, len(data))
         desk.flush()
     return data
 

@@ -1,16 +1,19 @@
 """Topic: a name under which messages of one type are published to whoever subscribed.
 
 Law: at most once, and bounded: a subscriber that is full or down misses the message, nobody waits.
-May import: messages.
+May import: messages, errors.
 """
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from actors.errors import UsageError
 from actors.messages import Message
+
+LONGEST: Final = 255  # characters of a name: the daemon remembers them
 
 M = TypeVar("M", bound=Message[Any])
 
@@ -25,3 +28,7 @@ class Topic(msgspec.Struct, Generic[M], frozen=True):
 
     name: str
     message: type[M]
+
+    def __post_init__(self) -> None:
+        if len(self.name) > LONGEST:
+            raise UsageError(f"topic {self.name[:20]!r}... has a name of {len(self.name)} characters, {LONGEST} fit")

@@ -96,6 +96,7 @@ class ActorChild:
             main=main_module() if spec.needs_main else {},
             captured=spec.output == "capture",
             handler_timeout=spec.handler_timeout or 0.0,
+            max_frame=spec.max_frame_bytes,
         )
         self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
         self._outgoing.begin(self.life)

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from actors.codec import ReplyCodec
-from actors.errors import ActorsError, AskTimeout, UsageError
+from actors.errors import ActorsError, AskTimeout, UsageError, WireError
 from actors.framing import Parcel
 from actors.ref import STREAM_CREDIT
 
@@ -48,11 +48,15 @@ class Asker(Protocol):
         """One item of a stream, which goes on.
 
         Raises:
-            UndecodableMessage: the bytes are not of the promised type.
+            WireError: there is no credit for it, or the bytes are not of the promised type.
         """
 
     def wants(self, count: int) -> None:
-        """The handler takes so many more of the items that follow the message."""
+        """The handler takes so many more of the items that follow the message.
+
+        Raises:
+            WireError: these are too many.
+        """
 
 
 class FutureAsker(msgspec.Struct):
@@ -135,6 +139,8 @@ class StreamAsker:
 
     def item(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
+        if len(self._arrived) >= STREAM_CREDIT:
+            raise WireError(f"it is more than {STREAM_CREDIT} items ahead of the reader of its stream")
         self._arrived.append(self._decode(payload))
         self._news.set()
 
@@ -212,6 +218,8 @@ class FeedAsker:
     def wants(self, count: int) -> None:
         """The handler takes so many more items."""
         self._wanted += count
+        if self._wanted > STREAM_CREDIT:
+            raise WireError(f"it wants {self._wanted} items of a feed at once, the most is {STREAM_CREDIT}")
         self._news.set()
 
     async def feed(

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 from actors.actor import protocol_of
-from actors.framing import MAX_MESSAGE
+from actors.framing import MAX_FRAME, MAX_MESSAGE, ROOM
 from supervisor.core import backoff
 from supervisor.errors import InvalidSpec
 from supervisor.specs import (
@@ -78,8 +78,7 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
     _check_routing(child, path)
     _check_member(child.overflow, Overflow, f"{path}.overflow")
     _check_member(child.output, get_args(Output), f"{path}.output")
-    if not 1 <= child.max_message_bytes <= MAX_MESSAGE:
-        raise InvalidSpec(f"{path}.max_message_bytes", child.max_message_bytes, f"expected 1 to {MAX_MESSAGE} bytes")
+    _check_frames(child, path)
     if child.mailbox_bytes is not None and child.mailbox_bytes < 1:
         raise InvalidSpec(f"{path}.mailbox_bytes", child.mailbox_bytes, "expected bytes > 0, or None for no bound")
     for name, least in (("size", 1), ("mailbox", 1), ("max_deliveries", 1)):
@@ -110,6 +109,33 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
             f"{path}.shutdown",
             child.shutdown,
             f"{limits[0]} lets the process finish its message before it makes room; give it seconds of grace to do so",
+        )
+
+
+def _check_frames(child: ChildSpec, path: str) -> None:
+    """What an actor may be told it can pass on: its frames hold the largest message, and what goes with it."""
+    least = ROOM + 1
+    if not isinstance(child.max_frame_bytes, int) or not least <= child.max_frame_bytes <= MAX_FRAME:
+        raise InvalidSpec(
+            f"{path}.max_frame_bytes",
+            child.max_frame_bytes,
+            f"expected {least} to {MAX_FRAME} bytes: a frame holds one message and {ROOM} bytes of what goes with it",
+        )
+    if not isinstance(child.max_message_bytes, int) or not 1 <= child.max_message_bytes <= MAX_MESSAGE:
+        raise InvalidSpec(f"{path}.max_message_bytes", child.max_message_bytes, f"expected 1 to {MAX_MESSAGE} bytes")
+    if child.max_message_bytes + ROOM > child.max_frame_bytes:
+        raise InvalidSpec(
+            f"{path}.max_frame_bytes",
+            child.max_frame_bytes,
+            f"a message of max_message_bytes={child.max_message_bytes} and the {ROOM} bytes of what goes with it make "
+            f"a frame of {child.max_message_bytes + ROOM}: lower max_message_bytes to "
+            f"{child.max_frame_bytes - ROOM}, or raise max_frame_bytes",
+        )
+    if len(child.arguments) > MAX_MESSAGE:
+        raise InvalidSpec(
+            f"{path}.args",
+            f"{len(child.arguments)} bytes",
+            f"expected arguments that pickle to at most {MAX_MESSAGE} bytes; let `__init__` read what is larger",
         )
 
 

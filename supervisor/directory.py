@@ -9,11 +9,17 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import difflib
+import time
+from typing import Final
 
 from actors.errors import NoSuchActor
 from actors.ref import ActorRef, UnboundRef
 from supervisor.mailbox import Mailbox
 from supervisor.refs import MailboxRef
+
+LONGEST: Final = 200  # characters of a path that nobody has which are worth repeating
+HINTS_SHARE: Final = 20  # looking for near names takes at most one part in so many of the loop's time,
+HINTS_AT_ONCE: Final = 0.05  # and seconds at a stretch: an actor that knows no names is nobody else's trouble
 
 
 class Directory:
@@ -21,6 +27,8 @@ class Directory:
 
     def __init__(self) -> None:
         self._mailboxes: dict[str, Mailbox] = {}
+        self._hints_spent = 0.0  # seconds
+        self._hinted = 0.0
 
     def add(self, path: str, mailbox: Mailbox) -> None:
         """Give a mailbox its path."""
@@ -61,7 +69,13 @@ class Directory:
         return list(self._mailboxes)
 
     def _unknown(self, path: str) -> str:
+        began = time.perf_counter()
+        self._hints_spent = max(0.0, self._hints_spent - (began - self._hinted) / HINTS_SHARE)
+        self._hinted = began
+        if len(path) > LONGEST or self._hints_spent > HINTS_AT_ONCE:
+            return f"nobody has the path {path[:LONGEST]}"
         near = difflib.get_close_matches(path, self._mailboxes, n=3, cutoff=0.5)
         known = near or sorted(self._mailboxes)[:10]
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
+        self._hints_spent += time.perf_counter() - began
         return f"nobody has the path {path}; {hint}"

@@ -24,7 +24,7 @@ import msgspec
 from actors import envelope as wire
 from actors.actor import ActorProtocol, Handler
 from actors.codec import RESOLVE, ReplyCodec, encode
-from actors.envelope import ASK, FEED, STREAM, TELL, Failure, Outcome, Outcomes
+from actors.envelope import ASK, FEED, STREAM, TELL, Failure, Natural, Outcome, Outcomes
 from actors.errors import (
     ActorCrashed,
     ActorsError,
@@ -59,6 +59,7 @@ AHEAD: Final = 3  # messages a quick member of a pool has beyond those it works 
 QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
 SMALL: Final = 1024  # bytes; a message of more is looked at by itself
+WATCHED: Final = 10_000  # ends of other actors that may wait in a full mailbox: about one for each in a large tree
 BURST: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
 
 
@@ -258,7 +259,7 @@ class Mailbox:
         self._check_size("the message", packed.size)
         try:
             message = self.protocol.decode(packed.data)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no message
             raise UsageError(
                 f"{self.path} does not handle this message, or a field has the wrong type: {error}"
             ) from error
@@ -319,6 +320,11 @@ class Mailbox:
         """How many messages wait or are being handled."""
         sole = self._sole
         return sole.unsettled if sole is not None else sum(queue.unsettled for queue in self._queues.values())
+
+    @property
+    def overfull(self) -> bool:
+        """Whether much more waits than may: what its own watches tell an actor needs no room, but has an end."""
+        return self.depth > self._capacity + WATCHED
 
     @property
     def sequential(self) -> bool:
@@ -398,7 +404,16 @@ class Mailbox:
             self.offer(TELL, message, packed, sender=sender)
 
     def offer_later(self, delay: float, message: Message[Any], packed: Packed, sender: str | None = None) -> None:
-        """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter."""
+        """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter.
+
+        Raises:
+            MailboxFull: as many as the mailbox holds wait for their time already.
+        """
+        if len(self._later) >= self._capacity:
+            raise MailboxFull(
+                f"{len(self._later)} delayed messages for {self.path} wait for their time, as many as its mailbox "
+                f"holds; {_name(message)} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
+            )
 
         def due() -> None:
             posted = self._later.pop(timer)
@@ -658,7 +673,7 @@ class Mailbox:
             self._impatient.discard(posted.seq)
         try:
             asker.replied(payload)
-        except (msgspec.MsgspecError, RecursionError, UndecodableMessage) as error:
+        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no reply
             self._broken_reply(asker, f"a reply does not decode: {error}", error)
 
     def _replied_beside(self, posted: Posted, parcel: Parcel | None) -> None:
@@ -691,15 +706,20 @@ class Mailbox:
 
     def _flows(self, queue: Delivery, member: str, outcome: Outcome) -> None:
         posted = queue.held(member, outcome.seq)
-        if posted is None or posted.kind not in (STREAM, FEED):
+        if posted is None or posted.kind != (STREAM if outcome.kind == wire.ITEM else FEED):
             raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
         asker, _ = self._askers.get(posted.seq, (None, None))
         if asker is None:
             return  # nobody reads any more; the cancellation is on its way
-        if outcome.kind == wire.ITEM:
+        if outcome.kind == wire.WANT:
+            asker.wants(_payload(outcome, Natural))
+            return
+        try:
             asker.item(outcome.payload)
-        else:
-            asker.wants(_payload(outcome, int))
+        except WireError:
+            raise
+        except Exception as error:
+            raise UndecodableMessage(f"an item of message {posted.seq} does not decode: {error}") from error
 
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items."""
@@ -900,6 +920,8 @@ class Mailbox:
         if fate is None:
             raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
         wanted = asker is not None or posted.kind == TELL
+        if outcome.kind == wire.EXPIRED and posted.deadline is None:
+            raise WireError(f"it let message {posted.seq} expire, which has no deadline")
         if outcome.kind == wire.STOPPED and posted.kind not in (STREAM, FEED):
             raise WireError(f"it stopped message {posted.seq}, which is no stream")
         if wanted and outcome.kind == wire.CANCELLED:
@@ -967,7 +989,7 @@ class Mailbox:
             message: Message[Any] | None = self.decode(self.protocol.decode, posted.message)
             if message is not None and posted.parcels is not None:
                 fill(message, posted.beside or (), posted.parcels)
-        except (msgspec.MsgspecError, RecursionError):
+        except Exception:  # it may be dead because it does not decode
             message = None
         self._dead(
             DeadLetter(
@@ -1017,5 +1039,5 @@ def _name(message: Message[Any]) -> str:
 def _payload(outcome: Outcome, of: Any) -> Any:
     try:
         return msgspec.msgpack.decode(outcome.payload, type=of)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UndecodableMessage(f"the outcome of message {outcome.seq} does not decode: {error}") from error

@@ -1,7 +1,7 @@
 """Outgoing: what one actor sends to others, carried by the daemon, and what comes back to it.
 
 Law: the daemon looks at the address and the type, never at what a message says; an answer goes to the life that asked,
-     or nowhere.
+     or nowhere. What one actor may have under way has bounds: no actor fills the daemon.
 May import: house, mailbox, askers, letters, and the words of `actors`.
 
 Runs on the loop's thread.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ from actors.codec import encode
 from actors.envelope import (
     ASK,
     NOTHING,
+    STREAM,
     TELL,
     Answer,
     Failure,
@@ -40,14 +41,20 @@ from actors.errors import (
     MailboxFull,
     NoSuchActor,
     Rejected,
+    WireError,
 )
-from actors.framing import Parcel
+from actors.framing import MAX_FRAME, Parcel
 from actors.messages import Message, Terminated
 from actors.parcels import Packed
+from actors.ref import STREAM_CREDIT
+from supervisor.directory import LONGEST
 from supervisor.house import House
 from supervisor.letters import DeadLetter, DeadReason
 from supervisor.mailbox import Entry, Mailbox
 from supervisor.ports import Life
+
+MOST_ASKS: Final = 65_536  # asks, streams, watches and awaited tells of one life at the same time
+MOST_IN_LINE: Final = 2 * MAX_FRAME  # bytes of one actor's messages that wait for room in the mailboxes of others
 
 
 class Outgoing:
@@ -65,6 +72,7 @@ class Outgoing:
         self._mailbox = mailbox
         self._house = house
         self._asking: dict[int, RouteAsker] = {}  # asks of the current life, by correlation
+        self._in_line = 0  # bytes that wait for room elsewhere
 
     def begin(self, life: Life) -> None:
         """A life begins: answers go to it."""
@@ -84,13 +92,17 @@ class Outgoing:
     def take(
         self, frame: Send | MoreItems | Withdraw | Watch | Subscribe | Publish, parcels: Sequence[Parcel] = ()
     ) -> None:
-        """Do what the actor wants of the others."""
+        """Do what the actor wants of the others.
+
+        Raises:
+            WireError: no actor of ours would want that.
+        """
         match frame:
             case Send():
                 self.send(frame, parcels)
             case MoreItems():
                 if frame.correlation in self._asking:
-                    self._asking[frame.correlation].credit(frame.count)
+                    self._asking[frame.correlation].grant(frame.count)
             case Withdraw():
                 self.withdraw(frame)
             case Watch():
@@ -102,11 +114,13 @@ class Outgoing:
 
     def send(self, frame: Send, parcels: Sequence[Parcel] = ()) -> None:
         """Put a message of this actor into another's mailbox; what travels beside it is passed on as it came."""
+        if frame.kind != TELL and not frame.correlation:
+            raise WireError("it asks without saying who waits")
         asker = RouteAsker(self, frame) if frame.correlation else None
-        if asker is not None:
-            self._asking[frame.correlation] = asker
         mailbox = None
         try:
+            if asker is not None:
+                self._begin(asker)
             mailbox = self._house.directory.find(frame.to)
             message, packed = mailbox.check_bytes(frame.message, frame.kind, frame.beside, parcels)
             self._check_wait(frame, mailbox, asker)
@@ -117,6 +131,8 @@ class Outgoing:
                 entry = Entry.OPEN
             else:
                 entry = mailbox.overflow(frame.kind, message, packed, self._mailbox.path, patient=asker is not None)
+        except WireError:
+            raise
         except ActorsError as error:
             self._refuse(frame, asker, error, mailbox)
             return
@@ -126,6 +142,20 @@ class Outgoing:
             self._wait_for_room(frame, asker, mailbox, message, packed)
         elif asker is not None:
             asker.accepted()
+
+    def _begin(self, asker: RouteAsker) -> None:
+        """Somebody in the life waits from now on.
+
+        Raises:
+            WireError: another one waits under that number.
+            MailboxFull: as many wait as may.
+        """
+        number = asker.correlation
+        if number in self._asking:
+            raise WireError(f"two of it wait under the number {number}")
+        if len(self._asking) >= MOST_ASKS:
+            raise MailboxFull(f"{self._path} waits for {MOST_ASKS} answers, which is the most; wait for some of them")
+        self._asking[number] = asker
 
     def _deliver(
         self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], packed: Packed
@@ -150,6 +180,11 @@ class Outgoing:
         self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], packed: Packed
     ) -> None:
         """Get into line now, and be served later."""
+        if self._in_line + packed.size > MOST_IN_LINE:
+            full = f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
+            self._refuse(frame, asker, MailboxFull(full), mailbox)
+            return
+        self._in_line += packed.size
         place = mailbox.line_up()
         if asker is not None:
             asker.withdraw = place.cancel
@@ -163,6 +198,8 @@ class Outgoing:
                 late = AskTimeout(f"{mailbox.path} had no room in time")
                 self._refuse(frame, asker, error if isinstance(error, ActorsError) else late, mailbox)
                 return
+            finally:
+                self._in_line -= packed.size
             if asker is not None and asker.gone:
                 mailbox.pass_on()
             else:
@@ -204,13 +241,32 @@ class Outgoing:
 
     def watch(self, frame: Watch) -> None:
         """The actor wants to know when another is down for good."""
-        asker = RouteAsker(self, frame)
-        told = asker.replied_with if frame.correlation else self._tell_terminated
+        if frame.correlation:
+            told = self._wait_for_end(frame)
+        elif Terminated not in self._mailbox.protocol.handlers:
+            raise WireError(f"it watches {frame.path[:100]} and does not handle Terminated")
+        elif self._mailbox.overfull:
+            raise WireError("it watches more than it takes note of")
+        else:
+            told = self._tell_terminated
         target = self._house.directory.get(frame.path)
         if target is None:
             told(Terminated(frame.path, "nobody has that path"))
         else:
             target.watch((self._path, frame.correlation), told)
+
+    def _wait_for_end(self, frame: Watch) -> Callable[[Terminated], None]:
+        """Somebody in the life waits for the end of another actor; who is told of it."""
+        asker = RouteAsker(self, frame)
+        try:
+            self._begin(asker)
+        except MailboxFull as error:
+            asker.failed(error)
+            return _nobody
+        target = self._house.directory.get(frame.path)
+        if target is not None:
+            asker.withdraw = lambda: target.unwatch((self._path, frame.correlation))
+        return asker.replied_with
 
     def _tell_terminated(self, end: Terminated) -> None:
         if self._mailbox.closed is None:
@@ -219,7 +275,7 @@ class Outgoing:
     def _bury(self, frame: Send, error: ActorsError) -> None:
         self._house.reports.message_buried(
             DeadLetter(
-                actor=frame.to,
+                actor=frame.to[:LONGEST],
                 message=None,
                 message_type="?",
                 sender=self._mailbox.path,
@@ -247,7 +303,8 @@ class RouteAsker:
     def __init__(self, outgoing: Outgoing, frame: Send | Watch) -> None:
         self._outgoing = outgoing
         self._life = outgoing.life
-        self._correlation = frame.correlation
+        self.correlation = frame.correlation
+        self._ahead = STREAM_CREDIT if isinstance(frame, Send) and frame.kind == STREAM else 0
         self._tells = isinstance(frame, Send) and frame.kind == TELL
         self.gone = False  # whether it was taken back
         self.withdraw: Callable[[], object] = _nothing
@@ -282,8 +339,22 @@ class RouteAsker:
             self._send(_ANSWERS.get(type(error), wire.UNDECODABLE), encode(str(error)))
 
     def item(self, payload: msgspec.Raw) -> None:
-        """See `Asker`."""
+        """See `Asker`; the reader decodes it."""
+        self._ahead -= 1
+        if self._ahead < 0:
+            raise WireError("it streams more items than its reader takes")
         self._post(wire.ITEM, bytes(payload))
+
+    def grant(self, count: int) -> None:
+        """The reader takes more items.
+
+        Raises:
+            WireError: it was not sent so many.
+        """
+        self._ahead += count
+        if self._ahead > STREAM_CREDIT:
+            raise WireError(f"it takes {self._ahead} items of a stream at once, the most is {STREAM_CREDIT}")
+        self.credit(count)
 
     def wants(self, count: int) -> None:
         """Only the daemon feeds."""
@@ -307,16 +378,21 @@ class RouteAsker:
 
     def _post(self, kind: int, payload: bytes, parcels: Sequence[Parcel] = ()) -> None:
         if self._life is not None and self._life is self._outgoing.life:
-            self._life.answer(encode(Answer(self._correlation, kind, msgspec.Raw(payload))), parcels)
+            self._life.answer(encode(Answer(self.correlation, kind, msgspec.Raw(payload))), parcels)
 
     def _finish(self) -> None:
-        self._outgoing.over(self._correlation, self)
+        self._outgoing.over(self.correlation, self)
         over, self.over = self.over, _nothing
         over()
 
 
 def _nothing() -> None:
     pass
+
+
+def _nobody(end: Terminated) -> None:
+    """Nobody hears of an end."""
+    del end
 
 
 def _no_credit(count: int) -> None:

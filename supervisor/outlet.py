@@ -14,9 +14,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from actors.framing import LARGE, Parcel, header, parcel_header
+from actors.framing import LARGE, MAX_FRAME, Parcel, header, parcel_header
 from supervisor.ports import AnyReader
 
+MOST_BYTES: Final = 4 * MAX_FRAME  # that may wait for a child to read: a few of the largest messages
+MOST_PIECES: Final = 256 * 1024  # the same in pieces, each of which costs memory of its own
 AT_ONCE: Final = 512 * 1024  # bytes in one turn of the loop: about 0.1 ms
 
 
@@ -27,13 +29,18 @@ class Outlet:
         sock: the daemon's end, non-blocking.
         reader: watches it when it is full.
         on_room: called when everything that had to wait has left.
+        on_full: called with the reason when more waits than may: the child does not read.
     """
 
-    def __init__(self, sock: socket.socket, reader: AnyReader, on_room: Callable[[], None]) -> None:
+    def __init__(
+        self, sock: socket.socket, reader: AnyReader, on_room: Callable[[], None], on_full: Callable[[str], None]
+    ) -> None:
         self.backlog: deque[memoryview] = deque()  # what has to wait; the channel is congested while there is any
         self._sock = sock
         self._reader = reader
         self._on_room = on_room
+        self._on_full = on_full
+        self._waiting = 0  # bytes in the backlog
         self._closed = False
 
     def send(self, frame: bytes) -> None:
@@ -65,14 +72,19 @@ class Outlet:
         """Nobody reads any more: what waits is dropped, and what comes is."""
         self._closed = True
         self.backlog.clear()
+        self._waiting = 0
 
     def _put(self, pieces: Sequence[bytes | memoryview]) -> None:
         if self._closed:
             return
         waiting = bool(self.backlog)
         self.backlog.extend(memoryview(piece) for piece in pieces if len(piece))
+        self._waiting += sum(map(len, pieces))
         if not waiting:
             self._write(tell=False)
+        elif self._waiting > MOST_BYTES or len(self.backlog) > MOST_PIECES:
+            self._on_full(f"it does not read: {self._waiting} bytes in {len(self.backlog)} pieces wait for it")
+            self.close()
 
     def _go_on(self) -> None:
         self._write(tell=True)
@@ -90,6 +102,7 @@ class Outlet:
                 self.close()
                 return
             left -= sent
+            self._waiting -= sent
             if sent < len(view):
                 backlog[0] = view[sent:]
             else:

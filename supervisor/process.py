@@ -101,12 +101,13 @@ class ProcessLife:
         self._loop = launcher.loop
         self._listener = listener
         self._number = part.life
+        self._path = part.path
         self._sock = player.sock
         self._box = player.box
         self._ready = player.ready
         self._stop = player.stop
-        self._framer = Framer()
-        self._outlet = Outlet(self._sock, self._reader, listener.life_writable)
+        self._framer = Framer(part.max_frame)
+        self._outlet = Outlet(self._sock, self._reader, listener.life_writable, self.refuse)
         self._parcels: list[Parcel] = []  # what came before the frame that they belong to
         self._last_words: LastWords | None = None
         self._wire_error: str | None = None
@@ -228,6 +229,10 @@ class ProcessLife:
                     self._read(data)
             except WireError as error:
                 self.refuse(str(error))
+            except Exception as error:  # a fault of ours; what else this life says could not be made sense of
+                context = {"message": f"a frame of {self._path} could not be worked off", "exception": error}
+                self._loop.call_exception_handler(context)
+                self.refuse(f"a frame of it could not be worked off: {type(error).__name__}: {error}")
 
     def _read(self, data: Frame) -> None:
         if isinstance(data, Parcel):
@@ -235,9 +240,11 @@ class ProcessLife:
             return
         try:
             frame = _decode(data)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
         if type(frame) is LastWords:
+            if self._last_words is not None:
+                raise WireError("it takes leave twice")
             self._last_words = frame
             self._loop.call_later(FAREWELL, self._kill_if_alive)  # a thread of its own may keep it from leaving
         elif self._parcels:

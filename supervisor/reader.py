@@ -27,6 +27,7 @@ from actors.event import KernelCounter
 
 CHUNK: Final = 64 * 1024  # bytes per read: below malloc's mmap threshold, above what a pipe-sized burst holds
 CHUNKS_A_WAKE: Final = 16  # full chunks in a row: what is large reaches the loop with few wake-ups
+AT_ONCE: Final = 0.01  # seconds that the loop takes news in before it lets others have a turn
 PAUSE_AT: Final = 4 * 1024 * 1024  # bytes read but not yet taken by the loop before a channel has to wait
 ORPHAN_CHECK: Final = 0.5  # seconds between looks at whether the loop was closed behind our back
 
@@ -191,7 +192,11 @@ class Reader:
         """Hand over what the thread has read: runs on the loop, once per wake-up of the thread."""
         self._flag.take()
         news = self._news
+        over = self._loop.time() + AT_ONCE
         while news:
+            if self._loop.time() > over:
+                self._loop.call_soon(self._deliver)
+                return
             item = news.popleft()
             if isinstance(item, _Once):
                 if item.wanted:

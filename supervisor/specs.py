@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from actors.actor import Actor, protocol_of
-from actors.framing import MAX_MESSAGE
+from actors.framing import MAX_FRAME, MAX_MESSAGE
 from supervisor.portable import check_importable, pickled
 
 Start = Literal["ordered", "parallel"]
@@ -157,6 +157,9 @@ class ChildSpec:
         mailbox_bytes: how many bytes of messages may wait, None without a bound.
         overflow: what a full mailbox does with one more message.
         max_message_bytes: the most bytes one message may have, at most 127 MiB; a larger one is refused at the sender.
+        max_frame_bytes: the most bytes of one frame that its process may send, at most 128 MiB: a reply, a message to
+            another actor, a log line. It holds the largest message and 1 MiB. What is larger is refused there; a
+            process that sends it all the same is ended.
         max_deliveries: how often an idempotent message may be begun before it is given up as poison.
         handler_timeout: seconds that one handler may take (in a stream or a feed, one item), and that messages in the
             process's hands may wait without one beginning; then it is hung, and killed. None for no limit.
@@ -187,6 +190,7 @@ class ChildSpec:
     mailbox_bytes: int | None = None
     overflow: Overflow = Overflow.WAIT
     max_message_bytes: int = MAX_MESSAGE
+    max_frame_bytes: int = MAX_FRAME
     max_deliveries: int = 3
     handler_timeout: float | None = None
     max_messages: int | None = None

@@ -8,29 +8,40 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any
-
-import msgspec
+from typing import Any, Final
 
 from actors.actor import published
 from actors.codec import decoder_of
+from actors.errors import WireError
 from actors.messages import Message
 from actors.topics import Topic
 from supervisor.broadcast import Broadcast, Missed
 from supervisor.mailbox import Mailbox
+
+MOST_TOPICS: Final = 1_000  # of one actor
 
 
 class Topics:
     """The topics of one tree; names come to be when somebody subscribes."""
 
     def __init__(self) -> None:
+        self._count: Counter[str] = Counter()  # topics by subscriber
         self._mailboxes: dict[str, dict[str, Mailbox]] = {}  # topic to path to mailbox
         self._readers: dict[str, tuple[Topic[Any], Broadcast[Message[Any] | Missed]]] = {}
 
     def subscribe(self, topic: str, mailbox: Mailbox) -> None:
-        """An actor gets what is published from now on, until it is down for good."""
-        self._mailboxes.setdefault(topic, {})[mailbox.path] = mailbox
+        """An actor gets what is published from now on, until it is down for good.
+
+        Raises:
+            WireError: it subscribed to so many topics that it cannot mean it.
+        """
+        if self._count[mailbox.path] >= MOST_TOPICS:
+            raise WireError(f"it subscribes to more than {MOST_TOPICS} topics")
+        subscribers = self._mailboxes.setdefault(topic, {})
+        self._count[mailbox.path] += mailbox.path not in subscribers
+        subscribers[mailbox.path] = mailbox
 
     def read(self, topic: Topic[Any]) -> AsyncIterator[Any]:
         """A task of the daemon gets what is published from now on."""
@@ -50,13 +61,14 @@ class Topics:
         for path, mailbox in tuple(self._mailboxes.get(topic, {}).items()):
             if mailbox.closed is not None:
                 del self._mailboxes[topic][path]
+                self._count[path] -= 1
             else:
                 mailbox.take_published(payload, sender)
         if topic in self._readers:
             known, broadcast = self._readers[topic]
             try:
                 broadcast.tell(decoder_of(known.message).decode(payload))
-            except (msgspec.MsgspecError, RecursionError):  # published under another topic of the same name
+            except Exception:  # published under another topic of the same name, or by who has no idea of it
                 broadcast.tell(Missed(1))
 
     def close(self) -> None:

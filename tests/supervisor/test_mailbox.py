@@ -188,7 +188,7 @@ async def test_a_congested_life_gets_no_more(box):
 async def test_how_an_ask_ends(box, kind, payload, error, words):
     """Each kind of outcome is one error, whoever waits; the mailbox goes on."""
     box.live()
-    asking = box.ask(1, timeout=None)
+    asking = box.ask(1, timeout=60.0)
     await turns()
     box.say((1, kind, payload), through=1)
     with pytest.raises(error, match=words):

@@ -1,0 +1,168 @@
+"""Trees whose lives are whole but for the process: what a child would write, a test writes, byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+import msgspec
+
+from actors.codec import encode
+from actors.envelope import ASK, REPLY, TELL, Answer, Cancel, Credit, Deliver, Items, Outcome, Outcomes, Stop, Tells
+from actors.framing import Framer, header
+from supervisor import BRUTAL_KILL, Backoff, ChildSpec, Intensity, Supervisor
+from supervisor.oom import OomWitness
+from supervisor.process import ProcessLife
+from supervisor.scribe import Scribe
+from supervisor.spawner import Player
+from tests.support.waiting import turns
+
+AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
+
+_FROM_DAEMON = Deliver[msgspec.Raw] | Tells[msgspec.Raw] | Answer | Cancel | Credit | Items | Stop
+
+
+class BarePlayer(Player):
+    """A process that never is; its end of the channel is the test's."""
+
+    def __init__(self, loop, name, lanes):
+        super().__init__(loop, None, name, lanes)
+        self.theirs = self._child_sock
+        self.theirs.setblocking(False)
+        self._over, self._end = os.pipe()
+
+    @property
+    def death(self):
+        return self._over
+
+    def kill(self):
+        self.kill_asked = True
+        self._hang_up()
+
+    def _hang_up(self):
+        if self._end >= 0:
+            self.theirs.close()
+            self._voice.close()
+            os.close(self._end)
+            self._end = -1
+
+    def died(self):
+        self.gone = True
+        self._hang_up()
+
+    def close(self):
+        os.close(self._over)
+        super().close()
+
+
+class BareLauncher:
+    """Begins lives without processes; each is ready at once."""
+
+    def __init__(self, loop, reader):
+        self.loop = loop
+        self.reader = reader
+        self.alive = set()
+        self.oom = OomWitness()
+        self.scribe = Scribe(loop)
+        self.current = {}
+
+    def launch(self, part, lanes, listener):
+        player = BarePlayer(self.loop, part.path, lanes)
+        life = ProcessLife(self, player, part, listener)
+        self.alive.add(life)
+        self.current[part.path.rpartition("/")[2]] = Child(life, player)
+        player.ready.set()
+        self.loop.call_soon(lambda: player.on_spawned())  # noqa: PLW0108 - it is not known yet
+        return life
+
+    async def close(self):
+        """Nothing runs but the scribe."""
+        self.scribe.close()
+
+
+class BareSupervisor(Supervisor):
+    """A supervisor over such lives; a child that is ended is back at once, with another life."""
+
+    def __init__(self, *names, actor, **options):
+        specs = [ChildSpec(actor, name=name, backoff=AT_ONCE, shutdown=BRUTAL_KILL, **options) for name in names]
+        super().__init__(*specs, reading="loop", intensity=Intensity.unlimited())
+
+    def _make_launcher(self, loop):
+        self.launcher = BareLauncher(loop, self._reader)
+        return self.launcher
+
+    def child(self, name):
+        """The current life of an actor, from the child's side."""
+        return self.launcher.current[name]
+
+
+class Child:
+    """The child's side of a life.
+
+    Attributes:
+        given: the messages it was given, as (seq, kind, bytes).
+        answers: what came of its asks.
+    """
+
+    def __init__(self, life, player):
+        self.life = life
+        self.player = player
+        self.given = []
+        self.answers = []
+        self._framer = Framer()
+
+    @property
+    def refused(self):
+        """Why the daemon ends this life, None when it does not."""
+        return self.life._wire_error
+
+    def say(self, *frames):
+        """Let the daemon read frames, now."""
+        self.feed(b"".join(header(len(data)) + data for data in map(encode, frames)))
+
+    def feed(self, data):
+        """Let the daemon read bytes, now."""
+        self.life._arrived(data)
+
+    def scribble(self, data):
+        """Write bytes where a process writes its output; what does not fit at once is left out."""
+        if self.player._end >= 0:
+            os.write(self.player._voice._fd, data[:4000])
+
+    def read(self):
+        """Take in everything that the daemon wrote; what is not its part."""
+        frames = []
+        with contextlib.suppress(BlockingIOError, OSError):
+            while chunk := self.player.theirs.recv(1 << 20):
+                frames += self._framer.feed(chunk)
+        for frame in frames:
+            try:
+                self._take(msgspec.msgpack.decode(frame, type=_FROM_DAEMON))
+            except msgspec.ValidationError:  # its part
+                continue
+
+    def _take(self, frame):
+        if isinstance(frame, Deliver):
+            self.given += [(one.seq, one.kind, bytes(one.message)) for one in frame.items]
+        elif isinstance(frame, Tells):
+            self.given += [(frame.first + at, TELL, bytes(raw)) for at, raw in enumerate(frame.messages)]
+        elif isinstance(frame, Answer):
+            self.answers.append(frame)
+
+    async def serve(self, reply):
+        """Handle everything it has: asks get `reply(message bytes)`, tells are acknowledged."""
+        await turns(3)
+        self.read()
+        given, self.given = self.given, []
+        for seq, kind, data in given:
+            self.player.box.begin(seq, 0, 1)
+            self.player.box.done(seq)
+            items = [Outcome(seq, REPLY, msgspec.Raw(encode(reply(data))))] if kind == ASK else []
+            self.say(Outcomes(seq, items))
+        return [data for _, _, data in given]
+
+
+def socket_buffer(child, size):
+    """Make the way to a child so narrow."""
+    child.life._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
