@@ -157,7 +157,10 @@ def _lost(end: LifeEnd) -> str:
 def _site(text: str) -> str:
     """Where the thread that hit a fault was, by what faulthandler wrote."""
     found = _SITE.search(native_stack(text) or "")
-    return "" if found is None else f" in {found[3]} ({found[1].rpartition('/')[2]}:{found[2]})"
+    if found is None:
+        return ""
+    file, line, function = found.groups()
+    return f" in {function} ({'/'.join(file.split('/')[-2:])}:{line})"
 
 
 def _line(text: str) -> str:

@@ -762,8 +762,11 @@ class Mailbox:
     def deliveries(self, member: str, life: Life) -> int | None:
         """How often the message that a life is handling (the first, if several) has been begun, this time included."""
         queue = self._queues[self._router.queue_of(member)]
-        posted = queue.held(member, min(life.progress().active, default=0))
-        return None if posted is None else queue.deliveries(posted.seq) + 1
+        turn = min(life.progress().active, default=None)
+        if turn is None:
+            return None
+        posted = queue.held(member, turn)
+        return queue.deliveries(turn if posted is None else posted.seq) + 1  # one of a run has no other turn
 
     def lost(self, member: str, life: Life, report: ExitReport) -> None:
         """A life is over: everything it had in its hands gets its fate, what may goes to the next one."""

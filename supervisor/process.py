@@ -228,7 +228,7 @@ class ProcessLife:
                 for data in self._framer.feed(chunk):
                     self._read(data)
             except WireError as error:
-                self.refuse(str(error))
+                self.refuse(f"it broke the protocol: {error}")
             except Exception as error:  # a fault of ours; what else this life says could not be made sense of
                 context = {"message": f"a frame of {self._path} could not be worked off", "exception": error}
                 self._loop.call_exception_handler(context)

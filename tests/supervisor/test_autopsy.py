@@ -70,8 +70,8 @@ def words(type_name, message="", where="in A.a"):
             "killed: SIGKILL, out of memory: the kernel chose it (its count of such kills rose by 2)",
         ),
         (end(-11), "killed: SIGSEGV, segmentation fault"),
-        (end(-11, text=FAULT), "killed: SIGSEGV, segmentation fault in parse (parser.py:12)"),
-        (end(-11, text=DUMP + FAULT), "killed: SIGSEGV, segmentation fault in parse (parser.py:12)"),
+        (end(-11, text=FAULT), "killed: SIGSEGV, segmentation fault in parse (shop/parser.py:12)"),
+        (end(-11, text=DUMP + FAULT), "killed: SIGSEGV, segmentation fault in parse (shop/parser.py:12)"),
         (end(-11, text=DUMP), "killed: SIGSEGV, segmentation fault"),
         (end(-11, text="Fatal Python error: \xff"), "killed: SIGSEGV, segmentation fault"),
         (end(-6), "killed: SIGABRT, it aborted itself"),
@@ -90,7 +90,10 @@ def words(type_name, message="", where="in A.a"):
         ),
         (
             end(None, text=FAULT),
-            "lost: its exit code was taken by another part of the daemon; Segmentation fault in parse (parser.py:12)",
+            (
+                "lost: its exit code was taken by another part of the daemon; "
+                "Segmentation fault in parse (shop/parser.py:12)"
+            ),
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -453,7 +453,7 @@ async def test_asked_in_vain(tmp_path):
     ("message", "kind", "detail"),
     [
         (KillYourself(), ExitKind.KILLED, "SIGKILL from outside: "),
-        (KillYourself(signal.SIGSEGV), ExitKind.KILLED, "SIGSEGV, segmentation fault in kill (actors.py:"),
+        (KillYourself(signal.SIGSEGV), ExitKind.KILLED, "SIGSEGV, segmentation fault in kill (support/actors.py:"),
         (SysExit(3), ExitKind.CRASHED, "exit code 3: sys.exit(3) in Puppet.sys_exit"),
         (OsExit(4), ExitKind.CRASHED, "exit code 4: it left in the middle of a message"),
         (SysExit(0), ExitKind.NORMAL, "exit code 0: sys.exit(0) in Puppet.sys_exit"),

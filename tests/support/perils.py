@@ -1,0 +1,217 @@
+"""An actor for every way to die."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import faulthandler
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from typing import ClassVar
+
+from actors import Actor, ExitReason, Message, handles
+
+MIB = 2**20
+
+
+class Perish(Message[None]):
+    """Die in that way."""
+
+    how: str
+
+
+class PerishAgain(Message[None]):
+    """The same; may be begun again."""
+
+    idempotent: ClassVar[bool] = True
+
+    how: str
+
+
+class Pid(Message[int]):
+    pass
+
+
+class Sleep(Message[None]):
+    pass
+
+
+class Wrong(BaseException):
+    """No `Exception`."""
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def overflow_the_stack() -> None:
+    faulthandler._stack_overflow()
+
+
+def recurse(depth: int = 0) -> int:
+    return recurse(depth + 1) + 1
+
+
+def hoard(size: int) -> None:
+    """Take all the memory there may be, in pieces."""
+    limit_memory()
+    kept: list[object] = []
+    while True:
+        kept.append(bytearray(size) if size else [len(kept)])
+
+
+def outgrow_the_machine() -> None:
+    kept = []
+    while True:
+        kept.append(b"x" * MIB)
+
+
+def limit_memory() -> None:
+    with open("/proc/self/statm") as file:  # noqa: PTH123 - as in the child
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 100 * MIB, used + 100 * MIB))
+
+
+def compute_too_long() -> None:
+    used = int(time.process_time())
+    resource.setrlimit(resource.RLIMIT_CPU, (used + 1, used + 10))
+    while True:
+        pass
+
+
+def leave_a_thread() -> None:
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    raise ValueError("a thread stays")
+
+
+def raise_two_lines() -> None:
+    raise ValueError("first\nsecond")
+
+
+def raise_wrong() -> None:
+    raise Wrong("no Exception")
+
+
+def raise_interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+WAYS = {
+    "nothing": lambda: None,
+    "raise": lambda: {}["cherry"],
+    "raise two lines": raise_two_lines,
+    "raise Wrong": raise_wrong,
+    "raise KeyboardInterrupt": raise_interrupt,
+    "recursion": recurse,
+    "MemoryError": lambda: hoard(MIB),
+    "MemoryError, crumbs": lambda: hoard(0),
+    "outgrow": outgrow_the_machine,
+    "segfault": segfault,
+    "stack overflow": overflow_the_stack,
+    "abort": os.abort,
+    "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
+    "CPU time": compute_too_long,
+    "os._exit(0)": lambda: os._exit(0),
+    "os._exit(4)": lambda: os._exit(4),
+    "os._exit(70)": lambda: os._exit(70),
+    "sys.exit()": sys.exit,
+    "sys.exit(0)": lambda: sys.exit(0),
+    "sys.exit(3)": lambda: sys.exit(3),
+    "sys.exit(137)": lambda: sys.exit(137),
+    "sys.exit(-9)": lambda: sys.exit(-9),
+    "sys.exit('bye')": lambda: sys.exit("out of cherries"),
+    "leave a thread": leave_a_thread,
+}
+
+
+class Victim(Actor):
+    """Dies at work."""
+
+    @handles
+    def pid(self, msg: Pid) -> int:
+        return os.getpid()
+
+    @handles
+    def perish(self, msg: Perish) -> None:
+        WAYS[msg.how]()
+
+    @handles
+    def perish_again(self, msg: PerishAgain) -> None:
+        WAYS[msg.how]()
+
+    @handles
+    def sleep(self, msg: Sleep) -> None:
+        time.sleep(3600)
+
+
+class AsyncVictim(Actor):
+    """Dies at work, on an event loop, while it does three other things."""
+
+    concurrency = 4
+
+    @handles
+    async def pid(self, msg: Pid) -> int:
+        return os.getpid()
+
+    @handles
+    async def perish(self, msg: Perish) -> None:
+        await asyncio.sleep(0)
+        if msg.how == "in a task":
+            asyncio.get_running_loop().call_soon(sys.exit, 3)
+            await asyncio.sleep(3600)
+        WAYS[msg.how]()
+
+    @handles
+    async def sleep(self, msg: Sleep) -> None:
+        await asyncio.sleep(3600)
+
+
+class DiesInInit(Victim):
+    def __init__(self, how: str) -> None:
+        WAYS[how]()
+
+
+class DiesInStart(Victim):
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def on_start(self) -> None:
+        WAYS[self.how]()
+
+
+class DiesInStop(Victim):
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def on_stop(self, reason: ExitReason) -> None:
+        WAYS[self.how]()
+
+
+class HangsInStop(Victim):
+    def on_stop(self, reason: ExitReason) -> None:
+        time.sleep(3600)
+
+
+class HangsInStart(Victim):
+    def on_start(self) -> None:
+        time.sleep(3600)
+
+
+class Blabbers(Victim):
+    """Writes to its channel what is no frame."""
+
+    @handles
+    def perish(self, msg: Perish) -> None:
+        with contextlib.suppress(OSError):
+            self.context.channel.sock.sendall(b"\xff" * 8)  # type: ignore[attr-defined]
+        time.sleep(3600)
+
+
+if "PERISH_AT_IMPORT" in os.environ:
+    WAYS[os.environ["PERISH_AT_IMPORT"]]()
