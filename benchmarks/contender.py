@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import signal
 import statistics
 import time
 from abc import ABC, abstractmethod
+from importlib.metadata import version
 from typing import ClassVar, Generic, Self, TypeVar
 
 from benchmarks import processes
@@ -32,6 +34,7 @@ class Contender(ABC, Generic[W]):
     Each public method but `versions` is a workload: it does what its arguments say and returns figures by name.
     """
 
+    PACKAGES: ClassVar[tuple[str, ...]] = ()  # whose versions matter
     NO_RECOVERY: ClassVar[str] = "nothing starts a worker again"
 
     @abstractmethod
@@ -39,9 +42,9 @@ class Contender(ABC, Generic[W]):
     @abstractmethod
     def __exit__(self, *exc: object) -> None: ...
 
-    @abstractmethod
     def versions(self) -> dict[str, str]:
-        """What was measured: names and versions of everything that matters to it."""
+        """What was measured."""
+        return {"Python": platform.python_version(), **{name: version(name) for name in self.PACKAGES}}
 
     # ---- what a contender says about itself
 
@@ -131,7 +134,7 @@ class Contender(ABC, Generic[W]):
             figures["daemon"] = (processes.own_kib(os.getpid()) - before) / size
             figures["threads"] = processes.threads(os.getpid())
             figures["worker"] = statistics.fmean(processes.pss_kib(self._pid(one)) for one in workers) / 1024
-            figures["tree"] = sum(processes.pss_kib(pid) for pid in processes.marked()) / 1024
+            figures["tree"] = processes.pss_kib(*processes.marked()) / 1024
             if idle:
                 figures["idle"] = self._idle(idle)
             return figures

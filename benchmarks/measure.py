@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from benchmarks.results import Run
 from benchmarks.session import ContenderFailed, Session
@@ -26,12 +26,14 @@ class Entrant:
         module: where the contender is.
         options: of the contender.
         python: finds the interpreter it runs in; may raise ContenderFailed.
+        restless: it uses processors while it has nothing to do, so it is not there while others are measured.
     """
 
     name: str
     module: str
     options: tuple[str, ...] = ()
     python: Callable[[], str | Path] = lambda: sys.executable
+    restless: bool = False
 
 
 RAW_PIPE = "raw pipe"
@@ -69,6 +71,7 @@ class Plan:
 
 
 FULL = Plan(repetitions=5, rare=2, seconds=0.25, workloads=workloads(idle=3.0))
+WITH_PEERS = Plan(repetitions=3, rare=1, seconds=0.25, workloads=workloads(idle=3.0))
 QUICK = Plan(repetitions=1, rare=0, seconds=0.1, workloads=workloads(idle=1.0))
 
 
@@ -151,11 +154,11 @@ class Stage:
             return {}
         try:
             if workload.rare:
-                self._close(entrant)
-            session = self._session(entrant, workload.pinned)
-            counted = {"count": count} if workload.first else {}
-            answer = session.do(workload.do, {**workload.arguments, **counted}, workload.patience)
+                self._close(entrant, pinned=workload.pinned)
+            answer = self._answer(workload, entrant, count)
             why = answer.get("absent") or answer.get("failed")
+            if entrant.restless:
+                self._close(entrant, pinned=workload.pinned)
         except ContenderFailed as failure:
             self._sessions.pop((entrant.name, workload.pinned), None)
             answer, why = {}, str(failure)
@@ -166,9 +169,18 @@ class Stage:
         figures: Mapping[str, float] = answer.get("figures", {})
         return figures
 
-    def _close(self, entrant: Entrant) -> None:
+    def _answer(self, workload: Workload, entrant: Entrant, count: int) -> dict[str, Any]:
+        new = (entrant.name, workload.pinned) not in self._sessions
+        session = self._session(entrant, workload.pinned)
+        if not workload.first:
+            return session.do(workload.do, dict(workload.arguments), workload.patience)
+        if new and count != workload.first:  # warm up
+            session.do(workload.do, {**workload.arguments, "count": workload.first}, workload.patience)
+        return session.do(workload.do, {**workload.arguments, "count": count}, workload.patience)
+
+    def _close(self, entrant: Entrant, *, pinned: bool) -> None:
         """The next workload is done by an instance that has done nothing before."""
-        session = self._sessions.pop((entrant.name, False), None)
+        session = self._sessions.pop((entrant.name, pinned), None)
         if session is not None:
             session.close()
 

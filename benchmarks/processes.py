@@ -46,9 +46,13 @@ def kill_marked(mark: str) -> None:
         time.sleep(0.01)
 
 
-def pss_kib(pid: int) -> float:
-    """Its proportional share of memory: a page that n processes share counts one n-th."""
-    return _rollup(pid)["Pss"]
+def pss_kib(*pids: int) -> float:
+    """The proportional share of memory: a page that n processes share counts one n-th; who is gone has none."""
+    total = 0.0
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            total += _rollup(pid)["Pss"]
+    return total
 
 
 def own_kib(pid: int) -> float:
@@ -66,9 +70,9 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     """What these processes have used of processors, all their living threads together."""
     nanoseconds = 0
     for pid in pids:
-        for task in _proc(pid, "task").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
-                nanoseconds += int((task / "schedstat").read_text().split()[0])
+        for schedstat in _PROC.glob(f"{pid}/task/*/schedstat"):
+            with contextlib.suppress(OSError):  # a thread that ended meanwhile
+                nanoseconds += int(schedstat.read_text().split()[0])
     return nanoseconds / 1e9
 
 
@@ -78,7 +82,6 @@ def _rollup(pid: int) -> dict[str, float]:
 
 
 def _proc(pid: int, name: str) -> Path:
-    path = _PROC / str(pid) / name
-    if not path.exists():
+    if not (_PROC / "self" / name).exists():
         raise Absent(f"this system has no /proc/<pid>/{name}")
-    return path
+    return _PROC / str(pid) / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from pathlib import Path
 
@@ -40,7 +41,13 @@ class Run(msgspec.Struct, kw_only=True):
 
     def excuse(self, figure: str, contender: str, why: str) -> None:
         """There is no figure, for this reason."""
-        self.absent.setdefault(figure, {})[contender] = why
+        self.absent.setdefault(figure, {})[contender] = discreet(why)
+
+
+def discreet(text: str) -> str:
+    """The text without what belongs to one machine: paths but for their last part, addresses on the net."""
+    text = re.sub(r"\w+://\S+", "<address>", text)
+    return re.sub(r"(?<!\w)/(?:[^\s/'\"]+/)+", "", text)
 
 
 class Results(msgspec.Struct, kw_only=True):

@@ -25,7 +25,7 @@ class ContenderFailed(Exception):
 
 
 class Session:
-    """A contender in a process of its own, and in a process group of its own.
+    """A contender in a process of its own, with a process group and a directory for temporary files of its own.
 
     Args:
         module: where the contender is.
@@ -40,6 +40,7 @@ class Session:
     def __init__(self, module: str, *options: str, python: str | Path = sys.executable, patience: float = 60.0) -> None:
         self.mark = secrets.token_hex(8)
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
+        self._place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._left = b""
         self._process = subprocess.Popen(
             [python, "-m", "benchmarks.serve", module, *options],
@@ -47,7 +48,7 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=self._said,
             cwd=ROOT,
-            env={**os.environ, MARK: self.mark, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, MARK: self.mark, "PYTHONPATH": str(ROOT), "TMPDIR": self._place.name},
             start_new_session=True,
         )
         try:
@@ -102,6 +103,7 @@ class Session:
                 if stream is not None:
                     stream.close()
         self._said.close()
+        self._place.cleanup()
 
     def _answer(self, patience: float) -> dict[str, Any]:
         assert self._process.stdout is not None

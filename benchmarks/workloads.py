@@ -91,7 +91,7 @@ class Workload:
     pace: Callable[[Mapping[str, float]], float] = lambda figures: figures["rate"]
     pinned: bool = False
     rare: bool = False
-    patience: float = 60.0
+    patience: float = 30.0
 
 
 def _alone(figures: Mapping[str, float]) -> float:
@@ -123,7 +123,7 @@ def workloads(idle: float) -> tuple[Workload, ...]:
         Workload("between_ask", {"p50": "between_p50", "p99": "between_p99"}, first=100, pace=_alone),
         Workload("between_tell", {"rate": "between_tell"}, first=2000),
         Workload("start", {"milliseconds": "start_1"}, {"size": 1}),
-        Workload("start", {"milliseconds": "start_16"}, {"size": 16}),
+        Workload("start", {"milliseconds": "start_16"}, {"size": 16}, patience=90.0),
         Workload("kill", {"milliseconds": "kill"}),
         Workload("kill_cold", {"milliseconds": "kill_cold"}),
         _fleet(4, 0.0, {"rate": "fan_4", "threads": "threads_4"}),

@@ -113,7 +113,8 @@ def test_nothing_is_left_of_a_session():
 
 
 @pytest.mark.processes
-def test_measure():
+@pytest.mark.parametrize("restless", [False, True])
+def test_measure(restless):
     """Every entrant does every workload as often as planned; who cannot says why, and the others go on."""
     plan = Plan(
         repetitions=2,
@@ -127,7 +128,9 @@ def test_measure():
         ),
     )
     told = []
-    run = measure([Entrant("puppet", PUPPET), Entrant("nobody", "no_such_contender")], plan, told.append)
+    run = measure(
+        [Entrant("puppet", PUPPET, restless=restless), Entrant("nobody", "no_such_contender")], plan, told.append
+    )
     assert ["puppet", "nobody"] == run.contenders
     assert {"puppet": {"puppet": "1"}} == run.versions
     assert {"flight": {"puppet": [1, 1]}, "fan_4": {"puppet": [5]}} == run.samples
@@ -252,6 +255,13 @@ def test_excuses():
     said = "* peer: it crashed (ask alone, on all cores, p50, µs; asks, 64 in flight, per second)"
     assert said in excuses(run)
     assert "" == excuses(canned())
+
+
+def test_reasons_are_discreet():
+    """What stands in the page names no directory and no address of the machine that measured."""
+    run = canned()
+    run.excuse("flight", "peer", "no file '/home/me/x/lib.so', see https://registry.example/simple/peer, 3/4")
+    assert {"peer": "no file 'lib.so', see <address> 3/4"} == run.absent["flight"]
 
 
 def test_the_page():

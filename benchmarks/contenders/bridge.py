@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.awaiting import AwaitedContender
@@ -49,9 +48,6 @@ class BridgedWorker:
 
 class ExecutorBridge(AwaitedContender[BridgedWorker]):
     NO_RECOVERY = "nothing notices: whoever waits for a reply waits for ever"
-
-    def versions(self) -> dict[str, str]:
-        return {"Python": platform.python_version()}
 
     async def _launching(self, size: int) -> list[BridgedWorker]:
         workers = [BridgedWorker() for _ in range(size)]

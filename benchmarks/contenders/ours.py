@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-import platform
 import time
-from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-import msgspec
 import structlog
 
 from actors import ActorRef
@@ -43,13 +40,12 @@ class OurWorker:
 
 
 class Ours(AwaitedContender[OurWorker]):
+    PACKAGES: ClassVar[tuple[str, ...]] = ("msgspec",)
+
     def __init__(self, reading: Literal["thread", "loop"], loop_factory: Any = None) -> None:
         super().__init__(loop_factory)
         self._reading: Literal["thread", "loop"] = reading
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-
-    def versions(self) -> dict[str, str]:
-        return {"Python": platform.python_version(), "msgspec": msgspec.__version__}
 
     async def _launching(self, size: int, **terms: Any) -> list[OurWorker]:
         adder = ChildSpec(Adder)
@@ -104,13 +100,12 @@ class Ours(AwaitedContender[OurWorker]):
 
 
 class OursOnUvloop(Ours):
+    PACKAGES = ("msgspec", "uvloop")
+
     def __init__(self) -> None:
         import uvloop  # noqa: PLC0415 - the others do without
 
         super().__init__("loop", uvloop.new_event_loop)
-
-    def versions(self) -> dict[str, str]:
-        return {**super().versions(), "uvloop": version("uvloop")}
 
 
 def contender(how: str) -> Ours:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import platform
 from multiprocessing.connection import Connection
 
 import msgspec
@@ -65,8 +64,7 @@ class PipeWorker:
 
 
 class RawPipe(BlockingContender[PipeWorker]):
-    def versions(self) -> dict[str, str]:
-        return {"Python": platform.python_version(), "msgspec": msgspec.__version__}
+    PACKAGES = ("msgspec",)
 
     def _begin(self) -> PipeWorker:
         return PipeWorker()

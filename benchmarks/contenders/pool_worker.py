@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 total = 0
 
@@ -19,3 +21,8 @@ def pid(pause: float) -> int:
     """Which worker this is; a pause leaves other tasks of its kind to others."""
     time.sleep(pause)
     return os.getpid()
+
+
+async def awaited(function: Callable[..., Any], *args: Any) -> Any:
+    """A function as a coroutine, for pools that want one."""
+    return function(*args)

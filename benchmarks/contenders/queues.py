@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import platform
 from multiprocessing.queues import Queue
 
 from benchmarks.blocking import BlockingContender
@@ -53,9 +52,6 @@ class QueuesWorker:
 
 class StockQueues(BlockingContender[QueuesWorker]):
     NO_RECOVERY = "nothing notices: whoever waits for a reply waits for ever"
-
-    def versions(self) -> dict[str, str]:
-        return {"Python": platform.python_version()}
 
     def _begin(self) -> QueuesWorker:
         return QueuesWorker()

@@ -1,0 +1,47 @@
+"""An environment of its own for each peer: made when it is first needed, kept, and told about when it cannot be."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.session import ROOT, ContenderFailed
+
+PLACE = ROOT / ".venv-peers"
+PATIENCE = 600.0  # seconds in which a peer must be installed
+
+
+def python_of(requirement: str) -> Path:
+    """The interpreter of an environment in which that is installed.
+
+    Raises:
+        ContenderFailed: it could not be installed. It is not tried again by this process.
+    """
+    made = _made(requirement)
+    if isinstance(made, str):
+        raise ContenderFailed(made)
+    return made
+
+
+@functools.cache
+def _made(requirement: str) -> Path | str:
+    directory = PLACE / requirement
+    python, ready = directory / "bin" / "python", directory / "ready"
+    if ready.exists():
+        return python
+    commands: tuple[list[str | Path], ...] = (
+        [sys.executable, "-m", "venv", "--clear", directory],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement],
+    )
+    try:
+        for command in commands:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"not installed within {PATIENCE:g} s"
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or error.stdout).strip().splitlines() or ["without a word"]
+        return f"not installed: {said[-1]}"
+    ready.touch()
+    return python
