@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from typing import Final
 
 from actors.prints import LineWriter
 from actors.voice import Voice
+
+_BY_LINES: Final = 1  # C's _IOLBF
 
 
 class Output:
@@ -29,6 +32,7 @@ class Output:
             self.voice.open()
             return
         self.voice.open(1, 2)
+        _print_by_lines()
         sys.stdout = LineWriter(self.voice, 1, "stdout", "info")
         sys.stderr = LineWriter(self.voice, 2, "stderr", "warning")
 
@@ -44,6 +48,16 @@ class Output:
             from actors.relay_structlog import relay_structlog  # noqa: PLC0415 - it imports structlog
 
             relay_structlog(self.voice)
+
+
+def _print_by_lines() -> None:
+    """Let C's stdout go by lines, as on a terminal: they come in their place, and are there when the process dies."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - elsewhere it is not imported, see `child.die_with`
+
+        with contextlib.suppress(OSError, AttributeError, ValueError):
+            libc = ctypes.CDLL(None)
+            libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _BY_LINES, 0)
 
 
 def flush_streams() -> None:

@@ -169,6 +169,8 @@ class Scribe:
             chunk = os.read(transcript.fd, CHUNK)
         except BlockingIOError:
             return None
+        except OSError:  # somebody in the daemon closed it
+            return b""
         now, lost = time.monotonic(), transcript.lost
         self._pass_on(transcript, transcript.take(chunk, now), now)
         self._flooded = self._flooded or transcript.lost is not lost
@@ -181,7 +183,8 @@ class Scribe:
         now = time.monotonic()
         self._pass_on(transcript, transcript.end(now), now)
         self._unregister(transcript)
-        os.close(transcript.fd)
+        with contextlib.suppress(OSError):  # somebody in the daemon closed it
+            os.close(transcript.fd)
         self._on_loop(lambda: self._finished(transcript, done))
 
     def _finished(self, transcript: Transcript, done: Callable[[], None]) -> None:

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from actors.lines import Record, read_line
+from actors.lines import Record
 from actors.relay import RelayLog
-from actors.voice import Voice
-
-
-class Kept(Voice):
-    """A voice that keeps what is said."""
-
-    def __init__(self, sent):
-        super().__init__(-1)
-        self.sent = sent
-
-    def send(self, line):
-        self.sent.extend(read_line(line.removesuffix(b"\n")))
+from tests.support.saying import KeptVoice
 
 
 @pytest.fixture
-def sent():
-    return []
+def voice():
+    return KeptVoice()
 
 
 @pytest.fixture
-def log(sent):
-    return RelayLog(Kept(sent))
+def sent(voice):
+    return voice.said
+
+
+@pytest.fixture
+def log(voice):
+    return RelayLog(voice)
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])

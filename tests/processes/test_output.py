@@ -18,6 +18,7 @@ from tests.support.printing import (
     Abort,
     Chatty,
     Everything,
+    Fatal,
     Fork,
     Full,
     Leave,
@@ -149,6 +150,14 @@ async def test_last_words_of_a_library(reading, logs):
     assert events.index(("actor.printed", "lib: cannot go on")) < events.index(("child.exited", None))
     (exited,) = [line for line in logs if line["event"] == "child.exited" and line.get("life") == 1 and "error" in line]
     assert "lib: the heap is corrupt\nlib: cannot go on" == exited["stderr"]
+
+
+async def test_last_words_of_the_interpreter():
+    """The same when Python itself cannot go on."""
+    async with Supervisor(ChildSpec(Chatty, name="a")) as root:
+        with pytest.raises(ActorCrashed) as caught:
+            await root["a"].ask(Fatal())
+    assert "Fatal Python error: the interpreter is not well" in "\n".join(caught.value.report.stderr)
 
 
 async def test_half_a_line_at_the_end(logs):

@@ -53,6 +53,7 @@ NEST = SupervisorSpec(child(), name="inner")
         (SupervisorSpec(child(shutdown=-1)), "$.children[0].shutdown", "BRUTAL_KILL or INFINITY"),
         (SupervisorSpec(child(shutdown="5")), "$.children[0].shutdown", "BRUTAL_KILL or INFINITY"),
         (SupervisorSpec(child(shutdown=True)), "$.children[0].shutdown", "BRUTAL_KILL or INFINITY"),
+        (SupervisorSpec(child(output="both")), "$.children[0].output", "capture, inherit"),
         (SupervisorSpec(child(start_timeout=0)), "$.children[0].start_timeout", "seconds > 0"),
         (SupervisorSpec(child(backoff=0.1)), "$.children[0].backoff", "Backoff("),
         (SupervisorSpec(child(backoff=Backoff(initial=-1))), "$.children[0].backoff.initial", "seconds >= 0"),

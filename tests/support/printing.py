@@ -40,6 +40,10 @@ class Abort(Message[None]):
     """Die in a C library that says why."""
 
 
+class Fatal(Message[None]):
+    """Die of the interpreter itself."""
+
+
 class Leave(Message[None]):
     """Say half a line and leave."""
 
@@ -81,7 +85,6 @@ class Chatty(Actor):
             self.context.log.debug(str(at + 6))
             subprocess.run(["/bin/echo", str(at + 7)], check=True)
             libc.puts(b"%d" % (at + 8))
-            libc.fflush(None)
 
     @handles
     def print(self, msg: Print) -> float:
@@ -100,8 +103,13 @@ class Chatty(Actor):
 
     @handles
     def abort(self, msg: Abort) -> None:
-        os.write(2, b"lib: the heap is corrupt\nlib: cannot go on")
+        ctypes.CDLL(None).puts(b"lib: the heap is corrupt")
+        os.write(2, b"lib: cannot go on")
         os.abort()
+
+    @handles
+    def fatal(self, msg: Fatal) -> None:
+        ctypes.pythonapi.Py_FatalError(b"the interpreter is not well")
 
     @handles
     def leave(self, msg: Leave) -> None:
