@@ -27,10 +27,10 @@ class Output:
 
     def begin(self) -> None:
         """Before any code of the actor's: descriptors 1 and 2 and Python's streams are the voice's from now on."""
-        flush_streams()
         if not self._captured:
             self.voice.open()
             return
+        flush_streams()
         self.voice.open(1, 2)
         _print_by_lines()
         sys.stdout = LineWriter(self.voice, 1, "stdout", "info")
@@ -61,8 +61,11 @@ def _print_by_lines() -> None:
 
 
 def flush_streams() -> None:
-    """Let half lines go, whatever became of the streams."""
+    """Let half lines go; a stream that cannot be written is closed, or its rest would fail again when we leave."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            with contextlib.suppress(OSError, ValueError):  # full, or closed by the actor
+            try:
                 stream.flush()
+            except (OSError, ValueError):  # its disk is full, or the actor closed it
+                with contextlib.suppress(OSError, ValueError):
+                    stream.close()

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from actors import ActorCrashed, HandlerError
-from supervisor import ChildSpec, Supervisor
+from actors import ActorCrashed, ExitKind, HandlerError
+from supervisor import ChildSpec, RestartPolicy, Supervisor
 from supervisor.transcript import MOST_LINES
 from tests.support.actors import Echo, Puppet
 from tests.support.printing import (
@@ -22,6 +22,7 @@ from tests.support.printing import (
     Fork,
     Full,
     Leave,
+    LeaveUnwritten,
     Long,
     Print,
     WriteBytes,
@@ -185,6 +186,15 @@ async def test_a_full_disk(logs):
         assert "x" == await root["b"].ask(Echo("x"))
         assert 0.0 <= await root["a"].ask(Print(1))
     assert "is heard all the same" in {text for (text,) in lines(logs, "a")}
+
+
+async def test_leaving_with_a_full_disk():
+    """What cannot be written at the end is given up; the life ends as it should."""
+    async with Supervisor(ChildSpec(Chatty, name="a", restart=RestartPolicy.TEMPORARY)) as root:
+        watch = Watch(root)
+        await root["a"].ask(LeaveUnwritten())
+        report = await watch.exited("a")
+    assert (ExitKind.NORMAL, 0, ()) == (report.reason.kind, report.exit_code, report.stderr)
 
 
 async def test_a_grandchild_that_keeps_the_pipe(reading, logs):

@@ -52,6 +52,10 @@ class Full(Message[str]):
     """Write to a full disk."""
 
 
+class LeaveUnwritten(Message[None]):
+    """Leave with output that no disk takes."""
+
+
 class Where(Message[list[str]]):
     """What descriptors 1 and 2 are."""
 
@@ -124,6 +128,12 @@ class Chatty(Actor):
         print("is heard all the same")
         os.write(1, b"is not")
         return "unreachable"
+
+    @handles
+    def leave_unwritten(self, msg: LeaveUnwritten) -> None:
+        sys.stdout = open("/dev/full", "w")  # noqa: PTH123, SIM115
+        print("nobody will read this")
+        self.context.stop()
 
     @handles
     def where(self, msg: Where) -> list[str]:
