@@ -102,8 +102,9 @@ class ActorChild:
         self._outgoing.begin(self.life)
 
     def stop(self) -> None:
-        """Ask the life to stop; it gets no more messages."""
-        self._look_no_more()
+        """Ask the life to stop; it gets no more messages. Its handlers are watched on."""
+        if self._recycler is not None:
+            self._recycler.close()
         if self._making_room:
             self.mailbox.make_room(self._name)
         else:
@@ -153,8 +154,8 @@ class ActorChild:
 
     @property
     def busy(self) -> bool:
-        """Whether its life has messages in its hands."""
-        return self.mailbox.in_hands(self._name) > 0
+        """Whether its life has messages in its hands, and was not asked to stop."""
+        return self.mailbox.awaits(self._name)
 
     def handler_name(self, index: int) -> str:
         """A handler in words, `Index.search`; a place in the table that a process made up has none."""

@@ -341,9 +341,9 @@ class Mailbox:
         """Whether every member is served."""
         return len(self._served) == len(self._members)
 
-    def in_hands(self, member: str) -> int:
-        """How many messages a member's life has been given and is not through with."""
-        return self._queues[self._router.queue_of(member)].in_flight(member)
+    def awaits(self, member: str) -> bool:
+        """Whether a member's life is served and has messages in its hands."""
+        return member in self._served and self._queues[self._router.queue_of(member)].in_flight(member) > 0
 
     def handled(self, member: str) -> int:
         """How many messages a member's life is through with."""

@@ -36,14 +36,14 @@ class Watched(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether the life has messages in its hands."""
+        """Whether the life has messages in its hands, and shall begin them."""
 
     def handler_name(self, index: int) -> str:
         """A handler in words, `Index.search`."""
 
 
 class Watch:
-    """Watches one life, from when it is ready until it is asked to stop or is over.
+    """Watches one life, from when it is ready until it is over.
 
     Attributes:
         hang: why the life was ended, None as long as it was not.

@@ -69,9 +69,11 @@ class Obituary(msgspec.Struct, frozen=True):
 
     @property
     def made_room(self) -> bool:
-        """Whether it ended because it was recycled: it complied, or was killed for not complying."""
-        died = self.reason.kind in (ExitKind.CRASHED, ExitKind.KILLED) and not self.killed
-        return self.goal is Goal.RECYCLE and not died
+        """Whether it ended because it was recycled: it complied, or was killed for not complying.
+
+        It did not when it died, nor when it had stopped itself before it heard of it.
+        """
+        return self.goal is Goal.RECYCLE and (self.killed or self.reason.kind in (ExitKind.SHUTDOWN, ExitKind.LOST))
 
 
 class ChildView(msgspec.Struct, frozen=True):

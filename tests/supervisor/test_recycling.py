@@ -9,14 +9,17 @@ import sys
 import pytest
 
 from actors.envelope import NOTHING, REPLY, Outcome, Outcomes
-from supervisor import ChildSpec, Supervisor
+from actors.exits import ExitKind
+from supervisor import ChildSpec, RestartPolicy, Supervisor
 from supervisor import recycling as room
 from supervisor.core.commands import Decision
 from supervisor.proc import resident_bytes
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Block, Echo, FailsInStop, HangsInStop, Puppet, WhoAreYou
+from tests.support.hangers import LeaveSlowly, Sync
 from tests.support.hoarders import AsyncHoarder, Fill, Hoarder, Number
-from tests.support.messages import Count, Put, Sync
+from tests.support.messages import Count, Put
+from tests.support.messages import Sync as Streamer
 from tests.support.pooled import Take, Worker
 from tests.support.scripted import answering, begin, child, finish, tree
 from tests.support.waiting import DEADLINE, Watch, turns, until
@@ -57,7 +60,7 @@ async def test_an_ask_that_would_not_wait_for_a_dead_actor_waits_for_a_recycled_
         finish(first, first.received[0])
         meanwhile = asyncio.create_task(root["a"].ask(Echo("meanwhile"), when_down="fail"))
         await turns()
-        first.exit()
+        first.exit(ExitKind.SHUTDOWN)
         await watch.exited("a")
         late = asyncio.create_task(root["a"].ask(Echo("late"), when_down="fail"))
         await turns()
@@ -94,7 +97,7 @@ async def test_a_successor_that_does_not_start_leaves_the_actor_down():
 
 async def test_a_stream_is_not_broken_off():
     """While a stream is in its hands the life goes on; then it makes room."""
-    async with tree(child(actor=Sync, max_messages=1)) as root:
+    async with tree(child(actor=Streamer, max_messages=1)) as root:
         watch = Watch(root)
         reading = asyncio.create_task(anext(root["a"].stream(Count(1)), None))
         root["a"].tell_nowait(Put(1))
@@ -230,6 +233,18 @@ async def test_a_life_that_does_not_make_room_is_killed():
         assert (Decision.RECYCLE, "killed") == (report.decision, report.reason.kind)
         await watch.started("a")
         assert 0 == root.snapshot().restarts
+
+
+@pytest.mark.processes
+async def test_a_life_that_has_stopped_itself_is_not_brought_back():
+    """It takes leave when its time is over: that was its own doing, and it stays down."""
+    spec = ChildSpec(Sync, name="a", max_age=0.1, max_age_jitter=0.0, restart=RestartPolicy.TRANSIENT)
+    async with Supervisor(spec) as root:
+        watch = Watch(root)
+        root["a"].tell_nowait(LeaveSlowly(1.0))
+        report = await watch.exited("a")
+        assert (Decision.LEAVE_DOWN, "normal") == (report.decision, report.reason.kind)
+        assert "exited" == root.snapshot().children[0].state
 
 
 @pytest.mark.processes

@@ -15,7 +15,7 @@ import pytest
 from actors import ActorCrashed, UsageError
 from actors.allowance import Allowance
 from actors.blackbox import Activity, BlackBox, Work
-from supervisor import ChildSpec, Intensity, Routing, Supervisor
+from supervisor import INFINITY, ChildSpec, Intensity, Routing, Supervisor
 from supervisor import watch as room
 from supervisor.testing import ScriptedSupervisor
 from tests.support.actors import Echo, Puppet
@@ -234,6 +234,19 @@ async def test_an_actor_that_takes_leave_is_not_hung():
         root["a"].tell_nowait(LeaveSlowly(4 * limit(root)))
         assert 2 == await root["a"].ask(Ping(), timeout=DEADLINE)
         assert "normal" == (await watch.exited("a")).reason.kind
+
+
+@real
+async def test_a_handler_that_hangs_while_its_actor_is_to_stop():
+    """Patience for a stop is no patience for a hang; the report has its stacks."""
+    async with tree(shutdown=INFINITY) as root:
+        watch = Watch(root)
+        root["a"].tell_nowait(Sleep(3600))
+        await until(lambda: root.snapshot().children[0].handling, "the handler")
+        await root.terminate_child("a")
+        report = await watch.exited("a")
+        assert report.reason.detail.startswith("hung: Sync.sleep over its limit")
+        assert " in sleep" in report.stacks
 
 
 # ---- without processes

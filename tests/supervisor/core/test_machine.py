@@ -1114,12 +1114,20 @@ def test_a_recycled_child_makes_room_for_its_next_life(policy, strategy):
     assert {"a": "running", "b": "running", "c": "running"} == bench.states()
 
 
-@pytest.mark.parametrize("kind", ["normal", "lost"])
-def test_a_recycled_child_that_is_gone_has_complied(kind):
-    """It stopped itself just then, or somebody else took its exit code: it is gone, as asked."""
+def test_a_recycled_child_that_is_gone_has_complied():
+    """Somebody else took its exit code: it is gone, as asked."""
     bench = Bench("a").boot()
     bench.recycle("a")
-    assert ["recycle a1", "start a2"] == bench.exit("a", kind)
+    assert ["recycle a1", "start a2"] == bench.exit("a", "lost")
+
+
+def test_a_child_that_had_stopped_itself_is_not_recycled():
+    """It was asked too late: its policy decides on a normal end."""
+    bench = Bench("a", transient("b")).boot()
+    bench.recycle("a")
+    assert ["restart a1", "start a2"] == bench.exit("a", "normal")
+    bench.recycle("b")
+    assert ["leave_down b1", "retire b"] == bench.exit("b", "normal")
 
 
 def test_a_recycled_child_that_does_not_stop_is_killed_after_its_grace():
