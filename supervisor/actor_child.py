@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from actors.envelope import Outcomes, Part
-from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.exits import ExitReport
 from actors.framing import Parcel
 from actors.lines import Record
 from supervisor.autopsy import exit_reason, native_stack, signal_name
@@ -198,7 +198,7 @@ class ActorChild:
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
             stderr=end.stderr,
-            stacks=None if self._watch is None or self._watch.hang is None else self._watch.hang.stacks,
+            stacks=None if self._watch is None else self._watch.stacks,
             uptime=self._house.loop.time() - self.started_at,
             decision=command.decision.value,
             because=command.because,
@@ -271,7 +271,6 @@ class ActorChild:
         """See `LifeListener`."""
         self._end = end
         self._look_no_more()
-        reason = exit_reason(end)
-        if self._watch is not None and self._watch.hang is not None and reason.kind is ExitKind.KILLED:
-            reason = ExitReason(ExitKind.KILLED, self._watch.hang.detail)
+        hang = None if self._watch is None else self._watch.reason(end.exit_code)
+        reason = hang or exit_reason(end)
         self._post(happened.ChildExited(self._name, self.number, reason, self._house.dice.random()))

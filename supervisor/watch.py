@@ -2,7 +2,7 @@
 
 Law: between looks nothing happens; a life that is idle is looked at once in `handler_timeout`, and is never woken.
      Whoever is killed was over its limit at two looks, and at a third one after it had been asked for its stacks.
-May import: core, ports, proc, house.
+May import: core, ports, proc, and the words of `actors`.
 
 Runs on the loop's thread.
 """
@@ -10,25 +10,21 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-import msgspec
-
+from actors.exits import ExitKind, ExitReason
 from supervisor.core.vigil import Alarm, Finding, Look, Vigil, explain, finding
 from supervisor.ports import Life
 from supervisor.proc import condition
 
-EXAMINATION: Final = 1.0  # seconds that a suspect has at most to leave its stacks and a sign of life
+PULSE_TIME: Final = 0.5  # seconds that a suspect has at most to give a sign of life
+STACKS_TIME: Final = 0.5  # seconds that it has then to leave its stacks
 POLL: Final = 0.02  # seconds between two looks at what it has left
 
-
-class Hang(msgspec.Struct, frozen=True):
-    """Why a life was ended: one line, and the Python stacks of its threads, None when they could not be had."""
-
-    detail: str
-    stacks: str | None
+_DIED_OF_IT: Final = (signal.SIGSEGV, signal.SIGBUS)
 
 
 class Watched(Protocol):
@@ -46,17 +42,19 @@ class Watch:
     """Watches one life, from when it is ready until it is over.
 
     Attributes:
-        hang: why the life was ended, None as long as it was not.
+        stacks: the Python stacks of its threads; None as long as it is not hung, and when they could not be had.
     """
 
     def __init__(self, limit: float, child: Watched, life: Life, loop: asyncio.AbstractEventLoop) -> None:
-        self.hang: Hang | None = None
+        self.stacks: str | None = None
         self._limit = limit
         self._child = child
         self._life = life
         self._loop = loop
         self._vigil = Vigil(int(limit * 1e9))
         self._timer: asyncio.TimerHandle | None = None
+        self._hang = ""  # in words, from when it was asked for its stacks
+        self._killed = False
         self._look()
 
     def close(self) -> None:
@@ -64,31 +62,53 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
 
+    def reason(self, exit_code: int | None) -> ExitReason | None:
+        """Why the life ended, if it ended by a hang.
+
+        faulthandler reads the stacks of threads that may be running, which is not quite safe: a hung process may die of
+        it.
+        """
+        if self._killed and exit_code == -signal.SIGKILL:
+            return ExitReason(ExitKind.KILLED, f"{self._hang}; killed by its supervisor")
+        if self._hang and exit_code in [-number for number in _DIED_OF_IT]:
+            return ExitReason(ExitKind.KILLED, f"{self._hang}; it died when it was asked for its stacks")
+        return None
+
     def _look(self) -> None:
+        self._hang = ""
         alarm = self._seen()
         if alarm is None:
             self._later((self._vigil.next_at - time.monotonic_ns()) / 1e9, self._look)
         elif self._state() == "T":
-            self._end(alarm, Finding.STOPPED, None)
+            self._end(alarm, Finding.STOPPED)
         else:
             before = self._life.activity().pulse
-            self._life.dump_stacks()
             asked = self._life.ask_pulse()
-            self._examine(self._loop.time() + EXAMINATION, before if asked else None, "")
+            self._await_pulse(alarm, self._loop.time() + PULSE_TIME, before if asked else None)
 
-    def _examine(self, until: float, before: int | None, text: str) -> None:
-        """Wait for the stacks and a sign of life, then look once more: it may have gone on."""
+    def _await_pulse(self, alarm: Alarm, until: float, before: int | None) -> None:
+        """Wait for a sign of life. Only then ask for the stacks: who gives it should not run while they are read."""
         answered = None if before is None else self._life.activity().pulse != before
-        now_text = self._life.text()
-        complete = answered is not False and now_text and now_text == text
-        if not complete and self._loop.time() < until:
-            self._later(POLL, lambda: self._examine(until, before, now_text))
+        if answered is False and self._loop.time() < until:
+            self._later(POLL, lambda: self._await_pulse(alarm, until, before))
+            return
+        found = finding(self._state(), answered=answered)
+        self._hang = self._in_words(alarm, found)
+        self._life.dump_stacks()
+        self._later(POLL, lambda: self._await_stacks(found, self._loop.time() + STACKS_TIME, ""))
+
+    def _await_stacks(self, found: Finding, until: float, before: str) -> None:
+        """Wait for the stacks, then look once more: it may have gone on."""
+        text = self._life.text()
+        if not (text and text == before) and self._loop.time() < until:
+            self._later(POLL, lambda: self._await_stacks(found, until, text))
             return
         alarm = self._seen()
         if alarm is None:
             self._look()
         else:
-            self._end(alarm, finding(self._state(), answered=answered), _of_the_actor(now_text) or None)
+            self.stacks = _of_the_actor(text) or None
+            self._end(alarm, found)
 
     def _seen(self) -> Alarm | None:
         condition_now = condition(self._life.pid)
@@ -106,10 +126,14 @@ class Watch:
     def _state(self) -> str:
         return condition(self._life.pid).state
 
-    def _end(self, alarm: Alarm, found: Finding, stacks: str | None) -> None:
-        handler = "" if alarm.work is None else self._child.handler_name(alarm.work.handler)
-        self.hang = Hang(explain(found, handler, self._limit), stacks)
+    def _end(self, alarm: Alarm, found: Finding) -> None:
+        self._hang = self._in_words(alarm, found)
+        self._killed = True
         self._life.kill()
+
+    def _in_words(self, alarm: Alarm, found: Finding) -> str:
+        handler = "" if alarm.work is None else self._child.handler_name(alarm.work.handler)
+        return explain(found, handler, self._limit)
 
     def _later(self, seconds: float, what: Callable[[], None]) -> None:
         self._timer = self._loop.call_later(max(0.0, seconds), what)

@@ -166,4 +166,4 @@ def explain(found: Finding, handler: str, limit: float) -> str:
         what = f"{handler} over {rule}" if handler else f"it begins none of its messages within {rule}"
     else:
         what = f"{found} in {handler}, over {rule}" if handler else f"{found}, it begins none of its messages"
-    return f"hung: {what}; killed by its supervisor"
+    return f"hung: {what}"

@@ -33,6 +33,7 @@ from tests.support.hangers import (
     Swallow,
     Sync,
 )
+from tests.support.scripted import AT_ONCE
 from tests.support.waiting import DEADLINE, Watch, until
 
 real = pytest.mark.processes
@@ -275,9 +276,26 @@ async def test_without_a_limit_nobody_looks():
         assert root._engine.children["a"]._watch is None
 
 
+async def test_a_hung_process_that_dies_of_being_asked():
+    """What it died of is the hang; that faulthandler stumbled is told, too. Before it was asked, a fault is a fault."""
+    spec = ChildSpec(Puppet, name="a", handler_timeout=0.05, backoff=AT_ONCE)
+    async with ScriptedSupervisor(spec, intensity=Intensity.unlimited()) as root:
+        watch = Watch(root)
+        root.launcher.life("/root/a")._end(-signal.SIGSEGV, asked=False)
+        assert "hung" not in (await watch.exited("a")).reason.detail
+        await watch.started("a")
+        life = root.launcher.life("/root/a")
+        life.goes_on = Activity((Work(0, time.monotonic_ns(), 0, -1),), 1, 0, leaving=False)
+        await until(lambda: life.dumps, "the examination")
+        life._end(-signal.SIGSEGV, asked=False)
+        report = await watch.exited("a")
+        words = "hung: a handler over its limit of 0.05 s (handler_timeout); it died when it was asked for its stacks"
+        assert ("killed", words, "SIGSEGV") == (report.reason.kind, report.reason.detail, report.signal)
+
+
 async def test_stacks_that_never_come_do_not_save_a_hung_process(monkeypatch):
     """The examination has its time, then the process is killed without them."""
-    monkeypatch.setattr(room, "EXAMINATION", 0.1)
+    monkeypatch.setattr(room, "STACKS_TIME", 0.1)
     async with ScriptedSupervisor(ChildSpec(Puppet, name="a", handler_timeout=0.05)) as root:
         watch = Watch(root)
         life = root.launcher.life("/root/a")
