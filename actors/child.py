@@ -27,7 +27,7 @@ from actors.actor import Actor, protocol_of
 from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import encode
-from actors.envelope import Part
+from actors.envelope import Farewell, Part
 from actors.event import SafeEvent
 from actors.exits import ExitReason
 from actors.failures import ActorFailed
@@ -64,6 +64,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     reserve = Reserve()
     try:
         _play(channel, box, ready, stop, reserve, voice=voice)
+        channel.send(encode(Farewell()))
     except BaseException as error:
         reserve.release()
         failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)

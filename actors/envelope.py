@@ -251,4 +251,8 @@ class LastWords(msgspec.Struct, frozen=True, array_like=True, tag=23):
     failure: Failure
 
 
-FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | LastWords
+class Farewell(msgspec.Struct, frozen=True, array_like=True, tag=29):
+    """This process has done all it had to do, and is about to leave."""
+
+
+FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | LastWords | Farewell

@@ -54,6 +54,8 @@ _CODES: Final = {
     127: "a command that was not found, as a shell reports it",
 }
 
+_BY_REQUEST: Final = {True: "asked by the supervisor", False: "the actor stopped itself"}
+
 _FATAL: Final = "Fatal Python error: "
 _SITE: Final = re.compile(r'^Current thread .*\n  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 _LONGEST: Final = 300  # characters of one line
@@ -67,6 +69,8 @@ def exit_reason(end: LifeEnd) -> ExitReason:
         failure = end.last_words.failure
         said = f"{failure.type_name}: {_line(failure.message)}" if failure.message else failure.type_name
         return ExitReason(ExitKind.CRASHED, f"{said} ({end.last_words.where})")
+    if end.farewell and end.kill_asked:
+        return _overstayed(end)
     if end.exit_code is None:
         return ExitReason(ExitKind.LOST, _lost(end))
     if end.exit_code < 0:
@@ -103,6 +107,16 @@ def _is_exit(end: LifeEnd) -> bool:
     return end.last_words is not None and (end.exit_code == 0 or end.last_words.failure.type_name == "SystemExit")
 
 
+def _overstayed(end: LifeEnd) -> ExitReason:
+    """It was through with everything, and yet its process had to be killed; how it meant to end is what counts."""
+    way = _way(end).removeprefix(": ")
+    if way and end.last_words is not None and end.last_words.failure.message not in ("", "0"):
+        kind = ExitKind.CRASHED
+    else:
+        kind = ExitKind.SHUTDOWN if end.stop_asked else ExitKind.NORMAL
+    return ExitReason(kind, f"{way or _BY_REQUEST[end.stop_asked]}, but its process stayed and was killed")
+
+
 def _left(end: LifeEnd, code: int) -> ExitReason:
     """It left by itself."""
     way = _way(end)
@@ -111,7 +125,7 @@ def _left(end: LifeEnd, code: int) -> ExitReason:
     kind = ExitKind.SHUTDOWN if end.stop_asked else ExitKind.NORMAL
     if way:
         return ExitReason(kind, f"exit code 0{way}")
-    return ExitReason(kind, "asked by the supervisor" if end.stop_asked else "the actor stopped itself")
+    return ExitReason(kind, _BY_REQUEST[end.stop_asked])
 
 
 def _way(end: LifeEnd) -> str:

@@ -29,6 +29,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         pid: process id, None when there never was a process.
         exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when nobody knows.
         last_words: what the child said before it left with an error.
+        farewell: whether it had said that it leaves, with last words or without.
         wire_error: why the daemon ended it, or why it never began.
         stop_asked: whether it had been asked to stop.
         kill_asked: whether the daemon had sent SIGKILL.
@@ -45,6 +46,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None
     exit_code: int | None
     last_words: LastWords | None = None
+    farewell: bool = False
     wire_error: str | None = None
     stop_asked: bool = False
     kill_asked: bool = False

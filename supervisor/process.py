@@ -26,6 +26,7 @@ from actors.envelope import (
     Credit,
     Deliver,
     Envelope,
+    Farewell,
     FromChild,
     Items,
     LastWords,
@@ -50,7 +51,7 @@ from supervisor.spawner import Player, Spawner
 from supervisor.transcript import Transcript
 
 LINGER: Final = 1.0  # seconds a process may live on after it closed its channel
-FAREWELL: Final = 5.0  # seconds it may live on after its last words: what is registered to run at exit has its time
+GOODBYE: Final = 5.0  # seconds it may live on after its last words: what is registered to run at exit has its time
 
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
@@ -109,7 +110,7 @@ class ProcessLife:
         self._framer = Framer(part.max_frame)
         self._outlet = Outlet(self._sock, self._reader, listener.life_writable, self.refuse)
         self._parcels: list[Parcel] = []  # what came before the frame that they belong to
-        self._last_words: LastWords | None = None
+        self._farewell: LastWords | Farewell | None = None
         self._wire_error: str | None = None
         self._ready_dropped = False
         self._stop_at: float | None = None
@@ -242,11 +243,11 @@ class ProcessLife:
             frame = _decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
-        if type(frame) is LastWords:
-            if self._last_words is not None:
+        if type(frame) is LastWords or type(frame) is Farewell:
+            if self._farewell is not None:
                 raise WireError("it takes leave twice")
-            self._last_words = frame
-            self._loop.call_later(FAREWELL, self._kill_if_alive)  # a thread of its own may keep it from leaving
+            self._farewell = frame
+            self._loop.call_later(GOODBYE, self._kill_if_alive)  # a thread of its own may keep it from leaving
         elif self._parcels:
             parcels, self._parcels = self._parcels, []
             self._listener.life_said(frame, parcels)
@@ -292,7 +293,6 @@ class ProcessLife:
     def _spawned(self) -> None:
         death = self._player.death
         if death is None:
-            self._last_words = None
             self._wire_error = f"the process could not be started: {self._player.error}"
             self._vanished()
         else:
@@ -327,7 +327,8 @@ class ProcessLife:
         end = LifeEnd(
             pid=player.pid,
             exit_code=remains.exit_code,
-            last_words=self._last_words,
+            last_words=self._farewell if isinstance(self._farewell, LastWords) else None,
+            farewell=self._farewell is not None,
             wire_error=self._wire_error,
             stop_asked=self._stop_at is not None and not self._box.activity().leaving,
             kill_asked=player.kill_asked,

@@ -19,6 +19,7 @@ from actors.envelope import (
     Deliver,
     Envelope,
     Failure,
+    Farewell,
     FromChild,
     Items,
     LastWords,
@@ -53,6 +54,7 @@ FROM_CHILD = [
     Subscribe("prices"),
     Publish("prices", msgspec.Raw(b"\x01")),
     LastWords("in on_start", Failure("KeyError", "'x'", "Traceback")),
+    Farewell(),
 ]
 
 

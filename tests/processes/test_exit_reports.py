@@ -29,6 +29,7 @@ from supervisor import process as hands
 from tests.support.perils import (
     AsyncVictim,
     Blabbers,
+    Depart,
     DiesInInit,
     DiesInStart,
     DiesInStop,
@@ -198,7 +199,7 @@ async def test_a_message_that_kills_again():
 
 async def test_a_thread_that_keeps_a_failed_actor_from_leaving(monkeypatch):
     """It is not waited for longer than it takes to say goodbye, and the report tells of the exception."""
-    monkeypatch.setattr(hands, "FAREWELL", 0.2)
+    monkeypatch.setattr(hands, "GOODBYE", 0.2)
     async with tree(child(Victim)) as root:
         watch = Watch(root)
         with pytest.raises(HandlerError):
@@ -207,6 +208,19 @@ async def test_a_thread_that_keeps_a_failed_actor_from_leaving(monkeypatch):
         assert (ExitKind.CRASHED, "SIGKILL") == (report.reason.kind, report.signal)
         assert "ValueError: a thread stays (in Victim.perish)" == report.reason.detail
         check(report, "An actor that failed and did not leave")
+
+
+async def test_a_thread_that_keeps_an_actor_from_leaving(monkeypatch):
+    """An actor that stopped itself is not in the way of its next life, and its end is a normal one."""
+    monkeypatch.setattr(hands, "GOODBYE", 0.2)
+    async with tree(child(Victim)) as root:
+        watch = Watch(root)
+        first = await root["a"].ask(Pid())
+        await root["a"].ask(Depart(), timeout=None)
+        assert first != await root["a"].ask(Pid(), timeout=None)
+        report = await watch.exited("a")
+        assert (ExitKind.NORMAL, "SIGKILL", "restart") == (report.reason.kind, report.signal, report.decision)
+        check(report, "An actor that stopped itself and did not leave")
 
 
 # ---- killed
@@ -317,6 +331,31 @@ def test_killed_by_the_kernel_for_lack_of_memory(tmp_path, small_group):
     assert 50 < int(peak) <= 151
     assert "ended: killed: SIGKILL, out of memory: the kernel chose it" in report.splitlines()[0]
     assert lasting(in_the_book("Killed by the kernel, for lack of memory")) == lasting(report)
+
+
+# ---- hung
+
+HUNG = {
+    "A handler over its limit": ("sleep", "hung: Victim.perish over its limit of 0.3 s (handler_timeout); killed by"),
+    "A loop in C that holds the interpreter": ("hold the lock", "hung: interpreter blocked in Victim.perish, over its"),
+    "A process that somebody stopped": ("SIGSTOP", "hung: process stopped (SIGSTOP) in Victim.perish, over its limit"),
+}
+
+
+@pytest.mark.parametrize("title", HUNG)
+async def test_a_hang(title):
+    """What kind of hang, in which handler, and where, if its stacks could be had."""
+    how, detail = HUNG[title]
+    async with tree(child(Victim, handler_timeout=0.3)) as root:
+        watch = Watch(root)
+        with pytest.raises(ActorCrashed):
+            await root["a"].ask(Perish(how), timeout=None)
+        report = await watch.exited("a")
+        assert report.reason.detail.startswith(detail)
+        assert (how == "SIGSTOP") is (report.stacks is None)
+        assert ("SIGKILL", None, 1) == (report.signal, report.out_of_memory, report.deliveries)
+        assert report.peak_memory > 2**20
+        check(report, title)
 
 
 # ---- not even at work

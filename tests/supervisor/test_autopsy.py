@@ -53,6 +53,31 @@ def words(type_name, message="", where="in A.a"):
         (end(4, handling=True), "crashed: exit code 4: it left in the middle of a message, by os._exit or from C code"),
         (end(1), "crashed: exit code 1: an error that nobody caught; its standard error may say which"),
         (end(137), "crashed: exit code 137 (128 + SIGKILL, as a shell reports it)"),
+        # left, but did not go
+        (
+            end(-9, farewell=True, kill_asked=True),
+            "normal: the actor stopped itself, but its process stayed and was killed",
+        ),
+        (
+            end(-9, farewell=True, kill_asked=True, stop_asked=True, grace=5.0),
+            "shutdown: asked by the supervisor, but its process stayed and was killed",
+        ),
+        (
+            end(None, farewell=True, kill_asked=True),
+            "normal: the actor stopped itself, but its process stayed and was killed",
+        ),
+        (
+            end(-9, farewell=True, kill_asked=True, last_words=words("SystemExit", "0")),
+            "normal: sys.exit(0) in A.a, but its process stayed and was killed",
+        ),
+        (
+            end(-9, farewell=True, kill_asked=True, last_words=words("SystemExit", "3")),
+            "crashed: sys.exit(3) in A.a, but its process stayed and was killed",
+        ),
+        (
+            end(-9, farewell=True, kill_asked=True, last_words=words("KeyError", "'x'")),
+            "crashed: KeyError: 'x' (in A.a)",
+        ),
         # killed
         (
             end(-9, stop_asked=True, kill_asked=True, grace=5.004),

@@ -37,6 +37,10 @@ class Pid(Message[int]):
     pass
 
 
+class Depart(Message[None]):
+    """Stop, with a thread that stays."""
+
+
 class Sleep(Message[None]):
     pass
 
@@ -114,6 +118,9 @@ WAYS = {
     "segfault": segfault,
     "stack overflow": overflow_the_stack,
     "abort": os.abort,
+    "sleep": lambda: time.sleep(3600),
+    "hold the lock": lambda: sum(range(10**15)),
+    "SIGSTOP": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
     "CPU time": compute_too_long,
@@ -144,6 +151,11 @@ class Victim(Actor):
     @handles
     def perish_again(self, msg: PerishAgain) -> None:
         WAYS[msg.how]()
+
+    @handles
+    def depart(self, msg: Depart) -> None:
+        threading.Thread(target=time.sleep, args=(3600,)).start()
+        self.context.stop()
 
     @handles
     def sleep(self, msg: Sleep) -> None:
