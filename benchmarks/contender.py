@@ -21,7 +21,7 @@ from benchmarks.absent import Absent
 MIB = 1024 * 1024
 IN_FLIGHT = 64  # asks under way in `flight`
 SHORT_ROUND = 0.3  # seconds that a fan-out is repeated for
-CALM = 0.3  # seconds before a kill in which what gets ready in the background becomes so
+CALM = 0.3  # seconds before a kill
 
 Figures = dict[str, float]
 
@@ -62,6 +62,10 @@ class Contender(ABC, Generic[W]):
 
     @abstractmethod
     def _pid(self, worker: W) -> int: ...
+
+    def _settle(self, worker: W) -> None:
+        """Leave it time for what it gets ready in the background."""
+        self._rest(CALM)
 
     def _recover(self, worker: W) -> None:
         """The process of the worker was killed; return when there is a reply again."""
@@ -143,7 +147,7 @@ class Contender(ABC, Generic[W]):
 
     def _kill(self, workers: list[W]) -> Figures:
         try:
-            self._rest(CALM)
+            self._settle(workers[0])
             begun = time.perf_counter()
             os.kill(self._pid(workers[0]), signal.SIGKILL)
             self._recover(workers[0])

@@ -22,7 +22,12 @@ _PROC = Path("/proc")
 
 def marked(mark: str = "") -> set[int]:
     """The processes that carry this mark, and what they started; without a mark, those with that of this process."""
-    wanted = f"{MARK}={mark or os.environ.get(MARK, '')}".encode()
+    return carrying(f"{MARK}={mark or os.environ.get(MARK, '')}")
+
+
+def carrying(variable: str) -> set[int]:
+    """The processes with this in their environment, as NAME=value, and what they started."""
+    wanted = variable.encode()
     found, parents = set(), {}
     for entry in _PROC.glob("[0-9]*"):
         try:

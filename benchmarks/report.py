@@ -151,11 +151,14 @@ def ahead(run: Run) -> str:
 
 def excuses(run: Run) -> str:
     """Why there is no figure, or not one for each repetition."""
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    titles: dict[tuple[str, str], list[str]] = defaultdict(list)
     for figure in FIGURES.values():
         for contender, why in run.absent.get(figure.key, {}).items():
-            groups[contender, why].append(figure.title)
-    lines = [f"* {contender}: {why} ({'; '.join(titles)})" for (contender, why), titles in sorted(groups.items())]
+            titles[why, contender].append(figure.title)
+    contenders: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (why, contender), those in titles.items():
+        contenders[why, "; ".join(those)].append(contender)
+    lines = [f"* {', '.join(names)}: {why} ({those})" for (why, those), names in contenders.items()]
     return "### Without a figure\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -13,12 +15,13 @@ from benchmarks.__main__ import replaced, write
 from benchmarks.charts import charts
 from benchmarks.measure import ENTRANTS, OURS, RAW_PIPE, Entrant, Plan, count_for, measure
 from benchmarks.numbers import digits, plain
-from benchmarks.processes import marked
+from benchmarks.processes import carrying, marked
 from benchmarks.report import ahead, excuses, group_table, page, pooled, targets
 from benchmarks.results import Results, Run, load, save
-from benchmarks.session import ContenderFailed, Session
+from benchmarks.session import ROOT, ContenderFailed, Session
 from benchmarks.targets import TARGETS, Target, holds, judge
 from benchmarks.workloads import FIGURES, Workload, workloads
+from tests.support.waiting import until_now
 
 DOCS = Path(__file__).parents[1] / "docs"
 PUPPET = "tests.support.contender"
@@ -144,6 +147,26 @@ def test_measure(restless):
     assert 7 == len(told)
 
 
+@pytest.mark.processes
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"])
+def test_the_command_can_be_interrupted(number, code):
+    """Whatever it started is gone when it is, and nothing was written."""
+    written = (DOCS / "benchmarks.md").stat().st_mtime_ns
+    mark = f"TEST_OF_BENCHMARKS={os.getpid()}{code}"
+    command = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "--only", "mp."],
+        cwd=ROOT,
+        env={**os.environ, **dict([mark.split("=")])},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until_now(lambda: len(carrying(mark)) >= 5, "the start of two contenders")
+    command.send_signal(number)
+    assert code == command.wait(20.0)
+    assert set() == carrying(mark)
+    assert written == (DOCS / "benchmarks.md").stat().st_mtime_ns
+
+
 def test_counts():
     """As many as fit into the time, and never fewer than the least."""
     assert 500 == count_for(5000.0, 0.1, 100)
@@ -248,11 +271,12 @@ def test_ahead():
 
 
 def test_excuses():
-    """A missing figure has its reason, once for all figures it holds for."""
+    """A missing figure has its reason, once for all figures and contenders it holds for."""
     run = canned()
     for figure in ("ask_p50", "flight"):
         run.excuse(figure, "peer", "it crashed")
-    said = "* peer: it crashed (ask alone, on all cores, p50, µs; asks, 64 in flight, per second)"
+        run.excuse(figure, OURS, "it crashed")
+    said = "* peer, ours: it crashed (ask alone, on all cores, p50, µs; asks, 64 in flight, per second)"
     assert said in excuses(run)
     assert "" == excuses(canned())
 

@@ -15,16 +15,18 @@ from benchmarks.contender import Figures, quantiles
 from benchmarks.contenders.ours_worker import Add, Adder, AskOther, Caller, Echo, Take, TellOther
 from supervisor import ChildSpec, Supervisor
 
-NO_SPARES = {"spares": 0} if "spares" in inspect.signature(Supervisor).parameters else {}
+SPARES = inspect.signature(Supervisor).parameters.get("spares")
+NO_SPARES = {"spares": 0} if SPARES else {}
 LONG = 60.0  # seconds; a time-out is no figure
 
 
 class OurWorker:
-    """An actor, and the supervisor it is under."""
+    """An actor, the supervisor it is under, and how many spare processes that keeps."""
 
-    def __init__(self, supervisor: Supervisor, ref: ActorRef) -> None:
+    def __init__(self, supervisor: Supervisor, ref: ActorRef, spares: int) -> None:
         self.supervisor = supervisor
         self.ref = ref
+        self.spares = spares
 
     async def ask(self) -> int:
         return await self.ref.ask(Add(1))
@@ -54,7 +56,8 @@ class Ours(AwaitedContender[OurWorker]):
             *(adder.named(name) for name in names), reading=self._reading, start="parallel", **terms
         )
         await supervisor.__aenter__()
-        workers = [OurWorker(supervisor, supervisor[name]) for name in names]
+        spares = terms.get("spares", SPARES.default if SPARES else 0)
+        workers = [OurWorker(supervisor, supervisor[name], spares) for name in names]
         await self._asking_each(workers)
         return workers
 
@@ -64,6 +67,12 @@ class Ours(AwaitedContender[OurWorker]):
     def _pid(self, worker: OurWorker) -> int:
         infos = worker.supervisor.which_children()
         return next(info.pid or 0 for info in infos if worker.ref.path.endswith(f"/{info.name}"))
+
+    def _settle(self, worker: OurWorker) -> None:
+        deadline = time.monotonic() + LONG
+        while getattr(worker.supervisor.snapshot(), "spares", 0) < worker.spares and time.monotonic() < deadline:
+            self._rest(0.01)
+        super()._settle(worker)
 
     async def _recovering(self, worker: OurWorker) -> None:
         await worker.ask()
