@@ -3,7 +3,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 1
 
-.PHONY: demo test chaos check bench bench-peers clean
+.PHONY: demo test chaos soak check bench bench-peers clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -22,8 +22,11 @@ demo: $(VENV)/demo.ok          ## index the standard library while actors are ki
 test: $(VENV)/dev.ok           ## the whole suite, real processes included
 	$(BIN)/python -m pytest
 
-chaos: $(VENV)/dev.ok          ## minutes of SIGKILLs on a tree of thirty actors and on random traffic
-	ACTORS_LONG=1 $(BIN)/python -m pytest -m slow
+chaos: $(VENV)/dev.ok          ## half an hour of faults, kills and hostile bytes; writes docs/explanation/reliability.md
+	ACTORS_LONG=1 $(BIN)/python -m pytest -m "slow or chaos"
+
+soak: $(VENV)/dev.ok           ## ten minutes of constant kills; writes its table there, too
+	ACTORS_LONG=1 $(BIN)/python -m pytest tests/chaos/test_soak.py
 
 check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -28,6 +28,8 @@ from tests.support.bare import BareSupervisor
 from tests.support.everything import Blob, Everyone, Everything, Feed, Flow, News, Tree, Word
 from tests.support.waiting import turns, until
 
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1200 if os.environ.get("ACTORS_LONG") == "1" else 120)]
+
 LONG = os.environ.get("ACTORS_LONG") == "1"
 STREAMS = 20_000 if LONG else 1_000  # bent recordings
 EXAMPLES = 2_000 if LONG else 100

@@ -1,0 +1,72 @@
+"""What the chaos suite measured, and where it is written down: docs/explanation/reliability.md, by `make chaos`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+BOOK = Path(__file__).parents[2] / "docs/explanation/reliability.md"
+
+FAULTS: list[tuple[str, int, int, int, int, float, float, str]] = []
+"""Name, rounds, messages sent, lost, doubled, longest stall, longest recovery in seconds, the cause as reported."""
+
+SOAKS: list[tuple[float, int, int, Any, Any, Any, float]] = []
+"""Seconds, kills, messages sent, the first sample, the one with the most memory, the last one, longest stall."""
+
+
+def tables() -> dict[str, str]:
+    """What was measured, as Markdown, by the name of its section."""
+    made = {}
+    if FAULTS:
+        made["faults"] = faults()
+    if SOAKS:
+        made["soak"] = soaks()
+    return made
+
+
+def faults() -> str:
+    """One line for each fault, and one for all."""
+    head = "| fault | times | messages | lost | doubled | longest stall | longest recovery | the report says |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    for name, rounds, sent, lost, doubled, stall, recovery, cause in FAULTS:
+        lines.append(
+            f"| {name} | {rounds} | {sent:,} | {lost} | {doubled} | {stall * 1000:.0f} ms | {recovery * 1000:.0f} ms "
+            f"| `{cause}` |"
+        )
+    total = [sum(column) for column in zip(*((row[1], row[2], row[3], row[4]) for row in FAULTS), strict=True)]
+    stall, recovery = max(row[5] for row in FAULTS), max(row[6] for row in FAULTS)
+    lines.append(
+        f"| **all** | {total[0]} | {total[1]:,} | {total[2]} | {total[3]} | {stall * 1000:.0f} ms "
+        f"| {recovery * 1000:.0f} ms | |"
+    )
+    return "\n".join((where(), "", *lines))
+
+
+def soaks() -> str:
+    """One line for each soak."""
+    head = "| seconds | kills | messages | threads | descriptors | memory after a third | most | at the end | stall |"
+    lines = [head, "|---|---|---|---|---|---|---|---|---|"]
+    for seconds, kills, sent, first, most, last, stall in SOAKS:
+        memory = " | ".join(f"{one.memory / 2**20:.1f} MiB" for one in (first, most, last))
+        lines.append(
+            f"| {seconds:.0f} | {kills:,} | {sent:,} | {first.threads} → {last.threads} "
+            f"| {first.descriptors} → {last.descriptors} | {memory} | {stall * 1000:.0f} ms |"
+        )
+    return "\n".join((where(), "", *lines))
+
+
+def where() -> str:
+    """The machine, as far as it matters."""
+    return f"Python {platform.python_version()}, {platform.system()} {platform.release()}, {os.cpu_count()} cores."
+
+
+def write() -> None:
+    """Put the tables into the book, each between the marks of its section."""
+    text = BOOK.read_text()
+    for name, table in tables().items():
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        text = re.sub(f"{begin}.*?{end}", lambda _, b=begin, t=table, e=end: f"{b}\n{t}\n{e}", text, flags=re.DOTALL)
+    BOOK.write_text(text)
