@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 LONG = os.environ.get("ACTORS_LONG") == "1"
-ROUNDS = 10 if LONG else 1
+ROUNDS = int(os.environ.get("ACTORS_ROUNDS") or (10 if LONG else 1))  # of each fault
 LONGEST_STALL = 1.0  # seconds; on a machine whose cores do something else, too, a turn of the loop may take that long
 LONGEST_RECOVERY = 20.0  # seconds, from the fault to the next life's first answer
 HANDLER_TIMEOUT = 0.5  # seconds

@@ -1,0 +1,74 @@
+"""Nothing that a child sends is trusted: no room of the daemon runs what is in bytes, and what may cross is closed."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec import inspect as types
+
+from actors import envelope as wire
+from actors.envelope import FromChild
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = sorted((ROOT / "supervisor").rglob("*.py"))
+MODULES = {"marshal", "shelve", "dill", "cloudpickle", "yaml"}
+READERS = {"load", "loads", "Unpickler", "import_module"}
+BUILTINS = {"eval", "exec", "compile", "__import__"}
+TO_CHILD = (wire.Part, wire.Deliver, wire.Tells, wire.Cancel, wire.Credit, wire.Items, wire.Stop, wire.Answer)
+
+
+def called(node: ast.AST) -> set[str]:
+    """What a piece of code names that could run what is in bytes."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
+        return names & (MODULES | READERS)
+    if isinstance(node, ast.Attribute):
+        return {node.attr} & READERS
+    return {node.id} & (BUILTINS | READERS) if isinstance(node, ast.Name) else set()
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_unpickled_in_the_daemon(room: Path) -> None:
+    """No room of `supervisor` unpickles, evaluates or imports by name; pickles are only made there, for the child."""
+    assert set() == {name for node in ast.walk(ast.parse(room.read_text())) for name in called(node)}
+
+
+def test_the_looking_glass_sees() -> None:
+    """The test above can fail."""
+    code = "import pickle\npickle.loads(b'')\nfrom marshal import load\neval('1')"
+    assert {"loads", "load", "marshal", "eval"} == {name for node in ast.walk(ast.parse(code)) for name in called(node)}
+
+
+def inside(node: object, seen: set[int]) -> set[type]:
+    """The kinds of types that a type is made of."""
+    if id(node) in seen:
+        return set()
+    seen.add(id(node))
+    if isinstance(node, types.Type):
+        found = {type(node)}
+        parts = [getattr(node, name) for name in node.__struct_fields__]
+    elif isinstance(node, types.Field):
+        found, parts = set(), [node.type]
+    else:
+        found, parts = set(), list(node) if isinstance(node, tuple) else []
+    return found.union(*(inside(part, seen) for part in parts))
+
+
+def test_what_a_child_may_say_is_closed() -> None:
+    """Structs of plain values; where bytes of a user's type stand, they are Raw, and read with the type that is due."""
+    kinds = inside(types.type_info(FromChild), set())
+    assert {types.DictType, types.AnyType}.isdisjoint(kinds)
+
+
+def test_no_frame_passes_for_one_of_the_other_direction() -> None:
+    """Tags from 20 on go to the daemon, those below to the child, and each is one frame's."""
+    up = [cls.__struct_config__.tag for cls in FromChild.__args__]
+    down = [cls.__struct_config__.tag for cls in TO_CHILD]
+    assert min(up) >= 20 > max(down)
+    assert len({*up, *down}) == len(up) + len(down)
+    for cls in TO_CHILD:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.msgpack.decode(msgspec.msgpack.encode([cls.__struct_config__.tag, 1, []]), type=FromChild)
