@@ -200,6 +200,11 @@ class BlackBox:
         """The actor has stopped itself; it handles nothing more."""
         self.cells[_LEAVING] = 1
 
+    def clear(self) -> None:
+        """Nothing was ever begun."""
+        for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE):
+            self.cells[at] = 0
+
     def done(self, seq: int, lane: int = 0) -> None:
         """The handler has returned or raised; its answer may not have left yet."""
         self.cells[FIRST_LANE + lane * _LANE + DONE] = seq

@@ -16,6 +16,7 @@ import pickle
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Iterator
 from multiprocessing import spawn
 from typing import Any, Final, cast
@@ -27,17 +28,19 @@ from actors.actor import Actor, protocol_of
 from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import encode
-from actors.envelope import Farewell, Part
+from actors.envelope import Farewell, Part, Rehearse
 from actors.event import SafeEvent
 from actors.exits import ExitReason
 from actors.failures import ActorFailed
 from actors.faults import record_faults
+from actors.framing import Frame
 from actors.memory import Reserve, peak_memory
 from actors.output import Output, flush_streams
 from actors.pulse import start_pulse
 from actors.runtime import Desk, run
 from actors.voice import Voice
 
+_CUES: Final = msgspec.msgpack.Decoder(Part | Rehearse)
 _PR_SET_PDEATHSIG: Final = 1
 _IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
 
@@ -80,16 +83,12 @@ def main(  # noqa: PLR0917 - what spawn passes, once
 def _play(
     channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, reserve: Reserve, *, voice: Voice
 ) -> None:
-    frames = channel.receive()
-    if not frames:
-        os._exit(EXIT_ORPHANED)
-    part = msgspec.msgpack.decode(cast("bytes", frames[0]), type=Part)
-    output = Output(voice, captured=part.captured)
-    output.begin()
+    part, frames, output = _await_part(channel, box, ready, voice)
+    multiprocessing.process.current_process().name = part.path
     try:
         with _only_importing():
             if part.main:
-                spawn.prepare(part.main)
+                _import("__main__", part.main)
             cls = _find(part)
             protocol = protocol_of(cls)
             args, kwargs = pickle.loads(part.arguments)
@@ -99,8 +98,8 @@ def _play(
     desk = Desk(part, protocol, channel, box, stop, reserve=reserve, output=output)
     if part.handler_timeout:
         start_pulse(box)
-    if frames[1:]:
-        desk.take_in(frames[1:])
+    if frames:
+        desk.take_in(frames)
     try:
         actor = cls.__new__(cls)
         actor.context = desk
@@ -114,6 +113,42 @@ def _play(
             _serve(actor, desk, ready)
     finally:
         desk.flush()
+
+
+def _await_part(channel: Channel, box: BlackBox, ready: SafeEvent, voice: Voice) -> tuple[Part, list[Frame], Output]:
+    """The part, and the frames that came with it. A spare process waits here, and learns meanwhile."""
+    output: Output | None = None
+    while frames := channel.receive():
+        for at, frame in enumerate(frames):
+            cue = _CUES.decode(cast("bytes", frame))
+            if output is None:
+                output = Output(voice, captured=cue.captured)
+                output.begin()
+            if isinstance(cue, Part):
+                return cue, frames[at + 1 :], output
+            _rehearse(cue, box)
+            ready.set()
+    os._exit(EXIT_ORPHANED)
+
+
+def _rehearse(rehearsal: Rehearse, box: BlackBox) -> None:
+    """Import what parts may need. The black box says which module, in case this process cannot say it any more."""
+    for number, module in enumerate(rehearsal.modules, 1):
+        box.begin(number, 0, time.monotonic_ns())
+        try:
+            with _only_importing():
+                _import(module, rehearsal.main)
+        except BaseException as error:
+            raise ActorFailed(f"importing {module}", error) from error
+        box.done(number)
+    box.clear()
+
+
+def _import(module: str, main: dict[str, str]) -> None:
+    if module == "__main__":
+        spawn.prepare(main)
+    else:
+        importlib.import_module(module)
 
 
 def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:

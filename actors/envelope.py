@@ -7,7 +7,8 @@ May import: framing, for its limits.
 What a child sends has its bounds in its types: what is out of bounds does not decode, and what does not decode ends
 that child's life. So nobody behind the decoder needs to ask again whether a number is one.
 
-Daemon to child: `Part` once, then `Deliver`, `Tells`, `Cancel`, `Credit`, `Items`, `Stop`, `Answer`.
+Daemon to child: `Part` once, to a spare after any number of `Rehearse`; then `Deliver`, `Tells`, `Cancel`, `Credit`,
+`Items`, `Stop`, `Answer`.
 Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `LastWords`.
 """
 
@@ -155,6 +156,20 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     captured: bool = True
     handler_timeout: float = 0.0
     max_frame: int = MAX_FRAME
+
+
+class Rehearse(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """What a spare process is told before its part: import these, then set the ready event and wait.
+
+    Attributes:
+        modules: in this order; `__main__` is the daemon's main module.
+        main: as in `Part`.
+        captured: as in `Part`; what the imports write is the first output of the life that gets the process.
+    """
+
+    modules: list[str]
+    main: dict[str, str]
+    captured: bool = True
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -141,6 +141,13 @@ class Launcher(Protocol):
     def launch(self, part: Part, lanes: int, listener: LifeListener) -> Life:
         """Begin one; `listener` hears of it later, never during this call."""
 
+    @property
+    def spares(self) -> int:
+        """How many processes wait for a part."""
+
+    def wind_down(self) -> None:
+        """No life is expected to begin any more: what is kept for one may go."""
+
     async def close(self) -> None:
         """No more lives; all are over. Returns when nothing is left of any."""
 

@@ -2,18 +2,18 @@
 
 Law: nothing here blocks the event loop, and nothing here decides: what happens is told to a listener. The channel, the
      events and the black box belong to this life alone and are never used again.
-May import: spawner, guard, outlet, reader, oom, proc, ports, and the words of `actors`.
+May import: spawner, outlet, oom, proc, ports, and the words of `actors`.
 
 Runs on the loop's thread; only the spawn has one of its own, see `supervisor.spawner`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
 import msgspec
@@ -40,14 +40,12 @@ from actors.framing import LARGE, Frame, Framer, Parcel
 from actors.lines import Record
 from actors.pulse import PULSE_SIGNAL
 from supervisor.core.delivery import Posted, Run
-from supervisor.guard import Guard, OnLost
 from supervisor.oom import OomWitness
 from supervisor.outlet import Outlet
-from supervisor.ports import AnyReader, LifeEnd, LifeListener
+from supervisor.ports import LifeEnd, LifeListener
 from supervisor.proc import peak_bytes
-from supervisor.reader import close_fd
 from supervisor.scribe import Scribe
-from supervisor.spawner import Player, Spawner
+from supervisor.spawner import Player
 from supervisor.transcript import Transcript
 
 LINGER: Final = 1.0  # seconds a process may live on after it closed its channel
@@ -56,50 +54,40 @@ GOODBYE: Final = 5.0  # seconds it may live on after its last words: what is reg
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
 
-class ProcessLauncher:
-    """Starts lives as spawned processes. One per supervisor tree; made and used on the loop's thread."""
+@dataclass(frozen=True)
+class Company:
+    """What all the lives of a tree share.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnyReader, on_guardian_lost: OnLost) -> None:
-        self.loop = loop
-        self.reader = reader
-        self.alive: set[ProcessLife] = set()
-        self.oom = OomWitness()
-        self.scribe = Scribe(loop)
-        self._spawner = Spawner()
-        self._guard = Guard(loop, reader, self._spawner.do, on_guardian_lost)
+    Attributes:
+        oom: whether the kernel has killed for want of memory.
+        scribe: reads what they write.
+        on_settled: told when one of them has become ready, and when it is over.
+    """
 
-    def launch(self, part: Part, lanes: int, listener: LifeListener) -> ProcessLife:
-        """Begin a life; what becomes of it is told to `listener`, never before this returns."""
-        self.oom.look()
-        player = Player(self.loop, self._guard, part.path, lanes)
-        life = ProcessLife(self, player, part, listener)
-        self.alive.add(life)
-        self._spawner.begin(player)
-        return life
-
-    async def close(self) -> None:
-        """End the guardian, and the threads that spawn and that read output. Every life must be over."""
-        await self._guard.close()
-        self._spawner.close()
-        self.scribe.close()
-
-    def abandon(self) -> None:
-        """The loop was closed without us: kill every process. Runs on any thread."""
-        for life in tuple(self.alive):
-            life.kill()
-        self._spawner.do(self._guard.abandon)
-        self._spawner.abandon()
-        self.scribe.abandon()
+    oom: OomWitness
+    scribe: Scribe
+    on_settled: Callable[[ProcessLife], None]
 
 
 class ProcessLife:
-    """One process life, from before its spawn until its last words are read."""
+    """One process life, from the moment its part is given until its last words are read.
 
-    def __init__(self, launcher: ProcessLauncher, player: Player, part: Part, listener: LifeListener) -> None:
-        self._launcher = launcher
+    Args:
+        player: the process, which begins now, or has waited for a part.
+        part: what it plays.
+        listener: told what happens to the life.
+        company: what it shares with the other lives of its tree.
+
+    Attributes:
+        over: whether it has ended.
+    """
+
+    def __init__(self, player: Player, part: Part, listener: LifeListener, company: Company) -> None:
+        self.over = False
+        self._company = company
         self._player = player
-        self._reader = launcher.reader
-        self._loop = launcher.loop
+        self._reader = player.reader
+        self._loop = player.loop
         self._listener = listener
         self._number = part.life
         self._path = part.path
@@ -112,18 +100,16 @@ class ProcessLife:
         self._parcels: list[Parcel] = []  # what came before the frame that they belong to
         self._farewell: LastWords | Farewell | None = None
         self._wire_error: str | None = None
-        self._ready_dropped = False
         self._stop_at: float | None = None
         self._grace: float | None = None
         self._peak: int | None = None
         self._channel_over = False
         self._output_over = False
-        self._ended = False
         self._transcript = Transcript(player.output, self._wrote, self._lost)
-        launcher.scribe.follow(self._transcript)
+        company.scribe.follow(self._transcript)
         self._reader.stream(self._sock, self._arrived)
         self._reader.once(self._ready.fileno(), self._became_ready)
-        player.on_spawned = self._spawned
+        player.on_gone = self._vanished
         self._outlet.send(encode(part))
 
     @property
@@ -266,14 +252,10 @@ class ProcessLife:
         self.kill()
 
     def _became_ready(self) -> None:
-        self._drop_ready()
+        self._player.drop_ready()
+        self._company.on_settled(self)
         if not self._player.gone:
             self._listener.life_ready()
-
-    def _drop_ready(self) -> None:
-        if not self._ready_dropped:
-            self._ready_dropped = True
-            self._reader.forget(self._ready.fileno(), close=self._ready.close)
 
     def _channel_ended(self) -> None:
         self._channel_over = True
@@ -290,18 +272,11 @@ class ProcessLife:
 
     # ---- its process
 
-    def _spawned(self) -> None:
-        death = self._player.death
-        if death is None:
-            self._wire_error = f"the process could not be started: {self._player.error}"
-            self._vanished()
-        else:
-            self._reader.once(death, self._vanished)
-
     def _vanished(self) -> None:
         """The process is gone. What it wrote last is still in the channel: its end comes after it."""
-        self._player.died()
-        self._launcher.scribe.finish(self._transcript, self._output_ended)
+        if self._player.error is not None:
+            self._wire_error = f"the process could not be started: {self._player.error}"
+        self._company.scribe.finish(self._transcript, self._output_ended)
         if not self._channel_over:  # a grandchild may hold the other end open; nothing more is read than lies there now
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
@@ -311,18 +286,14 @@ class ProcessLife:
         self._end()
 
     def _end(self) -> None:
-        if self._ended or not (self._channel_over and self._output_over):
+        if self.over or not (self._channel_over and self._output_over):
             return
-        self._ended = True
+        self.over = True
         self._outlet.close()
-        self._launcher.alive.discard(self)
+        self._company.on_settled(self)
         player = self._player
         remains = player.remains()
-        self._reader.forget(self._sock.fileno(), close=self._sock.close)
-        self._drop_ready()
-        if player.pidfd >= 0:
-            self._reader.forget(player.pidfd, close=lambda: close_fd(player.pidfd))
-        self._stop.close()
+        player.close()
         unexplained = remains.exit_code == -signal.SIGKILL and not player.kill_asked
         end = LifeEnd(
             pid=player.pid,
@@ -335,7 +306,7 @@ class ProcessLife:
             grace=self._grace,
             handling=bool(self._box.progress().active),
             text=self._box.text(),
-            oom_kills=self._launcher.oom.look() if unexplained else None,
+            oom_kills=self._company.oom.look() if unexplained else None,
             cpu_time=remains.cpu_time,
             peak_memory=self._box.peak or self._peak or remains.peak_memory,
             stderr=self._transcript.last_lines(),
@@ -343,7 +314,7 @@ class ProcessLife:
         try:
             self._listener.life_exited(end)
         finally:
-            player.close()
+            self._box.close()
 
 
 def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:

@@ -101,6 +101,10 @@ class Reports:
         """Nobody watches over what the actors leave behind, until another guardian is started."""
         self._write("warning", "guardian.lost", {"supervisor": supervisor, "detail": why})
 
+    def spare_lost(self, supervisor: str, module: str | None, why: str) -> None:
+        """A spare process is not there; if it died importing a module, the next one leaves that out."""
+        self._write("warning", "spare.lost", {"supervisor": supervisor, "module": module, "detail": why})
+
     def message_buried(self, letter: DeadLetter) -> None:
         """A message reached nobody. Said the 1st, 10th, 100th... time for each actor and reason."""
         self.dead_letters.tell(letter)

@@ -72,6 +72,7 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
         next_try: seconds until the next start, None when none is waited for.
         restarts: restarts in the window now.
         budget: restarts left before it gives up, None without a bound.
+        spares: processes that wait to become the next life of any actor; the root's are for the whole tree.
         children: in the order of their start.
         last_exit: report of its last life that ended, None before the first.
     """
@@ -86,6 +87,7 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
     next_try: float | None
     restarts: int
     budget: int | None
+    spares: int
     children: tuple[ChildSnapshot | SupervisorSnapshot, ...]
     last_exit: ExitReport | None
 
@@ -176,6 +178,7 @@ def _supervisor(
         next_try=_until(now, view),
         restarts=restarts,
         budget=None if most is None else max(0, most - restarts),
+        spares=0 if view is not None else engine.house.launcher.spares,
         children=tuple(_child(engine, below) for below in engine.machine.children()),
         last_exit=last_exit,
     )
@@ -220,6 +223,8 @@ def _lines(node: Snapshot, indent: str) -> list[str]:
         return [indent + _actor_line(node)]
     budget = "no limit" if node.budget is None else f"{node.budget} left"
     line = f"{node.name} ({node.strategy.value}) {node.phase.value}, {node.restarts} restarts, {budget}"
+    if node.spares:
+        line += f", {node.spares} spare"
     return [indent + line, *(text for child in node.children for text in _lines(child, indent + "  "))]
 
 

@@ -2,7 +2,7 @@
 
 Law: a spawn may take long, so it has a thread of its own, and nothing else happens there. What a process is started
      with belongs to it alone and is never used again.
-May import: guard, lean, reaping, and the words of `actors`.
+May import: guard, lean, reaping, reader, ports, and the words of `actors`.
 
 The thread lives as long as its launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made it.
 """
@@ -23,11 +23,13 @@ from typing import Final
 
 from actors import child
 from actors.blackbox import BlackBox
-from actors.event import SafeEvent
+from actors.event import SafeEvent, readable
 from actors.faults import DUMP_SIGNAL
 from actors.voice import Voice
 from supervisor.guard import Guard, end_group
 from supervisor.lean import LeanProcess
+from supervisor.ports import AnyReader
+from supervisor.reader import close_fd
 from supervisor.reaping import Remains, reap
 
 SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
@@ -70,6 +72,8 @@ class Player:
     Made and used on the loop's thread, but for `spawn`, `kill` and `signal`.
 
     Attributes:
+        loop: of its tree.
+        reader: waits for what it says.
         pid: its process id, None before the spawn.
         sock: the daemon's end of its channel.
         box: its black box.
@@ -78,16 +82,18 @@ class Player:
         output: the reading end of the pipe for everything it writes.
         error: why it could not be started, None otherwise.
         kill_asked: whether `kill` was called.
-        gone: whether the process is dead, as far as we know.
-        on_spawned: called on the loop once the spawn is over, well or badly.
+        gone: whether the process is dead, or could not be started, as far as we know.
+        on_gone: called on the loop, once, when it is gone.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, guard: Guard, name: str, lanes: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnyReader, guard: Guard, name: str, lanes: int) -> None:
+        self.loop = loop
+        self.reader = reader
         self.pid: int | None = None
         self.error: Exception | None = None
         self.kill_asked = False
         self.gone = False
-        self.on_spawned: Callable[[], None] = _nothing
+        self.on_gone: Callable[[], None] = _nothing
         self.sock, self._child_sock = socket.socketpair()
         self.sock.setblocking(False)
         for end in (self.sock, self._child_sock):
@@ -99,11 +105,11 @@ class Player:
         os.set_blocking(self.output, False)
         self._voice = Voice(writing)
         self.pidfd = -1
-        self._loop = loop
         self._guard = guard
         self._family: int | None = None
         self._name = name
         self._process: LeanProcess | None = None
+        self._ready_dropped = False
 
     def spawn(self) -> None:
         """Start the process. Runs in the spawner's thread; the only thing that may take long."""
@@ -126,7 +132,7 @@ class Player:
         if self.kill_asked:
             self.kill()
         try:
-            self._loop.call_soon_threadsafe(self.on_spawned)
+            self.loop.call_soon_threadsafe(self._spawned)
         except RuntimeError:  # the loop was closed meanwhile
             self.kill()
 
@@ -144,29 +150,53 @@ class Player:
                 os.kill(self.pid, number)
 
     @property
-    def death(self) -> int | None:
-        """The descriptor that becomes readable when the process is gone; None when there never was one."""
-        if self._process is None:
-            return None
-        return self.pidfd if self.pidfd >= 0 else self._process.sentinel
-
-    def died(self) -> None:
-        """Whoever watches `death` says that it has come: what the process leaves behind in its group ends with it."""
-        self.gone = True
-        if self.pid is not None:
-            end_group(self.pid)
+    def dead(self) -> bool:
+        """Whether its process is dead now, told or not yet told by `on_gone`."""
+        death = self._death
+        return self.gone or (death is not None and readable(death))
 
     def remains(self) -> Remains:
         """What is left of it, once it is gone."""
         return Remains() if self._process is None else reap(self._process)
 
+    def drop_ready(self) -> None:
+        """Nobody waits for `ready` any more."""
+        if not self._ready_dropped:
+            self._ready_dropped = True
+            self.reader.forget(self.ready.fileno(), close=self.ready.close)
+
     def close(self) -> None:
-        """Give back what is kept for a process that is gone; the descriptors that are watched close elsewhere."""
-        self.box.close()
+        """Give back all that is kept for a process that is gone, but for its box, which can still be read."""
+        self.reader.forget(self.sock.fileno(), close=self.sock.close)
+        self.drop_ready()
+        if self.pidfd >= 0:
+            self.reader.forget(self.pidfd, close=lambda: close_fd(self.pidfd))
+        self.stop.close()
         if self._process is not None:
             _close(self._process)
         if self._family is not None:
             self._guard.over(self._family)
+
+    @property
+    def _death(self) -> int | None:
+        """The descriptor that becomes readable when the process is gone; None when there never was one."""
+        if self._process is None:
+            return None
+        return self.pidfd if self.pidfd >= 0 else self._process.sentinel
+
+    def _spawned(self) -> None:
+        death = self._death
+        if death is None:
+            self._died()
+        else:
+            self.reader.once(death, self._died)
+
+    def _died(self) -> None:
+        """What the process leaves behind in its group ends with it."""
+        self.gone = True
+        if self.pid is not None:
+            end_group(self.pid)
+        self.on_gone()
 
 
 def _nothing() -> None:

@@ -27,10 +27,10 @@ from supervisor.core import events as happened
 from supervisor.engine import Engine
 from supervisor.errors import RestartIntensityExceeded, StartFailed
 from supervisor.house import House
+from supervisor.launcher import ProcessLauncher
 from supervisor.letters import DeadLetter
 from supervisor.portable import check_main_guard
 from supervisor.ports import AnyReader, Launcher
-from supervisor.process import ProcessLauncher
 from supervisor.reader import LoopReader, Reader
 from supervisor.refs import MailboxRef
 from supervisor.reports import Happening, Reports
@@ -56,6 +56,8 @@ class Supervisor:
             with fewer wake-ups, where it can watch descriptors (asyncio's selector loops, uvloop).
         stop_timeout: seconds the stop of the whole tree may take before everything left is killed; None (the default)
             leaves it to each child's own grace.
+        spares: how many processes are kept that have imported the modules of the tree's actors and wait to become the
+            next life of any of them; 0 for none. They are made when nothing is starting.
         spec: name, strategy, intensity, auto_shutdown, start and max_children, as in SupervisorSpec.
 
     Raises:
@@ -63,13 +65,21 @@ class Supervisor:
     """
 
     def __init__(
-        self, *children: AnySpec, reading: Reading = "thread", stop_timeout: float | None = None, **spec: Any
+        self,
+        *children: AnySpec,
+        reading: Reading = "thread",
+        stop_timeout: float | None = None,
+        spares: int = 1,
+        **spec: Any,
     ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
         check(self.spec)
         if reading not in ("thread", "loop"):
             raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
+        if not isinstance(spares, int) or spares < 0:
+            raise UsageError(f"spares must be a whole number of at least 0, it is {spares!r}")
         self.path = f"/{self.spec.name}"
+        self._spares = spares
         self._reading = reading
         self._stop_timeout = stop_timeout
         self._reports = Reports()
@@ -137,10 +147,12 @@ class Supervisor:
     def request_stop(self) -> None:
         """Begin to stop the tree; returns at once. `wait` tells when it is down."""
         self._engine_now().shut_down(happened.StopRequested(self._stop_timeout))
+        self._launcher.wind_down()
 
     def request_kill(self) -> None:
         """Kill everything; returns at once. `wait` tells when it is down."""
         self._engine_now().shut_down(happened.KillRequested())
+        self._launcher.wind_down()
 
     async def wait(self) -> ExitReason:
         """Wait until the tree is down, for whatever reason, and return that."""
@@ -291,7 +303,13 @@ class Supervisor:
         return Reader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
-        launcher = ProcessLauncher(loop, self._reader, lambda why: self._reports.guardian_lost(self.path, why))
+        launcher = ProcessLauncher(
+            loop,
+            self._reader,
+            self._spares,
+            lambda why: self._reports.guardian_lost(self.path, why),
+            lambda module, why: self._reports.spare_lost(self.path, module, why),
+        )
         if isinstance(self._reader, Reader):
             self._reader.on_orphaned = launcher.abandon
         return launcher

@@ -261,6 +261,14 @@ class ScriptedLauncher:
         self.on_launch(life)
         return life
 
+    @property
+    def spares(self) -> int:
+        """See `Launcher`."""
+        return 0
+
+    def wind_down(self) -> None:
+        """See `Launcher`."""
+
     async def close(self) -> None:
         """See `Launcher`."""
 

@@ -270,6 +270,7 @@ async def test_reports(logs):
     reports.supervisor_gave_up("/root", "a", 4)
     reports.supervisor_stopped("/root", ExitReason(ExitKind.SHUTDOWN))
     reports.guardian_lost("/root", "words")
+    reports.spare_lost("/root", "module", "words")
     reports.message_buried(
         DeadLetter(
             actor="/root/a",

@@ -1,0 +1,96 @@
+"""ProcessLauncher: begins lives as operating system processes, one launcher for a whole tree.
+
+Law: a life gets a spare process if one fits, else a fresh one; who asked for it can tell which by the clock alone.
+May import: process, spares, spawner, guard, scribe, oom, ports.
+
+Made and used on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors.envelope import Part
+from supervisor.guard import Guard, OnLost
+from supervisor.oom import OomWitness
+from supervisor.ports import AnyReader, LifeListener
+from supervisor.process import Company, ProcessLife
+from supervisor.scribe import Scribe
+from supervisor.spares import OnSpareLost, Spares
+from supervisor.spawner import Player, Spawner
+
+
+class ProcessLauncher:
+    """Starts lives as spawned processes.
+
+    Args:
+        loop: of the tree.
+        reader: waits for what the processes say, and for their ends.
+        spares: how many processes to keep that wait for a part.
+        on_guardian_lost: told why the guardian is not there.
+        on_spare_lost: told why a spare is not there.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reader: AnyReader,
+        spares: int,
+        on_guardian_lost: OnLost,
+        on_spare_lost: OnSpareLost,
+    ) -> None:
+        self._loop = loop
+        self._reader = reader
+        self._alive: set[ProcessLife] = set()
+        self._starting: set[ProcessLife] = set()
+        self._company = Company(OomWitness(), Scribe(loop), self._settled)
+        self._spawner = Spawner()
+        self._guard = Guard(loop, reader, self._spawner.do, on_guardian_lost)
+        self._spares = Spares(spares, loop, self._begin, on_spare_lost)
+
+    @property
+    def spares(self) -> int:
+        """How many processes wait for a part."""
+        return self._spares.ready
+
+    def launch(self, part: Part, lanes: int, listener: LifeListener) -> ProcessLife:
+        """Begin a life; what becomes of it is told to `listener`, never before this returns."""
+        self._company.oom.look()
+        player = self._spares.take(part, lanes) or self._begin(part.path, lanes)
+        life = ProcessLife(player, part, listener, self._company)
+        self._alive.add(life)
+        self._starting.add(life)
+        return life
+
+    def wind_down(self) -> None:
+        """No life is expected to begin any more."""
+        self._spares.dismiss()
+
+    async def close(self) -> None:
+        """End the spares, the guardian, and the threads that spawn and that read output. Every life must be over."""
+        await self._spares.close()
+        await self._guard.close()
+        self._spawner.close()
+        self._company.scribe.close()
+
+    def abandon(self) -> None:
+        """The loop was closed without us: kill every process. Runs on any thread."""
+        for life in tuple(self._alive):
+            life.kill()
+        self._spares.abandon()
+        self._spawner.do(self._guard.abandon)
+        self._spawner.abandon()
+        self._company.scribe.abandon()
+
+    def _begin(self, name: str, lanes: int) -> Player:
+        player = Player(self._loop, self._reader, self._guard, name, lanes)
+        self._spawner.begin(player)
+        return player
+
+    def _settled(self, life: ProcessLife) -> None:
+        """A life has become ready, or is over."""
+        self._starting.discard(life)
+        if life.over:
+            self._alive.discard(life)
+        if not self._starting:
+            self._spares.refill_soon()

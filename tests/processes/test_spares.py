@@ -1,0 +1,296 @@
+"""Spares: what waits to be the next life, who gets it, and that none of them harms anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from actors import UsageError
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor, spares
+from supervisor.lean import LeanProcess
+from tests.support.actors import AsyncPuppet, Block, Echo, Modules, Puppet, WhoAreYou
+from tests.support.waiting import Watch, alive, until
+
+pytestmark = pytest.mark.processes
+
+AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """No test waits half a second for it to be calm."""
+    monkeypatch.setattr(spares, "CALM", 0.02)
+
+
+def tree(*specs, **options):
+    return Supervisor(*specs, **{"intensity": Intensity(100, 5.0), **options})
+
+
+def child(actor=Puppet, *args, **options):
+    return ChildSpec(actor, args=args, **{"name": "a", "backoff": AT_ONCE, **options})
+
+
+def pids(root):
+    """Of the spares that are ready."""
+    return [spare.player.pid for spare in root._launcher._spares._spares if spare.ready]
+
+
+async def ready(root, count=1):
+    """Wait until so many are ready; their pids."""
+    await until(lambda: count == root.snapshot().spares, f"{count} spares")
+    return pids(root)
+
+
+async def who(root, name="a"):
+    return await root[name].ask(WhoAreYou(), timeout=None)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Makes a module with an actor, and with that code in front of it, which runs in spares only."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = []
+
+    def make(name, *code):
+        lines = [
+            "import multiprocessing, os, sys, time",
+            "from tests.support.actors import Puppet",
+            'if multiprocessing.current_process().name == "spare":',
+            *(f"    {line}" for line in code or ["pass"]),
+            "class Local(Puppet): pass",
+        ]
+        (tmp_path / f"{name}.py").write_text("\n".join(lines) + "\n")
+        made.append(name)
+        return importlib.import_module(name).Local
+
+    yield make
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+# ---- who gets it
+
+
+@pytest.mark.parametrize("reading", ["thread", "loop"])
+async def test_a_spare_takes_over(reading):
+    """After kill -9 the next life is the process that waited, and another waits soon."""
+    async with tree(child(), reading=reading) as root:
+        first = await who(root)
+        (spare,) = await ready(root)
+        assert alive(spare)
+        assert spare != first.pid
+        os.kill(first.pid, signal.SIGKILL)
+        second = await who(root)
+        assert (spare, 2) == (second.pid, second.incarnation)
+        (another,) = await ready(root)
+        assert another != spare
+        os.kill(spare, signal.SIGKILL)
+        assert another == (await who(root)).pid
+
+
+async def test_it_is_that_life_in_everything():
+    """Name, path, messages, stop: nothing tells that the process had waited."""
+    root = tree(child())
+    watch = Watch(root)
+    async with root:
+        first = await watch.started("a")
+        await ready(root)
+        os.kill(first.pid, signal.SIGKILL)
+        second = await watch.started("a")
+        answer = await who(root)
+        assert (second.pid, "a", "/root/a", "/root/a") == (answer.pid, answer.name, answer.path, answer.ref)
+        assert "x" == await root["a"].ask(Echo("x"))
+    ended = await watch.exited("a")
+    assert (second.pid, "shutdown", "expected") == (ended.pid, ended.reason.kind.value, ended.decision)
+
+
+async def test_the_modules_are_there_before(module):
+    """A spare has imported what was needed so far, and learns what is needed later."""
+    async with tree(child()) as root:
+        await ready(root)
+        await root.start_child(child(module("spared_later"), name="later"))  # takes the spare, which did not know
+        await ready(root)
+        spare = root._launcher._spares._spares[0]
+        assert {"tests.support.actors", "spared_later"} <= set(spare.knows)
+        os.kill((await who(root)).pid, signal.SIGKILL)
+        assert spare.player.pid == (await who(root)).pid
+        assert "spared_later" in await root["a"].ask(Modules())
+
+
+async def test_a_spare_that_waits_learns_more(module):
+    """Two spares: one becomes the new actor, the other imports its module, too."""
+    async with tree(child(), spares=2) as root:
+        before = await ready(root, 2)
+        await root.start_child(child(module("spared_more"), name="more"))
+        after = await ready(root, 2)
+        assert before[1] == after[0]
+        assert all("spared_more" in spare.knows for spare in root._launcher._spares._spares)
+
+
+async def test_lanes_for_the_most_concurrent():
+    """A spare serves the actor with the most handlers at once; one made before cannot."""
+    async with tree(child(), spares=1) as root:
+        (spare,) = await ready(root)
+        await root.start_child(child(AsyncPuppet, name="wide"))
+        assert spare in pids(root)
+        os.kill(spare, signal.SIGKILL)
+        await until(lambda: [spare] != pids(root) and pids(root), "another")
+        (wide,) = await ready(root)
+        os.kill(next(row.pid for row in root.which_children() if row.name == "wide"), signal.SIGKILL)
+        watch = Watch(root)
+        assert wide == (await watch.started("wide")).pid
+
+
+async def test_no_spares():
+    """`spares=0`: none is made, and the next life is a fresh process."""
+    async with tree(child(), spares=0) as root:
+        first = await who(root)
+        await asyncio.sleep(0.1)  # five times what it would take to begin
+        assert [] == root._launcher._spares._spares
+        os.kill(first.pid, signal.SIGKILL)
+        assert 2 == (await who(root)).incarnation
+        assert 0 == root.snapshot().spares
+
+
+async def test_several_spares():
+    """As many as were asked for; a whole group that dies comes back from them."""
+    async with tree(child(name="a"), child(name="b"), spares=2) as root:
+        waiting = await ready(root, 2)
+        assert "2 spare" in str(root).splitlines()[0]
+        for name in "ab":
+            os.kill((await who(root, name)).pid, signal.SIGKILL)
+        assert set(waiting) == {(await who(root, name)).pid for name in "ab"}
+
+
+@pytest.mark.parametrize("count", [-1, "two", 1.5])
+def test_a_number_that_is_none(count):
+    """It is refused when the supervisor is made."""
+    with pytest.raises(UsageError, match="spares must be a whole number of at least 0"):
+        Supervisor(child(), spares=count)
+
+
+# ---- no harm
+
+
+async def test_a_spare_that_dies_is_replaced(logs):
+    """Calmly: after a pause that doubles with each that dies unused; said once."""
+    async with tree(child()) as root:
+        first = await who(root)
+        begun = time.monotonic()
+        for _ in range(3):
+            (spare,) = await ready(root)
+            os.kill(spare, signal.SIGKILL)
+            await until(lambda spare=spare: spare not in pids(root), "its end")
+        (last,) = await ready(root)
+        assert 0.02 * (2 + 4 + 8) <= time.monotonic() - begun
+        assert first == await who(root)
+        os.kill(first.pid, signal.SIGKILL)
+        assert last == (await who(root)).pid
+    lost = [line for line in logs if line["event"] == "spare.lost"]
+    assert [("it ended with exit code -9", None)] == [(line["detail"], line.get("module")) for line in lost]
+
+
+async def test_a_spare_that_has_just_died_is_not_taken():
+    """Its death need not have been told: nobody's life begins in a dead process."""
+    async with tree(child()) as root:
+        first = await who(root)
+        (spare,) = await ready(root)
+        os.kill(spare, signal.SIGKILL)
+        os.kill(first.pid, signal.SIGKILL)
+        second = await who(root)
+        assert spare != second.pid
+        assert 2 == second.incarnation
+
+
+FAULTS = {
+    "raises": (["raise LookupError('not here')"], "LookupError: not here"),
+    "leaves": (["sys.exit(3)"], "SystemExit: 3"),
+    "dies": (["os.kill(os.getpid(), 11)"], "it ended with exit code -11"),
+    "hangs": (["time.sleep(3600)"], "it was not ready after 0.5 s"),
+}
+
+
+@pytest.mark.parametrize("fault", list(FAULTS))
+async def test_an_import_that_fails_in_a_spare(module, monkeypatch, logs, fault):
+    """The module is left out of the next spare, once and for all; its actor starts as ever, others faster."""
+    monkeypatch.setattr(spares, "PATIENCE", 0.5 if fault == "hangs" else 30.0)
+    code, why = FAULTS[fault]
+    bad = module(f"spared_{fault}", *code)
+    async with tree(child(), child(bad, name="bad")) as root:
+        (spare,) = await ready(root)
+        first = await who(root, "bad")
+        os.kill(first.pid, signal.SIGKILL)
+        second = await who(root, "bad")
+        assert (spare, 2) == (second.pid, 2)
+        await ready(root)
+    lost = [line for line in logs if line["event"] == "spare.lost"]
+    assert [(f"spared_{fault}", why)] == [(line["module"], line["detail"]) for line in lost]
+
+
+async def test_a_process_that_cannot_be_started(monkeypatch, logs):
+    """It is tried again, ever more seldom; actors do not notice."""
+    start, tried = LeanProcess.start, []
+
+    def refuse(process):
+        if process.name == "spare" and len(tried) < 4:
+            tried.append(time.monotonic())
+            raise OSError("no more processes")
+        start(process)
+
+    monkeypatch.setattr(LeanProcess, "start", refuse)
+    async with tree(child()) as root:
+        await ready(root)
+        assert 0.02 * (2 + 4 + 8) <= tried[3] - tried[0]
+    (line,) = [line for line in logs if line["event"] == "spare.lost"]
+    assert "it could not be started: no more processes" == line["detail"]
+
+
+async def test_a_hanging_import_delays_no_stop(module):
+    """A spare in the middle of an import is gone when the tree is."""
+    bad = module("spared_forever", "time.sleep(3600)")
+    async with tree(child(bad)) as root:
+        await until(lambda: root._launcher._spares._spares, "a spare")
+        await until(lambda: root._launcher._spares._spares[0].importing, "its import")
+        pid = root._launcher._spares._spares[0].player.pid
+        begun = time.monotonic()
+    assert not alive(pid)
+    assert time.monotonic() - begun < 5
+
+
+async def test_stopping_while_one_is_made():
+    """At whatever moment of its making: conftest sees that nothing is left."""
+    for moment in range(12):
+        async with tree(child()) as root:
+            await until(lambda: root._launcher._spares._timer is not None, "the calm")
+            await asyncio.sleep(0.02 + moment * 0.005)
+
+
+async def test_a_stop_ends_the_spares_at_once(tmp_path):
+    """They do not wait for children that take their time."""
+    release = tmp_path / "release"
+    async with tree(child(shutdown=30.0)) as root:
+        (spare,) = await ready(root)
+        await root["a"].tell(Block(str(release)))
+        await until(lambda: root.snapshot().children[0].handling == "Block", "the long message")
+        root.request_stop()
+        await until(lambda: not alive(spare), "the end of the spare")
+        assert 0 == root.snapshot().spares
+        release.touch()
+        await root.wait()
+
+
+async def test_trees_have_their_own():
+    """The spare of one tree is nobody's in another, and goes with its own."""
+    async with tree(child(), name="one") as one:
+        async with tree(child(), name="two") as two:
+            assert set() == set(await ready(one)) & set(await ready(two))
+        (spare,) = pids(one)
+        assert alive(spare)
+        os.kill((await who(one)).pid, signal.SIGKILL)
+        assert spare == (await who(one)).pid
