@@ -17,7 +17,7 @@ from supervisor.proc import resident_bytes
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Block, Echo, FailsInStop, HangsInStop, Puppet, WhoAreYou
 from tests.support.hangers import LeaveSlowly, Sync
-from tests.support.hoarders import AsyncHoarder, Fill, Hoarder, Number
+from tests.support.hoarders import AsyncHoarder, Fill, Hoarder, Number, Write
 from tests.support.messages import Count, Put
 from tests.support.messages import Sync as Streamer
 from tests.support.pooled import Take, Worker
@@ -190,6 +190,20 @@ async def test_no_call_fails_while_lives_come_and_go(actor, size):
         snapshot = root.snapshot()
         assert (0, {"handled": len(answered)}) == (snapshot.restarts, snapshot.children[0].fates)
         assert {life for _, life in answered} >= {1, 2}
+
+
+@pytest.mark.processes
+async def test_tells_are_handled_once_and_in_order_over_many_lives(tmp_path):
+    """What one life had not begun is the next one's first message."""
+    book = tmp_path / "book"
+    async with Supervisor(ChildSpec(Hoarder, name="a", max_messages=200)) as root:
+        for number in range(1000):
+            await root["a"].tell(Write(str(book), number))
+        await root["a"].ask(Number(0, 0), timeout=DEADLINE)
+        lines = [line.split() for line in book.read_text().splitlines()]
+        assert list(range(1000)) == [int(number) for _, number in lines]
+        assert len({life for life, _ in lines}) > 1
+        assert 0 == root.snapshot().restarts
 
 
 @pytest.mark.processes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from actors import Actor, Message, handles
 
@@ -20,6 +21,13 @@ class Number(Message[tuple[int, int]]):
     number: int
 
 
+class Write(Message[None]):
+    """Write a line to a file: which life, which number."""
+
+    path: str
+    number: int
+
+
 class Hoarder(Actor):
     """Keeps everything."""
 
@@ -34,6 +42,11 @@ class Hoarder(Actor):
     @handles
     def number(self, msg: Number) -> tuple[int, int]:
         return msg.number, self.context.incarnation
+
+    @handles
+    def write(self, msg: Write) -> None:
+        with Path(msg.path).open("a") as file:
+            file.write(f"{self.context.incarnation} {msg.number}\n")
 
 
 class AsyncHoarder(Actor):
