@@ -14,7 +14,6 @@ import multiprocessing.process
 import os
 import pickle
 import signal
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Iterator
@@ -28,6 +27,7 @@ from actors.actor import Actor, protocol_of
 from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import encode
+from actors.duplex import Duplex
 from actors.envelope import Farewell, Part, Rehearse
 from actors.event import SafeEvent
 from actors.exits import ExitReason
@@ -46,12 +46,12 @@ _IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start pr
 
 
 def main(  # noqa: PLR0917 - what spawn passes, once
-    sock: socket.socket, box: BlackBox, ready: SafeEvent, stop: SafeEvent, voice: Voice, daemon: int, mark: str
+    duplex: Duplex, box: BlackBox, ready: SafeEvent, stop: SafeEvent, voice: Voice, daemon: int, mark: str
 ) -> None:
     """Play one part, then leave.
 
     Args:
-        sock: this process's end of its channel.
+        duplex: this process's end of its channel.
         box: where it says what it is doing.
         ready: set once `on_start` has returned.
         stop: set by the daemon when the actor shall finish its message and leave.
@@ -63,7 +63,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     _page = family.found(mark)
     _leave_interrupts_to_the_daemon()
     record_faults(box)
-    channel = Channel(sock)
+    channel = Channel(duplex)
     reserve = Reserve()
     try:
         _play(channel, box, ready, stop, reserve, voice=voice)
@@ -77,7 +77,6 @@ def main(  # noqa: PLR0917 - what spawn passes, once
         flush_streams()
         voice.settle()
         box.note_peak(peak_memory())
-        sock.detach()  # the descriptor stays open: the end of the channel is the end of the process
 
 
 def _play(

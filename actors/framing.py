@@ -4,13 +4,13 @@ Law: any chunking of the same bytes yields the same frames; a frame over the lim
 May import: errors.
 
 A frame is four bytes of length, little-endian, then so many bytes. A length whose top bit is set announces a parcel: a
-large value that belongs to the frame after it and is never looked into. It stays in the pieces in which it came, so
-that no thread ever has to hold still for a copy of all of it.
+large value that belongs to the frame after it and is never looked into. It is put together while it comes, so that
+nobody ever has to hold still for a copy of all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from io import BytesIO
 from typing import Final
 
 from actors.errors import FrameTooLarge, WireError
@@ -31,19 +31,45 @@ class Parcel:
     """A large value on its way.
 
     Attributes:
-        parts: its bytes, in pieces.
-        size: how many bytes these are.
+        value: the bytes.
     """
 
-    __slots__ = ("parts", "size")
+    __slots__ = ("value",)
 
-    def __init__(self, parts: Sequence[bytes] = ()) -> None:
-        self.parts = list(parts)
-        self.size = sum(map(len, self.parts))
+    def __init__(self, value: bytes) -> None:
+        self.value = value
 
-    def joined(self) -> bytes:
-        """The value itself. A join of megabytes lets other threads run, but not the one that does it."""
-        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+
+class _Arriving:
+    """A parcel of which not everything has come.
+
+    `BytesIO` writes into the bytes that it will give out, as long as nobody else has them: there is no copy at the end,
+    and memory is taken as it is written.
+    """
+
+    __slots__ = ("_buffer", "_held", "_view", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._buffer = BytesIO(bytes(size))
+        self._view = self._buffer.getbuffer()
+        self._held = 0
+
+    @property
+    def missing(self) -> int:
+        """How many bytes have not come."""
+        return self.size - self._held
+
+    def put(self, piece: bytes | memoryview) -> None:
+        """The next bytes."""
+        held = self._held
+        self._held = held + len(piece)
+        self._view[held : self._held] = piece
+
+    def parcel(self) -> Parcel:
+        """All of it has come."""
+        self._view.release()
+        return Parcel(self._buffer.getvalue())
 
 
 Frame = bytes | memoryview | Parcel
@@ -65,20 +91,15 @@ class Framer:
     A frame that came in many chunks is put together once, and a large one is a view of what it came in.
     """
 
-    __slots__ = ("_held", "_limit", "_parcel", "_parcels", "_parts", "_wanted")
+    __slots__ = ("_arriving", "_held", "_limit", "_parcels", "_parts", "_wanted")
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
         self._parts: list[bytes] = []  # what came of a frame that is not complete
         self._held = 0  # bytes in them
         self._wanted = HEADER  # bytes that make the next step possible
-        self._parcel: Parcel | None = None  # the one under way, which has no need to be held in one piece
+        self._arriving: _Arriving | None = None  # the parcel under way
         self._parcels = (0, 0)  # how many, of how many bytes, wait for the frame they belong to
-
-    @property
-    def missing(self) -> int:
-        """How many more bytes the frame under way needs, as far as that is known."""
-        return self._wanted - self._held
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completes, in order.
@@ -87,7 +108,7 @@ class Framer:
             FrameTooLarge: a frame announces more than the limit; nothing more can be read from this stream.
             WireError: more parcels come than belong to one frame.
         """
-        if not self._parts and self._parcel is None:
+        if not self._parts and self._arriving is None:
             size = int.from_bytes(chunk[:HEADER], "little")
             if len(chunk) == HEADER + size and size < LARGE and size <= self._limit and len(chunk) >= HEADER:
                 self._parcels = (0, 0)
@@ -97,8 +118,8 @@ class Framer:
     def _cut(self, chunk: bytes) -> list[Frame]:
         frames: list[Frame] = []
         start = 0
-        if self._parcel is not None:
-            start = self._fill(self._parcel, chunk, 0, frames)
+        if self._arriving is not None:
+            start = self._fill(self._arriving, chunk, 0, frames)
         elif self._parts:
             self._parts.append(chunk)
             self._held += len(chunk)
@@ -107,14 +128,13 @@ class Framer:
             chunk = b"".join(self._parts)
             self._parts.clear()
         end = len(chunk)
-        if self._parcel is None:
-            self._wanted, self._held = HEADER, 0
+        self._wanted, self._held = HEADER, 0
         while end - start >= HEADER:
             size = int.from_bytes(chunk[start : start + HEADER], "little")
             begin = start + HEADER
             if size & _PARCEL:
-                self._parcel = self._announced(size ^ _PARCEL)
-                start = self._fill(self._parcel, chunk, begin, frames)
+                self._arriving = self._announced(size ^ _PARCEL)
+                start = self._fill(self._arriving, chunk, begin, frames)
                 continue
             if size > self._limit:
                 raise FrameTooLarge(f"a frame announces {size} bytes, the limit is {self._limit}")
@@ -130,26 +150,20 @@ class Framer:
             self._held = end - start
         return frames
 
-    def _announced(self, size: int) -> Parcel:
+    def _announced(self, size: int) -> _Arriving:
         count, total = self._parcels
         self._parcels = count, total = count + 1, total + size
         if total > self._limit:
             raise FrameTooLarge(f"parcels announce {total} bytes for one frame, the limit is {self._limit}")
         if count > PARCELS:
             raise WireError(f"more than {PARCELS} parcels come before a frame")
-        self._wanted, self._held = size, 0
-        return Parcel()
+        return _Arriving(size)
 
-    def _fill(self, parcel: Parcel, chunk: bytes, start: int, frames: list[Frame]) -> int:
+    def _fill(self, arriving: _Arriving, chunk: bytes, start: int, frames: list[Frame]) -> int:
         """Put what belongs to the parcel under way into it; where in the chunk the rest begins."""
-        stop = min(len(chunk), start + self._wanted - self._held)
-        piece = chunk[start:stop]
-        if piece:
-            parcel.parts.append(piece)
-            parcel.size += len(piece)
-            self._held += len(piece)
-        if self._held == self._wanted:
-            frames.append(parcel)
-            self._parcel = None
-            self._wanted, self._held = HEADER, 0
+        stop = min(len(chunk), start + arriving.missing)
+        arriving.put(memoryview(chunk)[start:stop])
+        if not arriving.missing:
+            frames.append(arriving.parcel())
+            self._arriving = None
         return stop

@@ -37,7 +37,7 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
     @property
     def size(self) -> int:
         """How many bytes the message has."""
-        return len(self.data) + sum(parcel.size for parcel in self.parcels or ())
+        return len(self.data) + sum(len(parcel.value) for parcel in self.parcels or ())
 
 
 @cache
@@ -61,7 +61,7 @@ def large_fields(message: Message[Any]) -> tuple[int, ...]:
 def pack(message: Message[Any], large: tuple[int, ...]) -> Packed:
     """A message with the values of those fields beside it."""
     names = [message.__struct_fields__[place] for place in large]
-    parcels = tuple(Parcel((getattr(message, name),)) for name in names)
+    parcels = tuple(Parcel(getattr(message, name)) for name in names)
     return Packed(encode(msgspec.structs.replace(message, **dict.fromkeys(names, b""))), large, parcels)
 
 
@@ -84,4 +84,4 @@ def fill(message: Message[Any], beside: tuple[int, ...], parcels: Sequence[Parce
     """
     check_beside(message, beside, parcels)
     for place, parcel in zip(beside, parcels, strict=True):
-        msgspec.structs.force_setattr(message, message.__struct_fields__[place], parcel.joined())
+        msgspec.structs.force_setattr(message, message.__struct_fields__[place], parcel.value)

@@ -287,7 +287,7 @@ class Desk:
     def _take_answer(self, answer: Answer) -> None:
         if answer.kind == wire.BESIDE:
             parcel = self._parcels.pop()
-            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, parcel.joined())
+            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, parcel.value)
         take = self.waiters.get if answer.kind == wire.ITEM else self.waiters.pop
         waiter = take(answer.correlation, None)
         if waiter is not None:
@@ -649,7 +649,7 @@ def payload_of(desk: Desk, handler: Handler, kind: int, reply: object) -> Payloa
         return NOTHING
     if type(reply) is bytes and len(reply) >= BESIDE and handler.reply.promised is bytes:
         _check_size(desk, len(reply))
-        return Parcel((reply,))
+        return Parcel(reply)
     return msgspec.Raw(reply_bytes(desk, handler, reply))
 
 

@@ -10,10 +10,8 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -85,7 +83,8 @@ class FutureAsker(msgspec.Struct):
 
     def replied_beside(self, parcel: Parcel) -> None:
         """See `Asker`."""
-        join_aside(parcel, self.future)
+        if not self.future.done():
+            self.future.set_result(parcel.value)
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
@@ -101,25 +100,6 @@ class FutureAsker(msgspec.Struct):
 
     def wants(self, count: int) -> None:
         """Nothing follows the message of an ask."""
-
-
-def join_aside(parcel: Parcel, future: asyncio.Future[Any]) -> None:
-    """Put a large value together beside the loop, in a thread of its own, and give it to a future.
-
-    The copy lets other threads run, so the loop goes on meanwhile.
-    """
-    loop = future.get_loop()
-
-    def give(value: bytes) -> None:
-        if not future.done():
-            future.set_result(value)
-
-    def join() -> None:
-        value = parcel.joined()
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(give, value)
-
-    threading.Thread(target=join, name="actors-parcel", daemon=True).start()
 
 
 class StreamAsker:
@@ -208,7 +188,8 @@ class FeedAsker:
 
     def replied_beside(self, parcel: Parcel) -> None:
         """See `Asker`."""
-        join_aside(parcel, self.reply)
+        if not self.reply.done():
+            self.reply.set_result(parcel.value)
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""

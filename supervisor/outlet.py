@@ -9,11 +9,11 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from actors.duplex import Duplex
 from actors.framing import LARGE, MAX_FRAME, Parcel, header, parcel_header
 from supervisor.ports import AnyReader
 
@@ -23,37 +23,45 @@ AT_ONCE: Final = 512 * 1024  # bytes in one turn of the loop: about 0.1 ms
 
 
 class Outlet:
-    """Writes to one socket.
+    """Writes to one process.
 
     Args:
-        sock: the daemon's end, non-blocking.
+        duplex: the daemon's end of its channel, non-blocking.
         reader: watches it when it is full.
         on_room: called when everything that had to wait has left.
         on_full: called with the reason when more waits than may: the child does not read.
+        on_broken: called once when nobody reads any more.
     """
 
     def __init__(
-        self, sock: socket.socket, reader: AnyReader, on_room: Callable[[], None], on_full: Callable[[str], None]
+        self,
+        duplex: Duplex,
+        reader: AnyReader,
+        on_room: Callable[[], None],
+        on_full: Callable[[str], None],
+        on_broken: Callable[[], None],
     ) -> None:
         self.backlog: deque[memoryview] = deque()  # what has to wait; the channel is congested while there is any
-        self._sock = sock
+        self._duplex = duplex
         self._reader = reader
         self._on_room = on_room
         self._on_full = on_full
+        self._on_broken = on_broken
         self._waiting = 0  # bytes in the backlog
         self._closed = False
 
     def send(self, frame: bytes) -> None:
         """Send one frame."""
         data = len(frame).to_bytes(4, "little") + frame
-        if self.backlog or len(data) > LARGE:
+        if self.backlog or self._closed or len(data) > LARGE:
             self._put((data,))
             return
         try:
-            sent = self._sock.send(data)
+            sent = self._duplex.send(data)
         except BlockingIOError:
             sent = 0
-        except OSError:  # it died; what was in its hands is known from the box, and the pidfd is about to say so
+        except OSError:
+            self._break()
             return
         if sent != len(data):
             self._put((memoryview(data)[sent:],))
@@ -65,7 +73,7 @@ class Outlet:
     def send_with(self, parcels: Sequence[Parcel], frame: bytes) -> None:
         """Send one frame and before it the parcels that belong to it, which are not copied."""
         for parcel in parcels:
-            self._put((parcel_header(parcel.size), *parcel.parts))
+            self._put((parcel_header(len(parcel.value)), parcel.value))
         self._put((header(len(frame)) + frame,))
 
     def close(self) -> None:
@@ -86,6 +94,12 @@ class Outlet:
             self._on_full(f"it does not read: {self._waiting} bytes in {len(self.backlog)} pieces wait for it")
             self.close()
 
+    def _break(self) -> None:
+        """It died: what was in its hands is known from the box. Or it closed its end."""
+        if not self._closed:
+            self.close()
+            self._on_broken()
+
     def _go_on(self) -> None:
         self._write(tell=True)
 
@@ -95,11 +109,11 @@ class Outlet:
         while backlog and left > 0:
             view = backlog[0]
             try:
-                sent = self._sock.send(view[:left])
+                sent = self._duplex.send(view[:left])
             except BlockingIOError:
                 break
             except OSError:
-                self.close()
+                self._break()
                 return
             left -= sent
             self._waiting -= sent
@@ -108,6 +122,6 @@ class Outlet:
             else:
                 backlog.popleft()
         if backlog:
-            self._reader.once_writable(self._sock.fileno(), self._go_on)
+            self._reader.once_writable(self._duplex.outgoing, self._go_on)
         elif tell:
             self._on_room()

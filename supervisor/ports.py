@@ -6,7 +6,6 @@ May import: core, and the words of `actors`.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -152,11 +151,24 @@ class Launcher(Protocol):
         """No more lives; all are over. Returns when nothing is left of any."""
 
 
+class Source(Protocol):
+    """What bytes come from, never waiting: a socket, a `Duplex`."""
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when something arrives."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Take at most so many bytes; none at the end."""
+
+
 class AnyReader(Protocol):
     """Waits on descriptors on behalf of the loop; see `supervisor.reader`."""
 
-    def stream(self, sock: socket.socket, on_chunk: Callable[[bytes], None]) -> None:
-        """Read a socket until it is forgotten."""
+    def stream(self, source: Source, on_chunk: Callable[[bytes], None]) -> None:
+        """Read until it is forgotten."""
+
+    def finish(self, fd: int) -> None:
+        """Read what lies there, and tell the end."""
 
     def once(self, fd: int, on_ready: Callable[[], None]) -> None:
         """Tell once that a descriptor is readable."""

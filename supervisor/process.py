@@ -9,9 +9,7 @@ Runs on the loop's thread; only the spawn has one of its own, see `supervisor.sp
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -91,12 +89,12 @@ class ProcessLife:
         self._listener = listener
         self._number = part.life
         self._path = part.path
-        self._sock = player.sock
+        self._duplex = player.duplex
         self._box = player.box
         self._ready = player.ready
         self._stop = player.stop
         self._framer = Framer(part.max_frame)
-        self._outlet = Outlet(self._sock, self._reader, listener.life_writable, self.refuse)
+        self._outlet = Outlet(self._duplex, self._reader, listener.life_writable, self.refuse, self._no_reader)
         self._parcels: list[Parcel] = []  # what came before the frame that they belong to
         self._farewell: LastWords | Farewell | None = None
         self._wire_error: str | None = None
@@ -107,7 +105,7 @@ class ProcessLife:
         self._output_over = False
         self._transcript = Transcript(player.output, self._wrote, self._lost)
         company.scribe.follow(self._transcript)
-        self._reader.stream(self._sock, self._arrived)
+        self._reader.stream(self._duplex, self._arrived)
         self._reader.once(self._ready.fileno(), self._became_ready)
         player.on_gone = self._vanished
         self._outlet.send(encode(part))
@@ -262,8 +260,12 @@ class ProcessLife:
         self._outlet.close()
         if self._player.gone:
             self._end()
-        else:  # the pidfd speaks within microseconds, unless the process closed its end and lives on
-            self._loop.call_later(LINGER, self._kill_if_alive, "it closed its channel and lived on")
+        else:
+            self._no_reader()
+
+    def _no_reader(self) -> None:
+        """The pidfd speaks within microseconds, unless the process closed an end of its channel and lives on."""
+        self._loop.call_later(LINGER, self._kill_if_alive, "it closed its channel and lived on")
 
     def _kill_if_alive(self, wire_error: str | None = None) -> None:
         if not self._player.gone:
@@ -278,8 +280,7 @@ class ProcessLife:
             self._wire_error = f"the process could not be started: {self._player.error}"
         self._company.scribe.finish(self._transcript, self._output_ended)
         if not self._channel_over:  # a grandchild may hold the other end open; nothing more is read than lies there now
-            with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)
+            self._reader.finish(self._duplex.incoming)
 
     def _output_ended(self) -> None:
         self._output_over = True

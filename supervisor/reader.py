@@ -2,11 +2,11 @@
 
 Law: the thread only waits and reads. What arrived is handed to the loop in batches, one wake-up for many; every
      callback runs on the loop's thread, and never after its `forget` has returned there.
-May import: actors.event.
+May import: ports, actors.event.
 
 The number of threads does not grow with the number of descriptors. The thread is a daemon thread, so it can hold up
 neither the interpreter's exit nor anything else; it ends when it is closed, and by itself when its loop was closed
-without it.
+without it. What waits for room to write is watched by the loop, where the writing is done.
 """
 
 from __future__ import annotations
@@ -24,27 +24,26 @@ from functools import partial
 from typing import Any, Final
 
 from actors.event import KernelCounter
+from supervisor.ports import Source
 
 CHUNK: Final = 64 * 1024  # bytes per read: below malloc's mmap threshold, above what a pipe-sized burst holds
 CHUNKS_A_WAKE: Final = 16  # full chunks in a row: what is large reaches the loop with few wake-ups
-AT_ONCE: Final = 0.01  # seconds that the loop takes news in before it lets others have a turn
+LAST_CHUNKS: Final = 64  # reads of what lies in a channel whose process is gone: many times what the kernel holds
 PAUSE_AT: Final = 4 * 1024 * 1024  # bytes read but not yet taken by the loop before a channel has to wait
 ORPHAN_CHECK: Final = 0.5  # seconds between looks at whether the loop was closed behind our back
 
 OnChunk = Callable[[bytes], None]
 OnReady = Callable[[], None]
 
-_READ: Final = select.POLLIN  # the same numbers for epoll
-_WRITE: Final = select.POLLOUT
-
 
 class _Stream:
-    """A socket that is read for as long as it is watched."""
+    """A source that is read for as long as it is watched."""
 
-    __slots__ = ("on_chunk", "paused", "sock", "unread", "wanted")
+    __slots__ = ("fd", "on_chunk", "paused", "recv", "unread", "wanted")
 
-    def __init__(self, sock: socket.socket, on_chunk: OnChunk) -> None:
-        self.sock = sock
+    def __init__(self, source: Source, on_chunk: OnChunk) -> None:
+        self.fd = source.fileno()
+        self.recv = source.recv
         self.on_chunk = on_chunk
         self.unread = 0  # bytes handed over and not yet taken; both threads write, a lost update only shifts a pause
         self.paused = False
@@ -54,18 +53,18 @@ class _Stream:
 class _Once:
     """A descriptor whose readiness is told once."""
 
-    __slots__ = ("on_ready", "wanted")
+    __slots__ = ("fd", "on_ready", "wanted")
 
-    def __init__(self, on_ready: OnReady) -> None:
+    def __init__(self, fd: int, on_ready: OnReady) -> None:
+        self.fd = fd
         self.on_ready = on_ready
         self.wanted = True
 
 
 class _Poller:
-    """Which descriptors are watched for what, for good: epoll where there is one, else poll."""
+    """Which descriptors are watched, for good: epoll where there is one, else poll."""
 
     def __init__(self) -> None:
-        self.watched: dict[int, dict[int, _Stream | _Once]] = {}  # descriptor to event to whom it is told
         if hasattr(select, "epoll"):
             self._object: Any = select.epoll()
             self.wait: Callable[[], list[tuple[int, int]]] = partial(self._object.poll, ORPHAN_CHECK)
@@ -73,41 +72,19 @@ class _Poller:
             self._object = select.poll()
             self.wait = partial(self._object.poll, ORPHAN_CHECK * 1000)
 
-    def add(self, fd: int, event: int, item: _Stream | _Once | None) -> None:
-        """Watch for an event; None is only for what nobody is told of."""
-        told = self.watched.setdefault(fd, {})
-        known = bool(told)
-        if item is not None:
-            told[event] = item
-        (self._object.modify if known else self._object.register)(fd, self._mask(told) or event)
-
-    def remove(self, fd: int, event: int) -> None:
-        """Do not watch for an event any more."""
-        told = self.watched.get(fd, {})
-        if told.pop(event, None) is None:
-            return
-        if told:
-            self._object.modify(fd, self._mask(told))
-        else:
-            self.drop(fd)
+    def add(self, fd: int) -> None:
+        """Watch a descriptor; an error or a hang-up is something to read, too."""
+        self._object.register(fd, select.POLLIN)  # the same number for epoll
 
     def drop(self, fd: int) -> None:
-        """Do not watch a descriptor any more."""
-        if self.watched.pop(fd, None) is not None:
-            with contextlib.suppress(OSError, KeyError):  # it was closed before
-                self._object.unregister(fd)
+        """Do not watch it any more."""
+        with contextlib.suppress(OSError, KeyError):  # it was closed before
+            self._object.unregister(fd)
 
     def close(self) -> None:
         """Give back what the kernel keeps for it."""
-        self.watched.clear()
         if hasattr(self._object, "close"):
             self._object.close()
-
-    def _mask(self, told: dict[int, _Stream | _Once]) -> int:
-        mask = 0
-        for event in told:
-            mask |= event
-        return mask
 
 
 class Reader:
@@ -118,15 +95,16 @@ class Reader:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-reader") -> None:
         self._loop = loop
+        self._items: dict[int, _Stream | _Once] = {}  # what is wanted, as the loop sees it
+        self._writing: set[int] = set()
+        self._watched: dict[int, _Stream | _Once] = {}  # what is watched, as the thread sees it
         self._poller = _Poller()
         self._orders: deque[Callable[[], None]] = deque()  # for the thread, from the loop
         self._news: deque[tuple[_Stream, bytes] | _Once] = deque()  # for the loop, from the thread
         self._awake, self._waker = socket.socketpair()
         self._awake.setblocking(False)
         self._waker.setblocking(False)
-        self._poller.add(self._awake.fileno(), _READ, None)
-        self._streams: dict[int, _Stream] = {}
-        self._onces: dict[tuple[int, int], _Once] = {}
+        self._poller.add(self._awake.fileno())
         self._closing = False
         self.on_orphaned: OnReady = _nothing  # runs in the thread when the loop was closed without us
         self._flag = KernelCounter()  # up while there is news: for the loop half the price of call_soon_threadsafe
@@ -136,26 +114,36 @@ class Reader:
 
     # ---- on the loop's thread
 
-    def stream(self, sock: socket.socket, on_chunk: OnChunk) -> None:
-        """Read `sock` (non-blocking) until it is forgotten: `on_chunk(data)`, and `on_chunk(b"")` at its end."""
-        watched = self._streams[sock.fileno()] = _Stream(sock, on_chunk)
-        self._order(lambda: self._add(sock.fileno(), _READ, watched))
+    def stream(self, source: Source, on_chunk: OnChunk) -> None:
+        """Read until it is forgotten: `on_chunk(data)`, and `on_chunk(b"")` at its end."""
+        self._watch(_Stream(source, on_chunk))
+
+    def finish(self, fd: int) -> None:
+        """Read what lies in a stream now, and tell its end: others who hold the other end open are not waited for."""
+        stream = self._items.get(fd)
+        if isinstance(stream, _Stream):
+            self._order(lambda: self._finish(stream))
 
     def once(self, fd: int, on_ready: OnReady) -> None:
         """Call `on_ready` once, when `fd` is readable. The descriptor is then no longer watched."""
-        self._once(fd, _READ, on_ready)
+        self._watch(_Once(fd, on_ready))
 
     def once_writable(self, fd: int, on_ready: OnReady) -> None:
         """Call `on_ready` once, when `fd` takes data again."""
-        self._once(fd, _WRITE, on_ready)
+
+        def writable() -> None:
+            self._stop_writing(fd)
+            on_ready()
+
+        self._writing.add(fd)
+        self._loop.add_writer(fd, writable)
 
     def forget(self, fd: int, *, close: OnReady | None = None) -> None:
         """Stop watching `fd`; no callback for it runs after this. `close` is called when the thread let go of it."""
-        stream = self._streams.pop(fd, None)
-        if stream is not None:
-            stream.wanted = False
-        for key in [key for key in self._onces if key[0] == fd]:
-            self._onces.pop(key).wanted = False
+        self._stop_writing(fd)
+        item = self._items.pop(fd, None)
+        if item is not None:
+            item.wanted = False
         if not self._closing:
             self._order(lambda: self._drop(fd, close))
         elif close is not None:
@@ -166,19 +154,24 @@ class Reader:
         if self._closing or sys.is_finalizing():  # at the interpreter's end the thread stands still: no join
             return
         self._closing = True
-        for stream in self._streams.values():
-            stream.wanted = False
-        for once in self._onces.values():
-            once.wanted = False
+        for item in self._items.values():
+            item.wanted = False
+        for fd in tuple(self._writing):
+            self._stop_writing(fd)
         self._wake()
         if threading.current_thread() is not self._thread:
             self._thread.join()
         self._loop.remove_reader(self._flag.fileno())
         self._flag.close()
 
-    def _once(self, fd: int, mask: int, on_ready: OnReady) -> None:
-        watched = self._onces[fd, mask] = _Once(on_ready)
-        self._order(lambda: self._add(fd, mask, watched))
+    def _watch(self, item: _Stream | _Once) -> None:
+        self._items[item.fd] = item
+        self._order(lambda: self._add(item))
+
+    def _stop_writing(self, fd: int) -> None:
+        if fd in self._writing:
+            self._writing.discard(fd)
+            self._loop.remove_writer(fd)
 
     def _order(self, order: Callable[[], None]) -> None:
         self._orders.append(order)
@@ -192,17 +185,12 @@ class Reader:
         """Hand over what the thread has read: runs on the loop, once per wake-up of the thread."""
         self._flag.take()
         news = self._news
-        over = self._loop.time() + AT_ONCE
         while news:
-            if self._loop.time() > over:
-                self._loop.call_soon(self._deliver)
-                return
             item = news.popleft()
             if isinstance(item, _Once):
                 if item.wanted:
                     item.wanted = False
-                    for key in [key for key, once in self._onces.items() if once is item]:
-                        del self._onces[key]
+                    del self._items[item.fd]
                     self._call(item.on_ready)
                 continue
             stream, chunk = item
@@ -211,7 +199,7 @@ class Reader:
                 self._call(stream.on_chunk, chunk)
                 if stream.paused and stream.unread < PAUSE_AT // 2 and stream.wanted:
                     stream.paused = False
-                    self._order(lambda s=stream: self._resume(s))  # type: ignore[misc]
+                    self._order(partial(self._add, stream))
 
     def _call(self, callback: Callable[..., None], *args: bytes) -> None:
         """One callback that fails keeps no other from being called."""
@@ -223,18 +211,22 @@ class Reader:
     # ---- in the thread
 
     def _run(self) -> None:
-        wait, watched, awake = self._poller.wait, self._poller.watched, self._awake.fileno()
+        wait, watched, awake = self._poller.wait, self._watched, self._awake.fileno()
         try:
             while not self._closing:
                 ready = wait()
                 if not ready and self._loop.is_closed():
                     self.on_orphaned()
                     return
-                for fd, mask in ready:
-                    if fd == awake:
+                for fd, _ in ready:
+                    item = watched.get(fd)
+                    if isinstance(item, _Stream):
+                        self._read(item)
+                    elif item is not None:
+                        self._drop(fd, None)
+                        self._news.append(item)
+                    elif fd == awake:
                         self._take_orders()
-                    elif (told := watched.get(fd)) is not None:
-                        self._take_news(fd, told, mask)
                 if self._news and not self._tell():
                     self.on_orphaned()
                     return
@@ -258,44 +250,36 @@ class Reader:
         while self._orders:
             self._orders.popleft()()
 
-    def _take_news(self, fd: int, told: dict[int, _Stream | _Once], mask: int) -> None:
-        """An error or a hang-up is news for whoever reads and for whoever writes."""
-        for event, other in ((_READ, _WRITE), (_WRITE, _READ)):
-            item = told.get(event) if mask & ~other else None
-            if isinstance(item, _Stream):
-                self._read(fd, item)
-            elif item is not None:
-                self._poller.remove(fd, event)
-                self._news.append(item)
-
-    def _read(self, fd: int, stream: _Stream) -> None:
+    def _read(self, stream: _Stream) -> None:
         for _ in range(CHUNKS_A_WAKE):
-            try:
-                chunk = stream.sock.recv(CHUNK)
-            except (BlockingIOError, InterruptedError):
+            chunk = _chunk(stream.recv)
+            if chunk is None:
                 return
-            except OSError:  # reset by a peer that died: the same as its end
-                chunk = b""
             if not chunk:
-                self._poller.remove(fd, _READ)
+                self._drop(stream.fd, None)
             stream.unread += len(chunk)
             self._news.append((stream, chunk))
             if len(chunk) < CHUNK:
                 break
         if stream.unread > PAUSE_AT:
             stream.paused = True
-            self._poller.remove(fd, _READ)
+            self._drop(stream.fd, None)
 
-    def _resume(self, stream: _Stream) -> None:
-        if stream.wanted and stream.sock.fileno() >= 0:
-            self._add(stream.sock.fileno(), _READ, stream)
+    def _finish(self, stream: _Stream) -> None:
+        self._drop(stream.fd, None)
+        for chunk in _rest(stream.recv):
+            stream.unread += len(chunk)
+            self._news.append((stream, chunk))
 
-    def _add(self, fd: int, event: int, item: _Stream | _Once) -> None:
+    def _add(self, item: _Stream | _Once) -> None:
         if item.wanted:
-            self._poller.add(fd, event, item)
+            if item.fd not in self._watched:
+                self._poller.add(item.fd)
+            self._watched[item.fd] = item
 
     def _drop(self, fd: int, close: OnReady | None) -> None:
-        self._poller.drop(fd)
+        if self._watched.pop(fd, None) is not None:
+            self._poller.drop(fd)
         if close is not None:
             close()
 
@@ -310,25 +294,31 @@ class LoopReader:
         self._loop = loop
         self._reading: set[int] = set()
         self._writing: set[int] = set()
+        self._streams: dict[int, tuple[Source, OnChunk]] = {}
         self.on_orphaned: OnReady = _nothing
 
-    def stream(self, sock: socket.socket, on_chunk: OnChunk) -> None:
+    def stream(self, source: Source, on_chunk: OnChunk) -> None:
         """As `Reader.stream`."""
-        fd = sock.fileno()
+        fd, recv = source.fileno(), source.recv
 
         def readable() -> None:
-            try:
-                chunk = sock.recv(CHUNK)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                chunk = b""
-            if not chunk:
-                self._stop_reading(fd)
-            on_chunk(chunk)
+            chunk = _chunk(recv)
+            if chunk is not None:
+                if not chunk:
+                    self._stop_reading(fd)
+                on_chunk(chunk)
 
+        self._streams[fd] = source, on_chunk
         self._reading.add(fd)
         self._loop.add_reader(fd, readable)
+
+    def finish(self, fd: int) -> None:
+        """As `Reader.finish`."""
+        if fd in self._streams:
+            source, on_chunk = self._streams[fd]
+            self._stop_reading(fd)
+            for chunk in _rest(source.recv):
+                on_chunk(chunk)
 
     def once(self, fd: int, on_ready: OnReady) -> None:
         """As `Reader.once`."""
@@ -354,6 +344,7 @@ class LoopReader:
         """As `Reader.forget`."""
         self._stop_reading(fd)
         self._stop_writing(fd)
+        self._streams.pop(fd, None)
         if close is not None:
             close()
 
@@ -371,6 +362,27 @@ class LoopReader:
         if fd in self._writing:
             self._writing.discard(fd)
             self._loop.remove_writer(fd)
+
+
+def _chunk(recv: Callable[[int], bytes]) -> bytes | None:
+    """What lies there, b"" at the end, None when there is nothing now."""
+    try:
+        return recv(CHUNK)
+    except (BlockingIOError, InterruptedError):
+        return None
+    except OSError:  # reset by a peer that died: the same as its end
+        return b""
+
+
+def _rest(recv: Callable[[int], bytes]) -> list[bytes]:
+    """Everything that lies there, and the end."""
+    chunks = []
+    for _ in range(LAST_CHUNKS):
+        chunk = _chunk(recv)
+        if not chunk:
+            break
+        chunks.append(chunk)
+    return [*chunks, b""]
 
 
 def _nothing() -> None:

@@ -152,7 +152,7 @@ class Spares:
         spare.patience = self._loop.call_later(PATIENCE, spare.player.kill)
         spare.player.reader.once(spare.player.ready.fileno(), lambda: self._became_ready(spare))
         with contextlib.suppress(OSError):  # a small frame into an empty channel: it fits, or the process is dead
-            spare.player.sock.send(header(len(frame)) + frame)
+            spare.player.duplex.send(header(len(frame)) + frame)
 
     def _became_ready(self, spare: Spare) -> None:
         spare.player.ready.clear()
@@ -201,7 +201,7 @@ class Spares:
 def _last_words(player: Player) -> LastWords | None:
     """What a dead spare has said, if it fits what a spare may say."""
     try:
-        frames = Framer().feed(player.sock.recv(MOST_WORDS))
+        frames = Framer().feed(player.duplex.recv(MOST_WORDS))
         return _LAST_WORDS.decode(cast("bytes", frames[0])) if frames else None
     except (OSError, WireError, msgspec.MsgspecError, RecursionError, TypeError):
         return None

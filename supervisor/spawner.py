@@ -15,14 +15,13 @@ import multiprocessing.process
 import os
 import queue
 import signal
-import socket
 import threading
 from collections.abc import Callable
 from multiprocessing import resource_tracker
-from typing import Final
 
 from actors import child
 from actors.blackbox import BlackBox
+from actors.duplex import Duplex
 from actors.event import SafeEvent, readable
 from actors.faults import DUMP_SIGNAL
 from actors.voice import Voice
@@ -31,8 +30,6 @@ from supervisor.lean import LeanProcess
 from supervisor.ports import AnyReader
 from supervisor.reader import close_fd
 from supervisor.reaping import Remains, reap
-
-SEND_BUFFER: Final = 1024 * 1024  # bytes the kernel may hold on the way to a child
 
 
 class Spawner:
@@ -75,7 +72,7 @@ class Player:
         loop: of its tree.
         reader: waits for what it says.
         pid: its process id, None before the spawn.
-        sock: the daemon's end of its channel.
+        duplex: the daemon's end of its channel.
         box: its black box.
         ready: set by the process.
         stop: set by the daemon.
@@ -94,10 +91,8 @@ class Player:
         self.kill_asked = False
         self.gone = False
         self.on_gone: Callable[[], None] = _nothing
-        self.sock, self._child_sock = socket.socketpair()
-        self.sock.setblocking(False)
-        for end in (self.sock, self._child_sock):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self.duplex, self._child_duplex = Duplex.pair()
+        self.duplex.set_blocking(blocking=False)
         self.box = BlackBox(lanes)
         self.ready = SafeEvent()
         self.stop = SafeEvent()
@@ -116,7 +111,7 @@ class Player:
         process = LeanProcess(
             target=child.main,
             name=self._name,
-            args=(self._child_sock, self.box, self.ready, self.stop, self._voice, os.getpid(), self._guard.mark()),
+            args=(self._child_duplex, self.box, self.ready, self.stop, self._voice, os.getpid(), self._guard.mark()),
         )
         try:
             _shelter()
@@ -127,7 +122,7 @@ class Player:
         except Exception as reason:
             self.error = reason
         finally:
-            self._child_sock.close()
+            self._child_duplex.close()
             self._voice.close()
         if self.kill_asked:
             self.kill()
@@ -167,7 +162,8 @@ class Player:
 
     def close(self) -> None:
         """Give back all that is kept for a process that is gone, but for its box, which can still be read."""
-        self.reader.forget(self.sock.fileno(), close=self.sock.close)
+        self.reader.forget(self.duplex.incoming, close=self.duplex.close_incoming)
+        self.reader.forget(self.duplex.outgoing, close=self.duplex.close_outgoing)
         self.drop_ready()
         if self.pidfd >= 0:
             self.reader.forget(self.pidfd, close=lambda: close_fd(self.pidfd))

@@ -32,7 +32,7 @@ class Posted(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
     @property
     def size(self) -> int:
         """How many bytes the message has."""
-        beside = 0 if self.parcels is None else sum(parcel.size for parcel in self.parcels)
+        beside = 0 if self.parcels is None else sum(len(parcel.value) for parcel in self.parcels)
         return memoryview(self.message).nbytes + beside
 
 

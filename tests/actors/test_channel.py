@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 
 import pytest
 
 from actors.channel import CHUNK, EXIT_ORPHANED, JOIN_BELOW, Channel
+from actors.duplex import Duplex
 from actors.errors import FrameTooLarge
 from actors.event import SafeEvent
 from actors.framing import MAX_FRAME, Framer, header
@@ -18,17 +18,16 @@ from tests.support.spawning import DEADLINE, SPAWN
 
 @pytest.fixture
 def ends():
-    daemon, child = socket.socketpair()
-    daemon.settimeout(DEADLINE)
+    daemon, child = Duplex.pair()
     yield daemon, Channel(child)
     daemon.close()
     child.close()
 
 
-def read_frames(sock, count):
+def read_frames(end, count):
     framer, frames = Framer(), []
     while len(frames) < count:
-        frames += framer.feed(sock.recv(CHUNK))
+        frames += framer.feed(end.recv(CHUNK))
     return frames
 
 
@@ -46,16 +45,16 @@ def test_send(ends, size):
 def test_receive(ends):
     """Everything that is there comes at once, in order."""
     daemon, channel = ends
-    daemon.sendall(header(1) + b"a" + header(2) + b"bc" + header(3))
+    daemon.send_all(header(1) + b"a" + header(2) + b"bc" + header(3))
     assert [b"a", b"bc"] == channel.receive()
-    daemon.sendall(b"def")
+    daemon.send_all(b"def")
     assert [b"def"] == channel.receive()
 
 
 def test_the_end_of_the_daemon(ends):
     """Its end is an empty list, and it stays one."""
     daemon, channel = ends
-    daemon.sendall(header(5) + b"ha")
+    daemon.send_all(header(5) + b"ha")
     daemon.close()
     assert [] == channel.receive()
     assert [] == channel.receive()
@@ -64,7 +63,7 @@ def test_the_end_of_the_daemon(ends):
 def test_too_large(ends):
     """A frame over the limit is refused."""
     daemon, channel = ends
-    daemon.sendall(header(MAX_FRAME + 1))
+    daemon.send_all(header(MAX_FRAME + 1))
     with pytest.raises(FrameTooLarge):
         channel.receive()
 
@@ -75,10 +74,10 @@ def test_readable(ends):
     assert not channel.readable(0)
     assert not channel.readable(-1)
     assert not channel.readable(0.001)
-    daemon.sendall(header(1) + b"a")
+    daemon.send_all(header(1) + b"a")
     assert channel.readable(0)
     assert channel.readable(None)
-    assert channel.fileno() == channel.sock.fileno()
+    assert channel.fileno() == channel.duplex.incoming
 
 
 def test_threads_do_not_mix_their_frames(ends):
@@ -99,8 +98,8 @@ def test_threads_do_not_mix_their_frames(ends):
     assert sorted(frames * 20) == sorted(received)
 
 
-def send_for_ever(sock: socket.socket, begun: SafeEvent) -> None:
-    channel = Channel(sock)
+def send_for_ever(end: Duplex, begun: SafeEvent) -> None:
+    channel = Channel(end)
     channel.send(b"first")
     begun.set()
     while True:
@@ -110,7 +109,7 @@ def send_for_ever(sock: socket.socket, begun: SafeEvent) -> None:
 @pytest.mark.processes
 def test_a_daemon_that_is_gone_ends_the_process():
     """Whoever sends to nobody leaves, with an exit code of its own."""
-    daemon, child = socket.socketpair()
+    daemon, child = Duplex.pair()
     begun = SafeEvent()
     process = SPAWN.Process(target=send_for_ever, args=(child, begun), daemon=True)
     process.start()

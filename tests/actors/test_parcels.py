@@ -52,7 +52,7 @@ def test_there_and_back():
     packed = pack(photo, large_fields(photo))
     assert len(packed.data) < 100
     assert (2 * BESIDE + len(packed.data), (1, 2)) == (packed.size, packed.beside)
-    assert packed.parcels[0].parts[0] is photo.raw
+    assert packed.parcels[0].value is photo.raw
     arrived = decoder_of(Photo).decode(packed.data)
     assert (b"", b"") == (arrived.raw, arrived.small)
     fill(arrived, packed.beside, packed.parcels)
@@ -67,7 +67,7 @@ def test_there_and_back():
 def test_what_belongs_nowhere_is_refused(beside, count):
     """A parcel for a field of another type, too many, too few: the sender broke the protocol."""
     with pytest.raises(WireError, match="parcels came for the fields"):
-        check_beside(Photo("a", b""), beside, [Parcel((b"x",))] * count)
+        check_beside(Photo("a", b""), beside, [Parcel(b"x")] * count)
 
 
 def test_no_more_than_belong_to_a_frame():

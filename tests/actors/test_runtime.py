@@ -1,11 +1,10 @@
-"""Desk and its two drivers, against a daemon that is a socket in this process."""
+"""Desk and its two drivers, against a daemon that is the other end in this process."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import os
-import socket
 import time
 
 import msgspec
@@ -17,6 +16,7 @@ from actors.actor import protocol_of
 from actors.blackbox import BlackBox
 from actors.channel import Channel
 from actors.codec import encode
+from actors.duplex import Duplex
 from actors.envelope import ASK, TELL, Answer, Cancel, Deliver, Envelope, Failure, FromChild, Outcomes, Part, Send, Stop
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull
 from actors.event import SafeEvent
@@ -52,8 +52,8 @@ class Daemon:
     """The daemon's side of one life."""
 
     def __init__(self, actor):
-        self.sock, self.child_sock = socket.socketpair()
-        self.sock.setblocking(False)
+        self.end, self.child_end = Duplex.pair()
+        os.set_blocking(self.end.incoming, False)
         self.box = BlackBox(actor.concurrency)
         self.stop_event = SafeEvent()
         self.actor = actor()
@@ -64,7 +64,7 @@ class Daemon:
         self.desk = Desk(
             part,
             protocol_of(actor),
-            Channel(self.child_sock),
+            Channel(self.child_end),
             self.box,
             self.stop_event,
             reserve=Reserve(),
@@ -75,8 +75,8 @@ class Daemon:
         self._count = 0
 
     def close(self):
-        self.sock.close()
-        self.child_sock.close()
+        self.end.close()
+        self.child_end.close()
         self.desk.reserve.release()
         self.box.close()
         self.stop_event.close()
@@ -85,7 +85,7 @@ class Daemon:
 
     def send(self, frame):
         data = frame if isinstance(frame, bytes) else encode(frame)
-        self.sock.sendall(header(len(data)) + data)
+        self.end.send_all(header(len(data)) + data)
 
     def deliver(self, *messages, kind=ASK, deadline=None, sender=None):
         items = []
@@ -105,7 +105,7 @@ class Daemon:
         said = []
         while True:
             try:
-                chunk = self.sock.recv(1_000_000)
+                chunk = self.end.recv(1_000_000)
             except BlockingIOError:
                 return said
             said += [msgspec.msgpack.decode(data, type=FromChild) for data in self._framer.feed(chunk)]

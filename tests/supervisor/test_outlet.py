@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-import socket
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.duplex import CAPACITY, Duplex
 from actors.framing import Framer, Parcel
-from supervisor.outlet import AT_ONCE, Outlet
+from supervisor import outlet
+from supervisor.outlet import Outlet
 
 
 class Watcher:
@@ -24,24 +25,28 @@ class Watcher:
 
 
 class Way:
-    """An outlet, the other end of its socket, and what came out there."""
+    """An outlet, the other end of its channel, and what came out there."""
 
-    def __init__(self, buffer=8192):
-        self.mine, self.theirs = socket.socketpair()
-        self.mine.setblocking(False)
-        self.theirs.setblocking(False)
-        self.mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+    def __init__(self):
+        self.mine, self.theirs = Duplex.pair()
+        self.mine.set_blocking(blocking=False)
+        self.theirs.set_blocking(blocking=False)
         self.watcher = Watcher()
         self.room = 0
-        self.outlet = Outlet(self.mine, self.watcher, self._on_room)
+        self.full = []
+        self.broken = 0
+        self.outlet = Outlet(self.mine, self.watcher, self._on_room, self.full.append, self._on_broken)
         self._framer = Framer()
         self.came = []
 
     def _on_room(self):
         self.room += 1
 
+    def _on_broken(self):
+        self.broken += 1
+
     def read(self):
-        """Everything that lies in the socket."""
+        """Everything that lies in the channel."""
         size = 0
         while True:
             try:
@@ -50,7 +55,7 @@ class Way:
                 return size
             size += len(chunk)
             for frame in self._framer.feed(chunk):
-                self.came.append(frame.joined() if isinstance(frame, Parcel) else bytes(frame))
+                self.came.append(frame.value if isinstance(frame, Parcel) else bytes(frame))
 
     def flow(self):
         """Read and let it write until nothing waits."""
@@ -96,22 +101,21 @@ def test_in_order_and_whole(frames):
             way.outlet.send_around(b"<", memoryview(data), b">")
             expected.append(b"<" + data + b">")
         else:
-            way.outlet.send_with([Parcel((data[: len(data) // 2], data[len(data) // 2 :]))], b"after")
+            way.outlet.send_with([Parcel(data)], b"after")
             expected += [data, b"after"]
     way.flow()
     way.close()
     assert expected == way.came
 
 
-def test_a_turn_writes_only_a_little():
+def test_a_turn_writes_only_a_little(way, monkeypatch):
     """However much the kernel would take, what is large leaves in several turns of the loop."""
-    way = Way(buffer=64 * AT_ONCE)
-    data = bytes(3 * AT_ONCE)
+    monkeypatch.setattr(outlet, "AT_ONCE", 10_000)
+    data = bytes(30_000)
     way.outlet.send_around(b"", memoryview(data), b"")
-    assert way.read() <= AT_ONCE
+    assert 10_000 == way.read()
     assert [way.outlet._go_on] == way.watcher.waiting
     way.flow()
-    way.close()
     assert [data] == way.came
 
 
@@ -119,19 +123,29 @@ def test_room_is_told_once_all_has_left(way):
     """Whoever waited because of congestion hears of room when nothing waits any more; who did not wait, does not."""
     way.outlet.send(b"small")
     assert 0 == way.room
-    way.outlet.send(bytes(100_000))
+    way.outlet.send(bytes(2 * CAPACITY))
     assert way.outlet.backlog
     way.flow()
     assert 1 == way.room
 
 
 def test_nothing_is_sent_to_one_that_is_gone(way):
-    """A peer that died takes nothing, and what comes later is dropped without a word."""
+    """A peer that does not read takes nothing; that is told once, and what comes later is dropped without a word."""
     way.theirs.close()
     way.outlet.send(b"into the void")
-    way.outlet.send_with([Parcel((bytes(100_000),))], b"more")
-    assert not way.outlet.backlog
-    way.outlet.close()
+    way.outlet.send(b"again")
+    way.outlet.send_with([Parcel(bytes(100_000))], b"more")
     way.outlet.send_around(b"", memoryview(b"x"), b"")
     assert not way.outlet.backlog
     assert [] == way.watcher.waiting
+    assert 1 == way.broken
+
+
+def test_one_that_does_not_read_is_given_up(way, monkeypatch):
+    """There is a bound to what may wait for it."""
+    monkeypatch.setattr(outlet, "MOST_BYTES", 3 * CAPACITY)
+    for _ in range(5):
+        way.outlet.send(bytes(CAPACITY))
+    (why,) = way.full
+    assert why.startswith("it does not read: ")
+    assert not way.outlet.backlog

@@ -848,6 +848,7 @@ async def test_an_actor_stops_itself():
         ("length", "parcels announce 2147483647 bytes for one frame"),
         ("forged", "message 999, which it does not have"),
         ("close", "closed its channel and lived on"),
+        ("deaf", "closed its channel and lived on"),
     ],
 )
 async def test_a_life_that_breaks_the_protocol(how, words):

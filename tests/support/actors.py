@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -237,11 +236,13 @@ class Puppet(Common):
         if msg.how == "garbage":
             channel.send(b"\xc1\xc1")
         elif msg.how == "length":
-            channel.sock.sendall(b"\xff\xff\xff\xff")
+            channel.duplex.send_all(b"\xff\xff\xff\xff")
+        elif msg.how == "deaf":
+            channel.duplex.close_incoming()
         elif msg.how == "forged":
             channel.send(encode(Outcomes(0, [Outcome(999, 0, NOTHING)])))
         else:
-            channel.sock.shutdown(socket.SHUT_RDWR)
+            channel.duplex.close_outgoing()
         time.sleep(3600)
 
     @handles

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import socket
 
 import msgspec
 
@@ -28,8 +28,8 @@ class BarePlayer(Player):
 
     def __init__(self, loop, name, lanes):
         super().__init__(loop, None, name, lanes)
-        self.theirs = self._child_sock
-        self.theirs.setblocking(False)
+        self.theirs = self._child_duplex
+        self.theirs.set_blocking(blocking=False)
         self._over, self._end = os.pipe()
 
     @property
@@ -163,6 +163,6 @@ class Child:
         return [data for _, _, data in given]
 
 
-def socket_buffer(child, size):
-    """Make the way to a child so narrow."""
-    child.life._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+def narrow(child, size):
+    """Make the way to a child so narrow, or as narrow as the kernel lets it be."""
+    fcntl.fcntl(child.life._duplex.outgoing, fcntl.F_SETPIPE_SZ, size)
