@@ -848,7 +848,6 @@ async def test_an_actor_stops_itself():
         ("length", "parcels announce 2147483647 bytes for one frame"),
         ("forged", "message 999, which it does not have"),
         ("close", "closed its channel and lived on"),
-        ("deaf", "closed its channel and lived on"),
     ],
 )
 async def test_a_life_that_breaks_the_protocol(how, words):
@@ -862,6 +861,17 @@ async def test_a_life_that_breaks_the_protocol(how, words):
         assert (ExitKind.CRASHED, "restart") == (report.reason.kind, report.decision)
         assert words in report.reason.detail
         assert [2, 1] == [(await root[name].ask(WhoAreYou())).incarnation for name in "ab"]
+
+
+async def test_a_life_that_reads_no_more():
+    """One that closed the end at which it reads is found out by the next message for it, which the next life gets."""
+    async with tree(child()) as root:
+        watch = Watch(root)
+        await root["a"].tell(Misbehave("deaf"))
+        await until(lambda: root.snapshot().children[0].handling == "Misbehave")
+        assert 2 == (await root["a"].ask(WhoAreYou(), timeout=DEADLINE)).incarnation
+        report = await watch.exited("a")
+        assert "closed its channel and lived on" in report.reason.detail
 
 
 # ---- pools

@@ -13,7 +13,7 @@ from actors.envelope import ASK, REPLY, TELL, Answer, Cancel, Credit, Deliver, I
 from actors.framing import Framer, header
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.oom import OomWitness
-from supervisor.process import ProcessLife
+from supervisor.process import Company, ProcessLife
 from supervisor.scribe import Scribe
 from supervisor.spawner import Player
 from tests.support.waiting import turns
@@ -26,59 +26,58 @@ _FROM_DAEMON = Deliver[msgspec.Raw] | Tells[msgspec.Raw] | Answer | Cancel | Cre
 class BarePlayer(Player):
     """A process that never is; its end of the channel is the test's."""
 
-    def __init__(self, loop, name, lanes):
-        super().__init__(loop, None, name, lanes)
+    def __init__(self, loop, reader, name, lanes):
+        super().__init__(loop, reader, None, name, lanes)
         self.theirs = self._child_duplex
         self.theirs.set_blocking(blocking=False)
         self._over, self._end = os.pipe()
 
     @property
-    def death(self):
+    def _death(self):
         return self._over
 
     def kill(self):
         self.kill_asked = True
-        self._hang_up()
+        self.hang_up()
 
-    def _hang_up(self):
+    def hang_up(self):
+        """Let the daemon believe that the process is dead."""
         if self._end >= 0:
             self.theirs.close()
             self._voice.close()
             os.close(self._end)
             self._end = -1
 
-    def died(self):
-        self.gone = True
-        self._hang_up()
-
     def close(self):
-        os.close(self._over)
+        self.reader.forget(self._over, close=lambda: os.close(self._over))
         super().close()
 
 
 class BareLauncher:
     """Begins lives without processes; each is ready at once."""
 
+    spares = 0
+
     def __init__(self, loop, reader):
-        self.loop = loop
-        self.reader = reader
-        self.alive = set()
-        self.oom = OomWitness()
-        self.scribe = Scribe(loop)
+        self._loop = loop
+        self._reader = reader
+        self._company = Company(OomWitness(), Scribe(loop), lambda life: None)
         self.current = {}
 
     def launch(self, part, lanes, listener):
-        player = BarePlayer(self.loop, part.path, lanes)
-        life = ProcessLife(self, player, part, listener)
-        self.alive.add(life)
+        player = BarePlayer(self._loop, self._reader, part.path, lanes)
+        life = ProcessLife(player, part, listener, self._company)
         self.current[part.path.rpartition("/")[2]] = Child(life, player)
         player.ready.set()
-        self.loop.call_soon(lambda: player.on_spawned())  # noqa: PLW0108 - it is not known yet
+        self._loop.call_soon(player._spawned)
         return life
+
+    def wind_down(self):
+        """There are no spares."""
 
     async def close(self):
         """Nothing runs but the scribe."""
-        self.scribe.close()
+        self._company.scribe.close()
 
 
 class BareSupervisor(Supervisor):

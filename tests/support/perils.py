@@ -221,7 +221,7 @@ class Blabbers(Victim):
     @handles
     def perish(self, msg: Perish) -> None:
         with contextlib.suppress(OSError):
-            self.context.channel.sock.sendall(b"\xff" * 8)  # type: ignore[attr-defined]
+            self.context.channel.duplex.send_all(b"\xff" * 8)  # type: ignore[attr-defined]
         time.sleep(3600)
 
 

@@ -30,7 +30,7 @@ from actors.ref import STREAM_CREDIT
 from supervisor import ChildSpec, InvalidSpec, SupervisorSpec, outgoing, outlet, topics
 from supervisor import mailbox as mailboxes
 from supervisor.checks import check_child
-from tests.support.bare import BareSupervisor, socket_buffer
+from tests.support.bare import BareSupervisor, narrow
 from tests.support.everything import Everything, Feed, Flow, Sync, Word
 from tests.support.waiting import turns, until
 
@@ -207,7 +207,7 @@ async def test_who_does_not_read(monkeypatch):
     monkeypatch.setattr(outlet, "MOST_PIECES", 200)
     async with bare() as root:
         a = root.child("a")
-        socket_buffer(a, 1)
+        narrow(a, 1)
         for number in range(1, 2000):
             a.say(Watch(f"/root/nobody{'x' * 500}", number))
             if a.refused:
