@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 from typing import Any, ClassVar, Literal
@@ -15,8 +14,6 @@ from benchmarks.contender import Figures, quantiles
 from benchmarks.contenders.ours_worker import Add, Adder, AskOther, Caller, Echo, Take, TellOther
 from supervisor import ChildSpec, Supervisor
 
-SPARES = inspect.signature(Supervisor).parameters.get("spares")
-NO_SPARES = {"spares": 0} if SPARES else {}
 LONG = 60.0  # seconds; a time-out is no figure
 
 
@@ -49,14 +46,13 @@ class Ours(AwaitedContender[OurWorker]):
         self._reading: Literal["thread", "loop"] = reading
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
-    async def _launching(self, size: int, **terms: Any) -> list[OurWorker]:
+    async def _launching(self, size: int, spares: int = 1) -> list[OurWorker]:
         adder = ChildSpec(Adder)
         names = [adder.name] if size == 1 else [f"{adder.name}-{index}" for index in range(size)]
         supervisor = Supervisor(
-            *(adder.named(name) for name in names), reading=self._reading, start="parallel", **terms
+            *(adder.named(name) for name in names), reading=self._reading, start="parallel", spares=spares
         )
         await supervisor.__aenter__()
-        spares = terms.get("spares", SPARES.default if SPARES else 0)
         workers = [OurWorker(supervisor, supervisor[name], spares) for name in names]
         await self._asking_each(workers)
         return workers
@@ -70,7 +66,7 @@ class Ours(AwaitedContender[OurWorker]):
 
     def _settle(self, worker: OurWorker) -> None:
         deadline = time.monotonic() + LONG
-        while getattr(worker.supervisor.snapshot(), "spares", 0) < worker.spares and time.monotonic() < deadline:
+        while worker.supervisor.snapshot().spares < worker.spares and time.monotonic() < deadline:
             self._rest(0.01)
         super()._settle(worker)
 
@@ -78,7 +74,7 @@ class Ours(AwaitedContender[OurWorker]):
         await worker.ask()
 
     def kill_cold(self) -> Figures:
-        return self._kill(self._run(self._launching(1, **NO_SPARES)))
+        return self._kill(self._run(self._launching(1, spares=0)))
 
     async def _ask_some(self, count: int) -> None:
         ref = self._worker.ref
