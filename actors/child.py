@@ -27,8 +27,10 @@ from actors.actor import Actor, protocol_of
 from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import encode
+from actors.conditions import establish
 from actors.duplex import Duplex
 from actors.envelope import Farewell, Part, Rehearse
+from actors.errors import UsageError
 from actors.event import SafeEvent
 from actors.exits import ExitReason
 from actors.failures import ActorFailed
@@ -84,6 +86,10 @@ def _play(
 ) -> None:
     part, frames, output = _await_part(channel, box, ready, voice)
     multiprocessing.process.current_process().name = part.path
+    try:
+        establish(part.conditions)
+    except UsageError as error:
+        raise ActorFailed("setting up its process", error) from error
     try:
         with _only_importing():
             if part.main:

@@ -129,6 +129,24 @@ class Items(msgspec.Struct, frozen=True, array_like=True, tag=6):
     over: bool
 
 
+class Conditions(msgspec.Struct, frozen=True, array_like=True):
+    """How a process differs from its daemon's; empty values leave it as it is. See `ChildSpec`.
+
+    Attributes:
+        nice: added to the daemon's niceness.
+        cpus: the processors it may run on.
+        env: added to the environment.
+        cwd: its working directory.
+        rlimits: name without `RLIMIT_` to soft and hard limit.
+    """
+
+    nice: int = 0
+    cpus: tuple[int, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str = ""
+    rlimits: dict[str, tuple[int, int]] = {}
+
+
 class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """The first frame of a life: which actor the process plays.
 
@@ -144,6 +162,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
         captured: whether what it prints goes to the daemon's log.
         handler_timeout: seconds that one handler may take, 0 without a limit.
         max_frame: the most bytes of a frame it may send.
+        conditions: what is put in force before anything of the actor's is imported.
     """
 
     path: str
@@ -156,6 +175,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     captured: bool = True
     handler_timeout: float = 0.0
     max_frame: int = MAX_FRAME
+    conditions: Conditions = Conditions()
 
 
 class Rehearse(msgspec.Struct, frozen=True, array_like=True, tag=7):

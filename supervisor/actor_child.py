@@ -93,6 +93,7 @@ class ActorChild:
             qualname=spec.actor.__qualname__,
             arguments=spec.arguments,
             address=self.mailbox.path,
+            conditions=spec.conditions(),
             main=main_module() if spec.needs_main else {},
             captured=spec.output == "capture",
             handler_timeout=spec.handler_timeout or 0.0,

@@ -7,7 +7,9 @@ May import: specs, errors.
 from __future__ import annotations
 
 import math
+import os
 import re
+import resource
 from collections.abc import Iterable
 from typing import Final, get_args
 
@@ -30,6 +32,7 @@ from supervisor.specs import (
     SupervisorSpec,
 )
 
+_TOO_LATE: Final = ("PYTHON", "LD_")  # beginnings of variables that the interpreter and its loader have read by then
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-]+")
 
 
@@ -76,6 +79,7 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         return
     _check_seconds(child.start_timeout, f"{path}.start_timeout", "seconds > 0 or INFINITY")
     _check_routing(child, path)
+    _check_conditions(child, path)
     _check_member(child.overflow, Overflow, f"{path}.overflow")
     _check_member(child.output, get_args(Output), f"{path}.output")
     _check_frames(child, path)
@@ -189,6 +193,43 @@ def _check_routing(child: ChildSpec, path: str) -> None:
         raise InvalidSpec(
             f"{path}.key", child.key, f"expected a field that every message has; {', '.join(lacking)} has no such field"
         )
+
+
+def _check_conditions(child: ChildSpec, path: str) -> None:
+    if not _whole(child.nice) or not -40 < child.nice < 40:
+        raise InvalidSpec(f"{path}.nice", child.nice, "expected a whole number from -39 to 39; it is added")
+    cpus = child.cpu_affinity
+    if cpus is not None and not (isinstance(cpus, tuple) and cpus and all(_whole(cpu) and cpu >= 0 for cpu in cpus)):
+        raise InvalidSpec(f"{path}.cpu_affinity", cpus, "expected a tuple of processor numbers, or None for all")
+    if cpus is not None and not hasattr(os, "sched_setaffinity"):
+        raise InvalidSpec(f"{path}.cpu_affinity", cpus, "this system cannot do that; leave it out")
+    if child.cwd is not None and not (isinstance(child.cwd, str) and child.cwd):
+        raise InvalidSpec(f"{path}.cwd", child.cwd, "expected the path of a directory as a str, or None")
+    _check_env(child, path)
+    _check_rlimits(child, path)
+
+
+def _check_env(child: ChildSpec, path: str) -> None:
+    for name, value in child.env.items():
+        if not (isinstance(name, str) and isinstance(value, str) and name and not set("=\0") & set(name)):
+            raise InvalidSpec(f"{path}.env", {name: value}, "expected names and values that are str")
+        if name.startswith(_TOO_LATE):
+            raise InvalidSpec(
+                f"{path}.env", name, "it is read before the process can set it; set it in the daemon's environment"
+            )
+
+
+def _check_rlimits(child: ChildSpec, path: str) -> None:
+    for name, limit in child.rlimits.items():
+        if not (isinstance(name, str) and hasattr(resource, f"RLIMIT_{name}")):
+            raise InvalidSpec(f"{path}.rlimits", name, "expected a name as in resource.RLIMIT_..., for instance 'AS'")
+        pair: object = (limit, limit) if _whole(limit) else limit
+        if not (isinstance(pair, tuple) and len(pair) == 2 and all(_whole(one) and one >= -1 for one in pair)):
+            raise InvalidSpec(f"{path}.rlimits[{name!r}]", limit, "expected a number or (soft, hard); -1 for no limit")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> None:

@@ -20,7 +20,7 @@ from typing import Final, cast
 import msgspec
 
 from actors.codec import encode
-from actors.envelope import LastWords, Part, Rehearse
+from actors.envelope import Conditions, LastWords, Part, Rehearse
 from actors.errors import WireError
 from actors.framing import Framer, header
 from supervisor.spawner import Player
@@ -85,7 +85,7 @@ class Spares:
     def take(self, part: Part, lanes: int) -> Player | None:
         """A process that can play this part at once; None when there is none."""
         self._cancel_refill()
-        if not part.captured:  # its imports, too, write to where the daemon does
+        if not part.captured or part.conditions != Conditions():  # they hold while its modules are imported, too
             return None
         self._learn(part, lanes)
         for spare in self._spares:

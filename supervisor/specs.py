@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from actors.actor import Actor, protocol_of
+from actors.envelope import Conditions
 from actors.framing import MAX_FRAME, MAX_MESSAGE
 from supervisor.portable import check_importable, pickled
 
@@ -170,6 +171,15 @@ class ChildSpec:
             Only on Linux.
         output: "capture": what it prints and logs goes to the daemon's log; "inherit": to where the daemon's own does.
 
+        nice: added to the daemon's niceness; a negative one needs a privilege.
+        cpu_affinity: numbers of the processors it may run on, None for the daemon's (Linux).
+        env: added to the daemon's environment. What an interpreter or its loader reads before it runs any code,
+            `PYTHON...` and `LD_...`, would come too late and is refused.
+        cwd: its working directory, None for the daemon's.
+        rlimits: bounds of the kernel's: `{"AS": 2**30, "NOFILE": (64, 128)}`, each one number or (soft, hard), -1 for
+            none; names as in the module `resource`, without `RLIMIT_`. An actor with any of these starts in a fresh
+            process, never in a spare one.
+
     Raises:
         UsageError: the class or its arguments could not work in a spawned process.
     """
@@ -198,6 +208,11 @@ class ChildSpec:
     max_age_jitter: float = 0.1
     max_rss: int | None = None
     output: Output = "capture"
+    nice: int = 0
+    cpu_affinity: tuple[int, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    rlimits: Mapping[str, int | tuple[int, int]] = field(default_factory=dict)
     arguments: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -210,6 +225,16 @@ class ChildSpec:
     def needs_main(self) -> bool:
         """Whether its processes have to import the daemon's main module: something of it is defined there."""
         return self.actor.__module__ == "__main__" or b"__main__" in self.arguments
+
+    def conditions(self) -> Conditions:
+        """What is put in force in its processes before anything of the actor's is imported."""
+        return Conditions(
+            nice=self.nice,
+            cpus=tuple(self.cpu_affinity or ()),
+            env=dict(self.env),
+            cwd=self.cwd or "",
+            rlimits={name: (limit, limit) if isinstance(limit, int) else limit for name, limit in self.rlimits.items()},
+        )
 
     def named(self, name: str, *args: Any, **kwargs: Any) -> ChildSpec:
         """The same spec under another name, with other arguments: many children of one kind.

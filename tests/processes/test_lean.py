@@ -66,6 +66,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.channel",
     "actors.child",
     "actors.codec",
+    "actors.conditions",
     "actors.envelope",
     "actors.errors",
     "actors.event",

@@ -147,6 +147,19 @@ async def test_lanes_for_the_most_concurrent():
         assert wide == (await watch.started("wide")).pid
 
 
+@pytest.mark.parametrize("special", [{"env": {"A": "b"}}, {"rlimits": {"CORE": 0}}, {"output": "inherit"}], ids=str)
+async def test_who_needs_a_fresh_process(special):
+    """An environment, a limit or an output of its own: the spare stays for those without."""
+    async with tree(child(), child(name="special", **special)) as root:
+        (spare,) = await ready(root)
+        os.kill((await who(root, "special")).pid, signal.SIGKILL)
+        second = await who(root, "special")
+        assert 2 == second.incarnation
+        assert spare != second.pid
+        os.kill((await who(root)).pid, signal.SIGKILL)
+        assert spare == (await who(root)).pid
+
+
 async def test_no_spares():
     """`spares=0`: none is made, and the next life is a fresh process."""
     async with tree(child(), spares=0) as root:
