@@ -361,3 +361,13 @@ def test_digits(number, said):
 def test_plain(number, said):
     """Chosen numbers as they were chosen."""
     assert said == plain(number)
+
+
+def test_costs_by_process():
+    """The processor time of each kind of message, by process, is printed."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "benchmarks.costs", "128"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    rows = [line.split("  ")[0] for line in printed.stdout.splitlines()[1:]]
+    assert 2 + 3 * 3 == len(rows)
+    assert ["ask, raw pipe", "tell, raw pipe", "ask, thread", "ask, 64 in flight, thread"] == rows[:4]
