@@ -44,7 +44,7 @@ class ProcessLauncher:
         self._alive: set[ProcessLife] = set()
         self._starting: set[ProcessLife] = set()
         self._company = Company(OomWitness(), Scribe(loop), self._settled)
-        self._spawner = Spawner()
+        self._spawner = Spawner(loop, self._abandon)
         self._guard = Guard(loop, reader, self._spawner.do, on_guardian_lost)
         self._spares = Spares(spares, loop, self._begin, on_spare_lost)
 
@@ -73,14 +73,13 @@ class ProcessLauncher:
         self._spawner.close()
         self._company.scribe.close()
 
-    def abandon(self) -> None:
-        """The loop was closed without us: kill every process. Runs on any thread."""
-        for life in tuple(self._alive):
-            life.kill()
+    def _abandon(self) -> None:
+        """The loop was closed without us: kill and bury everybody. Runs in the spawner's thread."""
+        for life in self._alive:
+            life.abandon()
         self._spares.abandon()
-        self._spawner.do(self._guard.abandon)
-        self._spawner.abandon()
         self._company.scribe.abandon()
+        self._guard.abandon()
 
     def _begin(self, name: str, lanes: int) -> Player:
         player = Player(self._loop, self._reader, self._guard, name, lanes)

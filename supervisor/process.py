@@ -179,6 +179,10 @@ class ProcessLife:
             self._peak = peak_bytes(self.pid)
         self._player.kill()
 
+    def abandon(self) -> None:
+        """SIGKILL, and give everything back without the loop. Runs in the spawner's thread."""
+        self._player.abandon()
+
     def progress(self) -> Progress:
         """What its black box says, while it lives or after."""
         return self._box.progress()

@@ -295,7 +295,6 @@ class LoopReader:
         self._reading: set[int] = set()
         self._writing: set[int] = set()
         self._streams: dict[int, tuple[Source, OnChunk]] = {}
-        self.on_orphaned: OnReady = _nothing
 
     def stream(self, source: Source, on_chunk: OnChunk) -> None:
         """As `Reader.stream`."""

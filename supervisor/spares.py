@@ -105,7 +105,8 @@ class Spares:
         """No life will need one any more."""
         self._dismissed = True
         self._cancel_refill()
-        self.abandon()
+        for spare in self._spares:
+            spare.player.kill()
 
     async def close(self) -> None:
         """Dismiss them, and wait until they are gone."""
@@ -114,9 +115,10 @@ class Spares:
             await self._all_gone.wait()
 
     def abandon(self) -> None:
-        """Kill them. Runs on any thread."""
-        for spare in tuple(self._spares):
-            spare.player.kill()
+        """Kill and bury them, without the loop. Runs in the spawner's thread."""
+        for spare in self._spares:
+            spare.player.abandon()
+            os.close(spare.player.output)
 
     def _learn(self, part: Part, lanes: int) -> None:
         if part.main:

@@ -18,6 +18,7 @@ import signal
 import threading
 from collections.abc import Callable
 from multiprocessing import resource_tracker
+from typing import Final
 
 from actors import child
 from actors.blackbox import BlackBox
@@ -31,11 +32,21 @@ from supervisor.ports import AnyReader
 from supervisor.reader import close_fd
 from supervisor.reaping import Remains, reap
 
+ORPHAN_CHECK: Final = 0.5  # seconds between looks at whether the loop was closed behind our back
+LAST_WAIT: Final = 1.0  # seconds for a killed process to be gone
+
 
 class Spawner:
-    """The one thread in which a tree's processes are started."""
+    """The one thread in which a tree's processes are started.
 
-    def __init__(self) -> None:
+    Args:
+        loop: of the tree.
+        on_orphaned: the thread's last job when the loop was closed and nobody had closed the spawner.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_orphaned: Callable[[], None]) -> None:
+        self._loop = loop
+        self._on_orphaned = on_orphaned
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="actors-spawner", daemon=True)
         self._thread.start()
@@ -50,16 +61,21 @@ class Spawner:
 
     def close(self) -> None:
         """End the thread, and wait for that."""
-        self.abandon()
+        self._jobs.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def abandon(self) -> None:
-        """End the thread; returns at once. Runs on any thread."""
-        self._jobs.put(None)
-
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=ORPHAN_CHECK)
+            except queue.Empty:
+                if not self._loop.is_closed():
+                    continue
+                self._on_orphaned()
+                return
+            if job is None:
+                return
             job()
 
 
@@ -143,6 +159,16 @@ class Player:
                 signal.pidfd_send_signal(self.pidfd, number)
             elif self.pid is not None and not self.gone:
                 os.kill(self.pid, number)
+
+    def abandon(self) -> None:
+        """Kill and bury it, and give everything back: there is no loop any more to see its end."""
+        self.kill()
+        if self._process is not None:
+            self._process.join(LAST_WAIT)
+            _close(self._process)
+        for thing in (self.ready, self.stop, self.duplex, self.box):
+            thing.close()
+        close_fd(self.pidfd)
 
     @property
     def dead(self) -> bool:

@@ -303,16 +303,13 @@ class Supervisor:
         return Reader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
-        launcher = ProcessLauncher(
+        return ProcessLauncher(
             loop,
             self._reader,
             self._spares,
             lambda why: self._reports.guardian_lost(self.path, why),
             lambda module, why: self._reports.spare_lost(self.path, module, why),
         )
-        if isinstance(self._reader, Reader):
-            self._reader.on_orphaned = launcher.abandon
-        return launcher
 
     def _engine_now(self) -> Engine:
         if self._engine is None:

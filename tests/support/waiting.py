@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from supervisor import ChildExited, ChildStarted
@@ -122,6 +123,9 @@ class Script:
         os.killpg(self.process.pid, signal.SIGINT)
 
     def end(self):
-        """Exit code, output and errors."""
-        out, err = self.process.communicate(timeout=DEADLINE)
-        return self.process.returncode, out, err
+        """Exit code, and what it wrote to output and errors since the last `line`."""
+        self.process.stdin.close()
+        with ThreadPoolExecutor(1) as pool:  # `communicate` would not see what `line` has read ahead
+            errors = pool.submit(self.process.stderr.read)
+            out = self.process.stdout.read()
+            return self.process.wait(DEADLINE), out, errors.result()

@@ -1,0 +1,82 @@
+"""A terminal of its own for a daemon: what is typed there reaches the whole foreground process group."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import termios
+import threading
+
+from tests.support.waiting import DEADLINE, ROOT
+
+CTRL_C = b"\x03"
+
+
+class Terminal:
+    """Runs a script in the foreground of a new terminal; what it writes there is collected.
+
+    Attributes:
+        output: everything written to the terminal, once the process has ended.
+        process: the script's.
+    """
+
+    def __init__(self, script, *args, **environment):
+        self._master, slave = os.openpty()
+        self.output = ""
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, str(script), *args],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                start_new_session=True,
+                preexec_fn=_take_the_foreground,  # noqa: PLW1509 - two system calls, no lock
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+            )
+        finally:
+            os.close(slave)
+        self._collector = threading.Thread(target=self._collect)
+        self._collector.start()
+
+    def type(self, keys):
+        """Press keys, if anybody is still there."""
+        with contextlib.suppress(OSError):
+            os.write(self._master, keys)
+
+    def end(self):
+        """The exit code."""
+        try:
+            return self.process.wait(DEADLINE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._collector.join()
+            os.close(self._master)
+
+    def exceptions(self):
+        """The exceptions whose tracebacks are in the output, or that were ignored or never retrieved."""
+        return set(
+            re.findall(
+                r"^([\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Group)\b|.*\bnever\b.*)", self.output, re.MULTILINE
+            )
+        )
+
+    def _collect(self):
+        chunks = []
+        while True:
+            try:
+                chunk = os.read(self._master, 65536)
+            except OSError:  # nobody has it open any more
+                break
+            chunks.append(chunk)
+        self.output = b"".join(chunks).decode().replace("\r", "")
+
+
+def _take_the_foreground():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for jobs in the background
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
