@@ -60,7 +60,11 @@ def soaks() -> str:
 
 def where() -> str:
     """The machine, as far as it matters."""
-    return f"Python {platform.python_version()}, {platform.system()} {platform.release()}, {os.cpu_count()} cores."
+    minutes = " / ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.release().partition('-')[0]}, "
+        f"{os.cpu_count()} cores, load over 1 / 5 / 15 minutes at the end: {minutes}."
+    )
 
 
 def write() -> None:
