@@ -47,6 +47,7 @@ BESIDE: Final = 15  # as REPLY, and the reply is the parcel before this frame; n
 SendKind = Literal[0, 1, 2]  # TELL, ASK, STREAM: only the daemon feeds
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # never NaN, which compares to nothing; endless is a number
+Text = Annotated[str, msgspec.Meta(max_length=256 * 1024)]  # goes into reports and logs; `failures` cuts much earlier
 TopicName = Annotated[str, msgspec.Meta(max_length=255)]  # the daemon remembers it
 
 NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
@@ -274,15 +275,15 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, tag=24):
 class Failure(msgspec.Struct, frozen=True, array_like=True):
     """An exception, as text."""
 
-    type_name: str
-    message: str
-    traceback: str
+    type_name: Text
+    message: Text
+    traceback: Text
 
 
 class LastWords(msgspec.Struct, frozen=True, array_like=True, tag=23):
     """Why this process is about to leave with an error. `where` is a phrase: `in on_start`, `in Indexer.tokenise`."""
 
-    where: str
+    where: Text
     failure: Failure
 
 

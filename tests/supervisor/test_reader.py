@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 
 import pytest
 
@@ -107,3 +108,33 @@ def test_it_ends_when_its_loop_was_closed(pipe):
     reader._thread.join(DEADLINE)
     assert not reader._thread.is_alive()
     assert orphaned.is_set()
+
+
+async def test_a_flood_lets_others_have_their_turn(reader):
+    """What takes the loop long to take in is taken in over several of its turns."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    loop = asyncio.get_running_loop()
+    turns, seen, over = [0], [], asyncio.Event()
+
+    def turn():
+        turns[0] += 1
+        if not over.is_set():
+            loop.call_soon(turn)
+
+    def slow(chunk):
+        time.sleep(0.006)  # of the loop's time: two of them are more than the reader takes at once
+        seen.append(turns[0])
+        if not chunk:
+            over.set()
+
+    reader.stream(ours, slow)
+    with theirs:
+        theirs.settimeout(DEADLINE)
+        loop.call_soon(turn)
+        await loop.run_in_executor(None, theirs.sendall, bytes(1_000_000))
+    async with asyncio.timeout(DEADLINE):
+        await over.wait()
+    assert len(seen) > 4
+    assert len(set(seen)) >= len(seen) // 4
+    reader.forget(ours.fileno(), close=ours.close)

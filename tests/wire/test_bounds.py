@@ -202,6 +202,16 @@ async def test_two_farewells():
         await refused(root, "it takes leave twice", words, words)
 
 
+@pytest.mark.parametrize("place", range(4))
+async def test_last_words_without_end(place):
+    """What goes into a report and a log is no book."""
+    words = ["x" * 300_000 if at == place else "x" for at in range(4)]
+    async with bare() as root:
+        await refused(
+            root, "does not decode: Expected `str` of length <= 262144", LastWords(words[0], wire.Failure(*words[1:]))
+        )
+
+
 async def test_who_does_not_read(monkeypatch):
     """What waits for a child is bounded: a child that lets it grow without end is ended."""
     monkeypatch.setattr(outlet, "MOST_PIECES", 200)
