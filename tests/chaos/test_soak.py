@@ -93,7 +93,9 @@ async def test_soak():
 
 
 def all_up(root: Supervisor) -> bool:
-    return all(child.state == ChildState.RUNNING for child in root.snapshot().children)
+    """Every actor runs, and its spare waits."""
+    seen = root.snapshot()
+    return seen.spares == 1 and all(child.state == ChildState.RUNNING for child in seen.children)
 
 
 async def count_deaths(root: Supervisor) -> int:
