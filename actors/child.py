@@ -28,6 +28,7 @@ from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import encode
 from actors.conditions import establish
+from actors.desk import Desk
 from actors.duplex import Duplex
 from actors.envelope import Farewell, Part, Rehearse
 from actors.errors import UsageError
@@ -39,7 +40,7 @@ from actors.framing import Frame
 from actors.memory import Reserve, peak_memory
 from actors.output import Output, flush_streams
 from actors.pulse import start_pulse
-from actors.runtime import Desk, run
+from actors.runtime import run
 from actors.voice import Voice
 
 _CUES: Final = msgspec.msgpack.Decoder(Part | Rehearse)

@@ -19,7 +19,7 @@ MOST_SAID: Final = 16 * 1024  # characters of an exception's own text
 MOST_TRACED: Final = 32 * 1024  # characters of a traceback; its last lines matter most
 
 _HERE: Final = __file__.rpartition("failures")[0]
-_OURS: Final = {f"{_HERE}{room}.py" for room in ("child", "runtime", "runtime_async")}
+_OURS: Final = {f"{_HERE}{room}.py" for room in ("child", "desk", "replies", "runtime", "runtime_async")}
 _FROZEN: Final = "<frozen importlib"
 
 EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its last words say what

@@ -19,12 +19,14 @@ from actors import envelope as wire
 from actors.actor import Actor, Handler
 from actors.allowance import LANE
 from actors.codec import ReplyCodec, encode
+from actors.desk import Desk, FlowEnded, Payload
 from actors.envelope import NOTHING, Answer, Envelope, Withdraw
 from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.messages import Message
 from actors.ref import STREAM_CREDIT
-from actors.runtime import Desk, FlowEnded, Payload, Work, payload_of, reply_bytes
+from actors.replies import payload_of, reply_bytes
+from actors.runtime import Work
 
 _HANDLED: Final[ContextVar[Envelope[Message[Any]] | None]] = ContextVar("handled", default=None)
 

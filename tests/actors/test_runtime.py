@@ -16,6 +16,7 @@ from actors.actor import protocol_of
 from actors.blackbox import BlackBox
 from actors.channel import Channel
 from actors.codec import encode
+from actors.desk import ACK_EVERY, Desk
 from actors.duplex import Duplex
 from actors.envelope import ASK, TELL, Answer, Cancel, Deliver, Envelope, Failure, FromChild, Outcomes, Part, Send, Stop
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull
@@ -25,7 +26,7 @@ from actors.failures import ActorFailed
 from actors.framing import Framer, header
 from actors.memory import Reserve
 from actors.output import Output
-from actors.runtime import ACK_EVERY, Desk, run
+from actors.runtime import run
 from actors.runtime_async import AsyncDriver
 from actors.voice import Voice
 from tests.support.actors import (
