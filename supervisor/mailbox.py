@@ -1,7 +1,7 @@
 """Mailbox: one actor's messages, from the sender's call to their fate; it outlives every life of the actor.
 
 Law: the mailbox belongs to the daemon. Whatever ends, each message ends as one fate, and each asker hears of it.
-May import: core.delivery, ports, and the words of `actors`.
+May import: admission, askers, deadlines, endings, line, letters, core, ports, and the words of `actors`.
 
 Runs on the loop's thread; nothing here blocks.
 """
@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from enum import Enum
 from functools import partial
 from heapq import merge
@@ -22,17 +21,13 @@ from typing import Any, Final, NoReturn, TypeVar
 import msgspec
 
 from actors import envelope as wire
-from actors.actor import ActorProtocol, Handler
+from actors.actor import ActorProtocol
 from actors.codec import RESOLVE, ReplyCodec, encode
-from actors.envelope import ASK, FEED, STREAM, TELL, Failure, Natural, Outcome, Outcomes
+from actors.envelope import ASK, FEED, STREAM, TELL, Natural, Outcome, Outcomes
 from actors.errors import (
     ActorCrashed,
-    ActorsError,
     ActorStopped,
-    AskTimeout,
-    HandlerError,
     MailboxFull,
-    Rejected,
     UndecodableMessage,
     UsageError,
     WireError,
@@ -40,14 +35,17 @@ from actors.errors import (
 from actors.exits import ExitReport
 from actors.framing import Parcel
 from actors.messages import Message, Terminated
-from actors.parcels import Packed, bytes_fields, check_beside, fill
+from actors.parcels import Packed, bytes_fields, fill
 from actors.ref import ActorRef
+from supervisor.admission import Admission
 from supervisor.askers import Asker, FutureAsker
 from supervisor.core.commands import Decision
 from supervisor.core.delivery import Delivery, Fate, Loss, Numbers, Posted
 from supervisor.core.routing import SHARED, Router
 from supervisor.deadlines import Deadlines
+from supervisor.endings import crashed, error_of, fate_of, payload_of, too_late, unserved
 from supervisor.letters import DeadLetter, DeadReason
+from supervisor.line import Line, Place
 from supervisor.ports import Life
 from supervisor.specs import Overflow
 
@@ -61,19 +59,6 @@ WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
 SMALL: Final = 1024  # bytes; a message of more is looked at by itself
 WATCHED: Final = 10_000  # ends of other actors that may wait in a full mailbox: about one for each in a large tree
 BURST: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
-
-
-_FATES: Final = {
-    wire.REPLY: "handled",
-    wire.BESIDE: "handled",
-    wire.DONE: "handled",
-    wire.FAILED: "failed",
-    wire.REJECTED: "rejected",
-    wire.CANCELLED: "cancelled",
-    wire.EXPIRED: "expired",
-    wire.UNDECODABLE: "undecodable",
-    wire.STOPPED: "cancelled",  # a flow that nobody wanted; the others are dead letters
-}
 
 
 class Entry(Enum):
@@ -120,6 +105,7 @@ class Mailbox:
     ) -> None:
         self.path = path
         self.protocol = protocol
+        self._admission = Admission(path, protocol, max_message_bytes)
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
         self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
             message: self.reader_of(handler.reply)
@@ -139,7 +125,6 @@ class Mailbox:
         self._overflow = overflow
         # what is in the hands of a life cannot be dropped any more
         self._window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
-        self._max_message_bytes = max_message_bytes
         self._max_deliveries = max_deliveries
         self._dead = on_dead_letter
         self._resolve = resolve
@@ -161,8 +146,7 @@ class Mailbox:
         self._deadlines = Deadlines(self._loop, self._askers, self._expire)
         self._given_up: dict[int, str] = {}  # messages in the hands of a life that nobody wants, and why
         self._impatient: set[int] = set()  # asks that end when nobody is there to serve them
-        self._room: deque[asyncio.Future[None]] = deque()  # who waits for room, first come first
-        self._granted = 0  # places that were given to some of them and are not taken yet
+        self._line = Line(self._loop, self._wake)  # who waits for room
         self._pump_due = False
         self._unpumped = 0  # messages taken since
         self._last_report: ExitReport | None = None
@@ -246,33 +230,21 @@ class Mailbox:
     def check_bytes(
         self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, parcels: Sequence[Parcel]
     ) -> tuple[Message[Any], Packed]:
-        """The message in bytes from an actor, which may be sent here now, without the values that travel beside it.
+        """The message in bytes from an actor, which may be sent here now; see `Admission.check_bytes`.
 
         Raises:
-            UsageError: they are no message this actor handles, or too many.
             ActorStopped: the actor is down for good.
-            WireError: what came beside it cannot belong to it.
+            UsageError, WireError: as there.
         """
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); the message was not sent")
-        packed = Packed(bytes(payload), beside, tuple(parcels) or None)
-        self._check_size("the message", packed.size)
-        try:
-            message = self.protocol.decode(packed.data)
-        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no message
-            raise UsageError(
-                f"{self.path} does not handle this message, or a field has the wrong type: {error}"
-            ) from error
-        if beside is not None or parcels:
-            check_beside(message, beside or (), parcels)
-        self._check_way(message, kind)
-        return message, packed
+        return self._admission.check_bytes(payload, kind, beside, parcels)
 
     def check(self, message: Message[Any], kind: int = TELL) -> Packed:
-        """A message that may be sent here now, in that way, ready to travel.
+        """A message of the daemon that may be sent here now, in that way, ready to travel; see `Admission.check`.
 
         Raises:
-            UsageError: the actor does not handle it, a field has the wrong type, or this is not the loop's thread.
+            UsageError: as there, or this is not the loop's thread.
             ActorStopped: the actor is down for good.
         """
         if threading.get_ident() != self._thread:
@@ -280,40 +252,20 @@ class Mailbox:
                 f"{self.path} was sent a message from another thread; refs belong to the thread of their "
                 f"supervisor's loop: use asyncio.run_coroutine_threadsafe(ref.ask(...), loop)"
             )
-        packed = self.protocol.encode(message)
-        if kind >= STREAM or self._any_flows:
-            self._check_way(message, kind)
-        self._check_size(_name(message), packed.size)
+        packed = self._admission.check(message, kind)
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
         return packed
-
-    def _check_size(self, what: str, size: int) -> None:
-        if size > self._max_message_bytes:
-            raise UsageError(
-                f"{what} for {self.path} has {size} bytes, the most is {self._max_message_bytes}; raise "
-                f"max_message_bytes in its ChildSpec, or send it in parts"
-            )
-
-    def _check_way(self, message: Message[Any], kind: int) -> None:
-        handler = self.protocol.handlers[type(message)]
-        if handler.flows or kind in (STREAM, FEED):
-            self._check_flow(message, handler, kind)
-
-    def _check_flow(self, message: Message[Any], handler: Handler, kind: int) -> None:
-        if (handler.streams, handler.fed is not None) != (kind == STREAM, kind == FEED):
-            way = "stream" if handler.streams else "ask" if handler.fed is None else "feed"
-            raise UsageError(f"{_name(message)} for {self.path} is to be sent with `ref.{way}(...)`")
 
     @property
     def full(self) -> bool:
         """Whether a newcomer has to wait: there is no room, or others are in line for it."""
         sole = self._sole
-        if sole is not None and sole.unsettled < self._plenty and not self._granted and not self._room:
+        if sole is not None and sole.unsettled < self._plenty and not self._line.busy:
             return False  # nearly always
-        if self._room:
+        if self._line:
             self._wake()
-        return bool(self._room) or self._granted > 0 or self._free() <= 0
+        return self._line.busy or self._free() <= 0
 
     @property
     def depth(self) -> int:
@@ -487,35 +439,19 @@ class Mailbox:
             await self.room(message, until)
         return entry is not Entry.DROPPED
 
-    def line_up(self) -> asyncio.Future[None]:
+    def line_up(self) -> Place:
         """A place in the line of those who wait for room; cancelling it leaves the line."""
-        place: asyncio.Future[None] = self._loop.create_future()
-        self._room.append(place)
         self._ease = 0  # nobody overtakes
-        return place
+        return self._line.join()
 
-    async def room(
-        self, message: Message[Any], deadline: float | None = None, place: asyncio.Future[None] | None = None
-    ) -> None:
+    async def room(self, message: Message[Any], deadline: float | None = None, place: Place | None = None) -> None:
         """Wait until there is room, until `deadline` on the loop's clock at most; in the order of arrival.
 
         Raises:
             TimeoutError: none in time.
             ActorStopped: the actor went down for good meanwhile.
         """
-        waiter = place or self.line_up()
-        try:
-            async with asyncio.timeout_at(deadline):
-                await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled():
-                self._granted -= 1
-                self._wake()  # the room was given to us, and we go: the next one may have it
-            else:
-                with suppress(ValueError):
-                    self._room.remove(waiter)
-            raise
-        self._granted -= 1  # whoever called takes it now, in the same turn of the loop
+        await self._line.wait(place or self.line_up(), deadline)
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
 
@@ -550,16 +486,9 @@ class Mailbox:
         if isinstance(asker, FutureAsker):
             asker.expire()
 
-    def refuse_impatient(self) -> ActorsError:
+    def refuse_impatient(self) -> ActorCrashed:
         """The error for an ask that will not wait for an actor that is down."""
-        report = self._last_report
-        return ActorCrashed(
-            f"{self.path} has no running process now, and the ask does not wait for one"
-            + (f"; last: {report.reason}" if report is not None else ""),
-            started=False,
-            finished=False,
-            report=report,
-        )
+        return unserved(self.path, self._last_report)
 
     def decode(self, decode: Callable[[msgspec.Raw], Any], data: msgspec.Raw) -> Any:
         """What is in bytes that an actor made; refs in it are bound to this tree."""
@@ -641,7 +570,7 @@ class Mailbox:
                 self._never_answered(outside)
         if pool:
             self._measure(member, had - queue.in_flight(member))
-        if self._room:
+        if self._line:
             self._wake()
         if queue.queued:
             self.pump()
@@ -712,7 +641,7 @@ class Mailbox:
         if asker is None:
             return  # nobody reads any more; the cancellation is on its way
         if outcome.kind == wire.WANT:
-            asker.wants(_payload(outcome, Natural))
+            asker.wants(payload_of(outcome, Natural))
             return
         try:
             asker.item(outcome.payload)
@@ -845,7 +774,7 @@ class Mailbox:
     def _look_ahead(self) -> None:
         """Find out how many messages may be taken without another look."""
         sole = self._sole
-        if sole is None or self.closed is not None or self._capacity_bytes is not None or self._room or self._granted:
+        if sole is None or self.closed is not None or self._capacity_bytes is not None or self._line.busy:
             self._ease = 0
         else:
             self._ease = min(BURST, self._capacity - sole.unsettled)
@@ -859,7 +788,7 @@ class Mailbox:
             self._count("expired")
             asker = self._asker(posted.seq)
             if asker is not None:
-                asker.failed(AskTimeout(f"{self.path} did not come to the message in time; it had not begun"))
+                asker.failed(too_late(self.path))
         return len(batch)
 
     def _least_loaded(self, queue: Delivery) -> str | None:
@@ -898,7 +827,8 @@ class Mailbox:
         asker = self._asker(posted.seq)
         given_up = self._given_up.pop(posted.seq, None)
         try:
-            fate, error = self._fate_of(posted, outcome, asker)
+            fate = fate_of(posted, outcome, asked=asker is not None)
+            error = error_of(self.path, outcome)
         except WireError as wrong:
             self._bury(posted, DeadReason.CRASHED, str(wrong))
             if asker is not None:
@@ -912,43 +842,6 @@ class Mailbox:
             self._count(given_up if given_up and fate == "cancelled" else fate)
         if asker is not None and error is not None:
             asker.failed(error)
-
-    def _fate_of(self, posted: Posted, outcome: Outcome, asker: Asker | None) -> tuple[str, ActorsError | None]:
-        """How a message ended, and what an asker gets for it that is no reply.
-
-        Raises:
-            WireError: it cannot have ended so.
-        """
-        fate = _FATES.get(outcome.kind)
-        if fate is None:
-            raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
-        wanted = asker is not None or posted.kind == TELL
-        if outcome.kind == wire.EXPIRED and posted.deadline is None:
-            raise WireError(f"it let message {posted.seq} expire, which has no deadline")
-        if outcome.kind == wire.STOPPED and posted.kind not in (STREAM, FEED):
-            raise WireError(f"it stopped message {posted.seq}, which is no stream")
-        if wanted and outcome.kind == wire.CANCELLED:
-            raise WireError(f"it cancelled message {posted.seq}, which nobody had taken back")
-        if asker is not None and outcome.kind == wire.DONE:
-            raise WireError(f"it ended ask {posted.seq} without an answer")
-        return fate, self._error(outcome)
-
-    def _error(self, outcome: Outcome) -> ActorsError | None:
-        """What an asker gets for an outcome that is no reply."""
-        match outcome.kind:
-            case wire.FAILED:
-                failure = _payload(outcome, Failure)
-                return HandlerError(failure.type_name, failure.message, failure.traceback)
-            case wire.REJECTED:
-                return Rejected(_payload(outcome, str))
-            case wire.EXPIRED:
-                return AskTimeout(f"{self.path} did not come to the message in time; it had not begun")
-            case wire.STOPPED:
-                return ActorStopped(f"{self.path} was stopped in the middle of the message")
-            case wire.UNDECODABLE:
-                return UndecodableMessage(f"{self.path} cannot read the message: {_payload(outcome, str)}")
-            case _:
-                return None
 
     def _settle_loss(self, loss: Loss, report: ExitReport) -> None:
         if loss.fate is Fate.REQUEUED:
@@ -966,22 +859,8 @@ class Mailbox:
             reason = DeadReason.POISON if loss.fate is Fate.POISON else DeadReason.CRASHED
             self._bury(posted, reason, str(report.reason), loss.deliveries)
         if asker is not None:
-            asker.failed(self._crashed(loss, report))
-
-    def _crashed(self, loss: Loss, report: ExitReport) -> ActorCrashed:
-        name = _name(self.protocol.decode(loss.posted.message))
-        if loss.finished:
-            how = f"after it had handled {name}, before the reply was out; what the handler did is done"
-        elif loss.fate is Fate.POISON:
-            how = f"while handling {name} for time {loss.deliveries}; it is not delivered again"
-        else:
-            how = f"while handling {name}; it is not delivered again, since {name} is not idempotent"
-        return ActorCrashed(
-            f"{self.path} (life {report.life}) ended ({report.reason}) {how}",
-            started=loss.started,
-            finished=loss.finished,
-            report=report,
-        )
+            name = _name(self.protocol.decode(posted.message))
+            asker.failed(crashed(self.path, name, loss, report))
 
     def _idempotent(self, posted: Posted) -> bool:
         return type(self.protocol.decode(posted.message)).idempotent
@@ -1011,20 +890,14 @@ class Mailbox:
 
     def _wake(self) -> None:
         """Give the room there is to those first in line; when the actor is down for good, tell all of them."""
-        free = len(self._room) if self.closed is not None else self._free()
-        while self._room and free > 0:
-            waiter = self._room.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                self._granted += 1
-                free -= 1
+        self._line.grant(len(self._line) if self.closed is not None else self._free())
 
     def _free(self) -> int:
         """How many more messages may wait; one that a handler has begun waits no more."""
         most = self._capacity_bytes
         if most is not None and sum(queue.bytes for queue in self._queues.values()) >= most:
             return 0
-        free = self._capacity - self.depth - self._granted
+        free = self._capacity - self.depth - self._line.granted
         if free <= 0:
             free += sum(len(life.progress().active) for life in self._served.values())
         return free
@@ -1037,10 +910,3 @@ def _loose(kind: int, packed: Packed, sender: str | None) -> Posted:
 
 def _name(message: Message[Any]) -> str:
     return type(message).__qualname__
-
-
-def _payload(outcome: Outcome, of: Any) -> Any:
-    try:
-        return msgspec.msgpack.decode(outcome.payload, type=of)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UndecodableMessage(f"the outcome of message {outcome.seq} does not decode: {error}") from error

@@ -16,6 +16,7 @@ from actors.actor import protocol_of
 from actors.blackbox import Progress
 from actors.lines import PRINTED, Record
 from actors.ref import UnboundRef
+from supervisor import endings
 from supervisor import mailbox as room
 from supervisor.core.routing import Router
 from supervisor.letters import DeadLetter, DeadReason
@@ -195,7 +196,7 @@ async def test_fates(row):
 def test_the_words_of_fates():
     """Every word that is counted has its line, and says whether there is a dead letter."""
     _, *rows = table("explanation/semantics.md", "fate")
-    counted = {*room._FATES.values(), *(reason.value for reason in DeadReason)} - {DeadReason.NO_SUCH_ACTOR.value}
+    counted = {*endings.FATES.values(), *(reason.value for reason in DeadReason)} - {DeadReason.NO_SUCH_ACTOR.value}
     for name in ("mailbox", "refs", "outgoing"):
         source = (Path(inspect.getfile(room)).parent / f"{name}.py").read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(source)):
