@@ -18,6 +18,7 @@ import select
 import socket
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -26,6 +27,7 @@ from typing import Any, Final
 from actors.event import KernelCounter
 from supervisor.ports import Source
 
+AT_ONCE: Final = 0.01  # seconds that the loop takes news in before it does other things
 CHUNK: Final = 64 * 1024  # bytes per read: below malloc's mmap threshold, above what a pipe-sized burst holds
 CHUNKS_A_WAKE: Final = 16  # full chunks in a row: what is large reaches the loop with few wake-ups
 LAST_CHUNKS: Final = 64  # reads of what lies in a channel whose process is gone: many times what the kernel holds
@@ -185,7 +187,11 @@ class Reader:
         """Hand over what the thread has read: runs on the loop, once per wake-up of the thread."""
         self._flag.take()
         news = self._news
+        over = time.monotonic() + AT_ONCE
         while news:
+            if time.monotonic() > over:  # a flood: let others have a turn
+                self._loop.call_soon(self._deliver)
+                return
             item = news.popleft()
             if isinstance(item, _Once):
                 if item.wanted:

@@ -44,17 +44,27 @@ class Sender:
 
 
 class Ticker:
-    """Measures how long the loop does not come to a task that wants every millisecond."""
+    """Measures how long the loop does not come to a task that wants every millisecond.
+
+    While all cores have other work a task waits for one of them, whatever the loop does. How long the daemon computed
+    meanwhile tells the two apart.
+
+    Attributes:
+        longest: the longest stall, in seconds.
+        computed: the most processor time of the loop's thread in one stall.
+    """
 
     def __init__(self) -> None:
         self.longest = 0.0
+        self.computed = 0.0
         self._task = asyncio.create_task(self._tick())
 
     async def _tick(self) -> None:
         while True:
-            began = time.monotonic()
+            began, used = time.monotonic(), time.thread_time()
             await asyncio.sleep(0.001)
             self.longest = max(self.longest, time.monotonic() - began - 0.001)
+            self.computed = max(self.computed, time.thread_time() - used)
 
     def end(self) -> float:
         """Stop; the longest stall in seconds."""
