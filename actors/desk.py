@@ -80,21 +80,20 @@ class Waiting:
 
     Attributes:
         seq: number of the next one.
+        messages: those.
     """
 
-    __slots__ = ("_messages", "seq")
+    __slots__ = ("messages", "seq")
 
     def __init__(self, tells: Tells[Message[Any]]) -> None:
         self.seq = tells.first
-        self._messages = deque(tells.messages)
+        self.messages = deque(tells.messages)
 
-    def __bool__(self) -> bool:
-        return bool(self._messages)
-
-    def next(self) -> Message[Any]:
-        """The next one's message; it waits no more."""
-        self.seq += 1
-        return self._messages.popleft()
+    def next(self) -> Envelope[Message[Any]]:
+        """The next one, which waits no more."""
+        seq = self.seq
+        self.seq = seq + 1
+        return Envelope(seq, wire.TELL, None, None, self.messages.popleft())
 
 
 class Desk:
@@ -323,10 +322,10 @@ class Desk:
         while pending:
             envelope = pending.popleft()
             if isinstance(envelope, Waiting):
-                number, message = envelope.seq, envelope.next()
-                if envelope:
+                one = envelope.next()
+                if envelope.messages:
                     pending.appendleft(envelope)
-                return Envelope(number, wire.TELL, None, None, message)
+                return one
             if self._cancelled and envelope.seq in self._cancelled:
                 self._cancelled.discard(envelope.seq)
                 self._skip(envelope, wire.CANCELLED)

@@ -82,10 +82,11 @@ def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work
     """
     desk.begin_run()
     cells, rings, clock = desk.cells, desk.rings, time.monotonic_ns
+    messages, seq = tells.messages, tells.seq
     told = clock()
     unsaid = 0
-    while tells:
-        seq, message = tells.seq, tells.next()
+    while messages:
+        message = messages.popleft()
         handler, method = work[type(message)]
         cells[_SINCE] = now = clock()
         cells[_HANDLER] = handler.index + 1
@@ -95,15 +96,17 @@ def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work
         except BaseException as error:
             desk.fail_tell(seq, handler, error)
         cells[_DONE] = seq
+        seq += 1
         unsaid += 1
         if unsaid == ACK_EVERY or now - told > BATCH_AGE:
-            desk.through(seq)
+            desk.through(seq - 1)
             unsaid, told = 0, now
         if cells[DOORBELL] != rings or desk.stopping is not None:
             break
+    tells.seq = seq
     if unsaid:
-        desk.through(seq)
-    if not tells:
+        desk.through(seq - 1)
+    if not messages:
         desk.pending.popleft()
 
 

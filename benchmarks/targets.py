@@ -55,7 +55,8 @@ TARGETS = (
         1.5,
         over=("ask_p50_pinned", RAW_PIPE),
     ),
-    Target("asks, 64 in flight", ("flight", OURS), "at least", 200_000, unit="per second"),
+    Target("asks, 64 in flight: reading by a thread", ("flight", OURS), "at least", 200_000, unit="per second"),
+    Target("asks, 64 in flight: reading on uvloop", ("flight", OURS_UVLOOP), "at least", 200_000, unit="per second"),
     Target("tells to one actor", ("tell", OURS), "at least", 1_500_000, unit="per second"),
     Target("kill -9 to the next reply, with a warm spare", ("kill", OURS), "at most", 6, unit="ms"),
     Target(

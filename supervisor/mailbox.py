@@ -9,13 +9,13 @@ Runs on the loop's thread; nothing here blocks.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from functools import partial
 from heapq import merge
+from threading import get_ident
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
@@ -58,6 +58,7 @@ QUICK: Final = 0.001  # seconds for one message; a slower member loses little by
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
 SMALL: Final = 1024  # bytes; a message of more is looked at by itself
 WATCHED: Final = 10_000  # ends of other actors that may wait in a full mailbox: about one for each in a large tree
+HANDFUL: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
 BURST: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
 
 
@@ -118,7 +119,7 @@ class Mailbox:
         self.closed_reason = DeadReason.ACTOR_STOPPED
         self.fates: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._plenty = capacity if capacity_bytes is None else 0  # below so many messages there surely is room
@@ -136,6 +137,7 @@ class Mailbox:
         self._members: list[str] = []
         self._queues: dict[str, Delivery] = {}
         self._sole: Delivery | None = None  # the queue that all members share, when there is no other
+        self._fresh: list[bytes] = []  # that queue's
         self._served: dict[str, Life] = {}  # by member
         self._making_room: set[str] = set()  # members whose life is about to be followed by another, or just was
         self._only: tuple[Delivery, str, Life] | None = None  # the one life there is and where it takes from
@@ -161,7 +163,7 @@ class Mailbox:
         The way of the many: no envelope, no number, no look at the room for each.
         """
         ease = self._ease
-        if ease <= 0 or type(message) not in self._plain or threading.get_ident() != self._thread:
+        if ease <= 0 or type(message) not in self._plain or get_ident() != self._thread:
             return False
         try:
             data = encode(message)
@@ -171,7 +173,7 @@ class Mailbox:
         if len(data) > self._small:
             return False
         self._ease = ease - 1
-        self._sole.fresh.append(data)  # type: ignore[union-attr]  # with ease there is one
+        self._fresh.append(data)
         if ease == 1:
             self.pump()  # a full batch; a sender that never yields to the loop pays for it itself
         elif not self._pump_due:
@@ -182,7 +184,7 @@ class Mailbox:
         """Take an ask of the daemon if nothing is in its way; None when something is, and somebody has to look."""
         ease, sole = self._ease, self._sole
         read = self._plain.get(type(message))
-        if ease <= 0 or read is None or sole is None or threading.get_ident() != self._thread:
+        if ease <= 0 or read is None or sole is None or get_ident() != self._thread:
             return None
         try:
             data = encode(message)
@@ -206,7 +208,9 @@ class Mailbox:
             self._deadlines.add(deadline, seq)
         if posted is not None:
             only[2].post([posted])  # type: ignore[index]  # it is there
-        elif ease == 1:
+            return asker
+        self._unpumped += 1
+        if ease == 1 or self._unpumped == HANDFUL:
             self.pump()
         elif not self._pump_due:
             self._pump_due = True
@@ -247,7 +251,7 @@ class Mailbox:
             UsageError: as there, or this is not the loop's thread.
             ActorStopped: the actor is down for good.
         """
-        if threading.get_ident() != self._thread:
+        if get_ident() != self._thread:
             raise UsageError(
                 f"{self.path} was sent a message from another thread; refs belong to the thread of their "
                 f"supervisor's loop: use asyncio.run_coroutine_threadsafe(ref.ask(...), loop)"
@@ -520,6 +524,8 @@ class Mailbox:
                 weighed = self._capacity_bytes is not None
                 self._queues[queue] = Delivery(self._max_deliveries, self._numbers, weighed=weighed)
                 self._sole = self._queues.get(SHARED)
+                if self._sole is not None:
+                    self._fresh = self._sole.fresh
             self._find_only()
 
     def remove_member(self, member: str) -> None:

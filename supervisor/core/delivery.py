@@ -438,10 +438,11 @@ class Delivery:
 
     def _number(self) -> None:
         """Give the fresh tells their numbers, as a run at the end of the queue."""
-        fresh, self.fresh = self.fresh, []
-        self._queue.append(Run(self._numbers.take(len(fresh)), fresh))
-        self._queued += len(fresh)
-        self._unsettled += len(fresh)
+        run = Run(self._numbers.take(len(self.fresh)), self.fresh.copy())
+        self.fresh.clear()
+        self._queue.append(run)
+        self._queued += len(run)
+        self._unsettled += len(run)
 
     def _take_apart(self) -> deque[Posted]:
         """The queue without runs."""
