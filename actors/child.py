@@ -28,7 +28,7 @@ from actors.blackbox import BlackBox
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import encode
 from actors.conditions import establish
-from actors.desk import Desk
+from actors.desk import Desk, reader_of
 from actors.duplex import Duplex
 from actors.envelope import Farewell, Part, Rehearse
 from actors.errors import UsageError
@@ -144,10 +144,22 @@ def _rehearse(rehearsal: Rehearse, box: BlackBox) -> None:
         try:
             with _only_importing():
                 _import(module, rehearsal.main)
+                _read_actors(module)
         except BaseException as error:
             raise ActorFailed(f"importing {module}", error) from error
         box.done(number)
     box.clear()
+
+
+def _read_actors(module: str) -> None:
+    """Read the tables of the actors in a module, which takes longer than all else that begins a part.
+
+    Not of those with codecs: what they say counts for the whole process, and this one may play another.
+    """
+    for value in tuple(vars(sys.modules[module]).values()):
+        if isinstance(value, type) and issubclass(value, Actor) and value.__module__ == module and not value.codecs:
+            with contextlib.suppress(UsageError):  # of one that could not work, its own supervisor hears
+                reader_of(protocol_of(value))
 
 
 def _import(module: str, main: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import cache
 from itertools import count
 from typing import Any, Final, TypeVar
 
@@ -65,6 +66,17 @@ ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that i
 M = TypeVar("M", bound=Message[Any])
 
 Payload = msgspec.Raw | Parcel
+
+
+_read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | Tells[msgspec.Raw]).decode
+
+
+@cache
+def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
+    """What decodes the daemon's frames, messages included; made once for an actor class."""
+    messages = protocol.union
+    frames = Deliver[messages] | Tells[messages] | Answer | Cancel | Credit | Items | Stop  # type: ignore[valid-type]
+    return decoder_of(frames).decode
 
 
 class FlowEnded(Exception):
@@ -156,10 +168,7 @@ class Desk:
         self._last_began = 0
         self._cost = [QUICK] * len(protocol.handlers)  # ns that the last message of each handler took
         self._sequential = protocol.actor.concurrency == 1
-        messages = protocol.union
-        self._decode = decoder_of(
-            Deliver[messages] | Tells[messages] | Answer | Cancel | Credit | Items | Stop  # type: ignore[valid-type]
-        ).decode
+        self._decode = reader_of(protocol)
         self._takers: dict[type, Callable[[Any], None]] = {
             Deliver: self._take_delivery,
             Tells: lambda tells: self.pending.append(Waiting(tells)),
@@ -169,7 +178,6 @@ class Desk:
             Items: self.follow,
             Stop: self._asked_to_stop,
         }
-        self._decode_loosely = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | Tells[msgspec.Raw]).decode
 
     # ---- the actor's context
 
@@ -347,7 +355,7 @@ class Desk:
 
     def _decoded_loosely(self, data: bytes | memoryview) -> Deliver[Message[Any]]:
         """A batch with a bad message in it: the good ones; each bad one is answered for itself."""
-        batch = self._decode_loosely(data)
+        batch = _read_loosely(data)
         if isinstance(batch, Tells):
             items = [Envelope(seq, wire.TELL, None, None, raw) for seq, raw in enumerate(batch.messages, batch.first)]
         else:
