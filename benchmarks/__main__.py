@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.charts import charts
-from benchmarks.measure import ENTRANTS, FULL, QUICK, WITH_PEERS, measure
+from benchmarks.measure import ENTRANTS, FULL, QUICK, measure
 from benchmarks.peers.entrants import PEERS
 from benchmarks.report import page, pooled, section, targets
 from benchmarks.results import Results, Run, load, save
@@ -54,8 +54,7 @@ def measured(given: argparse.Namespace) -> list[Run]:
     entrants = [*ENTRANTS, *(PEERS if given.peers else ())]
     if given.only:
         entrants = entrants[:1] + [one for one in entrants[1:] if one.name.startswith(given.only)]
-    plan = QUICK if given.quick else WITH_PEERS if given.peers else FULL
-    return [measure(entrants, plan, say) for _ in range(given.runs)]
+    return [measure(entrants, QUICK if given.quick else FULL, say) for _ in range(given.runs)]
 
 
 def replaced(results: Results, runs: list[Run], *, peers: bool) -> Results:

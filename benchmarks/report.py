@@ -21,7 +21,7 @@ This page and its charts are made by `make bench` and `make bench-peers` from
 [results.json](benchmarks/results.json); do not edit them. What takes part and what is measured is explained in
 [benchmarks/README.md](../benchmarks/README.md).
 
-    make bench                    # ours against what the standard library offers; about six minutes
+    make bench                    # ours against what the standard library offers; about four minutes
     make bench RUNS=3             # three times, for the targets
     make bench-peers              # also against peers from PyPI, each in an environment of its own
 
