@@ -310,7 +310,7 @@ async def main():
         async for event in events:
             if isinstance(event, ChildExited):
                 print("report", repr(str(event.report)), flush=True)
-                print("oom", event.report.out_of_memory, event.report.peak_memory // 2**20, flush=True)
+                print("oom", event.report.out_of_memory, event.report.peak_memory, flush=True)
                 break
         print("alive", await root["a"].ask(Pid()), flush=True)
 
@@ -328,7 +328,8 @@ def test_killed_by_the_kernel_for_lack_of_memory(tmp_path, small_group):
         code, _, err = daemon.end()
         assert (0, "") == (code, "" if code == 0 else err)
     assert "True" == known
-    assert 50 < int(peak) <= 301
+    # a process bears the peak of whoever started its daemon; below that nobody knows its own
+    assert peak == "None" or 50 * 2**20 < int(peak) <= 301 * 2**20
     assert "ended: killed: SIGKILL, out of memory: the kernel chose it" in report.splitlines()[0]
     assert lasting(in_the_book("Killed by the kernel, for lack of memory")) == lasting(report)
 
