@@ -47,28 +47,18 @@ class _Arriving:
     and memory is taken as it is written.
     """
 
-    __slots__ = ("_buffer", "_held", "_view", "size")
+    __slots__ = ("_buffer", "missing")
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.missing = size  # bytes that have not come
         self._buffer = BytesIO(bytes(size))
-        self._view = self._buffer.getbuffer()
-        self._held = 0
-
-    @property
-    def missing(self) -> int:
-        """How many bytes have not come."""
-        return self.size - self._held
 
     def put(self, piece: bytes | memoryview) -> None:
-        """The next bytes."""
-        held = self._held
-        self._held = held + len(piece)
-        self._view[held : self._held] = piece
+        """The next bytes, no more than are missing."""
+        self.missing -= self._buffer.write(piece)
 
     def parcel(self) -> Parcel:
         """All of it has come."""
-        self._view.release()
         return Parcel(self._buffer.getvalue())
 
 
