@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 
 import pytest
@@ -124,3 +125,13 @@ def test_parcels_are_bounded():
         framer.feed(parcel_header(1) + b"x")
     with pytest.raises(WireError, match=f"more than {PARCELS} parcels"):
         framer.feed(parcel_header(1) + b"x")
+
+
+def test_a_parcel_that_never_comes_whole():
+    """A framer that ends in the middle of one, as part of a cycle, goes without a word."""
+    framer = Framer()
+    assert [] == framer.feed(parcel_header(1_000_000) + b"x")
+    cycle = [framer]
+    cycle.append(cycle)
+    del framer, cycle
+    gc.collect()
