@@ -164,7 +164,8 @@ async def test_no_spares():
     """`spares=0`: none is made, and the next life is a fresh process."""
     async with tree(child(), spares=0) as root:
         first = await who(root)
-        await asyncio.sleep(0.1)  # five times what it would take to begin
+        async with tree(child()) as other:
+            await ready(other)  # begun later: one of the first tree would be there by now
         assert [] == root._launcher._spares._spares
         os.kill(first.pid, signal.SIGKILL)
         assert 2 == (await who(root)).incarnation

@@ -807,8 +807,11 @@ async def test_timers_end_with_the_life():
         await root["a"].tell(Kill())
         await watch.exited("a")
         await watch.started("a")
-        await asyncio.sleep(0.05)  # several periods
-        assert [] == await root["a"].ask(Seen())
+        await root["a"].tell(Put(-1), delay=0.05)  # several periods
+        async with asyncio.timeout(DEADLINE):
+            while not (seen := await root["a"].ask(Seen())):
+                pass
+        assert [-1] == seen
 
 
 async def test_a_delayed_tell(tmp_path):

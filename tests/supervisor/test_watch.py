@@ -260,11 +260,10 @@ async def test_what_goes_on_while_it_is_examined_is_left_alone():
         life = root.launcher.life("/root/a")
         life.goes_on = Activity((Work(0, time.monotonic_ns(), 0, 0),), 1, 0, leaving=False)
         await until(lambda: life.dumps, "the examination")
-        life.goes_on = Activity((), 2, 0, leaving=False)
+        life.goes_on = Activity((Work(0, time.monotonic_ns(), 0, 0),), 2, 0, leaving=False)  # the next one began
         life.stacks = "Current thread"
-        await asyncio.sleep(0.2)
+        await until(lambda: life.dumps == 2, "an examination of its own for the next")
         assert not life.over
-        assert 1 == life.dumps
 
 
 async def test_without_a_limit_nobody_looks():
