@@ -194,10 +194,7 @@ class Guard:
 
     def _lost(self, why: str) -> None:
         self._on_lost(why)
-        pause = (
-            max(0.0, self._not_before - time.monotonic()) + self._loop.slow_callback_duration / 10
-        )  # timers may be early
-        self._loop.call_later(pause, self._do, self._start_again)
+        self._loop.call_later(max(0.0, self._not_before - time.monotonic()), self._do, self._start_again)
 
     def _start_again(self) -> None:
         if self._sock is None and not self._closing:
