@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -21,13 +22,14 @@ class Terminal:
     """Runs a script in the foreground of a new terminal; what it writes there is collected.
 
     Attributes:
-        output: everything written to the terminal, once the process has ended.
+        output: everything written to the terminal so far; all of it once the process has ended.
         process: the script's.
     """
 
     def __init__(self, script, *args, **environment):
         self._master, slave = os.openpty()
         self.output = ""
+        self._more = threading.Condition()
         try:
             self.process = subprocess.Popen(
                 [sys.executable, str(script), *args],
@@ -48,6 +50,11 @@ class Terminal:
         with contextlib.suppress(OSError):
             os.write(self._master, keys)
 
+    def read_until(self, word):
+        """Wait until the word stands in the output."""
+        with self._more:
+            assert self._more.wait_for(lambda: word in self.output, DEADLINE), self.output
+
     def end(self):
         """The exit code."""
         try:
@@ -67,14 +74,15 @@ class Terminal:
         )
 
     def _collect(self):
-        chunks = []
+        decode = codecs.getincrementaldecoder("utf-8")().decode
         while True:
             try:
                 chunk = os.read(self._master, 65536)
             except OSError:  # nobody has it open any more
                 break
-            chunks.append(chunk)
-        self.output = b"".join(chunks).decode().replace("\r", "")
+            with self._more:
+                self.output += decode(chunk).replace("\r", "")
+                self._more.notify_all()
 
 
 def _take_the_foreground():
