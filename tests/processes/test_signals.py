@@ -24,9 +24,6 @@ MOMENTS = 12
 AT_ONCE = 4  # daemons
 
 BRIEF = """
-if __name__ == "__main__":
-    print("BEGUN", flush=True)
-
 import asyncio
 from actors import Actor
 from supervisor import ChildSpec, Supervisor
@@ -35,6 +32,7 @@ class Calm(Actor):
     pass
 
 async def main():
+    print("BEGUN", flush=True)
     async with Supervisor(ChildSpec(Calm, name="a"), ChildSpec(Calm, name="b")):
         print("UP", flush=True)
         await asyncio.sleep(0.1)
@@ -52,7 +50,7 @@ def test_ctrl_c_at_any_moment(tmp_path):
 
     def run(moment):
         terminal = Terminal(script, MOMENT="of " + str(tmp_path))
-        terminal.read_until("BEGUN")  # before that, what CPython says and returns is its own affair
+        terminal.read_until("BEGUN")  # until asyncio takes SIGINT, what is said is CPython's affair
         begun = time.monotonic()
         if moment is not None:
             time.sleep(moment)
