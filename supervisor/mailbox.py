@@ -1,7 +1,8 @@
 """Mailbox: one actor's messages, from the sender's call to their fate; it outlives every life of the actor.
 
 Law: the mailbox belongs to the daemon. Whatever ends, each message ends as one fate, and each asker hears of it.
-May import: admission, askers, deadlines, endings, line, letters, core, ports, and the words of `actors`.
+May import: members, settlement, admission, askers, deadlines, endings, line, letters, core, ports, and
+            the words of `actors`.
 
 Runs on the loop's thread; nothing here blocks.
 """
@@ -11,50 +12,44 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import partial
 from heapq import merge
 from threading import get_ident
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final
 
 import msgspec
 
-from actors import envelope as wire
 from actors.actor import ActorProtocol
 from actors.codec import RESOLVE, ReplyCodec, encode
-from actors.envelope import ASK, FEED, STREAM, TELL, Natural, Outcome, Outcomes
+from actors.envelope import ASK, TELL, Outcomes
 from actors.errors import (
     ActorCrashed,
     ActorStopped,
     MailboxFull,
-    UndecodableMessage,
     UsageError,
-    WireError,
 )
 from actors.exits import ExitReport
 from actors.framing import Parcel
 from actors.messages import Message, Terminated
-from actors.parcels import Packed, bytes_fields, fill
+from actors.parcels import Packed, bytes_fields
 from actors.ref import ActorRef
 from supervisor.admission import Admission
 from supervisor.askers import Asker, FutureAsker
 from supervisor.core.commands import Decision
-from supervisor.core.delivery import Delivery, Fate, Loss, Numbers, Posted
-from supervisor.core.routing import SHARED, Router
+from supervisor.core.delivery import Delivery, Numbers, Posted
+from supervisor.core.routing import Router
 from supervisor.deadlines import Deadlines
-from supervisor.endings import crashed, error_of, fate_of, payload_of, too_late, unserved
+from supervisor.endings import unserved
 from supervisor.letters import DeadLetter, DeadReason
 from supervisor.line import Line, Place
+from supervisor.members import Members
 from supervisor.ports import Life
+from supervisor.settlement import Settlement
 from supervisor.specs import Overflow
 
-R = TypeVar("R")
-T = TypeVar("T")
-
 WINDOW: Final = 4096  # messages in the hands of a life: what it works on while the daemon hears of the last batch
-AHEAD: Final = 3  # messages a quick member of a pool has beyond those it works on: enough to stay busy
-QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
 SMALL: Final = 1024  # bytes; a message of more is looked at by itself
 WATCHED: Final = 10_000  # ends of other actors that may wait in a full mailbox: about one for each in a large tree
@@ -117,7 +112,6 @@ class Mailbox:
         self._check: Final = protocol.check
         self.closed: str | None = None  # why, once it is
         self.closed_reason = DeadReason.ACTOR_STOPPED
-        self.fates: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
         self._thread = get_ident()
         self._capacity = capacity
@@ -126,28 +120,18 @@ class Mailbox:
         self._overflow = overflow
         # what is in the hands of a life cannot be dropped any more
         self._window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
-        self._max_deliveries = max_deliveries
-        self._dead = on_dead_letter
         self._resolve = resolve
         self._stop_reason = stop_reason
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
         self._later: dict[asyncio.TimerHandle, Posted] = {}  # delayed tells
-        self._router = router
-        self._numbers = Numbers()
-        self._members: list[str] = []
-        self._queues: dict[str, Delivery] = {}
-        self._sole: Delivery | None = None  # the queue that all members share, when there is no other
-        self._fresh: list[bytes] = []  # that queue's
-        self._served: dict[str, Life] = {}  # by member
-        self._making_room: set[str] = set()  # members whose life is about to be followed by another, or just was
-        self._only: tuple[Delivery, str, Life] | None = None  # the one life there is and where it takes from
-        self._ease = 0  # messages that may be taken before anybody has to look whether there is room
-        self._quick: set[str] = set()  # members that took less than QUICK for each of their last messages
-        self._busy_since: dict[str, float] = {}  # when a member of a pool was last given or done with something
-        self._askers: dict[int, tuple[Asker, Delivery]] = {}
+        self._settlement = Settlement(path, protocol, self._read, stop_reason, on_dead_letter)
+        self._askers = self._settlement.askers
         self._deadlines = Deadlines(self._loop, self._askers, self._expire)
-        self._given_up: dict[int, str] = {}  # messages in the hands of a life that nobody wants, and why
-        self._impatient: set[int] = set()  # asks that end when nobody is there to serve them
+        numbers, weighed = Numbers(), capacity_bytes is not None
+        new_queue = partial(Delivery, max_deliveries, numbers, weighed=weighed)
+        self._members = Members(router, new_queue, protocol.actor.concurrency, self._loop.time)
+        self._fresh: list[bytes] = []  # those of the queue that all members share
+        self._ease = 0  # messages that may be taken before anybody has to look whether there is room
         self._line = Line(self._loop, self._wake)  # who waits for room
         self._pump_due = False
         self._unpumped = 0  # messages taken since
@@ -182,7 +166,7 @@ class Mailbox:
 
     def take_ask(self, message: Message[Any], timeout: float | None) -> FutureAsker | None:
         """Take an ask of the daemon if nothing is in its way; None when something is, and somebody has to look."""
-        ease, sole = self._ease, self._sole
+        ease, sole = self._ease, self._members.sole
         read = self._plain.get(type(message))
         if ease <= 0 or read is None or sole is None or get_ident() != self._thread:
             return None
@@ -196,7 +180,7 @@ class Mailbox:
         self._ease = ease - 1
         deadline = None if timeout is None else time.monotonic() + timeout
         asker = FutureAsker(self._loop.create_future(), read, self.path, type(message).__qualname__, timeout)
-        only, posted = self._only, None
+        only, posted = self._members.only, None
         if only is not None and not sole.unsettled and not only[2].congested:
             posted = sole.hand_over(only[1], ASK, None, deadline, data)  # nothing else is under way: straight to it
             seq = posted.seq
@@ -262,9 +246,14 @@ class Mailbox:
         return packed
 
     @property
+    def fates(self) -> Counter[str]:
+        """How many messages ended in which way."""
+        return self._settlement.fates
+
+    @property
     def full(self) -> bool:
         """Whether a newcomer has to wait: there is no room, or others are in line for it."""
-        sole = self._sole
+        sole = self._members.sole
         if sole is not None and sole.unsettled < self._plenty and not self._line.busy:
             return False  # nearly always
         if self._line:
@@ -274,8 +263,8 @@ class Mailbox:
     @property
     def depth(self) -> int:
         """How many messages wait or are being handled."""
-        sole = self._sole
-        return sole.unsettled if sole is not None else sum(queue.unsettled for queue in self._queues.values())
+        sole = self._members.sole
+        return sole.unsettled if sole is not None else sum(queue.unsettled for queue in self._queues)
 
     @property
     def overfull(self) -> bool:
@@ -290,24 +279,24 @@ class Mailbox:
     @property
     def down(self) -> bool:
         """Whether no life serves it now."""
-        return not self._served and not self._making_room
+        return self._members.down
 
     @property
     def complete(self) -> bool:
         """Whether every member is served."""
-        return len(self._served) == len(self._members)
+        return len(self._members.served) == len(self._members)
 
     def awaits(self, member: str) -> bool:
         """Whether a member's life is served and has messages in its hands."""
-        return member in self._served and self._queues[self._router.queue_of(member)].in_flight(member) > 0
+        return member in self._members.served and self._members.queue_of(member).in_flight(member) > 0
 
     def handled(self, member: str) -> int:
         """How many messages a member's life is through with."""
-        return self._queues[self._router.queue_of(member)].handled(member)
+        return self._members.queue_of(member).handled(member)
 
     def flowing(self, member: str) -> bool:
         """Whether a member's life has a stream or a feed in its hands."""
-        return self._any_flows and self._queues[self._router.queue_of(member)].flowing(member)
+        return self._any_flows and self._members.queue_of(member).flowing(member)
 
     def offer(
         self,
@@ -321,12 +310,12 @@ class Mailbox:
         impatient: bool = False,
     ) -> int:
         """Take a checked message; its sequence number. Room is the caller's concern."""
-        queue = self._sole or self._queues[self._router.choose(message, self._members)]
+        queue = self._members.queue_for(message)
         seq = queue.offer(kind, sender, deadline, packed.data, beside=packed.beside, parcels=packed.parcels)
         if asker is not None:
             self._askers[seq] = asker, queue
             if impatient:
-                self._impatient.add(seq)
+                self._settlement.impatient.add(seq)
         self._unpumped += 1
         if self._unpumped == BURST or queue.unsettled == 1:  # a full batch; or nothing else is under way to wait for
             self.pump()
@@ -340,7 +329,7 @@ class Mailbox:
 
     def _pump_soon(self) -> None:
         """At the end of this turn of the loop; at once when nothing else is under way that could be waited for."""
-        sole = self._sole
+        sole = self._members.sole
         if sole is not None and sole.unsettled == 1:
             self.pump()
         else:
@@ -374,11 +363,11 @@ class Mailbox:
         def due() -> None:
             posted = self._later.pop(timer)
             if self.closed is not None:
-                self._bury(posted, self.closed_reason, self.closed)
+                self._settlement.bury(posted, self.closed_reason, self.closed)
             elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):
                 self.offer(TELL, message, packed, sender=sender)
             else:
-                self._bury(posted, DeadReason.MAILBOX_FULL, "the mailbox was full when its time came")
+                self._settlement.bury(posted, DeadReason.MAILBOX_FULL, "the mailbox was full when its time came")
 
         timer = self._loop.call_later(delay, due)
         self._later[timer] = _loose(TELL, packed, sender)
@@ -399,7 +388,7 @@ class Mailbox:
                 return Entry.WAIT
         elif self._overflow is Overflow.DROP_NEWEST:
             because = "the mailbox was full, and the newest goes"
-            self._bury(_loose(kind, packed, sender), DeadReason.MAILBOX_FULL, because)
+            self._settlement.bury(_loose(kind, packed, sender), DeadReason.MAILBOX_FULL, because)
             if kind == TELL:
                 return Entry.DROPPED
         elif self._overflow is Overflow.WAIT and patient:
@@ -410,13 +399,13 @@ class Mailbox:
         )
 
     def _drop_oldest(self) -> bool:
-        longest = max(self._queues.values(), key=lambda queue: queue.queued)
+        longest = max(self._queues, key=lambda queue: queue.queued)
         dropped = longest.drop_oldest()
         if dropped is None:
             return False
         because = "the mailbox was full, and the oldest goes"
-        self._bury(dropped, DeadReason.MAILBOX_FULL, because)
-        asker = self._asker(dropped.seq)
+        self._settlement.bury(dropped, DeadReason.MAILBOX_FULL, because)
+        asker, _ = self._settlement.dismiss(dropped.seq)
         if asker is not None:
             asker.failed(MailboxFull(f"{self.path} dropped the message: {because}"))
         return True
@@ -465,23 +454,22 @@ class Mailbox:
 
     def refuse(self, packed: Packed, sender: str | None, reason: DeadReason, detail: str) -> None:
         """A message whose sender does not hear of it cannot be taken: it is a dead letter."""
-        self._bury(_loose(TELL, packed, sender), reason, detail)
+        self._settlement.bury(_loose(TELL, packed, sender), reason, detail)
 
     def withdraw(self, seq: int, fate: str) -> None:
         """The asker does not wait any more: a message that has not begun will not."""
-        _, queue = self._askers.pop(seq, (None, None))
+        _, queue = self._settlement.dismiss(seq)
         if queue is None:
             return
-        self._impatient.discard(seq)
         held = queue.take_back(seq)
         if held is None:
-            self._count(fate)
+            self._settlement.count(fate)
             self._wake()
             return
-        self._given_up[seq] = fate
+        self._settlement.give_up(seq, fate)
         member, turn = held
-        if member in self._served:
-            self._served[member].cancel([turn])
+        if member in self._members.served:
+            self._members.served[member].cancel([turn])
 
     def _expire(self, seq: int) -> None:
         """An ask was not answered in time."""
@@ -517,39 +505,19 @@ class Mailbox:
 
     def add_member(self, member: str) -> None:
         """One more process serves it."""
-        if member not in self._members:
-            self._members.append(member)
-            queue = self._router.queue_of(member)
-            if queue not in self._queues:
-                weighed = self._capacity_bytes is not None
-                self._queues[queue] = Delivery(self._max_deliveries, self._numbers, weighed=weighed)
-                self._sole = self._queues.get(SHARED)
-                if self._sole is not None:
-                    self._fresh = self._sole.fresh
-            self._find_only()
+        self._members.add(member)
+        if self._members.sole is not None:
+            self._fresh = self._members.sole.fresh
 
     def remove_member(self, member: str) -> None:
         """A process that is down serves it no more, while others do; what waited for it goes to them."""
-        if member not in self._members or len(self._members) == 1:
-            return
-        self._members.remove(member)
-        self._find_only()
-        if self._router.queue_of(member) in map(self._router.queue_of, self._members):
-            return
-        released = self._queues.pop(member).release()
-        for posted, deliveries in released:
-            queue = self._queues[self._router.choose(self.protocol.decode(posted.message), self._members)]
-            queue.adopt(posted, deliveries)
-            if posted.seq in self._askers:
-                self._askers[posted.seq] = self._askers[posted.seq][0], queue
+        for seq, queue in self._members.remove(member, lambda posted: self.protocol.decode(posted.message)):
+            self._settlement.moved(seq, queue)
         self.pump()
 
     def connect(self, member: str, life: Life) -> None:
         """A member's life is ready to be served from here."""
-        self._served[member] = life
-        self._making_room.discard(member)
-        self._quick.discard(member)
-        self._find_only()
+        self._members.connect(member, life)
         self.pump()
 
     def heard(self, member: str, frame: Outcomes, parcels: Sequence[Parcel] = ()) -> None:
@@ -558,103 +526,18 @@ class Mailbox:
         Raises:
             WireError: it tells of messages it was never given, or is silent about an ask.
         """
-        queue = self._sole or self._queues[self._router.queue_of(member)]
+        queue = self._members.sole or self._members.queue_of(member)
         pool = len(self._members) > 1
         had = queue.in_flight(member) if pool else 0
-        beside = iter(parcels)
-        for outcome in frame.items:
-            posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
-            if posted is not None and posted.seq not in self._given_up:
-                self._replied(posted, outcome.payload)  # nearly always
-            else:
-                self._hear(queue, member, outcome, posted, beside)
-        if frame.through:
-            told, outside = queue.finish_through(member, frame.through)
-            if told:
-                self.fates["handled"] += told
-            if outside and self._askers and not self._askers.keys().isdisjoint(outside):
-                self._never_answered(outside)
+        self._settlement.heard(queue, member, frame, parcels)
         if pool:
-            self._measure(member, had - queue.in_flight(member))
+            self._members.measure(member, had - queue.in_flight(member))
         if self._line:
             self._wake()
         if queue.queued:
             self.pump()
         elif self._ease <= 0:
             self._look_ahead()
-
-    def _hear(
-        self, queue: Delivery, member: str, outcome: Outcome, posted: Posted | None, beside: Iterator[Parcel]
-    ) -> None:
-        """What is not the usual end of an ask; `posted` when the message is known to be over."""
-        if outcome.kind in (wire.ITEM, wire.WANT):
-            self._flows(queue, member, outcome)
-            return
-        posted = posted or queue.finish(member, outcome.seq)
-        if posted is None:
-            raise WireError(f"it answered message {outcome.seq}, which it does not have")
-        if outcome.kind == wire.BESIDE:
-            self._replied_beside(posted, next(beside, None))
-        else:
-            self._ended(posted, outcome)
-
-    def _replied(self, posted: Posted, payload: msgspec.Raw) -> None:
-        """The usual end of an ask."""
-        self.fates["handled"] += 1
-        asker, _ = self._askers.pop(posted.seq, (None, None))
-        if asker is None:
-            return
-        if self._impatient:
-            self._impatient.discard(posted.seq)
-        try:
-            asker.replied(payload)
-        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no reply
-            self._broken_reply(asker, f"a reply does not decode: {error}", error)
-
-    def _replied_beside(self, posted: Posted, parcel: Parcel | None) -> None:
-        """The end of an ask whose reply is large: the bytes of a parcel."""
-        self._given_up.pop(posted.seq, None)
-        self.fates["handled"] += 1
-        asker = self._asker(posted.seq)
-        promised = self.protocol.handlers[type(self.protocol.decode(posted.message))].reply.promised
-        if parcel is None or promised is not bytes:
-            self._broken_reply(asker, "a reply is said to come beside its answer, and does not")
-        elif asker is not None:
-            asker.replied_beside(parcel)
-
-    def _broken_reply(self, asker: Asker | None, why: str, cause: Exception | None = None) -> NoReturn:
-        error = UndecodableMessage(why)
-        if asker is not None:
-            asker.failed(ActorCrashed(f"{self.path}: {error}", started=True, finished=True))
-        raise error from cause
-
-    def _measure(self, member: str, done: int) -> None:
-        """Learn whether a member is quick from how long so many messages took it."""
-        if not done:
-            return
-        now = self._loop.time()
-        if now - self._busy_since.get(member, 0.0) < QUICK * done:
-            self._quick.add(member)
-        else:
-            self._quick.discard(member)
-        self._busy_since[member] = now
-
-    def _flows(self, queue: Delivery, member: str, outcome: Outcome) -> None:
-        posted = queue.held(member, outcome.seq)
-        if posted is None or posted.kind != (STREAM if outcome.kind == wire.ITEM else FEED):
-            raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
-        asker, _ = self._askers.get(posted.seq, (None, None))
-        if asker is None:
-            return  # nobody reads any more; the cancellation is on its way
-        if outcome.kind == wire.WANT:
-            asker.wants(payload_of(outcome, Natural))
-            return
-        try:
-            asker.item(outcome.payload)
-        except WireError:
-            raise
-        except Exception as error:
-            raise UndecodableMessage(f"an item of message {posted.seq} does not decode: {error}") from error
 
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items."""
@@ -673,30 +556,21 @@ class Mailbox:
     def _holder(self, seq: int) -> tuple[Life, int] | None:
         _, queue = self._askers.get(seq, (None, None))
         held = None if queue is None else queue.holder(seq)
-        if held is None or held[0] not in self._served:
+        if held is None or held[0] not in self._members.served:
             return None
-        return self._served[held[0]], held[1]
+        return self._members.served[held[0]], held[1]
 
     def disconnect(self, member: str) -> None:
         """A member's life is not to be served any more."""
-        self._served.pop(member, None)
-        self._find_only()
-
-    def _find_only(self) -> None:
-        """Know the one life there is without a look each time; None for a pool, and while the actor is down."""
-        self._only = None
-        if len(self._members) == 1:
-            for member, life in self._served.items():
-                self._only = self._queues[self._router.queue_of(member)], member, life
+        self._members.disconnect(member)
 
     def make_room(self, member: str) -> None:
         """A member's life is not to be served any more, and the next one follows at once: the actor is not down."""
-        self._making_room.add(member)
-        self.disconnect(member)
+        self._members.make_room(member)
 
     def deliveries(self, member: str, life: Life) -> int | None:
         """How often the message that a life is handling (the first, if several) has been begun, this time included."""
-        queue = self._queues[self._router.queue_of(member)]
+        queue = self._members.queue_of(member)
         turn = min(life.progress().active, default=None)
         if turn is None:
             return None
@@ -705,15 +579,14 @@ class Mailbox:
 
     def lost(self, member: str, life: Life, report: ExitReport) -> None:
         """A life is over: everything it had in its hands gets its fate, what may goes to the next one."""
-        self.disconnect(member)
+        self._members.disconnect(member)
         if report.decision != Decision.RECYCLE:
-            self._making_room.discard(member)
+            self._members.expect_none(member)
         self._last_report = report
-        queue = self._queues[self._router.queue_of(member)]
-        for loss in queue.lose(member, life.progress(), self._idempotent):
-            self._settle_loss(loss, report)
+        for loss in self._members.queue_of(member).lose(member, life.progress(), self._idempotent):
+            self._settlement.lost(loss, report)
         if self.down:
-            for seq in sorted(self._impatient):
+            for seq in sorted(self._settlement.impatient):
                 asker, _ = self._askers[seq]
                 self.withdraw(seq, "failed_when_down")
                 asker.failed(self.refuse_impatient())
@@ -724,12 +597,12 @@ class Mailbox:
         """The actor is down for good: what waits becomes dead letters, whoever asks or waits hears of it."""
         self.closed = because
         self.closed_reason = self._stop_reason()
-        self._making_room.clear()
+        self._members.expect_none(*self._members.names)
         self._ease = 0
-        self._impatient.clear()
-        for posted in merge(*(queue.drain() for queue in self._queues.values()), key=lambda posted: posted.seq):
-            self._bury(posted, self.closed_reason, because)
-            asker = self._asker(posted.seq)
+        self._settlement.impatient.clear()
+        for posted in merge(*(queue.drain() for queue in self._queues), key=lambda posted: posted.seq):
+            self._settlement.bury(posted, self.closed_reason, because)
+            asker, _ = self._settlement.dismiss(posted.seq)
             if asker is not None:
                 asker.failed(ActorStopped(f"{self.path} is down for good ({because}); the message had not begun"))
         self._wake()
@@ -743,7 +616,7 @@ class Mailbox:
         while self._later:
             timer, posted = self._later.popitem()
             timer.cancel()
-            self._bury(posted, DeadReason.SHUTDOWN, "its supervisor ended before its time came")
+            self._settlement.bury(posted, DeadReason.SHUTDOWN, "its supervisor ended before its time came")
 
     def open(self) -> None:
         """The actor is started again after it was down for good."""
@@ -755,14 +628,12 @@ class Mailbox:
         """Give the lives what they can take; in a pool one message at a time, to the least loaded."""
         self._pump_due = False
         self._unpumped = 0
-        if self._only is not None:
-            self._fill(*self._only)
+        only = self._members.only
+        if only is not None:
+            self._fill(*only)
         elif len(self._members) > 1:
-            for queue in self._queues.values():
-                while queue.queued and (taker := self._least_loaded(queue)) is not None:
-                    if not queue.in_flight(taker):
-                        self._busy_since[taker] = self._loop.time()
-                    self._give(queue, taker, self._served[taker], 1)
+            for queue, member, life in self._members.takers():
+                self._give(queue, member, life, 1)
         self._look_ahead()
 
     def _fill(self, queue: Delivery, member: str, life: Life) -> None:
@@ -779,120 +650,30 @@ class Mailbox:
 
     def _look_ahead(self) -> None:
         """Find out how many messages may be taken without another look."""
-        sole = self._sole
+        sole = self._members.sole
         if sole is None or self.closed is not None or self._capacity_bytes is not None or self._line.busy:
             self._ease = 0
         else:
             self._ease = min(BURST, self._capacity - sole.unsettled)
 
-    def _give(self, queue: Delivery, member: str, life: Life, most: int) -> int:
-        """Send a batch to a life; how many that were."""
+    def _give(self, queue: Delivery, member: str, life: Life, most: int) -> None:
+        """Send a batch to a life."""
         batch, expired = queue.take(member, most, WINDOW_BYTES, time.monotonic())
         if batch:
             life.post(batch)
         for posted in expired:
-            self._count("expired")
-            asker = self._asker(posted.seq)
-            if asker is not None:
-                asker.failed(too_late(self.path))
-        return len(batch)
+            self._settlement.expired(posted)
 
-    def _least_loaded(self, queue: Delivery) -> str | None:
-        """The member that can take a message from a queue and has the fewest in its hands.
+    @property
+    def _queues(self) -> Iterable[Delivery]:
+        return self._members.queues.values()
 
-        What is in its hands waits for what it works on; so from a queue that others take from, too, a member gets more
-        than that only while it is quick.
-        """
-        most = self.protocol.actor.concurrency
-        shared = len(self._queues) == 1
-        able = [
-            member
-            for member, life in self._served.items()
-            if self._queues[self._router.queue_of(member)] is queue
-            and not life.congested
-            and queue.in_flight(member) < (most + AHEAD if member in self._quick or not shared else most)
-        ]
-        return min(able, key=queue.in_flight, default=None)
-
-    def _asker(self, seq: int) -> Asker | None:
-        """Who waits for a message that is over; they are forgotten here."""
-        self._impatient.discard(seq)
-        asker, _ = self._askers.pop(seq, (None, None))
-        return asker
-
-    def _never_answered(self, told: list[int]) -> None:
-        """A life said that asks are over without saying how: the askers get an error, the life ends."""
-        error = WireError("it ended an ask without an answer")
-        for seq in told:
-            asker = self._asker(seq)
-            if asker is not None:
-                asker.failed(ActorCrashed(f"{self.path}: {error}", started=True, finished=None))
-        raise error
-
-    def _ended(self, posted: Posted, outcome: Outcome) -> None:
-        asker = self._asker(posted.seq)
-        given_up = self._given_up.pop(posted.seq, None)
-        try:
-            fate = fate_of(posted, outcome, asked=asker is not None)
-            error = error_of(self.path, outcome)
-        except WireError as wrong:
-            self._bury(posted, DeadReason.CRASHED, str(wrong))
-            if asker is not None:
-                asker.failed(ActorCrashed(f"{self.path}: {wrong}", started=None, finished=None))
-            raise
-        if outcome.kind == wire.UNDECODABLE:
-            self._bury(posted, DeadReason.UNDECODABLE, str(error))
-        elif outcome.kind == wire.STOPPED and asker is not None:
-            self._bury(posted, self._stop_reason(), str(error), 1)
-        else:
-            self._count(given_up if given_up and fate == "cancelled" else fate)
-        if asker is not None and error is not None:
-            asker.failed(error)
-
-    def _settle_loss(self, loss: Loss, report: ExitReport) -> None:
-        if loss.fate is Fate.REQUEUED:
-            return
-        posted = loss.posted
-        asker = self._asker(posted.seq)
-        given_up = self._given_up.pop(posted.seq, "cancelled")
-        if loss.fate is Fate.UNWANTED:
-            self._count(given_up)
-        elif loss.fate is Fate.FINISHED and posted.kind == TELL:
-            self._count("handled")
-        elif loss.fate is Fate.FINISHED:
-            self._count("handled_unanswered")
-        else:
-            reason = DeadReason.POISON if loss.fate is Fate.POISON else DeadReason.CRASHED
-            self._bury(posted, reason, str(report.reason), loss.deliveries)
-        if asker is not None:
-            name = _name(self.protocol.decode(posted.message))
-            asker.failed(crashed(self.path, name, loss, report))
+    def _read(self, message: msgspec.Raw) -> Message[Any]:
+        read: Message[Any] = self.decode(self.protocol.decode, message)
+        return read
 
     def _idempotent(self, posted: Posted) -> bool:
         return type(self.protocol.decode(posted.message)).idempotent
-
-    def _bury(self, posted: Posted, reason: DeadReason, detail: str, deliveries: int = 0) -> None:
-        self._count(reason.value)
-        try:
-            message: Message[Any] | None = self.decode(self.protocol.decode, posted.message)
-            if message is not None and posted.parcels is not None:
-                fill(message, posted.beside or (), posted.parcels)
-        except Exception:  # it may be dead because it does not decode
-            message = None
-        self._dead(
-            DeadLetter(
-                actor=self.path,
-                message=message,
-                message_type="?" if message is None else _name(message),
-                sender=posted.sender,
-                reason=reason,
-                detail=detail,
-                deliveries=deliveries,
-            )
-        )
-
-    def _count(self, fate: str) -> None:
-        self.fates[fate] += 1
 
     def _wake(self) -> None:
         """Give the room there is to those first in line; when the actor is down for good, tell all of them."""
@@ -901,11 +682,11 @@ class Mailbox:
     def _free(self) -> int:
         """How many more messages may wait; one that a handler has begun waits no more."""
         most = self._capacity_bytes
-        if most is not None and sum(queue.bytes for queue in self._queues.values()) >= most:
+        if most is not None and sum(queue.bytes for queue in self._queues) >= most:
             return 0
         free = self._capacity - self.depth - self._line.granted
         if free <= 0:
-            free += sum(len(life.progress().active) for life in self._served.values())
+            free += sum(len(life.progress().active) for life in self._members.served.values())
         return free
 
 

@@ -141,7 +141,7 @@ async def fate(way, doing):
     box = mailbox(letters)
     if way.endswith("last delivery"):
         box._max_deliveries = 2
-        for queue in box._queues.values():
+        for queue in box._queues:
             queue._deliveries[1] = 1
     life, following = Life(doing), Life()
     box.connect("a", life)
@@ -197,10 +197,10 @@ def test_the_words_of_fates():
     """Every word that is counted has its line, and says whether there is a dead letter."""
     _, *rows = table("explanation/semantics.md", "fate")
     counted = {*endings.FATES.values(), *(reason.value for reason in DeadReason)} - {DeadReason.NO_SUCH_ACTOR.value}
-    for name in ("mailbox", "refs", "outgoing"):
+    for name in ("mailbox", "settlement", "refs", "outgoing"):
         source = (Path(inspect.getfile(room)).parent / f"{name}.py").read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("_count", "withdraw"):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("count", "withdraw"):
                 counted |= {one.value for one in node.args if isinstance(one, ast.Constant)}
     assert counted == {row[0] for row in rows}
     assert {reason.value for reason in DeadReason} - {"no_such_actor"} == {row[0] for row in rows if row[1] == "yes"}

@@ -23,7 +23,7 @@ from supervisor import (
     Strategy,
     Supervisor,
     SupervisorSpec,
-    mailbox,
+    members,
 )
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet
@@ -93,7 +93,7 @@ async def test_the_least_loaded_gets_the_next():
 async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
     """As many as it works on at once; a few more while it takes no time for each, none of those when it was slow."""
     monkeypatch.setattr(Worker, "concurrency", concurrency)
-    monkeypatch.setattr(mailbox, "QUICK", DEADLINE)
+    monkeypatch.setattr(members, "QUICK", DEADLINE)
     async with tree(pool(2)) as root:
         for number in range(100):
             root["p"].tell_nowait(Take("", number))
@@ -101,13 +101,13 @@ async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
         life = root.launcher.life("/root/p/0")
         assert concurrency == held(root, 0) == held(root, 1)
         finish(life, life.received[0])
-        assert concurrency + mailbox.AHEAD == held(root, 0) - 1
-        monkeypatch.setattr(mailbox, "QUICK", 0.0)
-        for done in range(mailbox.AHEAD):
+        assert concurrency + members.AHEAD == held(root, 0) - 1
+        monkeypatch.setattr(members, "QUICK", 0.0)
+        for done in range(members.AHEAD):
             finish(life, life.received[1 + done])
-        assert concurrency + mailbox.AHEAD == held(root, 0) - 1
-        finish(life, life.received[1 + mailbox.AHEAD])
-        assert concurrency + mailbox.AHEAD == held(root, 0) - 2
+        assert concurrency + members.AHEAD == held(root, 0) - 1
+        finish(life, life.received[1 + members.AHEAD])
+        assert concurrency + members.AHEAD == held(root, 0) - 2
         assert concurrency == held(root, 1)
 
 

@@ -1,0 +1,241 @@
+"""Settlement: how the messages of one mailbox end, by what its lives say and by what is known after their deaths.
+
+Law: each message ends as one fate, counted once, and whoever waits for it hears of it once. What a life says that
+     cannot be is a WireError, which ends that life and nobody else's.
+May import: askers, endings, letters, core, and the words of `actors`.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from actors import envelope as wire
+from actors.actor import ActorProtocol
+from actors.envelope import FEED, STREAM, TELL, Natural, Outcome, Outcomes
+from actors.errors import ActorCrashed, UndecodableMessage, WireError
+from actors.exits import ExitReport
+from actors.framing import Parcel
+from actors.messages import Message
+from actors.parcels import fill
+from supervisor.askers import Asker
+from supervisor.core.delivery import Delivery, Fate, Loss, Posted
+from supervisor.endings import crashed, error_of, fate_of, payload_of, too_late
+from supervisor.letters import DeadLetter, DeadReason
+
+
+class Settlement:
+    """The ends of one mailbox's messages, and those who wait for them.
+
+    Args:
+        path: the actor's path.
+        protocol: what it handles.
+        decode: makes a message of its bytes, with its refs bound.
+        stop_reason: what dead letters say when the actor stops now.
+        on_dead_letter: told of each message that reached nobody.
+
+    Attributes:
+        fates: how many messages ended in which way.
+        askers: who waits for the end of a message, by its number, and the queue that has the message.
+        impatient: numbers of asks that end when nobody is there to serve them.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        decode: Callable[[msgspec.Raw], Message[Any]],
+        stop_reason: Callable[[], DeadReason],
+        on_dead_letter: Callable[[DeadLetter], None],
+    ) -> None:
+        self.fates: Counter[str] = Counter()
+        self.askers: dict[int, tuple[Asker, Delivery]] = {}
+        self.impatient: set[int] = set()
+        self._path = path
+        self._protocol = protocol
+        self._decode = decode
+        self._stop_reason = stop_reason
+        self._dead = on_dead_letter
+        self._given_up: dict[int, str] = {}  # messages in the hands of a life that nobody wants, and why
+
+    def heard(self, queue: Delivery, member: str, frame: Outcomes, parcels: Sequence[Parcel]) -> None:
+        """A life tells how messages ended that it took from a queue; see `Mailbox.heard`."""
+        beside = iter(parcels)
+        for outcome in frame.items:
+            posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
+            if posted is not None and posted.seq not in self._given_up:
+                self._replied(posted, outcome.payload)  # nearly always
+            else:
+                self._hear(queue, member, outcome, posted, beside)
+        if frame.through:
+            told, outside = queue.finish_through(member, frame.through)
+            if told:
+                self.fates["handled"] += told
+            if outside and self.askers and not self.askers.keys().isdisjoint(outside):
+                self._never_answered(outside)
+
+    def lost(self, loss: Loss, report: ExitReport) -> None:
+        """A message was in the hands of a life that ended, and gets its fate; one that is begun again has none yet."""
+        if loss.fate is Fate.REQUEUED:
+            return
+        posted = loss.posted
+        asker, _ = self.dismiss(posted.seq)
+        given_up = self._given_up.pop(posted.seq, "cancelled")
+        if loss.fate is Fate.UNWANTED:
+            self.count(given_up)
+        elif loss.fate is Fate.FINISHED and posted.kind == TELL:
+            self.count("handled")
+        elif loss.fate is Fate.FINISHED:
+            self.count("handled_unanswered")
+        else:
+            reason = DeadReason.POISON if loss.fate is Fate.POISON else DeadReason.CRASHED
+            self.bury(posted, reason, str(report.reason), loss.deliveries)
+        if asker is not None:
+            name = _name(self._protocol.decode(posted.message))
+            asker.failed(crashed(self._path, name, loss, report))
+
+    def expired(self, posted: Posted) -> None:
+        """A message was not begun before its deadline."""
+        self.count("expired")
+        asker, _ = self.dismiss(posted.seq)
+        if asker is not None:
+            asker.failed(too_late(self._path))
+
+    def give_up(self, seq: int, fate: str) -> None:
+        """Nobody wants a message that a life has; that is its fate, unless the life is through with it."""
+        self._given_up[seq] = fate
+
+    def moved(self, seq: int, queue: Delivery) -> None:
+        """A message is in another queue now."""
+        if seq in self.askers:
+            self.askers[seq] = self.askers[seq][0], queue
+
+    def dismiss(self, seq: int) -> tuple[Asker, Delivery] | tuple[None, None]:
+        """Who waits for the end of a message, and the queue that has it; they are forgotten here."""
+        self.impatient.discard(seq)
+        return self.askers.pop(seq, (None, None))
+
+    def bury(self, posted: Posted, reason: DeadReason, detail: str, deliveries: int = 0) -> None:
+        """A message is a dead letter: nobody will handle it, or not again."""
+        self.count(reason.value)
+        try:
+            message: Message[Any] | None = self._decode(posted.message)
+            if message is not None and posted.parcels is not None:
+                fill(message, posted.beside or (), posted.parcels)
+        except Exception:  # it may be dead because it does not decode
+            message = None
+        self._dead(
+            DeadLetter(
+                actor=self._path,
+                message=message,
+                message_type="?" if message is None else _name(message),
+                sender=posted.sender,
+                reason=reason,
+                detail=detail,
+                deliveries=deliveries,
+            )
+        )
+
+    def count(self, fate: str) -> None:
+        """A message has ended so."""
+        self.fates[fate] += 1
+
+    def _hear(
+        self, queue: Delivery, member: str, outcome: Outcome, posted: Posted | None, beside: Iterator[Parcel]
+    ) -> None:
+        """What is not the usual end of an ask; `posted` when the message is known to be over."""
+        if outcome.kind in (wire.ITEM, wire.WANT):
+            self._flows(queue, member, outcome)
+            return
+        posted = posted or queue.finish(member, outcome.seq)
+        if posted is None:
+            raise WireError(f"it answered message {outcome.seq}, which it does not have")
+        if outcome.kind == wire.BESIDE:
+            self._replied_beside(posted, next(beside, None))
+        else:
+            self._ended(posted, outcome)
+
+    def _replied(self, posted: Posted, payload: msgspec.Raw) -> None:
+        """The usual end of an ask."""
+        self.fates["handled"] += 1
+        asker, _ = self.askers.pop(posted.seq, (None, None))
+        if asker is None:
+            return
+        if self.impatient:
+            self.impatient.discard(posted.seq)
+        try:
+            asker.replied(payload)
+        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no reply
+            self._broken_reply(asker, f"a reply does not decode: {error}", error)
+
+    def _replied_beside(self, posted: Posted, parcel: Parcel | None) -> None:
+        """The end of an ask whose reply is large: the bytes of a parcel."""
+        self._given_up.pop(posted.seq, None)
+        self.fates["handled"] += 1
+        asker, _ = self.dismiss(posted.seq)
+        promised = self._protocol.handlers[type(self._protocol.decode(posted.message))].reply.promised
+        if parcel is None or promised is not bytes:
+            self._broken_reply(asker, "a reply is said to come beside its answer, and does not")
+        elif asker is not None:
+            asker.replied_beside(parcel)
+
+    def _broken_reply(self, asker: Asker | None, why: str, cause: Exception | None = None) -> NoReturn:
+        error = UndecodableMessage(why)
+        if asker is not None:
+            asker.failed(ActorCrashed(f"{self._path}: {error}", started=True, finished=True))
+        raise error from cause
+
+    def _flows(self, queue: Delivery, member: str, outcome: Outcome) -> None:
+        posted = queue.held(member, outcome.seq)
+        if posted is None or posted.kind != (STREAM if outcome.kind == wire.ITEM else FEED):
+            raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
+        asker, _ = self.askers.get(posted.seq, (None, None))
+        if asker is None:
+            return  # nobody reads any more; the cancellation is on its way
+        if outcome.kind == wire.WANT:
+            asker.wants(payload_of(outcome, Natural))
+            return
+        try:
+            asker.item(outcome.payload)
+        except WireError:
+            raise
+        except Exception as error:
+            raise UndecodableMessage(f"an item of message {posted.seq} does not decode: {error}") from error
+
+    def _never_answered(self, told: list[int]) -> None:
+        """A life said that asks are over without saying how: the askers get an error, the life ends."""
+        error = WireError("it ended an ask without an answer")
+        for seq in told:
+            asker, _ = self.dismiss(seq)
+            if asker is not None:
+                asker.failed(ActorCrashed(f"{self._path}: {error}", started=True, finished=None))
+        raise error
+
+    def _ended(self, posted: Posted, outcome: Outcome) -> None:
+        asker, _ = self.dismiss(posted.seq)
+        given_up = self._given_up.pop(posted.seq, None)
+        try:
+            fate = fate_of(posted, outcome, asked=asker is not None)
+            error = error_of(self._path, outcome)
+        except WireError as wrong:
+            self.bury(posted, DeadReason.CRASHED, str(wrong))
+            if asker is not None:
+                asker.failed(ActorCrashed(f"{self._path}: {wrong}", started=None, finished=None))
+            raise
+        if outcome.kind == wire.UNDECODABLE:
+            self.bury(posted, DeadReason.UNDECODABLE, str(error))
+        elif outcome.kind == wire.STOPPED and asker is not None:
+            self.bury(posted, self._stop_reason(), str(error), 1)
+        else:
+            self.count(given_up if given_up and fate == "cancelled" else fate)
+        if asker is not None and error is not None:
+            asker.failed(error)
+
+
+def _name(message: Message[Any]) -> str:
+    return type(message).__qualname__
