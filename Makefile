@@ -20,6 +20,7 @@ demo: $(VENV)/demo.ok          ## index the standard library while actors are ki
 	$(BIN)/python -m examples.codesearch
 
 test: $(VENV)/dev.ok           ## the whole suite, real processes included
+	@$(BIN)/python -m compileall -q actors supervisor tests # children would compile them anew where Python writes no byte code
 	$(BIN)/python -m pytest
 
 chaos: $(VENV)/dev.ok          ## half an hour of faults, kills and hostile bytes; writes docs/explanation/reliability.md
