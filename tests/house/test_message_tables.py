@@ -140,7 +140,6 @@ async def fate(way, doing):
     letters: list[DeadLetter] = []
     box = mailbox(letters)
     if way.endswith("last delivery"):
-        box._max_deliveries = 2
         for queue in box._queues:
             queue._deliveries[1] = 1
     life, following = Life(doing), Life()

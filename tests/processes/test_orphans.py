@@ -142,7 +142,8 @@ async def test_a_dead_guardian_is_replaced(logs, reading):
         await root["a"].ask(Beget([]))
         await until(guardians, "a guardian")
         (first,) = guardians()
-        await asyncio.sleep(1.05)  # one that lived for a second is replaced at once
+        guard = root._launcher._guard
+        await until(lambda: time.monotonic() >= guard._not_before, "the moment from which it is replaced at once")
         pids = await root["a"].ask(Beget(["daemonise", "session"]))
         os.kill(first, signal.SIGKILL)
         root["a"].tell_nowait(Leave())

@@ -269,25 +269,27 @@ WAITS = {
 EXITS = {
     "asyncio.run ends": """
         async def main():
-            pending.append(asyncio.create_task(wait()))
-            await asyncio.sleep(0.05)
+            await begin()
         asyncio.run(main())
     """,
     "sys.exit in a task": """
         async def main():
-            pending.append(asyncio.create_task(wait()))
-            await asyncio.sleep(0.05)
+            await begin()
             sys.exit(0)
         asyncio.run(main())
     """,
     "the loop is left as it is": """
         loop = asyncio.new_event_loop()
-        pending.append(loop.create_task(wait()))
-        loop.run_until_complete(asyncio.sleep(0.05))
+        loop.run_until_complete(begin())
     """,
     "the loop runs in a daemon thread": """
-        threading.Thread(target=lambda: asyncio.run(wait()), daemon=True).start()
-        time.sleep(0.1)
+        begun = threading.Event()
+        async def main():
+            await begin()
+            begun.set()
+            await pending[0]
+        threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
+        begun.wait()
     """,
 }
 
@@ -300,7 +302,7 @@ CASES += [(wait, "the loop is left as it is") for wait in WAITS if (wait, "async
 def test_the_interpreter_exits_in_a_wait(wait, ending):
     """No wait holds up the exit, however the program ends."""
     program = textwrap.dedent("""
-        import asyncio, multiprocessing, sys, threading, time
+        import asyncio, multiprocessing, sys, threading
         from actors.event import SafeEvent
         from supervisor.bridge import AsyncQueueBridge, await_event
 
@@ -315,6 +317,11 @@ def test_the_interpreter_exits_in_a_wait(wait, ending):
             return await WAIT
 
         pending = []
+
+        async def begin():
+            pending.append(asyncio.create_task(wait()))
+            for _ in range(5):  # until it waits
+                await asyncio.sleep(0)
     """).replace("WAIT", WAITS[wait]) + textwrap.dedent(EXITS[ending])
     done = subprocess.run(
         [sys.executable, "-c", program], timeout=DEADLINE, capture_output=True, text=True, check=False
