@@ -3,7 +3,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 1
 
-.PHONY: demo test chaos soak check bench bench-peers clean
+.PHONY: compiled demo test chaos soak check bench bench-peers clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -16,17 +16,20 @@ $(VENV)/dev.ok: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,test,check]'
 	@touch $@ $(VENV)/demo.ok
 
+# Byte code, as an installed package has it: without it each child compiles its imports anew where Python writes none.
+compiled: $(VENV)/dev.ok
+	@$(BIN)/python -m compileall -q actors supervisor benchmarks tests
+
 demo: $(VENV)/demo.ok          ## index the standard library while actors are killed
 	$(BIN)/python -m examples.codesearch
 
-test: $(VENV)/dev.ok           ## the whole suite, real processes included
-	@$(BIN)/python -m compileall -q actors supervisor tests # children would compile them anew where Python writes no byte code
+test: compiled                 ## the whole suite, real processes included
 	$(BIN)/python -m pytest
 
-chaos: $(VENV)/dev.ok          ## half an hour of faults, kills and hostile bytes; writes docs/explanation/reliability.md
+chaos: compiled                ## half an hour of faults, kills and hostile bytes; writes docs/explanation/reliability.md
 	ACTORS_LONG=1 $(BIN)/python -m pytest -m "slow or chaos"
 
-soak: $(VENV)/dev.ok           ## ten minutes of constant kills; writes its table there, too
+soak: compiled                 ## ten minutes of constant kills; writes its table there, too
 	ACTORS_LONG=1 $(BIN)/python -m pytest tests/chaos/test_soak.py
 
 check: $(VENV)/dev.ok          ## format, lint, types, floors
@@ -35,10 +38,10 @@ check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.ok          ## ours and the standard library, targets and all; writes docs/benchmarks.md
+bench: compiled                ## ours and the standard library, targets and all; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks --runs $(RUNS)
 
-bench-peers: $(VENV)/dev.ok    ## the same with peers from PyPI, each in an environment of its own
+bench-peers: compiled          ## the same with peers from PyPI, each in an environment of its own
 	$(BIN)/python -m benchmarks --peers
 
 clean:

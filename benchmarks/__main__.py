@@ -10,7 +10,6 @@ python -m benchmarks --render   writes the page and its charts again from the re
 from __future__ import annotations
 
 import argparse
-import compileall
 import signal
 import sys
 from pathlib import Path
@@ -51,9 +50,7 @@ def main() -> None:
 
 
 def measured(given: argparse.Namespace) -> list[Run]:
-    """What was asked for; with our byte code in place, as it is wherever a package is installed."""
-    for package in ("actors", "supervisor", "benchmarks"):
-        compileall.compile_dir(ROOT / package, quiet=1)
+    """What was asked for."""
     entrants = [*ENTRANTS, *(PEERS if given.peers else ())]
     if given.only:
         entrants = entrants[:1] + [one for one in entrants[1:] if one.name.startswith(given.only)]
