@@ -82,6 +82,11 @@ def reply_type(message: type[Message[Any]]) -> Any:
     return Any
 
 
+def name_of(message: Message[Any]) -> str:
+    """What a message is called in errors, logs and dead letters: the name of its class."""
+    return type(message).__qualname__
+
+
 def tag_of(message: type[Message[Any]]) -> str:
     """The name under which a message class travels: its class name, unless the class says `tag=...`."""
     return str(message.__struct_config__.tag)

@@ -18,7 +18,7 @@ import msgspec
 from actors.codec import encode
 from actors.errors import WireError
 from actors.framing import BESIDE, PARCELS, Parcel
-from actors.messages import Message
+from actors.messages import Message, name_of
 
 
 class Packed(msgspec.Struct, frozen=True, gc=False):
@@ -72,7 +72,7 @@ def check_beside(message: Message[Any], beside: tuple[int, ...], parcels: Sequen
         WireError: there are more or fewer of them than fields, or a field is not for such values.
     """
     if len(beside) != len(parcels) or not set(beside) <= set(bytes_fields(type(message))):
-        name = type(message).__qualname__
+        name = name_of(message)
         raise WireError(f"{len(parcels)} parcels came for the fields {list(beside)} of {name}, which cannot be")
 
 

@@ -30,7 +30,7 @@ from actors.errors import (
     UsageError,
 )
 from actors.framing import MAX_MESSAGE, Parcel
-from actors.messages import Fed, Message, Terminated, item_type, reply_type
+from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
 from actors.parcels import Packed, large_fields, pack
 from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown
 
@@ -115,7 +115,7 @@ class PostRef(ActorRef):
     async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
         """Refused: only the daemon feeds. An actor sends several messages instead."""
         del items
-        raise UsageError(f"{type(message).__qualname__} cannot be fed from inside an actor; send its items as messages")
+        raise UsageError(f"{name_of(message)} cannot be fed from inside an actor; send its items as messages")
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has taken the message."""
@@ -172,7 +172,7 @@ class PostRef(ActorRef):
         return own if inherited is None else min(own, inherited)
 
     def _too_late(self, message: Message[Any]) -> AskTimeout:
-        return AskTimeout(f"{self.path} did not answer {type(message).__qualname__} in time")
+        return AskTimeout(f"{self.path} did not answer {name_of(message)} in time")
 
 
 def _pack(message: Message[Any]) -> Packed:
@@ -182,9 +182,9 @@ def _pack(message: Message[Any]) -> Packed:
         large = large_fields(message)
         packed = pack(message, large) if large else Packed(encode(message))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise UsageError(f"{type(message).__qualname__} cannot be sent: {error}") from None
+        raise UsageError(f"{name_of(message)} cannot be sent: {error}") from None
     if packed.size > MAX_MESSAGE:
-        raise UsageError(f"{type(message).__qualname__} has {packed.size} bytes, the most is {MAX_MESSAGE}")
+        raise UsageError(f"{name_of(message)} has {packed.size} bytes, the most is {MAX_MESSAGE}")
     return packed
 
 

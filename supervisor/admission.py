@@ -17,7 +17,7 @@ from actors.actor import ActorProtocol, Handler
 from actors.envelope import FEED, STREAM
 from actors.errors import UsageError
 from actors.framing import Parcel
-from actors.messages import Message
+from actors.messages import Message, name_of
 from actors.parcels import Packed, check_beside
 
 
@@ -45,7 +45,7 @@ class Admission:
         packed = self._protocol.encode(message)
         if kind >= STREAM or self._any_flows:
             self._check_way(message, kind)
-        self._check_size(type(message).__qualname__, packed.size)
+        self._check_size(name_of(message), packed.size)
         return packed
 
     def check_bytes(
@@ -85,4 +85,4 @@ class Admission:
     def _check_flow(self, message: Message[Any], handler: Handler, kind: int) -> None:
         if (handler.streams, handler.fed is not None) != (kind == STREAM, kind == FEED):
             way = "stream" if handler.streams else "ask" if handler.fed is None else "feed"
-            raise UsageError(f"{type(message).__qualname__} for {self._path} is to be sent with `ref.{way}(...)`")
+            raise UsageError(f"{name_of(message)} for {self._path} is to be sent with `ref.{way}(...)`")

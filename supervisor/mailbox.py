@@ -32,7 +32,7 @@ from actors.errors import (
 )
 from actors.exits import ExitReport
 from actors.framing import Parcel
-from actors.messages import Message, Terminated
+from actors.messages import Message, Terminated, name_of
 from actors.parcels import Packed, bytes_fields
 from actors.ref import ActorRef
 from supervisor.admission import Admission
@@ -205,7 +205,7 @@ class Mailbox:
         """Take a checked ask of the daemon. Room is the caller's concern."""
         deadline = None if timeout is None else time.monotonic() + timeout
         read = self.reader_of(self.protocol.handlers[type(message)].reply)
-        asker = FutureAsker(self._loop.create_future(), read, self.path, _name(message), timeout)
+        asker = FutureAsker(self._loop.create_future(), read, self.path, name_of(message), timeout)
         asker.seq = self.offer(ASK, message, packed, deadline=deadline, asker=asker, impatient=impatient)
         if deadline is not None:
             self._deadlines.add(deadline, asker.seq)
@@ -242,7 +242,7 @@ class Mailbox:
             )
         packed = self._admission.check(message, kind)
         if self.closed is not None:
-            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
+            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {name_of(message)} was not sent")
         return packed
 
     @property
@@ -357,7 +357,7 @@ class Mailbox:
         if len(self._later) >= self._capacity:
             raise MailboxFull(
                 f"{len(self._later)} delayed messages for {self.path} wait for their time, as many as its mailbox "
-                f"holds; {_name(message)} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
+                f"holds; {name_of(message)} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
             )
 
         def due() -> None:
@@ -394,7 +394,7 @@ class Mailbox:
         elif self._overflow is Overflow.WAIT and patient:
             return Entry.WAIT
         raise MailboxFull(
-            f"{self.path} has {self.depth} messages waiting, as many as its mailbox holds; {_name(message)} was not "
+            f"{self.path} has {self.depth} messages waiting, as many as its mailbox holds; {name_of(message)} was not "
             f"sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
         )
 
@@ -446,7 +446,7 @@ class Mailbox:
         """
         await self._line.wait(place or self.line_up(), deadline)
         if self.closed is not None:
-            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {_name(message)} was not sent")
+            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {name_of(message)} was not sent")
 
     def pass_on(self) -> None:
         """Whoever was given room does not take it: the next one may have it."""
@@ -693,7 +693,3 @@ class Mailbox:
 def _loose(kind: int, packed: Packed, sender: str | None) -> Posted:
     """A message that was never taken in, and has no number."""
     return Posted(0, kind, sender, None, msgspec.Raw(packed.data), packed.beside, packed.parcels)
-
-
-def _name(message: Message[Any]) -> str:
-    return type(message).__qualname__

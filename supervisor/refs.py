@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from actors.envelope import ASK, FEED, STREAM, TELL
 from actors.errors import AskTimeout, UsageError
-from actors.messages import Fed, Message, Terminated
+from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown
 from supervisor.askers import FeedAsker, FutureAsker, StreamAsker
 from supervisor.mailbox import Entry, Mailbox
@@ -76,7 +76,7 @@ class MailboxRef(ActorRef):
                 async for item in items:
                     yield item
         except TimeoutError:
-            raise AskTimeout(f"{self.path} sent no further item of {_name(message)} within {timeout} s") from None
+            raise AskTimeout(f"{self.path} sent no further item of {name_of(message)} within {timeout} s") from None
         finally:
             mailbox.withdraw(seq, "cancelled")
 
@@ -105,7 +105,7 @@ class MailboxRef(ActorRef):
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """Refused: it would hold up the event loop."""
         del timeout
-        raise UsageError(f"call({_name(message)}) would block the daemon's event loop; write `await ref.ask(...)`")
+        raise UsageError(f"call({name_of(message)}) would block the daemon's event loop; write `await ref.ask(...)`")
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """See `ActorRef.tell`."""
@@ -143,9 +143,5 @@ async def _in_time(mailbox: Mailbox, message: Message[Any], timeout: float | Non
         yield
     except TimeoutError:
         raise AskTimeout(
-            f"{mailbox.path} had no room for {_name(message)} within {timeout} s: {mailbox.depth} messages wait"
+            f"{mailbox.path} had no room for {name_of(message)} within {timeout} s: {mailbox.depth} messages wait"
         ) from None
-
-
-def _name(message: Message[Any]) -> str:
-    return type(message).__qualname__

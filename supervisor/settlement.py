@@ -21,7 +21,7 @@ from actors.envelope import FEED, STREAM, TELL, Natural, Outcome, Outcomes
 from actors.errors import ActorCrashed, UndecodableMessage, WireError
 from actors.exits import ExitReport
 from actors.framing import Parcel
-from actors.messages import Message
+from actors.messages import Message, name_of
 from actors.parcels import fill
 from supervisor.askers import Asker
 from supervisor.core.delivery import Delivery, Fate, Loss, Posted
@@ -96,7 +96,7 @@ class Settlement:
             reason = DeadReason.POISON if loss.fate is Fate.POISON else DeadReason.CRASHED
             self.bury(posted, reason, str(report.reason), loss.deliveries)
         if asker is not None:
-            name = _name(self._protocol.decode(posted.message))
+            name = name_of(self._protocol.decode(posted.message))
             asker.failed(crashed(self._path, name, loss, report))
 
     def expired(self, posted: Posted) -> None:
@@ -133,7 +133,7 @@ class Settlement:
             DeadLetter(
                 actor=self._path,
                 message=message,
-                message_type="?" if message is None else _name(message),
+                message_type="?" if message is None else name_of(message),
                 sender=posted.sender,
                 reason=reason,
                 detail=detail,
@@ -235,7 +235,3 @@ class Settlement:
             self.count(given_up if given_up and fate == "cancelled" else fate)
         if asker is not None and error is not None:
             asker.failed(error)
-
-
-def _name(message: Message[Any]) -> str:
-    return type(message).__qualname__
