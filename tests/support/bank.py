@@ -6,6 +6,7 @@ import os
 from typing import ClassVar
 
 from actors import Actor, Message, handles
+from tests.support.book import Book
 
 
 class Pay(Message[int]):
@@ -31,10 +32,10 @@ class Pid(Message[int]):
 
 
 class Bank(Actor):
-    """Writes a line when a message begins and one when it ends; each line is one atomic append."""
+    """Writes a line when a message begins and one when it ends."""
 
     def __init__(self, book: str) -> None:
-        self._book = os.open(book, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._book = Book(book)
         self._work = 0
 
     @handles
@@ -50,8 +51,8 @@ class Bank(Actor):
         return os.getpid()
 
     def _handle(self, kind: str, sender: int, number: int) -> int:
-        os.write(self._book, b"begin %s %d %d\n" % (kind.encode(), sender, number))
+        self._book.write("begin", kind, sender, number)
         for step in range(number % 7 * 300):  # from nothing to about 100 microseconds of work
             self._work += step
-        os.write(self._book, b"end %s %d %d\n" % (kind.encode(), sender, number))
+        self._book.write("end", kind, sender, number)
         return number

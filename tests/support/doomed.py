@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from actors import Actor, ExitReason, Message, handles
 from actors.framing import header
+from tests.support.book import Book
 from tests.support.perils import MIB, hoard, overflow_the_stack, segfault
 
 FATE = (
@@ -134,7 +135,7 @@ class Doomed(Actor):
     """Keeps a book of what it handles, and meets its fate.
 
     Args:
-        book: a file; each note is one line, written in one piece.
+        book: a file; each note is one line.
 
     Attributes:
         channel: the descriptor through which the daemon hears of this process.
@@ -145,7 +146,7 @@ class Doomed(Actor):
     def __init__(self, book: str) -> None:
         meet_fate("__init__")
         Doomed.channel = self.context.channel.duplex.outgoing
-        self._book = os.open(book, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._book = Book(book)
 
     def on_start(self) -> None:
         meet_fate("on_start")
@@ -155,7 +156,7 @@ class Doomed(Actor):
 
     @handles
     def note(self, msg: Note) -> int:
-        os.write(self._book, f"{msg.number}\n".encode())
+        self._book.write(msg.number)
         return msg.number
 
     @handles

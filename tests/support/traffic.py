@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import ClassVar
 
 from actors import Actor, ActorsError, Fed, Message, handles
+from tests.support.book import Book
 
 NESTED = 0.3  # seconds that an ask of one actor to another may take: waits that go round in a circle end by it
 
@@ -59,15 +60,14 @@ class Pid(Message[int]):
 
 
 class Booked(Actor):
-    """Writes lines; each is one atomic append."""
+    """Writes what it does into a book."""
 
     def __init__(self, book: str) -> None:
-        self._book = os.open(book, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._book = Book(book)
         self._sent = 0
 
     def write(self, step: str, message: Job | Memo | Pull | Push | Errand, *words: object) -> None:
-        cells = (self.context.name, step, type(message).__name__, message.sender, message.number, *words)
-        os.write(self._book, (" ".join(map(str, cells)) + "\n").encode())
+        self._book.write(self.context.name, step, type(message).__name__, message.sender, message.number, *words)
 
     def own(self, kind: type[Job | Memo]) -> Job | Memo:
         """A message of this actor's own, numbered within this life."""
