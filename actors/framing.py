@@ -105,6 +105,12 @@ class Framer:
                 return [chunk[HEADER:]]  # nearly always: one small frame, whole
         return self._cut(chunk)
 
+    def drop(self) -> None:
+        """The rest will never come: give back what is held of it."""
+        self._parts.clear()
+        self._arriving = None
+        self._wanted, self._held = HEADER, 0
+
     def _cut(self, chunk: bytes) -> list[Frame]:
         frames: list[Frame] = []
         start = 0

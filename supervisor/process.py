@@ -294,6 +294,8 @@ class ProcessLife:
         if self.over or not (self._channel_over and self._output_over):
             return
         self.over = True
+        self._framer.drop()  # timers may hold this life for a while; what it had announced is large at times
+        self._parcels.clear()
         self._outlet.close()
         self._company.on_settled(self)
         player = self._player

@@ -9,7 +9,7 @@ import os
 import msgspec
 
 from actors.codec import encode
-from actors.envelope import ASK, REPLY, TELL, Answer, Cancel, Credit, Deliver, Items, Outcome, Outcomes, Stop, Tells
+from actors.envelope import REPLY, TELL, Answer, Cancel, Credit, Deliver, Items, Outcome, Outcomes, Stop, Tells
 from actors.framing import Framer, header
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.oom import OomWitness
@@ -116,6 +116,12 @@ class Child:
         """Why the daemon ends this life, None when it does not."""
         return self.life._wire_error
 
+    @property
+    def unfinished(self):
+        """Whether the daemon waits for the rest of a frame."""
+        framer = self.life._framer
+        return bool(framer._parts) or framer._arriving is not None
+
     def say(self, *frames):
         """Let the daemon read frames, now."""
         self.feed(b"".join(header(len(data)) + data for data in map(encode, frames)))
@@ -150,14 +156,14 @@ class Child:
             self.answers.append(frame)
 
     async def serve(self, reply):
-        """Handle everything it has: asks get `reply(message bytes)`, tells are acknowledged."""
+        """Handle everything it has: what is no tell gets `reply(message bytes)`, tells are acknowledged."""
         await turns(3)
         self.read()
         given, self.given = self.given, []
         for seq, kind, data in given:
             self.player.box.begin(seq, 0, 1)
             self.player.box.done(seq)
-            items = [Outcome(seq, REPLY, msgspec.Raw(encode(reply(data))))] if kind == ASK else []
+            items = [Outcome(seq, REPLY, msgspec.Raw(encode(reply(data))))] if kind != TELL else []
             self.say(Outcomes(seq, items))
         return [data for _, _, data in given]
 

@@ -25,7 +25,7 @@ from actors.envelope import (
     Watch,
     Withdraw,
 )
-from actors.framing import ROOM, header
+from actors.framing import ROOM, header, parcel_header
 from actors.ref import STREAM_CREDIT
 from supervisor import ChildSpec, InvalidSpec, SupervisorSpec, outgoing, outlet, topics
 from supervisor import mailbox as mailboxes
@@ -270,3 +270,14 @@ async def test_a_frame_over_the_limit_of_its_spec():
         a = root.child("a")
         a.feed(header(2 * ROOM + 1))
         assert f"a frame announces {2 * ROOM + 1} bytes, the limit is {2 * ROOM}" in a.refused
+
+
+async def test_what_never_comes_whole_is_given_back():
+    """A life that ends in the middle of a large value holds nothing of it any more, whoever still holds the life."""
+    async with BareSupervisor("a", actor=Everything) as root:
+        child = root.child("a")
+        child.feed(parcel_header(3) + b"one" + parcel_header(2**20) + b"x")
+        assert child.unfinished
+        child.player.hang_up()
+        await until(lambda: root.child("a") is not child, "the next life")
+        assert (False, []) == (child.unfinished, child.life._parcels)
