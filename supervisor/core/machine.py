@@ -13,7 +13,7 @@ then `_advance` takes every plan as far as it can go without waiting. Nothing he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core import backoff, calls, policy
@@ -52,6 +52,8 @@ from supervisor.core.states import ChildState, SupervisorState, SupervisorStep, 
 from supervisor.core.strategy import Scope, scope
 from supervisor.errors import NoSuchChild
 from supervisor.specs import ChildTerms, RestartPolicy, SupervisorTerms
+
+_TERMINATED: Final = "terminate_child was called"
 
 
 class SupervisorMachine:
@@ -216,12 +218,15 @@ class SupervisorMachine:
         self._answer_leavers(child)
 
     def _ended_by_call(self, child: Child, dead: Obituary) -> None:
-        because = "terminate_child was called"
-        self._report(child, dead, Decision.EXPECTED, because)
+        self._report(child, dead, Decision.EXPECTED, _TERMINATED)
+        self._down_by_call(child)
+
+    def _down_by_call(self, child: Child) -> None:
+        """A terminated child is down: keep its spec, unless it is temporary or its start was still awaited."""
         if child.just_added or child.terms.restart is RestartPolicy.TEMPORARY:
-            self._forget(child, because)
+            self._forget(child, _TERMINATED)
         else:
-            child.retire(because)
+            child.retire(_TERMINATED)
         self._answer_caller(child, Verdict.START_FAILED, f"{child.name!r} was terminated before it was ready")
         self._answer_leavers(child)
 
@@ -356,8 +361,7 @@ class SupervisorMachine:
             return
         self._plans.drop(child.name)
         child.give_up_waiting()
-        child.retire("terminate_child was called")
-        self._answer_leavers(child)
+        self._down_by_call(child)
 
     def _answer_caller(self, child: Child, verdict: Verdict, detail: str = "") -> None:
         if child.caller is not None:

@@ -887,6 +887,28 @@ def test_terminate_child_of_one_that_a_caller_is_starting():
     ]
 
 
+@pytest.mark.parametrize("strategy", [Strategy.REST_FOR_ONE, Strategy.ONE_FOR_ALL])
+@pytest.mark.parametrize("added", [True, False], ids=["start_child", "restart_child"])
+def test_terminate_child_of_one_whose_start_was_interrupted_by_a_sibling(strategy, added):
+    """Both calls are answered at once; the spec goes only if its start brought it."""
+    bench = Bench("a", "b", strategy=strategy).boot()
+    if added:
+        name = "x"
+        bench.send(StartAsked(1, ChildTerms(name=name)))
+    else:
+        name = "b"
+        bench.send(TerminateAsked(9, name))
+        bench.exit(name, "shutdown")
+        bench.send(RestartAsked(1, name))
+    bench.exit("a")
+    bench.exit(name, "shutdown")
+    assert bench.states()[name] == "backoff"
+    gone = [f"forget {name}"] if added else []
+    said = bench.send(TerminateAsked(2, name))
+    assert [f"retire {name}", *gone, "answer 1 start_failed", "answer 2 ok"] == said
+    assert (None if added else "stopped") == bench.states().get(name)
+
+
 def test_terminate_child_of_one_just_killed_for_being_late():
     """The call counts more than the timeout: the death is expected."""
     bench = Bench("a").boot()

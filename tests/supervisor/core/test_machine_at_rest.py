@@ -1,0 +1,175 @@
+"""Random events at the machine: at rest each call was answered once, no child is stuck, no timer runs for the dead."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from random import Random
+
+import pytest
+
+from actors.exits import ExitKind, ExitReason
+from supervisor.core import commands as do
+from supervisor.core import events as happened
+from supervisor.core.machine import SupervisorMachine
+from supervisor.core.states import ALIVE, ChildState, SupervisorState
+from supervisor.specs import (
+    AutoShutdown,
+    Backoff,
+    ChildTerms,
+    Intensity,
+    RestartPolicy,
+    Strategy,
+    SupervisorTerms,
+)
+
+NAMES = "abcde"
+BY_ITSELF = (ExitKind.NORMAL, ExitKind.CRASHED, ExitKind.KILLED, ExitKind.SHUTDOWN, ExitKind.LOST)
+ASKED = (ExitKind.SHUTDOWN, ExitKind.CRASHED, ExitKind.NORMAL, ExitKind.LOST)
+CALLS = (happened.TerminateAsked, happened.RestartAsked, happened.DeleteAsked)
+RUNS, BATCHES = 500, 20
+
+
+class World:
+    """One supervisor, and children that do what they like; whatever happens is drawn from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = Random(seed)
+        self.auto = self.dice.choice(list(AutoShutdown))
+        terms = SupervisorTerms(
+            strategy=self.dice.choice(list(Strategy)),
+            auto_shutdown=self.auto,
+            start=self.dice.choice(["ordered", "parallel"]),
+            intensity=self.dice.choice([Intensity.unlimited(), Intensity(8, 5.0)]),
+            max_children=self.dice.choice([None, 4]),
+        )
+        static = [self.terms(name) for name in NAMES[: self.dice.randrange(1, 4)]]
+        self.machine = SupervisorMachine(terms, static)
+        self.now = 0.0
+        self.lives: dict[str, int] = {}
+        self.asked: dict[str, ExitKind | None] = {}  # how those end that were told to; None is their own choice
+        self.timers: dict[happened.Timer, float] = {}
+        self.calls = 0
+        self.answers: Counter[int] = Counter()
+        self.over = False
+
+    def terms(self, name: str) -> ChildTerms:
+        policy = self.dice.choice(list(RestartPolicy))
+        may = policy is not RestartPolicy.PERMANENT and self.auto is not AutoShutdown.NEVER
+        return ChildTerms(
+            name=name,
+            restart=policy,
+            shutdown=self.dice.choice([0.0, 1.0, 5.0, math.inf]),
+            significant=may and self.dice.random() < 0.3,
+            backoff=self.dice.choice([Backoff(initial=0, cap=0), Backoff(initial=1, cap=4)]),
+        )
+
+    def tell(self, event: happened.AnyEvent) -> None:
+        """Tell the machine, and do what it says."""
+        for command in self.machine.handle(self.now, event):
+            assert not self.over, "nothing follows Terminate"
+            match command:
+                case do.StartChild(child, life):
+                    assert child not in self.lives
+                    self.lives[child] = life
+                case do.StopChild(child, life):
+                    assert self.lives[child] == life
+                    self.asked[child] = None
+                case do.KillChild(child, life):
+                    assert self.lives[child] == life
+                    self.asked[child] = ExitKind.KILLED
+                case do.SetTimer(timer, after):
+                    self.timers[timer] = self.now + after
+                case do.CancelTimer(timer):
+                    del self.timers[timer]
+                case do.Answer(ticket):
+                    self.answers[ticket] += 1
+                case do.Terminate():
+                    self.over = True
+
+    def end(self, child: str, kinds: tuple[ExitKind, ...]) -> None:
+        """A life ends in one of these ways, or as it was told to."""
+        kind = self.asked.pop(child, None) or self.dice.choice(kinds)
+        self.tell(happened.ChildExited(child, self.lives.pop(child), ExitReason(kind), self.dice.random()))
+
+    def ready(self, child: str) -> None:
+        """A life says that it is ready."""
+        self.tell(happened.ChildReady(child, self.lives[child]))
+
+    def fire(self) -> None:
+        """Time passes until the next timer."""
+        timer = min(self.timers, key=lambda each: self.timers[each])
+        self.now = max(self.now, self.timers.pop(timer))
+        self.tell(happened.TimerFired(timer))
+
+    def call(self) -> None:
+        """Someone calls the supervisor."""
+        self.calls += 1
+        name = self.dice.choice(NAMES)
+        if self.dice.random() < 0.4:
+            self.tell(happened.StartAsked(self.calls, self.terms(name)))
+        else:
+            self.tell(self.dice.choice(CALLS)(self.calls, name))
+
+    def step(self) -> None:
+        """One thing happens."""
+        self.now += self.dice.choice([0.0, 0.0, 0.1, 1.0, 3.0])
+        what = self.dice.random()
+        child = self.dice.choice(sorted(self.lives)) if self.lives else None
+        if child is not None and what < 0.4:
+            starting = self.machine.state(child) is ChildState.STARTING
+            if starting and self.dice.random() < 0.6:
+                self.ready(child)
+            else:
+                self.end(child, ASKED if child in self.asked else BY_ITSELF)
+        elif self.timers and what < 0.5:
+            self.fire()
+        elif child is not None and what < 0.55:
+            self.tell(happened.RecycleAsked(child, self.lives[child], "a limit"))
+        elif what < 0.99:
+            self.call()
+        else:
+            self.tell(self.dice.choice([happened.StopRequested(3.0), happened.KillRequested()]))
+
+    def settle(self) -> None:
+        """From here on everything goes well."""
+        for _ in range(1000):
+            if self.asked:
+                self.end(next(iter(self.asked)), (ExitKind.SHUTDOWN,))
+                continue
+            starting = [child for child in self.lives if self.machine.state(child) is ChildState.STARTING]
+            if starting:
+                self.ready(starting[0])
+            elif self.timers:
+                self.fire()
+            else:
+                return
+        raise AssertionError("it never comes to rest")
+
+    def check(self) -> None:
+        """What holds at rest."""
+        assert dict.fromkeys(range(1, self.calls + 1), 1) == self.answers, "each call is answered once"
+        assert not self.timers
+        if self.over:
+            assert not self.lives
+            return
+        assert self.machine.phase is SupervisorState.RUNNING
+        for view in self.machine.children():
+            assert view.state in (ChildState.RUNNING, ChildState.STOPPED, ChildState.EXITED), view
+            assert (view.state in ALIVE) == (view.name in self.lives)
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_at_rest(batch):
+    """Whatever happens to a supervisor, in the end nothing is left undone."""
+    for seed in range(batch * RUNS, (batch + 1) * RUNS):
+        world = World(seed)
+        world.tell(happened.Boot())
+        for _ in range(world.dice.randrange(5, 60)):
+            if not world.over:
+                world.step()
+        world.settle()
+        try:
+            world.check()
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
