@@ -1,7 +1,7 @@
 """Allowance: how long the handler under way may take, noted in the black box, where the daemon looks for it.
 
 Law: a word of the handler's is one or two stores into its own lane; nobody is asked, nobody is woken.
-May import: blackbox, errors.
+May import: blackbox, bounds.
 
 Runs in the actor's process, in the thread that runs its handlers.
 """
@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from actors.blackbox import BlackBox
-from actors.errors import UsageError
+from actors.bounds import LEAST_SECONDS, check_time
 
 LANE: Final[ContextVar[int]] = ContextVar("LANE", default=0)
 """The lane of the handler that runs in this context; sync handlers have one lane only."""
@@ -39,8 +39,7 @@ class Allowance:
         Raises:
             UsageError: it is no number of seconds above 0.
         """
-        if not seconds > 0:
-            raise UsageError(f"extend({seconds}): ask for more than 0 seconds")
+        check_time("what context.extend asks for", seconds, LEAST_SECONDS)
         self._box.grant(_in(seconds), LANE.get())
 
     def rest(self) -> None:
@@ -56,4 +55,4 @@ class Allowance:
 
 def _in(seconds: float) -> int:
     """The time.monotonic_ns() in so many seconds, as far as a cell reaches."""
-    return min(_FOR_EVER, time.monotonic_ns() + int(min(seconds, 1e9) * 1e9))
+    return min(_FOR_EVER, time.monotonic_ns() + int(seconds * 1e9))

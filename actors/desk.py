@@ -24,6 +24,7 @@ from actors import envelope as wire
 from actors.actor import ActorProtocol, Handler, published
 from actors.allowance import Allowance
 from actors.blackbox import DOORBELL, BlackBox
+from actors.bounds import LEAST_SECONDS, check_time
 from actors.channel import EXIT_ORPHANED, Channel
 from actors.codec import RESOLVE, decoder_of, encode
 from actors.envelope import (
@@ -193,12 +194,12 @@ class Desk:
 
     def after(self, delay: float, message: Message[Any]) -> None:
         """See `Context.after`."""
+        check_time(f"the delay of context.after in {self.path}", delay)
         self._set_timer(delay, None, message)
 
     def every(self, period: float, message: Message[Any]) -> None:
         """See `Context.every`."""
-        if period <= 0:
-            raise UsageError(f"every({period}) of {self.path}: the period must be more than 0 seconds")
+        check_time(f"the period of context.every in {self.path}", period, LEAST_SECONDS)
         self._set_timer(period, period, message)
 
     def watch(self, ref: ActorRef) -> None:

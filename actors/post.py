@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from actors import envelope as wire
+from actors.bounds import check_time
 from actors.codec import encode, reply_codec
 from actors.envelope import ASK, STREAM, TELL, Answer, Failure, MoreItems, Send, SendKind, Watch
 from actors.errors import (
@@ -32,7 +33,7 @@ from actors.errors import (
 from actors.framing import MAX_MESSAGE, Parcel
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
 from actors.parcels import Packed, large_fields, pack
-from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown
+from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -74,6 +75,7 @@ class PostRef(ActorRef):
 
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """As `ActorRef.ask`; only from async handlers. Ends no later than what the asking handler works for."""
+        check_ask(self.path, timeout, when_down)
         until = self._until(timeout)
         correlation = self._send(message, ASK, until, impatient=when_down == "fail", blocking=self._office.blocks())
         try:
@@ -85,6 +87,7 @@ class PostRef(ActorRef):
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """As `ActorRef.call`; only from sync handlers. Ends no later than what the calling handler works for."""
+        check_ask(self.path, timeout)
         until = self._until(timeout)
         correlation = self._send(message, ASK, until, blocking=True)
         try:
@@ -98,6 +101,7 @@ class PostRef(ActorRef):
         self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
     ) -> AsyncGenerator[T, None]:
         """As `ActorRef.stream`; only from async handlers."""
+        check_ask(self.path, timeout)
         office, codec = self._office, reply_codec(item_type(type(message)))
         correlation = self._send(message, STREAM, office.deadline(), blocking=office.blocks())
         taken = 0
@@ -119,6 +123,8 @@ class PostRef(ActorRef):
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has taken the message."""
+        if delay:
+            check_time(f"delay of tell to {self.path}", delay)
         correlation = self._send(message, TELL, None, delay=delay)
         _open(await self._office.answer(correlation, None), None)
 

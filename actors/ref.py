@@ -2,7 +2,7 @@
 
 Law: this file says what sending means; how it is done belongs to the side that sends (`supervisor.mailbox` in the
      daemon, `actors.post` in an actor's process).
-May import: errors, messages.
+May import: errors, bounds, messages.
 
 A ref may be a field of a message or of a reply: it travels as its path and is bound again where it arrives.
 """
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
+from actors.bounds import check_time
 from actors.errors import UsageError
 from actors.messages import Fed, Message, Terminated
 
@@ -24,6 +25,18 @@ STREAM_CREDIT: Final = 64  # items a stream may be ahead of its reader
 ASK_TIMEOUT: Final = 5.0  # seconds; OTP's gen_server call waits as long
 
 WhenDown = Literal["wait", "fail"]
+
+
+def check_ask(path: str, timeout: object, when_down: object = "wait") -> None:
+    """Make sure that an ask, a call or a stream can be made in that way.
+
+    Raises:
+        UsageError: it cannot. Nothing was sent.
+    """
+    if timeout is not None:
+        check_time(f"timeout of a message to {path}", timeout, otherwise=", or None to wait for ever")
+    if not isinstance(when_down, str) or when_down not in get_args(WhenDown):
+        raise UsageError(f"when_down of a message to {path} must be 'wait' or 'fail'; it is {when_down!r}")
 
 
 class ActorRef(ABC):
@@ -51,7 +64,8 @@ class ActorRef(ABC):
             when_down: what to do while the actor has no running process.
 
         Raises:
-            UsageError: the actor does not handle this message, or a field has the wrong type. Nothing was sent.
+            UsageError: the actor does not handle this message, a field has the wrong type, or the timeout is no time.
+                Nothing was sent.
             AskTimeout: no reply in time.
             HandlerError: the handler raised.
             Rejected: the handler refused.

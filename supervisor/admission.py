@@ -16,7 +16,7 @@ import msgspec
 from actors.actor import ActorProtocol, Handler
 from actors.envelope import FEED, STREAM
 from actors.errors import UsageError
-from actors.framing import Parcel
+from actors.framing import MAX_MESSAGE, Parcel
 from actors.messages import Message, name_of
 from actors.parcels import Packed, check_beside
 
@@ -72,10 +72,10 @@ class Admission:
 
     def _check_size(self, what: str, size: int) -> None:
         if size > self._most:
-            raise UsageError(
-                f"{what} for {self._path} has {size} bytes, the most is {self._most}; raise "
-                f"max_message_bytes in its ChildSpec, or send it in parts"
-            )
+            most = f"{what} for {self._path} has {size} bytes, the most is {self._most}"
+            if size > MAX_MESSAGE:
+                raise UsageError(f"{most}, and no message has more than {MAX_MESSAGE}; send it in parts, or its path")
+            raise UsageError(f"{most}; raise max_message_bytes in its ChildSpec, or send it in parts")
 
     def _check_way(self, message: Message[Any], kind: int) -> None:
         handler = self._protocol.handlers[type(message)]

@@ -22,6 +22,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
+from actors.bounds import check_time
 from actors.errors import UsageError
 from actors.event import SafeEvent
 from actors.queue import Putting, SafeQueue
@@ -215,9 +216,11 @@ async def await_event(event: EventLike, timeout: float | None = None) -> bool:
         True when it is set, False when the time was over first.
 
     Raises:
-        UsageError: that is no event.
+        UsageError: that is no event, or the timeout is no time.
     """
     event = _checked(event)
+    if timeout is not None:
+        check_time("timeout of await_event", timeout, otherwise=", or None to wait for ever")
     if isinstance(event, SafeEvent):
         return event.is_set() or await _readable(event.fileno(), timeout)
     if _flag(event) is None:

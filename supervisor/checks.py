@@ -6,19 +6,20 @@ May import: specs, errors.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import resource
-from collections.abc import Iterable
+from enum import StrEnum
 from typing import Final, get_args
 
 from actors.actor import protocol_of
+from actors.bounds import LEAST_SECONDS, MOST_PROCESSES, is_count, is_time, words
 from actors.framing import MAX_FRAME, MAX_MESSAGE, ROOM
 from supervisor.core import backoff
 from supervisor.errors import InvalidSpec
 from supervisor.specs import (
     BRUTAL_KILL,
+    INFINITY,
     AnySpec,
     AutoShutdown,
     Backoff,
@@ -28,11 +29,13 @@ from supervisor.specs import (
     Overflow,
     RestartPolicy,
     Routing,
+    Start,
     Strategy,
     SupervisorSpec,
 )
 
 _TOO_LATE: Final = ("PYTHON", "LD_")  # beginnings of variables that the interpreter and its loader have read by then
+_MOST_SHARE: Final = 100
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-]+")
 
 
@@ -46,8 +49,12 @@ def check(spec: SupervisorSpec, path: str = "$") -> None:
     _check_member(spec.strategy, Strategy, f"{path}.strategy")
     _check_member(spec.auto_shutdown, AutoShutdown, f"{path}.auto_shutdown")
     _check_intensity(spec.intensity, f"{path}.intensity")
-    if spec.start not in ("ordered", "parallel"):
-        raise InvalidSpec(f"{path}.start", spec.start, "expected 'ordered' or 'parallel'")
+    _check_word(spec.start, get_args(Start), f"{path}.start")
+    if spec.max_children is not None and not is_count(spec.max_children):
+        raise InvalidSpec(f"{path}.max_children", spec.max_children, "expected a whole number, or None without a bound")
+    for index, child in enumerate(spec.children):
+        if isinstance(child, ChildSpec):
+            _check_size(child.size, f"{path}.children[{index}].size")
     processes = sum(len(child.terms()) for child in spec.children if isinstance(child, ChildSpec | SupervisorSpec))
     if spec.max_children is not None and spec.max_children < processes:
         raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {processes} children already")
@@ -70,43 +77,42 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         raise InvalidSpec(path, child, "expected a ChildSpec or a SupervisorSpec")
     _check_name(child.name, f"{path}.name")
     _check_member(child.restart, RestartPolicy, f"{path}.restart")
-    _check_seconds(child.shutdown, f"{path}.shutdown", "seconds >= 0, BRUTAL_KILL or INFINITY", allow_zero=True)
+    _check_seconds(child.shutdown, f"{path}.shutdown", ", BRUTAL_KILL or INFINITY", but=(BRUTAL_KILL, INFINITY))
     _check_backoff(child.backoff, f"{path}.backoff")
     _check_significance(child, parent, path)
     _check_escalation(child, parent.intensity, f"{path}.backoff")
     if isinstance(child, SupervisorSpec):
         check(child, path)
         return
-    _check_seconds(child.start_timeout, f"{path}.start_timeout", "seconds > 0 or INFINITY")
+    _check_seconds(child.start_timeout, f"{path}.start_timeout", ", or INFINITY", but=(INFINITY,))
     _check_routing(child, path)
     _check_conditions(child, path)
     _check_member(child.overflow, Overflow, f"{path}.overflow")
-    _check_member(child.output, get_args(Output), f"{path}.output")
+    _check_word(child.output, get_args(Output), f"{path}.output")
     _check_frames(child, path)
-    if child.mailbox_bytes is not None and child.mailbox_bytes < 1:
+    if child.mailbox_bytes is not None and not is_count(child.mailbox_bytes, 1):
         raise InvalidSpec(f"{path}.mailbox_bytes", child.mailbox_bytes, "expected bytes > 0, or None for no bound")
-    for name, least in (("size", 1), ("mailbox", 1), ("max_deliveries", 1)):
+    _check_size(child.size, f"{path}.size")
+    for name in ("mailbox", "max_deliveries"):
         value = getattr(child, name)
-        if not isinstance(value, int) or value < least:
-            raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of at least {least}")
+        if not is_count(value, 1):
+            raise InvalidSpec(f"{path}.{name}", value, "expected a whole number of at least 1")
     _check_limit(child.handler_timeout, f"{path}.handler_timeout")
     _check_recycling(child, path)
 
 
-def _check_limit(seconds: float | None, path: str) -> None:
+def _check_limit(seconds: object, path: str) -> None:
     if seconds is not None:
-        _check_seconds(seconds, path, "seconds > 0, or None for no limit")
-    if seconds == math.inf:
-        raise InvalidSpec(path, seconds, "expected seconds > 0, or None for no limit")
+        _check_seconds(seconds, path, ", or None for no limit")
 
 
 def _check_recycling(child: ChildSpec, path: str) -> None:
     for name, what in (("max_messages", "messages"), ("max_rss", "bytes")):
         value = getattr(child, name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        if value is not None and not is_count(value, 1):
             raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of {what}, or None for no limit")
     _check_limit(child.max_age, f"{path}.max_age")
-    _check_seconds(child.max_age_jitter, f"{path}.max_age_jitter", "a share >= 0, for instance 0.1", allow_zero=True)
+    _check_share(child.max_age_jitter, f"{path}.max_age_jitter")
     limits = [name for name in ("max_messages", "max_age", "max_rss") if getattr(child, name) is not None]
     if limits and child.shutdown == BRUTAL_KILL:
         raise InvalidSpec(
@@ -119,13 +125,13 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
 def _check_frames(child: ChildSpec, path: str) -> None:
     """What an actor may be told it can pass on: its frames hold the largest message, and what goes with it."""
     least = ROOM + 1
-    if not isinstance(child.max_frame_bytes, int) or not least <= child.max_frame_bytes <= MAX_FRAME:
+    if not is_count(child.max_frame_bytes, least, MAX_FRAME):
         raise InvalidSpec(
             f"{path}.max_frame_bytes",
             child.max_frame_bytes,
             f"expected {least} to {MAX_FRAME} bytes: a frame holds one message and {ROOM} bytes of what goes with it",
         )
-    if not isinstance(child.max_message_bytes, int) or not 1 <= child.max_message_bytes <= MAX_MESSAGE:
+    if not is_count(child.max_message_bytes, 1, MAX_MESSAGE):
         raise InvalidSpec(f"{path}.max_message_bytes", child.max_message_bytes, f"expected 1 to {MAX_MESSAGE} bytes")
     if child.max_message_bytes + ROOM > child.max_frame_bytes:
         raise InvalidSpec(
@@ -143,41 +149,67 @@ def _check_frames(child: ChildSpec, path: str) -> None:
         )
 
 
+def _check_size(size: object, path: str) -> None:
+    if not is_count(size, 1, MOST_PROCESSES):
+        raise InvalidSpec(path, size, f"expected a whole number of at least 1 and at most {MOST_PROCESSES}")
+
+
+def check_size(size: object) -> None:
+    """Check the size a pool is to be given.
+
+    Raises:
+        InvalidSpec: no pool has it.
+    """
+    _check_size(size, "size")
+
+
 def _check_name(name: object, path: str) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidSpec(path, name, "expected a name of letters, digits, '_', '-' and '.'")
 
 
-def _check_member(value: object, words: Iterable[object], path: str) -> None:
-    if value not in list(words):
-        raise InvalidSpec(path, value, f"expected one of {', '.join(str(word) for word in words)}")
+def _check_member(value: object, words: type[StrEnum], path: str) -> None:
+    if not isinstance(value, words):
+        raise InvalidSpec(path, value, f"expected one of {', '.join(words)}")
 
 
-def _check_seconds(value: object, path: str, expected: str, *, allow_zero: bool = False) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-    if not good or value < 0 or (value == 0 and not allow_zero):  # type: ignore[operator]
-        raise InvalidSpec(path, value, f"expected {expected}")
+def _check_word(value: object, words: tuple[str, ...], path: str) -> None:
+    if not isinstance(value, str) or value not in words:
+        raise InvalidSpec(path, value, f"expected {' or '.join(map(repr, words))}")
+
+
+def _check_seconds(value: object, path: str, otherwise: str = "", *, but: tuple[float, ...] = ()) -> None:
+    """Refuse what is no time; `but` are the values that mean something of their own."""
+    if not is_time(value, LEAST_SECONDS) and not (type(value) in {int, float} and value in but):
+        raise InvalidSpec(path, value, f"expected {words(LEAST_SECONDS)}{otherwise}")
+
+
+def _check_share(value: object, path: str) -> None:
+    if not is_time(value) or value > _MOST_SHARE:
+        raise InvalidSpec(path, value, f"expected a share from 0 to {_MOST_SHARE}, for instance 0.2")
 
 
 def _check_intensity(intensity: object, path: str) -> None:
     if not isinstance(intensity, Intensity):
         raise InvalidSpec(path, intensity, "expected Intensity(max_restarts, period)")
     restarts = intensity.max_restarts
-    if restarts is not None and (not isinstance(restarts, int) or restarts < 0):
+    if restarts is not None and not is_count(restarts):
         raise InvalidSpec(f"{path}.max_restarts", restarts, "expected a whole number >= 0, or Intensity.unlimited()")
-    _check_seconds(intensity.period, f"{path}.period", "seconds > 0")
+    _check_seconds(intensity.period, f"{path}.period")
 
 
 def _check_backoff(spec: object, path: str) -> None:
+    if spec is None:
+        return
     if not isinstance(spec, Backoff):
-        raise InvalidSpec(path, spec, "expected Backoff(initial=..., cap=..., jitter=...)")
-    _check_seconds(spec.initial, f"{path}.initial", "seconds >= 0", allow_zero=True)
-    _check_seconds(spec.cap, f"{path}.cap", "seconds >= 0", allow_zero=True)
-    _check_seconds(spec.jitter, f"{path}.jitter", "a share >= 0, for instance 0.2", allow_zero=True)
+        raise InvalidSpec(path, spec, "expected Backoff(initial=..., cap=..., jitter=...), or None for the default")
+    _check_seconds(spec.initial, f"{path}.initial", ", or 0 for at once", but=(0.0,))
+    _check_seconds(spec.cap, f"{path}.cap", ", or 0 for at once", but=(0.0,))
+    _check_share(spec.jitter, f"{path}.jitter")
     if spec.cap < spec.initial:
         raise InvalidSpec(f"{path}.cap", spec.cap, f"expected at least initial, {spec.initial} s")
     if spec.healthy_after is not None:
-        _check_seconds(spec.healthy_after, f"{path}.healthy_after", "seconds > 0 or None")
+        _check_seconds(spec.healthy_after, f"{path}.healthy_after", ", or None")
 
 
 def _check_routing(child: ChildSpec, path: str) -> None:
@@ -196,10 +228,10 @@ def _check_routing(child: ChildSpec, path: str) -> None:
 
 
 def _check_conditions(child: ChildSpec, path: str) -> None:
-    if not _whole(child.nice) or not -40 < child.nice < 40:
+    if not is_count(child.nice, -39, 39):
         raise InvalidSpec(f"{path}.nice", child.nice, "expected a whole number from -39 to 39; it is added")
     cpus = child.cpu_affinity
-    if cpus is not None and not (isinstance(cpus, tuple) and cpus and all(_whole(cpu) and cpu >= 0 for cpu in cpus)):
+    if cpus is not None and not (isinstance(cpus, tuple) and cpus and all(is_count(cpu) for cpu in cpus)):
         raise InvalidSpec(f"{path}.cpu_affinity", cpus, "expected a tuple of processor numbers, or None for all")
     if cpus is not None and not hasattr(os, "sched_setaffinity"):
         raise InvalidSpec(f"{path}.cpu_affinity", cpus, "this system cannot do that; leave it out")
@@ -223,13 +255,9 @@ def _check_rlimits(child: ChildSpec, path: str) -> None:
     for name, limit in child.rlimits.items():
         if not (isinstance(name, str) and hasattr(resource, f"RLIMIT_{name}")):
             raise InvalidSpec(f"{path}.rlimits", name, "expected a name as in resource.RLIMIT_..., for instance 'AS'")
-        pair: object = (limit, limit) if _whole(limit) else limit
-        if not (isinstance(pair, tuple) and len(pair) == 2 and all(_whole(one) and one >= -1 for one in pair)):
+        pair: object = (limit, limit) if is_count(limit, -1) else limit
+        if not (isinstance(pair, tuple) and len(pair) == 2 and all(is_count(one, -1) for one in pair)):
             raise InvalidSpec(f"{path}.rlimits[{name!r}]", limit, "expected a number or (soft, hard); -1 for no limit")
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> None:
@@ -252,25 +280,14 @@ def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> No
 def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
     """Refuse a backoff so slow that a child could fail for ever without its supervisor giving up."""
     most = intensity.max_restarts
-    if most is None or child.restart == RestartPolicy.TEMPORARY:
+    if most is None or child.backoff is None or child.restart is RestartPolicy.TEMPORARY:
         return
-    span = _span(child.backoff, most)
+    span = backoff.span(child.backoff, most)
     if span > intensity.period:
         raise InvalidSpec(
             path,
             child.backoff,
             f"{most + 1} restarts of this child take at least {span:g} s (cap {child.backoff.cap:g} s x {most}), more "
             f"than the {intensity.period:g} s in which they would count: the supervisor could never give up. Lower the "
-            f"cap, raise the intensity's period, or say Intensity.unlimited()",
+            f"cap, raise the intensity's period, say Intensity.unlimited(), or leave backoff out",
         )
-
-
-def _span(terms: Backoff, restarts: int) -> float:
-    """Seconds that the waits before so many restarts after the first take at least."""
-    total = 0.0
-    for attempt in range(1, restarts + 1):
-        wait = backoff.delay(attempt, 0.0, terms)
-        if wait in (0.0, terms.cap):  # it grows no further
-            return total + wait * (restarts - attempt + 1)
-        total += wait
-    return total

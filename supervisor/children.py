@@ -17,13 +17,13 @@ import msgspec
 
 from actors.exits import ExitReport
 from supervisor.actor_child import ActorChild, place
-from supervisor.checks import check_child
+from supervisor.checks import check_child, check_size
 from supervisor.core import commands as do
 from supervisor.core import events as happened
 from supervisor.core.commands import Verdict
 from supervisor.core.events import AnyEvent
 from supervisor.engine import Engine, TreeChild
-from supervisor.errors import InvalidSpec, NoSuchChild, StartFailed, SupervisorBusy
+from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
 from supervisor.portable import check_main_guard
 from supervisor.specs import AnySpec, ChildTerms
 
@@ -91,8 +91,7 @@ async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent], 
 
 async def resize(root: Engine, name: str, size: int) -> None:
     """Give a pool another size. See `Supervisor.resize`."""
-    if not isinstance(size, int) or size < 1:
-        raise InvalidSpec("size", size, "expected a whole number of at least 1")
+    check_size(size)
     engine, members = _find(root, name)
     child = engine.children[members[0]]
     if not isinstance(child, ActorChild):

@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.actor import ActorProtocol
+from actors.bounds import MOST_SECONDS
 from actors.codec import RESOLVE, ReplyCodec, encode
 from actors.envelope import ASK, TELL, Outcomes
 from actors.errors import (
@@ -173,9 +174,9 @@ class Mailbox:
         try:
             data = encode(message)
             self._check(data)
+            if len(data) > self._small or not (timeout is None or 0 <= timeout <= MOST_SECONDS):  # NaN is not, either
+                return None
         except Exception:
-            return None
-        if len(data) > self._small:
             return None
         self._ease = ease - 1
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -13,10 +13,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
+from actors.bounds import check_time
 from actors.envelope import ASK, FEED, STREAM, TELL
 from actors.errors import AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
-from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown
+from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask
 from supervisor.askers import FeedAsker, FutureAsker, StreamAsker
 from supervisor.mailbox import Entry, Mailbox
 
@@ -38,6 +39,7 @@ class MailboxRef(ActorRef):
         mailbox = self._mailbox
         asker = mailbox.take_ask(message, timeout) if when_down == "wait" else None
         if asker is None:
+            check_ask(self.path, timeout, when_down)
             asker = await self._ask(message, timeout, impatient=when_down == "fail")
         try:
             reply: R = await asker.future
@@ -66,6 +68,7 @@ class MailboxRef(ActorRef):
     ) -> AsyncGenerator[T, None]:
         """See `ActorRef.stream`."""
         mailbox = self._mailbox
+        check_ask(self.path, timeout)
         packed = mailbox.check(message, STREAM)
         await mailbox.enter(STREAM, message, packed)
         codec = mailbox.protocol.handlers[type(message)].reply
@@ -112,8 +115,10 @@ class MailboxRef(ActorRef):
         mailbox = self._mailbox
         if not delay and mailbox.take(message):
             return
+        if delay:
+            check_time(f"delay of tell to {self.path}", delay)
         packed = mailbox.check(message)
-        if delay > 0:
+        if delay:
             mailbox.offer_later(delay, message, packed)
         elif not mailbox.full or await mailbox.enter(TELL, message, packed):
             mailbox.offer(TELL, message, packed)

@@ -6,6 +6,7 @@ May import: errors, portable, and the words of `actors`.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -70,6 +71,13 @@ class Routing(StrEnum):
     BY_KEY = "by_key"  # messages with the same key go to the same member
 
 
+def _read_words(spec: ChildSpec | SupervisorSpec, **enums: type[StrEnum]) -> None:
+    """Make members of the words in a spec, as a configuration file has them; `checks` refuses what is none."""
+    for name, enum in enums.items():
+        with contextlib.suppress(ValueError):
+            object.__setattr__(spec, name, enum(getattr(spec, name)))
+
+
 class Intensity(msgspec.Struct, frozen=True):
     """How many restarts a supervisor makes within `period` seconds before it gives up (OTP `intensity`).
 
@@ -87,6 +95,8 @@ class Intensity(msgspec.Struct, frozen=True):
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait before a restart: at once, then `initial` seconds doubling up to `cap`, plus jitter.
+
+    A child without one has these defaults, made shorter where its supervisor's intensity could else not be reached.
 
     The rule is Pekko's: delay(n) = min(cap, initial * 2**n) * (1 + roll * jitter), with roll in [0, 1).
 
@@ -113,7 +123,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
         shutdown: seconds of grace between the request to stop and SIGKILL.
         start_timeout: seconds it may take to become ready.
         significant: whether its end counts for auto_shutdown.
-        backoff: how long to wait before a restart.
+        backoff: how long to wait before a restart; None for the default, which fits itself to the intensity.
     """
 
     name: str
@@ -121,7 +131,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
     shutdown: float = 5.0
     start_timeout: float = 30.0
     significant: bool = False
-    backoff: Backoff = Backoff()
+    backoff: Backoff | None = None
 
 
 class SupervisorTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,11 +156,12 @@ class ChildSpec:
         args: positional arguments of its `__init__`; pickled now, unpickled in the actor's process.
         kwargs: keyword arguments of its `__init__`.
         name: unique under its supervisor; letters, digits, `_`, `-` and `.`. Default: the class's name in lower case.
-        restart: whether it is started again when it ends.
+        restart: whether it is started again when it ends. As every enum in a spec, it may be given as its word:
+            `"permanent"`.
         shutdown: seconds of grace between the request to stop and SIGKILL; BRUTAL_KILL or INFINITY.
         start_timeout: seconds until `on_start` must have returned.
         significant: whether its end counts for the supervisor's auto_shutdown.
-        backoff: how long to wait before a restart.
+        backoff: how long to wait before a restart; None for the default, which fits itself to the intensity.
         size: how many processes share the mailbox. More than 1 makes a pool; its messages have no common order.
         routing: which member of a pool gets a message.
         key: name of the message attribute that Routing.BY_KEY looks at; messages with the same key keep their order.
@@ -192,7 +203,7 @@ class ChildSpec:
     shutdown: float = 5.0
     start_timeout: float = 30.0
     significant: bool = False
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff | None = None
     size: int = 1
     routing: Routing = Routing.LEAST_LOADED
     key: str = ""
@@ -218,6 +229,7 @@ class ChildSpec:
     def __post_init__(self) -> None:
         check_importable(self.actor)
         protocol_of(self.actor)
+        _read_words(self, restart=RestartPolicy, routing=Routing, overflow=Overflow)
         object.__setattr__(self, "name", self.name or self.actor.__name__.lower())
         object.__setattr__(self, "arguments", pickled(self.actor, self.args, dict(self.kwargs)))
 
@@ -296,7 +308,7 @@ class SupervisorSpec:
     restart: RestartPolicy
     shutdown: float
     significant: bool
-    backoff: Backoff
+    backoff: Backoff | None
 
     def __init__(
         self,
@@ -310,11 +322,12 @@ class SupervisorSpec:
         restart: RestartPolicy = RestartPolicy.PERMANENT,
         shutdown: float = INFINITY,
         significant: bool = False,
-        backoff: Backoff = Backoff(),
+        backoff: Backoff | None = None,
     ) -> None:
         given = {key: value for key, value in locals().items() if key != "self"}
         for key, value in given.items():
             object.__setattr__(self, key, value)
+        _read_words(self, strategy=Strategy, auto_shutdown=AutoShutdown, restart=RestartPolicy)
 
     @property
     def needs_main(self) -> bool:

@@ -12,8 +12,9 @@ import asyncio
 import multiprocessing.process
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, get_args
 
+from actors.bounds import MOST_PROCESSES, check_time, is_count
 from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.messages import Message
@@ -74,10 +75,14 @@ class Supervisor:
     ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
         check(self.spec)
-        if reading not in ("thread", "loop"):
+        if not isinstance(reading, str) or reading not in get_args(Reading):
             raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
-        if not isinstance(spares, int) or spares < 0:
-            raise UsageError(f"spares must be a whole number of at least 0, it is {spares!r}")
+        if not is_count(spares, 0, MOST_PROCESSES):
+            raise UsageError(
+                f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, it is {spares!r}"
+            )
+        if stop_timeout is not None:
+            check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
         self.path = f"/{self.spec.name}"
         self._spares = spares
         self._reading = reading
@@ -176,8 +181,11 @@ class Supervisor:
 
         Raises:
             NoSuchActor: nobody has it; the text lists the names that come near.
+            UsageError: it is no name.
         """
         self._engine_now()
+        if not isinstance(name, str):
+            raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
         return MailboxRef(self._house.directory.find(name if name.startswith("/") else f"{self.path}/{name}"))
 
     def ref(self, path: str) -> ActorRef:

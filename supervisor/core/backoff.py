@@ -14,6 +14,30 @@ from supervisor.specs import Backoff, Intensity
 _MOST_DOUBLINGS: Final = 1000
 """2.0 ** 1000 is still a float; no wait that anyone caps grows further."""
 
+_DEFAULT: Final = Backoff()
+
+
+def terms_for(backoff: Backoff | None, intensity: Intensity) -> Backoff:
+    """The terms of a child: its own, or the default, as fast as the intensity needs to be reached."""
+    if backoff is not None:
+        return backoff
+    most = intensity.max_restarts
+    if most is None or span(_DEFAULT, most) <= intensity.period:
+        return _DEFAULT
+    wait = intensity.period / (2 * most)  # the other half of the period is for the starts
+    return Backoff(initial=min(wait, _DEFAULT.initial), cap=min(wait, _DEFAULT.cap))
+
+
+def span(terms: Backoff, restarts: int) -> float:
+    """Seconds that the waits before so many restarts after the first take at least."""
+    total = 0.0
+    for attempt in range(1, restarts + 1):
+        wait = delay(attempt, 0.0, terms)
+        if wait in (0.0, terms.cap):  # it grows no further
+            return total + wait * (restarts - attempt + 1)
+        total += wait
+    return total
+
 
 def delay(attempt: int, roll: float, backoff: Backoff) -> float:
     """Seconds before the restart number `attempt` of an unhealthy stretch, counted from 0.

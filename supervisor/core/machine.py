@@ -51,7 +51,7 @@ from supervisor.core.plans import Plans, down_in_turn
 from supervisor.core.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
 from supervisor.core.strategy import Scope, scope
 from supervisor.errors import NoSuchChild
-from supervisor.specs import ChildTerms, RestartPolicy, SupervisorTerms
+from supervisor.specs import Backoff, ChildTerms, RestartPolicy, SupervisorTerms
 
 _TERMINATED: Final = "terminate_child was called"
 
@@ -293,7 +293,7 @@ class SupervisorMachine:
             self._give_up(child, dead)
             return
         child.attempt = backoff.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
-        delay = backoff.delay(child.attempt, roll, child.terms.backoff)
+        delay = backoff.delay(child.attempt, roll, self._backoff(child))
         child.attempt += 1
         at_once = delay <= 0 and not dead.failed_start  # a failed start always yields to other events
         order = [sibling.terms for sibling in self._children.values()]
@@ -446,7 +446,10 @@ class SupervisorMachine:
         return 0.0 if due is None else max(0.0, due - self._now)
 
     def _healthy_after(self, child: Child) -> float:
-        return backoff.healthy_after(child.terms.backoff, self._terms.intensity)
+        return backoff.healthy_after(self._backoff(child), self._terms.intensity)
+
+    def _backoff(self, child: Child) -> Backoff:
+        return backoff.terms_for(child.terms.backoff, self._terms.intensity)
 
     def _deadline(self) -> Timer:
         return Timer("", self._deadlines, TimerKind.DEADLINE)

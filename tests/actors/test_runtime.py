@@ -317,7 +317,7 @@ def test_a_timer_checks_its_message(daemon_of):
     desk = daemon_of(Puppet).desk
     with pytest.raises(UsageError, match="does not handle Quick"):
         desk.after(0, Quick())
-    with pytest.raises(UsageError, match="more than 0"):
+    with pytest.raises(UsageError, match="the period of context.every in /root/a must be seconds from 0.001"):
         desk.every(0, Note(1))
 
 

@@ -305,8 +305,8 @@ async def test_a_supervisor_is_a_child_like_any_other():
     [
         ("indexer", "$", "indexer", "expected a ChildSpec or a SupervisorSpec"),
         (child("a/b"), "$.name", "a/b", "expected a name of letters"),
-        (child(shutdown=-1), "$.shutdown", -1, "expected seconds >= 0, BRUTAL_KILL or INFINITY"),
-        (child(start_timeout=0), "$.start_timeout", 0, "expected seconds > 0 or INFINITY"),
+        (child(shutdown=-1), "$.shutdown", -1, "expected seconds from 0.001 to 1e+09, BRUTAL_KILL or INFINITY"),
+        (child(start_timeout=0), "$.start_timeout", 0, "expected seconds from 0.001 to 1e+09, or INFINITY"),
         (child(size=0), "$.size", 0, "expected a whole number of at least 1"),
         (child(restart="always"), "$.restart", "always", "expected one of permanent, transient, temporary"),
         (child(significant=True), "$.significant", True, "needs a supervisor with auto_shutdown"),

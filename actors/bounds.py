@@ -1,0 +1,48 @@
+"""Bounds: which numbers are a time, and which a count.
+
+Law: a number that a person writes is looked at before anything is done with it: NaN compares to nothing, an endless or
+     tiny time makes a timer that never or always fires.
+May import: errors.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeGuard
+
+from actors.errors import UsageError
+
+LEAST_SECONDS: Final = 0.001  # what a timer tells apart
+MOST_SECONDS: Final = 1e9  # thirty years: what the clocks and the cells of a black box hold
+MOST_PROCESSES: Final = 10_000  # of one pool, and of spares
+
+
+def is_time(value: object, least: float = 0.0) -> TypeGuard[float]:
+    """Whether it is a number of seconds, from `least` to MOST_SECONDS."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= MOST_SECONDS
+
+
+def is_count(value: object, least: int = 0, most: int | None = None) -> TypeGuard[int]:
+    """Whether it is a whole number within bounds."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and value >= least and (most is None or value <= most)  # type: ignore[operator]  # it is an int
+
+
+def check_time(what: str, value: object, least: float = 0.0, otherwise: str = "") -> None:
+    """Make sure that it is a number of seconds.
+
+    Args:
+        what: whose time it is, for the text: `timeout of ask`.
+        value: what was given.
+        least: the fewest seconds it may have.
+        otherwise: what else may stand there, for the text: `, or None to wait for ever`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not is_time(value, least):
+        raise UsageError(f"{what} must be {words(least)}{otherwise}; it is {value!r}. Nothing was done")
+
+
+def words(least: float = 0.0) -> str:
+    """What `is_time` wants, for a text."""
+    return f"seconds from {least:g} to {MOST_SECONDS:g}"

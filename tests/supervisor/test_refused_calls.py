@@ -1,0 +1,91 @@
+"""Refused calls: a number that is none is told to the caller, at once, and to nobody else."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from actors import Actor, Message, UsageError, handles
+from actors.event import SafeEvent
+from supervisor import ChildSpec, InvalidSpec, RestartPolicy, Strategy, Supervisor
+from supervisor.bridge import await_event
+from tests.support.actors import Echo, Puppet
+
+pytestmark = pytest.mark.processes
+
+NO_TIMES = [math.nan, math.inf, -math.inf, -1, -1e-9, 1e10, "5", [5]]
+
+
+class Try(Message[str]):
+    what: str
+    value: float
+
+
+class Caller(Actor):
+    """Makes a call from its own process, and says how it was refused."""
+
+    @handles
+    async def take(self, msg: Try) -> str:
+        other = self.context.actor("a")
+        calls = {
+            "ask": lambda: other.ask(Echo("x"), timeout=msg.value),
+            "tell": lambda: other.tell(Echo("x"), delay=msg.value),
+        }
+        try:
+            if msg.what in calls:
+                await calls[msg.what]()
+            else:
+                getattr(self.context, msg.what)(msg.value, *([msg] if msg.what != "extend" else []))
+        except UsageError as error:
+            return str(error)
+        return "taken"
+
+
+async def test_times_that_are_none():
+    """The call is refused with its value; asks that are under way, and those that follow, are answered."""
+    async with Supervisor(ChildSpec(Puppet, name="a"), spares=0) as root:
+        ref = root["a"]
+        for value in NO_TIMES:
+            with pytest.raises(UsageError, match="timeout of a message to /root/a must be seconds from 0 to 1e"):
+                await ref.ask(Echo("x"), timeout=value)
+            with pytest.raises(UsageError, match="delay of tell to /root/a must be seconds from 0 to 1e"):
+                await ref.tell(Echo("x"), delay=value)
+            with pytest.raises(UsageError, match="timeout of await_event must be seconds"):
+                await await_event(SafeEvent(), value)
+            with pytest.raises(UsageError):
+                Supervisor(stop_timeout=value)
+            assert "y" == await ref.ask(Echo("y"))
+        with pytest.raises(UsageError, match="when_down .* must be 'wait' or 'fail'; it is 'Fail'"):
+            await ref.ask(Echo("x"), when_down="Fail")
+        for size in (0, -1, 2.0, math.nan, True, "2", 10**9):
+            with pytest.raises(InvalidSpec, match="size: expected a whole number"):
+                await root.resize("a", size)
+        with pytest.raises(UsageError, match="5 is no str"):
+            root[5]
+        assert "z" == await ref.ask(Echo("z"), timeout=None)
+
+
+async def test_times_that_are_none_in_an_actor():
+    """The same from inside an actor; it lives on."""
+    async with Supervisor(ChildSpec(Puppet, name="a"), ChildSpec(Caller, name="b"), spares=0) as root:
+        for what in ("ask", "tell", "after", "every", "extend"):
+            for value in (math.nan, math.inf, -1.0):
+                assert "must be seconds" in await root["b"].ask(Try(what, value)), (what, value)
+        assert "must be seconds" in await root["b"].ask(Try("every", 1e-9))
+        assert 1 == root.snapshot().children[1].life
+
+
+async def test_words_at_work():
+    """A tree of words works like one of members, to its end."""
+    spec = ChildSpec(
+        Puppet, name="a", restart="permanent", overflow="drop_oldest", routing="round_robin", size=2, output="capture"
+    )
+    async with Supervisor(spec, strategy="one_for_all", auto_shutdown="never", start="parallel", spares=0) as root:
+        assert "x" == await root["a"].ask(Echo("x"))
+        assert "one_for_all" in repr(root)
+        await root.start_child(ChildSpec(Puppet, name="b", restart="temporary"))
+        snapshot = root.snapshot()
+        assert Strategy.ONE_FOR_ALL is snapshot.strategy
+        await root.terminate_child("b")
+    assert RestartPolicy.PERMANENT is spec.restart
