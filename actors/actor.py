@@ -2,7 +2,7 @@
 
 Law: everything an actor can be sent is known from its class, before any process exists; `protocol_of` reads it once
      and refuses what could not work.
-May import: errors, messages, codec, parcels, ref, exits, functions.
+May import: errors, bounds, definitions, messages, codec, parcels, ref, exits, functions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from actors.bounds import is_count
 from actors.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, register, reply_codec, unknown_type
+from actors.definitions import check_hooks, check_promise, handlers_in
 from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.framing import LARGE
@@ -146,8 +148,20 @@ class Actor:
 
 
 def handles(handler: F) -> F:
-    """Mark a method as the handler of the message type its parameter is annotated with; `A | B` handles both."""
-    setattr(handler, MARK, True)
+    """Mark a method as the handler of the message type its parameter is annotated with; `A | B` handles both.
+
+    Raises:
+        UsageError: it was given something else than a method.
+    """
+    if isinstance(handler, type) or not (callable(handler) or hasattr(handler, "__get__")):
+        raise UsageError(
+            f"@handles takes no arguments, it was given {getattr(handler, '__qualname__', handler)!r}; write @handles "
+            f"above the method and annotate its parameter: def name(self, msg: SomeMessage)"
+        )
+    try:
+        setattr(handler, MARK, True)
+    except AttributeError:
+        raise UsageError(f"@handles marks plain methods, and a {type(handler).__name__} is none") from None
     return handler
 
 
@@ -188,6 +202,9 @@ class ActorProtocol:
 
     def __init__(self, actor: type[Actor]) -> None:
         self.actor = actor
+        if not isinstance(actor.codecs, tuple | list) or not all(isinstance(one, Codec) for one in actor.codecs):
+            raise UsageError(f"{actor.__qualname__}.codecs must be a tuple of Codec(...), it is {actor.codecs!r}")
+        check_hooks(actor)
         for codec in actor.codecs:
             register(codec)
         self.handlers = _read_handlers(actor)
@@ -262,10 +279,7 @@ class _Nothing(Message[None]):
 def _read_handlers(actor: type[Actor]) -> dict[type[Message[Any]], Handler]:
     handlers: dict[type[Message[Any]], Handler] = {}
     tags: dict[str, type[Message[Any]]] = {}
-    for name in dir(actor):
-        method: Any = getattr(actor, name, None)
-        if not getattr(method, MARK, False):
-            continue
+    for name, method in handlers_in(actor, Actor):
         for message in _messages_of(actor, name, method):
             if message in handlers:
                 raise UsageError(
@@ -304,6 +318,12 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
         ) from None
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for member in members:
+        if _is_message(get_origin(member)):
+            generic = get_origin(member).__qualname__
+            raise UsageError(
+                f"{where} handles {generic}[...], and what stands in the brackets does not travel; annotate {generic} "
+                f"itself, or make a class of it: class Some{generic}({generic}[...]): pass"
+            )
         if not _is_message(member):
             raise UsageError(
                 f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
@@ -374,14 +394,26 @@ def _handler(
             f"{message.__qualname__} promises a stream, but {where} is no generator; yield the items, or promise one "
             f"reply: class {message.__qualname__}(Message[ReplyType])"
         )
+    unset = [name for name, value in _defaults(message) if value is msgspec.UNSET]
+    if unset:
+        raise UsageError(
+            f"{message.__qualname__}.{unset[0]} may be UNSET, which has no place in a message: its fields travel by "
+            f"their order; write {unset[0]}: ... | None = None"
+        )
     answer = reply if item is None else item
     for what, annotation in (("message", message), ("reply", answer), ("item", fed)):
         _check_codec(where, what, annotation)
+    check_promise(where, method, answer, streams=streams)
     asynchronous = is_asynchronous(method)
     follows = None if fed is None else reply_codec(fed)
     return Handler(
         index, name, message, asynchronous, reply_codec(answer), streams, follows, streams or fed is not None
     )
+
+
+def _defaults(message: type[Message[Any]]) -> list[tuple[str, Any]]:
+    defaults = message.__struct_defaults__
+    return list(zip(message.__struct_fields__[len(message.__struct_fields__) - len(defaults) :], defaults, strict=True))
 
 
 def _check_codec(where: str, what: str, annotation: Any) -> None:
@@ -397,9 +429,9 @@ def _check_codec(where: str, what: str, annotation: Any) -> None:
 
 
 def _check_class(actor: type[Actor], handlers: dict[type[Message[Any]], Handler]) -> None:
-    if not (isinstance(actor.concurrency, int) and actor.concurrency >= 1):
+    if not is_count(actor.concurrency, 1):
         raise UsageError(f"{actor.__qualname__}.concurrency must be an int of at least 1, it is {actor.concurrency!r}")
-    if actor.on_error not in ("crash", "reply"):
+    if not isinstance(actor.on_error, str) or actor.on_error not in ("crash", "reply"):
         raise UsageError(f"{actor.__qualname__}.on_error must be 'crash' or 'reply', it is {actor.on_error!r}")
     sync = [handler.name for handler in handlers.values() if not handler.asynchronous]
     if actor.concurrency > 1 and sync:

@@ -171,27 +171,43 @@ def _import(module: str, main: dict[str, str]) -> None:
 
 def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
     try:
-        actor.on_start()
+        outcome: Any = actor.on_start()
     except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
+    if isinstance(outcome, Awaitable):  # a plain method that returns what is to be awaited
+        _serve_with_loop(actor, desk, ready, outcome)
+        return
     desk.output.relay_loggers()
     ready.set()
     reason = run(actor, desk)
     desk.flush()
     try:
-        actor.on_stop(reason)
+        outcome = actor.on_stop(reason)
+        if isinstance(outcome, Awaitable):
+            _run(outcome)
     except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error
 
 
-def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
+def _run(awaitable: Awaitable[object]) -> None:
+    """Await it on a loop of its own."""
+    import asyncio  # noqa: PLC0415 - only actors with async code pay for it
+
+    async def wait() -> None:
+        await awaitable
+
+    asyncio.run(wait())
+
+
+def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent, starting: Awaitable[object] | None = None) -> None:
+    """Serve on an event loop; `starting` is what on_start has returned, None when it was not called yet."""
     import asyncio  # noqa: PLC0415 - only actors with async handlers pay for it
 
     from actors.runtime_async import AsyncDriver  # noqa: PLC0415 - it imports asyncio
 
     async def hook(name: str, *args: ExitReason) -> None:
         try:
-            outcome: Any = getattr(actor, name)(*args)
+            outcome: Any = starting if name == "on_start" and starting else getattr(actor, name)(*args)
             if isinstance(outcome, Awaitable):
                 await outcome
         except (Exception, SystemExit, KeyboardInterrupt) as error:

@@ -7,9 +7,12 @@ May import: errors.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_transform, get_args, get_origin
 
 import msgspec
+
+from actors.errors import UsageError
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -42,6 +45,25 @@ class Message(_Base, Generic[R_co]):
 
     idempotent: ClassVar[bool] = False
 
+    def __init_subclass__(cls) -> None:
+        """Refuse a class whose word about itself became a field of its messages.
+
+        Raises:
+            UsageError: it did, or it is no bool.
+        """
+        super().__init_subclass__()
+        for name in _SAID_BY_CLASS:
+            value = getattr(cls, name)
+            if isinstance(value, MemberDescriptorType):
+                raise UsageError(
+                    f"{cls.__qualname__}.{name} is a field of each message, and always true as a word about the class; "
+                    f"write {name}: ClassVar[bool] = ..."
+                )
+            if not isinstance(value, bool):
+                raise UsageError(f"{cls.__qualname__}.{name} must be True or False, it is {value!r}")
+
+
+_SAID_BY_CLASS = ("idempotent",)
 
 T = TypeVar("T")
 

@@ -1,0 +1,216 @@
+"""Definitions: what a class of the user's says that cannot work.
+
+Law: a class is read as it is written: no property of it is evaluated, no decorator is trusted.
+May import: errors, functions, and nothing else of ours.
+
+Runs wherever a class is read: in the daemon when a spec is made, in the actor's process before its first message.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    Sequence,
+)
+from collections.abc import (
+    Set as AbstractSet,
+)
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from actors.errors import UsageError
+from actors.functions import MARK, globals_of, is_asynchronous, is_generator
+
+_UNBOUND: Final[dict[str, str]] = {  # what is no method of an instance, and the attribute with its function
+    "staticmethod": "__func__",
+    "classmethod": "__func__",
+    "partialmethod": "func",
+    "property": "fget",
+    "cached_property": "func",
+}
+_STREAMS: Final = (AsyncIterator, AsyncIterable, AsyncGenerator, Iterator, Iterable, Generator)
+_KINDS: Final[dict[object, str]] = {  # how a type travels; what is not here may travel in any way
+    bool: "bool",
+    int: "number",
+    float: "number",
+    str: "text",
+    bytes: "bytes",
+    bytearray: "bytes",
+    types.NoneType: "nil",
+    **dict.fromkeys((list, tuple, set, frozenset, Sequence, MutableSequence, AbstractSet), "array"),
+    **dict.fromkeys((dict, Mapping, MutableMapping), "map"),
+    **dict.fromkeys((Coroutine, Awaitable, types.CoroutineType), "coroutine"),
+}
+
+
+def handlers_in(actor: type, base: type) -> list[tuple[str, Callable[..., Any]]]:
+    """Names and functions of the handlers of a class, in the order of their names.
+
+    Raises:
+        UsageError: something is marked that is no method, or a handler is overridden without the mark.
+    """
+    found = []
+    for name, value in sorted(_members(actor).items()):
+        where = f"{actor.__qualname__}.{name}"
+        if not _marked(value):
+            _check_no_override(actor, name, value)
+            continue
+        if name in vars(base):
+            raise UsageError(f"{where} is a hook that is called without a message; mark another method with @handles")
+        kind = type(value).__name__
+        if kind in _UNBOUND or not hasattr(type(value), "__get__"):
+            raise UsageError(f"{where} is a {kind}; a handler is a plain method: def {name}(self, msg: SomeMessage)")
+        _check_wrapping(where, value)
+        found.append((name, value))
+    return found
+
+
+def check_hooks(actor: type) -> None:
+    """Make sure that what is called without a message can be called.
+
+    Raises:
+        UsageError: nothing would await it, or iterate over it.
+    """
+    name = actor.__qualname__
+    start: Any = actor.__init__  # type: ignore[misc]  # of the class, for its flags
+    if is_asynchronous(start) or is_generator(start):
+        raise UsageError(
+            f"{name}.__init__ is async or has a yield, and is never awaited; do this in async def on_start"
+        )
+    for hook in ("on_start", "on_stop"):
+        value = _members(actor)[hook]
+        if type(value).__name__ in _UNBOUND or not callable(value):
+            raise UsageError(f"{name}.{hook} is a {type(value).__name__}; write a plain method: def {hook}(self, ...)")
+        if is_generator(value):
+            raise UsageError(f"{name}.{hook} has a yield and would never run; write it without, or as async def")
+
+
+def check_promise(where: str, method: Callable[..., Any], promised: Any, *, streams: bool) -> None:
+    """Make sure that what a handler is annotated to return can be what its message promises.
+
+    Args:
+        where: the handler in words.
+        method: the handler.
+        promised: the reply type of the message; of a stream, of its items.
+        streams: whether it is a generator.
+
+    Raises:
+        UsageError: no value of the one is a value of the other.
+    """
+    try:
+        annotation = getattr(method, "__annotations__", {}).get("return", Any)
+        holder = types.SimpleNamespace(__annotations__={"return": annotation})
+        hint = get_type_hints(holder, globals_of(method))["return"]
+    except Exception:  # it names what is imported for type checkers only: nothing is known of it
+        return
+    if streams:
+        if get_origin(hint) not in _STREAMS:
+            return
+        hint = get_args(hint)[0]
+    if _contradict(hint, promised):
+        raise UsageError(
+            f"{where} returns {_named(hint)}, but its message promises {_named(promised)}; return what "
+            f"class ...(Message[{_named(promised)}]) says, or change it there"
+        )
+
+
+def _members(actor: type) -> dict[str, Any]:
+    """What stands in the class and its bases, unevaluated."""
+    members: dict[str, Any] = {}
+    for cls in reversed(actor.__mro__):
+        members.update(vars(cls))
+    return members
+
+
+def _marked(value: object) -> bool:
+    inner = getattr(value, _UNBOUND[type(value).__name__], None) if type(value).__name__ in _UNBOUND else None
+    return MARK in getattr(value, "__dict__", ()) or (inner is not None and _marked(inner))
+
+
+def _check_no_override(actor: type, name: str, value: object) -> None:
+    if value is None:  # as with __hash__: it takes the handler away
+        return
+    for cls in actor.__mro__:
+        if _marked(vars(cls).get(name)):
+            raise UsageError(
+                f"{actor.__qualname__}.{name} overrides a handler of {cls.__qualname__} without @handles; mark it as "
+                f"well, or write {name} = None to handle that message no more"
+            )
+
+
+def _check_wrapping(where: str, function: Any) -> None:
+    """Refuse a plain decorator around an async function: what it returns is a coroutine and no reply."""
+    inner = function
+    while hasattr(inner, "__wrapped__"):
+        inner = inner.__wrapped__
+    if inner is function or not isinstance(function, types.FunctionType) or not callable(inner):
+        return
+    lost = is_asynchronous(inner) and not is_asynchronous(function)
+    if lost or (is_generator(inner) and not is_generator(function)):
+        what, write = (
+            ("yields", "and yield from it") if is_generator(inner) else ("is async", "as async def, and await it")
+        )
+        raise UsageError(
+            f"{where} {what}, but the function {function.__code__.co_name}() that decorates it does not; write that "
+            f"decorator's function {write}"
+        )
+
+
+def _contradict(hint: Any, promised: Any) -> bool:
+    """Whether surely no value is of both types; of lists and dicts, whether none but an empty one is."""
+    return all(_apart(one, other) for one in _choices(hint) for other in _choices(promised))
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return tuple(choice for arg in get_args(hint) for choice in _choices(arg))
+    if origin is Annotated:
+        return _choices(get_args(hint)[0])
+    if origin is Literal:
+        return tuple(type(value) for value in get_args(hint))
+    return (types.NoneType if hint is None else hint,)
+
+
+def _apart(one: Any, other: Any) -> bool:
+    kinds, others = _kinds(one), _kinds(other)
+    if not kinds or not others:
+        return False
+    if not kinds & others:
+        return True
+    if _is_struct(one) and _is_struct(other):
+        return not (issubclass(one, other) or issubclass(other, one))
+    args, other_args = get_args(one), get_args(other)
+    same = tuple not in (get_origin(one), get_origin(other)) and len(args) == len(other_args)
+    return same and any(_contradict(*pair) for pair in zip(args, other_args, strict=True))
+
+
+def _kinds(hint: Any) -> frozenset[str]:
+    cls = get_origin(hint) or hint
+    try:
+        if cls in _KINDS:
+            return frozenset({_KINDS[cls]})
+    except TypeError:  # not hashable, so no type that is known
+        return frozenset()
+    return frozenset({"map", "array"}) if _is_struct(cls) else frozenset()
+
+
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and (issubclass(hint, msgspec.Struct) or hasattr(hint, "__dataclass_fields__"))
+
+
+def _named(hint: Any) -> str:
+    return hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint)
