@@ -232,7 +232,7 @@ class ActorProtocol:
             packed = pack(message, large) if large else Packed(encode(message))
             if len(packed.data) < LARGE or not _fits(message):
                 self.check(packed.data)
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        except Exception as error:  # msgspec's own, or whatever the message's own `__post_init__` raises
             raise UsageError(
                 f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
                 f"the message was {_short(message)}"
@@ -347,10 +347,10 @@ def published(topic: Topic[M], message: M) -> bytes:
         raise UsageError(
             f"topic {topic.name!r} is for {topic.message.__qualname__}, not for {type(message).__qualname__}"
         )
-    data = encode(message)
     try:
+        data = encode(message)
         decoder_of(topic.message).decode(data)
-    except msgspec.MsgspecError as error:
+    except Exception as error:  # as in `ActorProtocol.encode`
         raise UsageError(f"{message!r} cannot be published: {error}") from None
     return data
 
@@ -360,13 +360,16 @@ def _fits(message: Message[Any]) -> bool:
     plain = (tag_of(type(message)), *msgspec.structs.astuple(message))
     try:
         msgspec.convert(plain, type(message), builtin_types=(bytes,), dec_hook=from_plain)
-    except (msgspec.MsgspecError, TypeError):
+    except Exception:  # decoding it says what is wrong
         return False
     return True
 
 
 def _short(message: Message[Any]) -> str:
-    text = repr(message)
+    try:
+        text = repr(message)
+    except Exception as error:  # it may show what has no words
+        text = f"a {type(message).__qualname__} whose repr raised {type(error).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -51,25 +51,44 @@ def register(codec: Codec[Any]) -> None:
 
 
 def to_plain(value: object) -> object:
-    """What travels in place of a value that msgpack does not know."""
+    """What travels in place of a value that msgpack does not know.
+
+    Raises:
+        TypeError: nothing does, or the codec of its type raised, whatever that was.
+    """
     if isinstance(value, ActorRef):
         return value.path
     for cls in type(value).__mro__:
         if cls in _CODECS:
-            return _CODECS[cls].encode(value)
+            try:
+                return _CODECS[cls].encode(value)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a fault of the value or its codec, and of nothing else under way
+                raise TypeError(f"the codec of {cls.__qualname__} raised {_in_words(error)}") from error
     raise TypeError(f"objects of type {type(value).__qualname__} have no codec")
 
 
 def from_plain(wanted: type, plain: Any) -> object:
-    """The value that travelled as something msgpack knows."""
+    """The value that travelled as something msgpack knows.
+
+    Raises:
+        msgspec.ValidationError: the codec of the type raised, whatever that was.
+    """
     if wanted is ActorRef and isinstance(plain, str):
         return RESOLVE.get()(plain)
     if wanted in _CODECS:
         try:
             return _CODECS[wanted].decode(plain)
-        except (TypeError, ValueError, LookupError) as error:
-            raise msgspec.ValidationError(f"no {wanted.__qualname__}: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a fault of the value or its codec, and of nothing else under way
+            raise msgspec.ValidationError(f"no {wanted.__qualname__}: {_in_words(error)}") from error
     raise TypeError(f"objects of type {wanted.__qualname__} have no codec")
+
+
+def _in_words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def decoder_of(wanted: Any) -> msgspec.msgpack.Decoder[Any]:

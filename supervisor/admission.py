@@ -1,7 +1,7 @@
 """Admission: which messages an actor can be sent, and in which way.
 
 Law: what an actor does not handle, cannot read, or is too large is refused before anything of it is kept.
-May import: the words of `actors`.
+May import: core.routing, and the words of `actors`.
 
 Runs on the loop's thread.
 """
@@ -14,11 +14,32 @@ from typing import Any
 import msgspec
 
 from actors.actor import ActorProtocol, Handler
+from actors.codec import encode
 from actors.envelope import FEED, STREAM
 from actors.errors import UsageError
 from actors.framing import MAX_MESSAGE, Parcel
 from actors.messages import Message, name_of
 from actors.parcels import Packed, check_beside
+from supervisor.core.routing import Router
+
+
+class Admitted(msgspec.Struct, frozen=True, gc=False):
+    """A checked message: its bytes, and what is known of it, so that it need not be decoded again.
+
+    Attributes:
+        handler: what handles it.
+        packed: the message, ready to travel.
+        key: what it is routed by, None where it is not routed by key.
+    """
+
+    handler: Handler
+    packed: Packed
+    key: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """What the message is called: the name of its class."""
+        return self.handler.message.__qualname__
 
 
 class Admission:
@@ -28,33 +49,36 @@ class Admission:
         path: the actor's path.
         protocol: what it handles.
         max_message_bytes: the most bytes a message may have.
+        router: knows the key of a message.
     """
 
-    def __init__(self, path: str, protocol: ActorProtocol, max_message_bytes: int) -> None:
+    def __init__(self, path: str, protocol: ActorProtocol, max_message_bytes: int, router: Router) -> None:
         self._path = path
         self._protocol = protocol
+        self._router = router
         self._most = max_message_bytes
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
 
-    def check(self, message: Message[Any], kind: int) -> Packed:
-        """A message of the daemon that may be sent in that way, ready to travel.
+    def check(self, message: Message[Any], kind: int) -> Admitted:
+        """A message of the daemon that may be sent in that way.
 
         Raises:
-            UsageError: the actor does not handle it, a field has the wrong type, or it is too large.
+            UsageError: the actor does not handle it, a field has the wrong type, it is too large, or has no key.
         """
         packed = self._protocol.encode(message)
+        handler = self._protocol.handlers[type(message)]
         if kind >= STREAM or self._any_flows:
-            self._check_way(message, kind)
+            self._check_way(handler, kind)
         self._check_size(name_of(message), packed.size)
-        return packed
+        return Admitted(handler, packed, self._router.key_of(message))
 
     def check_bytes(
         self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, parcels: Sequence[Parcel]
-    ) -> tuple[Message[Any], Packed]:
-        """The message in bytes from an actor, without the values that travel beside it, and the same ready to travel.
+    ) -> Admitted:
+        """The message in bytes from an actor, and the values that travel beside it.
 
         Raises:
-            UsageError: they are no message this actor handles, or too many.
+            UsageError: they are no message this actor handles, too many, or the message has no key.
             WireError: what came beside it cannot belong to it.
         """
         packed = Packed(bytes(payload), beside, tuple(parcels) or None)
@@ -67,8 +91,13 @@ class Admission:
             ) from error
         if beside is not None or parcels:
             check_beside(message, beside or (), parcels)
-        self._check_way(message, kind)
-        return message, packed
+        handler = self._protocol.handlers[type(message)]
+        self._check_way(handler, kind)
+        return Admitted(handler, packed, self._router.key_of(message))
+
+    def own(self, message: Message[Any]) -> Admitted:
+        """A message that the daemon itself makes, which is surely right."""
+        return Admitted(self._protocol.handlers[type(message)], Packed(encode(message)), self._router.key_of(message))
 
     def _check_size(self, what: str, size: int) -> None:
         if size > self._most:
@@ -77,12 +106,10 @@ class Admission:
                 raise UsageError(f"{most}, and no message has more than {MAX_MESSAGE}; send it in parts, or its path")
             raise UsageError(f"{most}; raise max_message_bytes in its ChildSpec, or send it in parts")
 
-    def _check_way(self, message: Message[Any], kind: int) -> None:
-        handler = self._protocol.handlers[type(message)]
-        if handler.flows or kind in (STREAM, FEED):
-            self._check_flow(message, handler, kind)
-
-    def _check_flow(self, message: Message[Any], handler: Handler, kind: int) -> None:
+    def _check_way(self, handler: Handler, kind: int) -> None:
+        if not handler.flows and kind not in (STREAM, FEED):
+            return
         if (handler.streams, handler.fed is not None) != (kind == STREAM, kind == FEED):
             way = "stream" if handler.streams else "ask" if handler.fed is None else "feed"
-            raise UsageError(f"{name_of(message)} for {self._path} is to be sent with `ref.{way}(...)`")
+            name = handler.message.__qualname__
+            raise UsageError(f"{name} for {self._path} is to be sent with `ref.{way}(...)`")

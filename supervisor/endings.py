@@ -2,7 +2,7 @@
 
 Law: pure: what an actor's process says, or what is known after its death, goes in; a word and an error come out. What
      cannot be is a WireError.
-May import: core.delivery, and the words of `actors`.
+May import: core, and the words of `actors`.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitReport
-from supervisor.core.delivery import Fate, Loss, Posted
+from supervisor.core.delivery import Loss, Posted
+from supervisor.core.fates import Fate
 
 FATES: Final = {
-    wire.REPLY: "handled",
-    wire.BESIDE: "handled",
-    wire.DONE: "handled",
-    wire.FAILED: "failed",
-    wire.REJECTED: "rejected",
-    wire.CANCELLED: "cancelled",
-    wire.EXPIRED: "expired",
-    wire.UNDECODABLE: "undecodable",
-    wire.STOPPED: "cancelled",  # a flow that nobody wanted; the others are dead letters
+    wire.REPLY: Fate.HANDLED,
+    wire.BESIDE: Fate.HANDLED,
+    wire.DONE: Fate.HANDLED,
+    wire.FAILED: Fate.FAILED,
+    wire.REJECTED: Fate.REJECTED,
+    wire.CANCELLED: Fate.CANCELLED,
+    wire.EXPIRED: Fate.EXPIRED,
+    wire.UNDECODABLE: Fate.UNDECODABLE,
+    wire.STOPPED: Fate.CANCELLED,  # a flow that nobody wanted; the others are dead letters
 }
 
 
-def fate_of(posted: Posted, outcome: Outcome, *, asked: bool) -> str:
-    """How a message ended, in one word.
+def fate_of(posted: Posted, outcome: Outcome, *, asked: bool) -> Fate:
+    """How a message ended.
 
     Args:
         posted: the message.

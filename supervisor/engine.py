@@ -22,12 +22,12 @@ from supervisor.core import commands as do
 from supervisor.core import events as happened
 from supervisor.core.commands import AnyCommand, Decision, ReportExit
 from supervisor.core.events import AnyEvent, Timer
+from supervisor.core.fates import Fate
 from supervisor.core.machine import SupervisorMachine
 from supervisor.core.routing import Router
 from supervisor.core.states import SupervisorState
 from supervisor.house import House
 from supervisor.journal import Journal
-from supervisor.letters import DeadReason
 from supervisor.mailbox import Mailbox
 from supervisor.specs import AnySpec, ChildTerms, SupervisorSpec
 
@@ -125,7 +125,7 @@ class Engine:
     def shut_down(self, how: happened.StopRequested | happened.KillRequested) -> None:
         """The whole tree shall end. What it is the end of says so, unless the tree was about to end by itself."""
         if self.machine.phase not in (SupervisorState.STOPPING, SupervisorState.STOPPED):
-            self.house.stop_reason = DeadReason.SHUTDOWN
+            self.house.stop_reason = Fate.SHUTDOWN
         self.post(how)
 
     def request(self, make: Callable[[int], AnyEvent]) -> int:

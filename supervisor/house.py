@@ -13,9 +13,9 @@ import random
 from collections.abc import Coroutine
 from typing import Any
 
+from supervisor.core.fates import Fate
 from supervisor.core.waits import Waits
 from supervisor.directory import Directory
-from supervisor.letters import DeadReason
 from supervisor.ports import Launcher
 from supervisor.reports import Reports
 from supervisor.topics import Topics
@@ -30,7 +30,7 @@ class House:
         self.reports = reports
         self.directory = Directory()
         self.waits = Waits()
-        self.stop_reason = DeadReason.ACTOR_STOPPED  # of messages for who is down for good; SHUTDOWN once all are to be
+        self.stop_reason = Fate.ACTOR_STOPPED  # of messages for who is down for good; SHUTDOWN once all are to be
         self.topics = Topics()
         self.dice = random.Random()  # noqa: S311 - jitter is no secret
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1,7 +1,7 @@
 """DeadLetter: a message that reached nobody, and why.
 
 Law: a dead letter is a value; who buries it, logs it or reads it is decided elsewhere.
-May import: the words of `actors`.
+May import: core.fates, and the words of `actors`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from typing import Any
 import msgspec
 
 from actors.messages import Message
+from supervisor.core.fates import Fate
 
 
 class DeadReason(StrEnum):
-    """Why a message reached nobody."""
+    """Why a message is a dead letter: the fates for which there is one."""
 
-    ACTOR_STOPPED = "actor_stopped"
-    SHUTDOWN = "shutdown"
-    CRASHED = "crashed_while_handling"
-    POISON = "poison"
-    MAILBOX_FULL = "mailbox_full"
-    NO_SUCH_ACTOR = "no_such_actor"
-    UNDECODABLE = "undecodable"
+    ACTOR_STOPPED = Fate.ACTOR_STOPPED.value
+    SHUTDOWN = Fate.SHUTDOWN.value
+    CRASHED = Fate.CRASHED.value
+    POISON = Fate.POISON.value
+    MAILBOX_FULL = Fate.MAILBOX_FULL.value
+    NO_SUCH_ACTOR = Fate.NO_SUCH_ACTOR.value
+    UNDECODABLE = Fate.UNDECODABLE.value
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from enum import Enum
 from functools import partial
 from heapq import merge
 from threading import get_ident
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -33,17 +33,18 @@ from actors.errors import (
 )
 from actors.exits import ExitReport
 from actors.framing import Parcel
-from actors.messages import Message, Terminated, name_of
+from actors.messages import Message, Terminated
 from actors.parcels import Packed, bytes_fields
 from actors.ref import ActorRef
-from supervisor.admission import Admission
+from supervisor.admission import Admission, Admitted
 from supervisor.askers import Asker, FutureAsker
 from supervisor.core.commands import Decision
-from supervisor.core.delivery import Delivery, Numbers, Posted
+from supervisor.core.delivery import Classes, Delivery, Numbers, Posted
+from supervisor.core.fates import Fate
 from supervisor.core.routing import Router
 from supervisor.deadlines import Deadlines
 from supervisor.endings import unserved
-from supervisor.letters import DeadLetter, DeadReason
+from supervisor.letters import DeadLetter
 from supervisor.line import Line, Place
 from supervisor.members import Members
 from supervisor.ports import Life
@@ -81,7 +82,7 @@ class Mailbox:
         router: which of them gets a message.
         on_dead_letter: told of each message that reached nobody.
         resolve: makes a ref of a path that arrives in a message or a reply.
-        stop_reason: what dead letters say when the actor stops now.
+        stop_reason: how messages end when the actor stops now.
     """
 
     def __init__(
@@ -98,21 +99,21 @@ class Mailbox:
         router: Router,
         on_dead_letter: Callable[[DeadLetter], None],
         resolve: Callable[[str], ActorRef],
-        stop_reason: Callable[[], DeadReason] = lambda: DeadReason.ACTOR_STOPPED,
+        stop_reason: Callable[[], Fate] = lambda: Fate.ACTOR_STOPPED,
     ) -> None:
         self.path = path
         self.protocol = protocol
-        self._admission = Admission(path, protocol, max_message_bytes)
+        self._admission = Admission(path, protocol, max_message_bytes, router)
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
         self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
-            message: self.reader_of(handler.reply)
+            message: (handler.index, self.reader_of(handler.reply))
             for message, handler in protocol.handlers.items()
             if not handler.flows and not bytes_fields(message)
         }
         self._small = min(SMALL, max_message_bytes)
         self._check: Final = protocol.check
         self.closed: str | None = None  # why, once it is
-        self.closed_reason = DeadReason.ACTOR_STOPPED
+        self.closed_reason = Fate.ACTOR_STOPPED
         self._loop = asyncio.get_running_loop()
         self._thread = get_ident()
         self._capacity = capacity
@@ -129,7 +130,7 @@ class Mailbox:
         self._askers = self._settlement.askers
         self._deadlines = Deadlines(self._loop, self._askers, self._expire)
         numbers, weighed = Numbers(), capacity_bytes is not None
-        new_queue = partial(Delivery, max_deliveries, numbers, weighed=weighed)
+        new_queue = partial(Delivery, _classes_of(protocol), max_deliveries, numbers, weighed=weighed)
         self._members = Members(router, new_queue, protocol.actor.concurrency, self._loop.time)
         self._fresh: list[bytes] = []  # those of the queue that all members share
         self._ease = 0  # messages that may be taken before anybody has to look whether there is room
@@ -168,8 +169,8 @@ class Mailbox:
     def take_ask(self, message: Message[Any], timeout: float | None) -> FutureAsker | None:
         """Take an ask of the daemon if nothing is in its way; None when something is, and somebody has to look."""
         ease, sole = self._ease, self._members.sole
-        read = self._plain.get(type(message))
-        if ease <= 0 or read is None or sole is None or get_ident() != self._thread:
+        plain = self._plain.get(type(message))
+        if ease <= 0 or plain is None or sole is None or get_ident() != self._thread:
             return None
         try:
             data = encode(message)
@@ -180,13 +181,14 @@ class Mailbox:
             return None
         self._ease = ease - 1
         deadline = None if timeout is None else time.monotonic() + timeout
+        handler, read = plain
         asker = FutureAsker(self._loop.create_future(), read, self.path, type(message).__qualname__, timeout)
         only, posted = self._members.only, None
         if only is not None and not sole.unsettled and not only[2].congested:
-            posted = sole.hand_over(only[1], ASK, None, deadline, data)  # nothing else is under way: straight to it
+            posted = sole.hand_over(only[1], ASK, handler, deadline, data)  # nothing else is under way: straight to it
             seq = posted.seq
         else:
-            seq = sole.offer(ASK, None, deadline, data)
+            seq = sole.offer(ASK, handler, None, deadline, data)
         asker.seq = seq
         self._askers[seq] = asker, sole
         if deadline is not None:
@@ -202,12 +204,12 @@ class Mailbox:
             self._loop.call_soon(self.pump)
         return asker
 
-    def ask(self, message: Message[Any], packed: Packed, timeout: float | None, *, impatient: bool) -> FutureAsker:
+    def ask(self, message: Admitted, timeout: float | None, *, impatient: bool) -> FutureAsker:
         """Take a checked ask of the daemon. Room is the caller's concern."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        read = self.reader_of(self.protocol.handlers[type(message)].reply)
-        asker = FutureAsker(self._loop.create_future(), read, self.path, name_of(message), timeout)
-        asker.seq = self.offer(ASK, message, packed, deadline=deadline, asker=asker, impatient=impatient)
+        read = self.reader_of(message.handler.reply)
+        asker = FutureAsker(self._loop.create_future(), read, self.path, message.name, timeout)
+        asker.seq = self.offer(ASK, message, deadline=deadline, asker=asker, impatient=impatient)
         if deadline is not None:
             self._deadlines.add(deadline, asker.seq)
         return asker
@@ -218,7 +220,7 @@ class Mailbox:
 
     def check_bytes(
         self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, parcels: Sequence[Parcel]
-    ) -> tuple[Message[Any], Packed]:
+    ) -> Admitted:
         """The message in bytes from an actor, which may be sent here now; see `Admission.check_bytes`.
 
         Raises:
@@ -229,8 +231,8 @@ class Mailbox:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); the message was not sent")
         return self._admission.check_bytes(payload, kind, beside, parcels)
 
-    def check(self, message: Message[Any], kind: int = TELL) -> Packed:
-        """A message of the daemon that may be sent here now, in that way, ready to travel; see `Admission.check`.
+    def check(self, message: Message[Any], kind: int = TELL) -> Admitted:
+        """A message of the daemon that may be sent here now, in that way; see `Admission.check`.
 
         Raises:
             UsageError: as there, or this is not the loop's thread.
@@ -241,13 +243,13 @@ class Mailbox:
                 f"{self.path} was sent a message from another thread; refs belong to the thread of their "
                 f"supervisor's loop: use asyncio.run_coroutine_threadsafe(ref.ask(...), loop)"
             )
-        packed = self._admission.check(message, kind)
+        admitted = self._admission.check(message, kind)
         if self.closed is not None:
-            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {name_of(message)} was not sent")
-        return packed
+            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {admitted.name} was not sent")
+        return admitted
 
     @property
-    def fates(self) -> Counter[str]:
+    def fates(self) -> Counter[Fate]:
         """How many messages ended in which way."""
         return self._settlement.fates
 
@@ -302,8 +304,7 @@ class Mailbox:
     def offer(
         self,
         kind: int,
-        message: Message[Any],
-        packed: Packed,
+        message: Admitted,
         *,
         sender: str | None = None,
         deadline: float | None = None,
@@ -311,8 +312,18 @@ class Mailbox:
         impatient: bool = False,
     ) -> int:
         """Take a checked message; its sequence number. Room is the caller's concern."""
-        queue = self._members.queue_for(message)
-        seq = queue.offer(kind, sender, deadline, packed.data, beside=packed.beside, parcels=packed.parcels)
+        packed, key = message.packed, message.key
+        queue = self._members.queue_for(key)
+        seq = queue.offer(
+            kind,
+            message.handler.index,
+            sender,
+            deadline,
+            packed.data,
+            beside=packed.beside,
+            parcels=packed.parcels,
+            key=key,
+        )
         if asker is not None:
             self._askers[seq] = asker, queue
             if impatient:
@@ -328,6 +339,10 @@ class Mailbox:
                 self._look_ahead()  # what was in the way may be gone
         return seq
 
+    def offer_own(self, message: Message[Any], sender: str) -> None:
+        """Take a tell that the daemon itself makes; it needs no room."""
+        self.offer(TELL, self._admission.own(message), sender=sender)
+
     def _pump_soon(self) -> None:
         """At the end of this turn of the loop; at once when nothing else is under way that could be waited for."""
         sole = self._members.sole
@@ -340,16 +355,17 @@ class Mailbox:
     def take_published(self, payload: bytes, sender: str | None) -> None:
         """Take a published message if there is room and it fits; else it becomes a dead letter."""
         try:
-            message, packed = self.check_bytes(msgspec.Raw(payload), TELL, None, ())
+            message = self.check_bytes(msgspec.Raw(payload), TELL, None, ())
         except UsageError as error:
-            self.refuse(Packed(payload), sender, DeadReason.UNDECODABLE, str(error))
+            self.refuse(Packed(payload), sender, Fate.UNDECODABLE, str(error))
             return
         if self.full:
-            self.refuse(packed, sender, DeadReason.MAILBOX_FULL, "the mailbox was full when it was published")
+            because = "the mailbox was full when it was published"
+            self._settlement.bury(_loose(TELL, message, sender), Fate.MAILBOX_FULL, because)
         else:
-            self.offer(TELL, message, packed, sender=sender)
+            self.offer(TELL, message, sender=sender)
 
-    def offer_later(self, delay: float, message: Message[Any], packed: Packed, sender: str | None = None) -> None:
+    def offer_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
         """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter.
 
         Raises:
@@ -358,7 +374,7 @@ class Mailbox:
         if len(self._later) >= self._capacity:
             raise MailboxFull(
                 f"{len(self._later)} delayed messages for {self.path} wait for their time, as many as its mailbox "
-                f"holds; {name_of(message)} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
+                f"holds; {message.name} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
             )
 
         def due() -> None:
@@ -366,16 +382,14 @@ class Mailbox:
             if self.closed is not None:
                 self._settlement.bury(posted, self.closed_reason, self.closed)
             elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):
-                self.offer(TELL, message, packed, sender=sender)
+                self.offer(TELL, message, sender=sender)
             else:
-                self._settlement.bury(posted, DeadReason.MAILBOX_FULL, "the mailbox was full when its time came")
+                self._settlement.bury(posted, Fate.MAILBOX_FULL, "the mailbox was full when its time came")
 
         timer = self._loop.call_later(delay, due)
-        self._later[timer] = _loose(TELL, packed, sender)
+        self._later[timer] = _loose(TELL, message, sender)
 
-    def overflow(
-        self, kind: int, message: Message[Any], packed: Packed, sender: str | None = None, *, patient: bool
-    ) -> Entry:
+    def overflow(self, kind: int, message: Admitted, sender: str | None = None, *, patient: bool) -> Entry:
         """What a full mailbox does with a message: wait for room, take it, or drop it; see `Overflow`.
 
         Raises:
@@ -389,13 +403,13 @@ class Mailbox:
                 return Entry.WAIT
         elif self._overflow is Overflow.DROP_NEWEST:
             because = "the mailbox was full, and the newest goes"
-            self._settlement.bury(_loose(kind, packed, sender), DeadReason.MAILBOX_FULL, because)
+            self._settlement.bury(_loose(kind, message, sender), Fate.MAILBOX_FULL, because)
             if kind == TELL:
                 return Entry.DROPPED
         elif self._overflow is Overflow.WAIT and patient:
             return Entry.WAIT
         raise MailboxFull(
-            f"{self.path} has {self.depth} messages waiting, as many as its mailbox holds; {name_of(message)} was not "
+            f"{self.path} has {self.depth} messages waiting, as many as its mailbox holds; {message.name} was not "
             f"sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
         )
 
@@ -405,7 +419,7 @@ class Mailbox:
         if dropped is None:
             return False
         because = "the mailbox was full, and the oldest goes"
-        self._settlement.bury(dropped, DeadReason.MAILBOX_FULL, because)
+        self._settlement.bury(dropped, Fate.MAILBOX_FULL, because)
         asker, _ = self._settlement.dismiss(dropped.seq)
         if asker is not None:
             asker.failed(MailboxFull(f"{self.path} dropped the message: {because}"))
@@ -414,8 +428,7 @@ class Mailbox:
     async def enter(
         self,
         kind: int,
-        message: Message[Any],
-        packed: Packed,
+        message: Admitted,
         sender: str | None = None,
         until: float | None = None,
     ) -> bool:
@@ -428,7 +441,7 @@ class Mailbox:
         """
         if not self.full:
             return True
-        entry = self.overflow(kind, message, packed, sender, patient=True)
+        entry = self.overflow(kind, message, sender, patient=True)
         if entry is Entry.WAIT:
             await self.room(message, until)
         return entry is not Entry.DROPPED
@@ -438,7 +451,7 @@ class Mailbox:
         self._ease = 0  # nobody overtakes
         return self._line.join()
 
-    async def room(self, message: Message[Any], deadline: float | None = None, place: Place | None = None) -> None:
+    async def room(self, message: Admitted, deadline: float | None = None, place: Place | None = None) -> None:
         """Wait until there is room, until `deadline` on the loop's clock at most; in the order of arrival.
 
         Raises:
@@ -447,27 +460,27 @@ class Mailbox:
         """
         await self._line.wait(place or self.line_up(), deadline)
         if self.closed is not None:
-            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {name_of(message)} was not sent")
+            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {message.name} was not sent")
 
     def pass_on(self) -> None:
         """Whoever was given room does not take it: the next one may have it."""
         self._wake()
 
-    def refuse(self, packed: Packed, sender: str | None, reason: DeadReason, detail: str) -> None:
-        """A message whose sender does not hear of it cannot be taken: it is a dead letter."""
-        self._settlement.bury(_loose(TELL, packed, sender), reason, detail)
+    def refuse(self, packed: Packed, sender: str | None, fate: Fate, detail: str) -> None:
+        """Bytes whose sender does not hear of it cannot be taken: they are a dead letter."""
+        packed_as = (msgspec.Raw(packed.data), packed.beside, packed.parcels)
+        self._settlement.bury(Posted(0, TELL, sender, None, *packed_as), fate, detail)
 
-    def withdraw(self, seq: int, fate: str) -> None:
+    def withdraw(self, seq: int, fate: Fate = Fate.CANCELLED) -> None:
         """The asker does not wait any more: a message that has not begun will not."""
         _, queue = self._settlement.dismiss(seq)
         if queue is None:
             return
-        held = queue.take_back(seq)
+        held = queue.take_back(seq, fate)
         if held is None:
             self._settlement.count(fate)
             self._wake()
             return
-        self._settlement.give_up(seq, fate)
         member, turn = held
         if member in self._members.served:
             self._members.served[member].cancel([turn])
@@ -475,7 +488,7 @@ class Mailbox:
     def _expire(self, seq: int) -> None:
         """An ask was not answered in time."""
         asker, _ = self._askers[seq]
-        self.withdraw(seq, "expired")
+        self.withdraw(seq, Fate.EXPIRED)
         if isinstance(asker, FutureAsker):
             asker.expire()
 
@@ -512,7 +525,7 @@ class Mailbox:
 
     def remove_member(self, member: str) -> None:
         """A process that is down serves it no more, while others do; what waited for it goes to them."""
-        for seq, queue in self._members.remove(member, lambda posted: self.protocol.decode(posted.message)):
+        for seq, queue in self._members.remove(member):
             self._settlement.moved(seq, queue)
         self.pump()
 
@@ -584,12 +597,12 @@ class Mailbox:
         if report.decision != Decision.RECYCLE:
             self._members.expect_none(member)
         self._last_report = report
-        for loss in self._members.queue_of(member).lose(member, life.progress(), self._idempotent):
+        for loss in self._members.queue_of(member).lose(member, life.progress()):
             self._settlement.lost(loss, report)
         if self.down:
             for seq in sorted(self._settlement.impatient):
                 asker, _ = self._askers[seq]
-                self.withdraw(seq, "failed_when_down")
+                self.withdraw(seq, Fate.FAILED_WHEN_DOWN)
                 asker.failed(self.refuse_impatient())
         self._wake()
         self.pump()
@@ -617,7 +630,7 @@ class Mailbox:
         while self._later:
             timer, posted = self._later.popitem()
             timer.cancel()
-            self._settlement.bury(posted, DeadReason.SHUTDOWN, "its supervisor ended before its time came")
+            self._settlement.bury(posted, Fate.SHUTDOWN, "its supervisor ended before its time came")
 
     def open(self) -> None:
         """The actor is started again after it was down for good."""
@@ -673,9 +686,6 @@ class Mailbox:
         read: Message[Any] = self.decode(self.protocol.decode, message)
         return read
 
-    def _idempotent(self, posted: Posted) -> bool:
-        return type(self.protocol.decode(posted.message)).idempotent
-
     def _wake(self) -> None:
         """Give the room there is to those first in line; when the actor is down for good, tell all of them."""
         self._line.grant(len(self._line) if self.closed is not None else self._free())
@@ -691,6 +701,21 @@ class Mailbox:
         return free
 
 
-def _loose(kind: int, packed: Packed, sender: str | None) -> Posted:
+def _classes_of(protocol: ActorProtocol) -> Classes:
+    tags = {message.__struct_config__.tag: handler.index for message, handler in protocol.handlers.items()}
+    return Classes(cast("dict[str | int, int]", tags), [message.idempotent for message in protocol.handlers])
+
+
+def _loose(kind: int, message: Admitted, sender: str | None) -> Posted:
     """A message that was never taken in, and has no number."""
-    return Posted(0, kind, sender, None, msgspec.Raw(packed.data), packed.beside, packed.parcels)
+    packed = message.packed
+    return Posted(
+        0,
+        kind,
+        sender,
+        None,
+        msgspec.Raw(packed.data),
+        packed.beside,
+        packed.parcels,
+        message.handler.index,
+    )

@@ -1,7 +1,7 @@
 """Members: the processes that serve one mailbox, the queue that each takes from, and whose turn is next.
 
 Law: a member takes from one queue, a queue has a member, and a message is in one queue.
-May import: core, ports, and the words of `actors`.
+May import: core, ports.
 
 Runs on the loop's thread.
 """
@@ -9,10 +9,9 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
-from actors.messages import Message
-from supervisor.core.delivery import Delivery, Posted
+from supervisor.core.delivery import Delivery
 from supervisor.core.routing import SHARED, Router
 from supervisor.ports import Life
 
@@ -65,9 +64,9 @@ class Members:
         """Where a member takes from."""
         return self.queues[self._router.queue_of(name)]
 
-    def queue_for(self, message: Message[Any]) -> Delivery:
-        """Where a message goes."""
-        return self.sole or self.queues[self._router.choose(message, self.names)]
+    def queue_for(self, key: bytes | None) -> Delivery:
+        """Where a message with that key goes."""
+        return self.sole or self.queues[self._router.choose(key, self.names)]
 
     # ---- who they are
 
@@ -81,7 +80,7 @@ class Members:
                 self.sole = self.queues.get(SHARED)
             self._find_only()
 
-    def remove(self, name: str, read: Callable[[Posted], Message[Any]]) -> list[tuple[int, Delivery]]:
+    def remove(self, name: str) -> list[tuple[int, Delivery]]:
         """One that is down serves no more, while others do; what waited for it, by number, and where it waits now."""
         if name not in self.names or len(self.names) == 1:
             return []
@@ -91,7 +90,7 @@ class Members:
             return []
         moved = []
         for posted, deliveries in self.queues.pop(self._router.queue_of(name)).release():
-            queue = self.queue_for(read(posted))
+            queue = self.queue_for(posted.key)
             queue.adopt(posted, deliveries)
             moved.append((posted.seq, queue))
         return moved

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -44,9 +44,11 @@ from actors.errors import (
     WireError,
 )
 from actors.framing import MAX_FRAME, Parcel
-from actors.messages import Message, Terminated
+from actors.messages import Terminated
 from actors.parcels import Packed
 from actors.ref import STREAM_CREDIT
+from supervisor.admission import Admitted
+from supervisor.core.fates import Fate
 from supervisor.directory import LONGEST
 from supervisor.house import House
 from supervisor.letters import DeadLetter, DeadReason
@@ -122,24 +124,24 @@ class Outgoing:
             if asker is not None:
                 self._begin(asker)
             mailbox = self._house.directory.find(frame.to)
-            message, packed = mailbox.check_bytes(frame.message, frame.kind, frame.beside, parcels)
+            message = mailbox.check_bytes(frame.message, frame.kind, frame.beside, parcels)
             self._check_wait(frame, mailbox, asker)
             if frame.delay > 0:
-                mailbox.offer_later(frame.delay, message, packed, self._mailbox.path)
+                mailbox.offer_later(frame.delay, message, self._mailbox.path)
                 entry = Entry.DROPPED
             elif not mailbox.full:
                 entry = Entry.OPEN
             else:
-                entry = mailbox.overflow(frame.kind, message, packed, self._mailbox.path, patient=asker is not None)
+                entry = mailbox.overflow(frame.kind, message, self._mailbox.path, patient=asker is not None)
         except WireError:
             raise
         except ActorsError as error:
             self._refuse(frame, asker, error, mailbox)
             return
         if entry is Entry.OPEN:
-            self._deliver(frame, asker, mailbox, message, packed)
+            self._deliver(frame, asker, mailbox, message)
         elif entry is Entry.WAIT:
-            self._wait_for_room(frame, asker, mailbox, message, packed)
+            self._wait_for_room(frame, asker, mailbox, message)
         elif asker is not None:
             asker.accepted()
 
@@ -157,29 +159,25 @@ class Outgoing:
             raise MailboxFull(f"{self._path} waits for {MOST_ASKS} answers, which is the most; wait for some of them")
         self._asking[number] = asker
 
-    def _deliver(
-        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], packed: Packed
-    ) -> None:
+    def _deliver(self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Admitted) -> None:
         asks = frame.kind != TELL and asker is not None
         seq = mailbox.offer(
             frame.kind,
             message,
-            packed,
             sender=self._mailbox.path,
             deadline=frame.deadline,
             asker=asker if asks else None,
             impatient=frame.impatient,
         )
         if asker is not None and asks:
-            asker.withdraw = lambda: mailbox.withdraw(seq, "cancelled")
+            asker.withdraw = lambda: mailbox.withdraw(seq)
             asker.credit = lambda count: mailbox.credit(seq, count)
         elif asker is not None:
             asker.accepted()
 
-    def _wait_for_room(
-        self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Message[Any], packed: Packed
-    ) -> None:
+    def _wait_for_room(self, frame: Send, asker: RouteAsker | None, mailbox: Mailbox, message: Admitted) -> None:
         """Get into line now, and be served later."""
+        packed = message.packed
         if self._in_line + packed.size > MOST_IN_LINE:
             full = f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
             self._refuse(frame, asker, MailboxFull(full), mailbox)
@@ -203,7 +201,7 @@ class Outgoing:
             if asker is not None and asker.gone:
                 mailbox.pass_on()
             else:
-                self._deliver(frame, asker, mailbox, message, packed)
+                self._deliver(frame, asker, mailbox, message)
 
         self._house.keep(deliver())
 
@@ -234,8 +232,8 @@ class Outgoing:
             asker.failed(error)
         elif mailbox is not None:
             stopped = isinstance(error, ActorStopped)
-            reason = mailbox.closed_reason if stopped else _dead_reason(error)
-            mailbox.refuse(Packed(bytes(frame.message)), self._mailbox.path, reason, str(error))
+            fate = mailbox.closed_reason if stopped else _fate_for(error)
+            mailbox.refuse(Packed(bytes(frame.message)), self._mailbox.path, fate, str(error))
         else:
             self._bury(frame, error)
 
@@ -270,7 +268,7 @@ class Outgoing:
 
     def _tell_terminated(self, end: Terminated) -> None:
         if self._mailbox.closed is None:
-            self._mailbox.offer(TELL, end, Packed(encode(end)), sender=end.path)
+            self._mailbox.offer_own(end, end.path)
 
     def _bury(self, frame: Send, error: ActorsError) -> None:
         self._house.reports.message_buried(
@@ -279,22 +277,22 @@ class Outgoing:
                 message=None,
                 message_type="?",
                 sender=self._mailbox.path,
-                reason=_dead_reason(error),
+                reason=DeadReason(_fate_for(error)),
                 detail=str(error),
                 deliveries=0,
             )
         )
 
 
-_DEAD_REASONS: dict[type[ActorsError], DeadReason] = {
-    NoSuchActor: DeadReason.NO_SUCH_ACTOR,
-    MailboxFull: DeadReason.MAILBOX_FULL,
-    ActorCrashed: DeadReason.ACTOR_STOPPED,
+_FATES: dict[type[ActorsError], Fate] = {
+    NoSuchActor: Fate.NO_SUCH_ACTOR,
+    MailboxFull: Fate.MAILBOX_FULL,
+    ActorCrashed: Fate.ACTOR_STOPPED,
 }
 
 
-def _dead_reason(error: ActorsError) -> DeadReason:
-    return next((reason for cls, reason in _DEAD_REASONS.items() if isinstance(error, cls)), DeadReason.UNDECODABLE)
+def _fate_for(error: ActorsError) -> Fate:
+    return next((fate for cls, fate in _FATES.items() if isinstance(error, cls)), Fate.UNDECODABLE)
 
 
 class RouteAsker:

@@ -44,24 +44,24 @@ class MailboxRef(ActorRef):
         try:
             reply: R = await asker.future
         except asyncio.CancelledError:
-            mailbox.withdraw(asker.seq, "cancelled")
+            mailbox.withdraw(asker.seq)
             raise
         return reply
 
     async def _ask(self, message: Message[Any], timeout: float | None, *, impatient: bool) -> FutureAsker:
         """Ask when something may be in the way: the message itself, or no room."""
         mailbox = self._mailbox
-        packed = mailbox.check(message, ASK)
+        admitted = mailbox.check(message, ASK)
         if impatient and mailbox.down:
             raise mailbox.refuse_impatient()
         if not mailbox.full:
-            return mailbox.ask(message, packed, timeout, impatient=impatient)
+            return mailbox.ask(admitted, timeout, impatient=impatient)
         loop = asyncio.get_running_loop()
         until = None if timeout is None else loop.time() + timeout
         async with _in_time(mailbox, message, timeout):
-            await mailbox.enter(ASK, message, packed, until=until)
+            await mailbox.enter(ASK, admitted, until=until)
         left = None if until is None else max(0.0, until - loop.time())
-        return mailbox.ask(message, packed, left, impatient=impatient)
+        return mailbox.ask(admitted, left, impatient=impatient)
 
     async def stream(
         self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
@@ -69,11 +69,10 @@ class MailboxRef(ActorRef):
         """See `ActorRef.stream`."""
         mailbox = self._mailbox
         check_ask(self.path, timeout)
-        packed = mailbox.check(message, STREAM)
-        await mailbox.enter(STREAM, message, packed)
-        codec = mailbox.protocol.handlers[type(message)].reply
-        asker = StreamAsker(mailbox.reader_of(codec), lambda count: mailbox.credit(seq, count))
-        seq = mailbox.offer(STREAM, message, packed, asker=asker)
+        admitted = mailbox.check(message, STREAM)
+        await mailbox.enter(STREAM, admitted)
+        asker = StreamAsker(mailbox.reader_of(admitted.handler.reply), lambda count: mailbox.credit(seq, count))
+        seq = mailbox.offer(STREAM, admitted, asker=asker)
         try:
             async with aclosing(asker.read(timeout)) as items:
                 async for item in items:
@@ -81,16 +80,16 @@ class MailboxRef(ActorRef):
         except TimeoutError:
             raise AskTimeout(f"{self.path} sent no further item of {name_of(message)} within {timeout} s") from None
         finally:
-            mailbox.withdraw(seq, "cancelled")
+            mailbox.withdraw(seq)
 
     async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
         """See `ActorRef.feed`."""
         mailbox = self._mailbox
-        packed = mailbox.check(message, FEED)
-        await mailbox.enter(FEED, message, packed)
-        handler = mailbox.protocol.handlers[type(message)]
+        admitted = mailbox.check(message, FEED)
+        await mailbox.enter(FEED, admitted)
+        handler = admitted.handler
         asker = FeedAsker(mailbox.reader_of(handler.reply))
-        seq = mailbox.offer(FEED, message, packed, asker=asker)
+        seq = mailbox.offer(FEED, admitted, asker=asker)
         feeding = asyncio.create_task(
             asker.feed(items, handler.fed or handler.reply, lambda data, over: mailbox.follow(seq, data, over=over))
         )
@@ -102,7 +101,7 @@ class MailboxRef(ActorRef):
             return reply
         finally:
             feeding.cancel()
-            mailbox.withdraw(seq, "cancelled")
+            mailbox.withdraw(seq)
             await asyncio.gather(feeding, return_exceptions=True)
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
@@ -117,20 +116,20 @@ class MailboxRef(ActorRef):
             return
         if delay:
             check_time(f"delay of tell to {self.path}", delay)
-        packed = mailbox.check(message)
+        admitted = mailbox.check(message)
         if delay:
-            mailbox.offer_later(delay, message, packed)
-        elif not mailbox.full or await mailbox.enter(TELL, message, packed):
-            mailbox.offer(TELL, message, packed)
+            mailbox.offer_later(delay, admitted)
+        elif not mailbox.full or await mailbox.enter(TELL, admitted):
+            mailbox.offer(TELL, admitted)
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """See `ActorRef.tell_nowait`."""
         mailbox = self._mailbox
         if mailbox.take(message):
             return
-        packed = mailbox.check(message)
-        if not mailbox.full or mailbox.overflow(TELL, message, packed, patient=False) is Entry.OPEN:
-            mailbox.offer(TELL, message, packed)
+        admitted = mailbox.check(message)
+        if not mailbox.full or mailbox.overflow(TELL, admitted, patient=False) is Entry.OPEN:
+            mailbox.offer(TELL, admitted)
 
     async def terminated(self) -> Terminated:
         """See `ActorRef.terminated`."""

@@ -11,22 +11,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from actors import envelope as wire
 from actors.actor import ActorProtocol
-from actors.envelope import FEED, STREAM, TELL, Natural, Outcome, Outcomes
+from actors.envelope import FEED, STREAM, Natural, Outcome, Outcomes
 from actors.errors import ActorCrashed, UndecodableMessage, WireError
 from actors.exits import ExitReport
 from actors.framing import Parcel
-from actors.messages import Message, name_of
+from actors.messages import Message
 from actors.parcels import fill
 from supervisor.askers import Asker
-from supervisor.core.delivery import Delivery, Fate, Loss, Posted
+from supervisor.core.delivery import UNKNOWN, Delivery, Loss, Posted
+from supervisor.core.fates import Fate
 from supervisor.endings import crashed, error_of, fate_of, payload_of, too_late
 from supervisor.letters import DeadLetter, DeadReason
+
+_HANDLED: Final = Fate.HANDLED
 
 
 class Settlement:
@@ -36,7 +39,7 @@ class Settlement:
         path: the actor's path.
         protocol: what it handles.
         decode: makes a message of its bytes, with its refs bound.
-        stop_reason: what dead letters say when the actor stops now.
+        stop_reason: how messages end when the actor stops now.
         on_dead_letter: told of each message that reached nobody.
 
     Attributes:
@@ -50,65 +53,55 @@ class Settlement:
         path: str,
         protocol: ActorProtocol,
         decode: Callable[[msgspec.Raw], Message[Any]],
-        stop_reason: Callable[[], DeadReason],
+        stop_reason: Callable[[], Fate],
         on_dead_letter: Callable[[DeadLetter], None],
     ) -> None:
-        self.fates: Counter[str] = Counter()
+        self.fates: Counter[Fate] = Counter()
         self.askers: dict[int, tuple[Asker, Delivery]] = {}
         self.impatient: set[int] = set()
         self._path = path
-        self._protocol = protocol
+        self._handlers = tuple(protocol.handlers.values())
         self._decode = decode
         self._stop_reason = stop_reason
         self._dead = on_dead_letter
-        self._given_up: dict[int, str] = {}  # messages in the hands of a life that nobody wants, and why
 
     def heard(self, queue: Delivery, member: str, frame: Outcomes, parcels: Sequence[Parcel]) -> None:
         """A life tells how messages ended that it took from a queue; see `Mailbox.heard`."""
         beside = iter(parcels)
         for outcome in frame.items:
             posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
-            if posted is not None and posted.seq not in self._given_up:
+            if posted is not None:
                 self._replied(posted, outcome.payload)  # nearly always
             else:
-                self._hear(queue, member, outcome, posted, beside)
+                self._hear(queue, member, outcome, beside)
         if frame.through:
-            told, outside = queue.finish_through(member, frame.through)
-            if told:
-                self.fates["handled"] += told
+            handled, outside, unwanted = queue.finish_through(member, frame.through)
+            if handled:
+                self.fates[_HANDLED] += handled
+            for fate in unwanted:
+                self.count(fate)
             if outside and self.askers and not self.askers.keys().isdisjoint(outside):
                 self._never_answered(outside)
 
     def lost(self, loss: Loss, report: ExitReport) -> None:
         """A message was in the hands of a life that ended, and gets its fate; one that is begun again has none yet."""
-        if loss.fate is Fate.REQUEUED:
+        if loss.fate is None:
             return
         posted = loss.posted
         asker, _ = self.dismiss(posted.seq)
-        given_up = self._given_up.pop(posted.seq, "cancelled")
-        if loss.fate is Fate.UNWANTED:
-            self.count(given_up)
-        elif loss.fate is Fate.FINISHED and posted.kind == TELL:
-            self.count("handled")
-        elif loss.fate is Fate.FINISHED:
-            self.count("handled_unanswered")
+        if loss.fate in (Fate.CRASHED, Fate.POISON):
+            self.bury(posted, loss.fate, str(report.reason), loss.deliveries)
         else:
-            reason = DeadReason.POISON if loss.fate is Fate.POISON else DeadReason.CRASHED
-            self.bury(posted, reason, str(report.reason), loss.deliveries)
+            self.count(loss.fate)
         if asker is not None:
-            name = name_of(self._protocol.decode(posted.message))
-            asker.failed(crashed(self._path, name, loss, report))
+            asker.failed(crashed(self._path, self.name_of(posted), loss, report))
 
     def expired(self, posted: Posted) -> None:
         """A message was not begun before its deadline."""
-        self.count("expired")
+        self.count(Fate.EXPIRED)
         asker, _ = self.dismiss(posted.seq)
         if asker is not None:
             asker.failed(too_late(self._path))
-
-    def give_up(self, seq: int, fate: str) -> None:
-        """Nobody wants a message that a life has; that is its fate, unless the life is through with it."""
-        self._given_up[seq] = fate
 
     def moved(self, seq: int, queue: Delivery) -> None:
         """A message is in another queue now."""
@@ -120,49 +113,52 @@ class Settlement:
         self.impatient.discard(seq)
         return self.askers.pop(seq, (None, None))
 
-    def bury(self, posted: Posted, reason: DeadReason, detail: str, deliveries: int = 0) -> None:
-        """A message is a dead letter: nobody will handle it, or not again."""
-        self.count(reason.value)
+    def name_of(self, posted: Posted) -> str:
+        """What a message is called: the name of its class, `?` when the actor has no such message."""
+        return "?" if posted.handler == UNKNOWN else self._handlers[posted.handler].message.__qualname__
+
+    def bury(self, posted: Posted, fate: Fate, detail: str, deliveries: int = 0) -> None:
+        """A message becomes a dead letter; one that does not decode here is told by its name alone."""
+        self.count(fate)
         try:
             message: Message[Any] | None = self._decode(posted.message)
             if message is not None and posted.parcels is not None:
                 fill(message, posted.beside or (), posted.parcels)
-        except Exception:  # it may be dead because it does not decode
+        except Exception:  # it may be dead because it does not decode, or its codec works no more
             message = None
         self._dead(
             DeadLetter(
                 actor=self._path,
                 message=message,
-                message_type="?" if message is None else name_of(message),
+                message_type=self.name_of(posted),
                 sender=posted.sender,
-                reason=reason,
+                reason=DeadReason(fate),
                 detail=detail,
                 deliveries=deliveries,
             )
         )
 
-    def count(self, fate: str) -> None:
+    def count(self, fate: Fate) -> None:
         """A message has ended so."""
         self.fates[fate] += 1
 
-    def _hear(
-        self, queue: Delivery, member: str, outcome: Outcome, posted: Posted | None, beside: Iterator[Parcel]
-    ) -> None:
-        """What is not the usual end of an ask; `posted` when the message is known to be over."""
+    def _hear(self, queue: Delivery, member: str, outcome: Outcome, beside: Iterator[Parcel]) -> None:
+        """What is not the usual end of an ask."""
         if outcome.kind in (wire.ITEM, wire.WANT):
             self._flows(queue, member, outcome)
             return
-        posted = posted or queue.finish(member, outcome.seq)
+        given_up = queue.given_up(member, outcome.seq)
+        posted = queue.finish(member, outcome.seq)
         if posted is None:
             raise WireError(f"it answered message {outcome.seq}, which it does not have")
         if outcome.kind == wire.BESIDE:
             self._replied_beside(posted, next(beside, None))
         else:
-            self._ended(posted, outcome)
+            self._ended(posted, outcome, given_up)
 
     def _replied(self, posted: Posted, payload: msgspec.Raw) -> None:
         """The usual end of an ask."""
-        self.fates["handled"] += 1
+        self.fates[_HANDLED] += 1
         asker, _ = self.askers.pop(posted.seq, (None, None))
         if asker is None:
             return
@@ -175,11 +171,9 @@ class Settlement:
 
     def _replied_beside(self, posted: Posted, parcel: Parcel | None) -> None:
         """The end of an ask whose reply is large: the bytes of a parcel."""
-        self._given_up.pop(posted.seq, None)
-        self.fates["handled"] += 1
+        self.fates[_HANDLED] += 1
         asker, _ = self.dismiss(posted.seq)
-        promised = self._protocol.handlers[type(self._protocol.decode(posted.message))].reply.promised
-        if parcel is None or promised is not bytes:
+        if parcel is None or self._handlers[posted.handler].reply.promised is not bytes:
             self._broken_reply(asker, "a reply is said to come beside its answer, and does not")
         elif asker is not None:
             asker.replied_beside(parcel)
@@ -216,22 +210,21 @@ class Settlement:
                 asker.failed(ActorCrashed(f"{self._path}: {error}", started=True, finished=None))
         raise error
 
-    def _ended(self, posted: Posted, outcome: Outcome) -> None:
+    def _ended(self, posted: Posted, outcome: Outcome, given_up: Fate | None) -> None:
         asker, _ = self.dismiss(posted.seq)
-        given_up = self._given_up.pop(posted.seq, None)
         try:
             fate = fate_of(posted, outcome, asked=asker is not None)
             error = error_of(self._path, outcome)
         except WireError as wrong:
-            self.bury(posted, DeadReason.CRASHED, str(wrong))
+            self.bury(posted, Fate.CRASHED, str(wrong))
             if asker is not None:
                 asker.failed(ActorCrashed(f"{self._path}: {wrong}", started=None, finished=None))
             raise
         if outcome.kind == wire.UNDECODABLE:
-            self.bury(posted, DeadReason.UNDECODABLE, str(error))
+            self.bury(posted, Fate.UNDECODABLE, str(error))
         elif outcome.kind == wire.STOPPED and asker is not None:
             self.bury(posted, self._stop_reason(), str(error), 1)
         else:
-            self.count(given_up if given_up and fate == "cancelled" else fate)
+            self.count(given_up if given_up is not None and fate is Fate.CANCELLED else fate)
         if asker is not None and error is not None:
             asker.failed(error)

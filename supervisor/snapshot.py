@@ -202,7 +202,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         uptime=_since(now, view.ready_at),
         next_try=_until(now, view),
         mailbox=child.mailbox.depth,
-        fates=dict(child.mailbox.fates),
+        fates={fate.value: count for fate, count in child.mailbox.fates.items()},
         handling=handling,
         handling_for=None if since is None else max(0.0, (time.monotonic_ns() - since) / 1e9),
         health=child.health(),

@@ -2,32 +2,38 @@
 
 Law: a message is in exactly one place: the queue, one life's flight, or over. Nothing is forgotten, nothing is begun
      twice that may not be.
-May import: the words of `actors`.
+May import: fates, and the words of `actors`.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
-from typing import Final, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
 from actors.blackbox import Progress
 from actors.envelope import ASK, FEED, STREAM, TELL, Envelope
 from actors.framing import Parcel
+from supervisor.core.fates import Fate
+
+UNKNOWN: Final = -1
 
 
 class Posted(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
-    """A message in the daemon: its envelope, and the large values that travel beside it.
+    """A message in the daemon: its envelope, the large values that travel beside it, and what it is.
 
     Attributes:
         parcels: the values of the fields named by `beside`, in that order.
+        handler: index of its class in the actor's table, UNKNOWN for bytes that are no message of the actor.
+        key: what it is routed by, None where it is not routed by key.
     """
 
     parcels: tuple[Parcel, ...] | None = None
+    handler: int = UNKNOWN
+    key: bytes | None = None
 
     @property
     def size(self) -> int:
@@ -36,19 +42,46 @@ class Posted(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
         return memoryview(self.message).nbytes + beside
 
 
+class _Tagged(msgspec.Struct, array_like=True):
+    """The head of a message's bytes."""
+
+    tag: str | int
+
+
+_read_tag: Final = msgspec.msgpack.Decoder(_Tagged).decode
+
+
+class Classes(msgspec.Struct, frozen=True):
+    """The message classes of one actor, each named by its index in the actor's table. Knowing one runs no user's code.
+
+    Attributes:
+        tags: index by the tag under which the class travels.
+        idempotent: whether a message of the class may be begun again.
+    """
+
+    tags: Mapping[str | int, int]
+    idempotent: Sequence[bool]
+
+    def plain_tell(self, seq: int, payload: bytes) -> Posted:
+        """A tell that was kept as its bytes, checked when it was taken."""
+        return Posted(seq, TELL, None, None, msgspec.Raw(payload), handler=self.tags[_read_tag(payload).tag])
+
+
 class Run:
     """Tells of the daemon that came one after the other: bytes and numbers without gaps, and nothing else to keep.
 
     Attributes:
         seq: the sequence number of the first.
         payloads: their bytes.
+        classes: what they may be.
     """
 
-    __slots__ = ("payloads", "seq")
+    __slots__ = ("classes", "payloads", "seq")
 
-    def __init__(self, seq: int, payloads: list[bytes]) -> None:
+    def __init__(self, seq: int, payloads: list[bytes], classes: Classes) -> None:
         self.seq = seq
         self.payloads = payloads
+        self.classes = classes
 
     def __len__(self) -> int:
         return len(self.payloads)
@@ -56,11 +89,11 @@ class Run:
     def posted(self) -> Iterator[Posted]:
         """The same messages one by one."""
         for seq, payload in enumerate(self.payloads, self.seq):
-            yield Posted(seq, TELL, None, None, msgspec.Raw(payload))
+            yield self.classes.plain_tell(seq, payload)
 
     def split(self, size: int) -> Run:
         """Keep the first `size`; the rest."""
-        rest = Run(self.seq + size, self.payloads[size:])
+        rest = Run(self.seq + size, self.payloads[size:], self.classes)
         del self.payloads[size:]
         return rest
 
@@ -93,33 +126,39 @@ class Numbers:
         return first
 
 
-class Fate(StrEnum):
-    """What becomes of a message that was in flight when its life ended."""
-
-    REQUEUED = "requeued"  # the next life gets it
-    FINISHED = "finished"  # its handler had returned; only the answer was lost
-    CRASHED = "crashed"  # it was being handled and may not be begun again
-    POISON = "poison"  # it was being handled, once too often
-    UNWANTED = "unwanted"  # nobody waits for it any more
-
-
 class Loss(msgspec.Struct, frozen=True):
     """One message that was in flight when its life ended.
 
     Attributes:
         posted: the message.
-        fate: what becomes of it.
+        fate: how it ended, None when it is queued again.
         started: whether its handler had begun, None when that is not known.
         finished: whether its handler had returned, None when that is not known.
         deliveries: how often it has been begun.
     """
 
     posted: Posted
-    fate: Fate
+    fate: Fate | None
     started: bool | None
     finished: bool | None
     deliveries: int
 
+
+class Acknowledged(NamedTuple):
+    """What a life is through with, by one word of it.
+
+    Attributes:
+        handled: how many messages were wanted.
+        outside: the sequence numbers of those that are in no run.
+        unwanted: how the others ended.
+    """
+
+    handled: int
+    outside: list[int]
+    unwanted: list[Fate]
+
+
+_NOTHING_NEW: Final = Acknowledged(0, [], [])
 
 _GAPS: Final = 64  # messages taken back that may lie in the queue before it is tidied
 
@@ -132,6 +171,7 @@ class Delivery:
     number, its turn, for as long as that life has it. Otherwise the turn is the sequence number.
 
     Args:
+        classes: of the messages.
         max_deliveries: how often an idempotent message may be begun.
         numbers: where sequence numbers come from; queues between which messages move share one.
         weighed: whether bytes are counted.
@@ -140,9 +180,12 @@ class Delivery:
         fresh: tells that were taken and have no number yet. Who takes one appends its bytes, if no bytes are counted.
     """
 
-    def __init__(self, max_deliveries: int = 3, numbers: Numbers | None = None, *, weighed: bool = False) -> None:
+    def __init__(
+        self, classes: Classes, max_deliveries: int = 3, numbers: Numbers | None = None, *, weighed: bool = False
+    ) -> None:
         self.fresh: list[bytes] = []
         self.bytes = 0  # how many bytes all these have, if they are counted
+        self._classes = classes
         self._weighed = weighed
         self._max_deliveries = max_deliveries
         self._numbers = Numbers() if numbers is None else numbers
@@ -150,25 +193,27 @@ class Delivery:
         self._queued = 0
         self._flights: dict[str, Flight] = {}
         self._deliveries: dict[int, int] = {}
-        self._unwanted: set[int] = set()  # taken back, and still lying in the queue or in a flight
+        self._unwanted: dict[int, Fate] = {}  # taken back, and still in the queue or in a flight; how they end
         self._sizes: dict[int, int] = {}  # of messages, when anybody asks for the sum
         self._unsettled = 0
 
     def offer(
         self,
         kind: int,
+        handler: int,
         sender: str | None,
         deadline: float | None,
         payload: bytes,
         *,
         beside: tuple[int, ...] | None = None,
         parcels: tuple[Parcel, ...] | None = None,
+        key: bytes | None = None,
     ) -> int:
         """Put a message at the end of the queue; its sequence number."""
         if self.fresh:
             self._number()
         seq = self._numbers.take()
-        posted = Posted(seq, kind, sender, deadline, msgspec.Raw(payload), beside, parcels)
+        posted = Posted(seq, kind, sender, deadline, msgspec.Raw(payload), beside, parcels, handler, key)
         self._queue.append(posted)
         self._queued += 1
         self._unsettled += 1
@@ -176,10 +221,10 @@ class Delivery:
             self._weigh(seq, posted.size)
         return seq
 
-    def hand_over(self, life: str, kind: int, sender: str | None, deadline: float | None, payload: bytes) -> Posted:
-        """Put a message straight into the hands of a life when nothing else waits or flies and no bytes are counted."""
+    def hand_over(self, life: str, kind: int, handler: int, deadline: float | None, payload: bytes) -> Posted:
+        """Give a message of the daemon to a life when nothing else waits or is in flight and no bytes are counted."""
         seq = self._numbers.take()
-        posted = Posted(seq, kind, sender, deadline, msgspec.Raw(payload))
+        posted = Posted(seq, kind, None, deadline, msgspec.Raw(payload), handler=handler)
         flight = self._flights.get(life) or self._flights.setdefault(life, Flight())
         flight.posted[seq] = posted
         flight.last_turn = seq
@@ -247,7 +292,7 @@ class Delivery:
             assert isinstance(posted, Posted)  # noqa: S101 - there is no third kind
             self._queued -= 1
             if unwanted and posted.seq in unwanted:
-                unwanted.discard(posted.seq)
+                del unwanted[posted.seq]
                 continue
             if posted.deadline is not None and posted.deadline < now:
                 self._over(posted.seq)
@@ -300,11 +345,16 @@ class Delivery:
             self._over(posted.seq)
         return posted
 
-    def finish_through(self, life: str, through: int) -> tuple[int, list[int]]:
-        """A life is done with everything up to a turn: how many that was, and the numbers of those outside of runs."""
+    def given_up(self, life: str, turn: int) -> Fate | None:
+        """How a message in a life's hands ends that was taken back; None when it is wanted."""
+        posted = self.held(life, turn)
+        return None if posted is None else self._unwanted.get(posted.seq)
+
+    def finish_through(self, life: str, through: int) -> Acknowledged:
+        """A life is done with everything up to a turn."""
         flight = self._flights.get(life)
         if flight is None or not flight.count:
-            return 0, []
+            return _NOTHING_NEW
         told = 0
         runs = flight.runs
         while runs and runs[0].seq <= through:
@@ -315,15 +365,21 @@ class Delivery:
             told += len(run)
         self._unsettled -= told
         over = _through(flight.posted, through)
+        unwanted = [self._unwanted[seq] for seq in over if seq in self._unwanted] if self._unwanted else []
         for seq in over:
             self._over(seq)
         told += len(over)
         flight.count -= told
-        return told, over
+        return Acknowledged(told - len(unwanted), over, unwanted)
 
-    def take_back(self, seq: int) -> tuple[str, int] | None:
-        """Nobody wants this message any more, which is not over yet: the life that has it and its turn, or None."""
-        self._unwanted.add(seq)
+    def take_back(self, seq: int, fate: Fate) -> tuple[str, int] | None:
+        """A message that is not over is not wanted any more: the life that has it and its turn, None in the queue.
+
+        Args:
+            seq: its number.
+            fate: how it ends, unless a life handles it all the same.
+        """
+        self._unwanted[seq] = fate
         holder = self.holder(seq)
         if holder is not None:
             return holder
@@ -332,21 +388,20 @@ class Delivery:
             self._close_gaps()
         return None
 
-    def lose(self, life: str, progress: Progress | None, idempotent: Callable[[Posted], bool]) -> tuple[Loss, ...]:
+    def lose(self, life: str, progress: Progress | None) -> tuple[Loss, ...]:
         """A life is over: the fate of everything it had in its hands. What may go to the next life is queued again.
 
         Args:
             life: which.
             progress: what its black box says; None when it cannot be read.
-            idempotent: whether a message may be begun again.
         """
         flight = self._flights.pop(life, None) or Flight()
         told = ((posted.seq, posted) for run in flight.runs for posted in run.posted())
         held = heapq.merge(flight.posted.items(), told, key=_turn)
-        losses = tuple(self._fate(turn, posted, progress, idempotent) for turn, posted in held)
-        self._queue_again(sorted((loss.posted for loss in losses if loss.fate is Fate.REQUEUED), key=_seq))
+        losses = tuple(self._fate(turn, posted, progress) for turn, posted in held)
+        self._queue_again(sorted((loss.posted for loss in losses if loss.fate is None), key=_seq))
         for loss in losses:
-            if loss.fate is not Fate.REQUEUED:
+            if loss.fate is not None:
                 self._over(loss.posted.seq)
         return losses
 
@@ -360,13 +415,14 @@ class Delivery:
             if posted.seq not in self._unwanted:
                 self._over(posted.seq)
                 return posted
-            self._unwanted.discard(posted.seq)
+            del self._unwanted[posted.seq]
         return None
 
     def drain(self) -> list[Posted]:
         """Empty the queue: everything in it that somebody wanted, in order."""
         left = self.waiting()
-        self._unwanted.difference_update(posted.seq for posted in self._queue)
+        for item in self._queue:
+            self._unwanted.pop(item.seq, None)  # what is taken back is in no run
         self._queue.clear()
         self._queued = 0
         for posted in left:
@@ -403,25 +459,27 @@ class Delivery:
         """How often a message has been begun by lives that ended."""
         return self._deliveries.get(seq, 0)
 
-    def _fate(self, turn: int, posted: Posted, progress: Progress | None, idempotent: Callable[[Posted], bool]) -> Loss:
+    def _fate(self, turn: int, posted: Posted, progress: Progress | None) -> Loss:
         seq = posted.seq
         started = None if progress is None else turn <= progress.begun
         finished = None if progress is None else bool(started) and turn not in progress.active
         if started is not False:
             self._deliveries[seq] = self._deliveries.get(seq, 0) + 1
         deliveries = self._deliveries.get(seq, 0)
+        idempotent = self._classes.idempotent[posted.handler]
+        fate: Fate | None
         if seq in self._unwanted:
-            fate = Fate.UNWANTED
+            fate = self._unwanted[seq]
         elif started is False:
-            fate = Fate.REQUEUED
-        elif finished and not (posted.kind == ASK and idempotent(posted) and deliveries < self._max_deliveries):
-            fate = Fate.FINISHED
+            fate = None
+        elif finished and posted.kind == ASK and idempotent and deliveries < self._max_deliveries:
+            fate = None  # handling it again gives the asker its answer
         elif finished:
-            fate = Fate.REQUEUED  # handling it again gives the asker its answer
-        elif posted.kind in (STREAM, FEED) or not idempotent(posted):  # what has flowed cannot flow again
+            fate = Fate.HANDLED if posted.kind == TELL else Fate.HANDLED_UNANSWERED
+        elif posted.kind in (STREAM, FEED) or not idempotent:  # what has flowed cannot flow again
             fate = Fate.CRASHED
         else:
-            fate = Fate.REQUEUED if deliveries < self._max_deliveries else Fate.POISON
+            fate = None if deliveries < self._max_deliveries else Fate.POISON
         return Loss(posted, fate, started, finished, deliveries)
 
     def _queue_again(self, posted: list[Posted]) -> None:
@@ -438,7 +496,7 @@ class Delivery:
 
     def _number(self) -> None:
         """Give the fresh tells their numbers, as a run at the end of the queue."""
-        run = Run(self._numbers.take(len(self.fresh)), self.fresh.copy())
+        run = Run(self._numbers.take(len(self.fresh)), self.fresh.copy(), self._classes)
         self.fresh.clear()
         self._queue.append(run)
         self._queued += len(run)
@@ -456,7 +514,8 @@ class Delivery:
         gone = {item.seq for item in self._queue if item.seq in self._unwanted}  # what is taken back is in no run
         self._queue = deque(item for item in self._queue if item.seq not in gone)
         self._queued -= len(gone)
-        self._unwanted -= gone
+        for seq in gone:
+            del self._unwanted[seq]
 
     def _over_unseen(self, seq: int) -> None:
         self._unsettled -= 1
@@ -470,7 +529,7 @@ class Delivery:
     def _over(self, seq: int) -> None:
         self._unsettled -= 1
         if self._unwanted:
-            self._unwanted.discard(seq)
+            self._unwanted.pop(seq, None)
         if self._deliveries:
             self._deliveries.pop(seq, None)
         if self._sizes:
@@ -498,12 +557,12 @@ def _take_out(runs: deque[Run], seq: int) -> Posted | None:
     for index, run in enumerate(runs):
         if run.seq <= seq < run.seq + len(run):
             rest = run.split(seq - run.seq)
-            one, after = rest.payloads[0], rest.split(1)
+            after = rest.split(1)
             runs.remove(run)
             for piece in (after, run):
                 if piece:
                     runs.insert(index, piece)
-            return Posted(seq, TELL, None, None, msgspec.Raw(one))
+            return next(rest.posted())
     return None
 
 

@@ -2,7 +2,7 @@
 
 Law: a function of the message and of who is a member; the same key goes to the same member for as long as that is one,
      over all of its lives.
-May import: specs.
+May import: specs, and the errors of `actors`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from zlib import crc32
 
 import msgspec
 
+from actors.errors import UsageError
 from supervisor.specs import Routing
 
 SHARED = ""  # the one queue that all members of a least-loaded pool take from
@@ -43,11 +44,27 @@ class Router:
         """The queue that a member takes from."""
         return SHARED if self._routing is Routing.LEAST_LOADED else member
 
-    def choose(self, message: object, members: Sequence[str]) -> str:
+    def key_of(self, message: object) -> bytes | None:
+        """What a message is routed by; None where the message does not matter.
+
+        Raises:
+            UsageError: its key cannot be had, or has no bytes.
+        """
+        if self._routing is not Routing.BY_KEY:
+            return None
+        try:
+            return msgspec.msgpack.encode(getattr(message, self._key))
+        except Exception as error:  # the value of a field may be of any type
+            name = type(message).__qualname__
+            raise UsageError(
+                f"{name} cannot be routed by its {self._key!r}: {type(error).__name__}: {error}; a key is a plain value"
+            ) from error
+
+    def choose(self, key: bytes | None, members: Sequence[str]) -> str:
         """The queue for a message; any of the members when there are several.
 
         Args:
-            message: the message itself.
+            key: what `key_of` said of the message.
             members: names of the members, at least one.
         """
         if self._routing is Routing.LEAST_LOADED:
@@ -55,7 +72,8 @@ class Router:
         if self._routing is Routing.ROUND_ROBIN:
             self._turn += 1
             return members[self._turn % len(members)]
-        key = msgspec.msgpack.encode(getattr(message, self._key))
+        if key is None:
+            raise AssertionError("a message that is routed by key was taken without one")
         member = self._known.get(key)
         if member is not None and member in members:
             self._known.move_to_end(key)

@@ -408,6 +408,20 @@ async def test_an_ask_cancelled_before_it_ran(box):
     assert (0, {}) == (box.mailbox.depth, +box.mailbox.fates)
 
 
+async def test_cancelled_asks_that_a_life_only_acknowledges(box):
+    """They end as cancelled, and nothing remembers them."""
+    box.live()
+    asks = [box.ask(number) for number in range(5)]
+    await turns()
+    for ask in asks[:4]:
+        ask.cancel()
+    await turns()
+    box.say((5, wire.REPLY, 5), through=5)
+    assert 5 == await asks[4]
+    assert (0, {"cancelled": 4, "handled": 1}) == (box.mailbox.depth, +box.mailbox.fates)
+    assert {} == box.mailbox._members.sole._unwanted
+
+
 async def test_a_reply_and_a_cancellation_in_the_same_turn(box):
     """Whoever is cancelled when the reply is there keeps asyncio's rules, and nothing is left."""
     box.live()

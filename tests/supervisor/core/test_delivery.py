@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -11,22 +12,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.blackbox import Progress
 from actors.envelope import ASK, TELL
-from supervisor.core.delivery import Delivery, Fate, Numbers
+from supervisor.core.delivery import Classes, Delivery, Numbers
+from supervisor.core.fates import Fate
 
 MOST = 3  # max_deliveries
 PLENTY = 1_000_000
 
 
-def never(posted):
-    return False
+ONCE, AGAIN = 0, 1  # places of the two message classes: of the second, messages may be begun again
+CLASSES = Classes({"Once": ONCE, "Again": AGAIN}, (False, True))
 
 
-def always(posted):
-    return True
+def payload(identity, handler=ONCE):
+    """The bytes of a message."""
+    return msgspec.msgpack.encode((("Once", "Again")[handler], identity))
 
 
-def offer(delivery, count, kind=TELL):
-    return [delivery.offer(kind, None, None, b"\xc0") for _ in range(count)]
+def offer(delivery, count, kind=TELL, handler=ONCE):
+    return [delivery.offer(kind, handler, None, None, b"\xc0") for _ in range(count)]
 
 
 def take(delivery, life, most, most_bytes):
@@ -42,7 +45,7 @@ def seqs(posted):
 
 def test_first_in_first_out():
     """Messages are numbered from 1 and leave as they came."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     assert [1, 2, 3] == offer(delivery, 3)
     assert [1, 2] == seqs(take(delivery, 7, 2, PLENTY))
     assert [3] == seqs(take(delivery, 7, 2, PLENTY))
@@ -52,18 +55,18 @@ def test_first_in_first_out():
 
 def test_a_batch_is_bounded_in_bytes():
     """The first message goes whatever its size; more only while there is room."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     for _ in range(3):
-        delivery.offer(TELL, None, None, bytes(100))
+        delivery.offer(TELL, ONCE, None, None, bytes(100))
     assert [1] == seqs(take(delivery, 7, 10, 50))
     assert [2, 3] == seqs(take(delivery, 7, 10, 150))
 
 
 def test_deadlines():
     """What nobody waits for any more is not given away; it is over."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     for deadline in (1.0, None, 3.0, 1.5):
-        delivery.offer(ASK, None, deadline, b"\xc0")
+        delivery.offer(ASK, ONCE, None, deadline, b"\xc0")
     taken, expired = delivery.take(7, 10, PLENTY, now=2.0)
     assert ([2, 3], [1, 4]) == (seqs(taken), seqs(expired))
     assert (2, 2, 0) == (delivery.unsettled, delivery.in_flight(7), delivery.queued)
@@ -71,10 +74,10 @@ def test_deadlines():
 
 def test_the_oldest_gives_way():
     """What waits longest and is wanted is dropped; what is in a life's hands is not."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     offer(delivery, 4)
     take(delivery, 7, 1, PLENTY)
-    delivery.take_back(2)
+    delivery.take_back(2, Fate.CANCELLED)
     assert 3 == delivery.drop_oldest().seq
     assert 4 == delivery.drop_oldest().seq
     assert delivery.drop_oldest() is None
@@ -83,15 +86,15 @@ def test_the_oldest_gives_way():
 
 def test_bytes_are_counted():
     """When somebody asks for the sum: what is unsettled, wherever it is."""
-    delivery = Delivery(weighed=True)
+    delivery = Delivery(CLASSES, weighed=True)
     for size in (10, 20, 30, 40):
-        delivery.offer(TELL, None, None, bytes(size))
+        delivery.offer(TELL, ONCE, None, None, bytes(size))
     assert 100 == delivery.bytes
     take(delivery, 7, 2, PLENTY)
     delivery.finish(7, 1)
-    delivery.take_back(3)
+    delivery.take_back(3, Fate.CANCELLED)
     assert 60 == delivery.bytes
-    delivery.lose(7, Progress(2, frozenset({2}), 0, 0), never)
+    delivery.lose(7, Progress(2, frozenset({2}), 0, 0))
     assert 40 == delivery.bytes
     delivery.drain()
     assert 0 == delivery.bytes
@@ -99,7 +102,7 @@ def test_bytes_are_counted():
 
 def test_finish_names_what_it_has():
     """A life is done with what it was given, once; anything else is None."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     offer(delivery, 2)
     take(delivery, 7, 1, PLENTY)
     assert 1 == delivery.finish(7, 1).seq
@@ -111,61 +114,60 @@ def test_finish_names_what_it_has():
 
 def test_finish_through():
     """Everything up to a number is over, and counted once."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     offer(delivery, 5)
     take(delivery, 7, 4, PLENTY)
     delivery.finish(7, 2)
-    assert (2, [1, 3]) == delivery.finish_through(7, 3)
-    assert (0, []) == delivery.finish_through(7, 3)
-    assert (1, [4]) == delivery.finish_through(7, 99)
-    assert (0, []) == delivery.finish_through(8, 99)
+    assert (2, [1, 3], []) == delivery.finish_through(7, 3)
+    assert (0, [], []) == delivery.finish_through(7, 3)
+    assert (1, [4], []) == delivery.finish_through(7, 99)
+    assert (0, [], []) == delivery.finish_through(8, 99)
     assert (1, 0) == (delivery.unsettled, delivery.in_flight(7))
 
 
 def test_a_run_of_tells():
     """Tells get their numbers together, travel together, and end together or one by one."""
-    delivery = Delivery()
-    delivery.fresh += [b"a", b"b", b"c", b"d"]
-    assert 5 == delivery.offer(ASK, None, None, b"e")
-    delivery.fresh += [b"f"]
+    delivery = Delivery(CLASSES)
+    a, b, c, d, f = map(payload, "abcdf")
+    delivery.fresh += [a, b, c, d]
+    assert 5 == delivery.offer(ASK, ONCE, None, None, b"e")
+    delivery.fresh += [f]
     assert (6, 6) == (delivery.queued, delivery.unsettled)
     run = delivery.take_run(7, 3)
-    assert (1, [b"a", b"b", b"c"]) == (run.seq, run.payloads)
+    assert (1, [a, b, c]) == (run.seq, run.payloads)
     assert [4] == [posted.seq for posted in delivery.take_run(7, 3).posted()]
     assert delivery.take_run(7, 3) is None
     assert [5] == seqs(take(delivery, 7, 9, PLENTY))
     assert [6] == seqs(take(delivery, 7, 9, PLENTY))
-    assert b"b" == bytes(delivery.finish(7, 2).message)
+    assert b == bytes(delivery.finish(7, 2).message)
     assert delivery.finish(7, 2) is None
-    assert (2, []) == delivery.finish_through(7, 3)
+    assert (2, [], []) == delivery.finish_through(7, 3)
     assert (3, 3) == (delivery.in_flight(7), delivery.unsettled)
-    losses = delivery.lose(7, Progress(5, frozenset({5}), 0, 0), never)
-    assert [(4, Fate.FINISHED), (5, Fate.CRASHED), (6, Fate.REQUEUED)] == [
-        (loss.posted.seq, loss.fate) for loss in losses
-    ]
+    losses = delivery.lose(7, Progress(5, frozenset({5}), 0, 0))
+    assert [(4, Fate.HANDLED), (5, Fate.CRASHED), (6, None)] == [(loss.posted.seq, loss.fate) for loss in losses]
     assert (1, 1) == (delivery.queued, delivery.unsettled)
 
 
 @pytest.mark.parametrize(
-    ("kind", "idempotent", "state", "fate"),
+    ("kind", "handler", "state", "fate"),
     [
-        (TELL, never, "unbegun", Fate.REQUEUED),
-        (TELL, never, "active", Fate.CRASHED),
-        (TELL, never, "done", Fate.FINISHED),
-        (TELL, always, "unbegun", Fate.REQUEUED),
-        (TELL, always, "active", Fate.REQUEUED),
-        (TELL, always, "done", Fate.FINISHED),
-        (ASK, never, "unbegun", Fate.REQUEUED),
-        (ASK, never, "active", Fate.CRASHED),
-        (ASK, never, "done", Fate.FINISHED),
-        (ASK, always, "unbegun", Fate.REQUEUED),
-        (ASK, always, "active", Fate.REQUEUED),
-        (ASK, always, "done", Fate.REQUEUED),
-        (TELL, never, "unknown", Fate.CRASHED),
-        (TELL, always, "unknown", Fate.REQUEUED),
+        (TELL, ONCE, "unbegun", None),
+        (TELL, ONCE, "active", Fate.CRASHED),
+        (TELL, ONCE, "done", Fate.HANDLED),
+        (TELL, AGAIN, "unbegun", None),
+        (TELL, AGAIN, "active", None),
+        (TELL, AGAIN, "done", Fate.HANDLED),
+        (ASK, ONCE, "unbegun", None),
+        (ASK, ONCE, "active", Fate.CRASHED),
+        (ASK, ONCE, "done", Fate.HANDLED_UNANSWERED),
+        (ASK, AGAIN, "unbegun", None),
+        (ASK, AGAIN, "active", None),
+        (ASK, AGAIN, "done", None),
+        (TELL, ONCE, "unknown", Fate.CRASHED),
+        (TELL, AGAIN, "unknown", None),
     ],
 )
-def test_the_fate_of_what_was_in_flight(kind, idempotent, state, fate):
+def test_the_fate_of_what_was_in_flight(kind, handler, state, fate):
     """The black box decides: unbegun goes on, active goes on only if it may, done is done."""
     progress = {
         "unbegun": Progress(0, frozenset(), 0, -1),
@@ -173,62 +175,62 @@ def test_the_fate_of_what_was_in_flight(kind, idempotent, state, fate):
         "done": Progress(1, frozenset(), 0, 0),
         "unknown": None,
     }[state]
-    delivery = Delivery(MOST)
-    offer(delivery, 1, kind)
+    delivery = Delivery(CLASSES, MOST)
+    offer(delivery, 1, kind, handler)
     take(delivery, 7, 1, PLENTY)
-    (loss,) = delivery.lose(7, progress, idempotent)
+    (loss,) = delivery.lose(7, progress)
     known = None if progress is None else state != "unbegun"
     assert (fate, known, None if progress is None else state == "done") == (loss.fate, loss.started, loss.finished)
-    assert (1 if fate is Fate.REQUEUED else 0) == delivery.unsettled == delivery.queued
+    assert (1 if fate is None else 0) == delivery.unsettled == delivery.queued
 
 
 def test_poison():
     """What killed its actor so often is not delivered again."""
-    delivery = Delivery(MOST)
-    offer(delivery, 1)
+    delivery = Delivery(CLASSES, MOST)
+    offer(delivery, 1, handler=AGAIN)
     for life in range(1, MOST):
         take(delivery, life, 1, PLENTY)
-        (loss,) = delivery.lose(life, Progress(1, frozenset({1}), 0, 0), always)
-        assert (Fate.REQUEUED, life) == (loss.fate, loss.deliveries)
+        (loss,) = delivery.lose(life, Progress(1, frozenset({1}), 0, 0))
+        assert (None, life) == (loss.fate, loss.deliveries)
         assert life == delivery.deliveries(1)
     take(delivery, MOST, 1, PLENTY)
-    (loss,) = delivery.lose(MOST, Progress(1, frozenset({1}), 0, 0), always)
+    (loss,) = delivery.lose(MOST, Progress(1, frozenset({1}), 0, 0))
     assert (Fate.POISON, MOST) == (loss.fate, loss.deliveries)
     assert (0, 0) == (delivery.unsettled, delivery.deliveries(1))
 
 
 def test_what_comes_back_comes_back_in_order():
     """Behind what came back before it, ahead of what was never taken."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     offer(delivery, 6)
     take(delivery, 1, 2, PLENTY)
     take(delivery, 2, 2, PLENTY)
     nothing = Progress(0, frozenset(), 0, -1)
-    delivery.lose(1, nothing, never)
-    delivery.lose(2, nothing, never)
+    delivery.lose(1, nothing)
+    delivery.lose(2, nothing)
     assert [1, 2, 3, 4, 5, 6] == seqs(delivery.waiting())
 
 
 def test_taken_back():
     """From the queue it is gone at once; from a life's hands it is the life's to drop."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     offer(delivery, 3)
     take(delivery, 7, 1, PLENTY)
-    assert (7, 1) == delivery.take_back(1)
-    assert delivery.take_back(2) is None
+    assert (7, 1) == delivery.take_back(1, Fate.EXPIRED)
+    assert delivery.take_back(2, Fate.CANCELLED) is None
     assert 2 == delivery.unsettled
     assert [3] == seqs(take(delivery, 7, 5, PLENTY))
-    assert {1: Fate.UNWANTED, 3: Fate.REQUEUED} == {
-        loss.posted.seq: loss.fate for loss in delivery.lose(7, Progress(0, frozenset(), 0, -1), never)
+    assert {1: Fate.EXPIRED, 3: None} == {
+        loss.posted.seq: loss.fate for loss in delivery.lose(7, Progress(0, frozenset(), 0, -1))
     }
 
 
 def test_gaps_are_closed():
     """A queue of which most was taken back does not keep it."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     taken = offer(delivery, 1000)
     for seq in taken[:900]:
-        delivery.take_back(seq)
+        delivery.take_back(seq, Fate.CANCELLED)
     assert delivery.queued < 300
     assert taken[900:] == seqs(delivery.waiting())
     assert 100 == delivery.unsettled
@@ -236,10 +238,10 @@ def test_gaps_are_closed():
 
 def test_drain():
     """Everything wanted that waits, once."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     offer(delivery, 4)
     take(delivery, 7, 1, PLENTY)
-    delivery.take_back(3)
+    delivery.take_back(3, Fate.CANCELLED)
     assert [2, 4] == seqs(delivery.drain())
     assert [] == delivery.drain()
     assert (1, 0) == (delivery.unsettled, delivery.queued)
@@ -247,29 +249,29 @@ def test_drain():
 
 def test_a_pool_member_that_gets_an_older_message_late():
     """A message that comes back from a dead member may follow a younger one in another's hands; it has not begun."""
-    delivery = Delivery()
+    delivery = Delivery(CLASSES)
     offer(delivery, 2)
     take(delivery, 1, 1, PLENTY)
     child = Child(2, 1)
     child.handed += [(posted.seq, 2) for posted in take(delivery, 2, 1, PLENTY)]
     child.begin()
-    delivery.lose(1, Progress(0, frozenset(), 0, -1), never)
+    delivery.lose(1, Progress(0, frozenset(), 0, -1))
     child.handed += [(posted.seq, 1) for posted in take(delivery, 2, 1, PLENTY)]
     child.done(0)
-    younger, older = delivery.lose(2, child.progress(), never)
-    assert (Fate.FINISHED, Fate.REQUEUED) == (younger.fate, older.fate)
+    younger, older = delivery.lose(2, child.progress())
+    assert (Fate.HANDLED, None) == (younger.fate, older.fate)
 
 
 def test_released_and_adopted():
     """What waits moves to another queue with its number and its history, and finds its place there."""
     numbers = Numbers()
-    old, new = Delivery(MOST, numbers), Delivery(MOST, numbers)
-    offer(old, 2)
+    old, new = Delivery(CLASSES, MOST, numbers), Delivery(CLASSES, MOST, numbers)
+    offer(old, 2, handler=AGAIN)
     offer(new, 1)
     offer(old, 2)
     take(old, 1, 1, PLENTY)
-    old.lose(1, Progress(1, frozenset({1}), 0, 0), always)
-    old.take_back(4)
+    old.lose(1, Progress(1, frozenset({1}), 0, 0))
+    old.take_back(4, Fate.CANCELLED)
     for posted, deliveries in old.release():
         new.adopt(posted, deliveries)
     assert (0, 0, 4) == (old.unsettled, old.queued, new.unsettled)
@@ -335,7 +337,7 @@ class DeliveryModel(RuleBasedStateMachine):
 
     @initialize(lanes=st.integers(1, 3))
     def begin(self, lanes):
-        self.delivery = Delivery(MOST)
+        self.delivery = Delivery(CLASSES, MOST)
         self.lanes = lanes
         self.messages = {}
         self.lives = {}
@@ -344,11 +346,8 @@ class DeliveryModel(RuleBasedStateMachine):
         for _ in range(self.members):
             self.live()
 
-    def idempotent(self, posted):
-        return self.messages[self.identity(posted)].idempotent
-
     def identity(self, posted):
-        return int(bytes(posted.message))
+        return msgspec.msgpack.decode(posted.message)[1]
 
     def end(self, identity, fate):
         message = self.messages[identity]
@@ -359,16 +358,18 @@ class DeliveryModel(RuleBasedStateMachine):
     def offer(self, kind, idempotent, count):
         for _ in range(count):
             identity = len(self.messages) + 1
-            assert identity == self.delivery.offer(kind, None, None, str(identity).encode())
+            assert identity == self.delivery.offer(
+                kind, int(idempotent), None, None, payload(identity, int(idempotent))
+            )
             self.messages[identity] = Message(kind, idempotent)
 
-    @rule(count=st.integers(1, 6))
-    def tell(self, count):
+    @rule(idempotent=st.booleans(), count=st.integers(1, 6))
+    def tell(self, idempotent, count):
         """The way of the many: no number yet, and later a run."""
         for _ in range(count):
             identity = len(self.messages) + 1
-            self.delivery.fresh.append(str(identity).encode())
-            self.messages[identity] = Message(TELL, idempotent=False)
+            self.delivery.fresh.append(payload(identity, int(idempotent)))
+            self.messages[identity] = Message(TELL, idempotent)
             self.messages[identity].told = True
 
     @precondition(lambda self: self.lives)
@@ -427,8 +428,8 @@ class DeliveryModel(RuleBasedStateMachine):
                 covered.append(identity)
         child.untold = []
         if self.lanes == 1:
-            told, outside = self.delivery.finish_through(child.number, child.through)
-            assert len(covered) == told
+            told, outside, unwanted = self.delivery.finish_through(child.number, child.through)
+            assert len(covered) == told + len(unwanted)
             assert [identity for identity in covered if identity in outside] == outside
         for identity in covered:
             self.end(identity, "told")
@@ -439,7 +440,7 @@ class DeliveryModel(RuleBasedStateMachine):
         wanted = [identity for identity, m in self.messages.items() if m.over is None and m.wanted and not m.told]
         identity = data.draw(st.sampled_from(wanted))
         self.messages[identity].wanted = False
-        held = self.delivery.take_back(identity)
+        held = self.delivery.take_back(identity, Fate.CANCELLED)
         holders = [
             (child.number, turn) for child in self.lives.values() for turn, its in self.turns(child) if its == identity
         ]
@@ -456,7 +457,7 @@ class DeliveryModel(RuleBasedStateMachine):
         active = {child.lanes[at][2] for at in child.busy}
         unbegun = {identity for _, identity in child.handed}
         done = {identity for _, identity in child.untold}
-        losses = self.delivery.lose(child.number, child.progress(), self.idempotent)
+        losses = self.delivery.lose(child.number, child.progress())
         assert active | unbegun | done == {self.identity(loss.posted) for loss in losses}
         for loss in losses:
             identity = self.identity(loss.posted)
@@ -465,20 +466,21 @@ class DeliveryModel(RuleBasedStateMachine):
             assert (identity in done) == loss.finished
             message.cut += identity not in unbegun
             if not message.wanted:
-                expected = Fate.UNWANTED
+                expected = Fate.CANCELLED
             elif identity in unbegun:
-                expected = Fate.REQUEUED
+                expected = None
             elif identity in done:
                 again = message.idempotent and message.kind == ASK and message.cut < MOST
-                expected = Fate.REQUEUED if again else Fate.FINISHED
+                answered = Fate.HANDLED if message.kind == TELL else Fate.HANDLED_UNANSWERED
+                expected = None if again else answered
             elif message.idempotent:
-                expected = Fate.REQUEUED if message.cut < MOST else Fate.POISON
+                expected = None if message.cut < MOST else Fate.POISON
             else:
                 expected = Fate.CRASHED
             assert expected is loss.fate
             assert message.cut == loss.deliveries
             assert message.cut <= MOST
-            if expected is not Fate.REQUEUED:
+            if expected is not None:
                 self.end(identity, expected)
 
     def teardown(self):
