@@ -137,7 +137,7 @@ async def test_what_an_actor_sends():
     async with tree(child("a", Traveller), child("b", Traveller)) as root:
         life = root.launcher.life("/root/a")
         for kind, correlation in ((TELL, 0), (TELL, 1), (ASK, 2)):
-            life.say(Send("/root/b", kind, correlation, None, 0.0, False, False, sent))  # noqa: FBT003 - on the wire
+            life.say(Send("/root/b", kind, correlation, None, 0.0, False, False, sent))
         life.say(Publish("places", sent))
         await turns()
         assert 2 == len(life.answers)
