@@ -137,6 +137,7 @@ class ActorChild:
             self.mailbox.remove_member(self._name)
         else:
             self._house.directory.remove(self.mailbox.path, self.mailbox)
+            self.mailbox.forget()
 
     def ready(self, life: int) -> None:
         """Let messages flow."""

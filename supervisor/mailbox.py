@@ -625,12 +625,20 @@ class Mailbox:
             told(Terminated(self.path, because))
 
     def shut_down(self) -> None:
-        """The supervisor is over: what was to be sent later never will be."""
+        """The tree is over: what was to be sent later never will be."""
+        self._drop_timers(Fate.SHUTDOWN, "its supervisor ended before its time came")
+
+    def forget(self) -> None:
+        """The actor's spec is gone, and it will not be started again: what was to be sent later never will be."""
+        self._drop_timers(self._stop_reason(), "its actor was forgotten before its time came")
+
+    def _drop_timers(self, fate: Fate, because: str) -> None:
+        """Leave no timer on the loop."""
         self._deadlines.close()
         while self._later:
             timer, posted = self._later.popitem()
             timer.cancel()
-            self._settlement.bury(posted, Fate.SHUTDOWN, "its supervisor ended before its time came")
+            self._settlement.bury(posted, fate, because)
 
     def open(self) -> None:
         """The actor is started again after it was down for good."""

@@ -587,6 +587,36 @@ async def test_a_pid_in_the_list_is_the_processs_own():
         assert [None] == [info.pid for info in root.which_children() if info.name == "b"]
 
 
+def delayed_on(loop):
+    """Timers of delayed tells that are left on a loop."""
+    return [handle for handle in loop._scheduled if "offer_later" in repr(handle) and not handle.cancelled()]
+
+
+@pytest.mark.parametrize("how", ["deleted", "temporary", "of a subtree", "kept"])
+async def test_delayed_tells_of_a_child_that_is_gone(how):
+    """They are dead letters as soon as the child is forgotten, else when the tree ends; no timer is left."""
+    temporary = RestartPolicy.TEMPORARY if how == "temporary" else RestartPolicy.PERMANENT
+    root = tree(child("base"), under(child("x"), restart=RestartPolicy.TEMPORARY))
+    letters = root.dead_letters()
+    async with root:
+        path = "/root/sub/x" if how == "of a subtree" else await root.start_child(child("x", restart=temporary))
+        await root[path].tell(Note(1), delay=3600.0)
+        if how == "deleted":
+            await root.terminate_child("x")
+            await root.delete_child("x")
+        elif how == "temporary":
+            root.launcher.life(path).exit()
+        elif how == "of a subtree":
+            await root.terminate_child("sub")
+        if how != "kept":
+            letter = await dead_letter(letters)
+            assert (Note(1), DeadReason.ACTOR_STOPPED) == (letter.message, letter.reason)
+    if how == "kept":
+        letter = await dead_letter(letters)
+        assert (Note(1), DeadReason.SHUTDOWN) == (letter.message, letter.reason)
+    assert [] == delayed_on(asyncio.get_running_loop())
+
+
 # ---- dynamic children and the restart of their supervisor
 
 
