@@ -10,17 +10,13 @@ or got it; the descriptors are closed by `close`, or by the end of the process.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import context, reduction
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from actors.event import adopt
-
-CAPACITY: Final = 256 * 1024  # bytes that we ask the kernel to hold in each direction; it gives what its limits allow
 
 
 class Duplex:
@@ -45,9 +41,6 @@ class Duplex:
     def pair(cls) -> tuple[Self, Self]:
         """Two ends of a new connection; both block."""
         (one_in, other_out), (other_in, one_out) = os.pipe(), os.pipe()
-        for fd in (one_out, other_out):
-            with contextlib.suppress(OSError, AttributeError):  # a limit; or no Linux
-                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, CAPACITY)
         return cls(one_in, one_out), cls(other_in, other_out)
 
     def send_all(self, data: bytes | memoryview) -> None:

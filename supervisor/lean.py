@@ -1,8 +1,9 @@
-"""LeanProcess: multiprocessing's spawned process, but for one thing: it does not import the daemon's main module.
+"""LeanProcess: multiprocessing's spawned process, without what an actor's process does not need of the daemon's.
 
 Law: what starts here is what `multiprocessing.get_context("spawn")` starts, with the same arguments, descriptors and
-     resource tracker. Only the main module is left out: a process whose actor needs it is told so in its part.
-May import: nothing of ours.
+     resource tracker. Left out are the daemon's main module, which a process that needs it imports for its part, and
+     the rule that a daemonic process starts none: what starts here ends with its daemon in any case.
+May import: pipes.
 
 multiprocessing asks nobody what it tells a process, so the one function that gathers and sends it is written anew here,
 with multiprocessing's own parts. Nothing of multiprocessing is changed for anyone else.
@@ -10,14 +11,19 @@ with multiprocessing's own parts. Nothing of multiprocessing is changed for anyo
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+from collections.abc import Callable
 from multiprocessing import popen_spawn_posix, reduction, resource_tracker, spawn, util
 from multiprocessing.context import SpawnProcess, set_spawning_popen
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import AuthenticationString, BaseProcess  # type: ignore[attr-defined]  # typeshed
 from typing import Any, Final
 
+from supervisor.pipes import fit
+
 _MAIN: Final = ("init_main_from_name", "init_main_from_path")
+_UNTOLD: Final = (*_MAIN, "authkey")  # the process object carries the key
 
 
 def main_module() -> dict[str, str]:
@@ -27,7 +33,27 @@ def main_module() -> dict[str, str]:
 
 
 class LeanProcess(SpawnProcess):
-    """Started, watched and closed like any `multiprocessing.Process`; on the other side it is a plain SpawnProcess."""
+    """Watched and closed like any `multiprocessing.Process`; on the other side it is a plain SpawnProcess.
+
+    Started from a daemonic process, too, and from one of another library that stands in for multiprocessing's, as
+    billiard's do. It may have children itself. multiprocessing neither waits for it nor ends it at the daemon's exit.
+    """
+
+    _config: dict[str, Any]
+    _target: Any
+    _args: Any
+    _kwargs: Any
+
+    def __init__(self, target: Callable[..., None], name: str, args: tuple[Any, ...]) -> None:
+        super().__init__(target=target, name=name, args=args)
+        key = AuthenticationString(self._config["authkey"])  # the only class of keys that may be sent to a process
+        self._config = {**self._config, "daemon": False, "authkey": key}
+
+    def start(self) -> None:
+        """As the original, for a daemonic daemon, too, and without a place among those its exit waits for."""
+        self._popen = self._Popen(self)
+        self._sentinel = self._popen.sentinel
+        del self._target, self._args, self._kwargs
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> popen_spawn_posix.Popen:  # noqa: N802 - multiprocessing's name
@@ -46,7 +72,7 @@ class _LeanPopen(popen_spawn_posix.Popen):
         if tracker is not None:
             self._fds.append(tracker)
         told: dict[str, Any] = spawn.get_preparation_data(process_obj.name)
-        for key in _MAIN:
+        for key in _UNTOLD:
             told.pop(key, None)
         data = io.BytesIO()
         set_spawning_popen(self)
@@ -61,21 +87,23 @@ class _LeanPopen(popen_spawn_posix.Popen):
             sentinel, held = os.pipe()  # the process holds the writing end: its death is end of file
             ours.append(sentinel)
             theirs.append(held)
+            fit(held, 0)
             read, write = os.pipe()
             ours.append(write)
             theirs.append(read)
+            fit(write, data.getbuffer().nbytes)
             command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
             self._fds.extend(theirs)
             self.pid = util.spawnv_passfds(os.fsencode(spawn.get_executable()), command, self._fds)
             self.sentinel = sentinel
-            with open(write, "wb", closefd=False) as pipe:
-                pipe.write(data.getbuffer())
         finally:
             self.finalizer = util.Finalize(self, _close_all, (ours,))
-            for fd in theirs:
-                os.close(fd)
+            _close_all(theirs)  # before the write, which would wait for ever for a reader that is our own copy
+        with contextlib.suppress(BrokenPipeError), open(write, "wb", closefd=False) as pipe:
+            pipe.write(data.getbuffer())  # a process that is dead already does not read it; its end is told as any
 
 
-def _close_all(descriptors: list[int]) -> None:
+def _close_all(descriptors: list[int], close: Callable[[int], None] = os.close) -> None:
+    """Runs at the interpreter's exit, too, when this module's names may be gone."""
     for fd in descriptors:
-        os.close(fd)
+        close(fd)

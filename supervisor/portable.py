@@ -7,15 +7,20 @@ May import: the words of `actors`.
 from __future__ import annotations
 
 import ast
+import multiprocessing.process
 import pickle
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, Final
 
 from actors.actor import Actor
 from actors.errors import UsageError
+
+MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
+PICKLE: Final = 5  # the same on every Python: what an argument arrives as depends on it
 
 
 def check_importable(actor: type[Actor]) -> None:
@@ -33,12 +38,13 @@ def check_importable(actor: type[Actor]) -> None:
             f"move it to the top level of {actor.__module__}"
         )
     module = sys.modules.get(actor.__module__)
-    if actor.__module__ == "__main__" and _main_source(sys.modules["__main__"]) is None:
+    main = sys.modules["__main__"]
+    if actor.__module__ in MAIN and _main_source(main) is None and not _frozen():
         raise UsageError(
             f"{actor.__qualname__} is defined in an interactive session or a -c command, which a spawned process "
             f"cannot import; put it into a file"
         )
-    if actor.__module__ == "__main__" and _left_alone(sys.modules["__main__"]):
+    if actor.__module__ in MAIN and _left_alone(main):
         raise UsageError(
             f"{actor.__qualname__} is defined in __main__.py, which spawned processes leave alone; move it to another "
             f"module of its package"
@@ -61,17 +67,45 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
     """
     named = [*((f"args[{index}]", value) for index, value in enumerate(args)), *kwargs.items()]
     try:
-        return pickle.dumps((tuple(args), kwargs))
+        return pickle.dumps((tuple(args), kwargs), PICKLE)
     except Exception as error:
         for name, value in named:
             try:
-                pickle.dumps(value)
+                pickle.dumps(value, PICKLE)
             except Exception as reason:
                 raise UsageError(
                     f"{name} of {actor.__qualname__}, a {type(value).__qualname__}, cannot be pickled for its process: "
                     f"{reason}. Pass plain values and open files, sockets and locks in on_start"
                 ) from None
         raise UsageError(f"the arguments of {actor.__qualname__} cannot be pickled: {error}") from None
+
+
+def check_first_start() -> None:
+    """Make sure that this process is a start of the program that its user meant.
+
+    Runs in the daemon, or in what would become one.
+
+    Raises:
+        UsageError: multiprocessing started it, for an actor or for a helper of its own, and it is running the daemon's
+            code all the same: it would start a process for the same purpose, and so on.
+    """
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        raise UsageError(
+            "this file starts its supervisor when it is imported, and this process is an actor importing it; put "
+            'the start under `if __name__ == "__main__":`'
+        )
+    if _frozen() and multiprocessing.process.parent_process() is None and meant_for_multiprocessing(sys.argv):
+        raise UsageError(
+            "this frozen program starts itself again in each process that it starts; call "
+            'multiprocessing.freeze_support() first of all under `if __name__ == "__main__":`'
+        )
+
+
+def meant_for_multiprocessing(argv: list[str]) -> bool:
+    """Whether a frozen program was given a command line that freeze_support would have acted on."""
+    return argv[1:2] == ["--multiprocessing-fork"] or any(
+        flag == "-c" and code.startswith("from multiprocessing.") for flag, code in pairwise(argv[1:])
+    )
 
 
 def check_main_guard() -> None:
@@ -100,6 +134,11 @@ def check_main_guard() -> None:
             f"{path.name}, line {line}: this starts the supervisor whenever the file is imported, and the processes of "
             f'actors defined in it import it; put it under `if __name__ == "__main__":`, or move the actors elsewhere'
         )
+
+
+def _frozen() -> bool:
+    """Whether the program is its own interpreter: its processes run its main module up to freeze_support."""
+    return bool(getattr(sys, "frozen", False))
 
 
 def _main_source(main: ModuleType) -> Path | None:
@@ -138,4 +177,4 @@ def _is_guard(statement: ast.stmt) -> bool:
 def _still_loading(module: ModuleType) -> bool:
     """Whether the module is being executed right now: a class may be used in its own module's top level."""
     spec = getattr(module, "__spec__", None)
-    return module.__name__ == "__main__" or bool(getattr(spec, "_initializing", False))
+    return module.__name__ in MAIN or bool(getattr(spec, "_initializing", False))

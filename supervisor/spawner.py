@@ -2,7 +2,7 @@
 
 Law: a spawn may take long, so it has a thread of its own, and nothing else happens there. What a process is started
      with belongs to it alone and is never used again.
-May import: guard, lean, reaping, reader, ports, and the words of `actors`.
+May import: guard, lean, pipes, reaping, reader, ports, and the words of `actors`.
 
 The thread lives as long as its launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made it.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing.process
 import os
 import queue
 import signal
@@ -28,6 +27,7 @@ from actors.faults import DUMP_SIGNAL
 from actors.voice import Voice
 from supervisor.guard import Guard, end_group
 from supervisor.lean import LeanProcess
+from supervisor.pipes import BUDGET, widen
 from supervisor.ports import AnyReader
 from supervisor.reader import close_fd
 from supervisor.reaping import Remains, reap
@@ -109,6 +109,7 @@ class Player:
         self.on_gone: Callable[[], None] = _nothing
         self.duplex, self._child_duplex = Duplex.pair()
         self.duplex.set_blocking(blocking=False)
+        self._widened = widen(self.duplex.incoming, self.duplex.outgoing)
         self.box = BlackBox(lanes)
         self.ready = SafeEvent()
         self.stop = SafeEvent()
@@ -132,7 +133,6 @@ class Player:
         try:
             _shelter()
             process.start()
-            _disown(process)
             self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
             self._family = self._guard.begun(process.pid or 0)
         except Exception as reason:
@@ -169,6 +169,7 @@ class Player:
         for thing in (self.ready, self.stop, self.duplex, self.box):
             thing.close()
         close_fd(self.pidfd)
+        self._narrow()
 
     @property
     def dead(self) -> bool:
@@ -196,8 +197,14 @@ class Player:
         self.stop.close()
         if self._process is not None:
             _close(self._process)
+        self._narrow()
         if self._family is not None:
             self._guard.over(self._family)
+
+    def _narrow(self) -> None:
+        """Its channel is closed: another may be widened."""
+        size, self._widened = self._widened, 0
+        BUDGET.give_back(size)
 
     @property
     def _death(self) -> int | None:
@@ -252,10 +259,3 @@ def _close(process: LeanProcess) -> None:
         popen = getattr(process, "_popen", None)
         if popen is not None:
             popen.close()
-
-
-def _disown(process: LeanProcess) -> None:
-    """Keep multiprocessing's exit handler from waiting for the process: a hung actor must not hold up the exit."""
-    children = getattr(multiprocessing.process, "_children", None)
-    if children is not None:
-        children.discard(process)

@@ -18,7 +18,7 @@ import msgspec
 from actors.actor import Actor, protocol_of
 from actors.envelope import Conditions
 from actors.framing import MAX_FRAME, MAX_MESSAGE
-from supervisor.portable import check_importable, pickled
+from supervisor.portable import MAIN, check_importable, pickled
 
 Start = Literal["ordered", "parallel"]
 Output = Literal["capture", "inherit"]
@@ -236,7 +236,7 @@ class ChildSpec:
     @property
     def needs_main(self) -> bool:
         """Whether its processes have to import the daemon's main module: something of it is defined there."""
-        return self.actor.__module__ == "__main__" or b"__main__" in self.arguments
+        return self.actor.__module__ in MAIN or any(name.encode() in self.arguments for name in MAIN)
 
     def conditions(self) -> Conditions:
         """What is put in force in its processes before anything of the actor's is imported."""

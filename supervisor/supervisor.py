@@ -9,7 +9,6 @@ Runs on the thread of the event loop that entered it; any loop, any thread, any 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing.process
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, get_args
@@ -30,7 +29,7 @@ from supervisor.errors import RestartIntensityExceeded, StartFailed
 from supervisor.house import House
 from supervisor.launcher import ProcessLauncher
 from supervisor.letters import DeadLetter
-from supervisor.portable import check_main_guard
+from supervisor.portable import check_first_start, check_main_guard
 from supervisor.ports import AnyReader, Launcher
 from supervisor.reader import LoopReader, Reader
 from supervisor.refs import MailboxRef
@@ -104,11 +103,7 @@ class Supervisor:
         """
         if self._engine is not None:
             raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
-        if getattr(multiprocessing.process.current_process(), "_inheriting", False):
-            raise UsageError(
-                "this file starts its supervisor when it is imported, and this process is an actor importing it; put "
-                'the start under `if __name__ == "__main__":`'
-            )
+        check_first_start()
         if self.spec.needs_main:
             check_main_guard()
         loop = asyncio.get_running_loop()

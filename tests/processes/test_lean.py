@@ -211,3 +211,25 @@ if __name__ == "__main__":
     code, _, err = run(tmp_path, daemon=DAEMON + end)
     assert 1 == code
     assert "LookupError: not in a child (importing lister:Lister)" in err
+
+
+@pytest.mark.parametrize("length", [10, 300_000], ids=["fits", "larger than a pipe"])
+def test_a_process_that_dies_before_it_has_read_what_it_is_told(tmp_path, length):
+    """The start fails with its exit code; neither the start nor the end waits for it."""
+    end = f"""
+import sys
+
+async def failing():
+    try:
+        await main()
+    except Exception as error:
+        print(error)
+
+if __name__ == "__main__":
+    sys.argv.append("x" * {length})
+    multiprocessing.set_executable("/bin/false")
+    asyncio.run(failing())
+"""
+    code, out, err = run(tmp_path, daemon=DAEMON + end)
+    assert 0 == code, err
+    assert out[-1].startswith("/root/lister did not start: unstarted: exit code 1")

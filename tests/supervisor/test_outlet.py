@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.duplex import CAPACITY, Duplex
+from actors.duplex import Duplex
 from actors.framing import Framer, Parcel
 from supervisor import outlet
 from supervisor.outlet import Outlet
+from supervisor.pipes import CAPACITY
 
 
 class Watcher:

@@ -8,12 +8,19 @@ import subprocess
 import sys
 import textwrap
 import threading
+import types
 
 import pytest
 
 from actors import Actor, UsageError
 from supervisor import ChildSpec
-from supervisor.portable import check_importable, check_main_guard, pickled
+from supervisor.portable import (
+    check_first_start,
+    check_importable,
+    check_main_guard,
+    meant_for_multiprocessing,
+    pickled,
+)
 from tests.support.actors import Common, Puppet
 from tests.support.waiting import DEADLINE, ROOT
 
@@ -130,6 +137,7 @@ def test_a_worker_thread_of_pytest():
 ACTOR = """
 import asyncio
 import threading
+import types
 from actors import Actor, Message, handles
 from supervisor import ChildSpec, Supervisor
 
@@ -321,3 +329,42 @@ def test_pytest_itself(tmp_path):
     write(tmp_path, "test_tree.py", "import asyncio, tree\ndef test_it():\n    asyncio.run(tree.main())\n")
     code, out, _ = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_tree.py")
     assert 0 == code, out
+
+
+# ---- frozen programs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ([], False),
+        (["--serve", "-c", "app.toml"], False),
+        (["--multiprocessing-fork", "tracker_fd=5", "pipe_handle=7"], True),
+        (["run", "--multiprocessing-fork"], False),
+        (["-B", "-S", "-I", "-c", "from multiprocessing.resource_tracker import main;main(4)"], True),
+        (["-c"], False),
+    ],
+)
+def test_a_command_line_meant_for_multiprocessing(arguments, meant):
+    """The sure sign that a frozen program was started for one of its own processes."""
+    assert meant is meant_for_multiprocessing(["program", *arguments])
+
+
+def test_a_frozen_program_that_forgot_freeze_support(monkeypatch):
+    """The second start of it is refused, before it starts a third."""
+    monkeypatch.setattr(sys, "argv", ["program", "--multiprocessing-fork", "tracker_fd=5", "pipe_handle=7"])
+    check_first_start()
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(UsageError, match=r"call multiprocessing.freeze_support\(\) first"):
+        check_first_start()
+
+
+def test_an_actor_in_the_main_script_of_a_frozen_program(monkeypatch):
+    """Its processes run the script as far as freeze_support, and find the class there."""
+    main = types.ModuleType("__main__")
+    main.Mine = type("Mine", (Actor,), {"__module__": "__main__"})
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with pytest.raises(UsageError, match="interactive session"):
+        check_importable(main.Mine)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    check_importable(main.Mine)

@@ -1,0 +1,81 @@
+"""A frozen program: its processes are starts of itself. Needs PyInstaller, which no extra of the project brings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PyInstaller")
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROGRAM = """
+import asyncio
+import multiprocessing
+import os
+from actors import Actor, Message, handles
+from supervisor import ChildSpec, Supervisor
+
+with open(os.environ["STARTS"], "a") as file:
+    print("start", file=file)
+
+class Hi(Message[str]):
+    pass
+
+class Mine:
+    pass
+
+class Own(Actor):
+    def __init__(self, mine):
+        self.mine = mine
+
+    @handles
+    def hi(self, msg: Hi) -> str:
+        return type(self.mine).__name__
+
+async def main():
+    async with Supervisor(ChildSpec(Own, (Mine(),)), spares=0) as root:
+        print("ANSWER", await root["own"].ask(Hi()))
+
+if __name__ == "__main__":
+    if os.environ["SUPPORT"] == "yes":
+        multiprocessing.freeze_support()
+    asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module", params=["--onedir", "--onefile"])
+def program(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frozen")
+    (folder / "app.py").write_text(PROGRAM)
+    build = [sys.executable, "-m", "PyInstaller", "--log-level", "ERROR", request.param, "--paths", str(ROOT), "app.py"]
+    subprocess.run(build, cwd=folder, check=True, timeout=500)
+    return folder / "dist" / ("app/app" if request.param == "--onedir" else "app")
+
+
+def run(program, folder, support):
+    starts = folder / "starts"
+    env = {**os.environ, "SUPPORT": support, "STARTS": str(starts)}
+    done = subprocess.run([program], env=env, capture_output=True, text=True, timeout=60, check=False)
+    return done, len(starts.read_text().splitlines())
+
+
+def test_actors_of_the_main_script(program, tmp_path):
+    """They find their class and their arguments' classes where freeze_support stands below them."""
+    done, _ = run(program, tmp_path, "yes")
+    assert "ANSWER Mine" in done.stdout, done.stderr
+    assert 0 == done.returncode
+
+
+def test_without_freeze_support(program, tmp_path):
+    """The program says so and ends; it is started for its actor and the resource tracker, and not by those again."""
+    done, starts = run(program, tmp_path, "no")
+    assert "call multiprocessing.freeze_support() first" in done.stderr
+    assert 1 == done.returncode
+    assert starts <= 4
