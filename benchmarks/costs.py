@@ -41,7 +41,7 @@ class Used:
 
 def used(pid: int) -> Used:
     """What a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     return Used(int(fields[11]) / TICK, int(fields[12]) / TICK)
 
 

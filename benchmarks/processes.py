@@ -31,7 +31,7 @@ def carrying(variable: str) -> set[int]:
     found, parents = set(), {}
     for entry in _PROC.glob("[0-9]*"):
         try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            parents[int(entry.name)] = int(_stat(entry)[1])
             if wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found.add(int(entry.name))
         except OSError:  # gone meanwhile, or somebody else's
@@ -44,11 +44,31 @@ def carrying(variable: str) -> set[int]:
 def kill_marked(mark: str) -> None:
     """End everything that carries this mark, and what it started, but not the process that calls."""
     deadline = time.monotonic() + 10
-    while (pids := marked(mark) - {os.getpid()}) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        unknown = _starting()  # before the look at the others: who is known by then is among those
+        pids = marked(mark) - {os.getpid()}
+        if not pids and not unknown:
+            return
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
+
+
+def _starting() -> bool:
+    """Whether a program is being loaded somewhere, which has no environment to be known by yet."""
+    for entry in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if not (entry / "cmdline").read_bytes():
+                state, parent, *_ = _stat(entry)
+                if state not in "ZX" and not {parent, entry.name} & {"0", "2"}:  # the dead, and the kernel's threads
+                    return True
+    return False
+
+
+def _stat(entry: Path) -> list[str]:
+    """What stands behind the name, which may be any bytes."""
+    return (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def pss_kib(*pids: int) -> float:

@@ -23,6 +23,7 @@ def main() -> None:
     name, *options = sys.argv[1:]
     answers = _answers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # it was started with signals blocked
     if "--pin" in options:
         options.remove("--pin")
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from benchmarks.processes import MARK, kill_marked
 
 ROOT = Path(__file__).parents[1]
 LEAVE = 15.0  # seconds a contender has to stop its workers
+INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 
 
 class ContenderFailed(Exception):
@@ -42,16 +44,22 @@ class Session:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
         self._place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._left = b""
-        self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.serve", module, *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            cwd=ROOT,
-            env={**os.environ, MARK: self.mark, "PYTHONPATH": str(ROOT), "TMPDIR": self._place.name},
-            start_new_session=True,
-        )
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)  # a start that is interrupted is lost
         try:
+            self._process = subprocess.Popen(
+                [python, "-m", "benchmarks.serve", module, *options],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                cwd=ROOT,
+                env={**os.environ, MARK: self.mark, "PYTHONPATH": str(ROOT), "TMPDIR": self._place.name},
+                start_new_session=True,
+            )
+        except OSError:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            raise
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
             self.versions: dict[str, str] = self._answer(patience)["versions"]
         except BaseException:
             self.kill()

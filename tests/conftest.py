@@ -95,7 +95,7 @@ def processes():
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
-                name, _, rest = Path(entry.path, "stat").read_text().rpartition(")")
+                name, _, rest = Path(entry.path, "stat").read_text(errors="replace").rpartition(")")
             except OSError:
                 continue
             state, parent = rest.split()[:2]
@@ -129,7 +129,7 @@ def descendants():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 if f"ACTORS_TESTS={OURS}\0".encode() in Path(entry.path, "environ").read_bytes():
-                    found[int(entry.name)] = Path(entry.path, "cmdline").read_text().replace("\0", " ")
+                    found[int(entry.name)] = Path(entry.path, "cmdline").read_text(errors="replace").replace("\0", " ")
             except OSError:  # gone, or another user's
                 continue
     return found

@@ -150,7 +150,7 @@ def gone(pids):
 def runs(pid):
     """Whether it has not ended. An orphan that has may wait for init to notice."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

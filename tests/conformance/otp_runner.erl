@@ -47,7 +47,8 @@ scenario({scenario, Name, Sup, Steps}) ->
 collect() ->
     receive
         {trace_ts, Pid, exit, Reason, At} -> ets:insert(events, {At, {exit, Pid, Reason}});
-        {trace_ts, Pid, return_from, {_, init, 1}, {ok, _}, At} -> ets:insert(events, {At, {start, Pid}});
+        {trace_ts, Pid, return_from, {_, init, 1}, Begun, At} when element(1, Begun) =:= ok ->
+            ets:insert(events, {At, {start, Pid}});              % {ok, State}; from OTP 29 on with a timeout to hibernate
         {trace_ts, _, return_from, {_, init, 1}, {stop, {start_spec, _}}, _} -> ok;
         {trace_ts, Pid, return_from, {_, init, 1}, {stop, _}, At} -> ets:insert(events, {At, {fail, Pid}});
         {flush, From} -> From ! flushed;

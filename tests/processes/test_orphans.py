@@ -130,7 +130,7 @@ def targets(pid):
 
 def place_and_size(pid):
     """Its working directory, and whether it has less than 12 MiB of memory."""
-    status = Path(f"/proc/{pid}/status").read_text()
+    status = Path(f"/proc/{pid}/status").read_text(errors="replace")
     return str(Path(f"/proc/{pid}/cwd").readlink()), int(status.split("VmRSS:")[1].split()[0]) < 12 * 1024
 
 
@@ -342,7 +342,7 @@ def inhabitants(outer):
         try:
             if (path / "ns/pid").readlink() == space:
                 found[int(path.name)] = int(
-                    (path / "status").read_text().split("NSpid:")[1].splitlines()[0].split()[-1]
+                    (path / "status").read_text(errors="replace").split("NSpid:")[1].splitlines()[0].split()[-1]
                 )
         except OSError:
             continue

@@ -76,7 +76,7 @@ async def dead_letter(stream):
 def alive(pid):
     """Whether a process runs; one that nobody reaps is dead."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
     except OSError:
         return False
     return state not in ("Z", "X")
