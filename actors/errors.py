@@ -63,7 +63,16 @@ class NoSuchActor(DeliveryError, KeyError):
 
 
 class AskTimeout(DeliveryError, TimeoutError):
-    """No reply within the time the asker gave; the text says whether the message had begun."""
+    """No reply within the time the asker gave; the text says how far the message had come, and what was in front of it.
+
+    Attributes:
+        started: True when its handler had begun, False when it had not, None when that is not known where it was asked:
+            an actor that asks does not see the other's mailbox.
+    """
+
+    def __init__(self, text: str, *, started: bool | None = None) -> None:
+        super().__init__(text)
+        self.started = started
 
 
 class CallCycle(DeliveryError):

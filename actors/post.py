@@ -215,7 +215,7 @@ _ERRORS: dict[int, Callable[[msgspec.Raw], Exception]] = {
     wire.STOPPED: _refuse(ActorStopped),
     wire.UNKNOWN: _refuse(NoSuchActor),
     wire.FULL: _refuse(MailboxFull),
-    wire.EXPIRED: _refuse(AskTimeout),
+    wire.EXPIRED: _refuse(lambda text: AskTimeout(text, started=False)),
     wire.UNDECODABLE: _refuse(UsageError),
     wire.CYCLE: _refuse(CallCycle),
 }

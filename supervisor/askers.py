@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from actors.codec import ReplyCodec
-from actors.errors import ActorsError, AskTimeout, UsageError, WireError
+from actors.errors import ActorsError, UsageError, WireError
 from actors.framing import Parcel
 from actors.ref import STREAM_CREDIT
 
@@ -90,10 +90,6 @@ class FutureAsker(msgspec.Struct):
         """See `Asker`."""
         if not self.future.done():
             self.future.set_exception(error)
-
-    def expire(self) -> None:
-        """It has waited as long as it wanted to."""
-        self.failed(AskTimeout(f"{self.path} did not answer {self.name} within {self.timeout} s"))
 
     def item(self, payload: msgspec.Raw) -> None:
         """An ask has one reply; `check` refuses messages that stream."""

@@ -101,7 +101,51 @@ def payload_of(outcome: Outcome, of: Any) -> Any:
 
 def too_late(path: str) -> AskTimeout:
     """What an asker gets whose message nobody came to in time."""
-    return AskTimeout(f"{path} did not come to the message in time; it had not begun")
+    return AskTimeout(f"{path} did not come to the message in time; it had not begun", started=False)
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What an actor does at the moment when the time of an ask is over.
+
+    Attributes:
+        started: whether the handler of the ask has begun.
+        finished: whether it has returned.
+        handler: name of the message class whose handler has run longest; None when none runs.
+        running: for how many seconds; None when several run, of which one is the ask's, or the next to make way.
+        down: whether the actor has no process to serve it.
+        others: how many other messages wait or are being handled.
+    """
+
+    started: bool
+    finished: bool
+    handler: str | None
+    running: float | None
+    down: bool
+    others: int
+
+
+def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTimeout:
+    """What an asker gets whose time is over.
+
+    Args:
+        path: the actor's path.
+        name: of the message's class.
+        timeout: seconds that the asker gave.
+        held: what the actor does instead of answering.
+    """
+    lasts = "" if held.running is None else f", for {held.running:.1f} s now"
+    if held.finished:
+        how = "it has been handled, and the reply is on its way"
+    elif held.started:
+        how = f"it is being handled{lasts}"
+    elif held.down:
+        how = "it has not begun: the actor has no running process"
+    elif held.handler is None:
+        how = "it has not begun"
+    else:
+        how = f"it has not begun: the actor handles {held.handler}{lasts}"
+    behind = "" if held.started else f"; {held.others} other messages wait or are being handled"
+    return AskTimeout(f"{path} did not answer {name} within {timeout} s: {how}{behind}", started=held.started)
 
 
 def crashed(path: str, name: str, loss: Loss, report: ExitReport) -> ActorCrashed:

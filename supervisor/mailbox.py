@@ -43,7 +43,7 @@ from supervisor.core.delivery import Classes, Delivery, Numbers, Posted
 from supervisor.core.fates import Fate
 from supervisor.core.routing import Router
 from supervisor.deadlines import Deadlines
-from supervisor.endings import unserved
+from supervisor.endings import Held, unanswered, unserved
 from supervisor.letters import DeadLetter
 from supervisor.line import Line, Place
 from supervisor.members import Members
@@ -471,26 +471,51 @@ class Mailbox:
         packed_as = (msgspec.Raw(packed.data), packed.beside, packed.parcels)
         self._settlement.bury(Posted(0, TELL, sender, None, *packed_as), fate, detail)
 
-    def withdraw(self, seq: int, fate: Fate = Fate.CANCELLED) -> None:
-        """The asker does not wait any more: a message that has not begun will not."""
+    def withdraw(self, seq: int, fate: Fate = Fate.CANCELLED) -> tuple[str, int] | None:
+        """The asker does not wait any more: a message that has not begun will not.
+
+        Returns the member that has it in its hands, and its turn there; None when it was still in the queue.
+        """
         _, queue = self._settlement.dismiss(seq)
         if queue is None:
-            return
+            return None
         held = queue.take_back(seq, fate)
         if held is None:
             self._settlement.count(fate)
             self._wake()
-            return
+            return None
         member, turn = held
         if member in self._members.served:
             self._members.served[member].cancel([turn])
+        return held
 
     def _expire(self, seq: int) -> None:
         """An ask was not answered in time."""
         asker, _ = self._askers[seq]
-        self.withdraw(seq, Fate.EXPIRED)
+        held = self.withdraw(seq, Fate.EXPIRED)
         if isinstance(asker, FutureAsker):
-            asker.expire()
+            asker.failed(unanswered(self.path, asker.name, asker.timeout, self._at_work(held)))
+
+    def _at_work(self, held: tuple[str, int] | None) -> Held:
+        """What the actor does now; `held` is the member that has an ask in its hands, and the ask's turn there."""
+        served = self._members.served
+        lives = [served[held[0]]] if held is not None and held[0] in served else list(served.values())
+        doing = [life.progress() for life in lives]
+        started = held is not None and held[0] in served and held[1] <= doing[0].begun
+        busy = min((one for one in doing if one.active), key=lambda one: one.since, default=None)
+        return Held(
+            started=started,
+            finished=held is not None and started and held[1] not in doing[0].active,
+            handler=None if busy is None else self._class_name(busy.handler),
+            running=None if busy is None or len(busy.active) > 1 else (time.monotonic_ns() - busy.since) / 1e9,
+            down=not served,
+            others=self.depth - (held is not None),
+        )
+
+    def _class_name(self, handler: int) -> str:
+        """Name of the message class of a handler; a process may have written any number."""
+        names = [message.__qualname__ for message in self.protocol.handlers]
+        return names[handler] if 0 <= handler < len(names) else "a message"
 
     def refuse_impatient(self) -> ActorCrashed:
         """The error for an ask that will not wait for an actor that is down."""

@@ -193,7 +193,7 @@ class Outgoing:
             try:
                 await room
             except (ActorsError, TimeoutError) as error:
-                late = AskTimeout(f"{mailbox.path} had no room in time")
+                late = AskTimeout(f"{mailbox.path} had no room in time", started=False)
                 self._refuse(frame, asker, error if isinstance(error, ActorsError) else late, mailbox)
                 return
             finally:

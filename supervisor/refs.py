@@ -147,5 +147,6 @@ async def _in_time(mailbox: Mailbox, message: Message[Any], timeout: float | Non
         yield
     except TimeoutError:
         raise AskTimeout(
-            f"{mailbox.path} had no room for {name_of(message)} within {timeout} s: {mailbox.depth} messages wait"
+            f"{mailbox.path} had no room for {name_of(message)} within {timeout} s: {mailbox.depth} messages wait",
+            started=False,
         ) from None

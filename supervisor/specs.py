@@ -124,6 +124,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
         start_timeout: seconds it may take to become ready.
         significant: whether its end counts for auto_shutdown.
         backoff: how long to wait before a restart; None for the default, which fits itself to the intensity.
+        own_budget: whether its restarts are counted apart from those of its siblings, as of a member of a pool.
     """
 
     name: str
@@ -132,6 +133,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout: float = 30.0
     significant: bool = False
     backoff: Backoff | None = None
+    own_budget: bool = False
 
 
 class SupervisorTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,6 +281,7 @@ class ChildSpec:
             start_timeout=self.start_timeout,
             significant=self.significant,
             backoff=self.backoff,
+            own_budget=name != self.name,
         )
 
 

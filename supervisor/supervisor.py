@@ -364,15 +364,8 @@ class Supervisor:
 
     def _gave_up(self) -> RestartIntensityExceeded:
         report = self._engine_now().last_failure
-        end = self._end
-        why = "" if report is None else f"; last: {report.reason}"
-        child = "" if end is None else end.failed
-        allowed = self.spec.intensity
-        return RestartIntensityExceeded(
-            f"{self.path} gave up: {child} was restarted more than {allowed.max_restarts} times in "
-            f"{allowed.period:g} s{why}",
-            report,
-        )
+        last = "" if report is None else f"; the last to end: {report.actor}, {report.reason}"
+        return RestartIntensityExceeded(f"{self.path} {self._reason().detail}{last}", report)
 
     def _reason(self) -> ExitReason:
         if self._end is None:

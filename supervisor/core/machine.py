@@ -53,6 +53,7 @@ from supervisor.core.strategy import Scope, scope
 from supervisor.errors import NoSuchChild
 from supervisor.specs import Backoff, ChildTerms, RestartPolicy, SupervisorTerms
 
+_SHARED: Final = ""
 _TERMINATED: Final = "terminate_child was called"
 
 
@@ -67,7 +68,7 @@ class SupervisorMachine:
         self._out = Outbox()
         self._children = {child.name: Child(child, self._out) for child in children}  # in order of start
         self._phase = SupervisorState.NEW
-        self._window = Window()
+        self._windows = {_SHARED: Window()}  # restarts that may still count, by budget
         self._plans = Plans(terms, self._children, self._out)
         self._last_words: Terminate | None = None  # what to say when all are down; None while not ending
         self._ending_because = ""
@@ -101,8 +102,8 @@ class SupervisorMachine:
         return tuple(child.view(self._plans.due(name)) for name, child in self._children.items())
 
     def restarts(self, now: float) -> int:
-        """How many restarts the window holds."""
-        return self._window.held(now, self._terms.intensity)
+        """How many restarts count now; where children have budgets of their own, of the one that is nearest its end."""
+        return max(window.held(now, self._terms.intensity) for window in self._windows.values())
 
     # -- events in, commands out ---------------------------------------------------------------------------
 
@@ -288,8 +289,9 @@ class SupervisorMachine:
             self._end_if_significant(child.terms)
 
     def _restart(self, child: Child, dead: Obituary, roll: float) -> None:
-        self._window = self._window.add(self._now, self._terms.intensity)
-        if self._window.exceeds(self._terms.intensity):
+        window = self._windows.get(self._budget(child), Window()).add(self._now, self._terms.intensity)
+        self._windows[self._budget(child)] = window
+        if window.exceeds(self._terms.intensity):
             self._give_up(child, dead)
             return
         child.attempt = backoff.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
@@ -309,8 +311,9 @@ class SupervisorMachine:
 
     def _give_up(self, child: Child, dead: Obituary) -> None:
         allowed = self._terms.intensity
-        needed = self.restarts(self._now)
-        because = f"restart {needed} within {allowed.period:g} s, where {allowed.max_restarts} are allowed"
+        whose = f" of {child.name!r}" if child.terms.own_budget else ""
+        needed = f"restart {self._counted(child)}{whose}"
+        because = f"{needed} within {allowed.period:g} s, where {allowed.max_restarts} are allowed"
         self._report(child, dead, Decision.GIVE_UP, because)
         self._end(
             ExitReason(ExitKind.SHUTDOWN, f"gave up: {because}"),
@@ -431,13 +434,22 @@ class SupervisorMachine:
                 decision=decision,
                 because=because,
                 delay=delay,
-                restarts=self.restarts(self._now),
+                restarts=self._counted(child),
             )
         )
+
+    def _budget(self, child: Child) -> str:
+        return child.name if child.terms.own_budget else _SHARED
+
+    def _counted(self, child: Child) -> int:
+        """How many restarts count against the budget of a child."""
+        return self._windows.get(self._budget(child), Window()).held(self._now, self._terms.intensity)
 
     def _forget(self, child: Child, because: str) -> None:
         self._plans.forget(child.name)
         del self._children[child.name]
+        if child.terms.own_budget:
+            self._windows.pop(self._budget(child), None)
         child.forget(because)
 
     def _delay(self, child: Child) -> float:

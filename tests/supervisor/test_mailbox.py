@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import threading
+import time
 from typing import ClassVar
 
 import msgspec
@@ -406,6 +408,49 @@ async def test_an_ask_cancelled_before_it_ran(box):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (0, {}) == (box.mailbox.depth, +box.mailbox.fates)
+
+
+LATE = "/root/a did not answer Add within 0.01 s: "
+
+
+async def test_an_ask_that_times_out_says_how_far_it_came(box):
+    """Whether its handler had begun, for how long it runs, and what is in front of it."""
+
+    async def told(doing=None):
+        if doing is not None:
+            life.doing = doing
+        with pytest.raises(AskTimeout) as caught:
+            await box.ref.ask(Add(0), timeout=0.01)
+        text = str(caught.value)
+        assert text.startswith(LATE)
+        return caught.value.started, text.removeprefix(LATE)
+
+    down = "it has not begun: the actor has no running process; 0 other messages wait or are being handled"
+    assert (False, down) == await told()
+    life = box.live()
+    idle = "it has not begun; 0 other messages wait or are being handled"
+    assert (False, idle) == await told()
+    hour_ago = time.monotonic_ns() - 3_600_000_000_000
+    started, text = await told(Progress(3, frozenset({3}), hour_ago, 0))
+    assert started
+    assert re.fullmatch(r"it is being handled, for 3600\.\d s now", text)
+    await box.ref.tell(Add(1))
+    started, text = await told(Progress(3, frozenset({3}), hour_ago, 1))
+    assert not started
+    behind = "; 3 other messages wait or are being handled"
+    assert re.fullmatch(r"it has not begun: the actor handles Try, for 3600\.\d s now" + behind, text)
+    done = "it has been handled, and the reply is on its way"
+    assert (True, done) == await told(Progress(6, frozenset(), hour_ago, 0))
+    assert (True, "it is being handled") == await told(Progress(8, frozenset({7, 8}), hour_ago, 0))
+
+
+async def test_an_ask_without_room_had_not_begun():
+    """It says so, too."""
+    box = Box(capacity=1)
+    await box.ref.tell(Add(1))
+    with pytest.raises(AskTimeout) as caught:
+        await box.ref.ask(Add(2), timeout=0.01)
+    assert caught.value.started is False
 
 
 async def test_cancelled_asks_that_a_life_only_acknowledges(box):

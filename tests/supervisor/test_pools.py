@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from actors import ActorCrashed, ActorStopped
+from actors import ActorCrashed, ActorStopped, ExitKind
 from supervisor import (
     Backoff,
     ChildExited,
@@ -17,6 +17,7 @@ from supervisor import (
     Intensity,
     InvalidSpec,
     NoSuchChild,
+    RestartIntensityExceeded,
     RestartPolicy,
     Routing,
     StartFailed,
@@ -28,7 +29,7 @@ from supervisor import (
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet
 from tests.support.pooled import Die, Hold, Take, Worker
-from tests.support.scripted import OFTEN, answering, begin, child, finish, reached, states, tree
+from tests.support.scripted import OFTEN, answering, begin, child, die, finish, reached, states, tree
 from tests.support.waiting import DEADLINE, Watch, turns, until
 
 SOON = Backoff(initial=0.01, cap=0.01, jitter=0.0)
@@ -87,6 +88,21 @@ async def test_the_least_loaded_gets_the_next():
         for done in range(20):
             finish(quickest, quickest.received[done])
         assert [1, 21, 1] == [held(root, member) for member in range(3)]
+
+
+async def test_a_pool_outlives_deaths_that_spread_over_its_members():
+    """Each member's restarts count for itself; one that dies too often ends the tree, and the error names it."""
+    spec = child("p", Worker, size=3)
+    why = r"/root gave up: restart 3 of 'p/1' within 5 s, where 2 are allowed; the last to end: /root/p/1, killed"
+    with pytest.raises(RestartIntensityExceeded, match=why):
+        async with tree(spec, child("a", Puppet), intensity=Intensity(2, 5.0)) as root:
+            for _ in range(2):
+                for path in ("/root/p/0", "/root/p/1", "/root/p/2", "/root/a"):
+                    await die(root, path)
+            assert {"running"} == set(states(root).values())
+            assert 0 == root.snapshot().budget
+            root.launcher.life("/root/p/1").exit(ExitKind.KILLED)
+            await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("concurrency", [1, 10])

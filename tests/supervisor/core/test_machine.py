@@ -535,6 +535,37 @@ def test_two_siblings_wait_each_for_its_own_timer():
     assert bench.fire("a", "backoff") == ["start a3"]
 
 
+def test_members_of_a_pool_have_budgets_of_their_own():
+    """Each counts for itself; one that needs too many restarts ends the supervisor, and the text names it."""
+    pool = [ChildTerms(name=f"p/{n}", own_budget=True, backoff=Backoff(initial=0, cap=0)) for n in range(3)]
+    bench = Bench(*pool, ChildTerms(name="a", backoff=Backoff(initial=0, cap=0)), intensity=Intensity(2, 5.0)).boot()
+    for _ in range(2):
+        for name in ("p/0", "p/1", "p/2", "a"):
+            bench.exit(name)
+            bench.ready(name)
+    assert 2 == bench.machine.restarts(bench.now)
+    bench.exit("p/1")
+    report = bench.said(c.ReportExit)
+    assert ("give_up", 3) == (report.decision, report.restarts)
+    assert "restart 3 of 'p/1' within 5 s, where 2 are allowed" == report.because
+
+
+def test_a_deleted_child_takes_its_budget_along():
+    """One that is added under its name starts with a full one."""
+    terms = ChildTerms(name="p/0", own_budget=True, backoff=Backoff(initial=0, cap=0))
+    bench = Bench(terms, "a", intensity=Intensity(1, 5.0)).boot()
+    bench.exit("p/0")
+    bench.ready("p/0")
+    bench.send(TerminateAsked(1, "p/0"))
+    bench.exit("p/0", "shutdown")
+    bench.send(DeleteAsked(2, "p/0"))
+    assert 0 == bench.machine.restarts(bench.now)
+    bench.send(StartAsked(3, terms))
+    bench.ready("p/0")
+    bench.exit("p/0")
+    assert "restart" == bench.said(c.ReportExit).decision
+
+
 # -- restarting, several ---------------------------------------------------------------------------------------
 
 
