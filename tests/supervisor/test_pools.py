@@ -99,7 +99,7 @@ async def test_a_pool_outlives_deaths_that_spread_over_its_members():
             for _ in range(2):
                 for path in ("/root/p/0", "/root/p/1", "/root/p/2", "/root/a"):
                     await die(root, path)
-            assert {"running"} == set(states(root).values())
+            await until(lambda: {"running"} == set(states(root).values()), "all of them")
             assert 0 == root.snapshot().budget
             root.launcher.life("/root/p/1").exit(ExitKind.KILLED)
             await asyncio.Event().wait()
