@@ -97,15 +97,19 @@ def _play(
                 _import("__main__", part.main)
             cls = _find(part)
             protocol = protocol_of(cls)
-            args, kwargs = pickle.loads(part.arguments)
     except BaseException as error:
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
-    output.relay_loggers()
     desk = Desk(part, protocol, channel, box, stop, reserve=reserve, output=output)
     if part.handler_timeout:
         start_pulse(box)
     if frames:
         desk.take_in(frames)
+    try:
+        with _only_importing():
+            args, kwargs = pickle.loads(part.arguments)  # refs among them are bound to the desk
+    except BaseException as error:
+        raise ActorFailed(f"unpickling the arguments of {part.qualname}", error) from error
+    output.relay_loggers()
     try:
         actor = cls.__new__(cls)
         actor.context = desk

@@ -23,6 +23,11 @@ RESOLVE: Final[ContextVar[Callable[[str], ActorRef]]] = ContextVar("RESOLVE", de
 """How a path that arrives becomes a ref; set by the side that decodes."""
 
 
+def bound(path: str) -> ActorRef:
+    """The ref of a path, bound where this is called; in this way a ref among an actor's arguments is made again."""
+    return RESOLVE.get()(path)
+
+
 class Codec(msgspec.Struct, Generic[T], frozen=True):
     """How a type that msgpack does not know travels, in messages and in replies alike.
 
@@ -76,7 +81,7 @@ def from_plain(wanted: type, plain: Any) -> object:
         msgspec.ValidationError: the codec of the type raised, whatever that was.
     """
     if wanted is ActorRef and isinstance(plain, str):
-        return RESOLVE.get()(plain)
+        return bound(plain)
     if wanted in _CODECS:
         try:
             return _CODECS[wanted].decode(plain)

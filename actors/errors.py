@@ -88,7 +88,8 @@ class HandlerError(ActorsError):
     Attributes:
         type_name: qualified name of the remote exception's class.
         message: its text.
-        traceback_text: the traceback as the actor's process printed it; no exception object crosses.
+        traceback_text: the traceback as the actor's process printed it; no exception object crosses. It is a note of
+            this error, so an uncaught one shows it, and its `str` is one line.
     """
 
     def __init__(self, type_name: str, message: str, traceback_text: str = "") -> None:
@@ -96,10 +97,12 @@ class HandlerError(ActorsError):
         self.type_name = type_name
         self.message = message
         self.traceback_text = traceback_text
+        if traceback_text:
+            self.add_note(traceback_text.rstrip())
 
     def __str__(self) -> str:
-        said = f"{self.type_name}: {self.message}" if self.message else self.type_name
-        return f"{said}\n\n{self.traceback_text.rstrip()}" if self.traceback_text else said
+        first, *more = self.message.strip().splitlines() or [""]
+        return f"{self.type_name}: {first}{' ...' if more else ''}" if first else self.type_name
 
 
 class Rejected(ActorsError):

@@ -1,7 +1,7 @@
 """Checks: whether a whole tree of specs can work, told before anything starts.
 
 Law: the first thing that cannot work is named with its place, its value and the remedy.
-May import: specs, errors.
+May import: specs, arguments, errors.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import re
 import resource
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, get_args
 
 from actors.actor import protocol_of
 from actors.bounds import LEAST_SECONDS, MOST_PROCESSES, is_count, is_time, words
+from actors.errors import UsageError
 from actors.framing import MAX_FRAME, MAX_MESSAGE, ROOM
+from supervisor.arguments import check_call
 from supervisor.core import backoff
 from supervisor.errors import InvalidSpec
 from supervisor.specs import (
@@ -85,6 +88,7 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         check(child, path)
         return
     _check_seconds(child.start_timeout, f"{path}.start_timeout", ", or INFINITY", but=(INFINITY,))
+    _check_call(child, path)
     _check_routing(child, path)
     _check_conditions(child, path)
     _check_member(child.overflow, Overflow, f"{path}.overflow")
@@ -120,6 +124,13 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
             child.shutdown,
             f"{limits[0]} lets the process finish its message before it makes room; give it seconds of grace to do so",
         )
+
+
+def _check_call(child: ChildSpec, path: str) -> None:
+    try:
+        check_call(child.actor, child.args, dict(child.kwargs))
+    except UsageError as error:
+        raise InvalidSpec(f"{path}.args", f"{len(child.args)} and {len(child.kwargs)} by name", str(error)) from None
 
 
 def _check_frames(child: ChildSpec, path: str) -> None:
@@ -237,6 +248,11 @@ def _check_conditions(child: ChildSpec, path: str) -> None:
         raise InvalidSpec(f"{path}.cpu_affinity", cpus, "this system cannot do that; leave it out")
     if child.cwd is not None and not (isinstance(child.cwd, str) and child.cwd):
         raise InvalidSpec(f"{path}.cwd", child.cwd, "expected the path of a directory as a str, or None")
+    for name in ("env", "rlimits"):
+        if not isinstance(getattr(child, name), Mapping):
+            raise InvalidSpec(
+                f"{path}.{name}", type(getattr(child, name)).__qualname__, "expected a mapping, as a dict"
+            )
     _check_env(child, path)
     _check_rlimits(child, path)
 
@@ -244,7 +260,9 @@ def _check_conditions(child: ChildSpec, path: str) -> None:
 def _check_env(child: ChildSpec, path: str) -> None:
     for name, value in child.env.items():
         if not (isinstance(name, str) and isinstance(value, str) and name and not set("=\0") & set(name)):
-            raise InvalidSpec(f"{path}.env", {name: value}, "expected names and values that are str")
+            raise InvalidSpec(
+                f"{path}.env", name, "expected names and values that are str, without '=' and NUL in a name"
+            )
         if name.startswith(_TOO_LATE):
             raise InvalidSpec(
                 f"{path}.env", name, "it is read before the process can set it; set it in the daemon's environment"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import multiprocessing.process
-import pickle
 import sys
 import threading
 from itertools import pairwise
@@ -27,7 +26,8 @@ def check_importable(actor: type[Actor]) -> None:
     """Make sure that a spawned process finds the class under its name.
 
     Raises:
-        UsageError: it is no actor class, is defined inside a function, or in a `__main__` without a file.
+        UsageError: it is no actor class, is defined inside a function, in a `__main__` without a file, or in a
+            module that no other process finds.
     """
     if not (isinstance(actor, type) and issubclass(actor, Actor)):
         raise UsageError(f"{actor!r} is no Actor class; write class Name(Actor): ... and pass the class itself")
@@ -37,18 +37,8 @@ def check_importable(actor: type[Actor]) -> None:
             f"{actor.__qualname__} is defined inside {function}(), where a spawned process cannot import it; "
             f"move it to the top level of {actor.__module__}"
         )
+    check_module(actor.__module__, actor.__qualname__)
     module = sys.modules.get(actor.__module__)
-    main = sys.modules["__main__"]
-    if actor.__module__ in MAIN and _main_source(main) is None and not _frozen():
-        raise UsageError(
-            f"{actor.__qualname__} is defined in an interactive session or a -c command, which a spawned process "
-            f"cannot import; put it into a file"
-        )
-    if actor.__module__ in MAIN and _left_alone(main):
-        raise UsageError(
-            f"{actor.__qualname__} is defined in __main__.py, which spawned processes leave alone; move it to another "
-            f"module of its package"
-        )
     found: Any = module
     for name in actor.__qualname__.split("."):
         found = getattr(found, name, None)
@@ -59,25 +49,55 @@ def check_importable(actor: type[Actor]) -> None:
         )
 
 
-def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-    """The arguments as bytes for the child.
+def check_module(module: str, name: str) -> None:
+    """Make sure that a spawned process can import the module where something is defined.
+
+    Args:
+        module: its name.
+        name: what is defined there, for the text.
 
     Raises:
-        UsageError: one of them cannot be pickled; the text names it.
+        UsageError: it cannot.
     """
-    named = [*((f"args[{index}]", value) for index, value in enumerate(args)), *kwargs.items()]
-    try:
-        return pickle.dumps((tuple(args), kwargs), PICKLE)
-    except Exception as error:
-        for name, value in named:
-            try:
-                pickle.dumps(value, PICKLE)
-            except Exception as reason:
-                raise UsageError(
-                    f"{name} of {actor.__qualname__}, a {type(value).__qualname__}, cannot be pickled for its process: "
-                    f"{reason}. Pass plain values and open files, sockets and locks in on_start"
-                ) from None
-        raise UsageError(f"the arguments of {actor.__qualname__} cannot be pickled: {error}") from None
+    if module in MAIN:
+        _check_main(name)
+    elif not _found(module):
+        pytest = ', under pytest pythonpath = ["."] in its configuration' if "pytest" in sys.modules else ""
+        raise UsageError(
+            f"{name} is defined in {module}, which is loaded here, but no other process could import it: nothing on "
+            f"sys.path leads there; put the directory that holds {module.partition('.')[0]} on sys.path{pytest}"
+        )
+
+
+def _check_main(name: str) -> None:
+    main = sys.modules["__main__"]
+    if _main_source(main) is None and not _frozen():
+        raise UsageError(
+            f"{name} is defined in an interactive session or a -c command, which a spawned process "
+            f"cannot import; put it into a file"
+        )
+    if _left_alone(main):
+        raise UsageError(
+            f"{name} is defined in __main__.py, which spawned processes leave alone; move it to another "
+            f"module of its package"
+        )
+
+
+def _found(module: str) -> bool:
+    """Whether the finders of a new process would find it, package by package, whatever is loaded here."""
+    places: list[str] | None = None
+    parts = module.split(".")
+    for at in range(1, len(parts) + 1):
+        name = ".".join(parts[:at])
+        try:
+            spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, places))), None)
+            if spec is None:
+                return False
+            loaded = getattr(sys.modules.get(name), "__path__", ())  # a package may add to its own path
+            places = [*(spec.submodule_search_locations or ()), *loaded]
+        except Exception:  # a finder of its own kind: the process itself will say
+            return True
+    return True
 
 
 def check_first_start() -> None:

@@ -1,7 +1,7 @@
 """Specs: how to start, restart and stop children, as data.
 
 Law: a spec says everything and does nothing. It is checked whole, in the daemon, before anything starts.
-May import: errors, portable, and the words of `actors`.
+May import: errors, arguments, portable, and the words of `actors`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import msgspec
 from actors.actor import Actor, protocol_of
 from actors.envelope import Conditions
 from actors.framing import MAX_FRAME, MAX_MESSAGE
-from supervisor.portable import MAIN, check_importable, pickled
+from supervisor.arguments import check_call, check_containers, pickled
+from supervisor.portable import MAIN, check_importable
 
 Start = Literal["ordered", "parallel"]
 Output = Literal["capture", "inherit"]
@@ -155,7 +156,8 @@ class ChildSpec:
 
     Args:
         actor: the actor class; importable by name from a spawned process.
-        args: positional arguments of its `__init__`; pickled now, unpickled in the actor's process.
+        args: positional arguments of its `__init__`; pickled now, unpickled in the actor's process. A ref among them
+            is bound there. No repr and no error shows their values, nor those of `kwargs` and `env`.
         kwargs: keyword arguments of its `__init__`.
         name: unique under its supervisor; letters, digits, `_`, `-` and `.`. Default: the class's name in lower case.
         restart: whether it is started again when it ends. As every enum in a spec, it may be given as its word:
@@ -198,8 +200,8 @@ class ChildSpec:
     """
 
     actor: type[Actor]
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    args: tuple[Any, ...] = field(default=(), repr=False)
+    kwargs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     name: str = ""
     restart: RestartPolicy = RestartPolicy.PERMANENT
     shutdown: float = 5.0
@@ -223,7 +225,7 @@ class ChildSpec:
     output: Output = "capture"
     nice: int = 0
     cpu_affinity: tuple[int, ...] | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     cwd: str | None = None
     rlimits: Mapping[str, int | tuple[int, int]] = field(default_factory=dict)
     arguments: bytes = field(init=False, repr=False, compare=False)
@@ -233,6 +235,10 @@ class ChildSpec:
         protocol_of(self.actor)
         _read_words(self, restart=RestartPolicy, routing=Routing, overflow=Overflow)
         object.__setattr__(self, "name", self.name or self.actor.__name__.lower())
+        check_containers(self.actor, self.args, self.kwargs)
+        object.__setattr__(self, "args", tuple(self.args))
+        if self.args or self.kwargs:  # without, it may be what `named` gives arguments to
+            check_call(self.actor, self.args, dict(self.kwargs))
         object.__setattr__(self, "arguments", pickled(self.actor, self.args, dict(self.kwargs)))
 
     @property

@@ -85,9 +85,11 @@ def test_key_errors_read_as_written():
 
 
 def test_a_handler_error_shows_the_remote_traceback():
-    """Its text is what the other process printed."""
+    """Below its own, as a note; its text is one line."""
     error = HandlerError("KeyError", "'x'", "Traceback ...\nKeyError: 'x'\n")
-    assert "KeyError: 'x'\n\nTraceback ...\nKeyError: 'x'" == str(error)
+    assert "KeyError: 'x'" == str(error)
+    assert ["Traceback ...\nKeyError: 'x'"] == error.__notes__
+    assert "ValueError: first ..." == str(HandlerError("ValueError", "first\nsecond", "Traceback ..."))
     assert ("KeyError", "'x'") == (error.type_name, error.message)
 
 

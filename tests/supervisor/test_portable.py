@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import types
+from dataclasses import replace
 
 import pytest
 
-from actors import Actor, UsageError
-from supervisor import ChildSpec
+from actors import Actor, ActorRef, Message, UsageError, handles
+from supervisor import ChildSpec, InvalidSpec, StartFailed, Supervisor, SupervisorSpec
+from supervisor.arguments import pickled
 from supervisor.portable import (
     check_first_start,
     check_importable,
     check_main_guard,
     meant_for_multiprocessing,
-    pickled,
 )
-from tests.support.actors import Common, Puppet
+from tests.support.actors import Common, Echo, Puppet
 from tests.support.waiting import DEADLINE, ROOT
 
 
@@ -79,6 +81,141 @@ class Half:
         if Half.count % 3 == 2:
             raise ValueError("not two of us")
         return Half, ()
+
+
+class Needs(Actor):
+    def __init__(self, path: str, *, token: str = "s3cret") -> None:
+        self.path = path
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "words"),
+    [
+        (("a", "b"), {}, "too many positional arguments"),
+        ((), {"token": "t0ken"}, "missing a required argument: 'path'"),
+        (("a",), {"size": "t0ken"}, "got an unexpected keyword argument 'size'"),
+    ],
+)
+def test_arguments_that_do_not_fit(args, kwargs, words):
+    """The call that `__init__` takes is shown, no value of it is."""
+    with pytest.raises(UsageError) as caught:
+        ChildSpec(Needs, args=args, kwargs=kwargs)
+    assert f"args and kwargs do not fit Needs.__init__(self, path, *, token=...): {words}" == str(caught.value)
+
+
+def test_arguments_that_are_lacking():
+    """A spec without any may be what `named` gives arguments to; in a tree it is refused."""
+    spec = ChildSpec(Needs)
+    assert ("a",) == spec.named("one", "a").args
+    with pytest.raises(InvalidSpec, match=r"children\[0\]\.args: .*missing a required argument: 'path'"):
+        Supervisor(spec)
+
+
+def test_arguments_of_an_actor_that_takes_none():
+    """It has no `__init__`."""
+    with pytest.raises(UsageError, match="Twin takes no arguments"):
+        ChildSpec(Twin, args=(1,))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"args": "path"}, "args of Needs must be a tuple"),
+        ({"kwargs": [1]}, "mapping"),
+        ({"kwargs": {1: 2}}, "mapping"),
+    ],
+)
+def test_arguments_in_the_wrong_container(given, words):
+    """A text is no tuple of letters; a list, as a configuration file has it, becomes one."""
+    with pytest.raises(UsageError, match=words):
+        ChildSpec(Needs, **given)
+    assert ("path",) == ChildSpec(Needs, args=["path"]).args
+
+
+def test_no_secret_is_shown():
+    """Neither arguments nor the environment stand in a repr or an error."""
+    spec = ChildSpec(Needs, args=("t0ken",), kwargs={"token": "t0ken"}, env={"TOKEN": "t0ken"})
+    tree = SupervisorSpec(spec, SupervisorSpec(spec, name="inner"))
+    for shown in (spec, tree):
+        assert "t0ken" not in repr(shown)
+        assert "t0ken" not in str(shown)
+    for broken in (
+        {"env": {"": "t0ken"}},
+        {"env": {"A=B": "t0ken"}},
+        {"env": {"LD_X": "t0ken"}},
+        {"env": {"TOKEN": b"t0ken"}},
+        {"env": ["t0ken"]},
+    ):
+        with pytest.raises(InvalidSpec) as caught:
+            Supervisor(replace(spec, **broken))
+        assert "t0ken" not in str(caught.value)
+
+
+def loose(**members):
+    """A module that is loaded and that no finder finds."""
+    module = types.ModuleType("nowhere.found")
+    for name, value in members.items():
+        value.__module__, value.__qualname__ = "nowhere.found", name
+        setattr(module, name, value)
+    return module
+
+
+def test_a_module_that_no_other_process_finds(monkeypatch):
+    """As in pytest's importlib mode without `pythonpath`: told at the spec, with the remedy."""
+    actor, option = type("Lost", (Actor,), {}), type("Option", (), {})
+    monkeypatch.setitem(sys.modules, "nowhere", types.ModuleType("nowhere"))
+    monkeypatch.setitem(sys.modules, "nowhere.found", loose(Lost=actor, Option=option))
+    remedy = r"nothing on sys\.path leads there.*holds nowhere.*pythonpath = \[\"\.\"\]"
+    with pytest.raises(UsageError, match=f"Lost is defined in nowhere.found, .*{remedy}"):
+        ChildSpec(actor)
+    with pytest.raises(UsageError, match=rf"args\[1\] of Keeper, a Option, cannot travel: Option .*{remedy}"):
+        ChildSpec(Keeper, args=(1, option()))
+    with pytest.raises(UsageError, match=rf"args\[0\] of Keeper, a list, cannot travel: Option .*{remedy}"):
+        ChildSpec(Keeper, args=([{"deep": option}],))
+
+
+class Where(Message[str]):
+    pass
+
+
+class Forwarder(Actor):
+    def __init__(self, other: ActorRef, *, more: dict[str, ActorRef]) -> None:
+        self.other = other
+        self.more = more
+
+    @handles
+    def where(self, msg: Where) -> str:
+        return f"{self.other.call(Echo('through'))} {self.more['a'].path}"
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("spares", [0, 1])
+async def test_a_ref_among_the_arguments(spares):
+    """It arrives as a ref that sends, also in the next life."""
+    async with Supervisor(ChildSpec(Puppet, name="a"), spares=spares) as root:
+        spec = ChildSpec(Forwarder, args=(root["a"],), kwargs={"more": {"a": root["a"]}}, name="b")
+        await root.start_child(spec)
+        assert "through /root/a" == await root["b"].ask(Where())
+        os.kill(next(row.pid for row in root.which_children() if row.name == "b"), signal.SIGKILL)
+        assert "through /root/a" == await root["b"].ask(Where())
+
+
+class Breaks:
+    def __reduce__(self):
+        return _break, ()
+
+
+def _break():
+    raise RuntimeError("made for another machine")
+
+
+@pytest.mark.processes
+async def test_arguments_that_break_when_they_arrive():
+    """The failed start says that it was the arguments, not the module."""
+    with pytest.raises(StartFailed, match="unpickling the arguments of Keeper") as caught:
+        async with Supervisor(ChildSpec(Keeper, args=(Breaks(),), name="a"), spares=0):
+            pass
+    assert "made for another machine" in str(caught.value)
 
 
 def test_arguments_that_only_fail_together():
@@ -304,6 +441,25 @@ def test_an_interactive_session(tmp_path):
     """The same words as for a command."""
     _, _, err = run(tmp_path, "-i", "-q", stdin=ACTOR.replace("\n\n", "\n\n\n") + "\nasyncio.run(main())\n")
     assert "Parrot is defined in an interactive session" in err
+
+
+@pytest.mark.parametrize("way", [("-",), ("-c",), ("-m", "pkg")], ids=" ".join)
+def test_an_argument_from_a_main_that_no_process_imports(tmp_path, way):
+    """The actor can be imported, the class of its argument cannot: it is named, nothing was started."""
+    write(
+        tmp_path,
+        "act.py",
+        ACTOR.replace("class Parrot(Actor):", "class Parrot(Actor):\n    def __init__(self, o): pass"),
+    )
+    code = "from act import *\nclass Options: pass\nChildSpec(Parrot, args=(Options(),))"
+    write(tmp_path, "pkg/__init__.py", "")
+    write(tmp_path, "pkg/__main__.py", code)
+    args = (*way, code) if way == ("-c",) else way
+    status, _, err = run(tmp_path, *args, stdin=code if way == ("-",) else None)
+    assert 1 == status
+    assert last_line(err).startswith(
+        "actors.errors.UsageError: args[0] of Parrot, a Options, cannot travel: Options is"
+    ), err
 
 
 def test_a_script_from_stdin(tmp_path):

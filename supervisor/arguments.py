@@ -1,0 +1,125 @@
+"""Arguments: what an actor's `__init__` is given, as bytes for its process.
+
+Law: whatever would fail there fails here, in one line that names the argument and never shows its value.
+May import: portable, and the words of `actors`.
+
+Runs in the daemon, when a spec is made.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import pickle
+import types
+from collections.abc import Mapping
+from typing import Any, Final
+
+from actors.actor import Actor
+from actors.codec import bound
+from actors.errors import UsageError
+from actors.ref import ActorRef
+from supervisor.portable import PICKLE, check_module
+
+
+def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:
+    """Make sure that the arguments stand in a tuple and in a mapping by name.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if not isinstance(args, tuple | list):
+        raise UsageError(f"args of {actor.__qualname__} must be a tuple, (value,) for one; it is a {_kind(args)}")
+    if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+        raise UsageError(f"kwargs of {actor.__qualname__} must be a mapping of names to values")
+
+
+def check_call(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Make sure that the class can be called with these arguments.
+
+    Raises:
+        UsageError: its `__init__` takes others.
+    """
+    start = actor.__init__
+    if start is object.__init__:
+        if args or kwargs:
+            raise UsageError(f"{actor.__qualname__} takes no arguments, it has no __init__; leave args and kwargs out")
+        return
+    try:
+        signature = inspect.signature(start, follow_wrapped=False)
+    except (TypeError, ValueError):  # of a function in C nothing is known
+        return
+    try:
+        signature.bind(None, *args, **kwargs)
+    except TypeError as error:
+        taken = signature.replace(
+            parameters=[
+                one.replace(annotation=one.empty, default=one.default if one.default is one.empty else _HIDDEN)
+                for one in signature.parameters.values()
+            ],
+            return_annotation=signature.empty,
+        )
+        raise UsageError(f"args and kwargs do not fit {actor.__qualname__}.__init__{taken}: {error}") from None
+
+
+def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """The arguments as bytes for the child. A ref among them is bound there to the tree it came from.
+
+    Raises:
+        UsageError: one of them cannot be pickled, or not be made again in another process; the text names it.
+    """
+    if not isinstance(args, tuple):
+        raise UsageError(
+            f"args of {actor.__qualname__} must be a tuple, for one argument (value,), not a {_kind(args)}"
+        )
+    try:
+        return _dumps((args, kwargs))
+    except Exception as error:
+        named = [*((f"args[{index}]", value) for index, value in enumerate(args)), *kwargs.items()]
+        for name, value in named:
+            try:
+                _dumps(value)
+            except UsageError as reason:
+                raise UsageError(f"{name} of {actor.__qualname__}, a {_kind(value)}, cannot travel: {reason}") from None
+            except Exception as reason:
+                raise UsageError(
+                    f"{name} of {actor.__qualname__}, a {_kind(value)}, cannot be pickled for its process: "
+                    f"{_line(reason)}. Pass plain values and open files, sockets and locks in on_start"
+                ) from None
+        raise UsageError(f"the arguments of {actor.__qualname__} cannot be pickled: {_line(error)}") from None
+
+
+class _Hidden:
+    """Stands for a default, which may be a secret, too."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_HIDDEN: Final = _Hidden()
+
+
+class _Packer(pickle.Pickler):
+    """Looks at each class and function by whose name a value will be made again."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """See `pickle.Pickler`."""
+        if isinstance(value, ActorRef):
+            return bound, (value.path,)
+        if isinstance(value, type | types.FunctionType) and isinstance(value.__module__, str):
+            check_module(value.__module__, value.__qualname__)
+        return NotImplemented
+
+
+def _dumps(value: object) -> bytes:
+    file = io.BytesIO()
+    _Packer(file, PICKLE).dump(value)
+    return file.getvalue()
+
+
+def _kind(value: object) -> str:
+    return type(value).__qualname__
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or _kind(error)
