@@ -41,6 +41,7 @@ from actors.memory import Reserve, peak_memory
 from actors.output import Output, flush_streams
 from actors.pulse import start_pulse
 from actors.runtime import run
+from actors.signals import leave_to_the_daemon
 from actors.voice import Voice
 
 _CUES: Final = msgspec.msgpack.Decoder(Part | Rehearse)
@@ -64,7 +65,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     """
     die_with(daemon)
     _page = family.found(mark)
-    _leave_interrupts_to_the_daemon()
+    leave_to_the_daemon()
     record_faults(box)
     channel = Channel(duplex)
     reserve = Reserve()
@@ -267,9 +268,3 @@ def die_with(daemon: int) -> None:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != daemon:  # it died before the line above
         os._exit(EXIT_ORPHANED)
-
-
-def _leave_interrupts_to_the_daemon() -> None:
-    """Ctrl-C reaches the whole foreground process group; what follows from it is the daemon's to decide."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the daemon over the spawn

@@ -24,6 +24,7 @@ from actors.blackbox import BlackBox
 from actors.duplex import Duplex
 from actors.event import SafeEvent, readable
 from actors.faults import DUMP_SIGNAL
+from actors.signals import LEFT_TO_THE_DAEMON
 from actors.voice import Voice
 from supervisor.guard import Guard, end_group
 from supervisor.lean import LeanProcess
@@ -235,10 +236,13 @@ def _nothing() -> None:
 def _shelter() -> None:
     """Block, in this thread, the signals for which a process is not ready while it starts: it inherits that.
 
-    Each time anew, and only when multiprocessing's helper runs: what starts that unblocks SIGINT in its thread.
+    Each time anew, and once more when multiprocessing's helper runs: what starts that unblocks SIGINT and SIGTERM in
+    its thread. The helper itself inherits the rest.
     """
+    signals = {*LEFT_TO_THE_DAEMON, DUMP_SIGNAL}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, DUMP_SIGNAL})
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
 
 def _open_pidfd(process: LeanProcess) -> int:
