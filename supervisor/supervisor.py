@@ -163,7 +163,10 @@ class Supervisor:
     async def serve(self) -> ExitReason:
         """Run until SIGTERM or SIGINT asks to stop, or the tree ends by itself; returns when it is down.
 
-        A second signal kills at once. Signals are watched only in the main thread; elsewhere this is `wait`.
+        A second signal kills at once; a daemon in which something hangs, whose loop still runs five seconds later, is
+        ended (exit code 128 + signal), and a third signal ends it there and then. Any number of trees may serve: a
+        signal is meant for all of them. The handlers that were there before are there again afterwards. Signals are
+        watched only in the main thread; elsewhere this is `wait`.
         """
         self._engine_now()
         async with until_signalled(self.request_stop, self.request_kill):
