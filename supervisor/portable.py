@@ -93,8 +93,10 @@ def _found(module: str) -> bool:
             spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, places))), None)
             if spec is None:
                 return False
-            loaded = getattr(sys.modules.get(name), "__path__", ())  # a package may add to its own path
-            places = [*(spec.submodule_search_locations or ()), *loaded]
+            places = list(spec.submodule_search_locations or ())
+            loaded = sys.modules.get(name)
+            if spec.origin and spec.origin == getattr(loaded, "__file__", None):  # it may have added to its own path
+                places += getattr(loaded, "__path__", ())
         except Exception:  # a finder of its own kind: the process itself will say
             return True
     return True

@@ -21,6 +21,7 @@ from supervisor.portable import (
     check_first_start,
     check_importable,
     check_main_guard,
+    check_module,
     meant_for_multiprocessing,
 )
 from tests.support.actors import Common, Echo, Puppet
@@ -172,6 +173,18 @@ def test_a_module_that_no_other_process_finds(monkeypatch):
         ChildSpec(Keeper, args=(1, option()))
     with pytest.raises(UsageError, match=rf"args\[0\] of Keeper, a list, cannot travel: Option .*{remedy}"):
         ChildSpec(Keeper, args=([{"deep": option}],))
+
+
+def test_a_module_beside_a_package_of_the_same_name(monkeypatch, tmp_path):
+    """What is loaded as `tests` here is another folder than the one that a process finds under that name."""
+    (tmp_path / "late_one.py").write_text("")
+    loaded = types.ModuleType("tests")
+    loaded.__path__ = [str(tmp_path)]
+    monkeypatch.setitem(sys.modules, "tests", loaded)
+    with pytest.raises(UsageError, match="It is defined in tests.late_one"):
+        check_module("tests.late_one", "It")
+    check_module("tests.supervisor.test_portable", "Keeper")
+    check_module("json.decoder", "JSONDecoder")
 
 
 class Where(Message[str]):
