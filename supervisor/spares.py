@@ -2,10 +2,12 @@
 
 Law: a spare is a favour. It is made when nothing else goes on, no life ever waits for one, and whatever goes wrong with
      one goes wrong with no actor: a module that a spare could not import is left out of the next.
-May import: spawner, and the words of `actors`.
+May import: spawner, surroundings, and the words of `actors`.
 
 Runs on the loop's thread. A spare has imported the modules of the actors that were started so far. It has a family, a
 channel, a black box and events of its own, like every process, and the life that gets it is the first to use them.
+It is used only while a fresh process would be the same: what it has inherited, and the source files that it has read,
+are compared with the daemon's at that moment; a stale one is replaced.
 While it imports, the black box says which module, so that one that hangs in an import or dies of it needs no words.
 """
 
@@ -24,6 +26,7 @@ from actors.envelope import Conditions, LastWords, Part, Rehearse
 from actors.errors import WireError
 from actors.framing import Framer, header
 from supervisor.spawner import Player
+from supervisor.surroundings import Stamp, source_files, surroundings, unchanged
 
 CALM: Final = 0.5  # seconds without a start before a spare is made
 PATIENCE: Final = 30.0  # seconds a spare may take to be ready
@@ -39,11 +42,14 @@ _LAST_WORDS: Final = msgspec.msgpack.Decoder(LastWords)
 class Spare:
     """One process that waits for its part, or is about to."""
 
-    def __init__(self, player: Player) -> None:
-        self.player = player
+    def __init__(self, make: Callable[[], Player]) -> None:
         self.knows: tuple[str, ...] = ()
         self.ready = False
+        self.stale = False  # it differs from what a fresh process would be, and was told to go
+        self.surroundings = surroundings()  # taken before its start: whatever changes since makes it stale
+        self.files: dict[str, Stamp] = {}  # as they were before it read them
         self.patience: asyncio.TimerHandle | None = None
+        self.player = make()
 
     @property
     def importing(self) -> str | None:
@@ -88,6 +94,7 @@ class Spares:
         if not part.captured or part.conditions != Conditions():  # they hold while its modules are imported, too
             return None
         self._learn(part, lanes)
+        self._retire_stale()
         for spare in self._spares:
             if spare.ready and spare.player.box.lanes >= lanes and not spare.player.dead:
                 self._spares.remove(spare)
@@ -132,9 +139,20 @@ class Spares:
             self._timer.cancel()
             self._timer = None
 
+    def _retire_stale(self) -> None:
+        """End those that began otherwise than a process that starts now, or have read what was changed since."""
+        if not any(spare.ready for spare in self._spares):
+            return
+        now = surroundings()
+        for spare in self._spares:
+            if spare.ready and not (spare.surroundings == now and unchanged(spare.files)):
+                spare.ready, spare.stale = False, True
+                spare.player.kill()
+
     def _refill(self) -> None:
         """Take one step towards what is wanted; its end is followed by the next."""
         self._timer = None
+        self._retire_stale()
         wanted = tuple(module for module in self._modules if module not in self._unfit)
         if not all(spare.ready for spare in self._spares):
             return
@@ -142,7 +160,7 @@ class Spares:
         if behind is not None:
             self._rehearse(behind, wanted)
         elif len(self._spares) < self._count:
-            spare = Spare(self._make("spare", self._lanes))
+            spare = Spare(lambda: self._make("spare", self._lanes))
             self._spares.append(spare)
             spare.player.on_gone = lambda: self._gone(spare)
             self._rehearse(spare, wanted)
@@ -150,6 +168,7 @@ class Spares:
     def _rehearse(self, spare: Spare, modules: tuple[str, ...]) -> None:
         spare.ready = False
         spare.knows = modules
+        spare.files = {**source_files(modules), **spare.files}
         frame = encode(Rehearse(list(modules), self._main))
         spare.patience = self._loop.call_later(PATIENCE, spare.player.kill)
         spare.player.reader.once(spare.player.ready.fileno(), lambda: self._became_ready(spare))
@@ -167,7 +186,7 @@ class Spares:
         player = spare.player
         self._spares.remove(spare)
         self._lose_patience(spare)
-        module = None if spare.ready else spare.importing
+        module = None if spare.ready or spare.stale else spare.importing
         why = self._why(spare, _last_words(player), player.remains().exit_code)
         player.close()
         player.box.close()
@@ -175,6 +194,9 @@ class Spares:
         if self._dismissed:
             if not self._spares:
                 self._all_gone.set()
+            return
+        if spare.stale:
+            self.refill_soon()
             return
         self._misfortunes += 1
         if module is not None:

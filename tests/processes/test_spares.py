@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from actors import UsageError
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor, spares
 from supervisor.lean import LeanProcess
+from supervisor.surroundings import source_files, surroundings, unchanged
 from tests.support.actors import AsyncPuppet, Block, Echo, Modules, Puppet, WhoAreYou
 from tests.support.waiting import Watch, alive, until, until_now
 
@@ -180,6 +182,104 @@ async def test_several_spares():
         for name in "ab":
             os.kill((await who(root, name)).pid, signal.SIGKILL)
         assert set(waiting) == {(await who(root, name)).pid for name in "ab"}
+
+
+# ---- none is stale
+
+
+def _put_on_path(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def _set_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROTATED", "new")
+
+
+def _change_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def _set_umask(tmp_path, monkeypatch):
+    os.umask(0o027)
+
+
+def _set_limit(tmp_path, monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if soft else min(1, hard), hard))
+
+
+def _set_identity(tmp_path, monkeypatch):
+    os.setegid(12345)
+
+
+CHANGES = [_put_on_path, _set_environment, _change_directory, _set_umask, _set_limit]
+
+
+@pytest.fixture
+def restored():
+    """The process is as before, after the test."""
+    umask, core, group = os.umask(0o022), resource.getrlimit(resource.RLIMIT_CORE), os.getegid()
+    os.umask(umask)
+    yield
+    os.umask(umask)
+    resource.setrlimit(resource.RLIMIT_CORE, core)
+    os.setegid(group)
+
+
+@pytest.mark.parametrize(
+    "change", [*CHANGES, *([_set_identity] if os.getuid() == 0 else [])], ids=lambda change: change.__name__
+)
+@pytest.mark.usefixtures("restored")
+async def test_a_stale_spare_is_not_used(change, tmp_path, monkeypatch, logs):
+    """What a process inherits was changed in the daemon: the next life is a fresh process, and so is the next spare."""
+    async with tree(child()) as root:
+        (stale,) = await ready(root)
+        change(tmp_path, monkeypatch)
+        os.kill((await who(root)).pid, signal.SIGKILL)
+        second = await who(root)
+        assert 2 == second.incarnation
+        assert stale != second.pid
+        (fresh,) = await ready(root)
+        assert fresh != stale
+        os.kill(second.pid, signal.SIGKILL)
+        assert fresh == (await who(root)).pid
+    assert [] == [line for line in logs if line["event"] == "spare.lost"]
+
+
+async def test_a_spare_that_has_read_what_was_changed(tmp_path, module):
+    """A source file was edited: the next life runs the new code."""
+    actor = module("spared_edited")
+    async with tree(child(actor)) as root:
+        first = await who(root)
+        (stale,) = await ready(root)
+        source = tmp_path / "spared_edited.py"
+        source.write_text(source.read_text() + "# edited\n")
+        os.kill(first.pid, signal.SIGKILL)
+        assert stale != (await who(root)).pid
+
+
+async def test_a_plugin_folder_put_on_the_path(tmp_path, monkeypatch):
+    """Its actor starts at the first try, although a spare was there before."""
+    async with tree(child()) as root:
+        await ready(root)
+        (tmp_path / "spared_plugin.py").write_text(
+            "from tests.support.actors import Puppet\nclass Plugin(Puppet): pass\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        plugin = importlib.import_module("spared_plugin")
+        await root.start_child(child(plugin.Plugin, name="plugin"))
+        assert 1 == (await who(root, "plugin")).incarnation
+    sys.modules.pop("spared_plugin", None)
+
+
+def test_what_is_looked_at():
+    """Two looks without a change between them are equal; the files are those that are loaded, and not the library's."""
+    files = source_files(("tests",))
+    assert __file__ in files
+    assert os.__file__ not in files
+    assert surroundings() == surroundings()
+    assert unchanged(files)
+    assert not unchanged({**files, "/nowhere": (1, 2, 3)})
 
 
 @pytest.mark.parametrize("count", [-1, "two", 1.5])
