@@ -1,5 +1,6 @@
 """Supervisor: what runs in the daemon. Public is what `__all__` lists."""
 
+import supervisor.names  # noqa: F401 - before the first import from actors
 from supervisor.broadcast import Missed
 from supervisor.errors import (
     InvalidSpec,

@@ -1,7 +1,7 @@
 """Portable: what can be handed to a spawned process, and what cannot.
 
 Law: whatever would fail in the child fails here, in the daemon, before the spawn, in one line with its remedy.
-May import: the words of `actors`.
+May import: names, and the words of `actors`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from actors.actor import Actor
 from actors.errors import UsageError
+from supervisor.names import shadow_of
 
 MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
 PICKLE: Final = 5  # the same on every Python: what an argument arrives as depends on it
@@ -37,6 +38,7 @@ def check_importable(actor: type[Actor]) -> None:
             f"{actor.__qualname__} is defined inside {function}(), where a spawned process cannot import it; "
             f"move it to the top level of {actor.__module__}"
         )
+    _check_names()
     check_module(actor.__module__, actor.__qualname__)
     module = sys.modules.get(actor.__module__)
     found: Any = module
@@ -67,6 +69,16 @@ def check_module(module: str, name: str) -> None:
             f"{name} is defined in {module}, which is loaded here, but no other process could import it: nothing on "
             f"sys.path leads there; put the directory that holds {module.partition('.')[0]} on sys.path{pytest}"
         )
+
+
+def _check_names() -> None:
+    for name in ("actors", "supervisor"):
+        taken = shadow_of(name)
+        if taken is not None:
+            raise UsageError(
+                f"a new process would import {taken} in place of this library's package {name}; rename it, or put "
+                f"its directory at the end of sys.path"
+            )
 
 
 def _check_main(name: str) -> None:

@@ -475,6 +475,30 @@ def test_an_argument_from_a_main_that_no_process_imports(tmp_path, way):
     ), err
 
 
+@pytest.mark.parametrize("file", ["actors.py", "actors/__init__.py"])
+def test_a_module_of_the_users_named_actors(tmp_path, file):
+    """Its file is named in the first error, with the remedy."""
+    own = write(tmp_path, file, "from actors import Actor\nclass Mine(Actor): pass\n")
+    path = write(tmp_path, "main.py", "from supervisor import Supervisor\nfrom actors import Mine\n")
+    code, _, err = run(tmp_path, path)
+    assert 1 == code
+    assert last_line(err) == (
+        f"ImportError: supervisor needs its own package named actors, but {own} takes that name; rename that file, as "
+        f"my_actors.py for instance, or take its directory off sys.path"
+    )
+
+
+def test_a_name_that_is_taken_later(tmp_path):
+    """A folder put on sys.path at run time would shadow the library in new processes only."""
+    write(tmp_path, "act.py", ACTOR)
+    own = write(tmp_path, "plugins/actors.py", "")
+    code = "import sys, act\nsys.path.insert(0, 'plugins')\nact.ChildSpec(act.Parrot)"
+    status, _, err = run(tmp_path, "-c", code)
+    assert 1 == status
+    assert "a new process would import" in last_line(err)
+    assert os.path.relpath(own, tmp_path) in last_line(err)
+
+
 def test_a_script_from_stdin(tmp_path):
     """There is no file to import either."""
     code, out, err = run(tmp_path, "-", stdin=ACTOR + "\nasyncio.run(main())\n")
