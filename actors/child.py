@@ -39,7 +39,7 @@ from actors.faults import record_faults
 from actors.framing import Frame
 from actors.memory import Reserve, peak_memory
 from actors.output import Output, flush_streams
-from actors.pulse import start_pulse
+from actors.pulse import shield, start_pulse
 from actors.runtime import run
 from actors.signals import leave_to_the_daemon
 from actors.voice import Voice
@@ -67,6 +67,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     _page = family.found(mark)
     leave_to_the_daemon()
     record_faults(box)
+    shield()
     channel = Channel(duplex)
     reserve = Reserve()
     try:

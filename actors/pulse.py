@@ -16,8 +16,18 @@ from typing import Final
 from actors.blackbox import BlackBox
 
 PULSE_SIGNAL: Final[int | None] = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None
-"""Asks a process for a sign of life; None where the system has no signal to spare. Deadly to whoever does not wait for
-it: sent only to lives that are ready and have a limit."""
+"""Asks a process for a sign of life; None where the system has no signal to spare. Blocked from the spawn on, so that
+every thread of the process inherits that, also one that a library starts while the actor's module is imported."""
+
+
+def shield() -> None:
+    """Make PULSE_SIGNAL harmless in this process: a thread that unblocks all signals does not die of it.
+
+    Called before any code of the user's is imported.
+    """
+    if PULSE_SIGNAL is not None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {PULSE_SIGNAL})
+        signal.signal(PULSE_SIGNAL, signal.SIG_IGN)
 
 
 def start_pulse(box: BlackBox) -> None:
@@ -25,7 +35,6 @@ def start_pulse(box: BlackBox) -> None:
     if PULSE_SIGNAL is None:
         return
     wanted = {PULSE_SIGNAL}
-    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)  # in this thread, and so in all that come from it
 
     def answer() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are meant for the actor's threads

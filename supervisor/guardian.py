@@ -4,10 +4,12 @@ Law: it ends only who belongs to a family of its own tree: by session, while tha
      mark. It learns of its daemon's end by itself.
 May import: nothing of ours, and little else: it is run as a script, without site packages, beside every tree.
 
-Runs in a process and session of its own: `python -I -S guardian.py <daemon's pid> <tree>`. Standard input is a socket.
+Runs in a process and session of its own: `python -I -S guardian.py <daemon's pid> <tree> <descriptor of a socket>`.
+`Guardian` itself also runs in the daemon, in the thread that spawns, while there is no such process.
 The daemon says `+<life> <pid>` when a life began, `-<life>` when it is over and `.` when all are; lives are counted up.
 To a guardian that follows another it says `?<life>` for the last of them.
-The guardian answers `<pid>` for a process that is dead and that only the daemon can bury.
+The guardian answers `-<life>` and `.` with the same, at once, and says `<pid>` for a process that is dead and that only
+the daemon can bury. What else it writes is the interpreter's reason why it could not run.
 """
 
 from __future__ import annotations
@@ -18,9 +20,14 @@ import signal
 import sys
 import time
 
+TYPE_CHECKING = False  # without an import of typing
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SOON = 0.02  # seconds from an end to the look for what it left: many ends, one look
 REST = 0.2  # seconds between two looks, and at least as many times the length of a look:
 SHARE = 20
+SHORT = 0.002  # seconds between two of the last looks
 PATIENCE = 5.0  # seconds for the last look of all, in which processes may not die because the kernel holds them
 TICK = 0.2  # seconds between looks at the daemon where it cannot be waited for
 
@@ -35,10 +42,12 @@ class Guardian:
     Args:
         daemon: process id of the daemon, this process's parent.
         tree: what the marks of its families begin with.
+        answer: tells the daemon a line.
     """
 
-    def __init__(self, daemon: int, tree: str) -> None:
+    def __init__(self, daemon: int, tree: str, answer: Callable[[bytes], None]) -> None:
         self.daemon = daemon
+        self._answer = answer
         self._tree = f"{tree}:".encode()
         self._heads: dict[int, tuple[int, bytes]] = {}  # of living lives: process id and time of its start
         self._over: dict[int, bytes] = {}  # of lives whose families may not be gone yet, by process id
@@ -59,6 +68,7 @@ class Guardian:
     def _take(self, line: bytes) -> None:
         kind, words = line[:1], line[1:].split()
         if kind == b".":
+            self._answer(b".\n")
             self.all_over()
             return
         life = int(words[0])
@@ -68,8 +78,10 @@ class Guardian:
             self._heads[life] = pid, start_of(pid)
             return
         self.uneasy = True
-        if life in self._heads:
-            self._over.update([self._heads.pop(life)])
+        if kind == b"-":
+            self._answer(line + b"\n")
+            if life in self._heads:
+                self._over.update([self._heads.pop(life)])
 
     def all_over(self) -> None:
         """No life is left, whatever was said before."""
@@ -114,7 +126,7 @@ class Guardian:
         if state in b"ZX":
             if not relative or parent != self.daemon:
                 return False
-            say(b"%d\n" % pid)
+            self._answer(b"%d\n" % pid)
             return True
         if relative or self._bears_a_mark(pid):
             self._killed.add((pid, start))
@@ -253,18 +265,42 @@ def watch(guardian: Guardian) -> None:
             due = min(due, max(begun + SOON, rested))
 
 
+def set_up(sock: int) -> None:
+    """Leave the daemon's session, directory and streams; the socket becomes standard input and standard error."""
+    os.setsid()
+    os.chdir("/")
+    os.dup2(sock, 0)
+    os.dup2(sock, 2)
+    os.close(sock)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    name("actors-guardian")
+
+
+def name(text: str) -> None:
+    """What `ps` and `top` call this process."""
+    try:
+        fd = os.open("/proc/self/comm", os.O_WRONLY)
+    except OSError:
+        return
+    os.write(fd, text.encode())
+    os.close(fd)
+
+
 def main() -> None:
     """Watch over one tree, then leave nothing of it."""
+    set_up(int(sys.argv[3]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.set_blocking(0, False)
-    guardian = Guardian(int(sys.argv[1]), sys.argv[2])
+    guardian = Guardian(int(sys.argv[1]), sys.argv[2], say)
     watch(guardian)
     deadline = time.monotonic() + PATIENCE
     while guardian.uneasy and time.monotonic() < deadline:
         guardian.look()
         if guardian.uneasy:
-            time.sleep(0.002)
+            time.sleep(SHORT)
 
 
 if __name__ == "__main__":

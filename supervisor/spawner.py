@@ -24,6 +24,7 @@ from actors.blackbox import BlackBox
 from actors.duplex import Duplex
 from actors.event import SafeEvent, readable
 from actors.faults import DUMP_SIGNAL
+from actors.pulse import PULSE_SIGNAL
 from actors.signals import LEFT_TO_THE_DAEMON
 from actors.voice import Voice
 from supervisor.guard import Guard, end_group
@@ -229,6 +230,9 @@ class Player:
         self.on_gone()
 
 
+_UNREADY: Final = {*LEFT_TO_THE_DAEMON, DUMP_SIGNAL} | ({PULSE_SIGNAL} if PULSE_SIGNAL is not None else set())
+
+
 def _nothing() -> None:
     """Stands for a caller that has not come yet."""
 
@@ -239,10 +243,9 @@ def _shelter() -> None:
     Each time anew, and once more when multiprocessing's helper runs: what starts that unblocks SIGINT and SIGTERM in
     its thread. The helper itself inherits the rest.
     """
-    signals = {*LEFT_TO_THE_DAEMON, DUMP_SIGNAL}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
     resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
 
 
 def _open_pidfd(process: LeanProcess) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -118,7 +119,7 @@ async def test_the_guardian_is_small_and_alone():
         await until(guardians, "a guardian")
         (pid,) = guardians()
         await until(lambda: "pidfd" in str(targets(pid)), "it is at work")
-        assert ["/dev/null", "/dev/null", "anon_inode:[pidfd]"] == [t for t in targets(pid) if "socket" not in t]
+        assert ["/dev/null", "anon_inode:[pidfd]"] == [t for t in targets(pid) if "socket" not in t]
         assert os.getsid(pid) == pid
         assert ("/", True) == place_and_size(pid)
 
@@ -150,7 +151,7 @@ async def test_a_dead_guardian_is_replaced(logs, reading):
         await watch.started("a")
         await until(lambda: guardians() not in ([], [first]), "another guardian")
         await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
-        assert [{"supervisor": "/root", "detail": "it ended"}] == [
+        assert [{"supervisor": "/root", "detail": "it ended: signal SIGKILL"}] == [
             {name: line[name] for name in ("supervisor", "detail")} for line in logs if line["event"] == "guardian.lost"
         ]
 
@@ -166,6 +167,57 @@ async def test_a_guardian_that_hangs_holds_up_nobody():
         await watch.started("a")
         os.kill(pid, signal.SIGCONT)
     assert [] == guardians()
+
+
+async def test_a_guardian_that_does_not_answer_is_replaced(logs):
+    """A stopped one is killed when a life has ended and it has not said that it heard of it; the next does its work."""
+    async with tree() as root:
+        pids = await root["a"].ask(Beget(["daemonise", "session"]))
+        await until(guardians, "a guardian")
+        (first,) = guardians()
+        os.kill(first, signal.SIGSTOP)
+        root["a"].tell_nowait(Leave())
+        await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
+        assert ["it ended: it did not answer within 2 s"] == lost(logs)
+        assert 2 == len([line for line in logs if line["event"] == "child.started"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+async def test_a_guardian_that_fails_at_the_last_moment(number):
+    """The daemon itself ends what the actors have left, and leaves nothing of its guardian."""
+    async with tree() as root:
+        pids = await root["a"].ask(Beget(["daemonise", "session"]))
+        await until(guardians, "a guardian")
+        os.kill(guardians()[0], number)
+    assert [] == guardians()
+    assert not any(map(alive, pids))
+
+
+async def test_without_a_guardian(logs, monkeypatch):
+    """Why there is none is told once, however often it is tried; no actor suffers, and the daemon does the work."""
+
+    def refuse():
+        tried.append(True)
+        raise OSError(errno.EMFILE, "no room")
+
+    tried = []
+    monkeypatch.setattr("supervisor.guard.socket.socketpair", refuse)
+    monkeypatch.setattr("supervisor.guard.BREATH", 0.01)
+    async with tree(reading="loop") as root:
+        watch = Watch(root)
+        pids = await root["a"].ask(Beget(["daemonise", "session"]))
+        await until(lambda: len(tried) > 2, "a third attempt")
+        root["a"].tell_nowait(Leave())
+        await watch.started("a")
+        await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
+        more = await root["a"].ask(Beget(["daemonise"]))
+    assert not any(map(alive, more))
+    assert ["it could not be started: [Errno 24] no room"] == lost(logs)
+
+
+def lost(logs):
+    """What was told of guardians that are not there."""
+    return [line["detail"] for line in logs if line["event"] == "guardian.lost"]
 
 
 async def test_signals_for_the_daemon_are_not_for_its_guardian():

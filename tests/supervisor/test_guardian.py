@@ -30,9 +30,9 @@ def process(mark="", *, session=True):
         made.wait()
 
 
-def guardian(said):
+def guardian(said, answers=None):
     """One to whom that was said."""
-    made = Guardian(os.getpid(), TREE)
+    made = Guardian(os.getpid(), TREE, [].append if answers is None else answers.append)
     made.hear(said.encode())
     return made
 
@@ -46,6 +46,7 @@ def guardian(said):
         ("+7 1\n-7\n", True),
         ("?7\n", True),  # it was over before this guardian came
         ("?6\n", False),
+        ("+7 1\n?7\n", False),  # the last of them lives
         (".\n", True),  # all are over
         ("+7 1\n.\n", True),
         ("+7 1\n-", False),  # half a line
@@ -92,12 +93,19 @@ def test_a_number_that_is_a_strangers_by_now():
         assert alive(made.pid)
 
 
-def test_who_is_being_buried(monkeypatch):
+def test_it_answers():
+    """The end of each life and the end of all are answered at once, before anything is looked at."""
+    answers = []
+    guardian("+1 1\n+2 1\n-1\n-2\n.\n", answers)
+    assert [b"-1\n", b"-2\n", b".\n"] == answers
+
+
+def test_who_is_being_buried():
     """A dead one whose parent is the daemon is named to it, until it is gone."""
     said = []
-    monkeypatch.setattr("supervisor.guardian.say", said.append)
     with process() as made:
-        ward = guardian(f"+1 {made.pid}\n.\n")
+        ward = guardian(f"+1 {made.pid}\n.\n", said)
+        said.clear()
         ward.look()
         until_now(lambda: look_at(made.pid)[0] == b"Z", "its death")
         ward.look()

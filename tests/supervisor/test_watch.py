@@ -34,6 +34,7 @@ from tests.support.hangers import (
     Sync,
 )
 from tests.support.scripted import AT_ONCE
+from tests.support.threaded import Threaded
 from tests.support.waiting import DEADLINE, Watch, until
 
 real = pytest.mark.processes
@@ -90,6 +91,16 @@ async def test_a_handler_that_computes_over_its_limit():
         report = await hang(root, Spin(3600))
         assert report.reason.detail.startswith("hung: Sync.spin over its limit")
         assert " in spin" in report.stacks
+
+
+@real
+@linux
+async def test_threads_that_were_there_before_survive_the_examination():
+    """Threads that an import has started, one of them with no signal blocked, do not die of the signals."""
+    async with tree(Threaded) as root:
+        report = await hang(root, Sleep(3600))
+        assert report.reason.detail.startswith("hung: ")
+        assert " in sleep" in report.stacks
 
 
 @real
