@@ -10,10 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+import zipapp
 from pathlib import Path
 
 import pytest
 
+import actors
+import supervisor
+import tests
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from tests.support.relatives import KINDS, Beget, Leave, Parent
 from tests.support.waiting import Script, Watch, alive, until, until_now
@@ -213,6 +217,46 @@ async def test_without_a_guardian(logs, monkeypatch):
         more = await root["a"].ask(Beget(["daemonise"]))
     assert not any(map(alive, more))
     assert ["it could not be started: [Errno 24] no room"] == lost(logs)
+
+
+APPLICATION = """
+import asyncio
+from pathlib import Path
+from supervisor import ChildSpec, Supervisor
+from tests.support.relatives import Beget, Parent
+from tests.support.waiting import alive, until
+
+async def main():
+    async with Supervisor(ChildSpec(Parent, name="a")) as root:
+        pids = await root["a"].ask(Beget(["daemonise"]))
+        guardians = [p for p in Path("/proc").glob("[0-9]*") if is_guardian(p)]
+        print("GUARDIANS", len(guardians))
+    print("ALIVE", sum(map(alive, pids)))
+
+def is_guardian(path):
+    try:
+        words = path.joinpath("cmdline").read_bytes().split(b"\\0")
+        return str(os.getpid()).encode() in words and (path / "comm").read_text() == "actors-guardian\\n"
+    except OSError:
+        return False
+
+import os
+asyncio.run(main())
+"""
+
+
+def test_from_an_archive(tmp_path):
+    """An application in one file, this package included, has its guardian."""
+    for package in (actors, supervisor, tests):
+        shutil.copytree(Path(package.__path__[0]), tmp_path / "source" / package.__name__)
+    (tmp_path / "source" / "__main__.py").write_text(APPLICATION)
+    zipapp.create_archive(tmp_path / "source", tmp_path / "app.pyz")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p.endswith("-packages"))}
+    command = [sys.executable, tmp_path / "app.pyz"]
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=True)
+    assert "GUARDIANS 1" in done.stdout
+    assert "ALIVE 0" in done.stdout
+    assert "guardian.lost" not in done.stdout
 
 
 def lost(logs):
