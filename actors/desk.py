@@ -39,6 +39,7 @@ from actors.envelope import (
     Outcomes,
     Part,
     Publish,
+    Recall,
     Stop,
     Subscribe,
     Tells,
@@ -76,7 +77,7 @@ _read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | Tells[msgs
 def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
     """What decodes the daemon's frames, messages included; made once for an actor class."""
     messages = protocol.union
-    frames = Deliver[messages] | Tells[messages] | Answer | Cancel | Credit | Items | Stop  # type: ignore[valid-type]
+    frames = Deliver[messages] | Tells[messages] | Answer | Cancel | Recall | Credit | Items | Stop  # type: ignore[valid-type]
     return decoder_of(frames).decode
 
 
@@ -175,6 +176,7 @@ class Desk:
             Tells: lambda tells: self.pending.append(Waiting(tells)),
             Answer: self._take_answer,
             Cancel: self._take_back,
+            Recall: self._give_back,
             Credit: self.grant,
             Items: self.follow,
             Stop: self._asked_to_stop,
@@ -300,6 +302,11 @@ class Desk:
     def _take_back(self, cancel: Cancel) -> None:
         for seq in cancel.seqs:
             self.revoke(seq)
+
+    def _give_back(self, recall: Recall) -> None:
+        """Skip what has not begun; what has is not in the in-tray any more."""
+        waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
+        self._cancelled.update(waiting.intersection(recall.seqs))
 
     def heed(self) -> None:
         """Let control overtake: when the daemon rang, read everything it has written before going on."""

@@ -7,8 +7,8 @@ May import: framing, for its limits.
 What a child sends has its bounds in its types: what is out of bounds does not decode, and what does not decode ends
 that child's life. So nobody behind the decoder needs to ask again whether a number is one.
 
-Daemon to child: `Part` once, to a spare after any number of `Rehearse`; then `Deliver`, `Tells`, `Cancel`, `Credit`,
-`Items`, `Stop`, `Answer`.
+Daemon to child: `Part` once, to a spare after any number of `Rehearse`; then `Deliver`, `Tells`, `Cancel`, `Recall`,
+`Credit`, `Items`, `Stop`, `Answer`.
 Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `LastWords`.
 """
 
@@ -99,6 +99,12 @@ def tells_head(first: int, count: int) -> bytes:
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """Nobody wants these any more: drop those that have not begun."""
+
+    seqs: list[int]
+
+
+class Recall(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """Others can handle these: answer those that have not begun as CANCELLED, and leave those that have alone."""
 
     seqs: list[int]
 

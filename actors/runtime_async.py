@@ -18,6 +18,7 @@ from typing import Any, Final
 from actors import envelope as wire
 from actors.actor import Actor, Handler
 from actors.allowance import LANE
+from actors.blackbox import DOORBELL
 from actors.codec import ReplyCodec, encode
 from actors.desk import Desk, FlowEnded, Payload
 from actors.envelope import NOTHING, Answer, Envelope, Withdraw
@@ -84,6 +85,8 @@ class AsyncDriver:
     def _go_on(self) -> None:
         """Begin what can begin. Called whenever something arrived, came due or ended."""
         desk = self._desk
+        if desk.cells[DOORBELL] != desk.rings:  # before the next message begins, as in `runtime`
+            desk.heed()
         wait = desk.take_due()
         if self._timer is not None:
             self._timer.cancel()

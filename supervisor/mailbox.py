@@ -48,6 +48,7 @@ from supervisor.letters import DeadLetter
 from supervisor.line import Line, Place
 from supervisor.members import Members
 from supervisor.ports import Life
+from supervisor.recall import Recall
 from supervisor.settlement import Settlement
 from supervisor.specs import Overflow
 
@@ -132,6 +133,7 @@ class Mailbox:
         numbers, weighed = Numbers(), capacity_bytes is not None
         new_queue = partial(Delivery, _classes_of(protocol), max_deliveries, numbers, weighed=weighed)
         self._members = Members(router, new_queue, protocol.actor.concurrency, self._loop.time)
+        self._recall = Recall(self._loop, self._members, protocol.actor.concurrency, self.pump)
         self._fresh: list[bytes] = []  # those of the queue that all members share
         self._ease = 0  # messages that may be taken before anybody has to look whether there is room
         self._line = Line(self._loop, self._wake)  # who waits for room
@@ -660,6 +662,7 @@ class Mailbox:
     def _drop_timers(self, fate: Fate, because: str) -> None:
         """Leave no timer on the loop."""
         self._deadlines.close()
+        self._recall.close()
         while self._later:
             timer, posted = self._later.popitem()
             timer.cancel()
@@ -681,6 +684,7 @@ class Mailbox:
         elif len(self._members) > 1:
             for queue, member, life in self._members.takers():
                 self._give(queue, member, life, 1)
+            self._recall.watch()
         self._look_ahead()
 
     def _fill(self, queue: Delivery, member: str, life: Life) -> None:

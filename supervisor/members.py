@@ -146,6 +146,10 @@ class Members:
             self._quick.discard(name)
         self._busy_since[name] = now
 
+    def found_slow(self, name: str) -> None:
+        """A member stays busy with what it has begun: nothing is given to it in advance until it was quick again."""
+        self._quick.discard(name)
+
     def _least_loaded(self, queue: Delivery) -> str | None:
         """Who can take a message from a queue and has the fewest in its hands.
 

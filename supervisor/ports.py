@@ -94,7 +94,10 @@ class Life(Protocol):
         """Send a run of tells."""
 
     def cancel(self, seqs: list[int]) -> None:
-        """Take messages back that have not begun."""
+        """Take messages back: those that have not begun will not, a handler that can be cancelled is."""
+
+    def recall(self, seqs: list[int]) -> None:
+        """Ask for messages that have not begun; those that have are left alone."""
 
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items."""

@@ -29,6 +29,7 @@ from actors.envelope import (
     Items,
     LastWords,
     Part,
+    Recall,
     Stop,
     tells_head,
 )
@@ -140,6 +141,11 @@ class ProcessLife:
     def cancel(self, seqs: list[int]) -> None:
         """Take messages back that have not begun; overtakes what the child has read."""
         self._outlet.send(encode(Cancel(seqs)))
+        self._box.ring()
+
+    def recall(self, seqs: list[int]) -> None:
+        """Ask for messages that have not begun; overtakes what the child has read."""
+        self._outlet.send(encode(Recall(seqs)))
         self._box.ring()
 
     def credit(self, seq: int, count: int) -> None:

@@ -147,6 +147,8 @@ class Settlement:
         if outcome.kind in (wire.ITEM, wire.WANT):
             self._flows(queue, member, outcome)
             return
+        if queue.came_back(member, outcome.seq, outcome.kind):
+            return
         given_up = queue.given_up(member, outcome.seq)
         posted = queue.finish(member, outcome.seq)
         if posted is None:

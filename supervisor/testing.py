@@ -75,6 +75,7 @@ class ScriptedLife:
         received: the messages it was given, oldest first.
         answers: the encoded `Answer` frames it was given.
         taken_back: sequence numbers of messages that were taken back.
+        recalled: sequence numbers of messages it was asked to give back if it has not begun them.
         doing: what its black box says; a test may set it.
         goes_on: what its black box says to those who watch it; a test may set it.
         stacks: the text in its black box; a test may set it.
@@ -93,6 +94,7 @@ class ScriptedLife:
         self.credits: dict[int, int] = {}
         self.followed: list[tuple[int, list[bytes], bool]] = []
         self.taken_back: list[int] = []
+        self.recalled: list[int] = []
         self.doing = Progress(0, frozenset(), 0, -1)
         self.goes_on = Activity((), 0, 0, False)
         self.stacks = ""
@@ -149,6 +151,10 @@ class ScriptedLife:
     def cancel(self, seqs: list[int]) -> None:
         """See `Life`."""
         self.taken_back.extend(seqs)
+
+    def recall(self, seqs: list[int]) -> None:
+        """See `Life`."""
+        self.recalled.extend(seqs)
 
     def credit(self, seq: int, count: int) -> None:
         """See `Life`."""

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from actors.blackbox import Progress
-from actors.envelope import ASK, FEED, STREAM, TELL, Envelope
+from actors.envelope import ASK, CANCELLED, EXPIRED, FEED, STREAM, TELL, UNDECODABLE, Envelope
 from actors.framing import Parcel
 from supervisor.core.fates import Fate
 
@@ -99,9 +99,14 @@ class Run:
 
 
 class Flight:
-    """What one life has in its hands, by turn; and how many messages it was ever given."""
+    """What one life has in its hands, by turn; and how many messages it was ever given.
 
-    __slots__ = ("count", "given", "last_turn", "posted", "runs")
+    Attributes:
+        asked: turns that the life was asked to give back.
+        returned: turns that are in the queue again, of which the life has not told yet that it has not begun them.
+    """
+
+    __slots__ = ("asked", "count", "given", "last_turn", "posted", "returned", "runs")
 
     def __init__(self) -> None:
         self.posted: dict[int, Posted] = {}
@@ -109,6 +114,8 @@ class Flight:
         self.count = 0
         self.given = 0
         self.last_turn = 0
+        self.asked: set[int] = set()
+        self.returned: set[int] = set()
 
 
 class Numbers:
@@ -388,6 +395,42 @@ class Delivery:
             self._close_gaps()
         return None
 
+    def ask_back(self, life: str, begun: int) -> list[int]:
+        """A life shall give back what it has not begun: the turns to ask it for. They stay its until it does.
+
+        Args:
+            life: which.
+            begun: the highest turn it has begun.
+        """
+        flight = self._flights.get(life) or Flight()
+        flight.asked = {
+            turn for turn, posted in flight.posted.items() if turn > begun and posted.seq not in self._unwanted
+        }
+        return sorted(flight.asked)
+
+    def take_over(self, life: str) -> None:
+        """It is certain that a life will not begin what it was asked for: that is queued again."""
+        flight = self._flights[life]
+        turns = flight.asked & flight.posted.keys()
+        flight.returned |= turns
+        flight.asked = set()
+        self._return(flight, turns)
+
+    def came_back(self, life: str, turn: int, outcome: int) -> bool:
+        """Whether an outcome says that a message was given back that the life was asked for; it is queued again."""
+        flight = self._flights.get(life)
+        if flight is None or outcome not in (CANCELLED, EXPIRED, UNDECODABLE):
+            return False
+        if turn in flight.returned:
+            flight.returned.discard(turn)
+            return True
+        if outcome != CANCELLED or turn not in flight.asked & flight.posted.keys():
+            return False
+        if flight.posted[turn].seq in self._unwanted:
+            return False
+        self._return(flight, {turn})
+        return True
+
     def lose(self, life: str, progress: Progress | None) -> tuple[Loss, ...]:
         """A life is over: the fate of everything it had in its hands. What may go to the next life is queued again.
 
@@ -481,6 +524,11 @@ class Delivery:
         else:
             fate = None if deliveries < self._max_deliveries else Fate.POISON
         return Loss(posted, fate, started, finished, deliveries)
+
+    def _return(self, flight: Flight, turns: set[int]) -> None:
+        self._queue_again(sorted((flight.posted.pop(turn) for turn in turns), key=_seq))
+        flight.count -= len(turns)
+        flight.given -= len(turns)
 
     def _queue_again(self, posted: list[Posted]) -> None:
         """Back to the head of the queue, by sequence number among those that came back before."""

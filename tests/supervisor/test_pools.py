@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from itertools import count
 
 import pytest
 
 from actors import ActorCrashed, ActorStopped, ExitKind
+from actors.blackbox import Activity, Progress, Work
+from actors.envelope import CANCELLED, DONE, NOTHING, Outcome, Outcomes
+from actors.errors import WireError
 from supervisor import (
     Backoff,
     ChildExited,
@@ -28,7 +32,7 @@ from supervisor import (
 )
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet
-from tests.support.pooled import Die, Hold, Take, Worker
+from tests.support.pooled import AsyncWorker, Die, Hold, Take, Worker
 from tests.support.scripted import OFTEN, answering, begin, child, die, finish, reached, states, tree
 from tests.support.waiting import DEADLINE, Watch, turns, until
 
@@ -205,6 +209,67 @@ def test_a_key_that_a_message_does_not_have():
     assert ("$.children[0].children[0].key", "customer") == (no.value.path, no.value.value)
     with pytest.raises(InvalidSpec, match="expected a field that every message has; Die, Hold, Take has"):
         Supervisor(ChildSpec(Worker, routing=Routing.BY_KEY))
+
+
+# ---- what was given in advance
+
+
+async def advanced(root):
+    """A member that is quick, works on one message and has three in advance; the other works on one."""
+    for number in range(2):
+        await root["p"].tell(Take("", number))
+    await turns()
+    quick_one, other = (root.launcher.life(f"/root/p/{member}") for member in range(2))
+    finish(quick_one, quick_one.received[0])
+    for number in range(2, 6):
+        await root["p"].tell(Take("", number))
+    await turns()
+    at_work, *advance = [posted.seq for posted in quick_one.received[1:]]
+    assert 3 == len(advance)
+    quick_one.doing = Progress(at_work, frozenset({at_work}), 0, 0)
+    quick_one.goes_on = Activity((Work(0, 1, 0, 0),), 7, 0, leaving=False)
+    return quick_one, other, advance
+
+
+async def test_a_member_that_stays_busy_gives_back_what_it_has_not_begun():
+    """It is asked first, then the others get it; what it says of that later is no news."""
+    async with tree(pool(2)) as root:
+        busy, other, advance = await advanced(root)
+        await until(lambda: advance == busy.recalled, "the question")
+        await until(lambda: len(advance) == queued(root), "their return")
+        while other.received[-1].seq != advance[-1]:
+            finish(other, other.received[-1])
+        busy.say(Outcomes(0, [Outcome(seq, CANCELLED, NOTHING) for seq in advance]))
+        finish(busy, busy.received[1])
+        assert not busy.over
+
+
+async def test_a_member_that_goes_on_tells_what_it_gave_back():
+    """What it had begun meanwhile stays with it, the rest goes to the others."""
+    async with tree(pool(2)) as root:
+        busy, other, advance = await advanced(root)
+        await until(lambda: advance == busy.recalled, "the question")
+        busy.goes_on = Activity((Work(0, 2, 0, 0),), 8, 0, leaving=False)
+        busy.doing = Progress(advance[0], frozenset({advance[0]}), 0, 0)
+        busy.say(Outcomes(0, [Outcome(seq, CANCELLED, NOTHING) for seq in advance[1:]]))
+        assert 2 == queued(root)
+        for seq in advance[1:]:
+            finish(other, other.received[-1])
+            assert seq == other.received[-1].seq
+
+
+async def test_what_is_returned_and_answered_all_the_same_is_a_broken_protocol():
+    """A message that others may have handled is not handled by the one that had it: that life ends."""
+    async with tree(pool(2)) as root:
+        busy, _, advance = await advanced(root)
+        await until(lambda: len(advance) == queued(root), "their return")
+        with pytest.raises(WireError, match="which it does not have"):
+            busy.say(Outcomes(0, [Outcome(advance[0], DONE, NOTHING)]))
+
+
+def queued(root):
+    """How many messages of the pool are in the queue."""
+    return root._house.directory.get("/root/p")._members.sole.queued
 
 
 # ---- members that die
@@ -469,6 +534,35 @@ async def test_a_slow_message_holds_up_nobody(tmp_path):
         gate.touch()
         slow = await holding
         assert {slow.pid}.isdisjoint({one.pid for one in quick_ones})
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("actor", [Worker, AsyncWorker], ids=["sync", "async that blocks"])
+async def test_what_a_busy_member_was_given_in_advance_comes_back(tmp_path, actor):
+    """A quick member becomes slow: what waits behind the slow message is handled by the other, and nothing twice."""
+    gate, numbers = tmp_path / "gate", count()
+    async with Supervisor(ChildSpec(actor, name="p", size=2), start="parallel") as root:
+        ref = root["p"]
+
+        def ask(many):
+            return [asyncio.ensure_future(ref.ask(Take("", next(numbers)), timeout=None)) for _ in range(many)]
+
+        answers = []
+        for _ in range(20):  # until both are quick, and get messages in advance
+            answers += await asyncio.gather(*ask(50))
+        asks = ask(20)
+        holding = asyncio.create_task(ref.ask(Hold(str(gate)), timeout=None))
+        asks += ask(40)
+        async with asyncio.timeout(DEADLINE):
+            answers += await asyncio.gather(*asks)
+        assert not holding.done()
+        gate.touch()
+        await holding
+        answers += await asyncio.gather(*ask(100))
+        assert {"handled": next(numbers) + 1} == root.snapshot().children[0].fates
+    longest = {answer.pid: answer.numbers for answer in sorted(answers, key=lambda answer: len(answer.numbers))}
+    handled = [number for seen in longest.values() for number in seen]
+    assert sorted(handled) == list(range(len(answers)))
 
 
 @pytest.mark.processes

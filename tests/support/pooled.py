@@ -70,6 +70,31 @@ class Worker(Actor):
         os._exit(9)
 
 
+class AsyncWorker(Actor):
+    """The same with async handlers, of which one blocks its event loop."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def taken(self) -> Taken:
+        path = self.context.path.removeprefix("/root/")
+        return Taken(path, os.getpid(), self.context.incarnation, list(self.seen))
+
+    @handles
+    async def take(self, msg: Take) -> Taken:
+        self.seen.append(msg.number)
+        return self.taken()
+
+    @handles
+    async def hold(self, msg: Hold) -> Taken:
+        self.block(msg.path)
+        return self.taken()
+
+    def block(self, path: str) -> None:
+        Path(f"{path}.begun").touch()
+        wait_for_file(path)
+
+
 class MeetsInStart(Actor):
     """Says that it is starting, and is ready when another is starting, too."""
 

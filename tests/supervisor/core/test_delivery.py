@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.blackbox import Progress
-from actors.envelope import ASK, TELL
+from actors.envelope import ASK, CANCELLED, REPLY, TELL, UNDECODABLE
 from supervisor.core.delivery import Classes, Delivery, Numbers
 from supervisor.core.fates import Fate
 
@@ -225,6 +225,25 @@ def test_taken_back():
     }
 
 
+def test_asked_back():
+    """What a life skipped is queued again in order; what will not begin is at once, and its outcome is no news."""
+    delivery = Delivery(CLASSES)
+    offer(delivery, 6)
+    take(delivery, 7, 5, PLENTY)
+    delivery.take_back(5, Fate.CANCELLED)
+    assert [2, 3, 4] == delivery.ask_back(7, 1)
+    assert not delivery.came_back(7, 2, REPLY)
+    assert delivery.came_back(7, 3, CANCELLED)
+    assert not delivery.came_back(7, 5, CANCELLED), "the asker took that one back"
+    delivery.take_over(7)
+    assert [2, 3, 4, 6] == seqs(delivery.waiting())
+    assert (2, 4, 6) == (delivery.in_flight(7), delivery.queued, delivery.unsettled)
+    assert [delivery.came_back(7, 2, CANCELLED), delivery.came_back(7, 4, UNDECODABLE)] == [True, True]
+    assert delivery.finish(7, 2) is None
+    assert not delivery.came_back(7, 1, CANCELLED)
+    assert not delivery.came_back(8, 1, CANCELLED)
+
+
 def test_gaps_are_closed():
     """A queue of which most was taken back does not keep it."""
     delivery = Delivery(CLASSES)
@@ -327,7 +346,7 @@ class Message:
         self.cut = 0  # begun by a life that ended before its answer was out
         self.over = None  # its fate
         self.wanted = True
-        self.told = False  # as one of a run: nobody can take it back
+        self.told = False  # as one of a run: it cannot be taken back
 
 
 class DeliveryModel(RuleBasedStateMachine):
@@ -524,6 +543,36 @@ class PoolModel(DeliveryModel):
     """The same with three lives at a time, to which messages of the dead come late."""
 
     members = 3
+
+    def asked(self, child):
+        """What a child is asked to give back: all it has not begun, that is wanted and did not come in a run."""
+        turns = self.delivery.ask_back(child.number, child.progress().begun)
+        asked = [(turn, identity) for turn, identity in child.handed if turn in turns]
+        assert sorted(turns) == [turn for turn, _ in asked]
+        assert all(self.messages[identity].wanted for _, identity in asked)
+        left = [self.messages[identity] for turn, identity in child.handed if turn not in turns]
+        assert all(message.told or not message.wanted for message in left)
+        return asked
+
+    @precondition(lambda self: any(child.handed for child in self.lives.values()))
+    @rule(data=st.data())
+    def gives_back(self, data):
+        """A life that has gone on skips what it was asked for."""
+        child = data.draw(st.sampled_from([child for child in self.lives.values() if child.handed]))
+        for turn, identity in self.asked(child):
+            assert self.delivery.came_back(child.number, turn, CANCELLED)
+            child.handed.remove((turn, identity))
+
+    @precondition(lambda self: any(child.handed and not child.free for child in self.lives.values()))
+    @rule(data=st.data())
+    def is_taken_over(self, data):
+        """A life that stays busy will skip what it was asked for."""
+        child = data.draw(st.sampled_from([c for c in self.lives.values() if c.handed and not c.free]))
+        told = self.asked(child)
+        self.delivery.take_over(child.number)
+        for turn, identity in told:
+            child.handed.remove((turn, identity))
+            assert self.delivery.came_back(child.number, turn, CANCELLED)
 
 
 TestDelivery = DeliveryModel.TestCase
