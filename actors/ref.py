@@ -42,7 +42,8 @@ def check_ask(path: str, timeout: object, when_down: object = "wait") -> None:
 class ActorRef(ABC):
     """Where to send messages for one actor (or one pool of them).
 
-    In the daemon its methods run on the thread of the supervisor's event loop; in an actor, inside its handlers.
+    In the daemon its methods run on the supervisor's event loop, and `call` in every other thread; in an actor, inside
+    its handlers. Used elsewhere, in a fork or on another loop, they refuse before anything is done.
     """
 
     __slots__ = ("path",)
@@ -75,12 +76,13 @@ class ActorRef(ABC):
 
     @abstractmethod
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
-        """Send `message` and block until its reply is there: the ask of sync handlers.
+        """Send `message` and block until its reply is there: the ask of sync handlers and of other threads.
 
-        The actor that calls handles nothing else meanwhile.
+        The actor or the thread that calls does nothing else meanwhile.
 
         Raises:
-            UsageError: it is called where something else must go on: in the daemon, or in an async handler.
+            UsageError: it is called where something else must go on: on the thread of the daemon's loop, or in an async
+                handler.
             CallCycle: the reply would have to wait for the caller itself.
             AskTimeout, HandlerError, Rejected, ActorCrashed, ActorStopped: as `ask`.
         """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -26,6 +26,8 @@ from supervisor.engine import Engine, TreeChild
 from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
 from supervisor.portable import check_main_guard
 from supervisor.specs import AnySpec, ChildTerms
+
+BUSY: Final = 0.05  # seconds between two requests to a supervisor that is restarting several children
 
 
 def engine_at(root: Engine, name: str) -> Engine:
@@ -55,10 +57,16 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
         asked = [msgspec.structs.replace(spec.terms()[0], name=taken[0])]
         for answer in await _each(engine, [engine.request(_starting(terms)) for terms in asked]):
             _refuse(answer, path, engine)
-    refused = await _first_refusal(engine, engine.begin_all(spec))
+    failure = None
+    try:
+        refused = await _first_refusal(engine, engine.begin_all(spec))
+        if refused is not None:
+            failure = engine.last_failure
+            await _discard(engine, spec)
+    except asyncio.CancelledError:
+        await asyncio.shield(engine.house.keep(_discard(engine, spec)))
+        raise
     if refused is not None:
-        failure = engine.last_failure
-        await _discard(engine, spec)
         _refuse(refused, path, engine, failure)
     return path
 
@@ -73,11 +81,14 @@ async def _first_refusal(engine: Engine, tickets: Sequence[int]) -> do.Answer | 
 
 
 async def _discard(engine: Engine, spec: AnySpec) -> None:
-    """Take down and forget what was started of a pool of which one did not start."""
-    started = _processes(engine, spec.name)
-    await _each(engine, [engine.request(_terminating(member)) for member in reversed(started)])
-    left = [member for member in started if member in engine.children]
-    await _each(engine, [engine.request(_deleting(member)) for member in left])
+    """Take down and forget what was started of a spec; a plan of its supervisor that is under way comes first."""
+    while started := [name for name in _processes(engine, spec.name) if engine.children[name].spec is spec]:
+        await _each(engine, [engine.request(_terminating(member)) for member in reversed(started)])
+        left = [member for member in started if member in engine.children]
+        answers = await _each(engine, [engine.request(_deleting(member)) for member in left])
+        if all(answer.verdict in {Verdict.OK, Verdict.STOPPING, Verdict.NOT_FOUND} for answer in answers):
+            return
+        await asyncio.sleep(BUSY)
 
 
 async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent], *, backwards: bool = False) -> None:

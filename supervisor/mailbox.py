@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from asyncio import _get_running_loop  # the public one raises where there is none
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
@@ -44,6 +45,7 @@ from supervisor.core.fates import Fate
 from supervisor.core.routing import Router
 from supervisor.deadlines import Deadlines
 from supervisor.endings import Held, unanswered, unserved
+from supervisor.home import Home
 from supervisor.letters import DeadLetter
 from supervisor.line import Line, Place
 from supervisor.members import Members
@@ -115,8 +117,8 @@ class Mailbox:
         self._check: Final = protocol.check
         self.closed: str | None = None  # why, once it is
         self.closed_reason = Fate.ACTOR_STOPPED
-        self._loop = asyncio.get_running_loop()
-        self._thread = get_ident()
+        self.home = Home()
+        self._loop = self.home.loop
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._plenty = capacity if capacity_bytes is None else 0  # below so many messages there surely is room
@@ -151,14 +153,14 @@ class Mailbox:
         The way of the many: no envelope, no number, no look at the room for each.
         """
         ease = self._ease
-        if ease <= 0 or type(message) not in self._plain or get_ident() != self._thread:
+        if ease <= 0 or type(message) not in self._plain or get_ident() != self.home.thread:
             return False
         try:
             data = encode(message)
             self._check(data)
         except Exception:
             return False  # whoever looks says what is wrong with it
-        if len(data) > self._small:
+        if len(data) > self._small or (not self._pump_due and _get_running_loop() is not self._loop):
             return False
         self._ease = ease - 1
         self._fresh.append(data)
@@ -172,7 +174,7 @@ class Mailbox:
         """Take an ask of the daemon if nothing is in its way; None when something is, and somebody has to look."""
         ease, sole = self._ease, self._members.sole
         plain = self._plain.get(type(message))
-        if ease <= 0 or plain is None or sole is None or get_ident() != self._thread:
+        if ease <= 0 or plain is None or sole is None or _get_running_loop() is not self._loop:
             return None
         try:
             data = encode(message)
@@ -237,14 +239,11 @@ class Mailbox:
         """A message of the daemon that may be sent here now, in that way; see `Admission.check`.
 
         Raises:
-            UsageError: as there, or this is not the loop's thread.
+            UsageError: as there, or this is another loop, thread or process than the tree's.
             ActorStopped: the actor is down for good.
         """
-        if get_ident() != self._thread:
-            raise UsageError(
-                f"{self.path} was sent a message from another thread; refs belong to the thread of their "
-                f"supervisor's loop: use asyncio.run_coroutine_threadsafe(ref.ask(...), loop)"
-            )
+        if self.closed is None:
+            self.home.check(f"the ref of {self.path}")
         admitted = self._admission.check(message, kind)
         if self.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {admitted.name} was not sent")
@@ -478,6 +477,8 @@ class Mailbox:
 
         Returns the member that has it in its hands, and its turn there; None when it was still in the queue.
         """
+        if self.home.forked:  # whose loop cancels what it inherited
+            return None
         _, queue = self._settlement.dismiss(seq)
         if queue is None:
             return None
@@ -676,6 +677,8 @@ class Mailbox:
 
     def pump(self) -> None:
         """Give the lives what they can take; in a pool one message at a time, to the least loaded."""
+        if self.home.thread < 0:  # a fork: what it inherited is the daemon's to send
+            return
         self._pump_due = False
         self._unpumped = 0
         only = self._members.only

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
+from threading import get_ident
 from typing import Any, TypeVar
 
 from actors.bounds import check_time
 from actors.envelope import ASK, FEED, STREAM, TELL
-from actors.errors import AskTimeout, UsageError
+from actors.errors import ActorStopped, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask
 from supervisor.askers import FeedAsker, FutureAsker, StreamAsker
@@ -105,9 +106,18 @@ class MailboxRef(ActorRef):
             await asyncio.gather(feeding, return_exceptions=True)
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
-        """Refused: it would hold up the event loop."""
-        del timeout
-        raise UsageError(f"call({name_of(message)}) would block the daemon's event loop; write `await ref.ask(...)`")
+        """See `ActorRef.call`. From any thread of the daemon but the loop's."""
+        mailbox = self._mailbox
+        check_ask(self.path, timeout)
+        if mailbox.closed is not None:
+            raise ActorStopped(f"{self.path} is down for good ({mailbox.closed}); {name_of(message)} was not sent")
+        if mailbox.home.forked:
+            mailbox.home.check(f"the ref of {self.path}")
+        if mailbox.home.thread == get_ident():
+            raise UsageError(
+                f"call({name_of(message)}) would block the daemon's event loop; write `await ref.ask(...)`"
+            )
+        return mailbox.home.run(self.ask(message, timeout=timeout), f"{name_of(message)} to {self.path}", timeout)
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """See `ActorRef.tell`."""
@@ -133,6 +143,8 @@ class MailboxRef(ActorRef):
 
     async def terminated(self) -> Terminated:
         """See `ActorRef.terminated`."""
+        if self._mailbox.closed is None:
+            self._mailbox.home.check(f"the ref of {self.path}")
         future: asyncio.Future[Terminated] = asyncio.get_running_loop().create_future()
         self._mailbox.watch(future, lambda end: None if future.done() else future.set_result(end))
         try:

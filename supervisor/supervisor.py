@@ -9,7 +9,10 @@ Runs on the thread of the event loop that entered it; any loop, any thread, any 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, get_args
 
@@ -26,6 +29,7 @@ from supervisor.core import commands as do
 from supervisor.core import events as happened
 from supervisor.engine import Engine
 from supervisor.errors import RestartIntensityExceeded, StartFailed
+from supervisor.home import Home
 from supervisor.house import House
 from supervisor.launcher import ProcessLauncher
 from supervisor.letters import DeadLetter
@@ -37,10 +41,13 @@ from supervisor.reports import Happening, Reports
 from supervisor.signals import until_signalled
 from supervisor.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of
 from supervisor.specs import AnySpec, SupervisorSpec
+from supervisor.threaded import in_thread
 
 M = TypeVar("M", bound=Message[Any])
 
 Reading = Literal["thread", "loop"]
+
+OnGiveUp = Literal["cancel", "sigterm"] | Callable[[RestartIntensityExceeded], object]
 
 
 class Supervisor:
@@ -48,7 +55,7 @@ class Supervisor:
 
     When the body ends, the children are stopped in reverse order, each within its grace. When the tree gives up, the
     body is cancelled at once, and RestartIntensityExceeded comes out of the `async with` when the tree is down, as with
-    a TaskGroup.
+    a TaskGroup. It belongs to the loop that entered it: elsewhere its methods refuse, but for `root[name]`.
 
     Args:
         children: specs, in the order of their start.
@@ -58,6 +65,10 @@ class Supervisor:
             leaves it to each child's own grace.
         spares: how many processes are kept that have imported the modules of the tree's actors and wait to become the
             next life of any of them; 0 for none. They are made when nothing is starting.
+        on_give_up: what is done at once when the running tree gives up. "cancel" (the default): the task that entered
+            is cancelled. "sigterm": this process gets SIGTERM, which ends a web server whose lifespan entered the tree.
+            A callable: it is called with the RestartIntensityExceeded, on the loop's thread. In every case that comes
+            out of the `async with` in the end.
         spec: name, strategy, intensity, auto_shutdown, start and max_children, as in SupervisorSpec.
 
     Raises:
@@ -70,6 +81,7 @@ class Supervisor:
         reading: Reading = "thread",
         stop_timeout: float | None = None,
         spares: int = 1,
+        on_give_up: OnGiveUp = "cancel",
         **spec: Any,
     ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
@@ -82,7 +94,10 @@ class Supervisor:
             )
         if stop_timeout is not None:
             check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
+        if on_give_up not in {"cancel", "sigterm"} and not callable(on_give_up):
+            raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {on_give_up!r}")
         self.path = f"/{self.spec.name}"
+        self._on_give_up = on_give_up
         self._spares = spares
         self._reading = reading
         self._stop_timeout = stop_timeout
@@ -91,6 +106,7 @@ class Supervisor:
         self._end: do.Terminate | None = None
         self._body: asyncio.Task[Any] | None = None
         self._cancelled_body = False
+        self._given_up = False
 
     # ---- life
 
@@ -106,8 +122,14 @@ class Supervisor:
         check_first_start()
         if self.spec.needs_main:
             check_main_guard()
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        try:
+            self._home = Home()
+        except RuntimeError:
+            raise UsageError(
+                f"{self.path} needs a running asyncio event loop: enter it in a coroutine that asyncio.run() runs "
+                f"(with anyio, its asyncio backend), or use `with Supervisor.in_thread(...)` where there is none"
+            ) from None
+        loop = self._home.loop
         self._reader: AnyReader = self._make_reader(loop)
         self._launcher: Launcher = self._make_launcher(loop)
         self._house = House(loop, self._launcher, self._reports)
@@ -134,10 +156,15 @@ class Supervisor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the children in reverse order; returns when nothing of the tree is left."""
+        if self._home.forked:  # the tree is the daemon's
+            return
         body, self._body = self._body, None
+        late = kind is None and self._cancelled_body and await _cancelled_now()
         await self._stop()
         if self._cancelled_body and body is not None:
-            if body.uncancel() > 0:  # somebody else wants the task cancelled, too
+            if body.uncancel() > 0:  # another one wants the task cancelled, too
+                if late:
+                    raise asyncio.CancelledError
                 return
             if kind is None or issubclass(kind, asyncio.CancelledError):
                 raise self._gave_up() from None
@@ -172,6 +199,24 @@ class Supervisor:
         async with until_signalled(self.request_stop, self.request_kill):
             return await self.wait()
 
+    @classmethod
+    def in_thread(cls, *children: AnySpec, **options: Any) -> AbstractContextManager[Self]:
+        """A tree for a program without an event loop: `with Supervisor.in_thread(ChildSpec(...), ...) as root:`.
+
+        The tree and its loop live in a thread of their own. `root["name"].call(message)` works from every thread;
+        everything else belongs to `root.loop`. What the start raises comes out at the `with`, and so does
+        RestartIntensityExceeded at its end; `on_give_up` tells of it at once. Arguments and options are those of
+        `Supervisor`.
+        """
+        return in_thread(cls(*children, **options))
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop to which the tree belongs. Any thread may ask."""
+        if self._engine is None:
+            raise self._not_started()
+        return self._home.loop
+
     # ---- actors
 
     def __getitem__(self, name: str) -> ActorRef:
@@ -180,8 +225,11 @@ class Supervisor:
         Raises:
             NoSuchActor: nobody has it; the text lists the names that come near.
             UsageError: it is no name.
+
+        Any thread may ask.
         """
-        self._engine_now()
+        if self._engine is None:
+            raise self._not_started()
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
         return MailboxRef(self._house.directory.find(name if name.startswith("/") else f"{self.path}/{name}"))
@@ -203,6 +251,8 @@ class Supervisor:
             InvalidSpec: the spec cannot work.
             UsageError: the program would start itself again in its process.
             StartFailed: it did not become ready; the spec is discarded.
+            asyncio.CancelledError: the call was cancelled: the start is undone. The child is stopped and its spec is
+                discarded when this comes out; cancelled once more meanwhile, that goes on by itself.
             SupervisorBusy: already_started, already_present, max_children, restarting or stopping, see `answer`.
             NoSuchChild: there is no supervisor of that name.
         """
@@ -270,10 +320,12 @@ class Supervisor:
 
         Called before the `async with`, it tells of the first lives, too.
         """
+        self._check_home()
         return self._reports.happenings.read()
 
     def dead_letters(self) -> AsyncIterator[DeadLetter | Missed]:
         """Every message that reaches nobody from now on; a reader that is too slow gets `Missed(count)`."""
+        self._check_home()
         return self._reports.dead_letters.read()
 
     def subscribe(self, topic: Topic[M]) -> AsyncIterator[M | Missed]:
@@ -291,7 +343,7 @@ class Supervisor:
         self._house.topics.say(topic, message)
 
     def __str__(self) -> str:
-        return repr(self) if self._engine is None else str(self.snapshot())
+        return repr(self) if self._engine is None else str(tree_of(self._engine))
 
     def __repr__(self) -> str:
         if self._engine is None:
@@ -300,7 +352,7 @@ class Supervisor:
         states = [view.state.value for view in machine.children()]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         most, period = self.spec.intensity.max_restarts, self.spec.intensity.period
-        budget = "unlimited" if most is None else f"{machine.restarts(self._loop.time())}/{most} in {period:g}s"
+        budget = "unlimited" if most is None else f"{machine.restarts(self._home.loop.time())}/{most} in {period:g}s"
         return f"<Supervisor {self.path} {machine.phase.value} {self.spec.strategy.value} [{counts}] restarts {budget}>"
 
     # ---- inside
@@ -319,8 +371,17 @@ class Supervisor:
 
     def _engine_now(self) -> Engine:
         if self._engine is None:
-            raise UsageError(f"{self.path} is not started; use it inside `async with Supervisor(...) as root:`")
+            raise self._not_started()
+        self._check_home()
         return self._engine
+
+    def _check_home(self) -> None:
+        """That this is the loop of the tree, as long as there is one."""
+        if self._engine is not None and not self._terminated.is_set():
+            self._home.check(self.path)
+
+    def _not_started(self) -> UsageError:
+        return UsageError(f"{self.path} is not started; use it inside `async with Supervisor(...) as root:`")
 
     async def _until_running(self) -> None:
         waits = [asyncio.ensure_future(event.wait()) for event in (self._running, self._terminated)]
@@ -332,6 +393,8 @@ class Supervisor:
         if not self._running.is_set() and self._end is not None:
             report = self._engine_now().last_failure
             raise StartFailed(f"{self.path}/{self._end.failed} did not start: {self._end.reason}", report)
+        if self._given_up:  # since it was running, and before this task came to know of it
+            raise self._gave_up()
 
     async def _stop(self) -> None:
         """Stop the tree and let go of everything; a cancellation meanwhile kills what is left, and is kept."""
@@ -361,19 +424,40 @@ class Supervisor:
         self._terminated.set()
 
     def _on_gave_up(self) -> None:
-        if self._body is not None and not self._body.done():
+        self._given_up = self._running.is_set()
+        if self._body is None or self._body.done():
+            return  # it is not entered yet, or is being left: the way in or out tells
+        if self._on_give_up == "sigterm":
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif callable(self._on_give_up):
+            try:
+                self._on_give_up(self._gave_up())
+            except Exception as error:
+                context = {"message": f"on_give_up of {self.path} raised", "exception": error}
+                self._home.loop.call_exception_handler(context)
+        else:
             self._cancelled_body = True
             self._body.cancel()
 
     def _gave_up(self) -> RestartIntensityExceeded:
         report = self._engine_now().last_failure
         last = "" if report is None else f"; the last to end: {report.actor}, {report.reason}"
-        return RestartIntensityExceeded(f"{self.path} {self._reason().detail}{last}", report)
+        why = f"gave up: {'' if report is None else report.because}" if self._end is None else self._end.reason.detail
+        return RestartIntensityExceeded(f"{self.path} {why}{last}", report)
 
     def _reason(self) -> ExitReason:
         if self._end is None:
             raise AssertionError("the tree is down without a reason")
         return self._end.reason
+
+
+async def _cancelled_now() -> bool:
+    """Whether this task was cancelled since it last waited; if so, that is over."""
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        return True
+    return False
 
 
 def _path(name: str | ActorRef) -> str:

@@ -1,0 +1,106 @@
+"""Threaded: a tree that lives in a thread of its own, beside a program without an event loop.
+
+Law: what its start and its end raise comes out in the thread that entered; leaving waits until nothing of it is left.
+May import: nothing of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import Protocol, TypeVar
+
+
+class Tree(AbstractAsyncContextManager["Tree"], Protocol):
+    """What lives in the thread."""
+
+    def request_kill(self) -> None:
+        """End it at once."""
+
+
+T = TypeVar("T", bound=Tree)
+
+
+@contextmanager
+def in_thread(root: T) -> Iterator[T]:
+    """Enter `root` on a loop in a new thread, and leave it there at the end.
+
+    An interrupt while it starts stops it; one while it stops kills it.
+    """
+    life = _Life(root)
+    try:
+        life.entered.result()
+    except BaseException:
+        life.call(life.cancel)
+        life.join()
+        raise
+    try:
+        yield root
+    except BaseException:
+        life.leave()
+        raise
+    life.leave()
+    if life.failure is not None:
+        raise life.failure
+
+
+class _Life:
+    def __init__(self, root: Tree) -> None:
+        self.entered: Future[None] = Future()
+        self.failure: BaseException | None = None
+        self._root = root
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="actors-tree", daemon=True)
+        self._thread.start()
+        self._up.wait()
+
+    # ---- in the thread that entered
+
+    def leave(self) -> None:
+        """Stop the tree; returns when nothing of it is left."""
+        self.call(self._over.set)
+        self.join()
+
+    def join(self) -> None:
+        """Wait for the end of the thread."""
+        try:
+            self._thread.join()
+        except BaseException:
+            self.call(self._root.request_kill)
+            self._thread.join()
+            raise
+
+    def call(self, deed: Callable[[], object]) -> None:
+        """Do it on the loop, if it is still there."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(deed)
+
+    # ---- in the tree's
+
+    def cancel(self) -> None:
+        """Take back the start."""
+        self._task.cancel()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._live())
+        except BaseException as error:
+            self.failure = error
+            if not self.entered.done():
+                self.entered.set_exception(error)
+
+    async def _live(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._task = asyncio.ensure_future(self._stay())
+        self._up.set()
+        await self._task
+
+    async def _stay(self) -> None:
+        async with self._root:
+            self.entered.set_result(None)
+            await self._over.wait()

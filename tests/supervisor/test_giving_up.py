@@ -1,0 +1,146 @@
+"""A tree that gives up is told of at any moment, and in the way that was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import pytest
+
+from actors import Actor, Message, UsageError, handles
+from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+from tests.support.waiting import DEADLINE, Script
+
+pytestmark = pytest.mark.processes
+
+
+class Die(Message[None]):
+    pass
+
+
+class Mortal(Actor):
+    @handles
+    def die(self, msg: Die) -> None:
+        os._exit(3)
+
+
+def tree(**options):
+    return Supervisor(ChildSpec(Mortal, name="a"), intensity=Intensity(0), spares=0, **options)
+
+
+async def test_between_ready_and_the_first_line_of_the_body():
+    """The body does not begin: what the tree has to say comes out of the `async with`."""
+    root = tree()
+    running = Supervisor._until_running
+
+    async def until_running(self):
+        waits = [asyncio.ensure_future(self._running.wait())]
+        await asyncio.wait(waits)
+        self["a"].tell_nowait(Die())
+        await self._terminated.wait()
+        await running(self)
+
+    root._until_running = until_running.__get__(root)
+    with pytest.raises(RestartIntensityExceeded, match="gave up"):
+        async with root:
+            pytest.fail("the body began")
+    assert 0 == asyncio.current_task().cancelling()
+
+
+async def test_when_the_body_has_just_ended():
+    """A cancellation that the body did not live to see is not mistaken for one from elsewhere."""
+    root = tree()
+    with pytest.raises(RestartIntensityExceeded):
+        async with root:
+            gave_up = asyncio.Event()
+            told, root._engine._on_gave_up = root._engine._on_gave_up, lambda: (gave_up.set(), told())
+            root["a"].tell_nowait(Die())
+            with contextlib.suppress(asyncio.CancelledError):
+                await gave_up.wait()
+            asyncio.current_task().uncancel()
+            asyncio.current_task().cancel()  # as if it came only now
+    assert 0 == asyncio.current_task().cancelling()
+
+
+async def test_a_callable_is_told():
+    """At once, with the error that comes out in the end; the body is not cancelled."""
+    told = []
+    with pytest.raises(RestartIntensityExceeded, match="gave up") as caught:
+        async with tree(on_give_up=told.append) as root:
+            root["a"].tell_nowait(Die())
+            async with asyncio.timeout(DEADLINE):
+                await root.wait()
+    assert "gave up" in str(told[0])
+    assert "/root/a" in str(told[0])
+    assert caught.value.report == told[0].report
+
+
+async def test_a_callable_that_raises():
+    """The loop hears of it; the tree ends all the same."""
+    heard = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: heard.append(context["exception"]))
+    with pytest.raises(RestartIntensityExceeded):
+        async with tree(on_give_up=lambda error: 1 / 0) as root:
+            root["a"].tell_nowait(Die())
+            async with asyncio.timeout(DEADLINE):
+                await root.wait()
+    assert [ZeroDivisionError] == list(map(type, heard))
+
+
+def test_what_it_may_be():
+    with pytest.raises(UsageError, match="on_give_up must be 'cancel', 'sigterm' or a callable, it is 'exit'"):
+        tree(on_give_up="exit")
+
+
+SERVER = """
+import asyncio, contextlib, os, signal
+from actors import Actor, Message, handles
+from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+
+class Die(Message[None]):
+    pass
+
+class Mortal(Actor):
+    @handles
+    def die(self, msg: Die) -> None:
+        os._exit(3)
+
+async def lifespan(entered, leave):  # as a web server runs it: in a task of its own
+    async with Supervisor(ChildSpec(Mortal), intensity=Intensity(0), spares=0, on_give_up="sigterm") as root:
+        entered.set_result(root)
+        await leave.wait()
+
+async def main():
+    loop = asyncio.get_running_loop()
+    entered, leave = loop.create_future(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, leave.set)
+    living = asyncio.create_task(lifespan(entered, leave))
+    (await entered)["mortal"].tell_nowait(Die())
+    try:
+        await living
+    except RestartIntensityExceeded:
+        print("TOLD", flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_a_server_is_asked_to_stop(tmp_path):
+    """SIGTERM reaches who serves; the error comes out of its lifespan."""
+    with Script(tmp_path, SERVER) as daemon:
+        code, out, err = daemon.end()
+        assert 0 == code, err
+        assert "TOLD" in out
+
+
+async def test_a_tree_that_serves():
+    """Asked to stop by its own signal, it ends as by any other."""
+    with pytest.raises(RestartIntensityExceeded):
+        async with tree(on_give_up="sigterm") as root:
+            root["a"].tell_nowait(Die())
+            async with asyncio.timeout(DEADLINE):
+                await root.serve()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

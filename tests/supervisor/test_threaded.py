@@ -1,0 +1,95 @@
+"""in_thread: a tree for a program without an event loop."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from actors import Actor, ActorCrashed, ActorStopped, Message, UsageError, handles
+from supervisor import ChildSpec, Intensity, InvalidSpec, RestartIntensityExceeded, StartFailed, Supervisor
+from tests.support.waiting import DEADLINE
+
+pytestmark = pytest.mark.processes
+
+
+class Add(Message[int]):
+    n: int
+
+
+class Die(Message[int]):
+    pass
+
+
+class Counter(Actor):
+    def __init__(self, *, broken: bool = False) -> None:
+        if broken:
+            raise ValueError("cannot begin")
+        self.total = 0
+
+    @handles
+    def add(self, msg: Add) -> int:
+        self.total += msg.n
+        return self.total
+
+    @handles
+    def die(self, msg: Die) -> int:
+        os._exit(3)
+
+
+def trees():
+    """The threads of trees that are there."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("actors-")]
+
+
+def test_calls_from_many_threads():
+    """The total is right, and at the end nothing is left."""
+    with Supervisor.in_thread(ChildSpec(Counter), name="shop", spares=0) as root:
+        assert "/shop/counter" == root["counter"].path
+        pid = root["counter"]._mailbox  # the tree is the loop's; asking for refs is anybody's
+        with ThreadPoolExecutor(8) as pool:
+            totals = list(pool.map(lambda _: root["counter"].call(Add(1)), range(64)))
+        assert list(range(1, 65)) == sorted(totals)
+        with pytest.raises(UsageError, match="another thread"):
+            root.snapshot()
+        assert pid is root["counter"]._mailbox
+    assert [] == trees()
+    with pytest.raises(ActorStopped, match="down for good"):
+        root["counter"].call(Add(1))
+
+
+def test_what_the_start_raises():
+    """It comes out at the `with`; a spec that cannot work before that."""
+    with pytest.raises(InvalidSpec):
+        Supervisor.in_thread(ChildSpec(Counter), intensity="often")
+    with pytest.raises(StartFailed, match="cannot begin"):
+        with Supervisor.in_thread(ChildSpec(Counter, kwargs={"broken": True}), spares=0):
+            pytest.fail("entered")
+    assert [] == trees()
+
+
+def test_what_the_body_raises():
+    """It comes out, and the tree is down."""
+    with pytest.raises(ZeroDivisionError):
+        with Supervisor.in_thread(ChildSpec(Counter), spares=0) as root:
+            raise ZeroDivisionError
+    assert [] == trees()
+    del root
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_tree_gives_up(told):
+    """It is told at once to who wants that, to callers, and at the end of the `with`."""
+    heard = threading.Event()
+    options = {"on_give_up": lambda error: heard.set()} if told else {}
+    with pytest.raises(RestartIntensityExceeded, match="gave up"):
+        with Supervisor.in_thread(ChildSpec(Counter), intensity=Intensity(0), spares=0, **options) as root:
+            with pytest.raises((ActorCrashed, ActorStopped)):
+                root["counter"].call(Die())
+            if told:
+                assert heard.wait(DEADLINE)
+            with pytest.raises(ActorStopped):
+                root["counter"].call(Add(1))
+    assert [] == trees()
