@@ -88,6 +88,7 @@ def _play(
     channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, reserve: Reserve, *, voice: Voice
 ) -> None:
     part, frames, output = _await_part(channel, box, ready, voice)
+    output.level = part.log_level
     multiprocessing.process.current_process().name = part.path
     try:
         establish(part.conditions)

@@ -170,6 +170,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
         handler_timeout: seconds that one handler may take, 0 without a limit.
         max_frame: the most bytes of a frame it may send.
         conditions: what is put in force before anything of the actor's is imported.
+        log_level: number of `logging` from which on the daemon takes its lines.
     """
 
     path: str
@@ -183,6 +184,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag=4):
     handler_timeout: float = 0.0
     max_frame: int = MAX_FRAME
     conditions: Conditions = Conditions()
+    log_level: int = 30
 
 
 class Rehearse(msgspec.Struct, frozen=True, array_like=True, tag=7):

@@ -19,10 +19,15 @@ _BY_LINES: Final = 1  # C's _IOLBF
 
 
 class Output:
-    """What becomes of one life's output."""
+    """What becomes of one life's output.
+
+    Attributes:
+        level: of the root logger, where the actor sets none: the daemon's; None once it is set.
+    """
 
     def __init__(self, voice: Voice, *, captured: bool) -> None:
         self.voice = voice
+        self.level: int | None = None
         self._captured = captured
 
     def begin(self) -> None:
@@ -43,7 +48,8 @@ class Output:
         if "logging" in sys.modules:
             from actors.relay_logging import relay_logging  # noqa: PLC0415 - it imports logging
 
-            relay_logging(self.voice)
+            relay_logging(self.voice, self.level)
+            self.level = None
         if "structlog" in sys.modules:
             from actors.relay_structlog import relay_structlog  # noqa: PLC0415 - it imports structlog
 

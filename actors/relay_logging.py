@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any, Final
 
 from actors.relay import plain_fields, utf8
@@ -24,6 +25,10 @@ _LEVELS: Final = (
 )
 
 
+_WRAPPED: Final = "__wrapped__"
+_TAKEN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
+
+
 class RelayHandler(logging.Handler):
     """Sends the message under its own text as the event, with the logger's name and the traceback."""
 
@@ -34,7 +39,8 @@ class RelayHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record; what cannot be put into words is reported as logging does it."""
         try:
-            fields = {"logger": record.name}
+            given = {name: value for name, value in vars(record).items() if name not in _TAKEN}
+            fields = {"logger": record.name, **given}
             if record.exc_info and record.exc_info[0] is not None:
                 fields["traceback"] = "".join(traceback.format_exception(*record.exc_info))
             if record.stack_info:
@@ -49,11 +55,20 @@ def level_name(number: int) -> str:
     return next((name for least, name in _LEVELS if number >= least), "debug")
 
 
-def relay_logging(voice: Voice) -> None:
+def relay_logging(voice: Voice, level: int | None = None) -> None:
     """Let every handler that prints to this process's own streams send records instead, and the last resort, too.
 
-    No handler is added, so that a later `logging.basicConfig` does what it says. May be called again.
+    No handler is added, so that a later `logging.basicConfig` does what it says; what it adds is looked at, too, since
+    `logging.error(...)` itself calls it. May be called again.
+
+    Args:
+        voice: where the records go.
+        level: of the root logger, where the actor has set none; None leaves it.
     """
+    if level is not None and logging.root.level == logging.WARNING:  # as it is without a configuration
+        logging.root.setLevel(level)
+    if not hasattr(logging.basicConfig, _WRAPPED):
+        logging.basicConfig = _then_relayed(logging.basicConfig, voice)
     if logging.lastResort is not None and not isinstance(logging.lastResort, RelayHandler):
         logging.lastResort = RelayHandler(voice)  # takes what the loggers' levels let through: warnings, by default
     named = (one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger))
@@ -62,6 +77,15 @@ def relay_logging(voice: Voice) -> None:
             if type(handler) is logging.StreamHandler and handler.stream in _own_streams():
                 logger.addHandler(_instead_of(handler, voice))
                 logger.removeHandler(handler)
+
+
+def _then_relayed(configure: Callable[..., None], voice: Voice) -> Callable[..., None]:
+    def basic_config(**options: Any) -> None:
+        configure(**options)
+        relay_logging(voice)
+
+    setattr(basic_config, _WRAPPED, configure)
+    return basic_config
 
 
 def _own_streams() -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from supervisor.core.events import AnyEvent
 from supervisor.core.vigil import Health, health
 from supervisor.house import House
 from supervisor.lean import main_module
+from supervisor.logs import actor_logger, level_of
 from supervisor.mailbox import Mailbox
 from supervisor.outgoing import Outgoing
 from supervisor.ports import Life, LifeEnd, Said
@@ -98,6 +99,7 @@ class ActorChild:
             captured=spec.output == "capture",
             handler_timeout=spec.handler_timeout or 0.0,
             max_frame=spec.max_frame_bytes,
+            log_level=level_of(actor_logger(self.path)),
         )
         self.life = self._house.launcher.launch(part, spec.actor.concurrency, self)
         self._outgoing.begin(self.life)

@@ -1,7 +1,7 @@
-"""Reports: what happened in the tree, once as a typed happening and once as a structlog line.
+"""Reports: what happened in the tree, once as a typed happening and once as a log line.
 
-Law: every happening is told once; the daemon's structlog configuration is used and never touched.
-May import: broadcast, letters, and the words of `actors`.
+Law: every happening is told once; the daemon's configuration of its log is used and never touched.
+May import: broadcast, letters, logs, and the words of `actors`.
 
 Runs on the loop's thread. Event names are `noun.past_tense`; `docs/reference/reports.md` lists them.
 """
@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import structlog
 
 from actors.exits import ExitReason, ExitReport
 from actors.lines import Record
 from supervisor.broadcast import Broadcast
 from supervisor.core.commands import Decision
 from supervisor.letters import DeadLetter, DeadReason
+from supervisor.logs import TREE, actor_logger, write
 
 
 class ChildStarted(msgspec.Struct, frozen=True, tag=True):
@@ -66,7 +66,6 @@ class Reports:
     def __init__(self) -> None:
         self.happenings: Broadcast[Happening] = Broadcast()
         self.dead_letters: Broadcast[DeadLetter] = Broadcast()
-        self._log: Any = structlog.get_logger("supervisor")
         self._buried: dict[tuple[str, DeadReason], int] = {}
 
     def child_started(self, actor: str, life: int, pid: int | None) -> None:
@@ -125,9 +124,12 @@ class Reports:
 
     def actor_said(self, actor: str, life: int, record: Record) -> None:
         """A log line of an actor."""
-        fields = {name: value for name, value in record.fields.items() if name not in _TAKEN}
         level = record.level if record.level in _LEVELS else "info"
-        self._write(level, record.event, {**fields, "actor": actor, "life": life})
+        said = record.fields  # as the actor gave them: an inner tree's lines speak of its own actors
+        speaker = {
+            f"speaker_{name}" if name in said else name: value for name, value in (("actor", actor), ("life", life))
+        }
+        self._write(level, record.event, {**said, **speaker}, actor_logger(actor))
 
     def output_dropped(self, actor: str, life: int, lines: int, size: int) -> None:
         """A flood of output went past the log."""
@@ -138,11 +140,10 @@ class Reports:
         self.happenings.close()
         self.dead_letters.close()
 
-    def _write(self, level: str, event: str, fields: Mapping[str, object]) -> None:
+    def _write(self, level: str, event: str, fields: Mapping[str, object], logger: str = TREE) -> None:
         """One line. What the daemon's own processors raise is the daemon's to hear of, and stops nothing here."""
         try:
-            log = self._log.bind(**fields)  # as arguments they could be named like a parameter of the method
-            getattr(log, level)(event)
+            write(logger, level, event, fields)
         except Exception as error:
             context = {"message": f"the log line {event!r} could not be written", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
@@ -150,7 +151,6 @@ class Reports:
 
 _KINDS_COUNTED = 10_000
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
-_TAKEN = frozenset({"event", "actor", "life", "self"})  # names that a record's own fields cannot have
 
 
 def _fields(report: ExitReport) -> dict[str, Any]:

@@ -19,6 +19,39 @@ def voice():
     return KeptVoice()
 
 
+def test_fields_of_a_record(voice, root):
+    """What `extra=` brings arrives beside the logger's name."""
+    root.handlers.clear()
+    relay_logging(voice)
+    logging.getLogger("shop").warning("low", extra={"order": 7, "actor": "Tom"})
+    assert [Record("warning", "low", {"logger": "shop", "order": 7, "actor": "Tom"})] == voice.said
+
+
+def test_the_daemons_level(voice, root):
+    """It holds where the actor has set none."""
+    root.handlers.clear()
+    relay_logging(voice, logging.INFO)
+    logging.getLogger("shop").info("said")
+    relay_logging(voice)
+    assert (logging.INFO, 1) == (root.level, len(voice.said))
+    root.setLevel(logging.ERROR)
+    relay_logging(voice, logging.DEBUG)
+    assert logging.ERROR == root.level
+
+
+def test_the_functions_of_the_module(voice, root):
+    """`logging.error` sets up a handler that prints; it is replaced at once; a later basicConfig counts."""
+    root.handlers.clear()
+    relay_logging(voice)
+    logging.error("first")  # noqa: LOG015 - it is what an actor does
+    logging.getLogger("shop").error("second")
+    assert [("error", "first"), ("error", "second")] == [(said.level, said.event) for said in voice.said]
+    root.handlers.clear()
+    logging.basicConfig(level=logging.DEBUG)
+    logging.getLogger("shop").debug("third")
+    assert "third" == voice.said[-1].event
+
+
 @pytest.fixture
 def root(monkeypatch):
     """A logging library of the test's own."""
@@ -27,6 +60,7 @@ def root(monkeypatch):
     monkeypatch.setattr(logging, "root", made)
     monkeypatch.setattr(logging.Logger, "manager", made.manager)
     monkeypatch.setattr(logging, "lastResort", logging.lastResort)
+    monkeypatch.setattr(logging, "basicConfig", logging.basicConfig)
     return made
 
 
@@ -99,15 +133,13 @@ def test_other_handlers_stay(voice, root, tmp_path):
 
 
 def test_a_basic_config_that_comes_later(voice, root, monkeypatch):
-    """It does what it says; when it is looked at again, its records arrive at their level."""
+    """It does what it says, and its records arrive at their level."""
     root.handlers.clear()  # pytest's own
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     relay_logging(voice)
     logging.basicConfig(level=logging.INFO)
-    logging.getLogger("shop").info("as text")
-    relay_logging(voice)
     logging.getLogger("shop").info("as a record")
-    assert "INFO:shop:as text\n" == sys.stderr.getvalue()
+    assert "" == sys.stderr.getvalue()
     assert [Record("info", "as a record", {"logger": "shop"})] == voice.said
 
 

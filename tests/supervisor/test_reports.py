@@ -11,6 +11,7 @@ import structlog
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.lines import Record
 from supervisor.letters import DeadLetter, DeadReason
+from supervisor.logs import actor_logger, level_of
 from supervisor.reports import (
     ChildExited,
     ChildStarted,
@@ -136,13 +137,70 @@ async def test_dead_letters(reports, logs):
 
 
 async def test_what_an_actor_says(reports, logs):
-    """Its own fields, its level, and who it is; an unknown level is info."""
+    """Its own fields as it gave them, its level, and who it is; an unknown level is info."""
     reports.actor_said("/root/a", 3, Record("warning", "page.read", {"path": "x", "life": 9, "event": "y"}))
     reports.actor_said("/root/a", 3, Record("shout", "page.read", {}))
     reports.actor_said("/root/a", 3, Record("bind", "page.read", {"self": 1, "method_name": 2, "event_kw": 3}))
-    assert {"event": "page.read", "log_level": "warning", "actor": "/root/a", "life": 3, "path": "x"} == logs[0]
+    assert {
+        "event": "page.read",
+        "event_": "y",
+        "log_level": "warning",
+        "actor": "/root/a",
+        "life": 9,
+        "speaker_life": 3,
+        "path": "x",
+    } == logs[0]
     assert ["info", "info"] == [line["log_level"] for line in logs[1:]]
     assert 2 == logs[2]["method_name"]
+
+
+@pytest.fixture
+def unconfigured():
+    """No structlog configuration: lines go to logging."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("unconfigured")
+async def test_without_a_configuration_of_structlog(caplog, capsys):
+    """Lines are records of `logging`: by name, level, text and attributes; nothing goes to standard output."""
+    caplog.set_level(logging.INFO)
+    reports = Reports()
+    loggers = set(logging.Logger.manager.loggerDict)
+    reports.child_started("/root/a", 1, 76)
+    reports.actor_said("/root/a", 1, Record("debug", "page.read", {}))
+    reports.actor_said("/root/a", 1, Record("warning", "page.lost", {"path": "a b", "name": "n", "actor": "Tom"}))
+    reports.actor_said("/root/b/0", 2, Record("error", "low: 3", {"logger": "shop", "traceback": "T\nE"}))
+    reports.actor_said("/root/b/0", 2, Record("info", "actor.printed", {"text": "hello", "stream": "stdout"}))
+    assert [
+        ("supervisor", logging.INFO, "child.started actor=/root/a life=1 pid=76"),
+        (
+            "supervisor.actor.root.a",
+            logging.WARNING,
+            "page.lost path='a b' name=n actor=Tom speaker_actor=/root/a life=1",
+        ),
+        ("supervisor.actor.root.b.0", logging.ERROR, "low: 3\nT\nE"),
+        ("supervisor.actor.root.b.0", logging.INFO, "hello"),
+    ] == [(record.name, record.levelno, record.getMessage()) for record in caplog.records]
+    lost = caplog.records[1]
+    assert ("page.lost", "Tom", "a b", "n") == (lost.event, lost.actor, lost.path, lost.name_)
+    assert loggers | {"supervisor"} == set(logging.Logger.manager.loggerDict) | {"supervisor"}
+    assert "" == capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("unconfigured")
+async def test_one_actors_level(caplog):
+    """A level set for one actor's logger counts for it, and for those below."""
+    caplog.set_level(logging.INFO)
+    logging.getLogger("supervisor.actor.root.loud").setLevel(logging.ERROR)
+    reports = Reports()
+    for actor in ("/root/loud", "/root/loud/0", "/root/quiet"):
+        reports.actor_said(actor, 1, Record("info", "said", {}))
+    assert ["supervisor.actor.root.quiet"] == [record.name for record in caplog.records]
+    assert logging.ERROR == level_of(actor_logger("/root/loud/0"))
+    assert logging.INFO == level_of(actor_logger("/root/quiet"))
 
 
 @pytest.fixture
