@@ -56,6 +56,8 @@ _CODES: Final = {
 
 _BY_REQUEST: Final = {True: "asked by the supervisor", False: "the actor stopped itself"}
 
+_TAKEN: Final = "its exit code was taken by another part of the daemon"
+
 _FATAL: Final = "Fatal Python error: "
 _SITE: Final = re.compile(r'^Current thread .*\n  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 _LONGEST: Final = 300  # characters of one line
@@ -69,10 +71,10 @@ def exit_reason(end: LifeEnd) -> ExitReason:
         failure = end.last_words.failure
         said = f"{failure.type_name}: {_line(failure.message)}" if failure.message else failure.type_name
         return ExitReason(ExitKind.CRASHED, f"{said} ({end.last_words.where})")
-    if end.farewell and end.kill_asked:
-        return _overstayed(end)
+    if end.farewell and (end.kill_asked or end.exit_code is None):
+        return _as_it_meant(end)
     if end.exit_code is None:
-        return ExitReason(ExitKind.LOST, _lost(end))
+        return _without_code(end)
     if end.exit_code < 0:
         return ExitReason(ExitKind.KILLED, _killed(end))
     return _left(end, end.exit_code)
@@ -107,14 +109,15 @@ def _is_exit(end: LifeEnd) -> bool:
     return end.last_words is not None and (end.exit_code == 0 or end.last_words.failure.type_name == "SystemExit")
 
 
-def _overstayed(end: LifeEnd) -> ExitReason:
-    """It was through with everything, and yet its process had to be killed; how it meant to end is what counts."""
+def _as_it_meant(end: LifeEnd) -> ExitReason:
+    """It had finished everything, and its exit code says nothing; how it meant to end is what counts."""
     way = _way(end).removeprefix(": ")
     if way and end.last_words is not None and end.last_words.failure.message not in ("", "0"):
         kind = ExitKind.CRASHED
     else:
         kind = ExitKind.SHUTDOWN if end.stop_asked else ExitKind.NORMAL
-    return ExitReason(kind, f"{way or _BY_REQUEST[end.stop_asked]}, but its process stayed and was killed")
+    stayed = ", but its process stayed and was killed" if end.kill_asked else ""
+    return ExitReason(kind, f"{way or _BY_REQUEST[end.stop_asked]}{stayed}")
 
 
 def _left(end: LifeEnd, code: int) -> ExitReason:
@@ -158,14 +161,14 @@ def _killer(end: LifeEnd) -> str:
     return " from outside: a kill -9, or the kernel short of memory"
 
 
-def _lost(end: LifeEnd) -> str:
-    known = "its exit code was taken by another part of the daemon"
+def _without_code(end: LifeEnd) -> ExitReason:
+    """Neither its parent nor the kernel tells its exit code; what it has left may."""
     stack = native_stack(end.text)
     if stack is not None:
-        return f"{known}; {stack.partition(_FATAL)[2].splitlines()[0]}{_site(stack)}"
+        return ExitReason(ExitKind.LOST, f"{_TAKEN}; {stack.partition(_FATAL)[2].splitlines()[0]}{_site(stack)}")
     if end.kill_asked:
-        return f"{known}; its supervisor had killed it"
-    return f"{known}; it had been asked to stop" if end.stop_asked else known
+        return ExitReason(ExitKind.KILLED, f"SIGKILL{_killer(end)} ({_TAKEN})")
+    return ExitReason(ExitKind.LOST, f"{_TAKEN}; it had been asked to stop" if end.stop_asked else _TAKEN)
 
 
 def _site(text: str) -> str:

@@ -121,6 +121,10 @@ class Life(Protocol):
     def refuse(self, why: str) -> None:
         """End it because it broke the protocol."""
 
+    @property
+    def said_farewell(self) -> bool:
+        """Whether its last words have come: it handles nothing more, though its process may stay."""
+
     def progress(self) -> Progress:
         """What it is doing, or was doing when it ended."""
 

@@ -189,6 +189,11 @@ class ProcessLife:
         """SIGKILL, and give everything back without the loop. Runs in the spawner's thread."""
         self._player.abandon()
 
+    @property
+    def said_farewell(self) -> bool:
+        """Whether its last words have come."""
+        return self._farewell is not None
+
     def progress(self) -> Progress:
         """What its black box says, while it lives or after."""
         return self._box.progress()

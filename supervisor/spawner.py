@@ -181,7 +181,7 @@ class Player:
 
     def remains(self) -> Remains:
         """What is left of it, once it is gone."""
-        return Remains() if self._process is None else reap(self._process)
+        return Remains() if self._process is None else reap(self._process, self.pidfd)
 
     def drop_ready(self) -> None:
         """Nobody waits for `ready` any more."""

@@ -81,6 +81,7 @@ class ScriptedLife:
         stacks: the text in its black box; a test may set it.
         dumps: how often it was asked for its stacks.
         congested: whether more messages should wait; a test may set it.
+        said_farewell: whether its last words have come; a test may set it.
     """
 
     def __init__(self, part: Part, listener: LifeListener, on_start: OnStart, on_stop: OnStop) -> None:
@@ -100,6 +101,7 @@ class ScriptedLife:
         self.stacks = ""
         self.dumps = 0
         self.congested = False
+        self.said_farewell = False
         self._listener = listener
         self._on_stop = on_stop
         self._asked = False

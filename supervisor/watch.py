@@ -76,6 +76,8 @@ class Watch:
 
     def _look(self) -> None:
         self._hang = ""
+        if self._life.said_farewell:  # a handler that left by sys.exit looks as if it went on
+            return
         alarm = self._seen()
         if alarm is None:
             self._later((self._vigil.next_at - time.monotonic_ns()) / 1e9, self._look)
@@ -104,7 +106,7 @@ class Watch:
             self._later(POLL, lambda: self._await_stacks(found, until, text))
             return
         alarm = self._seen()
-        if alarm is None:
+        if alarm is None or self._life.said_farewell:
             self._look()
         else:
             self.stacks = _of_the_actor(text) or None

@@ -107,8 +107,12 @@ def words(type_name, message="", where="in A.a"):
         (end(None), "lost: its exit code was taken by another part of the daemon"),
         (
             end(None, kill_asked=True, stop_asked=True),
-            "lost: its exit code was taken by another part of the daemon; its supervisor had killed it",
+            "killed: SIGKILL from its supervisor (its exit code was taken by another part of the daemon)",
         ),
+        (end(None, farewell=True, stop_asked=True), "shutdown: asked by the supervisor"),
+        (end(None, farewell=True), "normal: the actor stopped itself"),
+        (end(None, farewell=True, last_words=words("SystemExit", "0")), "normal: sys.exit(0) in A.a"),
+        (end(None, farewell=True, last_words=words("SystemExit", "3")), "crashed: sys.exit(3) in A.a"),
         (
             end(None, stop_asked=True),
             "lost: its exit code was taken by another part of the daemon; it had been asked to stop",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import signal
 import time
 
 import pytest
@@ -45,6 +47,42 @@ def test_someone_else_was_faster():
     os.waitpid(process.pid, 0)
     assert Remains() == reap(process)
     process._popen.close()
+
+
+@pytest.mark.parametrize("code", [5, -signal.SIGKILL])
+def test_the_kernel_tells_what_another_has_taken(code):
+    """Where the pidfd knows the exit code, it does not matter who took it."""
+    process = SPAWN.Process(target=work, args=(0.0 if code > 0 else 3600.0, code))
+    process.start()
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        if code < 0:
+            process.kill()
+        os.waitpid(process.pid, 0)
+        known = reap(process, pidfd).exit_code
+        assert code == known or (known is None and not tells())
+    finally:
+        os.close(pidfd)
+        process._popen.close()
+
+
+def tells():
+    """Whether this kernel keeps exit codes: from Linux 6.15 on."""
+    return tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 15)
+
+
+def test_without_a_pidfd_a_death_is_heard_of_before_it_is_complete(monkeypatch):
+    """The exit code is waited for a moment."""
+    process = dead(code=4)
+    real, looks = os.wait4, []
+
+    def wait4(pid, options):
+        looks.append(pid)
+        return real(pid, options) if len(looks) > 2 else (0, 0, None)
+
+    monkeypatch.setattr(os, "wait4", wait4)
+    assert 4 == reap(process).exit_code
+    process.close()
 
 
 def test_still_running():

@@ -22,6 +22,7 @@ from tests.support.actors import Echo, Puppet
 from tests.support.hangers import (
     Async,
     Drip,
+    ExitHeldUp,
     HangAlone,
     HoldTheLock,
     LeaveSlowly,
@@ -246,6 +247,17 @@ async def test_an_actor_that_takes_leave_is_not_hung():
         root["a"].tell_nowait(LeaveSlowly(4 * limit(root)))
         assert 2 == await root["a"].ask(Ping(), timeout=DEADLINE)
         assert "normal" == (await watch.exited("a")).reason.kind
+
+
+@real
+async def test_an_exit_that_is_held_up_is_no_hang(monkeypatch):
+    """Its last words have come: the cause is the exit, and that its process stayed."""
+    monkeypatch.setattr("supervisor.process.GOODBYE", 2.0)
+    async with tree() as root:
+        with pytest.raises(ActorCrashed) as caught:
+            await root["a"].ask(ExitHeldUp(), timeout=DEADLINE)
+        detail = "sys.exit(3) in Sync.exit_held_up, but its process stayed and was killed"
+        assert detail == caught.value.report.reason.detail
 
 
 @real

@@ -6,6 +6,8 @@ import asyncio
 import os
 import re
 import signal
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -62,6 +64,10 @@ class LeaveSlowly(Message[None]):
     seconds: float
 
 
+class ExitHeldUp(Message[None]):
+    """Exit with code 3, held up by a thread."""
+
+
 class Sync(Actor):
     """One thing at a time."""
 
@@ -116,6 +122,11 @@ class Sync(Actor):
     @handles
     def ping(self, msg: Ping) -> int:
         return self.context.incarnation
+
+    @handles
+    def exit_held_up(self, msg: ExitHeldUp) -> None:
+        threading.Thread(target=time.sleep, args=(3600,)).start()
+        sys.exit(3)
 
     @handles
     def leave_slowly(self, msg: LeaveSlowly) -> None:
