@@ -212,3 +212,22 @@ def _still_loading(module: ModuleType) -> bool:
     """Whether the module is being executed right now: a class may be used in its own module's top level."""
     spec = getattr(module, "__spec__", None)
     return module.__name__ in MAIN or bool(getattr(spec, "_initializing", False))
+
+
+def check_patches() -> None:
+    """Make sure that what gevent has replaced in this process fits together.
+
+    Raises:
+        UsageError: system calls switch greenlets, but threads are threads: the two would hang or break each other.
+    """
+    monkey: Any = sys.modules.get("gevent.monkey")
+    if monkey is None:
+        return
+    patched = [name for name in ("select", "os", "subprocess") if monkey.is_module_patched(name)]
+    missing = [name for name in ("thread", "queue") if not monkey.is_module_patched(name)]
+    if patched and missing:
+        raise UsageError(
+            f"gevent has patched {', '.join(patched)}, but not {', '.join(missing)}, so that the threads of a tree would "
+            f"hang; call gevent.monkey.patch_all() without {', '.join(f'{name}=False' for name in missing)}, or patch "
+            f"nothing"
+        )

@@ -33,7 +33,7 @@ from supervisor.home import Home
 from supervisor.house import House
 from supervisor.launcher import ProcessLauncher
 from supervisor.letters import DeadLetter
-from supervisor.portable import check_first_start, check_main_guard
+from supervisor.portable import check_first_start, check_main_guard, check_patches
 from supervisor.ports import AnyReader, Launcher
 from supervisor.reader import LoopReader, Reader
 from supervisor.refs import MailboxRef
@@ -120,6 +120,7 @@ class Supervisor:
         if self._engine is not None:
             raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
         check_first_start()
+        check_patches()
         if self.spec.needs_main:
             check_main_guard()
         try:

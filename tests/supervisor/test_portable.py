@@ -22,6 +22,7 @@ from supervisor.portable import (
     check_importable,
     check_main_guard,
     check_module,
+    check_patches,
     meant_for_multiprocessing,
 )
 from tests.support.actors import Common, Echo, Puppet
@@ -561,3 +562,24 @@ def test_an_actor_in_the_main_script_of_a_frozen_program(monkeypatch):
         check_importable(main.Mine)
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     check_importable(main.Mine)
+
+
+@pytest.mark.parametrize(
+    ("patched", "refused"),
+    [
+        ((), None),
+        (("select", "os", "subprocess", "thread", "queue"), None),
+        (("select", "os", "queue"), "gevent has patched select, os, but not thread, .* without thread=False"),
+        (("select", "thread"), "gevent has patched select, but not queue, .* without queue=False"),
+    ],
+)
+def test_what_gevent_has_patched_fits_together(monkeypatch, patched, refused):
+    """Greenlets that switch in system calls beside real threads are refused before anything hangs."""
+    monkey = types.ModuleType("gevent.monkey")
+    monkey.is_module_patched = patched.__contains__
+    monkeypatch.setitem(sys.modules, "gevent.monkey", monkey)
+    if refused is None:
+        check_patches()
+    else:
+        with pytest.raises(UsageError, match=refused):
+            check_patches()
