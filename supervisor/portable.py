@@ -227,7 +227,7 @@ def check_patches() -> None:
     missing = [name for name in ("thread", "queue") if not monkey.is_module_patched(name)]
     if patched and missing:
         raise UsageError(
-            f"gevent has patched {', '.join(patched)}, but not {', '.join(missing)}, so that the threads of a tree would "
-            f"hang; call gevent.monkey.patch_all() without {', '.join(f'{name}=False' for name in missing)}, or patch "
-            f"nothing"
+            f"gevent has patched {', '.join(patched)}, but not {', '.join(missing)}, so that the threads of a tree "
+            f"would hang; call gevent.monkey.patch_all() without {', '.join(f'{name}=False' for name in missing)}, or "
+            f"patch nothing"
         )
