@@ -117,8 +117,13 @@ class Context(Protocol):
         Outside of handlers, and without a limit, it does nothing.
         """
 
-    def stop(self) -> None:
-        """End this life, as normal, after the message being handled."""
+    def stop(self, *, if_idle: bool = False) -> None:
+        """End this life, as normal, after the message being handled.
+
+        Args:
+            if_idle: only if no message waits then, for an actor that is started on demand. One that comes while the
+                process leaves is not lost: the next life follows at once and handles it.
+        """
 
 
 class Actor:

@@ -24,7 +24,8 @@ import msgspec
 DOORBELL: Final = 0  # cell the daemon counts up after a control frame; the child compares it between messages
 _PEAK: Final = 1  # cell in which the child, as it leaves, says how many bytes of memory it has had at most
 _PULSE: Final = 2  # cell the child counts up when it is asked whether its interpreter runs
-_LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself
+_LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself, and _IDLE when nothing waited for it
+_IDLE: Final = 2
 FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
@@ -199,6 +200,15 @@ class BlackBox:
     def leave(self) -> None:
         """The actor has stopped itself; it handles nothing more."""
         self.cells[_LEAVING] = 1
+
+    def leave_idle(self) -> None:
+        """The actor has stopped itself because nothing waited for it."""
+        self.cells[_LEAVING] = _IDLE
+
+    @property
+    def left_idle(self) -> bool:
+        """Whether the actor has stopped itself because nothing waited for it."""
+        return self.cells[_LEAVING] == _IDLE
 
     def clear(self) -> None:
         """Nothing was ever begun."""

@@ -139,6 +139,7 @@ class Desk:
         self.protocol = protocol
         self.pending: deque[Envelope[Message[Any]] | Waiting] = deque()
         self.stopping: ExitReason | None = None
+        self.stops_if_idle = False  # whether the actor has asked for that
         self._cancelled: set[int] = set()
         self._credits: dict[int, int] = {}  # of streams under way: items their readers still take
         self._followers: dict[int, deque[msgspec.Raw | None]] = {}  # items that follow messages; None is the end
@@ -226,11 +227,21 @@ class Desk:
         """See `Context.publish`."""
         self.send(encode(Publish(topic.name, msgspec.Raw(published(topic, message)))))
 
-    def stop(self) -> None:
+    def stop(self, *, if_idle: bool = False) -> None:
         """See `Context.stop`."""
+        if if_idle:
+            self.stops_if_idle = True
+            return
         if self.stopping is None:
             self.box.leave()
         self.stopping = self.stopping or ExitReason(ExitKind.NORMAL, "the actor stopped itself")
+
+    def stop_if_idle(self) -> None:
+        """Stop, as the actor wanted, unless a message waits here or lies in the channel; the handlers have returned."""
+        self.stops_if_idle = False
+        if self.stopping is None and not self.pending and not self.channel.readable(0):
+            self.box.leave_idle()
+            self.stopping = ExitReason(ExitKind.NORMAL, "the actor stopped itself, as nothing waited for it")
 
     def _set_timer(self, delay: float, period: float | None, message: Message[Any]) -> None:
         self.protocol.encode(message)  # the check of a sender

@@ -54,6 +54,8 @@ def run(actor: Actor, desk: Desk) -> ExitReason:
             handler, method = work[type(envelope.message)]
             _handle(desk, handler, method, envelope)
         wait = desk.take_due() if desk.timers else None
+        if desk.stops_if_idle:
+            desk.stop_if_idle()
         if not pending:
             desk.flush()
             if desk.stopping is None and (wait is None or desk.channel.readable(wait)):

@@ -99,6 +99,8 @@ class AsyncDriver:
             self._busy.add(task)
             self._tasks[envelope.seq] = task
             task.add_done_callback(self._ended)
+        if desk.stops_if_idle and not self._busy:
+            desk.stop_if_idle()
         if desk.stopping is not None and not self._over.done():
             self._over.set_result(desk.stopping)
             for seq in tuple(self._news):

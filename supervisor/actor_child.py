@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from actors.envelope import Outcomes, Part
-from actors.exits import ExitReport
+from actors.exits import ExitKind, ExitReport
 from actors.framing import Parcel
 from actors.lines import Record
 from supervisor.autopsy import exit_reason, native_stack, signal_name
@@ -277,4 +277,7 @@ class ActorChild:
         self._look_no_more()
         hang = None if self._watch is None else self._watch.reason(end.exit_code)
         reason = hang or exit_reason(end)
-        self._post(happened.ChildExited(self._name, self.number, reason, self._house.dice.random()))
+        wanted = end.idle and reason.kind is ExitKind.NORMAL and self.mailbox.waits_for(self._name)
+        if wanted:
+            self.mailbox.make_room(self._name)
+        self._post(happened.ChildExited(self._name, self.number, reason, self._house.dice.random(), wanted))

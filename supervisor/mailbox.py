@@ -294,6 +294,11 @@ class Mailbox:
         """Whether a member's life is served and has messages in its hands."""
         return member in self._members.served and self._members.queue_of(member).in_flight(member) > 0
 
+    def waits_for(self, member: str) -> bool:
+        """Whether a message waits for a member, or is in its life's hands."""
+        queue = self._members.queue_of(member)
+        return queue.queued + queue.in_flight(member) > 0
+
     def handled(self, member: str) -> int:
         """How many messages a member's life is through with."""
         return self._members.queue_of(member).handled(member)

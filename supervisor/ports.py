@@ -40,6 +40,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         cpu_time: seconds it has computed, None when nobody knows.
         peak_memory: the most memory it had, in bytes; None when nobody knows.
         stderr: the last lines it wrote to standard error, or past Python.
+        idle: whether the actor stopped itself because nothing waited for it.
     """
 
     pid: int | None
@@ -56,6 +57,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     cpu_time: float | None = None
     peak_memory: int | None = None
     stderr: tuple[str, ...] = ()
+    idle: bool = False
 
 
 class LifeListener(Protocol):

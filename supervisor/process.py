@@ -328,6 +328,7 @@ class ProcessLife:
             cpu_time=remains.cpu_time,
             peak_memory=self._box.peak or self._peak or remains.peak_memory,
             stderr=self._transcript.last_lines(),
+            idle=self._box.left_idle,
         )
         try:
             self._listener.life_exited(end)

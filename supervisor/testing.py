@@ -118,8 +118,12 @@ class ScriptedLife:
             self.ready = True
             self._listener.life_ready()
 
-    def exit(self, kind: ExitKind = ExitKind.NORMAL) -> None:
+    def exit(self, kind: ExitKind = ExitKind.NORMAL, *, idle: bool = False) -> None:
         """End, in any way but UNSTARTED: that is what every end before `become_ready` is called.
+
+        Args:
+            kind: the way.
+            idle: whether it ends by `context.stop(if_idle=True)`.
 
         Raises:
             UsageError: there is no such way to leave.
@@ -127,7 +131,7 @@ class ScriptedLife:
         if kind not in _EXITS:
             raise UsageError(f"a life cannot leave as {kind.value!r}; let it exit before it is ready")
         code, asked = _EXITS[kind]
-        self._end(code, asked=asked)
+        self._end(code, asked=asked, idle=idle)
 
     def say(self, frame: Said) -> None:
         """Send a frame to the supervisor."""
@@ -209,12 +213,20 @@ class ScriptedLife:
 
     # ---- inside
 
-    def _end(self, code: int | None, *, asked: bool, killed: bool = False, wire_error: str | None = None) -> None:
+    def _end(
+        self,
+        code: int | None,
+        *,
+        asked: bool,
+        killed: bool = False,
+        wire_error: str | None = None,
+        idle: bool = False,
+    ) -> None:
         if self.over:
             return
         self.over = True
         self._listener.life_exited(
-            LifeEnd(pid=None, exit_code=code, stop_asked=asked, kill_asked=killed, wire_error=wire_error)
+            LifeEnd(pid=None, exit_code=code, stop_asked=asked, kill_asked=killed, wire_error=wire_error, idle=idle)
         )
 
     def _soon(self, deed: Callable[[], None]) -> None:

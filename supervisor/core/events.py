@@ -50,13 +50,15 @@ class ChildReady(Event, frozen=True):
 class ChildExited(Event, frozen=True):
     """A life of a child is over: its process is gone and its last words have been read.
 
-    `roll` in [0, 1) is the dice for this child's jitter.
+    `roll` in [0, 1) is the dice for this child's jitter. `wanted`: it had stopped itself because nothing waited for it,
+    and now something does.
     """
 
     child: str
     life: int
     reason: ExitReason
     roll: float = 0.0
+    wanted: bool = False
 
 
 class RecycleAsked(Event, frozen=True):

@@ -54,6 +54,7 @@ from supervisor.errors import NoSuchChild
 from supervisor.specs import Backoff, ChildTerms, RestartPolicy, SupervisorTerms
 
 _SHARED: Final = ""
+_CAME: Final = "it stopped as idle, and a message came meanwhile"
 _TERMINATED: Final = "terminate_child was called"
 
 
@@ -164,8 +165,8 @@ class SupervisorMachine:
             self._ended_by_call(child, dead)
         elif dead.goal is Goal.PLAN:
             self._ended_by_plan(child, dead)
-        elif dead.made_room and not self._plans.stops(child.name):
-            self._ended_by_recycling(child, dead)
+        elif (dead.made_room or event.wanted) and not self._plans.stops(child.name):
+            self._follow(child, dead, child.recycled_because if dead.made_room else _CAME)
         elif dead.failed_start and child.caller is not None:
             self._failed_its_caller(child, dead)
         elif self._plans.stops(child.name):
@@ -236,10 +237,10 @@ class SupervisorMachine:
         self._report(child, dead, Decision.EXPECTED, because)
         self._await_plan(child, because)
 
-    def _ended_by_recycling(self, child: Child, dead: Obituary) -> None:
+    def _follow(self, child: Child, dead: Obituary, because: str) -> None:
         """A planned change of process: whatever its policy, the next life follows, and nothing is counted."""
         child.attempt = backoff.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
-        self._report(child, dead, Decision.RECYCLE, child.recycled_because, 0.0)
+        self._report(child, dead, Decision.RECYCLE, because, 0.0)
         child.start()
 
     def _joined_a_plan(self, child: Child, dead: Obituary) -> None:
