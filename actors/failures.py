@@ -2,7 +2,7 @@
 
 Law: no exception object leaves this process, only text, and that is bounded; whatever a class of the user's does when
      it is turned into text, words come out.
-May import: envelope.
+May import: envelope, traces.
 
 Runs in the actor's process, in its main thread.
 """
@@ -10,10 +10,10 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 import importlib
-import traceback
 from typing import Final
 
 from actors.envelope import Failure, LastWords
+from actors.traces import traced
 
 MOST_SAID: Final = 16 * 1024  # characters of an exception's own text
 MOST_TRACED: Final = 32 * 1024  # characters of a traceback; its last lines matter most
@@ -56,11 +56,9 @@ def failure_of(error: BaseException) -> Failure:
     trace = error.__traceback__
     while trace and trace.tb_next and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    chain = not isinstance(error, MemoryError)  # which is often raised again for want of room for its own traceback
-    text = "".join(traceback.format_exception(type(error), error, trace, chain=chain))
     cls = type(error)
     name = cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
-    return Failure(name, words_of(error), _cut(_printable(text), MOST_TRACED))
+    return Failure(name, words_of(error), _cut(_printable(traced(error, trace)), MOST_TRACED))
 
 
 def words_of(error: BaseException) -> str:

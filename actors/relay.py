@@ -2,7 +2,7 @@
 
 Law: logging needs no library in the actor's process and decides nothing about levels, formats or files: the daemon's
      configuration does.
-May import: voice.
+May import: traces, voice.
 
 Runs in the actor's process, on any of its threads.
 """
@@ -10,10 +10,11 @@ Runs in the actor's process, on any of its threads.
 from __future__ import annotations
 
 import math
-import traceback
+import sys
 from collections.abc import Mapping
 from typing import Final
 
+from actors.traces import traced
 from actors.voice import Voice
 
 _LEAST: Final = -(2**63)  # what the integers of a record hold
@@ -46,7 +47,9 @@ class RelayLog:
 
     def exception(self, event: str, **fields: object) -> None:
         """A line about something wrong, with the traceback of the exception being handled."""
-        self._write("error", event, {**fields, "traceback": traceback.format_exc()})
+        error = sys.exception()
+        trace = "NoneType: None" if error is None else traced(error, error.__traceback__)
+        self._write("error", event, {**fields, "traceback": trace})
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         self._voice.say(level, utf8(event), plain_fields(fields))
