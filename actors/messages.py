@@ -4,8 +4,6 @@ Law: a message is a frozen value; its class name is its tag on the wire, its par
 May import: errors.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_transform, get_args, get_origin

@@ -15,7 +15,7 @@ from types import TracebackType
 def traced(error: BaseException, trace: TracebackType | None) -> str:
     """The traceback of an error from `trace` on, as Python writes it, with what led to it.
 
-    A process that has no descriptor or no memory left may not be able to load what writes it: then without source lines.
+    A process without a descriptor or memory left may not be able to load what writes it: then without source lines.
     """
     try:
         import traceback  # noqa: PLC0415 - on 3.14 it brings inspect and more, and most lives never fail

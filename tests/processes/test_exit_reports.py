@@ -24,6 +24,7 @@ from supervisor import (
     StartFailed,
     Supervisor,
     SupervisorSpec,
+    reaping,
 )
 from supervisor import process as hands
 from tests.support.perils import (
@@ -448,8 +449,9 @@ async def test_a_life_that_breaks_the_protocol():
         check(await watch.exited("a"), "Bytes that are not of the protocol")
 
 
-async def test_an_exit_code_that_someone_else_took():
-    """Where nobody can know the exit code, what else is known is told: here, the fault."""
+async def test_an_exit_code_that_someone_else_took(monkeypatch):
+    """Where the kernel does not know the exit code any more, what else is known is told: here, the fault."""
+    monkeypatch.setattr(reaping, "_told", lambda pidfd: None)
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         async with tree(child(Victim)) as root:
