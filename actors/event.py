@@ -39,6 +39,8 @@ class KernelCounter:
         semaphore: whether `take()` takes one; otherwise it takes everything.
     """
 
+    _close_fd = staticmethod(os.close)  # bound here: at the interpreter's exit the names of modules may be gone
+
     def __init__(self, initial: int = 0, *, semaphore: bool = False) -> None:
         self._semaphore = semaphore
         self._fds = _kernel_object(initial, semaphore=semaphore)
@@ -68,7 +70,7 @@ class KernelCounter:
         """Give the descriptors back; other processes keep theirs. May be called twice."""
         fds, self._fds = self._fds, ()
         for fd in fds:
-            os.close(fd)
+            self._close_fd(fd)
 
     def _end(self, index: int) -> int:
         fds = self._fds

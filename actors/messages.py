@@ -2,6 +2,8 @@
 
 Law: a message is a frozen value; its class name is its tag on the wire, its parameter `R` the type of its reply.
 May import: errors.
+
+Annotations are not postponed here: msgspec reads a postponed ClassVar as a field where imports are lazy (3.15).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator

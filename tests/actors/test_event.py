@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import select
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -145,3 +148,28 @@ def test_it_works_in_a_spawned_process(kernel):
         assert not first.is_set()
         process.join(DEADLINE)
         assert process.exitcode == 0
+
+
+EXIT = """
+import abc
+import sys
+from actors.event import SafeEvent
+from actors.queue import SafeQueue
+
+abc.kept = [sys.modules["actors.event"], sys.modules["actors.queue"], SafeEvent(), SafeQueue(3), SafeQueue()]
+"""
+
+
+@pytest.mark.processes
+def test_one_that_is_kept_until_the_names_of_modules_are_gone():
+    """Nothing is written at the interpreter's exit."""
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", EXIT],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert (0, "") == (done.returncode, done.stderr)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import pytest
 
 from actors.messages import Message, reply_type, tag_of
+from tests.support.spawning import DEADLINE
 
 T = TypeVar("T")
 
@@ -93,3 +97,17 @@ def test_not_idempotent_by_default():
 def test_idempotent_is_no_field():
     """It belongs to the class, not to the wire."""
     assert ("of", "depth") == Count.__struct_fields__
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
+def test_with_lazy_imports():
+    """A ClassVar stays a word about the class."""
+    lines = (
+        "import actors",
+        "assert actors.Message.idempotent is False",
+        "assert actors.Message.__struct_fields__ == ()",
+    )
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-X", "lazy_imports=all", "-c", "; ".join(lines)]
+    subprocess.run(command, cwd=root, check=True, timeout=DEADLINE)
