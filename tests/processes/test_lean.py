@@ -93,6 +93,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.relay",
     "actors.replies",
     "actors.runtime",
+    "actors.signals",
     "actors.topics",
     "actors.traces",
     "actors.voice",
