@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 
 import pytest
 
-from actors import ActorStopped, ExitKind, NoSuchActor
+from actors import ActorStopped, ExitKind, NoSuchActor, UsageError
 from supervisor import (
     AutoShutdown,
     Backoff,
@@ -72,17 +73,35 @@ async def test_a_child_is_added_below():
 
 
 async def test_start_answers_when_it_is_ready():
-    """And not before; a caller who leaves meanwhile leaves the child where it is."""
+    """And not before."""
     launcher = ScriptedLauncher()
     launcher.plan("/root/a", OnStart.HANG)
     async with tree(launcher=launcher) as root:
         starting = asyncio.create_task(root.start_child(child()))
         await reached(root, {"a": "starting"})
         assert not starting.done()
+        launcher.life("/root/a").become_ready()
+        assert "/root/a" == await starting
+        assert {"a": "running"} == states(root)
+
+
+async def test_a_start_that_is_cancelled_while_siblings_restart():
+    """The plan of the supervisor comes first; then the start is undone."""
+    launcher = ScriptedLauncher()
+    async with tree(child("b"), launcher=launcher, strategy=Strategy.ONE_FOR_ALL) as root:
+        launcher.plan("/root/a", OnStart.HANG, OnStart.HANG)
+        starting = asyncio.create_task(root.start_child(child()))
+        await reached(root, {"b": "running", "a": "starting"})
+        launcher.plan("/root/b", OnStart.HANG)
+        await die(root, "/root/b")
         starting.cancel()
         await turns()
-        launcher.life("/root/a").become_ready()
-        assert {"a": "running"} == states(root)
+        launcher.life("/root/b").become_ready()
+        with contextlib.suppress(UsageError):
+            launcher.life("/root/a").become_ready()
+        with pytest.raises((asyncio.CancelledError, StartFailed)):
+            await starting
+        assert {"b": "running"} == states(root)
 
 
 async def test_already_started():
