@@ -89,3 +89,12 @@ async def bridges() -> None:
     event = AsyncEvent()
     assert_type(await event.wait(timeout=1.0), bool)
     assert_type(await await_event(event, timeout=1.0), bool)
+
+
+def a_program_without_a_loop() -> None:
+    """The tree in a thread is a Supervisor; `call` is typed as `ask`."""
+    with Supervisor.in_thread(ChildSpec(Indexer), on_give_up="sigterm") as root:
+        assert_type(root, Supervisor)
+        assert_type(root["indexer"].call(Tokenise("a.py"), timeout=5.0), int)
+        root["indexer"].call("a.py")  # type: ignore[arg-type]
+    Supervisor(ChildSpec(Indexer), on_give_up="exit")  # type: ignore[arg-type]
