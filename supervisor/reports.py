@@ -100,6 +100,12 @@ class Reports:
         """Nobody watches over what the actors leave behind, until another guardian is started."""
         self._write("warning", "guardian.lost", {"supervisor": supervisor, "detail": why})
 
+    def descriptors_short(self, supervisor: str, needed: int, limit: int) -> None:
+        """The daemon may not open as many descriptors as its tree takes."""
+        why = "actors beyond the limit will not start; raise RLIMIT_NOFILE (ulimit -n, LimitNOFILE=)"
+        fields = {"supervisor": supervisor, "needed": needed, "limit": limit, "detail": why}
+        self._write("warning", "descriptors.short", fields)
+
     def spare_lost(self, supervisor: str, module: str | None, why: str) -> None:
         """A spare process is not there; if it died importing a module, the next one leaves that out."""
         self._write("warning", "spare.lost", {"supervisor": supervisor, "module": module, "detail": why})

@@ -242,6 +242,11 @@ class ChildSpec:
         object.__setattr__(self, "arguments", pickled(self.actor, self.args, dict(self.kwargs)))
 
     @property
+    def processes(self) -> int:
+        """How many processes it asks for."""
+        return self.size
+
+    @property
     def needs_main(self) -> bool:
         """Whether its processes have to import the daemon's main module: something of it is defined there."""
         return self.actor.__module__ in MAIN or any(name.encode() in self.arguments for name in MAIN)
@@ -337,6 +342,11 @@ class SupervisorSpec:
         for key, value in given.items():
             object.__setattr__(self, key, value)
         _read_words(self, strategy=Strategy, auto_shutdown=AutoShutdown, restart=RestartPolicy)
+
+    @property
+    def processes(self) -> int:
+        """How many processes everything below it asks for."""
+        return sum(child.processes for child in self.children)
 
     @property
     def needs_main(self) -> bool:

@@ -27,6 +27,7 @@ from supervisor.broadcast import Missed
 from supervisor.checks import check
 from supervisor.core import commands as do
 from supervisor.core import events as happened
+from supervisor.descriptors import shortage
 from supervisor.engine import Engine
 from supervisor.errors import RestartIntensityExceeded, StartFailed
 from supervisor.home import Home
@@ -133,6 +134,8 @@ class Supervisor:
         loop = self._home.loop
         self._reader: AnyReader = self._make_reader(loop)
         self._launcher: Launcher = self._make_launcher(loop)
+        if short := shortage(self.spec.processes + self._spares):
+            self._reports.descriptors_short(self.path, *short)
         self._house = House(loop, self._launcher, self._reports)
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()

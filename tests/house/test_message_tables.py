@@ -256,6 +256,7 @@ async def test_reports(logs):
         "stacks": "...",
     }
     reports.child_started("/root/a", 1, 2)
+    reports.descriptors_short("/root", 300, 256)
     for kind in (ExitKind.NORMAL, ExitKind.CRASHED):
         reason = ExitReason(kind, "words")
         reports.child_exited(ExitReport(actor="/root/a", life=1, pid=2, reason=reason, **full), "permanent", 1)
