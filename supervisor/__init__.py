@@ -2,6 +2,8 @@
 
 import supervisor.names  # noqa: F401 - before the first import from actors
 from supervisor.broadcast import Missed
+from supervisor.core.states import ChildState, SupervisorState
+from supervisor.core.vigil import Health
 from supervisor.errors import (
     InvalidSpec,
     NoSuchChild,
@@ -19,6 +21,7 @@ from supervisor.reports import (
     SupervisorStarted,
     SupervisorStopped,
 )
+from supervisor.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
 from supervisor.specs import (
     BRUTAL_KILL,
     INFINITY,
@@ -39,12 +42,17 @@ __all__ = [
     "INFINITY",
     "AutoShutdown",
     "Backoff",
+    "ChildCounts",
     "ChildExited",
+    "ChildInfo",
+    "ChildSnapshot",
     "ChildSpec",
     "ChildStarted",
+    "ChildState",
     "DeadLetter",
     "DeadReason",
     "Happening",
+    "Health",
     "Intensity",
     "InvalidSpec",
     "Missed",
@@ -59,7 +67,9 @@ __all__ = [
     "SupervisorBusy",
     "SupervisorError",
     "SupervisorGaveUp",
+    "SupervisorSnapshot",
     "SupervisorSpec",
     "SupervisorStarted",
+    "SupervisorState",
     "SupervisorStopped",
 ]

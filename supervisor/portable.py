@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import multiprocessing.process
+import os
 import sys
 import threading
 from itertools import pairwise
+from multiprocessing import spawn
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, Final
@@ -140,6 +142,20 @@ def meant_for_multiprocessing(argv: list[str]) -> bool:
     return argv[1:2] == ["--multiprocessing-fork"] or any(
         flag == "-c" and code.startswith("from multiprocessing.") for flag, code in pairwise(argv[1:])
     )
+
+
+def check_interpreter() -> None:
+    """Make sure that there is a Python to start processes with.
+
+    Raises:
+        UsageError: there is none where multiprocessing looks for it.
+    """
+    executable = os.fsdecode(spawn.get_executable() or "")
+    if not os.access(executable, os.X_OK):
+        raise UsageError(
+            f"no process can be started: multiprocessing would execute {executable!r}, which is no program that may be "
+            f"executed; name a Python with multiprocessing.set_executable(...)"
+        )
 
 
 def check_main_guard() -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from actors.exits import ExitReport
-from supervisor.actor_child import ActorChild
+from supervisor.actor_child import ActorChild, place
 from supervisor.core.child import ChildView
 from supervisor.core.states import ChildState, SupervisorState
 from supervisor.core.vigil import Health
@@ -34,8 +34,9 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         pid: of its process, None when it has none.
         uptime: seconds since the current life became ready, None when it is not.
         next_try: seconds until the next start, None when none is waited for.
-        mailbox: messages that wait or are being handled.
-        fates: how many messages ended how.
+        mailbox: messages that wait or are being handled. Those of a pool stand at its first process, so that each
+            counts once.
+        fates: how many messages ended how; of a pool, as `mailbox`.
         handling: type name of the message being handled, None when it is idle.
         handling_for: seconds since that handler began, None when it is idle.
         health: idle, busy, over its limit or stopped; None when it has no process.
@@ -192,6 +193,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         raise TypeError(f"{view.name} is neither an actor nor a supervisor")
     now = engine.house.loop.time()
     handling, since = child.handling()
+    first = view.name == min(child.desk.members, key=place, default=view.name)  # it speaks for its pool
     return ChildSnapshot(
         name=view.name,
         path=child.path,
@@ -201,8 +203,8 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         pid=None if child.life is None else child.life.pid,
         uptime=_since(now, view.ready_at),
         next_try=_until(now, view),
-        mailbox=child.mailbox.depth,
-        fates={fate.value: count for fate, count in child.mailbox.fates.items()},
+        mailbox=child.mailbox.depth if first else 0,
+        fates={fate.value: count for fate, count in child.mailbox.fates.items()} if first else {},
         handling=handling,
         handling_for=None if since is None else max(0.0, (time.monotonic_ns() - since) / 1e9),
         health=child.health(),

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeVar, get_args
 
 from actors.bounds import MOST_PROCESSES, check_time, is_count
 from actors.errors import UsageError
-from actors.exits import ExitReason
+from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Message
 from actors.ref import ActorRef
 from actors.topics import Topic
@@ -34,7 +34,7 @@ from supervisor.home import Home
 from supervisor.house import House
 from supervisor.launcher import ProcessLauncher
 from supervisor.letters import DeadLetter
-from supervisor.portable import check_first_start, check_main_guard, check_patches
+from supervisor.portable import check_first_start, check_interpreter, check_main_guard, check_patches
 from supervisor.ports import AnyReader, Launcher
 from supervisor.reader import LoopReader, Reader
 from supervisor.refs import MailboxRef
@@ -122,6 +122,7 @@ class Supervisor:
             raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
         check_first_start()
         check_patches()
+        check_interpreter()
         if self.spec.needs_main:
             check_main_guard()
         try:
@@ -447,7 +448,7 @@ class Supervisor:
         report = self._engine_now().last_failure
         last = "" if report is None else f"; the last to end: {report.actor}, {report.reason}"
         why = f"gave up: {'' if report is None else report.because}" if self._end is None else self._end.reason.detail
-        return RestartIntensityExceeded(f"{self.path} {why}{last}", report)
+        return RestartIntensityExceeded(f"{self.path} {why}{last}{_remedy(report)}", report)
 
     def _reason(self) -> ExitReason:
         if self._end is None:
@@ -462,6 +463,16 @@ async def _cancelled_now() -> bool:
     except asyncio.CancelledError:
         return True
     return False
+
+
+def _remedy(report: ExitReport | None) -> str:
+    """What to do about lives that end because of what they are sent."""
+    if report is None or report.reason.kind is not ExitKind.CRASHED or report.last_message is None:
+        return ""
+    return (
+        ". An exception in a handler ends the life: raise Rejected for input that is to be refused, set "
+        'on_error = "reply" in the actor class, or raise the intensity'
+    )
 
 
 def _path(name: str | ActorRef) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from multiprocessing import spawn
 
 import pytest
 
-from actors import Actor, Message, UsageError, handles
+from actors import Actor, HandlerError, Message, UsageError, handles
 from actors.event import SafeEvent
-from supervisor import ChildSpec, InvalidSpec, RestartPolicy, Strategy, Supervisor
+from supervisor import ChildSpec, Intensity, InvalidSpec, RestartIntensityExceeded, RestartPolicy, Strategy, Supervisor
 from supervisor.bridge import await_event
 from tests.support.actors import Echo, Puppet
 
@@ -89,3 +91,38 @@ async def test_words_at_work():
         assert Strategy.ONE_FOR_ALL is snapshot.strategy
         await root.terminate_child("b")
     assert RestartPolicy.PERMANENT is spec.restart
+
+
+async def test_an_interpreter_that_is_none(monkeypatch):
+    """Embedded, sys.executable is the server; where it is nothing at all, that is told before the first start."""
+    monkeypatch.setattr(spawn, "_python_exe", b"/usr/sbin/no-python")
+    with pytest.raises(UsageError, match=r"would execute '/usr/sbin/no-python'.*multiprocessing\.set_executable"):
+        async with Supervisor(ChildSpec(Puppet, name="a")):
+            pass
+
+
+async def test_a_pool_counts_once():
+    """The messages of a pool stand at its first process."""
+    async with Supervisor(ChildSpec(Puppet, name="a", size=3), spares=0) as root:
+        for _ in range(5):
+            await root["a"].ask(Echo("x"))
+        assert 5 == sum(child.fates.get("handled", 0) for child in root.snapshot().children)
+
+
+class Parse(Message[int]):
+    text: str
+
+
+class Parser(Actor):
+    @handles
+    def parse(self, msg: Parse) -> int:
+        return int(msg.text)
+
+
+async def test_bad_input_that_ends_the_tree():
+    """The error says what to do about a handler that raises."""
+    with pytest.raises(RestartIntensityExceeded, match="raise Rejected for input that is to be refused"):
+        async with Supervisor(ChildSpec(Parser, name="a"), intensity=Intensity(0, 5.0), spares=0) as root:
+            with contextlib.suppress(HandlerError):
+                await root["a"].ask(Parse("a"))
+            await root.wait()
