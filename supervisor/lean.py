@@ -14,22 +14,52 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import sys
 from collections.abc import Callable
-from multiprocessing import popen_spawn_posix, reduction, resource_tracker, spawn, util
+from multiprocessing import get_start_method, popen_spawn_posix, reduction, resource_tracker, spawn, util
 from multiprocessing.context import SpawnProcess, set_spawning_popen
-from multiprocessing.process import AuthenticationString, BaseProcess  # type: ignore[attr-defined]  # typeshed
-from typing import Any, Final
+from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
+    ORIGINAL_DIR,
+    AuthenticationString,
+    BaseProcess,
+)
+from pathlib import Path
+from typing import Any
 
 from supervisor.pipes import fit
 
-_MAIN: Final = ("init_main_from_name", "init_main_from_path")
-_UNTOLD: Final = (*_MAIN, "authkey")  # the process object carries the key
-
 
 def main_module() -> dict[str, str]:
-    """What `multiprocessing.spawn.prepare` has to be told to import the daemon's main module; empty without one."""
-    told = spawn.get_preparation_data("main")
-    return {key: str(told[key]) for key in _MAIN if key in told}
+    """What `multiprocessing.spawn.prepare` has to be told to import the daemon's main module; empty without one.
+
+    As the original, also where a debugger has replaced the main module by one without a `__spec__`.
+    """
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return {"init_main_from_name": spec.name}
+    file = getattr(main, "__file__", None)
+    if file is None:
+        return {}
+    return {"init_main_from_path": os.path.normpath(Path(ORIGINAL_DIR or "", file))}
+
+
+def _preparation(name: str) -> dict[str, Any]:
+    """As the original, but for the main module, the key, which the process object carries, and the working directory.
+
+    A process inherits that, and it may have been removed.
+    """
+    told: dict[str, Any] = {
+        "name": name,
+        "log_to_stderr": util._log_to_stderr,  # type: ignore[attr-defined]  # noqa: SLF001
+        "sys_path": [place or ORIGINAL_DIR or "" for place in sys.path],
+        "sys_argv": sys.argv,
+        "orig_dir": ORIGINAL_DIR,
+        "start_method": get_start_method(),
+    }
+    if util._logger is not None:  # type: ignore[attr-defined]  # noqa: SLF001
+        told["log_level"] = util.get_logger().getEffectiveLevel()
+    return told
 
 
 class LeanProcess(SpawnProcess):
@@ -71,9 +101,7 @@ class _LeanPopen(popen_spawn_posix.Popen):
         tracker = resource_tracker.getfd()
         if tracker is not None:
             self._fds.append(tracker)
-        told: dict[str, Any] = spawn.get_preparation_data(process_obj.name)
-        for key in _UNTOLD:
-            told.pop(key, None)
+        told = _preparation(process_obj.name)
         data = io.BytesIO()
         set_spawning_popen(self)
         try:

@@ -1,0 +1,58 @@
+"""Daemons that are started or live in odd ways: their actors start all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.waiting import DEADLINE, ROOT
+
+pytestmark = pytest.mark.processes
+
+DAEMON = """
+import asyncio, os, shutil, signal, tempfile
+from actors import Actor, Message, handles
+from supervisor import ChildSpec, Supervisor
+
+class Pid(Message[int]):
+    pass
+
+class Echo(Actor):
+    @handles
+    def pid(self, msg: Pid) -> int:
+        return os.getpid()
+
+async def main():
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)
+    async with Supervisor(ChildSpec(Echo)) as root:
+        pid = await root["echo"].ask(Pid())
+        shutil.rmtree(folder)
+        os.kill(pid, signal.SIGKILL)
+        print("BACK", pid != await root["echo"].ask(Pid()), flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("runner", [(), ("-m", "pdb", "-c", "continue", "-c", "quit")])
+def test_an_actor_of_the_main_module_comes_back(tmp_path, runner):
+    """Its daemon's working directory was removed; a debugger has replaced the main module."""
+    script = tmp_path / "daemon.py"
+    script.write_text(DAEMON)
+    command = [sys.executable, *runner, str(script)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert "BACK True" in done.stdout, done.stdout + done.stderr
