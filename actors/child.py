@@ -90,6 +90,7 @@ def _play(
     part, frames, output = _await_part(channel, box, ready, voice)
     output.level = part.log_level
     multiprocessing.process.current_process().name = part.path
+    _show_as(part.path)
     try:
         establish(part.conditions)
     except UsageError as error:
@@ -142,6 +143,12 @@ def _await_part(channel: Channel, box: BlackBox, ready: SafeEvent, voice: Voice)
             _rehearse(cue, box)
             ready.set()
     os._exit(EXIT_ORPHANED)
+
+
+def _show_as(path: str) -> None:
+    """What `top` and `ps -o comm` call this process: the end of its path, of which the kernel keeps 15 bytes."""
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as comm:  # noqa: PTH123 - pathlib is not imported
+        comm.write(path.encode()[-15:])
 
 
 def _rehearse(rehearsal: Rehearse, box: BlackBox) -> None:

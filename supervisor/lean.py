@@ -121,6 +121,8 @@ class _LeanPopen(popen_spawn_posix.Popen):
             theirs.append(read)
             fit(write, data.getbuffer().nbytes)
             command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
+            if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
+                command.append(f"actor {process_obj.name}")  # for `ps`; multiprocessing reads what is before it
             self._fds.extend(theirs)
             self.pid = util.spawnv_passfds(os.fsencode(spawn.get_executable()), command, self._fds)
             self.sentinel = sentinel

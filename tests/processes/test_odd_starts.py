@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from supervisor import ChildSpec, Supervisor
+from tests.support.actors import Puppet, WhoAreYou
 from tests.support.waiting import DEADLINE, ROOT
 
 pytestmark = pytest.mark.processes
@@ -56,3 +59,17 @@ def test_an_actor_of_the_main_module_comes_back(tmp_path, runner):
         check=False,
     )
     assert "BACK True" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+async def test_ps_names_the_actor():
+    """Its command line ends with its path, and its short name is the end of that."""
+    async with Supervisor(ChildSpec(Puppet, name="a"), spares=0) as root:
+        pid = (await root["a"].ask(WhoAreYou())).pid
+        assert (True, "/root/a") == names(pid)
+
+
+def names(pid):
+    """Whether its command line names the actor, and its short name."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return b"actor /root/a" in words, Path(f"/proc/{pid}/comm").read_text().strip()
