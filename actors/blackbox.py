@@ -26,6 +26,7 @@ _PEAK: Final = 1  # cell in which the child, as it leaves, says how many bytes o
 _PULSE: Final = 2  # cell the child counts up when it is asked whether its interpreter runs
 _LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself, and _IDLE when nothing waited for it
 _IDLE: Final = 2
+_TAKEN: Final = 4  # cell that is not 0 when the child has read its part
 FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
@@ -47,6 +48,9 @@ class Progress(msgspec.Struct, frozen=True):
     active: frozenset[int]
     since: int
     handler: int
+
+
+NOTHING_BEGUN: Final = Progress(begun=0, active=frozenset(), since=0, handler=-1)
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -87,8 +91,12 @@ class BlackBox:
     def __init__(self, lanes: int = 1) -> None:
         self.lanes = lanes
         self._fd = _anonymous_file(_text_at(lanes) + TEXT)
-        os.lseek(self._fd, _text_at(lanes), os.SEEK_SET)
-        self._map()
+        try:
+            os.lseek(self._fd, _text_at(lanes), os.SEEK_SET)
+            self._map()
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def _map(self) -> None:
         self._mapping = mmap.mmap(self._fd, 0)
@@ -159,6 +167,11 @@ class BlackBox:
         """The most memory the child had, in bytes, if it left by itself and knew; else 0."""
         return self.cells[_PEAK]
 
+    @property
+    def taken(self) -> bool:
+        """Whether the child has read which actor it is."""
+        return bool(self.cells[_TAKEN])
+
     # ---- child
 
     def fileno(self) -> int:
@@ -197,6 +210,10 @@ class BlackBox:
         """The interpreter runs."""
         self.cells[_PULSE] += 1
 
+    def take(self) -> None:
+        """The child has read which actor it is."""
+        self.cells[_TAKEN] = 1
+
     def leave(self) -> None:
         """The actor has stopped itself; it handles nothing more."""
         self.cells[_LEAVING] = 1
@@ -231,12 +248,15 @@ def _anonymous_file(size: int) -> int:
         import tempfile  # noqa: PLC0415 - it imports much, and children import this module
 
         with tempfile.TemporaryFile(prefix="actors-blackbox-") as file:
-            fd = os.dup(file.fileno())
-        os.ftruncate(fd, size)
-        return fd
+            os.ftruncate(file.fileno(), size)
+            return os.dup(file.fileno())
     import fcntl  # noqa: PLC0415 - only the daemon makes files
 
     fd = os.memfd_create("actors-blackbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(fd, size)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+    try:
+        os.ftruncate(fd, size)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+    except BaseException:
+        os.close(fd)
+        raise
     return fd

@@ -139,6 +139,7 @@ def _await_part(channel: Channel, box: BlackBox, ready: SafeEvent, voice: Voice)
                 output = Output(voice, captured=cue.captured)
                 output.begin()
             if isinstance(cue, Part):
+                box.take()
                 return cue, frames[at + 1 :], output
             _rehearse(cue, box)
             ready.set()

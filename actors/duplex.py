@@ -40,7 +40,13 @@ class Duplex:
     @classmethod
     def pair(cls) -> tuple[Self, Self]:
         """Two ends of a new connection; both block."""
-        (one_in, other_out), (other_in, one_out) = os.pipe(), os.pipe()
+        one_in, other_out = os.pipe()
+        try:
+            other_in, one_out = os.pipe()
+        except BaseException:
+            os.close(one_in)
+            os.close(other_out)
+            raise
         return cls(one_in, one_out), cls(other_in, other_out)
 
     def send_all(self, data: bytes | memoryview) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from actors.blackbox import NOTHING_BEGUN, Progress
 from actors.envelope import Outcomes, Part
 from actors.exits import ExitKind, ExitReport
 from actors.framing import Parcel
@@ -183,9 +184,11 @@ class ActorChild:
     def report(self, command: ReportExit) -> ExitReport:
         """Tell the world of the life that ended, then each of its messages its fate."""
         life, end = self.life, self._end
-        if life is None or end is None:
-            raise AssertionError(f"{self.path} ended without a life")
-        message, begun = self._last_message(life)
+        if life is None or end is None:  # it could not be started
+            end, progress = LifeEnd(pid=None, exit_code=None), NOTHING_BEGUN
+        else:
+            progress = life.progress()
+        message, begun = self._last_message(progress)
         report = ExitReport(
             actor=self.path,
             life=command.life,
@@ -197,7 +200,7 @@ class ActorChild:
             native_stack=native_stack(end.text),
             last_message=message,
             last_message_begun=begun,
-            deliveries=self.mailbox.deliveries(self._name, life) if begun else None,
+            deliveries=self.mailbox.deliveries(self._name, progress) if begun else None,
             out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
@@ -208,12 +211,12 @@ class ActorChild:
             because=command.because,
             delay=command.delay,
         )
-        self.life = None
+        self.life, self._end = None, None
         self._recycler, self._watch = None, None
         self._outgoing.end()
         self.last_report = report
         self._house.reports.child_exited(report, command.policy.value, command.restarts)
-        self.mailbox.lost(self._name, life, report)
+        self.mailbox.lost(self._name, progress, report)
         return report
 
     def _look_no_more(self) -> None:
@@ -233,12 +236,12 @@ class ActorChild:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
         if self.life is None:
             return None, None
-        message, begun = self._last_message(self.life)
-        return (message, self.life.progress().since) if begun else (None, None)
+        progress = self.life.progress()
+        message, begun = self._last_message(progress)
+        return (message, progress.since) if begun else (None, None)
 
-    def _last_message(self, life: Life) -> tuple[str | None, bool | None]:
+    def _last_message(self, progress: Progress) -> tuple[str | None, bool | None]:
         """Type name of the message a life began last, and whether it is still being handled."""
-        progress = life.progress()
         handlers = tuple(self.mailbox.protocol.handlers)
         if not 0 <= progress.handler < len(handlers):
             return None, None

@@ -1,7 +1,7 @@
 """Engine: carries out what one supervisor's machine decides.
 
 Law: events in, commands out, deeds done; no choice is made here. Deeds answer with events, in the order in which
-     things happened.
+     things happened. A deed that fails is an event or is logged; the commands after it are carried out.
 May import: core, journal, letters, ports, mailbox, reports, specs.
 
 Runs on the loop's thread. A supervisor inside a supervisor is a child whose life is another engine.
@@ -16,7 +16,7 @@ from itertools import count
 from typing import Final, Protocol, assert_never
 
 from actors.actor import protocol_of
-from actors.exits import ExitReport
+from actors.exits import ExitKind, ExitReason, ExitReport
 from supervisor.actor_child import ActorChild, ActorDesk, place
 from supervisor.core import commands as do
 from supervisor.core import events as happened
@@ -118,7 +118,7 @@ class Engine:
             while self._inbox:
                 now = self.house.loop.time()
                 for command in self.journal.handle(now, self._inbox.popleft()):
-                    self._do(command)
+                    self._carry_out(command)
         finally:
             self._working = False
 
@@ -197,6 +197,19 @@ class Engine:
         desk = ActorDesk(mailbox, spec)
         for name in spec.members():
             self.children[name] = ActorChild(self.path, name, desk, self.house, self.post)
+
+    def _carry_out(self, command: AnyCommand) -> None:
+        """Carry out one command. A start that raises is a failed start; any other error goes to the loop's handler."""
+        try:
+            self._do(command)
+        except Exception as error:
+            if isinstance(command, do.StartChild):
+                reason = ExitReason(ExitKind.UNSTARTED, f"its process could not be started: {_in_words(error)}")
+                roll = self.house.dice.random()
+                self._inbox.append(happened.ChildExited(command.child, command.life, reason, roll))
+            else:
+                what = f"{self.path} could not carry out {command}; it goes on"
+                self.house.loop.call_exception_handler({"message": what, "exception": error})
 
     def _do(self, command: AnyCommand) -> None:  # noqa: C901, PLR0912 - one line for each command
         match command:
@@ -279,6 +292,11 @@ class Engine:
         future = self._tickets.get(answer.ticket)
         if future is not None and not future.done():
             future.set_result(answer)
+
+
+def _in_words(error: Exception) -> str:
+    """An error of the operating system speaks for itself; any other needs its type."""
+    return str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
 
 
 def _ending(name: str) -> Callable[[int], AnyEvent]:

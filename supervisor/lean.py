@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from multiprocessing import get_start_method, popen_spawn_posix, reduction, resource_tracker, spawn, util
@@ -95,6 +96,7 @@ class LeanProcess(SpawnProcess):
 
 class _LeanPopen(popen_spawn_posix.Popen):
     _fds: list[int]
+    pid: int = 0
 
     def _launch(self, process_obj: BaseProcess) -> None:
         """As the original, step by step."""
@@ -126,11 +128,21 @@ class _LeanPopen(popen_spawn_posix.Popen):
             self._fds.extend(theirs)
             self.pid = util.spawnv_passfds(os.fsencode(spawn.get_executable()), command, self._fds)
             self.sentinel = sentinel
+        except BaseException:
+            _close_all(ours)
+            ours.clear()
+            raise
         finally:
             self.finalizer = util.Finalize(self, _close_all, (ours,))
             _close_all(theirs)  # before the write, which would wait for ever for a reader that is our own copy
-        with contextlib.suppress(BrokenPipeError), open(write, "wb", closefd=False) as pipe:
-            pipe.write(data.getbuffer())  # a process that is dead already does not read it; its end is told as any
+        try:
+            with contextlib.suppress(BrokenPipeError), open(write, "wb", closefd=False) as pipe:
+                pipe.write(data.getbuffer())  # a process that is dead already does not read it; its end is told as any
+        except BaseException:  # it was started, and cannot learn what it is for
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+            raise
 
 
 def _close_all(descriptors: list[int], close: Callable[[int], None] = os.close) -> None:

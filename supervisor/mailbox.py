@@ -23,6 +23,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from actors.actor import ActorProtocol
+from actors.blackbox import Progress
 from actors.bounds import MOST_SECONDS
 from actors.codec import RESOLVE, ReplyCodec, encode
 from actors.envelope import ASK, TELL, Outcomes
@@ -615,22 +616,22 @@ class Mailbox:
         """A member's life is not to be served any more, and the next one follows at once: the actor is not down."""
         self._members.make_room(member)
 
-    def deliveries(self, member: str, life: Life) -> int | None:
+    def deliveries(self, member: str, progress: Progress) -> int | None:
         """How often the message that a life is handling (the first, if several) has been begun, this time included."""
         queue = self._members.queue_of(member)
-        turn = min(life.progress().active, default=None)
+        turn = min(progress.active, default=None)
         if turn is None:
             return None
         posted = queue.held(member, turn)
         return queue.deliveries(turn if posted is None else posted.seq) + 1  # one of a run has no other turn
 
-    def lost(self, member: str, life: Life, report: ExitReport) -> None:
+    def lost(self, member: str, progress: Progress, report: ExitReport) -> None:
         """A life is over: everything it had in its hands gets its fate, what may goes to the next one."""
         self._members.disconnect(member)
         if report.decision != Decision.RECYCLE:
             self._members.expect_none(member)
         self._last_report = report
-        for loss in self._members.queue_of(member).lose(member, life.progress()):
+        for loss in self._members.queue_of(member).lose(member, progress):
             self._settlement.lost(loss, report)
         if self.down:
             for seq in sorted(self._settlement.impatient):

@@ -79,23 +79,19 @@ class ProcessLife:
 
     Attributes:
         over: whether it has ended.
+        on_untaken: told why the process, a spare one, has not read its part; may make the life begin again.
     """
 
     def __init__(self, player: Player, part: Part, listener: LifeListener, company: Company) -> None:
         self.over = False
+        self.on_untaken: Callable[[str], None] | None = None
         self._company = company
-        self._player = player
         self._reader = player.reader
         self._loop = player.loop
         self._listener = listener
+        self._part = part
         self._number = part.life
         self._path = part.path
-        self._duplex = player.duplex
-        self._box = player.box
-        self._ready = player.ready
-        self._stop = player.stop
-        self._framer = Framer(part.max_frame)
-        self._outlet = Outlet(self._duplex, self._reader, listener.life_writable, self.refuse, self._no_reader)
         self._parcels: list[Parcel] = []  # what came before the frame that they belong to
         self._farewell: LastWords | Farewell | None = None
         self._wire_error: str | None = None
@@ -104,12 +100,51 @@ class ProcessLife:
         self._peak: int | None = None
         self._channel_over = False
         self._output_over = False
+        self._begin_on(player)
+
+    def _begin_on(self, player: Player) -> None:
+        self._player = player
+        self._duplex = player.duplex
+        self._box = player.box
+        self._ready = player.ready
+        self._stop = player.stop
+        self._framer = Framer(self._part.max_frame)
+        self._outlet = Outlet(self._duplex, self._reader, self._listener.life_writable, self.refuse, self._no_reader)
         self._transcript = Transcript(player.output, self._wrote, self._lost)
-        company.scribe.follow(self._transcript)
         self._reader.stream(self._duplex, self._arrived)
         self._reader.once(self._ready.fileno(), self._became_ready)
+        self._outlet.send(encode(self._part))
+        self._company.scribe.follow(self._transcript)
         player.on_gone = self._vanished
-        self._outlet.send(encode(part))
+
+    def begin_again(self, player: Player) -> Player:
+        """Begin anew with another process; returns the former, which has not read its part."""
+        former = self._player
+        self.on_untaken = None
+        self._outlet.close()
+        for fd in (former.duplex.incoming, former.duplex.outgoing, former.ready.fileno()):
+            self._reader.forget(fd)
+        self._company.scribe.finish(self._transcript, lambda: None)
+        former.output = -1
+        self._channel_over = False
+        self._wire_error = None
+        self._farewell = None
+        self._begin_on(player)
+        return former
+
+    def look_if_taken(self) -> None:
+        """Told to a life on a spare process when that should have read its part; one that stops keeps it."""
+        if not self._player.gone:
+            self._untaken("it did not run when a life was to begin on it")
+
+    def _untaken(self, why: str) -> bool:
+        """Whether the process has not read its part, and another one takes over."""
+        replace = self.on_untaken
+        if replace is None or self.over or self._box.taken or self._stop_at is not None or self._player.kill_asked:
+            return False
+        former = self._player
+        replace(why)
+        return self._player is not former
 
     @property
     def pid(self) -> int | None:
@@ -246,7 +281,9 @@ class ProcessLife:
             if self._farewell is not None:
                 raise WireError("it takes leave twice")
             self._farewell = frame
-            self._loop.call_later(GOODBYE, self._kill_if_alive)  # a thread of its own may keep it from leaving
+            self._loop.call_later(
+                GOODBYE, self._kill_if_alive, self._player
+            )  # a thread of its own may keep it from leaving
         elif self._parcels:
             parcels, self._parcels = self._parcels, []
             self._listener.life_said(frame, parcels)
@@ -280,10 +317,10 @@ class ProcessLife:
 
     def _no_reader(self) -> None:
         """The pidfd speaks within microseconds, unless the process closed an end of its channel and lives on."""
-        self._loop.call_later(LINGER, self._kill_if_alive, "it closed its channel and lived on")
+        self._loop.call_later(LINGER, self._kill_if_alive, self._player, "it closed its channel and lived on")
 
-    def _kill_if_alive(self, wire_error: str | None = None) -> None:
-        if not self._player.gone:
+    def _kill_if_alive(self, player: Player, wire_error: str | None = None) -> None:
+        if player is self._player and not player.gone:
             self._wire_error = self._wire_error or wire_error
             self.kill()
 
@@ -291,8 +328,11 @@ class ProcessLife:
 
     def _vanished(self) -> None:
         """The process is gone. What it wrote last is still in the channel: its end comes after it."""
+        if self._untaken("it ended when a life was to begin on it"):
+            return
         if self._player.error is not None:
-            self._wire_error = f"the process could not be started: {self._player.error}"
+            what = "could not be started" if self.pid is None else "could not be ended"
+            self._wire_error = f"the process {what}: {self._player.error}"
         self._company.scribe.finish(self._transcript, self._output_ended)
         if not self._channel_over:  # a grandchild may hold the other end open; nothing more is read than lies there now
             self._reader.finish(self._duplex.incoming)

@@ -2,7 +2,7 @@
 
 Law: the thread only waits and reads. What arrived is handed to the loop in batches, one wake-up for many; every
      callback runs on the loop's thread, and never after its `forget` has returned there.
-May import: ports, actors.event.
+May import: poller, ports, actors.event.
 
 The number of threads does not grow with the number of descriptors. The thread is a daemon thread, so it can hold up
 neither the interpreter's exit nor anything else; it ends when it is closed, and by itself when its loop was closed
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 import socket
 import sys
 import threading
@@ -22,9 +21,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from actors.event import KernelCounter
+from actors.event import KernelCounter, readable
+from supervisor.poller import PACE, Poller
 from supervisor.ports import Source
 
 AT_ONCE: Final = 0.01  # seconds that the loop takes news in before it does other things
@@ -63,32 +63,6 @@ class _Once:
         self.wanted = True
 
 
-class _Poller:
-    """Which descriptors are watched, for good: epoll where there is one, else poll."""
-
-    def __init__(self) -> None:
-        if hasattr(select, "epoll"):
-            self._object: Any = select.epoll()
-            self.wait: Callable[[], list[tuple[int, int]]] = partial(self._object.poll, ORPHAN_CHECK)
-        else:
-            self._object = select.poll()
-            self.wait = partial(self._object.poll, ORPHAN_CHECK * 1000)
-
-    def add(self, fd: int) -> None:
-        """Watch a descriptor; an error or a hang-up is something to read, too."""
-        self._object.register(fd, select.POLLIN)  # the same number for epoll
-
-    def drop(self, fd: int) -> None:
-        """Do not watch it any more."""
-        with contextlib.suppress(OSError, KeyError):  # it was closed before
-            self._object.unregister(fd)
-
-    def close(self) -> None:
-        """Give back what the kernel keeps for it."""
-        if hasattr(self._object, "close"):
-            self._object.close()
-
-
 class Reader:
     """Waits on descriptors in a thread, on behalf of one event loop.
 
@@ -100,19 +74,26 @@ class Reader:
         self._items: dict[int, _Stream | _Once] = {}  # what is wanted, as the loop sees it
         self._writing: set[int] = set()
         self._watched: dict[int, _Stream | _Once] = {}  # what is watched, as the thread sees it
-        self._poller = _Poller()
         self._orders: deque[Callable[[], None]] = deque()  # for the thread, from the loop
         self._news: deque[tuple[_Stream, bytes] | _Once] = deque()  # for the loop, from the thread
-        self._awake, self._waker = socket.socketpair()
-        self._awake.setblocking(False)
-        self._waker.setblocking(False)
-        self._poller.add(self._awake.fileno())
         self._closing = False
         self.on_orphaned: OnReady = _nothing  # runs in the thread when the loop was closed without us
-        self._flag = KernelCounter()  # up while there is news: for the loop half the price of call_soon_threadsafe
-        loop.add_reader(self._flag.fileno(), self._deliver)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        with contextlib.ExitStack() as undo:
+            self._poller = Poller()
+            undo.callback(self._poller.close)
+            self._awake, self._waker = socket.socketpair()
+            undo.callback(self._waker.close)
+            undo.callback(self._awake.close)
+            self._awake.setblocking(False)
+            self._waker.setblocking(False)
+            self._poller.add(self._awake.fileno())
+            self._flag = KernelCounter()  # up while there is news: for the loop half the price of call_soon_threadsafe
+            undo.callback(self._flag.close)
+            loop.add_reader(self._flag.fileno(), self._deliver)
+            undo.callback(loop.remove_reader, self._flag.fileno())
+            self._thread.start()
+            undo.pop_all()
 
     # ---- on the loop's thread
 
@@ -220,11 +201,11 @@ class Reader:
         wait, watched, awake = self._poller.wait, self._watched, self._awake.fileno()
         try:
             while not self._closing:
-                ready = wait()
+                ready = wait(ORPHAN_CHECK)
                 if not ready and self._loop.is_closed():
                     self.on_orphaned()
                     return
-                for fd, _ in ready:
+                for fd in ready:
                     item = watched.get(fd)
                     if isinstance(item, _Stream):
                         self._read(item)
@@ -254,7 +235,12 @@ class Reader:
         with contextlib.suppress(BlockingIOError):
             self._awake.recv(4096)
         while self._orders:
-            self._orders.popleft()()
+            try:
+                self._orders.popleft()()
+            except Exception as error:  # every other life needs this thread
+                context = {"message": f"error in the thread of {self!r}; it goes on", "exception": error}
+                with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                    self._loop.call_soon_threadsafe(self._loop.call_exception_handler, context)
 
     def _read(self, stream: _Stream) -> None:
         for _ in range(CHUNKS_A_WAKE):
@@ -301,12 +287,13 @@ class LoopReader:
         self._reading: set[int] = set()
         self._writing: set[int] = set()
         self._streams: dict[int, tuple[Source, OnChunk]] = {}
+        self._looks: dict[int, asyncio.TimerHandle] = {}  # at what the loop does not take
 
     def stream(self, source: Source, on_chunk: OnChunk) -> None:
         """As `Reader.stream`."""
         fd, recv = source.fileno(), source.recv
 
-        def readable() -> None:
+        def ready() -> None:
             chunk = _chunk(recv)
             if chunk is not None:
                 if not chunk:
@@ -314,8 +301,7 @@ class LoopReader:
                 on_chunk(chunk)
 
         self._streams[fd] = source, on_chunk
-        self._reading.add(fd)
-        self._loop.add_reader(fd, readable)
+        self._watch(fd, ready)
 
     def finish(self, fd: int) -> None:
         """As `Reader.finish`."""
@@ -328,12 +314,11 @@ class LoopReader:
     def once(self, fd: int, on_ready: OnReady) -> None:
         """As `Reader.once`."""
 
-        def readable() -> None:
+        def ready() -> None:
             self._stop_reading(fd)
             on_ready()
 
-        self._reading.add(fd)
-        self._loop.add_reader(fd, readable)
+        self._watch(fd, ready)
 
     def once_writable(self, fd: int, on_ready: OnReady) -> None:
         """As `Reader.once_writable`."""
@@ -358,7 +343,24 @@ class LoopReader:
         for fd in list(self._reading | self._writing):
             self.forget(fd)
 
+    def _watch(self, fd: int, on_ready: OnReady) -> None:
+        """Call `on_ready` whenever it is readable; a descriptor that the loop does not take is looked at in turns."""
+        self._reading.add(fd)
+        try:
+            self._loop.add_reader(fd, on_ready)
+        except OSError:
+            self._look_at(fd, on_ready)
+
+    def _look_at(self, fd: int, on_ready: OnReady) -> None:
+        if readable(fd):
+            self._looks.pop(fd, None)
+            on_ready()
+        if fd in self._reading:
+            self._looks[fd] = self._loop.call_later(PACE, self._look_at, fd, on_ready)
+
     def _stop_reading(self, fd: int) -> None:
+        if (look := self._looks.pop(fd, None)) is not None:
+            look.cancel()
         if fd in self._reading:
             self._reading.discard(fd)
             self._loop.remove_reader(fd)

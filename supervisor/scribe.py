@@ -2,7 +2,7 @@
 
 Law: the thread reads at once and always, whatever the loop does; the loop writes down a little at a time and never
      gives this more than half of itself.
-May import: transcript, and the event of `actors`.
+May import: poller, transcript, and the event of `actors`.
 
 The thread is a daemon thread; it ends when it is closed, and by itself when its loop was closed without it.
 """
@@ -12,16 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import selectors
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from actors.event import KernelCounter
 from actors.lines import Record
+from supervisor.poller import Poller
 from supervisor.transcript import Transcript
 
 CHUNK: Final = 64 * 1024  # bytes: all that a pipe holds
@@ -40,9 +41,7 @@ class Scribe:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-scribe") -> None:
         self._loop = loop
-        self._selector = selectors.DefaultSelector()
-        self._bell = KernelCounter()
-        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._followed: dict[int, Transcript] = {}  # by descriptor; the thread's
         self._orders: deque[Order] = deque()  # for the thread, from the loop
         self._waiting: deque[tuple[Transcript, Record | None]] = deque()  # for the loop; None: something was lost
         self._scheduled = False
@@ -50,7 +49,14 @@ class Scribe:
         self._flooded = False  # whether something was dropped just now; the thread's
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        with contextlib.ExitStack() as undo:
+            self._poller = Poller()
+            undo.callback(self._poller.close)
+            self._bell = KernelCounter()
+            undo.callback(self._bell.close)
+            self._poller.add(self._bell.fileno())
+            self._thread.start()
+            undo.pop_all()
 
     # ---- on the loop's thread
 
@@ -139,29 +145,33 @@ class Scribe:
     def _run(self) -> None:
         try:
             while not self._closing:
-                ready = self._selector.select(ORPHAN_CHECK)
+                ready = self._poller.wait(ORPHAN_CHECK)
                 if not ready and self._loop.is_closed():
                     return
                 self._flooded = False
-                for key, _ in ready:
-                    if key.data is not None and self._read(key.data) == b"":
-                        self._unregister(key.data)
+                for fd in ready:
+                    transcript = self._followed.get(fd)
+                    if transcript is not None and self._read(transcript) == b"":
+                        self._unregister(transcript)
                 self._take_orders()  # only now: they may close what was ready
                 if self._flooded:
                     time.sleep(GATHER)
         finally:
             self._closing = True
             self._take_orders()
-            for key in tuple(self._selector.get_map().values()):
-                if key.data is not None:  # the loop was closed without us
-                    os.close(key.fd)
-            self._selector.close()
+            for fd in self._followed:  # the loop was closed without us
+                os.close(fd)
+            self._poller.close()
             self._bell.close()
 
     def _take_orders(self) -> None:
         self._bell.take()
         while self._orders:
-            self._orders.popleft()()
+            try:
+                self._orders.popleft()()
+            except Exception as error:  # no death is told without this thread
+                context = {"message": f"error in the thread of {self!r}; it goes on", "exception": error}
+                self._on_loop(partial(self._loop.call_exception_handler, context))
 
     def _read(self, transcript: Transcript) -> bytes | None:
         """Take one chunk and pass it on; empty at the end of the pipe, None when nothing lies there."""
@@ -177,15 +187,17 @@ class Scribe:
         return chunk
 
     def _read_last(self, transcript: Transcript, done: Callable[[], None]) -> None:
-        for _ in range(LAST_CHUNKS):
-            if not self._read(transcript):
-                break
-        now = time.monotonic()
-        self._pass_on(transcript, transcript.end(now), now)
-        self._unregister(transcript)
-        with contextlib.suppress(OSError):  # somebody in the daemon closed it
-            os.close(transcript.fd)
-        self._on_loop(lambda: self._finished(transcript, done))
+        try:
+            for _ in range(LAST_CHUNKS):
+                if not self._read(transcript):
+                    break
+            now = time.monotonic()
+            self._pass_on(transcript, transcript.end(now), now)
+        finally:
+            self._unregister(transcript)
+            with contextlib.suppress(OSError):  # somebody in the daemon closed it
+                os.close(transcript.fd)
+            self._on_loop(lambda: self._finished(transcript, done))
 
     def _finished(self, transcript: Transcript, done: Callable[[], None]) -> None:
         """On the loop again: its last lines come before its end, unless they are many."""
@@ -210,8 +222,9 @@ class Scribe:
             self._loop.call_soon_threadsafe(deed)
 
     def _register(self, transcript: Transcript) -> None:
-        self._selector.register(transcript.fd, selectors.EVENT_READ, transcript)
+        self._followed[transcript.fd] = transcript
+        self._poller.add(transcript.fd)
 
     def _unregister(self, transcript: Transcript) -> None:
-        if transcript.fd in self._selector.get_map():
-            self._selector.unregister(transcript.fd)
+        if self._followed.pop(transcript.fd, None) is not None:
+            self._poller.drop(transcript.fd)

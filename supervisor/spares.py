@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -25,6 +24,7 @@ from actors.codec import encode
 from actors.envelope import Conditions, LastWords, Part, Rehearse
 from actors.errors import WireError
 from actors.framing import Framer, header
+from supervisor.reader import close_fd
 from supervisor.spawner import Player
 from supervisor.surroundings import Stamp, source_files, surroundings, unchanged
 
@@ -49,6 +49,7 @@ class Spare:
         self.surroundings = surroundings()  # taken before its start: whatever changes since makes it stale
         self.files: dict[str, Stamp] = {}  # as they were before it read them
         self.patience: asyncio.TimerHandle | None = None
+        self.rejected = ""  # why the life that took it did without it
         self.player = make()
 
     @property
@@ -102,6 +103,17 @@ class Spares:
                 return spare.player
         return None
 
+    def reject(self, player: Player, why: str) -> None:
+        """One that was taken did not do: it ends, and that is its own failure."""
+        spare = Spare(lambda: player)
+        spare.rejected = why
+        self._spares.append(spare)
+        player.on_gone = lambda: self._gone(spare)
+        if player.gone:
+            self._loop.call_soon(self._gone, spare)
+        else:
+            player.kill()
+
     def refill_soon(self) -> None:
         """No life is starting now: make what is missing, if it stays calm."""
         if self._count and self._timer is None and not self._dismissed:
@@ -125,7 +137,7 @@ class Spares:
         """Kill and bury them, without the loop. Runs in the spawner's thread."""
         for spare in self._spares:
             spare.player.abandon()
-            os.close(spare.player.output)
+            close_fd(spare.player.output)
 
     def _learn(self, part: Part, lanes: int) -> None:
         if part.main:
@@ -160,7 +172,11 @@ class Spares:
         if behind is not None:
             self._rehearse(behind, wanted)
         elif len(self._spares) < self._count:
-            spare = Spare(lambda: self._make("spare", self._lanes))
+            try:
+                spare = Spare(lambda: self._make("spare", self._lanes))
+            except OSError as error:
+                self._misfortune(None, f"it could not be started: {error}")
+                return
             self._spares.append(spare)
             spare.player.on_gone = lambda: self._gone(spare)
             self._rehearse(spare, wanted)
@@ -188,9 +204,7 @@ class Spares:
         self._lose_patience(spare)
         module = None if spare.ready or spare.stale else spare.importing
         why = self._why(spare, _last_words(player), player.remains().exit_code)
-        player.close()
-        player.box.close()
-        os.close(player.output)
+        player.discard()
         if self._dismissed:
             if not self._spares:
                 self._all_gone.set()
@@ -198,6 +212,9 @@ class Spares:
         if spare.stale:
             self.refill_soon()
             return
+        self._misfortune(module, why)
+
+    def _misfortune(self, module: str | None, why: str) -> None:
         self._misfortunes += 1
         if module is not None:
             self._unfit.add(module)
@@ -208,6 +225,8 @@ class Spares:
     @staticmethod
     def _why(spare: Spare, words: LastWords | None, exit_code: int | None) -> str:
         player = spare.player
+        if spare.rejected:
+            return spare.rejected
         if player.error is not None:
             return f"it could not be started: {player.error}"
         if words is not None:

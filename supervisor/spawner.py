@@ -78,7 +78,10 @@ class Spawner:
                 return
             if job is None:
                 return
-            job()
+            try:
+                job()
+            except Exception as error:  # the kernel kills every actor when this thread ends
+                _tell(self._loop, error)
 
 
 class Player:
@@ -109,15 +112,22 @@ class Player:
         self.kill_asked = False
         self.gone = False
         self.on_gone: Callable[[], None] = _nothing
-        self.duplex, self._child_duplex = Duplex.pair()
-        self.duplex.set_blocking(blocking=False)
+        with contextlib.ExitStack() as undo:
+            self.duplex, self._child_duplex = Duplex.pair()
+            undo.callback(self._child_duplex.close)
+            undo.callback(self.duplex.close)
+            self.duplex.set_blocking(blocking=False)
+            self.box = BlackBox(lanes)
+            undo.callback(self.box.close)
+            self.ready = SafeEvent()
+            undo.callback(self.ready.close)
+            self.stop = SafeEvent()
+            undo.callback(self.stop.close)
+            self.output, writing = os.pipe()
+            os.set_blocking(self.output, False)
+            self._voice = Voice(writing)
+            undo.pop_all()
         self._widened = widen(self.duplex.incoming, self.duplex.outgoing)
-        self.box = BlackBox(lanes)
-        self.ready = SafeEvent()
-        self.stop = SafeEvent()
-        self.output, writing = os.pipe()
-        os.set_blocking(self.output, False)
-        self._voice = Voice(writing)
         self.pidfd = -1
         self._guard = guard
         self._family: int | None = None
@@ -127,35 +137,62 @@ class Player:
 
     def spawn(self) -> None:
         """Start the process. Runs in the spawner's thread; the only thing that may take long."""
-        process = LeanProcess(
-            target=child.main,
-            name=self._name,
-            args=(self._child_duplex, self.box, self.ready, self.stop, self._voice, os.getpid(), self._guard.mark()),
-        )
         try:
-            _shelter()
-            process.start()
-            self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
-            self._family = self._guard.begun(process.pid or 0)
+            process = self._start()
         except Exception as reason:
             self.error = reason
+        else:
+            self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
+            self._found_family()
         finally:
             self._child_duplex.close()
             self._voice.close()
         if self.kill_asked:
             self.kill()
-        try:
-            self.loop.call_soon_threadsafe(self._spawned)
-        except RuntimeError:  # the loop was closed meanwhile
+        if not self._on_loop(self._spawned):
             self.kill()
 
+    def _start(self) -> LeanProcess:
+        _shelter()
+        mark = self._guard.mark()
+        parts = self._child_duplex, self.box, self.ready, self.stop, self._voice
+        process = LeanProcess(target=child.main, name=self._name, args=(*parts, os.getpid(), mark))
+        process.start()
+        return process
+
+    def _found_family(self) -> None:
+        """The process runs, whatever becomes of its guardian."""
+        try:
+            self._family = self._guard.begun(self.pid or 0)
+        except Exception as error:
+            _tell(self.loop, error)
+
+    def _on_loop(self, deed: Callable[[], None]) -> bool:
+        """Do something on the loop, soon; False when the loop was closed meanwhile. Runs on any thread."""
+        try:
+            self.loop.call_soon_threadsafe(deed)
+        except RuntimeError:
+            return False
+        return True
+
     def kill(self) -> None:
-        """SIGKILL, now or as soon as there is a process. Runs on any thread."""
+        """SIGKILL, now or as soon as there is a process. Runs on any thread.
+
+        A process that is not ours to kill any more (it runs as another user) counts as gone: its channel is closed.
+        """
         self.kill_asked = True
-        self.signal(signal.SIGKILL)
+        try:
+            self._send(signal.SIGKILL)
+        except PermissionError as refusal:
+            self.error = PermissionError(f"{refusal.strerror}; process {self.pid} may live on")
+            self._on_loop(self._died)
 
     def signal(self, number: int) -> None:
-        """Send a signal, if there is a process. Runs on any thread."""
+        """Send a signal, if there is a process that takes it from us. Runs on any thread."""
+        with contextlib.suppress(PermissionError):
+            self._send(number)
+
+    def _send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             if self.pidfd >= 0:
                 signal.pidfd_send_signal(self.pidfd, number)
@@ -208,6 +245,12 @@ class Player:
         size, self._widened = self._widened, 0
         BUDGET.give_back(size)
 
+    def discard(self) -> None:
+        """Give everything back of a process that is gone and whose output is not read by anyone else."""
+        self.close()
+        self.box.close()
+        close_fd(self.output)
+
     @property
     def _death(self) -> int | None:
         """The descriptor that becomes readable when the process is gone; None when there never was one."""
@@ -224,6 +267,8 @@ class Player:
 
     def _died(self) -> None:
         """What the process leaves behind in its group ends with it."""
+        if self.gone:
+            return
         self.gone = True
         if self.pid is not None:
             end_group(self.pid)
@@ -235,6 +280,13 @@ _UNREADY: Final = {*LEFT_TO_THE_DAEMON, DUMP_SIGNAL} | ({PULSE_SIGNAL} if PULSE_
 
 def _nothing() -> None:
     """Stands for a caller that has not come yet."""
+
+
+def _tell(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
+    """Tell the loop's exception handler of an error in the spawner's thread, which goes on."""
+    context = {"message": "error in the thread that starts processes; it goes on", "exception": error}
+    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+        loop.call_soon_threadsafe(loop.call_exception_handler, context)
 
 
 def _shelter() -> None:

@@ -116,6 +116,7 @@ class Supervisor:
 
         Raises:
             StartFailed: one did not become ready; those started were stopped again.
+            OSError, RuntimeError: the system has no descriptor or no thread left for the tree; nothing was started.
             UsageError: the program would start itself again in every process.
         """
         if self._engine is not None:
@@ -133,8 +134,7 @@ class Supervisor:
                 f"(with anyio, its asyncio backend), or use `with Supervisor.in_thread(...)` where there is none"
             ) from None
         loop = self._home.loop
-        self._reader: AnyReader = self._make_reader(loop)
-        self._launcher: Launcher = self._make_launcher(loop)
+        self._make_threads(loop)
         if short := shortage(self.spec.processes + self._spares):
             self._reports.descriptors_short(self.path, *short)
         self._house = House(loop, self._launcher, self._reports)
@@ -148,8 +148,8 @@ class Supervisor:
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,
         )
-        self._engine.post(happened.Boot())
         try:
+            self._engine.post(happened.Boot())
             await self._until_running()
         except BaseException:
             await self._stop()
@@ -361,6 +361,14 @@ class Supervisor:
         return f"<Supervisor {self.path} {machine.phase.value} {self.spec.strategy.value} [{counts}] restarts {budget}>"
 
     # ---- inside
+
+    def _make_threads(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._reader: AnyReader = self._make_reader(loop)
+        try:
+            self._launcher: Launcher = self._make_launcher(loop)
+        except BaseException:
+            self._reader.close()
+            raise
 
     def _make_reader(self, loop: asyncio.AbstractEventLoop) -> AnyReader:
         return Reader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)

@@ -10,6 +10,8 @@ Runs on the thread of the loop that entered the supervisor.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
@@ -44,6 +46,7 @@ class OnStart(StrEnum):
     READY = "ready"  # it is ready with the loop's next turn
     FAIL = "fail"  # it leaves with exit code 1 before it is ready
     HANG = "hang"  # nothing, until the test says `become_ready` or `exit`
+    RAISE = "raise"  # there is no process at all: the system has no descriptor left for it (EMFILE)
 
 
 class OnStop(StrEnum):
@@ -276,6 +279,8 @@ class ScriptedLauncher:
         outcome, *later = self._starts.get(part.path) or (OnStart.READY,)
         if later:
             self._starts[part.path] = tuple(later)
+        if outcome is OnStart.RAISE:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         life = ScriptedLife(part, listener, outcome, self._stops.get(part.path, OnStop.OBEY))
         self.lives.append(life)
         self.on_launch(life)

@@ -55,7 +55,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._hang = ""  # in words, from when it was asked for its stacks
         self._killed = False
-        self._look()
+        self._step(self._look)
 
     def close(self) -> None:
         """Look no more."""
@@ -138,7 +138,15 @@ class Watch:
         return explain(found, handler, self._limit)
 
     def _later(self, seconds: float, what: Callable[[], None]) -> None:
-        self._timer = self._loop.call_later(max(0.0, seconds), what)
+        self._timer = self._loop.call_later(max(0.0, seconds), self._step, what)
+
+    def _step(self, what: Callable[[], None]) -> None:
+        """A look that fails is not the last one."""
+        try:
+            what()
+        except Exception as error:
+            self._loop.call_exception_handler({"message": f"error in {self!r}; it goes on", "exception": error})
+            self._later(self._limit, self._look)
 
 
 def _of_the_actor(stacks: str) -> str:

@@ -149,7 +149,7 @@ async def fate(way, doing):
         sending.cancel()
     if way in ("ask that was cancelled", "ask whose time is over"):
         await asyncio.wait((sending,))
-    box.lost("a", life, DEATH)
+    box.lost("a", life.progress(), DEATH)
     box.connect("a", following)
     await turns()
     if following.numbers:

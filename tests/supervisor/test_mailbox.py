@@ -122,7 +122,9 @@ class Box:
     def die(self, life, member="a"):
         self.number += 1
         reason = ExitReason(ExitKind.KILLED, "SIGKILL")
-        self.mailbox.lost(member, life, ExitReport(actor="/root/a", life=self.number, pid=None, reason=reason))
+        self.mailbox.lost(
+            member, life.progress(), ExitReport(actor="/root/a", life=self.number, pid=None, reason=reason)
+        )
 
     def say(self, *items, through=0, member="a"):
         outcomes = [Outcome(seq, kind, msgspec.Raw(encode(payload))) for seq, kind, payload in items]
