@@ -107,7 +107,7 @@ async def test_the_end_of_the_pipe(scribe):
     os.close(life.writing)
     await until(lambda: life.said)
     assert ["bye"] == life.said
-    await until(lambda: life.transcript.fd not in scribe._selector.get_map())
+    await until(lambda: life.transcript.fd not in scribe._followed)
     await life.end()
 
 
