@@ -751,7 +751,8 @@ async def test_log_fields_with_names_of_ours(logs):
         await root["a"].ask(Say("info", "odd.named", fields))
         assert 1 == (await root["a"].ask(WhoAreYou())).incarnation
     (line,) = [line for line in logs if line["event"] == "odd.named"]
-    assert ("/root/a", 1, "n", "m") == (line["actor"], line["life"], line["name"], line["msg"])
+    assert ("x", 9, "n", "m") == (line["actor"], line["life"], line["name"], line["msg"])
+    assert ("/root/a", 1) == (line["speaker_actor"], line["speaker_life"])
 
 
 async def test_an_actor_tells_another():
