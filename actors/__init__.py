@@ -4,7 +4,6 @@ Public is what `__all__` lists. Importing this package is cheap: every spawned p
 """
 
 from actors.actor import Actor, Context, handles
-from actors.codec import Codec
 from actors.errors import (
     ActorCrashed,
     ActorsError,
@@ -25,6 +24,7 @@ from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Fed, Message, Terminated
 from actors.ref import ActorRef
 from actors.topics import Topic
+from actors.wire.codec import Codec
 
 __all__ = [
     "Actor",

@@ -1,8 +1,7 @@
 """Bounds: which numbers are a time, and which a count.
 
-Law: a number that a person writes is looked at before anything is done with it: NaN compares to nothing, an endless or
-     tiny time makes a timer that never or always fires.
-May import: errors.
+A number that a person writes is looked at before anything is done with it: NaN compares to nothing, an endless or
+tiny time makes a timer that never or always fires.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Definitions: what a class of the user's says that cannot work.
 
-Law: a class is read as it is written: no property of it is evaluated, no decorator is trusted.
-May import: errors, functions, and nothing else of ours.
+A class is read as it is written: no property of it is evaluated, no decorator is trusted.
 
 Runs wherever a class is read: in the daemon when a spec is made, in the actor's process before its first message.
 """
@@ -32,7 +31,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 import msgspec
 
 from actors.errors import UsageError
-from actors.functions import MARK, globals_of, is_asynchronous, is_generator
+from actors.signatures import MARK, globals_of, is_asynchronous, is_generator
 
 _UNBOUND: Final[dict[str, str]] = {  # what is no method of an instance, and the attribute with its function
     "staticmethod": "__func__",

@@ -1,7 +1,6 @@
 """Everything that can go wrong, by whose fault it is.
 
-Law: the class says who must act; the text says what happened, to whom, in which state, and what to do now.
-May import: exits, and nothing else of ours.
+The class says who must act; the text says what happened, to whom, in which state, and what to do now.
 """
 
 from __future__ import annotations

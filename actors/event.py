@@ -1,8 +1,7 @@
 """SafeEvent: multiprocessing.Event's interface on one kernel object that no death can wedge.
 
-Law: no lock. Every operation is one system call that never waits, so a process killed at any instruction has
-     either done it or not, and holds up nobody.
-May import: errors.
+No lock. Every operation is one system call that never waits, so a process killed at any instruction has
+either done it or not, and holds up nobody.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from actors.errors import UsageError
 
 ONE: Final = (1).to_bytes(8, sys.byteorder)  # what an eventfd counts with; a pipe just holds the bytes
 PIPE: Final = 64 * 1024  # bytes: one read of so much empties an eventfd and every pipe we make
-LONGEST: Final = 2**31 - 1  # milliseconds: the longest time poll(2) can be told
+MAX_POLL_MS: Final = 2**31 - 1  # milliseconds: the longest time poll(2) can be told
 
 
 def readable(fd: int, timeout: float | None = 0) -> bool:
     """Wait until `fd` can be read, at most `timeout` seconds (None: for ever). Takes nothing from it."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    ready = poll.poll(None if timeout is None else min(max(timeout, 0) * 1000, LONGEST))
+    ready = poll.poll(None if timeout is None else min(max(timeout, 0) * 1000, MAX_POLL_MS))
     return any(mask & select.POLLIN for _, mask in ready)
 
 

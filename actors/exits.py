@@ -1,12 +1,12 @@
 """How a life ends: the reason in one word, and the report with everything known about it.
 
-Law: a reason is a value; what follows from it is decided elsewhere (`supervisor.core.policy`).
-May import: nothing of ours.
+A reason is a value; what follows from it is decided elsewhere (`supervisor.core.tree.policy`).
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -120,3 +120,6 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         if self.peak_memory is not None:
             used.append(f"{self.peak_memory / 2**20:.1f} MiB of memory at most")
         return f", with {' and '.join(used)}" if used else ""
+
+
+EXIT_ORPHANED: Final = 70  # exit code of a process whose daemon is gone (BSD's EX_SOFTWARE)

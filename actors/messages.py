@@ -1,7 +1,6 @@
 """Message: the base of everything a user sends.
 
-Law: a message is a frozen value; its class name is its tag on the wire, its parameter `R` the type of its reply.
-May import: errors.
+A message is a frozen value; its class name is its tag on the wire, its parameter `R` the type of its reply.
 
 Annotations are not postponed here: msgspec reads a postponed ClassVar as a field where imports are lazy (3.15).
 """

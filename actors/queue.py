@@ -1,9 +1,8 @@
 """SafeQueue: multiprocessing.Queue's interface without any lock between processes.
 
-Law: one item is one packet, sent and received whole or not at all; so whoever is killed, wherever, leaves
-     the queue as it was before or after, and nobody waits for the dead. What the kernel cannot hold yet stays
-     with its sender.
-May import: errors, event.
+One item is one packet, sent and received whole or not at all; so whoever is killed, wherever, leaves
+the queue as it was before or after, and nobody waits for the dead. What the kernel cannot hold yet stays
+with its sender.
 
 An item travels as its pickle in one packet of an AF_UNIX socket pair; a large one lies in an anonymous file
 whose descriptor travels instead. Nothing has a name in the file system, so nothing can be left there.

@@ -1,8 +1,7 @@
 """ActorRef: an address one may send to; it stays valid over every restart of the actor behind it.
 
-Law: this file says what sending means; how it is done belongs to the side that sends (`supervisor.mailbox` in the
-     daemon, `actors.post` in an actor's process).
-May import: errors, bounds, messages.
+This file says what sending means; how it is done belongs to the side that sends (`supervisor.mailbox.mailbox` in the
+daemon, `actors.child.remote_ref` in an actor's process).
 
 A ref may be a field of a message or of a reply: it travels as its path and is bound again where it arrives.
 """

@@ -1,7 +1,6 @@
 """Topic: a name under which messages of one type are published to whoever subscribed.
 
-Law: at most once, and bounded: a subscriber that is full or down misses the message, nobody waits.
-May import: messages, errors.
+At most once, and bounded: a subscriber that is full or down misses the message, nobody waits.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import msgspec
 from actors.errors import UsageError
 from actors.messages import Message
 
-LONGEST: Final = 255  # characters of a name: the daemon remembers them
+MAX_NAME: Final = 255  # characters of a name: the daemon remembers them
 
 M = TypeVar("M", bound=Message[Any])
 
@@ -30,5 +29,5 @@ class Topic(msgspec.Struct, Generic[M], frozen=True):
     message: type[M]
 
     def __post_init__(self) -> None:
-        if len(self.name) > LONGEST:
-            raise UsageError(f"topic {self.name[:20]!r}... has a name of {len(self.name)} characters, {LONGEST} fit")
+        if len(self.name) > MAX_NAME:
+            raise UsageError(f"topic {self.name[:20]!r}... has a name of {len(self.name)} characters, {MAX_NAME} fit")

@@ -137,9 +137,9 @@ class AwaitedContender(Contender[W]):
         await self._worker.ask()
         return {"rate": count / (time.perf_counter() - begun)}
 
-    async def _pass(self, through: Callable[[bytes], Coroutine[Any, Any, int]], count: int, mib: int) -> Figures:
+    async def _pass(self, ack_up_to: Callable[[bytes], Coroutine[Any, Any, int]], count: int, mib: int) -> Figures:
         payload = bytes(mib * MIB)
         begun = time.perf_counter()
         for _ in range(count):
-            assert await through(payload) == len(payload)
+            assert await ack_up_to(payload) == len(payload)
         return {"rate": count * mib / (time.perf_counter() - begun)}

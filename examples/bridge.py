@@ -13,7 +13,8 @@ from typing import Any
 
 from actors.event import SafeEvent
 from actors.queue import SafeQueue
-from supervisor.bridge import AsyncQueueBridge, await_event
+from supervisor.bridge import AsyncQueueBridge
+from supervisor.bridge.event import await_event
 
 Item = dict[str, Any]
 END = None  # the sentinel

@@ -1,9 +1,9 @@
 """Supervisor: what runs in the daemon. Public is what `__all__` lists."""
 
 import supervisor.names  # noqa: F401 - before the first import from actors
-from supervisor.broadcast import Missed
-from supervisor.core.states import ChildState, SupervisorState
-from supervisor.core.vigil import Health
+from supervisor.core.health.hang_detector import Health
+from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Routing, Strategy
+from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.errors import (
     InvalidSpec,
     NoSuchChild,
@@ -12,8 +12,9 @@ from supervisor.errors import (
     SupervisorBusy,
     SupervisorError,
 )
-from supervisor.letters import DeadLetter, DeadReason
-from supervisor.reports import (
+from supervisor.observe.broadcast import Missed
+from supervisor.observe.dead_letters import DeadLetter, DeadReason
+from supervisor.observe.reports import (
     ChildExited,
     ChildStarted,
     Happening,
@@ -21,21 +22,9 @@ from supervisor.reports import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
-from supervisor.specs import (
-    BRUTAL_KILL,
-    INFINITY,
-    AutoShutdown,
-    Backoff,
-    ChildSpec,
-    Intensity,
-    Overflow,
-    RestartPolicy,
-    Routing,
-    Strategy,
-    SupervisorSpec,
-)
+from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, Overflow, SupervisorSpec
 from supervisor.supervisor import Supervisor
+from supervisor.tree.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
 
 __all__ = [
     "BRUTAL_KILL",

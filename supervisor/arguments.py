@@ -1,7 +1,6 @@
 """Arguments: what an actor's `__init__` is given, as bytes for its process.
 
-Law: whatever would fail there fails here, in one line that names the argument and never shows its value.
-May import: portable, and the words of `actors`.
+Whatever would fail there fails here, in one line that names the argument and never shows its value.
 
 Runs in the daemon, when a spec is made.
 """
@@ -16,10 +15,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.actor import Actor
-from actors.codec import bound
 from actors.errors import UsageError
 from actors.ref import ActorRef
-from supervisor.portable import PICKLE, check_module
+from actors.wire.codec import bound
+from supervisor.spawnable import PICKLE, check_module
 
 
 def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:

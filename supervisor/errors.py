@@ -1,7 +1,6 @@
 """What can go wrong in supervision, by name.
 
-Law: every text names the child or the spec's field, the state, and what to do now.
-May import: actors.
+Every text names the child or the spec's field, the state, and what to do now.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Names: whether `actors` and `supervisor` mean these packages, or something else of that name comes first.
 
-Law: this is looked at before the first import from `actors`, so that the error says which file took the name.
-May import: nothing of ours.
+This is looked at before the first import from `actors`, so that the error says which file took the name.
 """
 
 from __future__ import annotations

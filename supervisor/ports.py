@@ -1,7 +1,6 @@
 """Ports: what the engine needs of the world, as interfaces.
 
-Law: nothing above this line knows which implementation it has; a process life may one day be on another machine.
-May import: core, and the words of `actors`.
+Nothing above this line knows which implementation it has; a process life may one day be on another machine.
 """
 
 from __future__ import annotations
@@ -9,55 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import msgspec
-
-from actors.blackbox import Activity, Progress
-from actors.envelope import LastWords, MoreItems, Outcomes, Part, Publish, Send, Subscribe, Watch, Withdraw
-from actors.framing import Parcel
-from actors.lines import Record
-from supervisor.core.delivery import Posted, Run
+from actors.wire.frames import MoreItems, Outcomes, Publish, Send, StartActor, Subscribe, Watch, Withdraw
+from actors.wire.framing import Attachment
+from actors.wire.log_lines import Record
+from actors.wire.progress import Activity, Progress
+from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.health.life_end import LifeEnd
 
 Said = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish
 """What a life may say, but for its last words, which are part of its end."""
-
-
-class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """The bare facts about the end of a life.
-
-    Attributes:
-        pid: process id, None when there never was a process.
-        exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when nobody knows.
-        last_words: what the child said before it left with an error.
-        farewell: whether it had said that it leaves, with last words or without.
-        wire_error: why the daemon ended it, or why it never began.
-        stop_asked: whether it had been asked to stop.
-        kill_asked: whether the daemon had sent SIGKILL.
-        grace: seconds between the two, None when not both were asked.
-        handling: whether a message was being handled.
-        text: the stacks it left in its black box.
-        oom_kills: how many processes the kernel had just killed for lack of memory; None when that is not known, or
-            when no SIGKILL was to be explained.
-        cpu_time: seconds it has computed, None when nobody knows.
-        peak_memory: the most memory it had, in bytes; None when nobody knows.
-        stderr: the last lines it wrote to standard error, or past Python.
-        idle: whether the actor stopped itself because nothing waited for it.
-    """
-
-    pid: int | None
-    exit_code: int | None
-    last_words: LastWords | None = None
-    farewell: bool = False
-    wire_error: str | None = None
-    stop_asked: bool = False
-    kill_asked: bool = False
-    grace: float | None = None
-    handling: bool = False
-    text: str = ""
-    oom_kills: int | None = None
-    cpu_time: float | None = None
-    peak_memory: int | None = None
-    stderr: tuple[str, ...] = ()
-    idle: bool = False
 
 
 class LifeListener(Protocol):
@@ -66,7 +25,7 @@ class LifeListener(Protocol):
     def life_ready(self) -> None:
         """`on_start` has returned."""
 
-    def life_said(self, frame: Said, parcels: Sequence[Parcel] = ()) -> None:
+    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
         """The child sent a frame, and before it the parcels that belong to it."""
 
     def life_wrote(self, life: int, record: Record) -> None:
@@ -89,10 +48,10 @@ class Life(Protocol):
     def pid(self) -> int | None:
         """Of its process, None when it has none."""
 
-    def post(self, batch: list[Posted]) -> None:
+    def post(self, batch: list[QueuedMessage]) -> None:
         """Send messages."""
 
-    def post_run(self, run: Run) -> None:
+    def post_run(self, run: QueuedTells) -> None:
         """Send a run of tells."""
 
     def cancel(self, seqs: list[int]) -> None:
@@ -107,7 +66,7 @@ class Life(Protocol):
     def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
         """Send items that follow a message; `over` when they are the last."""
 
-    def answer(self, frame: bytes, parcels: Sequence[Parcel] = ()) -> None:
+    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
         """Send an encoded `Answer`, and before it the parcels that belong to it."""
 
     @property
@@ -146,7 +105,7 @@ class Life(Protocol):
 class Launcher(Protocol):
     """Begins lives."""
 
-    def launch(self, part: Part, lanes: int, listener: LifeListener) -> Life:
+    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> Life:
         """Begin one; `listener` hears of it later, never during this call."""
 
     @property
@@ -171,7 +130,7 @@ class Source(Protocol):
 
 
 class AnyReader(Protocol):
-    """Waits on descriptors on behalf of the loop; see `supervisor.reader`."""
+    """Waits on descriptors on behalf of the loop; see `supervisor.io.readers`."""
 
     def stream(self, source: Source, on_chunk: Callable[[bytes], None]) -> None:
         """Read until it is forgotten."""

@@ -1,7 +1,6 @@
 """Supervisor: the front of a tree, to be embedded in a running asyncio daemon.
 
-Law: entering starts the tree, leaving stops it; nothing of it outlives the `async with`.
-May import: everything below.
+Entering starts the tree, leaving stops it; nothing of it outlives the `async with`.
 
 Runs on the thread of the event loop that entered it; any loop, any thread, any number of them.
 """
@@ -22,27 +21,28 @@ from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Message
 from actors.ref import ActorRef
 from actors.topics import Topic
-from supervisor import children
-from supervisor.broadcast import Missed
-from supervisor.checks import check
-from supervisor.core import commands as do
-from supervisor.core import events as happened
-from supervisor.descriptors import shortage
-from supervisor.engine import Engine
+from supervisor.core.tree import commands as do
+from supervisor.core.tree import events as happened
 from supervisor.errors import RestartIntensityExceeded, StartFailed
-from supervisor.home import Home
-from supervisor.house import House
-from supervisor.launcher import ProcessLauncher
-from supervisor.letters import DeadLetter
-from supervisor.portable import check_first_start, check_interpreter, check_main_guard, check_patches
+from supervisor.io.loop_reader import LoopReader
+from supervisor.io.thread_reader import ThreadReader
+from supervisor.loop_affinity import Home
+from supervisor.messaging.refs import MailboxRef
+from supervisor.messaging.shared import TreeContext
+from supervisor.observe.broadcast import Missed
+from supervisor.observe.dead_letters import DeadLetter
+from supervisor.observe.reports import Happening, Reports
 from supervisor.ports import AnyReader, Launcher
-from supervisor.reader import LoopReader, Reader
-from supervisor.refs import MailboxRef
-from supervisor.reports import Happening, Reports
-from supervisor.signals import until_signalled
-from supervisor.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of
+from supervisor.process.launcher import ProcessLauncher
+from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
+from supervisor.spec_validation import check
 from supervisor.specs import AnySpec, SupervisorSpec
+from supervisor.system.descriptor_limit import shortage
+from supervisor.system.signals import until_signalled
 from supervisor.threaded import in_thread
+from supervisor.tree import child_management
+from supervisor.tree.engine import Engine
+from supervisor.tree.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of
 
 M = TypeVar("M", bound=Message[Any])
 
@@ -137,13 +137,13 @@ class Supervisor:
         self._make_threads(loop)
         if short := shortage(self.spec.processes + self._spares):
             self._reports.descriptors_short(self.path, *short)
-        self._house = House(loop, self._launcher, self._reports)
+        self._tree = TreeContext(loop, self._launcher, self._reports)
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()
         self._engine = Engine(
             self.spec,
             self.path,
-            self._house,
+            self._tree,
             on_running=self._running.set,
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,
@@ -237,7 +237,7 @@ class Supervisor:
             raise self._not_started()
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
-        return MailboxRef(self._house.directory.find(name if name.startswith("/") else f"{self.path}/{name}"))
+        return MailboxRef(self._tree.registry.find(name if name.startswith("/") else f"{self.path}/{name}"))
 
     def ref(self, path: str) -> ActorRef:
         """The same as `root[path]`."""
@@ -261,7 +261,7 @@ class Supervisor:
             SupervisorBusy: already_started, already_present, max_children, restarting or stopping, see `answer`.
             NoSuchChild: there is no supervisor of that name.
         """
-        return await children.start(self._engine_now(), spec, under)
+        return await child_management.start(self._engine_now(), spec, under)
 
     async def terminate_child(self, name: str | ActorRef) -> None:
         """Stop a child (a pool: all its members); its spec stays, a temporary child's goes. Returns when it is down.
@@ -272,7 +272,7 @@ class Supervisor:
             NoSuchChild: there is none of that name.
             SupervisorBusy: the supervisor is stopping, or is restarting several children.
         """
-        await children.change(self._engine_now(), _path(name), children.terminate, backwards=True)
+        await child_management.change(self._engine_now(), _path(name), child_management.terminate, backwards=True)
 
     async def restart_child(self, name: str | ActorRef) -> None:
         """Start a child that is down; returns when it is ready.
@@ -282,7 +282,7 @@ class Supervisor:
             StartFailed: it did not become ready.
             SupervisorBusy: running, restarting or stopping, see `answer`.
         """
-        await children.change(self._engine_now(), _path(name), children.restart)
+        await child_management.change(self._engine_now(), _path(name), child_management.restart)
 
     async def delete_child(self, name: str | ActorRef) -> None:
         """Forget a child that is down.
@@ -291,7 +291,7 @@ class Supervisor:
             NoSuchChild: there is none of that name.
             SupervisorBusy: running, restarting or stopping, see `answer`.
         """
-        await children.change(self._engine_now(), _path(name), children.delete)
+        await child_management.change(self._engine_now(), _path(name), child_management.delete)
 
     async def resize(self, name: str | ActorRef, size: int) -> None:
         """Give a pool (or a single actor) another number of processes; returns when they are ready, or down.
@@ -304,15 +304,15 @@ class Supervisor:
             StartFailed: a new member did not become ready; the others are there.
             SupervisorBusy: the supervisor is stopping, or is restarting several children.
         """
-        await children.resize(self._engine_now(), _path(name), size)
+        await child_management.resize(self._engine_now(), _path(name), size)
 
     def which_children(self, under: str = "") -> tuple[ChildInfo, ...]:
         """The children of a supervisor (the root when `under` is empty), in the order of their start."""
-        return children_of(children.engine_at(self._engine_now(), under))
+        return children_of(child_management.engine_at(self._engine_now(), under))
 
     def count_children(self, under: str = "") -> ChildCounts:
         """How many children a supervisor has."""
-        return count_of(children.engine_at(self._engine_now(), under))
+        return count_of(child_management.engine_at(self._engine_now(), under))
 
     # ---- what happens
 
@@ -336,7 +336,7 @@ class Supervisor:
     def subscribe(self, topic: Topic[M]) -> AsyncIterator[M | Missed]:
         """Everything published under a topic from now on; a reader that is too slow gets `Missed(count)`."""
         self._engine_now()
-        return self._house.topics.read(topic)
+        return self._tree.topics.read(topic)
 
     def publish(self, topic: Topic[M], message: M) -> None:
         """Send a message to everybody who subscribed to the topic, at most once; returns at once.
@@ -345,7 +345,7 @@ class Supervisor:
             UsageError: the message is not of the topic's type.
         """
         self._engine_now()
-        self._house.topics.say(topic, message)
+        self._tree.topics.say(topic, message)
 
     def __str__(self) -> str:
         return repr(self) if self._engine is None else str(tree_of(self._engine))
@@ -371,7 +371,7 @@ class Supervisor:
             raise
 
     def _make_reader(self, loop: asyncio.AbstractEventLoop) -> AnyReader:
-        return Reader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
+        return ThreadReader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
         return ProcessLauncher(
@@ -419,8 +419,8 @@ class Supervisor:
             except asyncio.CancelledError as error:
                 cancelled = error
                 self.request_kill()
-        self._house.directory.shut_down()
-        self._house.topics.close()
+        self._tree.registry.shut_down()
+        self._tree.topics.close()
         closing = asyncio.ensure_future(self._launcher.close())
         while not closing.done():
             try:

@@ -1,8 +1,7 @@
 """Testing: process lives that obey a script, for tests of what a tree does without a single process.
 
-Law: a scripted life keeps every promise of `supervisor.ports.Life`: nothing is told while it is being launched,
-     stopped or killed, and its end is told once.
-May import: everything below; nothing imports it.
+A scripted life keeps every promise of `supervisor.ports.Life`: nothing is told while it is being launched,
+stopped or killed, and its end is told once.
 
 Runs on the thread of the loop that entered the supervisor.
 """
@@ -16,14 +15,15 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from actors.blackbox import Activity, Progress
-from actors.envelope import Part
 from actors.errors import UsageError
 from actors.exits import ExitKind
-from actors.framing import Parcel
-from supervisor.core.delivery import Posted, Run
-from supervisor.journal import Entry, Journal, read_lines, replay
-from supervisor.ports import Launcher, LifeEnd, LifeListener, Said
+from actors.wire.frames import StartActor
+from actors.wire.framing import Attachment
+from actors.wire.progress import Activity, Progress
+from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.observe.journal import Entry, Journal, read_lines, replay
+from supervisor.ports import Launcher, LifeListener, Said
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
 
@@ -87,13 +87,13 @@ class ScriptedLife:
         said_farewell: whether its last words have come; a test may set it.
     """
 
-    def __init__(self, part: Part, listener: LifeListener, on_start: OnStart, on_stop: OnStop) -> None:
+    def __init__(self, part: StartActor, listener: LifeListener, on_start: OnStart, on_stop: OnStop) -> None:
         self.pid: int | None = None
         self.path = part.path
         self.number = part.life
         self.ready = False
         self.over = False
-        self.received: list[Posted] = []
+        self.received: list[QueuedMessage] = []
         self.answers: list[bytes] = []
         self.credits: dict[int, int] = {}
         self.followed: list[tuple[int, list[bytes], bool]] = []
@@ -149,11 +149,11 @@ class ScriptedLife:
 
     # ---- Life
 
-    def post(self, batch: list[Posted]) -> None:
+    def post(self, batch: list[QueuedMessage]) -> None:
         """See `Life`."""
         self.received.extend(batch)
 
-    def post_run(self, run: Run) -> None:
+    def post_run(self, run: QueuedTells) -> None:
         """See `Life`."""
         self.post(list(run.posted()))
 
@@ -173,9 +173,9 @@ class ScriptedLife:
         """See `Life`."""
         self.followed.append((seq, items, over))
 
-    def answer(self, frame: bytes, parcels: Sequence[Parcel] = ()) -> None:
+    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
         """See `Life`."""
-        del parcels
+        del attachments
         self.answers.append(frame)
 
     def stop(self) -> None:
@@ -274,7 +274,7 @@ class ScriptedLauncher:
                 return life
         raise UsageError(f"{path} has no life now")
 
-    def launch(self, part: Part, lanes: int, listener: LifeListener) -> ScriptedLife:  # noqa: ARG002 - the port's own
+    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> ScriptedLife:  # noqa: ARG002 - the port's own
         """See `Launcher`."""
         outcome, *later = self._starts.get(part.path) or (OnStart.READY,)
         if later:

@@ -1,7 +1,6 @@
 """Threaded: a tree that lives in a thread of its own, beside a program without an event loop.
 
-Law: what its start and its end raise comes out in the thread that entered; leaving waits until nothing of it is left.
-May import: nothing of ours.
+What its start and its end raise comes out in the thread that entered; leaving waits until nothing of it is left.
 """
 
 from __future__ import annotations

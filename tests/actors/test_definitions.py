@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from actors import Actor, Message, UsageError, handles
-from actors.actor import protocol_of
+from actors.protocol import protocol_of
 from supervisor import ChildSpec, Supervisor
 
 T = TypeVar("T")
@@ -132,14 +132,14 @@ class TracedTwice(Actor):
         return 1
 
 
-class Numbers(Message[AsyncIterator[int]]):
+class SequenceNumbers(Message[AsyncIterator[int]]):
     pass
 
 
 class TracedStream(Actor):
     @handles
     @traced
-    def numbers(self, msg: Numbers) -> Iterator[int]:
+    def numbers(self, msg: SequenceNumbers) -> Iterator[int]:
         yield 1
 
 

@@ -142,7 +142,7 @@ def test_a_count_beyond_a_pipe(monkeypatch):
 def test_it_works_in_a_spawned_process(kernel):
     """Both ways: the child waits and clears, and sets the other."""
     first, second = SafeEvent(), SafeEvent()
-    with running(children.pass_on, first, second) as process:
+    with running(children.return_slot, first, second) as process:
         first.set()
         assert second.wait(DEADLINE)
         assert not first.is_set()

@@ -18,7 +18,7 @@ import pytest
 
 from supervisor import Backoff, ChildExited, ChildSpec, DeadLetter, Intensity, Supervisor
 from tests.chaos.figures import FAULTS
-from tests.support.doomed import FATE, Begin, Doomed, Life, Meet, Note, Numbers, Sibling
+from tests.support.doomed import FATE, Begin, Doomed, Life, Meet, Note, SequenceNumbers, Sibling
 from tests.support.load import Sender, Ticker
 from tests.support.waiting import until
 
@@ -107,7 +107,7 @@ async def test_fault(fault: Fault, tmp_path, monkeypatch):
             await sender.end()
         await until(lambda: not any(child.mailbox for child in root.snapshot().children), "quiet")
         assert [1, 1] == [await root[name].ask(Life()) for name in SIBLINGS], "a sibling died"
-        seen = {name: await root[name].ask(Numbers(), timeout=20.0) for name in SIBLINGS}
+        seen = {name: await root[name].ask(SequenceNumbers(), timeout=20.0) for name in SIBLINGS}
     await asyncio.gather(burying, listening)
     for name in SIBLINGS:
         assert list(range(1, senders[name].sent + 1)) == seen[name]

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from supervisor import Backoff, ChildExited, ChildSpec, Intensity, Supervisor
-from supervisor.core.states import ChildState
+from supervisor.core.tree.states import ChildState
 from tests.chaos.figures import SOAKS
 from tests.support.doomed import Doomed, Life
 from tests.support.load import Sender, Ticker

@@ -30,10 +30,10 @@ from supervisor import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.actor_child import ActorChild
-from supervisor.core.states import ChildState, SupervisorState
-from supervisor.engine import Engine, TreeChild
+from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
+from supervisor.tree.actor_child import ActorChild
+from supervisor.tree.engine import Engine, TreeChild
 from tests.conformance.member import End, Member
 from tests.conformance.scenarios import Scenario, Tree, Worker
 

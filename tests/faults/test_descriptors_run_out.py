@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from supervisor import Backoff, ChildSpec, Intensity, StartFailed, Supervisor
-from supervisor.core.states import ChildState
+from supervisor.core.tree.states import ChildState
 from supervisor.testing import OnStart, ScriptedLauncher, ScriptedSupervisor
 from tests.support.actors import Puppet, WhoAreYou
 from tests.support.waiting import Watch, until
@@ -195,12 +195,12 @@ async def test_a_process_that_may_not_be_killed(monkeypatch):
 @pytest.mark.processes
 async def test_a_spare_that_does_not_run(monkeypatch):
     """A stopped spare costs the actor nothing: a fresh process plays the life, and no restart is counted for it."""
-    monkeypatch.setattr("supervisor.spares.CALM", 0.02)
+    monkeypatch.setattr("supervisor.process.spares.CALM", 0.02)
     async with tree("a", spares=1, intensity=Intensity(1, 60.0)) as root:
         await until(lambda: root.snapshot().spares == 1)
         (spare,) = root._launcher._spares._spares
-        os.kill(spare.player.pid, signal.SIGSTOP)
+        os.kill(spare.worker.pid, signal.SIGSTOP)
         os.kill(root.which_children()[0].pid, signal.SIGKILL)
         answer = await root["a"].ask(WhoAreYou(), timeout=None)
-        assert spare.player.pid != answer.pid
+        assert spare.worker.pid != answer.pid
         assert (2, 1) == (answer.incarnation, root.snapshot().restarts)

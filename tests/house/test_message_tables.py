@@ -11,17 +11,18 @@ from typing import ClassVar
 import pytest
 
 from actors import Actor, ActorCrashed, ExitKind, ExitReason, ExitReport, Fed, MailboxFull, Message, handles
-from actors.actor import protocol_of
-from actors.blackbox import Progress
-from actors.lines import PRINTED, Record
+from actors.protocol import protocol_of
 from actors.ref import UnboundRef
-from supervisor.core.fates import Fate
-from supervisor.core.routing import Router
-from supervisor.letters import DeadLetter, DeadReason
-from supervisor.mailbox import Mailbox
-from supervisor.refs import MailboxRef
-from supervisor.reports import Reports
-from supervisor.specs import Overflow, Routing
+from actors.wire.log_lines import PRINTED, Record
+from actors.wire.progress import Progress
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.routing import Router
+from supervisor.core.terms import Routing
+from supervisor.mailbox.mailbox import Mailbox
+from supervisor.messaging.refs import MailboxRef
+from supervisor.observe.dead_letters import DeadLetter, DeadReason
+from supervisor.observe.reports import Reports
+from supervisor.specs import Overflow
 from tests.support.waiting import turns
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -9,15 +9,15 @@ import msgspec
 import pytest
 from msgspec import inspect as types
 
-from actors import envelope as wire
-from actors.envelope import FromChild
+from actors.wire import frames as wire
+from actors.wire.frames import FromChild
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = sorted((ROOT / "supervisor").rglob("*.py"))
 MODULES = {"marshal", "shelve", "dill", "cloudpickle", "yaml"}
 READERS = {"load", "loads", "Unpickler", "import_module"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
-TO_CHILD = (wire.Part, wire.Deliver, wire.Tells, wire.Cancel, wire.Credit, wire.Items, wire.Stop, wire.Answer)
+TO_CHILD = (wire.StartActor, wire.Deliver, wire.TellBatch, wire.Cancel, wire.Credit, wire.Items, wire.Stop, wire.Answer)
 
 
 def called(node: ast.AST) -> set[str]:

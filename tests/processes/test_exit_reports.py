@@ -15,18 +15,9 @@ import msgspec
 import pytest
 
 from actors import ActorCrashed, ExitKind, HandlerError
-from supervisor import (
-    BRUTAL_KILL,
-    Backoff,
-    ChildSpec,
-    DeadReason,
-    Intensity,
-    StartFailed,
-    Supervisor,
-    SupervisorSpec,
-    reaping,
-)
-from supervisor import process as hands
+from supervisor import BRUTAL_KILL, Backoff, ChildSpec, DeadReason, Intensity, StartFailed, Supervisor, SupervisorSpec
+from supervisor.process import life as hands
+from supervisor.system import reap
 from tests.support.perils import (
     AsyncVictim,
     Blabbers,
@@ -451,7 +442,7 @@ async def test_a_life_that_breaks_the_protocol():
 
 async def test_an_exit_code_that_someone_else_took(monkeypatch):
     """Where the kernel does not know the exit code any more, what else is known is told: here, the fault."""
-    monkeypatch.setattr(reaping, "_told", lambda pidfd: None)
+    monkeypatch.setattr(reap, "_told", lambda pidfd: None)
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         async with tree(child(Victim)) as root:

@@ -147,8 +147,10 @@ async def test_a_dead_guardian_is_replaced(logs, reading):
         await root["a"].ask(Beget([]))
         await until(guardians, "a guardian")
         (first,) = guardians()
-        guard = root._launcher._guard
-        await until(lambda: time.monotonic() >= guard._not_before, "the moment from which it is replaced at once")
+        orphan_reaper = root._launcher._orphan_reaper
+        await until(
+            lambda: time.monotonic() >= orphan_reaper._not_before, "the moment from which it is replaced at once"
+        )
         pids = await root["a"].ask(Beget(["daemonise", "session"]))
         os.kill(first, signal.SIGKILL)
         root["a"].tell_nowait(Leave())
@@ -205,8 +207,8 @@ async def test_without_a_guardian(logs, monkeypatch):
         raise OSError(errno.EMFILE, "no room")
 
     tried = []
-    monkeypatch.setattr("supervisor.guard.socket.socketpair", refuse)
-    monkeypatch.setattr("supervisor.guard.BREATH", 0.01)
+    monkeypatch.setattr("supervisor.system.orphans.socket.socketpair", refuse)
+    monkeypatch.setattr("supervisor.system.orphans.BREATH", 0.01)
     async with tree(reading="loop") as root:
         watch = Watch(root)
         pids = await root["a"].ask(Beget(["daemonise", "session"]))

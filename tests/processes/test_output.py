@@ -12,7 +12,7 @@ import pytest
 
 from actors import ActorCrashed, ExitKind, HandlerError
 from supervisor import ChildSpec, RestartPolicy, Supervisor
-from supervisor.transcript import MOST_LINES
+from supervisor.io.output_buffer import MAX_LINES
 from tests.support.actors import Echo, Puppet
 from tests.support.printing import (
     Abort,
@@ -97,7 +97,7 @@ async def test_a_flood(reading, logs):
             assert await flood < DEADLINE
     assert stalls.longest < 0.5
     assert 100_000 == len(lines(logs, "a")) + dropped(logs)
-    assert MOST_LINES / 2 < len(lines(logs, "a")) < 100_000
+    assert MAX_LINES / 2 < len(lines(logs, "a")) < 100_000
     assert [("0", 1)] == [(text.partition(" ")[0], life) for text, life in lines(logs, "a", "life")[:1]]
 
 

@@ -13,9 +13,10 @@ import time
 import pytest
 
 from actors import UsageError
-from supervisor import Backoff, ChildSpec, Intensity, Supervisor, spares
-from supervisor.lean import LeanProcess
-from supervisor.surroundings import source_files, surroundings, unchanged
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from supervisor.process import spares
+from supervisor.process.lean_spawn import LeanProcess
+from supervisor.process.surroundings import source_files, surroundings, unchanged
 from tests.support.actors import AsyncPuppet, Block, Echo, Modules, Puppet, WhoAreYou
 from tests.support.waiting import Watch, alive, until, until_now
 
@@ -40,7 +41,7 @@ def child(actor=Puppet, *args, **options):
 
 def pids(root):
     """Of the spares that are ready."""
-    return [spare.player.pid for spare in root._launcher._spares._spares if spare.ready]
+    return [spare.worker.pid for spare in root._launcher._spares._spares if spare.ready]
 
 
 async def ready(root, count=1):
@@ -121,7 +122,7 @@ async def test_the_modules_are_there_before(module):
         spare = root._launcher._spares._spares[0]
         assert {"tests.support.actors", "spared_later"} <= set(spare.knows)
         os.kill((await who(root)).pid, signal.SIGKILL)
-        assert spare.player.pid == (await who(root)).pid
+        assert spare.worker.pid == (await who(root)).pid
         assert "spared_later" in await root["a"].ask(Modules())
 
 
@@ -372,7 +373,7 @@ async def test_a_hanging_import_delays_no_stop(module):
     async with tree(child(bad)) as root:
         await until(lambda: root._launcher._spares._spares, "a spare")
         await until(lambda: root._launcher._spares._spares[0].importing, "its import")
-        pid = root._launcher._spares._spares[0].player.pid
+        pid = root._launcher._spares._spares[0].worker.pid
         begun = time.monotonic()
     assert not alive(pid)
     assert time.monotonic() - begun < 5

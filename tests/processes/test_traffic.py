@@ -17,7 +17,7 @@ import pytest
 
 from actors import ActorCrashed, AskTimeout
 from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, DeadReason, Intensity, Supervisor
-from supervisor.outgoing import Outgoing
+from supervisor.messaging.actor_requests import Outgoing
 from tests.support.traffic import Agent, Clerk, Crowd, Errand, Job, Memo, Pid, Pull, Push
 from tests.support.waiting import until
 
@@ -58,9 +58,9 @@ class Routed:
         self.taken: Counter[str] = Counter()
         send, refuse = Outgoing.send, Outgoing._refuse
 
-        def counted(outgoing, frame, parcels=()):
+        def counted(outgoing, frame, attachments=()):
             self.taken[frame.to.rpartition("/")[2]] += 1
-            send(outgoing, frame, parcels)
+            send(outgoing, frame, attachments)
 
         def uncounted(outgoing, frame, asker, *rest):
             self.taken[frame.to.rpartition("/")[2]] -= asker is not None

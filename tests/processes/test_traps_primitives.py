@@ -18,7 +18,8 @@ import pytest
 
 from actors.event import SafeEvent
 from actors.queue import SafeQueue
-from supervisor.bridge import AsyncEvent, AsyncQueueBridge, await_event
+from supervisor.bridge import AsyncQueueBridge
+from supervisor.bridge.event import AsyncEvent, await_event
 from tests.support import children
 from tests.support.spawning import DEADLINE, SPAWN, kill, open_descriptors, running
 

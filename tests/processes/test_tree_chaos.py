@@ -24,9 +24,9 @@ from supervisor import (
     SupervisorGaveUp,
     SupervisorSpec,
 )
-from supervisor.actor_child import ActorChild
-from supervisor.core.states import ChildState, SupervisorState
-from supervisor.engine import Engine, TreeChild
+from supervisor.core.tree.states import ChildState, SupervisorState
+from supervisor.tree.actor_child import ActorChild
+from supervisor.tree.engine import Engine, TreeChild
 from tests.support.bank import Bank, Pid
 from tests.support.waiting import until
 

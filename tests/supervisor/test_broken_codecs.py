@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from actors import Actor, ActorCrashed, Codec, Message, Topic, UsageError, handles
-from actors.blackbox import Progress
-from actors.codec import encode
-from actors.envelope import ASK, TELL, Publish, Send
 from actors.exits import ExitKind
+from actors.wire.codec import encode
+from actors.wire.frames import ASK, TELL, Publish, Send
+from actors.wire.progress import Progress
 from supervisor import DeadReason, Routing
 from tests.support.scripted import child, states, tree
 from tests.support.waiting import turns, until

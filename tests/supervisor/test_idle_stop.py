@@ -8,7 +8,7 @@ import pytest
 
 from actors import ActorStopped, NoSuchActor
 from supervisor import ChildSpec, RestartPolicy, Supervisor, SupervisorBusy
-from supervisor.core.commands import Decision
+from supervisor.core.tree.commands import Decision
 from tests.support.actors import Echo
 from tests.support.idlers import Async, Hit, Sync
 from tests.support.scripted import answering, child, states, tree

@@ -22,11 +22,11 @@ from actors import (
     Terminated,
     UsageError,
 )
-from actors.framing import MAX_MESSAGE, _Arriving
 from actors.ref import STREAM_CREDIT
+from actors.wire.framing import MAX_MESSAGE, _Arriving
 from examples.arrays import Scale, Scaler
 from supervisor import Backoff, ChildSpec, DeadReason, Intensity, Missed, Overflow, RestartPolicy, Supervisor
-from supervisor.reader import CHUNK
+from supervisor.io.fds import CHUNK
 from tests.support.messages import (
     ODD,
     PRICES,
@@ -151,7 +151,7 @@ async def test_an_actors_tell_that_is_cancelled_while_it_waits_sends_nothing(tmp
     async with tree(child(mailbox=1), child(Async, "b", str(diary))) as root:
         holding, ref = await held(root, gate), root["a"]
         telling = asyncio.create_task(root["b"].ask(TellOther(ref, [1, 2])))
-        mailbox = root._house.directory.find("/root/a")
+        mailbox = root._tree.registry.find("/root/a")
         await until(lambda: mailbox._line, "waiting for room")
         telling.cancel()
         await until(lambda: not mailbox._line, "leaving the line")
@@ -732,11 +732,11 @@ async def test_a_wait_that_was_given_up_closes_no_cycle(tmp_path):
         holding = await held(root, gate)
         root["a"].tell_nowait(Put(0))
         asking = asyncio.create_task(root["b"].ask(Through(root["a"]), timeout=None))
-        await until(lambda: root._house.waits.cycle("/root/a", "/root/b"), "waiting for room")
+        await until(lambda: root._tree.waits.cycle("/root/a", "/root/b"), "waiting for room")
         os.kill(root.which_children()[1].pid, signal.SIGKILL)
         with pytest.raises(ActorCrashed):
             await asking
-        assert root._house.waits.cycle("/root/a", "/root/b") is None
+        assert root._tree.waits.cycle("/root/a", "/root/b") is None
         gate.touch()
         await holding
         assert 7 == await root["a"].ask(Through(root["b"]))

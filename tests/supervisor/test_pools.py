@@ -10,9 +10,9 @@ from itertools import count
 import pytest
 
 from actors import ActorCrashed, ActorStopped, ExitKind
-from actors.blackbox import Activity, Progress, Work
-from actors.envelope import CANCELLED, DONE, NOTHING, Outcome, Outcomes
 from actors.errors import WireError
+from actors.wire.frames import CANCELLED, DONE, NOTHING, Outcome, Outcomes
+from actors.wire.progress import Activity, Progress, Work
 from supervisor import (
     Backoff,
     ChildExited,
@@ -28,8 +28,8 @@ from supervisor import (
     Strategy,
     Supervisor,
     SupervisorSpec,
-    members,
 )
+from supervisor.mailbox import pool as pool_members
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet
 from tests.support.pooled import AsyncWorker, Die, Hold, Take, Worker
@@ -113,7 +113,7 @@ async def test_a_pool_outlives_deaths_that_spread_over_its_members():
 async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
     """As many as it works on at once; a few more while it takes no time for each, none of those when it was slow."""
     monkeypatch.setattr(Worker, "concurrency", concurrency)
-    monkeypatch.setattr(members, "QUICK", DEADLINE)
+    monkeypatch.setattr(pool_members, "QUICK", DEADLINE)
     async with tree(pool(2)) as root:
         for number in range(100):
             root["p"].tell_nowait(Take("", number))
@@ -121,13 +121,13 @@ async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
         life = root.launcher.life("/root/p/0")
         assert concurrency == held(root, 0) == held(root, 1)
         finish(life, life.received[0])
-        assert concurrency + members.AHEAD == held(root, 0) - 1
-        monkeypatch.setattr(members, "QUICK", 0.0)
-        for done in range(members.AHEAD):
+        assert concurrency + pool.AHEAD == held(root, 0) - 1
+        monkeypatch.setattr(pool_members, "QUICK", 0.0)
+        for done in range(pool.AHEAD):
             finish(life, life.received[1 + done])
-        assert concurrency + members.AHEAD == held(root, 0) - 1
-        finish(life, life.received[1 + members.AHEAD])
-        assert concurrency + members.AHEAD == held(root, 0) - 2
+        assert concurrency + pool.AHEAD == held(root, 0) - 1
+        finish(life, life.received[1 + pool.AHEAD])
+        assert concurrency + pool.AHEAD == held(root, 0) - 2
         assert concurrency == held(root, 1)
 
 
@@ -269,7 +269,7 @@ async def test_what_is_returned_and_answered_all_the_same_is_a_broken_protocol()
 
 def queued(root):
     """How many messages of the pool are in the queue."""
-    return root._house.directory.get("/root/p")._members.sole.queued
+    return root._tree.registry.get("/root/p")._members.shared_queue.queued
 
 
 # ---- members that die
@@ -502,13 +502,13 @@ async def test_fail_when_down_means_the_whole_pool():
         ref = root["p"]
         launcher.life("/root/p/0").exit()
         launcher.life("/root/p/1").congested = True
-        impatient = asyncio.create_task(ref.ask(Take(), when_down="fail"))
+        fail_if_down = asyncio.create_task(ref.ask(Take(), when_down="fail"))
         patient = asyncio.create_task(ref.ask(Take()))
         await turns()
-        assert not impatient.done()
+        assert not fail_if_down.done()
         launcher.life("/root/p/1").exit()
         with pytest.raises(ActorCrashed, match="has no running process now"):
-            await impatient
+            await fail_if_down
         with pytest.raises(ActorCrashed):
             await ref.ask(Take(), when_down="fail")
         assert not patient.done()

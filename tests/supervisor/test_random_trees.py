@@ -22,10 +22,10 @@ from supervisor import (
     SupervisorBusy,
     SupervisorSpec,
 )
-from supervisor.actor_child import ActorChild
-from supervisor.core.states import ChildState, SupervisorState
-from supervisor.engine import Engine, TreeChild
+from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
+from supervisor.tree.actor_child import ActorChild
+from supervisor.tree.engine import Engine, TreeChild
 from tests.support.actors import Puppet
 
 MOVING = {ChildState.STARTING, ChildState.STOPPING, ChildState.BACKOFF}
@@ -102,11 +102,11 @@ class World:
         )  # fmt: skip
         self.root = root
         body = asyncio.create_task(self._body(root, script))
-        for turn in range(2 * PATIENCE):
+        for delivery_tag in range(2 * PATIENCE):
             await asyncio.sleep(0)
             if body.done():
                 break
-            if turn % PACE == 0 and loop._scheduled:  # type: ignore[attr-defined]
+            if delivery_tag % PACE == 0 and loop._scheduled:  # type: ignore[attr-defined]
                 self._time = max(self._time, min(timer._when for timer in loop._scheduled))  # type: ignore[attr-defined]
         assert body.done(), f"the tree does not end:\n{root.snapshot()}"
         await body
@@ -192,9 +192,9 @@ class World:
             if isinstance(child, SupervisorSpec):
                 self._plan(child, below)
             else:
-                turn = (index + len(self._policies)) % len(self._starts)
-                starts = self._starts[turn:] + self._starts[:turn]
-                self.launcher.plan(below, OnStart.READY, *starts, on_stop=self._stops[turn % len(self._stops)])
+                delivery_tag = (index + len(self._policies)) % len(self._starts)
+                starts = self._starts[delivery_tag:] + self._starts[:delivery_tag]
+                self.launcher.plan(below, OnStart.READY, *starts, on_stop=self._stops[delivery_tag % len(self._stops)])
 
 
 def watch_end(life: ScriptedLife, ended: list[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from actors import Actor, HandlerError, Message, UsageError, handles
 from actors.event import SafeEvent
 from supervisor import ChildSpec, Intensity, InvalidSpec, RestartIntensityExceeded, RestartPolicy, Strategy, Supervisor
-from supervisor.bridge import await_event
+from supervisor.bridge.event import await_event
 from tests.support.actors import Echo, Puppet
 
 pytestmark = pytest.mark.processes

@@ -19,7 +19,7 @@ from supervisor import (
     Strategy,
     SupervisorSpec,
 )
-from supervisor.specs import ChildTerms, SupervisorTerms
+from supervisor.core.terms import ChildTerms, SupervisorTerms
 from tests.support.actors import Common, Puppet
 
 

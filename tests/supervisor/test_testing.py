@@ -7,7 +7,7 @@ import pytest
 from actors.errors import UsageError
 from actors.exits import ExitKind
 from supervisor import ChildSpec, Intensity, RestartPolicy, StartFailed
-from supervisor.core.states import ChildState
+from supervisor.core.tree.states import ChildState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedSupervisor, replay
 from tests.support.actors import Note, Puppet
 from tests.support.waiting import until

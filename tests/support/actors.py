@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from actors import Actor, ExitReason, HandlerError, Message, NoSuchActor, Rejected, handles
-from actors.codec import encode
-from actors.envelope import NOTHING, Outcome, Outcomes
+from actors.wire.codec import encode
+from actors.wire.frames import NOTHING, Outcome, Outcomes
 
 
 class Who(msgspec.Struct, frozen=True):

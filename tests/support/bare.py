@@ -8,22 +8,22 @@ import os
 
 import msgspec
 
-from actors.codec import encode
-from actors.envelope import REPLY, TELL, Answer, Cancel, Credit, Deliver, Items, Outcome, Outcomes, Stop, Tells
-from actors.framing import Framer, header
+from actors.wire.codec import encode
+from actors.wire.frames import REPLY, TELL, Answer, Cancel, Credit, Deliver, Items, Outcome, Outcomes, Stop, TellBatch
+from actors.wire.framing import Framer, header
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, Intensity, Supervisor
-from supervisor.oom import OomWitness
-from supervisor.process import Company, ProcessLife
-from supervisor.scribe import Scribe
-from supervisor.spawner import Player
+from supervisor.io.output_reader import OutputReader
+from supervisor.process.life import LifeServices, ProcessLife
+from supervisor.process.worker_process import WorkerProcess
+from supervisor.system.oom import OomWitness
 from tests.support.waiting import turns
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
 
-_FROM_DAEMON = Deliver[msgspec.Raw] | Tells[msgspec.Raw] | Answer | Cancel | Credit | Items | Stop
+_FROM_DAEMON = Deliver[msgspec.Raw] | TellBatch[msgspec.Raw] | Answer | Cancel | Credit | Items | Stop
 
 
-class BarePlayer(Player):
+class BarePlayer(WorkerProcess):
     """A process that never is; its end of the channel is the test's."""
 
     def __init__(self, loop, reader, name, lanes):
@@ -44,7 +44,7 @@ class BarePlayer(Player):
         """Let the daemon believe that the process is dead."""
         if self._end >= 0:
             self.theirs.close()
-            self._voice.close()
+            self._output_pipe.close()
             os.close(self._end)
             self._end = -1
 
@@ -61,15 +61,15 @@ class BareLauncher:
     def __init__(self, loop, reader):
         self._loop = loop
         self._reader = reader
-        self._company = Company(OomWitness(), Scribe(loop), lambda life: None)
+        self._services = LifeServices(OomWitness(), OutputReader(loop), lambda life: None)
         self.current = {}
 
     def launch(self, part, lanes, listener):
-        player = BarePlayer(self._loop, self._reader, part.path, lanes)
-        life = ProcessLife(player, part, listener, self._company)
-        self.current[part.path.rpartition("/")[2]] = Child(life, player)
-        player.ready.set()
-        self._loop.call_soon(player._spawned)
+        worker = BarePlayer(self._loop, self._reader, part.path, lanes)
+        life = ProcessLife(worker, part, listener, self._services)
+        self.current[part.path.rpartition("/")[2]] = Child(life, worker)
+        worker.ready.set()
+        self._loop.call_soon(worker._spawned)
         return life
 
     def wind_down(self):
@@ -77,7 +77,7 @@ class BareLauncher:
 
     async def close(self):
         """Nothing runs but the scribe."""
-        self._company.scribe.close()
+        self._services.output_reader.close()
 
 
 class BareSupervisor(Supervisor):
@@ -104,9 +104,9 @@ class Child:
         answers: what came of its asks.
     """
 
-    def __init__(self, life, player):
+    def __init__(self, life, worker):
         self.life = life
-        self.player = player
+        self.worker = worker
         self.given = []
         self.answers = []
         self._framer = Framer()
@@ -132,14 +132,14 @@ class Child:
 
     def scribble(self, data):
         """Write bytes where a process writes its output; what does not fit at once is left out."""
-        if self.player._end >= 0:
-            os.write(self.player._voice._fd, data[:4000])
+        if self.worker._end >= 0:
+            os.write(self.worker._output_pipe._fd, data[:4000])
 
     def read(self):
         """Take in everything that the daemon wrote; what is not its part."""
         frames = []
         with contextlib.suppress(BlockingIOError, OSError):
-            while chunk := self.player.theirs.recv(1 << 20):
+            while chunk := self.worker.theirs.recv(1 << 20):
                 frames += self._framer.feed(chunk)
         for frame in frames:
             try:
@@ -150,7 +150,7 @@ class Child:
     def _take(self, frame):
         if isinstance(frame, Deliver):
             self.given += [(one.seq, one.kind, bytes(one.message)) for one in frame.items]
-        elif isinstance(frame, Tells):
+        elif isinstance(frame, TellBatch):
             self.given += [(frame.first + at, TELL, bytes(raw)) for at, raw in enumerate(frame.messages)]
         elif isinstance(frame, Answer):
             self.answers.append(frame)
@@ -161,8 +161,8 @@ class Child:
         self.read()
         given, self.given = self.given, []
         for seq, kind, data in given:
-            self.player.box.begin(seq, 0, 1)
-            self.player.box.done(seq)
+            self.worker.box.begin(seq, 0, 1)
+            self.worker.box.done(seq)
             items = [Outcome(seq, REPLY, msgspec.Raw(encode(reply(data))))] if kind != TELL else []
             self.say(Outcomes(seq, items))
         return [data for _, _, data in given]

@@ -22,7 +22,7 @@ def wait_event(event: Any, waiting: Any) -> None:
     event.wait()
 
 
-def pass_on(first: SafeEvent, second: SafeEvent) -> None:
+def return_slot(first: SafeEvent, second: SafeEvent) -> None:
     first.wait()
     first.clear()
     second.set()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from actors import Actor, ExitReason, Message, handles
-from actors.framing import header
+from actors.wire.framing import header
 from tests.support.book import Book
 from tests.support.perils import MIB, hoard, overflow_the_stack, segfault
 
@@ -46,7 +46,7 @@ class Life(Message[int]):
     idempotent: ClassVar[bool] = True
 
 
-class Numbers(Message[list[int]]):
+class SequenceNumbers(Message[list[int]]):
     """All notes so far."""
 
 
@@ -188,7 +188,7 @@ class Sibling(Actor):
         return msg.number
 
     @handles
-    def numbers(self, msg: Numbers) -> list[int]:
+    def numbers(self, msg: SequenceNumbers) -> list[int]:
         return self._seen
 
     @handles

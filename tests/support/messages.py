@@ -222,7 +222,7 @@ class Sync(Notes):
             self.say("sum over")
 
     @handles
-    def through(self, msg: Through) -> int:
+    def ack_up_to(self, msg: Through) -> int:
         return msg.to.call(Put(7), timeout=msg.timeout)
 
     @handles
@@ -332,7 +332,7 @@ class Async(Notes):
             self.say("sum over")
 
     @handles
-    async def through(self, msg: Through) -> int:
+    async def ack_up_to(self, msg: Through) -> int:
         if msg.how == "call":
             return msg.to.call(Put(7))
         if msg.how == "later":

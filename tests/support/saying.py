@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from actors.lines import read_line
-from actors.voice import Voice
+from actors.ipc.output_pipe import OutputPipe
+from actors.wire.log_lines import read_line
 
 
-class KeptVoice(Voice):
+class KeptVoice(OutputPipe):
     """A voice that keeps what is said, as it would be read."""
 
     def __init__(self):

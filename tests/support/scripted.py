@@ -6,10 +6,10 @@ import asyncio
 
 import msgspec
 
-from actors.blackbox import Progress
-from actors.codec import encode
-from actors.envelope import ASK, DONE, NOTHING, REPLY, Outcome, Outcomes
 from actors.exits import ExitKind
+from actors.wire.codec import encode
+from actors.wire.frames import ASK, DONE, NOTHING, REPLY, Outcome, Outcomes
+from actors.wire.progress import Progress
 from supervisor import Backoff, ChildSpec, Intensity
 from supervisor.testing import ScriptedSupervisor
 from tests.support.actors import Puppet

@@ -9,7 +9,8 @@ from typing import ClassVar, assert_type
 
 from actors import Actor, ActorRef, ExitReason, Message, handles
 from supervisor import ChildSpec, Intensity, Missed, RestartPolicy, Strategy, Supervisor, SupervisorSpec
-from supervisor.bridge import AsyncEvent, AsyncQueueBridge, await_event
+from supervisor.bridge import AsyncQueueBridge
+from supervisor.bridge.event import AsyncEvent, await_event
 
 
 class Receipt(Message[None]):

@@ -8,14 +8,15 @@ import msgspec
 import pytest
 
 from actors import MailboxFull
-from actors import envelope as wire
-from actors.codec import encode
-from actors.envelope import (
+from actors.ref import STREAM_CREDIT
+from actors.wire import frames as wire
+from actors.wire.codec import encode
+from actors.wire.frames import (
     ASK,
     NOTHING,
     STREAM,
     TELL,
-    LastWords,
+    CrashReport,
     MoreItems,
     Outcome,
     Outcomes,
@@ -25,11 +26,12 @@ from actors.envelope import (
     Watch,
     Withdraw,
 )
-from actors.framing import ROOM, header, parcel_header
-from actors.ref import STREAM_CREDIT
-from supervisor import ChildSpec, InvalidSpec, SupervisorSpec, outgoing, outlet, topics
-from supervisor import mailbox as mailboxes
-from supervisor.checks import check_child
+from actors.wire.framing import ROOM, header, parcel_header
+from supervisor import ChildSpec, InvalidSpec, SupervisorSpec
+from supervisor.io import pipe_writer
+from supervisor.mailbox import mailbox as mailboxes
+from supervisor.messaging import actor_requests, pubsub
+from supervisor.spec_validation import check_child
 from tests.support.bare import BareSupervisor, narrow
 from tests.support.everything import Everything, Feed, Flow, Sync, Word
 from tests.support.waiting import turns, until
@@ -38,7 +40,7 @@ WORD = msgspec.Raw(encode(Word("w")))
 
 
 def send(correlation=0, kind=TELL, to="/root/b", message=WORD, **options):
-    fields = {"deadline": None, "delay": 0.0, "impatient": False, "blocking": False, **options}
+    fields = {"deadline": None, "delay": 0.0, "fail_if_down": False, "blocking": False, **options}
     return Send(to, kind, correlation, message=message, **fields)
 
 
@@ -59,7 +61,7 @@ async def refused(root, why, *frames):
 
 async def test_a_flood_of_asks(monkeypatch):
     """One more than may wait is answered at once: full; the others go on."""
-    monkeypatch.setattr(outgoing, "MOST_ASKS", 100)
+    monkeypatch.setattr(actor_requests, "MAX_ASKS", 100)
     async with bare() as root:
         a = root.child("a")
         a.say(*(send(number, ASK) for number in range(1, 121)))
@@ -87,7 +89,7 @@ async def test_an_ask_that_nobody_waits_for():
 
 async def test_bytes_in_line(monkeypatch):
     """What waits for room in another's mailbox is bounded in bytes; beyond them the sender is told so."""
-    monkeypatch.setattr(outgoing, "MOST_IN_LINE", 10_000)
+    monkeypatch.setattr(actor_requests, "MAX_WAITING_BYTES", 10_000)
     async with bare(mailbox=1) as root:
         a = root.child("a")
         big = msgspec.Raw(encode(Word("x" * 1000)))
@@ -120,7 +122,7 @@ async def test_times_that_are_none(delay):
 
 async def test_topics(monkeypatch):
     """Nobody subscribes to everything, and no name is a book."""
-    monkeypatch.setattr(topics, "MOST_TOPICS", 10)
+    monkeypatch.setattr(pubsub, "MAX_TOPICS", 10)
     async with bare() as root:
         await refused(root, "subscribes to more than 10 topics", *(Subscribe(f"t{number}") for number in range(11)))
         await refused(root, "does not decode: Expected `str` of length <= 255", Subscribe("x" * 256))
@@ -198,7 +200,7 @@ async def test_wants_of_a_feed(count):
 async def test_two_farewells():
     """Nobody leaves twice."""
     async with bare() as root:
-        words = LastWords("in f", wire.Failure("E", "m", "t"))
+        words = CrashReport("in f", wire.Failure("E", "m", "t"))
         await refused(root, "it takes leave twice", words, words)
 
 
@@ -208,13 +210,13 @@ async def test_last_words_without_end(place):
     words = ["x" * 300_000 if at == place else "x" for at in range(4)]
     async with bare() as root:
         await refused(
-            root, "does not decode: Expected `str` of length <= 262144", LastWords(words[0], wire.Failure(*words[1:]))
+            root, "does not decode: Expected `str` of length <= 262144", CrashReport(words[0], wire.Failure(*words[1:]))
         )
 
 
 async def test_who_does_not_read(monkeypatch):
     """What waits for a child is bounded: a child that lets it grow without end is ended."""
-    monkeypatch.setattr(outlet, "MOST_PIECES", 200)
+    monkeypatch.setattr(pipe_writer, "MAX_PIECES", 200)
     async with bare() as root:
         a = root.child("a")
         narrow(a, 1)
@@ -278,6 +280,6 @@ async def test_what_never_comes_whole_is_given_back():
         child = root.child("a")
         child.feed(parcel_header(3) + b"one" + parcel_header(2**20) + b"x")
         assert child.unfinished
-        child.player.hang_up()
+        child.worker.hang_up()
         await until(lambda: root.child("a") is not child, "the next life")
-        assert (False, []) == (child.unfinished, child.life._parcels)
+        assert (False, []) == (child.unfinished, child.life._attachments)

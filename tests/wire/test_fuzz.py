@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import ActorsError
-from actors import envelope as wire
-from actors.codec import encode
-from actors.framing import HEADER, header, parcel_header
+from actors.wire import frames as wire
+from actors.wire.codec import encode
+from actors.wire.framing import HEADER, header, parcel_header
 from supervisor import ChildSpec, Supervisor
-from supervisor.process import ProcessLife
+from supervisor.process.life import ProcessLife
 from tests.support.bare import BareSupervisor
 from tests.support.everything import Blob, Everyone, Everything, Feed, Flow, News, Tree, Word
 from tests.support.waiting import turns, until
@@ -150,7 +150,7 @@ class Scene:
         """The next stream is read from its beginning: not by a life that ends, or waits for the rest of a frame."""
         child = self.root.child("hostile")
         if child.refused is None and child.unfinished:
-            child.player.hang_up()
+            child.worker.hang_up()
         elif child.refused is None:
             return
         await until(lambda: self.root.child("hostile") is not child, "the next life")
@@ -227,12 +227,12 @@ plausible = st.one_of(
     st.tuples(st.just(28), st.sampled_from(["news", "other"]), said),
 )  # fmt: skip
 frames = (hostile | plausible | plausible).map(encode)
-parcels = st.binary(max_size=40).map(lambda data: parcel_header(len(data)) + data)
+attachments = st.binary(max_size=40).map(lambda data: parcel_header(len(data)) + data)
 lengths = st.sampled_from(
     [b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\x01\x00\x00\x80", b"\x00\x00\x00\x80", b"\x00" * 4]
 )
 written = st.one_of(
-    frames.map(whole), plausible.map(encode).map(whole), frames.map(whole), parcels, lengths, st.binary(max_size=64)
+    frames.map(whole), plausible.map(encode).map(whole), frames.map(whole), attachments, lengths, st.binary(max_size=64)
 )
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from actors.exits import ExitKind, ExitReason
-from supervisor.core import policy
-from supervisor.core.backoff import delay
-from supervisor.core.commands import Decision, ReportExit
-from supervisor.core.events import Boot, ChildExited, ChildReady, RecycleAsked, Timer, TimerFired, TimerKind
-from supervisor.core.machine import SupervisorMachine
-from supervisor.core.strategy import scope
-from supervisor.core.vigil import Finding, explain
-from supervisor.specs import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy, SupervisorTerms
+from supervisor.core.health.hang_detector import Finding, explain
+from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy, SupervisorTerms
+from supervisor.core.tree import policy
+from supervisor.core.tree.commands import Decision, ReportExit
+from supervisor.core.tree.events import Boot, ChildExited, ChildReady, RecycleAsked, Timer, TimerFired, TimerKind
+from supervisor.core.tree.machine import SupervisorMachine
+from supervisor.core.tree.policy import scope
+from supervisor.core.tree.restart_rate import delay
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "semantics.md"
 

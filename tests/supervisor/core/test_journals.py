@@ -15,21 +15,13 @@ import msgspec
 import pytest
 
 from actors.exits import ExitKind, ExitReason
-from supervisor.core import events as happened
-from supervisor.core.commands import AnyCommand, Terminate
-from supervisor.core.events import Timer, TimerKind
-from supervisor.core.machine import SupervisorMachine
-from supervisor.core.states import ChildState
-from supervisor.specs import (
-    BRUTAL_KILL,
-    AutoShutdown,
-    Backoff,
-    ChildTerms,
-    Intensity,
-    RestartPolicy,
-    Strategy,
-    SupervisorTerms,
-)
+from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, Intensity, RestartPolicy, Strategy, SupervisorTerms
+from supervisor.core.tree import events as happened
+from supervisor.core.tree.commands import AnyCommand, Terminate
+from supervisor.core.tree.events import Timer, TimerKind
+from supervisor.core.tree.machine import SupervisorMachine
+from supervisor.core.tree.states import ChildState
+from supervisor.specs import BRUTAL_KILL
 from supervisor.testing import Entry, Journal, read_lines, replay
 
 KEPT = Path(__file__).with_name("journals")

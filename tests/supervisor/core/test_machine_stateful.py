@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from actors.exits import ExitKind, ExitReason
-from supervisor.core import commands as c
-from supervisor.core import policy
-from supervisor.core.events import (
+from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, Intensity, RestartPolicy, Strategy, SupervisorTerms
+from supervisor.core.tree import commands as c
+from supervisor.core.tree import policy
+from supervisor.core.tree.events import (
     Boot,
     ChildExited,
     ChildReady,
@@ -24,17 +25,8 @@ from supervisor.core.events import (
     TimerFired,
     TimerKind,
 )
-from supervisor.core.machine import SupervisorMachine
-from supervisor.core.states import ALIVE, ChildState, SupervisorState
-from supervisor.specs import (
-    AutoShutdown,
-    Backoff,
-    ChildTerms,
-    Intensity,
-    RestartPolicy,
-    Strategy,
-    SupervisorTerms,
-)
+from supervisor.core.tree.machine import SupervisorMachine
+from supervisor.core.tree.states import ALIVE, ChildState, SupervisorState
 
 NAMES = "abcdefgh"
 ENDING = {SupervisorState.STOPPING, SupervisorState.STOPPED}

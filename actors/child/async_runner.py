@@ -1,0 +1,266 @@
+"""The driver for actors with async handlers: an event loop in the actor's process.
+
+The same desk and the same order as in `runtime`; `concurrency` handlers at most are under way, each in a lane of
+the black box.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, closing
+from contextvars import ContextVar
+from typing import Any, Final
+
+from actors.actor import Actor
+from actors.child.desk import Desk, FlowEnded, Payload
+from actors.child.replies import payload_of, reply_bytes
+from actors.child.sync_runner import Work
+from actors.errors import UsageError
+from actors.exits import ExitReason
+from actors.ipc.blackbox import DOORBELL
+from actors.messages import Message
+from actors.process.time_limit import LANE
+from actors.protocol import Handler
+from actors.ref import STREAM_CREDIT
+from actors.wire import frames as wire
+from actors.wire.codec import ReplyCodec, encode
+from actors.wire.frames import NOTHING, Answer, Envelope, Withdraw
+
+_HANDLED: Final[ContextVar[Envelope[Message[Any]] | None]] = ContextVar("handled", default=None)
+
+
+class AsyncDriver:
+    """Serves one actor on the running event loop of its process."""
+
+    def __init__(self, actor: Actor, desk: Desk) -> None:
+        self._actor = actor
+        self._desk = desk
+        self._loop = asyncio.get_running_loop()
+        self._work: dict[type[Message[Any]], tuple[Handler, Work]] = {
+            message: (handler, getattr(actor, handler.name)) for message, handler in desk.protocol.handlers.items()
+        }
+        self._free = list(range(actor.concurrency - 1, -1, -1))
+        self._busy: set[asyncio.Task[None]] = set()
+        self._over: asyncio.Future[ExitReason] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # by sequence number
+        self._begun: set[int] = set()
+        self._revoked: set[int] = set()
+        self._failure: BaseException | None = None
+        self._skip_queued = desk.revoke
+        desk.answer = self._answer
+        desk.answers = self._answers
+        desk.block = _must_not_block
+        desk.blocks = self._blocks
+        desk.handled = _HANDLED.get  # each handler under way has its own, and so have the tasks it makes
+        desk.revoke = self._revoke
+        desk.on_news = self._has_news
+        self._news: dict[int, asyncio.Future[None]] = {}  # who waits for credit or items
+
+    async def run(self) -> ExitReason:
+        """Serve until asked to stop, then let the handlers under way finish.
+
+        Raises:
+            ActorFailed: a handler raised and the class does not say `on_error = "reply"`.
+        """
+        self._loop.add_reader(self._desk.channel.fileno(), self._readable)
+        self._go_on()
+        try:
+            reason = await self._over
+        finally:
+            self._loop.remove_reader(self._desk.channel.fileno())
+        while self._busy:
+            await asyncio.wait(self._busy)
+        if self._failure is not None:
+            raise self._failure
+        return reason
+
+    def _readable(self) -> None:
+        self._desk.take_in(self._desk.channel.receive())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin what can begin. Called whenever something arrived, came due or ended."""
+        desk = self._desk
+        if desk.cells[DOORBELL] != desk.rings:  # before the next message begins, as in `runtime`
+            desk.check_control()
+        wait = desk.take_due()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if wait is None else self._loop.call_later(wait, self._go_on)
+        while self._free and desk.stopping is None:
+            envelope = desk.next_wanted()
+            if envelope is None:
+                break
+            task = self._loop.create_task(self._handle(envelope, self._free.pop()))
+            self._busy.add(task)
+            self._tasks[envelope.seq] = task
+            task.add_done_callback(self._ended)
+        if desk.stops_if_idle and not self._busy:
+            desk.stop_if_idle()
+        if desk.stopping is not None and not self._over.done():
+            self._over.set_result(desk.stopping)
+            for seq in tuple(self._news):
+                self._has_news(seq)
+        if not desk.pending:
+            desk.flush()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._busy.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failure = self._failure or error
+            if not self._over.done():
+                self._over.set_exception(error)
+        elif not task.cancelled():  # the rest is cancelled when this life is over: nothing may begin any more
+            self._go_on()
+
+    async def _handle(self, envelope: Envelope[Message[Any]], lane: int) -> None:
+        desk = self._desk
+        handler, method = self._work[type(envelope.message)]
+        self._begun.add(envelope.seq)
+        _HANDLED.set(envelope)
+        LANE.set(lane)
+        desk.begin(envelope, handler, lane)
+        if envelope.seq in self._revoked:  # between being taken from the in-tray and now
+            self._tasks[envelope.seq].cancel()
+        try:
+            payload = await self._outcome(handler, method, envelope)
+        except FlowEnded as ended:
+            desk.finish(envelope, ended.kind, NOTHING, lane)
+        except asyncio.CancelledError as error:
+            if self._over.done() and envelope.seq not in self._revoked:
+                raise  # this life is ending under it
+            verdict = (wire.CANCELLED, NOTHING) if envelope.seq in self._revoked else desk.verdict(error)
+            desk.finish(envelope, *verdict, lane)
+        except GeneratorExit:
+            raise  # nobody runs this coroutine any more
+        except BaseException as error:  # the loop need not see an exit, it would leave at once
+            desk.fail(envelope, handler, error, lane)
+        else:
+            desk.finish_well(envelope, payload, lane)
+        self._revoked.discard(envelope.seq)
+        self._begun.discard(envelope.seq)
+        self._tasks.pop(envelope.seq, None)
+        self._free.append(lane)
+
+    async def _answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+        arrived: asyncio.Queue[Answer] = asyncio.Queue()
+        self._desk.waiters[correlation] = arrived.put_nowait
+        self._desk.flush()
+        over = False
+        try:
+            while not over:
+                async with asyncio.timeout(timeout):
+                    answer = await arrived.get()
+                over = answer.kind != wire.ITEM
+                yield answer
+        finally:
+            self._desk.waiters.pop(correlation, None)
+            if not over:
+                self._desk.send(encode(Withdraw(correlation)))
+
+    async def _outcome(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
+        """Call the handler; what its sender gets."""
+        if handler.streams:
+            await self._yield_all(handler, method, envelope)
+            return NOTHING
+        if handler.fed is None:
+            reply = method(envelope.message)
+        else:
+            self._desk.open_feed(envelope.seq)
+            reply = method(envelope.message, self._items(handler.fed, envelope.seq))
+        if inspect.isawaitable(reply):
+            reply = await reply
+        return payload_of(self._desk, handler, envelope.kind, reply)
+
+    async def _yield_all(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
+        """Run a generator as far ahead of its reader as that allows."""
+        desk, seq = self._desk, envelope.seq
+        desk.open_stream(seq)
+        async with aclosing(_as_async(method(envelope.message))) as items:
+            async for item in items:
+                desk.put_item(seq, reply_bytes(desk, handler, item))
+                await self._wait_while(seq, lambda: not desk.has_credit(seq))
+
+    async def _items(self, codec: ReplyCodec, seq: int) -> AsyncIterator[Any]:
+        """The items that follow a message, as they come."""
+        arrived, taken = self._desk.arrived(seq), 0
+        while True:
+            await self._wait_while(seq, lambda: not arrived)
+            item = arrived.popleft()
+            if item is None:
+                return
+            yield codec.decode(item)
+            taken += 1
+            if taken == STREAM_CREDIT // 2:
+                self._desk.want(seq, taken)
+                taken = 0
+
+    async def _wait_while(self, seq: int, lacks: Callable[[], bool]) -> None:
+        try:
+            while lacks():
+                if self._desk.stopping is not None:
+                    raise FlowEnded(wire.STOPPED)
+                self._desk.time_limit.rest()
+                self._desk.flush()
+                news = self._news[seq] = self._loop.create_future()
+                try:
+                    await news
+                finally:
+                    self._news.pop(seq, None)
+            if self._desk.stopping is not None:
+                raise FlowEnded(wire.STOPPED)
+        finally:
+            self._desk.time_limit.renew()
+
+    def _has_news(self, seq: int) -> None:
+        news = self._news.get(seq)
+        if news is not None and not news.done():
+            news.set_result(None)
+
+    def _revoke(self, seq: int) -> None:
+        """Nobody wants that message any more: cancel its handler, or skip it when it comes up."""
+        task = self._tasks.get(seq)
+        if task is None:
+            self._skip_queued(seq)
+            return
+        self._revoked.add(seq)
+        if seq in self._begun:
+            task.cancel()
+
+    def _blocks(self) -> bool:
+        return self._actor.concurrency == 1 and asyncio.current_task() in self._busy
+
+    async def _answer(self, correlation: int, until: float | None) -> Answer:
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._desk.waiters[correlation] = future.set_result
+        self._desk.flush()
+        try:
+            async with asyncio.timeout_at(None if until is None else until - time.monotonic() + self._loop.time()):
+                return await future
+        except BaseException:
+            self._desk.send(encode(Withdraw(correlation)))
+            raise
+        finally:
+            self._desk.waiters.pop(correlation, None)
+
+
+async def _as_async(items: Any) -> AsyncGenerator[Any, None]:
+    """A generator of either kind as an async one, closed with it."""
+    if hasattr(items, "__aiter__"):
+        async with aclosing(items):
+            async for item in items:
+                yield item
+    else:
+        with closing(items):
+            for item in items:
+                yield item
+
+
+def _must_not_block(correlation: int, until: float | None) -> Answer:
+    del correlation, until
+    raise UsageError("call(...) would hold up the other handlers of an async actor; write `await ref.ask(...)`")

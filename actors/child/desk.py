@@ -1,0 +1,588 @@
+"""Desk: what one life of an actor works with: its in-tray, its out-tray, and what it knows of its surroundings.
+
+The messages lie in the order of the mailbox; what happens to one is in the black box before it happens; an answer
+leaves before the next message begins, unless both are quick and the batch is young.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import cache
+from itertools import count
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from actors.bounds import LEAST_SECONDS, check_time
+from actors.child.remote_ref import LargeAnswer, RemoteRef
+from actors.child.tracebacks import ActorFailed, failure_of, words_of
+from actors.errors import Rejected, UsageError
+from actors.event import SafeEvent
+from actors.exits import EXIT_ORPHANED, ExitKind, ExitReason
+from actors.ipc.blackbox import DOORBELL, BlackBox
+from actors.ipc.channel import Channel
+from actors.messages import Message, Terminated
+from actors.output.capture import Output
+from actors.output.log import ActorLog
+from actors.process.memory import Reserve
+from actors.process.time_limit import TimeLimit
+from actors.protocol import ActorProtocol, Handler, published
+from actors.ref import STREAM_CREDIT, ActorRef
+from actors.topics import Topic
+from actors.wire import frames as wire
+from actors.wire.attachments import fill
+from actors.wire.codec import RESOLVE, decoder_of, encode
+from actors.wire.frames import (
+    NOTHING,
+    Answer,
+    Cancel,
+    Credit,
+    Deliver,
+    Envelope,
+    Items,
+    Outcome,
+    Outcomes,
+    Publish,
+    Recall,
+    StartActor,
+    Stop,
+    Subscribe,
+    TellBatch,
+    Watch,
+    Withdraw,
+)
+from actors.wire.framing import Attachment, Frame
+
+BATCH_AGE: Final = 1_000_000  # ns an answer may wait for company; about what a person cannot notice
+QUICK: Final = 200_000  # ns; only a message whose last of its kind took less may begin while answers wait
+ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
+
+
+M = TypeVar("M", bound=Message[Any])
+
+Payload = msgspec.Raw | Attachment
+
+
+_read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[msgspec.Raw]).decode
+
+
+@cache
+def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
+    """What decodes the daemon's frames, messages included; made once for an actor class."""
+    messages = protocol.union
+    frames = Deliver[messages] | TellBatch[messages] | Answer | Cancel | Recall | Credit | Items | Stop  # type: ignore[valid-type]
+    return decoder_of(frames).decode
+
+
+class FlowEnded(Exception):
+    """A stream or a feed ends before its own end."""
+
+    def __init__(self, kind: int) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class PendingTells:
+    """A run of tells in the in-tray: those of its messages that have not begun.
+
+    Attributes:
+        seq: number of the next one.
+        messages: those.
+    """
+
+    __slots__ = ("messages", "seq")
+
+    def __init__(self, tells: TellBatch[Message[Any]]) -> None:
+        self.seq = tells.first
+        self.messages = deque(tells.messages)
+
+    def next(self) -> Envelope[Message[Any]]:
+        """The next one, which waits no more."""
+        seq = self.seq
+        self.seq = seq + 1
+        return Envelope(seq, wire.TELL, None, None, self.messages.popleft())
+
+
+class Desk:
+    """One life's in-tray, out-tray and surroundings. It is also the actor's `context`."""
+
+    def __init__(
+        self,
+        part: StartActor,
+        protocol: ActorProtocol,
+        channel: Channel,
+        box: BlackBox,
+        stop: SafeEvent,
+        *,
+        reserve: Reserve,
+        output: Output,
+    ) -> None:
+        self.path = part.path
+        self.incarnation = part.life
+        self.ref: ActorRef = RemoteRef(part.address or part.path, self)
+        self.name = part.path.removeprefix(self.ref.path.rpartition("/")[0] + "/")
+        self.log = ActorLog(output.output_pipe)
+        self.output = output
+
+        self.channel = channel
+        channel.most = part.max_frame
+        self.send = channel.send
+        self.box = box
+        self.reserve = reserve
+        self.protocol = protocol
+        self.pending: deque[Envelope[Message[Any]] | PendingTells] = deque()
+        self.stopping: ExitReason | None = None
+        self.stops_if_idle = False  # whether the actor has asked for that
+        self._cancelled: set[int] = set()
+        self._credits: dict[int, int] = {}  # of streams under way: items their readers still take
+        self._followers: dict[int, deque[msgspec.Raw | None]] = {}  # items that follow messages; None is the end
+        self.on_news: Callable[[int], None] = _nothing  # told which stream or feed has credit or items
+        self.waiters: dict[int, Callable[[Answer], None]] = {}
+        self.answer: Callable[[int, float | None], Coroutine[Any, Any, Answer]] = _cannot_wait
+        self.answers: Callable[[int, float | None], AsyncGenerator[Answer, None]] = _cannot_stream
+        self.block: Callable[[int, float | None], Answer] = self._block
+        self.correlations = count(1)
+        self.current: Envelope[Message[Any]] | None = None
+        self.handled: Callable[[], Envelope[Message[Any]] | None] = lambda: self.current  # what the caller handles
+        self.revoke: Callable[[int], None] = self._cancelled.add
+        self.blocks: Callable[[], bool] = lambda: True
+        RESOLVE.set(lambda path: RemoteRef(path, self))
+        self._stop_event = stop
+        self.cells = box.cells
+        self.rings = box.cells[DOORBELL]
+        self.time_limit = TimeLimit(box, part.handler_timeout)
+        self.extend = self.time_limit.extend
+        self._attachments: list[Attachment] = []  # that came, for the frame behind them
+        self._attachments_out: list[Attachment] = []  # the replies of outcomes that say BESIDE
+        self.timers: list[tuple[float, int, float | None, Message[Any]]] = []
+        self._timer_ids = count()
+        self._outcomes: list[Outcome] = []
+        self._through = 0  # of a sequential actor: everything up to here is over
+        self._unsent = 0  # messages over that the daemon has not heard of (an ask counts twice)
+        self._oldest = 0  # ns at which the oldest of them began, 0 when there are none
+        self._last: Handler | None = None
+        self._last_began = 0
+        self._cost = [QUICK] * len(protocol.handlers)  # ns that the last message of each handler took
+        self._sequential = protocol.actor.concurrency == 1
+        self._decode = reader_of(protocol)
+        self._takers: dict[type, Callable[[Any], None]] = {
+            Deliver: self._take_delivery,
+            TellBatch: lambda tells: self.pending.append(PendingTells(tells)),
+            Answer: self._take_answer,
+            Cancel: self._take_back,
+            Recall: self._give_back,
+            Credit: self.grant,
+            Items: self.follow,
+            Stop: self._asked_to_stop,
+        }
+
+    # ---- the actor's context
+
+    @property
+    def sender(self) -> ActorRef | None:
+        """See `Context.sender`."""
+        envelope = self.handled()
+        return None if envelope is None or envelope.sender is None else RemoteRef(envelope.sender, self)
+
+    def actor(self, name: str) -> ActorRef:
+        """See `Context.actor`."""
+        return RemoteRef(name if name.startswith("/") else f"{self.ref.path.rpartition('/')[0]}/{name}", self)
+
+    def after(self, delay: float, message: Message[Any]) -> None:
+        """See `Context.after`."""
+        check_time(f"the delay of context.after in {self.path}", delay)
+        self._set_timer(delay, None, message)
+
+    def every(self, period: float, message: Message[Any]) -> None:
+        """See `Context.every`."""
+        check_time(f"the period of context.every in {self.path}", period, LEAST_SECONDS)
+        self._set_timer(period, period, message)
+
+    def watch(self, ref: ActorRef) -> None:
+        """See `Context.watch`."""
+        if Terminated not in self.protocol.handlers:
+            raise UsageError(
+                f"{self.path} watches {ref.path} but does not handle Terminated; add a method marked @handles with a "
+                f"parameter annotated Terminated"
+            )
+        self.send(encode(Watch(ref.path, 0)))
+
+    def subscribe(self, topic: Topic[Any]) -> None:
+        """See `Context.subscribe`."""
+        if topic.message not in self.protocol.handlers:
+            raise UsageError(
+                f"{self.path} subscribes to {topic.name!r} but does not handle {topic.message.__qualname__}; add a "
+                f"method marked @handles with a parameter annotated {topic.message.__qualname__}"
+            )
+        self.send(encode(Subscribe(topic.name)))
+
+    def publish(self, topic: Topic[M], message: M) -> None:
+        """See `Context.publish`."""
+        self.send(encode(Publish(topic.name, msgspec.Raw(published(topic, message)))))
+
+    def stop(self, *, if_idle: bool = False) -> None:
+        """See `Context.stop`."""
+        if if_idle:
+            self.stops_if_idle = True
+            return
+        if self.stopping is None:
+            self.box.leave()
+        self.stopping = self.stopping or ExitReason(ExitKind.NORMAL, "the actor stopped itself")
+
+    def stop_if_idle(self) -> None:
+        """Stop, as the actor wanted, unless a message waits here or lies in the channel; the handlers have returned."""
+        self.stops_if_idle = False
+        if self.stopping is None and not self.pending and not self.channel.readable(0):
+            self.box.leave_idle()
+            self.stopping = ExitReason(ExitKind.NORMAL, "the actor stopped itself, as nothing waited for it")
+
+    def _set_timer(self, delay: float, period: float | None, message: Message[Any]) -> None:
+        self.protocol.encode(message)  # the check of a sender
+        due = time.monotonic() + delay
+        heapq.heappush(self.timers, (due, next(self._timer_ids), period, message))
+
+    # ---- waiting for others (PostOffice)
+
+    def deadline(self) -> float | None:
+        """Until when somebody wants what the current handler does."""
+        envelope = self.handled()
+        return None if envelope is None else envelope.deadline
+
+    def correlate(self) -> int:
+        """A fresh correlation number."""
+        return next(self.correlations)
+
+    def _block(self, correlation: int, until: float | None) -> Answer:
+        """Read nothing but the channel until the answer is there; what else arrives waits its turn."""
+        arrived: list[Answer] = []
+        self.waiters[correlation] = arrived.append
+        self.flush()  # whoever waits for an answer made before must not wait for this one
+        try:
+            while not arrived:
+                if not self.channel.readable(None if until is None else until - time.monotonic()):
+                    self.send(encode(Withdraw(correlation)))
+                    raise TimeoutError
+                self.take_in(self.channel.receive())
+        finally:
+            self.waiters.pop(correlation, None)
+        return arrived[0]
+
+    # ---- in
+
+    def take_in(self, frames: list[Frame]) -> None:
+        """Sort what arrived; no frame at all means that the daemon is gone, and so this process has to go."""
+        if not frames:
+            os._exit(EXIT_ORPHANED)
+        for data in frames:
+            if isinstance(data, Attachment):
+                self._attachments.append(data)
+                continue
+            try:
+                frame = self._decode(data)
+            except msgspec.MsgspecError:
+                frame = self._decoded_loosely(data)
+            if type(frame) is Deliver and not self._attachments:
+                self.pending.extend(frame.items)  # nearly always
+            else:
+                self._takers[type(frame)](frame)
+
+    def _take_delivery(self, deliver: Deliver[Message[Any]]) -> None:
+        if self._attachments:
+            attachments, self._attachments = self._attachments, []
+            whose = next((envelope for envelope in deliver.items if envelope.beside is not None), None)
+            if whose is not None and whose.beside is not None:
+                fill(whose.message, whose.beside, attachments)
+        self.pending.extend(deliver.items)
+
+    def _take_answer(self, answer: Answer) -> None:
+        if answer.kind == wire.BESIDE:
+            attachment = self._attachments.pop()
+            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, attachment.value)
+        take = self.waiters.get if answer.kind == wire.ITEM else self.waiters.pop
+        waiter = take(answer.correlation, None)
+        if waiter is not None:
+            waiter(answer)
+
+    def _take_back(self, cancel: Cancel) -> None:
+        for seq in cancel.seqs:
+            self.revoke(seq)
+
+    def _give_back(self, recall: Recall) -> None:
+        """Skip what has not begun; what has is not in the in-tray any more."""
+        waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
+        self._cancelled.update(waiting.intersection(recall.seqs))
+
+    def check_control(self) -> None:
+        """Let control overtake: when the daemon rang, read everything it has written before going on."""
+        rings = self.cells[DOORBELL]
+        if rings == self.rings:
+            return
+        self.rings = rings
+        if self._stop_event.is_set():
+            self._asked_to_stop()
+        while self.channel.readable(0):
+            self.take_in(self.channel.receive())
+
+    def take_due(self) -> float | None:
+        """Move the messages of timers that are due to the in-tray; seconds to the next one, None without any."""
+        while self.timers:
+            due, _, period, message = self.timers[0]
+            wait = due - time.monotonic()
+            if wait > 0:
+                return wait
+            heapq.heappop(self.timers)
+            self.pending.append(Envelope(0, wire.TELL, self.path, None, message))
+            if period is not None:
+                heapq.heappush(self.timers, (due + period, next(self._timer_ids), period, message))
+        return None
+
+    def next_wanted(self) -> Envelope[Message[Any]] | None:
+        """The next message somebody still wants; None when the in-tray is empty."""
+        pending = self.pending
+        while pending:
+            envelope = pending.popleft()
+            if isinstance(envelope, PendingTells):
+                one = envelope.next()
+                if envelope.messages:
+                    pending.appendleft(envelope)
+                return one
+            if self._cancelled and envelope.seq in self._cancelled:
+                self._cancelled.discard(envelope.seq)
+                self._skip(envelope, wire.CANCELLED)
+            elif envelope.deadline is not None and time.monotonic() > envelope.deadline:
+                self._skip(envelope, wire.EXPIRED)
+            else:
+                return envelope
+        self._cancelled.clear()  # what is not here was over before it was taken back
+        return None
+
+    def _asked_to_stop(self, stop: Stop | None = None) -> None:
+        del stop
+        self.stopping = self.stopping or ExitReason(ExitKind.SHUTDOWN, "asked by the supervisor")
+
+    def _skip(self, envelope: Envelope[Message[Any]], kind: int) -> None:
+        self._put_out(envelope.seq, kind, NOTHING)
+        if self._sequential:
+            self._over(envelope.seq)
+
+    def _decoded_loosely(self, data: bytes | memoryview) -> Deliver[Message[Any]]:
+        """A batch with a bad message in it: the good ones; each bad one is answered for itself."""
+        batch = _read_loosely(data)
+        if isinstance(batch, TellBatch):
+            items = [Envelope(seq, wire.TELL, None, None, raw) for seq, raw in enumerate(batch.messages, batch.first)]
+        else:
+            items = batch.items
+        good = []
+        for envelope in items:
+            try:
+                message = self.protocol.decode(envelope.message)
+            except msgspec.MsgspecError as error:
+                self._put_out(envelope.seq, wire.UNDECODABLE, msgspec.Raw(encode(str(error))))
+            else:
+                kept = (envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message, envelope.beside)
+                good.append(Envelope(*kept))
+        return Deliver(good)
+
+    # ---- at work
+
+    def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
+        """Note that a handler is about to be called; answers that should not wait for it leave first."""
+        now = time.monotonic_ns()
+        cost = self._cost
+        if self._last is not None:
+            cost[self._last.index] = now - self._last_began
+        if self._oldest and not (
+            cost[handler.index] < QUICK and now - self._oldest < BATCH_AGE and self._unsent < ACK_EVERY
+        ):
+            self.flush()
+        self._last, self._last_began = handler, now
+        self.current = envelope
+        if envelope.seq:
+            self.box.begin(envelope.seq, handler.index, now, lane)
+        else:
+            self.box.begin_own(handler.index, now, lane)
+
+    def begin_run(self) -> None:
+        """Tells of the daemon are about to be handled: answers leave first, since nobody knows how many these are."""
+        self.flush()
+        self._last = self.current = None
+
+    def ack_up_to(self, seq: int) -> None:
+        """Tell the daemon, now, that everything up to there is over."""
+        self._over(seq)
+        self.flush()
+
+    def fail_tell(self, seq: int, handler: Handler, error: BaseException) -> None:
+        """The same as `fail` for a tell of a run; the daemon hears of it now.
+
+        Raises:
+            ActorFailed: this life must end.
+        """
+        if not isinstance(error, SystemExit):
+            self.box.done(seq)
+            self._put_out(seq, *self.verdict(error))
+            self.ack_up_to(seq)
+        self.crash_or_continue(error, handler)
+
+    # ---- streams and feeds
+
+    def grant(self, credit: Credit) -> None:
+        """The reader of a stream takes more items; of one that is over it does not matter."""
+        if credit.seq in self._credits:
+            self._credits[credit.seq] += credit.count
+            self.on_news(credit.seq)
+
+    def follow(self, items: Items) -> None:
+        """Items arrived for a message under way; of one that is over they do not matter."""
+        waiting = self._followers.get(items.seq)
+        if waiting is not None:
+            waiting.extend(items.items)
+            if items.over:
+                waiting.append(None)
+            self.on_news(items.seq)
+
+    def open_stream(self, seq: int) -> None:
+        """A generator begins: it may be so far ahead of its reader."""
+        self._credits[seq] = STREAM_CREDIT
+
+    def has_credit(self, seq: int) -> bool:
+        """Whether the reader takes one item more."""
+        return self._credits[seq] > 0
+
+    def put_item(self, seq: int, payload: bytes) -> None:
+        """Send an item, at once: nobody knows when the next one comes."""
+        self._credits[seq] -= 1
+        self._put_out(seq, wire.ITEM, msgspec.Raw(payload))
+        self.flush()
+
+    def open_feed(self, seq: int) -> None:
+        """A handler of a fed message begins: the items may come."""
+        self._followers[seq] = deque()
+        self.want(seq, STREAM_CREDIT)
+
+    def want(self, seq: int, count: int) -> None:
+        """Let the sender send more items."""
+        self._put_out(seq, wire.WANT, msgspec.Raw(encode(count)))
+        self.flush()
+
+    def arrived(self, seq: int) -> deque[msgspec.Raw | None]:
+        """The items of a feed that have not been taken."""
+        return self._followers[seq]
+
+    def close_flows(self, seq: int) -> None:
+        """The handler is over: neither credit nor items matter any more."""
+        self._credits.pop(seq, None)
+        self._followers.pop(seq, None)
+
+    def unwanted(self, seq: int) -> bool:
+        """Whether a message under way has been taken back."""
+        return seq in self._cancelled
+
+    def finish(self, envelope: Envelope[Message[Any]], kind: int, payload: msgspec.Raw, lane: int) -> None:
+        """Note that a handler is over, and what its sender gets."""
+        seq = envelope.seq
+        if not seq:
+            self.box.done_own(lane)
+            return
+        self.box.done(seq, lane)
+        if self._credits or self._followers:
+            self.close_flows(seq)
+        if envelope.kind != wire.TELL or kind != wire.REPLY:
+            self._outcomes.append(Outcome(seq, kind, payload))
+            self._unsent += 1
+        elif not self._sequential:
+            self._outcomes.append(Outcome(seq, wire.DONE, NOTHING))
+        if self._sequential:
+            self._through = seq
+        self._unsent += 1
+        if not self._oldest:
+            self._oldest = self._last_began
+
+    def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
+        """Note that a handler has returned, and what its sender gets; a large reply leaves at once."""
+        if not isinstance(payload, Attachment):
+            self.finish(envelope, wire.REPLY, payload, lane)
+            return
+        self.flush()
+        self._attachments_out.append(payload)
+        self.finish(envelope, wire.BESIDE, NOTHING, lane)
+        self.flush()
+
+    def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:
+        """What a sender gets for an exception."""
+        if isinstance(error, MemoryError):
+            self.reserve.release()
+        if isinstance(error, Rejected):
+            return wire.REJECTED, msgspec.Raw(encode(words_of(error)))
+        return wire.FAILED, msgspec.Raw(encode(failure_of(error)))
+
+    def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
+        """Note that a handler raised. An exit is no answer: what becomes of its message, the daemon tells.
+
+        Raises:
+            ActorFailed: this life must end.
+        """
+        if not isinstance(error, SystemExit):
+            self.finish(envelope, *self.verdict(error), lane)
+        self.crash_or_continue(error, handler)
+
+    def crash_or_continue(self, error: BaseException, handler: Handler) -> None:
+        """Go on, unless the exception ends this life; one that is no `Exception` always does.
+
+        Raises:
+            ActorFailed: it does.
+        """
+        refusal = isinstance(error, Rejected)
+        if not isinstance(error, Exception) or (self.protocol.actor.on_error == "crash" and not refusal):
+            self.flush()
+            raise ActorFailed(f"in {self.protocol.actor.__qualname__}.{handler.name}", error) from error
+        self.reserve.fill()
+
+    # ---- out
+
+    def flush(self) -> None:
+        """Send every answer made so far, and how far the in-tray was worked through."""
+        if self._oldest:
+            frame = encode(Outcomes(self._through, self._outcomes))
+            if len(frame) <= self.channel.most:
+                self.send(frame, self._attachments_out)
+            else:  # each by itself fits
+                for outcome in self._outcomes:
+                    self.send(encode(Outcomes(0, [outcome])))
+                self.send(encode(Outcomes(self._through, [])), self._attachments_out)
+            self._outcomes.clear()
+            self._attachments_out.clear()
+            self._oldest = self._unsent = 0
+
+    def _put_out(self, seq: int, kind: int, payload: msgspec.Raw) -> None:
+        self._outcomes.append(Outcome(seq, kind, payload))
+        self._note_unsent()
+
+    def _over(self, seq: int) -> None:
+        self._through = seq
+        self._note_unsent()
+
+    def _note_unsent(self) -> None:
+        self._unsent += 1
+        if not self._oldest:
+            self._oldest = self._last_began or time.monotonic_ns()
+
+
+def _nothing(seq: int) -> None:
+    del seq
+
+
+def _cannot_stream(correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+    del correlation, timeout
+    raise UsageError("a sync handler cannot read a stream; make it `async def`")
+
+
+async def _cannot_wait(correlation: int, until: float | None) -> Answer:
+    del correlation, until
+    raise UsageError("a sync handler cannot await; use ref.call(...) and ref.tell_nowait(...), or make it `async def`")

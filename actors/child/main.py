@@ -1,0 +1,282 @@
+"""The one function that spawned processes run: from a bare interpreter to an actor at work, and out again.
+
+Nothing happens before this process is bound to the life of its daemon; whatever goes wrong leaves as last words.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing.process
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Iterator
+from multiprocessing import spawn
+from typing import Any, Final, cast
+
+import msgspec
+
+from actors.actor import Actor
+from actors.child.desk import Desk, reader_of
+from actors.child.sync_runner import run
+from actors.child.tracebacks import ActorFailed
+from actors.errors import UsageError
+from actors.event import SafeEvent
+from actors.exits import EXIT_ORPHANED, ExitReason
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.channel import Channel
+from actors.ipc.output_pipe import OutputPipe
+from actors.ipc.pipes import Duplex
+from actors.output.capture import Output, flush_streams
+from actors.process import descendants
+from actors.process.diagnostics import record_faults
+from actors.process.heartbeat import shield, start_pulse
+from actors.process.memory import Reserve, peak_memory
+from actors.process.options import apply_options
+from actors.process.signals import leave_to_the_daemon
+from actors.protocol import protocol_of
+from actors.wire.codec import encode
+from actors.wire.frames import Goodbye, Preload, StartActor
+from actors.wire.framing import Frame
+
+_CUES: Final = msgspec.msgpack.Decoder(StartActor | Preload)
+_PR_SET_PDEATHSIG: Final = 1
+_IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
+
+
+def main(  # noqa: PLR0917 - what spawn passes, once
+    duplex: Duplex, box: BlackBox, ready: SafeEvent, stop: SafeEvent, output_pipe: OutputPipe, daemon: int, mark: str
+) -> None:
+    """Play one part, then leave.
+
+    Args:
+        duplex: this process's end of its channel.
+        box: where it says what it is doing.
+        ready: set once `on_start` has returned.
+        stop: set by the daemon when the actor shall finish its message and leave.
+        output_pipe: where it says what belongs into the daemon's log.
+        daemon: process id of the daemon.
+        mark: of its family: this process and all that descend from it.
+    """
+    exit_with_parent(daemon)
+    _page = descendants.mark_descendants(mark)
+    leave_to_the_daemon()
+    record_faults(box)
+    shield()
+    channel = Channel(duplex)
+    reserve = Reserve()
+    try:
+        _play(channel, box, ready, stop, reserve, output_pipe=output_pipe)
+        channel.send(encode(Goodbye()))
+    except BaseException as error:
+        reserve.release()
+        failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)
+        channel.send(encode(failed.crash_report()))
+        sys.exit(failed.exit_code)
+    finally:
+        flush_streams()
+        output_pipe.settle()
+        box.note_peak(peak_memory())
+
+
+def _play(
+    channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, reserve: Reserve, *, output_pipe: OutputPipe
+) -> None:
+    part, frames, output = _await_part(channel, box, ready, output_pipe)
+    output.level = part.log_level
+    multiprocessing.process.current_process().name = part.path
+    _show_as(part.path)
+    try:
+        apply_options(part.conditions)
+    except UsageError as error:
+        raise ActorFailed("setting up its process", error) from error
+    try:
+        with _only_importing():
+            if part.main:
+                _import("__main__", part.main)
+            cls = _find(part)
+            protocol = protocol_of(cls)
+    except BaseException as error:
+        raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
+    desk = Desk(part, protocol, channel, box, stop, reserve=reserve, output=output)
+    if part.handler_timeout:
+        start_pulse(box)
+    if frames:
+        desk.take_in(frames)
+    try:
+        with _only_importing():
+            args, kwargs = pickle.loads(part.arguments)  # refs among them are bound to the desk
+    except BaseException as error:
+        raise ActorFailed(f"unpickling the arguments of {part.qualname}", error) from error
+    output.relay_loggers()
+    try:
+        actor = cls.__new__(cls)
+        actor.context = desk
+        cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
+    except BaseException as error:
+        raise ActorFailed(f"in {part.qualname}.__init__", error) from error
+    try:
+        if protocol.asynchronous:
+            _serve_with_loop(actor, desk, ready)
+        else:
+            _serve(actor, desk, ready)
+    finally:
+        desk.flush()
+
+
+def _await_part(
+    channel: Channel, box: BlackBox, ready: SafeEvent, output_pipe: OutputPipe
+) -> tuple[StartActor, list[Frame], Output]:
+    """The part, and the frames that came with it. A spare process waits here, and learns meanwhile."""
+    output: Output | None = None
+    while frames := channel.receive():
+        for at, frame in enumerate(frames):
+            cue = _CUES.decode(cast("bytes", frame))
+            if output is None:
+                output = Output(output_pipe, captured=cue.captured)
+                output.begin()
+            if isinstance(cue, StartActor):
+                box.take()
+                return cue, frames[at + 1 :], output
+            _rehearse(cue, box)
+            ready.set()
+    os._exit(EXIT_ORPHANED)
+
+
+def _show_as(path: str) -> None:
+    """What `top` and `ps -o comm` call this process: the end of its path, of which the kernel keeps 15 bytes."""
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as comm:  # noqa: PTH123 - pathlib is not imported
+        comm.write(path.encode()[-15:])
+
+
+def _rehearse(rehearsal: Preload, box: BlackBox) -> None:
+    """Import what parts may need. The black box says which module, in case this process cannot say it any more."""
+    for number, module in enumerate(rehearsal.modules, 1):
+        box.begin(number, 0, time.monotonic_ns())
+        try:
+            with _only_importing():
+                _import(module, rehearsal.main)
+                _read_actors(module)
+        except BaseException as error:
+            raise ActorFailed(f"importing {module}", error) from error
+        box.done(number)
+    box.clear()
+
+
+def _read_actors(module: str) -> None:
+    """Read the tables of the actors in a module, which takes longer than all else that begins a part.
+
+    Not of those with codecs: what they say counts for the whole process, and this one may play another.
+    """
+    for value in tuple(vars(sys.modules[module]).values()):
+        if isinstance(value, type) and issubclass(value, Actor) and value.__module__ == module and not value.codecs:
+            with contextlib.suppress(UsageError):  # of one that could not work, its own supervisor hears
+                reader_of(protocol_of(value))
+
+
+def _import(module: str, main: dict[str, str]) -> None:
+    if module == "__main__":
+        spawn.prepare(main)
+    else:
+        importlib.import_module(module)
+
+
+def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
+    try:
+        outcome: Any = actor.on_start()
+    except BaseException as error:
+        raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
+    if isinstance(outcome, Awaitable):  # a plain method that returns what is to be awaited
+        _serve_with_loop(actor, desk, ready, outcome)
+        return
+    desk.output.relay_loggers()
+    ready.set()
+    reason = run(actor, desk)
+    desk.flush()
+    try:
+        outcome = actor.on_stop(reason)
+        if isinstance(outcome, Awaitable):
+            _run(outcome)
+    except BaseException as error:
+        raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error
+
+
+def _run(awaitable: Awaitable[object]) -> None:
+    """Await it on a loop of its own."""
+    import asyncio  # noqa: PLC0415 - only actors with async code pay for it
+
+    async def wait() -> None:
+        await awaitable
+
+    asyncio.run(wait())
+
+
+def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent, starting: Awaitable[object] | None = None) -> None:
+    """Serve on an event loop; `starting` is what on_start has returned, None when it was not called yet."""
+    import asyncio  # noqa: PLC0415 - only actors with async handlers pay for it
+
+    from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+
+    async def hook(name: str, *args: ExitReason) -> None:
+        try:
+            outcome: Any = starting if name == "on_start" and starting else getattr(actor, name)(*args)
+            if isinstance(outcome, Awaitable):
+                await outcome
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            raise ActorFailed(f"in {type(actor).__qualname__}.{name}", error) from error
+
+    async def serve() -> None:
+        driver = AsyncDriver(actor, desk)
+        await hook("on_start")
+        desk.output.relay_loggers()
+        ready.set()
+        reason = await driver.run()
+        desk.flush()
+        await hook("on_stop", reason)
+
+    asyncio.run(serve())
+
+
+@contextlib.contextmanager
+def _only_importing() -> Iterator[None]:
+    """While inside, nothing may start processes.
+
+    An actor's module whose import starts its daemon would do so again in this process, and in that one's, and so on.
+    multiprocessing has a mark for it, set while it imports the main module; `Supervisor` heeds it, too.
+    """
+    process = multiprocessing.process.current_process()
+    setattr(process, _IMPORTING, True)
+    try:
+        yield
+    finally:
+        delattr(process, _IMPORTING)
+
+
+def _find(part: StartActor) -> type[Actor]:
+    found: Any = importlib.import_module(part.module)
+    for name in part.qualname.split("."):
+        found = getattr(found, name)
+    if not (isinstance(found, type) and issubclass(found, Actor)):
+        raise TypeError(f"{part.module}:{part.qualname} is no Actor class in this process")
+    return found
+
+
+def exit_with_parent(daemon: int) -> None:
+    """Bind this process to the life of its daemon: when that is gone, so is this one.
+
+    Linux: PR_SET_PDEATHSIG, which the kernel delivers even to a process stuck in a C loop. It is sent when the thread
+    that spawned us ends; the daemon spawns from a thread that lives as long as the supervisor. Elsewhere the end of
+    file on the channel does the same between two messages.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - nowhere else is it needed
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != daemon:  # it died before the line above
+        os._exit(EXIT_ORPHANED)

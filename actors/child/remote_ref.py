@@ -1,0 +1,236 @@
+"""PostRef: how an actor sends to other actors; everything goes through the daemon.
+
+The sender encodes, the daemon routes, the receiver decodes; no two actors share a descriptor.
+
+Runs in the actor's process, in the thread that runs its handlers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from actors.bounds import check_time
+from actors.errors import (
+    ActorCrashed,
+    ActorStopped,
+    AskTimeout,
+    CallCycle,
+    HandlerError,
+    MailboxFull,
+    NoSuchActor,
+    Rejected,
+    UsageError,
+)
+from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
+from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask
+from actors.wire import frames as wire
+from actors.wire.attachments import EncodedMessage, large_fields, pack
+from actors.wire.codec import encode, reply_codec
+from actors.wire.frames import ASK, STREAM, TELL, Answer, Failure, MoreItems, Send, SendKind, Watch
+from actors.wire.framing import MAX_MESSAGE, Attachment
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Transport(Protocol):
+    """What a ref needs of the runtime it sends through."""
+
+    def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+        """Put one frame on the channel, and before it the parcels that belong to it."""
+
+    def correlate(self) -> int:
+        """A fresh correlation number."""
+
+    def deadline(self) -> float | None:
+        """time.monotonic() seconds until which somebody wants what the current handler does; its asks inherit it."""
+
+    def blocks(self) -> bool:
+        """Whether the actor handles nothing else while the caller waits."""
+
+    async def answer(self, correlation: int, until: float | None) -> Answer:
+        """Wait for an answer without holding up other handlers; TimeoutError at `until` (time.monotonic())."""
+
+    def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+        """Every answer to a stream, each within `timeout` seconds; TimeoutError when one does not come."""
+
+    def block(self, correlation: int, until: float | None) -> Answer:
+        """Wait for an answer and do nothing else; TimeoutError at `until` (time.monotonic())."""
+
+
+class RemoteRef(ActorRef):
+    """Another actor (or this one), as seen from an actor's process."""
+
+    __slots__ = ("_office",)
+
+    def __init__(self, path: str, office: Transport) -> None:
+        super().__init__(path)
+        self._office = office
+
+    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
+        """As `ActorRef.ask`; only from async handlers. Ends no later than what the asking handler works for."""
+        check_ask(self.path, timeout, when_down)
+        until = self._until(timeout)
+        correlation = self._send(message, ASK, until, fail_if_down=when_down == "fail", blocking=self._office.blocks())
+        try:
+            answer = await self._office.answer(correlation, until)
+        except TimeoutError:
+            raise self._too_late(message) from None
+        reply: R = _open(answer, reply_type(type(message)))
+        return reply
+
+    def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
+        """As `ActorRef.call`; only from sync handlers. Ends no later than what the calling handler works for."""
+        check_ask(self.path, timeout)
+        until = self._until(timeout)
+        correlation = self._send(message, ASK, until, blocking=True)
+        try:
+            answer = self._office.block(correlation, until)
+        except TimeoutError:
+            raise self._too_late(message) from None
+        reply: R = _open(answer, reply_type(type(message)))
+        return reply
+
+    async def stream(
+        self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
+    ) -> AsyncGenerator[T, None]:
+        """As `ActorRef.stream`; only from async handlers."""
+        check_ask(self.path, timeout)
+        office, codec = self._office, reply_codec(item_type(type(message)))
+        correlation = self._send(message, STREAM, office.deadline(), blocking=office.blocks())
+        taken = 0
+        async with aclosing(office.answers(correlation, timeout)) as answers:
+            async for answer in answers:
+                if answer.kind != wire.ITEM:
+                    _open(answer, None)
+                    return
+                yield codec.decode(answer.payload)
+                taken += 1
+                if taken == STREAM_CREDIT // 2:
+                    office.send(encode(MoreItems(correlation, taken)))
+                    taken = 0
+
+    async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
+        """Refused: only the daemon feeds. An actor sends several messages instead."""
+        del items
+        raise UsageError(f"{name_of(message)} cannot be fed from inside an actor; send its items as messages")
+
+    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
+        """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has taken the message."""
+        if delay:
+            check_time(f"delay of tell to {self.path}", delay)
+        correlation = self._send(message, TELL, None, delay=delay)
+        _open(await self._office.answer(correlation, None), None)
+
+    def tell_nowait(self, message: Message[Any]) -> None:
+        """As `ActorRef.tell_nowait`, but a full mailbox, out of sight from here, makes a dead letter."""
+        self._post(message, TELL, 0)
+
+    async def terminated(self) -> Terminated:
+        """As `ActorRef.terminated`; only from async handlers."""
+        correlation = self._office.correlate()
+        self._office.send(encode(Watch(self.path, correlation)))
+        end: Terminated = _open(await self._office.answer(correlation, None), Terminated)
+        return end
+
+    def _send(
+        self,
+        message: Message[Any],
+        kind: SendKind,
+        until: float | None,
+        *,
+        delay: float = 0.0,
+        fail_if_down: bool = False,
+        blocking: bool = False,
+    ) -> int:
+        correlation = self._office.correlate()
+        self._post(message, kind, correlation, until, delay=delay, fail_if_down=fail_if_down, blocking=blocking)
+        return correlation
+
+    def _post(
+        self,
+        message: Message[Any],
+        kind: SendKind,
+        correlation: int,
+        until: float | None = None,
+        *,
+        delay: float = 0.0,
+        fail_if_down: bool = False,
+        blocking: bool = False,
+    ) -> None:
+        packed = _pack(message)
+        raw = msgspec.Raw(packed.data)
+        frame = Send(self.path, kind, correlation, until, delay, fail_if_down, blocking, raw, packed.beside)
+        self._office.send(encode(frame), packed.attachments or ())
+
+    def _until(self, timeout: float | None) -> float | None:
+        """When an ask ends: after its timeout, or when nobody wants the asking handler's own work any more."""
+        inherited = self._office.deadline()
+        if timeout is None:
+            return inherited
+        own = time.monotonic() + timeout
+        return own if inherited is None else min(own, inherited)
+
+    def _too_late(self, message: Message[Any]) -> AskTimeout:
+        return AskTimeout(f"{self.path} did not answer {name_of(message)} in time")
+
+
+def _pack(message: Message[Any]) -> EncodedMessage:
+    if not isinstance(message, Message):
+        raise UsageError(f"a {type(message).__qualname__} is no message; send instances of Message subclasses")
+    try:
+        large = large_fields(message)
+        packed = pack(message, large) if large else EncodedMessage(encode(message))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UsageError(f"{name_of(message)} cannot be sent: {error}") from None
+    if packed.size > MAX_MESSAGE:
+        raise UsageError(f"{name_of(message)} has {packed.size} bytes, the most is {MAX_MESSAGE}")
+    return packed
+
+
+def _refuse(make: Callable[[str], Exception]) -> Callable[[msgspec.Raw], Exception]:
+    return lambda payload: make(msgspec.msgpack.decode(payload, type=str))
+
+
+def _failed(payload: msgspec.Raw) -> Exception:
+    failure = msgspec.msgpack.decode(payload, type=Failure)
+    return HandlerError(failure.type_name, failure.message, failure.traceback)
+
+
+def _crashed(payload: msgspec.Raw) -> Exception:
+    text, started, finished = msgspec.msgpack.decode(payload, type=tuple[str, bool | None, bool | None])
+    return ActorCrashed(text, started=started, finished=finished)
+
+
+_ERRORS: dict[int, Callable[[msgspec.Raw], Exception]] = {
+    wire.FAILED: _failed,
+    wire.CRASHED: _crashed,
+    wire.REJECTED: _refuse(Rejected),
+    wire.STOPPED: _refuse(ActorStopped),
+    wire.UNKNOWN: _refuse(NoSuchActor),
+    wire.FULL: _refuse(MailboxFull),
+    wire.EXPIRED: _refuse(lambda text: AskTimeout(text, started=False)),
+    wire.UNDECODABLE: _refuse(UsageError),
+    wire.CYCLE: _refuse(CallCycle),
+}
+
+
+class LargeAnswer(Answer, frozen=True):
+    """An answer whose reply came beside it: `BESIDE`, and the reply itself."""
+
+    value: bytes
+
+
+def _open(answer: Answer, promised: Any) -> Any:
+    if isinstance(answer, LargeAnswer):
+        return answer.value
+    if answer.kind == wire.REPLY:
+        return reply_codec(promised).decode(answer.payload)
+    if answer.kind == wire.ACCEPTED:
+        return None
+    raise _ERRORS[answer.kind](answer.payload)

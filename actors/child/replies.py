@@ -1,0 +1,51 @@
+"""Replies: what a handler returned, as what its sender gets.
+
+A reply keeps its promise and fits into a frame, or it is the actor's fault and an error; a large one gets a frame
+of its own, and the largest bytes travel beside it.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.child.desk import Desk, Payload
+from actors.errors import UsageError
+from actors.protocol import Handler
+from actors.wire import frames as wire
+from actors.wire.frames import NOTHING
+from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment
+
+
+def payload_of(desk: Desk, handler: Handler, kind: int, reply: object) -> Payload:
+    """What the sender of a message of that kind gets when its handler returned.
+
+    Raises:
+        UsageError: the reply does not keep its promise, or is too large.
+    """
+    if kind == wire.TELL:
+        return NOTHING
+    if type(reply) is bytes and len(reply) >= BESIDE and handler.reply.promised is bytes:
+        _check_size(desk, len(reply))
+        return Attachment(reply)
+    return msgspec.Raw(reply_bytes(desk, handler, reply))
+
+
+def _check_size(desk: Desk, size: int) -> None:
+    most = desk.channel.most - ROOM
+    if size > most:
+        raise UsageError(f"the reply has {size} bytes, the most is {most}; stream it in parts")
+
+
+def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
+    """The bytes of a reply or an item that keeps its promise and fits into a frame; a large one gets its own.
+
+    Raises:
+        UsageError: it does not.
+    """
+    data = handler.reply.encode(reply)
+    if len(data) >= LARGE:
+        _check_size(desk, len(data))
+        desk.flush()
+    return data

@@ -1,0 +1,83 @@
+"""Failures: what went wrong in an actor's code, put into words that cross to the daemon.
+
+No exception object leaves this process, only text, and that is bounded; whatever a class of the user's does when
+it is turned into text, words come out.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+from actors.process.traceback_text import traced
+from actors.wire.frames import CrashReport, Failure
+
+MAX_MESSAGE_CHARACTERS: Final = 16 * 1024  # characters of an exception's own text
+MAX_TRACEBACK_CHARACTERS: Final = 32 * 1024  # characters of a traceback; its last lines matter most
+
+_HERE: Final = __file__.rpartition("failures")[0]
+_OURS: Final = {f"{_HERE}{room}.py" for room in ("child", "desk", "replies", "runtime", "runtime_async")}
+_FROZEN: Final = "<frozen importlib"
+
+EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its last words say what
+
+
+class ActorFailed(Exception):
+    """The actor's code raised and this life must end.
+
+    Attributes:
+        where: a phrase, as in `CrashReport`.
+        error: what was raised. It is put into words late: while it travels up there may be no memory for them.
+    """
+
+    def __init__(self, where: str, error: BaseException) -> None:
+        super().__init__(where)
+        self.where = where
+        self.error = error
+
+    @property
+    def exit_code(self) -> int:
+        """With what the process leaves; an exit is an exit, whoever asked for it."""
+        if not isinstance(self.error, SystemExit):
+            return EXIT_FAILED
+        code = self.error.code
+        return 0 if code is None else code if isinstance(code, int) else EXIT_FAILED
+
+    def crash_report(self) -> CrashReport:
+        """What to leave behind."""
+        return CrashReport(self.where, failure_of(self.error))
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An exception as text; the frames of this package at the top of its traceback are left out."""
+    trace = error.__traceback__
+    while trace and trace.tb_next and _is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    cls = type(error)
+    name = cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
+    return Failure(name, words_of(error), _cut(_printable(traced(error, trace)), MAX_TRACEBACK_CHARACTERS))
+
+
+def words_of(error: BaseException) -> str:
+    """Its text, whatever its class makes of it: a file name that is no UTF-8 is quoted, a broken __str__ is named."""
+    try:
+        return _cut(_printable(str(error)), MAX_MESSAGE_CHARACTERS)
+    except Exception:
+        return f"<no text: {type(error).__qualname__}.__str__ raised>"
+
+
+def _is_ours(file: str) -> bool:
+    return file in _OURS or file == importlib.__file__ or file.startswith(_FROZEN)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning and the end of a text that is too long; three quarters of what is kept are its end."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 4]}\n... {len(text) - most} characters left out ...\n{text[-most // 4 * 3 :]}"

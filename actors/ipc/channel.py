@@ -1,0 +1,87 @@
+"""Channel: the child's end of its one private connection to the daemon.
+
+End of file means that the daemon is gone; nobody else holds an end, so nobody else can keep it open.
+
+Runs in the actor's process, in the thread that runs the actor.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from actors.errors import UsageError
+from actors.exits import EXIT_ORPHANED
+from actors.ipc.pipes import Duplex
+from actors.wire.framing import MAX_FRAME, Attachment, Frame, Framer, header, parcel_header
+
+CHUNK: Final = 64 * 1024  # bytes per read; what is larger gets no faster, since the cache does not hold it
+JOIN_BELOW: Final = 16 * 1024  # bytes; up to here copying header and frame together beats a second write
+
+
+class Channel:
+    """A blocking, framed, duplex connection. Reading belongs to one thread; any thread may send.
+
+    Attributes:
+        most: bytes of one frame, and of all that belongs to it, that the daemon takes from here.
+    """
+
+    def __init__(self, duplex: Duplex) -> None:
+        self.duplex = duplex
+        self.most = MAX_FRAME
+        self._framer = Framer()
+        self._sending = threading.Lock()
+        self._poll = select.poll()
+        self._poll.register(duplex.incoming, select.POLLIN)
+
+    def receive(self) -> list[Frame]:
+        """At least one frame, in order; blocks until there is one. An empty list is the end of the daemon.
+
+        Raises:
+            WireError: what arrived is not of the protocol.
+        """
+        while True:
+            chunk = self.duplex.recv(CHUNK)
+            if not chunk:
+                return []
+            frames = self._framer.feed(chunk)
+            if frames:
+                return frames
+
+    def readable(self, timeout: float | None) -> bool:
+        """Whether there is something to receive within `timeout` seconds (None: wait as long as it takes)."""
+        return bool(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
+
+    def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+        """Send one frame, after the parcels that belong to it; blocks while the daemon does not read.
+
+        A daemon that is gone ends this process.
+
+        Raises:
+            UsageError: that is more than the daemon takes; nothing was sent.
+        """
+        size = len(frame)
+        if size + sum(len(attachment.value) for attachment in attachments) > self.most:
+            raise UsageError(
+                f"this takes a frame of {size} bytes, the most is {self.most}; send less at once, or raise "
+                f"max_frame_bytes in the actor's ChildSpec"
+            )
+        try:
+            with self._sending:
+                for attachment in attachments:
+                    self.duplex.send_all(parcel_header(len(attachment.value)))
+                    self.duplex.send_all(attachment.value)
+                if size < JOIN_BELOW:
+                    self.duplex.send_all(header(size) + frame)
+                else:
+                    self.duplex.send_all(header(size))
+                    self.duplex.send_all(frame)
+        except ConnectionError:
+            os._exit(EXIT_ORPHANED)
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when something arrives, for event loops."""
+        return self.duplex.incoming

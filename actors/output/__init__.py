@@ -1,0 +1,1 @@
+"""What an actor prints and logs, on its way to the daemon."""

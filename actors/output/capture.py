@@ -1,0 +1,76 @@
+"""Output: where the things go that an actor writes past its log: prints, loggers, C libraries, child processes.
+
+What is captured arrives in the daemon's log; no library is imported for it that the actor has not imported.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Final
+
+from actors.ipc.output_pipe import OutputPipe
+from actors.output.stdio import LineWriter
+
+_BY_LINES: Final = 1  # C's _IOLBF
+
+
+class Output:
+    """What becomes of one life's output.
+
+    Attributes:
+        level: of the root logger, where the actor sets none: the daemon's; None once it is set.
+    """
+
+    def __init__(self, output_pipe: OutputPipe, *, captured: bool) -> None:
+        self.output_pipe = output_pipe
+        self.level: int | None = None
+        self._captured = captured
+
+    def begin(self) -> None:
+        """Before any code of the actor's: descriptors 1 and 2 and Python's streams are the voice's from now on."""
+        if not self._captured:
+            self.output_pipe.open()
+            return
+        flush_streams()
+        self.output_pipe.open(1, 2)
+        _print_by_lines()
+        sys.stdout = LineWriter(self.output_pipe, 1, "stdout", "info")
+        sys.stderr = LineWriter(self.output_pipe, 2, "stderr", "warning")
+
+    def relay_loggers(self) -> None:
+        """After code of the actor's that may have imported or configured logging libraries."""
+        if not self._captured:
+            return
+        if "logging" in sys.modules:
+            from actors.output.log_stdlib import relay_logging  # noqa: PLC0415 - it imports logging
+
+            relay_logging(self.output_pipe, self.level)
+            self.level = None
+        if "structlog" in sys.modules:
+            from actors.output.log_structlog import relay_structlog  # noqa: PLC0415 - it imports structlog
+
+            relay_structlog(self.output_pipe)
+
+
+def _print_by_lines() -> None:
+    """Let C's stdout go by lines, as on a terminal: they come in their place, and are there when the process dies."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - elsewhere it is not imported, see `child.exit_with_parent`
+
+        with contextlib.suppress(OSError, AttributeError, ValueError):
+            libc = ctypes.CDLL(None)
+            libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _BY_LINES, 0)
+
+
+def flush_streams() -> None:
+    """Let half lines go; a stream that cannot be written is closed, or its rest would fail again when we leave."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # its disk is full, or the actor closed it
+                with contextlib.suppress(OSError, ValueError):
+                    stream.close()

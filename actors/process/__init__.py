@@ -1,0 +1,1 @@
+"""What is set on an actor's process: limits, options, descendants, diagnostics."""

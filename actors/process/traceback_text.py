@@ -1,0 +1,31 @@
+"""Traces: an exception's traceback as text.
+
+What writes tracebacks is loaded when there is one to write; where that fails, the places are told all the same.
+
+Runs in the actor's process, on any of its threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+
+
+def traced(error: BaseException, trace: TracebackType | None) -> str:
+    """The traceback of an error from `trace` on, as Python writes it, with what led to it.
+
+    A process without a descriptor or memory left may not be able to load what writes it: then without source lines.
+    """
+    try:
+        import traceback  # noqa: PLC0415 - on 3.14 it brings inspect and more, and most lives never fail
+    except Exception:
+        return "".join(["Traceback (places only):\n", *_places(trace), f"{type(error).__qualname__}\n"])
+    chain = not isinstance(error, MemoryError)  # which is often raised again for want of room for its own traceback
+    return "".join(traceback.format_exception(type(error), error, trace, chain=chain))
+
+
+def _places(trace: TracebackType | None) -> Iterator[str]:
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        yield f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n'
+        trace = trace.tb_next

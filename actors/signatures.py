@@ -1,0 +1,86 @@
+"""Functions: what `inspect` knows of a function, without importing it for a plain one.
+
+The answers are inspect's. A plain function is read from its code, so that an actor's process need not import
+inspect and all that it brings; whatever is wrapped, bound or marked in any way is left to inspect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any, Final, NamedTuple
+
+_VARIADIC: Final = 0x04 | 0x08  # flags of a code object: it has *args, **kwargs
+_GENERATOR: Final = 0x20
+_COROUTINE: Final = 0x80
+_ASYNC_GENERATOR: Final = 0x200
+
+MARK: Final = "__handles__"  # the one attribute that a plain function may have
+
+
+class Parameter(NamedTuple):
+    """One parameter of a function.
+
+    Attributes:
+        name: its name.
+        annotation: as it is written, None when it has none.
+        plain: whether it can be given by place and by name.
+    """
+
+    name: str
+    annotation: Any
+    plain: bool
+
+
+def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
+    """Its parameters, `self` included."""
+    code = _plain_code(function)
+    if code is None or code.co_flags & _VARIADIC or code.co_kwonlyargcount:
+        import inspect  # noqa: PLC0415 - see the law
+
+        empty, plain = inspect.Parameter.empty, inspect.Parameter.POSITIONAL_OR_KEYWORD
+        found = inspect.signature(function).parameters.values()
+        return [
+            Parameter(one.name, None if one.annotation is empty else one.annotation, one.kind is plain) for one in found
+        ]
+    names = code.co_varnames[: code.co_argcount]
+    hints = function.__annotations__
+    return [Parameter(name, hints.get(name), at >= code.co_posonlyargcount) for at, name in enumerate(names)]
+
+
+def globals_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The names its annotations mean."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    names: dict[str, Any] = function.__globals__
+    return names
+
+
+def is_asynchronous(function: Callable[..., Any]) -> bool:
+    """Whether it is an `async def`, with `yield` or without."""
+    return bool(_flags(function) & (_COROUTINE | _ASYNC_GENERATOR))
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Whether it has a `yield`, `async def` or not."""
+    return bool(_flags(function) & (_GENERATOR | _ASYNC_GENERATOR))
+
+
+def _flags(function: Callable[..., Any]) -> int:
+    code = _plain_code(function)
+    if code is not None:
+        return code.co_flags
+    import inspect  # noqa: PLC0415 - see the law
+
+    kinds = {
+        _COROUTINE: inspect.iscoroutinefunction,
+        _GENERATOR: inspect.isgeneratorfunction,
+        _ASYNC_GENERATOR: inspect.isasyncgenfunction,
+    }
+    return sum(flag for flag, has in kinds.items() if has(function))
+
+
+def _plain_code(function: Callable[..., Any]) -> CodeType | None:
+    """The code of a function as `def` makes it; None for whatever is more than that."""
+    plain = isinstance(function, FunctionType) and vars(function).keys() <= {MARK}
+    return function.__code__ if plain else None

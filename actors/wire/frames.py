@@ -1,0 +1,301 @@
+"""Everything that crosses the wall between the daemon and an actor's process: two closed sets of frames.
+
+Values only, array-like and tagged with small ints (from 20 on towards the daemon), so that a batch is one encode
+and one typed decode, and no frame can pass for one of the other direction.
+
+What a child sends has its bounds in its types: what is out of bounds does not decode, and what does not decode ends
+that child's life. So nobody behind the decoder needs to ask again whether a number is one.
+
+Daemon to child: `StartActor` once, to a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Cancel`,
+`Recall`, `Credit`, `Items`, `Stop`, `Answer`.
+Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `CrashReport`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Generic, Literal, TypeVar
+
+import msgspec
+
+from actors.wire.framing import MAX_FRAME
+
+M = TypeVar("M")
+
+TELL: Final = 0  # nobody waits for a reply
+ASK: Final = 1  # the reply goes back
+STREAM: Final = 2  # items go back, then a nil reply
+FEED: Final = 3  # as ASK, and items follow the message
+
+REPLY: Final = 0  # payload: the reply, encoded as the message's reply type
+FAILED: Final = 1  # payload: Failure
+REJECTED: Final = 2  # payload: the text of the refusal
+DONE: Final = 3  # a tell of a concurrent actor is over; no payload
+CANCELLED: Final = 4  # taken back before it began
+EXPIRED: Final = 5  # its deadline had passed before it began
+UNDECODABLE: Final = 6  # payload: what is wrong with it
+STOPPED: Final = 7  # Answer only: the other actor is down for good; payload: the text
+CRASHED: Final = 8  # Answer only: payload: [text, started, finished]
+UNKNOWN: Final = 9  # Answer only: nobody has that name; payload: the text
+FULL: Final = 10  # Answer only: its mailbox is full; payload: the text
+ACCEPTED: Final = 11  # Answer only: the mailbox has taken the tell
+ITEM: Final = 13  # one item of a stream, which goes on; payload: the item
+WANT: Final = 14  # a feed may send so many more items; payload: how many
+CYCLE: Final = 12  # Answer only: waiting for the reply would close a cycle of waits; payload: the text
+BESIDE: Final = 15  # as REPLY, and the reply is the parcel before this frame; no payload
+
+SendKind = Literal[0, 1, 2]  # TELL, ASK, STREAM: only the daemon feeds
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # never NaN, which compares to nothing; endless is a number
+Text = Annotated[str, msgspec.Meta(max_length=256 * 1024)]  # goes into reports and logs; `failures` cuts much earlier
+TopicName = Annotated[str, msgspec.Meta(max_length=255)]  # the daemon remembers it
+
+NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
+
+
+class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=False):
+    """One message on its way to an actor.
+
+    Attributes:
+        seq: its place in the mailbox, from 1; it keeps it over redelivery.
+        kind: TELL, ASK, STREAM or FEED.
+        sender: path of the actor that sent it, None when the daemon did.
+        deadline: time.monotonic() seconds after which nobody wants it handled, or None. The clock is the machine's.
+        message: the message, or its bytes (msgspec.Raw) where nobody needs to look inside.
+        beside: places of the fields of the message whose values are the parcels before this frame; None as a rule.
+    """
+
+    seq: int
+    kind: int
+    sender: str | None
+    deadline: float | None
+    message: M
+    beside: tuple[int, ...] | None = None
+
+
+class Deliver(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=0):
+    """A batch of messages, in the order of the mailbox."""
+
+    items: list[Envelope[M]]
+
+
+class TellBatch(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=7):
+    """A run of plain messages: the daemon told them, one after the other, and nobody waits for any.
+
+    Attributes:
+        first: the sequence number of the first; the others follow without a gap.
+        messages: at least one.
+    """
+
+    first: int
+    messages: list[M]
+
+
+def tells_head(first: int, count: int) -> bytes:
+    """What stands before the messages in the bytes of `TellBatch`: with theirs behind it, none is encoded again."""
+    length = (0x90 | count).to_bytes(1, "big") if count < 16 else b"\xdd" + count.to_bytes(4, "big")
+    return b"\x93\x07" + msgspec.msgpack.encode(first) + length
+
+
+class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """Nobody wants these any more: drop those that have not begun."""
+
+    seqs: list[int]
+
+
+class Recall(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """Others can handle these: answer those that have not begun as CANCELLED, and leave those that have alone."""
+
+    seqs: list[int]
+
+
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Finish the message in hand and leave. The stop event says the same and overtakes a full channel."""
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """How an ask ended that this actor made."""
+
+    correlation: int
+    kind: int
+    payload: msgspec.Raw
+
+
+class Credit(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """The reader of a stream takes so many more items."""
+
+    seq: int
+    count: int
+
+
+class Items(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """Items that follow a message; `over` when these are the last."""
+
+    seq: int
+    items: list[msgspec.Raw]
+    over: bool
+
+
+class ProcessOptions(msgspec.Struct, frozen=True, array_like=True):
+    """How a process differs from its daemon's; empty values leave it as it is. See `ChildSpec`.
+
+    Attributes:
+        nice: added to the daemon's niceness.
+        cpus: the processors it may run on.
+        env: added to the environment.
+        cwd: its working directory.
+        rlimits: name without `RLIMIT_` to soft and hard limit.
+    """
+
+    nice: int = 0
+    cpus: tuple[int, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str = ""
+    rlimits: dict[str, tuple[int, int]] = {}
+
+
+class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """The first frame of a life: which actor the process plays.
+
+    Attributes:
+        path: the actor's path, for instance `/root/indexer`.
+        life: which life this is, from 1.
+        module: where its class is imported from.
+        qualname: the class there.
+        arguments: pickle of (args, kwargs), made by the daemon; the only pickle that crosses, and only inward.
+        address: where it gets its messages: the pool's path for one of a pool, else empty, for its own.
+        main: what `multiprocessing.spawn.prepare` needs to import the daemon's main module; empty unless the class or
+            its arguments live there.
+        captured: whether what it prints goes to the daemon's log.
+        handler_timeout: seconds that one handler may take, 0 without a limit.
+        max_frame: the most bytes of a frame it may send.
+        conditions: what is put in force before anything of the actor's is imported.
+        log_level: number of `logging` from which on the daemon takes its lines.
+    """
+
+    path: str
+    life: int
+    module: str
+    qualname: str
+    arguments: bytes
+    address: str = ""
+    main: dict[str, str] = {}
+    captured: bool = True
+    handler_timeout: float = 0.0
+    max_frame: int = MAX_FRAME
+    conditions: ProcessOptions = ProcessOptions()
+    log_level: int = 30
+
+
+class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """What a spare process is told before its part: import these, then set the ready event and wait.
+
+    Attributes:
+        modules: in this order; `__main__` is the daemon's main module.
+        main: as in `StartActor`.
+        captured: as in `StartActor`; what the imports write is the first output of the life that gets the process.
+    """
+
+    modules: list[str]
+    main: dict[str, str]
+    captured: bool = True
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How one message ended."""
+
+    seq: int
+    kind: int
+    payload: msgspec.Raw
+
+
+class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """Every message up to `ack_up_to` is over; those that need words have an item. `ack_up_to` 0 says nothing."""
+
+    ack_up_to: Natural
+    items: list[Outcome]
+
+
+class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """A message from this actor to another, routed by the daemon, which does not look inside.
+
+    Attributes:
+        to: the receiver's path, or the name of a sibling.
+        kind: TELL, ASK or STREAM.
+        correlation: names who waits inside this life: of an ask for its end, of a tell for its acceptance; 0 nobody.
+        deadline: as in `Envelope`.
+        delay: seconds after which a tell is put into the mailbox.
+        fail_if_down: end the ask at once while the receiver has no running process.
+        blocking: the sender handles nothing else until the answer is there.
+        message: the message's bytes.
+        beside: as in `Envelope`.
+    """
+
+    to: str
+    kind: SendKind
+    correlation: Natural
+    deadline: Seconds | None
+    delay: Seconds
+    fail_if_down: bool
+    blocking: bool
+    message: msgspec.Raw
+    beside: tuple[int, ...] | None = None
+
+
+class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=26):
+    """This actor takes so many more items of the stream of that correlation."""
+
+    correlation: Natural
+    count: Natural
+
+
+class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=27):
+    """This actor wants what is published under that name."""
+
+    topic: TopicName
+
+
+class Publish(msgspec.Struct, frozen=True, array_like=True, tag=28):
+    """A message for whoever subscribed to that name."""
+
+    topic: TopicName
+    message: msgspec.Raw
+
+
+class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag=25):
+    """Nobody waits any more for the ask of that correlation."""
+
+    correlation: Natural
+
+
+class Watch(msgspec.Struct, frozen=True, array_like=True, tag=24):
+    """This actor wants to know when another is down for good.
+
+    Attributes:
+        path: the other's path.
+        correlation: names who waits inside this life; 0 when a `Terminated` message is wanted.
+    """
+
+    path: str
+    correlation: Natural
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """An exception, as text."""
+
+    type_name: Text
+    message: Text
+    traceback: Text
+
+
+class CrashReport(msgspec.Struct, frozen=True, array_like=True, tag=23):
+    """Why this process is about to leave with an error. `where` is a phrase: `in on_start`, `in Indexer.tokenise`."""
+
+    where: Text
+    failure: Failure
+
+
+class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=29):
+    """This process has done all it had to do, and is about to leave."""
+
+
+FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | CrashReport | Goodbye

@@ -1,0 +1,131 @@
+"""Queues and events of plain multiprocessing code, awaited: AsyncQueueBridge, AsyncEvent, await_event.
+
+Nothing that can block runs on the event loop's thread. A waiting coroutine only waits until a descriptor
+is readable; the item is then taken without waiting, in the coroutine itself, with no `await` before the
+return. So whoever is cancelled has taken nothing, and there is no thread that could have.
+
+One reader thread watches the descriptors of one event loop. It is there while somebody waits; it is a daemon
+thread, and nothing ever waits for it at the interpreter's exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from actors.errors import UsageError
+from actors.queue import Putting, SafeQueue
+from supervisor.bridge.waiting import BridgeClosed, Side, call_on
+
+T = TypeVar("T")
+
+
+class AsyncQueueBridge(Generic[T]):
+    """A queue between an event loop and plain multiprocessing code.
+
+    Coroutines `fetch` and `submit`; processes and threads `get` and `put` on `underlying_queue()`, which is
+    handed to a process as an argument. Make it anywhere; use it from one event loop, or from several, one
+    after another. Waiting fetches are served in the order they came, and so are waiting submits. Items are
+    pickled and unpickled on the loop's thread.
+
+    Args:
+        maxsize: how many items may be on their way; 0 is unbounded.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        self._queue = SafeQueue(maxsize)
+        self._sides: dict[asyncio.AbstractEventLoop, Side] = {}
+        self._closed = False
+
+    async def fetch(self) -> T:
+        """Take the next item, waiting for it. Cancelled or timed out, it has taken none.
+
+        Raises:
+            BridgeClosed: the bridge is closed, or was closed meanwhile.
+        """
+        side = self._side()
+        async with side.fetching:
+            await side.breathe()
+            while True:
+                self._check_open()
+                with contextlib.suppress(queue.Empty):
+                    item: T = self._queue.get_nowait()
+                    return item
+                await side.readable(self._queue.fileno())
+
+    async def submit(self, item: T) -> None:
+        """Put an item, waiting for a place while a bounded queue is full. Cancelled, it has put nothing.
+
+        Args:
+            item: anything that multiprocessing can pickle; it is pickled at once.
+
+        Raises:
+            BridgeClosed: the bridge is closed, or was closed meanwhile.
+        """
+        self._check_open()
+        putting = Putting(self._queue, item)
+        side = self._side()
+        async with side.submitting:
+            await side.breathe()
+            self._check_open()
+            while not putting.attempt():
+                await side.readable(putting.fileno(), putting.pause)
+                self._check_open()
+
+    def underlying_queue(self) -> SafeQueue:
+        """The queue itself, for `Process(args=...)` and for synchronous code in any thread."""
+        return self._queue
+
+    def close(self) -> None:
+        """Close it in this process; may be called twice, and from any thread.
+
+        Waiting fetches and submits raise BridgeClosed, `async for` ends. What was submitted still arrives, if
+        another process has the queue.
+        """
+        self._closed = True
+        self._queue.close()
+        for loop, side in list(self._sides.items()):
+            call_on(loop, partial(side.end, self._why_closed()))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self.fetch()
+        except BridgeClosed:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> Any:
+        raise UsageError("an AsyncQueueBridge stays in its process; hand underlying_queue() to the other one")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self._closed else 'open'} on {self._queue!r}>"
+
+    def _check_open(self) -> None:
+        if self._closed or self._queue.closed:
+            raise self._why_closed()
+
+    def _why_closed(self) -> BridgeClosed:
+        return BridgeClosed(f"{self!r}: it was closed in this process; make a new bridge to go on")
+
+    def _side(self) -> Side:
+        """What the running loop needs; closed loops are forgotten when a new one comes."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._sides:
+            for old in [old for old in self._sides if old.is_closed()]:
+                del self._sides[old]
+            self._sides[loop] = Side(loop)
+        return self._sides[loop]

@@ -1,0 +1,152 @@
+"""Waiting for a descriptor in a shared reader thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final
+
+from actors.errors import UsageError
+from supervisor.io.thread_reader import ThreadReader
+
+LINGER: Final = 0.1  # seconds the reader thread stays for the next item when nobody waits any more
+BURST: Final = 64  # items in a row without waiting, after which the loop's other tasks have a turn
+
+
+class BridgeClosed(UsageError, ValueError):
+    """The bridge was closed: nothing was taken, nothing was put."""
+
+
+class Side:
+    """A bridge's side towards one event loop. Used on that loop's thread only."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.fetching = asyncio.Lock()  # asyncio's locks are fair: first come, first served
+        self.submitting = asyncio.Lock()
+        self._loop = loop
+        self._waiting: set[asyncio.Future[bool]] = set()
+        self._in_a_row = 0  # items since somebody last waited
+
+    async def breathe(self) -> None:
+        """Let the loop's other tasks run now and then, although there is always something to do here."""
+        self._in_a_row += 1
+        if self._in_a_row > BURST:
+            self._in_a_row = 0
+            await asyncio.sleep(0)
+
+    async def readable(self, fd: int, timeout: float | None = None) -> None:
+        """Wait until `fd` is readable, the time is over or the bridge is closed."""
+        self._in_a_row = 0
+        answer: asyncio.Future[bool] = self._loop.create_future()
+        self._waiting.add(answer)
+        try:
+            await readable_on(fd, timeout, answer, linger=LINGER)
+        finally:
+            self._waiting.discard(answer)
+
+    def end(self, error: BridgeClosed) -> None:
+        """Raise it in everybody who waits."""
+        if not self._loop.is_closed():
+            for answer in self._waiting:
+                settle(answer, error)
+        thread = _ReaderThread.of.get(self._loop)
+        if thread is not None:
+            thread.end_if_idle()
+
+
+class _ReaderThread:
+    """The reader of one event loop, from the first who waits to the last. Used on that loop's thread."""
+
+    of: Final[dict[asyncio.AbstractEventLoop, _ReaderThread]] = {}
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.reader = ThreadReader(loop, name="bridge-reader")
+        self.reader.on_orphaned = self._forget  # in its thread: the loop was closed before us
+        self._loop = loop
+        self.waiting = 0
+        self.rest: asyncio.TimerHandle | None = None
+        self.of[loop] = self
+
+    @classmethod
+    @contextlib.contextmanager
+    def lent(cls, loop: asyncio.AbstractEventLoop, linger: float) -> Iterator[ThreadReader]:
+        """Have the reader for one wait; it stays `linger` seconds longer, unless the wait is cancelled."""
+        thread = cls.of.get(loop) or cls(loop)
+        thread.waiting += 1
+        stay = 0.0
+        try:
+            yield thread.reader
+            stay = linger
+        finally:
+            thread.waiting -= 1
+            if not stay:
+                thread.end_if_idle()
+            elif thread.rest is None:
+                thread.rest = loop.call_later(stay, thread.end_if_idle)
+
+    def end_if_idle(self) -> None:
+        """End the thread if nobody waits."""
+        if self.rest is not None:
+            self.rest.cancel()
+            self.rest = None
+        if not self.waiting:
+            self._forget()
+            self.reader.close()
+
+    def _forget(self) -> None:
+        if self.of.get(self._loop) is self:
+            del self.of[self._loop]
+
+
+async def readable_on(
+    fd: int,
+    timeout: float | None,
+    answer: asyncio.Future[bool] | None = None,
+    linger: float = 0.0,
+) -> bool:
+    """Wait in the reader thread until `fd` is readable: True; or False after `timeout` seconds.
+
+    Whoever settles `answer` ends the wait. We watch a duplicate, which is ours alone: the original may be
+    closed, or watched by others, at any time.
+    """
+    loop = asyncio.get_running_loop()
+    answer = answer or loop.create_future()
+    timer = None if timeout is None else loop.call_later(timeout, partial(settle, answer, False))
+    with _ReaderThread.lent(loop, linger) as reader:
+        watched = os.dup(fd)
+        try:
+            reader.once(watched, partial(settle, answer, True))
+            return await answer
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if answer.done() and not answer.cancelled() and answer.exception() is None and answer.result():
+                os.close(watched)  # the thread has let go of it
+            else:
+                reader.forget(watched, close=partial(os.close, watched))
+
+
+def settle(answer: asyncio.Future[bool], outcome: bool | Exception) -> None:
+    """Give a waiting coroutine its outcome, unless it was cancelled."""
+    if answer.done():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)
+
+
+def call_on(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Call on the loop's thread: now if that is where we are or the loop is no more, else soon."""
+    try:
+        running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
+    if loop is running or loop.is_closed():
+        call()
+    else:
+        with contextlib.suppress(RuntimeError):  # closed in this moment: its reader ends by itself
+            loop.call_soon_threadsafe(call)

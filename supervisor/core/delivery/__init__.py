@@ -1,0 +1,1 @@
+"""One mailbox's messages: order, flight, fate. Pure."""

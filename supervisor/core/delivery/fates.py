@@ -1,0 +1,28 @@
+"""Fate: how a message ends.
+
+Every message that was taken into a mailbox ends as exactly one of these; the words are those of `fates` in a
+snapshot, and of the reasons of dead letters.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Fate(StrEnum):
+    """How a message ended. docs/explanation/semantics.md has the table."""
+
+    HANDLED = "handled"
+    HANDLED_UNANSWERED = "handled_unanswered"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    FAILED_WHEN_DOWN = "failed_when_down"
+    CRASHED = "crashed_while_handling"
+    POISON = "poison"
+    MAILBOX_FULL = "mailbox_full"
+    ACTOR_STOPPED = "actor_stopped"
+    SHUTDOWN = "shutdown"
+    UNDECODABLE = "undecodable"
+    NO_SUCH_ACTOR = "no_such_actor"

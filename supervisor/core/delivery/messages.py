@@ -1,0 +1,125 @@
+"""Messages as a mailbox holds them, and their numbers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from actors.wire.frames import TELL, Envelope
+from actors.wire.framing import Attachment
+
+UNKNOWN: Final = -1
+
+
+class QueuedMessage(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
+    """A message in the daemon: its envelope, the large values that travel beside it, and what it is.
+
+    Attributes:
+        attachments: the values of the fields named by `beside`, in that order.
+        handler: index of its class in the actor's table, UNKNOWN for bytes that are no message of the actor.
+        key: what it is routed by, None where it is not routed by key.
+    """
+
+    attachments: tuple[Attachment, ...] | None = None
+    handler: int = UNKNOWN
+    key: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes the message has."""
+        beside = 0 if self.attachments is None else sum(len(attachment.value) for attachment in self.attachments)
+        return memoryview(self.message).nbytes + beside
+
+
+class _Tagged(msgspec.Struct, array_like=True):
+    """The head of a message's bytes."""
+
+    tag: str | int
+
+
+_read_tag: Final = msgspec.msgpack.Decoder(_Tagged).decode
+
+
+class Classes(msgspec.Struct, frozen=True):
+    """The message classes of one actor, each named by its index in the actor's table. Knowing one runs no user's code.
+
+    Attributes:
+        tags: index by the tag under which the class travels.
+        idempotent: whether a message of the class may be begun again.
+    """
+
+    tags: Mapping[str | int, int]
+    idempotent: Sequence[bool]
+
+    def plain_tell(self, seq: int, payload: bytes) -> QueuedMessage:
+        """A tell that was kept as its bytes, checked when it was taken."""
+        return QueuedMessage(seq, TELL, None, None, msgspec.Raw(payload), handler=self.tags[_read_tag(payload).tag])
+
+
+class QueuedTells:
+    """Tells of the daemon that came one after the other: bytes and numbers without gaps, and nothing else to keep.
+
+    Attributes:
+        seq: the sequence number of the first.
+        payloads: their bytes.
+        classes: what they may be.
+    """
+
+    __slots__ = ("classes", "payloads", "seq")
+
+    def __init__(self, seq: int, payloads: list[bytes], classes: Classes) -> None:
+        self.seq = seq
+        self.payloads = payloads
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    def posted(self) -> Iterator[QueuedMessage]:
+        """The same messages one by one."""
+        for seq, payload in enumerate(self.payloads, self.seq):
+            yield self.classes.plain_tell(seq, payload)
+
+    def split(self, size: int) -> QueuedTells:
+        """Keep the first `size`; the rest."""
+        rest = QueuedTells(self.seq + size, self.payloads[size:], self.classes)
+        del self.payloads[size:]
+        return rest
+
+
+class InFlight:
+    """What one life has in its hands, by turn; and how many messages it was ever given.
+
+    Attributes:
+        asked: turns that the life was asked to give back.
+        returned: turns that are in the queue again, of which the life has not told yet that it has not begun them.
+    """
+
+    __slots__ = ("asked", "count", "given", "last_tag", "posted", "returned", "runs")
+
+    def __init__(self) -> None:
+        self.posted: dict[int, QueuedMessage] = {}
+        self.runs: deque[QueuedTells] = deque()
+        self.count = 0
+        self.given = 0
+        self.last_tag = 0
+        self.asked: set[int] = set()
+        self.returned: set[int] = set()
+
+
+class SequenceNumbers:
+    """Where sequence numbers come from: ascending from 1."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def take(self, count: int = 1) -> int:
+        """The first of so many numbers in a row."""
+        first = self._next
+        self._next = first + count
+        return first

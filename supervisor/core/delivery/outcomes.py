@@ -1,0 +1,182 @@
+"""Endings: how a message ended, in the words of `fates`, and what an asker gets for it.
+
+Pure: what an actor's process says, or what is known after its death, goes in; a word and an error come out. What
+cannot be is a WireError.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from actors.errors import (
+    ActorCrashed,
+    ActorsError,
+    ActorStopped,
+    AskTimeout,
+    HandlerError,
+    Rejected,
+    UndecodableMessage,
+    WireError,
+)
+from actors.exits import ExitReport
+from actors.wire import frames as wire
+from actors.wire.frames import FEED, STREAM, TELL, Failure, Outcome
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.queue import LostMessage
+
+FATES: Final = {
+    wire.REPLY: Fate.HANDLED,
+    wire.BESIDE: Fate.HANDLED,
+    wire.DONE: Fate.HANDLED,
+    wire.FAILED: Fate.FAILED,
+    wire.REJECTED: Fate.REJECTED,
+    wire.CANCELLED: Fate.CANCELLED,
+    wire.EXPIRED: Fate.EXPIRED,
+    wire.UNDECODABLE: Fate.UNDECODABLE,
+    wire.STOPPED: Fate.CANCELLED,  # a flow that nobody wanted; the others are dead letters
+}
+
+
+def fate_of(posted: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
+    """How a message ended.
+
+    Args:
+        posted: the message.
+        outcome: what was said of it.
+        asked: whether somebody waits for its end.
+
+    Raises:
+        WireError: it cannot have ended so.
+    """
+    fate = FATES.get(outcome.kind)
+    if fate is None:
+        raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
+    if outcome.kind == wire.EXPIRED and posted.deadline is None:
+        raise WireError(f"it let message {posted.seq} expire, which has no deadline")
+    if outcome.kind == wire.STOPPED and posted.kind not in (STREAM, FEED):
+        raise WireError(f"it stopped message {posted.seq}, which is no stream")
+    if outcome.kind == wire.CANCELLED and (asked or posted.kind == TELL):
+        raise WireError(f"it cancelled message {posted.seq}, which nobody had taken back")
+    if outcome.kind == wire.DONE and asked:
+        raise WireError(f"it ended ask {posted.seq} without an answer")
+    return fate
+
+
+def error_of(path: str, outcome: Outcome) -> ActorsError | None:
+    """What an asker gets for an outcome that is no reply.
+
+    Raises:
+        UndecodableMessage: it lacks the words that belong to it.
+    """
+    match outcome.kind:
+        case wire.FAILED:
+            failure = payload_of(outcome, Failure)
+            return HandlerError(failure.type_name, failure.message, failure.traceback)
+        case wire.REJECTED:
+            return Rejected(payload_of(outcome, str))
+        case wire.EXPIRED:
+            return too_late(path)
+        case wire.STOPPED:
+            return ActorStopped(f"{path} was stopped in the middle of the message")
+        case wire.UNDECODABLE:
+            return UndecodableMessage(f"{path} cannot read the message: {payload_of(outcome, str)}")
+        case _:
+            return None
+
+
+def payload_of(outcome: Outcome, of: Any) -> Any:
+    """What an outcome says beyond its kind.
+
+    Raises:
+        UndecodableMessage: it is not of that type.
+    """
+    try:
+        return msgspec.msgpack.decode(outcome.payload, type=of)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UndecodableMessage(f"the outcome of message {outcome.seq} does not decode: {error}") from error
+
+
+def too_late(path: str) -> AskTimeout:
+    """What an asker gets whose message nobody came to in time."""
+    return AskTimeout(f"{path} did not come to the message in time; it had not begun", started=False)
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What an actor does at the moment when the time of an ask is over.
+
+    Attributes:
+        started: whether the handler of the ask has begun.
+        finished: whether it has returned.
+        handler: name of the message class whose handler has run longest; None when none runs.
+        running: for how many seconds; None when several run, of which one is the ask's, or the next to make way.
+        down: whether the actor has no process to serve it.
+        others: how many other messages wait or are being handled.
+    """
+
+    started: bool
+    finished: bool
+    handler: str | None
+    running: float | None
+    down: bool
+    others: int
+
+
+def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTimeout:
+    """What an asker gets whose time is over.
+
+    Args:
+        path: the actor's path.
+        name: of the message's class.
+        timeout: seconds that the asker gave.
+        held: what the actor does instead of answering.
+    """
+    lasts = "" if held.running is None else f", for {held.running:.1f} s now"
+    if held.finished:
+        how = "it has been handled, and the reply is on its way"
+    elif held.started:
+        how = f"it is being handled{lasts}"
+    elif held.down:
+        how = "it has not begun: the actor has no running process"
+    elif held.handler is None:
+        how = "it has not begun"
+    else:
+        how = f"it has not begun: the actor handles {held.handler}{lasts}"
+    behind = "" if held.started else f"; {held.others} other messages wait or are being handled"
+    return AskTimeout(f"{path} did not answer {name} within {timeout} s: {how}{behind}", started=held.started)
+
+
+def crashed(path: str, name: str, loss: LostMessage, report: ExitReport) -> ActorCrashed:
+    """What an asker gets whose message was in the hands of a life that ended.
+
+    Args:
+        path: the actor's path.
+        name: of the message's class.
+        loss: what became of the message.
+        report: of the life.
+    """
+    if loss.finished:
+        how = f"after it had handled {name}, before the reply was out; what the handler did is done"
+    elif loss.fate is Fate.POISON:
+        how = f"while handling {name} for time {loss.deliveries}; it is not delivered again"
+    else:
+        how = f"while handling {name}; it is not delivered again, since {name} is not idempotent"
+    return ActorCrashed(
+        f"{path} (life {report.life}) ended ({report.reason}) {how}",
+        started=loss.started,
+        finished=loss.finished,
+        report=report,
+    )
+
+
+def unserved(path: str, report: ExitReport | None) -> ActorCrashed:
+    """What an asker gets that does not wait for an actor that is down; `report` is of its last life."""
+    last = "" if report is None else f"; last: {report.reason}"
+    return ActorCrashed(
+        f"{path} has no running process now, and the ask does not wait for one{last}",
+        started=False,
+        finished=False,
+        report=report,
+    )

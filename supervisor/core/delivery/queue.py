@@ -1,0 +1,530 @@
+"""Delivery: what waits, what is in flight, what is over; and after a death, the fate of each message.
+
+A message is in exactly one place: the queue, one life's flight, or over. Nothing is forgotten, nothing is begun
+twice that may not be.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, cast
+
+import msgspec
+
+from actors.wire.frames import ASK, CANCELLED, EXPIRED, FEED, STREAM, TELL, UNDECODABLE
+from actors.wire.framing import Attachment
+from actors.wire.progress import Progress
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import Classes, InFlight, QueuedMessage, QueuedTells, SequenceNumbers
+
+
+class LostMessage(msgspec.Struct, frozen=True):
+    """One message that was in flight when its life ended.
+
+    Attributes:
+        posted: the message.
+        fate: how it ended, None when it is queued again.
+        started: whether its handler had begun, None when that is not known.
+        finished: whether its handler had returned, None when that is not known.
+        deliveries: how often it has been begun.
+    """
+
+    posted: QueuedMessage
+    fate: Fate | None
+    started: bool | None
+    finished: bool | None
+    deliveries: int
+
+
+class Acknowledged(NamedTuple):
+    """What a life is through with, by one word of it.
+
+    Attributes:
+        handled: how many messages were wanted.
+        outside: the sequence numbers of those that are in no run.
+        unwanted: how the others ended.
+    """
+
+    handled: int
+    outside: list[int]
+    unwanted: list[Fate]
+
+
+_NOTHING_NEW: Final = Acknowledged(0, [], [])
+_GAPS: Final = 64  # messages taken back that may lie in the queue before it is tidied
+
+
+class MessageQueue:
+    """The bookkeeping of one queue of a mailbox, and of the lives that take from it. A life is named by who lives it.
+
+    A life must begin its messages in the order of their numbers: its black box and what it says it is through with
+    rest on that. A message that a dead life had may come to a life that has later ones already; there it bears a higher
+    number, its turn, for as long as that life has it. Otherwise the turn is the sequence number.
+
+    Args:
+        classes: of the messages.
+        max_deliveries: how often an idempotent message may be begun.
+        numbers: where sequence numbers come from; queues between which messages move share one.
+        weighed: whether bytes are counted.
+
+    Attributes:
+        fresh: tells that were taken and have no number yet. Who takes one appends its bytes, if no bytes are counted.
+    """
+
+    def __init__(
+        self,
+        classes: Classes,
+        max_deliveries: int = 3,
+        numbers: SequenceNumbers | None = None,
+        *,
+        weighed: bool = False,
+    ) -> None:
+        self.fresh: list[bytes] = []
+        self.bytes = 0  # how many bytes all these have, if they are counted
+        self._classes = classes
+        self._weighed = weighed
+        self._max_deliveries = max_deliveries
+        self._numbers = SequenceNumbers() if numbers is None else numbers
+        self._queue: deque[QueuedMessage | QueuedTells] = deque()
+        self._queued = 0
+        self._flights: dict[str, InFlight] = {}
+        self._deliveries: dict[int, int] = {}
+        self._unwanted: dict[int, Fate] = {}  # taken back, and still in the queue or in a flight; how they end
+        self._sizes: dict[int, int] = {}  # of messages, when anybody asks for the sum
+        self._unsettled = 0
+
+    def offer(
+        self,
+        kind: int,
+        handler: int,
+        sender: str | None,
+        deadline: float | None,
+        payload: bytes,
+        *,
+        beside: tuple[int, ...] | None = None,
+        attachments: tuple[Attachment, ...] | None = None,
+        key: bytes | None = None,
+    ) -> int:
+        """Put a message at the end of the queue; its sequence number."""
+        if self.fresh:
+            self._number()
+        seq = self._numbers.take()
+        posted = QueuedMessage(seq, kind, sender, deadline, msgspec.Raw(payload), beside, attachments, handler, key)
+        self._queue.append(posted)
+        self._queued += 1
+        self._unsettled += 1
+        if self._weighed:
+            self._weigh(seq, posted.size)
+        return seq
+
+    def hand_over(self, life: str, kind: int, handler: int, deadline: float | None, payload: bytes) -> QueuedMessage:
+        """Give a message of the daemon to a life when nothing else waits or is in flight and no bytes are counted."""
+        seq = self._numbers.take()
+        posted = QueuedMessage(seq, kind, None, deadline, msgspec.Raw(payload), handler=handler)
+        flight = self._flights.get(life) or self._flights.setdefault(life, InFlight())
+        flight.posted[seq] = posted
+        flight.last_tag = seq
+        flight.count += 1
+        flight.given += 1
+        self._unsettled += 1
+        return posted
+
+    @property
+    def unsettled(self) -> int:
+        """How many messages wait or are in flight that somebody wants."""
+        return self._unsettled + len(self.fresh)
+
+    @property
+    def queued(self) -> int:
+        """How many lie in the queue, unwanted ones included."""
+        return self._queued + len(self.fresh)
+
+    def in_flight(self, life: str) -> int:
+        """How many messages a life has in its hands."""
+        flight = self._flights.get(life)
+        return 0 if flight is None else flight.count
+
+    def take_run(self, life: str, most: int) -> QueuedTells | None:
+        """Move the run at the head of the queue into a life's hands; None when there is none that it may have whole."""
+        if self.fresh:
+            self._number()
+        flight = self._flights.get(life) or self._flights.setdefault(life, InFlight())
+        run = self._queue[0] if self._queue else None
+        if type(run) is not QueuedTells or run.seq <= flight.last_tag or most < 1:
+            return None
+        if len(run) > most:
+            self._queue[0] = run.split(most)
+        else:
+            self._queue.popleft()
+        size = len(run)
+        self._queued -= size
+        flight.runs.append(run)
+        flight.count += size
+        flight.given += size
+        flight.last_tag = run.seq + size - 1
+        return run
+
+    def take(
+        self, life: str, most: int, most_bytes: int, now: float = 0.0
+    ) -> tuple[list[QueuedMessage], list[QueuedMessage]]:
+        """Move messages from the head of the queue into a life's hands: the first, and more within both bounds.
+
+        Returns what is to be sent, with each message's turn in place of its sequence number; and what is over because
+        its deadline has passed. A run that is behind them stays; one at the head is taken apart.
+        """
+        if self.fresh:
+            self._number()
+        flight = self._flights.get(life) or self._flights.setdefault(life, InFlight())
+        last = flight.last_tag
+        taken: list[QueuedMessage] = []
+        expired: list[QueuedMessage] = []
+        queue, unwanted, size = self._queue, self._unwanted, 0
+        while queue and len(taken) < most and size < most_bytes:
+            posted = queue.popleft()
+            if type(posted) is QueuedTells:
+                if taken:
+                    queue.appendleft(posted)
+                    break
+                queue.extendleft(reversed(list(posted.posted())))
+                continue
+            assert isinstance(posted, QueuedMessage)  # noqa: S101 - there is no third kind
+            self._queued -= 1
+            if unwanted and posted.seq in unwanted:
+                del unwanted[posted.seq]
+                continue
+            if posted.deadline is not None and posted.deadline < now:
+                self._over(posted.seq)
+                expired.append(posted)
+                continue
+            if posted.seq > last:
+                last = posted.seq
+                taken.append(posted)
+            else:
+                last += 1
+                taken.append(msgspec.structs.replace(posted, seq=last))
+            flight.posted[last] = posted
+            flight.count += 1
+            size += posted.size
+        flight.given += len(taken)
+        flight.last_tag = last
+        return taken, expired
+
+    def held(self, life: str, delivery_tag: int) -> QueuedMessage | None:
+        """A message that a life has in its hands; one of a run is nobody's to ask for."""
+        flight = self._flights.get(life)
+        return None if flight is None else flight.posted.get(delivery_tag)
+
+    def flowing(self, life: str) -> bool:
+        """Whether a life has a stream or a feed in its hands."""
+        flight = self._flights.get(life)
+        return flight is not None and any(posted.kind in (STREAM, FEED) for posted in flight.posted.values())
+
+    def handled(self, life: str) -> int:
+        """How many messages a life is through with."""
+        flight = self._flights.get(life)
+        return 0 if flight is None else flight.given - flight.count
+
+    def holder(self, seq: int) -> tuple[str, int] | None:
+        """The life that has a message in its hands, and its turn there."""
+        for life, flight in self._flights.items():
+            delivery_tag = _turn_of(seq, flight.posted)
+            if delivery_tag is not None:
+                return life, delivery_tag
+        return None
+
+    def finish(self, life: str, delivery_tag: int) -> QueuedMessage | None:
+        """A life is done with one message; None when it had no such message."""
+        flight = self._flights.get(life)
+        if flight is None:
+            return None
+        posted = flight.posted.pop(delivery_tag, None) or _take_out(flight.runs, delivery_tag)
+        if posted is not None:
+            flight.count -= 1
+            self._over(posted.seq)
+        return posted
+
+    def given_up(self, life: str, delivery_tag: int) -> Fate | None:
+        """How a message in a life's hands ends that was taken back; None when it is wanted."""
+        posted = self.held(life, delivery_tag)
+        return None if posted is None else self._unwanted.get(posted.seq)
+
+    def finish_up_to(self, life: str, ack_up_to: int) -> Acknowledged:
+        """A life is done with everything up to a turn."""
+        flight = self._flights.get(life)
+        if flight is None or not flight.count:
+            return _NOTHING_NEW
+        told = 0
+        runs = flight.runs
+        while runs and runs[0].seq <= ack_up_to:
+            run = runs.popleft()
+            done = ack_up_to - run.seq + 1
+            if done < len(run):
+                runs.appendleft(run.split(done))
+            told += len(run)
+        self._unsettled -= told
+        over = _through(flight.posted, ack_up_to)
+        unwanted = [self._unwanted[seq] for seq in over if seq in self._unwanted] if self._unwanted else []
+        for seq in over:
+            self._over(seq)
+        told += len(over)
+        flight.count -= told
+        return Acknowledged(told - len(unwanted), over, unwanted)
+
+    def cancel_message(self, seq: int, fate: Fate) -> tuple[str, int] | None:
+        """A message that is not over is not wanted any more: the life that has it and its turn, None in the queue.
+
+        Args:
+            seq: its number.
+            fate: how it ends, unless a life handles it all the same.
+        """
+        self._unwanted[seq] = fate
+        holder = self.holder(seq)
+        if holder is not None:
+            return holder
+        self._over_unseen(seq)
+        if len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > self._queued:
+            self._close_gaps()
+        return None
+
+    def ask_back(self, life: str, begun: int) -> list[int]:
+        """A life shall give back what it has not begun: the turns to ask it for. They stay its until it does.
+
+        Args:
+            life: which.
+            begun: the highest turn it has begun.
+        """
+        flight = self._flights.get(life) or InFlight()
+        flight.asked = {
+            delivery_tag
+            for delivery_tag, posted in flight.posted.items()
+            if delivery_tag > begun and posted.seq not in self._unwanted
+        }
+        return sorted(flight.asked)
+
+    def take_over(self, life: str) -> None:
+        """It is certain that a life will not begin what it was asked for: that is queued again."""
+        flight = self._flights[life]
+        turns = flight.asked & flight.posted.keys()
+        flight.returned |= turns
+        flight.asked = set()
+        self._return(flight, turns)
+
+    def came_back(self, life: str, delivery_tag: int, outcome: int) -> bool:
+        """Whether an outcome says that a message was given back that the life was asked for; it is queued again."""
+        flight = self._flights.get(life)
+        if flight is None or outcome not in (CANCELLED, EXPIRED, UNDECODABLE):
+            return False
+        if delivery_tag in flight.returned:
+            flight.returned.discard(delivery_tag)
+            return True
+        if outcome != CANCELLED or delivery_tag not in flight.asked & flight.posted.keys():
+            return False
+        if flight.posted[delivery_tag].seq in self._unwanted:
+            return False
+        self._return(flight, {delivery_tag})
+        return True
+
+    def lose(self, life: str, progress: Progress | None) -> tuple[LostMessage, ...]:
+        """A life is over: the fate of everything it had in its hands. What may go to the next life is queued again.
+
+        Args:
+            life: which.
+            progress: what its black box says; None when it cannot be read.
+        """
+        flight = self._flights.pop(life, None) or InFlight()
+        told = ((posted.seq, posted) for run in flight.runs for posted in run.posted())
+        held = heapq.merge(flight.posted.items(), told, key=_turn)
+        losses = tuple(self._fate(delivery_tag, posted, progress) for delivery_tag, posted in held)
+        self._queue_again(sorted((loss.posted for loss in losses if loss.fate is None), key=_seq))
+        for loss in losses:
+            if loss.fate is not None:
+                self._over(loss.posted.seq)
+        return losses
+
+    def drop_oldest(self) -> QueuedMessage | None:
+        """Take the message that has waited longest out of the queue; None when all are in flight."""
+        self._take_apart()
+        while self._queue:
+            posted = self._queue.popleft()
+            assert isinstance(posted, QueuedMessage)  # noqa: S101 - no run is left
+            self._queued -= 1
+            if posted.seq not in self._unwanted:
+                self._over(posted.seq)
+                return posted
+            del self._unwanted[posted.seq]
+        return None
+
+    def drain(self) -> list[QueuedMessage]:
+        """Empty the queue: everything in it that somebody wanted, in order."""
+        left = self.waiting()
+        for item in self._queue:
+            self._unwanted.pop(item.seq, None)  # what is taken back is in no run
+        self._queue.clear()
+        self._queued = 0
+        for posted in left:
+            self._over(posted.seq)
+        return left
+
+    def release(self) -> list[tuple[QueuedMessage, int]]:
+        """Empty the queue into other hands: everything wanted, in order, and how often it has been begun."""
+        given = [(posted, self._deliveries.get(posted.seq, 0)) for posted in self.waiting()]
+        self.drain()
+        return given
+
+    def adopt(self, posted: QueuedMessage, deliveries: int) -> None:
+        """Take over a message that another queue released; it finds its place by its sequence number."""
+        self._take_apart()
+        self._queued += 1
+        self._unsettled += 1
+        if self._weighed:
+            self._weigh(posted.seq, posted.size)
+        if deliveries:
+            self._deliveries[posted.seq] = deliveries
+        if self._queue and self._queue[-1].seq > posted.seq:
+            self._queue = deque(heapq.merge(self._queue, (posted,), key=_seq))
+        else:
+            self._queue.append(posted)
+
+    def waiting(self) -> list[QueuedMessage]:
+        """What lies in the queue and is wanted, in order."""
+        if self.fresh:
+            self._number()
+        return [posted for posted in _apart(self._queue) if posted.seq not in self._unwanted]
+
+    def deliveries(self, seq: int) -> int:
+        """How often a message has been begun by lives that ended."""
+        return self._deliveries.get(seq, 0)
+
+    def _fate(self, delivery_tag: int, posted: QueuedMessage, progress: Progress | None) -> LostMessage:
+        seq = posted.seq
+        started = None if progress is None else delivery_tag <= progress.begun
+        finished = None if progress is None else bool(started) and delivery_tag not in progress.active
+        if started is not False:
+            self._deliveries[seq] = self._deliveries.get(seq, 0) + 1
+        deliveries = self._deliveries.get(seq, 0)
+        idempotent = self._classes.idempotent[posted.handler]
+        fate: Fate | None
+        if seq in self._unwanted:
+            fate = self._unwanted[seq]
+        elif started is False:
+            fate = None
+        elif finished and posted.kind == ASK and idempotent and deliveries < self._max_deliveries:
+            fate = None  # handling it again gives the asker its answer
+        elif finished:
+            fate = Fate.HANDLED if posted.kind == TELL else Fate.HANDLED_UNANSWERED
+        elif posted.kind in (STREAM, FEED) or not idempotent:  # what has flowed cannot flow again
+            fate = Fate.CRASHED
+        else:
+            fate = None if deliveries < self._max_deliveries else Fate.POISON
+        return LostMessage(posted, fate, started, finished, deliveries)
+
+    def _return(self, flight: InFlight, turns: set[int]) -> None:
+        self._queue_again(sorted((flight.posted.pop(delivery_tag) for delivery_tag in turns), key=_seq))
+        flight.count -= len(turns)
+        flight.given -= len(turns)
+
+    def _queue_again(self, posted: list[QueuedMessage]) -> None:
+        """Back to the head of the queue, by sequence number among those that came back before."""
+        if not posted:
+            return
+        last = posted[-1].seq
+        ahead = []
+        while self._queue and self._queue[0].seq < last:  # a run is never between what came back
+            ahead.append(self._queue.popleft())
+        merged = list(heapq.merge(posted, ahead, key=_seq))
+        self._queue.extendleft(reversed(merged))
+        self._queued += len(posted)
+
+    def _number(self) -> None:
+        """Give the fresh tells their numbers, as a run at the end of the queue."""
+        run = QueuedTells(self._numbers.take(len(self.fresh)), self.fresh.copy(), self._classes)
+        self.fresh.clear()
+        self._queue.append(run)
+        self._queued += len(run)
+        self._unsettled += len(run)
+
+    def _take_apart(self) -> deque[QueuedMessage]:
+        """The queue without runs."""
+        if self.fresh:
+            self._number()
+        if any(type(item) is QueuedTells for item in self._queue):
+            self._queue = deque(_apart(self._queue))
+        return cast("deque[QueuedMessage]", self._queue)
+
+    def _close_gaps(self) -> None:
+        gone = {item.seq for item in self._queue if item.seq in self._unwanted}  # what is taken back is in no run
+        self._queue = deque(item for item in self._queue if item.seq not in gone)
+        self._queued -= len(gone)
+        for seq in gone:
+            del self._unwanted[seq]
+
+    def _over_unseen(self, seq: int) -> None:
+        self._unsettled -= 1
+        self._deliveries.pop(seq, None)
+        self.bytes -= self._sizes.pop(seq, 0)
+
+    def _weigh(self, seq: int, size: int) -> None:
+        self._sizes[seq] = size
+        self.bytes += size
+
+    def _over(self, seq: int) -> None:
+        self._unsettled -= 1
+        if self._unwanted:
+            self._unwanted.pop(seq, None)
+        if self._deliveries:
+            self._deliveries.pop(seq, None)
+        if self._sizes:
+            self.bytes -= self._sizes.pop(seq, 0)
+
+
+def _seq(posted: QueuedMessage | QueuedTells) -> int:
+    return posted.seq
+
+
+def _turn(held: tuple[int, QueuedMessage]) -> int:
+    return held[0]
+
+
+def _apart(items: Iterable[QueuedMessage | QueuedTells]) -> Iterator[QueuedMessage]:
+    for item in items:
+        if isinstance(item, QueuedTells):
+            yield from item.posted()
+        else:
+            yield item
+
+
+def _take_out(runs: deque[QueuedTells], seq: int) -> QueuedMessage | None:
+    """Take one message out of the run that has it; None when none does."""
+    for index, run in enumerate(runs):
+        if run.seq <= seq < run.seq + len(run):
+            rest = run.split(seq - run.seq)
+            after = rest.split(1)
+            runs.remove(run)
+            for piece in (after, run):
+                if piece:
+                    runs.insert(index, piece)
+            return next(rest.posted())
+    return None
+
+
+def _through(posted: dict[int, QueuedMessage], ack_up_to: int) -> list[int]:
+    """Take everything up to a turn out of a flight, which is in the order of turns; the sequence numbers."""
+    turns = []
+    for delivery_tag in posted:
+        if delivery_tag > ack_up_to:
+            break
+        turns.append(delivery_tag)
+    over = [posted.pop(delivery_tag).seq for delivery_tag in turns]
+    if not posted:
+        posted.clear()  # so that the next walk does not step over the gaps of this one
+    return over
+
+
+def _turn_of(seq: int, flight: dict[int, QueuedMessage]) -> int | None:
+    """The turn under which a flight holds a message, None when it does not; nearly always that is its number."""
+    posted = flight.get(seq)
+    if posted is not None and posted.seq == seq:
+        return seq
+    return next((delivery_tag for delivery_tag, held in flight.items() if held.seq == seq), None)

@@ -1,0 +1,1 @@
+"""Decisions on hangs, lifetime limits and causes of exits. Pure."""

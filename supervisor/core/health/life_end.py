@@ -1,0 +1,46 @@
+"""LifeEnd: the bare facts about the end of a life, as they are found."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.wire.frames import CrashReport
+
+
+class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """The bare facts about the end of a life.
+
+    Attributes:
+        pid: process id, None when there never was a process.
+        exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when nobody knows.
+        crash_report: what the child said before it left with an error.
+        goodbye: whether it had said that it leaves, with last words or without.
+        wire_error: why the daemon ended it, or why it never began.
+        stop_asked: whether it had been asked to stop.
+        kill_asked: whether the daemon had sent SIGKILL.
+        grace: seconds between the two, None when not both were asked.
+        handling: whether a message was being handled.
+        text: the stacks it left in its black box.
+        oom_kills: how many processes the kernel had just killed for lack of memory; None when that is not known, or
+            when no SIGKILL was to be explained.
+        cpu_time: seconds it has computed, None when nobody knows.
+        peak_memory: the most memory it had, in bytes; None when nobody knows.
+        stderr: the last lines it wrote to standard error, or past Python.
+        idle: whether the actor stopped itself because nothing waited for it.
+    """
+
+    pid: int | None
+    exit_code: int | None
+    crash_report: CrashReport | None = None
+    goodbye: bool = False
+    wire_error: str | None = None
+    stop_asked: bool = False
+    kill_asked: bool = False
+    grace: float | None = None
+    handling: bool = False
+    text: str = ""
+    oom_kills: int | None = None
+    cpu_time: float | None = None
+    peak_memory: int | None = None
+    stderr: tuple[str, ...] = ()
+    idle: bool = False

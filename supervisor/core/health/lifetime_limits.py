@@ -1,0 +1,54 @@
+"""Limits of a life: when it has lived long enough, handled enough or grown enough to be followed by another.
+
+The answer depends on the limits and on what the life has used, on nothing else.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+_MIB = 1024 * 1024
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one life may use; None is no limit.
+
+    Attributes:
+        messages: how many it may be through with.
+        age: seconds of being ready, chance included.
+        rss: bytes of resident memory.
+    """
+
+    messages: int | None = None
+    age: float | None = None
+    rss: int | None = None
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """What a life has used.
+
+    Attributes:
+        messages: how many it is through with.
+        age: seconds since it became ready.
+        rss: bytes of resident memory, 0 when nobody looked.
+    """
+
+    messages: int = 0
+    age: float = 0.0
+    rss: int = 0
+
+
+def reached(limits: Limits, used: Used) -> str:
+    """Which limit has been reached, as a line for a person; empty when none has."""
+    if limits.messages is not None and used.messages >= limits.messages:
+        return f"max_messages: {used.messages} messages handled, {limits.messages} are one life's share"
+    if limits.rss is not None and used.rss > limits.rss:
+        return f"max_rss: {used.rss / _MIB:.1f} MiB resident, more than {limits.rss / _MIB:.1f} MiB"
+    if limits.age is not None and used.age >= limits.age:
+        return f"max_age: {used.age:.1f} s old"
+    return ""
+
+
+def with_jitter(age: float | None, jitter: float, roll: float) -> float | None:
+    """An age to which chance has added up to a share of it; `roll` is the dice, in [0, 1)."""
+    return None if age is None else age * (1.0 + roll * jitter)

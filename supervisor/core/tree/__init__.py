@@ -1,0 +1,1 @@
+"""The supervision machine: events in, commands out. Pure."""

@@ -1,0 +1,259 @@
+"""One child: its terms, the life it is in, and who waits for it.
+
+Whatever begins or ends a life goes through here, so a child never has two, and the way down is
+always the same: asked, given its grace, killed, awaited. Whether it should go up or down is not decided
+here.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from actors.exits import ExitKind, ExitReason
+from supervisor.core.terms import ChildTerms
+from supervisor.core.tree.commands import CommandBuffer, Forget, KillChild, Retire, StartChild, StopChild
+from supervisor.core.tree.events import Timer, TimerKind
+from supervisor.core.tree.states import ALIVE, ChildState, ChildStep, child_after
+
+
+class StopCause(IntEnum):
+    """Why a life is being ended; when there are two reasons, the greater one counts."""
+
+    NONE = 0  # it is not
+    RECYCLE = 1  # it reached a limit, and the next life follows
+    PLAN = 2  # a restart of several children begins with it
+    LATE = 3  # it was not ready in time
+    CALL = 4  # somebody called `terminate_child`
+    END = 5  # the supervisor ends
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Somebody who waits for the child to be ready.
+
+    Attributes:
+        ticket: of the call.
+        added: whether the call brought the spec too, which is discarded when the start fails.
+    """
+
+    ticket: int
+    added: bool
+
+
+class EndedLife(msgspec.Struct, frozen=True):
+    """A life that is over.
+
+    Attributes:
+        child: its name.
+        life: its number.
+        reason: how it ended, as it is told to the world.
+        goal: why it was being ended, NONE when it ended by itself.
+        uptime: seconds it was ready, None when it never was.
+        killed: whether its supervisor killed it.
+    """
+
+    child: str
+    life: int
+    reason: ExitReason
+    goal: StopCause
+    uptime: float | None
+    killed: bool
+
+    @property
+    def failed_start(self) -> bool:
+        """Whether it was meant to become ready and did not."""
+        return self.uptime is None and self.goal in (StopCause.NONE, StopCause.LATE)
+
+    @property
+    def made_room(self) -> bool:
+        """Whether it ended because it was recycled: it complied, or was killed for not complying.
+
+        It did not when it died, nor when it had stopped itself before it heard of it.
+        """
+        return self.goal is StopCause.RECYCLE and (
+            self.killed or self.reason.kind in (ExitKind.SHUTDOWN, ExitKind.LOST)
+        )
+
+
+class ChildView(msgspec.Struct, frozen=True):
+    """What the machine tells of a child.
+
+    Attributes:
+        name: unique under its supervisor.
+        terms: as they were given.
+        state: where it is.
+        life: the number of its current or last life, 0 before the first.
+        ready_at: when the current life became ready, None when it is not.
+        next_try_at: not before this moment it is started again, None when nothing is waited for.
+    """
+
+    name: str
+    terms: ChildTerms
+    state: ChildState
+    life: int
+    ready_at: float | None
+    next_try_at: float | None
+
+
+class Child:
+    """A child as the machine keeps it.
+
+    Attributes:
+        terms: as they were given.
+        state: where it is.
+        life: the number of its current or last life.
+        ready_at: when the current life became ready.
+        goal: why the current life is being ended.
+        attempt: how many restarts the unhealthy stretch has seen.
+        ever_ready: whether any life of it was ever ready.
+        retired: whether the world was told that it stays down.
+        recycled_because: which limit it reached that was recycled last.
+        caller: who waits for it to be ready.
+        leavers: tickets of those who wait for it to be down.
+    """
+
+    __slots__ = (
+        "_killed",
+        "_out",
+        "attempt",
+        "caller",
+        "ever_ready",
+        "goal",
+        "leavers",
+        "life",
+        "ready_at",
+        "recycled_because",
+        "retired",
+        "state",
+        "terms",
+    )
+
+    def __init__(self, terms: ChildTerms, out: CommandBuffer) -> None:
+        self.terms = terms
+        self.state = ChildState.STOPPED
+        self.life = 0
+        self.ready_at: float | None = None
+        self.goal = StopCause.NONE
+        self.attempt = 0
+        self.ever_ready = False
+        self.retired = False
+        self.recycled_because = ""
+        self.caller: Caller | None = None
+        self.leavers: list[int] = []
+        self._killed = False
+        self._out = out
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.terms.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a life."""
+        return self.state in ALIVE
+
+    @property
+    def just_added(self) -> bool:
+        """Whether the call that brought it still waits for it to be ready."""
+        return self.caller is not None and self.caller.added
+
+    def timer(self, kind: TimerKind) -> Timer:
+        """The name of its current life's timer."""
+        return Timer(self.name, self.life, kind)
+
+    def start(self) -> None:
+        """Begin the next life."""
+        self._step(ChildStep.START)
+        self.life += 1
+        self.retired = False
+        self._out.say(StartChild(self.name, self.life))
+        self._out.arm(self.timer(TimerKind.START), self.terms.start_timeout)
+
+    def became_ready(self, now: float) -> None:
+        """The life can work."""
+        self._step(ChildStep.READY)
+        self.ready_at = now
+        self.ever_ready = True
+        self._out.disarm(self.timer(TimerKind.START))
+
+    def stop(self, goal: StopCause) -> None:
+        """Send the life down the ladder, if it is not on it already."""
+        self.goal = max(self.goal, goal)
+        if self.state is ChildState.STOPPING:
+            return
+        if self.terms.shutdown <= 0:
+            self.kill(goal)
+            return
+        self._begin_stopping()
+        self._out.say(StopChild(self.name, self.life))
+        self._out.arm(self.timer(TimerKind.GRACE), self.terms.shutdown)
+
+    def recycle(self, because: str) -> None:
+        """Ask the life, which runs, to make room for the next one."""
+        self.recycled_because = because
+        self.stop(StopCause.RECYCLE)
+
+    def kill(self, goal: StopCause) -> None:
+        """End the life now, from wherever it is."""
+        self.goal = max(self.goal, goal)
+        if self.state is not ChildState.STOPPING:
+            self._begin_stopping()
+        self._out.disarm(self.timer(TimerKind.GRACE))
+        if not self._killed:
+            self._killed = True
+            self._out.say(KillChild(self.name, self.life))
+
+    def ended(self, now: float, reason: ExitReason) -> EndedLife:
+        """The life is over; what it was goes into its obituary."""
+        self._step(ChildStep.END)
+        self._out.disarm(self.timer(TimerKind.START))
+        self._out.disarm(self.timer(TimerKind.GRACE))
+        uptime = None if self.ready_at is None else now - self.ready_at
+        obituary = EndedLife(self.name, self.life, reason, self.goal, uptime, self._killed)
+        if obituary.failed_start:
+            told = _unstarted(reason, self.terms.start_timeout, late=self.goal is StopCause.LATE)
+            obituary = msgspec.structs.replace(obituary, reason=told)
+        self.goal, self.ready_at, self._killed = StopCause.NONE, None, False
+        return obituary
+
+    def wait(self) -> None:
+        """Another life will begin later."""
+        self._step(ChildStep.WAIT)
+
+    def give_up_waiting(self) -> None:
+        """If another life was going to begin, it is not any more."""
+        if self.state is ChildState.BACKOFF:
+            self._step(ChildStep.STOP)
+
+    def leave(self) -> None:
+        """No other life will begin, by its policy."""
+        self._step(ChildStep.LEAVE)
+
+    def retire(self, because: str) -> None:
+        """Tell the world that it stays down, once."""
+        if not self.retired:
+            self.retired = True
+            self._out.say(Retire(self.name, because))
+
+    def forget(self, because: str) -> None:
+        """Tell the world that its spec is gone."""
+        self.retire(because)
+        self._out.say(Forget(self.name))
+
+    def view(self, next_try_at: float | None) -> ChildView:
+        """What the machine tells of it."""
+        return ChildView(self.name, self.terms, self.state, self.life, self.ready_at, next_try_at)
+
+    def _step(self, step: ChildStep) -> None:
+        self.state = child_after(self.name, self.state, step)
+
+    def _begin_stopping(self) -> None:
+        self._step(ChildStep.STOP)
+        self._out.disarm(self.timer(TimerKind.START))
+
+
+def _unstarted(reason: ExitReason, timeout: float, *, late: bool) -> ExitReason:
+    detail = f"not ready within {timeout:g} s" if late else reason.detail or reason.kind.value
+    return ExitReason(ExitKind.UNSTARTED, detail)

@@ -1,0 +1,469 @@
+"""The supervisor's mind: events in, commands out.
+
+`handle` is the only way anything changes, and the same events at the same times always give the same
+commands. An event that is not of the present (another life, an unknown child, a cancelled timer) changes
+nothing. After `Terminate` nothing is ever said again.
+
+How it is built: each child keeps its own life (`child`), each boot or restart is a plan (`plan`), and
+ending is the last of them. An event is first taken down (`_on_...`), which may change plans and children;
+then `_advance` takes every plan as far as it can go without waiting. Nothing here ever loops on a child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from actors.exits import ExitKind, ExitReason
+from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, SupervisorTerms
+from supervisor.core.tree import policy, requests, restart_rate
+from supervisor.core.tree.child import Caller, Child, ChildView, EndedLife, StopCause
+from supervisor.core.tree.commands import (
+    Answer,
+    AnyCommand,
+    CommandBuffer,
+    Decision,
+    ReportExit,
+    ReportReady,
+    Running,
+    Terminate,
+    Verdict,
+)
+from supervisor.core.tree.events import (
+    AnyEvent,
+    Boot,
+    ChildExited,
+    ChildReady,
+    DeleteAsked,
+    KillRequested,
+    RecycleAsked,
+    RestartAsked,
+    StartAsked,
+    StopRequested,
+    TerminateAsked,
+    Timer,
+    TimerFired,
+    TimerKind,
+)
+from supervisor.core.tree.plans import Plan, Plans, down_in_turn
+from supervisor.core.tree.policy import Scope, scope
+from supervisor.core.tree.restart_rate import Window
+from supervisor.core.tree.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
+from supervisor.errors import NoSuchChild
+
+_SHARED: Final = ""
+_CAME: Final = "it stopped as idle, and a message came meanwhile"
+_TERMINATED: Final = "terminate_child was called"
+
+
+class SupervisorMachine:
+    """One supervisor and its children, as a pure state machine.
+
+    It runs wherever it is called, never waits, and belongs to one caller at a time.
+    """
+
+    def __init__(self, terms: SupervisorTerms, children: Sequence[ChildTerms] = ()) -> None:
+        self._terms = terms
+        self._out = CommandBuffer()
+        self._children = {child.name: Child(child, self._out) for child in children}  # in order of start
+        self._phase = SupervisorState.NEW
+        self._windows = {_SHARED: Window()}  # restarts that may still count, by budget
+        self._plans = Plans(terms, self._children, self._out)
+        self._last_words: Terminate | None = None  # what to say when all are down; None while not ending
+        self._ending_because = ""
+        self._significant_end: ChildTerms | None = None  # one that was down for good before all were up
+        self._deadlines = 0
+        self._now = 0.0
+
+    # -- what the engine may read --------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> SupervisorState:
+        """Where the supervisor is."""
+        return self._phase
+
+    def has(self, child: str) -> bool:
+        """Whether there is a child of that name."""
+        return child in self._children
+
+    def state(self, child: str) -> ChildState:
+        """Where a child is.
+
+        Raises:
+            NoSuchChild: there is none of that name.
+        """
+        if child not in self._children:
+            raise NoSuchChild(f"supervisor {self._terms.path!r} has no child {child!r}")
+        return self._children[child].state
+
+    def children(self) -> tuple[ChildView, ...]:
+        """All children, in order of start."""
+        return tuple(child.view(self._plans.due(name)) for name, child in self._children.items())
+
+    def restarts(self, now: float) -> int:
+        """How many restarts count now; where children have budgets of their own, of the one that is nearest its end."""
+        return max(window.held(now, self._terms.intensity) for window in self._windows.values())
+
+    # -- events in, commands out ---------------------------------------------------------------------------
+
+    def handle(self, now: float, event: AnyEvent) -> tuple[AnyCommand, ...]:
+        """What to do about an event.
+
+        Args:
+            now: the moment, in seconds of any clock that never goes back.
+            event: what happened.
+
+        Raises:
+            IllegalTransition: the supervisor was booted twice; nothing has changed.
+        """
+        if self._phase is SupervisorState.STOPPED:
+            return ()
+        self._now = now
+        match event:
+            case Boot():
+                self._step(SupervisorStep.BOOT)
+                self._plans.begin(Plan(Scope(stop=(), start=tuple(self._children))))
+            case ChildReady():
+                self._on_ready(event)
+            case ChildExited():
+                self._on_exited(event)
+            case RecycleAsked():
+                self._on_recycle(event)
+            case TimerFired():
+                self._on_timer(event.timer)
+            case StopRequested():
+                self._on_stop(event)
+            case KillRequested():
+                self._kill_all()
+            case StartAsked() | TerminateAsked() | RestartAsked() | DeleteAsked():
+                self._on_call(event)
+            case _:
+                assert_never(event)
+        self._advance()
+        return self._out.take()
+
+    def _on_ready(self, event: ChildReady) -> None:
+        child = self._children.get(event.child)
+        if child is None or child.life != event.life or child.state is not ChildState.STARTING:
+            return
+        child.became_ready(self._now)
+        self._out.say(ReportReady(child.name, child.life))
+        self._plans.over(child.name)
+        self._answer_caller(child, Verdict.OK)
+
+    def _on_exited(self, event: ChildExited) -> None:
+        child = self._children.get(event.child)
+        if child is None or child.life != event.life or not child.alive:
+            return
+        dead = child.ended(self._now, event.reason)
+        self._plans.over(child.name)
+        if self._last_words is not None:
+            self._ended_in_the_end(child, dead)
+        elif dead.goal is StopCause.CALL:
+            self._ended_by_call(child, dead)
+        elif dead.goal is StopCause.PLAN:
+            self._ended_by_plan(child, dead)
+        elif (dead.made_room or event.wanted) and not self._plans.stops(child.name):
+            self._follow(child, dead, child.recycled_because if dead.made_room else _CAME)
+        elif dead.failed_start and child.caller is not None:
+            self._failed_its_caller(child, dead)
+        elif self._plans.stops(child.name):
+            self._joined_a_plan(child, dead)
+        elif dead.failed_start and not child.ever_ready:
+            self._failed_to_boot(child, dead)
+        elif policy.restarts(child.terms.restart, dead.reason.kind):
+            self._restart(child, dead, event.roll)
+        else:
+            self._leave_down(child, dead)
+
+    def _on_recycle(self, event: RecycleAsked) -> None:
+        """Only for what runs and is not about to be stopped anyway."""
+        child = self._children.get(event.child)
+        if child is None or child.life != event.life or child.state is not ChildState.RUNNING:
+            return
+        if self._last_words is None and not self._plans.stops(child.name):
+            child.recycle(event.because)
+
+    def _on_timer(self, timer: Timer) -> None:
+        if not self._out.fired(timer):
+            return
+        match timer.kind:
+            case TimerKind.START:
+                self._children[timer.child].kill(StopCause.LATE)
+            case TimerKind.GRACE:
+                self._children[timer.child].kill(StopCause.NONE)
+            case TimerKind.BACKOFF:
+                self._plans.resume(timer)
+            case TimerKind.DEADLINE:
+                self._kill_all()
+
+    def _on_stop(self, event: StopRequested) -> None:
+        self._end(ExitReason(ExitKind.SHUTDOWN, "asked to stop"), "its supervisor was asked to stop")
+        if event.deadline is not None:
+            self._out.disarm(self._deadline())
+            self._deadlines += 1
+            self._out.arm(self._deadline(), event.deadline)
+
+    def _kill_all(self) -> None:
+        self._end(ExitReason(ExitKind.SHUTDOWN, "asked to stop at once"), "its supervisor was told to stop")
+        for child in reversed(self._children.values()):
+            if child.alive:
+                child.kill(StopCause.END)
+
+    # -- what follows from a death -------------------------------------------------------------------------
+
+    def _ended_in_the_end(self, child: Child, dead: EndedLife) -> None:
+        self._report(child, dead, Decision.EXPECTED, self._ending_because)
+        child.retire(self._ending_because)
+        self._answer_leavers(child)
+
+    def _ended_by_call(self, child: Child, dead: EndedLife) -> None:
+        self._report(child, dead, Decision.EXPECTED, _TERMINATED)
+        self._down_by_call(child)
+
+    def _down_by_call(self, child: Child) -> None:
+        """A terminated child is down: keep its spec, unless it is temporary or its start was still awaited."""
+        if child.just_added or child.terms.restart is RestartPolicy.TEMPORARY:
+            self._forget(child, _TERMINATED)
+        else:
+            child.retire(_TERMINATED)
+        self._answer_caller(child, Verdict.START_FAILED, f"{child.name!r} was terminated before it was ready")
+        self._answer_leavers(child)
+
+    def _ended_by_plan(self, child: Child, dead: EndedLife) -> None:
+        because = "stopped for the restart of a sibling"
+        self._report(child, dead, Decision.EXPECTED, because)
+        self._await_plan(child, because)
+
+    def _follow(self, child: Child, dead: EndedLife, because: str) -> None:
+        """A planned change of process: whatever its policy, the next life follows, and nothing is counted."""
+        child.attempt = restart_rate.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
+        self._report(child, dead, Decision.RECYCLE, because, 0.0)
+        child.start()
+
+    def _joined_a_plan(self, child: Child, dead: EndedLife) -> None:
+        """It ended by itself, just before a plan would have stopped it: no restart of its own is counted."""
+        because = "a restart under way was about to stop it"
+        if child.terms.restart is RestartPolicy.TEMPORARY:
+            self._report(child, dead, Decision.LEAVE_DOWN, because)
+        else:
+            self._report(child, dead, Decision.RESTART, because, self._delay(child))
+        self._await_plan(child, because)
+
+    def _await_plan(self, child: Child, because: str) -> None:
+        if child.terms.restart is RestartPolicy.TEMPORARY:
+            self._forget(child, f"{because}; temporary children are not started again")
+            self._answer_caller(child, Verdict.START_FAILED, f"{child.name!r} is temporary; {because}")
+        else:
+            child.wait()
+
+    def _failed_its_caller(self, child: Child, dead: EndedLife) -> None:
+        """A start that somebody called for is theirs: it is not repeated and counts for nothing."""
+        because = "a start that was called for is not repeated"
+        self._report(child, dead, Decision.LEAVE_DOWN, because)
+        if child.just_added:
+            self._forget(child, because)
+        else:
+            child.leave()
+            child.retire(because)
+        self._answer_caller(child, Verdict.START_FAILED, f"{child.name!r} did not start: {dead.reason}")
+
+    def _failed_to_boot(self, child: Child, dead: EndedLife) -> None:
+        because = "a failing first start ends the supervisor"
+        self._report(child, dead, Decision.LEAVE_DOWN, because)
+        self._end(dead.reason, f"{child.name!r} did not start", failed=child.name)
+
+    def _leave_down(self, child: Child, dead: EndedLife) -> None:
+        because = policy.because(child.terms.restart, dead.reason.kind)
+        self._report(child, dead, Decision.LEAVE_DOWN, because)
+        if child.terms.restart is RestartPolicy.TEMPORARY:
+            self._forget(child, because)
+        else:
+            child.leave()
+            child.retire(because)
+        if self._phase is SupervisorState.STARTING:
+            if child.terms.significant:
+                self._significant_end = child.terms  # the boot is finished first (OTP)
+        else:
+            self._end_if_significant(child.terms)
+
+    def _restart(self, child: Child, dead: EndedLife, roll: float) -> None:
+        window = self._windows.get(self._budget(child), Window()).add(self._now, self._terms.intensity)
+        self._windows[self._budget(child)] = window
+        if window.exceeds(self._terms.intensity):
+            self._give_up(child, dead)
+            return
+        child.attempt = restart_rate.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
+        delay = restart_rate.delay(child.attempt, roll, self._backoff(child))
+        child.attempt += 1
+        at_once = delay <= 0 and not dead.failed_start  # a failed start always yields to other events
+        order = [sibling.terms for sibling in self._children.values()]
+        plan = Plan(
+            scope(self._terms.strategy, order, child.name),
+            child.timer(TimerKind.BACKOFF),
+            None if at_once else self._now + delay,
+        )
+        self._plans.begin(plan)
+        child.wait()
+        because = policy.because(child.terms.restart, dead.reason.kind)
+        self._report(child, dead, Decision.RESTART, because, self._delay(child))
+
+    def _give_up(self, child: Child, dead: EndedLife) -> None:
+        allowed = self._terms.intensity
+        whose = f" of {child.name!r}" if child.terms.own_budget else ""
+        needed = f"restart {self._counted(child)}{whose}"
+        because = f"{needed} within {allowed.period:g} s, where {allowed.max_restarts} are allowed"
+        self._report(child, dead, Decision.GIVE_UP, because)
+        self._end(
+            ExitReason(ExitKind.SHUTDOWN, f"gave up: {because}"),
+            "its supervisor gave up",
+            failed=child.name,
+            exceeded=True,
+        )
+
+    def _end_if_significant(self, ended: ChildTerms) -> None:
+        up = [child.terms for child in self._children.values() if child.alive or self._plans.starts(child.name)]
+        if policy.ends_supervisor(self._terms.auto_shutdown, ended, up):
+            self._end(
+                ExitReason(ExitKind.SHUTDOWN, f"auto_shutdown: significant child {ended.name!r} ended"),
+                f"its supervisor ended with its significant child {ended.name!r}",
+                failed=ended.name,
+            )
+
+    # -- calls ---------------------------------------------------------------------------------------------
+
+    def _on_call(self, asked: requests.Call) -> None:
+        name = asked.terms.name if isinstance(asked, StartAsked) else asked.child
+        child = self._children.get(name)
+        no = requests.refusal(asked, self._phase, child, self._terms, len(self._children))
+        if no is not None:
+            self._out.say(Answer(asked.ticket, no.verdict, no.detail))
+            return
+        match asked:
+            case StartAsked():
+                self._children[name] = Child(asked.terms, self._out)
+                self._start_for(asked.ticket, self._children[name], added=True)
+            case RestartAsked():
+                self._start_for(asked.ticket, self._children[name], added=False)
+            case TerminateAsked():
+                self._terminate(asked.ticket, self._children[name])
+            case DeleteAsked():
+                self._forget(self._children[name], "delete_child was called")
+                self._out.say(Answer(asked.ticket, Verdict.OK))
+
+    def _start_for(self, ticket: int, child: Child, *, added: bool) -> None:
+        child.caller = Caller(ticket, added)
+        child.attempt = 0
+        child.start()
+
+    def _terminate(self, ticket: int, child: Child) -> None:
+        child.leavers.append(ticket)
+        if child.alive:
+            child.stop(StopCause.CALL)
+            return
+        self._plans.drop(child.name)
+        child.give_up_waiting()
+        self._down_by_call(child)
+
+    def _answer_caller(self, child: Child, verdict: Verdict, detail: str = "") -> None:
+        if child.caller is not None:
+            self._out.say(Answer(child.caller.ticket, verdict, detail))
+            child.caller = None
+
+    def _answer_leavers(self, child: Child) -> None:
+        for ticket in child.leavers:
+            self._out.say(Answer(ticket, Verdict.OK))
+        child.leavers.clear()
+
+    # -- going on ------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Take everything that is under way as far as it goes without waiting."""
+        if self._last_words is None:
+            self._plans.advance(self._now)
+            self._settle()
+        if self._last_words is not None and self._all_down():
+            self._out.disarm(self._deadline())
+            self._step(SupervisorStep.DOWN)
+            self._out.say(self._last_words)
+
+    def _settle(self) -> None:
+        """Let the phase say what the plans do."""
+        if self._phase is SupervisorState.STARTING and all(child.ever_ready for child in self._children.values()):
+            self._step(SupervisorStep.UP)
+            self._out.say(Running())
+            if self._significant_end is not None:
+                self._end_if_significant(self._significant_end)
+        if self._phase is SupervisorState.RUNNING and self._plans.grouped:
+            self._step(SupervisorStep.PLAN)
+        elif self._phase is SupervisorState.RESTARTING and not self._plans.grouped:
+            self._step(SupervisorStep.SETTLE)
+
+    def _all_down(self) -> bool:
+        return down_in_turn(self._children, reversed(self._children), StopCause.END)
+
+    # -- the end -------------------------------------------------------------------------------------------
+
+    def _end(self, reason: ExitReason, because: str, *, failed: str = "", exceeded: bool = False) -> None:
+        """Begin to end; whoever began first has the last word."""
+        if self._last_words is not None:
+            return
+        started = self._phase in (SupervisorState.RUNNING, SupervisorState.RESTARTING)
+        self._last_words = Terminate(reason, failed, exceeded, started)
+        self._ending_because = because
+        self._step(SupervisorStep.END)
+        self._plans.clear()
+        for child in self._children.values():
+            self._answer_caller(child, Verdict.STOPPING, because)
+            if not child.alive:
+                child.give_up_waiting()
+                child.retire(because)
+
+    # -- small words ---------------------------------------------------------------------------------------
+
+    def _report(
+        self, child: Child, dead: EndedLife, decision: Decision, because: str, delay: float | None = None
+    ) -> None:
+        self._out.say(
+            ReportExit(
+                child=child.name,
+                life=dead.life,
+                reason=dead.reason,
+                policy=child.terms.restart,
+                decision=decision,
+                because=because,
+                delay=delay,
+                restarts=self._counted(child),
+            )
+        )
+
+    def _budget(self, child: Child) -> str:
+        return child.name if child.terms.own_budget else _SHARED
+
+    def _counted(self, child: Child) -> int:
+        """How many restarts count against the budget of a child."""
+        return self._windows.get(self._budget(child), Window()).held(self._now, self._terms.intensity)
+
+    def _forget(self, child: Child, because: str) -> None:
+        self._plans.forget(child.name)
+        del self._children[child.name]
+        if child.terms.own_budget:
+            self._windows.pop(self._budget(child), None)
+        child.forget(because)
+
+    def _delay(self, child: Child) -> float:
+        """Seconds that the child waits at least before it is started again."""
+        due = self._plans.due(child.name)
+        return 0.0 if due is None else max(0.0, due - self._now)
+
+    def _healthy_after(self, child: Child) -> float:
+        return restart_rate.healthy_after(self._backoff(child), self._terms.intensity)
+
+    def _backoff(self, child: Child) -> Backoff:
+        return restart_rate.terms_for(child.terms.backoff, self._terms.intensity)
+
+    def _deadline(self) -> Timer:
+        return Timer("", self._deadlines, TimerKind.DEADLINE)
+
+    def _step(self, step: SupervisorStep) -> None:
+        self._phase = supervisor_after(self._terms.path, self._phase, step)

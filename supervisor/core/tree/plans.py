@@ -1,0 +1,179 @@
+"""The plans under way, taken as far as they can go.
+
+Under one_for_one every restart is a plan of its own and none waits for another; under the other
+strategies there is one plan, and a new one takes over what the former has left. Nothing here ever loops on
+a child: a plan goes on when an event lets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from supervisor.core.terms import Strategy, SupervisorTerms
+from supervisor.core.tree.child import Child, StopCause
+from supervisor.core.tree.commands import CommandBuffer
+from supervisor.core.tree.events import Timer
+from supervisor.core.tree.policy import Scope
+
+
+def down_in_turn(children: Mapping[str, Child], names: Iterable[str], goal: StopCause) -> bool:
+    """Whether all of them are down; the first that is not is asked to stop, the others wait for it."""
+    for name in names:
+        child = children[name]
+        if child.alive:
+            child.stop(goal)
+            return False
+    return True
+
+
+class Plans:
+    """The boot and the restarts that are not done yet.
+
+    Args:
+        terms: the supervisor's.
+        children: by name, in order of start; the machine's own.
+        out: where commands go.
+    """
+
+    def __init__(self, terms: SupervisorTerms, children: Mapping[str, Child], out: CommandBuffer) -> None:
+        self._grouped = terms.strategy is not Strategy.ONE_FOR_ONE
+        self._parallel = terms.start == "parallel"
+        self._children = children
+        self._out = out
+        self._plans: list[Plan] = []
+
+    @property
+    def grouped(self) -> bool:
+        """Whether a restart of several children (or the boot of such a supervisor) is under way."""
+        return self._grouped and bool(self._plans)
+
+    def begin(self, plan: Plan) -> None:
+        """Take a plan up. It goes on with the next `advance`."""
+        if self._grouped:
+            for other in self._plans:
+                self._unset(other)
+                plan.absorb(other, self._children)
+            self._plans.clear()
+        self._plans.append(plan)
+
+    def advance(self, now: float) -> None:
+        """Take every plan as far as it goes without waiting."""
+        for plan in self._plans:
+            self._advance(plan, now)
+        self._plans = [plan for plan in self._plans if not plan.done]
+
+    def resume(self, timer: Timer) -> None:
+        """The wait of this name is over."""
+        for plan in self._plans:
+            if plan.timer == timer:
+                plan.resume_at = None
+
+    def over(self, name: str) -> None:
+        """What this child was started for is decided: it is ready, or that life is gone."""
+        for plan in self._plans:
+            plan.pending.discard(name)
+
+    def drop(self, name: str) -> None:
+        """Do not start this child."""
+        for plan in self._plans:
+            if plan.timer is not None and plan.timer.child == name:
+                self._unset(plan)
+            plan.drop(name)
+
+    def forget(self, name: str) -> None:
+        """There is no such child any more."""
+        for plan in self._plans:
+            plan.forget(name)
+
+    def clear(self) -> None:
+        """Leave all plans."""
+        for plan in self._plans:
+            self._unset(plan)
+        self._plans.clear()
+
+    def stops(self, name: str) -> bool:
+        """Whether this child has to be down before some plan goes on."""
+        return any(name in plan.stop for plan in self._plans)
+
+    def starts(self, name: str) -> bool:
+        """Whether some plan will start this child."""
+        return any(name in plan.start for plan in self._plans)
+
+    def due(self, name: str) -> float | None:
+        """Not before this moment the child is started, None when nobody waits."""
+        for plan in self._plans:
+            if name in plan.start:
+                return plan.resume_at
+        return None
+
+    def _advance(self, plan: Plan, now: float) -> None:
+        if not down_in_turn(self._children, plan.stop, StopCause.PLAN):
+            return
+        plan.stop.clear()
+        if plan.timer is not None and plan.resume_at is not None:
+            self._out.arm(plan.timer, max(0.0, plan.resume_at - now))
+            return
+        while plan.start and (self._parallel or not plan.pending):
+            child = self._children[plan.start.pop(0)]
+            plan.pending.add(child.name)
+            child.start()
+
+    def _unset(self, plan: Plan) -> None:
+        if plan.timer is not None:
+            self._out.disarm(plan.timer)
+
+
+class Plan:
+    """What is left of a restart, or of the boot.
+
+    Attributes:
+        stop: names that must be down before anything is started, in the order to stop them.
+        start: names still to be started, in order.
+        pending: names that were started and are not ready yet.
+        timer: the name of the wait, after the child whose end made the plan; None for the boot, which has
+            none.
+        resume_at: when the wait is over, None when there is nothing to wait for (any more).
+    """
+
+    __slots__ = ("pending", "resume_at", "start", "stop", "timer")
+
+    def __init__(self, scope: Scope, timer: Timer | None = None, resume_at: float | None = None) -> None:
+        self.stop = list(scope.stop)
+        self.start = list(scope.start)
+        self.pending: set[str] = set()
+        self.timer = timer
+        self.resume_at = resume_at
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return not (self.stop or self.start or self.pending)
+
+    def drop(self, child: str) -> None:
+        """Start this child no more; if its wait is the plan's, the wait is over."""
+        if child in self.start:
+            self.start.remove(child)
+        if self.timer is not None and self.timer.child == child:
+            self.resume_at = None
+
+    def forget(self, child: str) -> None:
+        """There is no such child any more."""
+        self.drop(child)
+        self.pending.discard(child)
+        if child in self.stop:
+            self.stop.remove(child)
+
+    def absorb(self, other: Plan, order: Iterable[str]) -> None:
+        """Take over what another plan has left; of two waits the later end counts.
+
+        Args:
+            other: the plan that this one replaces; it must not be used any more.
+            order: all names in order of start.
+        """
+        names = list(order)
+        stop, start = {*self.stop, *other.stop}, {*self.start, *other.start}
+        self.stop = [name for name in reversed(names) if name in stop]
+        self.start = [name for name in names if name in start]
+        self.pending |= other.pending - start
+        if self.resume_at is None or (other.resume_at is not None and other.resume_at > self.resume_at):
+            self.resume_at = other.resume_at

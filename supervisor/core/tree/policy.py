@@ -1,0 +1,111 @@
+"""What a death asks for: another life, none, or the end of the supervisor.
+
+The answer depends on the child's terms and the way it ended, on nothing else; the tables below are
+all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from actors.exits import ExitKind
+from supervisor.core.terms import AutoShutdown, ChildTerms, RestartPolicy, Strategy
+
+
+def _row(*answers: bool) -> Mapping[ExitKind, bool]:
+    return dict(zip(ExitKind, answers, strict=True))
+
+
+RESTARTS: Final[Mapping[RestartPolicy, Mapping[ExitKind, bool]]] = {
+    #                             normal shutdown crashed killed unstarted lost
+    RestartPolicy.PERMANENT: _row(True, True, True, True, True, True),
+    RestartPolicy.TRANSIENT: _row(False, False, True, True, True, True),
+    RestartPolicy.TEMPORARY: _row(False, False, False, False, False, False),
+}
+"""Whether a child that ended without being asked to is started again (OTP's table)."""
+
+
+def restarts(policy: RestartPolicy, kind: ExitKind) -> bool:
+    """Whether a child of this policy is started again after this end."""
+    return RESTARTS[policy][kind]
+
+
+def because(policy: RestartPolicy, kind: ExitKind) -> str:
+    """The same answer as a line for a person."""
+    match policy:
+        case RestartPolicy.PERMANENT:
+            return "permanent children are restarted"
+        case RestartPolicy.TEMPORARY:
+            return "temporary children are never restarted"
+        case RestartPolicy.TRANSIENT if restarts(policy, kind):
+            return "transient children are restarted after an abnormal end"
+        case RestartPolicy.TRANSIENT:
+            return "transient children are not restarted after a normal end"
+
+
+def ends_supervisor(rule: AutoShutdown, ended: ChildTerms, still_up: Iterable[ChildTerms]) -> bool:
+    """Whether this end is the end of the supervisor too.
+
+    Only for ends that the child came to by itself and after which it is not restarted.
+
+    Args:
+        rule: the supervisor's.
+        ended: the child that is down now.
+        still_up: the children that run, or will run again by themselves.
+    """
+    if not ended.significant:
+        return False
+    match rule:
+        case AutoShutdown.NEVER:
+            return False
+        case AutoShutdown.ANY_SIGNIFICANT:
+            return True
+        case AutoShutdown.ALL_SIGNIFICANT:
+            return not any(other.significant for other in still_up)
+
+
+def refusal(rule: AutoShutdown, terms: ChildTerms) -> str:
+    """Why a supervisor with this rule cannot take this child, or an empty string (OTP's two refusals)."""
+    if terms.significant and rule is AutoShutdown.NEVER:
+        return "a significant child needs a supervisor with auto_shutdown any_significant or all_significant"
+    if terms.significant and terms.restart is RestartPolicy.PERMANENT:
+        return "a permanent child cannot be significant: it never ends for good"
+    return ""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whom a restart touches.
+
+    Attributes:
+        stop: the names to stop first, one after the other, in this order; those already down are passed over.
+        start: the names to start then, in this order, whether they ran before or not (OTP).
+    """
+
+    stop: tuple[str, ...]
+    start: tuple[str, ...]
+
+
+def scope(strategy: Strategy, children: Sequence[ChildTerms], culprit: str) -> Scope:
+    """Whom the restart of `culprit` touches.
+
+    Args:
+        strategy: the supervisor's.
+        children: all of its children, in order of start.
+        culprit: the one that ended, or whose start failed.
+    """
+    names = [child.name for child in children]
+    position = names.index(culprit)
+    match strategy:
+        case Strategy.ONE_FOR_ONE:
+            touched = children[position : position + 1]
+        case Strategy.REST_FOR_ONE:
+            touched = children[position:]
+        case Strategy.ONE_FOR_ALL:
+            touched = children
+    return Scope(
+        stop=tuple(child.name for child in reversed(touched) if child.name != culprit),
+        start=tuple(child.name for child in touched if child.restart is not RestartPolicy.TEMPORARY),
+    )

@@ -1,0 +1,84 @@
+"""Which calls a supervisor serves, and how it refuses the others.
+
+The answer depends on what was asked, on where the supervisor is and where the child is; a call is
+never kept waiting for something that the caller cannot see.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from supervisor.core.terms import SupervisorTerms
+from supervisor.core.tree import policy
+from supervisor.core.tree.child import Child
+from supervisor.core.tree.commands import Verdict
+from supervisor.core.tree.events import DeleteAsked, RestartAsked, StartAsked, TerminateAsked
+from supervisor.core.tree.states import ChildState, SupervisorState
+
+Call = StartAsked | TerminateAsked | RestartAsked | DeleteAsked
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A no: the word for programs, the line for people."""
+
+    verdict: Verdict
+    detail: str
+
+
+def refusal(
+    asked: Call, phase: SupervisorState, child: Child | None, terms: SupervisorTerms, count: int
+) -> Refusal | None:
+    """Why a call is not served now, or None when it is.
+
+    Args:
+        asked: the call.
+        phase: where the supervisor is.
+        child: the child of the name in question, None when there is none.
+        terms: the supervisor's.
+        count: how many children it has.
+    """
+    match phase:
+        case SupervisorState.STOPPING | SupervisorState.STOPPED:
+            return Refusal(Verdict.STOPPING, "the supervisor is stopping")
+        case SupervisorState.NEW | SupervisorState.STARTING:
+            return Refusal(Verdict.REFUSED, "the supervisor is starting; ask again when it runs")
+        case SupervisorState.RUNNING | SupervisorState.RESTARTING:
+            busy = phase is SupervisorState.RESTARTING
+    match asked:
+        case StartAsked():
+            return _taken(child) if child else _busy(busy=busy) or _unfit(asked, terms, count)
+        case _ if child is None:
+            return Refusal(Verdict.NOT_FOUND, f"there is no child {asked.child!r}")
+        case TerminateAsked():
+            return _busy(busy=busy and child.alive)
+        case RestartAsked() | DeleteAsked():
+            return _busy(busy=busy) or _up(child)
+
+
+def _taken(child: Child) -> Refusal:
+    where = f"child {child.name!r} is {child.state.value}"
+    if child.alive or child.state is ChildState.BACKOFF:
+        return Refusal(Verdict.ALREADY_STARTED, where)
+    return Refusal(Verdict.ALREADY_PRESENT, f"{where}; restart_child starts it, delete_child frees the name")
+
+
+def _unfit(asked: StartAsked, terms: SupervisorTerms, count: int) -> Refusal | None:
+    if terms.max_children is not None and count >= terms.max_children:
+        return Refusal(Verdict.MAX_CHILDREN, f"there are {count} children, and max_children is {count}")
+    why = policy.refusal(terms.auto_shutdown, asked.terms)
+    return Refusal(Verdict.REFUSED, why) if why else None
+
+
+def _up(child: Child) -> Refusal | None:
+    begun_by_restart = child.state is ChildState.STARTING and child.caller is None
+    if child.state is ChildState.BACKOFF or begun_by_restart:
+        return Refusal(Verdict.RESTARTING, f"child {child.name!r} is being restarted")
+    if child.alive:
+        return Refusal(Verdict.RUNNING, f"child {child.name!r} is {child.state.value}; terminate_child first")
+    return None
+
+
+def _busy(*, busy: bool) -> Refusal | None:
+    if not busy:
+        return None
+    return Refusal(Verdict.RESTARTING, "a restart of several children is under way; ask again when it is done")

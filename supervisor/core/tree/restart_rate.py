@@ -1,0 +1,94 @@
+"""Restart rate: the sliding window that bounds restarts, and the pause before each.
+
+The window is OTP's: add this restart, drop those older than `period`, and the supervisor may go on if no more than
+`max_restarts` are left. The pause is Pekko's: the first restart is at once, then the wait doubles up to its cap, and
+chance may lengthen it by its share. Time and the roll of the dice are arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from supervisor.core.terms import Backoff, Intensity
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The restarts that may still count, oldest first, in the machine's seconds."""
+
+    restarts: tuple[float, ...] = ()
+
+    def add(self, now: float, intensity: Intensity) -> Window:
+        """The window with one more restart, and without those that have left it."""
+        return Window((*self._since(now - intensity.period), now))
+
+    def held(self, now: float, intensity: Intensity) -> int:
+        """How many restarts the window holds now."""
+        return len(self._since(now - intensity.period))
+
+    def exceeds(self, intensity: Intensity) -> bool:
+        """Whether it holds more than allowed; asked right after `add`."""
+        return intensity.max_restarts is not None and len(self.restarts) > intensity.max_restarts
+
+    def _since(self, oldest: float) -> tuple[float, ...]:
+        return tuple(at for at in self.restarts if at >= oldest)
+
+
+_MAX_DOUBLINGS: Final = 1000
+"""2.0 ** 1000 is still a float; no wait that anyone caps grows further."""
+_DEFAULT: Final = Backoff()
+
+
+def terms_for(backoff: Backoff | None, intensity: Intensity) -> Backoff:
+    """The terms of a child: its own, or the default, as fast as the intensity needs to be reached."""
+    if backoff is not None:
+        return backoff
+    most = intensity.max_restarts
+    if most is None or span(_DEFAULT, most) <= intensity.period:
+        return _DEFAULT
+    wait = intensity.period / (2 * most)  # the other half of the period is for the starts
+    return Backoff(initial=min(wait, _DEFAULT.initial), cap=min(wait, _DEFAULT.cap))
+
+
+def span(terms: Backoff, restarts: int) -> float:
+    """Seconds that the waits before so many restarts after the first take at least."""
+    total = 0.0
+    for attempt in range(1, restarts + 1):
+        wait = delay(attempt, 0.0, terms)
+        if wait in (0.0, terms.cap):  # it grows no further
+            return total + wait * (restarts - attempt + 1)
+        total += wait
+    return total
+
+
+def delay(attempt: int, roll: float, backoff: Backoff) -> float:
+    """Seconds before the restart number `attempt` of an unhealthy stretch, counted from 0.
+
+    Args:
+        attempt: how many restarts the stretch has seen before.
+        roll: the dice, in [0, 1).
+        backoff: the child's terms.
+    """
+    if attempt == 0:
+        return 0.0
+    grown = backoff.initial * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS)
+    return min(backoff.cap, grown) * (1.0 + roll * backoff.jitter)
+
+
+def healthy_after(backoff: Backoff, intensity: Intensity) -> float:
+    """Seconds of being ready after which a child counts as healthy."""
+    if backoff.healthy_after is not None:
+        return backoff.healthy_after
+    return max(backoff.cap, intensity.period)
+
+
+def attempt_after(attempt: int, uptime: float | None, healthy: float) -> int:
+    """The number of the restart that follows a life.
+
+    Args:
+        attempt: the number it would have if the stretch went on.
+        uptime: seconds the life was ready, None when it never was.
+        healthy: seconds that end the stretch.
+    """
+    return 0 if uptime is not None and uptime >= healthy else attempt

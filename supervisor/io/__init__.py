@@ -1,0 +1,1 @@
+"""Threads and loop callbacks that read and write descriptors."""

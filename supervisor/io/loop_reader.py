@@ -1,0 +1,105 @@
+"""LoopReader: the event loop itself watches the descriptors; no thread."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors.event import readable
+from supervisor.io.fds import OnChunk, OnReady, read_chunk, read_rest
+from supervisor.io.poller import PACE
+from supervisor.ports import Source
+
+
+class LoopReader:
+    """The same waits, done by the event loop itself (`reading="loop"`): no thread, fewer wake-ups.
+
+    For loops that can watch a descriptor: asyncio's selector loops and uvloop. Everything runs on the loop's thread.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._reading: set[int] = set()
+        self._writing: set[int] = set()
+        self._streams: dict[int, tuple[Source, OnChunk]] = {}
+        self._looks: dict[int, asyncio.TimerHandle] = {}  # at what the loop does not take
+
+    def stream(self, source: Source, on_chunk: OnChunk) -> None:
+        """As `ThreadReader.stream`."""
+        fd, recv = source.fileno(), source.recv
+
+        def ready() -> None:
+            chunk = read_chunk(recv)
+            if chunk is not None:
+                if not chunk:
+                    self._stop_reading(fd)
+                on_chunk(chunk)
+
+        self._streams[fd] = source, on_chunk
+        self._watch(fd, ready)
+
+    def finish(self, fd: int) -> None:
+        """As `ThreadReader.finish`."""
+        if fd in self._streams:
+            source, on_chunk = self._streams[fd]
+            self._stop_reading(fd)
+            for chunk in read_rest(source.recv):
+                on_chunk(chunk)
+
+    def once(self, fd: int, on_ready: OnReady) -> None:
+        """As `ThreadReader.once`."""
+
+        def ready() -> None:
+            self._stop_reading(fd)
+            on_ready()
+
+        self._watch(fd, ready)
+
+    def once_writable(self, fd: int, on_ready: OnReady) -> None:
+        """As `ThreadReader.once_writable`."""
+
+        def writable() -> None:
+            self._stop_writing(fd)
+            on_ready()
+
+        self._writing.add(fd)
+        self._loop.add_writer(fd, writable)
+
+    def forget(self, fd: int, *, close: OnReady | None = None) -> None:
+        """As `ThreadReader.forget`."""
+        self._stop_reading(fd)
+        self._stop_writing(fd)
+        self._streams.pop(fd, None)
+        if close is not None:
+            close()
+
+    def close(self) -> None:
+        """Stop watching everything."""
+        for fd in list(self._reading | self._writing):
+            self.forget(fd)
+
+    def _watch(self, fd: int, on_ready: OnReady) -> None:
+        """Call `on_ready` whenever it is readable; a descriptor that the loop does not take is looked at in turns."""
+        self._reading.add(fd)
+        try:
+            self._loop.add_reader(fd, on_ready)
+        except OSError:
+            self._look_at(fd, on_ready)
+
+    def _look_at(self, fd: int, on_ready: OnReady) -> None:
+        if readable(fd):
+            self._looks.pop(fd, None)
+            on_ready()
+        if fd in self._reading:
+            self._looks[fd] = self._loop.call_later(PACE, self._look_at, fd, on_ready)
+
+    def _stop_reading(self, fd: int) -> None:
+        if (look := self._looks.pop(fd, None)) is not None:
+            look.cancel()
+        if fd in self._reading:
+            self._reading.discard(fd)
+            self._loop.remove_reader(fd)
+
+    def _stop_writing(self, fd: int) -> None:
+        if fd in self._writing:
+            self._writing.discard(fd)
+            self._loop.remove_writer(fd)

@@ -1,0 +1,114 @@
+"""Transcript: what one life has written, as far as the daemon takes it.
+
+Bounded, whatever the process does. In each window of time so many lines are taken, and the next window begins only
+when the loop has written those down; the rest is dropped and counted.
+
+`take` and `end` run in the scribe's thread, everything else on the loop's. Counts that both look at are written by one
+of them only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from actors.wire.log_lines import LOST, PRINTED, Lines, Lost, Record, read_line
+
+WINDOW: Final = 5.0  # seconds
+MAX_LINES: Final = 10_000  # in a window: more than a person reads, less than a log minds
+MAX_BYTES: Final = 4 * 1024 * 1024
+LAST_LINES: Final = 20  # kept for the exit report
+LAST_BYTES: Final = 8 * 1024
+
+
+class OutputBuffer:
+    """One life's output on its way to the log.
+
+    Args:
+        fd: the reading end of its pipe, non-blocking; closed when the scribe is done with it.
+        on_record: called on the loop with each line taken, in order.
+        on_lost: called on the loop with the number of lines and bytes lost since the last call.
+    """
+
+    def __init__(self, fd: int, on_record: Callable[[Record], None], on_lost: Callable[[int, int], None]) -> None:
+        self.fd = fd
+        self.on_record = on_record
+        self.lost = Lost(0, 0)  # so far; the thread's
+        self.noted = self.lost  # what the loop has been made aware of; the thread's
+        self.noted_at = 0.0
+        self.taken = 0  # records handed over; the thread's
+        self.written = 0  # of those; the loop's
+        self._on_lost = on_lost
+        self._told = self.lost  # the loop's
+        self._lines = Lines()
+        self._until = 0.0
+        self._lines_left = 0
+        self._bytes_left = 0
+        self._last: deque[str] = deque(maxlen=LAST_LINES)
+
+    # ---- in the scribe's thread
+
+    def take(self, chunk: bytes, now: float) -> list[Record]:
+        """The records in what was read that go to the log."""
+        return self._choose(self._lines.feed(chunk), now)
+
+    def end(self, now: float) -> list[Record]:
+        """The same when there will be no more."""
+        return self._choose(self._lines.end(), now)
+
+    def _choose(self, lines: list[bytes], now: float) -> list[Record]:
+        if now >= self._until and self.written == self.taken:
+            self._until, self._lines_left, self._bytes_left = now + WINDOW, MAX_LINES, MAX_BYTES
+        taken: list[Record] = []
+        for at, line in enumerate(lines):
+            if self._lines_left <= 0 or self._bytes_left < len(line):
+                self._lines_left = 0  # one gap, not many small ones
+                self._drop(lines[at:])
+                break
+            self._lines_left -= 1
+            self._bytes_left -= len(line)
+            taken += self._read(line)
+        self.taken += len(taken)
+        return taken
+
+    def _drop(self, lines: list[bytes]) -> None:
+        """Look only at what has to be known of a flood: what was lost before, and its last lines."""
+        read = [line for line in lines[:-LAST_LINES] if LOST in line] + lines[-LAST_LINES:]
+        said = sum(len(self._read(line)) for line in read)
+        self.lose(len(lines) - len(read) + said, sum(map(len, lines)))
+
+    def _read(self, line: bytes) -> list[Record]:
+        records = []
+        for said in read_line(line):
+            if isinstance(said, Lost):
+                self.lose(said.lines, said.size)
+                continue
+            records.append(said)
+            text = said.fields.get("text")
+            if said.event == PRINTED and said.fields.get("stream") != "stdout" and text:
+                self._last.append(str(text))
+        return records
+
+    def lose(self, lines: int, size: int = 0) -> None:
+        """Count what goes nowhere."""
+        self.lost = Lost(self.lost.lines + lines, self.lost.size + size)
+
+    # ---- on the loop's thread
+
+    def tell_lost(self) -> None:
+        """Say what was lost since this was said last."""
+        lost, told = self.lost, self._told
+        self._told = lost
+        if lost != told:
+            self._on_lost(lost.lines - told.lines, lost.size - told.size)
+
+    def last_lines(self) -> tuple[str, ...]:
+        """The last lines it wrote to standard error or past Python; only after its end."""
+        room, kept = LAST_BYTES, []
+        for line in reversed(self._last):
+            room -= len(line.encode())
+            if room < 0:
+                break
+            kept.append(line)
+        return tuple(reversed(kept))

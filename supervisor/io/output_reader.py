@@ -1,0 +1,229 @@
+"""Scribe: the one thread that reads what actors write, so that no actor waits for the daemon's log.
+
+The thread reads at once and always, whatever the loop does; the loop writes down a little at a time and never
+gives this more than half of itself.
+
+The thread is a daemon thread; it ends when it is closed, and by itself when its loop was closed without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from actors.event import KernelCounter
+from actors.wire.log_lines import Record
+from supervisor.io.output_buffer import OutputBuffer
+from supervisor.io.poller import Poller
+
+CHUNK: Final = 64 * 1024  # bytes: all that a pipe holds
+LAST_CHUNKS: Final = 4  # read at most after a death; what keeps the pipe full then is a grandchild
+SLICE: Final = 0.002  # seconds of writing down at a time, and of the pause that follows
+LAST_SLICE: Final = 0.1  # seconds of it at the end of the tree
+NOTICE: Final = 1.0  # seconds for which losses are added up before they are told
+GATHER: Final = 0.001  # seconds to let a flood fill its pipe again: few large reads cost less than many small ones
+ORPHAN_CHECK: Final = 2.0  # seconds between looks at whether the loop was closed behind our back
+
+Order = Callable[[], None]
+
+
+class OutputReader:
+    """Reads every transcript of a tree. Made and used on the loop's thread; `abandon` runs on any."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-scribe") -> None:
+        self._loop = loop
+        self._followed: dict[int, OutputBuffer] = {}  # by descriptor; the thread's
+        self._orders: deque[Order] = deque()  # for the thread, from the loop
+        self._waiting: deque[tuple[OutputBuffer, Record | None]] = deque()  # for the loop; None: something was lost
+        self._scheduled = False
+        self._noticing: set[OutputBuffer] = set()
+        self._flooded = False  # whether something was dropped just now; the thread's
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        with contextlib.ExitStack() as undo:
+            self._poller = Poller()
+            undo.callback(self._poller.close)
+            self._bell = KernelCounter()
+            undo.callback(self._bell.close)
+            self._poller.add(self._bell.fileno())
+            self._thread.start()
+            undo.pop_all()
+
+    # ---- on the loop's thread
+
+    def follow(self, transcript: OutputBuffer) -> None:
+        """Read it from now on."""
+        self._order(lambda: self._register(transcript))
+
+    def finish(self, transcript: OutputBuffer, done: Callable[[], None]) -> None:
+        """Its process is gone: read what it left behind, close the pipe, then call `done`, on the loop.
+
+        Nobody waits for the end of the pipe, which a grandchild may hold open.
+        """
+        self._order(lambda: self._read_last(transcript, done))
+
+    def close(self) -> None:
+        """End the thread and write down what waits, as far as that is quickly done."""
+        if sys.is_finalizing():  # at the interpreter's end the thread stands still: no join
+            return
+        self.abandon()
+        self._thread.join()
+        self._write_down(LAST_SLICE)
+        self._give_up_waiting()
+        for transcript in tuple(self._noticing):
+            self._tell_lost(transcript)
+
+    def abandon(self) -> None:
+        """End the thread; returns at once."""
+        self._closing = True
+        self._ring()
+
+    def _order(self, order: Order) -> None:
+        self._orders.append(order)
+        self._ring()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(ValueError):  # the thread has ended by itself
+            self._bell.add()
+
+    def _work(self) -> None:
+        if self._write_down(SLICE):
+            self._loop.call_later(SLICE, self._work)
+            return
+        self._scheduled = False
+        if self._waiting:  # the thread brought more before it could see that
+            self._schedule()
+
+    def _write_down(self, most: float) -> bool:
+        """Log for so many seconds at most; whether there is more."""
+        until = time.perf_counter() + most
+        while self._waiting:
+            transcript, record = self._waiting.popleft()
+            if record is None:
+                self._notice(transcript)
+            else:
+                transcript.written += 1
+                self._call(transcript.on_record, record)
+            if time.perf_counter() > until:
+                break
+        return bool(self._waiting)
+
+    def _give_up_waiting(self) -> None:
+        """What still waits at the end of the tree is lost."""
+        for transcript, record in self._waiting:
+            transcript.lose(0 if record is None else 1)
+            self._noticing.add(transcript)
+        self._waiting.clear()
+
+    def _notice(self, transcript: OutputBuffer) -> None:
+        if transcript not in self._noticing:
+            self._noticing.add(transcript)
+            self._loop.call_later(NOTICE, self._tell_lost, transcript)
+
+    def _tell_lost(self, transcript: OutputBuffer) -> None:
+        self._noticing.discard(transcript)
+        self._call(transcript.tell_lost)
+
+    def _call(self, callback: Callable[..., None], *args: Record) -> None:
+        """One line that cannot be written down keeps no other from it."""
+        try:
+            callback(*args)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": f"error in a callback of {self!r}", "exception": error})
+
+    # ---- in the thread
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                ready = self._poller.wait(ORPHAN_CHECK)
+                if not ready and self._loop.is_closed():
+                    return
+                self._flooded = False
+                for fd in ready:
+                    transcript = self._followed.get(fd)
+                    if transcript is not None and self._read(transcript) == b"":
+                        self._unregister(transcript)
+                self._take_orders()  # only now: they may close what was ready
+                if self._flooded:
+                    time.sleep(GATHER)
+        finally:
+            self._closing = True
+            self._take_orders()
+            for fd in self._followed:  # the loop was closed without us
+                os.close(fd)
+            self._poller.close()
+            self._bell.close()
+
+    def _take_orders(self) -> None:
+        self._bell.take()
+        while self._orders:
+            try:
+                self._orders.popleft()()
+            except Exception as error:  # no death is told without this thread
+                context = {"message": f"error in the thread of {self!r}; it goes on", "exception": error}
+                self._on_loop(partial(self._loop.call_exception_handler, context))
+
+    def _read(self, transcript: OutputBuffer) -> bytes | None:
+        """Take one chunk and pass it on; empty at the end of the pipe, None when nothing lies there."""
+        try:
+            chunk = os.read(transcript.fd, CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError:  # somebody in the daemon closed it
+            return b""
+        now, lost = time.monotonic(), transcript.lost
+        self._pass_on(transcript, transcript.take(chunk, now), now)
+        self._flooded = self._flooded or transcript.lost is not lost
+        return chunk
+
+    def _read_last(self, transcript: OutputBuffer, done: Callable[[], None]) -> None:
+        try:
+            for _ in range(LAST_CHUNKS):
+                if not self._read(transcript):
+                    break
+            now = time.monotonic()
+            self._pass_on(transcript, transcript.end(now), now)
+        finally:
+            self._unregister(transcript)
+            with contextlib.suppress(OSError):  # somebody in the daemon closed it
+                os.close(transcript.fd)
+            self._on_loop(lambda: self._finished(transcript, done))
+
+    def _finished(self, transcript: OutputBuffer, done: Callable[[], None]) -> None:
+        """On the loop again: its last lines come before its end, unless they are many."""
+        self._write_down(SLICE)
+        self._call(transcript.tell_lost)
+        done()
+
+    def _pass_on(self, transcript: OutputBuffer, records: list[Record], now: float) -> None:
+        self._waiting.extend((transcript, record) for record in records)
+        if transcript.lost != transcript.noted and now - transcript.noted_at > NOTICE / 2:
+            transcript.noted, transcript.noted_at = transcript.lost, now
+            self._waiting.append((transcript, None))
+        if self._waiting and not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        self._on_loop(self._work)
+
+    def _on_loop(self, deed: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody listens any more
+            self._loop.call_soon_threadsafe(deed)
+
+    def _register(self, transcript: OutputBuffer) -> None:
+        self._followed[transcript.fd] = transcript
+        self._poller.add(transcript.fd)
+
+    def _unregister(self, transcript: OutputBuffer) -> None:
+        if self._followed.pop(transcript.fd, None) is not None:
+            self._poller.drop(transcript.fd)

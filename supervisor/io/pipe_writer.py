@@ -1,0 +1,126 @@
+"""Outlet: the daemon's way into one channel; frames go out in order, and writing never waits.
+
+What the kernel does not take now leaves when it does. No turn of the loop writes more than a little of what is
+large, so one child's large message delays nobody else's small one.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from actors.ipc.pipes import Duplex
+from actors.wire.framing import LARGE, MAX_FRAME, Attachment, header, parcel_header
+from supervisor.ports import AnyReader
+
+MAX_BYTES: Final = 4 * MAX_FRAME  # that may wait for a child to read: a few of the largest messages
+MAX_PIECES: Final = 256 * 1024  # the same in pieces, each of which costs memory of its own
+AT_ONCE: Final = 512 * 1024  # bytes in one turn of the loop: about 0.1 ms
+
+
+class PipeWriter:
+    """Writes to one process.
+
+    Args:
+        duplex: the daemon's end of its channel, non-blocking.
+        reader: watches it when it is full.
+        on_room: called when everything that had to wait has left.
+        on_full: called with the reason when more waits than may: the child does not read.
+        on_broken: called once when nobody reads any more.
+    """
+
+    def __init__(
+        self,
+        duplex: Duplex,
+        reader: AnyReader,
+        on_room: Callable[[], None],
+        on_full: Callable[[str], None],
+        on_broken: Callable[[], None],
+    ) -> None:
+        self.backlog: deque[memoryview] = deque()  # what has to wait; the channel is congested while there is any
+        self._duplex = duplex
+        self._reader = reader
+        self._on_room = on_room
+        self._on_full = on_full
+        self._on_broken = on_broken
+        self._waiting = 0  # bytes in the backlog
+        self._closed = False
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame."""
+        data = len(frame).to_bytes(4, "little") + frame
+        if self.backlog or self._closed or len(data) > LARGE:
+            self._put((data,))
+            return
+        try:
+            sent = self._duplex.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._break()
+            return
+        if sent != len(data):
+            self._put((memoryview(data)[sent:],))
+
+    def send_around(self, before: bytes, payload: memoryview, after: bytes) -> None:
+        """Send one frame with a large payload in it, which is not copied."""
+        self._put((header(len(before) + len(payload) + len(after)) + before, payload, after))
+
+    def send_with(self, attachments: Sequence[Attachment], frame: bytes) -> None:
+        """Send one frame and before it the parcels that belong to it, which are not copied."""
+        for attachment in attachments:
+            self._put((parcel_header(len(attachment.value)), attachment.value))
+        self._put((header(len(frame)) + frame,))
+
+    def close(self) -> None:
+        """Nobody reads any more: what waits is dropped, and what comes is."""
+        self._closed = True
+        self.backlog.clear()
+        self._waiting = 0
+
+    def _put(self, pieces: Sequence[bytes | memoryview]) -> None:
+        if self._closed:
+            return
+        waiting = bool(self.backlog)
+        self.backlog.extend(memoryview(piece) for piece in pieces if len(piece))
+        self._waiting += sum(map(len, pieces))
+        if not waiting:
+            self._write(tell=False)
+        elif self._waiting > MAX_BYTES or len(self.backlog) > MAX_PIECES:
+            self._on_full(f"it does not read: {self._waiting} bytes in {len(self.backlog)} pieces wait for it")
+            self.close()
+
+    def _break(self) -> None:
+        """It died: what was in its hands is known from the box. Or it closed its end."""
+        if not self._closed:
+            self.close()
+            self._on_broken()
+
+    def _go_on(self) -> None:
+        self._write(tell=True)
+
+    def _write(self, *, tell: bool) -> None:
+        """Write what may be written in this turn; `tell` when somebody may wait for room."""
+        backlog, left = self.backlog, AT_ONCE
+        while backlog and left > 0:
+            view = backlog[0]
+            try:
+                sent = self._duplex.send(view[:left])
+            except BlockingIOError:
+                break
+            except OSError:
+                self._break()
+                return
+            left -= sent
+            self._waiting -= sent
+            if sent < len(view):
+                backlog[0] = view[sent:]
+            else:
+                backlog.popleft()
+        if backlog:
+            self._reader.once_writable(self._duplex.outgoing, self._go_on)
+        elif tell:
+            self._on_room()

@@ -1,0 +1,61 @@
+"""Poller: which descriptors a thread waits on, for good.
+
+A descriptor that epoll does not take (ENOSPC, the user's limit of watches; ENOMEM) is watched with poll, a little
+later than the others. Watching never fails.
+
+Belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from typing import Any, Final
+
+PACE: Final = 0.02  # seconds between two looks at what epoll does not take
+
+
+class Poller:
+    """epoll where there is one, and poll for the rest."""
+
+    def __init__(self) -> None:
+        self._epoll: Any = select.epoll() if hasattr(select, "epoll") else None
+        self._rest: dict[int, Any] = {}  # by descriptor: a poll object of its own
+
+    def wait(self, timeout: float) -> list[int]:
+        """The descriptors that are ready, after at most so many seconds."""
+        if self._epoll is None:
+            return self._wait_with_poll(timeout)
+        if not self._rest:
+            return [fd for fd, _ in self._epoll.poll(timeout)]
+        ready = [fd for fd, poll in self._rest.items() if poll.poll(0)]
+        return ready + [fd for fd, _ in self._epoll.poll(0 if ready else min(timeout, PACE))]
+
+    def add(self, fd: int) -> None:
+        """Watch a descriptor; an error or a hang-up is something to read, too."""
+        if self._epoll is not None:
+            try:
+                self._epoll.register(fd, select.POLLIN)  # the same number for epoll
+            except OSError:
+                pass
+            else:
+                return
+        self._rest[fd] = poll = select.poll()
+        poll.register(fd, select.POLLIN)
+
+    def drop(self, fd: int) -> None:
+        """Do not watch it any more."""
+        if self._rest.pop(fd, None) is None and self._epoll is not None:
+            with contextlib.suppress(OSError, KeyError):  # it was closed before
+                self._epoll.unregister(fd)
+
+    def close(self) -> None:
+        """Give back what the kernel keeps for it."""
+        if self._epoll is not None:
+            self._epoll.close()
+
+    def _wait_with_poll(self, timeout: float) -> list[int]:
+        poll = select.poll()
+        for fd in self._rest:
+            poll.register(fd, select.POLLIN)
+        return [fd for fd, _ in poll.poll(timeout * 1000)]

@@ -1,0 +1,112 @@
+"""Home: where a tree and its refs belong: one event loop, in one thread, of one process.
+
+Used anywhere else they refuse before anything is done, and say what to do instead.
+
+A fork inherits every object and every pipe of its daemon, and the number of the thread, too: so each home is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import time
+from asyncio import _get_running_loop  # the public one raises where there is none
+from collections.abc import Coroutine
+from threading import get_ident
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
+
+from actors.errors import ActorStopped, AskTimeout, UsageError
+
+T = TypeVar("T")
+
+LATE: Final = 1.0  # seconds after its timeout in which a loop that is not blocked has told of it
+LOOK: Final = 0.5  # seconds between looks at whether a loop was closed
+_NOWHERE: Final = -1  # no thread has this number
+
+_homes: WeakSet[Home] = WeakSet()
+
+
+class Home:
+    """The running loop, this thread, this process.
+
+    Attributes:
+        loop: the one.
+        thread: the loop's; of no thread in a fork.
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.thread = get_ident()
+        _homes.add(self)
+
+    @property
+    def forked(self) -> bool:
+        """Whether this process is a fork of the one where it is."""
+        return self.thread == _NOWHERE
+
+    def check(self, what: str) -> None:
+        """That this is the place: in the loop, or in its thread while that runs no other.
+
+        Raises:
+            UsageError: it is another one.
+        """
+        running = _get_running_loop()
+        if self.thread == get_ident() and (running is self.loop or running is None) and not self.loop.is_closed():
+            return
+        raise UsageError(f"{what} was used {self._where()}")
+
+    def _where(self) -> str:
+        if self.forked:
+            return (
+                "in a fork of its daemon, which has none of its threads; nothing was done. Use it in the daemon, or "
+                "start a supervisor in the fork; multiprocessing's 'spawn' way makes processes that share nothing"
+            )
+        if self.loop.is_closed():
+            return "after its event loop was closed; nothing was done. Use it inside `async with Supervisor(...)`"
+        if self.thread != get_ident():
+            return (
+                "from another thread than that of its supervisor's loop; nothing was done. From here, use "
+                "ref.call(message), or asyncio.run_coroutine_threadsafe(ref.ask(message), root.loop).result(), and for "
+                "what is no coroutine root.loop.call_soon_threadsafe"
+            )
+        return "on another event loop than its supervisor's; nothing was done. Await it where that was entered"
+
+    def run(self, work: Coroutine[Any, Any, T], what: str, timeout: float | None) -> T:
+        """Run `work`, which ends within `timeout` seconds, on the loop, and block this thread until it is done.
+
+        Raises:
+            ActorStopped: the loop is closed, or ended meanwhile.
+            AskTimeout: the loop is blocked, or does not run.
+        """
+        late = None if timeout is None else time.monotonic() + timeout + LATE
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        except RuntimeError:
+            work.close()
+            raise ActorStopped(f"{what} was not sent: the event loop of its supervisor is closed") from None
+        try:
+            while not concurrent.futures.wait([future], LOOK).done:
+                self._check_alive(work, what, late)
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise ActorStopped(f"{what}: the event loop of its supervisor ended meanwhile") from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _check_alive(self, work: Coroutine[Any, Any, Any], what: str, late: float | None) -> None:
+        if self.loop.is_closed():
+            work.close()
+            raise ActorStopped(f"{what}: the event loop of its supervisor was closed meanwhile")
+        if late is not None and time.monotonic() > late:
+            raise AskTimeout(f"{what}: the event loop of its supervisor is blocked, or does not run")
+
+
+def _forked() -> None:
+    for home in _homes:
+        home.thread = _NOWHERE
+
+
+os.register_at_fork(after_in_child=_forked)

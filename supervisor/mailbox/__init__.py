@@ -1,0 +1,1 @@
+"""Mailboxes: where messages wait in the daemon, and how they end."""

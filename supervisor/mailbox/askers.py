@@ -1,0 +1,231 @@
+"""Askers: whoever waits for the end of a message: of an ask, of a stream, of a feed.
+
+An asker is told exactly one end. A reader is never flooded and a feeder never ahead of what the other side takes;
+both are counted in items.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from actors.errors import ActorsError, UsageError, WireError
+from actors.ref import STREAM_CREDIT
+from actors.wire.codec import ReplyCodec
+from actors.wire.framing import Attachment
+
+T = TypeVar("T")
+
+_OVER: Final = object()
+
+
+class Asker(Protocol):
+    """Who waits for the end of one message."""
+
+    def replied(self, payload: msgspec.Raw) -> None:
+        """The handler's reply.
+
+        Raises:
+            UndecodableMessage: the bytes are not of the promised type.
+        """
+
+    def replied_beside(self, attachment: Attachment) -> None:
+        """The handler's reply, large, and promised to be bytes."""
+
+    def failed(self, error: ActorsError) -> None:
+        """It ended otherwise."""
+
+    def item(self, payload: msgspec.Raw) -> None:
+        """One item of a stream, which goes on.
+
+        Raises:
+            WireError: there is no credit for it, or the bytes are not of the promised type.
+        """
+
+    def wants(self, count: int) -> None:
+        """The handler takes so many more of the items that follow the message.
+
+        Raises:
+            WireError: these are too many.
+        """
+
+
+class PendingAsk(msgspec.Struct):
+    """A task of the daemon that awaits a reply.
+
+    Attributes:
+        future: what it awaits.
+        read: makes the reply of its bytes.
+        path: whom it asked.
+        name: what it asked, as the name of the message's class.
+        timeout: seconds it waits at the most.
+        seq: the number of its message.
+    """
+
+    future: asyncio.Future[Any]
+    read: Callable[[msgspec.Raw], Any]
+    path: str
+    name: str
+    timeout: float | None
+    seq: int = 0
+
+    def replied(self, payload: msgspec.Raw) -> None:
+        """See `Asker`."""
+        if not self.future.done():
+            self.future.set_result(self.read(payload))
+
+    def replied_beside(self, attachment: Attachment) -> None:
+        """See `Asker`."""
+        if not self.future.done():
+            self.future.set_result(attachment.value)
+
+    def failed(self, error: ActorsError) -> None:
+        """See `Asker`."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def item(self, payload: msgspec.Raw) -> None:
+        """An ask has one reply; `check` refuses messages that stream."""
+
+    def wants(self, count: int) -> None:
+        """Nothing follows the message of an ask."""
+
+
+class PendingStream:
+    """A task of the daemon that reads a stream.
+
+    Args:
+        decode: makes an item of its bytes.
+        credit: lets the actor send so many more.
+    """
+
+    def __init__(self, decode: Callable[[msgspec.Raw], Any], credit: Callable[[int], None]) -> None:
+        self._decode = decode
+        self._credit = credit
+        self._arrived: deque[Any] = deque()
+        self._news = asyncio.Event()
+        self._taken = 0
+
+    def item(self, payload: msgspec.Raw) -> None:
+        """See `Asker`."""
+        if len(self._arrived) >= STREAM_CREDIT:
+            raise WireError(f"it is more than {STREAM_CREDIT} items ahead of the reader of its stream")
+        self._arrived.append(self._decode(payload))
+        self._news.set()
+
+    def replied(self, payload: msgspec.Raw) -> None:
+        """The generator is at its end."""
+        del payload
+        self._arrived.append(_OVER)
+        self._news.set()
+
+    def replied_beside(self, attachment: Attachment) -> None:
+        """The end of a stream has no value."""
+
+    def failed(self, error: ActorsError) -> None:
+        """See `Asker`; the items that arrived come first."""
+        self._arrived.append(_Failure(error))
+        self._news.set()
+
+    def wants(self, count: int) -> None:
+        """Nothing follows the message of a stream."""
+
+    async def read(self, timeout: float | None) -> AsyncGenerator[Any, None]:
+        """The items, each within `timeout` seconds.
+
+        Raises:
+            TimeoutError: the next one did not come in time.
+        """
+        while True:
+            while not self._arrived:
+                self._news.clear()
+                async with asyncio.timeout(timeout):
+                    await self._news.wait()
+            item = self._arrived.popleft()
+            if item is _OVER:
+                return
+            if isinstance(item, _Failure):
+                raise item.error
+            yield item
+            self._taken += 1
+            if self._taken == STREAM_CREDIT // 2:
+                self._credit(self._taken)
+                self._taken = 0
+
+
+class _Failure:
+    def __init__(self, error: ActorsError) -> None:
+        self.error = error
+
+
+class PendingFeed:
+    """A task of the daemon that feeds a handler and awaits its reply."""
+
+    def __init__(self, decode: Callable[[msgspec.Raw], Any]) -> None:
+        self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._decode = decode
+        self._wanted = 0
+        self._news = asyncio.Event()
+
+    def item(self, payload: msgspec.Raw) -> None:
+        """Nothing streams back from a fed message."""
+
+    def replied(self, payload: msgspec.Raw) -> None:
+        """See `Asker`."""
+        if not self.reply.done():
+            self.reply.set_result(self._decode(payload))
+
+    def replied_beside(self, attachment: Attachment) -> None:
+        """See `Asker`."""
+        if not self.reply.done():
+            self.reply.set_result(attachment.value)
+
+    def failed(self, error: ActorsError) -> None:
+        """See `Asker`."""
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+    def wants(self, count: int) -> None:
+        """The handler takes so many more items."""
+        self._wanted += count
+        if self._wanted > STREAM_CREDIT:
+            raise WireError(f"it wants {self._wanted} items of a feed at once, the most is {STREAM_CREDIT}")
+        self._news.set()
+
+    async def feed(
+        self, items: AsyncIterable[T] | Iterable[T], codec: ReplyCodec, send: Callable[[list[bytes], bool], None]
+    ) -> None:
+        """Send the items as they are wanted, then their end.
+
+        Raises:
+            UsageError: an item has the wrong type.
+        """
+        async for item in _as_async(items):
+            try:
+                data = codec.encode(item)
+            except UsageError as error:
+                raise UsageError(f"an item of the feed cannot be sent: {error}") from None
+            while not self._wanted:
+                self._news.clear()
+                await self._news.wait()
+            self._wanted -= 1
+            send([data], False)
+        while not self._wanted:  # before it began there is nobody to tell
+            self._news.clear()
+            await self._news.wait()
+        send([], True)
+
+
+async def _as_async(items: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

@@ -1,0 +1,72 @@
+"""Deadlines: until when each of many may wait, with one timer of the loop for all of them.
+
+Most of them are over long before; so setting one is cheap, ending one costs nothing, and the forgotten ones are
+thrown away together.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Container
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+_TIDY: Final = 64  # entries below which nobody looks for the forgotten ones
+_EARLY: Final = 0.0005  # seconds by which a loop's timer may be early
+
+
+class Deadlines:
+    """The deadlines of those who wait in one mailbox, by sequence number.
+
+    Args:
+        loop: whose timers.
+        waiting: who still waits.
+        late: called for each who still waits at its deadline.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, waiting: Container[int], late: Callable[[int], None]) -> None:
+        self._loop = loop
+        self._waiting = waiting
+        self._late = late
+        self._heap: list[tuple[float, int]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._tidy_at = _TIDY
+
+    def add(self, deadline: float, seq: int) -> None:
+        """One waits from now on, until `deadline` on time.monotonic()."""
+        heap = self._heap
+        heappush(heap, (deadline, seq))
+        if heap[0][1] == seq:
+            self._set_timer()
+        elif len(heap) > self._tidy_at:
+            self._tidy()
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        self._heap.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = self._heap[0][0] - time.monotonic()
+        self._timer = self._loop.call_later(max(0.0, wait), self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        heap, now = self._heap, time.monotonic() + _EARLY
+        while heap and (heap[0][0] <= now or heap[0][1] not in self._waiting):
+            _, seq = heappop(heap)
+            if seq in self._waiting:
+                self._late(seq)
+        if heap:
+            self._set_timer()
+
+    def _tidy(self) -> None:
+        self._heap[:] = [entry for entry in self._heap if entry[1] in self._waiting]
+        heapify(self._heap)
+        self._tidy_at = max(_TIDY, 2 * len(self._heap))

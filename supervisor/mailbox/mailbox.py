@@ -1,0 +1,770 @@
+"""Mailbox: one actor's messages, from the sender's call to their fate; it outlives every life of the actor.
+
+The mailbox belongs to the daemon. Whatever ends, each message ends as one fate, and each asker hears of it.
+
+Runs on the loop's thread; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from asyncio import _get_running_loop  # the public one raises where there is none
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from functools import partial
+from heapq import merge
+from threading import get_ident
+from typing import Any, Final, cast
+
+import msgspec
+
+from actors.bounds import MOST_SECONDS
+from actors.errors import (
+    ActorCrashed,
+    ActorStopped,
+    MailboxFull,
+    UsageError,
+)
+from actors.exits import ExitReport
+from actors.messages import Message, Terminated
+from actors.protocol import ActorProtocol
+from actors.ref import ActorRef
+from actors.wire.attachments import EncodedMessage, bytes_fields
+from actors.wire.codec import RESOLVE, ReplyCodec, encode
+from actors.wire.frames import ASK, TELL, Outcomes
+from actors.wire.framing import Attachment
+from actors.wire.progress import Progress
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import Classes, QueuedMessage, SequenceNumbers
+from supervisor.core.delivery.outcomes import Held, unanswered, unserved
+from supervisor.core.delivery.queue import MessageQueue
+from supervisor.core.delivery.routing import Router
+from supervisor.core.tree.commands import Decision
+from supervisor.loop_affinity import Home
+from supervisor.mailbox.askers import Asker, PendingAsk
+from supervisor.mailbox.capacity import SendWaiters, Slot
+from supervisor.mailbox.deadlines import Deadlines
+from supervisor.mailbox.pool import PoolMembers
+from supervisor.mailbox.recall import Recall
+from supervisor.mailbox.settlement import Settlement
+from supervisor.mailbox.validation import Admission, Admitted
+from supervisor.observe.dead_letters import DeadLetter
+from supervisor.ports import Life
+from supervisor.specs import Overflow
+
+WINDOW: Final = 4096  # messages in the hands of a life: what it works on while the daemon hears of the last batch
+WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
+SMALL: Final = 1024  # bytes; a message of more is looked at by itself
+WATCHED: Final = 10_000  # ends of other actors that may wait in a full mailbox: about one for each in a large tree
+ASK_BATCH: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
+TELL_BATCH: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
+
+
+class Entry(Enum):
+    """What comes of a message at a full mailbox."""
+
+    OPEN = "open"  # there is room now
+    WAIT = "wait"  # there will be
+    DROPPED = "dropped"  # it is a dead letter
+
+
+class Mailbox:
+    """The messages of one actor, or of one pool.
+
+    Args:
+        path: the actor's path.
+        protocol: what it handles.
+        capacity: how many messages may wait.
+        capacity_bytes: how many bytes of messages may wait, None without a bound.
+        overflow: what happens to one message more.
+        max_message_bytes: the most bytes a message may have.
+        max_deliveries: how often an idempotent message may be begun.
+        members: names of the processes that serve it.
+        router: which of them gets a message.
+        on_dead_letter: told of each message that reached nobody.
+        resolve: makes a ref of a path that arrives in a message or a reply.
+        stop_reason: how messages end when the actor stops now.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        *,
+        capacity: int,
+        capacity_bytes: int | None,
+        overflow: Overflow,
+        max_message_bytes: int,
+        max_deliveries: int,
+        members: Sequence[str],
+        router: Router,
+        on_dead_letter: Callable[[DeadLetter], None],
+        resolve: Callable[[str], ActorRef],
+        stop_reason: Callable[[], Fate] = lambda: Fate.ACTOR_STOPPED,
+    ) -> None:
+        self.path = path
+        self.protocol = protocol
+        self._admission = Admission(path, protocol, max_message_bytes, router)
+        self._any_flows = any(handler.flows for handler in protocol.handlers.values())
+        self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
+            message: (handler.index, self.reader_of(handler.reply))
+            for message, handler in protocol.handlers.items()
+            if not handler.flows and not bytes_fields(message)
+        }
+        self._small = min(SMALL, max_message_bytes)
+        self._check: Final = protocol.check
+        self.closed: str | None = None  # why, once it is
+        self.closed_reason = Fate.ACTOR_STOPPED
+        self.home = Home()
+        self._loop = self.home.loop
+        self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
+        self._plenty = capacity if capacity_bytes is None else 0  # below so many messages there surely is room
+        self._overflow = overflow
+        # what is in the hands of a life cannot be dropped any more
+        self._window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
+        self._resolve = resolve
+        self._stop_reason = stop_reason
+        self._watchers: dict[object, Callable[[Terminated], None]] = {}
+        self._later: dict[asyncio.TimerHandle, QueuedMessage] = {}  # delayed tells
+        self._settlement = Settlement(path, protocol, self._read, stop_reason, on_dead_letter)
+        self._askers = self._settlement.askers
+        self._deadlines = Deadlines(self._loop, self._askers, self._expire)
+        numbers, weighed = SequenceNumbers(), capacity_bytes is not None
+        new_queue = partial(MessageQueue, _classes_of(protocol), max_deliveries, numbers, weighed=weighed)
+        self._members = PoolMembers(router, new_queue, protocol.actor.concurrency, self._loop.time)
+        self._recall = Recall(self._loop, self._members, protocol.actor.concurrency, self.dispatch)
+        self._fresh: list[bytes] = []  # those of the queue that all members share
+        self._fast_slots = 0  # messages that may be taken before anybody has to look whether there is room
+        self._line = SendWaiters(self._loop, self._wake)  # who waits for room
+        self._pump_due = False
+        self._unpumped = 0  # messages taken since
+        self._last_report: ExitReport | None = None
+        for member in members:
+            self.add_member(member)
+
+    # ---- senders
+
+    def take(self, message: Message[Any]) -> bool:
+        """Take a tell of the daemon if nothing is in its way; False when something is, and somebody has to look.
+
+        The way of the many: no envelope, no number, no look at the room for each.
+        """
+        ease = self._fast_slots
+        if ease <= 0 or type(message) not in self._plain or get_ident() != self.home.thread:
+            return False
+        try:
+            data = encode(message)
+            self._check(data)
+        except Exception:
+            return False  # whoever looks says what is wrong with it
+        if len(data) > self._small or (not self._pump_due and _get_running_loop() is not self._loop):
+            return False
+        self._fast_slots = ease - 1
+        self._fresh.append(data)
+        if ease == 1:
+            self.dispatch()  # a full batch; a sender that never yields to the loop pays for it itself
+        elif not self._pump_due:
+            self._pump_soon()
+        return True
+
+    def take_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
+        """Take an ask of the daemon if nothing is in its way; None when something is, and somebody has to look."""
+        ease, shared_queue = self._fast_slots, self._members.shared_queue
+        plain = self._plain.get(type(message))
+        if ease <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
+            return None
+        try:
+            data = encode(message)
+            self._check(data)
+            if len(data) > self._small or not (timeout is None or 0 <= timeout <= MOST_SECONDS):  # NaN is not, either
+                return None
+        except Exception:
+            return None
+        self._fast_slots = ease - 1
+        deadline = None if timeout is None else time.monotonic() + timeout
+        handler, read = plain
+        asker = PendingAsk(self._loop.create_future(), read, self.path, type(message).__qualname__, timeout)
+        only, posted = self._members.only, None
+        if only is not None and not shared_queue.unsettled and not only[2].congested:
+            posted = shared_queue.hand_over(
+                only[1], ASK, handler, deadline, data
+            )  # nothing else is under way: straight to it
+            seq = posted.seq
+        else:
+            seq = shared_queue.offer(ASK, handler, None, deadline, data)
+        asker.seq = seq
+        self._askers[seq] = asker, shared_queue
+        if deadline is not None:
+            self._deadlines.add(deadline, seq)
+        if posted is not None:
+            only[2].post([posted])  # type: ignore[index]  # it is there
+            return asker
+        self._unpumped += 1
+        if ease == 1 or self._unpumped == ASK_BATCH:
+            self.dispatch()
+        elif not self._pump_due:
+            self._pump_due = True
+            self._loop.call_soon(self.dispatch)
+        return asker
+
+    def ask(self, message: Admitted, timeout: float | None, *, fail_if_down: bool) -> PendingAsk:
+        """Take a checked ask of the daemon. Room is the caller's concern."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        read = self.reader_of(message.handler.reply)
+        asker = PendingAsk(self._loop.create_future(), read, self.path, message.name, timeout)
+        asker.seq = self.offer(ASK, message, deadline=deadline, asker=asker, fail_if_down=fail_if_down)
+        if deadline is not None:
+            self._deadlines.add(deadline, asker.seq)
+        return asker
+
+    def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
+        """What decodes a reply; refs in it are bound to this tree."""
+        return partial(self.decode, codec.read) if codec.refers else codec.read
+
+    def check_bytes(
+        self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Attachment]
+    ) -> Admitted:
+        """The message in bytes from an actor, which may be sent here now; see `Admission.check_bytes`.
+
+        Raises:
+            ActorStopped: the actor is down for good.
+            UsageError, WireError: as there.
+        """
+        if self.closed is not None:
+            raise ActorStopped(f"{self.path} is down for good ({self.closed}); the message was not sent")
+        return self._admission.check_bytes(payload, kind, beside, attachments)
+
+    def check(self, message: Message[Any], kind: int = TELL) -> Admitted:
+        """A message of the daemon that may be sent here now, in that way; see `Admission.check`.
+
+        Raises:
+            UsageError: as there, or this is another loop, thread or process than the tree's.
+            ActorStopped: the actor is down for good.
+        """
+        if self.closed is None:
+            self.home.check(f"the ref of {self.path}")
+        admitted = self._admission.check(message, kind)
+        if self.closed is not None:
+            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {admitted.name} was not sent")
+        return admitted
+
+    @property
+    def fates(self) -> Counter[Fate]:
+        """How many messages ended in which way."""
+        return self._settlement.fates
+
+    @property
+    def full(self) -> bool:
+        """Whether a newcomer has to wait: there is no room, or others are in line for it."""
+        shared_queue = self._members.shared_queue
+        if shared_queue is not None and shared_queue.unsettled < self._plenty and not self._line.busy:
+            return False  # nearly always
+        if self._line:
+            self._wake()
+        return self._line.busy or self._free() <= 0
+
+    @property
+    def depth(self) -> int:
+        """How many messages wait or are being handled."""
+        shared_queue = self._members.shared_queue
+        return shared_queue.unsettled if shared_queue is not None else sum(queue.unsettled for queue in self._queues)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether much more waits than may: what its own watches tell an actor needs no room, but has an end."""
+        return self.depth > self._capacity + WATCHED
+
+    @property
+    def sequential(self) -> bool:
+        """Whether one message under way holds up all that follow: one process, one handler at a time."""
+        return len(self._members) == 1 and self.protocol.actor.concurrency == 1
+
+    @property
+    def down(self) -> bool:
+        """Whether no life serves it now."""
+        return self._members.down
+
+    @property
+    def complete(self) -> bool:
+        """Whether every member is served."""
+        return len(self._members.served) == len(self._members)
+
+    def awaits(self, member: str) -> bool:
+        """Whether a member's life is served and has messages in its hands."""
+        return member in self._members.served and self._members.queue_of(member).in_flight(member) > 0
+
+    def waits_for(self, member: str) -> bool:
+        """Whether a message waits for a member, or is in its life's hands."""
+        queue = self._members.queue_of(member)
+        return queue.queued + queue.in_flight(member) > 0
+
+    def handled(self, member: str) -> int:
+        """How many messages a member's life is through with."""
+        return self._members.queue_of(member).handled(member)
+
+    def flowing(self, member: str) -> bool:
+        """Whether a member's life has a stream or a feed in its hands."""
+        return self._any_flows and self._members.queue_of(member).flowing(member)
+
+    def offer(
+        self,
+        kind: int,
+        message: Admitted,
+        *,
+        sender: str | None = None,
+        deadline: float | None = None,
+        asker: Asker | None = None,
+        fail_if_down: bool = False,
+    ) -> int:
+        """Take a checked message; its sequence number. Room is the caller's concern."""
+        packed, key = message.packed, message.key
+        queue = self._members.queue_for(key)
+        seq = queue.offer(
+            kind,
+            message.handler.index,
+            sender,
+            deadline,
+            packed.data,
+            beside=packed.beside,
+            attachments=packed.attachments,
+            key=key,
+        )
+        if asker is not None:
+            self._askers[seq] = asker, queue
+            if fail_if_down:
+                self._settlement.fail_if_down.add(seq)
+        self._unpumped += 1
+        if (
+            self._unpumped == TELL_BATCH or queue.unsettled == 1
+        ):  # a full batch; or nothing else is under way to wait for
+            self.dispatch()
+        else:
+            if not self._pump_due:
+                self._pump_due = True
+                self._loop.call_soon(self.dispatch)
+            if self._fast_slots <= 0:
+                self._look_ahead()  # what was in the way may be gone
+        return seq
+
+    def offer_own(self, message: Message[Any], sender: str) -> None:
+        """Take a tell that the daemon itself makes; it needs no room."""
+        self.offer(TELL, self._admission.own(message), sender=sender)
+
+    def _pump_soon(self) -> None:
+        """At the end of this turn of the loop; at once when nothing else is under way that could be waited for."""
+        shared_queue = self._members.shared_queue
+        if shared_queue is not None and shared_queue.unsettled == 1:
+            self.dispatch()
+        else:
+            self._pump_due = True
+            self._loop.call_soon(self.dispatch)
+
+    def take_published(self, payload: bytes, sender: str | None) -> None:
+        """Take a published message if there is room and it fits; else it becomes a dead letter."""
+        try:
+            message = self.check_bytes(msgspec.Raw(payload), TELL, None, ())
+        except UsageError as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
+            return
+        if self.full:
+            because = "the mailbox was full when it was published"
+            self._settlement.bury(_loose(TELL, message, sender), Fate.MAILBOX_FULL, because)
+        else:
+            self.offer(TELL, message, sender=sender)
+
+    def offer_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
+        """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter.
+
+        Raises:
+            MailboxFull: as many as the mailbox holds wait for their time already.
+        """
+        if len(self._later) >= self._capacity:
+            raise MailboxFull(
+                f"{len(self._later)} delayed messages for {self.path} wait for their time, as many as its mailbox "
+                f"holds; {message.name} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
+            )
+
+        def due() -> None:
+            posted = self._later.pop(timer)
+            if self.closed is not None:
+                self._settlement.bury(posted, self.closed_reason, self.closed)
+            elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):
+                self.offer(TELL, message, sender=sender)
+            else:
+                self._settlement.bury(posted, Fate.MAILBOX_FULL, "the mailbox was full when its time came")
+
+        timer = self._loop.call_later(delay, due)
+        self._later[timer] = _loose(TELL, message, sender)
+
+    def overflow(self, kind: int, message: Admitted, sender: str | None = None, *, patient: bool) -> Entry:
+        """What a full mailbox does with a message: wait for room, take it, or drop it; see `Overflow`.
+
+        Raises:
+            MailboxFull: the message is refused.
+        """
+        if self._overflow is Overflow.DROP_OLDEST:
+            while self._drop_oldest():
+                if self._free() > 0:
+                    return Entry.OPEN
+            if patient:
+                return Entry.WAIT
+        elif self._overflow is Overflow.DROP_NEWEST:
+            because = "the mailbox was full, and the newest goes"
+            self._settlement.bury(_loose(kind, message, sender), Fate.MAILBOX_FULL, because)
+            if kind == TELL:
+                return Entry.DROPPED
+        elif self._overflow is Overflow.WAIT and patient:
+            return Entry.WAIT
+        raise MailboxFull(
+            f"{self.path} has {self.depth} messages waiting, as many as its mailbox holds; {message.name} was not "
+            f"sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
+        )
+
+    def _drop_oldest(self) -> bool:
+        longest = max(self._queues, key=lambda queue: queue.queued)
+        dropped = longest.drop_oldest()
+        if dropped is None:
+            return False
+        because = "the mailbox was full, and the oldest goes"
+        self._settlement.bury(dropped, Fate.MAILBOX_FULL, because)
+        asker, _ = self._settlement.dismiss(dropped.seq)
+        if asker is not None:
+            asker.failed(MailboxFull(f"{self.path} dropped the message: {because}"))
+        return True
+
+    async def enter(
+        self,
+        kind: int,
+        message: Admitted,
+        sender: str | None = None,
+        until: float | None = None,
+    ) -> bool:
+        """Come to where a message may be offered, until `until` on the loop's clock; False when it was dropped.
+
+        Raises:
+            MailboxFull: the message is refused.
+            TimeoutError: there was no room in time.
+            ActorStopped: the actor went down for good meanwhile.
+        """
+        if not self.full:
+            return True
+        entry = self.overflow(kind, message, sender, patient=True)
+        if entry is Entry.WAIT:
+            await self.room(message, until)
+        return entry is not Entry.DROPPED
+
+    def line_up(self) -> Slot:
+        """A place in the line of those who wait for room; cancelling it leaves the line."""
+        self._fast_slots = 0  # nobody overtakes
+        return self._line.join()
+
+    async def room(self, message: Admitted, deadline: float | None = None, place: Slot | None = None) -> None:
+        """Wait until there is room, until `deadline` on the loop's clock at most; in the order of arrival.
+
+        Raises:
+            TimeoutError: none in time.
+            ActorStopped: the actor went down for good meanwhile.
+        """
+        await self._line.wait(place or self.line_up(), deadline)
+        if self.closed is not None:
+            raise ActorStopped(f"{self.path} is down for good ({self.closed}); {message.name} was not sent")
+
+    def return_slot(self) -> None:
+        """Whoever was given room does not take it: the next one may have it."""
+        self._wake()
+
+    def refuse(self, packed: EncodedMessage, sender: str | None, fate: Fate, detail: str) -> None:
+        """Bytes whose sender does not hear of it cannot be taken: they are a dead letter."""
+        packed_as = (msgspec.Raw(packed.data), packed.beside, packed.attachments)
+        self._settlement.bury(QueuedMessage(0, TELL, sender, None, *packed_as), fate, detail)
+
+    def withdraw(self, seq: int, fate: Fate = Fate.CANCELLED) -> tuple[str, int] | None:
+        """The asker does not wait any more: a message that has not begun will not.
+
+        Returns the member that has it in its hands, and its turn there; None when it was still in the queue.
+        """
+        if self.home.forked:  # whose loop cancels what it inherited
+            return None
+        _, queue = self._settlement.dismiss(seq)
+        if queue is None:
+            return None
+        held = queue.cancel_message(seq, fate)
+        if held is None:
+            self._settlement.count(fate)
+            self._wake()
+            return None
+        member, delivery_tag = held
+        if member in self._members.served:
+            self._members.served[member].cancel([delivery_tag])
+        return held
+
+    def _expire(self, seq: int) -> None:
+        """An ask was not answered in time."""
+        asker, _ = self._askers[seq]
+        held = self.withdraw(seq, Fate.EXPIRED)
+        if isinstance(asker, PendingAsk):
+            asker.failed(unanswered(self.path, asker.name, asker.timeout, self._at_work(held)))
+
+    def _at_work(self, held: tuple[str, int] | None) -> Held:
+        """What the actor does now; `held` is the member that has an ask in its hands, and the ask's turn there."""
+        served = self._members.served
+        lives = [served[held[0]]] if held is not None and held[0] in served else list(served.values())
+        doing = [life.progress() for life in lives]
+        started = held is not None and held[0] in served and held[1] <= doing[0].begun
+        busy = min((one for one in doing if one.active), key=lambda one: one.since, default=None)
+        return Held(
+            started=started,
+            finished=held is not None and started and held[1] not in doing[0].active,
+            handler=None if busy is None else self._class_name(busy.handler),
+            running=None if busy is None or len(busy.active) > 1 else (time.monotonic_ns() - busy.since) / 1e9,
+            down=not served,
+            others=self.depth - (held is not None),
+        )
+
+    def _class_name(self, handler: int) -> str:
+        """Name of the message class of a handler; a process may have written any number."""
+        names = [message.__qualname__ for message in self.protocol.handlers]
+        return names[handler] if 0 <= handler < len(names) else "a message"
+
+    def refuse_impatient(self) -> ActorCrashed:
+        """The error for an ask that will not wait for an actor that is down."""
+        return unserved(self.path, self._last_report)
+
+    def decode(self, decode: Callable[[msgspec.Raw], Any], data: msgspec.Raw) -> Any:
+        """What is in bytes that an actor made; refs in it are bound to this tree."""
+        token = RESOLVE.set(self._resolve)
+        try:
+            return decode(data)
+        finally:
+            RESOLVE.reset(token)
+
+    def watch(self, who: object, told: Callable[[Terminated], None]) -> None:
+        """Tell `told` when the actor is down for good, at once when it is already; once for each `who`."""
+        if self.closed is not None:
+            told(Terminated(self.path, self.closed))
+        else:
+            self._watchers[who] = told
+
+    def unwatch(self, who: object) -> None:
+        """Do not tell."""
+        self._watchers.pop(who, None)
+
+    # ---- members and their lives
+
+    def add_member(self, member: str) -> None:
+        """One more process serves it."""
+        self._members.add(member)
+        if self._members.shared_queue is not None:
+            self._fresh = self._members.shared_queue.fresh
+
+    def remove_member(self, member: str) -> None:
+        """A process that is down serves it no more, while others do; what waited for it goes to them."""
+        for seq, queue in self._members.remove(member):
+            self._settlement.moved(seq, queue)
+        self.dispatch()
+
+    def connect(self, member: str, life: Life) -> None:
+        """A member's life is ready to be served from here."""
+        self._members.connect(member, life)
+        self.dispatch()
+
+    def heard(self, member: str, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
+        """A member's life tells how messages ended; the replies of some are the parcels, in that order.
+
+        Raises:
+            WireError: it tells of messages it was never given, or is silent about an ask.
+        """
+        queue = self._members.shared_queue or self._members.queue_of(member)
+        pool = len(self._members) > 1
+        had = queue.in_flight(member) if pool else 0
+        self._settlement.heard(queue, member, frame, attachments)
+        if pool:
+            self._members.measure(member, had - queue.in_flight(member))
+        if self._line:
+            self._wake()
+        if queue.queued:
+            self.dispatch()
+        elif self._fast_slots <= 0:
+            self._look_ahead()
+
+    def credit(self, seq: int, count: int) -> None:
+        """The reader of a stream takes more items."""
+        held = self._holder(seq)
+        if held is not None:
+            life, delivery_tag = held
+            life.credit(delivery_tag, count)
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """Send items that follow a message that has begun."""
+        held = self._holder(seq)
+        if held is not None:
+            life, delivery_tag = held
+            life.follow(delivery_tag, items, over=over)
+
+    def _holder(self, seq: int) -> tuple[Life, int] | None:
+        _, queue = self._askers.get(seq, (None, None))
+        held = None if queue is None else queue.holder(seq)
+        if held is None or held[0] not in self._members.served:
+            return None
+        return self._members.served[held[0]], held[1]
+
+    def disconnect(self, member: str) -> None:
+        """A member's life is not to be served any more."""
+        self._members.disconnect(member)
+
+    def make_room(self, member: str) -> None:
+        """A member's life is not to be served any more, and the next one follows at once: the actor is not down."""
+        self._members.make_room(member)
+
+    def deliveries(self, member: str, progress: Progress) -> int | None:
+        """How often the message that a life is handling (the first, if several) has been begun, this time included."""
+        queue = self._members.queue_of(member)
+        delivery_tag = min(progress.active, default=None)
+        if delivery_tag is None:
+            return None
+        posted = queue.held(member, delivery_tag)
+        return queue.deliveries(delivery_tag if posted is None else posted.seq) + 1  # one of a run has no other turn
+
+    def lost(self, member: str, progress: Progress, report: ExitReport) -> None:
+        """A life is over: everything it had in its hands gets its fate, what may goes to the next one."""
+        self._members.disconnect(member)
+        if report.decision != Decision.RECYCLE:
+            self._members.expect_none(member)
+        self._last_report = report
+        for loss in self._members.queue_of(member).lose(member, progress):
+            self._settlement.lost(loss, report)
+        if self.down:
+            for seq in sorted(self._settlement.fail_if_down):
+                asker, _ = self._askers[seq]
+                self.withdraw(seq, Fate.FAILED_WHEN_DOWN)
+                asker.failed(self.refuse_impatient())
+        self._wake()
+        self.dispatch()
+
+    def close(self, because: str) -> None:
+        """The actor is down for good: what waits becomes dead letters, whoever asks or waits hears of it."""
+        self.closed = because
+        self.closed_reason = self._stop_reason()
+        self._members.expect_none(*self._members.names)
+        self._fast_slots = 0
+        self._settlement.fail_if_down.clear()
+        for posted in merge(*(queue.drain() for queue in self._queues), key=lambda posted: posted.seq):
+            self._settlement.bury(posted, self.closed_reason, because)
+            asker, _ = self._settlement.dismiss(posted.seq)
+            if asker is not None:
+                asker.failed(ActorStopped(f"{self.path} is down for good ({because}); the message had not begun"))
+        self._wake()
+        watchers, self._watchers = self._watchers, {}
+        for told in watchers.values():
+            told(Terminated(self.path, because))
+
+    def shut_down(self) -> None:
+        """The tree is over: what was to be sent later never will be."""
+        self._drop_timers(Fate.SHUTDOWN, "its supervisor ended before its time came")
+
+    def forget(self) -> None:
+        """The actor's spec is gone, and it will not be started again: what was to be sent later never will be."""
+        self._drop_timers(self._stop_reason(), "its actor was forgotten before its time came")
+
+    def _drop_timers(self, fate: Fate, because: str) -> None:
+        """Leave no timer on the loop."""
+        self._deadlines.close()
+        self._recall.close()
+        while self._later:
+            timer, posted = self._later.popitem()
+            timer.cancel()
+            self._settlement.bury(posted, fate, because)
+
+    def open(self) -> None:
+        """The actor is started again after it was down for good."""
+        self.closed = None
+
+    # ---- inside
+
+    def dispatch(self) -> None:
+        """Give the lives what they can take; in a pool one message at a time, to the least loaded."""
+        if self.home.thread < 0:  # a fork: what it inherited is the daemon's to send
+            return
+        self._pump_due = False
+        self._unpumped = 0
+        only = self._members.only
+        if only is not None:
+            self._fill(*only)
+        elif len(self._members) > 1:
+            for queue, member, life in self._members.takers():
+                self._give(queue, member, life, 1)
+            self._recall.watch()
+        self._look_ahead()
+
+    def _fill(self, queue: MessageQueue, member: str, life: Life) -> None:
+        """Give the one life there is as much as its window takes."""
+        while queue.queued and not life.congested:
+            room = self._window - queue.in_flight(member)
+            if room <= 0:
+                return
+            run = queue.take_run(member, room)
+            if run is not None:
+                life.post_run(run)
+            else:
+                self._give(queue, member, life, room)
+
+    def _look_ahead(self) -> None:
+        """Find out how many messages may be taken without another look."""
+        shared_queue = self._members.shared_queue
+        if shared_queue is None or self.closed is not None or self._capacity_bytes is not None or self._line.busy:
+            self._fast_slots = 0
+        else:
+            self._fast_slots = min(TELL_BATCH, self._capacity - shared_queue.unsettled)
+
+    def _give(self, queue: MessageQueue, member: str, life: Life, most: int) -> None:
+        """Send a batch to a life."""
+        batch, expired = queue.take(member, most, WINDOW_BYTES, time.monotonic())
+        if batch:
+            life.post(batch)
+        for posted in expired:
+            self._settlement.expired(posted)
+
+    @property
+    def _queues(self) -> Iterable[MessageQueue]:
+        return self._members.queues.values()
+
+    def _read(self, message: msgspec.Raw) -> Message[Any]:
+        read: Message[Any] = self.decode(self.protocol.decode, message)
+        return read
+
+    def _wake(self) -> None:
+        """Give the room there is to those first in line; when the actor is down for good, tell all of them."""
+        self._line.grant(len(self._line) if self.closed is not None else self._free())
+
+    def _free(self) -> int:
+        """How many more messages may wait; one that a handler has begun waits no more."""
+        most = self._capacity_bytes
+        if most is not None and sum(queue.bytes for queue in self._queues) >= most:
+            return 0
+        free = self._capacity - self.depth - self._line.granted
+        if free <= 0:
+            free += sum(len(life.progress().active) for life in self._members.served.values())
+        return free
+
+
+def _classes_of(protocol: ActorProtocol) -> Classes:
+    tags = {message.__struct_config__.tag: handler.index for message, handler in protocol.handlers.items()}
+    return Classes(cast("dict[str | int, int]", tags), [message.idempotent for message in protocol.handlers])
+
+
+def _loose(kind: int, message: Admitted, sender: str | None) -> QueuedMessage:
+    """A message that was never taken in, and has no number."""
+    packed = message.packed
+    return QueuedMessage(
+        0,
+        kind,
+        sender,
+        None,
+        msgspec.Raw(packed.data),
+        packed.beside,
+        packed.attachments,
+        message.handler.index,
+    )

@@ -1,0 +1,167 @@
+"""Members: the processes that serve one mailbox, the queue that each takes from, and whose turn is next.
+
+A member takes from one queue, a queue has a member, and a message is in one queue.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from supervisor.core.delivery.queue import MessageQueue
+from supervisor.core.delivery.routing import SHARED, Router
+from supervisor.ports import Life
+
+AHEAD: Final = 3  # messages a quick member of a pool has beyond those it works on: enough to stay busy
+QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
+
+
+class PoolMembers:
+    """Who serves one mailbox: one member, or those of a pool.
+
+    Args:
+        router: which of them gets a message.
+        new_queue: makes a queue for one of them, or for all.
+        concurrency: how many messages one of them works on at once.
+        clock: seconds, of the loop.
+
+    Attributes:
+        names: of all of them, those that are down included.
+        queues: what waits and what is in flight, by the router's name for it.
+        served: the lives that messages are given to, by member.
+        shared_queue: the queue that all share; None when they have queues of their own.
+        only: the one life there is, whose it is, and where it takes from; None for a pool, and while the actor is down.
+    """
+
+    def __init__(
+        self, router: Router, new_queue: Callable[[], MessageQueue], concurrency: int, clock: Callable[[], float]
+    ) -> None:
+        self.names: list[str] = []
+        self.queues: dict[str, MessageQueue] = {}
+        self.served: dict[str, Life] = {}
+        self.shared_queue: MessageQueue | None = None
+        self.only: tuple[MessageQueue, str, Life] | None = None
+        self._router = router
+        self._new_queue = new_queue
+        self._concurrency = concurrency
+        self._clock = clock
+        self._making_room: set[str] = set()  # whose life is about to be followed by another, or just was
+        self._quick: set[str] = set()  # those that took less than QUICK for each of their last messages
+        self._busy_since: dict[str, float] = {}  # when one of a pool was last given or done with something
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def down(self) -> bool:
+        """Whether nobody serves, and nobody is about to."""
+        return not self.served and not self._making_room
+
+    def queue_of(self, name: str) -> MessageQueue:
+        """Where a member takes from."""
+        return self.queues[self._router.queue_of(name)]
+
+    def queue_for(self, key: bytes | None) -> MessageQueue:
+        """Where a message with that key goes."""
+        return self.shared_queue or self.queues[self._router.choose(key, self.names)]
+
+    # ---- who they are
+
+    def add(self, name: str) -> None:
+        """One more."""
+        if name not in self.names:
+            self.names.append(name)
+            queue = self._router.queue_of(name)
+            if queue not in self.queues:
+                self.queues[queue] = self._new_queue()
+                self.shared_queue = self.queues.get(SHARED)
+            self._find_only()
+
+    def remove(self, name: str) -> list[tuple[int, MessageQueue]]:
+        """One that is down serves no more, while others do; what waited for it, by number, and where it waits now."""
+        if name not in self.names or len(self.names) == 1:
+            return []
+        self.names.remove(name)
+        self._find_only()
+        if self._router.queue_of(name) in map(self._router.queue_of, self.names):
+            return []
+        moved = []
+        for posted, deliveries in self.queues.pop(self._router.queue_of(name)).release():
+            queue = self.queue_for(posted.key)
+            queue.adopt(posted, deliveries)
+            moved.append((posted.seq, queue))
+        return moved
+
+    # ---- their lives
+
+    def connect(self, name: str, life: Life) -> None:
+        """A life is ready to be given messages."""
+        self.served[name] = life
+        self._making_room.discard(name)
+        self._quick.discard(name)
+        self._find_only()
+
+    def disconnect(self, name: str) -> None:
+        """A life is given nothing any more."""
+        self.served.pop(name, None)
+        self._find_only()
+
+    def make_room(self, name: str) -> None:
+        """A life is given nothing any more, and the next one follows at once: the member is not down."""
+        self._making_room.add(name)
+        self.disconnect(name)
+
+    def expect_none(self, *names: str) -> None:
+        """No life follows at once."""
+        self._making_room.difference_update(names)
+
+    def _find_only(self) -> None:
+        """Know the one life there is without a look each time."""
+        self.only = None
+        if len(self.names) == 1:
+            for name, life in self.served.items():
+                self.only = self.queue_of(name), name, life
+
+    # ---- whose turn is next
+
+    def takers(self) -> Iterator[tuple[MessageQueue, str, Life]]:
+        """For one message of a queue after the other, who gets it; one is given away before the next is asked for."""
+        for queue in self.queues.values():
+            while queue.queued and (name := self._least_loaded(queue)) is not None:
+                if not queue.in_flight(name):
+                    self._busy_since[name] = self._clock()
+                yield queue, name, self.served[name]
+
+    def measure(self, name: str, done: int) -> None:
+        """Learn whether a member is quick from how long so many messages took it."""
+        if not done:
+            return
+        now = self._clock()
+        if now - self._busy_since.get(name, 0.0) < QUICK * done:
+            self._quick.add(name)
+        else:
+            self._quick.discard(name)
+        self._busy_since[name] = now
+
+    def found_slow(self, name: str) -> None:
+        """A member stays busy with what it has begun: nothing is given to it in advance until it was quick again."""
+        self._quick.discard(name)
+
+    def _least_loaded(self, queue: MessageQueue) -> str | None:
+        """Who can take a message from a queue and has the fewest in its hands.
+
+        What is in its hands waits for what it works on; so from a queue that others take from, too, a member gets more
+        than that only while it is quick.
+        """
+        most = self._concurrency
+        shared = len(self.queues) == 1
+        able = [
+            name
+            for name, life in self.served.items()
+            if self.queue_of(name) is queue
+            and not life.congested
+            and queue.in_flight(name) < (most + AHEAD if name in self._quick or not shared else most)
+        ]
+        return min(able, key=queue.in_flight, default=None)

@@ -1,0 +1,89 @@
+"""Recall: what a member of a pool was given in advance comes back when the member stays busy.
+
+A message is never begun twice. What has begun is left alone, and nothing is taken that might begin.
+
+Why it is certain: a process that begins a message first looks at the doorbell of its black box, and reads its channel
+if that was rung. So the daemon asks for the messages, rings, and looks again after a while: if every lane of the
+process is still busy with what it was busy with before, its next look at the doorbell is yet to come, and it will skip
+what it was asked for. A process that has gone on meanwhile tells of each message whether it skipped or began it.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from supervisor.mailbox.pool import PoolMembers
+
+LOOK: Final = 0.02  # seconds between two looks; far more than a store takes to be seen by another processor
+
+
+class _Seen(NamedTuple):
+    steps: int  # of its activity
+    asked: bool  # whether it was asked to give back what it has not begun
+
+
+class Recall:
+    """Looks after the members of one pool that have messages in advance.
+
+    Args:
+        loop: whose timer.
+        members: of the pool.
+        concurrency: how many messages one of them works on at once.
+        on_return: called when messages are in the queue again.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, members: PoolMembers, concurrency: int, on_return: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._members = members
+        self._concurrency = concurrency
+        self._on_return = on_return
+        self._seen: dict[str, _Seen] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """Look in a while, if some member has messages in advance that another could take."""
+        if self._timer is None and any(self._ahead()):
+            self._timer = self._loop.call_later(LOOK, self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ahead(self) -> list[str]:
+        """The members that have more in hand than they work on, where others take from the same queue."""
+        queue, served = self._members.shared_queue, self._members.served
+        if queue is None or len(served) < 2:
+            return []
+        return [name for name in served if queue.in_flight(name) > self._concurrency]
+
+    def _look(self) -> None:
+        self._timer = None
+        former, self._seen = self._seen, {}
+        returned = [self._look_at(name, former.get(name)) for name in self._ahead()]
+        if any(returned):
+            self._on_return()
+        self.watch()
+
+    def _look_at(self, name: str, former: _Seen | None) -> bool:
+        """Ask a member that stays busy, or take what it was asked for; whether messages are in the queue again."""
+        life, queue = self._members.served[name], self._members.queue_of(name)
+        activity = life.activity()
+        stays = former is not None and activity.steps == former.steps and len(activity.work) >= self._concurrency
+        asked = stays and former is not None and former.asked
+        if asked and not life.congested:
+            queue.take_over(name)
+            return True
+        if stays and not asked and not life.congested:
+            self._members.found_slow(name)
+            life.recall(queue.ask_back(name, life.progress().begun))
+            asked = True
+        self._seen[name] = _Seen(activity.steps, asked)
+        return False

@@ -1,0 +1,232 @@
+"""Settlement: how the messages of one mailbox end, by what its lives say and by what is known after their deaths.
+
+Each message ends as one fate, counted once, and whoever waits for it hears of it once. What a life says that
+cannot be is a WireError, which ends that life and nobody else's.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from actors.errors import ActorCrashed, UndecodableMessage, WireError
+from actors.exits import ExitReport
+from actors.messages import Message
+from actors.protocol import ActorProtocol
+from actors.wire import frames as wire
+from actors.wire.attachments import fill
+from actors.wire.frames import FEED, STREAM, Natural, Outcome, Outcomes
+from actors.wire.framing import Attachment
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
+from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
+from supervisor.core.delivery.queue import LostMessage, MessageQueue
+from supervisor.mailbox.askers import Asker
+from supervisor.observe.dead_letters import DeadLetter, DeadReason
+
+_HANDLED: Final = Fate.HANDLED
+
+
+class Settlement:
+    """The ends of one mailbox's messages, and those who wait for them.
+
+    Args:
+        path: the actor's path.
+        protocol: what it handles.
+        decode: makes a message of its bytes, with its refs bound.
+        stop_reason: how messages end when the actor stops now.
+        on_dead_letter: told of each message that reached nobody.
+
+    Attributes:
+        fates: how many messages ended in which way.
+        askers: who waits for the end of a message, by its number, and the queue that has the message.
+        fail_if_down: numbers of asks that end when nobody is there to serve them.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        decode: Callable[[msgspec.Raw], Message[Any]],
+        stop_reason: Callable[[], Fate],
+        on_dead_letter: Callable[[DeadLetter], None],
+    ) -> None:
+        self.fates: Counter[Fate] = Counter()
+        self.askers: dict[int, tuple[Asker, MessageQueue]] = {}
+        self.fail_if_down: set[int] = set()
+        self._path = path
+        self._handlers = tuple(protocol.handlers.values())
+        self._decode = decode
+        self._stop_reason = stop_reason
+        self._dead = on_dead_letter
+
+    def heard(self, queue: MessageQueue, member: str, frame: Outcomes, attachments: Sequence[Attachment]) -> None:
+        """A life tells how messages ended that it took from a queue; see `Mailbox.heard`."""
+        beside = iter(attachments)
+        for outcome in frame.items:
+            posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
+            if posted is not None:
+                self._replied(posted, outcome.payload)  # nearly always
+            else:
+                self._hear(queue, member, outcome, beside)
+        if frame.ack_up_to:
+            handled, outside, unwanted = queue.finish_up_to(member, frame.ack_up_to)
+            if handled:
+                self.fates[_HANDLED] += handled
+            for fate in unwanted:
+                self.count(fate)
+            if outside and self.askers and not self.askers.keys().isdisjoint(outside):
+                self._never_answered(outside)
+
+    def lost(self, loss: LostMessage, report: ExitReport) -> None:
+        """A message was in the hands of a life that ended, and gets its fate; one that is begun again has none yet."""
+        if loss.fate is None:
+            return
+        posted = loss.posted
+        asker, _ = self.dismiss(posted.seq)
+        if loss.fate in (Fate.CRASHED, Fate.POISON):
+            self.bury(posted, loss.fate, str(report.reason), loss.deliveries)
+        else:
+            self.count(loss.fate)
+        if asker is not None:
+            asker.failed(crashed(self._path, self.name_of(posted), loss, report))
+
+    def expired(self, posted: QueuedMessage) -> None:
+        """A message was not begun before its deadline."""
+        self.count(Fate.EXPIRED)
+        asker, _ = self.dismiss(posted.seq)
+        if asker is not None:
+            asker.failed(too_late(self._path))
+
+    def moved(self, seq: int, queue: MessageQueue) -> None:
+        """A message is in another queue now."""
+        if seq in self.askers:
+            self.askers[seq] = self.askers[seq][0], queue
+
+    def dismiss(self, seq: int) -> tuple[Asker, MessageQueue] | tuple[None, None]:
+        """Who waits for the end of a message, and the queue that has it; they are forgotten here."""
+        self.fail_if_down.discard(seq)
+        return self.askers.pop(seq, (None, None))
+
+    def name_of(self, posted: QueuedMessage) -> str:
+        """What a message is called: the name of its class, `?` when the actor has no such message."""
+        return "?" if posted.handler == UNKNOWN else self._handlers[posted.handler].message.__qualname__
+
+    def bury(self, posted: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
+        """A message becomes a dead letter; one that does not decode here is told by its name alone."""
+        self.count(fate)
+        try:
+            message: Message[Any] | None = self._decode(posted.message)
+            if message is not None and posted.attachments is not None:
+                fill(message, posted.beside or (), posted.attachments)
+        except Exception:  # it may be dead because it does not decode, or its codec works no more
+            message = None
+        self._dead(
+            DeadLetter(
+                actor=self._path,
+                message=message,
+                message_type=self.name_of(posted),
+                sender=posted.sender,
+                reason=DeadReason(fate),
+                detail=detail,
+                deliveries=deliveries,
+            )
+        )
+
+    def count(self, fate: Fate) -> None:
+        """A message has ended so."""
+        self.fates[fate] += 1
+
+    def _hear(self, queue: MessageQueue, member: str, outcome: Outcome, beside: Iterator[Attachment]) -> None:
+        """What is not the usual end of an ask."""
+        if outcome.kind in (wire.ITEM, wire.WANT):
+            self._flows(queue, member, outcome)
+            return
+        if queue.came_back(member, outcome.seq, outcome.kind):
+            return
+        given_up = queue.given_up(member, outcome.seq)
+        posted = queue.finish(member, outcome.seq)
+        if posted is None:
+            raise WireError(f"it answered message {outcome.seq}, which it does not have")
+        if outcome.kind == wire.BESIDE:
+            self._replied_beside(posted, next(beside, None))
+        else:
+            self._ended(posted, outcome, given_up)
+
+    def _replied(self, posted: QueuedMessage, payload: msgspec.Raw) -> None:
+        """The usual end of an ask."""
+        self.fates[_HANDLED] += 1
+        asker, _ = self.askers.pop(posted.seq, (None, None))
+        if asker is None:
+            return
+        if self.fail_if_down:
+            self.fail_if_down.discard(posted.seq)
+        try:
+            asker.replied(payload)
+        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no reply
+            self._broken_reply(asker, f"a reply does not decode: {error}", error)
+
+    def _replied_beside(self, posted: QueuedMessage, attachment: Attachment | None) -> None:
+        """The end of an ask whose reply is large: the bytes of a parcel."""
+        self.fates[_HANDLED] += 1
+        asker, _ = self.dismiss(posted.seq)
+        if attachment is None or self._handlers[posted.handler].reply.promised is not bytes:
+            self._broken_reply(asker, "a reply is said to come beside its answer, and does not")
+        elif asker is not None:
+            asker.replied_beside(attachment)
+
+    def _broken_reply(self, asker: Asker | None, why: str, cause: Exception | None = None) -> NoReturn:
+        error = UndecodableMessage(why)
+        if asker is not None:
+            asker.failed(ActorCrashed(f"{self._path}: {error}", started=True, finished=True))
+        raise error from cause
+
+    def _flows(self, queue: MessageQueue, member: str, outcome: Outcome) -> None:
+        posted = queue.held(member, outcome.seq)
+        if posted is None or posted.kind != (STREAM if outcome.kind == wire.ITEM else FEED):
+            raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
+        asker, _ = self.askers.get(posted.seq, (None, None))
+        if asker is None:
+            return  # nobody reads any more; the cancellation is on its way
+        if outcome.kind == wire.WANT:
+            asker.wants(payload_of(outcome, Natural))
+            return
+        try:
+            asker.item(outcome.payload)
+        except WireError:
+            raise
+        except Exception as error:
+            raise UndecodableMessage(f"an item of message {posted.seq} does not decode: {error}") from error
+
+    def _never_answered(self, told: list[int]) -> None:
+        """A life said that asks are over without saying how: the askers get an error, the life ends."""
+        error = WireError("it ended an ask without an answer")
+        for seq in told:
+            asker, _ = self.dismiss(seq)
+            if asker is not None:
+                asker.failed(ActorCrashed(f"{self._path}: {error}", started=True, finished=None))
+        raise error
+
+    def _ended(self, posted: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
+        asker, _ = self.dismiss(posted.seq)
+        try:
+            fate = fate_of(posted, outcome, asked=asker is not None)
+            error = error_of(self._path, outcome)
+        except WireError as wrong:
+            self.bury(posted, Fate.CRASHED, str(wrong))
+            if asker is not None:
+                asker.failed(ActorCrashed(f"{self._path}: {wrong}", started=None, finished=None))
+            raise
+        if outcome.kind == wire.UNDECODABLE:
+            self.bury(posted, Fate.UNDECODABLE, str(error))
+        elif outcome.kind == wire.STOPPED and asker is not None:
+            self.bury(posted, self._stop_reason(), str(error), 1)
+        else:
+            self.count(given_up if given_up is not None and fate is Fate.CANCELLED else fate)
+        if asker is not None and error is not None:
+            asker.failed(error)

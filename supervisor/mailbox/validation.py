@@ -1,0 +1,116 @@
+"""Admission: which messages an actor can be sent, and in which way.
+
+What an actor does not handle, cannot read, or is too large is refused before anything of it is kept.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from actors.errors import UsageError
+from actors.messages import Message, name_of
+from actors.protocol import ActorProtocol, Handler
+from actors.wire.attachments import EncodedMessage, check_beside
+from actors.wire.codec import encode
+from actors.wire.frames import FEED, STREAM
+from actors.wire.framing import MAX_MESSAGE, Attachment
+from supervisor.core.delivery.routing import Router
+
+
+class Admitted(msgspec.Struct, frozen=True, gc=False):
+    """A checked message: its bytes, and what is known of it, so that it need not be decoded again.
+
+    Attributes:
+        handler: what handles it.
+        packed: the message, ready to travel.
+        key: what it is routed by, None where it is not routed by key.
+    """
+
+    handler: Handler
+    packed: EncodedMessage
+    key: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """What the message is called: the name of its class."""
+        return self.handler.message.__qualname__
+
+
+class Admission:
+    """What one actor can be sent.
+
+    Args:
+        path: the actor's path.
+        protocol: what it handles.
+        max_message_bytes: the most bytes a message may have.
+        router: knows the key of a message.
+    """
+
+    def __init__(self, path: str, protocol: ActorProtocol, max_message_bytes: int, router: Router) -> None:
+        self._path = path
+        self._protocol = protocol
+        self._router = router
+        self._most = max_message_bytes
+        self._any_flows = any(handler.flows for handler in protocol.handlers.values())
+
+    def check(self, message: Message[Any], kind: int) -> Admitted:
+        """A message of the daemon that may be sent in that way.
+
+        Raises:
+            UsageError: the actor does not handle it, a field has the wrong type, it is too large, or has no key.
+        """
+        packed = self._protocol.encode(message)
+        handler = self._protocol.handlers[type(message)]
+        if kind >= STREAM or self._any_flows:
+            self._check_way(handler, kind)
+        self._check_size(name_of(message), packed.size)
+        return Admitted(handler, packed, self._router.key_of(message))
+
+    def check_bytes(
+        self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Attachment]
+    ) -> Admitted:
+        """The message in bytes from an actor, and the values that travel beside it.
+
+        Raises:
+            UsageError: they are no message this actor handles, too many, or the message has no key.
+            WireError: what came beside it cannot belong to it.
+        """
+        packed = EncodedMessage(bytes(payload), beside, tuple(attachments) or None)
+        self._check_size("the message", packed.size)
+        try:
+            message = self._protocol.decode(packed.data)
+        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no message
+            raise UsageError(
+                f"{self._path} does not handle this message, or a field has the wrong type: {error}"
+            ) from error
+        if beside is not None or attachments:
+            check_beside(message, beside or (), attachments)
+        handler = self._protocol.handlers[type(message)]
+        self._check_way(handler, kind)
+        return Admitted(handler, packed, self._router.key_of(message))
+
+    def own(self, message: Message[Any]) -> Admitted:
+        """A message that the daemon itself makes, which is surely right."""
+        return Admitted(
+            self._protocol.handlers[type(message)], EncodedMessage(encode(message)), self._router.key_of(message)
+        )
+
+    def _check_size(self, what: str, size: int) -> None:
+        if size > self._most:
+            most = f"{what} for {self._path} has {size} bytes, the most is {self._most}"
+            if size > MAX_MESSAGE:
+                raise UsageError(f"{most}, and no message has more than {MAX_MESSAGE}; send it in parts, or its path")
+            raise UsageError(f"{most}; raise max_message_bytes in its ChildSpec, or send it in parts")
+
+    def _check_way(self, handler: Handler, kind: int) -> None:
+        if not handler.flows and kind not in (STREAM, FEED):
+            return
+        if (handler.streams, handler.fed is not None) != (kind == STREAM, kind == FEED):
+            way = "stream" if handler.streams else "ask" if handler.fed is None else "feed"
+            name = handler.message.__qualname__
+            raise UsageError(f"{name} for {self._path} is to be sent with `ref.{way}(...)`")

@@ -1,0 +1,406 @@
+"""Outgoing: what one actor sends to others, carried by the daemon, and what comes back to it.
+
+The daemon looks at the address and the type, never at what a message says; an answer goes to the life that asked,
+or nowhere. What one actor may have under way has bounds: no actor fills the daemon.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from actors.errors import (
+    ActorCrashed,
+    ActorsError,
+    ActorStopped,
+    AskTimeout,
+    CallCycle,
+    HandlerError,
+    MailboxFull,
+    NoSuchActor,
+    Rejected,
+    WireError,
+)
+from actors.messages import Terminated
+from actors.ref import STREAM_CREDIT
+from actors.wire import frames as wire
+from actors.wire.attachments import EncodedMessage
+from actors.wire.codec import encode
+from actors.wire.frames import (
+    ASK,
+    NOTHING,
+    STREAM,
+    TELL,
+    Answer,
+    Failure,
+    MoreItems,
+    Publish,
+    Send,
+    Subscribe,
+    Watch,
+    Withdraw,
+)
+from actors.wire.framing import MAX_FRAME, Attachment
+from supervisor.core.delivery.fates import Fate
+from supervisor.mailbox.mailbox import Entry, Mailbox
+from supervisor.mailbox.validation import Admitted
+from supervisor.messaging.registry import MAX_PATH
+from supervisor.messaging.shared import TreeContext
+from supervisor.observe.dead_letters import DeadLetter, DeadReason
+from supervisor.ports import Life
+
+MAX_ASKS: Final = 65_536  # asks, streams, watches and awaited tells of one life at the same time
+MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that wait for room in the mailboxes of others
+
+
+class Outgoing:
+    """The way out of one actor, over all of its lives.
+
+    Args:
+        path: of the process that sends.
+        mailbox: the actor's own, for what comes back as a message; its path is who sends, also for one of a pool.
+        tree: the tree.
+    """
+
+    def __init__(self, path: str, mailbox: Mailbox, tree: TreeContext) -> None:
+        self.life: Life | None = None
+        self._path = path
+        self._mailbox = mailbox
+        self._tree = tree
+        self._asking: dict[int, RemoteAsk] = {}  # asks of the current life, by correlation
+        self._in_line = 0  # bytes that wait for room elsewhere
+
+    def begin(self, life: Life) -> None:
+        """A life begins: answers go to it."""
+        self.life = life
+
+    def end(self) -> None:
+        """The life is over: nobody waits any more."""
+        self.life = None
+        for asker in tuple(self._asking.values()):
+            asker.life_over()
+
+    def over(self, correlation: int, asker: RemoteAsk) -> None:
+        """An ask is over; another life may use its number again."""
+        if self._asking.get(correlation) is asker:
+            del self._asking[correlation]
+
+    def take(
+        self, frame: Send | MoreItems | Withdraw | Watch | Subscribe | Publish, attachments: Sequence[Attachment] = ()
+    ) -> None:
+        """Do what the actor wants of the others.
+
+        Raises:
+            WireError: no actor of ours would want that.
+        """
+        match frame:
+            case Send():
+                self.send(frame, attachments)
+            case MoreItems():
+                if frame.correlation in self._asking:
+                    self._asking[frame.correlation].grant(frame.count)
+            case Withdraw():
+                self.withdraw(frame)
+            case Watch():
+                self.watch(frame)
+            case Subscribe():
+                self._tree.topics.subscribe(frame.topic, self._mailbox)
+            case Publish():
+                self._tree.topics.publish(frame.topic, bytes(frame.message), self._mailbox.path)
+
+    def send(self, frame: Send, attachments: Sequence[Attachment] = ()) -> None:
+        """Put a message of this actor into another's mailbox; what travels beside it is passed on as it came."""
+        if frame.kind != TELL and not frame.correlation:
+            raise WireError("it asks without saying who waits")
+        asker = RemoteAsk(self, frame) if frame.correlation else None
+        mailbox = None
+        try:
+            if asker is not None:
+                self._begin(asker)
+            mailbox = self._tree.registry.find(frame.to)
+            message = mailbox.check_bytes(frame.message, frame.kind, frame.beside, attachments)
+            self._check_wait(frame, mailbox, asker)
+            if frame.delay > 0:
+                mailbox.offer_later(frame.delay, message, self._mailbox.path)
+                entry = Entry.DROPPED
+            elif not mailbox.full:
+                entry = Entry.OPEN
+            else:
+                entry = mailbox.overflow(frame.kind, message, self._mailbox.path, patient=asker is not None)
+        except WireError:
+            raise
+        except ActorsError as error:
+            self._refuse(frame, asker, error, mailbox)
+            return
+        if entry is Entry.OPEN:
+            self._deliver(frame, asker, mailbox, message)
+        elif entry is Entry.WAIT:
+            self._wait_for_room(frame, asker, mailbox, message)
+        elif asker is not None:
+            asker.accepted()
+
+    def _begin(self, asker: RemoteAsk) -> None:
+        """Somebody in the life waits from now on.
+
+        Raises:
+            WireError: another one waits under that number.
+            MailboxFull: as many wait as may.
+        """
+        number = asker.correlation
+        if number in self._asking:
+            raise WireError(f"two of it wait under the number {number}")
+        if len(self._asking) >= MAX_ASKS:
+            raise MailboxFull(f"{self._path} waits for {MAX_ASKS} answers, which is the most; wait for some of them")
+        self._asking[number] = asker
+
+    def _deliver(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted) -> None:
+        asks = frame.kind != TELL and asker is not None
+        seq = mailbox.offer(
+            frame.kind,
+            message,
+            sender=self._mailbox.path,
+            deadline=frame.deadline,
+            asker=asker if asks else None,
+            fail_if_down=frame.fail_if_down,
+        )
+        if asker is not None and asks:
+            asker.withdraw = lambda: mailbox.withdraw(seq)
+            asker.credit = lambda count: mailbox.credit(seq, count)
+        elif asker is not None:
+            asker.accepted()
+
+    def _wait_for_room(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted) -> None:
+        """Get into line now, and be served later."""
+        packed = message.packed
+        if self._in_line + packed.size > MAX_WAITING_BYTES:
+            full = f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
+            self._refuse(frame, asker, MailboxFull(full), mailbox)
+            return
+        self._in_line += packed.size
+        place = mailbox.line_up()
+        if asker is not None:
+            asker.withdraw = place.cancel
+        wait = None if frame.deadline is None else frame.deadline - time.monotonic()
+        room = mailbox.room(message, None if wait is None else self._tree.loop.time() + wait, place)
+
+        async def deliver() -> None:
+            try:
+                await room
+            except (ActorsError, TimeoutError) as error:
+                late = AskTimeout(f"{mailbox.path} had no room in time", started=False)
+                self._refuse(frame, asker, error if isinstance(error, ActorsError) else late, mailbox)
+                return
+            finally:
+                self._in_line -= packed.size
+            if asker is not None and asker.gone:
+                mailbox.return_slot()
+            else:
+                self._deliver(frame, asker, mailbox, message)
+
+        self._tree.keep(deliver())
+
+    def _check_wait(self, frame: Send, mailbox: Mailbox, asker: RemoteAsk | None) -> None:
+        """Whether the actor may wait for the other now."""
+        if frame.kind == ASK and frame.fail_if_down and mailbox.down:
+            raise mailbox.refuse_impatient()
+        if frame.blocking and mailbox.sequential:
+            self._begin_wait(mailbox.path, asker)
+
+    def _begin_wait(self, target: str, asker: RemoteAsk | None) -> None:
+        cycle = self._tree.waits.cycle(self._mailbox.path, target)
+        if cycle is not None:
+            raise CallCycle(f"a cycle of asks: {' waits for '.join(cycle)}; nobody would ever answer")
+        if asker is not None:
+            waiter = self._mailbox.path
+            self._tree.waits.begin(waiter, target)
+            asker.over = lambda: self._tree.waits.end(waiter, target)
+
+    def withdraw(self, frame: Withdraw) -> None:
+        """The actor does not wait any more."""
+        asker = self._asking.get(frame.correlation)
+        if asker is not None:
+            asker.let_go()
+
+    def _refuse(self, frame: Send, asker: RemoteAsk | None, error: ActorsError, mailbox: Mailbox | None) -> None:
+        if asker is not None:
+            asker.failed(error)
+        elif mailbox is not None:
+            stopped = isinstance(error, ActorStopped)
+            fate = mailbox.closed_reason if stopped else _fate_for(error)
+            mailbox.refuse(EncodedMessage(bytes(frame.message)), self._mailbox.path, fate, str(error))
+        else:
+            self._bury(frame, error)
+
+    def watch(self, frame: Watch) -> None:
+        """The actor wants to know when another is down for good."""
+        if frame.correlation:
+            told = self._wait_for_end(frame)
+        elif Terminated not in self._mailbox.protocol.handlers:
+            raise WireError(f"it watches {frame.path[:100]} and does not handle Terminated")
+        elif self._mailbox.overfull:
+            raise WireError("it watches more than it takes note of")
+        else:
+            told = self._tell_terminated
+        target = self._tree.registry.get(frame.path)
+        if target is None:
+            told(Terminated(frame.path, "nobody has that path"))
+        else:
+            target.watch((self._path, frame.correlation), told)
+
+    def _wait_for_end(self, frame: Watch) -> Callable[[Terminated], None]:
+        """Somebody in the life waits for the end of another actor; who is told of it."""
+        asker = RemoteAsk(self, frame)
+        try:
+            self._begin(asker)
+        except MailboxFull as error:
+            asker.failed(error)
+            return _nobody
+        target = self._tree.registry.get(frame.path)
+        if target is not None:
+            asker.withdraw = lambda: target.unwatch((self._path, frame.correlation))
+        return asker.replied_with
+
+    def _tell_terminated(self, end: Terminated) -> None:
+        if self._mailbox.closed is None:
+            self._mailbox.offer_own(end, end.path)
+
+    def _bury(self, frame: Send, error: ActorsError) -> None:
+        self._tree.reports.message_buried(
+            DeadLetter(
+                actor=frame.to[:MAX_PATH],
+                message=None,
+                message_type="?",
+                sender=self._mailbox.path,
+                reason=DeadReason(_fate_for(error)),
+                detail=str(error),
+                deliveries=0,
+            )
+        )
+
+
+_FATES: dict[type[ActorsError], Fate] = {
+    NoSuchActor: Fate.NO_SUCH_ACTOR,
+    MailboxFull: Fate.MAILBOX_FULL,
+    ActorCrashed: Fate.ACTOR_STOPPED,
+}
+
+
+def _fate_for(error: ActorsError) -> Fate:
+    return next((fate for cls, fate in _FATES.items() if isinstance(error, cls)), Fate.UNDECODABLE)
+
+
+class RemoteAsk:
+    """An actor that waits for the end of an ask, or for a tell to be taken; its life hears of it, or nobody does."""
+
+    def __init__(self, outgoing: Outgoing, frame: Send | Watch) -> None:
+        self._outgoing = outgoing
+        self._life = outgoing.life
+        self.correlation = frame.correlation
+        self._ahead = STREAM_CREDIT if isinstance(frame, Send) and frame.kind == STREAM else 0
+        self._tells = isinstance(frame, Send) and frame.kind == TELL
+        self.gone = False  # whether it was taken back
+        self.withdraw: Callable[[], object] = _nothing
+        self.credit: Callable[[int], None] = _no_credit
+        self.over: Callable[[], None] = _nothing
+
+    def replied(self, payload: msgspec.Raw) -> None:
+        """See `Asker`."""
+        self._send(wire.REPLY, bytes(payload))
+
+    def replied_beside(self, attachment: Attachment) -> None:
+        """See `Asker`; it is passed on as it came."""
+        self._finish()
+        self._post(wire.BESIDE, bytes(NOTHING), (attachment,))
+
+    def replied_with(self, value: object) -> None:
+        """A reply that the daemon itself makes."""
+        self._send(wire.REPLY, encode(value))
+
+    def accepted(self) -> None:
+        """The tell is taken."""
+        self._send(wire.ACCEPTED, encode(None))
+
+    def failed(self, error: ActorsError) -> None:
+        """See `Asker`."""
+        if isinstance(error, HandlerError):
+            failure = Failure(error.type_name, error.message, error.traceback_text)
+            self._send(wire.FAILED, encode(failure))
+        elif isinstance(error, ActorCrashed):
+            self._send(wire.CRASHED, encode((str(error), error.started, error.finished)))
+        else:
+            self._send(_ANSWERS.get(type(error), wire.UNDECODABLE), encode(str(error)))
+
+    def item(self, payload: msgspec.Raw) -> None:
+        """See `Asker`; the reader decodes it."""
+        self._ahead -= 1
+        if self._ahead < 0:
+            raise WireError("it streams more items than its reader takes")
+        self._post(wire.ITEM, bytes(payload))
+
+    def grant(self, count: int) -> None:
+        """The reader takes more items.
+
+        Raises:
+            WireError: it was not sent so many.
+        """
+        self._ahead += count
+        if self._ahead > STREAM_CREDIT:
+            raise WireError(f"it takes {self._ahead} items of a stream at once, the most is {STREAM_CREDIT}")
+        self.credit(count)
+
+    def wants(self, count: int) -> None:
+        """Only the daemon feeds."""
+
+    def let_go(self) -> None:
+        """Nobody waits any more: what was sent is taken back."""
+        self.gone = True
+        self._finish()
+        self.withdraw()
+
+    def life_over(self) -> None:
+        """Nobody can wait any more; but a tell that is in line for room was sent."""
+        if self._tells:
+            self._finish()
+        else:
+            self.let_go()
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        self._finish()
+        self._post(kind, payload)
+
+    def _post(self, kind: int, payload: bytes, attachments: Sequence[Attachment] = ()) -> None:
+        if self._life is not None and self._life is self._outgoing.life:
+            self._life.answer(encode(Answer(self.correlation, kind, msgspec.Raw(payload))), attachments)
+
+    def _finish(self) -> None:
+        self._outgoing.over(self.correlation, self)
+        over, self.over = self.over, _nothing
+        over()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _nobody(end: Terminated) -> None:
+    """Nobody hears of an end."""
+    del end
+
+
+def _no_credit(count: int) -> None:
+    del count
+
+
+_ANSWERS: dict[type[ActorsError], int] = {
+    Rejected: wire.REJECTED,
+    ActorStopped: wire.STOPPED,
+    NoSuchActor: wire.UNKNOWN,
+    MailboxFull: wire.FULL,
+    AskTimeout: wire.EXPIRED,
+    CallCycle: wire.CYCLE,
+}

@@ -1,0 +1,76 @@
+"""Topics: who subscribed to what, and the way of what is published.
+
+At most once, and bounded: a subscriber without room misses the message, and a dead letter says so.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from actors.errors import WireError
+from actors.messages import Message
+from actors.protocol import published
+from actors.topics import Topic
+from actors.wire.codec import decoder_of
+from supervisor.mailbox.mailbox import Mailbox
+from supervisor.observe.broadcast import Broadcast, Missed
+
+MAX_TOPICS: Final = 1_000  # of one actor
+
+
+class PubSub:
+    """The topics of one tree; names come to be when somebody subscribes."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()  # topics by subscriber
+        self._mailboxes: dict[str, dict[str, Mailbox]] = {}  # topic to path to mailbox
+        self._readers: dict[str, tuple[Topic[Any], Broadcast[Message[Any] | Missed]]] = {}
+
+    def subscribe(self, topic: str, mailbox: Mailbox) -> None:
+        """An actor gets what is published from now on, until it is down for good.
+
+        Raises:
+            WireError: it subscribed to so many topics that it cannot mean it.
+        """
+        if self._count[mailbox.path] >= MAX_TOPICS:
+            raise WireError(f"it subscribes to more than {MAX_TOPICS} topics")
+        subscribers = self._mailboxes.setdefault(topic, {})
+        self._count[mailbox.path] += mailbox.path not in subscribers
+        subscribers[mailbox.path] = mailbox
+
+    def read(self, topic: Topic[Any]) -> AsyncIterator[Any]:
+        """A task of the daemon gets what is published from now on."""
+        _, broadcast = self._readers.setdefault(topic.name, (topic, Broadcast()))
+        return broadcast.read()
+
+    def say(self, topic: Topic[Any], message: Message[Any]) -> None:
+        """The daemon publishes.
+
+        Raises:
+            UsageError: the message is not of the topic's type.
+        """
+        self.publish(topic.name, published(topic, message), None)
+
+    def publish(self, topic: str, payload: bytes, sender: str | None) -> None:
+        """Give a message to everybody who subscribed."""
+        for path, mailbox in tuple(self._mailboxes.get(topic, {}).items()):
+            if mailbox.closed is not None:
+                del self._mailboxes[topic][path]
+                self._count[path] -= 1
+            else:
+                mailbox.take_published(payload, sender)
+        if topic in self._readers:
+            known, broadcast = self._readers[topic]
+            try:
+                broadcast.tell(decoder_of(known.message).decode(payload))
+            except Exception:  # published under another topic of the same name, or by who has no idea of it
+                broadcast.tell(Missed(1))
+
+    def close(self) -> None:
+        """The tree is over."""
+        for _, broadcast in self._readers.values():
+            broadcast.close()

@@ -1,0 +1,80 @@
+"""Directory: which mailbox has which path.
+
+An object that one tree owns, not a global; a name outlives every life of its actor.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from typing import Final
+
+from actors.errors import NoSuchActor
+from actors.ref import ActorRef, UnboundRef
+from supervisor.mailbox.mailbox import Mailbox
+from supervisor.messaging.refs import MailboxRef
+
+MAX_PATH: Final = 200  # characters of a path that nobody has which are worth repeating
+HINTS_SHARE: Final = 20  # looking for near names takes at most one part in so many of the loop's time,
+HINTS_AT_ONCE: Final = 0.05  # and seconds at a stretch: an actor that knows no names is nobody else's trouble
+
+
+class Registry:
+    """The names of one tree."""
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._hints_spent = 0.0  # seconds
+        self._hinted = 0.0
+
+    def add(self, path: str, mailbox: Mailbox) -> None:
+        """Give a mailbox its path."""
+        self._mailboxes[path] = mailbox
+
+    def remove(self, path: str, mailbox: Mailbox) -> None:
+        """Forget a path, if it still belongs to that mailbox."""
+        if self._mailboxes.get(path) is mailbox:
+            del self._mailboxes[path]
+
+    def get(self, path: str) -> Mailbox | None:
+        """The mailbox of a path, or None."""
+        return self._mailboxes.get(path)
+
+    def find(self, path: str) -> Mailbox:
+        """The mailbox of a path.
+
+        Raises:
+            NoSuchActor: nobody has it; the text lists the names that come near.
+        """
+        mailbox = self._mailboxes.get(path)
+        if mailbox is None:
+            raise NoSuchActor(self._unknown(path))
+        return mailbox
+
+    def ref(self, path: str) -> ActorRef:
+        """The ref of a path that arrived in a message; unbound when nobody has the path."""
+        mailbox = self._mailboxes.get(path)
+        return UnboundRef(path) if mailbox is None else MailboxRef(mailbox)
+
+    def shut_down(self) -> None:
+        """The tree is over."""
+        for mailbox in self._mailboxes.values():
+            mailbox.shut_down()
+
+    def paths(self) -> list[str]:
+        """All paths, in the order in which they came."""
+        return list(self._mailboxes)
+
+    def _unknown(self, path: str) -> str:
+        began = time.perf_counter()
+        self._hints_spent = max(0.0, self._hints_spent - (began - self._hinted) / HINTS_SHARE)
+        self._hinted = began
+        if len(path) > MAX_PATH or self._hints_spent > HINTS_AT_ONCE:
+            return f"nobody has the path {path[:MAX_PATH]}"
+        near = difflib.get_close_matches(path, self._mailboxes, n=3, cutoff=0.5)
+        known = near or sorted(self._mailboxes)[:10]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
+        self._hints_spent += time.perf_counter() - began
+        return f"nobody has the path {path}; {hint}"

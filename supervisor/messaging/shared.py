@@ -1,0 +1,42 @@
+"""House: what all supervisors of one tree share.
+
+It owns the tree's directory, topics, waits and dice; nothing of it is global.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from typing import Any
+
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.wait_graph import WaitGraph
+from supervisor.messaging.pubsub import PubSub
+from supervisor.messaging.registry import Registry
+from supervisor.observe.reports import Reports
+from supervisor.ports import Launcher
+
+
+class TreeContext:
+    """What all supervisors of one tree share."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, launcher: Launcher, reports: Reports) -> None:
+        self.loop = loop
+        self.launcher = launcher
+        self.reports = reports
+        self.registry = Registry()
+        self.waits = WaitGraph()
+        self.stop_reason = Fate.ACTOR_STOPPED  # of messages for who is down for good; SHUTDOWN once all are to be
+        self.topics = PubSub()
+        self.dice = random.Random()  # noqa: S311 - jitter is no secret
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let something go on by itself, until the tree ends."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

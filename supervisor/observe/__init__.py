@@ -1,0 +1,1 @@
+"""What a tree tells: reports, events, dead letters, the journal."""

@@ -1,0 +1,80 @@
+"""Journal: the last events a machine saw and what it decided, always kept, and enough to run it again.
+
+Bounded; what is kept starts with the machine as it was then, so that any journal can be replayed.
+
+Runs where the machine runs.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, Final
+
+import msgspec
+
+from supervisor.core.tree.commands import AnyCommand
+from supervisor.core.tree.events import AnyEvent
+from supervisor.core.tree.machine import SupervisorMachine
+
+LENGTH: Final = 1000  # entries in each half; at least so many, at most twice as many are kept
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One step of a machine."""
+
+    now: float
+    event: AnyEvent
+    commands: tuple[AnyCommand, ...]
+
+
+class Journal:
+    """A flight recorder around a machine."""
+
+    def __init__(self, machine: SupervisorMachine) -> None:
+        self._machine = machine
+        self._before: SupervisorMachine = copy.deepcopy(machine)  # as it was before the first entry kept
+        self._middle = self._before
+        self._older: list[Entry] = []
+        self._newer: list[Entry] = []
+
+    def handle(self, now: float, event: AnyEvent) -> tuple[AnyCommand, ...]:
+        """Let the machine handle an event, and keep both."""
+        if len(self._newer) >= LENGTH:
+            self._before, self._older = self._middle, self._newer
+            self._middle, self._newer = copy.deepcopy(self._machine), []
+        commands = self._machine.handle(now, event)
+        self._newer.append(Entry(now, event, commands))
+        return commands
+
+    def entries(self) -> tuple[Entry, ...]:
+        """What is kept, oldest first."""
+        return (*self._older, *self._newer)
+
+    def replay(self) -> tuple[Entry, ...]:
+        """Run what is kept through a fresh copy of the machine; equal to `entries()` unless something is wrong."""
+        machine = copy.deepcopy(self._before)
+        return tuple(Entry(entry.now, entry.event, machine.handle(entry.now, entry.event)) for entry in self.entries())
+
+    def lines(self) -> list[bytes]:
+        """What is kept as JSON, one entry a line, for a bug report."""
+        return [msgspec.json.encode(_finite(msgspec.to_builtins(entry))) for entry in self.entries()]
+
+
+def read_lines(lines: list[bytes]) -> list[Entry]:
+    """The entries in lines that `Journal.lines` made."""
+    return [msgspec.json.decode(line, type=Entry, strict=False) for line in lines]
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: it is written as a word, which `read_lines` reads."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return "inf" if value == math.inf else value
+
+
+def replay(machine: SupervisorMachine, entries: list[Entry]) -> list[tuple[AnyCommand, ...]]:
+    """The commands a fresh machine gives for the events of a journal that was kept from its beginning."""
+    return [machine.handle(entry.now, entry.event) for entry in entries]

@@ -1,0 +1,80 @@
+"""Logs: where the daemon's log lines go: to structlog where the application has configured it, else to `logging`.
+
+The application's configuration is used and never touched; no logger is made for an actor, names come and go.
+
+Runs on the loop's thread. In `logging`, lines of the tree belong to `supervisor`, an actor's to
+`supervisor.actor.root.name`; the fields of a line are attributes of its record, as with `extra=`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+
+from actors.wire.log_lines import PRINTED
+
+TREE: Final = "supervisor"
+_ACTOR: Final = "supervisor.actor"
+_TAKEN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
+_BELOW: Final = ("traceback", "native_stack", "stacks", "stack", "stderr")  # texts of several lines, under the message
+_UNBOUND: Final = {"event": "event_", "self": "self_"}  # what structlog's own methods cannot be given
+
+
+def actor_logger(path: str) -> str:
+    """The name of an actor's logger."""
+    return f"{_ACTOR}{path.replace('/', '.')}"
+
+
+def level_of(name: str) -> int:
+    """From which level on a logger of that name takes lines."""
+    return _nearest(name).getEffectiveLevel()
+
+
+def write(name: str, level: str, event: str, fields: Mapping[str, object]) -> None:
+    """Write one line.
+
+    Args:
+        name: of the logger.
+        level: in words, as structlog's methods.
+        event: what happened.
+        fields: the rest; where `logger` is among them, the event is a message of `logging` already.
+    """
+    if structlog.is_configured():
+        log: Any = structlog.get_logger(TREE)
+        bound = log.bind(**{_UNBOUND.get(key, key): value for key, value in fields.items()})
+        getattr(bound, level)(event)
+        return
+    number, logger = logging.getLevelNamesMapping()[level.upper()], _nearest(name)
+    if logger.isEnabledFor(number):
+        extra = {f"{key}_" if key in _TAKEN else key: value for key, value in fields.items()}
+        text = _text(event, fields)
+        logger.handle(logger.makeRecord(name, number, TREE, 0, text, (), None, "", {**extra, "event": event}))
+
+
+def _nearest(name: str) -> logging.Logger:
+    """The logger of that name, or the nearest above it that there is."""
+    known = logging.Logger.manager.loggerDict
+    while name:
+        found = known.get(name)
+        if isinstance(found, logging.Logger):
+            return found
+        name = name.rpartition(".")[0]
+    return logging.getLogger(TREE)
+
+
+def _text(event: str, fields: Mapping[str, object]) -> str:
+    """A line that says everything to a person, whatever the format shows of the fields."""
+    if event == PRINTED:
+        return str(fields.get("text", ""))
+    below = [f"\n{fields[key]}" for key in _BELOW if fields.get(key)]
+    if "logger" in fields:
+        return "".join((event, *below))
+    beside = [f" {key}={_shown(value)}" for key, value in fields.items() if key not in _BELOW]
+    return "".join((event, *beside, *below))
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str) and (" " in value or not value) else str(value)

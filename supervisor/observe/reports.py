@@ -1,0 +1,187 @@
+"""Reports: what happened in the tree, once as a typed happening and once as a log line.
+
+Every happening is told once; the daemon's configuration of its log is used and never touched.
+
+Runs on the loop's thread. Event names are `noun.past_tense`; `docs/reference/reports.md` lists them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from actors.exits import ExitReason, ExitReport
+from actors.wire.log_lines import Record
+from supervisor.core.tree.commands import Decision
+from supervisor.observe.broadcast import Broadcast
+from supervisor.observe.dead_letters import DeadLetter, DeadReason
+from supervisor.observe.logs import TREE, actor_logger, write
+
+
+class ChildStarted(msgspec.Struct, frozen=True, tag=True):
+    """A life is ready for messages."""
+
+    actor: str
+    life: int
+    pid: int | None
+
+
+class ChildExited(msgspec.Struct, frozen=True, tag=True):
+    """A life is over; the report says why and what happens next."""
+
+    report: ExitReport
+
+
+class SupervisorStarted(msgspec.Struct, frozen=True, tag=True):
+    """All static children of a supervisor are ready."""
+
+    supervisor: str
+
+
+class SupervisorGaveUp(msgspec.Struct, frozen=True, tag=True):
+    """A supervisor exceeded its restart intensity and stops its children."""
+
+    supervisor: str
+    child: str
+    restarts: int
+
+
+class SupervisorStopped(msgspec.Struct, frozen=True, tag=True):
+    """A supervisor and all of its children are down."""
+
+    supervisor: str
+    reason: ExitReason
+
+
+Happening = ChildStarted | ChildExited | SupervisorStarted | SupervisorGaveUp | SupervisorStopped
+
+
+class Reports:
+    """Where a tree tells what happens in it. One per tree."""
+
+    def __init__(self) -> None:
+        self.happenings: Broadcast[Happening] = Broadcast()
+        self.dead_letters: Broadcast[DeadLetter] = Broadcast()
+        self._buried: dict[tuple[str, DeadReason], int] = {}
+
+    def child_started(self, actor: str, life: int, pid: int | None) -> None:
+        """A life is ready."""
+        self.happenings.tell(ChildStarted(actor, life, pid))
+        self._write("info", "child.started", {"actor": actor, "life": life, "pid": pid})
+
+    def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
+        """A life is over."""
+        self.happenings.tell(ChildExited(report))
+        expected = report.decision == Decision.EXPECTED and not report.reason.abnormal
+        level = "info" if expected or not report.reason.abnormal else "error"
+        self._write(level, "child.exited", {"policy": policy, "restarts": restarts, **_fields(report)})
+
+    def supervisor_started(self, supervisor: str) -> None:
+        """All static children are ready."""
+        self.happenings.tell(SupervisorStarted(supervisor))
+        self._write("info", "supervisor.started", {"supervisor": supervisor})
+
+    def supervisor_gave_up(self, supervisor: str, child: str, restarts: int) -> None:
+        """The restart intensity is exceeded."""
+        self.happenings.tell(SupervisorGaveUp(supervisor, child, restarts))
+        fields = {"supervisor": supervisor, "child": child, "restarts": restarts}
+        self._write("critical", "supervisor.gave_up", fields)
+
+    def supervisor_stopped(self, supervisor: str, reason: ExitReason) -> None:
+        """Everything under a supervisor is down."""
+        self.happenings.tell(SupervisorStopped(supervisor, reason))
+        self._write("info", "supervisor.stopped", {"supervisor": supervisor, "reason": str(reason)})
+
+    def guardian_lost(self, supervisor: str, why: str) -> None:
+        """Nobody watches over what the actors leave behind, until another guardian is started."""
+        self._write("warning", "guardian.lost", {"supervisor": supervisor, "detail": why})
+
+    def descriptors_short(self, supervisor: str, needed: int, limit: int) -> None:
+        """The daemon may not open as many descriptors as its tree takes."""
+        why = "actors beyond the limit will not start; raise RLIMIT_NOFILE (ulimit -n, LimitNOFILE=)"
+        fields = {"supervisor": supervisor, "needed": needed, "limit": limit, "detail": why}
+        self._write("warning", "descriptors.short", fields)
+
+    def spare_lost(self, supervisor: str, module: str | None, why: str) -> None:
+        """A spare process is not there; if it died importing a module, the next one leaves that out."""
+        self._write("warning", "spare.lost", {"supervisor": supervisor, "module": module, "detail": why})
+
+    def message_buried(self, letter: DeadLetter) -> None:
+        """A message reached nobody. Said the 1st, 10th, 100th... time for each actor and reason."""
+        self.dead_letters.tell(letter)
+        key = (letter.actor, letter.reason)
+        if len(self._buried) > _KINDS_COUNTED:
+            self._buried.clear()  # names come and go with dynamic children
+        count = self._buried[key] = self._buried.get(key, 0) + 1
+        if str(count).strip("0") == "1":
+            fields = {
+                "actor": letter.actor,
+                "message": letter.message_type,
+                "reason": letter.reason.value,
+                "detail": letter.detail,
+                "deliveries": letter.deliveries,
+                "count": count,
+            }
+            self._write("warning", "message.buried", fields)
+
+    def actor_said(self, actor: str, life: int, record: Record) -> None:
+        """A log line of an actor."""
+        level = record.level if record.level in _LEVELS else "info"
+        said = record.fields  # as the actor gave them: an inner tree's lines speak of its own actors
+        speaker = {
+            f"speaker_{name}" if name in said else name: value for name, value in (("actor", actor), ("life", life))
+        }
+        self._write(level, record.event, {**said, **speaker}, actor_logger(actor))
+
+    def output_dropped(self, actor: str, life: int, lines: int, size: int) -> None:
+        """A flood of output went past the log."""
+        self._write("warning", "output.dropped", {"actor": actor, "life": life, "lines": lines, "bytes": size})
+
+    def close(self) -> None:
+        """The tree is over: every reader ends."""
+        self.happenings.close()
+        self.dead_letters.close()
+
+    def _write(self, level: str, event: str, fields: Mapping[str, object], logger: str = TREE) -> None:
+        """One line. What the daemon's own processors raise is the daemon's to hear of, and stops nothing here."""
+        try:
+            write(logger, level, event, fields)
+        except Exception as error:
+            context = {"message": f"the log line {event!r} could not be written", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+
+_KINDS_COUNTED = 10_000
+_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
+
+
+def _fields(report: ExitReport) -> dict[str, Any]:
+    """The fields of one log line: what is known, nothing else."""
+    fields: dict[str, Any] = {
+        "actor": report.actor,
+        "life": report.life,
+        "pid": report.pid,
+        "reason": report.reason.kind.value,
+        "error" if report.reason.abnormal else "detail": report.reason.detail,
+        "exit_code": report.exit_code,
+        "signal": report.signal,
+        "last_message": report.last_message,
+        "last_message_begun": report.last_message_begun,
+        "deliveries": report.deliveries,
+        "out_of_memory": report.out_of_memory,
+        "cpu_time": None if report.cpu_time is None else round(report.cpu_time, 3),
+        "peak_memory": report.peak_memory,
+        "cause": report.cause,
+        "uptime": round(report.uptime, 3),
+        "decision": report.decision,
+        "because": report.because,
+        "delay": None if report.delay is None else round(report.delay, 3),
+        "traceback": report.traceback,
+        "native_stack": report.native_stack,
+        "stderr": "\n".join(report.stderr) if report.reason.abnormal and report.stderr else None,
+        "stacks": report.stacks,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Processes: spawning them, spares, and one process as a life."""

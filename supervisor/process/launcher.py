@@ -1,0 +1,139 @@
+"""ProcessLauncher: begins lives as operating system processes, one launcher for a whole tree.
+
+A life gets a spare process if one fits, else a fresh one; who asked for it can tell which by the clock alone.
+A spare that does not read its part is replaced by a fresh process.
+
+Made and used on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from actors.wire.frames import StartActor
+from supervisor.io.output_reader import OutputReader
+from supervisor.ports import AnyReader, LifeListener
+from supervisor.process.life import LifeServices, ProcessLife
+from supervisor.process.spares import OnSpareLost, Spares
+from supervisor.process.spawner import Spawner
+from supervisor.process.worker_process import WorkerProcess
+from supervisor.system.oom import OomWitness
+from supervisor.system.orphans import OnLost, OrphanReaper
+
+SPARE_PATIENCE: Final = 0.5  # seconds that a spare has to read its part
+
+
+class ProcessLauncher:
+    """Starts lives as spawned processes.
+
+    Args:
+        loop: of the tree.
+        reader: waits for what the processes say, and for their ends.
+        spares: how many processes to keep that wait for a part.
+        on_guardian_lost: told why the guardian is not there.
+        on_spare_lost: told why a spare is not there.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reader: AnyReader,
+        spares: int,
+        on_guardian_lost: OnLost,
+        on_spare_lost: OnSpareLost,
+    ) -> None:
+        self._loop = loop
+        self._reader = reader
+        self._alive: set[ProcessLife] = set()
+        self._starting: set[ProcessLife] = set()
+        with contextlib.ExitStack() as undo:
+            self._services = LifeServices(OomWitness(), OutputReader(loop), self._settled)
+            undo.callback(self._services.output_reader.close)
+            self._spawner = Spawner(loop, self._abandon)
+            undo.pop_all()
+        self._orphan_reaper = OrphanReaper(loop, reader, self._spawner.do, on_guardian_lost)
+        self._spares = Spares(spares, loop, self._begin, on_spare_lost)
+
+    @property
+    def spares(self) -> int:
+        """How many processes wait for a part."""
+        return self._spares.ready
+
+    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
+        """Begin a life; what becomes of it is told to `listener`, never before this returns.
+
+        Raises:
+            OSError: the system has no descriptor or no memory left for it. Nothing was begun.
+        """
+        self._services.oom.look()
+        spare = self._spares.take(part, lanes)
+        life = self._life_on(spare, part, listener) if spare is not None else self._fresh(part, lanes, listener)
+        if spare is not None:
+            life.on_untaken = lambda why: self._replace(life, part.path, lanes, why)
+            self._loop.call_later(SPARE_PATIENCE, life.look_if_taken)
+        self._alive.add(life)
+        self._starting.add(life)
+        return life
+
+    def _fresh(self, part: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
+        worker = self._make(part.path, lanes)
+        try:
+            life = ProcessLife(worker, part, listener, self._services)
+        except BaseException:
+            worker.discard()
+            raise
+        self._spawner.begin(worker)
+        return life
+
+    def _life_on(self, spare: WorkerProcess, part: StartActor, listener: LifeListener) -> ProcessLife:
+        try:
+            return ProcessLife(spare, part, listener, self._services)
+        except BaseException as error:
+            self._spares.reject(spare, f"it could not be given its part: {error}")
+            raise
+
+    def _replace(self, life: ProcessLife, name: str, lanes: int, why: str) -> None:
+        """The spare of a life does not run: the life begins with a fresh process instead."""
+        try:
+            worker = self._make(name, lanes)
+        except OSError:  # the spare has to do, or the life does not become ready
+            return
+        self._spares.reject(life.begin_again(worker), why)
+        self._spawner.begin(worker)
+
+    def wind_down(self) -> None:
+        """No life is expected to begin any more."""
+        self._spares.dismiss()
+
+    async def close(self) -> None:
+        """End the spares, the guardian, and the threads that spawn and that read output. Every life must be over."""
+        await self._spares.close()
+        await self._orphan_reaper.close()
+        self._spawner.close()
+        self._services.output_reader.close()
+
+    def _abandon(self) -> None:
+        """The loop was closed without us: kill and bury everybody. Runs in the spawner's thread."""
+        for life in self._alive:
+            life.abandon()
+        self._spares.abandon()
+        self._services.output_reader.abandon()
+        self._orphan_reaper.abandon()
+
+    def _begin(self, name: str, lanes: int) -> WorkerProcess:
+        worker = self._make(name, lanes)
+        self._spawner.begin(worker)
+        return worker
+
+    def _make(self, name: str, lanes: int) -> WorkerProcess:
+        return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes)
+
+    def _settled(self, life: ProcessLife) -> None:
+        """A life has become ready, or is over."""
+        self._starting.discard(life)
+        if life.over:
+            self._alive.discard(life)
+        if not self._starting:
+            self._spares.refill_soon()

@@ -1,0 +1,150 @@
+"""LeanProcess: multiprocessing's spawned process, without what an actor's process does not need of the daemon's.
+
+What starts here is what `multiprocessing.get_context("spawn")` starts, with the same arguments, descriptors and
+resource tracker. Left out are the daemon's main module, which a process that needs it imports for its part, and
+the rule that a daemonic process starts none: what starts here ends with its daemon in any case.
+
+multiprocessing asks nobody what it tells a process, so the one function that gathers and sends it is written anew here,
+with multiprocessing's own parts. Nothing of multiprocessing is changed for anyone else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing import get_start_method, popen_spawn_posix, reduction, resource_tracker, spawn, util
+from multiprocessing.context import SpawnProcess, set_spawning_popen
+from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
+    ORIGINAL_DIR,
+    AuthenticationString,
+    BaseProcess,
+)
+from pathlib import Path
+from typing import Any
+
+from supervisor.system.pipe_budget import fit
+
+
+def main_module() -> dict[str, str]:
+    """What `multiprocessing.spawn.prepare` has to be told to import the daemon's main module; empty without one.
+
+    As the original, also where a debugger has replaced the main module by one without a `__spec__`.
+    """
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return {"init_main_from_name": spec.name}
+    file = getattr(main, "__file__", None)
+    if file is None:
+        return {}
+    return {"init_main_from_path": os.path.normpath(Path(ORIGINAL_DIR or "", file))}
+
+
+def _preparation(name: str) -> dict[str, Any]:
+    """As the original, but for the main module, the key, which the process object carries, and the working directory.
+
+    A process inherits that, and it may have been removed.
+    """
+    told: dict[str, Any] = {
+        "name": name,
+        "log_to_stderr": util._log_to_stderr,  # type: ignore[attr-defined]  # noqa: SLF001
+        "sys_path": [place or ORIGINAL_DIR or "" for place in sys.path],
+        "sys_argv": sys.argv,
+        "orig_dir": ORIGINAL_DIR,
+        "start_method": get_start_method(),
+    }
+    if util._logger is not None:  # type: ignore[attr-defined]  # noqa: SLF001
+        told["log_level"] = util.get_logger().getEffectiveLevel()
+    return told
+
+
+class LeanProcess(SpawnProcess):
+    """Watched and closed like any `multiprocessing.Process`; on the other side it is a plain SpawnProcess.
+
+    Started from a daemonic process, too, and from one of another library that stands in for multiprocessing's, as
+    billiard's do. It may have children itself. multiprocessing neither waits for it nor ends it at the daemon's exit.
+    """
+
+    _config: dict[str, Any]
+    _target: Any
+    _args: Any
+    _kwargs: Any
+
+    def __init__(self, target: Callable[..., None], name: str, args: tuple[Any, ...]) -> None:
+        super().__init__(target=target, name=name, args=args)
+        key = AuthenticationString(self._config["authkey"])  # the only class of keys that may be sent to a process
+        self._config = {**self._config, "daemon": False, "authkey": key}
+
+    def start(self) -> None:
+        """As the original, for a daemonic daemon, too, and without a place among those its exit waits for."""
+        self._popen = self._Popen(self)
+        self._sentinel = self._popen.sentinel
+        del self._target, self._args, self._kwargs
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> popen_spawn_posix.Popen:  # noqa: N802 - multiprocessing's name
+        return _LeanPopen(process_obj)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return object.__new__, (SpawnProcess,), vars(self)
+
+
+class _LeanPopen(popen_spawn_posix.Popen):
+    _fds: list[int]
+    pid: int = 0
+
+    def _launch(self, process_obj: BaseProcess) -> None:
+        """As the original, step by step."""
+        tracker = resource_tracker.getfd()
+        if tracker is not None:
+            self._fds.append(tracker)
+        told = _preparation(process_obj.name)
+        data = io.BytesIO()
+        set_spawning_popen(self)
+        try:
+            reduction.dump(told, data)
+            reduction.dump(process_obj, data)
+        finally:
+            set_spawning_popen(None)
+        ours: list[int] = []
+        theirs: list[int] = []
+        try:
+            sentinel, held = os.pipe()  # the process holds the writing end: its death is end of file
+            ours.append(sentinel)
+            theirs.append(held)
+            fit(held, 0)
+            read, write = os.pipe()
+            ours.append(write)
+            theirs.append(read)
+            fit(write, data.getbuffer().nbytes)
+            command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
+            if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
+                command.append(f"actor {process_obj.name}")  # for `ps`; multiprocessing reads what is before it
+            self._fds.extend(theirs)
+            self.pid = util.spawnv_passfds(os.fsencode(spawn.get_executable()), command, self._fds)
+            self.sentinel = sentinel
+        except BaseException:
+            _close_all(ours)
+            ours.clear()
+            raise
+        finally:
+            self.finalizer = util.Finalize(self, _close_all, (ours,))
+            _close_all(theirs)  # before the write, which would wait for ever for a reader that is our own copy
+        try:
+            with contextlib.suppress(BrokenPipeError), open(write, "wb", closefd=False) as pipe:
+                pipe.write(data.getbuffer())  # a process that is dead already does not read it; its end is told as any
+        except BaseException:  # it was started, and cannot learn what it is for
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+            raise
+
+
+def _close_all(descriptors: list[int], close: Callable[[int], None] = os.close) -> None:
+    """Runs at the interpreter's exit, too, when this module's names may be gone."""
+    for fd in descriptors:
+        close(fd)

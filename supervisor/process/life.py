@@ -1,0 +1,382 @@
+"""ProcessLife: one life of an actor as a spawned operating system process.
+
+Nothing here blocks the event loop, and nothing here decides: what happens is told to a listener. The channel, the
+events and the black box belong to this life alone and are never used again.
+
+Runs on the loop's thread; only the spawn has one of its own, see `supervisor.process.spawner`.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import msgspec
+
+from actors.errors import WireError
+from actors.process.diagnostics import DUMP_SIGNAL
+from actors.process.heartbeat import PULSE_SIGNAL
+from actors.wire.codec import encode
+from actors.wire.frames import (
+    NOTHING,
+    Cancel,
+    CrashReport,
+    Credit,
+    Deliver,
+    Envelope,
+    FromChild,
+    Goodbye,
+    Items,
+    Recall,
+    StartActor,
+    Stop,
+    tells_head,
+)
+from actors.wire.framing import LARGE, Attachment, Frame, Framer
+from actors.wire.log_lines import Record
+from actors.wire.progress import Activity, Progress
+from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.io.output_buffer import OutputBuffer
+from supervisor.io.output_reader import OutputReader
+from supervisor.io.pipe_writer import PipeWriter
+from supervisor.ports import LifeListener
+from supervisor.process.worker_process import WorkerProcess
+from supervisor.system.oom import OomWitness
+from supervisor.system.procfs import peak_bytes
+
+LINGER: Final = 1.0  # seconds a process may live on after it closed its channel
+GOODBYE: Final = 5.0  # seconds it may live on after its last words: what is registered to run at exit has its time
+
+_decode: Final = msgspec.msgpack.Decoder(FromChild).decode
+
+
+@dataclass(frozen=True)
+class LifeServices:
+    """What all the lives of a tree share.
+
+    Attributes:
+        oom: whether the kernel has killed for want of memory.
+        output_reader: reads what they write.
+        on_settled: told when one of them has become ready, and when it is over.
+    """
+
+    oom: OomWitness
+    output_reader: OutputReader
+    on_settled: Callable[[ProcessLife], None]
+
+
+class ProcessLife:
+    """One process life, from the moment its part is given until its last words are read.
+
+    Args:
+        worker: the process, which begins now, or has waited for a part.
+        part: what it plays.
+        listener: told what happens to the life.
+        services: what it shares with the other lives of its tree.
+
+    Attributes:
+        over: whether it has ended.
+        on_untaken: told why the process, a spare one, has not read its part; may make the life begin again.
+    """
+
+    def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
+        self.over = False
+        self.on_untaken: Callable[[str], None] | None = None
+        self._services = services
+        self._reader = worker.reader
+        self._loop = worker.loop
+        self._listener = listener
+        self._part = part
+        self._number = part.life
+        self._path = part.path
+        self._attachments: list[Attachment] = []  # what came before the frame that they belong to
+        self._farewell: CrashReport | Goodbye | None = None
+        self._wire_error: str | None = None
+        self._stop_at: float | None = None
+        self._grace: float | None = None
+        self._peak: int | None = None
+        self._channel_over = False
+        self._output_over = False
+        self._begin_on(worker)
+
+    def _begin_on(self, worker: WorkerProcess) -> None:
+        self._player = worker
+        self._duplex = worker.duplex
+        self._box = worker.box
+        self._ready = worker.ready
+        self._stop = worker.stop
+        self._framer = Framer(self._part.max_frame)
+        self._pipe_writer = PipeWriter(
+            self._duplex, self._reader, self._listener.life_writable, self.refuse, self._no_reader
+        )
+        self._transcript = OutputBuffer(worker.output, self._wrote, self._lost)
+        self._reader.stream(self._duplex, self._arrived)
+        self._reader.once(self._ready.fileno(), self._became_ready)
+        self._pipe_writer.send(encode(self._part))
+        self._services.output_reader.follow(self._transcript)
+        worker.on_gone = self._vanished
+
+    def begin_again(self, worker: WorkerProcess) -> WorkerProcess:
+        """Begin anew with another process; returns the former, which has not read its part."""
+        former = self._player
+        self.on_untaken = None
+        self._pipe_writer.close()
+        for fd in (former.duplex.incoming, former.duplex.outgoing, former.ready.fileno()):
+            self._reader.forget(fd)
+        self._services.output_reader.finish(self._transcript, lambda: None)
+        former.output = -1
+        self._channel_over = False
+        self._wire_error = None
+        self._farewell = None
+        self._begin_on(worker)
+        return former
+
+    def look_if_taken(self) -> None:
+        """Told to a life on a spare process when that should have read its part; one that stops keeps it."""
+        if not self._player.gone:
+            self._untaken("it did not run when a life was to begin on it")
+
+    def _untaken(self, why: str) -> bool:
+        """Whether the process has not read its part, and another one takes over."""
+        replace = self.on_untaken
+        if replace is None or self.over or self._box.taken or self._stop_at is not None or self._player.kill_asked:
+            return False
+        former = self._player
+        replace(why)
+        return self._player is not former
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, None before the spawn."""
+        return self._player.pid
+
+    # ---- towards the child
+
+    def post(self, batch: list[QueuedMessage]) -> None:
+        """Send a batch of messages; what the kernel does not take now leaves when it does.
+
+        A large message is the last of its batch: its bytes go out from where they are, behind what is around them.
+        """
+        last = batch[-1]
+        if last.attachments is not None:
+            bare = msgspec.structs.replace(last, attachments=None)
+            self._pipe_writer.send_with(last.attachments, _deliver([*batch[:-1], bare]))
+        elif (payload := memoryview(last.message)).nbytes < LARGE:
+            self._pipe_writer.send(_deliver(batch))
+        else:
+            envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING)
+            around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each
+            self._pipe_writer.send_around(around[:-2], payload, around[-1:])
+
+    def post_run(self, run: QueuedTells) -> None:
+        """Send a run of tells: their bytes, one behind the other, are the list that the child decodes."""
+        self._pipe_writer.send(b"".join((tells_head(run.seq, len(run)), *run.payloads)))
+
+    def cancel(self, seqs: list[int]) -> None:
+        """Take messages back that have not begun; overtakes what the child has read."""
+        self._pipe_writer.send(encode(Cancel(seqs)))
+        self._box.ring()
+
+    def recall(self, seqs: list[int]) -> None:
+        """Ask for messages that have not begun; overtakes what the child has read."""
+        self._pipe_writer.send(encode(Recall(seqs)))
+        self._box.ring()
+
+    def credit(self, seq: int, count: int) -> None:
+        """The reader of a stream takes more items; overtakes what the child has read."""
+        self._pipe_writer.send(encode(Credit(seq, count)))
+        self._box.ring()
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """Send items that follow a message."""
+        self._pipe_writer.send(encode(Items(seq, [msgspec.Raw(item) for item in items], over)))
+        self._box.ring()
+
+    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+        """Send an already encoded `Answer`, and the parcels that belong to it."""
+        if attachments:
+            self._pipe_writer.send_with(attachments, frame)
+        else:
+            self._pipe_writer.send(frame)
+
+    @property
+    def congested(self) -> bool:
+        """Whether the kernel holds all it can take for this child."""
+        return bool(self._pipe_writer.backlog)
+
+    def stop(self) -> None:
+        """Ask it to finish its message and leave. The event overtakes a full channel, the frame wakes a reader."""
+        self._stop_at = self._loop.time()
+        self._stop.set()
+        self._box.ring()
+        self._pipe_writer.send(encode(Stop()))
+
+    def kill(self) -> None:
+        """SIGKILL, now or as soon as there is a process. Runs on any thread."""
+        if self._stop_at is not None and self._grace is None:
+            self._grace = self._loop.time() - self._stop_at
+        if self.pid is not None and not self._player.gone:
+            self._peak = peak_bytes(self.pid)
+        self._player.kill()
+
+    def abandon(self) -> None:
+        """SIGKILL, and give everything back without the loop. Runs in the spawner's thread."""
+        self._player.abandon()
+
+    @property
+    def said_farewell(self) -> bool:
+        """Whether its last words have come."""
+        return self._farewell is not None
+
+    def progress(self) -> Progress:
+        """What its black box says, while it lives or after."""
+        return self._box.progress()
+
+    def activity(self) -> Activity:
+        """What its black box says, for those who watch it."""
+        return self._box.activity()
+
+    def ask_pulse(self) -> bool:
+        """Ask its pulse thread for a sign of life; False on systems where it has none."""
+        if PULSE_SIGNAL is None:
+            return False
+        self._player.signal(PULSE_SIGNAL)
+        return True
+
+    def dump_stacks(self) -> None:
+        """Ask it for the Python stacks of all its threads; they are in `text` as soon as the kernel has let it run."""
+        self._box.rewind()
+        self._player.signal(DUMP_SIGNAL)
+
+    def text(self) -> str:
+        """The stacks in its black box: those it was asked for last, and those of a deadly fault."""
+        return self._box.text()
+
+    # ---- from the child
+
+    def _arrived(self, chunk: bytes) -> None:
+        if not chunk:
+            self._channel_ended()
+        elif self._wire_error is None:
+            try:
+                for data in self._framer.feed(chunk):
+                    self._read(data)
+            except WireError as error:
+                self.refuse(f"it broke the protocol: {error}")
+            except Exception as error:  # a fault of ours; what else this life says could not be made sense of
+                context = {"message": f"a frame of {self._path} could not be worked off", "exception": error}
+                self._loop.call_exception_handler(context)
+                self.refuse(f"a frame of it could not be worked off: {type(error).__name__}: {error}")
+
+    def _read(self, data: Frame) -> None:
+        if isinstance(data, Attachment):
+            self._attachments.append(data)
+            return
+        try:
+            frame = _decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
+        if type(frame) is CrashReport or type(frame) is Goodbye:
+            if self._farewell is not None:
+                raise WireError("it takes leave twice")
+            self._farewell = frame
+            self._loop.call_later(
+                GOODBYE, self._kill_if_alive, self._player
+            )  # a thread of its own may keep it from leaving
+        elif self._attachments:
+            attachments, self._attachments = self._attachments, []
+            self._listener.life_said(frame, attachments)
+        else:
+            self._listener.life_said(frame)
+
+    def _wrote(self, record: Record) -> None:
+        self._listener.life_wrote(self._number, record)
+
+    def _lost(self, lines: int, size: int) -> None:
+        self._listener.life_lost(self._number, lines, size)
+
+    def refuse(self, why: str) -> None:
+        """It broke the protocol: its life ends, nobody else's."""
+        self._wire_error = self._wire_error or why
+        self.kill()
+
+    def _became_ready(self) -> None:
+        self._player.drop_ready()
+        self._services.on_settled(self)
+        if not self._player.gone:
+            self._listener.life_ready()
+
+    def _channel_ended(self) -> None:
+        self._channel_over = True
+        self._pipe_writer.close()
+        if self._player.gone:
+            self._end()
+        else:
+            self._no_reader()
+
+    def _no_reader(self) -> None:
+        """The pidfd speaks within microseconds, unless the process closed an end of its channel and lives on."""
+        self._loop.call_later(LINGER, self._kill_if_alive, self._player, "it closed its channel and lived on")
+
+    def _kill_if_alive(self, worker: WorkerProcess, wire_error: str | None = None) -> None:
+        if worker is self._player and not worker.gone:
+            self._wire_error = self._wire_error or wire_error
+            self.kill()
+
+    # ---- its process
+
+    def _vanished(self) -> None:
+        """The process is gone. What it wrote last is still in the channel: its end comes after it."""
+        if self._untaken("it ended when a life was to begin on it"):
+            return
+        if self._player.error is not None:
+            what = "could not be started" if self.pid is None else "could not be ended"
+            self._wire_error = f"the process {what}: {self._player.error}"
+        self._services.output_reader.finish(self._transcript, self._output_ended)
+        if not self._channel_over:  # a grandchild may hold the other end open; nothing more is read than lies there now
+            self._reader.finish(self._duplex.incoming)
+
+    def _output_ended(self) -> None:
+        self._output_over = True
+        self._end()
+
+    def _end(self) -> None:
+        if self.over or not (self._channel_over and self._output_over):
+            return
+        self.over = True
+        self._framer.drop()  # timers may hold this life for a while; what it had announced is large at times
+        self._attachments.clear()
+        self._pipe_writer.close()
+        self._services.on_settled(self)
+        worker = self._player
+        remains = worker.remains()
+        worker.close()
+        unexplained = remains.exit_code == -signal.SIGKILL and not worker.kill_asked
+        end = LifeEnd(
+            pid=worker.pid,
+            exit_code=remains.exit_code,
+            crash_report=self._farewell if isinstance(self._farewell, CrashReport) else None,
+            goodbye=self._farewell is not None,
+            wire_error=self._wire_error,
+            stop_asked=self._stop_at is not None and not self._box.activity().leaving,
+            kill_asked=worker.kill_asked,
+            grace=self._grace,
+            handling=bool(self._box.progress().active),
+            text=self._box.text(),
+            oom_kills=self._services.oom.look() if unexplained else None,
+            cpu_time=remains.cpu_time,
+            peak_memory=self._box.peak or self._peak or remains.peak_memory,
+            stderr=self._transcript.last_lines(),
+            idle=self._box.left_idle,
+        )
+        try:
+            self._listener.life_exited(end)
+        finally:
+            self._box.close()
+
+
+def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
+    return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))

@@ -1,0 +1,95 @@
+"""Surroundings: what a process inherits from the daemon at its start, and the source files it has read since.
+
+Looking changes nothing and takes a fraction of a millisecond.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+from multiprocessing import spawn
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+_LIBRARIES: Final = ("site-packages", "dist-packages")
+_LIMITS: Final = tuple(getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_"))
+_STANDARD: Final = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - sys.modules has strings
+
+Stamp = tuple[int, int, int]  # of a file: when it was changed, its size, its inode
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a process that is started now begins with; equal for two that begin alike."""
+
+    executable: str
+    argv: tuple[str, ...]
+    path: tuple[str, ...]
+    environment: dict[str, str]
+    registry: tuple[int, int]
+    umask: str
+    identity: tuple[Any, ...]
+    limits: tuple[tuple[int, int], ...]
+    nice: int
+    processors: frozenset[int]
+
+
+def surroundings() -> Surroundings:
+    """Those of this process."""
+    here = os.stat(".")  # noqa: PTH116 - where it was removed, too
+    affinity = getattr(os, "sched_getaffinity", None)
+    return Surroundings(
+        executable=os.fsdecode(spawn.get_executable() or ""),
+        argv=tuple(map(str, sys.argv)),
+        path=tuple(map(str, sys.path)),
+        environment=dict(os.environ),
+        registry=(here.st_dev, here.st_ino),
+        umask=_umask(),
+        identity=(os.getuid(), os.geteuid(), os.getgid(), os.getegid(), tuple(os.getgroups())),
+        limits=tuple(resource.getrlimit(limit) for limit in _LIMITS),
+        nice=os.getpriority(os.PRIO_PROCESS, 0),
+        processors=frozenset(affinity(0)) if affinity else frozenset(),
+    )
+
+
+def source_files(modules: tuple[str, ...]) -> dict[str, Stamp]:
+    """The files of what is loaded here: all in the packages of `modules`, and all outside of libraries."""
+    packages = {module.partition(".")[0] for module in modules}
+    files: dict[str, Stamp] = {}
+    for name, module in tuple(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and (name.partition(".")[0] in packages or not _in_library(file)):
+            stamp = _stamp(file)
+            if stamp is not None:
+                files[file] = stamp
+    return files
+
+
+def unchanged(files: dict[str, Stamp]) -> bool:
+    """Whether all of them are as they were."""
+    return all(_stamp(file) == stamp for file, stamp in files.items())
+
+
+def _in_library(file: str) -> bool:
+    return file.startswith(_STANDARD) or any(folder in file for folder in _LIBRARIES)
+
+
+def _stamp(file: str) -> Stamp | None:
+    with contextlib.suppress(OSError, ValueError):
+        found = os.stat(file)  # noqa: PTH116 - many of them
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return None
+
+
+def _umask() -> str:
+    """As the kernel shows it; empty where it does not, since asking for it by os.umask would change it for a moment."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Umask:"):
+                return line
+    return ""

@@ -1,0 +1,266 @@
+"""WorkerProcess: one spawned process with the descriptors it shares with the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import resource_tracker
+from typing import Final
+
+from actors.child import main
+from actors.event import SafeEvent, readable
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.output_pipe import OutputPipe
+from actors.ipc.pipes import Duplex
+from actors.process.diagnostics import DUMP_SIGNAL
+from actors.process.heartbeat import PULSE_SIGNAL
+from actors.process.signals import LEFT_TO_THE_DAEMON
+from supervisor.io.fds import close_fd
+from supervisor.ports import AnyReader
+from supervisor.process.lean_spawn import LeanProcess
+from supervisor.system.orphans import OrphanReaper, kill_process_group
+from supervisor.system.pipe_budget import BUDGET, widen
+from supervisor.system.reap import ExitStatus, reap
+
+LAST_WAIT: Final = 1.0  # seconds for a killed process to be gone
+
+
+class WorkerProcess:
+    """A process, from before its spawn until it is gone, with all it needs to play one part; which, it learns later.
+
+    Made and used on the loop's thread, but for `spawn`, `kill` and `signal`.
+
+    Attributes:
+        loop: of its tree.
+        reader: waits for what it says.
+        pid: its process id, None before the spawn.
+        duplex: the daemon's end of its channel.
+        box: its black box.
+        ready: set by the process.
+        stop: set by the daemon.
+        output: the reading end of the pipe for everything it writes.
+        error: why it could not be started, None otherwise.
+        kill_asked: whether `kill` was called.
+        gone: whether the process is dead, or could not be started, as far as we know.
+        on_gone: called on the loop, once, when it is gone.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, reader: AnyReader, orphan_reaper: OrphanReaper, name: str, lanes: int
+    ) -> None:
+        self.loop = loop
+        self.reader = reader
+        self.pid: int | None = None
+        self.error: Exception | None = None
+        self.kill_asked = False
+        self.gone = False
+        self.on_gone: Callable[[], None] = _nothing
+        with contextlib.ExitStack() as undo:
+            self.duplex, self._child_duplex = Duplex.pair()
+            undo.callback(self._child_duplex.close)
+            undo.callback(self.duplex.close)
+            self.duplex.set_blocking(blocking=False)
+            self.box = BlackBox(lanes)
+            undo.callback(self.box.close)
+            self.ready = SafeEvent()
+            undo.callback(self.ready.close)
+            self.stop = SafeEvent()
+            undo.callback(self.stop.close)
+            self.output, writing = os.pipe()
+            os.set_blocking(self.output, False)
+            self._output_pipe = OutputPipe(writing)
+            undo.pop_all()
+        self._widened = widen(self.duplex.incoming, self.duplex.outgoing)
+        self.pidfd = -1
+        self._orphan_reaper = orphan_reaper
+        self._family: int | None = None
+        self._name = name
+        self._process: LeanProcess | None = None
+        self._ready_dropped = False
+
+    def spawn(self) -> None:
+        """Start the process. Runs in the spawner's thread; the only thing that may take long."""
+        try:
+            process = self._start()
+        except Exception as reason:
+            self.error = reason
+        else:
+            self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
+            self._found_family()
+        finally:
+            self._child_duplex.close()
+            self._output_pipe.close()
+        if self.kill_asked:
+            self.kill()
+        if not self._on_loop(self._spawned):
+            self.kill()
+
+    def _start(self) -> LeanProcess:
+        _block_signals()
+        mark = self._orphan_reaper.mark()
+        parts = self._child_duplex, self.box, self.ready, self.stop, self._output_pipe
+        process = LeanProcess(target=main.main, name=self._name, args=(*parts, os.getpid(), mark))
+        process.start()
+        return process
+
+    def _found_family(self) -> None:
+        """The process runs, whatever becomes of its guardian."""
+        try:
+            self._family = self._orphan_reaper.begun(self.pid or 0)
+        except Exception as error:
+            _tell(self.loop, error)
+
+    def _on_loop(self, deed: Callable[[], None]) -> bool:
+        """Do something on the loop, soon; False when the loop was closed meanwhile. Runs on any thread."""
+        try:
+            self.loop.call_soon_threadsafe(deed)
+        except RuntimeError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL, now or as soon as there is a process. Runs on any thread.
+
+        A process that is not ours to kill any more (it runs as another user) counts as gone: its channel is closed.
+        """
+        self.kill_asked = True
+        try:
+            self._send(signal.SIGKILL)
+        except PermissionError as refusal:
+            self.error = PermissionError(f"{refusal.strerror}; process {self.pid} may live on")
+            self._on_loop(self._died)
+
+    def signal(self, number: int) -> None:
+        """Send a signal, if there is a process that takes it from us. Runs on any thread."""
+        with contextlib.suppress(PermissionError):
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.pidfd >= 0:
+                signal.pidfd_send_signal(self.pidfd, number)
+            elif self.pid is not None and not self.gone:
+                os.kill(self.pid, number)
+
+    def abandon(self) -> None:
+        """Kill and bury it, and give everything back: there is no loop any more to see its end."""
+        self.kill()
+        if self._process is not None:
+            self._process.join(LAST_WAIT)
+            _close(self._process)
+        for thing in (self.ready, self.stop, self.duplex, self.box):
+            thing.close()
+        close_fd(self.pidfd)
+        self._narrow()
+
+    @property
+    def dead(self) -> bool:
+        """Whether its process is dead now, told or not yet told by `on_gone`."""
+        death = self._death
+        return self.gone or (death is not None and readable(death))
+
+    def remains(self) -> ExitStatus:
+        """What is left of it, once it is gone."""
+        return ExitStatus() if self._process is None else reap(self._process, self.pidfd)
+
+    def drop_ready(self) -> None:
+        """Nobody waits for `ready` any more."""
+        if not self._ready_dropped:
+            self._ready_dropped = True
+            self.reader.forget(self.ready.fileno(), close=self.ready.close)
+
+    def close(self) -> None:
+        """Give back all that is kept for a process that is gone, but for its box, which can still be read."""
+        self.reader.forget(self.duplex.incoming, close=self.duplex.close_incoming)
+        self.reader.forget(self.duplex.outgoing, close=self.duplex.close_outgoing)
+        self.drop_ready()
+        if self.pidfd >= 0:
+            self.reader.forget(self.pidfd, close=lambda: close_fd(self.pidfd))
+        self.stop.close()
+        if self._process is not None:
+            _close(self._process)
+        self._narrow()
+        if self._family is not None:
+            self._orphan_reaper.over(self._family)
+
+    def _narrow(self) -> None:
+        """Its channel is closed: another may be widened."""
+        size, self._widened = self._widened, 0
+        BUDGET.give_back(size)
+
+    def discard(self) -> None:
+        """Give everything back of a process that is gone and whose output is not read by anyone else."""
+        self.close()
+        self.box.close()
+        close_fd(self.output)
+
+    @property
+    def _death(self) -> int | None:
+        """The descriptor that becomes readable when the process is gone; None when there never was one."""
+        if self._process is None:
+            return None
+        return self.pidfd if self.pidfd >= 0 else self._process.sentinel
+
+    def _spawned(self) -> None:
+        death = self._death
+        if death is None:
+            self._died()
+        else:
+            self.reader.once(death, self._died)
+
+    def _died(self) -> None:
+        """What the process leaves behind in its group ends with it."""
+        if self.gone:
+            return
+        self.gone = True
+        if self.pid is not None:
+            kill_process_group(self.pid)
+        self.on_gone()
+
+
+_UNREADY: Final = {*LEFT_TO_THE_DAEMON, DUMP_SIGNAL} | ({PULSE_SIGNAL} if PULSE_SIGNAL is not None else set())
+
+
+def _nothing() -> None:
+    """Stands for a caller that has not come yet."""
+
+
+def _tell(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
+    """Tell the loop's exception handler of an error in the spawner's thread, which goes on."""
+    context = {"message": "error in the thread that starts processes; it goes on", "exception": error}
+    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+        loop.call_soon_threadsafe(loop.call_exception_handler, context)
+
+
+def _block_signals() -> None:
+    """Block, in this thread, the signals for which a process is not ready while it starts: it inherits that.
+
+    Each time anew, and once more when multiprocessing's helper runs: what starts that unblocks SIGINT and SIGTERM in
+    its thread. The helper itself inherits the rest.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
+
+
+def _open_pidfd(process: LeanProcess) -> int:
+    """A descriptor that becomes readable when the process ends; -1 where the system has none (then the sentinel)."""
+    if not hasattr(os, "pidfd_open") or process.pid is None:
+        return -1
+    try:
+        return os.pidfd_open(process.pid)
+    except OSError:
+        return -1
+
+
+def _close(process: LeanProcess) -> None:
+    """Give back what multiprocessing keeps for a process that is gone, whoever took its exit code."""
+    try:
+        process.close()
+    except ValueError:  # without an exit code it believes that the process still runs
+        popen = getattr(process, "_popen", None)
+        if popen is not None:
+            popen.close()

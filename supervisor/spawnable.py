@@ -1,0 +1,248 @@
+"""Portable: what can be handed to a spawned process, and what cannot.
+
+Whatever would fail in the child fails here, in the daemon, before the spawn, in one line with its remedy.
+"""
+
+from __future__ import annotations
+
+import ast
+import multiprocessing.process
+import os
+import sys
+import threading
+from itertools import pairwise
+from multiprocessing import spawn
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, Final
+
+from actors.actor import Actor
+from actors.errors import UsageError
+from supervisor.names import shadow_of
+
+MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
+PICKLE: Final = 5  # the same on every Python: what an argument arrives as depends on it
+
+
+def check_importable(actor: type[Actor]) -> None:
+    """Make sure that a spawned process finds the class under its name.
+
+    Raises:
+        UsageError: it is no actor class, is defined inside a function, in a `__main__` without a file, or in a
+            module that no other process finds.
+    """
+    if not (isinstance(actor, type) and issubclass(actor, Actor)):
+        raise UsageError(f"{actor!r} is no Actor class; write class Name(Actor): ... and pass the class itself")
+    if "<locals>" in actor.__qualname__:
+        function = actor.__qualname__.split(".<locals>")[0]
+        raise UsageError(
+            f"{actor.__qualname__} is defined inside {function}(), where a spawned process cannot import it; "
+            f"move it to the top level of {actor.__module__}"
+        )
+    _check_names()
+    check_module(actor.__module__, actor.__qualname__)
+    module = sys.modules.get(actor.__module__)
+    found: Any = module
+    for name in actor.__qualname__.split("."):
+        found = getattr(found, name, None)
+    if module is not None and found is not actor and not _still_loading(module):
+        raise UsageError(
+            f"{actor.__module__}.{actor.__qualname__} is not the class of that name any more; a spawned process "
+            f"would import another one. Give it a name of its own at the top level of its module"
+        )
+
+
+def check_module(module: str, name: str) -> None:
+    """Make sure that a spawned process can import the module where something is defined.
+
+    Args:
+        module: its name.
+        name: what is defined there, for the text.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if module in MAIN:
+        _check_main(name)
+    elif not _found(module):
+        pytest = ', under pytest pythonpath = ["."] in its configuration' if "pytest" in sys.modules else ""
+        raise UsageError(
+            f"{name} is defined in {module}, which is loaded here, but no other process could import it: nothing on "
+            f"sys.path leads there; put the directory that holds {module.partition('.')[0]} on sys.path{pytest}"
+        )
+
+
+def _check_names() -> None:
+    for name in ("actors", "supervisor"):
+        taken = shadow_of(name)
+        if taken is not None:
+            raise UsageError(
+                f"a new process would import {taken} in place of this library's package {name}; rename it, or put "
+                f"its directory at the end of sys.path"
+            )
+
+
+def _check_main(name: str) -> None:
+    main = sys.modules["__main__"]
+    if _main_source(main) is None and not _frozen():
+        raise UsageError(
+            f"{name} is defined in an interactive session or a -c command, which a spawned process "
+            f"cannot import; put it into a file"
+        )
+    if _left_alone(main):
+        raise UsageError(
+            f"{name} is defined in __main__.py, which spawned processes leave alone; move it to another "
+            f"module of its package"
+        )
+
+
+def _found(module: str) -> bool:
+    """Whether the finders of a new process would find it, package by package, whatever is loaded here."""
+    places: list[str] | None = None
+    parts = module.split(".")
+    for at in range(1, len(parts) + 1):
+        name = ".".join(parts[:at])
+        try:
+            spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, places))), None)
+            if spec is None:
+                return False
+            places = list(spec.submodule_search_locations or ())
+            loaded = sys.modules.get(name)
+            if spec.origin and spec.origin == getattr(loaded, "__file__", None):  # it may have added to its own path
+                places += getattr(loaded, "__path__", ())
+        except Exception:  # a finder of its own kind: the process itself will say
+            return True
+    return True
+
+
+def check_first_start() -> None:
+    """Make sure that this process is a start of the program that its user meant.
+
+    Runs in the daemon, or in what would become one.
+
+    Raises:
+        UsageError: multiprocessing started it, for an actor or for a helper of its own, and it is running the daemon's
+            code all the same: it would start a process for the same purpose, and so on.
+    """
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        raise UsageError(
+            "this file starts its supervisor when it is imported, and this process is an actor importing it; put "
+            'the start under `if __name__ == "__main__":`'
+        )
+    if _frozen() and multiprocessing.process.parent_process() is None and meant_for_multiprocessing(sys.argv):
+        raise UsageError(
+            "this frozen program starts itself again in each process that it starts; call "
+            'multiprocessing.freeze_support() first of all under `if __name__ == "__main__":`'
+        )
+
+
+def meant_for_multiprocessing(argv: list[str]) -> bool:
+    """Whether a frozen program was given a command line that freeze_support would have acted on."""
+    return argv[1:2] == ["--multiprocessing-fork"] or any(
+        flag == "-c" and code.startswith("from multiprocessing.") for flag, code in pairwise(argv[1:])
+    )
+
+
+def check_interpreter() -> None:
+    """Make sure that there is a Python to start processes with.
+
+    Raises:
+        UsageError: there is none where multiprocessing looks for it.
+    """
+    executable = os.fsdecode(spawn.get_executable() or "")
+    if not os.access(executable, os.X_OK):
+        raise UsageError(
+            f"no process can be started: multiprocessing would execute {executable!r}, which is no program that may be "
+            f"executed; name a Python with multiprocessing.set_executable(...)"
+        )
+
+
+def check_main_guard() -> None:
+    """Make sure that a spawned process which imports the main module does not start the daemon again.
+
+    Only processes of actors that are defined there, or whose arguments are, import it.
+
+    The statement that the main thread is executing at the top level of the main module must stand under
+    `if __name__ == "__main__":`. Runs in the daemon; reads the main module's source once.
+
+    Raises:
+        UsageError: it does not.
+    """
+    main = sys.modules["__main__"]
+    path = _main_source(main)
+    line = _running_line(main)
+    if path is None or line is None:
+        return
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return
+    statement = next((node for node in tree.body if node.lineno <= line <= (node.end_lineno or line)), None)
+    if statement is not None and not _is_guard(statement):
+        raise UsageError(
+            f"{path.name}, line {line}: this starts the supervisor whenever the file is imported, and the processes of "
+            f'actors defined in it import it; put it under `if __name__ == "__main__":`, or move the actors elsewhere'
+        )
+
+
+def _frozen() -> bool:
+    """Whether the program is its own interpreter: its processes run its main module up to freeze_support."""
+    return bool(getattr(sys, "frozen", False))
+
+
+def _main_source(main: ModuleType) -> Path | None:
+    """The file that a spawned process will import as its main module, or None when it will import none."""
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and (spec.name == "__main__" or spec.name.endswith(".__main__")):
+        return None if spec.origin is None else Path(spec.origin)
+    file = getattr(main, "__file__", None)
+    return Path(file) if file and Path(file).is_file() else None
+
+
+def _left_alone(main: ModuleType) -> bool:
+    """Whether spawned processes do not import the main module: `python -m package`, `python directory`."""
+    spec = getattr(main, "__spec__", None)
+    return spec is not None and str(spec.name).rpartition(".")[2] == "__main__"
+
+
+def _running_line(main: ModuleType) -> int | None:
+    """The line that the main thread is executing at the top level of the main module."""
+    if _left_alone(main):
+        return None
+    frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals is vars(main):
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def _is_guard(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and any(
+        isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test)
+    )
+
+
+def _still_loading(module: ModuleType) -> bool:
+    """Whether the module is being executed right now: a class may be used in its own module's top level."""
+    spec = getattr(module, "__spec__", None)
+    return module.__name__ in MAIN or bool(getattr(spec, "_initializing", False))
+
+
+def check_patches() -> None:
+    """Make sure that what gevent has replaced in this process fits together.
+
+    Raises:
+        UsageError: system calls switch greenlets, but threads are threads: the two would hang or break each other.
+    """
+    monkey: Any = sys.modules.get("gevent.monkey")
+    if monkey is None:
+        return
+    patched = [name for name in ("select", "os", "subprocess") if monkey.is_module_patched(name)]
+    missing = [name for name in ("thread", "queue") if not monkey.is_module_patched(name)]
+    if patched and missing:
+        raise UsageError(
+            f"gevent has patched {', '.join(patched)}, but not {', '.join(missing)}, so that the threads of a tree "
+            f"would hang; call gevent.monkey.patch_all() without {', '.join(f'{name}=False' for name in missing)}, or "
+            f"patch nothing"
+        )

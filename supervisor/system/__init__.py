@@ -1,0 +1,1 @@
+"""The operating system: /proc, reaping, orphans, signals, out-of-memory counts."""

@@ -1,0 +1,307 @@
+"""Guardian: the process that ends what the dead leave behind, and outlives its daemon by the moment that takes.
+
+It ends only who belongs to a family of its own tree: by session, while that is certainly still the family's, or by
+mark. It learns of its daemon's end by itself.
+
+Runs in a process and session of its own: `python -I -S guardian.py <daemon's pid> <tree> <descriptor of a socket>`.
+`Reaper` itself also runs in the daemon, in the thread that spawns, while there is no such process.
+The daemon says `+<life> <pid>` when a life began, `-<life>` when it is over and `.` when all are; lives are counted up.
+To a guardian that follows another it says `?<life>` for the last of them.
+The guardian answers `-<life>` and `.` with the same, at once, and says `<pid>` for a process that is dead and that only
+the daemon can bury. What else it writes is the interpreter's reason why it could not run.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+TYPE_CHECKING = False  # without an import of typing
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SOON = 0.02  # seconds from an end to the look for what it left: many ends, one look
+REST = 0.2  # seconds between two looks, and at least as many times the length of a look:
+SHARE = 20
+SHORT = 0.002  # seconds between two of the last looks
+PATIENCE = 5.0  # seconds for the last look of all, in which processes may not die because the kernel holds them
+TICK = 0.2  # seconds between looks at the daemon where it cannot be waited for
+
+LONG = 86400.0  # seconds
+
+FOR_EVER = sys.maxsize
+
+
+class Reaper:
+    """What is known of one tree's families.
+
+    Args:
+        daemon: process id of the daemon, this process's parent.
+        tree: what the marks of its families begin with.
+        answer: tells the daemon a line.
+    """
+
+    def __init__(self, daemon: int, tree: str, answer: Callable[[bytes], None]) -> None:
+        self.daemon = daemon
+        self._answer = answer
+        self._tree = f"{tree}:".encode()
+        self._heads: dict[int, tuple[int, bytes]] = {}  # of living lives: process id and time of its start
+        self._over: dict[int, bytes] = {}  # of lives whose families may not be gone yet, by process id
+        self._known = 0  # a life with a lower number that has no head is over
+        self.uneasy = False  # whether somebody may be left
+        self._killed: set[tuple[int, bytes]] = set()
+        self._exe = link("/proc/self/exe")
+        self._unread = b""
+
+    # ---- what the daemon says
+
+    def hear(self, data: bytes) -> None:
+        """Take in what arrived."""
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        kind, words = line[:1], line[1:].split()
+        if kind == b".":
+            self._answer(b".\n")
+            self.all_over()
+            return
+        life = int(words[0])
+        self._known = max(self._known, life + 1)
+        if kind == b"+":
+            pid = int(words[1])
+            self._heads[life] = pid, start_of(pid)
+            return
+        self.uneasy = True
+        if kind == b"-":
+            self._answer(line + b"\n")
+            if life in self._heads:
+                self._over.update([self._heads.pop(life)])
+
+    def all_over(self) -> None:
+        """No life is left, whatever was said before."""
+        self._over.update(self._heads.values())
+        self._heads.clear()
+        self._known = FOR_EVER
+        self.uneasy = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether no life can come any more."""
+        return self._known == FOR_EVER
+
+    # ---- what it does
+
+    def look(self) -> None:
+        """End everybody who is left of a family that is over."""
+        if not self._exe:  # no /proc: the groups are all we know
+            for head in self._over:
+                kill_process_group(head)
+            self._over.clear()
+            self.uneasy = False
+            return
+        living = {pid for pid, _ in self._heads.values()}
+        ended = {head for head, start in self._over.items() if start_of(head) in (b"", start)}  # or a stranger has it
+        anybody = False
+        for name in os.listdir("/proc"):
+            if name.isdigit() and (seen := look_at(int(name))):
+                anybody |= self._judge(int(name), seen, living, ended)
+        if not anybody:
+            self._over.clear()
+            self._killed.clear()
+        self.uneasy = anybody
+
+    def _judge(self, pid: int, seen: tuple[bytes, int, int, bytes], living: set[int], ended: set[int]) -> bool:
+        state, parent, session, start = seen
+        if session in living or pid in living:
+            return False
+        relative = (
+            session in ended or pid in ended or (pid, start) in self._killed
+        )  # who is dying bears no mark any more
+        if state in b"ZX":
+            if not relative or parent != self.daemon:
+                return False
+            self._answer(b"%d\n" % pid)
+            return True
+        if relative or self._bears_a_mark(pid):
+            self._killed.add((pid, start))
+            return kill(pid, start)
+        return False
+
+    def _bears_a_mark(self, pid: int) -> bool:
+        if self._is_marked(f"/proc/{pid}/environ"):
+            return True
+        return link(f"/proc/{pid}/exe") == self._exe and self._is_marked(f"/proc/{pid}/maps")  # it may be a mere fork
+
+    def _is_marked(self, path: str) -> bool:
+        for rest in read(path).split(self._tree)[1:]:
+            digits = rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
+            if digits and int(digits) < self._known and int(digits) not in self._heads:
+                return True
+        return False
+
+
+def look_at(pid: int) -> tuple[bytes, int, int, bytes] | None:
+    """State, parent, session and time of the start of a process; None when there is none."""
+    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return (fields[0], int(fields[1]), int(fields[3]), fields[19]) if fields else None
+
+
+def start_of(pid: int) -> bytes:
+    """When a process was started, which tells it from another with its number; empty when there is none."""
+    seen = look_at(pid)
+    return seen[3] if seen else b""
+
+
+def kill(pid: int, start: bytes) -> bool:
+    """SIGKILL for the process with that number that was started at that time, and for no other.
+
+    Whether that is of use: not when it is gone, nor when it is not ours to kill.
+    """
+    try:
+        fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+    except OSError:
+        return False
+    try:
+        if start_of(pid) != start:
+            return False
+        if fd >= 0:
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return False
+    finally:
+        if fd >= 0:
+            os.close(fd)
+    return True
+
+
+def kill_process_group(leader: int) -> None:
+    """SIGKILL for everybody in that process group, if there is one."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except OSError:
+        pass
+
+
+def say(words: bytes) -> None:
+    """Tell the daemon, if it is there and listens."""
+    try:
+        os.write(0, words)
+    except OSError:
+        pass
+
+
+def read(path: str) -> bytes:
+    """What a file of the kernel says; nothing when it is gone or not for us."""
+    chunks = []
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while chunk := os.read(fd, 65536):
+                chunks.append(chunk)
+        finally:
+            os.close(fd)
+    except OSError:
+        return b""
+    return b"".join(chunks)
+
+
+def link(path: str) -> str:
+    """Where a link of the kernel leads; empty when that cannot be told."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def hear(guardian: Reaper) -> None:
+    """Take in everything that lies in the socket."""
+    while True:
+        try:
+            data = os.read(0, 65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            guardian.all_over()
+            return
+        guardian.hear(data)
+
+
+def watch(guardian: Reaper) -> None:
+    """Do as the daemon says, until it says that all is over, or is gone."""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    tick = float(FOR_EVER)
+    try:
+        poll.register(os.pidfd_open(guardian.daemon), select.POLLIN)  # a fork of it may keep the socket open
+    except (AttributeError, OSError):
+        tick = TICK
+    due = float(FOR_EVER)  # time of the next look
+    rested = 0.0
+    while not guardian.finished:
+        wait = min(tick, due - time.monotonic())
+        poll.poll(None if wait > LONG else max(0.0, wait) * 1000)
+        orphaned = os.getppid() != guardian.daemon
+        hear(guardian)  # also when it is gone: its last words name the last lives
+        if orphaned:
+            guardian.all_over()
+            return
+        begun = time.monotonic()
+        if due <= begun:
+            guardian.look()
+            over = time.monotonic()
+            rested = over + max(REST, SHARE * (over - begun))
+            due = rested if guardian.uneasy else FOR_EVER
+        elif guardian.uneasy:
+            due = min(due, max(begun + SOON, rested))
+
+
+def set_up(sock: int) -> None:
+    """Leave the daemon's session, directory and streams; the socket becomes standard input and standard error."""
+    os.setsid()
+    os.chdir("/")
+    os.dup2(sock, 0)
+    os.dup2(sock, 2)
+    os.close(sock)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    name("actors-guardian")
+
+
+def name(text: str) -> None:
+    """What `ps` and `top` call this process."""
+    try:
+        fd = os.open("/proc/self/comm", os.O_WRONLY)
+    except OSError:
+        return
+    os.write(fd, text.encode())
+    os.close(fd)
+
+
+def main() -> None:
+    """Watch over one tree, then leave nothing of it."""
+    set_up(int(sys.argv[3]))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.set_blocking(0, False)
+    guardian = Reaper(int(sys.argv[1]), sys.argv[2], say)
+    watch(guardian)
+    deadline = time.monotonic() + PATIENCE
+    while guardian.uneasy and time.monotonic() < deadline:
+        guardian.look()
+        if guardian.uneasy:
+            time.sleep(SHORT)
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # nothing to clean up

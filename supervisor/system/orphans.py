@@ -1,0 +1,364 @@
+"""OrphanReaper: the daemon's side of the process that ends what actors leave behind (`orphan_reaper`, a script).
+
+What is told stands in the order in which it happened; only the end of the tree waits for the guardian. A guardian
+that dies or does not answer is replaced, and the new one is told everything; while there is none, the daemon does
+its work. Nothing that goes wrong with a guardian is raised here.
+
+One per tree. Its methods say in which thread they run: the loop's, or the one that spawns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from multiprocessing import spawn, util
+from pathlib import Path
+from typing import Any, Final
+
+from supervisor.ports import AnyReader
+from supervisor.system import orphan_reaper
+
+LAST_LOOK: Final = orphan_reaper.PATIENCE + 1.0  # seconds the guardian may take to leave
+ANSWER: Final = 2.0  # seconds it may take to answer
+BREATH: Final = 1.0  # seconds from the start of a guardian to that of the next, doubled with each that is lost early
+LONGEST_BREATH: Final = 60.0
+STEADY: Final = 10.0  # seconds after which a guardian that is lost is not lost early
+
+OnLost = Callable[[str], None]
+
+
+class OrphanReaper:
+    """The daemon's side of one tree's guardian. Made on the loop's thread; starts nothing before the first life.
+
+    Args:
+        loop: of the tree.
+        reader: waits for what the guardian says, and for its end.
+        do: runs a job in the thread that spawns, after those given before.
+        on_lost: told on the loop why the guardian is not there; once, when several are lost for the same reason.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reader: AnyReader,
+        do: Callable[[Callable[[], None]], None],
+        on_lost: OnLost,
+    ) -> None:
+        self._tree = os.urandom(8).hex()
+        self._numbers = count(1)
+        self._last = 0
+        self._living: dict[int, int] = {}
+        self._process: _Process | None = None
+        self._started_at = 0.0
+        self._not_before = 0.0
+        self._lost_early = 0  # guardians in a row
+        self._told_lost = ""
+        self._closing = False
+        self._unheard = b""
+        self._words = ""  # what it has said that is no answer: why it could not run
+        self._unanswered: dict[int, asyncio.TimerHandle] = {}
+        self._taken_in = False  # whether it has answered that all is over
+        self._loop = loop
+        self._reader = reader
+        self._do = do
+        self._on_lost = on_lost
+
+    # ---- in the thread that spawns
+
+    def mark(self) -> str:
+        """The mark of the family of the process that is started next."""
+        self._last = next(self._numbers)
+        return f"{self._tree}:{self._last}"
+
+    def begun(self, pid: int) -> int:
+        """The process with the last mark was started; the number of its family."""
+        number = self._last
+        self._living[number] = pid
+        self._tell(f"+{number} {pid}\n")
+        return number
+
+    def end(self) -> None:
+        """All lives are over: what is left of them is ended. Waits for that, but not for ever."""
+        self._living.clear()
+        process = self._process
+        if process is not None:
+            process.say(".\n")
+            gone = process.gone_within(ANSWER) or (self._taken_in and process.gone_within(LAST_LOOK - ANSWER))
+            if not gone:
+                process.kill()
+            if process.wait() in {0, None} and gone:
+                return
+        if self._last:
+            self._look(b".\n", time.monotonic() + orphan_reaper.PATIENCE)
+
+    def abandon(self) -> None:
+        """The same when the loop was closed without us."""
+        self.end()
+        if self._process is not None:
+            self._process.sock.close()
+
+    def _over(self, number: int) -> None:
+        del self._living[number]
+        if self._process is not None:
+            process = self._process
+            self._on_loop(lambda: self._expect(number, process))  # before it is told, so before it answers
+        self._tell(f"-{number}\n")
+        if self._process is None:
+            self._look(b"", time.monotonic())
+
+    def _tell(self, line: str) -> None:
+        if self._process is not None:
+            self._process.say(line)
+        elif time.monotonic() >= self._not_before:
+            self._start()
+
+    def _start(self) -> None:
+        self._started_at = time.monotonic()
+        self._not_before = self._started_at + min(LONGEST_BREATH, BREATH * 2**self._lost_early)
+        if getattr(sys, "frozen", False):  # the executable is the program itself: it would start once more
+            self._not_before = float("inf")
+            self._on_loop(lambda: self._tell_lost("a frozen program cannot start one"))
+            return
+        try:
+            process = _Process(_command(), self._tree)
+        except Exception as error:  # whatever it is, healthy actors must not die of it
+            why = f"it could not be started: {error}"
+            self._on_loop(lambda: self._lost(why))
+            return
+        self._process = process
+        process.sock.settimeout(BREATH)
+        with contextlib.suppress(OSError):
+            process.sock.sendall(self._everything().encode())
+        process.sock.setblocking(False)
+        self._on_loop(lambda: self._watch(process))
+
+    def _everything(self) -> str:
+        """What a new guardian has to know."""
+        told = [f"+{number} {pid}\n" for number, pid in self._living.items()]
+        if len(self._living) < self._last:  # lives are over, and what they left may not be gone
+            told.append(f"?{self._last}\n")
+        return "".join(told)
+
+    def _look(self, news: bytes, until: float) -> None:
+        """Do the guardian's work here, at least one look long."""
+        substitute = orphan_reaper.Reaper(os.getpid(), self._tree, answer=_take_answer)
+        substitute.hear(self._everything().encode() + news)
+        with contextlib.suppress(OSError):  # no descriptor is free
+            substitute.look()
+            while substitute.uneasy and time.monotonic() < until:
+                time.sleep(orphan_reaper.SHORT)
+                substitute.look()
+
+    def _bury(self, process: _Process) -> None:
+        """The guardian is dead, or as good as that."""
+        process.kill()
+        code = process.wait()
+        if self._process is process:
+            self._process = None
+        self._on_loop(lambda: self._lost(_why(code, self._words)))
+
+    def _on_loop(self, job: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            self._loop.call_soon_threadsafe(job)
+
+    # ---- on the loop's thread
+
+    def over(self, number: int) -> None:
+        """The head of that family is dead and buried."""
+        self._do(lambda: self._over(number))
+
+    async def close(self) -> None:
+        """End the guardian; returns when nothing is left of any family, nor of it."""
+        self._closing = True
+        ended = asyncio.Event()
+
+        def end() -> None:
+            try:
+                self.end()
+            finally:
+                self._on_loop(ended.set)
+
+        self._do(end)
+        await ended.wait()
+        self._answered_all()
+        if self._process is not None:
+            sock = self._process.sock
+            self._reader.forget(sock.fileno(), close=sock.close)
+
+    def _watch(self, process: _Process) -> None:
+        self._answered_all()
+        self._unheard, self._words = b"", ""
+        self._reader.stream(process.sock, lambda chunk: self._heard(process, chunk))
+
+    def _heard(self, process: _Process, chunk: bytes) -> None:
+        *lines, self._unheard = (self._unheard + chunk).split(b"\n")
+        for line in lines:
+            self._take(line)
+        if not chunk and not self._closing:
+            self._answered_all()
+            self._reader.forget(process.sock.fileno(), close=process.sock.close)
+            self._do(lambda: self._bury(process))
+
+    def _take(self, line: bytes) -> None:
+        if line.isdigit():
+            bury(int(line))
+        elif line == b".":
+            self._taken_in = True
+        elif line[:1] == b"-" and line[1:].isdigit():
+            timer = self._unanswered.pop(int(line[1:]), None)
+            if timer is not None:
+                timer.cancel()
+        else:  # the interpreter's words
+            self._words = line.decode(errors="replace").strip() or self._words
+
+    def _expect(self, number: int, process: _Process) -> None:
+        """It shall answer that it has heard of the end of that life. Killed, it is replaced."""
+        self._unanswered[number] = self._loop.call_later(ANSWER, self._out_of_patience, process)
+
+    def _out_of_patience(self, process: _Process) -> None:
+        if process is self._process:
+            self._words = f"it did not answer within {ANSWER:g} s"
+            process.kill()
+
+    def _answered_all(self) -> None:
+        for timer in self._unanswered.values():
+            timer.cancel()
+        self._unanswered.clear()
+
+    def _lost(self, why: str) -> None:
+        if self._closing:
+            return
+        early = time.monotonic() < self._started_at + STEADY
+        self._lost_early = self._lost_early + 1 if early else 0
+        if not early:
+            self._told_lost = ""
+        self._tell_lost(why)
+        self._loop.call_later(max(0.0, self._not_before - time.monotonic()), self._do, self._start_again)
+
+    def _tell_lost(self, why: str) -> None:
+        if why != self._told_lost:
+            self._told_lost = why
+            self._on_lost(why)
+
+    def _start_again(self) -> None:
+        if self._process is None and not self._closing and time.monotonic() >= self._not_before:
+            self._start()
+
+
+class _Process:
+    """One guardian. Started without `subprocess`, which gevent replaces by one that takes every child's exit code.
+
+    Attributes:
+        sock: the daemon's end of what connects the two.
+
+    Raises:
+        OSError: it could not be started.
+    """
+
+    def __init__(self, command: list[str], tree: str) -> None:
+        self.sock, its = socket.socketpair()
+        try:
+            words = [*command, str(os.getpid()), tree, str(its.fileno())]
+            executable = os.fsencode(spawn.get_executable())
+            self._pid = util.spawnv_passfds(executable, [os.fsencode(word) for word in words], [its.fileno()])
+        except BaseException:
+            self.sock.close()
+            raise
+        finally:
+            its.close()
+        self._ended = False
+        self._pidfd = -1
+        with contextlib.suppress(AttributeError, OSError):
+            self._pidfd = os.pidfd_open(self._pid)
+
+    def say(self, line: str) -> None:
+        """Tell it something, if it listens."""
+        try:
+            self.sock.send(line.encode())
+        except BlockingIOError:  # it does not listen: another one will
+            self.kill()
+        except OSError:  # it is dead, which its end of file says to the loop; the next one is told everything
+            pass
+
+    def kill(self) -> None:
+        """SIGKILL, unless it is buried."""
+        with contextlib.suppress(OSError):
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            elif not self._ended:
+                os.kill(self._pid, signal.SIGKILL)
+
+    def gone_within(self, seconds: float) -> bool:
+        """Wait for its end; whether that came."""
+        poll = select.poll()
+        if self._pidfd >= 0:
+            poll.register(self._pidfd, select.POLLIN)
+        else:
+            poll.register(self.sock, 0)  # nothing but that it hung up
+        return bool(poll.poll(seconds * 1000))
+
+    def wait(self) -> int | None:
+        """Wait for the end of a process that ends; its exit code, None when another part of the daemon has taken it."""
+        code = None
+        if not self._ended:
+            self._ended = True
+            with contextlib.suppress(ChildProcessError):
+                code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            if self._pidfd >= 0:
+                fd, self._pidfd = self._pidfd, -1
+                os.close(fd)
+        return code
+
+
+def _command() -> list[str]:
+    """The beginning of the guardian's command line. From an archive its source goes with it.
+
+    Raises:
+        OSError: the module has neither a file nor a source.
+    """
+    start = [os.fsdecode(spawn.get_executable()), "-I", "-S"]
+    if Path(orphan_reaper.__file__).is_file():
+        return [*start, orphan_reaper.__file__]
+    loader: Any = getattr(orphan_reaper.__spec__, "loader", None)
+    source = loader.get_source(orphan_reaper.__name__) if hasattr(loader, "get_source") else None
+    if source is None:
+        raise OSError(f"neither its file nor its source can be read: {orphan_reaper.__file__}")
+    return [*start, "-c", source]
+
+
+def _why(code: int | None, words: str) -> str:
+    if words:
+        return f"it ended: {words}"
+    if code is None:
+        return "it ended"
+    return f"it ended: signal {signal.Signals(-code).name}" if code < 0 else f"it ended: exit code {code}"
+
+
+def _take_answer(line: bytes) -> None:
+    """What the guardian would say to the daemon, said in the daemon."""
+    if line.strip().isdigit():
+        bury(int(line))
+
+
+def bury(pid: int) -> None:
+    """Take the exit code of a dead process, if it is a child of this one: so orphans come to a daemon that is PID 1."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def kill_process_group(leader: int) -> None:
+    """SIGKILL for all who are left in the group of a process that is dead and not yet buried.
+
+    As long as its exit code is not taken, its number cannot be another's.
+    """
+    with contextlib.suppress(ChildProcessError, ProcessLookupError, PermissionError):
+        if os.waitid(os.P_PID, leader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            os.killpg(leader, signal.SIGKILL)

@@ -1,0 +1,56 @@
+"""What the kernel says of a process: a few numbers out of /proc.
+
+Whatever cannot be read is None, on systems without /proc always; nobody is asked twice, nothing blocks.
+
+Runs anywhere. The kernel makes these few lines in memory when they are read; no disk is involved.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """How a process is.
+
+    Attributes:
+        state: the kernel's letter: R runs or wants to, S sleeps, D waits for a disk, T stopped, t held by a debugger, Z
+            dead; empty when it cannot be read.
+        starved: ns in which its main thread wanted a processor and got none; 0 when that is not counted.
+    """
+
+    state: str
+    starved: int
+
+
+def condition(pid: int | None) -> Condition:
+    """How a process is now."""
+    stat = None if pid is None else _read(pid, "stat")
+    if pid is None or stat is None:
+        return Condition("", 0)
+    waits = (_read(pid, "schedstat") or "").split()
+    return Condition(stat.rpartition(") ")[2][:1], int(waits[1]) if len(waits) > 1 else 0)
+
+
+def resident_bytes(pid: int) -> int | None:
+    """The resident memory of a process now, in bytes."""
+    line = _read(pid, "statm")
+    return None if line is None else int(line.split()[1]) * _PAGE
+
+
+def peak_bytes(pid: int) -> int | None:
+    """The most resident memory a process has had until now, in bytes."""
+    lines = (_read(pid, "status") or "").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
+
+def _read(pid: int, what: str) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/{what}").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

@@ -1,0 +1,82 @@
+"""Reaping: the exit code of a process that is gone, and what it has used.
+
+What another part of the daemon has taken is asked of the kernel, by the pidfd; what that does not know either is
+not known, and that is no error. Only without a pidfd it waits, for `COMPLETE` seconds at most.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import struct
+import sys
+import time
+from multiprocessing.context import SpawnProcess
+from typing import Final
+
+import msgspec
+
+_UNIT: Final = 1 if sys.platform == "darwin" else 1024  # bytes, of ru_maxrss
+
+COMPLETE: Final = 0.05  # seconds from the end of a process's descriptors to its own
+
+_PIDFD_GET_INFO: Final = 0xC040FF0B  # Linux 6.13; ioctl: struct pidfd_info in its first version, 64 bytes
+_PIDFD_INFO_EXIT: Final = 8  # Linux 6.15; bit: the status, once the process is reaped
+_PIDFD_INFO: Final = struct.Struct("=Q52xi")  # mask, what is not needed here, status
+
+
+class ExitStatus(msgspec.Struct, frozen=True):
+    """What is left of a process.
+
+    Attributes:
+        exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when nobody knows.
+        cpu_time: seconds it has computed, with those of its own children that it waited for; None when not known.
+        peak_memory: the most memory it had, in bytes; None when not known.
+    """
+
+    exit_code: int | None = None
+    cpu_time: float | None = None
+    peak_memory: int | None = None
+
+
+def reap(process: SpawnProcess, pidfd: int = -1) -> ExitStatus:
+    """Take what is left of a process that is gone; `process.exitcode` tells the exit code, too, if it is known."""
+    popen = getattr(process, "_popen", None)
+    if process.pid is None or popen is None or popen.returncode is not None or not hasattr(os, "wait4"):
+        return ExitStatus(process.exitcode)
+    until = time.monotonic() + (COMPLETE if pidfd < 0 else 0.0)
+    try:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        while pid == 0 and time.monotonic() < until:
+            time.sleep(COMPLETE / 50)
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    except ChildProcessError:  # another part of the daemon was faster
+        popen.returncode = _told(pidfd)
+        return ExitStatus(popen.returncode)
+    if pid == 0:
+        return ExitStatus(process.exitcode)
+    popen.returncode = os.waitstatus_to_exitcode(status)
+    return ExitStatus(popen.returncode, usage.ru_utime + usage.ru_stime, _peak(usage))
+
+
+def _told(pidfd: int) -> int | None:
+    """The exit code of a process that is reaped, as the kernel tells it; None where it does not."""
+    if pidfd < 0 or sys.platform != "linux":
+        return None
+    info = bytearray(64)
+    _PIDFD_INFO.pack_into(info, 0, _PIDFD_INFO_EXIT, 0)
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, info)
+    except OSError:
+        return None
+    mask, status = _PIDFD_INFO.unpack_from(info)
+    return os.waitstatus_to_exitcode(status) if mask & _PIDFD_INFO_EXIT else None
+
+
+def _peak(usage: resource.struct_rusage) -> int | None:
+    """The most memory it had. The kernel counts from before the exec, when it was a copy of the daemon."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage.ru_maxrss * _UNIT if usage.ru_maxrss > before else None

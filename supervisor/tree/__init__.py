@@ -1,0 +1,1 @@
+"""A running tree: engines carry out what the machines decide."""

@@ -1,0 +1,176 @@
+"""Children: changing a tree at run time, with OTP's answers.
+
+A request is an event for the machine of the supervisor it concerns; what it answers becomes a result or an
+error whose `answer` is OTP's word.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+import msgspec
+
+from actors.exits import ExitReport
+from supervisor.core.terms import ChildTerms
+from supervisor.core.tree import commands as do
+from supervisor.core.tree import events as happened
+from supervisor.core.tree.commands import Verdict
+from supervisor.core.tree.events import AnyEvent
+from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
+from supervisor.spawnable import check_main_guard
+from supervisor.spec_validation import check_child, check_size
+from supervisor.specs import AnySpec
+from supervisor.tree.actor_child import ActorChild, place
+from supervisor.tree.engine import Engine, TreeChild
+
+BUSY: Final = 0.05  # seconds between two requests to a supervisor that is restarting several children
+
+
+def engine_at(root: Engine, name: str) -> Engine:
+    """The engine of the supervisor of that name under the root; the root's for an empty name.
+
+    Raises:
+        NoSuchChild: there is no supervisor of that name, or it is not running.
+    """
+    engine = root
+    for part in [part for part in name.removeprefix(root.path).split("/") if part]:
+        child = engine.children.get(part)
+        if not isinstance(child, TreeChild):
+            raise NoSuchChild(f"{engine.path} has no supervisor {part!r} below it")
+        engine = child.engine
+    return engine
+
+
+async def start(root: Engine, spec: AnySpec, under: str) -> str:
+    """Add a child and start it; the path of what was added. See `Supervisor.start_child`."""
+    engine = engine_at(root, under)
+    check_child(spec, engine.spec)
+    if spec.needs_main:
+        check_main_guard()
+    path = f"{engine.path}/{spec.name}"
+    taken = _processes(engine, spec.name)
+    if taken:
+        asked = [msgspec.structs.replace(spec.terms()[0], name=taken[0])]
+        for answer in await _each(engine, [engine.request(_starting(terms)) for terms in asked]):
+            _refuse(answer, path, engine)
+    failure = None
+    try:
+        refused = await _first_refusal(engine, engine.begin_all(spec))
+        if refused is not None:
+            failure = engine.last_failure
+            await _discard(engine, spec)
+    except asyncio.CancelledError:
+        await asyncio.shield(engine.tree.keep(_discard(engine, spec)))
+        raise
+    if refused is not None:
+        _refuse(refused, path, engine, failure)
+    return path
+
+
+async def _first_refusal(engine: Engine, tickets: Sequence[int]) -> do.Answer | None:
+    """Whatever is refused first; None when nothing is."""
+    for answered in asyncio.as_completed([engine.answer(ticket) for ticket in tickets]):
+        answer = await answered
+        if answer.verdict is not Verdict.OK:
+            return answer
+    return None
+
+
+async def _discard(engine: Engine, spec: AnySpec) -> None:
+    """Take down and forget what was started of a spec; a plan of its supervisor that is under way comes first."""
+    while started := [name for name in _processes(engine, spec.name) if engine.children[name].spec is spec]:
+        await _each(engine, [engine.request(_terminating(member)) for member in reversed(started)])
+        left = [member for member in started if member in engine.children]
+        answers = await _each(engine, [engine.request(_deleting(member)) for member in left])
+        if all(answer.verdict in {Verdict.OK, Verdict.STOPPING, Verdict.NOT_FOUND} for answer in answers):
+            return
+        await asyncio.sleep(BUSY)
+
+
+async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent], *, backwards: bool = False) -> None:
+    """Make the same request for each process of a child: one, or all members of a pool."""
+    engine, members = _find(root, name)
+    order = list(reversed(members)) if backwards else members
+    for answer in await _each(engine, [engine.request(lambda ticket, who=who: make(ticket, who)) for who in order]):  # type: ignore[misc]
+        if answer.verdict is not Verdict.OK:
+            _refuse(answer, name, engine)
+
+
+async def resize(root: Engine, name: str, size: int) -> None:
+    """Give a pool another size. See `Supervisor.resize`."""
+    check_size(size)
+    engine, members = _find(root, name)
+    child = engine.children[members[0]]
+    if not isinstance(child, ActorChild):
+        raise NoSuchChild(f"{name} is a supervisor; only an actor or a pool has a size")
+    desk = child.desk
+    for answer in await _each(engine, engine.resize(desk.spec.name, size)):
+        if answer.verdict is not Verdict.OK:
+            _refuse(answer, name, engine)
+    surplus = [member for member in desk.retired if member in engine.children and place(member) >= size]
+    await _each(engine, [engine.request(_deleting(member)) for member in surplus])
+
+
+def _starting(terms: ChildTerms) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.StartAsked(ticket, terms)
+
+
+def _terminating(member: str) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.TerminateAsked(ticket, member)
+
+
+def _deleting(member: str) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.DeleteAsked(ticket, member)
+
+
+def terminate(ticket: int, child: str) -> AnyEvent:
+    """The event of `terminate_child`."""
+    return happened.TerminateAsked(ticket, child)
+
+
+def restart(ticket: int, child: str) -> AnyEvent:
+    """The event of `restart_child`."""
+    return happened.RestartAsked(ticket, child)
+
+
+def delete(ticket: int, child: str) -> AnyEvent:
+    """The event of `delete_child`."""
+    return happened.DeleteAsked(ticket, child)
+
+
+async def _each(engine: Engine, tickets: Sequence[int]) -> list[do.Answer]:
+    return [await engine.answer(ticket) for ticket in tickets]
+
+
+def _find(root: Engine, name: str) -> tuple[Engine, list[str]]:
+    """The supervisor of a child, and the names of the child's processes there."""
+    inner = name.removeprefix(root.path).strip("/")
+    parts = inner.split("/")
+    for split in range(len(parts) - 1, -1, -1):
+        try:
+            engine = engine_at(root, "/".join(parts[:split]))
+        except NoSuchChild:
+            continue
+        leaf = "/".join(parts[split:])
+        members = _processes(engine, leaf)
+        if members:
+            return engine, members
+    raise NoSuchChild(f"{root.path} has no child {inner!r}; which_children() lists them")
+
+
+def _processes(engine: Engine, name: str) -> list[str]:
+    """What the engine has under a name: a process of that name, a supervisor, or all the processes of a pool."""
+    return [key for key, child in engine.children.items() if name in (key, child.spec.name)]
+
+
+def _refuse(answer: do.Answer, name: str, engine: Engine, failure: ExitReport | None = None) -> NoReturn:
+    text = f"{name}: {answer.detail or answer.verdict.value}"
+    if answer.verdict is Verdict.NOT_FOUND:
+        raise NoSuchChild(text)
+    if answer.verdict is Verdict.START_FAILED:
+        raise StartFailed(text, failure or engine.last_failure)
+    raise SupervisorBusy(text, answer=answer.verdict.value)

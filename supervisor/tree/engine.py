@@ -1,0 +1,356 @@
+"""Engine: carries out what one supervisor's machine decides.
+
+Events in, commands out, deeds done; no choice is made here. Deeds answer with events, in the order in which
+things happened. A deed that fails is an event or is logged; the commands after it are carried out.
+
+Runs on the loop's thread. A supervisor inside a supervisor is a child whose life is another engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Final, assert_never
+
+from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.protocol import protocol_of
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.routing import Router
+from supervisor.core.terms import ChildTerms
+from supervisor.core.tree import commands as do
+from supervisor.core.tree import events as happened
+from supervisor.core.tree.commands import AnyCommand, Decision, ReportExit
+from supervisor.core.tree.events import AnyEvent, Timer
+from supervisor.core.tree.machine import SupervisorMachine
+from supervisor.core.tree.states import SupervisorState
+from supervisor.mailbox.mailbox import Mailbox
+from supervisor.messaging.shared import TreeContext
+from supervisor.observe.journal import Journal
+from supervisor.specs import AnySpec, SupervisorSpec
+from supervisor.tree.actor_child import ActorChild, PoolDesk, place
+from supervisor.tree.child import Child
+
+
+class Engine:
+    """One supervisor at work.
+
+    Args:
+        spec: what it supervises.
+        path: its own path.
+        tree: what it shares with the rest of the tree.
+        on_running: told once, when all static children are ready.
+        on_terminated: told once, when all children are down.
+        on_gave_up: told once, when the restart intensity is exceeded and the children begin to stop.
+        nested: whether another supervisor decides if this one comes back; then what its end leaves in the mailboxes
+            stays there until `retire_all`.
+    """
+
+    def __init__(
+        self,
+        spec: SupervisorSpec,
+        path: str,
+        tree: TreeContext,
+        *,
+        on_running: Callable[[], None],
+        on_terminated: Callable[[do.Terminate], None],
+        on_gave_up: Callable[[], None] = lambda: None,
+        nested: bool = False,
+    ) -> None:
+        self.path = path
+        self.spec = spec
+        self.tree = tree
+        self.running_at: float | None = None
+        self.last_failure: ExitReport | None = None  # the last death nobody had asked for
+        self.children: dict[str, Child] = {}
+        terms = [terms for child in spec.children for terms in child.terms()]
+        self.machine = SupervisorMachine(spec.own_terms(path), terms)
+        self.journal = Journal(self.machine)
+        self._nested = nested
+        self._left_open: set[str] = set()
+        self._on_running = on_running
+        self._on_gave_up = on_gave_up
+        self._on_terminated = on_terminated
+        self._inbox: deque[AnyEvent] = deque()
+        self._working = False
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._tickets: dict[int, asyncio.Future[do.Answer]] = {}
+        self._numbers = count(1)
+        for child in spec.children:
+            self._adopt(child)
+
+    def post(self, event: AnyEvent) -> None:
+        """Something happened: decide, and do. What the deeds cause is handled before this returns, in order."""
+        self._inbox.append(event)
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._inbox:
+                now = self.tree.loop.time()
+                for command in self.journal.handle(now, self._inbox.popleft()):
+                    self._carry_out(command)
+        finally:
+            self._working = False
+
+    def shut_down(self, how: happened.StopRequested | happened.KillRequested) -> None:
+        """The whole tree shall end. What it is the end of says so, unless the tree was about to end by itself."""
+        if self.machine.phase not in (SupervisorState.STOPPING, SupervisorState.STOPPED):
+            self.tree.stop_reason = Fate.SHUTDOWN
+        self.post(how)
+
+    def request(self, make: Callable[[int], AnyEvent]) -> int:
+        """Make a request of the machine, given a ticket for it; `answer(ticket)` waits for what becomes of it."""
+        ticket = next(self._numbers)
+        future = self._tickets[ticket] = self.tree.loop.create_future()
+        if self.machine.phase is SupervisorState.STOPPED:
+            future.set_result(do.Answer(ticket, do.Verdict.STOPPING, "the supervisor is down"))
+        else:
+            self.post(make(ticket))
+        return ticket
+
+    async def answer(self, ticket: int) -> do.Answer:
+        """What became of a request; a caller that is cancelled leaves the request as it is."""
+        future = self._tickets[ticket]
+        try:
+            return await asyncio.shield(future)
+        finally:
+            del self._tickets[ticket]
+
+    def begin_all(self, spec: AnySpec) -> list[int]:
+        """Ask the machine to add and start every process of a spec, whose name is free; the tickets."""
+        self._adopt(spec)
+        return [self._begin(terms) for terms in spec.terms()]
+
+    def resize(self, spec_name: str, size: int) -> list[int]:
+        """Ask the machine to start what a pool lacks and to stop what it has too much of; the tickets."""
+        pool = [child for child in self.children.values() if isinstance(child, ActorChild)]
+        desk = next(child.desk for child in pool if child.desk.spec.name == spec_name)
+        names = [spec_name if spec_name in desk.members else desk.spec.member(0)]
+        names += [desk.spec.member(index) for index in range(1, max(size, 1 + max(map(place, desk.members))))]
+        tickets = []
+        for name in names[:size]:
+            if name not in desk.members:
+                desk.members.add(name)
+                self.children[name] = ActorChild(self.path, name, desk, self.tree, self.post)
+                tickets.append(self._begin(desk.spec.terms_of(name)))
+        tickets += [self.request(_ending(name)) for name in reversed(names[size:]) if name in desk.members]
+        return tickets
+
+    def _begin(self, terms: ChildTerms) -> int:
+        ticket = self.request(lambda ticket: happened.StartAsked(ticket, terms))
+        if terms.name in self.children and not self.machine.has(terms.name):  # the machine did not take it
+            self.children.pop(terms.name).forget()
+        return ticket
+
+    def _adopt(self, spec: AnySpec) -> None:
+        if isinstance(spec, SupervisorSpec):
+            self.children[spec.name] = TreeChild(self, spec)
+            return
+        path = f"{self.path}/{spec.name}"
+        mailbox = self.tree.registry.get(path)
+        if mailbox is None:
+            mailbox = Mailbox(
+                path,
+                protocol_of(spec.actor),
+                capacity=spec.mailbox,
+                capacity_bytes=spec.mailbox_bytes,
+                overflow=spec.overflow,
+                max_message_bytes=spec.max_message_bytes,
+                max_deliveries=spec.max_deliveries,
+                members=spec.members(),
+                router=Router(spec.routing, spec.key),
+                on_dead_letter=self.tree.reports.message_buried,
+                resolve=self.tree.registry.ref,
+                stop_reason=lambda: self.tree.stop_reason,
+            )
+            self.tree.registry.add(path, mailbox)
+        desk = PoolDesk(mailbox, spec)
+        for name in spec.members():
+            self.children[name] = ActorChild(self.path, name, desk, self.tree, self.post)
+
+    def _carry_out(self, command: AnyCommand) -> None:
+        """Carry out one command. A start that raises is a failed start; any other error goes to the loop's handler."""
+        try:
+            self._do(command)
+        except Exception as error:
+            if isinstance(command, do.StartChild):
+                reason = ExitReason(ExitKind.UNSTARTED, f"its process could not be started: {_in_words(error)}")
+                roll = self.tree.dice.random()
+                self._inbox.append(happened.ChildExited(command.child, command.life, reason, roll))
+            else:
+                what = f"{self.path} could not carry out {command}; it goes on"
+                self.tree.loop.call_exception_handler({"message": what, "exception": error})
+
+    def _do(self, command: AnyCommand) -> None:  # noqa: C901, PLR0912 - one line for each command
+        match command:
+            case do.StartChild():
+                self.children[command.child].start(command.life)
+            case do.StopChild():
+                self.children[command.child].stop()
+            case do.KillChild():
+                self.children[command.child].kill()
+            case do.SetTimer():
+                self._set_timer(command.timer, command.after)
+            case do.CancelTimer():
+                self._cancel_timer(command.timer)
+            case do.Retire():
+                self._retire(command.child, command.because)
+            case do.Forget():
+                self._left_open.discard(command.child)
+                self.children.pop(command.child).forget()
+            case do.ReportReady():
+                self.children[command.child].ready(command.life)
+            case do.ReportExit():
+                report = self.children[command.child].report(command)
+                if command.decision not in (Decision.EXPECTED, Decision.RECYCLE):
+                    self.last_failure = report
+                if command.decision is Decision.GIVE_UP:
+                    self.tree.reports.supervisor_gave_up(self.path, command.child, command.restarts)
+                    self._on_gave_up()
+            case do.Answer():
+                self._answer(command)
+            case do.Running():
+                self.running_at = self.tree.loop.time()
+                self.tree.reports.supervisor_started(self.path)
+                self._on_running()
+            case do.Terminate():
+                for timer in tuple(self._timers):
+                    self._cancel_timer(timer)
+                self.tree.reports.supervisor_stopped(self.path, command.reason)
+                self._on_terminated(command)
+            case _:
+                assert_never(command)
+
+    def retire_all(self, because: str) -> None:
+        """What the end of this supervisor left open is closed."""
+        for name in [name for name in self.children if name in self._left_open]:
+            self._left_open.discard(name)
+            self.children[name].retire(because)
+
+    def hand_over(self, spec: SupervisorSpec) -> None:
+        """Another engine of that spec follows: what it will not have is closed and forgotten, on every floor below."""
+        heirs = {terms.name: child for child in spec.children for terms in child.terms()}
+        for name, child in tuple(self.children.items()):
+            if child.spec is not heirs.get(name):
+                self._left_open.discard(name)
+                del self.children[name]
+                child.retire("its supervisor was restarted without it")
+                child.forget()
+            elif isinstance(child, TreeChild):
+                child.engine.hand_over(child.spec)
+
+    def _retire(self, child: str, because: str) -> None:
+        if self._nested and self.machine.phase in (SupervisorState.STOPPING, SupervisorState.STOPPED):
+            self._left_open.add(child)
+        else:
+            self.children[child].retire(because)
+
+    def _set_timer(self, timer: Timer, after: float) -> None:
+        self._cancel_timer(timer)
+        self._timers[timer] = self.tree.loop.call_later(after, self._fire, timer)
+
+    def _cancel_timer(self, timer: Timer) -> None:
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _fire(self, timer: Timer) -> None:
+        self._timers.pop(timer, None)
+        self.post(happened.TimerFired(timer))
+
+    def _answer(self, answer: do.Answer) -> None:
+        future = self._tickets.get(answer.ticket)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+
+def _in_words(error: Exception) -> str:
+    """An error of the operating system speaks for itself; any other needs its type."""
+    return str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+
+
+def _ending(name: str) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.TerminateAsked(ticket, name)
+
+
+class TreeChild:
+    """A child that is a supervisor: each of its lives is another engine.
+
+    The mailboxes below it belong to their paths: a subtree that is restarted takes them over with all that waits in
+    them. They are closed when the parent says that the subtree is down for good.
+    """
+
+    def __init__(self, engine: Engine, spec: SupervisorSpec) -> None:
+        self.path = f"{engine.path}/{spec.name}"
+        self.last_report: ExitReport | None = None
+        self.spec: Final = spec
+        self._parent = engine
+        self._started_at = 0.0
+        self.engine = self._fresh(1)
+
+    def start(self, life: int) -> None:
+        """Boot an engine: static children start, dynamic ones are forgotten (OTP)."""
+        self._started_at = self._parent.tree.loop.time()
+        if life > 1:
+            self.engine.hand_over(self.spec)
+            self.engine = self._fresh(life)
+        self.engine.post(happened.Boot())
+
+    def stop(self) -> None:
+        """Ask the engine to stop its children in reverse order."""
+        self.engine.post(happened.StopRequested())
+
+    def kill(self) -> None:
+        """Kill every process below."""
+        self.engine.post(happened.KillRequested())
+
+    def retire(self, because: str) -> None:
+        """The whole subtree is down for good."""
+        self.engine.retire_all(because)
+
+    def forget(self) -> None:
+        """The spec is gone."""
+        for child in self.engine.children.values():
+            child.forget()
+
+    def ready(self, life: int) -> None:
+        """The engine has told the world itself."""
+
+    def report(self, command: ReportExit) -> ExitReport:
+        """The end of a subtree, in the words of the last death in it."""
+        inner = None if command.decision is Decision.EXPECTED else self.engine.last_failure
+        report = ExitReport(
+            actor=self.path,
+            life=command.life,
+            pid=None,
+            reason=command.reason,
+            traceback=None if inner is None else inner.traceback,
+            native_stack=None if inner is None else inner.native_stack,
+            last_message=None if inner is None else inner.last_message,
+            last_message_begun=None if inner is None else inner.last_message_begun,
+            deliveries=None if inner is None else inner.deliveries,
+            cause=None if inner is None else inner.headline,
+            uptime=self._parent.tree.loop.time() - self._started_at,
+            decision=command.decision.value,
+            because=command.because,
+            delay=command.delay,
+        )
+        self.last_report = report
+        self._parent.tree.reports.child_exited(report, command.policy.value, command.restarts)
+        return report
+
+    def _fresh(self, life: int) -> Engine:
+        return Engine(
+            self.spec,
+            self.path,
+            self._parent.tree,
+            on_running=lambda: self._parent.post(happened.ChildReady(self.spec.name, life)),
+            on_terminated=lambda end: self._terminated(life, end),
+            nested=True,
+        )
+
+    def _terminated(self, life: int, end: do.Terminate) -> None:
+        roll = self._parent.tree.dice.random()
+        self._parent.post(happened.ChildExited(self.spec.name, life, end.reason, roll))

@@ -1,0 +1,247 @@
+"""Snapshot: the whole tree at one moment, as values, and as text a person can read.
+
+Looking changes nothing and waits for nothing.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import msgspec
+
+from actors.exits import ExitReport
+from supervisor.core.health.hang_detector import Health
+from supervisor.core.terms import RestartPolicy, Strategy
+from supervisor.core.tree.child import ChildView
+from supervisor.core.tree.states import ChildState, SupervisorState
+from supervisor.tree.actor_child import ActorChild, place
+from supervisor.tree.engine import Engine, TreeChild
+
+
+class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
+    """One actor.
+
+    Attributes:
+        name: its name under its supervisor.
+        path: its full name.
+        state: where it is: stopped, starting, running, stopping, backoff or exited.
+        restart: its restart policy.
+        life: the number of its current or last life, 0 before the first.
+        pid: of its process, None when it has none.
+        uptime: seconds since the current life became ready, None when it is not.
+        next_try: seconds until the next start, None when none is waited for.
+        mailbox: messages that wait or are being handled. Those of a pool stand at its first process, so that each
+            counts once.
+        fates: how many messages ended how; of a pool, as `mailbox`.
+        handling: type name of the message being handled, None when it is idle.
+        handling_for: seconds since that handler began, None when it is idle.
+        health: idle, busy, over its limit or stopped; None when it has no process.
+        last_exit: report of the last life that ended, None before the first.
+    """
+
+    name: str
+    path: str
+    state: ChildState
+    restart: RestartPolicy
+    life: int
+    pid: int | None
+    uptime: float | None
+    next_try: float | None
+    mailbox: int
+    fates: dict[str, int]
+    handling: str | None
+    handling_for: float | None
+    health: Health | None
+    last_exit: ExitReport | None
+
+
+class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervisor"):
+    """One supervisor and everything below it.
+
+    Attributes:
+        name: its name.
+        path: its full name.
+        state: where it is as a child of the one above; the root is running while it runs.
+        phase: what it does: starting, running, restarting, stopping, stopped.
+        strategy: whom a death concerns.
+        life: the number of its current or last life.
+        uptime: seconds since it became ready, None when it is not.
+        next_try: seconds until the next start, None when none is waited for.
+        restarts: restarts in the window now.
+        budget: restarts left before it gives up, None without a bound.
+        spares: processes that wait to become the next life of any actor; the root's are for the whole tree.
+        children: in the order of their start.
+        last_exit: report of its last life that ended, None before the first.
+    """
+
+    name: str
+    path: str
+    state: ChildState
+    phase: SupervisorState
+    strategy: Strategy
+    life: int
+    uptime: float | None
+    next_try: float | None
+    restarts: int
+    budget: int | None
+    spares: int
+    children: tuple[ChildSnapshot | SupervisorSnapshot, ...]
+    last_exit: ExitReport | None
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self, ""))
+
+
+Snapshot = ChildSnapshot | SupervisorSnapshot
+
+Kind = Literal["actor", "supervisor"]
+
+
+class ChildInfo(msgspec.Struct, frozen=True):
+    """One row of `which_children`."""
+
+    name: str
+    kind: Kind
+    state: ChildState
+    pid: int | None
+
+
+class ChildCounts(msgspec.Struct, frozen=True):
+    """What `count_children` returns; the words are OTP's.
+
+    Attributes:
+        specs: children, running or not.
+        active: children with a running process or subtree.
+        supervisors: children that are supervisors.
+        workers: children that are actors.
+    """
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
+
+
+def tree_of(engine: Engine) -> SupervisorSnapshot:
+    """The tree from a root engine down."""
+    running = engine.machine.phase not in (SupervisorState.NEW, SupervisorState.STOPPED)
+    state = ChildState.RUNNING if running else ChildState.EXITED
+    return _supervisor(engine, engine.path.rpartition("/")[2], state, life=1, view=None, last_exit=None)
+
+
+def children_of(engine: Engine) -> tuple[ChildInfo, ...]:
+    """The children of one supervisor, in the order of their start."""
+    return tuple(_info(engine, view) for view in engine.machine.children())
+
+
+def count_of(engine: Engine) -> ChildCounts:
+    """How many of them there are."""
+    rows = children_of(engine)
+    return ChildCounts(
+        specs=len(rows),
+        active=sum(row.state in (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING) for row in rows),
+        supervisors=sum(row.kind == "supervisor" for row in rows),
+        workers=sum(row.kind == "actor" for row in rows),
+    )
+
+
+def _info(engine: Engine, view: ChildView) -> ChildInfo:
+    child = engine.children[view.name]
+    if isinstance(child, ActorChild):
+        return ChildInfo(view.name, "actor", view.state, None if child.life is None else child.life.pid)
+    return ChildInfo(view.name, "supervisor", view.state, None)
+
+
+def _supervisor(
+    engine: Engine,
+    name: str,
+    state: ChildState,
+    *,
+    life: int,
+    view: ChildView | None,
+    last_exit: ExitReport | None,
+) -> SupervisorSnapshot:
+    now = engine.tree.loop.time()
+    restarts = engine.machine.restarts(now)
+    most = engine.spec.intensity.max_restarts
+    return SupervisorSnapshot(
+        name=name,
+        path=engine.path,
+        state=state,
+        phase=engine.machine.phase,
+        strategy=engine.spec.strategy,
+        life=life,
+        uptime=_since(now, view.ready_at if view else engine.running_at),
+        next_try=_until(now, view),
+        restarts=restarts,
+        budget=None if most is None else max(0, most - restarts),
+        spares=0 if view is not None else engine.tree.launcher.spares,
+        children=tuple(_child(engine, below) for below in engine.machine.children()),
+        last_exit=last_exit,
+    )
+
+
+def _child(engine: Engine, view: ChildView) -> Snapshot:
+    child = engine.children[view.name]
+    if isinstance(child, TreeChild):
+        return _supervisor(child.engine, view.name, view.state, life=view.life, view=view, last_exit=child.last_report)
+    if not isinstance(child, ActorChild):
+        raise TypeError(f"{view.name} is neither an actor nor a supervisor")
+    now = engine.tree.loop.time()
+    handling, since = child.handling()
+    first = view.name == min(child.desk.members, key=place, default=view.name)  # it speaks for its pool
+    return ChildSnapshot(
+        name=view.name,
+        path=child.path,
+        state=view.state,
+        restart=view.terms.restart,
+        life=view.life,
+        pid=None if child.life is None else child.life.pid,
+        uptime=_since(now, view.ready_at),
+        next_try=_until(now, view),
+        mailbox=child.mailbox.depth if first else 0,
+        fates={fate.value: count for fate, count in child.mailbox.fates.items()} if first else {},
+        handling=handling,
+        handling_for=None if since is None else max(0.0, (time.monotonic_ns() - since) / 1e9),
+        health=child.health(),
+        last_exit=child.last_report,
+    )
+
+
+def _since(now: float, moment: float | None) -> float | None:
+    return None if moment is None else max(0.0, now - moment)
+
+
+def _until(now: float, view: ChildView | None) -> float | None:
+    return None if view is None or view.next_try_at is None else max(0.0, view.next_try_at - now)
+
+
+def _lines(node: Snapshot, indent: str) -> list[str]:
+    if isinstance(node, ChildSnapshot):
+        return [indent + _actor_line(node)]
+    budget = "no limit" if node.budget is None else f"{node.budget} left"
+    line = f"{node.name} ({node.strategy.value}) {node.phase.value}, {node.restarts} restarts, {budget}"
+    if node.spares:
+        line += f", {node.spares} spare"
+    return [indent + line, *(text for child in node.children for text in _lines(child, indent + "  "))]
+
+
+def _actor_line(node: ChildSnapshot) -> str:
+    parts = [f"{node.name} {node.state.value}, life {node.life}"]
+    if node.pid is not None:
+        parts.append(f"pid {node.pid}")
+    if node.uptime is not None:
+        parts.append(f"up {node.uptime:.1f} s")
+    if node.next_try is not None:
+        parts.append(f"starts in {node.next_try:.1f} s")
+    parts.append(f"mailbox {node.mailbox}")
+    if node.handling is not None:
+        parts.append(f"handling {node.handling} for {node.handling_for or 0:.1f} s")
+    if node.health in (Health.OVER, Health.STOPPED):
+        parts.append(node.health.value)
+    if node.last_exit is not None:
+        parts.append(f"last exit: {node.last_exit.reason}")
+    return ", ".join(parts)

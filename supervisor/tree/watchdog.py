@@ -1,0 +1,153 @@
+"""Watch: looks at a life whose handlers have a limit, and ends it when it hangs, with the stacks of its threads.
+
+Between looks nothing happens; a life that is idle is looked at once in `handler_timeout`, and is never woken.
+Whoever is killed was over its limit at two looks, and at a third one after it had been asked for its stacks.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from actors.exits import ExitKind, ExitReason
+from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
+from supervisor.ports import Life
+from supervisor.system.procfs import condition
+
+PULSE_TIME: Final = 0.5  # seconds that a suspect has at most to give a sign of life
+STACKS_TIME: Final = 0.5  # seconds that it has then to leave its stacks
+POLL: Final = 0.02  # seconds between two looks at what it has left
+
+_DIED_OF_IT: Final = (signal.SIGSEGV, signal.SIGBUS)
+
+
+class Watched(Protocol):
+    """Whose life it is."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the life has messages in its hands, and shall begin them."""
+
+    def handler_name(self, index: int) -> str:
+        """A handler in words, `Index.search`."""
+
+
+class Watchdog:
+    """Watches one life, from when it is ready until it is over.
+
+    Attributes:
+        stacks: the Python stacks of its threads; None as long as it is not hung, and when they could not be had.
+    """
+
+    def __init__(self, limit: float, child: Watched, life: Life, loop: asyncio.AbstractEventLoop) -> None:
+        self.stacks: str | None = None
+        self._limit = limit
+        self._child = child
+        self._life = life
+        self._loop = loop
+        self._hang_detector = HangDetector(int(limit * 1e9))
+        self._timer: asyncio.TimerHandle | None = None
+        self._hang = ""  # in words, from when it was asked for its stacks
+        self._killed = False
+        self._step(self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def reason(self, exit_code: int | None) -> ExitReason | None:
+        """Why the life ended, if it ended by a hang.
+
+        faulthandler reads the stacks of threads that may be running, which is not quite safe: a hung process may die of
+        it.
+        """
+        if self._killed and exit_code == -signal.SIGKILL:
+            return ExitReason(ExitKind.KILLED, f"{self._hang}; killed by its supervisor")
+        if self._hang and exit_code in [-number for number in _DIED_OF_IT]:
+            return ExitReason(ExitKind.KILLED, f"{self._hang}; it died when it was asked for its stacks")
+        return None
+
+    def _look(self) -> None:
+        self._hang = ""
+        if self._life.said_farewell:  # a handler that left by sys.exit looks as if it went on
+            return
+        alarm = self._seen()
+        if alarm is None:
+            self._later((self._hang_detector.next_at - time.monotonic_ns()) / 1e9, self._look)
+        elif self._state() == "T":
+            self._end(alarm, Finding.STOPPED)
+        else:
+            before = self._life.activity().pulse
+            asked = self._life.ask_pulse()
+            self._await_pulse(alarm, self._loop.time() + PULSE_TIME, before if asked else None)
+
+    def _await_pulse(self, alarm: Alarm, until: float, before: int | None) -> None:
+        """Wait for a sign of life. Only then ask for the stacks: who gives it should not run while they are read."""
+        answered = None if before is None else self._life.activity().pulse != before
+        if answered is False and self._loop.time() < until:
+            self._later(POLL, lambda: self._await_pulse(alarm, until, before))
+            return
+        found = finding(self._state(), answered=answered)
+        self._hang = self._in_words(alarm, found)
+        self._life.dump_stacks()
+        self._later(POLL, lambda: self._await_stacks(found, self._loop.time() + STACKS_TIME, ""))
+
+    def _await_stacks(self, found: Finding, until: float, before: str) -> None:
+        """Wait for the stacks, then look once more: it may have gone on."""
+        text = self._life.text()
+        if not (text and text == before) and self._loop.time() < until:
+            self._later(POLL, lambda: self._await_stacks(found, until, text))
+            return
+        alarm = self._seen()
+        if alarm is None or self._life.said_farewell:
+            self._look()
+        else:
+            self.stacks = _of_the_actor(text) or None
+            self._end(alarm, found)
+
+    def _seen(self) -> Alarm | None:
+        condition_now = condition(self._life.pid)
+        return self._hang_detector.look(
+            Look(
+                now=time.monotonic_ns(),
+                activity=self._life.activity(),
+                waiting=self._child.busy,
+                starved=condition_now.starved,
+                stopped=condition_now.state == "T",
+                traced=condition_now.state == "t",
+            )
+        )
+
+    def _state(self) -> str:
+        return condition(self._life.pid).state
+
+    def _end(self, alarm: Alarm, found: Finding) -> None:
+        self._hang = self._in_words(alarm, found)
+        self._killed = True
+        self._life.kill()
+
+    def _in_words(self, alarm: Alarm, found: Finding) -> str:
+        handler = "" if alarm.work is None else self._child.handler_name(alarm.work.handler)
+        return explain(found, handler, self._limit)
+
+    def _later(self, seconds: float, what: Callable[[], None]) -> None:
+        self._timer = self._loop.call_later(max(0.0, seconds), self._step, what)
+
+    def _step(self, what: Callable[[], None]) -> None:
+        """A look that fails is not the last one."""
+        try:
+            what()
+        except Exception as error:
+            self._loop.call_exception_handler({"message": f"error in {self!r}; it goes on", "exception": error})
+            self._later(self._limit, self._look)
+
+
+def _of_the_actor(stacks: str) -> str:
+    """The stacks without that of the thread that gives signs of life."""
+    return "\n\n".join(stack for stack in stacks.split("\n\n") if "actors/process/heartbeat.py" not in stack)

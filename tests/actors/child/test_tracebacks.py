@@ -1,0 +1,97 @@
+"""Failures: exceptions in words, bounded, whatever their classes do."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors import Rejected
+from actors.child.tracebacks import (
+    EXIT_FAILED,
+    MAX_MESSAGE_CHARACTERS,
+    MAX_TRACEBACK_CHARACTERS,
+    ActorFailed,
+    failure_of,
+    words_of,
+)
+
+
+def raised(error):
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def test_the_name_of_the_class():
+    """Builtins by their name, others with their module."""
+    assert "KeyError" == failure_of(KeyError("x")).type_name
+    assert "actors.errors.Rejected" == failure_of(Rejected("x")).type_name
+
+
+def test_where_it_was_raised():
+    """The traceback shows the line."""
+    text = failure_of(raised(ValueError("oh"))).traceback
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert "in raised" in text
+    assert text.endswith("ValueError: oh\n")
+
+
+def test_what_led_to_it():
+    """A chain is shown, but for a lack of memory, which is raised again and again."""
+    first, second = KeyError("first"), ValueError("second")
+    second.__context__ = first
+    assert "During handling" in failure_of(second).traceback
+    lack = MemoryError()
+    lack.__context__ = MemoryError()
+    assert "MemoryError\n" == failure_of(lack).traceback
+
+
+def test_long_words():
+    """The beginning and the end are kept, and it says how much is not."""
+    error = ValueError("a" * 1000 + "b" * 10**6 + "c" * 1000)
+    said, traced = words_of(error), failure_of(error).traceback
+    for text, most in ((said, MAX_MESSAGE_CHARACTERS), (traced, MAX_TRACEBACK_CHARACTERS)):
+        assert most < len(text) < most + 100
+        assert "characters left out" in text
+    assert said.startswith("aaa")
+    assert said.endswith("ccc")
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("cannot open \udcff"), "cannot open \\udcff"),
+        (Mute(), "<no text: Mute.__str__ raised>"),
+        (KeyError(), ""),
+    ],
+)
+def test_words_that_cannot_be_said(error, words):
+    """Something comes out that can be sent."""
+    assert words == words_of(error)
+    failure_of(error).traceback.encode()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("3"), EXIT_FAILED),
+        (KeyboardInterrupt(), EXIT_FAILED),
+        (SystemExit(), 0),
+        (SystemExit(0), 0),
+        (SystemExit(3), 3),
+        (SystemExit("bye"), 1),
+        (SystemExit(""), 1),
+        (SystemExit(False), 0),
+    ],
+    ids=repr,
+)
+def test_exit_codes(error, code):
+    """An exit keeps its code, anything else is a failure."""
+    failed = ActorFailed("in A.a", error)
+    assert code == failed.exit_code
+    assert ("in A.a", type(error).__name__) == (failed.crash_report().where, failed.crash_report().failure.type_name)

@@ -1,0 +1,63 @@
+"""Memory: the peak of a process, and its reserve."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.process.memory import RESERVE, Reserve, peak_memory
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def status(name):
+    """A size of this process in bytes."""
+    return int(Path("/proc/self/status").read_text().split(f"{name}:")[1].split()[0]) * 1024
+
+
+def test_the_peak():
+    """The most there ever was, not what there is."""
+    before = peak_memory()
+    assert before >= status("VmRSS")
+    size = before - status("VmRSS") + 32 * 1024 * 1024
+    much = bytearray(size)
+    much[::4096] = b"x" * len(much[::4096])
+    del much
+    assert peak_memory() >= before + 16 * 1024 * 1024
+
+
+def test_no_peak_where_there_is_no_proc(monkeypatch):
+    """Nothing is said, and nothing breaks."""
+
+    def missing(*args):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", missing)
+    assert 0 == peak_memory()
+
+
+def test_the_reserve():
+    """Address space is kept, given back, and kept again; it never costs memory."""
+    size, resident = status("VmSize"), status("VmRSS")
+    reserve = Reserve()
+    assert status("VmSize") >= size + RESERVE
+    assert status("VmRSS") < resident + RESERVE / 4
+    reserve.release()
+    reserve.release()
+    assert status("VmSize") < size + RESERVE
+    reserve.fill()
+    reserve.fill()
+    assert status("VmSize") >= size + RESERVE
+    reserve.release()
+
+
+def test_no_reserve_where_there_is_no_room(monkeypatch):
+    """A process that has no room for it goes without."""
+
+    def refused(*args):
+        raise OSError
+
+    monkeypatch.setattr("mmap.mmap", refused)
+    Reserve().release()

@@ -1,0 +1,108 @@
+"""What is read from a function's code is what inspect says; inspect is asked where the code does not tell."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from actors import handles
+from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
+from tests.support.waiting import ROOT
+
+
+def plain(self, msg: int) -> None: ...
+
+
+def bare(self, msg): ...
+
+
+def positional(self, msg: int, /) -> None: ...
+
+
+def variadic(self, *messages: int, **more: int) -> None: ...
+
+
+def keyword(self, *, msg: int) -> None: ...
+
+
+def default(self, msg: int, more: str = "") -> None: ...
+
+
+def generator(self, msg: int):
+    yield msg
+
+
+async def coroutine(self, msg: int) -> None: ...
+
+
+async def async_generator(self, msg: int):
+    yield msg
+
+
+def wrapped(function):
+    """A decorator as people write them."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Callable:
+    async def __call__(self, msg: int) -> None: ...
+
+
+FUNCTIONS = {
+    "plain": plain,
+    "marked": handles(lambda self, msg: None),
+    "bare": bare,
+    "positional": positional,
+    "variadic": variadic,
+    "keyword": keyword,
+    "default": default,
+    "generator": generator,
+    "coroutine": coroutine,
+    "async_generator": async_generator,
+    "wrapped": wrapped(plain),
+    "wrapped coroutine": wrapped(coroutine),
+    "partial": functools.partial(coroutine, None),
+    "bound": Callable().__call__,
+}
+
+
+@pytest.mark.parametrize("name", list(FUNCTIONS))
+def test_as_inspect_says(name):
+    """Parameters, asynchronous or not, generator or not."""
+    function = FUNCTIONS[name]
+    empty, plain = inspect.Parameter.empty, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    expected = [
+        (one.name, None if one.annotation is empty else one.annotation, one.kind is plain)
+        for one in inspect.signature(function).parameters.values()
+    ]
+    assert expected == parameters_of(function)
+    asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    assert asynchronous == is_asynchronous(function)
+    assert (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)) == is_generator(function)
+
+
+def test_the_names_of_a_wrapped_function():
+    """They are those of the function that was written, not those of its wrapper's module."""
+    assert globals() is globals_of(wrapped(plain))
+
+
+def test_an_actor_of_plain_functions_needs_no_inspect():
+    """Its class is read without importing it."""
+    code = (
+        "import sys\n"
+        "sys.modules['inspect'] = None\n"
+        "from actors.signatures import is_asynchronous, is_generator, parameters_of\n"
+        "async def ask(self, msg: int): yield msg\n"
+        "print(is_asynchronous(ask), is_generator(ask), [one.name for one in parameters_of(ask)])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "True True ['self', 'msg']\n" == run.stdout

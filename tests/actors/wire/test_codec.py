@@ -1,0 +1,147 @@
+"""Codec: values to bytes and back, and the two errors it knows."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypedDict
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.errors import UndecodableMessage, UsageError
+from actors.wire.codec import encode, reply_codec, unknown_type
+
+
+class Custom:
+    pass
+
+
+class Point(msgspec.Struct):
+    x: int
+    y: int = 0
+
+
+class Tree(msgspec.Struct):
+    left: Tree | None = None
+    custom: list[Custom] | None = None
+
+
+class Endless(msgspec.Struct):
+    inner: Endless | None = None
+
+
+@dataclass
+class Plain:
+    x: Custom
+
+
+class Pair(NamedTuple):
+    x: int
+    y: Custom
+
+
+class Typed(TypedDict):
+    x: Custom
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(VALUES)
+def test_there_and_back(value):
+    """Whatever was encoded decodes to the same."""
+    codec = reply_codec(Any)
+    assert value == codec.decode(msgspec.Raw(codec.encode(value)))
+
+
+@given(st.binary(max_size=60))
+def test_garbage_is_undecodable_and_nothing_else(data):
+    """Any bytes at all give a Point or UndecodableMessage."""
+    with contextlib.suppress(UndecodableMessage):
+        assert isinstance(reply_codec(Point).decode(msgspec.Raw(data)), Point)
+
+
+def test_bytes_too_deep_to_read():
+    """A hostile nesting is refused like any other garbage."""
+    with pytest.raises(UndecodableMessage):
+        reply_codec(Any).decode(msgspec.Raw(b"\x91" * 100_000 + b"\xc0"))
+
+
+@pytest.mark.parametrize(
+    ("promised", "reply"),
+    [
+        (int, "x"),
+        (int, True),
+        (None, 0),
+        (list[int], ["x"]),
+        (Point, 3),
+        (str, None),
+        (int, object()),
+        (int, 2**80),
+        (str, "\udcff"),
+    ],
+    ids=str,
+)
+def test_a_broken_promise(promised, reply):
+    """A reply of another type is the actor's fault, and the text names both types."""
+    with pytest.raises(UsageError) as caught:
+        reply_codec(promised).encode(reply)
+    assert type(reply).__name__ in str(caught.value)
+    assert "promises" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("promised", "reply"),
+    [(int, 3), (None, None), (list[int], [1]), (Point, Point(1)), (tuple[int, str], (1, "x")), (Any, {"a": 1})],
+    ids=str,
+)
+def test_a_kept_promise(promised, reply):
+    """A reply of the promised type arrives as it was."""
+    codec = reply_codec(promised)
+    assert reply == codec.decode(msgspec.Raw(codec.encode(reply)))
+
+
+def test_made_once():
+    """One codec for each reply type."""
+    assert reply_codec(list[int]) is reply_codec(list[int])
+
+
+@pytest.mark.parametrize(
+    "known",
+    [int, None, Any, list[int], dict[str, Point], Point, Endless, dt.datetime, uuid.UUID, decimal.Decimal],
+    ids=str,
+)
+def test_known_types(known):
+    """Types with a codec, recursive ones included."""
+    assert unknown_type(known) is None
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [Custom, list[Custom], dict[str, Custom], Tree, Plain, Pair, Typed, tuple[int, Custom], Custom | None],
+    ids=str,
+)
+def test_unknown_types_are_named(unknown):
+    """However deep it lies, the type without a codec is named."""
+    assert f"{__name__}.Custom" == unknown_type(unknown)
+
+
+def test_a_callable_is_unknown():
+    """Not every annotation is a class."""
+    assert unknown_type(Callable[[int], int]) is not None
+
+
+def test_encode_is_msgpack():
+    """Nothing of our own in the bytes."""
+    assert [1, "x"] == msgspec.msgpack.decode(encode((1, "x")))

@@ -1,0 +1,103 @@
+"""What no import linter checks: pure parts load nothing impure, however indirectly; importing `actors` is cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+IMPURE = {
+    "asyncio",
+    "logging",
+    "mmap",
+    "multiprocessing",
+    "random",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "structlog",
+    "subprocess",
+    "threading",
+    "time",
+}
+MODULES = sorted([*(ROOT / "actors").rglob("*.py"), *(ROOT / "supervisor").rglob("*.py")])
+PURE = sorted([*(ROOT / "supervisor/core").rglob("*.py"), *(ROOT / "actors/wire").rglob("*.py")])
+ALLOWED = {
+    "supervisor.core.health.exit_cause": {"signal"},  # a table of names: signal.Signals
+}
+
+# The package roots are empty here: what a module loads is what it imports itself, and what that imports.
+ALONE = """
+import sys, types, importlib
+for root in ("actors", "supervisor"):
+    package = types.ModuleType(root)
+    package.__path__ = [sys.argv[1] + "/" + root]
+    sys.modules[root] = package
+import enum, msgspec, collections.abc, typing, traceback
+before = set(sys.modules)
+importlib.import_module(sys.argv[2])
+print(*(set(sys.modules) - before))
+"""
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def dotted(path: Path) -> str:
+    return named(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def loaded(*code: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", *code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("module", PURE, ids=named)
+def test_a_pure_module_loads_nothing_impure(module: Path) -> None:
+    """Followed through all imports: no clock, no dice, no operating system, no loop."""
+    name = dotted(module)
+    assert set() == loaded(ALONE, str(ROOT), name) & IMPURE - ALLOWED.get(name, set())
+
+
+@pytest.mark.parametrize("module", PURE, ids=named)
+def test_a_pure_module_imports_nothing_impure_itself(module: Path) -> None:
+    """Also not what is loaded anyway, as `time` and `os` are."""
+    tree = ast.parse(module.read_text())
+    plain = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    names = {alias.name.partition(".")[0] for node in plain for alias in node.names}
+    names |= {(node.module or "").partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert set() == names & (IMPURE | {"os", "sys"}) - ALLOWED.get(dotted(module), set())
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_imports_stand_at_the_top_unless_they_say_why(module: Path) -> None:
+    """An import inside a function carries its reason on its line."""
+    text = module.read_text()
+    late = [
+        node
+        for function in ast.walk(ast.parse(text))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    silent = [node.lineno for node in late if "PLC0415 - " not in text.splitlines()[node.lineno - 1]]
+    assert [] == silent
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_every_module_says_what_it_is(module: Path) -> None:
+    """The first line of each module names its one idea."""
+    doc = ast.get_docstring(ast.parse(module.read_text())) or ""
+    assert len(doc) > 10
+
+
+def test_importing_actors_is_cheap() -> None:
+    """A child that imports `actors` loads neither asyncio nor structlog nor the supervisor."""
+    roots = loaded("import sys, actors; print(*sorted(sys.modules))")
+    assert set() == roots & {"asyncio", "structlog", "supervisor", "concurrent", "logging", "ctypes"}

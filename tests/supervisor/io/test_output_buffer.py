@@ -1,0 +1,100 @@
+"""What of a life's output is taken: bounded in time and in memory, everything else counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.wire.log_lines import PRINTED, Lost, Record, lost_line, record_line
+from supervisor.io.output_buffer import LAST_BYTES, LAST_LINES, MAX_BYTES, MAX_LINES, WINDOW, OutputBuffer
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def transcript(told):
+    return OutputBuffer(-1, lambda record: None, lambda lines, size: told.append((lines, size)))
+
+
+def lines(count, size=10):
+    return (b"x" * (size - 1) + b"\n") * count
+
+
+def test_lines_are_taken_in_order(transcript):
+    """Records and text, and half a line at the end."""
+    record = Record("info", "it.happened", {})
+    said = transcript.take(b"a\n" + record_line(record) + b"ha", 0) + transcript.take(b"lf", 0) + transcript.end(0)
+    assert [Record("info", PRINTED, {"text": "a"}), record, Record("info", PRINTED, {"text": "half"})] == said
+    assert Lost(0, 0) == transcript.lost
+
+
+def test_a_flood_of_lines(transcript, told):
+    """So many lines in a window, then none, all counted; they are told once."""
+    assert MAX_LINES == len(transcript.take(lines(MAX_LINES + 30), 0.0))
+    assert [] == transcript.take(lines(5), WINDOW / 2)
+    assert Lost(35, 35 * 9) == transcript.lost
+    transcript.tell_lost()
+    transcript.tell_lost()
+    assert [(35, 35 * 9)] == told
+
+
+def test_a_flood_of_bytes(transcript):
+    """The same for few lines that are long."""
+    taken = transcript.take(lines(2 * MAX_BYTES // 4000, 4000), 0.0)
+    assert MAX_BYTES - 4000 < sum(len(record.fields["text"]) for record in taken) <= MAX_BYTES
+    assert 2 * MAX_BYTES // 4000 - len(taken) == transcript.lost.lines
+
+
+def test_the_next_window(transcript):
+    """When the time is over, lines are taken again."""
+    transcript.written += len(transcript.take(lines(MAX_LINES + 1), 0.0))
+    assert 7 == len(transcript.take(lines(7), WINDOW))
+    assert 1 == transcript.lost.lines
+
+
+def test_a_loop_that_does_not_write_down(transcript):
+    """However much time passes, no more waits for it than one window holds."""
+    for window in range(10):
+        transcript.take(lines(MAX_LINES), window * WINDOW)
+    assert MAX_LINES == transcript.taken
+    assert 9 * MAX_LINES == transcript.lost.lines
+
+
+def test_what_the_child_lost_is_added(transcript):
+    """Taken or dropped itself, a line about losses counts for what it says."""
+    assert [] == transcript.take(lost_line(Lost(3, 200)), 0.0)
+    assert Lost(3, 200) == transcript.lost
+    transcript.take(lines(MAX_LINES), 0.0)
+    lost = transcript.lost.lines
+    transcript.take(lost_line(Lost(4, 1)) + lines(100) + lost_line(Lost(5, 1)), 0.0)
+    assert 4 + 100 + 5 == transcript.lost.lines - lost
+
+
+def test_the_last_lines(transcript):
+    """For the exit report: what went to standard error or past Python, bounded."""
+    transcript.take(
+        record_line(Record("warning", PRINTED, {"stream": "stderr", "text": "one"}))
+        + record_line(Record("info", PRINTED, {"stream": "stdout", "text": "no"}))
+        + record_line(Record("info", "no.text", {"text": "no"}))
+        + b"\ntwo\nthree",
+        0.0,
+    )
+    transcript.end(0.0)
+    assert ("one", "two", "three") == transcript.last_lines()
+
+
+def test_the_last_lines_are_few(transcript):
+    """So many lines, so many bytes."""
+    transcript.take(b"".join(b"%d\n" % number for number in range(100)), 0.0)
+    assert tuple(str(number) for number in range(100 - LAST_LINES, 100)) == transcript.last_lines()
+    transcript.take(lines(100, 4000), 0.0)
+    assert 2 == len(transcript.last_lines()) == LAST_BYTES // 4000
+
+
+def test_the_last_lines_of_a_flood(transcript):
+    """Also of what was dropped the end is known."""
+    transcript.take(lines(MAX_LINES), 0.0)
+    transcript.take(lines(1000) + b"why it died\n", 0.0)
+    assert "why it died" == transcript.last_lines()[-1]

@@ -1,0 +1,140 @@
+"""The reader thread: what it tells, to whom, and that it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from supervisor.io.thread_reader import ThreadReader
+from tests.support.spawning import DEADLINE, open_descriptors
+
+
+@pytest.fixture
+async def reader():
+    made = ThreadReader(asyncio.get_running_loop(), name="reader-under-test")
+    yield made
+    made.close()
+    assert not made._thread.is_alive()
+
+
+@pytest.fixture
+def pipe():
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+async def test_once_is_told_once_on_the_loop(reader, pipe):
+    """Readiness is told on the loop's thread, and the descriptor is then left alone."""
+    threads, told = [], asyncio.Event()
+
+    def ready():
+        threads.append(threading.current_thread())
+        told.set()
+
+    reader.once(pipe[0], ready)
+    os.write(pipe[1], b"x")
+    async with asyncio.timeout(DEADLINE):
+        await told.wait()
+        told.clear()
+        reader.once(pipe[0], ready)  # still readable
+        await told.wait()
+    assert [threading.main_thread()] * 2 == threads
+
+
+async def test_forgotten_is_not_told(reader, pipe):
+    """After forget() there is no callback, even when the readiness is on its way."""
+    told, passed = [], asyncio.Event()
+    os.write(pipe[1], b"x")
+    reader.once(pipe[0], lambda: told.append(1))
+    reader.forget(pipe[0])
+    other = os.dup(pipe[0])
+    reader.once(other, passed.set)
+    async with asyncio.timeout(DEADLINE):
+        await passed.wait()
+    os.close(other)
+    assert told == []
+
+
+async def test_a_stream_is_read_to_its_end(reader):
+    """Every byte arrives in order, then b""."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    chunks, ended = [], asyncio.Event()
+
+    def chunk(data):
+        chunks.append(data)
+        if not data:
+            ended.set()
+
+    reader.stream(ours, chunk)
+    await asyncio.to_thread(theirs.sendall, bytes(range(256)) * 2000)
+    theirs.close()
+    async with asyncio.timeout(DEADLINE):
+        await ended.wait()
+    assert bytes(range(256)) * 2000 == b"".join(chunks)
+    reader.forget(ours.fileno(), close=ours.close)
+
+
+async def test_what_is_forgotten_at_the_end_is_closed():
+    """close() right after forget() gives the descriptors back, and so does forget() after close()."""
+    before = open_descriptors()
+    for _ in range(50):
+        reader = ThreadReader(asyncio.get_running_loop())
+        pipes = [os.pipe() for _ in range(3)]
+        for receiving, sending in pipes:
+            reader.once(receiving, lambda: None)
+            os.close(sending)
+        for receiving, _ in pipes[:2]:
+            reader.forget(receiving, close=lambda fd=receiving: os.close(fd))
+        reader.close()
+        reader.forget(pipes[2][0], close=lambda fd=pipes[2][0]: os.close(fd))
+    assert before == open_descriptors()
+
+
+def test_it_ends_when_its_loop_was_closed(pipe):
+    """Nobody closed it, its loop is gone: it tells so and ends by itself."""
+    loop, orphaned = asyncio.new_event_loop(), threading.Event()
+    reader = ThreadReader(loop)
+    reader.on_orphaned = orphaned.set
+    reader.once(pipe[0], lambda: None)
+    loop.close()
+    reader._thread.join(DEADLINE)
+    assert not reader._thread.is_alive()
+    assert orphaned.is_set()
+
+
+async def test_a_flood_lets_others_have_their_turn(reader):
+    """What takes the loop long to take in is taken in over several of its turns."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    loop = asyncio.get_running_loop()
+    turns, seen, over = [0], [], asyncio.Event()
+
+    def delivery_tag():
+        turns[0] += 1
+        if not over.is_set():
+            loop.call_soon(delivery_tag)
+
+    def slow(chunk):
+        time.sleep(0.006)  # of the loop's time: two of them are more than the reader takes at once
+        seen.append(turns[0])
+        if not chunk:
+            over.set()
+
+    reader.stream(ours, slow)
+    with theirs:
+        theirs.settimeout(DEADLINE)
+        loop.call_soon(delivery_tag)
+        await loop.run_in_executor(None, theirs.sendall, bytes(1_000_000))
+    async with asyncio.timeout(DEADLINE):
+        await over.wait()
+    assert len(seen) > 4
+    assert len(set(seen)) >= len(seen) // 4
+    reader.forget(ours.fileno(), close=ours.close)
