@@ -11,11 +11,12 @@ import threading
 from multiprocessing import resource_tracker
 
 import pytest
-from supervisor.bridge.queue_bridge.queue_bridge import AsyncEvent, AsyncQueueBridge, BridgeClosed, await_event
 
-import supervisor.bridge.queue_bridge
+import supervisor.bridge.event
+import supervisor.bridge.waiting
 from actors.errors import UsageError
 from actors.event import SafeEvent
+from supervisor.bridge import AsyncEvent, AsyncQueueBridge, BridgeClosed, await_event
 from tests.support import children
 from tests.support.spawning import DEADLINE, SPAWN, open_descriptors, running
 
@@ -259,7 +260,7 @@ def test_a_loop_closed_behind_us(what):
     del waiting, work
     gc.collect()
     bridge.close()
-    assert supervisor.bridge.queue_bridge._ReaderThread.of == {}
+    assert supervisor.bridge.waiting._ReaderThread.of == {}
 
 
 async def test_a_bridge_stays_in_its_process(bridge):
@@ -283,7 +284,7 @@ def event(request, monkeypatch):
         yield (made := SafeEvent())
         made.close()
     elif request.param == "asked under its lock":
-        monkeypatch.setattr(supervisor.bridge.queue_bridge, "_flag", lambda _: None)
+        monkeypatch.setattr(supervisor.bridge.event, "_flag", lambda _: None)
         yield multiprocessing.get_context("spawn").Event()
     else:
         yield multiprocessing.get_context(request.param).Event()
