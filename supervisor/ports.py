@@ -26,7 +26,7 @@ class LifeListener(Protocol):
         """`on_start` has returned."""
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
-        """The child sent a frame, and before it the parcels that belong to it."""
+        """The child sent a frame, and before it the attachments that belong to it."""
 
     def life_wrote(self, life: int, record: Record) -> None:
         """It wrote a line. Those of a life that writes very much may come after its end."""
@@ -67,7 +67,7 @@ class Life(Protocol):
         """Send items that follow a message; `over` when they are the last."""
 
     def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
-        """Send an encoded `Answer`, and before it the parcels that belong to it."""
+        """Send an encoded `Answer`, and before it the attachments that belong to it."""
 
     @property
     def congested(self) -> bool:

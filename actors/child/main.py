@@ -35,7 +35,7 @@ from actors.ipc.pipes import Duplex
 from actors.output.capture import Output, flush_streams
 from actors.process import descendants
 from actors.process.diagnostics import record_faults
-from actors.process.heartbeat import shield, start_pulse
+from actors.process.heartbeat import shield, start_heartbeat
 from actors.process.memory import Reserve, peak_memory
 from actors.process.options import apply_options
 from actors.process.signals import leave_to_the_daemon
@@ -105,7 +105,7 @@ def _play(
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
     desk = Desk(part, protocol, channel, box, stop, reserve=reserve, output=output)
     if part.handler_timeout:
-        start_pulse(box)
+        start_heartbeat(box)
     if frames:
         desk.take_in(frames)
     try:

@@ -42,7 +42,7 @@ class Transport(Protocol):
     """What a ref needs of the runtime it sends through."""
 
     def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
-        """Put one frame on the channel, and before it the parcels that belong to it."""
+        """Put one frame on the channel, and before it the attachments that belong to it."""
 
     def correlate(self) -> int:
         """A fresh correlation number."""

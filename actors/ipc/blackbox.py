@@ -1,14 +1,16 @@
-"""BlackBox: a page of memory in which an actor's process says what it is doing, readable after its death.
+"""BlackBox: a page of shared memory in which an actor's process records what it is doing, readable after its death.
 
-The daemon writes the doorbell and nothing else, the child everything else; every write is one aligned eight-byte
-store, so no lock is needed and any instant may be the last.
+The daemon writes only the doorbell, the child everything else. Every write is one aligned eight-byte store: there is
+no lock, and the record is consistent at every instant a kill can hit.
 
-The page is an anonymous file, mapped: nothing in the file system bears its name, and it is gone with its last holder.
-Behind the lanes lies some room for text: there faulthandler writes stacks, through the descriptor (see `faults`). The
-file cannot be made larger or smaller, so the text is bounded and reading the mapping is safe, whatever the child does.
-A lane belongs to one handler call at a time. Messages begin in the order of their sequence numbers, so of the messages
-in flight those above the highest `begun` never began, those in a lane with `begun != done` are being handled, and the
-others are done.
+The page is an anonymous mapped file: it has no name in the file system and disappears with its last holder. Behind
+the lanes is space for text, where faulthandler writes stacks through the descriptor (see
+`actors.process.diagnostics`). The file is sealed against resizing, so the text is bounded and reading the mapping is
+safe whatever the child does.
+
+A lane belongs to one handler call at a time. Messages begin in the order of their sequence numbers. So of the
+messages in flight, those above the highest `begun` never began, those in a lane with `begun != done` are being
+handled, and the others have ended.
 """
 
 from __future__ import annotations
@@ -20,22 +22,22 @@ from typing import Any, Final
 
 from actors.wire.progress import Activity, Progress, Work
 
-DOORBELL: Final = 0  # cell the daemon counts up after a control frame; the child compares it between messages
-_PEAK: Final = 1  # cell in which the child, as it leaves, says how many bytes of memory it has had at most
-_PULSE: Final = 2  # cell the child counts up when it is asked whether its interpreter runs
-_LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself, and _IDLE when nothing waited for it
+DOORBELL: Final = 0  # cell the daemon increments after a control frame; the child compares it between messages
+_PEAK: Final = 1  # cell in which the exiting child records its peak memory in bytes
+_PULSE: Final = 2  # cell the child increments when a heartbeat asks whether its interpreter runs
+_LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself; _IDLE when no message waited
 _IDLE: Final = 2
-_TAKEN: Final = 4  # cell that is not 0 when the child has read its part
-FIRST_LANE: Final = 8  # cells; the lanes start on a cache line of their own
+_TAKEN: Final = 4  # cell that is not 0 when the child has read its StartActor
+FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
 _CELL: Final = 8  # bytes
-TEXT: Final = 16 * 1024  # bytes of text that a box holds: the stacks of a process with some dozen threads
+TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
 NOTHING_BEGUN: Final = Progress(begun=0, active=frozenset(), since=0, handler=-1)
 
 
 class BlackBox:
-    """One life's page. Made in the daemon, mapped by both sides; picklable only while a process is being spawned."""
+    """The page of one life. Made in the daemon, mapped by both sides; picklable only during a spawn."""
 
     def __init__(self, lanes: int = 1) -> None:
         self.lanes = lanes
@@ -74,7 +76,7 @@ class BlackBox:
         self.cells[DOORBELL] += 1
 
     def progress(self) -> Progress:
-        """What the child is doing now, or was doing when it died. Runs anywhere, blocks nowhere."""
+        """What the child is doing now, or was doing when it died. Callable from any thread; never blocks."""
         cells = self.cells
         begun = 0
         active: dict[int, tuple[int, int]] = {}
@@ -88,7 +90,7 @@ class BlackBox:
         return Progress(begun, frozenset(active), since, handler - 1)
 
     def activity(self) -> Activity:
-        """What the child is doing now, for those who watch it. Runs anywhere, blocks nowhere."""
+        """What the child is doing now, for the watchdog. Callable from any thread; never blocks."""
         cells, work, steps = self.cells, [], 0
         for lane in range(self.lanes):
             at = FIRST_LANE + lane * _LANE
@@ -100,94 +102,97 @@ class BlackBox:
         return Activity(tuple(work), steps, cells[_PULSE], bool(cells[_LEAVING]))
 
     def rewind(self) -> None:
-        """Empty the text and let the next be written at its beginning: both sides share the descriptor's place."""
+        """Empty the text; the next write starts at its beginning, because both sides share the file offset."""
         at = _text_at(self.lanes)
         self._mapping[at:] = bytes(TEXT)
         os.lseek(self._fd, at, os.SEEK_SET)
 
     def text(self) -> str:
-        """What was written behind the lanes since the last `rewind`. Runs anywhere, blocks nowhere."""
+        """The text written since the last `rewind`. Callable from any thread; never blocks."""
         at = _text_at(self.lanes)
         end = self._mapping.find(b"\0", at)
         return self._mapping[at : end if end >= 0 else None].decode("utf-8", "replace")
 
     @property
     def peak(self) -> int:
-        """The most memory the child had, in bytes, if it left by itself and knew; else 0."""
+        """The child's peak memory in bytes, if it exited by itself and could tell; else 0."""
         return self.cells[_PEAK]
 
     @property
     def taken(self) -> bool:
-        """Whether the child has read which actor it is."""
+        """Whether the child has read its StartActor."""
         return bool(self.cells[_TAKEN])
 
     # ---- child
 
     def fileno(self) -> int:
-        """The descriptor; what is written to it becomes text."""
+        """The descriptor; bytes written to it become text."""
         return self._fd
 
     def note_peak(self, size: int) -> None:
-        """The most memory this process has had, in bytes."""
+        """Record the peak memory of this process, in bytes."""
         self.cells[_PEAK] = size
 
     def begin(self, seq: int, handler: int, now: int, lane: int = 0) -> None:
-        """A handler is about to be called. The sequence number comes last: a begun message never lacks the rest."""
+        """Record that a handler is about to be called.
+
+        The sequence number is stored last, so a begun message has all its data.
+        """
         at = FIRST_LANE + lane * _LANE
         self.cells[at + SINCE] = now
         self.cells[at + HANDLER] = handler + 1
         self.cells[at + BEGUN] = seq
 
     def begin_own(self, handler: int, now: int, lane: int = 0) -> None:
-        """A handler is about to be called for a message that the actor's own timer sent, which has no number."""
+        """Record that a handler is about to be called for a message of the actor's own timer, which has no number."""
         at = FIRST_LANE + lane * _LANE
         self.cells[at + SINCE] = now
         self.cells[at + HANDLER] = handler + 1
         self.cells[at + _OWN] = 1
 
     def done_own(self, lane: int = 0) -> None:
-        """That handler has returned or raised."""
+        """Record that the handler of a timer's message has ended."""
         self.cells[FIRST_LANE + lane * _LANE + _OWN] = 0
 
     def grant(self, until: int, lane: int = 0) -> None:
-        """The handler under way in a lane may take until then. It ends with the call, whose beginning it bears."""
+        """Extend the limit of the handler running in a lane. The extension is tied to this call by its start time."""
         at = FIRST_LANE + lane * _LANE
         self.cells[at + _UNTIL] = until
         self.cells[at + _GRANT] = self.cells[at + SINCE]
 
     def beat(self) -> None:
-        """The interpreter runs."""
+        """Record that the interpreter runs."""
         self.cells[_PULSE] += 1
 
     def take(self) -> None:
-        """The child has read which actor it is."""
+        """Record that the child has read its StartActor."""
         self.cells[_TAKEN] = 1
 
     def leave(self) -> None:
-        """The actor has stopped itself; it handles nothing more."""
+        """Record that the actor has stopped itself and handles nothing more."""
         self.cells[_LEAVING] = 1
 
     def leave_idle(self) -> None:
-        """The actor has stopped itself because nothing waited for it."""
+        """Record that the actor has stopped itself because no message waited."""
         self.cells[_LEAVING] = _IDLE
 
     @property
     def left_idle(self) -> bool:
-        """Whether the actor has stopped itself because nothing waited for it."""
+        """Whether the actor has stopped itself because no message waited."""
         return self.cells[_LEAVING] == _IDLE
 
     def clear(self) -> None:
-        """Nothing was ever begun."""
+        """Reset: no message has begun."""
         for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE):
             self.cells[at] = 0
 
     def done(self, seq: int, lane: int = 0) -> None:
-        """The handler has returned or raised; its answer may not have left yet."""
+        """Record that the handler has ended; its reply may not have been sent yet."""
         self.cells[FIRST_LANE + lane * _LANE + DONE] = seq
 
 
 def _text_at(lanes: int) -> int:
-    """Where the text begins: on the first page that no lane is on."""
+    """Offset of the text: the first page without a lane."""
     return -(-(FIRST_LANE + _LANE * lanes) * _CELL // mmap.PAGESIZE) * mmap.PAGESIZE
 
 

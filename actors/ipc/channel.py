@@ -1,6 +1,6 @@
 """Channel: the child's end of its one private connection to the daemon.
 
-End of file means that the daemon is gone; nobody else holds an end, so nobody else can keep it open.
+No other process holds an end, so end of file means that the daemon is gone.
 
 Runs in the actor's process, in the thread that runs the actor.
 """
@@ -16,17 +16,17 @@ from typing import Final
 from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
 from actors.ipc.pipes import Duplex
-from actors.wire.framing import MAX_FRAME, Attachment, Frame, Framer, header, parcel_header
+from actors.wire.framing import MAX_FRAME, Attachment, Frame, Framer, attachment_header, header
 
-CHUNK: Final = 64 * 1024  # bytes per read; what is larger gets no faster, since the cache does not hold it
-JOIN_BELOW: Final = 16 * 1024  # bytes; up to here copying header and frame together beats a second write
+CHUNK: Final = 64 * 1024  # bytes per read; larger reads are not faster, since they exceed the cache
+JOIN_BELOW: Final = 16 * 1024  # bytes; up to this size copying header and frame together beats a second write
 
 
 class Channel:
-    """A blocking, framed, duplex connection. Reading belongs to one thread; any thread may send.
+    """A blocking, framed connection. One thread reads; any thread may send.
 
     Attributes:
-        most: bytes of one frame, and of all that belongs to it, that the daemon takes from here.
+        most: bytes of one frame with its attachments that the daemon accepts.
     """
 
     def __init__(self, duplex: Duplex) -> None:
@@ -38,10 +38,10 @@ class Channel:
         self._poll.register(duplex.incoming, select.POLLIN)
 
     def receive(self) -> list[Frame]:
-        """At least one frame, in order; blocks until there is one. An empty list is the end of the daemon.
+        """The next frames, at least one, in order; blocks until there is one. An empty list: the daemon is gone.
 
         Raises:
-            WireError: what arrived is not of the protocol.
+            WireError: the bytes are not of the protocol.
         """
         while True:
             chunk = self.duplex.recv(CHUNK)
@@ -52,16 +52,16 @@ class Channel:
                 return frames
 
     def readable(self, timeout: float | None) -> bool:
-        """Whether there is something to receive within `timeout` seconds (None: wait as long as it takes)."""
+        """Whether there is something to receive within `timeout` seconds (None: wait without limit)."""
         return bool(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
 
     def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
-        """Send one frame, after the parcels that belong to it; blocks while the daemon does not read.
+        """Send the attachments of a frame, then the frame; blocks while the daemon does not read.
 
-        A daemon that is gone ends this process.
+        When the daemon is gone, this process exits.
 
         Raises:
-            UsageError: that is more than the daemon takes; nothing was sent.
+            UsageError: it is larger than the daemon accepts; nothing was sent.
         """
         size = len(frame)
         if size + sum(len(attachment.value) for attachment in attachments) > self.most:
@@ -72,7 +72,7 @@ class Channel:
         try:
             with self._sending:
                 for attachment in attachments:
-                    self.duplex.send_all(parcel_header(len(attachment.value)))
+                    self.duplex.send_all(attachment_header(len(attachment.value)))
                     self.duplex.send_all(attachment.value)
                 if size < JOIN_BELOW:
                     self.duplex.send_all(header(size) + frame)

@@ -1,9 +1,9 @@
-"""Voice: the child's end of the pipe that carries everything its process writes.
+"""OutputPipe: the child's end of the pipe that carries everything its process writes.
 
-A record leaves in one piece or not at all, and never waits longer than PATIENCE, once, for a daemon that takes
-nothing: what finds no room is counted, and the count goes ahead of the next record that does.
+A record is written whole or not at all. When the pipe is full, it waits at most PATIENCE, once; then records are
+dropped and counted, and the count goes ahead of the next record that fits.
 
-Runs in the actor's process, on any of its threads. The daemon makes it and hands it over at the spawn.
+Runs in the actor's process, on any of its threads. The daemon makes it and passes it on at the spawn.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, Final
 from actors.event import adopt
 from actors.wire.log_lines import Lost, Record, lost_line, record_line
 
-PATIENCE: Final = 50  # milliseconds the first record waits for room; those after it do not, until one has found some
+PATIENCE: Final = 50  # milliseconds the first record waits for room; later ones do not wait until one has fitted
 
 
 class OutputPipe:
-    """Where an actor's process says things. Picklable only while a process is being spawned.
+    """Where an actor's process writes its log records. Picklable only while a process is being spawned.
 
     Attributes:
-        lock: held while a record is made and written; anew in a forked process, whose parent's threads are not there.
+        lock: held while a record is made and written; new in a forked process, which lacks the parent's threads.
     """
 
     def __init__(self, fd: int) -> None:
@@ -35,7 +35,7 @@ class OutputPipe:
         self._lost = Lost(0, 0)
 
     def close(self) -> None:
-        """Let go of it in this process."""
+        """Close it in this process."""
         os.close(self._fd)
 
     def __getstate__(self) -> Any:
@@ -52,7 +52,7 @@ class OutputPipe:
     # ---- in the actor's process
 
     def open(self, *fds: int) -> None:
-        """Begin to speak; whatever is written to these descriptors goes this way, too."""
+        """Redirect these descriptors into the pipe and start sending records."""
         for fd in fds:
             os.dup2(self._fd, fd)
         self._fd, self._blocks = _unblocked(self._fd)
@@ -64,7 +64,7 @@ class OutputPipe:
         self.send(record_line(Record(level, event, fields)))
 
     def send(self, line: bytes) -> None:
-        """Send one record that was made before, behind the count of those that were lost before it."""
+        """Send one encoded record, behind the count of those that were lost before it."""
         with self.lock:
             if self._write(self._losses() + line):
                 self._lost = Lost(0, 0)
@@ -72,7 +72,7 @@ class OutputPipe:
                 self._lost = Lost(self._lost.lines + 1, self._lost.size + len(line))
 
     def settle(self) -> None:
-        """Say what was lost, when no record follows."""
+        """Send the count of lost records when no record follows."""
         with self.lock:
             if self._lost.lines and self._write(self._losses()):
                 self._lost = Lost(0, 0)
@@ -102,10 +102,10 @@ class OutputPipe:
 
 
 def _unblocked(fd: int) -> tuple[int, bool]:
-    """A descriptor of the same pipe that takes what fits or nothing, and whether it could wait all the same.
+    """A non-blocking descriptor of the same pipe, and whether it may still block.
 
-    Whether a write waits belongs to what descriptors share. Whoever prints past us expects to wait; only Linux can open
-    the pipe once more, for us.
+    Blocking mode belongs to the open file description, and programs that print to the pipe expect it to block. Only
+    Linux can open the same pipe a second time with a description of our own.
     """
     try:
         own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)

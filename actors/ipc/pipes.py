@@ -1,10 +1,10 @@
 """Duplex: one end of the private connection between the daemon and one process: a pipe in, a pipe out.
 
-Nobody else ever holds an end, so the end of a process is the end of its connection; what is written is in the
-kernel and outlives its writer.
+No third process holds an end, so the end of a process is the end of its connection. What is written is in the kernel
+and outlives its writer.
 
-Two pipes, and no socket pair: a small message through a pipe costs the kernel half as much. Belongs to whoever made it
-or got it; the descriptors are closed by `close`, or by the end of the process.
+Two pipes, not a socket pair: a small message through a pipe costs the kernel half as much. The descriptors are closed
+by `close`, or by the exit of the process.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from actors.event import adopt
 
 
 class Duplex:
-    """One end. `recv` and `send` are the system calls themselves, and block as the descriptors do.
+    """One end. `recv` and `send` are the system calls; whether they block is set on the descriptors.
 
     Attributes:
         incoming: the descriptor to read from; -1 once it is closed.
         outgoing: the descriptor to write to; -1 once it is closed.
-        recv: takes at most so many bytes; none at the end of the other side.
-        send: writes; how many bytes were taken.
+        recv: reads at most this many bytes; none when the other side has closed.
+        send: writes; returns how many bytes were taken.
     """
 
     __slots__ = ("incoming", "outgoing", "recv", "send")
@@ -38,7 +38,7 @@ class Duplex:
 
     @classmethod
     def pair(cls) -> tuple[Self, Self]:
-        """Two ends of a new connection; both block."""
+        """The two ends of a new connection; both block."""
         one_in, other_out = os.pipe()
         try:
             other_in, one_out = os.pipe()
@@ -49,13 +49,13 @@ class Duplex:
         return cls(one_in, one_out), cls(other_in, other_out)
 
     def send_all(self, data: bytes | memoryview) -> None:
-        """Write all of it; on an end that blocks.
+        """Write all of it; for an end that blocks.
 
         Raises:
-            BrokenPipeError: nobody reads any more.
+            BrokenPipeError: the other side has closed.
         """
         sent = self.send(data)
-        while sent < len(data):  # a signal came between
+        while sent < len(data):  # a signal may interrupt a write
             data = memoryview(data)[sent:]
             sent = self.send(data)
 
@@ -64,18 +64,18 @@ class Duplex:
         return self.incoming
 
     def set_blocking(self, *, blocking: bool) -> None:
-        """Whether `recv` and `send` wait; the other end has its own mind."""
+        """Set the blocking mode of this end only."""
         for fd in (self.incoming, self.outgoing):
             os.set_blocking(fd, blocking)
 
     def close_incoming(self) -> None:
-        """Read no more. May be called twice."""
+        """Close the reading descriptor. May be called twice."""
         fd, self.incoming = self.incoming, -1
         if fd >= 0:
             os.close(fd)
 
     def close_outgoing(self) -> None:
-        """Write no more: the other side comes to its end. May be called twice."""
+        """Close the writing descriptor: the other side reads end of file. May be called twice."""
         fd, self.outgoing = self.outgoing, -1
         if fd >= 0:
             os.close(fd)

@@ -1,6 +1,6 @@
-"""Output: where the things go that an actor writes past its log: prints, loggers, C libraries, child processes.
+"""Capture: routes what an actor writes outside its log: prints, loggers, C libraries, child processes.
 
-What is captured arrives in the daemon's log; no library is imported for it that the actor has not imported.
+What is captured arrives in the daemon's log. No logging library is imported that the actor has not imported.
 
 Runs in the actor's process, in its main thread.
 """
@@ -18,7 +18,7 @@ _BY_LINES: Final = 1  # C's _IOLBF
 
 
 class Output:
-    """What becomes of one life's output.
+    """Captures the output of one life.
 
     Attributes:
         level: of the root logger, where the actor sets none: the daemon's; None once it is set.
@@ -30,7 +30,10 @@ class Output:
         self._captured = captured
 
     def begin(self) -> None:
-        """Before any code of the actor's: descriptors 1 and 2 and Python's streams are the voice's from now on."""
+        """Redirect descriptors 1 and 2 and Python's streams into the output pipe.
+
+        Called before any of the actor's code.
+        """
         if not self._captured:
             self.output_pipe.open()
             return
@@ -41,7 +44,7 @@ class Output:
         sys.stderr = LineWriter(self.output_pipe, 2, "stderr", "warning")
 
     def relay_loggers(self) -> None:
-        """After code of the actor's that may have imported or configured logging libraries."""
+        """Relay logging libraries. Called after code of the actor that may have imported or configured them."""
         if not self._captured:
             return
         if "logging" in sys.modules:
@@ -56,7 +59,7 @@ class Output:
 
 
 def _print_by_lines() -> None:
-    """Let C's stdout go by lines, as on a terminal: they come in their place, and are there when the process dies."""
+    """Make C's stdout line-buffered, as on a terminal: lines keep their order and survive a crash."""
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - elsewhere it is not imported, see `child.exit_with_parent`
 
@@ -66,11 +69,11 @@ def _print_by_lines() -> None:
 
 
 def flush_streams() -> None:
-    """Let half lines go; a stream that cannot be written is closed, or its rest would fail again when we leave."""
+    """Flush unfinished lines. A stream that cannot be written is closed, or flushing at exit would fail again."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             try:
                 stream.flush()
-            except (OSError, ValueError):  # its disk is full, or the actor closed it
+            except (OSError, ValueError):  # the disk is full, or the actor closed it
                 with contextlib.suppress(OSError, ValueError):
                     stream.close()

@@ -1,7 +1,6 @@
-"""RelayLog: an actor's log lines leave as records and appear in the daemon's log.
+"""ActorLog: an actor's log lines leave as records and appear in the daemon's log.
 
-Logging needs no library in the actor's process and decides nothing about levels, formats or files: the daemon's
-configuration does.
+Logging needs no library in the actor's process. Formats and files are the daemon's configuration.
 
 Runs in the actor's process, on any of its threads.
 """
@@ -16,7 +15,7 @@ from typing import Final
 from actors.ipc.output_pipe import OutputPipe
 from actors.process.traceback_text import traced
 
-_LEAST: Final = -(2**63)  # what the integers of a record hold
+_LEAST: Final = -(2**63)  # the range of a record's integers
 _MAX: Final = 2**64 - 1
 
 
@@ -29,23 +28,23 @@ class ActorLog:
         self._output_pipe = output_pipe
 
     def debug(self, event: str, **fields: object) -> None:
-        """A line for those who look closely."""
+        """Log at level debug: details."""
         self._write("debug", event, fields)
 
     def info(self, event: str, **fields: object) -> None:
-        """A line about the normal course."""
+        """Log at level info: normal operation."""
         self._write("info", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """A line about something odd."""
+        """Log at level warning: something unexpected."""
         self._write("warning", event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """A line about something wrong."""
+        """Log at level error: something failed."""
         self._write("error", event, fields)
 
     def exception(self, event: str, **fields: object) -> None:
-        """A line about something wrong, with the traceback of the exception being handled."""
+        """Log at level error with the traceback of the exception being handled."""
         error = sys.exception()
         trace = "NoneType: None" if error is None else traced(error, error.__traceback__)
         self._write("error", event, {**fields, "traceback": trace})
@@ -55,12 +54,12 @@ class ActorLog:
 
 
 def plain_fields(fields: Mapping[str, object]) -> dict[str, str | int | float | bool | None]:
-    """Fields that a record can carry: no line of a log is worth a crash."""
+    """Fields as plain values that a record can carry. Never raises."""
     return {utf8(name): _plain(value) for name, value in fields.items()}
 
 
 def utf8(text: object) -> str:
-    """A text that UTF-8 can carry."""
+    """The text with what UTF-8 cannot encode escaped."""
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 
@@ -73,5 +72,5 @@ def _plain(value: object) -> str | int | float | bool | None:
         return value
     try:
         return utf8(repr(value))
-    except Exception:  # a user's __repr__ may do anything
+    except Exception:  # a user's __repr__ may raise anything
         return f"<{type(value).__qualname__} without a repr>"

@@ -1,6 +1,6 @@
 """RelayHandler: what an actor logs through the standard library leaves as records.
 
-Levels and filters stay as the actor set them; nothing is said twice.
+Levels and filters stay as the actor set them; no line is sent twice.
 
 Runs in the actor's process, on any of its threads.
 """
@@ -29,14 +29,14 @@ _TAKEN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime
 
 
 class RelayHandler(logging.Handler):
-    """Sends the message under its own text as the event, with the logger's name and the traceback."""
+    """Sends the message as the event, with the logger's name and the traceback."""
 
     def __init__(self, output_pipe: OutputPipe, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._output_pipe = output_pipe
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send one record; what cannot be put into words is reported as logging does it."""
+        """Send one record; a record that cannot be formatted is reported as `logging` does it."""
         try:
             given = {name: value for name, value in vars(record).items() if name not in _TAKEN}
             fields = {"logger": record.name, **given}
@@ -55,16 +55,16 @@ def level_name(number: int) -> str:
 
 
 def relay_logging(output_pipe: OutputPipe, level: int | None = None) -> None:
-    """Let every handler that prints to this process's own streams send records instead, and the last resort, too.
+    """Make every handler that prints to this process's own streams send records instead, and the last resort, too.
 
-    No handler is added, so that a later `logging.basicConfig` does what it says; what it adds is looked at, too, since
-    `logging.error(...)` itself calls it. May be called again.
+    No handler is added, so a later `logging.basicConfig` works as documented; the handlers it adds are relayed as
+    well, since `logging.error(...)` itself calls it. May be called again.
 
     Args:
         output_pipe: where the records go.
         level: of the root logger, where the actor has set none; None leaves it.
     """
-    if level is not None and logging.root.level == logging.WARNING:  # as it is without a configuration
+    if level is not None and logging.root.level == logging.WARNING:  # the default without a configuration
         logging.root.setLevel(level)
     if not hasattr(logging.basicConfig, _WRAPPED):
         logging.basicConfig = _then_relayed(logging.basicConfig, output_pipe)

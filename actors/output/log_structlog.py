@@ -1,6 +1,6 @@
-"""What an actor logs through structlog leaves as records.
+"""Relays what an actor logs through structlog as records.
 
-A configuration of the actor's own is never touched; then its lines come as the text it prints.
+A configuration of the actor's own is left alone; then its lines arrive as the text it prints.
 
 Runs in the actor's process, on any of its threads.
 """

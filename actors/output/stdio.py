@@ -1,8 +1,8 @@
 """LineWriter: `sys.stdout` and `sys.stderr` of an actor, whose lines leave as records.
 
-It is a text stream like any other; a line leaves when it is complete, when it is flushed, or when it gets long.
+It is a text stream. A line is sent when it is complete, when it is flushed, or when it gets long.
 
-Runs in the actor's process, on any of its threads. Bytes for `.buffer` go straight to the descriptor.
+Runs in the actor's process, on any of its threads. Bytes written to `.buffer` go straight to the descriptor.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class LineWriter(io.TextIOWrapper):
         self._partial = ""
 
     def write(self, text: str, /) -> int:
-        """Take text; its complete lines leave.
+        """Take text; send the lines it completes.
 
         Raises:
             ValueError: the stream is closed.
-            TypeError: it is no text.
+            TypeError: it is not text.
         """
         self._check_open()
         with self._output_pipe.lock:
@@ -44,13 +44,13 @@ class LineWriter(io.TextIOWrapper):
             at = len(rest) - len(rest) % LONG
             if at:
                 lines.append(rest[:at])
-            self._partial = rest[at:]  # before the lines leave: a signal's handler may print, too
+            self._partial = rest[at:]  # before the lines are sent: a signal handler may print, too
             for line in lines:
                 self._say(line)
         return len(text)
 
     def flush(self) -> None:
-        """Let go of half a line, too; what follows it begins another.
+        """Send the unfinished line, too; what follows begins another.
 
         Raises:
             ValueError: the stream is closed.
@@ -66,7 +66,7 @@ class LineWriter(io.TextIOWrapper):
             raise ValueError("I/O operation on closed file.")
 
     def _say(self, line: str) -> None:
-        """Nothing of a line is cut away: what is too long for one record makes several."""
+        """Send a line; one that is too long for one record makes several, nothing is cut."""
         clean = line if line.isascii() else line.encode("utf-8", "backslashreplace").decode()
         for piece in pieces(clean.rstrip("\r")):
             self._output_pipe.say(self._level, PRINTED, {"stream": self._stream, "text": piece})

@@ -1,8 +1,8 @@
-"""Descendants: marks by which an actor's process and everything that descends from it can be found and ended.
+"""Descendants: marks by which an actor's process and all its descendants can be found and ended.
 
-A descendant inherits the marks by doing nothing; the process that bears them pays for one page of memory.
+Descendants inherit the marks without doing anything. They cost the process one page of memory.
 
-Runs in the actor's process, before anything of the actor's own.
+Runs in the actor's process, before any of the actor's own code.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import mmap
 import os
 from typing import Final
 
-VARIABLE: Final = "ACTORS_FAMILY"  # in the environment: the marks of all families this process belongs to
+VARIABLE: Final = "ACTORS_FAMILY"  # environment variable: the marks of all actors this process descends from
 
 
 def mark_descendants(mark: str) -> mmap.mmap | None:
-    """Make this process the head of the family with that mark. What is returned must live as long as the process.
+    """Mark this process and its future descendants. Keep what is returned as long as the process lives.
 
     Three marks, for three ways in which a descendant may come to be:
 
-    * a session of its own: whoever does not leave it is ended with one signal to the group, and the terminal's Ctrl-C,
-      Ctrl-Z and hang-up do not reach it;
-    * a variable in the environment, for what is executed by another program, even in a session of its own;
-    * a mapped page whose name is the mark, for what is only forked, even in a session of its own.
+    * a session of its own: members are ended with one signal to the process group, and the terminal's Ctrl-C, Ctrl-Z
+    and hang-up do not reach them;
+    * an environment variable: finds descendants that execute another program, even in a session of their own;
+    * a mapped page named after the mark: finds descendants that only fork, even in a session of their own.
     """
     with contextlib.suppress(PermissionError):  # it leads a group already
         os.setsid()

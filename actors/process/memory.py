@@ -1,6 +1,6 @@
-"""Memory: how much this process has had at most, and a reserve with which it can speak when there is no more.
+"""Memory: the peak memory of this process, and a reserve for reporting a MemoryError.
 
-The reserve costs address space and no memory, as long as nobody needs it.
+The reserve costs address space, but no memory until it is used.
 
 Runs in the actor's process, in its main thread.
 """
@@ -15,29 +15,29 @@ RESERVE: Final = 8 * 1024 * 1024  # bytes; formatting a traceback reads the sour
 
 
 class Reserve:
-    """Address space that is kept, so that a MemoryError can be put into words."""
+    """Address space kept free, so that a MemoryError can be reported."""
 
     def __init__(self) -> None:
         self._kept: mmap.mmap | None = None
         self.fill()
 
     def fill(self) -> None:
-        """Keep it again, if there is as much."""
+        """Reserve it again, if there is enough."""
         if self._kept is None:
             with contextlib.suppress(OSError, MemoryError):
                 self._kept = mmap.mmap(-1, RESERVE)
 
     def release(self) -> None:
-        """From now on it may be used."""
+        """Free the reserve for use."""
         if self._kept is not None:
             self._kept.close()
             self._kept = None
 
 
 def peak_memory() -> int:
-    """The most memory this process has had, in bytes; 0 where the system does not say.
+    """The peak memory of this process in bytes; 0 where the system does not tell.
 
-    The kernel's own account (ru_maxrss) would not do: on Linux a spawned process inherits its parent's peak there.
+    The kernel's own figure (ru_maxrss) is wrong here: on Linux a spawned process inherits its parent's peak.
     """
     try:
         with open("/proc/self/status", "rb") as status:  # noqa: PTH123 - pathlib costs every child memory

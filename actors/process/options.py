@@ -1,7 +1,7 @@
-"""Conditions: how an actor's process differs from its daemon's: environment, directory, limits, processors, niceness.
+"""Options: how an actor's process differs from its daemon's: environment, directory, limits, processors, niceness.
 
-They are in force before any code of the actor's is imported; one that the system refuses is a failed start whose
-text says which and why.
+They are applied before any module of the actor is imported. When the system refuses one, the start fails with a text
+that names it and says why.
 
 Runs in the actor's process, in its main thread.
 """
@@ -16,7 +16,7 @@ from actors.wire.frames import ProcessOptions
 
 
 def apply_options(conditions: ProcessOptions) -> None:
-    """Put them in force in this process.
+    """Apply them to this process.
 
     Raises:
         UsageError: the system refuses one.

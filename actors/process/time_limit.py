@@ -1,6 +1,6 @@
-"""Allowance: how long the handler under way may take, noted in the black box, where the daemon looks for it.
+"""TimeLimit: how long the running handler may take, recorded in the black box, where the daemon reads it.
 
-A word of the handler's is one or two stores into its own lane; nobody is asked, nobody is woken.
+Extending the limit writes one or two cells; no lock, no system call.
 
 Runs in the actor's process, in the thread that runs its handlers.
 """
@@ -17,14 +17,14 @@ from actors.ipc.blackbox import BlackBox
 LANE: Final[ContextVar[int]] = ContextVar("LANE", default=0)
 """The lane of the handler that runs in this context; sync handlers have one lane only."""
 
-_FOR_EVER: Final = 2**63 - 1  # ns; a handler that waits for somebody else's sake
+_FOR_EVER: Final = 2**63 - 1  # ns; for a handler that waits for a reader or for items
 
 
 class TimeLimit:
-    """What a life's handlers may take.
+    """The limit of a life's handlers.
 
     Args:
-        box: where it is noted.
+        box: where it is recorded.
         limit: seconds one handler may take, or in a stream or a feed one item; 0 without a limit.
     """
 
@@ -36,22 +36,22 @@ class TimeLimit:
         """See `Context.extend`.
 
         Raises:
-            UsageError: it is no number of seconds above 0.
+            UsageError: `seconds` is not a number above 0.
         """
         check_time("what context.extend asks for", seconds, LEAST_SECONDS)
         self._box.grant(_in(seconds), LANE.get())
 
     def rest(self) -> None:
-        """The handler waits for a reader, or for items: the time until `renew` is not its own."""
+        """The handler waits for a reader or for items: suspend its limit until `renew`."""
         if self._limit:
             self._box.grant(_FOR_EVER, LANE.get())
 
     def renew(self) -> None:
-        """An item was given or taken: the limit begins anew."""
+        """An item was given or taken: the limit starts again."""
         if self._limit:
             self._box.grant(time.monotonic_ns() + self._limit, LANE.get())
 
 
 def _in(seconds: float) -> int:
-    """The time.monotonic_ns() in so many seconds, as far as a cell reaches."""
+    """The time.monotonic_ns() in this many seconds, bounded to what a cell holds."""
     return min(_FOR_EVER, time.monotonic_ns() + int(seconds * 1e9))

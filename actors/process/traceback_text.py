@@ -1,6 +1,7 @@
-"""Traces: an exception's traceback as text.
+"""Traceback text: an exception's traceback as Python prints it.
 
-What writes tracebacks is loaded when there is one to write; where that fails, the places are told all the same.
+The modules that format tracebacks are imported only when needed; where that fails, the text lists files and lines
+only.
 
 Runs in the actor's process, on any of its threads.
 """
@@ -12,15 +13,15 @@ from types import TracebackType
 
 
 def traced(error: BaseException, trace: TracebackType | None) -> str:
-    """The traceback of an error from `trace` on, as Python writes it, with what led to it.
+    """The traceback of an error from `trace` on, chained errors included.
 
-    A process without a descriptor or memory left may not be able to load what writes it: then without source lines.
+    A process without a free descriptor or memory may not be able to import `traceback`: then without source lines.
     """
     try:
         import traceback  # noqa: PLC0415 - on 3.14 it brings inspect and more, and most lives never fail
     except Exception:
         return "".join(["Traceback (places only):\n", *_places(trace), f"{type(error).__qualname__}\n"])
-    chain = not isinstance(error, MemoryError)  # which is often raised again for want of room for its own traceback
+    chain = not isinstance(error, MemoryError)  # often raised again while its own traceback is made
     return "".join(traceback.format_exception(type(error), error, trace, chain=chain))
 
 

@@ -23,17 +23,17 @@ RESOLVE: Final[ContextVar[Callable[[str], ActorRef]]] = ContextVar("RESOLVE", de
 
 
 def bound(path: str) -> ActorRef:
-    """The ref of a path, bound where this is called; in this way a ref among an actor's arguments is made again."""
+    """The ref of a path, bound in this process; pickled refs among an actor's arguments are restored by it."""
     return RESOLVE.get()(path)
 
 
 class Codec(msgspec.Struct, Generic[T], frozen=True):
-    """How a type that msgpack does not know travels, in messages and in replies alike.
+    """How a type that msgpack does not know travels, in messages and in replies.
 
     Attributes:
-        type: the class; its subclasses travel as it.
-        encode: makes plain values of an instance (numbers, str, bytes, lists, dicts, tuples).
-        decode: makes an instance of what arrives of these.
+        type: the class; instances of its subclasses travel as this class.
+        encode: turns an instance into plain values (numbers, str, bytes, lists, dicts, tuples).
+        decode: turns those plain values into an instance.
     """
 
     type: type[T]
@@ -48,17 +48,17 @@ def register(codec: Codec[Any]) -> None:
     """Use a codec in this process from now on.
 
     Raises:
-        UsageError: its type has another one already.
+        UsageError: its type already has another codec.
     """
     if _CODECS.setdefault(codec.type, codec) != codec:
         raise UsageError(f"{codec.type.__qualname__} has two different codecs; share one between the actors")
 
 
 def to_plain(value: object) -> object:
-    """What travels in place of a value that msgpack does not know.
+    """The plain value that stands for a value msgpack does not know.
 
     Raises:
-        TypeError: nothing does, or the codec of its type raised, whatever that was.
+        TypeError: its type has no codec, or the codec raised any exception.
     """
     if isinstance(value, ActorRef):
         return value.path
@@ -68,16 +68,16 @@ def to_plain(value: object) -> object:
                 return _CODECS[cls].encode(value)
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # a fault of the value or its codec, and of nothing else under way
+            except BaseException as error:  # a user's codec may raise anything; it fails this message only
                 raise TypeError(f"the codec of {cls.__qualname__} raised {_in_words(error)}") from error
     raise TypeError(f"objects of type {type(value).__qualname__} have no codec")
 
 
 def from_plain(wanted: type, plain: Any) -> object:
-    """The value that travelled as something msgpack knows.
+    """The value restored from the plain value that arrived.
 
     Raises:
-        msgspec.ValidationError: the codec of the type raised, whatever that was.
+        msgspec.ValidationError: the codec of the type raised any exception.
     """
     if wanted is ActorRef and isinstance(plain, str):
         return bound(plain)
@@ -86,7 +86,7 @@ def from_plain(wanted: type, plain: Any) -> object:
             return _CODECS[wanted].decode(plain)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a fault of the value or its codec, and of nothing else under way
+        except BaseException as error:  # a user's codec may raise anything; it fails this message only
             raise msgspec.ValidationError(f"no {wanted.__qualname__}: {_in_words(error)}") from error
     raise TypeError(f"objects of type {wanted.__qualname__} have no codec")
 
@@ -96,7 +96,7 @@ def _in_words(error: BaseException) -> str:
 
 
 def decoder_of(wanted: Any) -> msgspec.msgpack.Decoder[Any]:
-    """A decoder of a type made of values."""
+    """A msgspec decoder of this type."""
     return msgspec.msgpack.Decoder(wanted, dec_hook=from_plain)
 
 
@@ -111,8 +111,8 @@ class ReplyCodec:
 
     Attributes:
         promised: the reply type, as the message's class names it.
-        read: decodes a reply or raises msgspec's error; what `decode` is made of, without a frame of its own.
-        refers: whether there may be refs in it, which need to be bound where they arrive.
+        read: decodes a reply or raises msgspec's error; `decode` calls it. The fast path calls it directly.
+        refers: whether a reply may contain refs, which must be bound where they arrive.
     """
 
     __slots__ = ("_exact", "promised", "read", "refers")
@@ -124,10 +124,10 @@ class ReplyCodec:
         self._exact = promised if promised in _EXACT else None
 
     def encode(self, reply: object) -> bytes:
-        """The bytes of a reply that keeps the promise.
+        """Encode a reply and check its type.
 
         Raises:
-            UsageError: it is of another type than promised.
+            UsageError: it does not have the promised type.
         """
         try:
             data = encode(reply)
@@ -141,25 +141,25 @@ class ReplyCodec:
         return data
 
     def decode(self, data: msgspec.Raw) -> Any:
-        """The reply in those bytes.
+        """Decode a reply.
 
         Raises:
-            UndecodableMessage: they are not of the promised type.
+            UndecodableMessage: it does not have the promised type.
         """
         try:
             return self.read(data)
-        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: whatever it is, it is no reply
+        except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
             raise UndecodableMessage(f"a reply does not decode: {error}") from error
 
 
 @cache
 def reply_codec(promised: Any) -> ReplyCodec:
-    """The codec of one reply type; made once a type."""
+    """The codec of one reply type; cached per type."""
     return ReplyCodec(promised)
 
 
 def unknown_type(annotation: Any) -> str | None:
-    """The name of a type inside `annotation` that msgspec cannot put into bytes, or None when it knows them all."""
+    """The name of a type inside `annotation` that msgspec cannot encode; None when it knows all of them."""
     for cls in _custom_types(types.type_info(annotation), set()):
         if cls is not ActorRef and cls not in _CODECS:
             return f"{cls.__module__}.{cls.__qualname__}"
@@ -167,12 +167,12 @@ def unknown_type(annotation: Any) -> str | None:
 
 
 def mentions_refs(annotation: Any) -> bool:
-    """Whether a value of that type may have an ActorRef in it."""
+    """Whether a value of that type may contain an ActorRef."""
     return any(cls is ActorRef for cls in _custom_types(types.type_info(annotation), set()))
 
 
 def _custom_types(node: object, seen: set[type]) -> Iterator[type]:
-    """The classes in a type that msgspec does not know by itself."""
+    """The classes in a type that msgspec does not know natively."""
     if isinstance(node, types.CustomType):
         yield node.cls
         return

@@ -1,14 +1,14 @@
-"""Everything that crosses the wall between the daemon and an actor's process: two closed sets of frames.
+"""Frames: everything that crosses between the daemon and an actor's process, as two closed sets of values.
 
-Values only, array-like and tagged with small ints (from 20 on towards the daemon), so that a batch is one encode
-and one typed decode, and no frame can pass for one of the other direction.
+Frames are array-like and tagged with small ints (from 20 on towards the daemon). A batch is one encode and one typed
+decode, and a frame of one direction does not decode in the other.
 
-What a child sends has its bounds in its types: what is out of bounds does not decode, and what does not decode ends
-that child's life. So nobody behind the decoder needs to ask again whether a number is one.
+The types of what a child sends carry the bounds. What is out of bounds does not decode, and that ends the child's
+life, so code behind the decoder does not check again.
 
-Daemon to child: `StartActor` once, to a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Cancel`,
-`Recall`, `Credit`, `Items`, `Stop`, `Answer`.
-Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `CrashReport`.
+Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Cancel`,
+`Recall`, `Credit`, `Items`, `Stop`, `Answer`. Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`,
+`Subscribe`, `Publish`, `CrashReport`, `Goodbye`.
 """
 
 from __future__ import annotations
@@ -21,47 +21,48 @@ from actors.wire.framing import MAX_FRAME
 
 M = TypeVar("M")
 
-TELL: Final = 0  # nobody waits for a reply
-ASK: Final = 1  # the reply goes back
-STREAM: Final = 2  # items go back, then a nil reply
+TELL: Final = 0  # no reply
+ASK: Final = 1  # one reply
+STREAM: Final = 2  # items, then a nil reply
 FEED: Final = 3  # as ASK, and items follow the message
 
 REPLY: Final = 0  # payload: the reply, encoded as the message's reply type
 FAILED: Final = 1  # payload: Failure
 REJECTED: Final = 2  # payload: the text of the refusal
 DONE: Final = 3  # a tell of a concurrent actor is over; no payload
-CANCELLED: Final = 4  # taken back before it began
+CANCELLED: Final = 4  # cancelled before it began
 EXPIRED: Final = 5  # its deadline had passed before it began
 UNDECODABLE: Final = 6  # payload: what is wrong with it
 STOPPED: Final = 7  # Answer only: the other actor is down for good; payload: the text
 CRASHED: Final = 8  # Answer only: payload: [text, started, finished]
-UNKNOWN: Final = 9  # Answer only: nobody has that name; payload: the text
+UNKNOWN: Final = 9  # Answer only: no actor has that name; payload: the text
 FULL: Final = 10  # Answer only: its mailbox is full; payload: the text
 ACCEPTED: Final = 11  # Answer only: the mailbox has taken the tell
 ITEM: Final = 13  # one item of a stream, which goes on; payload: the item
-WANT: Final = 14  # a feed may send so many more items; payload: how many
+WANT: Final = 14  # a feed may send more items; payload: how many
 CYCLE: Final = 12  # Answer only: waiting for the reply would close a cycle of waits; payload: the text
-BESIDE: Final = 15  # as REPLY, and the reply is the parcel before this frame; no payload
+BESIDE: Final = 15  # as REPLY, the reply is the attachment before this frame
 
 SendKind = Literal[0, 1, 2]  # TELL, ASK, STREAM: only the daemon feeds
 Natural = Annotated[int, msgspec.Meta(ge=0)]
-Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # never NaN, which compares to nothing; endless is a number
-Text = Annotated[str, msgspec.Meta(max_length=256 * 1024)]  # goes into reports and logs; `failures` cuts much earlier
+Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # not NaN, which compares to nothing; infinity is allowed
+Text = Annotated[str, msgspec.Meta(max_length=256 * 1024)]  # goes into reports and logs
 TopicName = Annotated[str, msgspec.Meta(max_length=255)]  # the daemon remembers it
 
 NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
 
 
 class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=False):
-    """One message on its way to an actor.
+    """One message for an actor.
 
     Attributes:
-        seq: its place in the mailbox, from 1; it keeps it over redelivery.
+        seq: its delivery tag in the mailbox, from 1; it keeps it over redelivery.
         kind: TELL, ASK, STREAM or FEED.
         sender: path of the actor that sent it, None when the daemon did.
-        deadline: time.monotonic() seconds after which nobody wants it handled, or None. The clock is the machine's.
-        message: the message, or its bytes (msgspec.Raw) where nobody needs to look inside.
-        beside: places of the fields of the message whose values are the parcels before this frame; None as a rule.
+        deadline: time.monotonic() seconds after which it is no longer wanted, or None. All processes share this
+            clock.
+        message: the message, or its bytes (msgspec.Raw) where they are only passed on.
+        beside: indices of the fields whose values are the attachments before this frame; None as a rule.
     """
 
     seq: int
@@ -79,10 +80,10 @@ class Deliver(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=0):
 
 
 class TellBatch(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=7):
-    """A run of plain messages: the daemon told them, one after the other, and nobody waits for any.
+    """Consecutive tells of the daemon, without an envelope each.
 
     Attributes:
-        first: the sequence number of the first; the others follow without a gap.
+        first: the delivery tag of the first; the others follow without a gap.
         messages: at least one.
     """
 
@@ -91,29 +92,32 @@ class TellBatch(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=7)
 
 
 def tells_head(first: int, count: int) -> bytes:
-    """What stands before the messages in the bytes of `TellBatch`: with theirs behind it, none is encoded again."""
+    """The encoded `TellBatch` up to its messages; already encoded messages are appended to it."""
     length = (0x90 | count).to_bytes(1, "big") if count < 16 else b"\xdd" + count.to_bytes(4, "big")
     return b"\x93\x07" + msgspec.msgpack.encode(first) + length
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """Nobody wants these any more: drop those that have not begun."""
+    """These messages are no longer wanted: drop those that have not begun."""
 
     seqs: list[int]
 
 
 class Recall(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """Others can handle these: answer those that have not begun as CANCELLED, and leave those that have alone."""
+    """Other members of the pool can handle these: answer those that have not begun as CANCELLED.
+
+    Leave the others alone.
+    """
 
     seqs: list[int]
 
 
 class Stop(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """Finish the message in hand and leave. The stop event says the same and overtakes a full channel."""
+    """Finish the current message and exit. The stop event says the same and overtakes a full channel."""
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """How an ask ended that this actor made."""
+    """How an ask of this actor ended."""
 
     correlation: int
     kind: int
@@ -121,14 +125,14 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 class Credit(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """The reader of a stream takes so many more items."""
+    """The reader of a stream takes this many more items."""
 
     seq: int
     count: int
 
 
 class Items(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """Items that follow a message; `over` when these are the last."""
+    """Items that follow a message; `over` marks the last ones."""
 
     seq: int
     items: list[msgspec.Raw]
@@ -154,22 +158,23 @@ class ProcessOptions(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """The first frame of a life: which actor the process plays.
+    """The first frame of a life: which actor the process runs.
 
     Attributes:
         path: the actor's path, for instance `/root/indexer`.
-        life: which life this is, from 1.
+        life: the number of this life, from 1.
         module: where its class is imported from.
-        qualname: the class there.
-        arguments: pickle of (args, kwargs), made by the daemon; the only pickle that crosses, and only inward.
-        address: where it gets its messages: the pool's path for one of a pool, else empty, for its own.
+        qualname: the class in that module.
+        arguments: pickle of (args, kwargs), made by the daemon; the only pickle that crosses, and only towards
+            the actor.
+        address: path of the mailbox it serves: the pool's for a member of a pool; empty for its own.
         main: what `multiprocessing.spawn.prepare` needs to import the daemon's main module; empty unless the class or
-            its arguments live there.
+            its arguments are defined there.
         captured: whether what it prints goes to the daemon's log.
         handler_timeout: seconds that one handler may take, 0 without a limit.
         max_frame: the most bytes of a frame it may send.
-        conditions: what is put in force before anything of the actor's is imported.
-        log_level: number of `logging` from which on the daemon takes its lines.
+        conditions: options of the process, applied before any module of the actor is imported.
+        log_level: number of `logging` from which on the daemon accepts its lines.
     """
 
     path: str
@@ -187,12 +192,13 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """What a spare process is told before its part: import these, then set the ready event and wait.
+    """Tells a spare to import these modules, set its ready event and wait.
 
     Attributes:
         modules: in this order; `__main__` is the daemon's main module.
         main: as in `StartActor`.
-        captured: as in `StartActor`; what the imports write is the first output of the life that gets the process.
+        captured: as in `StartActor`; what the imports write becomes the first output of the life that gets the
+            process.
     """
 
     modules: list[str]
@@ -209,23 +215,27 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=20):
-    """Every message up to `ack_up_to` is over; those that need words have an item. `ack_up_to` 0 says nothing."""
+    """Every message up to `ack_up_to` has ended; messages with a reply or an error have an item.
+
+    `ack_up_to` 0: no change.
+    """
 
     ack_up_to: Natural
     items: list[Outcome]
 
 
 class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
-    """A message from this actor to another, routed by the daemon, which does not look inside.
+    """A message from this actor to another. The daemon routes it and does not decode it.
 
     Attributes:
         to: the receiver's path, or the name of a sibling.
         kind: TELL, ASK or STREAM.
-        correlation: names who waits inside this life: of an ask for its end, of a tell for its acceptance; 0 nobody.
+        correlation: number of the waiting call in this life: an ask waits for its reply, a tell for its acceptance; 0
+            when no call waits.
         deadline: as in `Envelope`.
-        delay: seconds after which a tell is put into the mailbox.
+        delay: seconds after which a tell enters the mailbox.
         fail_if_down: end the ask at once while the receiver has no running process.
-        blocking: the sender handles nothing else until the answer is there.
+        blocking: the sender handles nothing else until the answer arrives.
         message: the message's bytes.
         beside: as in `Envelope`.
     """
@@ -242,27 +252,27 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
 
 
 class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=26):
-    """This actor takes so many more items of the stream of that correlation."""
+    """This actor takes this many more items of the stream with that correlation."""
 
     correlation: Natural
     count: Natural
 
 
 class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=27):
-    """This actor wants what is published under that name."""
+    """This actor subscribes to that topic."""
 
     topic: TopicName
 
 
 class Publish(msgspec.Struct, frozen=True, array_like=True, tag=28):
-    """A message for whoever subscribed to that name."""
+    """A message for all subscribers of that topic."""
 
     topic: TopicName
     message: msgspec.Raw
 
 
 class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag=25):
-    """Nobody waits any more for the ask of that correlation."""
+    """The ask with that correlation is no longer wanted."""
 
     correlation: Natural
 
@@ -272,7 +282,7 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, tag=24):
 
     Attributes:
         path: the other's path.
-        correlation: names who waits inside this life; 0 when a `Terminated` message is wanted.
+        correlation: number of the waiting call in this life; 0 when a `Terminated` message is wanted.
     """
 
     path: str
@@ -288,14 +298,14 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CrashReport(msgspec.Struct, frozen=True, array_like=True, tag=23):
-    """Why this process is about to leave with an error. `where` is a phrase: `in on_start`, `in Indexer.tokenise`."""
+    """Why this process is about to exit with an error. `where` is a phrase: `in on_start`, `in Indexer.tokenise`."""
 
     where: Text
     failure: Failure
 
 
 class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=29):
-    """This process has done all it had to do, and is about to leave."""
+    """This process has finished in good order and is about to exit."""
 
 
 FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | CrashReport | Goodbye

@@ -1,10 +1,10 @@
-"""Framing: bytes to frames and back, without any I/O.
+"""Framing: bytes to frames and back, without I/O.
 
-Any chunking of the same bytes yields the same frames; a frame over the limit is refused before it is read.
+The same bytes yield the same frames, however they are chunked. A frame over the limit is refused before it is read.
 
-A frame is four bytes of length, little-endian, then so many bytes. A length whose top bit is set announces a parcel: a
-large value that belongs to the frame after it and is never looked into. It is put together while it comes, so that
-nobody ever has to hold still for a copy of all of it.
+A frame is four bytes of length, little-endian, then its bytes. A length whose top bit is set announces an attachment:
+a large value of the frame that follows it, which is not decoded. It is collected while it arrives, so no step copies
+all of it at once.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Final
 from actors.errors import FrameTooLarge, WireError
 
 HEADER: Final = 4
-MAX_FRAME: Final = 128 * 1024 * 1024  # bytes; room for a 64 MiB payload, a bound on what a hostile length can cost
+MAX_FRAME: Final = 128 * 1024 * 1024  # bytes; holds a 64 MiB payload, and bounds what a hostile length can cost
 ROOM: Final = 1024 * 1024  # bytes for what shares a frame with a large message: envelopes, small messages
 MAX_MESSAGE: Final = MAX_FRAME - ROOM  # bytes
 
-LARGE: Final = 64 * 1024  # bytes; from here on looking at a frame beats copying it
-BESIDE: Final = 1024 * 1024  # bytes; from here on a value travels as a parcel: copying less takes no noticeable time
-PARCELS: Final = 16  # how many values of one message travel so
+LARGE: Final = 64 * 1024  # bytes; from this size on a frame is viewed, not copied
+BESIDE: Final = 1024 * 1024  # bytes; from this size on a value travels as an attachment
+MAX_ATTACHMENTS: Final = 16  # attachments of one message
 
-_PARCEL: Final = 1 << 31
+_ATTACHMENT_BIT: Final = 1 << 31
 
 
 class Attachment:
-    """A large value on its way.
+    """A large value that travels beside its message.
 
     Attributes:
         value: the bytes.
@@ -40,24 +40,24 @@ class Attachment:
 
 
 class _Arriving:
-    """A parcel of which not everything has come.
+    """An attachment that is still incomplete.
 
-    `BytesIO` writes into the bytes that it will give out, as long as nobody else has them: there is no copy at the end,
-    and memory is taken as it is written.
+    `BytesIO` writes into the bytes object that it returns at the end, as long as it holds the only reference: there
+    is no final copy, and memory is touched only as it is written.
     """
 
     __slots__ = ("_buffer", "missing")
 
     def __init__(self, size: int) -> None:
-        self.missing = size  # bytes that have not come
+        self.missing = size  # bytes still to come
         self._buffer = BytesIO(bytes(size))
 
     def put(self, piece: bytes | memoryview) -> None:
-        """The next bytes, no more than are missing."""
+        """Append bytes, at most as many as are missing."""
         self.missing -= self._buffer.write(piece)
 
     def attachment(self) -> Attachment:
-        """All of it has come."""
+        """The complete attachment."""
         return Attachment(self._buffer.getvalue())
 
 
@@ -69,43 +69,43 @@ def header(size: int) -> bytes:
     return size.to_bytes(HEADER, "little")
 
 
-def parcel_header(size: int) -> bytes:
-    """The four bytes that announce a parcel of `size` bytes."""
-    return (size | _PARCEL).to_bytes(HEADER, "little")
+def attachment_header(size: int) -> bytes:
+    """The four bytes that announce an attachment of `size` bytes."""
+    return (size | _ATTACHMENT_BIT).to_bytes(HEADER, "little")
 
 
 class Framer:
-    """Cuts a stream of bytes into frames. One per direction of a channel; no thread safety of its own.
+    """Cuts a stream of bytes into frames. One per direction of a channel; not thread-safe.
 
-    A frame that came in many chunks is put together once, and a large one is a view of what it came in.
+    A frame that arrives in many chunks is joined once. A large frame is a view of the chunk it arrived in.
     """
 
     __slots__ = ("_arriving", "_attachments", "_held", "_limit", "_parts", "_wanted")
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
-        self._parts: list[bytes] = []  # what came of a frame that is not complete
+        self._parts: list[bytes] = []  # pieces of an incomplete frame
         self._held = 0  # bytes in them
-        self._wanted = HEADER  # bytes that make the next step possible
-        self._arriving: _Arriving | None = None  # the parcel under way
-        self._attachments = (0, 0)  # how many, of how many bytes, wait for the frame they belong to
+        self._wanted = HEADER  # bytes needed for the next step
+        self._arriving: _Arriving | None = None  # the incomplete attachment
+        self._attachments = (0, 0)  # number and bytes of the attachments that wait for their frame
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completes, in order.
 
         Raises:
-            FrameTooLarge: a frame announces more than the limit; nothing more can be read from this stream.
-            WireError: more parcels come than belong to one frame.
+            FrameTooLarge: a frame announces more than the limit; this stream cannot be read further.
+            WireError: more attachments come than belong to one frame.
         """
         if not self._parts and self._arriving is None:
             size = int.from_bytes(chunk[:HEADER], "little")
             if len(chunk) == HEADER + size and size < LARGE and size <= self._limit and len(chunk) >= HEADER:
                 self._attachments = (0, 0)
-                return [chunk[HEADER:]]  # nearly always: one small frame, whole
+                return [chunk[HEADER:]]  # the common case: one small whole frame
         return self._cut(chunk)
 
     def drop(self) -> None:
-        """The rest will never come: give back what is held of it."""
+        """Discard the incomplete frame: the rest will not come."""
         self._parts.clear()
         self._arriving = None
         self._wanted, self._held = HEADER, 0
@@ -127,8 +127,8 @@ class Framer:
         while end - start >= HEADER:
             size = int.from_bytes(chunk[start : start + HEADER], "little")
             begin = start + HEADER
-            if size & _PARCEL:
-                self._arriving = self._announced(size ^ _PARCEL)
+            if size & _ATTACHMENT_BIT:
+                self._arriving = self._announced(size ^ _ATTACHMENT_BIT)
                 start = self._fill(self._arriving, chunk, begin, frames)
                 continue
             if size > self._limit:
@@ -149,13 +149,13 @@ class Framer:
         count, total = self._attachments
         self._attachments = count, total = count + 1, total + size
         if total > self._limit:
-            raise FrameTooLarge(f"parcels announce {total} bytes for one frame, the limit is {self._limit}")
-        if count > PARCELS:
-            raise WireError(f"more than {PARCELS} parcels come before a frame")
+            raise FrameTooLarge(f"attachments announce {total} bytes for one frame, the limit is {self._limit}")
+        if count > MAX_ATTACHMENTS:
+            raise WireError(f"more than {MAX_ATTACHMENTS} attachments come before a frame")
         return _Arriving(size)
 
     def _fill(self, arriving: _Arriving, chunk: bytes, start: int, frames: list[Frame]) -> int:
-        """Put what belongs to the parcel under way into it; where in the chunk the rest begins."""
+        """Add bytes of the chunk to the incomplete attachment; returns the index in the chunk where the rest begins."""
         stop = min(len(chunk), start + arriving.missing)
         arriving.put(memoryview(chunk)[start:stop])
         if not arriving.missing:

@@ -1,11 +1,11 @@
-"""Lines: what an actor's process writes, cut into lines and read as records.
+"""Log lines: what an actor's process writes, cut into lines and read as records.
 
-Sans-io, and nothing is trusted: however the bytes are chunked the lines are the same, a line is never longer than
-LONGEST, and whatever is no record is text.
+Pure, and the input is not trusted: lines are the same however the bytes are chunked, a line is never longer than
+MAX_LINE, and what is not a record is text.
 
-One pipe carries everything a life writes, so that everything has one order. What Python says leaves as a *record*: one
-line that begins with a mark and is written in one piece. Everything else, C libraries and child processes for instance,
-is text. Neither mark occurs inside a record, so one that follows a half-written line is found all the same.
+One pipe carries everything a life writes, so it has one order. Lines of Python's streams and loggers are *records*:
+one line that begins with a mark and is written in one piece. Output of C libraries and child processes is text. No
+mark occurs inside a record, so a record is also found behind an unfinished line of text.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Final
 
 import msgspec
 
-MAX_LINE: Final = 4096  # bytes of a line: Linux's PIPE_BUF, what one write puts into a pipe in one piece or not at all
-LONG: Final = MAX_LINE - 320  # bytes of a text for which a record has room
+MAX_LINE: Final = 4096  # bytes of a line: Linux's PIPE_BUF, the most that one write puts into a pipe atomically
+LONG: Final = MAX_LINE - 320  # bytes of text that fit into one record
 PRINTED: Final = "actor.printed"  # event of what was written as text
 
 _RECORD: Final = b"\0"
-LOST: Final = b"\1"  # the mark of a line about losses
+LOST: Final = b"\1"  # the mark of a line that counts losses
 _END: Final = b"\n"
-_SURELY: Final = LONG // 6  # characters that need no more than LONG bytes, whatever they are
-_MAX_RECORD: Final = MAX_LINE - 64  # bytes of a record's line: there is room for one about losses in front of it
-_SHORTER: Final = (2400, 800, 200, 40)  # characters a text is cut down to, until its record fits
+_SURELY: Final = LONG // 6  # characters that encode to at most LONG bytes, whatever they are
+_MAX_RECORD: Final = MAX_LINE - 64  # bytes of a record's line; leaves room for a line that counts losses in front of it
+_SHORTER: Final = (2400, 800, 200, 40)  # characters to which a text is cut until its record fits
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -36,7 +36,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Lost(msgspec.Struct, frozen=True, array_like=True):
-    """So many lines, of so many bytes, were dropped in the actor's process because nobody took them."""
+    """This many lines, of this many bytes, were dropped in the actor's process because the pipe was full."""
 
     lines: int
     size: int
@@ -50,7 +50,7 @@ _DECODERS: Final[dict[bytes, Callable[[bytes], Record | Lost]]] = {
 
 
 def record_line(record: Record) -> bytes:
-    """A record as one line; texts in it that are too long are cut in their middle, and say so."""
+    """A record as one line. Texts that are too long are cut in the middle and say so."""
     line = _marked(_RECORD, record)
     for most in _SHORTER:
         if len(line) <= _MAX_RECORD:
@@ -65,7 +65,7 @@ def record_line(record: Record) -> bytes:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """A text in pieces for which a record has room, at least one."""
+    """A text in pieces that each fit into a record; at least one piece."""
     for at in range(0, len(text) or 1, LONG):
         piece = text[at : at + LONG]
         if len(piece) <= _SURELY or len(_encode(piece)) <= LONG:
@@ -75,12 +75,15 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def lost_line(lost: Lost) -> bytes:
-    """The same for what was lost."""
+    """A count of losses as one line."""
     return _marked(LOST, lost)
 
 
 def read_line(line: bytes) -> list[Record | Lost]:
-    """What a line says: a record, what was lost, or text; and text, if a record follows half a line of it."""
+    """Parse a line into a record, a count of losses or text.
+
+    When a record follows an unfinished line of text, both are returned.
+    """
     at = max(line.rfind(_RECORD), line.rfind(LOST))
     if at < 0:
         return [_text(line)]
@@ -92,13 +95,13 @@ def read_line(line: bytes) -> list[Record | Lost]:
 
 
 class Lines:
-    """Cuts bytes into lines of at most LONGEST bytes, without their ends; longer ones go on in the next."""
+    """Cuts bytes into lines of at most MAX_LINE bytes, without their newline; a longer line continues in the next."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that are complete now."""
+        """The lines that `chunk` completes."""
         *lines, self._rest = (self._rest + chunk).split(_END)
         if max(map(len, lines), default=0) > MAX_LINE:
             lines = [piece for line in lines for piece in _pieces(line)]
@@ -108,7 +111,7 @@ class Lines:
         return lines
 
     def end(self) -> list[bytes]:
-        """What is left at the end of everything."""
+        """The unfinished line at the end of the stream."""
         rest, self._rest = self._rest, b""
         return [rest] if rest else []
 
@@ -126,7 +129,7 @@ def _text(line: bytes) -> Record:
 
 
 def _shortened(text: str, most: int) -> str:
-    """The beginning and, because a traceback says at its end what happened, twice as much of the end."""
+    """The beginning of a text and twice as much of its end, because a traceback names the error at its end."""
     if len(text) <= most:
         return text
     kept = most // 3

@@ -1,4 +1,4 @@
-"""Progress: what a black box says of a process, as values."""
+"""Progress: what a black box says of a process, as values. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import msgspec
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a black box says.
+    """What a black box says after a death or at one moment.
 
     Attributes:
         begun: the highest sequence number that a handler has begun.
-        active: sequence numbers whose handler had begun and not returned.
+        active: sequence numbers whose handler has begun and not returned.
         since: time.monotonic_ns() at which the longest-running of them began, or the last one if none runs.
-        handler: place of that one's handler in the actor's table, -1 when none was ever called.
+        handler: index of that handler in the actor's table, -1 when none was ever called.
     """
 
     begun: int
@@ -22,13 +22,13 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """One handler call under way.
+    """One handler call in progress.
 
     Attributes:
-        lane: where it is noted.
+        lane: the lane of the black box that records it.
         since: time.monotonic_ns() at which it began.
-        until: time.monotonic_ns() until which it was granted time, 0 when it has asked for none.
-        handler: its handler's place in the actor's table.
+        until: time.monotonic_ns() of its extended limit, 0 when it asked for none.
+        handler: index of its handler in the actor's table.
     """
 
     lane: int
@@ -38,12 +38,12 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """What goes on in a process at one moment.
+    """What a process is doing at one moment.
 
     Attributes:
-        work: the handler calls under way, those for the actor's own timers included.
-        steps: a number that is another one whenever a handler has begun or ended in between.
-        pulse: how often the interpreter has answered that it runs.
+        work: the handler calls in progress, those for the actor's own timers included.
+        steps: a number that changes whenever a handler begins or ends.
+        pulse: how often the interpreter has answered a heartbeat.
         leaving: whether the actor has stopped itself.
     """
 

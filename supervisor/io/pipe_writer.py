@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from actors.ipc.pipes import Duplex
-from actors.wire.framing import LARGE, MAX_FRAME, Attachment, header, parcel_header
+from actors.wire.framing import LARGE, MAX_FRAME, Attachment, attachment_header, header
 from supervisor.ports import AnyReader
 
 MAX_BYTES: Final = 4 * MAX_FRAME  # that may wait for a child to read: a few of the largest messages
@@ -70,9 +70,9 @@ class PipeWriter:
         self._put((header(len(before) + len(payload) + len(after)) + before, payload, after))
 
     def send_with(self, attachments: Sequence[Attachment], frame: bytes) -> None:
-        """Send one frame and before it the parcels that belong to it, which are not copied."""
+        """Send one frame and before it the attachments that belong to it, which are not copied."""
         for attachment in attachments:
-            self._put((parcel_header(len(attachment.value)), attachment.value))
+            self._put((attachment_header(len(attachment.value)), attachment.value))
         self._put((header(len(frame)) + frame,))
 
     def close(self) -> None:

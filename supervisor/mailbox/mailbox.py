@@ -572,7 +572,7 @@ class Mailbox:
         self.dispatch()
 
     def heard(self, member: str, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
-        """A member's life tells how messages ended; the replies of some are the parcels, in that order.
+        """A member's life tells how messages ended; the replies of some are the attachments, in that order.
 
         Raises:
             WireError: it tells of messages it was never given, or is silent about an ask.

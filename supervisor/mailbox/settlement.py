@@ -172,7 +172,7 @@ class Settlement:
             self._broken_reply(asker, f"a reply does not decode: {error}", error)
 
     def _replied_beside(self, posted: QueuedMessage, attachment: Attachment | None) -> None:
-        """The end of an ask whose reply is large: the bytes of a parcel."""
+        """The end of an ask whose reply is large: the bytes of an attachment."""
         self.fates[_HANDLED] += 1
         asker, _ = self.dismiss(posted.seq)
         if attachment is None or self._handlers[posted.handler].reply.promised is not bytes:

@@ -17,7 +17,7 @@ import msgspec
 
 from actors.errors import WireError
 from actors.process.diagnostics import DUMP_SIGNAL
-from actors.process.heartbeat import PULSE_SIGNAL
+from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.wire.codec import encode
 from actors.wire.frames import (
     NOTHING,
@@ -196,7 +196,7 @@ class ProcessLife:
         self._box.ring()
 
     def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
-        """Send an already encoded `Answer`, and the parcels that belong to it."""
+        """Send an already encoded `Answer`, and the attachments that belong to it."""
         if attachments:
             self._pipe_writer.send_with(attachments, frame)
         else:
@@ -241,9 +241,9 @@ class ProcessLife:
 
     def ask_pulse(self) -> bool:
         """Ask its pulse thread for a sign of life; False on systems where it has none."""
-        if PULSE_SIGNAL is None:
+        if HEARTBEAT_SIGNAL is None:
             return False
-        self._player.signal(PULSE_SIGNAL)
+        self._player.signal(HEARTBEAT_SIGNAL)
         return True
 
     def dump_stacks(self) -> None:

@@ -16,7 +16,7 @@ from actors.ipc.blackbox import BlackBox
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.process.diagnostics import DUMP_SIGNAL
-from actors.process.heartbeat import PULSE_SIGNAL
+from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.process.signals import LEFT_TO_THE_DAEMON
 from supervisor.io.fds import close_fd
 from supervisor.ports import AnyReader
@@ -221,7 +221,7 @@ class WorkerProcess:
         self.on_gone()
 
 
-_UNREADY: Final = {*LEFT_TO_THE_DAEMON, DUMP_SIGNAL} | ({PULSE_SIGNAL} if PULSE_SIGNAL is not None else set())
+_UNREADY: Final = {*LEFT_TO_THE_DAEMON, DUMP_SIGNAL} | ({HEARTBEAT_SIGNAL} if HEARTBEAT_SIGNAL is not None else set())
 
 
 def _nothing() -> None:

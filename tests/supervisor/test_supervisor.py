@@ -846,7 +846,7 @@ async def test_an_actor_stops_itself():
     ("how", "words"),
     [
         ("garbage", "does not decode"),
-        ("length", "parcels announce 2147483647 bytes for one frame"),
+        ("length", "attachments announce 2147483647 bytes for one frame"),
         ("forged", "message 999, which it does not have"),
         ("close", "closed its channel and lived on"),
     ],

@@ -26,7 +26,7 @@ from actors.wire.frames import (
     Watch,
     Withdraw,
 )
-from actors.wire.framing import ROOM, header, parcel_header
+from actors.wire.framing import ROOM, attachment_header, header
 from supervisor import ChildSpec, InvalidSpec, SupervisorSpec
 from supervisor.io import pipe_writer
 from supervisor.mailbox import mailbox as mailboxes
@@ -243,13 +243,13 @@ async def test_unknown_names_cost_little():
         assert len(bytes(a.answers[-1].payload)) < 500
 
 
-async def test_parcels_that_belong_to_nothing():
+async def test_attachments_that_belong_to_nothing():
     """A message without room for them is refused with its life."""
     async with bare() as root:
         a = root.child("a")
         frame = encode(send(message=WORD, beside=(0,)))
         a.feed(header(len(frame)) + frame)
-        assert "parcels came for the fields [0] of Word" in a.refused
+        assert "attachments came for the fields [0] of Word" in a.refused
 
 
 def test_frames_of_a_spec():
@@ -278,7 +278,7 @@ async def test_what_never_comes_whole_is_given_back():
     """A life that ends in the middle of a large value holds nothing of it any more, whoever still holds the life."""
     async with BareSupervisor("a", actor=Everything) as root:
         child = root.child("a")
-        child.feed(parcel_header(3) + b"one" + parcel_header(2**20) + b"x")
+        child.feed(attachment_header(3) + b"one" + attachment_header(2**20) + b"x")
         assert child.unfinished
         child.worker.hang_up()
         await until(lambda: root.child("a") is not child, "the next life")

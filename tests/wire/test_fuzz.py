@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from actors import ActorsError
 from actors.wire import frames as wire
 from actors.wire.codec import encode
-from actors.wire.framing import HEADER, header, parcel_header
+from actors.wire.framing import HEADER, attachment_header, header
 from supervisor import ChildSpec, Supervisor
 from supervisor.process.life import ProcessLife
 from tests.support.bare import BareSupervisor
@@ -227,7 +227,7 @@ plausible = st.one_of(
     st.tuples(st.just(28), st.sampled_from(["news", "other"]), said),
 )  # fmt: skip
 frames = (hostile | plausible | plausible).map(encode)
-attachments = st.binary(max_size=40).map(lambda data: parcel_header(len(data)) + data)
+attachments = st.binary(max_size=40).map(lambda data: attachment_header(len(data)) + data)
 lengths = st.sampled_from(
     [b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\x01\x00\x00\x80", b"\x00\x00\x00\x80", b"\x00" * 4]
 )
@@ -277,7 +277,7 @@ def recording():
 
 
 def framed(data: bytes) -> list[bytes]:
-    """Frames and parcels, headers included."""
+    """Frames and attachments, headers included."""
     frames = []
     while data:
         size = HEADER + (int.from_bytes(data[:HEADER], "little") & 0x7FFF_FFFF)

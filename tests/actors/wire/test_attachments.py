@@ -1,4 +1,4 @@
-"""Parcels: large values leave a message and come back to where they were, and to nowhere else."""
+"""Attachments: large values leave a message and come back to where they were, and to nowhere else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from actors import Message, WireError
 from actors.wire.attachments import bytes_fields, check_beside, fill, large_fields, pack
 from actors.wire.codec import decoder_of
-from actors.wire.framing import BESIDE, PARCELS, Attachment
+from actors.wire.framing import BESIDE, MAX_ATTACHMENTS, Attachment
 
 LARGE = bytes(range(256)) * (BESIDE // 256)
 
@@ -65,12 +65,14 @@ def test_there_and_back():
     ids=str,
 )
 def test_what_belongs_nowhere_is_refused(beside, count):
-    """A parcel for a field of another type, too many, too few: the sender broke the protocol."""
-    with pytest.raises(WireError, match="parcels came for the fields"):
+    """An attachment for a field of another type, too many, too few: the sender broke the protocol."""
+    with pytest.raises(WireError, match="attachments came for the fields"):
         check_beside(Photo("a", b""), beside, [Attachment(b"x")] * count)
 
 
 def test_no_more_than_belong_to_a_frame():
     """Of very many large values the first travel beside, the others inside."""
-    many = msgspec.defstruct("Many", [(f"field{n}", bytes) for n in range(PARCELS + 4)], bases=(Message,), frozen=True)
-    assert tuple(range(PARCELS)) == large_fields(many(*[LARGE] * (PARCELS + 4)))
+    many = msgspec.defstruct(
+        "Many", [(f"field{n}", bytes) for n in range(MAX_ATTACHMENTS + 4)], bases=(Message,), frozen=True
+    )
+    assert tuple(range(MAX_ATTACHMENTS)) == large_fields(many(*[LARGE] * (MAX_ATTACHMENTS + 4)))

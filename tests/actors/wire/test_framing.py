@@ -10,7 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.errors import FrameTooLarge, WireError
-from actors.wire.framing import HEADER, MAX_FRAME, MAX_MESSAGE, PARCELS, Attachment, Framer, header, parcel_header
+from actors.wire.framing import (
+    HEADER,
+    MAX_ATTACHMENTS,
+    MAX_FRAME,
+    MAX_MESSAGE,
+    Attachment,
+    Framer,
+    attachment_header,
+    header,
+)
 
 
 def stream_of(frames):
@@ -96,16 +105,16 @@ def test_large_frame_in_small_pieces_is_not_copied_each_time():
 
 @st.composite
 def mixed(draw):
-    """Frames and parcels in any order, and the bytes of all of them cut anywhere."""
+    """Frames and attachments in any order, and the bytes of all of them cut anywhere."""
     pieces = draw(st.lists(st.tuples(st.booleans(), st.binary(max_size=300)), max_size=12))
-    stream = b"".join((parcel_header if beside else header)(len(data)) + data for beside, data in pieces)
+    stream = b"".join((attachment_header if beside else header)(len(data)) + data for beside, data in pieces)
     cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=40)))
     return pieces, [stream[start:stop] for start, stop in itertools.pairwise([0, *cuts, len(stream)]) if start < stop]
 
 
 @given(mixed())
-def test_any_chunking_yields_the_same_parcels(case):
-    """Parcels come between the frames where they were, as plain bytes."""
+def test_any_chunking_yields_the_same_attachments(case):
+    """Attachments come between the frames where they were, as plain bytes."""
     pieces, chunks = case
     framer = Framer()
     received = [frame for chunk in chunks for frame in framer.feed(chunk)]
@@ -115,24 +124,24 @@ def test_any_chunking_yields_the_same_parcels(case):
     assert all(type(frame.value) is bytes for frame in received if isinstance(frame, Attachment))
 
 
-def test_parcels_are_bounded():
+def test_attachments_are_bounded():
     """Together they are no larger than a frame may be, and no more than belong to one."""
     framer = Framer(limit=1000)
-    framer.feed(parcel_header(600) + bytes(600))
-    with pytest.raises(FrameTooLarge, match="parcels announce 1001 bytes for one frame, the limit is 1000"):
-        framer.feed(parcel_header(401))
+    framer.feed(attachment_header(600) + bytes(600))
+    with pytest.raises(FrameTooLarge, match="attachments announce 1001 bytes for one frame, the limit is 1000"):
+        framer.feed(attachment_header(401))
     framer = Framer()
-    framer.feed(parcel_header(1) + b"x" + header(0))
-    for _ in range(PARCELS):
-        framer.feed(parcel_header(1) + b"x")
-    with pytest.raises(WireError, match=f"more than {PARCELS} parcels"):
-        framer.feed(parcel_header(1) + b"x")
+    framer.feed(attachment_header(1) + b"x" + header(0))
+    for _ in range(MAX_ATTACHMENTS):
+        framer.feed(attachment_header(1) + b"x")
+    with pytest.raises(WireError, match=f"more than {MAX_ATTACHMENTS} attachments"):
+        framer.feed(attachment_header(1) + b"x")
 
 
-def test_a_parcel_that_never_comes_whole():
+def test_a_attachment_that_never_comes_whole():
     """A framer that ends in the middle of one, as part of a cycle, goes without a word."""
     framer = Framer()
-    assert [] == framer.feed(parcel_header(1_000_000) + b"x")
+    assert [] == framer.feed(attachment_header(1_000_000) + b"x")
     cycle = [framer]
     cycle.append(cycle)
     del framer, cycle

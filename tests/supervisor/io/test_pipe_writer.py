@@ -83,7 +83,7 @@ FRAMES = st.lists(
     st.one_of(
         st.binary(max_size=2_000).map(lambda data: ("small", data)),
         st.integers(0, 300_000).map(lambda size: ("around", random.Random(size).randbytes(size))),
-        st.integers(1, 300_000).map(lambda size: ("parcel", random.Random(size).randbytes(size))),
+        st.integers(1, 300_000).map(lambda size: ("attachment", random.Random(size).randbytes(size))),
     ),
     max_size=8,
 )
