@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ class AsyncDriver:
         self._busy: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[ExitReason] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._serving = False
         self._tasks: dict[int, asyncio.Task[None]] = {}  # by sequence number
         self._begun: set[int] = set()
         self._revoked: set[int] = set()
@@ -60,18 +61,28 @@ class AsyncDriver:
         desk.on_news = self._has_news
         self._news: dict[int, asyncio.Future[None]] = {}  # who waits for credit or items
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While inside, what arrives is taken in; messages begin only while `run` runs."""
+        fd = self._desk.channel.fileno()
+        self._loop.add_reader(fd, self._readable)
+        try:
+            yield
+        finally:
+            self._loop.remove_reader(fd)
+
     async def run(self) -> ExitReason:
         """Serve until asked to stop, then let the handlers under way finish.
 
         Raises:
             ActorFailed: a handler raised and the class does not say `on_error = "reply"`.
         """
-        self._loop.add_reader(self._desk.channel.fileno(), self._readable)
-        self._go_on()
+        self._serving = True
         try:
+            self._go_on()
             reason = await self._over
         finally:
-            self._loop.remove_reader(self._desk.channel.fileno())
+            self._serving = False
         while self._busy:
             await asyncio.wait(self._busy)
         if self._failure is not None:
@@ -91,11 +102,12 @@ class AsyncDriver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if wait is None else self._loop.call_later(wait, self._go_on)
-        while self._free and desk.stopping is None:
+        while self._free and self._serving and desk.stopping is None:
             envelope = desk.next_wanted()
             if envelope is None:
                 break
-            task = self._loop.create_task(self._handle(envelope, self._free.pop()))
+            # not by the loop's task factory: an eager one would begin the handler before its task is known here
+            task = asyncio.Task(self._handle(envelope, self._free.pop()), loop=self._loop)
             self._busy.add(task)
             self._tasks[envelope.seq] = task
             task.add_done_callback(self._ended)
@@ -105,7 +117,7 @@ class AsyncDriver:
             self._over.set_result(desk.stopping)
             for seq in tuple(self._news):
                 self._has_news(seq)
-        if not desk.pending:
+        if not desk.pending or not self._free or desk.stopping is not None:  # no message begins now
             desk.flush()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

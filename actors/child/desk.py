@@ -285,7 +285,7 @@ class Desk:
                 continue
             try:
                 frame = self._decode(data)
-            except msgspec.MsgspecError:
+            except Exception:  # a __post_init__ may raise anything
                 frame = self._decoded_loosely(data)
             if type(frame) is Deliver and not self._attachments:
                 self.pending.extend(frame.items)  # nearly always
@@ -384,6 +384,9 @@ class Desk:
                 message = self.protocol.decode(envelope.message)
             except msgspec.MsgspecError as error:
                 self._put_out(envelope.seq, wire.UNDECODABLE, msgspec.Raw(encode(str(error))))
+            except Exception as error:  # of a __post_init__, or no memory
+                self._put_out(envelope.seq, *self.verdict(error))
+                self.reserve.fill()
             else:
                 kept = (envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message, envelope.beside)
                 good.append(Envelope(*kept))

@@ -201,17 +201,20 @@ def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
     try:
         outcome = actor.on_stop(reason)
         if isinstance(outcome, Awaitable):
-            _run(outcome)
+            _run(actor, desk, outcome)
     except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error
 
 
-def _run(awaitable: Awaitable[object]) -> None:
-    """Await it on a loop of its own."""
+def _run(actor: Actor, desk: Desk, awaitable: Awaitable[object]) -> None:
+    """Await it on a loop of its own, on which it may ask others."""
     import asyncio  # noqa: PLC0415 - only actors with async code pay for it
 
+    from actors.runtime_async import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+
     async def wait() -> None:
-        await awaitable
+        with AsyncDriver(actor, desk).reading():
+            await awaitable
 
     asyncio.run(wait())
 
@@ -232,12 +235,13 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent, starting: Await
 
     async def serve() -> None:
         driver = AsyncDriver(actor, desk)
-        await hook("on_start")
-        desk.output.relay_loggers()
-        ready.set()
-        reason = await driver.run()
-        desk.flush()
-        await hook("on_stop", reason)
+        with driver.reading():  # the hooks ask others, too
+            await hook("on_start")
+            desk.output.relay_loggers()
+            ready.set()
+            reason = await driver.run()
+            desk.flush()
+            await hook("on_stop", reason)
 
     asyncio.run(serve())
 

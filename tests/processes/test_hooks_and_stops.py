@@ -1,0 +1,132 @@
+"""Async actors read their channel from the first line of on_start to the last of on_stop; a bad message fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors import Actor, HandlerError, Message, handles
+from supervisor import ChildSpec, Supervisor
+from tests.support.waiting import DEADLINE, until
+
+pytestmark = pytest.mark.processes
+DAEMON = os.environ.setdefault("TEST_HOOKS_DAEMON", str(os.getpid()))
+
+
+class Double(Message[int]):
+    number: int
+
+
+class AskOnceStopping(Message[int]):
+    begun: str
+
+
+class Tasks(Message[int]):
+    pass
+
+
+def write(path: str, text: str) -> None:
+    Path(path).write_text(text, encoding="utf-8")
+
+
+class Store(Actor):
+    @handles
+    def double(self, msg: Double) -> int:
+        return msg.number * 2
+
+
+class Front(Actor):
+    def __init__(self, last: str = "") -> None:
+        self.last = last
+
+    async def on_start(self) -> None:
+        self.first = await self.context.actor("store").ask(Double(1), timeout=DEADLINE)
+
+    async def on_stop(self, reason: object) -> None:
+        if self.last:
+            number = await self.context.actor("store").ask(Double(21), timeout=DEADLINE)
+            write(self.last, str(number))
+
+    @handles
+    async def double(self, msg: Double) -> int:
+        return self.first * msg.number
+
+    @handles
+    async def ask_once_stopping(self, msg: AskOnceStopping) -> int:
+        write(msg.begun, "")
+        while self.context.stopping is None:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # a driver that stops reading has done so by now
+        return await self.context.actor("store").ask(Double(4), timeout=DEADLINE)
+
+
+class Eager(Actor):
+    async def on_start(self) -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+
+    @handles
+    async def double(self, msg: Double) -> int:
+        return msg.number * 2
+
+    @handles
+    async def tasks(self, msg: Tasks) -> int:
+        return len(asyncio.all_tasks())
+
+
+class Put(Message[int]):
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number < 0 and str(os.getpid()) != DAEMON:
+            raise RuntimeError("no such segment")
+
+
+class Holder(Actor):
+    @handles
+    def put(self, msg: Put) -> int:
+        return msg.number
+
+
+class AsyncHolder(Actor):
+    @handles
+    async def put(self, msg: Put) -> int:
+        return msg.number
+
+
+async def test_async_hooks_ask_others(tmp_path):
+    said = tmp_path / "said"
+    async with Supervisor(ChildSpec(Store), ChildSpec(Front, args=(str(said),)), spares=0) as root:
+        assert await root["front"].ask(Double(3)) == 6
+    assert said.read_text() == "42"
+
+
+async def test_a_handler_gets_its_answers_once_its_actor_is_asked_to_stop(tmp_path):
+    begun = tmp_path / "begun"
+    front = ChildSpec(Front, shutdown=DEADLINE)
+    async with Supervisor(ChildSpec(Store), front, spares=0) as root:
+        asked = asyncio.create_task(root["front"].ask(AskOnceStopping(str(begun)), timeout=DEADLINE))
+        await until(begun.exists)
+        await root.terminate_child("front")
+        assert await asked == 8
+
+
+@pytest.mark.parametrize("actor", [Holder, AsyncHolder])
+async def test_a_post_init_that_raises_anything_in_the_actor_fails_its_message_alone(actor):
+    async with Supervisor(ChildSpec(actor, name="holder"), spares=0) as root:
+        numbers = (1, 2, -1, 3)
+        asks = (root["holder"].ask(Put(number), timeout=DEADLINE) for number in numbers)
+        one, two, bad, three = await asyncio.gather(*asks, return_exceptions=True)
+        assert (one, two, three) == (1, 2, 3)
+        assert isinstance(bad, HandlerError)
+        assert "no such segment" in str(bad)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+async def test_eager_tasks_leave_nothing_behind():
+    async with Supervisor(ChildSpec(Eager), spares=0) as root:
+        await asyncio.gather(*(root["eager"].ask(Double(n)) for n in range(200)))
+        assert await root["eager"].ask(Tasks()) <= 3
