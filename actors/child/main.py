@@ -210,7 +210,7 @@ def _run(actor: Actor, desk: Desk, awaitable: Awaitable[object]) -> None:
     """Await it on a loop of its own, on which it may ask others."""
     import asyncio  # noqa: PLC0415 - only actors with async code pay for it
 
-    from actors.runtime_async import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+    from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
 
     async def wait() -> None:
         with AsyncDriver(actor, desk).reading():

@@ -402,13 +402,19 @@ class Ticking(Actor):
 # ---- several at a time, on a loop
 
 
+async def read_and_run(driver: AsyncDriver):
+    """As a process does between its hooks."""
+    with driver.reading():
+        return await driver.run()
+
+
 @pytest.fixture
 async def serving(daemon_of):
     tasks = []
 
     def serve(actor):
         daemon = daemon_of(actor)
-        task = asyncio.create_task(AsyncDriver(daemon.actor, daemon.desk).run())
+        task = asyncio.create_task(read_and_run(AsyncDriver(daemon.actor, daemon.desk)))
         tasks.append(task)
         return daemon, task
 
