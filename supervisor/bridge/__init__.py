@@ -1,6 +1,6 @@
-"""Bridge: queues and events of multiprocessing, awaited on an asyncio loop; useful without any actor.
+"""Bridge: multiprocessing's queues and events, awaited on an asyncio loop; usable without any actor.
 
-Nothing that can block runs on the event loop's thread. Cancelling any of these loses no item.
+Nothing that can block runs on the event loop's thread. Cancelling a wait loses no item.
 """
 
 from supervisor.bridge.event import AsyncEvent, await_event

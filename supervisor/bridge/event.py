@@ -14,8 +14,8 @@ from actors.errors import UsageError
 from actors.event import SafeEvent
 from supervisor.bridge.waiting import call_on, readable_on, settle
 
-FIRST_LOOK: Final = 0.001  # seconds from one look at a stock event to the next, at first ...
-LAST_LOOK: Final = 0.01  # ... and when it takes long
+FIRST_LOOK: Final = 0.001  # seconds between two looks at a stock event, at first
+LAST_LOOK: Final = 0.01  # the same after a long wait
 PATIENCE: Final = 0.02  # seconds that set() and clear() of a stock event may take
 
 
@@ -41,7 +41,7 @@ class AsyncEvent:
         event: a SafeEvent, or a stock multiprocessing.Event of any context; without it, a new SafeEvent.
 
     Raises:
-        UsageError: that is no event.
+        UsageError: it is neither.
     """
 
     def __init__(self, event: EventLike | None = None) -> None:
@@ -64,9 +64,9 @@ class AsyncEvent:
         _briefly(self._event, self._event.clear)
 
     def is_set(self) -> bool:
-        """Whether it is set, without waiting for anybody's lock where that can be told.
+        """Whether it is set. Takes no lock where the flag can be read without one.
 
-        For some microseconds in which another process is itself looking at a stock event, it seems unset.
+        For some microseconds in which another process itself looks at a stock event, it seems unset.
         """
         flag = _flag(self._event)
         return self._event.is_set() if flag is None else flag
@@ -78,9 +78,9 @@ class AsyncEvent:
 async def await_event(event: EventLike, timeout: float | None = None) -> bool:
     """Wait on the event loop until a multiprocessing event is set.
 
-    A SafeEvent wakes the coroutine through the loop's reader thread. A stock event's own `wait()` is never
-    called: a process that dies inside it wedges for ever whoever sets the event, and we would be such a
-    process. Its flag is looked at every 1 to 10 ms instead, without its lock and without a thread.
+    A SafeEvent wakes the coroutine through the loop's reader thread. A stock event's own `wait()` is never called: a
+    process that dies inside it makes every later `set()` hang, and the daemon would be such a process. Its flag is
+    read every 1 to 10 ms instead, without its lock and without a thread.
 
     Args:
         event: a SafeEvent, or a stock multiprocessing.Event of any context.
@@ -90,7 +90,7 @@ async def await_event(event: EventLike, timeout: float | None = None) -> bool:
         True when it is set, False when the time was over first.
 
     Raises:
-        UsageError: that is no event, or the timeout is no time.
+        UsageError: it is not an event, or the timeout is not a time.
     """
     event = _checked(event)
     if timeout is not None:
@@ -119,7 +119,7 @@ def _checked(event: EventLike) -> EventLike:
 
 
 def _flag(event: EventLike) -> bool | None:
-    """Whether it is set, told without any lock; None where it cannot be told (macOS: no sem_getvalue)."""
+    """Whether it is set, read without any lock; None where that is not possible (macOS: no sem_getvalue)."""
     if isinstance(event, SafeEvent):
         return event.is_set()
     try:
@@ -129,10 +129,10 @@ def _flag(event: EventLike) -> bool | None:
 
 
 def _briefly(event: EventLike, deed: Callable[[], None]) -> None:
-    """Do it here if it cannot wait, else in a thread of its own for which we wait 20 ms at most.
+    """Call it here if it cannot block, else in a daemon thread, and wait 20 ms for that at most.
 
-    A stock event's `set` and `clear` take its lock, and `set` waits for those who wait: both may be dead.
-    What is not done in 20 ms is left to the (daemon) thread, which ends when the lock comes free, or never.
+    A stock event's `set` and `clear` take its lock, and `set` waits for its waiters; the processes that hold them may
+    be dead. A call that takes longer stays with the thread, which ends when the lock is released, or never.
     """
     if isinstance(event, SafeEvent):
         deed()
@@ -143,7 +143,7 @@ def _briefly(event: EventLike, deed: Callable[[], None]) -> None:
 
 
 async def _looked_at(event: EventLike, timeout: float | None) -> bool:
-    """Wait for an event that can be asked only under its lock: a daemon thread asks, until we leave."""
+    """Wait for an event whose flag is only readable under its lock: a daemon thread polls it while we wait."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bool] = loop.create_future()
     left = threading.Event()

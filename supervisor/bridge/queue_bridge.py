@@ -1,11 +1,11 @@
-"""Queues and events of plain multiprocessing code, awaited: AsyncQueueBridge, AsyncEvent, await_event.
+"""AsyncQueueBridge: a queue between an event loop and plain multiprocessing code.
 
-Nothing that can block runs on the event loop's thread. A waiting coroutine only waits until a descriptor
-is readable; the item is then taken without waiting, in the coroutine itself, with no `await` before the
-return. So whoever is cancelled has taken nothing, and there is no thread that could have.
+Nothing that can block runs on the event loop's thread. A waiting coroutine only waits until a descriptor is readable.
+The item is then taken without waiting, in the coroutine itself, with no `await` before the return. So a cancelled
+coroutine has taken nothing, and there is no thread that could have.
 
-One reader thread watches the descriptors of one event loop. It is there while somebody waits; it is a daemon
-thread, and nothing ever waits for it at the interpreter's exit.
+One reader thread watches the descriptors of one event loop. It runs while a coroutine waits; it is a daemon thread,
+and the interpreter's exit does not wait for it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ T = TypeVar("T")
 class AsyncQueueBridge(Generic[T]):
     """A queue between an event loop and plain multiprocessing code.
 
-    Coroutines `fetch` and `submit`; processes and threads `get` and `put` on `underlying_queue()`, which is
-    handed to a process as an argument. Make it anywhere; use it from one event loop, or from several, one
-    after another. Waiting fetches are served in the order they came, and so are waiting submits. Items are
-    pickled and unpickled on the loop's thread.
+    Coroutines `fetch` and `submit`; processes and threads `get` and `put` on `underlying_queue()`, which is passed to
+    a process as an argument. Make it anywhere; use it from one event loop, or from several, one after another.
+    Waiting fetches are served in order, and so are waiting submits. Items are pickled and unpickled on the loop's
+    thread.
 
     Args:
-        maxsize: how many items may be on their way; 0 is unbounded.
+        maxsize: how many items the queue may hold; 0 is unbounded.
     """
 
     def __init__(self, maxsize: int = 0) -> None:
@@ -83,8 +83,8 @@ class AsyncQueueBridge(Generic[T]):
     def close(self) -> None:
         """Close it in this process; may be called twice, and from any thread.
 
-        Waiting fetches and submits raise BridgeClosed, `async for` ends. What was submitted still arrives, if
-        another process has the queue.
+        Waiting fetches and submits raise BridgeClosed, `async for` ends. Submitted items still arrive, if another
+        process has the queue.
         """
         self._closed = True
         self._queue.close()
@@ -122,7 +122,7 @@ class AsyncQueueBridge(Generic[T]):
         return BridgeClosed(f"{self!r}: it was closed in this process; make a new bridge to go on")
 
     def _side(self) -> Side:
-        """What the running loop needs; closed loops are forgotten when a new one comes."""
+        """The state for the running loop; that of closed loops is dropped when a new one comes."""
         loop = asyncio.get_running_loop()
         if loop not in self._sides:
             for old in [old for old in self._sides if old.is_closed()]:

@@ -1,4 +1,4 @@
-"""Waiting for a descriptor in a shared reader thread."""
+"""Waiting: coroutines wait for a descriptor in a shared reader thread."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final
 from actors.errors import UsageError
 from supervisor.io.thread_reader import ThreadReader
 
-LINGER: Final = 0.1  # seconds the reader thread stays for the next item when nobody waits any more
-BURST: Final = 64  # items in a row without waiting, after which the loop's other tasks have a turn
+LINGER: Final = 0.1  # seconds the reader thread stays for the next item when no coroutine waits
+BURST: Final = 64  # items in a row without waiting, after which the loop's other tasks run
 
 
 class BridgeClosed(UsageError, ValueError):
@@ -21,17 +21,17 @@ class BridgeClosed(UsageError, ValueError):
 
 
 class Side:
-    """A bridge's side towards one event loop. Used on that loop's thread only."""
+    """A bridge's state for one event loop. Used on that loop's thread only."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.fetching = asyncio.Lock()  # asyncio's locks are fair: first come, first served
         self.submitting = asyncio.Lock()
         self._loop = loop
         self._waiting: set[asyncio.Future[bool]] = set()
-        self._in_a_row = 0  # items since somebody last waited
+        self._in_a_row = 0  # items since the last wait
 
     async def breathe(self) -> None:
-        """Let the loop's other tasks run now and then, although there is always something to do here."""
+        """Let the loop's other tasks run after BURST items without a wait."""
         self._in_a_row += 1
         if self._in_a_row > BURST:
             self._in_a_row = 0
@@ -48,7 +48,7 @@ class Side:
             self._waiting.discard(answer)
 
     def end(self, error: BridgeClosed) -> None:
-        """Raise it in everybody who waits."""
+        """Raise the error in every waiting coroutine."""
         if not self._loop.is_closed():
             for answer in self._waiting:
                 settle(answer, error)
@@ -58,7 +58,7 @@ class Side:
 
 
 class _ReaderThread:
-    """The reader of one event loop, from the first who waits to the last. Used on that loop's thread."""
+    """The reader of one event loop, from the first waiting coroutine to the last. Used on that loop's thread."""
 
     of: Final[dict[asyncio.AbstractEventLoop, _ReaderThread]] = {}
 
@@ -73,7 +73,7 @@ class _ReaderThread:
     @classmethod
     @contextlib.contextmanager
     def lent(cls, loop: asyncio.AbstractEventLoop, linger: float) -> Iterator[ThreadReader]:
-        """Have the reader for one wait; it stays `linger` seconds longer, unless the wait is cancelled."""
+        """Use the reader for one wait; its thread stays `linger` seconds longer, unless the wait is cancelled."""
         thread = cls.of.get(loop) or cls(loop)
         thread.waiting += 1
         stay = 0.0
@@ -88,7 +88,7 @@ class _ReaderThread:
                 thread.rest = loop.call_later(stay, thread.end_if_idle)
 
     def end_if_idle(self) -> None:
-        """End the thread if nobody waits."""
+        """End the thread if no coroutine waits."""
         if self.rest is not None:
             self.rest.cancel()
             self.rest = None
@@ -109,8 +109,8 @@ async def readable_on(
 ) -> bool:
     """Wait in the reader thread until `fd` is readable: True; or False after `timeout` seconds.
 
-    Whoever settles `answer` ends the wait. We watch a duplicate, which is ours alone: the original may be
-    closed, or watched by others, at any time.
+    Settling `answer` ends the wait. A duplicate of the descriptor is watched: the original may be closed, or watched
+    by other code, at any time.
     """
     loop = asyncio.get_running_loop()
     answer = answer or loop.create_future()
@@ -124,7 +124,7 @@ async def readable_on(
             if timer is not None:
                 timer.cancel()
             if answer.done() and not answer.cancelled() and answer.exception() is None and answer.result():
-                os.close(watched)  # the thread has let go of it
+                os.close(watched)  # the thread no longer watches it
             else:
                 reader.forget(watched, close=partial(os.close, watched))
 
@@ -140,7 +140,7 @@ def settle(answer: asyncio.Future[bool], outcome: bool | Exception) -> None:
 
 
 def call_on(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    """Call on the loop's thread: now if that is where we are or the loop is no more, else soon."""
+    """Call it on the loop's thread: now if that is the current thread or the loop is closed, else soon."""
     try:
         running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
     except RuntimeError:
@@ -148,5 +148,5 @@ def call_on(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
     if loop is running or loop.is_closed():
         call()
     else:
-        with contextlib.suppress(RuntimeError):  # closed in this moment: its reader ends by itself
+        with contextlib.suppress(RuntimeError):  # closed at this moment: its reader ends by itself
             loop.call_soon_threadsafe(call)

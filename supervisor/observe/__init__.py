@@ -1,1 +1,1 @@
-"""What a tree tells: reports, events, dead letters, the journal."""
+"""What a tree reports: events, log lines, dead letters, the journal."""

@@ -1,6 +1,6 @@
-"""Broadcast: one stream of happenings, any number of readers, none of whom can hold up the others.
+"""Broadcast: one stream of events, any number of readers, none of whom can delay the others.
 
-A reader that is too slow loses the oldest and is told how many; the teller never waits.
+A reader that is too slow loses the oldest events and gets their number. `tell` never waits.
 
 Runs on the loop's thread.
 """
@@ -17,35 +17,35 @@ import msgspec
 
 T = TypeVar("T")
 
-BACKLOG: Final = 1000  # happenings a reader may be behind
+BACKLOG: Final = 1000  # events a reader may be behind
 
 
 class Missed(msgspec.Struct, frozen=True, tag=True):
-    """In place of happenings that a reader was too slow for: how many."""
+    """In place of events for which a reader was too slow: how many."""
 
     count: int
 
 
 class Broadcast(Generic[T]):
-    """Where happenings are told; made and used on the loop's thread."""
+    """Distributes events to its readers; made and used on the loop's thread."""
 
     def __init__(self) -> None:
-        self._readers: WeakSet[Reading[T]] = WeakSet()  # one that nobody holds any more reads nothing
+        self._readers: WeakSet[Reading[T]] = WeakSet()  # weak: an abandoned reader gets nothing
         self._over = False
 
     def tell(self, happening: T) -> None:
-        """Tell every reader; costs nothing when there is none."""
+        """Give the event to every reader; costs nothing when there is none."""
         for reader in self._readers:
             reader.put(happening)
 
     def close(self) -> None:
-        """No more will happen: every reader ends after what it has."""
+        """End the stream: every reader ends after the events it already has."""
         self._over = True
         for reader in self._readers:
             reader.end()
 
     def read(self, backlog: int = BACKLOG) -> Reading[T]:
-        """Everything told from now on, until the end."""
+        """A reader of all events from now on."""
         reader: Reading[T] = Reading(backlog)
         if self._over:
             reader.end()
@@ -65,7 +65,7 @@ class Reading(AsyncIterator[T | Missed]):
         self._news = asyncio.Event()
 
     def put(self, item: T) -> None:
-        """Something happened."""
+        """Add an event."""
         if self._over:
             return
         if len(self._items) >= self._backlog:
@@ -75,12 +75,12 @@ class Reading(AsyncIterator[T | Missed]):
         self._news.set()
 
     def end(self) -> None:
-        """Nothing more will happen."""
+        """End after the events already added."""
         self._over = True
         self._news.set()
 
     async def aclose(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._items.clear()
         self._missed = 0
         self.end()

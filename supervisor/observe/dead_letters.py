@@ -1,7 +1,4 @@
-"""DeadLetter: a message that reached nobody, and why.
-
-A dead letter is a value; who buries it, logs it or reads it is decided elsewhere.
-"""
+"""DeadLetter: a message that no actor handled, and why. A value; where it goes is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from supervisor.core.delivery.fates import Fate
 
 
 class DeadReason(StrEnum):
-    """Why a message is a dead letter: the fates for which there is one."""
+    """Why a message is a dead letter: the fates that make one."""
 
     ACTOR_STOPPED = Fate.ACTOR_STOPPED.value
     SHUTDOWN = Fate.SHUTDOWN.value
@@ -27,11 +24,11 @@ class DeadReason(StrEnum):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that reached nobody, and why.
+    """A message that no actor handled, and why.
 
     Attributes:
         actor: path of the actor it was for.
-        message: the message itself; None when its type is not known here.
+        message: the message itself; None when its type is not known in the daemon.
         message_type: its class name.
         sender: path of the actor that sent it, None when the daemon did.
         reason: why.

@@ -1,6 +1,6 @@
-"""Journal: the last events a machine saw and what it decided, always kept, and enough to run it again.
+"""Journal: the last events a supervision machine saw and what it decided, always kept, replayable.
 
-Bounded; what is kept starts with the machine as it was then, so that any journal can be replayed.
+Bounded. It keeps a copy of the machine before the first kept entry, so any journal can be replayed.
 
 Runs where the machine runs.
 """
@@ -17,7 +17,7 @@ from supervisor.core.tree.commands import AnyCommand
 from supervisor.core.tree.events import AnyEvent
 from supervisor.core.tree.machine import SupervisorMachine
 
-LENGTH: Final = 1000  # entries in each half; at least so many, at most twice as many are kept
+LENGTH: Final = 1000  # entries in each half; between this and twice this many are kept
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -29,17 +29,17 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """A flight recorder around a machine."""
+    """Records the events and commands of a machine."""
 
     def __init__(self, machine: SupervisorMachine) -> None:
         self._machine = machine
-        self._before: SupervisorMachine = copy.deepcopy(machine)  # as it was before the first entry kept
+        self._before: SupervisorMachine = copy.deepcopy(machine)  # the machine before the first entry kept
         self._middle = self._before
         self._older: list[Entry] = []
         self._newer: list[Entry] = []
 
     def handle(self, now: float, event: AnyEvent) -> tuple[AnyCommand, ...]:
-        """Let the machine handle an event, and keep both."""
+        """Let the machine handle an event, and record both."""
         if len(self._newer) >= LENGTH:
             self._before, self._older = self._middle, self._newer
             self._middle, self._newer = copy.deepcopy(self._machine), []
@@ -48,16 +48,16 @@ class Journal:
         return commands
 
     def entries(self) -> tuple[Entry, ...]:
-        """What is kept, oldest first."""
+        """The recorded entries, oldest first."""
         return (*self._older, *self._newer)
 
     def replay(self) -> tuple[Entry, ...]:
-        """Run what is kept through a fresh copy of the machine; equal to `entries()` unless something is wrong."""
+        """Run the recorded events through a copy of the machine; equal to `entries()` as the machine is deterministic."""
         machine = copy.deepcopy(self._before)
         return tuple(Entry(entry.now, entry.event, machine.handle(entry.now, entry.event)) for entry in self.entries())
 
     def lines(self) -> list[bytes]:
-        """What is kept as JSON, one entry a line, for a bug report."""
+        """The recorded entries as JSON, one entry a line, for a bug report."""
         return [msgspec.json.encode(_finite(msgspec.to_builtins(entry))) for entry in self.entries()]
 
 
@@ -67,7 +67,7 @@ def read_lines(lines: list[bytes]) -> list[Entry]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: it is written as a word, which `read_lines` reads."""
+    """Write infinity as a word, which `read_lines` reads: JSON has none."""
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -76,5 +76,5 @@ def _finite(value: Any) -> Any:
 
 
 def replay(machine: SupervisorMachine, entries: list[Entry]) -> list[tuple[AnyCommand, ...]]:
-    """The commands a fresh machine gives for the events of a journal that was kept from its beginning."""
+    """The commands that a fresh machine gives for the events of a journal recorded from its beginning."""
     return [machine.handle(entry.now, entry.event) for entry in entries]

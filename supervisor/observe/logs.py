@@ -1,6 +1,6 @@
 """Logs: where the daemon's log lines go: to structlog where the application has configured it, else to `logging`.
 
-The application's configuration is used and never touched; no logger is made for an actor, names come and go.
+The application's configuration is used and never changed. No logger is made for an actor, since names come and go.
 
 Runs on the loop's thread. In `logging`, lines of the tree belong to `supervisor`, an actor's to
 `supervisor.actor.root.name`; the fields of a line are attributes of its record, as with `extra=`.
@@ -20,7 +20,7 @@ TREE: Final = "supervisor"
 _ACTOR: Final = "supervisor.actor"
 _TAKEN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 _BELOW: Final = ("traceback", "native_stack", "stacks", "stack", "stderr")  # texts of several lines, under the message
-_UNBOUND: Final = {"event": "event_", "self": "self_"}  # what structlog's own methods cannot be given
+_UNBOUND: Final = {"event": "event_", "self": "self_"}  # names that structlog's methods cannot take
 
 
 def actor_logger(path: str) -> str:
@@ -29,7 +29,7 @@ def actor_logger(path: str) -> str:
 
 
 def level_of(name: str) -> int:
-    """From which level on a logger of that name takes lines."""
+    """The number of the lowest level that a logger of that name accepts."""
     return _nearest(name).getEffectiveLevel()
 
 
@@ -38,9 +38,9 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object]) -> No
 
     Args:
         name: of the logger.
-        level: in words, as structlog's methods.
+        level: name of the level, as structlog's methods.
         event: what happened.
-        fields: the rest; where `logger` is among them, the event is a message of `logging` already.
+        fields: the rest; when `logger` is among them, the event is a formatted message of `logging`.
     """
     if structlog.is_configured():
         log: Any = structlog.get_logger(TREE)
@@ -55,7 +55,7 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object]) -> No
 
 
 def _nearest(name: str) -> logging.Logger:
-    """The logger of that name, or the nearest above it that there is."""
+    """The logger of that name, or its nearest existing ancestor."""
     known = logging.Logger.manager.loggerDict
     while name:
         found = known.get(name)
@@ -66,7 +66,7 @@ def _nearest(name: str) -> logging.Logger:
 
 
 def _text(event: str, fields: Mapping[str, object]) -> str:
-    """A line that says everything to a person, whatever the format shows of the fields."""
+    """A line that a person can read, whatever fields the format shows."""
     if event == PRINTED:
         return str(fields.get("text", ""))
     below = [f"\n{fields[key]}" for key in _BELOW if fields.get(key)]

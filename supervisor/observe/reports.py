@@ -1,6 +1,6 @@
-"""Reports: what happened in the tree, once as a typed happening and once as a log line.
+"""Reports: what happens in the tree, once as a typed event and once as a log line.
 
-Every happening is told once; the daemon's configuration of its log is used and never touched.
+The daemon's log configuration is used and never changed.
 
 Runs on the loop's thread. Event names are `noun.past_tense`; `docs/reference/reports.md` lists them.
 """
@@ -30,7 +30,7 @@ class ChildStarted(msgspec.Struct, frozen=True, tag=True):
 
 
 class ChildExited(msgspec.Struct, frozen=True, tag=True):
-    """A life is over; the report says why and what happens next."""
+    """A life has ended; the report says why and what happens next."""
 
     report: ExitReport
 
@@ -60,7 +60,7 @@ Happening = ChildStarted | ChildExited | SupervisorStarted | SupervisorGaveUp | 
 
 
 class Reports:
-    """Where a tree tells what happens in it. One per tree."""
+    """Reports what happens in a tree. One per tree."""
 
     def __init__(self) -> None:
         self.happenings: Broadcast[Happening] = Broadcast()
@@ -73,7 +73,7 @@ class Reports:
         self._write("info", "child.started", {"actor": actor, "life": life, "pid": pid})
 
     def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
-        """A life is over."""
+        """A life has ended."""
         self.happenings.tell(ChildExited(report))
         expected = report.decision == Decision.EXPECTED and not report.reason.abnormal
         level = "info" if expected or not report.reason.abnormal else "error"
@@ -96,21 +96,21 @@ class Reports:
         self._write("info", "supervisor.stopped", {"supervisor": supervisor, "reason": str(reason)})
 
     def guardian_lost(self, supervisor: str, why: str) -> None:
-        """Nobody watches over what the actors leave behind, until another guardian is started."""
+        """The orphan reaper is gone: descendants of dead actors stay until another one is started."""
         self._write("warning", "guardian.lost", {"supervisor": supervisor, "detail": why})
 
     def descriptors_short(self, supervisor: str, needed: int, limit: int) -> None:
-        """The daemon may not open as many descriptors as its tree takes."""
+        """The daemon's limit of descriptors is too low for its tree."""
         why = "actors beyond the limit will not start; raise RLIMIT_NOFILE (ulimit -n, LimitNOFILE=)"
         fields = {"supervisor": supervisor, "needed": needed, "limit": limit, "detail": why}
         self._write("warning", "descriptors.short", fields)
 
     def spare_lost(self, supervisor: str, module: str | None, why: str) -> None:
-        """A spare process is not there; if it died importing a module, the next one leaves that out."""
+        """A spare failed. If it died while it imported a module, the next spare leaves that module out."""
         self._write("warning", "spare.lost", {"supervisor": supervisor, "module": module, "detail": why})
 
     def message_buried(self, letter: DeadLetter) -> None:
-        """A message reached nobody. Said the 1st, 10th, 100th... time for each actor and reason."""
+        """A message became a dead letter. Logged the 1st, 10th, 100th... time for each actor and reason."""
         self.dead_letters.tell(letter)
         key = (letter.actor, letter.reason)
         if len(self._buried) > _KINDS_COUNTED:
@@ -130,23 +130,26 @@ class Reports:
     def actor_said(self, actor: str, life: int, record: Record) -> None:
         """A log line of an actor."""
         level = record.level if record.level in _LEVELS else "info"
-        said = record.fields  # as the actor gave them: an inner tree's lines speak of its own actors
+        said = record.fields  # as the actor gave them: the lines of an inner tree name its own actors
         speaker = {
             f"speaker_{name}" if name in said else name: value for name, value in (("actor", actor), ("life", life))
         }
         self._write(level, record.event, {**said, **speaker}, actor_logger(actor))
 
     def output_dropped(self, actor: str, life: int, lines: int, size: int) -> None:
-        """A flood of output went past the log."""
+        """Output of an actor was dropped because it came too fast."""
         self._write("warning", "output.dropped", {"actor": actor, "life": life, "lines": lines, "bytes": size})
 
     def close(self) -> None:
-        """The tree is over: every reader ends."""
+        """The tree has ended: every reader ends."""
         self.happenings.close()
         self.dead_letters.close()
 
     def _write(self, level: str, event: str, fields: Mapping[str, object], logger: str = TREE) -> None:
-        """One line. What the daemon's own processors raise is the daemon's to hear of, and stops nothing here."""
+        """Write one line.
+
+        What the daemon's own log processors raise goes to the loop's exception handler and stops nothing.
+        """
         try:
             write(logger, level, event, fields)
         except Exception as error:
@@ -159,7 +162,7 @@ _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 
 
 def _fields(report: ExitReport) -> dict[str, Any]:
-    """The fields of one log line: what is known, nothing else."""
+    """The fields of one log line: only what is known."""
     fields: dict[str, Any] = {
         "actor": report.actor,
         "life": report.life,

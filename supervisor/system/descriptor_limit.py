@@ -1,6 +1,6 @@
-"""Descriptors: whether the daemon may open as many as a tree takes.
+"""Descriptor limit: whether the daemon may open as many descriptors as a tree takes.
 
-Nothing is refused for it and no limit is changed: a daemon is warned, once, before its tree starts.
+Nothing is refused and no limit is changed: the daemon is warned once, before its tree starts.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ import resource
 from typing import Final
 
 PER_PROCESS: Final = 9  # in the daemon, of each process, while it starts; one less once it is ready
-PER_TREE: Final = 16  # its guardian, its threads, and what one start needs for a moment
+PER_TREE: Final = 16  # its orphan reaper, its threads, and what one start needs briefly
 
 
 def shortage(processes: int) -> tuple[int, int] | None:
-    """What a tree of so many processes takes with what is open now, and the limit, if that is too low; else None."""
+    """How many descriptors a tree of this many processes takes with those open now, and the limit, if that is too low.
+
+    None when it is high enough.
+    """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = needed_for(processes) + _open_now()
     return None if limit == resource.RLIM_INFINITY or needed <= limit else (needed, limit)
 
 
 def needed_for(processes: int) -> int:
-    """How many descriptors a tree of so many processes takes in the daemon."""
+    """How many descriptors a tree of this many processes takes in the daemon."""
     return PER_TREE + PER_PROCESS * processes
 
 
 def _open_now() -> int:
-    """How many the daemon has; 0 where the system does not say."""
+    """How many descriptors the daemon has open; 0 where the system does not tell."""
     try:
         return len(os.listdir("/dev/fd"))  # noqa: PTH208 - names alone are counted
     except OSError:

@@ -1,9 +1,9 @@
 """OomWitness: whether the kernel has killed for lack of memory lately, by its own count.
 
-It looks and never waits; what cannot be read is not known, never zero.
+It reads files and never waits. A count that cannot be read is None, not zero.
 
-Runs on the loop's thread. The kernel keeps no record of whom it killed that a parent could read, only counters; one
-that rose just before a SIGKILL of unknown origin is the best witness there is.
+Runs on the loop's thread. The kernel keeps no record of its victims that a parent can read, only counters. One that
+rose just before a SIGKILL of unknown origin is the best evidence there is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-RECENT: Final = 1.0  # seconds; of several processes killed together each is told the whole number
+RECENT: Final = 1.0  # seconds; when several processes are killed together, each gets the whole number
 
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _MACHINE: Final = Path("/proc/vmstat")
@@ -22,10 +22,11 @@ _MAX_CHARACTERS: Final = 64 * 1024  # characters of any of these files
 
 
 class OomWitness:
-    """Remembers the count, so that a kill long ago is not taken for the cause of a death now.
+    """Remembers the count, so that an earlier kill is not taken for the cause of a death now.
 
     Attributes:
-        source: the file it reads: of the daemon's own control group where there is one, else of the whole machine; None
+        source: the file it reads: of the daemon's own control group where there is one, else of the whole
+            machine; None
             when there is none.
     """
 
@@ -37,7 +38,7 @@ class OomWitness:
         self.look()
 
     def look(self) -> int | None:
-        """How many processes were killed since the last look that is not of this very moment; None when not known."""
+        """How many processes were killed since the last look that is older than RECENT; None when not known."""
         count = None if self.source is None else _count(self.source)
         if count is None:
             return None
@@ -49,7 +50,7 @@ class OomWitness:
 
 
 def _sources() -> Iterator[Path]:
-    """Where the count may be, best first."""
+    """Files that may hold the count, best first."""
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, place = line.split(":", 2)
         if not controllers:

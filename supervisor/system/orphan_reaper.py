@@ -1,14 +1,14 @@
-"""Guardian: the process that ends what the dead leave behind, and outlives its daemon by the moment that takes.
+"""Orphan reaper: the process that ends descendants of dead actors, and everything when the daemon is killed.
 
-It ends only who belongs to a family of its own tree: by session, while that is certainly still the family's, or by
-mark. It learns of its daemon's end by itself.
+It ends only processes of its own tree's lives: by session, as long as that certainly still belongs to the life, or by
+mark. It notices the daemon's end by itself.
 
-Runs in a process and session of its own: `python -I -S guardian.py <daemon's pid> <tree> <descriptor of a socket>`.
-`Reaper` itself also runs in the daemon, in the thread that spawns, while there is no such process.
-The daemon says `+<life> <pid>` when a life began, `-<life>` when it is over and `.` when all are; lives are counted up.
-To a guardian that follows another it says `?<life>` for the last of them.
-The guardian answers `-<life>` and `.` with the same, at once, and says `<pid>` for a process that is dead and that only
-the daemon can bury. What else it writes is the interpreter's reason why it could not run.
+Runs in a process and session of its own: `python -I -S orphan_reaper.py <daemon's pid> <tree> <descriptor of a
+socket>`. `Reaper` itself also runs in the daemon, in the thread that spawns, while there is no such process. The
+daemon sends `+<life> <pid>` when a life begins, `-<life>` when it has ended and `.` when all have; lives are numbered
+upwards. To a successor it sends `?<life>` for the last of them. The reaper answers `-<life>` and `.` with the same
+line at once, and sends `<pid>` for a dead process that only the daemon can reap. Anything else it writes is the
+interpreter's reason why it could not run.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SOON = 0.02  # seconds from an end to the look for what it left: many ends, one look
-REST = 0.2  # seconds between two looks, and at least as many times the length of a look:
+REST = 0.2  # seconds between two looks, and at least as many times the length of a look
 SHARE = 20
 SHORT = 0.002  # seconds between two of the last looks
-PATIENCE = 5.0  # seconds for the last look of all, in which processes may not die because the kernel holds them
-TICK = 0.2  # seconds between looks at the daemon where it cannot be waited for
+PATIENCE = 5.0  # seconds for the very last look; the kernel may hold processes that cannot die yet
+TICK = 0.2  # seconds between looks at the daemon where its end cannot be awaited
 
 LONG = 86400.0  # seconds
 
@@ -36,30 +36,30 @@ FOR_EVER = sys.maxsize
 
 
 class Reaper:
-    """What is known of one tree's families.
+    """What is known of one tree's lives and their descendants.
 
     Args:
         daemon: process id of the daemon, this process's parent.
-        tree: what the marks of its families begin with.
-        answer: tells the daemon a line.
+        tree: prefix of the marks of its lives.
+        answer: sends the daemon a line.
     """
 
     def __init__(self, daemon: int, tree: str, answer: Callable[[bytes], None]) -> None:
         self.daemon = daemon
         self._answer = answer
         self._tree = f"{tree}:".encode()
-        self._heads: dict[int, tuple[int, bytes]] = {}  # of living lives: process id and time of its start
-        self._over: dict[int, bytes] = {}  # of lives whose families may not be gone yet, by process id
-        self._known = 0  # a life with a lower number that has no head is over
-        self.uneasy = False  # whether somebody may be left
+        self._heads: dict[int, tuple[int, bytes]] = {}  # of running lives: process id and its start time
+        self._over: dict[int, bytes] = {}  # of ended lives whose descendants may still run, by process id
+        self._known = 0  # a life with a lower number that has no head has ended
+        self.uneasy = False  # whether descendants may be left
         self._killed: set[tuple[int, bytes]] = set()
         self._exe = link("/proc/self/exe")
         self._unread = b""
 
-    # ---- what the daemon says
+    # ---- what the daemon sends
 
     def hear(self, data: bytes) -> None:
-        """Take in what arrived."""
+        """Process received bytes."""
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
             self._take(line)
@@ -83,7 +83,7 @@ class Reaper:
                 self._over.update([self._heads.pop(life)])
 
     def all_over(self) -> None:
-        """No life is left, whatever was said before."""
+        """All lives have ended, whatever was received before."""
         self._over.update(self._heads.values())
         self._heads.clear()
         self._known = FOR_EVER
@@ -91,14 +91,14 @@ class Reaper:
 
     @property
     def finished(self) -> bool:
-        """Whether no life can come any more."""
+        """Whether no life can start any more."""
         return self._known == FOR_EVER
 
     # ---- what it does
 
     def look(self) -> None:
-        """End everybody who is left of a family that is over."""
-        if not self._exe:  # no /proc: the groups are all we know
+        """End all descendants of lives that have ended."""
+        if not self._exe:  # no /proc: only process groups are known
             for head in self._over:
                 kill_process_group(head)
             self._over.clear()
@@ -121,7 +121,7 @@ class Reaper:
             return False
         relative = (
             session in ended or pid in ended or (pid, start) in self._killed
-        )  # who is dying bears no mark any more
+        )  # a dying process bears no mark any more
         if state in b"ZX":
             if not relative or parent != self.daemon:
                 return False
@@ -146,21 +146,21 @@ class Reaper:
 
 
 def look_at(pid: int) -> tuple[bytes, int, int, bytes] | None:
-    """State, parent, session and time of the start of a process; None when there is none."""
+    """State, parent, session and start time of a process; None when there is none."""
     fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return (fields[0], int(fields[1]), int(fields[3]), fields[19]) if fields else None
 
 
 def start_of(pid: int) -> bytes:
-    """When a process was started, which tells it from another with its number; empty when there is none."""
+    """When a process was started, which tells it from a later one with its number; empty when there is none."""
     seen = look_at(pid)
     return seen[3] if seen else b""
 
 
 def kill(pid: int, start: bytes) -> bool:
-    """SIGKILL for the process with that number that was started at that time, and for no other.
+    """SIGKILL for the process with that number and start time, and for no other.
 
-    Whether that is of use: not when it is gone, nor when it is not ours to kill.
+    Returns whether it may have an effect: not when the process is gone, nor when it is not ours to kill.
     """
     try:
         fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
@@ -182,7 +182,7 @@ def kill(pid: int, start: bytes) -> bool:
 
 
 def kill_process_group(leader: int) -> None:
-    """SIGKILL for everybody in that process group, if there is one."""
+    """SIGKILL for the whole process group, if there is one."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except OSError:
@@ -190,7 +190,7 @@ def kill_process_group(leader: int) -> None:
 
 
 def say(words: bytes) -> None:
-    """Tell the daemon, if it is there and listens."""
+    """Send the daemon a line, if it is there and reads."""
     try:
         os.write(0, words)
     except OSError:
@@ -198,7 +198,7 @@ def say(words: bytes) -> None:
 
 
 def read(path: str) -> bytes:
-    """What a file of the kernel says; nothing when it is gone or not for us."""
+    """Content of a file in /proc; empty when it is gone or not readable."""
     chunks = []
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -213,7 +213,7 @@ def read(path: str) -> bytes:
 
 
 def link(path: str) -> str:
-    """Where a link of the kernel leads; empty when that cannot be told."""
+    """Target of a link in /proc; empty when it is not readable."""
     try:
         return os.readlink(path)
     except OSError:
@@ -221,7 +221,7 @@ def link(path: str) -> str:
 
 
 def hear(guardian: Reaper) -> None:
-    """Take in everything that lies in the socket."""
+    """Process everything in the socket."""
     while True:
         try:
             data = os.read(0, 65536)
@@ -236,7 +236,7 @@ def hear(guardian: Reaper) -> None:
 
 
 def watch(guardian: Reaper) -> None:
-    """Do as the daemon says, until it says that all is over, or is gone."""
+    """Serve the daemon until it says that all lives have ended, or is gone."""
     poll = select.poll()
     poll.register(0, select.POLLIN)
     tick = float(FOR_EVER)
@@ -250,7 +250,7 @@ def watch(guardian: Reaper) -> None:
         wait = min(tick, due - time.monotonic())
         poll.poll(None if wait > LONG else max(0.0, wait) * 1000)
         orphaned = os.getppid() != guardian.daemon
-        hear(guardian)  # also when it is gone: its last words name the last lives
+        hear(guardian)  # also when the daemon is gone: its last lines name the last lives
         if orphaned:
             guardian.all_over()
             return
@@ -278,7 +278,7 @@ def set_up(sock: int) -> None:
 
 
 def name(text: str) -> None:
-    """What `ps` and `top` call this process."""
+    """Set the name that `ps` and `top` show."""
     try:
         fd = os.open("/proc/self/comm", os.O_WRONLY)
     except OSError:
@@ -288,7 +288,7 @@ def name(text: str) -> None:
 
 
 def main() -> None:
-    """Watch over one tree, then leave nothing of it."""
+    """Serve one tree, then end everything left of it."""
     set_up(int(sys.argv[3]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -1,8 +1,8 @@
 """OrphanReaper: the daemon's side of the process that ends what actors leave behind (`orphan_reaper`, a script).
 
-What is told stands in the order in which it happened; only the end of the tree waits for the guardian. A guardian
-that dies or does not answer is replaced, and the new one is told everything; while there is none, the daemon does
-its work. Nothing that goes wrong with a guardian is raised here.
+Lines are sent in the order of events; only the end of the tree waits for an answer. A reaper that dies or does not
+answer is replaced, and the new one gets the whole state. While there is none, the daemon does its work. No failure of
+a reaper is raised here.
 
 One per tree. Its methods say in which thread they run: the loop's, or the one that spawns.
 """
@@ -26,23 +26,25 @@ from typing import Any, Final
 from supervisor.ports import AnyReader
 from supervisor.system import orphan_reaper
 
-LAST_LOOK: Final = orphan_reaper.PATIENCE + 1.0  # seconds the guardian may take to leave
+LAST_LOOK: Final = orphan_reaper.PATIENCE + 1.0  # seconds the reaper may take to exit
 ANSWER: Final = 2.0  # seconds it may take to answer
-BREATH: Final = 1.0  # seconds from the start of a guardian to that of the next, doubled with each that is lost early
+BREATH: Final = 1.0  # seconds from the start of a reaper to that of the next, doubled with each that is lost early
 LONGEST_BREATH: Final = 60.0
-STEADY: Final = 10.0  # seconds after which a guardian that is lost is not lost early
+STEADY: Final = 10.0  # seconds after which a loss is not early
 
 OnLost = Callable[[str], None]
 
 
 class OrphanReaper:
-    """The daemon's side of one tree's guardian. Made on the loop's thread; starts nothing before the first life.
+    """The daemon's side of one tree's orphan reaper.
+
+    Made on the loop's thread; starts nothing before the first life.
 
     Args:
         loop: of the tree.
-        reader: waits for what the guardian says, and for its end.
+        reader: waits for what the reaper sends, and for its end.
         do: runs a job in the thread that spawns, after those given before.
-        on_lost: told on the loop why the guardian is not there; once, when several are lost for the same reason.
+        on_lost: called on the loop with the reason why there is no reaper; once for repeated losses with one reason.
     """
 
     def __init__(
@@ -59,13 +61,13 @@ class OrphanReaper:
         self._process: _Process | None = None
         self._started_at = 0.0
         self._not_before = 0.0
-        self._lost_early = 0  # guardians in a row
+        self._lost_early = 0  # losses in a row
         self._told_lost = ""
         self._closing = False
         self._unheard = b""
-        self._words = ""  # what it has said that is no answer: why it could not run
+        self._words = ""  # what it wrote that is not an answer: why it could not run
         self._unanswered: dict[int, asyncio.TimerHandle] = {}
-        self._taken_in = False  # whether it has answered that all is over
+        self._taken_in = False  # whether it has answered that all lives have ended
         self._loop = loop
         self._reader = reader
         self._do = do
@@ -74,19 +76,19 @@ class OrphanReaper:
     # ---- in the thread that spawns
 
     def mark(self) -> str:
-        """The mark of the family of the process that is started next."""
+        """The mark for the process that is started next."""
         self._last = next(self._numbers)
         return f"{self._tree}:{self._last}"
 
     def begun(self, pid: int) -> int:
-        """The process with the last mark was started; the number of its family."""
+        """The process with the last mark was started; returns the number of its life."""
         number = self._last
         self._living[number] = pid
         self._tell(f"+{number} {pid}\n")
         return number
 
     def end(self) -> None:
-        """All lives are over: what is left of them is ended. Waits for that, but not for ever."""
+        """All lives have ended: end what is left of them. Waits for that, within a limit."""
         self._living.clear()
         process = self._process
         if process is not None:
@@ -100,7 +102,7 @@ class OrphanReaper:
             self._look(b".\n", time.monotonic() + orphan_reaper.PATIENCE)
 
     def abandon(self) -> None:
-        """The same when the loop was closed without us."""
+        """The same when the loop was closed before the tree."""
         self.end()
         if self._process is not None:
             self._process.sock.close()
@@ -109,7 +111,7 @@ class OrphanReaper:
         del self._living[number]
         if self._process is not None:
             process = self._process
-            self._on_loop(lambda: self._expect(number, process))  # before it is told, so before it answers
+            self._on_loop(lambda: self._expect(number, process))  # before it is sent, so before the answer
         self._tell(f"-{number}\n")
         if self._process is None:
             self._look(b"", time.monotonic())
@@ -129,7 +131,7 @@ class OrphanReaper:
             return
         try:
             process = _Process(_command(), self._tree)
-        except Exception as error:  # whatever it is, healthy actors must not die of it
+        except Exception as error:  # a failure here must not end healthy actors
             why = f"it could not be started: {error}"
             self._on_loop(lambda: self._lost(why))
             return
@@ -141,14 +143,14 @@ class OrphanReaper:
         self._on_loop(lambda: self._watch(process))
 
     def _everything(self) -> str:
-        """What a new guardian has to know."""
+        """The state that a new reaper needs."""
         told = [f"+{number} {pid}\n" for number, pid in self._living.items()]
-        if len(self._living) < self._last:  # lives are over, and what they left may not be gone
+        if len(self._living) < self._last:  # lives have ended whose descendants may still run
             told.append(f"?{self._last}\n")
         return "".join(told)
 
     def _look(self, news: bytes, until: float) -> None:
-        """Do the guardian's work here, at least one look long."""
+        """Do the reaper's work here, at least one look long."""
         substitute = orphan_reaper.Reaper(os.getpid(), self._tree, answer=_take_answer)
         substitute.hear(self._everything().encode() + news)
         with contextlib.suppress(OSError):  # no descriptor is free
@@ -158,7 +160,7 @@ class OrphanReaper:
                 substitute.look()
 
     def _bury(self, process: _Process) -> None:
-        """The guardian is dead, or as good as that."""
+        """The reaper is dead, or does not answer: end and reap it."""
         process.kill()
         code = process.wait()
         if self._process is process:
@@ -172,11 +174,11 @@ class OrphanReaper:
     # ---- on the loop's thread
 
     def over(self, number: int) -> None:
-        """The head of that family is dead and buried."""
+        """The process of that life has ended and is reaped."""
         self._do(lambda: self._over(number))
 
     async def close(self) -> None:
-        """End the guardian; returns when nothing is left of any family, nor of it."""
+        """End the reaper; returns when nothing is left of any life, nor of it."""
         self._closing = True
         ended = asyncio.Event()
 
@@ -216,11 +218,11 @@ class OrphanReaper:
             timer = self._unanswered.pop(int(line[1:]), None)
             if timer is not None:
                 timer.cancel()
-        else:  # the interpreter's words
+        else:  # a line of the interpreter
             self._words = line.decode(errors="replace").strip() or self._words
 
     def _expect(self, number: int, process: _Process) -> None:
-        """It shall answer that it has heard of the end of that life. Killed, it is replaced."""
+        """Wait for its answer that it knows the end of that life; replace it if none comes."""
         self._unanswered[number] = self._loop.call_later(ANSWER, self._out_of_patience, process)
 
     def _out_of_patience(self, process: _Process) -> None:
@@ -254,10 +256,12 @@ class OrphanReaper:
 
 
 class _Process:
-    """One guardian. Started without `subprocess`, which gevent replaces by one that takes every child's exit code.
+    """One reaper process.
+
+    Started without `subprocess`, which gevent replaces by one that takes every child's exit code.
 
     Attributes:
-        sock: the daemon's end of what connects the two.
+        sock: the daemon's end of the connection.
 
     Raises:
         OSError: it could not be started.
@@ -280,16 +284,16 @@ class _Process:
             self._pidfd = os.pidfd_open(self._pid)
 
     def say(self, line: str) -> None:
-        """Tell it something, if it listens."""
+        """Send it a line, if it reads."""
         try:
             self.sock.send(line.encode())
-        except BlockingIOError:  # it does not listen: another one will
+        except BlockingIOError:  # it does not read: another one will be started
             self.kill()
-        except OSError:  # it is dead, which its end of file says to the loop; the next one is told everything
+        except OSError:  # it is dead; the loop sees its end of file, and the next one gets the whole state
             pass
 
     def kill(self) -> None:
-        """SIGKILL, unless it is buried."""
+        """SIGKILL, unless it is reaped."""
         with contextlib.suppress(OSError):
             if self._pidfd >= 0:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -297,16 +301,16 @@ class _Process:
                 os.kill(self._pid, signal.SIGKILL)
 
     def gone_within(self, seconds: float) -> bool:
-        """Wait for its end; whether that came."""
+        """Wait up to this long for its end; returns whether it came."""
         poll = select.poll()
         if self._pidfd >= 0:
             poll.register(self._pidfd, select.POLLIN)
         else:
-            poll.register(self.sock, 0)  # nothing but that it hung up
+            poll.register(self.sock, 0)  # wakes on hang-up only
         return bool(poll.poll(seconds * 1000))
 
     def wait(self) -> int | None:
-        """Wait for the end of a process that ends; its exit code, None when another part of the daemon has taken it."""
+        """Wait for the end of an ending process; its exit code, None when another part of the daemon has taken it."""
         code = None
         if not self._ended:
             self._ended = True
@@ -319,7 +323,7 @@ class _Process:
 
 
 def _command() -> list[str]:
-    """The beginning of the guardian's command line. From an archive its source goes with it.
+    """The beginning of its command line. From an archive its source is passed along.
 
     Raises:
         OSError: the module has neither a file nor a source.
@@ -343,21 +347,21 @@ def _why(code: int | None, words: str) -> str:
 
 
 def _take_answer(line: bytes) -> None:
-    """What the guardian would say to the daemon, said in the daemon."""
+    """Handle here what the reaper would send to the daemon."""
     if line.strip().isdigit():
         bury(int(line))
 
 
 def bury(pid: int) -> None:
-    """Take the exit code of a dead process, if it is a child of this one: so orphans come to a daemon that is PID 1."""
+    """Take the exit code of a dead process, if it is a child of this one: a daemon that is PID 1 inherits orphans."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
 
 def kill_process_group(leader: int) -> None:
-    """SIGKILL for all who are left in the group of a process that is dead and not yet buried.
+    """SIGKILL for the process group of a process that is dead and not yet reaped.
 
-    As long as its exit code is not taken, its number cannot be another's.
+    As long as its exit code is not taken, its number cannot be reused.
     """
     with contextlib.suppress(ChildProcessError, ProcessLookupError, PermissionError):
         if os.waitid(os.P_PID, leader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:

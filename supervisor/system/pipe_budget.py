@@ -1,9 +1,9 @@
-"""Pipes: how large the kernel makes them, so that many actors leave room for the other programs of their user.
+"""Pipe budget: how large pipes are made, so that many actors leave room for other programs of the same user.
 
-What a limit forbids is not done, and is no error: a smaller pipe carries the same, in more turns.
+What a limit forbids is skipped and is no error: a smaller pipe carries the same bytes in more system calls.
 
-Linux counts the memory of all pipes of a user without privileges. From `fs.pipe-user-pages-soft` on (16384 pages), each
-new pipe of that user, in any program, holds 8 KiB and cannot grow. Shrinking one is always allowed.
+Linux counts the memory of all pipes of an unprivileged user. From `fs.pipe-user-pages-soft` on (16384 pages), each
+new pipe of that user, in any program, holds 8 KiB and cannot grow. Shrinking a pipe is always allowed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Final
 
 CAPACITY: Final = 256 * 1024  # bytes that a pipe of a channel may hold
-SHARE: Final = 4  # one part in so many of a user's limit is what this process enlarges pipes to
+SHARE: Final = 4  # this process enlarges pipes up to one part in this many of a user's limit
 _LIMIT: Final = Path("/proc/sys/fs/pipe-user-pages-soft")
 
 
 class PipeBudget:
-    """Bytes of pipes that this process has enlarged. May be used from any thread.
+    """Bytes by which this process has enlarged pipes. May be used from any thread.
 
     Args:
         most: bytes, None without a bound.
@@ -33,7 +33,7 @@ class PipeBudget:
         self._lock = threading.Lock()
 
     def take(self, size: int) -> bool:
-        """Whether pipes may be enlarged to `size` bytes in all; if so, they are counted until `give_back`."""
+        """Reserve `size` bytes until `give_back`; returns whether the budget allows it."""
         with self._lock:
             if self._most is not None and self._taken + size > self._most:
                 return False
@@ -41,13 +41,13 @@ class PipeBudget:
             return True
 
     def give_back(self, size: int) -> None:
-        """Those pipes are closed."""
+        """Return the bytes of closed pipes."""
         with self._lock:
             self._taken -= size
 
 
 def user_limit(path: Path = _LIMIT) -> int | None:
-    """How many bytes of pipes a user may have before the kernel makes them smaller; None without such a limit."""
+    """How many bytes of pipes a user may have before the kernel makes them smaller; None without a limit."""
     try:
         pages = int(path.read_text())
     except (OSError, ValueError):
@@ -56,7 +56,7 @@ def user_limit(path: Path = _LIMIT) -> int | None:
 
 
 def fit(fd: int, size: int) -> None:
-    """Let a pipe hold `size` bytes, rounded up; as it was where a limit forbids that, or there is no such call."""
+    """Resize a pipe to `size` bytes, rounded up; unchanged where a limit forbids it or the system has no such call."""
     with contextlib.suppress(OSError, AttributeError):
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, max(size, mmap.PAGESIZE))
 

@@ -1,8 +1,8 @@
-"""What the kernel says of a process: a few numbers out of /proc.
+"""procfs: a few numbers about a process from /proc.
 
-Whatever cannot be read is None, on systems without /proc always; nobody is asked twice, nothing blocks.
+A number that cannot be read is None; without /proc all are. Nothing blocks.
 
-Runs anywhere. The kernel makes these few lines in memory when they are read; no disk is involved.
+Runs in any thread. The kernel makes these lines in memory when they are read; no disk is involved.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """How a process is.
+    """The state of a process.
 
     Attributes:
-        state: the kernel's letter: R runs or wants to, S sleeps, D waits for a disk, T stopped, t held by a debugger, Z
+        state: the kernel's letter: R runs or wants to, S sleeps, D waits for a disk, T stopped, t held by a
+            debugger, Z
             dead; empty when it cannot be read.
         starved: ns in which its main thread wanted a processor and got none; 0 when that is not counted.
     """
@@ -29,7 +30,7 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 def condition(pid: int | None) -> Condition:
-    """How a process is now."""
+    """The state of a process now."""
     stat = None if pid is None else _read(pid, "stat")
     if pid is None or stat is None:
         return Condition("", 0)
@@ -44,7 +45,7 @@ def resident_bytes(pid: int) -> int | None:
 
 
 def peak_bytes(pid: int) -> int | None:
-    """The most resident memory a process has had until now, in bytes."""
+    """The peak resident memory of a process until now, in bytes."""
     lines = (_read(pid, "status") or "").splitlines()
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
 

@@ -1,7 +1,7 @@
-"""Reaping: the exit code of a process that is gone, and what it has used.
+"""Reap: the exit code of a process that has ended, and the resources it used.
 
-What another part of the daemon has taken is asked of the kernel, by the pidfd; what that does not know either is
-not known, and that is no error. Only without a pidfd it waits, for `COMPLETE` seconds at most.
+When another part of the daemon has taken the exit code, the kernel is asked through the pidfd. What the kernel does
+not know is None, and no error. Only without a pidfd it waits, for `COMPLETE` seconds at most.
 
 Runs on the loop's thread.
 """
@@ -29,12 +29,12 @@ _PIDFD_INFO: Final = struct.Struct("=Q52xi")  # mask, what is not needed here, s
 
 
 class ExitStatus(msgspec.Struct, frozen=True):
-    """What is left of a process.
+    """Exit code and resources of a process.
 
     Attributes:
-        exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when nobody knows.
-        cpu_time: seconds it has computed, with those of its own children that it waited for; None when not known.
-        peak_memory: the most memory it had, in bytes; None when not known.
+        exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when it is not known.
+        cpu_time: seconds of CPU time, with those of its own children that it waited for; None when not known.
+        peak_memory: its peak memory in bytes; None when not known.
     """
 
     exit_code: int | None = None
@@ -43,7 +43,7 @@ class ExitStatus(msgspec.Struct, frozen=True):
 
 
 def reap(process: SpawnProcess, pidfd: int = -1) -> ExitStatus:
-    """Take what is left of a process that is gone; `process.exitcode` tells the exit code, too, if it is known."""
+    """Reap a process that has ended; `process.exitcode` has the exit code, too, if it is known."""
     popen = getattr(process, "_popen", None)
     if process.pid is None or popen is None or popen.returncode is not None or not hasattr(os, "wait4"):
         return ExitStatus(process.exitcode)
@@ -63,7 +63,7 @@ def reap(process: SpawnProcess, pidfd: int = -1) -> ExitStatus:
 
 
 def _told(pidfd: int) -> int | None:
-    """The exit code of a process that is reaped, as the kernel tells it; None where it does not."""
+    """The exit code of a reaped process, as the kernel reports it; None where it does not."""
     if pidfd < 0 or sys.platform != "linux":
         return None
     info = bytearray(64)
@@ -77,6 +77,6 @@ def _told(pidfd: int) -> int | None:
 
 
 def _peak(usage: resource.struct_rusage) -> int | None:
-    """The most memory it had. The kernel counts from before the exec, when it was a copy of the daemon."""
+    """Its peak memory. The kernel counts from before the exec, when it was a copy of the daemon."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return usage.ru_maxrss * _UNIT if usage.ru_maxrss > before else None

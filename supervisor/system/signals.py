@@ -1,7 +1,7 @@
-"""Signals: SIGTERM and SIGINT ask every tree that serves to stop; a second one kills; a third ends the daemon.
+"""Signals: SIGTERM and SIGINT ask every serving tree to stop; a second one kills; a third ends the daemon.
 
-A signal belongs to the process, so one table serves all its trees. Handlers are replaced when the first tree
-serves, and there again when the last has ended.
+A signal belongs to the process, so one table serves all its trees. Handlers are installed when the first tree serves,
+and restored when the last has ended.
 
 Only in the main thread, where Python runs signal handlers.
 """
@@ -20,15 +20,15 @@ from types import FrameType
 from typing import Any, Final
 
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
-LAST_RESORT: Final = 5.0  # seconds from a second signal to the end of a daemon in which something hangs
+LAST_RESORT: Final = 5.0  # seconds from a second signal to the end of a hanging daemon
 
 
 class Serving:
     """A tree that serves.
 
     Args:
-        stop: asks it to stop.
-        kill: kills it.
+        stop: asks the tree to stop.
+        kill: kills the tree.
     """
 
     def __init__(self, stop: Callable[[], None], kill: Callable[[], None]) -> None:
@@ -38,7 +38,7 @@ class Serving:
         self._asked = False
 
     def signalled(self) -> bool:
-        """Do what this signal asks for, as soon as the loop comes to it; whether it is not the first."""
+        """Schedule on the loop what this signal asks for; returns whether it is not the first."""
         again, self._asked = self._asked, True
         with contextlib.suppress(RuntimeError):  # the loop was closed
             self.loop.call_soon_threadsafe(self._kill if again else self._stop)
@@ -46,7 +46,7 @@ class Serving:
 
 
 class Alarm:
-    """Wakes a loop at each signal: one that comes just before the loop waits would else be seen at its next event."""
+    """Wakes a loop at each signal: a signal just before the loop blocks would otherwise wait for its next event."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -59,7 +59,7 @@ class Alarm:
             signal.set_wakeup_fd(before, warn_on_full_buffer=False)
 
     def close(self) -> None:
-        """Wake it no more."""
+        """Stop waking the loop."""
         now = signal.set_wakeup_fd(-1)
         if now not in {-1, self._wake.fileno()}:
             signal.set_wakeup_fd(now, warn_on_full_buffer=False)
@@ -69,7 +69,7 @@ class Alarm:
 
 
 class Table:
-    """What this process does about SIGTERM and SIGINT while any tree serves."""
+    """The process's SIGTERM and SIGINT handling while any tree serves."""
 
     def __init__(self) -> None:
         self._serving: list[Serving] = []
@@ -78,7 +78,7 @@ class Table:
         self._alarm: Alarm | None = None
 
     def add(self, serving: Serving) -> None:
-        """A tree begins to serve."""
+        """A tree starts serving."""
         if not self._serving or self._process != os.getpid():
             self._process = os.getpid()
             self._serving = []
@@ -86,12 +86,12 @@ class Table:
         self._serving.append(serving)
 
     def remove(self, serving: Serving) -> None:
-        """A tree is down."""
+        """A tree has ended."""
         self._serving.remove(serving)
         if self._serving:
             return
         for number in STOPPING:
-            if signal.getsignal(number) in (self._signalled, signal.SIG_DFL):  # else another one has set its own since
+            if signal.getsignal(number) in (self._signalled, signal.SIG_DFL):  # else other code has set its own since
                 before = self._before[number]
                 signal.signal(number, signal.SIG_DFL if before is None else before)  # None: set by C code
         if self._alarm is not None:
@@ -106,8 +106,8 @@ class Table:
         self._alarm = Alarm(loop)
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
-        """Runs between two instructions of the main thread, whatever it does: so it does next to nothing itself."""
-        if not self._serving or self._process != os.getpid():  # put back by another one, or inherited by a fork
+        """Runs between two instructions of the main thread, so it does as little as possible."""
+        if not self._serving or self._process != os.getpid():  # restored by other code, or inherited by a fork
             self._pass_on(number, frame)
             return
         again = [serving for serving in self._serving if serving.signalled()]
@@ -128,7 +128,7 @@ class Table:
 
 
 def _end(number: int, loops: list[asyncio.AbstractEventLoop]) -> None:
-    """End this process if one of these loops runs on. Runs in a thread of its own: the main thread may hang."""
+    """End this process if one of these loops still runs. Runs in a thread of its own: the main thread may hang."""
     if any(loop.is_running() for loop in loops):
         name = signal.Signals(number).name
         os.write(2, f"still here {LAST_RESORT:g} s after a second {name}: the process ends\n".encode())

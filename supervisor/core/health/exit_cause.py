@@ -1,6 +1,6 @@
-"""Autopsy: from the bare facts about the end of a life to its cause, in one word and one line.
+"""Exit cause: from the bare facts about the end of a life to its cause, in one word and one line.
 
-Pure: the same facts always give the same words. What is not known is not claimed.
+Pure: the same facts give the same words. What is not known is not claimed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LIMITS: Final = {
     "SIGALRM": "a timer of its own",
     "SIGVTALRM": "a timer of its own",
     "SIGPROF": "a timer of its own",
-    "SIGPIPE": "it wrote to what nobody reads",
+    "SIGPIPE": "it wrote to a pipe without a reader",
 }
 
 _CODES: Final = {
@@ -62,7 +62,7 @@ _MAX_LINE: Final = 300  # characters of one line
 
 
 def exit_reason(end: LifeEnd) -> ExitReason:
-    """The way a life ended, in one word and one line."""
+    """Why a life ended, in one word and one line."""
     if end.wire_error is not None:
         return ExitReason(ExitKind.CRASHED, end.wire_error)
     if end.crash_report is not None and not _is_exit(end):
@@ -79,9 +79,9 @@ def exit_reason(end: LifeEnd) -> ExitReason:
 
 
 def exit_code_in_words(code: int) -> str:
-    """`exit code 137 (128 + SIGKILL, as a shell reports it)`; nothing in brackets for a code without a meaning."""
+    """`exit code 137 (128 + SIGKILL, as a shell reports it)`; without brackets for a code that has no meaning."""
     meaning = _CODES.get(code, "")
-    if code > 192:  # one byte holds it: 256 - n stands for -n, which is how Python's subprocess reports a signal
+    if code > 192:  # Python's subprocess reports signal n as -n, which one byte holds as 256 - n
         meaning = f"{code - 256}, which is Python's word for {signal_name(256 - code)}" if code < 255 else "-1"
     elif code > 128:
         meaning = f"128 + {signal_name(code - 128)}, as a shell reports it"
@@ -89,7 +89,7 @@ def exit_code_in_words(code: int) -> str:
 
 
 def signal_name(number: int) -> str:
-    """`SIGKILL` for 9; `signal 99` for what has no name."""
+    """`SIGKILL` for 9; `signal 99` for a number without a name."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -97,18 +97,18 @@ def signal_name(number: int) -> str:
 
 
 def native_stack(text: str) -> str | None:
-    """What faulthandler wrote about a deadly fault, of all the text in a black box; None when there was none."""
+    """What faulthandler wrote about a fatal fault, of all the text in a black box; None when there was none."""
     at = text.find(_FATAL)
     return None if at < 0 else text[at:].rstrip()
 
 
 def _is_exit(end: LifeEnd) -> bool:
-    """Whether its last words are those of a `sys.exit`."""
+    """Whether its crash report is that of a `sys.exit`."""
     return end.crash_report is not None and (end.exit_code == 0 or end.crash_report.failure.type_name == "SystemExit")
 
 
 def _as_it_meant(end: LifeEnd) -> ExitReason:
-    """It had finished everything, and its exit code says nothing; how it meant to end is what counts."""
+    """It had finished but did not exit and was killed: report the exit it announced."""
     way = _way(end).removeprefix(": ")
     if way and end.crash_report is not None and end.crash_report.failure.message not in ("", "0"):
         kind = ExitKind.CRASHED
@@ -119,7 +119,7 @@ def _as_it_meant(end: LifeEnd) -> ExitReason:
 
 
 def _left(end: LifeEnd, code: int) -> ExitReason:
-    """It left by itself."""
+    """It exited by itself."""
     way = _way(end)
     if code:
         return ExitReason(ExitKind.CRASHED, exit_code_in_words(code) + way)
@@ -130,16 +130,16 @@ def _left(end: LifeEnd, code: int) -> ExitReason:
 
 
 def _way(end: LifeEnd) -> str:
-    """By which way it left, where that says more than the code."""
+    """How it exited, where that says more than the code."""
     if end.crash_report is not None:
         return f": sys.exit({_line(end.crash_report.failure.message)}) {end.crash_report.where}"
     if end.handling:
         return ": it left in the middle of a message, by os._exit or from C code"
-    return ": an error that nobody caught; its standard error may say which" if end.exit_code == 1 else ""
+    return ": an uncaught error; its standard error may say which" if end.exit_code == 1 else ""
 
 
 def _killed(end: LifeEnd) -> str:
-    """Which signal, and where it came from, as far as that can be told."""
+    """Which signal ended it, and where it came from, as far as that is known."""
     name = signal_name(-(end.exit_code or 0))
     if name == "SIGKILL":
         return f"{name}{_killer(end)}"
@@ -155,12 +155,12 @@ def _killer(end: LifeEnd) -> str:
     if end.oom_kills:
         return f", out of memory: the kernel chose it (its count of such kills rose by {end.oom_kills})"
     if end.oom_kills == 0:
-        return " from outside: somebody's kill -9 (the kernel has counted no kill for lack of memory)"
+        return " from outside: a kill -9 (the kernel has counted no kill for lack of memory)"
     return " from outside: a kill -9, or the kernel short of memory"
 
 
 def _without_code(end: LifeEnd) -> ExitReason:
-    """Neither its parent nor the kernel tells its exit code; what it has left may."""
+    """Neither its parent nor the kernel knows its exit code; judge by what it reported."""
     stack = native_stack(end.text)
     if stack is not None:
         return ExitReason(ExitKind.LOST, f"{_TAKEN}; {stack.partition(_FATAL)[2].splitlines()[0]}{_site(stack)}")
@@ -170,7 +170,7 @@ def _without_code(end: LifeEnd) -> ExitReason:
 
 
 def _site(text: str) -> str:
-    """Where the thread that hit a fault was, by what faulthandler wrote."""
+    """Where the thread that hit a fault was, as faulthandler wrote it."""
     found = _SITE.search(native_stack(text) or "")
     if found is None:
         return ""
@@ -179,6 +179,6 @@ def _site(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """The first line of a text, and a mark if that was not all."""
+    """The first line of a text, with a mark if there was more."""
     first = text.strip().partition("\n")[0]
     return text.strip() if first == text.strip() and len(first) <= _MAX_LINE else f"{first[:_MAX_LINE]} ..."

@@ -1,8 +1,8 @@
-"""Vigil: tells a hung process from a busy one.
+"""Hang detector: tells a hung process from a busy one. Pure.
 
-What a handler may take is wall-clock time, less the time that was nobody's fault: when it wanted a processor and
-got none, when the one who looks was late (a stalled loop, a machine that stood still), when a debugger held it. It
-is hung when it is over that at two looks, so that it had a chance to run in between.
+The limit is wall-clock time, less the time a process could not use: when it wanted a processor and got none, when the
+watchdog itself was late (a stalled loop, a suspended machine), when a debugger held it. A process is hung when it is
+over the limit at two looks, so that it had a chance to run in between.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from actors.wire.progress import Activity, Work
 
 SECOND_LOOK: Final = 200_000_000  # ns between the look at which something is over its limit and the one that counts
 
-Key = tuple[int, int]  # what is watched: a lane and when its handler began, or -1 and a number of steps
+Key = tuple[int, int]  # what is timed: a lane and when its handler began, or -1 and a number of steps
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +25,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         now: time.monotonic_ns().
         activity: what the black box says.
-        waiting: whether it has messages in its hands.
-        stopped: whether the process was stopped, by SIGSTOP for instance.
-        starved: ns of its life in which it wanted a processor and got none, 0 where nobody counts them.
+        waiting: whether messages were delivered to it that have not ended.
+        stopped: whether the process is stopped, by SIGSTOP for instance.
+        starved: ns of its life in which it wanted a processor and got none, 0 where that is not counted.
         traced: whether a debugger holds it.
     """
 
@@ -46,26 +46,26 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 class HangDetector:
-    """Looks at one life.
+    """Examines one life at successive looks.
 
     Args:
         limit: ns that one handler may take, and that messages may wait without any of them beginning.
 
     Attributes:
-        next_at: when to look again, time.monotonic_ns(). Nothing that has not begun yet can be over its limit earlier.
+        next_at: when to look again, time.monotonic_ns(). What has not begun yet cannot be over its limit earlier.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._lost = 0  # ns so far that were nobody's fault
-        self._lost_before: dict[Key, int] = {}  # how many of them before the look that saw a call first
+        self._lost = 0  # ns so far that do not count
+        self._lost_before: dict[Key, int] = {}  # how many of them before the look that first saw a call
         self._last: Look | None = None
         self._suspect: Key | None = None
-        self._stands: tuple[Key, int] | None = None  # where nothing goes on though it should, and since when
+        self._stands: tuple[Key, int] | None = None  # what makes no progress though it should, and since when
         self.next_at = 0
 
     def look(self, look: Look) -> Alarm | None:
-        """What is hung now, None when nothing is; `next_at` says when to look again."""
+        """What is hung now, None when nothing is. Sets `next_at`."""
         before = self._lost
         self._lost += self._excused(look)
         watched = self._watched(look)
@@ -84,7 +84,7 @@ class HangDetector:
         return Alarm(watched[first][1])
 
     def _watched(self, look: Look) -> dict[Key, tuple[int, Work | None]]:
-        """What may become too long, and when it does if no time is lost."""
+        """What may exceed its limit, and when it does if no time is excused."""
         work = look.activity.work
         watched: dict[Key, tuple[int, Work | None]] = {
             (call.lane, call.since): (max(call.since + self._limit, call.until), call) for call in work
@@ -100,7 +100,7 @@ class HangDetector:
         return watched
 
     def _excused(self, look: Look) -> int:
-        """Ns since the last look that were nobody's fault."""
+        """Ns since the last look that do not count."""
         if self._last is None:
             return 0
         passed = look.now - self._last.now
@@ -111,7 +111,7 @@ class HangDetector:
 
 
 class Health(StrEnum):
-    """How a life is at one moment."""
+    """The condition of a life at one moment."""
 
     IDLE = "idle"
     BUSY = "busy"
@@ -120,7 +120,7 @@ class Health(StrEnum):
 
 
 def health(activity: Activity, state: str, now: int, limit: int | None) -> Health:
-    """How a life is.
+    """The condition of a life.
 
     Args:
         activity: what its black box says.
@@ -136,7 +136,7 @@ def health(activity: Activity, state: str, now: int, limit: int | None) -> Healt
 
 
 class Finding(StrEnum):
-    """What kind of hang it is."""
+    """The kind of a hang."""
 
     STOPPED = "process stopped (SIGSTOP)"
     KERNEL = "process held up in the kernel (state D)"
@@ -145,11 +145,11 @@ class Finding(StrEnum):
 
 
 def finding(state: str, *, answered: bool | None) -> Finding:
-    """What kind of hang it is.
+    """Which kind of hang it is.
 
     Args:
         state: the kernel's letter for the state of the process.
-        answered: whether its interpreter has answered; None when nobody could ask.
+        answered: whether its interpreter answered a heartbeat; None when it could not be asked.
     """
     if state == "T":
         return Finding.STOPPED

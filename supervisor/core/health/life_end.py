@@ -1,4 +1,4 @@
-"""LifeEnd: the bare facts about the end of a life, as they are found."""
+"""LifeEnd: the bare facts about the end of a life, as they are found. Pure."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         pid: process id, None when there never was a process.
-        exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when nobody knows.
-        crash_report: what the child said before it left with an error.
-        goodbye: whether it had said that it leaves, with last words or without.
+        exit_code: as in `multiprocessing.Process.exitcode`: below 0 a signal, None when it is not known.
+        crash_report: what the child sent before it exited with an error.
+        goodbye: whether it had announced that it exits, with a crash report or without.
         wire_error: why the daemon ended it, or why it never began.
         stop_asked: whether it had been asked to stop.
         kill_asked: whether the daemon had sent SIGKILL.
         grace: seconds between the two, None when not both were asked.
         handling: whether a message was being handled.
-        text: the stacks it left in its black box.
+        text: the stacks in its black box.
         oom_kills: how many processes the kernel had just killed for lack of memory; None when that is not known, or
-            when no SIGKILL was to be explained.
-        cpu_time: seconds it has computed, None when nobody knows.
-        peak_memory: the most memory it had, in bytes; None when nobody knows.
+            when there was no SIGKILL to explain.
+        cpu_time: seconds of CPU time, None when not known.
+        peak_memory: its peak memory in bytes; None when not known.
         stderr: the last lines it wrote to standard error, or past Python.
-        idle: whether the actor stopped itself because nothing waited for it.
+        idle: whether the actor stopped itself because no message waited.
     """
 
     pid: int | None

@@ -1,7 +1,4 @@
-"""Limits of a life: when it has lived long enough, handled enough or grown enough to be followed by another.
-
-The answer depends on the limits and on what the life has used, on nothing else.
-"""
+"""Lifetime limits: when a life is old, used or large enough to be replaced by the next. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one life may use; None is no limit.
 
     Attributes:
-        messages: how many it may be through with.
-        age: seconds of being ready, chance included.
+        messages: how many it may handle.
+        age: seconds since it became ready, jitter included.
         rss: bytes of resident memory.
     """
 
@@ -28,9 +25,9 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
     """What a life has used.
 
     Attributes:
-        messages: how many it is through with.
+        messages: how many have ended.
         age: seconds since it became ready.
-        rss: bytes of resident memory, 0 when nobody looked.
+        rss: bytes of resident memory, 0 when not measured.
     """
 
     messages: int = 0
@@ -39,7 +36,7 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reached(limits: Limits, used: Used) -> str:
-    """Which limit has been reached, as a line for a person; empty when none has."""
+    """Which limit has been reached, as one line; empty when none has."""
     if limits.messages is not None and used.messages >= limits.messages:
         return f"max_messages: {used.messages} messages handled, {limits.messages} are one life's share"
     if limits.rss is not None and used.rss > limits.rss:
@@ -50,5 +47,5 @@ def reached(limits: Limits, used: Used) -> str:
 
 
 def with_jitter(age: float | None, jitter: float, roll: float) -> float | None:
-    """An age to which chance has added up to a share of it; `roll` is the dice, in [0, 1)."""
+    """`age` extended by up to `jitter` of itself; `roll` is a random number in [0, 1)."""
     return None if age is None else age * (1.0 + roll * jitter)

@@ -263,7 +263,7 @@ async def test_a_readable_tree():
         assert lines[1].endswith(f", mailbox 0, last exit: {OUTSIDE}")
         assert "  sub (rest_for_one) restarting, 2 restarts, no limit" == lines[2]
         assert lines[3].startswith("    b backoff, life 2, starts in ")
-        assert " s, mailbox 1, last exit: crashed: exit code 1: an error that nobody caught" in lines[3]
+        assert " s, mailbox 1, last exit: crashed: exit code 1: an uncaught error" in lines[3]
         assert 4 == len(lines), lines
 
 

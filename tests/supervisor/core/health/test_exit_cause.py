@@ -51,7 +51,7 @@ def words(type_name, message="", where="in A.a"):
         (end(4), "crashed: exit code 4"),
         (end(0, handling=True), "normal: exit code 0: it left in the middle of a message, by os._exit or from C code"),
         (end(4, handling=True), "crashed: exit code 4: it left in the middle of a message, by os._exit or from C code"),
-        (end(1), "crashed: exit code 1: an error that nobody caught; its standard error may say which"),
+        (end(1), "crashed: exit code 1: an uncaught error; its standard error may say which"),
         (end(137), "crashed: exit code 137 (128 + SIGKILL, as a shell reports it)"),
         # left, but did not go
         (
@@ -88,7 +88,7 @@ def words(type_name, message="", where="in A.a"):
         (end(-9), "killed: SIGKILL from outside: a kill -9, or the kernel short of memory"),
         (
             end(-9, oom_kills=0, stop_asked=True),
-            "killed: SIGKILL from outside: somebody's kill -9 (the kernel has counted no kill for lack of memory)",
+            "killed: SIGKILL from outside: a kill -9 (the kernel has counted no kill for lack of memory)",
         ),
         (
             end(-9, oom_kills=2),
