@@ -52,7 +52,7 @@ class Journal:
         return (*self._older, *self._newer)
 
     def replay(self) -> tuple[Entry, ...]:
-        """Run the recorded events through a copy of the machine; equal to `entries()` as the machine is deterministic."""
+        """Run the recorded events through a copy of the machine; the result equals `entries()`."""
         machine = copy.deepcopy(self._before)
         return tuple(Entry(entry.now, entry.event, machine.handle(entry.now, entry.event)) for entry in self.entries())
 
