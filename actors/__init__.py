@@ -1,6 +1,6 @@
-"""Actors: what runs in a child process, and the words both sides share.
+"""Actors: what runs in an actor's process, and the types both sides share.
 
-Public is what `__all__` lists. Importing this package is cheap: every spawned process pays for it.
+`__all__` lists the public names. Importing this package is cheap: every spawned process pays for it.
 """
 
 from actors.actor import Actor, Context, handles

@@ -1,7 +1,7 @@
-"""Actor: the class a user writes, and the table of what it handles.
+"""Actor: the class a user writes, and its context.
 
-Everything an actor can be sent is known from its class, before any process exists; `protocol_of` reads it once
-and refuses what could not work.
+Its messages are known from the class, before any process exists; `protocol_of` reads it once and refuses what cannot
+work.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ M = TypeVar("M", bound=Message[Any])
 
 
 class Log(Protocol):
-    """Where an actor writes log lines; they leave as records and appear in the daemon's log."""
+    """Where an actor writes log lines; they appear in the daemon's log."""
 
     def debug(self, event: str, **fields: object) -> None:
-        """A line for those who look closely."""
+        """Log at level debug: details."""
 
     def info(self, event: str, **fields: object) -> None:
-        """A line about the normal course."""
+        """Log at level info: normal operation."""
 
     def warning(self, event: str, **fields: object) -> None:
-        """A line about something odd."""
+        """Log at level warning: something unexpected."""
 
     def error(self, event: str, **fields: object) -> None:
-        """A line about something wrong."""
+        """Log at level error: something failed."""
 
     def exception(self, event: str, **fields: object) -> None:
-        """A line about something wrong, with the traceback of the exception being handled."""
+        """Log at level error with the traceback of the exception being handled."""
 
 
 class Context(Protocol):
-    """What an actor knows of its surroundings: `self.context`, in the actor's process, from `__init__` on."""
+    """An actor's view of its surroundings: `self.context`, in the actor's process, from `__init__` on."""
 
     @property
     def name(self) -> str:
@@ -59,31 +59,31 @@ class Context(Protocol):
 
     @property
     def incarnation(self) -> int:
-        """Which life this is, from 1."""
+        """The number of this life, from 1."""
 
     @property
     def ref(self) -> ActorRef:
-        """Its own address; the pool's, for one of a pool."""
+        """The actor's own ref; that of the pool for a member of one."""
 
     @property
     def log(self) -> Log:
-        """Its log."""
+        """The actor's log."""
 
     @property
     def sender(self) -> ActorRef | None:
-        """Who sent the message being handled, None when the daemon did."""
+        """The ref of the actor that sent the message being handled, None when the daemon did."""
 
     def actor(self, name: str) -> ActorRef:
-        """The address of another actor: a sibling's name, or a full path that begins with `/`."""
+        """The ref of another actor: a sibling's name, or a full path that begins with `/`."""
 
     def after(self, delay: float, message: Message[Any]) -> None:
-        """Send `message` to this actor in `delay` seconds. Forgotten when this life ends."""
+        """Send `message` to this actor in `delay` seconds. Cancelled when this life ends."""
 
     def every(self, period: float, message: Message[Any]) -> None:
-        """Send `message` to this actor every `period` seconds. Forgotten when this life ends."""
+        """Send `message` to this actor every `period` seconds. Cancelled when this life ends."""
 
     def watch(self, ref: ActorRef) -> None:
-        """Get a `Terminated` message when that actor is down for good; at once when it is already."""
+        """Get a `Terminated` message when that actor is down for good; at once when it already is."""
 
     def subscribe(self, topic: Topic[Any]) -> None:
         """Get every message published under a topic from now on, over restarts too, until this actor is down for good.
@@ -95,7 +95,7 @@ class Context(Protocol):
         """Send a message to every actor that subscribed to the topic, at most once; returns at once."""
 
     def extend(self, seconds: float) -> None:
-        """Let the handler that calls this take so many seconds from now, whatever `handler_timeout` says.
+        """Let the running handler take this many seconds from now, whatever `handler_timeout` is.
 
         The last call counts, and never shortens the limit itself. In a stream or a feed it holds until the next item.
         Outside of handlers, and without a limit, it does nothing.
@@ -105,8 +105,9 @@ class Context(Protocol):
         """End this life, as normal, after the message being handled.
 
         Args:
-            if_idle: only if no message waits then, for an actor that is started on demand. One that comes while the
-                process leaves is not lost: the next life follows at once and handles it.
+            if_idle: only if no message waits then, for an actor that is started on demand. A message that arrives
+                while the
+                process exits is not lost: the next life starts at once and handles it.
         """
 
 
@@ -117,10 +118,10 @@ class Actor:
     with `@handles`; they run in that process, one at a time, in the order of the mailbox.
 
     Class attributes:
-        concurrency: how many async handlers may be under way at once; sync handlers need 1.
-        codecs: how types travel that msgpack does not know, in this actor's messages and replies.
-        on_error: "crash" (the default): an exception in a handler answers the asker and ends this life, the restart
-            policy decides the rest. "reply": it answers the asker and the actor lives on.
+        concurrency: how many async handlers may run at once; sync handlers need 1.
+        codecs: how types that msgpack does not know travel in this actor's messages and replies.
+        on_error: "crash" (the default): an exception in a handler answers the asker and ends this life; the restart
+            policy decides the rest. "reply": it answers the asker and the actor continues.
     """
 
     concurrency: ClassVar[int] = 1
@@ -130,7 +131,7 @@ class Actor:
     context: Context
 
     def on_start(self) -> Coroutine[Any, Any, None] | None:
-        """Called once before the first message; may be async. Raising makes it a failed start."""
+        """Called once before the first message; may be async. An exception makes it a failed start."""
 
     def on_stop(self, reason: ExitReason) -> Coroutine[Any, Any, None] | None:
         """Called once at a graceful stop; may be async. Not called when the process is killed or crashes."""
@@ -140,7 +141,7 @@ def handles(handler: F) -> F:
     """Mark a method as the handler of the message type its parameter is annotated with; `A | B` handles both.
 
     Raises:
-        UsageError: it was given something else than a method.
+        UsageError: it was given something other than a method.
     """
     if isinstance(handler, type) or not (callable(handler) or hasattr(handler, "__get__")):
         raise UsageError(

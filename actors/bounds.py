@@ -1,7 +1,7 @@
 """Bounds: which numbers are a time, and which a count.
 
-A number that a person writes is looked at before anything is done with it: NaN compares to nothing, an endless or
-tiny time makes a timer that never or always fires.
+Numbers that a person writes are checked before they are used: NaN compares to nothing, and an infinite or tiny time
+makes a timer that never or always fires.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Final, TypeGuard
 
 from actors.errors import UsageError
 
-LEAST_SECONDS: Final = 0.001  # what a timer tells apart
-MOST_SECONDS: Final = 1e9  # thirty years: what the clocks and the cells of a black box hold
+LEAST_SECONDS: Final = 0.001  # the resolution of a timer
+MOST_SECONDS: Final = 1e9  # thirty years: fits the clocks and the cells of a black box
 MOST_PROCESSES: Final = 10_000  # of one pool, and of spares
 
 
 def is_time(value: object, least: float = 0.0) -> TypeGuard[float]:
-    """Whether it is a number of seconds, from `least` to MOST_SECONDS."""
+    """Whether it is a number of seconds from `least` to MOST_SECONDS."""
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= MOST_SECONDS
 
 
@@ -27,21 +27,21 @@ def is_count(value: object, least: int = 0, most: int | None = None) -> TypeGuar
 
 
 def check_time(what: str, value: object, least: float = 0.0, otherwise: str = "") -> None:
-    """Make sure that it is a number of seconds.
+    """Check that it is a number of seconds.
 
     Args:
-        what: whose time it is, for the text: `timeout of ask`.
+        what: the name of this time in the text: `timeout of ask`.
         value: what was given.
         least: the fewest seconds it may have.
-        otherwise: what else may stand there, for the text: `, or None to wait for ever`.
+        otherwise: other allowed values, for the text: `, or None to wait for ever`.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not.
     """
     if not is_time(value, least):
         raise UsageError(f"{what} must be {words(least)}{otherwise}; it is {value!r}. Nothing was done")
 
 
 def words(least: float = 0.0) -> str:
-    """What `is_time` wants, for a text."""
+    """The range that `is_time` accepts, for a text."""
     return f"seconds from {least:g} to {MOST_SECONDS:g}"

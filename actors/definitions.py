@@ -1,6 +1,6 @@
-"""Definitions: what a class of the user's says that cannot work.
+"""Definitions: finds what cannot work in an actor class.
 
-A class is read as it is written: no property of it is evaluated, no decorator is trusted.
+A class is read as written: no property is evaluated, no decorator is trusted.
 
 Runs wherever a class is read: in the daemon when a spec is made, in the actor's process before its first message.
 """
@@ -33,7 +33,7 @@ import msgspec
 from actors.errors import UsageError
 from actors.signatures import MARK, globals_of, is_asynchronous, is_generator
 
-_UNBOUND: Final[dict[str, str]] = {  # what is no method of an instance, and the attribute with its function
+_UNBOUND: Final[dict[str, str]] = {  # attributes that are not methods of an instance, and where their function is
     "staticmethod": "__func__",
     "classmethod": "__func__",
     "partialmethod": "func",
@@ -41,7 +41,7 @@ _UNBOUND: Final[dict[str, str]] = {  # what is no method of an instance, and the
     "cached_property": "func",
 }
 _STREAMS: Final = (AsyncIterator, AsyncIterable, AsyncGenerator, Iterator, Iterable, Generator)
-_KINDS: Final[dict[object, str]] = {  # how a type travels; what is not here may travel in any way
+_KINDS: Final[dict[object, str]] = {  # how a type travels; a type that is missing here may travel in any way
     bool: "bool",
     int: "number",
     float: "number",
@@ -59,7 +59,7 @@ def handlers_in(actor: type, base: type) -> list[tuple[str, Callable[..., Any]]]
     """Names and functions of the handlers of a class, in the order of their names.
 
     Raises:
-        UsageError: something is marked that is no method, or a handler is overridden without the mark.
+        UsageError: something marked is not a method, or a handler is overridden without the mark.
     """
     found = []
     for name, value in sorted(_members(actor).items()):
@@ -78,10 +78,10 @@ def handlers_in(actor: type, base: type) -> list[tuple[str, Callable[..., Any]]]
 
 
 def check_hooks(actor: type) -> None:
-    """Make sure that what is called without a message can be called.
+    """Check that the methods called without a message can be called.
 
     Raises:
-        UsageError: nothing would await it, or iterate over it.
+        UsageError: the result would be a coroutine or a generator that is never run.
     """
     name = actor.__qualname__
     start: Any = actor.__init__  # type: ignore[misc]  # of the class, for its flags
@@ -98,7 +98,7 @@ def check_hooks(actor: type) -> None:
 
 
 def check_promise(where: str, method: Callable[..., Any], promised: Any, *, streams: bool) -> None:
-    """Make sure that what a handler is annotated to return can be what its message promises.
+    """Check that the annotated return type of a handler can be the reply type of its message.
 
     Args:
         where: the handler in words.
@@ -107,13 +107,13 @@ def check_promise(where: str, method: Callable[..., Any], promised: Any, *, stre
         streams: whether it is a generator.
 
     Raises:
-        UsageError: no value of the one is a value of the other.
+        UsageError: no value has both types.
     """
     try:
         annotation = getattr(method, "__annotations__", {}).get("return", Any)
         holder = types.SimpleNamespace(__annotations__={"return": annotation})
         hint = get_type_hints(holder, globals_of(method))["return"]
-    except Exception:  # it names what is imported for type checkers only: nothing is known of it
+    except Exception:  # it names what is imported for type checkers only: the type is not known
         return
     if streams:
         if get_origin(hint) not in _STREAMS:
@@ -127,7 +127,7 @@ def check_promise(where: str, method: Callable[..., Any], promised: Any, *, stre
 
 
 def _members(actor: type) -> dict[str, Any]:
-    """What stands in the class and its bases, unevaluated."""
+    """The attributes of the class and its bases, unevaluated."""
     members: dict[str, Any] = {}
     for cls in reversed(actor.__mro__):
         members.update(vars(cls))
@@ -140,7 +140,7 @@ def _marked(value: object) -> bool:
 
 
 def _check_no_override(actor: type, name: str, value: object) -> None:
-    if value is None:  # as with __hash__: it takes the handler away
+    if value is None:  # as with __hash__: None removes the handler
         return
     for cls in actor.__mro__:
         if _marked(vars(cls).get(name)):
@@ -151,7 +151,7 @@ def _check_no_override(actor: type, name: str, value: object) -> None:
 
 
 def _check_wrapping(where: str, function: Any) -> None:
-    """Refuse a plain decorator around an async function: what it returns is a coroutine and no reply."""
+    """Refuse a plain decorator around an async function: what it returns is a coroutine, not a reply."""
     inner = function
     while hasattr(inner, "__wrapped__"):
         inner = inner.__wrapped__
@@ -169,7 +169,7 @@ def _check_wrapping(where: str, function: Any) -> None:
 
 
 def _contradict(hint: Any, promised: Any) -> bool:
-    """Whether surely no value is of both types; of lists and dicts, whether none but an empty one is."""
+    """Whether certainly no value has both types; of lists and dicts, none but an empty one."""
     return all(_apart(one, other) for one in _choices(hint) for other in _choices(promised))
 
 
@@ -202,7 +202,7 @@ def _kinds(hint: Any) -> frozenset[str]:
     try:
         if cls in _KINDS:
             return frozenset({_KINDS[cls]})
-    except TypeError:  # not hashable, so no type that is known
+    except TypeError:  # not hashable, so not a known type
         return frozenset()
     return frozenset({"map", "array"}) if _is_struct(cls) else frozenset()
 

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, by whose fault it is.
+"""Errors: everything that can go wrong, by whose fault it is.
 
 The class says who must act; the text says what happened, to whom, in which state, and what to do now.
 """
@@ -16,11 +16,11 @@ class ActorsError(Exception):
 
 
 class UsageError(ActorsError, TypeError):
-    """Your code asked for something that cannot work; nothing was sent and nobody was disturbed."""
+    """Your code asked for something that cannot work; nothing was sent and no other actor was disturbed."""
 
 
 class DeliveryError(ActorsError):
-    """A message did not come to its end. The subclass says how far it came."""
+    """A message was not handled to its end. The subclass says how far it came."""
 
 
 class ActorStopped(DeliveryError):
@@ -32,7 +32,7 @@ class ActorStopped(DeliveryError):
 
 
 class ActorCrashed(DeliveryError):
-    """The actor's process ended while the message was in its hands.
+    """The actor's process ended before the message was settled.
 
     Attributes:
         started: True when the handler had begun, False when it had not, None when that is not known.
@@ -55,18 +55,19 @@ class MailboxFull(DeliveryError):
 
 
 class NoSuchActor(DeliveryError, KeyError):
-    """Nobody has that name; the text lists the names that come near."""
+    """No actor has that name; the text lists similar names."""
 
     def __str__(self) -> str:
         return Exception.__str__(self)
 
 
 class AskTimeout(DeliveryError, TimeoutError):
-    """No reply within the time the asker gave; the text says how far the message had come, and what was in front of it.
+    """No reply within the asker's time; the text says how far the message came, and what was in front of it.
 
     Attributes:
-        started: True when its handler had begun, False when it had not, None when that is not known where it was asked:
-            an actor that asks does not see the other's mailbox.
+        started: True when its handler had begun, False when it had not, None when the asker cannot know: an actor
+            that
+            asks does not see the other's mailbox.
     """
 
     def __init__(self, text: str, *, started: bool | None = None) -> None:
@@ -109,7 +110,7 @@ class Rejected(ActorsError):
 
 
 class WireError(ActorsError):
-    """The peer sent bytes that are not of the protocol; that life ends, nobody else's."""
+    """The peer sent bytes that are not of the protocol; only that life ends."""
 
 
 class FrameTooLarge(WireError):

@@ -1,7 +1,7 @@
-"""SafeEvent: multiprocessing.Event's interface on one kernel object that no death can wedge.
+"""SafeEvent: multiprocessing.Event's interface on one kernel object that no death can block.
 
-No lock. Every operation is one system call that never waits, so a process killed at any instruction has
-either done it or not, and holds up nobody.
+There is no lock. Every operation is one system call that never waits. A process killed at any instruction has either
+done it or not, and blocks no other.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from actors.errors import UsageError
 
-ONE: Final = (1).to_bytes(8, sys.byteorder)  # what an eventfd counts with; a pipe just holds the bytes
-PIPE: Final = 64 * 1024  # bytes: one read of so much empties an eventfd and every pipe we make
-MAX_POLL_MS: Final = 2**31 - 1  # milliseconds: the longest time poll(2) can be told
+ONE: Final = (1).to_bytes(8, sys.byteorder)  # the increment of an eventfd; a pipe holds the bytes themselves
+PIPE: Final = 64 * 1024  # bytes: one read of this size empties an eventfd and every pipe made here
+MAX_POLL_MS: Final = 2**31 - 1  # milliseconds: the longest time poll(2) accepts
 
 
 def readable(fd: int, timeout: float | None = 0) -> bool:
@@ -31,14 +31,14 @@ def readable(fd: int, timeout: float | None = 0) -> bool:
 class KernelCounter:
     """A number in the kernel that processes share: `fileno()` is readable while it is above zero.
 
-    Belongs to any process and thread that holds it; only the descriptors are ours.
+    Usable in every process and thread that has it; each process owns only its descriptors.
 
     Args:
         initial: what it counts from.
         semaphore: whether `take()` takes one; otherwise it takes everything.
     """
 
-    _close_fd = staticmethod(os.close)  # bound here: at the interpreter's exit the names of modules may be gone
+    _close_fd = staticmethod(os.close)  # bound here: at interpreter exit module globals may be gone
 
     def __init__(self, initial: int = 0, *, semaphore: bool = False) -> None:
         self._semaphore = semaphore
@@ -53,12 +53,12 @@ class KernelCounter:
         return self._end(0)
 
     def add(self) -> None:
-        """Count one up, never waiting."""
-        with contextlib.suppress(BlockingIOError):  # as full as it can be: it is well above zero
+        """Increment; never waits."""
+        with contextlib.suppress(BlockingIOError):  # full: it is far above zero
             os.write(self._end(-1), ONE)
 
     def take(self) -> bool:
-        """Take one (or all), never waiting; False when there was nothing to take."""
+        """Take one (or all); never waits. False when there was nothing to take."""
         try:
             os.read(self.fileno(), len(ONE) if self._semaphore else PIPE)
         except BlockingIOError:
@@ -66,7 +66,7 @@ class KernelCounter:
         return True
 
     def close(self) -> None:
-        """Give the descriptors back; other processes keep theirs. May be called twice."""
+        """Close the descriptors in this process. May be called twice."""
         fds, self._fds = self._fds, ()
         for fd in fds:
             self._close_fd(fd)
@@ -92,36 +92,36 @@ class KernelCounter:
 
 
 class SafeEvent(KernelCounter):
-    """A flag between processes, with multiprocessing.Event's interface, that survives `kill -9` of anybody.
+    """A flag between processes, with multiprocessing.Event's interface, that survives `kill -9` of any process.
 
-    May be used from any thread and process. It reaches a process as an argument of `Process` (any start
-    method); pickling it at another time raises RuntimeError, as with every multiprocessing object. On the
-    event loop `set`, `clear` and `is_set` may be called directly: none of them can wait.
+    May be used from any thread and process. It reaches a process as an argument of `Process` (any start method);
+    pickling it at another time raises RuntimeError, as with every multiprocessing object. On the event loop `set`,
+    `clear` and `is_set` may be called directly: none of them waits.
     """
 
     def __init__(self) -> None:
         super().__init__()
 
     def set(self) -> None:
-        """Set the flag and wake everybody who waits. Never waits for anyone."""
+        """Set the flag and wake all waiters. Never waits."""
         self.add()
 
     def clear(self) -> None:
-        """Take the flag down. Never waits for anyone."""
+        """Clear the flag. Never waits."""
         self.take()
 
     def is_set(self) -> bool:
-        """Whether the flag is up."""
+        """Whether the flag is set."""
         return readable(self.fileno())
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block the calling thread until the flag is up.
+        """Block the calling thread until the flag is set.
 
         Args:
             timeout: seconds; None waits for ever.
 
         Returns:
-            True when the flag is up, False when the time was over first.
+            True when the flag is set, False when the time was over first.
 
         Raises:
             ValueError: it was closed in this process.
@@ -134,14 +134,14 @@ class SafeEvent(KernelCounter):
 
 
 def adopt(inherited: Any) -> int:
-    """Own a descriptor that was passed to this process; it does not go on to programs this one starts."""
+    """Own a descriptor that was passed to this process, without passing it to programs this one starts."""
     fd: int = inherited.detach()
     os.set_inheritable(fd, False)
     return fd
 
 
 def _kernel_object(initial: int, *, semaphore: bool) -> tuple[int, ...]:
-    """Make the counter: an eventfd where there is one, else a pipe of 8192 eight-byte marks at most."""
+    """Make the counter: an eventfd where there is one, else a pipe of at most 8192 eight-byte marks."""
     if hasattr(os, "eventfd"):
         flags = os.EFD_CLOEXEC | os.EFD_NONBLOCK | (os.EFD_SEMAPHORE if semaphore else 0)
         return (os.eventfd(initial, flags),)

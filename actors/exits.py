@@ -1,6 +1,6 @@
-"""How a life ends: the reason in one word, and the report with everything known about it.
+"""Exits: how a life ends: the reason in one word, and the report with everything known about it.
 
-A reason is a value; what follows from it is decided elsewhere (`supervisor.core.tree.policy`).
+A reason is a value; what follows from it is decided in `supervisor.core.tree.policy`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ExitKind(StrEnum):
     CRASHED = "crashed"  # its code raised, or left with an exit code other than 0
     KILLED = "killed"  # a signal ended it
     UNSTARTED = "unstarted"  # it ended before it was ready, or was not ready in time
-    LOST = "lost"  # it is gone and nobody can say how (someone else reaped it)
+    LOST = "lost"  # it is gone and its exit code is not known (other code reaped it)
 
 
 class ExitReason(msgspec.Struct, frozen=True):
@@ -47,21 +47,21 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         actor: path of the actor, for instance `/root/indexer`.
-        life: which life of it, counted from 1.
-        pid: process id, None when no process came to be.
+        life: the number of the life, from 1.
+        pid: process id, None when there was no process.
         reason: the way it ended.
-        exit_code: what the process returned, None when a signal ended it or nobody knows.
+        exit_code: what the process returned, None when a signal ended it or when it is not known.
         signal: name of the signal that ended it, or None.
         traceback: the Python traceback it sent before it died, or None.
-        native_stack: the Python stacks of its threads at a deadly fault, as faulthandler wrote them, or None.
+        native_stack: the Python stacks of its threads at a fatal fault, as faulthandler wrote them, or None.
         stacks: the Python stacks of all its threads, taken before it was killed for hanging; else None.
         last_message: type name of the message that was being handled, else of the last one handled, else None.
         last_message_begun: True when that message was still being handled, None when there was no message.
         deliveries: how often the message that was being handled had been begun, this time included, or None.
         out_of_memory: of a SIGKILL that its supervisor did not send: whether the kernel had just counted a kill for
             lack of memory; None where that count cannot be read.
-        cpu_time: seconds it computed, or None.
-        peak_memory: the most memory it had, in bytes, or None.
+        cpu_time: seconds of CPU time, or None.
+        peak_memory: its peak memory in bytes, or None.
         cause: of a supervisor that gave up: the headline of the last report below it, else None.
         stderr: the last lines it wrote to standard error, or past Python to either descriptor.
         uptime: seconds from ready (or from spawn, when it never was ready) to the end.
@@ -94,7 +94,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> str:
-        """Who ended, and of what: the first line of the report."""
+        """Which life ended, and why: the first line of the report."""
         who = f"life {self.life}" if self.pid is None else f"life {self.life}, pid {self.pid}"
         cause = "" if self.cause is None else f"; the last: {self.cause}"
         return f"{self.actor} ({who}) ended: {self.reason}{cause}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
     class _FrozenByDefault(StructMeta):
-        """Tells type checkers what the class arguments below say: subclasses are frozen without repeating it."""
+        """Tells type checkers that subclasses are frozen without repeating it."""
 
     class _Base(msgspec.Struct, metaclass=_FrozenByDefault): ...
 
@@ -34,8 +34,8 @@ else:
 class Message(_Base, Generic[R_co]):
     """Base class of messages; `class Tokenise(Message[int])` says that its reply is an int.
 
-    Fields are declared as in any msgspec Struct. Instances are immutable, cross the process wall as msgpack
-    and are checked against their fields' types when they are sent, in the sender's process.
+    Fields are declared as in any msgspec Struct. Instances are immutable, cross the process border as msgpack and are
+    checked against their fields' types when they are sent, in the sender's process.
 
     Class attributes:
         idempotent: whether the message may be delivered again when the actor's process dies while it is being
@@ -45,17 +45,17 @@ class Message(_Base, Generic[R_co]):
     idempotent: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
-        """Refuse a class whose word about itself became a field of its messages.
+        """Refuse a class in which `idempotent` became a field of its messages.
 
         Raises:
-            UsageError: it did, or it is no bool.
+            UsageError: it did, or it is not a bool.
         """
         super().__init_subclass__()
         for name in _SAID_BY_CLASS:
             value = getattr(cls, name)
             if isinstance(value, MemberDescriptorType):
                 raise UsageError(
-                    f"{cls.__qualname__}.{name} is a field of each message, and always true as a word about the class; "
+                    f"{cls.__qualname__}.{name} is a field of each message, which is always true on the class; "
                     f"write {name}: ClassVar[bool] = ..."
                 )
             if not isinstance(value, bool):
@@ -104,7 +104,7 @@ def reply_type(message: type[Message[Any]]) -> Any:
 
 
 def name_of(message: Message[Any]) -> str:
-    """What a message is called in errors, logs and dead letters: the name of its class."""
+    """The class name of a message, as errors, logs and dead letters show it."""
     return type(message).__qualname__
 
 

@@ -1,6 +1,6 @@
-"""Protocol: what an actor class can be sent, read from the class before any process exists.
+"""Protocol: the table of handlers of an actor class, read before any process exists.
 
-`protocol_of` reads a class once and refuses one that could not work.
+`protocol_of` reads a class once and refuses one that cannot work. Runs on both sides.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Handler(msgspec.Struct, frozen=True):
     """One row of an actor's table.
 
     Attributes:
-        index: its place in the table, the same in every process.
+        index: its index in the table, the same in every process.
         name: the method's name.
         message: the message class.
         asynchronous: whether the method needs an event loop.
@@ -65,7 +65,7 @@ class ActorProtocol:
         handlers: message class to handler.
         asynchronous: whether its process needs an event loop.
         union: the type of all its messages together, for one typed decoder.
-        check: decodes a message, or raises msgspec's error; what `decode` is made of, without a frame of its own.
+        check: decodes a message, or raises msgspec's error; `decode` calls it. The fast path calls it directly.
     """
 
     def __init__(self, actor: type[Actor]) -> None:
@@ -85,10 +85,10 @@ class ActorProtocol:
         self.check: Final = decoder_of(self.union).decode
 
     def encode(self, message: Message[Any]) -> EncodedMessage:
-        """A message this actor handles and whose fields have their types, ready to travel.
+        """Encode a message this actor handles and check the types of its fields.
 
-        Runs at the sender. Decoding what was just encoded is the check: msgspec does not look at a Struct's
-        fields when it is made, and an actor must never get what its annotations rule out.
+        Runs at the sender. Decoding the encoded bytes is the check: msgspec does not check a Struct's fields when it
+        is made, and an actor must never get what its annotations exclude.
 
         Raises:
             UsageError: the actor does not handle it, or a field has the wrong type.
@@ -100,7 +100,7 @@ class ActorProtocol:
             packed = pack(message, large) if large else EncodedMessage(encode(message))
             if len(packed.data) < LARGE or not _fits(message):
                 self.check(packed.data)
-        except Exception as error:  # msgspec's own, or whatever the message's own `__post_init__` raises
+        except Exception as error:  # msgspec's own, or one of the message's `__post_init__`
             raise UsageError(
                 f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
                 f"the message was {_short(message)}"
@@ -108,7 +108,7 @@ class ActorProtocol:
         return packed
 
     def decode(self, data: bytes | msgspec.Raw) -> Message[Any]:
-        """The message in bytes that `encode` made."""
+        """Decode a message that `encode` made."""
         message: Message[Any] = self.check(data)
         return message
 
@@ -129,10 +129,10 @@ _PROTOCOLS: Final[WeakKeyDictionary[type[Actor], ActorProtocol]] = WeakKeyDictio
 
 
 def protocol_of(actor: type[Actor]) -> ActorProtocol:
-    """The table of an actor class; read once a class.
+    """The table of an actor class; cached per class.
 
     Raises:
-        UsageError: the class could not work; the text names class, method and remedy.
+        UsageError: the class cannot work; the text names class, method and remedy.
     """
     protocol = _PROTOCOLS.get(actor)
     if protocol is None:
@@ -206,10 +206,10 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
 
 
 def published(topic: Topic[M], message: M) -> bytes:
-    """The bytes of a message that fits its topic.
+    """Encode a message for its topic.
 
     Raises:
-        UsageError: it does not.
+        UsageError: it does not have the topic's type.
     """
     if type(message) is not topic.message:
         raise UsageError(
@@ -224,11 +224,11 @@ def published(topic: Topic[M], message: M) -> bytes:
 
 
 def _fits(message: Message[Any]) -> bool:
-    """Whether a large message surely fits its fields' types: a look at the values, where decoding would copy them."""
+    """Whether a large message certainly fits its fields' types. Looks at the values, where decoding would copy them."""
     plain = (tag_of(type(message)), *msgspec.structs.astuple(message))
     try:
         msgspec.convert(plain, type(message), builtin_types=(bytes,), dec_hook=from_plain)
-    except Exception:  # decoding it says what is wrong
+    except Exception:  # decoding will say what is wrong
         return False
     return True
 
@@ -236,7 +236,7 @@ def _fits(message: Message[Any]) -> bool:
 def _short(message: Message[Any]) -> str:
     try:
         text = repr(message)
-    except Exception as error:  # it may show what has no words
+    except Exception as error:  # a value without a valid repr
         text = f"a {type(message).__qualname__} whose repr raised {type(error).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 

@@ -1,11 +1,10 @@
 """SafeQueue: multiprocessing.Queue's interface without any lock between processes.
 
-One item is one packet, sent and received whole or not at all; so whoever is killed, wherever, leaves
-the queue as it was before or after, and nobody waits for the dead. What the kernel cannot hold yet stays
-with its sender.
+One item is one packet, sent and received whole or not at all. A process killed at any point leaves the queue as it
+was before or after, and blocks no other. What the kernel cannot hold yet stays with its sender.
 
-An item travels as its pickle in one packet of an AF_UNIX socket pair; a large one lies in an anonymous file
-whose descriptor travels instead. Nothing has a name in the file system, so nothing can be left there.
+An item travels as its pickle in one packet of an AF_UNIX socket pair; a large one is written to an anonymous file
+whose descriptor travels instead. Nothing has a name in the file system, so nothing can be left behind.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ if not hasattr(os, "memfd_create"):
     from tempfile import TemporaryFile
 
 INLINE: Final = 64 * 1024  # bytes: larger pickles travel in a file; well below every default socket buffer
-BUFFER: Final = 1024 * 1024  # bytes: how much we ask the kernel to hold; it gives what its limits allow
+BUFFER: Final = 1024 * 1024  # bytes we ask the kernel to buffer; it gives what its limits allow
 LARGE: Final = b"\0"  # the packet that comes with a file; no pickle begins with this byte
 COUNTABLE: Final = 2**31  # the slots of an unbounded queue, where the kernel counts that far
 LOST_AFTER: Final = 0.1  # seconds a queue must be seen empty, without a free slot, before a slot counts as lost
 SAMPLE: Final = 0.005  # seconds between two looks at such a queue
-SLICE: Final = 0.5  # seconds after which a waiting thread sees that the queue was closed beside it
+SLICE: Final = 0.5  # seconds after which a waiting thread notices that another thread closed the queue
 PARENT_CHECK: Final = 0.1  # seconds between two looks whether the parent lives, while the exit waits for a flush
 
-_NO_ROOM: Final = frozenset(  # the kernel cannot take the packet now: try again later
+_NO_ROOM: Final = frozenset(  # the kernel cannot take the packet now: retry later
     {errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 )
 _CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
@@ -51,20 +50,20 @@ _ROOM_FOR_FD: Final = socket.CMSG_SPACE(_FD_SIZE)
 class SafeQueue:
     """A queue for any number of reading and writing processes that survives `kill -9` of any of them.
 
-    The interface is multiprocessing.Queue's; every method may be called from any thread and process. A
-    process gets the queue as an argument of `Process` (any start method), in either direction; pickling it at
-    another time raises RuntimeError. Order is kept among the items that one thread puts.
+    The interface is multiprocessing.Queue's; every method may be called from any thread and process. A process gets
+    the queue as an argument of `Process` (any start method), in either direction; pickling it at another time raises
+    RuntimeError. The items that one thread puts keep their order.
 
-    While the kernel's buffer has room (some hundred small items), an item is safe from its sender's death
-    when `put` returns. Beyond that it waits in the sending process, whose feeder thread sends it on; the exit
-    of a spawned process is held up until that is done or its parent died (see `cancel_join_thread`). The
-    process that made the queue is never held up.
+    While the kernel's buffer has room (some hundred small items), an item survives its sender's death once `put` has
+    returned. Beyond that it waits in the sending process, whose feeder thread sends it on; the exit of a spawned
+    process waits until that is done or its parent died (see `cancel_join_thread`). The process that made the queue
+    never waits.
 
-    A place in a bounded queue whose holder was killed is found again when somebody waits for it while the
-    queue has been empty for 0.1 s. If the holder was only stopped so long (SIGSTOP), the bound grows by one.
+    The slot of a killed process in a bounded queue is recovered when a put waits while the queue has been empty for
+    0.1 s. If the process was only stopped that long (SIGSTOP), the bound grows by one.
 
     Args:
-        maxsize: how many items may be on their way; 0 is unbounded, and then `put` never waits.
+        maxsize: how many items the queue may hold; 0 is unbounded, and then `put` never waits.
     """
 
     def __init__(self, maxsize: int = 0) -> None:
@@ -77,7 +76,7 @@ class SafeQueue:
     # ---- multiprocessing.Queue's interface
 
     def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Put an item; while a bounded queue is full, wait for a place.
+        """Put an item; while a bounded queue is full, wait for a slot.
 
         Args:
             obj: anything that multiprocessing can pickle; it is pickled here and now.
@@ -85,7 +84,7 @@ class SafeQueue:
             timeout: the most seconds to wait; None waits for ever.
 
         Raises:
-            queue.Full: no place in time; nothing was put.
+            queue.Full: no slot in time; nothing was put.
             ValueError: the queue was closed in this process.
         """
         putting = Putting(self, obj)
@@ -139,7 +138,7 @@ class SafeQueue:
         return not self._overflow and not readable(self.fileno())
 
     def full(self) -> bool:
-        """Whether a bounded queue has no free place; true at that moment only."""
+        """Whether a bounded queue has no free slot; true at that moment only."""
         self.fileno()
         return self._slots is not None and not readable(self._slots.fileno())
 
@@ -211,12 +210,12 @@ class SafeQueue:
         self._begin(inherited=True, closed=self._closed)
 
     def _begin(self, *, inherited: bool, closed: bool = False) -> None:
-        """Make what is this process's own. After a fork, what waits in the parent is the parent's to send."""
+        """Set up the state of this process. After a fork, what waits in the parent is the parent's to send."""
         self._closed = closed
         self._lock: threading.RLock = threading.RLock()  # for the next two; a put in a __del__ may nest
         self._overflow: deque[bytes] = deque()  # what the kernel did not take yet, in order
-        self._feeder: threading.Thread | None = None  # there while something waits in _overflow
-        self._flush_at_exit = inherited  # who made the queue is not held up by it
+        self._feeder: threading.Thread | None = None  # runs while something waits in _overflow
+        self._flush_at_exit = inherited  # the process that made the queue does not wait for the flush
         self._finalizer: util.Finalize | None = None
 
     def __del__(self) -> None:
@@ -226,22 +225,22 @@ class SafeQueue:
     # ---- taking
 
     def _receive(self) -> bytes | None:
-        """Take one packet whole, never waiting; None when there is none."""
+        """Take one whole packet; never waits. None when there is none."""
         try:
             packet, ancillary, _, _ = self._reader.recvmsg(INLINE, _ROOM_FOR_FD, _CLOEXEC)
         except BlockingIOError:
             return None
         except OSError:
-            self.fileno()  # closed beside us: say so
+            self.fileno()  # closed by another thread: raise
             raise
         if self._slots is not None:
-            self._slots.add()  # the next thing after taking, so that hardly anything can come between
+            self._slots.add()  # right after taking, so that hardly anything can come between
         return _read_file(ancillary) if packet == LARGE else packet
 
     # ---- putting
 
     def offer(self, packed: bytes, *, slot_lost: bool = False) -> bool:
-        """Put a pickle, never waiting; False when no place is free (`slot_lost` says that one must be)."""
+        """Put a pickle; never waits. False when no slot is free (`slot_lost` says that one must be)."""
         _fd_of(self, self._writer)  # closed: raises before a slot is taken
         if self._slots is not None and not self._slots.take() and not slot_lost:
             return False
@@ -253,26 +252,26 @@ class SafeQueue:
         return True
 
     def _send(self, packed: bytes) -> bool:
-        """Send one item whole, never waiting; False when the kernel has no room for it now."""
+        """Send one whole item; never waits. False when the kernel has no room for it now."""
         try:
             if len(packed) > INLINE or not _send_packet(self._writer, packed):
                 _send_file(self._writer, packed)
         except OSError as error:
             if error.errno in _NO_ROOM:
                 return False
-            _fd_of(self, self._writer)  # closed beside us: say so
+            _fd_of(self, self._writer)  # closed by another thread: raise
             raise
         return True
 
     def _start_feeder(self) -> None:
         feeder = threading.Thread(target=self._feed, name="SafeQueue-feeder", daemon=True)
         feeder.start()
-        self._feeder = feeder  # it cannot have ended yet: that takes the lock, which we have
+        self._feeder = feeder  # it cannot have ended yet: that takes the lock, which is held here
         if self._finalizer is None and process.parent_process() is not None:
             self._finalizer = util.Finalize(self, _finish, [weakref.ref(self)], exitpriority=-5)
 
     def _flush(self) -> None:
-        """Hold up this process's exit until what waits here is sent, or until the parent process died."""
+        """Delay this process's exit until what waits here is sent, or until the parent process died."""
         parent, feeder = process.parent_process(), self._feeder
         if not self._flush_at_exit or parent is None or feeder is None:
             return
@@ -286,7 +285,7 @@ class SafeQueue:
             try:
                 sent = self._send(self._overflow[0])
             except (OSError, ValueError):
-                sent = self._closed  # nobody else has it: what waits here can reach nobody, and is let go
+                sent = self._closed  # no other process has it: what waits here cannot be received, and is dropped
             if not sent:
                 _await_room(self._writer)
                 continue
@@ -300,9 +299,9 @@ class SafeQueue:
 
 
 class Putting:
-    """One put on its way, for whoever does the waiting: a thread or an event loop.
+    """One put in progress, for a thread or an event loop that does the waiting.
 
-    `attempt()` until it says True; in between wait until `fileno()` is readable, `pause` seconds at most.
+    Call `attempt()` until it returns True; in between wait until `fileno()` is readable, `pause` seconds at most.
 
     Args:
         queue: where to.
@@ -316,7 +315,7 @@ class Putting:
         self.pause = 0.0
 
     def attempt(self) -> bool:
-        """Put it if a place is free, or if one must have been lost with a killed process. Never waits."""
+        """Put it if a slot is free, or if one must have been lost with a killed process. Never waits."""
         if self._queue.offer(self._packed):
             return True
         now = time.monotonic()
@@ -328,7 +327,7 @@ class Putting:
         return now - self._empty_since >= LOST_AFTER and self._queue.offer(self._packed, slot_lost=True)
 
     def fileno(self) -> int:
-        """The descriptor that is readable while a place is free."""
+        """The descriptor that is readable while a slot is free."""
         slots = self._queue._slots  # noqa: SLF001 - two classes of one room
         assert slots is not None  # noqa: S101 - without slots every attempt succeeds
         return slots.fileno()
@@ -354,7 +353,7 @@ def _packet_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _slots(maxsize: int) -> KernelCounter | None:
-    """The free places; those of an unbounded queue serve qsize() only, where the kernel tells."""
+    """The free slots; those of an unbounded queue serve qsize() only, where the kernel reports them."""
     if not maxsize and not hasattr(os, "eventfd"):
         return None
     if maxsize > COUNTABLE:
@@ -409,11 +408,11 @@ def _read_file(ancillary: list[tuple[int, int, bytes]]) -> bytes:
 
 
 def _await_room(writer: socket.socket) -> None:
-    """Wait a moment in the feeder's thread: until the buffer has room, or for what poll cannot tell."""
+    """Wait briefly in the feeder's thread: until the buffer has room, or for what poll cannot report."""
     poll = select.poll()
     poll.register(writer, select.POLLOUT)
     if poll.poll(0):
-        time.sleep(0.001)  # room, and yet it failed: descriptors or memory are short
+        time.sleep(0.001)  # there is room, and yet it failed: descriptors or memory are short
     else:
         poll.poll(PARENT_CHECK * 1000)
 

@@ -1,7 +1,7 @@
-"""ActorRef: an address one may send to; it stays valid over every restart of the actor behind it.
+"""ActorRef: a handle to send messages to; it stays valid over every restart of its actor.
 
-This file says what sending means; how it is done belongs to the side that sends (`supervisor.mailbox.mailbox` in the
-daemon, `actors.child.remote_ref` in an actor's process).
+This module says what sending means; the daemon's refs (`supervisor.messaging.refs`) and the actor's
+(`actors.child.remote_ref`) implement it.
 
 A ref may be a field of a message or of a reply: it travels as its path and is bound again where it arrives.
 """
@@ -27,10 +27,10 @@ WhenDown = Literal["wait", "fail"]
 
 
 def check_ask(path: str, timeout: object, when_down: object = "wait") -> None:
-    """Make sure that an ask, a call or a stream can be made in that way.
+    """Check the arguments of an ask, a call or a stream.
 
     Raises:
-        UsageError: it cannot. Nothing was sent.
+        UsageError: they cannot work. Nothing was sent.
     """
     if timeout is not None:
         check_time(f"timeout of a message to {path}", timeout, otherwise=", or None to wait for ever")
@@ -39,10 +39,10 @@ def check_ask(path: str, timeout: object, when_down: object = "wait") -> None:
 
 
 class ActorRef(ABC):
-    """Where to send messages for one actor (or one pool of them).
+    """A handle to one actor (or one pool of them).
 
-    In the daemon its methods run on the supervisor's event loop, and `call` in every other thread; in an actor, inside
-    its handlers. Used elsewhere, in a fork or on another loop, they refuse before anything is done.
+    In the daemon its methods run on the supervisor's event loop, and `call` in every other thread; in an actor,
+    inside its handlers. Used elsewhere, in a fork or on another loop, they refuse before anything is done.
     """
 
     __slots__ = ("path",)
@@ -69,7 +69,7 @@ class ActorRef(ABC):
             AskTimeout: no reply in time.
             HandlerError: the handler raised.
             Rejected: the handler refused.
-            ActorCrashed: the process died with this message in its hands.
+            ActorCrashed: the process died before the message was settled.
             ActorStopped: the actor is down for good.
         """
 
@@ -77,10 +77,10 @@ class ActorRef(ABC):
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """Send `message` and block until its reply is there: the ask of sync handlers and of other threads.
 
-        The actor or the thread that calls does nothing else meanwhile.
+        The calling actor or thread does nothing else meanwhile.
 
         Raises:
-            UsageError: it is called where something else must go on: on the thread of the daemon's loop, or in an async
+            UsageError: it is called where blocking is wrong: on the thread of the daemon's loop, or in an async
                 handler.
             CallCycle: the reply would have to wait for the caller itself.
             AskTimeout, HandlerError, Rejected, ActorCrashed, ActorStopped: as `ask`.
@@ -140,7 +140,9 @@ class ActorRef(ABC):
 
     @abstractmethod
     async def terminated(self) -> Terminated:
-        """Wait until the actor is down for good, and say why; at once when it is already, or when nobody has the path.
+        """Wait until the actor is down for good, and return why.
+
+        Returns at once when it is, or when no actor has the path.
 
         A restart is not an end: the ref stays valid over it.
         """
@@ -156,7 +158,7 @@ class ActorRef(ABC):
 
 
 class UnboundRef(ActorRef):
-    """An address that arrived where no supervisor is at hand to send through; `root[ref.path]` binds it."""
+    """A ref that was decoded where there is no supervisor to send through; `root[ref.path]` binds it."""
 
     __slots__ = ()
 

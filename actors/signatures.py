@@ -1,7 +1,7 @@
-"""Functions: what `inspect` knows of a function, without importing it for a plain one.
+"""Signatures: what `inspect` knows of a function, without importing it for a plain one.
 
-The answers are inspect's. A plain function is read from its code, so that an actor's process need not import
-inspect and all that it brings; whatever is wrapped, bound or marked in any way is left to inspect.
+The answers are inspect's. A plain function is read from its code object, so that an actor's process need not import
+inspect and its dependencies; a wrapped, bound or marked function is left to inspect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Parameter(NamedTuple):
     Attributes:
         name: its name.
         annotation: as it is written, None when it has none.
-        plain: whether it can be given by place and by name.
+        plain: whether it can be given by position and by name.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Parameter(NamedTuple):
 
 
 def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
-    """Its parameters, `self` included."""
+    """The parameters of a function, `self` included."""
     code = _plain_code(function)
     if code is None or code.co_flags & _VARIADIC or code.co_kwonlyargcount:
         import inspect  # noqa: PLC0415 - see the law
@@ -49,7 +49,7 @@ def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
 
 
 def globals_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The names its annotations mean."""
+    """The globals in which its annotations are evaluated."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     names: dict[str, Any] = function.__globals__
@@ -81,6 +81,6 @@ def _flags(function: Callable[..., Any]) -> int:
 
 
 def _plain_code(function: Callable[..., Any]) -> CodeType | None:
-    """The code of a function as `def` makes it; None for whatever is more than that."""
+    """The code of a function as `def` makes it; None for anything else."""
     plain = isinstance(function, FunctionType) and vars(function).keys() <= {MARK}
     return function.__code__ if plain else None

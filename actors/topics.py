@@ -1,6 +1,6 @@
-"""Topic: a name under which messages of one type are published to whoever subscribed.
+"""Topic: a name under which messages of one type are published to all subscribers.
 
-At most once, and bounded: a subscriber that is full or down misses the message, nobody waits.
+At most once, and bounded: a subscriber that is full or down misses the message; the publisher never waits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from actors.errors import UsageError
 from actors.messages import Message
 
-MAX_NAME: Final = 255  # characters of a name: the daemon remembers them
+MAX_NAME: Final = 255  # characters of a name: the daemon keeps them
 
 M = TypeVar("M", bound=Message[Any])
 
@@ -22,7 +22,7 @@ class Topic(msgspec.Struct, Generic[M], frozen=True):
 
     Attributes:
         name: unique in the tree.
-        message: the class of what is published; its reply type is None, since nobody replies.
+        message: the class of what is published; its reply type is None, since there is no reply.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Arguments: what an actor's `__init__` is given, as bytes for its process.
+"""Arguments: pickles what an actor's `__init__` is given.
 
-Whatever would fail there fails here, in one line that names the argument and never shows its value.
+What would fail in the actor's process fails here, in one line that names the argument and never shows its value.
 
 Runs in the daemon, when a spec is made.
 """
@@ -22,10 +22,10 @@ from supervisor.spawnable import PICKLE, check_module
 
 
 def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:
-    """Make sure that the arguments stand in a tuple and in a mapping by name.
+    """Check that the arguments are a tuple and a mapping by name.
 
     Raises:
-        UsageError: they do not.
+        UsageError: they are not.
     """
     if not isinstance(args, tuple | list):
         raise UsageError(f"args of {actor.__qualname__} must be a tuple, (value,) for one; it is a {_kind(args)}")
@@ -34,7 +34,7 @@ def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:
 
 
 def check_call(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Make sure that the class can be called with these arguments.
+    """Check that the class can be called with these arguments.
 
     Raises:
         UsageError: its `__init__` takes others.
@@ -46,7 +46,7 @@ def check_call(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]
         return
     try:
         signature = inspect.signature(start, follow_wrapped=False)
-    except (TypeError, ValueError):  # of a function in C nothing is known
+    except (TypeError, ValueError):  # the signature of a C function is not known
         return
     try:
         signature.bind(None, *args, **kwargs)
@@ -62,10 +62,10 @@ def check_call(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-    """The arguments as bytes for the child. A ref among them is bound there to the tree it came from.
+    """The arguments as bytes for the child. A ref among them is bound there to its own tree.
 
     Raises:
-        UsageError: one of them cannot be pickled, or not be made again in another process; the text names it.
+        UsageError: one of them cannot be pickled, or cannot be restored in another process; the text names it.
     """
     if not isinstance(args, tuple):
         raise UsageError(
@@ -89,7 +89,7 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 class _Hidden:
-    """Stands for a default, which may be a secret, too."""
+    """Stands for a default, which may be a secret."""
 
     def __repr__(self) -> str:
         return "..."
@@ -99,7 +99,7 @@ _HIDDEN: Final = _Hidden()
 
 
 class _Packer(pickle.Pickler):
-    """Looks at each class and function by whose name a value will be made again."""
+    """Checks each class and function that is pickled by name."""
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle.Pickler`."""

@@ -1,4 +1,4 @@
-"""What can go wrong in supervision, by name.
+"""Errors: what can go wrong in supervision, by name.
 
 Every text names the child or the spec's field, the state, and what to do now.
 """
@@ -18,7 +18,7 @@ class InvalidSpec(SupervisorError, UsageError, ValueError):
 
     Attributes:
         path: where in the spec, for instance `$.children[2].shutdown`.
-        value: what stands there.
+        value: the value there.
         why: what is wrong with it and what to write instead.
     """
 
@@ -37,7 +37,7 @@ class NoSuchChild(SupervisorError, KeyError):
 
 
 class SupervisorBusy(SupervisorError):
-    """The call cannot be served in the state the supervisor or the child is in; the text says which and what to do.
+    """The call cannot be served in this state of the supervisor or the child; the text says which and what to do.
 
     Attributes:
         answer: OTP's word: already_present, already_started, running, restarting, max_children, stopping or refused.
@@ -49,7 +49,7 @@ class SupervisorBusy(SupervisorError):
 
 
 class StartFailed(SupervisorError):
-    """A child did not become ready; those already started were stopped again in reverse order (OTP).
+    """A child did not become ready; children already started were stopped in reverse order (OTP).
 
     Attributes:
         report: the exit report of the life that failed to start, or None.
@@ -59,7 +59,7 @@ class StartFailed(SupervisorError):
         super().__init__(text)
         self.report = report
         if report is not None:
-            self.add_note(str(report))  # below the traceback: what the process itself said
+            self.add_note(str(report))  # below the traceback: what the process itself reported
 
 
 class RestartIntensityExceeded(SupervisorError):
@@ -73,4 +73,4 @@ class RestartIntensityExceeded(SupervisorError):
         super().__init__(text)
         self.report = report
         if report is not None:
-            self.add_note(str(report))  # below the traceback: what the process itself said
+            self.add_note(str(report))  # below the traceback: what the process itself reported

@@ -1,8 +1,8 @@
-"""Home: where a tree and its refs belong: one event loop, in one thread, of one process.
+"""Loop affinity: a tree and its refs belong to one event loop, in one thread, of one process.
 
-Used anywhere else they refuse before anything is done, and say what to do instead.
+Used elsewhere they refuse before anything is done, and say what to do instead.
 
-A fork inherits every object and every pipe of its daemon, and the number of the thread, too: so each home is told.
+A fork inherits every object and every pipe of its daemon, and the thread's number, too. So forks are noted by a hook.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from actors.errors import ActorStopped, AskTimeout, UsageError
 
 T = TypeVar("T")
 
-LATE: Final = 1.0  # seconds after its timeout in which a loop that is not blocked has told of it
-LOOK: Final = 0.5  # seconds between looks at whether a loop was closed
-_NOWHERE: Final = -1  # no thread has this number
+LATE: Final = 1.0  # seconds after its timeout within which a loop that is not blocked answers
+LOOK: Final = 0.5  # seconds between looks whether a loop was closed
+_NOWHERE: Final = -1  # not the number of any thread
 
 _homes: WeakSet[Home] = WeakSet()
 
 
 class Home:
-    """The running loop, this thread, this process.
+    """The loop, thread and process a tree belongs to: those that run now.
 
     Attributes:
-        loop: the one.
-        thread: the loop's; of no thread in a fork.
+        loop: the event loop.
+        thread: number of the loop's thread; in a fork that of no thread.
     """
 
     def __init__(self) -> None:
@@ -43,14 +43,14 @@ class Home:
 
     @property
     def forked(self) -> bool:
-        """Whether this process is a fork of the one where it is."""
+        """Whether this process is a fork of the tree's process."""
         return self.thread == _NOWHERE
 
     def check(self, what: str) -> None:
-        """That this is the place: in the loop, or in its thread while that runs no other.
+        """Check that the caller runs in the loop, or in its thread while that runs no other loop.
 
         Raises:
-            UsageError: it is another one.
+            UsageError: it runs elsewhere.
         """
         running = _get_running_loop()
         if self.thread == get_ident() and (running is self.loop or running is None) and not self.loop.is_closed():
@@ -77,7 +77,7 @@ class Home:
         """Run `work`, which ends within `timeout` seconds, on the loop, and block this thread until it is done.
 
         Raises:
-            ActorStopped: the loop is closed, or ended meanwhile.
+            ActorStopped: the loop is closed, or was closed meanwhile.
             AskTimeout: the loop is blocked, or does not run.
         """
         late = None if timeout is None else time.monotonic() + timeout + LATE

@@ -1,6 +1,6 @@
-"""Names: whether `actors` and `supervisor` mean these packages, or something else of that name comes first.
+"""Names: whether another `actors` or `supervisor` comes before this library's packages.
 
-This is looked at before the first import from `actors`, so that the error says which file took the name.
+Checked before the first import from `actors`, so that the error names the file in the way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _HERE: Final = dirname(dirname(realpath(__file__)))  # noqa: PTH120 - every impo
 
 
 def shadow_of(name: str) -> str | None:
-    """The file that a new process would import under the name of one of our packages; None when that is ours."""
+    """The file that a new process would import in place of one of our packages; None when it would import ours."""
     for finder in sys.meta_path:
         spec = finder.find_spec(name, None)
         if spec is not None:

@@ -1,6 +1,6 @@
-"""Ports: what the engine needs of the world, as interfaces.
+"""Ports: what the tree needs from its surroundings, as interfaces.
 
-Nothing above this line knows which implementation it has; a process life may one day be on another machine.
+Code that uses a port does not know the implementation; a life may one day run on another machine.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
 from supervisor.core.health.life_end import LifeEnd
 
 Said = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish
-"""What a life may say, but for its last words, which are part of its end."""
+"""The frames a life may send, without its crash report and goodbye, which are part of its end."""
 
 
 class LifeListener(Protocol):
-    """Who is told what happens to a life; on the loop's thread, in the order in which it happened."""
+    """Gets the events of a life; called on the loop's thread, in the order in which they happened."""
 
     def life_ready(self) -> None:
         """`on_start` has returned."""
@@ -29,36 +29,36 @@ class LifeListener(Protocol):
         """The child sent a frame, and before it the attachments that belong to it."""
 
     def life_wrote(self, life: int, record: Record) -> None:
-        """It wrote a line. Those of a life that writes very much may come after its end."""
+        """It wrote a line. Lines of a life that writes very much may come after its end."""
 
     def life_lost(self, life: int, lines: int, size: int) -> None:
-        """So many lines, of so many bytes, were dropped since this was said last."""
+        """This many lines, of this many bytes, were dropped since the last call."""
 
     def life_writable(self) -> None:
         """The channel takes data again after it was congested."""
 
     def life_exited(self, end: LifeEnd) -> None:
-        """The life is over and everything it said has been told. The last call; `progress` still works inside it."""
+        """The life has ended, and all its frames were delivered. The last call; `progress` still works inside it."""
 
 
 class Life(Protocol):
-    """One process life."""
+    """One life: a process of an actor."""
 
     @property
     def pid(self) -> int | None:
-        """Of its process, None when it has none."""
+        """Its process id, None when it has no process."""
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send messages."""
 
     def post_run(self, run: QueuedTells) -> None:
-        """Send a run of tells."""
+        """Send a batch of tells."""
 
     def cancel(self, seqs: list[int]) -> None:
-        """Take messages back: those that have not begun will not, a handler that can be cancelled is."""
+        """Cancel messages: those that have not begun will not begin; a handler that can be cancelled is cancelled."""
 
     def recall(self, seqs: list[int]) -> None:
-        """Ask for messages that have not begun; those that have are left alone."""
+        """Ask for messages back that have not begun; the others continue."""
 
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items."""
@@ -71,78 +71,84 @@ class Life(Protocol):
 
     @property
     def congested(self) -> bool:
-        """Whether more messages should wait until `life_writable`."""
+        """Whether more messages must wait until `life_writable`."""
 
     def stop(self) -> None:
-        """Ask it to finish and leave."""
+        """Ask it to finish and exit."""
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it at once."""
 
     def refuse(self, why: str) -> None:
-        """End it because it broke the protocol."""
+        """Kill it because it broke the protocol."""
 
     @property
     def said_farewell(self) -> bool:
-        """Whether its last words have come: it handles nothing more, though its process may stay."""
+        """Whether its goodbye or crash report has arrived.
+
+        It handles nothing more, though its process may still run.
+        """
 
     def progress(self) -> Progress:
         """What it is doing, or was doing when it ended."""
 
     def activity(self) -> Activity:
-        """What goes on in it, for those who watch it."""
+        """What it is doing now, for the watchdog."""
 
     def ask_pulse(self) -> bool:
-        """Ask it for a sign of life, which its activity shows; False when nobody can. Only if handlers have a limit."""
+        """Ask for a heartbeat, which its activity shows; False when that is not possible.
+
+        Only if handlers have a limit.
+        """
 
     def dump_stacks(self) -> None:
-        """Ask for the Python stacks of all its threads, which replace what `text` says."""
+        """Ask for the Python stacks of all its threads, which replace the content of `text`."""
 
     def text(self) -> str:
-        """The stacks it has left: those it was asked for last, and those of a deadly fault."""
+        """The stacks it has written: those asked for last, and those of a fatal fault."""
 
 
 class Launcher(Protocol):
-    """Begins lives."""
+    """Starts lives."""
 
     def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> Life:
-        """Begin one; `listener` hears of it later, never during this call."""
+        """Start a life; `listener` is called later, never during this call."""
 
     @property
     def spares(self) -> int:
-        """How many processes wait for a part."""
+        """How many spares wait."""
 
     def wind_down(self) -> None:
-        """No life is expected to begin any more: what is kept for one may go."""
+        """No more lives are expected: spares may end."""
 
     async def close(self) -> None:
-        """No more lives; all are over. Returns when nothing is left of any."""
+        """No more lives, and all have ended. Returns when no process is left."""
 
 
 class Source(Protocol):
-    """What bytes come from, never waiting: a socket, a `Duplex`."""
+    """A non-blocking source of bytes: a socket, a `Duplex`."""
 
     def fileno(self) -> int:
         """The descriptor that is readable when something arrives."""
 
     def recv(self, size: int, /) -> bytes:
-        """Take at most so many bytes; none at the end."""
+        """Take at most this many bytes; none at the end."""
 
 
 class AnyReader(Protocol):
-    """Waits on descriptors on behalf of the loop; see `supervisor.io.readers`."""
+    """Waits on descriptors for the loop; see `supervisor.io.thread_reader` and `supervisor.io.loop_reader`."""
 
     def stream(self, source: Source, on_chunk: Callable[[bytes], None]) -> None:
         """Read until it is forgotten."""
 
     def finish(self, fd: int) -> None:
-        """Read what lies there, and tell the end."""
+        """Read what is left, then report the end."""
 
     def once(self, fd: int, on_ready: Callable[[], None]) -> None:
-        """Tell once that a descriptor is readable."""
+        """Call once when a descriptor is readable."""
 
     def once_writable(self, fd: int, on_ready: Callable[[], None]) -> None:
-        """Tell once that a descriptor is writable."""
+        """Call once when a descriptor is writable."""
 
     def forget(self, fd: int, *, close: Callable[[], None] | None = None) -> None:
         """Stop watching."""

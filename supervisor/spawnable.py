@@ -1,6 +1,6 @@
-"""Portable: what can be handed to a spawned process, and what cannot.
+"""Spawnable: what can be passed to a spawned process, and what cannot.
 
-Whatever would fail in the child fails here, in the daemon, before the spawn, in one line with its remedy.
+What would fail in the child fails here, in the daemon, before the spawn, in one line with its remedy.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from actors.errors import UsageError
 from supervisor.names import shadow_of
 
 MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
-PICKLE: Final = 5  # the same on every Python: what an argument arrives as depends on it
+PICKLE: Final = 5  # the same on every Python, since it decides in which form an argument arrives
 
 
 def check_importable(actor: type[Actor]) -> None:
-    """Make sure that a spawned process finds the class under its name.
+    """Check that a spawned process finds the class under its name.
 
     Raises:
-        UsageError: it is no actor class, is defined inside a function, in a `__main__` without a file, or in a
-            module that no other process finds.
+        UsageError: it is not an actor class, is defined inside a function, in a `__main__` without a file, or in
+            a module
+            that no other process finds.
     """
     if not (isinstance(actor, type) and issubclass(actor, Actor)):
         raise UsageError(f"{actor!r} is no Actor class; write class Name(Actor): ... and pass the class itself")
@@ -53,7 +54,7 @@ def check_importable(actor: type[Actor]) -> None:
 
 
 def check_module(module: str, name: str) -> None:
-    """Make sure that a spawned process can import the module where something is defined.
+    """Check that a spawned process can import the module where something is defined.
 
     Args:
         module: its name.
@@ -97,7 +98,7 @@ def _check_main(name: str) -> None:
 
 
 def _found(module: str) -> bool:
-    """Whether the finders of a new process would find it, package by package, whatever is loaded here."""
+    """Whether the import system of a new process would find it, package by package, whatever is loaded here."""
     places: list[str] | None = None
     parts = module.split(".")
     for at in range(1, len(parts) + 1):
@@ -108,21 +109,21 @@ def _found(module: str) -> bool:
                 return False
             places = list(spec.submodule_search_locations or ())
             loaded = sys.modules.get(name)
-            if spec.origin and spec.origin == getattr(loaded, "__file__", None):  # it may have added to its own path
+            if spec.origin and spec.origin == getattr(loaded, "__file__", None):  # it may have extended its own path
                 places += getattr(loaded, "__path__", ())
-        except Exception:  # a finder of its own kind: the process itself will say
+        except Exception:  # a finder with rules of its own: the process itself will report
             return True
     return True
 
 
 def check_first_start() -> None:
-    """Make sure that this process is a start of the program that its user meant.
+    """Check that the user meant this process to start the program.
 
     Runs in the daemon, or in what would become one.
 
     Raises:
-        UsageError: multiprocessing started it, for an actor or for a helper of its own, and it is running the daemon's
-            code all the same: it would start a process for the same purpose, and so on.
+        UsageError: multiprocessing started it, for an actor or for a helper of its own, and it runs the daemon's code
+            all the same: it would start a process for the same purpose, without end.
     """
     if getattr(multiprocessing.process.current_process(), "_inheriting", False):
         raise UsageError(
@@ -137,14 +138,14 @@ def check_first_start() -> None:
 
 
 def meant_for_multiprocessing(argv: list[str]) -> bool:
-    """Whether a frozen program was given a command line that freeze_support would have acted on."""
+    """Whether a frozen program got a command line that freeze_support would have acted on."""
     return argv[1:2] == ["--multiprocessing-fork"] or any(
         flag == "-c" and code.startswith("from multiprocessing.") for flag, code in pairwise(argv[1:])
     )
 
 
 def check_interpreter() -> None:
-    """Make sure that there is a Python to start processes with.
+    """Check that there is a Python to start processes with.
 
     Raises:
         UsageError: there is none where multiprocessing looks for it.
@@ -158,15 +159,15 @@ def check_interpreter() -> None:
 
 
 def check_main_guard() -> None:
-    """Make sure that a spawned process which imports the main module does not start the daemon again.
+    """Check that a spawned process which imports the main module does not start the daemon again.
 
     Only processes of actors that are defined there, or whose arguments are, import it.
 
-    The statement that the main thread is executing at the top level of the main module must stand under
-    `if __name__ == "__main__":`. Runs in the daemon; reads the main module's source once.
+    The statement that the main thread is executing at the top level of the main module must be under `if __name__ ==
+    "__main__":`. Runs in the daemon; reads the main module's source once.
 
     Raises:
-        UsageError: it does not.
+        UsageError: it is not.
     """
     main = sys.modules["__main__"]
     path = _main_source(main)
@@ -224,16 +225,16 @@ def _is_guard(statement: ast.stmt) -> bool:
 
 
 def _still_loading(module: ModuleType) -> bool:
-    """Whether the module is being executed right now: a class may be used in its own module's top level."""
+    """Whether the module is being imported right now: a class may be used at its own module's top level."""
     spec = getattr(module, "__spec__", None)
     return module.__name__ in MAIN or bool(getattr(spec, "_initializing", False))
 
 
 def check_patches() -> None:
-    """Make sure that what gevent has replaced in this process fits together.
+    """Check that what gevent has replaced in this process fits together.
 
     Raises:
-        UsageError: system calls switch greenlets, but threads are threads: the two would hang or break each other.
+        UsageError: system calls switch greenlets, but threads are real threads: they would block or break each other.
     """
     monkey: Any = sys.modules.get("gevent.monkey")
     if monkey is None:

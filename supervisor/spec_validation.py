@@ -1,6 +1,6 @@
-"""Checks: whether a whole tree of specs can work, told before anything starts.
+"""Spec validation: whether a whole tree of specs can work, checked before anything starts.
 
-The first thing that cannot work is named with its place, its value and the remedy.
+The first value that cannot work is named with its place and the remedy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from supervisor.core.tree import restart_rate
 from supervisor.errors import InvalidSpec
 from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, Output, Overflow, SupervisorSpec
 
-_TOO_LATE: Final = ("PYTHON", "LD_")  # beginnings of variables that the interpreter and its loader have read by then
+_TOO_LATE: Final = (
+    "PYTHON",
+    "LD_",
+)  # prefixes of variables the interpreter has read by then
 _MOST_SHARE: Final = 100
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-]+")
 
@@ -119,7 +122,7 @@ def _check_call(child: ChildSpec, path: str) -> None:
 
 
 def _check_frames(child: ChildSpec, path: str) -> None:
-    """What an actor may be told it can pass on: its frames hold the largest message, and what goes with it."""
+    """Check that an actor's frames hold its largest message and what goes with it."""
     least = ROOM + 1
     if not is_count(child.max_frame_bytes, least, MAX_FRAME):
         raise InvalidSpec(
@@ -151,10 +154,10 @@ def _check_size(size: object, path: str) -> None:
 
 
 def check_size(size: object) -> None:
-    """Check the size a pool is to be given.
+    """Check a new size of a pool.
 
     Raises:
-        InvalidSpec: no pool has it.
+        InvalidSpec: no pool can have it.
     """
     _check_size(size, "size")
 
@@ -175,7 +178,7 @@ def _check_word(value: object, words: tuple[str, ...], path: str) -> None:
 
 
 def _check_seconds(value: object, path: str, otherwise: str = "", *, but: tuple[float, ...] = ()) -> None:
-    """Refuse what is no time; `but` are the values that mean something of their own."""
+    """Refuse what is not a time; `but` are allowed special values."""
     if not is_time(value, LEAST_SECONDS) and not (type(value) in {int, float} and value in but):
         raise InvalidSpec(path, value, f"expected {words(LEAST_SECONDS)}{otherwise}")
 

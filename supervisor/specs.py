@@ -1,6 +1,6 @@
 """Specs: how to start, restart and stop children, as data.
 
-A spec says everything and does nothing. It is checked whole, in the daemon, before anything starts.
+A spec is only data. It is checked whole, in the daemon, before anything starts.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class Overflow(StrEnum):
 
 
 def _read_words(spec: ChildSpec | SupervisorSpec, **enums: type[StrEnum]) -> None:
-    """Make members of the words in a spec, as a configuration file has them; `checks` refuses what is none."""
+    """Turn the words in a spec, as a configuration file has them, into enum members.
+
+    `spec_validation` refuses unknown ones.
+    """
     for name, enum in enums.items():
         with contextlib.suppress(ValueError):
             object.__setattr__(spec, name, enum(getattr(spec, name)))
@@ -70,7 +73,7 @@ class ChildSpec:
         shutdown: seconds of grace between the request to stop and SIGKILL; BRUTAL_KILL or INFINITY.
         start_timeout: seconds until `on_start` must have returned.
         significant: whether its end counts for the supervisor's auto_shutdown.
-        backoff: how long to wait before a restart; None for the default, which fits itself to the intensity.
+        backoff: how long to wait before a restart; None for the default, which adapts to the intensity.
         size: how many processes share the mailbox. More than 1 makes a pool; its messages have no common order.
         routing: which member of a pool gets a message.
         key: name of the message attribute that Routing.BY_KEY looks at; messages with the same key keep their order.
@@ -83,11 +86,11 @@ class ChildSpec:
             process that sends it all the same is ended.
         max_deliveries: how often an idempotent message may be begun before it is given up as poison.
         handler_timeout: seconds that one handler may take (in a stream or a feed, one item), and that messages in the
-            process's hands may wait without one beginning; then it is hung, and killed. None for no limit.
-        max_messages: after how many messages the process makes room for the next one, None for no such limit.
-        max_age: after how many seconds of being ready it does, None for no such limit.
-        max_age_jitter: share of max_age that chance may add, so that those started together do not go together.
-        max_rss: above how many bytes of resident memory it does, looked at every second; None for no such limit.
+            process's inbox may wait without one beginning; then it is hung, and killed. None for no limit.
+        max_messages: after how many messages the process is replaced by the next life, None for no such limit.
+        max_age: after how many seconds since it became ready it is replaced, None for no such limit.
+        max_age_jitter: share of max_age added at random, so that processes started together do not end together.
+        max_rss: above how many bytes of resident memory it is replaced, checked every second; None for no such limit.
             Only on Linux.
         output: "capture": what it prints and logs goes to the daemon's log; "inherit": to where the daemon's own does.
 
@@ -142,7 +145,7 @@ class ChildSpec:
         object.__setattr__(self, "name", self.name or self.actor.__name__.lower())
         check_containers(self.actor, self.args, self.kwargs)
         object.__setattr__(self, "args", tuple(self.args))
-        if self.args or self.kwargs:  # without, it may be what `named` gives arguments to
+        if self.args or self.kwargs:  # a spec without arguments may be a template for `named`
             check_call(self.actor, self.args, dict(self.kwargs))
         object.__setattr__(self, "arguments", pickled(self.actor, self.args, dict(self.kwargs)))
 
@@ -153,11 +156,11 @@ class ChildSpec:
 
     @property
     def needs_main(self) -> bool:
-        """Whether its processes have to import the daemon's main module: something of it is defined there."""
+        """Whether its processes must import the daemon's main module: the class or an argument is defined there."""
         return self.actor.__module__ in MAIN or any(name.encode() in self.arguments for name in MAIN)
 
     def conditions(self) -> ProcessOptions:
-        """What is put in force in its processes before anything of the actor's is imported."""
+        """The options applied in its processes before any module of the actor is imported."""
         return ProcessOptions(
             nice=self.nice,
             cpus=tuple(self.cpu_affinity or ()),
@@ -170,7 +173,7 @@ class ChildSpec:
         """The same spec under another name, with other arguments: many children of one kind.
 
         Args:
-            name: the name of this one.
+            name: the new name.
             args: positional arguments of its `__init__`, in place of the spec's.
             kwargs: keyword arguments of its `__init__`, in place of the spec's.
         """
@@ -185,11 +188,11 @@ class ChildSpec:
         return f"{self.name}/{index}"
 
     def terms(self) -> tuple[ChildTerms, ...]:
-        """What the machine needs to know, one for each process."""
+        """The terms for the supervision machine, one for each process."""
         return tuple(self.terms_of(name) for name in self.members())
 
     def terms_of(self, name: str) -> ChildTerms:
-        """What the machine needs to know of one process."""
+        """The terms of one process."""
         return ChildTerms(
             name=name,
             restart=self.restart,
@@ -255,11 +258,11 @@ class SupervisorSpec:
 
     @property
     def needs_main(self) -> bool:
-        """Whether a process of anything below it has to import the daemon's main module."""
+        """Whether a process of anything below it must import the daemon's main module."""
         return any(child.needs_main for child in self.children)
 
     def terms(self) -> tuple[ChildTerms, ...]:
-        """What the machine of the supervisor above needs to know."""
+        """Its terms as a child, for the machine of the supervisor above."""
         return (
             ChildTerms(
                 name=self.name,
@@ -272,7 +275,7 @@ class SupervisorSpec:
         )
 
     def own_terms(self, path: str) -> SupervisorTerms:
-        """What its own machine needs to know."""
+        """The terms for its own machine."""
         return SupervisorTerms(
             path=path,
             strategy=self.strategy,

@@ -1,8 +1,8 @@
-"""Supervisor: the front of a tree, to be embedded in a running asyncio daemon.
+"""Supervisor: a tree of actors, embedded in a running asyncio daemon.
 
 Entering starts the tree, leaving stops it; nothing of it outlives the `async with`.
 
-Runs on the thread of the event loop that entered it; any loop, any thread, any number of them.
+Runs on the thread of the event loop that entered it; any number of trees, on any loop in any thread.
 """
 
 from __future__ import annotations
@@ -55,21 +55,23 @@ class Supervisor:
     """A tree of supervised actors: `async with Supervisor(ChildSpec(...), ...) as root:`.
 
     When the body ends, the children are stopped in reverse order, each within its grace. When the tree gives up, the
-    body is cancelled at once, and RestartIntensityExceeded comes out of the `async with` when the tree is down, as with
-    a TaskGroup. It belongs to the loop that entered it: elsewhere its methods refuse, but for `root[name]`.
+    body is cancelled at once, and RestartIntensityExceeded comes out of the `async with` when the tree is down, as
+    with a TaskGroup. It belongs to the loop that entered it: elsewhere its methods refuse, except `root[name]`.
 
     Args:
         children: specs, in the order of their start.
-        reading: "thread" (the default): one thread waits on all mailboxes. "loop": the event loop watches them itself,
+        reading: "thread" (the default): one thread waits on all mailboxes. "loop": the event loop watches them
+            itself,
             with fewer wake-ups, where it can watch descriptors (asyncio's selector loops, uvloop).
         stop_timeout: seconds the stop of the whole tree may take before everything left is killed; None (the default)
             leaves it to each child's own grace.
         spares: how many processes are kept that have imported the modules of the tree's actors and wait to become the
-            next life of any of them; 0 for none. They are made when nothing is starting.
+            next life of any of them; 0 for none. They are started when nothing else is starting.
         on_give_up: what is done at once when the running tree gives up. "cancel" (the default): the task that entered
-            is cancelled. "sigterm": this process gets SIGTERM, which ends a web server whose lifespan entered the tree.
-            A callable: it is called with the RestartIntensityExceeded, on the loop's thread. In every case that comes
-            out of the `async with` in the end.
+            is cancelled. "sigterm": this process gets SIGTERM, which ends a web server whose lifespan entered
+                the tree.
+            A callable: it is called with the RestartIntensityExceeded, on the loop's thread. In every case that
+            exception comes out of the `async with` in the end.
         spec: name, strategy, intensity, auto_shutdown, start and max_children, as in SupervisorSpec.
 
     Raises:
@@ -167,7 +169,7 @@ class Supervisor:
         late = kind is None and self._cancelled_body and await _cancelled_now()
         await self._stop()
         if self._cancelled_body and body is not None:
-            if body.uncancel() > 0:  # another one wants the task cancelled, too
+            if body.uncancel() > 0:  # other code wants the task cancelled, too
                 if late:
                     raise asyncio.CancelledError
                 return
@@ -177,17 +179,17 @@ class Supervisor:
             raise self._gave_up()
 
     def request_stop(self) -> None:
-        """Begin to stop the tree; returns at once. `wait` tells when it is down."""
+        """Begin to stop the tree; returns at once. `wait` returns when it is down."""
         self._engine_now().shut_down(happened.StopRequested(self._stop_timeout))
         self._launcher.wind_down()
 
     def request_kill(self) -> None:
-        """Kill everything; returns at once. `wait` tells when it is down."""
+        """Kill everything; returns at once. `wait` returns when it is down."""
         self._engine_now().shut_down(happened.KillRequested())
         self._launcher.wind_down()
 
     async def wait(self) -> ExitReason:
-        """Wait until the tree is down, for whatever reason, and return that."""
+        """Wait until the tree is down, for any reason, and return that reason."""
         self._engine_now()
         await self._terminated.wait()
         return self._reason()
@@ -195,10 +197,10 @@ class Supervisor:
     async def serve(self) -> ExitReason:
         """Run until SIGTERM or SIGINT asks to stop, or the tree ends by itself; returns when it is down.
 
-        A second signal kills at once; a daemon in which something hangs, whose loop still runs five seconds later, is
-        ended (exit code 128 + signal), and a third signal ends it there and then. Any number of trees may serve: a
-        signal is meant for all of them. The handlers that were there before are there again afterwards. Signals are
-        watched only in the main thread; elsewhere this is `wait`.
+        A second signal kills at once. A daemon in which something hangs, whose loop still runs five seconds later, is
+        ended (exit code 128 + signal), and a third signal ends it at once. Any number of trees may serve: a signal is
+        meant for all of them. The previous handlers are restored afterwards. Signals are watched only in the main
+        thread; elsewhere this is `wait`.
         """
         self._engine_now()
         async with until_signalled(self.request_stop, self.request_kill):
@@ -208,16 +210,16 @@ class Supervisor:
     def in_thread(cls, *children: AnySpec, **options: Any) -> AbstractContextManager[Self]:
         """A tree for a program without an event loop: `with Supervisor.in_thread(ChildSpec(...), ...) as root:`.
 
-        The tree and its loop live in a thread of their own. `root["name"].call(message)` works from every thread;
-        everything else belongs to `root.loop`. What the start raises comes out at the `with`, and so does
-        RestartIntensityExceeded at its end; `on_give_up` tells of it at once. Arguments and options are those of
+        The tree and its loop run in a thread of their own. `root["name"].call(message)` works from every thread;
+        everything else belongs to `root.loop`. Exceptions of the start come out at the `with`, and so does
+        RestartIntensityExceeded at its end; `on_give_up` reports it at once. Arguments and options are those of
         `Supervisor`.
         """
         return in_thread(cls(*children, **options))
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop to which the tree belongs. Any thread may ask."""
+        """The event loop to which the tree belongs. Callable from any thread."""
         if self._engine is None:
             raise self._not_started()
         return self._home.loop
@@ -227,11 +229,11 @@ class Supervisor:
     def __getitem__(self, name: str) -> ActorRef:
         """The ref of an actor: a name under this supervisor (`"indexer"`, `"parsers/parser"`) or a full path.
 
-        Raises:
-            NoSuchActor: nobody has it; the text lists the names that come near.
-            UsageError: it is no name.
+        Callable from any thread.
 
-        Any thread may ask.
+        Raises:
+            NoSuchActor: no actor has it; the text lists similar names.
+            UsageError: it is not a name.
         """
         if self._engine is None:
             raise self._not_started()
@@ -249,15 +251,15 @@ class Supervisor:
         """Add a child and start it; returns its path when it is ready.
 
         Args:
-            spec: of the child. It is forgotten when its own supervisor is restarted (OTP).
+            spec: of the child. It is dropped when its own supervisor is restarted (OTP).
             under: name of the supervisor it goes under, `"parsers"`; the root when empty.
 
         Raises:
             InvalidSpec: the spec cannot work.
             UsageError: the program would start itself again in its process.
             StartFailed: it did not become ready; the spec is discarded.
-            asyncio.CancelledError: the call was cancelled: the start is undone. The child is stopped and its spec is
-                discarded when this comes out; cancelled once more meanwhile, that goes on by itself.
+            asyncio.CancelledError: the call was cancelled, and the start is undone: the child is stopped and its spec
+                discarded before this comes out. A second cancellation does not wait for that.
             SupervisorBusy: already_started, already_present, max_children, restarting or stopping, see `answer`.
             NoSuchChild: there is no supervisor of that name.
         """
@@ -285,7 +287,7 @@ class Supervisor:
         await child_management.change(self._engine_now(), _path(name), child_management.restart)
 
     async def delete_child(self, name: str | ActorRef) -> None:
-        """Forget a child that is down.
+        """Delete the spec of a child that is down.
 
         Raises:
             NoSuchChild: there is none of that name.
@@ -296,10 +298,10 @@ class Supervisor:
     async def resize(self, name: str | ActorRef, size: int) -> None:
         """Give a pool (or a single actor) another number of processes; returns when they are ready, or down.
 
-        Nothing is lost by it: a member that goes finishes its message, what waited for it goes to the others.
+        Nothing is lost: a member that is removed finishes its message, and its waiting messages go to the others.
 
         Raises:
-            InvalidSpec: the size is no whole number of at least 1.
+            InvalidSpec: the size is not a whole number of at least 1.
             NoSuchChild: there is no actor of that name.
             StartFailed: a new member did not become ready; the others are there.
             SupervisorBusy: the supervisor is stopping, or is restarting several children.
@@ -321,15 +323,15 @@ class Supervisor:
         return tree_of(self._engine_now())
 
     def events(self) -> AsyncIterator[Happening | Missed]:
-        """Everything that happens in the tree from now on; a reader that is too slow gets `Missed(count)`.
+        """All events of the tree from now on; a reader that is too slow gets `Missed(count)`.
 
-        Called before the `async with`, it tells of the first lives, too.
+        Called before the `async with`, it also reports the first lives.
         """
         self._check_home()
         return self._reports.happenings.read()
 
     def dead_letters(self) -> AsyncIterator[DeadLetter | Missed]:
-        """Every message that reaches nobody from now on; a reader that is too slow gets `Missed(count)`."""
+        """All dead letters from now on; a reader that is too slow gets `Missed(count)`."""
         self._check_home()
         return self._reports.dead_letters.read()
 
@@ -339,7 +341,7 @@ class Supervisor:
         return self._tree.topics.read(topic)
 
     def publish(self, topic: Topic[M], message: M) -> None:
-        """Send a message to everybody who subscribed to the topic, at most once; returns at once.
+        """Send a message to all subscribers of the topic, at most once; returns at once.
 
         Raises:
             UsageError: the message is not of the topic's type.
@@ -389,7 +391,7 @@ class Supervisor:
         return self._engine
 
     def _check_home(self) -> None:
-        """That this is the loop of the tree, as long as there is one."""
+        """Check that this is the loop of the tree, as long as there is one."""
         if self._engine is not None and not self._terminated.is_set():
             self._home.check(self.path)
 
@@ -406,11 +408,14 @@ class Supervisor:
         if not self._running.is_set() and self._end is not None:
             report = self._engine_now().last_failure
             raise StartFailed(f"{self.path}/{self._end.failed} did not start: {self._end.reason}", report)
-        if self._given_up:  # since it was running, and before this task came to know of it
+        if self._given_up:  # while it was running, and before this task noticed
             raise self._gave_up()
 
     async def _stop(self) -> None:
-        """Stop the tree and let go of everything; a cancellation meanwhile kills what is left, and is kept."""
+        """Stop the tree and release everything.
+
+        A cancellation meanwhile kills what is left, and is raised at the end.
+        """
         self.request_stop()
         cancelled: asyncio.CancelledError | None = None
         while not self._terminated.is_set():
@@ -439,7 +444,7 @@ class Supervisor:
     def _on_gave_up(self) -> None:
         self._given_up = self._running.is_set()
         if self._body is None or self._body.done():
-            return  # it is not entered yet, or is being left: the way in or out tells
+            return  # it is not entered yet, or is being left: those steps report the end
         if self._on_give_up == "sigterm":
             os.kill(os.getpid(), signal.SIGTERM)
         elif callable(self._on_give_up):
@@ -465,7 +470,7 @@ class Supervisor:
 
 
 async def _cancelled_now() -> bool:
-    """Whether this task was cancelled since it last waited; if so, that is over."""
+    """Whether this task was cancelled since it last waited; if so, the cancellation is consumed."""
     try:
         await asyncio.sleep(0)
     except asyncio.CancelledError:
@@ -474,7 +479,7 @@ async def _cancelled_now() -> bool:
 
 
 def _remedy(report: ExitReport | None) -> str:
-    """What to do about lives that end because of what they are sent."""
+    """What to do about lives that end because of the messages they get."""
     if report is None or report.reason.kind is not ExitKind.CRASHED or report.last_message is None:
         return ""
     return (

@@ -1,7 +1,7 @@
-"""Testing: process lives that obey a script, for tests of what a tree does without a single process.
+"""Testing: lives that follow a script, for tests of a tree without a single process.
 
-A scripted life keeps every promise of `supervisor.ports.Life`: nothing is told while it is being launched,
-stopped or killed, and its end is told once.
+A scripted life keeps every promise of `supervisor.ports.Life`: the listener is not called while the life is being
+launched, stopped or killed, and its end is reported once.
 
 Runs on the thread of the loop that entered the supervisor.
 """
@@ -41,19 +41,19 @@ __all__ = [
 
 
 class OnStart(StrEnum):
-    """What becomes of a start."""
+    """How a start goes."""
 
-    READY = "ready"  # it is ready with the loop's next turn
-    FAIL = "fail"  # it leaves with exit code 1 before it is ready
-    HANG = "hang"  # nothing, until the test says `become_ready` or `exit`
-    RAISE = "raise"  # there is no process at all: the system has no descriptor left for it (EMFILE)
+    READY = "ready"  # it is ready at the loop's next turn
+    FAIL = "fail"  # it exits with code 1 before it is ready
+    HANG = "hang"  # nothing happens until the test calls `become_ready` or `exit`
+    RAISE = "raise"  # there is no process: the system has no descriptor left for it (EMFILE)
 
 
 class OnStop(StrEnum):
     """What a life does when it is asked to stop."""
 
-    OBEY = "obey"  # it leaves
-    CRASH = "crash"  # it leaves with exit code 1
+    OBEY = "obey"  # it exits
+    CRASH = "crash"  # it exits with code 1
     IGNORE = "ignore"  # nothing: it has to be killed
 
 
@@ -72,19 +72,19 @@ class ScriptedLife:
     Attributes:
         pid: always None.
         path: of its actor.
-        number: which life of its actor it is, as its supervisor counts them.
-        ready: whether it has said so.
-        over: whether its end has been told.
+        number: number of the life, as its supervisor counts them.
+        ready: whether it has become ready.
+        over: whether its end has been reported.
         received: the messages it was given, oldest first.
         answers: the encoded `Answer` frames it was given.
-        taken_back: sequence numbers of messages that were taken back.
+        taken_back: sequence numbers of messages that were cancelled.
         recalled: sequence numbers of messages it was asked to give back if it has not begun them.
-        doing: what its black box says; a test may set it.
-        goes_on: what its black box says to those who watch it; a test may set it.
+        doing: the progress in its black box; a test may set it.
+        goes_on: the activity in its black box; a test may set it.
         stacks: the text in its black box; a test may set it.
         dumps: how often it was asked for its stacks.
-        congested: whether more messages should wait; a test may set it.
-        said_farewell: whether its last words have come; a test may set it.
+        congested: whether more messages must wait; a test may set it.
+        said_farewell: whether its goodbye or crash report has arrived; a test may set it.
     """
 
     def __init__(self, part: StartActor, listener: LifeListener, on_start: OnStart, on_stop: OnStop) -> None:
@@ -113,23 +113,23 @@ class ScriptedLife:
         elif on_start is OnStart.FAIL:
             self._soon(lambda: self.exit(ExitKind.CRASHED))
 
-    # ---- what a test makes it do
+    # ---- driven by the test
 
     def become_ready(self) -> None:
-        """Say that `on_start` has returned."""
+        """Report that `on_start` has returned."""
         if not self.ready and not self.over:
             self.ready = True
             self._listener.life_ready()
 
     def exit(self, kind: ExitKind = ExitKind.NORMAL, *, idle: bool = False) -> None:
-        """End, in any way but UNSTARTED: that is what every end before `become_ready` is called.
+        """End, in any way but UNSTARTED: every end before `become_ready` is that.
 
         Args:
             kind: the way.
             idle: whether it ends by `context.stop(if_idle=True)`.
 
         Raises:
-            UsageError: there is no such way to leave.
+            UsageError: a life cannot end in that way.
         """
         if kind not in _EXITS:
             raise UsageError(f"a life cannot leave as {kind.value!r}; let it exit before it is ready")
@@ -142,7 +142,7 @@ class ScriptedLife:
             self._listener.life_said(frame)
 
     def writable(self) -> None:
-        """Say that the channel takes data again."""
+        """Report that the channel takes data again."""
         self.congested = False
         if not self.over:
             self._listener.life_writable()
@@ -237,13 +237,13 @@ class ScriptedLife:
 
 
 class ScriptedLauncher:
-    """Begins lives that obey a script.
+    """Starts lives that follow a script.
 
-    Without one, every life is ready at once and leaves when it is asked to.
+    Without one, every life is ready at once and exits when it is asked to.
 
     Attributes:
-        lives: all lives begun so far, in order.
-        on_launch: called for every life just begun; a test may set it.
+        lives: all lives started so far, in order.
+        on_launch: called for every life just started; a test may set it.
     """
 
     def __init__(self) -> None:
@@ -253,11 +253,11 @@ class ScriptedLauncher:
         self._stops: dict[str, OnStop] = {}
 
     def plan(self, path: str, *starts: OnStart, on_stop: OnStop = OnStop.OBEY) -> None:
-        """Say what becomes of an actor's first, second, ... start from now on, and of its stops.
+        """Set how an actor's first, second, ... start goes from now on, and its stops.
 
         Args:
             path: of the actor, `/root/indexer`.
-            starts: one for each start; the last is that of all that follow. None: all are READY.
+            starts: one for each start; the last is used for all that follow. None: all are READY.
             on_stop: what each of its lives does when it is asked to stop.
         """
         self._starts[path] = starts
@@ -299,7 +299,7 @@ class ScriptedLauncher:
 
 
 class ScriptedSupervisor(Supervisor):
-    """A supervisor whose actors are scripted: everything is real but the processes.
+    """A supervisor whose lives are scripted: everything is real but the processes.
 
     Args:
         children: as in Supervisor.

@@ -1,6 +1,6 @@
-"""Threaded: a tree that lives in a thread of its own, beside a program without an event loop.
+"""Threaded: a tree in a thread of its own, beside a program without an event loop.
 
-What its start and its end raise comes out in the thread that entered; leaving waits until nothing of it is left.
+Exceptions of its start and its end come out in the thread that entered; leaving waits until nothing of it is left.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 
 class Tree(AbstractAsyncContextManager["Tree"], Protocol):
-    """What lives in the thread."""
+    """The tree that runs in the thread, as seen by that thread."""
 
     def request_kill(self) -> None:
         """End it at once."""
@@ -28,7 +28,7 @@ T = TypeVar("T", bound=Tree)
 def in_thread(root: T) -> Iterator[T]:
     """Enter `root` on a loop in a new thread, and leave it there at the end.
 
-    An interrupt while it starts stops it; one while it stops kills it.
+    An interrupt during the start stops it; one during the stop kills it.
     """
     life = _Life(root)
     try:
@@ -74,14 +74,14 @@ class _Life:
             raise
 
     def call(self, deed: Callable[[], object]) -> None:
-        """Do it on the loop, if it is still there."""
+        """Call it on the loop, if that still runs."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(deed)
 
     # ---- in the tree's
 
     def cancel(self) -> None:
-        """Take back the start."""
+        """Cancel the start."""
         self._task.cancel()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Terms: what the pure parts need to know of a spec: plain values, fit for a journal."""
+"""Terms: what the pure parts need to know of a spec: plain values that a journal can hold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RestartPolicy(StrEnum):
 
 
 class Strategy(StrEnum):
-    """Who else is restarted when a child is (OTP `strategy`)."""
+    """Which siblings are restarted with a child (OTP `strategy`)."""
 
     ONE_FOR_ONE = "one_for_one"
     ONE_FOR_ALL = "one_for_all"
@@ -37,7 +37,7 @@ class AutoShutdown(StrEnum):
 class Routing(StrEnum):
     """Which member of a pool gets a message."""
 
-    LEAST_LOADED = "least_loaded"  # whoever has room first, from one common queue
+    LEAST_LOADED = "least_loaded"  # the first member with room, from one common queue
     ROUND_ROBIN = "round_robin"  # each in turn
     BY_KEY = "by_key"  # messages with the same key go to the same member
 
@@ -53,21 +53,22 @@ class Intensity(msgspec.Struct, frozen=True):
 
     @classmethod
     def unlimited(cls) -> Intensity:
-        """Never give up. Said on purpose, since it turns escalation off."""
+        """Never give up. Explicit, since it turns escalation off."""
         return cls(max_restarts=None)
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait before a restart: at once, then `initial` seconds doubling up to `cap`, plus jitter.
 
-    A child without one has these defaults, made shorter where its supervisor's intensity could else not be reached.
+    A child without one has these defaults, made shorter where its supervisor's intensity could not be reached
+    otherwise.
 
     The rule is Pekko's: delay(n) = min(cap, initial * 2**n) * (1 + roll * jitter), with roll in [0, 1).
 
     Attributes:
         initial: seconds before the second restart in a row; the first one is at once.
         cap: longest delay in seconds, before jitter.
-        jitter: share of the delay that chance may add.
+        jitter: share of the delay that is added at random.
         healthy_after: seconds of running after which the count starts anew. None: the larger of `cap` and the
             supervisor's intensity period.
     """
@@ -79,7 +80,7 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine needs to know of a child: plain values, fit for a journal.
+    """What the machine needs to know of a child: plain values that a journal can hold.
 
     Attributes:
         name: unique under its supervisor.
@@ -87,7 +88,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
         shutdown: seconds of grace between the request to stop and SIGKILL.
         start_timeout: seconds it may take to become ready.
         significant: whether its end counts for auto_shutdown.
-        backoff: how long to wait before a restart; None for the default, which fits itself to the intensity.
+        backoff: how long to wait before a restart; None for the default, which adapts to the intensity.
         own_budget: whether its restarts are counted apart from those of its siblings, as of a member of a pool.
     """
 
@@ -101,7 +102,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SupervisorTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine needs to know of its own supervisor: plain values, fit for a journal."""
+    """What the machine needs to know of its own supervisor: plain values that a journal can hold."""
 
     path: str = "/root"
     strategy: Strategy = Strategy.ONE_FOR_ONE

@@ -1,1 +1,1 @@
-"""One mailbox's messages: order, flight, fate. Pure."""
+"""Decisions on one mailbox's messages: order, what is in flight, fates. Pure."""

@@ -1,6 +1,6 @@
-"""Fate: how a message ends.
+"""Fate: how a message ends. Pure.
 
-Every message that was taken into a mailbox ends as exactly one of these; the words are those of `fates` in a
+Every message that was taken into a mailbox ends in exactly one of these ways; the words are those of `fates` in a
 snapshot, and of the reasons of dead letters.
 """
 

@@ -1,4 +1,4 @@
-"""Messages as a mailbox holds them, and their numbers."""
+"""Messages as a mailbox holds them, and their numbers. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ UNKNOWN: Final = -1
 
 
 class QueuedMessage(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
-    """A message in the daemon: its envelope, the large values that travel beside it, and what it is.
+    """A message in the daemon: its envelope, its attachments, and its class.
 
     Attributes:
         attachments: the values of the fields named by `beside`, in that order.
-        handler: index of its class in the actor's table, UNKNOWN for bytes that are no message of the actor.
+        handler: index of its class in the actor's table, UNKNOWN for bytes that are not a message of the actor.
         key: what it is routed by, None where it is not routed by key.
     """
 
@@ -44,7 +44,7 @@ _read_tag: Final = msgspec.msgpack.Decoder(_Tagged).decode
 
 
 class Classes(msgspec.Struct, frozen=True):
-    """The message classes of one actor, each named by its index in the actor's table. Knowing one runs no user's code.
+    """The message classes of one actor, each named by its index in the actor's table. No user code runs here.
 
     Attributes:
         tags: index by the tag under which the class travels.
@@ -55,17 +55,17 @@ class Classes(msgspec.Struct, frozen=True):
     idempotent: Sequence[bool]
 
     def plain_tell(self, seq: int, payload: bytes) -> QueuedMessage:
-        """A tell that was kept as its bytes, checked when it was taken."""
+        """A tell that is kept as its bytes, which were checked when it was accepted."""
         return QueuedMessage(seq, TELL, None, None, msgspec.Raw(payload), handler=self.tags[_read_tag(payload).tag])
 
 
 class QueuedTells:
-    """Tells of the daemon that came one after the other: bytes and numbers without gaps, and nothing else to keep.
+    """Consecutive tells of the daemon: only bytes and numbers without gaps.
 
     Attributes:
         seq: the sequence number of the first.
         payloads: their bytes.
-        classes: what they may be.
+        classes: the message classes of the actor.
     """
 
     __slots__ = ("classes", "payloads", "seq")
@@ -79,23 +79,23 @@ class QueuedTells:
         return len(self.payloads)
 
     def posted(self) -> Iterator[QueuedMessage]:
-        """The same messages one by one."""
+        """The same messages as separate QueuedMessages."""
         for seq, payload in enumerate(self.payloads, self.seq):
             yield self.classes.plain_tell(seq, payload)
 
     def split(self, size: int) -> QueuedTells:
-        """Keep the first `size`; the rest."""
+        """Keep the first `size`; returns the rest."""
         rest = QueuedTells(self.seq + size, self.payloads[size:], self.classes)
         del self.payloads[size:]
         return rest
 
 
 class InFlight:
-    """What one life has in its hands, by turn; and how many messages it was ever given.
+    """The messages that one life has, by delivery tag; and how many it was ever given.
 
     Attributes:
-        asked: turns that the life was asked to give back.
-        returned: turns that are in the queue again, of which the life has not told yet that it has not begun them.
+        asked: delivery tags that the life was asked to give back.
+        returned: delivery tags that are queued again, before the life has confirmed that it has not begun them.
     """
 
     __slots__ = ("asked", "count", "given", "last_tag", "posted", "returned", "runs")
@@ -111,7 +111,7 @@ class InFlight:
 
 
 class SequenceNumbers:
-    """Where sequence numbers come from: ascending from 1."""
+    """Sequence numbers, ascending from 1."""
 
     __slots__ = ("_next",)
 
@@ -119,7 +119,7 @@ class SequenceNumbers:
         self._next = 1
 
     def take(self, count: int = 1) -> int:
-        """The first of so many numbers in a row."""
+        """The first of this many consecutive numbers."""
         first = self._next
         self._next = first + count
         return first

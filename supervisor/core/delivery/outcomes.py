@@ -1,7 +1,7 @@
-"""Endings: how a message ended, in the words of `fates`, and what an asker gets for it.
+"""Outcomes: the fate of a message, and the error its asker gets. Pure.
 
-Pure: what an actor's process says, or what is known after its death, goes in; a word and an error come out. What
-cannot be is a WireError.
+The input is what an actor's process sends, or what is known after its death; the result is a fate and an error. An
+impossible outcome is a WireError.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ FATES: Final = {
     wire.CANCELLED: Fate.CANCELLED,
     wire.EXPIRED: Fate.EXPIRED,
     wire.UNDECODABLE: Fate.UNDECODABLE,
-    wire.STOPPED: Fate.CANCELLED,  # a flow that nobody wanted; the others are dead letters
+    wire.STOPPED: Fate.CANCELLED,  # a stream or feed that was cancelled; the others are dead letters
 }
 
 
 def fate_of(posted: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
-    """How a message ended.
+    """The fate of a message.
 
     Args:
         posted: the message.
-        outcome: what was said of it.
-        asked: whether somebody waits for its end.
+        outcome: what the actor's process reports.
+        asked: whether an asker waits.
 
     Raises:
-        WireError: it cannot have ended so.
+        WireError: this message cannot have ended so.
     """
     fate = FATES.get(outcome.kind)
     if fate is None:
@@ -59,17 +59,17 @@ def fate_of(posted: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
     if outcome.kind == wire.STOPPED and posted.kind not in (STREAM, FEED):
         raise WireError(f"it stopped message {posted.seq}, which is no stream")
     if outcome.kind == wire.CANCELLED and (asked or posted.kind == TELL):
-        raise WireError(f"it cancelled message {posted.seq}, which nobody had taken back")
+        raise WireError(f"it cancelled message {posted.seq}, which was not cancelled")
     if outcome.kind == wire.DONE and asked:
         raise WireError(f"it ended ask {posted.seq} without an answer")
     return fate
 
 
 def error_of(path: str, outcome: Outcome) -> ActorsError | None:
-    """What an asker gets for an outcome that is no reply.
+    """The error an asker gets for an outcome that is not a reply.
 
     Raises:
-        UndecodableMessage: it lacks the words that belong to it.
+        UndecodableMessage: its payload does not decode.
     """
     match outcome.kind:
         case wire.FAILED:
@@ -88,10 +88,10 @@ def error_of(path: str, outcome: Outcome) -> ActorsError | None:
 
 
 def payload_of(outcome: Outcome, of: Any) -> Any:
-    """What an outcome says beyond its kind.
+    """The decoded payload of an outcome.
 
     Raises:
-        UndecodableMessage: it is not of that type.
+        UndecodableMessage: it does not have that type.
     """
     try:
         return msgspec.msgpack.decode(outcome.payload, type=of)
@@ -100,18 +100,18 @@ def payload_of(outcome: Outcome, of: Any) -> Any:
 
 
 def too_late(path: str) -> AskTimeout:
-    """What an asker gets whose message nobody came to in time."""
+    """The error of an asker whose message did not begin before its deadline."""
     return AskTimeout(f"{path} did not come to the message in time; it had not begun", started=False)
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What an actor does at the moment when the time of an ask is over.
+    """What an actor does when an ask times out.
 
     Attributes:
         started: whether the handler of the ask has begun.
         finished: whether it has returned.
         handler: name of the message class whose handler has run longest; None when none runs.
-        running: for how many seconds; None when several run, of which one is the ask's, or the next to make way.
+        running: for how many seconds; None when several run and the ask's is one of them, or would be next.
         down: whether the actor has no process to serve it.
         others: how many other messages wait or are being handled.
     """
@@ -125,7 +125,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTimeout:
-    """What an asker gets whose time is over.
+    """The error of an ask that timed out.
 
     Args:
         path: the actor's path.
@@ -149,12 +149,12 @@ def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTi
 
 
 def crashed(path: str, name: str, loss: LostMessage, report: ExitReport) -> ActorCrashed:
-    """What an asker gets whose message was in the hands of a life that ended.
+    """The error of an ask that was in flight to a life that ended.
 
     Args:
         path: the actor's path.
         name: of the message's class.
-        loss: what became of the message.
+        loss: the fate of the message.
         report: of the life.
     """
     if loss.finished:
@@ -172,7 +172,7 @@ def crashed(path: str, name: str, loss: LostMessage, report: ExitReport) -> Acto
 
 
 def unserved(path: str, report: ExitReport | None) -> ActorCrashed:
-    """What an asker gets that does not wait for an actor that is down; `report` is of its last life."""
+    """The error of an ask that does not wait for an actor that is down; `report` is of its last life."""
     last = "" if report is None else f"; last: {report.reason}"
     return ActorCrashed(
         f"{path} has no running process now, and the ask does not wait for one{last}",

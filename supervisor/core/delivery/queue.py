@@ -1,7 +1,7 @@
-"""Delivery: what waits, what is in flight, what is over; and after a death, the fate of each message.
+"""MessageQueue: what waits, what is in flight, what has ended; and after a death, the fate of each message. Pure.
 
-A message is in exactly one place: the queue, one life's flight, or over. Nothing is forgotten, nothing is begun
-twice that may not be.
+A message is in exactly one place: queued, in flight to one life, or ended. No message is dropped silently, and none
+is begun twice unless it is idempotent.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class LostMessage(msgspec.Struct, frozen=True):
 
 
 class Acknowledged(NamedTuple):
-    """What a life is through with, by one word of it.
+    """What one acknowledgement of a life ends.
 
     Attributes:
         handled: how many messages were wanted.
-        outside: the sequence numbers of those that are in no run.
-        unwanted: how the others ended.
+        outside: the sequence numbers of those that are in no batch.
+        unwanted: the fates of the others.
     """
 
     handled: int
@@ -53,24 +53,25 @@ class Acknowledged(NamedTuple):
 
 
 _NOTHING_NEW: Final = Acknowledged(0, [], [])
-_GAPS: Final = 64  # messages taken back that may lie in the queue before it is tidied
+_GAPS: Final = 64  # cancelled messages that may lie in the queue before it is compacted
 
 
 class MessageQueue:
-    """The bookkeeping of one queue of a mailbox, and of the lives that take from it. A life is named by who lives it.
+    """The bookkeeping of one queue of a mailbox, and of the consumers that take from it. `life` names a consumer.
 
-    A life must begin its messages in the order of their numbers: its black box and what it says it is through with
-    rest on that. A message that a dead life had may come to a life that has later ones already; there it bears a higher
-    number, its turn, for as long as that life has it. Otherwise the turn is the sequence number.
+    A life must begin its messages in the order of their numbers: its black box and its acknowledgements rest on that.
+    A message of a dead life may go to a consumer that already has later ones; there it gets a higher number, its
+    delivery tag, for as long as that consumer has it. Otherwise the delivery tag is the sequence number.
 
     Args:
         classes: of the messages.
         max_deliveries: how often an idempotent message may be begun.
-        numbers: where sequence numbers come from; queues between which messages move share one.
+        numbers: source of sequence numbers; queues between which messages move share one.
         weighed: whether bytes are counted.
 
     Attributes:
-        fresh: tells that were taken and have no number yet. Who takes one appends its bytes, if no bytes are counted.
+        fresh: accepted tells without a number yet. The caller that accepts one appends its bytes, if bytes are
+            not counted.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class MessageQueue:
         weighed: bool = False,
     ) -> None:
         self.fresh: list[bytes] = []
-        self.bytes = 0  # how many bytes all these have, if they are counted
+        self.bytes = 0  # bytes of all these, if they are counted
         self._classes = classes
         self._weighed = weighed
         self._max_deliveries = max_deliveries
@@ -91,8 +92,8 @@ class MessageQueue:
         self._queued = 0
         self._flights: dict[str, InFlight] = {}
         self._deliveries: dict[int, int] = {}
-        self._unwanted: dict[int, Fate] = {}  # taken back, and still in the queue or in a flight; how they end
-        self._sizes: dict[int, int] = {}  # of messages, when anybody asks for the sum
+        self._unwanted: dict[int, Fate] = {}  # cancelled, and still queued or in flight; how they end
+        self._sizes: dict[int, int] = {}  # of messages, when the sum is needed
         self._unsettled = 0
 
     def offer(
@@ -107,7 +108,7 @@ class MessageQueue:
         attachments: tuple[Attachment, ...] | None = None,
         key: bytes | None = None,
     ) -> int:
-        """Put a message at the end of the queue; its sequence number."""
+        """Append a message to the queue; returns its sequence number."""
         if self.fresh:
             self._number()
         seq = self._numbers.take()
@@ -120,7 +121,10 @@ class MessageQueue:
         return seq
 
     def hand_over(self, life: str, kind: int, handler: int, deadline: float | None, payload: bytes) -> QueuedMessage:
-        """Give a message of the daemon to a life when nothing else waits or is in flight and no bytes are counted."""
+        """Give a tell or ask straight to a consumer, past the queue.
+
+        Allowed only when nothing waits and bytes are not counted.
+        """
         seq = self._numbers.take()
         posted = QueuedMessage(seq, kind, None, deadline, msgspec.Raw(payload), handler=handler)
         flight = self._flights.get(life) or self._flights.setdefault(life, InFlight())
@@ -133,21 +137,21 @@ class MessageQueue:
 
     @property
     def unsettled(self) -> int:
-        """How many messages wait or are in flight that somebody wants."""
+        """How many messages wait or are in flight, without the cancelled ones."""
         return self._unsettled + len(self.fresh)
 
     @property
     def queued(self) -> int:
-        """How many lie in the queue, unwanted ones included."""
+        """How many lie in the queue, cancelled ones included."""
         return self._queued + len(self.fresh)
 
     def in_flight(self, life: str) -> int:
-        """How many messages a life has in its hands."""
+        """How many messages are in flight to a consumer."""
         flight = self._flights.get(life)
         return 0 if flight is None else flight.count
 
     def take_run(self, life: str, most: int) -> QueuedTells | None:
-        """Move the run at the head of the queue into a life's hands; None when there is none that it may have whole."""
+        """Take the batch of tells at the head of the queue, if the consumer may have all of it; else None."""
         if self.fresh:
             self._number()
         flight = self._flights.get(life) or self._flights.setdefault(life, InFlight())
@@ -169,10 +173,10 @@ class MessageQueue:
     def take(
         self, life: str, most: int, most_bytes: int, now: float = 0.0
     ) -> tuple[list[QueuedMessage], list[QueuedMessage]]:
-        """Move messages from the head of the queue into a life's hands: the first, and more within both bounds.
+        """Take messages from the head of the queue for a consumer: the first, and more within both bounds.
 
-        Returns what is to be sent, with each message's turn in place of its sequence number; and what is over because
-        its deadline has passed. A run that is behind them stays; one at the head is taken apart.
+        Returns what is to be sent, with delivery tags in place of sequence numbers; and what has ended because its
+        deadline has passed. A batch of tells behind them stays; one at the head is taken apart.
         """
         if self.fresh:
             self._number()
@@ -212,22 +216,22 @@ class MessageQueue:
         return taken, expired
 
     def held(self, life: str, delivery_tag: int) -> QueuedMessage | None:
-        """A message that a life has in its hands; one of a run is nobody's to ask for."""
+        """A message in flight to a consumer; None for one of a batch."""
         flight = self._flights.get(life)
         return None if flight is None else flight.posted.get(delivery_tag)
 
     def flowing(self, life: str) -> bool:
-        """Whether a life has a stream or a feed in its hands."""
+        """Whether a stream or a feed is in flight to a consumer."""
         flight = self._flights.get(life)
         return flight is not None and any(posted.kind in (STREAM, FEED) for posted in flight.posted.values())
 
     def handled(self, life: str) -> int:
-        """How many messages a life is through with."""
+        """How many messages of a consumer have ended."""
         flight = self._flights.get(life)
         return 0 if flight is None else flight.given - flight.count
 
     def holder(self, seq: int) -> tuple[str, int] | None:
-        """The life that has a message in its hands, and its turn there."""
+        """The consumer that has a message, and its delivery tag there."""
         for life, flight in self._flights.items():
             delivery_tag = _turn_of(seq, flight.posted)
             if delivery_tag is not None:
@@ -235,7 +239,7 @@ class MessageQueue:
         return None
 
     def finish(self, life: str, delivery_tag: int) -> QueuedMessage | None:
-        """A life is done with one message; None when it had no such message."""
+        """One message of a consumer has ended; None when it had no such message."""
         flight = self._flights.get(life)
         if flight is None:
             return None
@@ -246,12 +250,12 @@ class MessageQueue:
         return posted
 
     def given_up(self, life: str, delivery_tag: int) -> Fate | None:
-        """How a message in a life's hands ends that was taken back; None when it is wanted."""
+        """The fate of a message in flight that was cancelled; None when it is wanted."""
         posted = self.held(life, delivery_tag)
         return None if posted is None else self._unwanted.get(posted.seq)
 
     def finish_up_to(self, life: str, ack_up_to: int) -> Acknowledged:
-        """A life is done with everything up to a turn."""
+        """All messages of a consumer up to a delivery tag have ended."""
         flight = self._flights.get(life)
         if flight is None or not flight.count:
             return _NOTHING_NEW
@@ -273,7 +277,9 @@ class MessageQueue:
         return Acknowledged(told - len(unwanted), over, unwanted)
 
     def cancel_message(self, seq: int, fate: Fate) -> tuple[str, int] | None:
-        """A message that is not over is not wanted any more: the life that has it and its turn, None in the queue.
+        """Cancel a message that has not ended.
+
+        Returns the consumer that has it and its delivery tag, None when it is queued.
 
         Args:
             seq: its number.
@@ -289,11 +295,11 @@ class MessageQueue:
         return None
 
     def ask_back(self, life: str, begun: int) -> list[int]:
-        """A life shall give back what it has not begun: the turns to ask it for. They stay its until it does.
+        """The delivery tags to ask a life to give back: those it has not begun. They stay in flight until it does.
 
         Args:
-            life: which.
-            begun: the highest turn it has begun.
+            life: the consumer.
+            begun: the highest delivery tag it has begun.
         """
         flight = self._flights.get(life) or InFlight()
         flight.asked = {
@@ -304,7 +310,7 @@ class MessageQueue:
         return sorted(flight.asked)
 
     def take_over(self, life: str) -> None:
-        """It is certain that a life will not begin what it was asked for: that is queued again."""
+        """A life certainly does not begin what it was asked to give back: queue that again."""
         flight = self._flights[life]
         turns = flight.asked & flight.posted.keys()
         flight.returned |= turns
@@ -312,7 +318,7 @@ class MessageQueue:
         self._return(flight, turns)
 
     def came_back(self, life: str, delivery_tag: int, outcome: int) -> bool:
-        """Whether an outcome says that a message was given back that the life was asked for; it is queued again."""
+        """Whether an outcome returns a message that the life was asked to give back; then it is queued again."""
         flight = self._flights.get(life)
         if flight is None or outcome not in (CANCELLED, EXPIRED, UNDECODABLE):
             return False
@@ -327,10 +333,10 @@ class MessageQueue:
         return True
 
     def lose(self, life: str, progress: Progress | None) -> tuple[LostMessage, ...]:
-        """A life is over: the fate of everything it had in its hands. What may go to the next life is queued again.
+        """A life has ended: the fate of everything in flight to it. What may go to the next life is queued again.
 
         Args:
-            life: which.
+            life: the consumer.
             progress: what its black box says; None when it cannot be read.
         """
         flight = self._flights.pop(life, None) or InFlight()
@@ -344,7 +350,7 @@ class MessageQueue:
         return losses
 
     def drop_oldest(self) -> QueuedMessage | None:
-        """Take the message that has waited longest out of the queue; None when all are in flight."""
+        """Remove the message that has waited longest; None when all are in flight."""
         self._take_apart()
         while self._queue:
             posted = self._queue.popleft()
@@ -357,10 +363,10 @@ class MessageQueue:
         return None
 
     def drain(self) -> list[QueuedMessage]:
-        """Empty the queue: everything in it that somebody wanted, in order."""
+        """Empty the queue; returns everything wanted, in order."""
         left = self.waiting()
         for item in self._queue:
-            self._unwanted.pop(item.seq, None)  # what is taken back is in no run
+            self._unwanted.pop(item.seq, None)  # cancelled messages are in no batch
         self._queue.clear()
         self._queued = 0
         for posted in left:
@@ -368,13 +374,13 @@ class MessageQueue:
         return left
 
     def release(self) -> list[tuple[QueuedMessage, int]]:
-        """Empty the queue into other hands: everything wanted, in order, and how often it has been begun."""
+        """Empty the queue for another one: everything wanted, in order, and how often it has been begun."""
         given = [(posted, self._deliveries.get(posted.seq, 0)) for posted in self.waiting()]
         self.drain()
         return given
 
     def adopt(self, posted: QueuedMessage, deliveries: int) -> None:
-        """Take over a message that another queue released; it finds its place by its sequence number."""
+        """Add a message that another queue released, at its place by sequence number."""
         self._take_apart()
         self._queued += 1
         self._unsettled += 1
@@ -388,7 +394,7 @@ class MessageQueue:
             self._queue.append(posted)
 
     def waiting(self) -> list[QueuedMessage]:
-        """What lies in the queue and is wanted, in order."""
+        """What is queued and wanted, in order."""
         if self.fresh:
             self._number()
         return [posted for posted in _apart(self._queue) if posted.seq not in self._unwanted]
@@ -411,7 +417,7 @@ class MessageQueue:
         elif started is False:
             fate = None
         elif finished and posted.kind == ASK and idempotent and deliveries < self._max_deliveries:
-            fate = None  # handling it again gives the asker its answer
+            fate = None  # handling it again gives the asker its reply
         elif finished:
             fate = Fate.HANDLED if posted.kind == TELL else Fate.HANDLED_UNANSWERED
         elif posted.kind in (STREAM, FEED) or not idempotent:  # what has flowed cannot flow again
@@ -426,19 +432,19 @@ class MessageQueue:
         flight.given -= len(turns)
 
     def _queue_again(self, posted: list[QueuedMessage]) -> None:
-        """Back to the head of the queue, by sequence number among those that came back before."""
+        """Put back at the head of the queue, by sequence number among those that came back before."""
         if not posted:
             return
         last = posted[-1].seq
         ahead = []
-        while self._queue and self._queue[0].seq < last:  # a run is never between what came back
+        while self._queue and self._queue[0].seq < last:  # a batch is never between what came back
             ahead.append(self._queue.popleft())
         merged = list(heapq.merge(posted, ahead, key=_seq))
         self._queue.extendleft(reversed(merged))
         self._queued += len(posted)
 
     def _number(self) -> None:
-        """Give the fresh tells their numbers, as a run at the end of the queue."""
+        """Give the fresh tells their numbers, as a batch at the end of the queue."""
         run = QueuedTells(self._numbers.take(len(self.fresh)), self.fresh.copy(), self._classes)
         self.fresh.clear()
         self._queue.append(run)
@@ -446,7 +452,7 @@ class MessageQueue:
         self._unsettled += len(run)
 
     def _take_apart(self) -> deque[QueuedMessage]:
-        """The queue without runs."""
+        """Turn all batches in the queue into separate messages."""
         if self.fresh:
             self._number()
         if any(type(item) is QueuedTells for item in self._queue):
@@ -454,7 +460,7 @@ class MessageQueue:
         return cast("deque[QueuedMessage]", self._queue)
 
     def _close_gaps(self) -> None:
-        gone = {item.seq for item in self._queue if item.seq in self._unwanted}  # what is taken back is in no run
+        gone = {item.seq for item in self._queue if item.seq in self._unwanted}  # cancelled messages are in no batch
         self._queue = deque(item for item in self._queue if item.seq not in gone)
         self._queued -= len(gone)
         for seq in gone:
@@ -496,7 +502,7 @@ def _apart(items: Iterable[QueuedMessage | QueuedTells]) -> Iterator[QueuedMessa
 
 
 def _take_out(runs: deque[QueuedTells], seq: int) -> QueuedMessage | None:
-    """Take one message out of the run that has it; None when none does."""
+    """Take one message out of the batch that has it; None when none does."""
     for index, run in enumerate(runs):
         if run.seq <= seq < run.seq + len(run):
             rest = run.split(seq - run.seq)
@@ -510,7 +516,7 @@ def _take_out(runs: deque[QueuedTells], seq: int) -> QueuedMessage | None:
 
 
 def _through(posted: dict[int, QueuedMessage], ack_up_to: int) -> list[int]:
-    """Take everything up to a turn out of a flight, which is in the order of turns; the sequence numbers."""
+    """Take everything up to a delivery tag out of a flight, which is in that order; returns the sequence numbers."""
     turns = []
     for delivery_tag in posted:
         if delivery_tag > ack_up_to:
@@ -523,7 +529,7 @@ def _through(posted: dict[int, QueuedMessage], ack_up_to: int) -> list[int]:
 
 
 def _turn_of(seq: int, flight: dict[int, QueuedMessage]) -> int | None:
-    """The turn under which a flight holds a message, None when it does not; nearly always that is its number."""
+    """The delivery tag of a message in a flight, None when it is not there; nearly always its number."""
     posted = flight.get(seq)
     if posted is not None and posted.seq == seq:
         return seq

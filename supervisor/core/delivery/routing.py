@@ -1,7 +1,7 @@
-"""Routing: which queue of a pool a message goes into.
+"""Routing: which queue of a pool a message goes into. Pure.
 
-A function of the message and of who is a member; the same key goes to the same member for as long as that is one,
-over all of its lives.
+A function of the message and the members; the same key goes to the same member as long as that exists, over all of
+its lives.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from supervisor.core.terms import Routing
 SHARED = ""  # the one queue that all members of a least-loaded pool take from
 
 _MASK: Final = 0xFFFFFFFF
-_STIR: Final = 0x45D9F3B  # odd, with its bits spread out: a well-tried multiplier for stirring 32 bits
+_STIR: Final = 0x45D9F3B  # odd, with its bits spread out: a well-tried multiplier for mixing 32 bits
 
 
-KEYS: Final = 65_536  # keys whose member is remembered; one unused for longer than so many others is chosen for anew
+KEYS: Final = 65_536  # keys whose member is remembered; the longest unused is dropped
 
 
 class Router:
@@ -44,10 +44,10 @@ class Router:
         return SHARED if self._routing is Routing.LEAST_LOADED else member
 
     def key_of(self, message: object) -> bytes | None:
-        """What a message is routed by; None where the message does not matter.
+        """The key a message is routed by; None where routing does not depend on the message.
 
         Raises:
-            UsageError: its key cannot be had, or has no bytes.
+            UsageError: its key cannot be read or encoded.
         """
         if self._routing is not Routing.BY_KEY:
             return None
@@ -63,7 +63,7 @@ class Router:
         """The queue for a message; any of the members when there are several.
 
         Args:
-            key: what `key_of` said of the message.
+            key: the message's `key_of`.
             members: names of the members, at least one.
         """
         if self._routing is Routing.LEAST_LOADED:
@@ -85,9 +85,9 @@ class Router:
 
 
 def _stirred(number: int) -> int:
-    """Every bit of the result depends on every bit of a checksum; the greatest of checksums alone is not fair.
+    """Mix the bits of a checksum, so that every bit of the result depends on all of them.
 
-    A checksum is linear: whatever the key, the same members differ in the same bits, and one of three would win half.
+    A checksum is linear: the same members differ in the same bits whatever the key, and one of three would win half.
     """
     number = (number ^ number >> 16) * _STIR & _MASK
     number = (number ^ number >> 16) * _STIR & _MASK

@@ -1,6 +1,6 @@
-"""Waits: which actor waits for which, and whether one more wait would close a cycle.
+"""Wait graph: which actor waits for which, and whether one more wait would close a cycle. Pure.
 
-Only waits that hold up everything else an actor does are kept here; an actor that can go on is in nobody's way.
+Only waits that block the whole actor are kept here; an actor that handles other messages meanwhile blocks no other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import Counter
 
 
 class WaitGraph:
-    """Who waits for whom in one tree, by path."""
+    """The waits of one tree, by path."""
 
     def __init__(self) -> None:
         self._waits: dict[str, Counter[str]] = {}
@@ -31,7 +31,7 @@ class WaitGraph:
         return None
 
     def begin(self, waiter: str, target: str) -> None:
-        """One waits for the other from now on."""
+        """One actor waits for the other from now on."""
         self._waits.setdefault(waiter, Counter())[target] += 1
 
     def end(self, waiter: str, target: str) -> None:

@@ -1,8 +1,7 @@
-"""One child: its terms, the life it is in, and who waits for it.
+"""Child: its terms, its current life, and the calls that wait for it.
 
-Whatever begins or ends a life goes through here, so a child never has two, and the way down is
-always the same: asked, given its grace, killed, awaited. Whether it should go up or down is not decided
-here.
+All beginnings and ends of lives go through here, so a child never has two, and it is always stopped the same way:
+asked, given its grace, killed, awaited. Whether it should run is decided elsewhere. Pure.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from supervisor.core.tree.states import ALIVE, ChildState, ChildStep, child_afte
 class StopCause(IntEnum):
     """Why a life is being ended; when there are two reasons, the greater one counts."""
 
-    NONE = 0  # it is not
+    NONE = 0  # it is not being ended
     RECYCLE = 1  # it reached a limit, and the next life follows
     PLAN = 2  # a restart of several children begins with it
     LATE = 3  # it was not ready in time
-    CALL = 4  # somebody called `terminate_child`
+    CALL = 4  # `terminate_child` was called
     END = 5  # the supervisor ends
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Somebody who waits for the child to be ready.
+    """A call that waits for the child to be ready.
 
     Attributes:
         ticket: of the call.
@@ -42,12 +41,12 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class EndedLife(msgspec.Struct, frozen=True):
-    """A life that is over.
+    """A life that has ended.
 
     Attributes:
         child: its name.
         life: its number.
-        reason: how it ended, as it is told to the world.
+        reason: how it ended, as it is reported.
         goal: why it was being ended, NONE when it ended by itself.
         uptime: seconds it was ready, None when it never was.
         killed: whether its supervisor killed it.
@@ -62,14 +61,14 @@ class EndedLife(msgspec.Struct, frozen=True):
 
     @property
     def failed_start(self) -> bool:
-        """Whether it was meant to become ready and did not."""
+        """Whether it ended before it was ready, though it was not being ended."""
         return self.uptime is None and self.goal in (StopCause.NONE, StopCause.LATE)
 
     @property
     def made_room(self) -> bool:
-        """Whether it ended because it was recycled: it complied, or was killed for not complying.
+        """Whether it ended because it was recycled: it stopped, or was killed for not stopping in time.
 
-        It did not when it died, nor when it had stopped itself before it heard of it.
+        It did not when it died, nor when it had stopped itself before the request reached it.
         """
         return self.goal is StopCause.RECYCLE and (
             self.killed or self.reason.kind in (ExitKind.SHUTDOWN, ExitKind.LOST)
@@ -77,15 +76,15 @@ class EndedLife(msgspec.Struct, frozen=True):
 
 
 class ChildView(msgspec.Struct, frozen=True):
-    """What the machine tells of a child.
+    """What the machine shows of a child.
 
     Attributes:
         name: unique under its supervisor.
         terms: as they were given.
-        state: where it is.
+        state: its state.
         life: the number of its current or last life, 0 before the first.
         ready_at: when the current life became ready, None when it is not.
-        next_try_at: not before this moment it is started again, None when nothing is waited for.
+        next_try_at: the earliest moment of its next start, None when none is planned.
     """
 
     name: str
@@ -101,16 +100,16 @@ class Child:
 
     Attributes:
         terms: as they were given.
-        state: where it is.
+        state: its state.
         life: the number of its current or last life.
         ready_at: when the current life became ready.
         goal: why the current life is being ended.
-        attempt: how many restarts the unhealthy stretch has seen.
+        attempt: how many restarts the current unhealthy stretch has had.
         ever_ready: whether any life of it was ever ready.
-        retired: whether the world was told that it stays down.
-        recycled_because: which limit it reached that was recycled last.
-        caller: who waits for it to be ready.
-        leavers: tickets of those who wait for it to be down.
+        retired: whether it was reported that it stays down.
+        recycled_because: the limit that the life recycled last had reached.
+        caller: the call that waits for it to be ready.
+        leavers: tickets of calls that wait for it to be down.
     """
 
     __slots__ = (
@@ -156,15 +155,15 @@ class Child:
 
     @property
     def just_added(self) -> bool:
-        """Whether the call that brought it still waits for it to be ready."""
+        """Whether the call that added it still waits for it to be ready."""
         return self.caller is not None and self.caller.added
 
     def timer(self, kind: TimerKind) -> Timer:
-        """The name of its current life's timer."""
+        """The name of a timer of its current life."""
         return Timer(self.name, self.life, kind)
 
     def start(self) -> None:
-        """Begin the next life."""
+        """Start the next life."""
         self._step(ChildStep.START)
         self.life += 1
         self.retired = False
@@ -172,14 +171,14 @@ class Child:
         self._out.arm(self.timer(TimerKind.START), self.terms.start_timeout)
 
     def became_ready(self, now: float) -> None:
-        """The life can work."""
+        """The life is ready."""
         self._step(ChildStep.READY)
         self.ready_at = now
         self.ever_ready = True
         self._out.disarm(self.timer(TimerKind.START))
 
     def stop(self, goal: StopCause) -> None:
-        """Send the life down the ladder, if it is not on it already."""
+        """Stop the life: ask, grace, kill. No effect when it is being stopped already."""
         self.goal = max(self.goal, goal)
         if self.state is ChildState.STOPPING:
             return
@@ -191,12 +190,12 @@ class Child:
         self._out.arm(self.timer(TimerKind.GRACE), self.terms.shutdown)
 
     def recycle(self, because: str) -> None:
-        """Ask the life, which runs, to make room for the next one."""
+        """Ask the running life to stop for the next one."""
         self.recycled_because = because
         self.stop(StopCause.RECYCLE)
 
     def kill(self, goal: StopCause) -> None:
-        """End the life now, from wherever it is."""
+        """Kill the life now, in whatever state it is."""
         self.goal = max(self.goal, goal)
         if self.state is not ChildState.STOPPING:
             self._begin_stopping()
@@ -206,7 +205,7 @@ class Child:
             self._out.say(KillChild(self.name, self.life))
 
     def ended(self, now: float, reason: ExitReason) -> EndedLife:
-        """The life is over; what it was goes into its obituary."""
+        """The life has ended; returns what is known of it."""
         self._step(ChildStep.END)
         self._out.disarm(self.timer(TimerKind.START))
         self._out.disarm(self.timer(TimerKind.GRACE))
@@ -219,31 +218,31 @@ class Child:
         return obituary
 
     def wait(self) -> None:
-        """Another life will begin later."""
+        """Another life will start later."""
         self._step(ChildStep.WAIT)
 
     def give_up_waiting(self) -> None:
-        """If another life was going to begin, it is not any more."""
+        """Cancel the planned start, if there is one."""
         if self.state is ChildState.BACKOFF:
             self._step(ChildStep.STOP)
 
     def leave(self) -> None:
-        """No other life will begin, by its policy."""
+        """No other life will start, by its policy."""
         self._step(ChildStep.LEAVE)
 
     def retire(self, because: str) -> None:
-        """Tell the world that it stays down, once."""
+        """Report that it stays down, once."""
         if not self.retired:
             self.retired = True
             self._out.say(Retire(self.name, because))
 
     def forget(self, because: str) -> None:
-        """Tell the world that its spec is gone."""
+        """Report that its spec is gone."""
         self.retire(because)
         self._out.say(Forget(self.name))
 
     def view(self, next_try_at: float | None) -> ChildView:
-        """What the machine tells of it."""
+        """What the machine shows of it."""
         return ChildView(self.name, self.terms, self.state, self.life, self.ready_at, next_try_at)
 
     def _step(self, step: ChildStep) -> None:

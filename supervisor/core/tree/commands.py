@@ -1,7 +1,6 @@
-"""What a supervisor can decide to do.
+"""Commands: what a supervisor decides to do.
 
-A command is a plain value; carrying it out is the engine's work, and it never fails silently: what comes
-of it returns as an event.
+A command is a plain value. The engine carries it out, and a failure returns as an event. Pure.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ class Command(msgspec.Struct, frozen=True, tag=True):
 
 
 class StartChild(Command, frozen=True):
-    """Begin a new life of a child. The engine answers with ChildReady or ChildExited."""
+    """Start a new life of a child. The engine answers with ChildReady or ChildExited."""
 
     child: str
     life: int
 
 
 class StopChild(Command, frozen=True):
-    """Ask a life to stop. The engine answers with ChildExited, sooner or later."""
+    """Ask a life to stop. The engine answers with ChildExited when it has ended."""
 
     child: str
     life: int
@@ -42,27 +41,27 @@ class KillChild(Command, frozen=True):
 
 
 class SetTimer(Command, frozen=True):
-    """Fire `TimerFired(timer)` after so many seconds; a timer of the same name is replaced."""
+    """Fire `TimerFired(timer)` after this many seconds; a timer of the same name is replaced."""
 
     timer: Timer
     after: float
 
 
 class CancelTimer(Command, frozen=True):
-    """Do not fire it."""
+    """Cancel a timer."""
 
     timer: Timer
 
 
 class Retire(Command, frozen=True):
-    """The child is down and stays down: close its mailbox, every message in it becomes a dead letter."""
+    """The child is down and stays down: close its mailbox; every message in it becomes a dead letter."""
 
     child: str
     because: str
 
 
 class Forget(Command, frozen=True):
-    """The child's spec is gone: drop whatever is kept under its name. Always after `Retire`."""
+    """The child's spec is gone: drop everything kept under its name. Always after `Retire`."""
 
     child: str
 
@@ -74,18 +73,18 @@ class Decision(StrEnum):
     LEAVE_DOWN = "leave_down"  # its policy says no
     GIVE_UP = "give_up"  # the supervisor exceeded its intensity
     EXPECTED = "expected"  # it was asked to stop
-    RECYCLE = "recycle"  # it was asked to make room for the next life, which starts at once
+    RECYCLE = "recycle"  # it was asked to stop for the next life, which starts at once
 
 
 class ReportReady(Command, frozen=True):
-    """Tell the world: a life is ready."""
+    """Report that a life is ready."""
 
     child: str
     life: int
 
 
 class ReportExit(Command, frozen=True):
-    """Tell the world: a life ended, and what follows. Exactly one for every ChildExited that was current.
+    """Report that a life ended, and what follows. Exactly one for every ChildExited of a current life.
 
     Attributes:
         because: one line, for instance `permanent children are restarted`.
@@ -119,7 +118,7 @@ class Verdict(StrEnum):
 
 
 class Answer(Command, frozen=True):
-    """The end of an API call: `detail` is one line for the person who called."""
+    """The end of an API call; `detail` is one line for a person."""
 
     ticket: int
     verdict: Verdict
@@ -131,10 +130,10 @@ class Running(Command, frozen=True):
 
 
 class Terminate(Command, frozen=True):
-    """All children are down: the supervisor is over. Nothing follows.
+    """All children are down and the supervisor has ended. Nothing follows.
 
-    `failed` names the child whose death (or failed start) made it end, empty when it was asked to stop;
-    `started` is False when it ended before it was ever running.
+    `failed` names the child whose death (or failed start) ended it, empty when it was asked to stop; `started` is
+    False when it ended before it was ever running.
     """
 
     reason: ExitReason
@@ -160,7 +159,7 @@ AnyCommand = (
 
 
 class CommandBuffer:
-    """Where the machine puts what it decides."""
+    """Collects the commands of the machine."""
 
     def __init__(self) -> None:
         self._said: list[AnyCommand] = []
@@ -183,14 +182,14 @@ class CommandBuffer:
             self.say(CancelTimer(timer))
 
     def fired(self, timer: Timer) -> bool:
-        """Whether this firing is of a timer that is set; it is not any more."""
+        """Whether this firing belongs to a timer that is set; afterwards it is not set."""
         if timer not in self._set:
             return False
         self._set.remove(timer)
         return True
 
     def take(self) -> tuple[AnyCommand, ...]:
-        """All commands since the last time."""
+        """All commands since the last call."""
         said = tuple(self._said)
         self._said.clear()
         return said

@@ -1,7 +1,6 @@
-"""What can happen to a supervisor.
+"""Events: what can happen to a supervisor.
 
-An event is a plain value that a journal can hold; whatever came from chance (a roll of the dice) is
-in it.
+An event is a plain value that a journal can hold; random numbers are part of it. Pure.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ class TimerKind(StrEnum):
     """What a timer is for."""
 
     START = "start"  # the child must be ready by then
-    GRACE = "grace"  # the child must be gone by then
+    GRACE = "grace"  # the child must have ended by then
     BACKOFF = "backoff"  # the child is started then
-    DEADLINE = "deadline"  # the whole tree must be gone by then
+    DEADLINE = "deadline"  # the whole tree must have ended by then
 
 
 class Timer(msgspec.Struct, frozen=True, tag=True):
-    """The name of one timer: whose, of which life, what for. `child` is empty for the supervisor's own."""
+    """The name of one timer: of which child and life, and its purpose. `child` is empty for the supervisor's own."""
 
     child: str
     life: int
@@ -40,17 +39,17 @@ class Boot(Event, frozen=True):
 
 
 class ChildReady(Event, frozen=True):
-    """A life of a child finished `on_start` (for a supervisor: all of its children are ready)."""
+    """A life of a child has finished `on_start` (for a supervisor: all of its children are ready)."""
 
     child: str
     life: int
 
 
 class ChildExited(Event, frozen=True):
-    """A life of a child is over: its process is gone and its last words have been read.
+    """A life of a child has ended: its process is gone and everything it sent has been read.
 
-    `roll` in [0, 1) is the dice for this child's jitter. `wanted`: it had stopped itself because nothing waited for it,
-    and now something does.
+    `roll` in [0, 1) is the random number for this child's jitter. `wanted`: it had stopped itself because no message
+    waited, and now one does.
     """
 
     child: str
@@ -61,7 +60,7 @@ class ChildExited(Event, frozen=True):
 
 
 class RecycleAsked(Event, frozen=True):
-    """A life that runs has reached a limit of its spec and shall make room for the next one; `because` is one line."""
+    """A running life has reached a limit of its spec and is to be replaced by the next; `because` is one line."""
 
     child: str
     life: int
@@ -69,34 +68,33 @@ class RecycleAsked(Event, frozen=True):
 
 
 class TimerFired(Event, frozen=True):
-    """A timer set by `SetTimer` ran out. One that was cancelled may still come: it changes nothing."""
+    """A timer set by `SetTimer` ran out. A cancelled one may still fire: it changes nothing."""
 
     timer: Timer
 
 
 class StopRequested(Event, frozen=True):
-    """The supervisor shall stop its children in reverse order and end.
+    """Stop the children in reverse order, then end.
 
-    `deadline`: seconds the whole stop may take before everything left is killed; None: each child's own
-    grace.
+    `deadline`: seconds the whole stop may take before everything left is killed; None: each child's own grace.
     """
 
     deadline: float | None = None
 
 
 class KillRequested(Event, frozen=True):
-    """Kill everything now (the second signal of an impatient operator)."""
+    """Kill everything now (a second signal, or `request_kill`)."""
 
 
 class StartAsked(Event, frozen=True):
-    """API `start_child`: add a child and start it. `ticket` names the caller who waits for an `Answer`."""
+    """API `start_child`: add a child and start it. `ticket` is the call that waits for an `Answer`."""
 
     ticket: int
     terms: ChildTerms
 
 
 class TerminateAsked(Event, frozen=True):
-    """API `terminate_child`: stop a child, keep its spec (a temporary one is forgotten)."""
+    """API `terminate_child`: stop a child, keep its spec (a temporary one is deleted)."""
 
     ticket: int
     child: str
@@ -110,7 +108,7 @@ class RestartAsked(Event, frozen=True):
 
 
 class DeleteAsked(Event, frozen=True):
-    """API `delete_child`: forget a child that is down."""
+    """API `delete_child`: delete the spec of a child that is down."""
 
     ticket: int
     child: str

@@ -1,12 +1,16 @@
-"""The supervisor's mind: events in, commands out.
+"""Supervision machine: events in, commands out. Pure.
 
-`handle` is the only way anything changes, and the same events at the same times always give the same
-commands. An event that is not of the present (another life, an unknown child, a cancelled timer) changes
-nothing. After `Terminate` nothing is ever said again.
+`handle` is the only way anything changes, and the same events at the same times give the same commands. An outdated
+event (of another life, an unknown child, a cancelled timer) changes nothing. After `Terminate` no command follows.
 
-How it is built: each child keeps its own life (`child`), each boot or restart is a plan (`plan`), and
-ending is the last of them. An event is first taken down (`_on_...`), which may change plans and children;
-then `_advance` takes every plan as far as it can go without waiting. Nothing here ever loops on a child.
+    event ── _on_...: changes Child (its life) and Plans (boot, restarts)
+                │
+             _advance: each Plan goes as far as it can without waiting
+                │
+    commands ── CommandBuffer ──▶ engine
+
+Each child keeps its own life (`child`), each boot or restart is a plan (`plans`), and ending is the last plan. No
+step loops until a child does something: a later event continues.
 """
 
 from __future__ import annotations
@@ -59,7 +63,7 @@ _TERMINATED: Final = "terminate_child was called"
 class SupervisorMachine:
     """One supervisor and its children, as a pure state machine.
 
-    It runs wherever it is called, never waits, and belongs to one caller at a time.
+    Runs in the caller's thread, never waits, and has one caller at a time.
     """
 
     def __init__(self, terms: SupervisorTerms, children: Sequence[ChildTerms] = ()) -> None:
@@ -67,11 +71,11 @@ class SupervisorMachine:
         self._out = CommandBuffer()
         self._children = {child.name: Child(child, self._out) for child in children}  # in order of start
         self._phase = SupervisorState.NEW
-        self._windows = {_SHARED: Window()}  # restarts that may still count, by budget
+        self._windows = {_SHARED: Window()}  # restarts that still count, by budget
         self._plans = Plans(terms, self._children, self._out)
-        self._last_words: Terminate | None = None  # what to say when all are down; None while not ending
+        self._last_words: Terminate | None = None  # the command to give when all are down; None while not ending
         self._ending_because = ""
-        self._significant_end: ChildTerms | None = None  # one that was down for good before all were up
+        self._significant_end: ChildTerms | None = None  # a significant child that was down for good before all were up
         self._deadlines = 0
         self._now = 0.0
 
@@ -79,7 +83,7 @@ class SupervisorMachine:
 
     @property
     def phase(self) -> SupervisorState:
-        """Where the supervisor is."""
+        """The state of the supervisor."""
         return self._phase
 
     def has(self, child: str) -> bool:
@@ -87,7 +91,7 @@ class SupervisorMachine:
         return child in self._children
 
     def state(self, child: str) -> ChildState:
-        """Where a child is.
+        """The state of a child.
 
         Raises:
             NoSuchChild: there is none of that name.
@@ -101,13 +105,13 @@ class SupervisorMachine:
         return tuple(child.view(self._plans.due(name)) for name, child in self._children.items())
 
     def restarts(self, now: float) -> int:
-        """How many restarts count now; where children have budgets of their own, of the one that is nearest its end."""
+        """How many restarts count now; where children have budgets of their own, the budget that is nearest its end."""
         return max(window.held(now, self._terms.intensity) for window in self._windows.values())
 
     # -- events in, commands out ---------------------------------------------------------------------------
 
     def handle(self, now: float, event: AnyEvent) -> tuple[AnyCommand, ...]:
-        """What to do about an event.
+        """Decide what to do about an event.
 
         Args:
             now: the moment, in seconds of any clock that never goes back.
@@ -177,7 +181,7 @@ class SupervisorMachine:
             self._leave_down(child, dead)
 
     def _on_recycle(self, event: RecycleAsked) -> None:
-        """Only for what runs and is not about to be stopped anyway."""
+        """Recycle a running life, unless it is about to be stopped anyway."""
         child = self._children.get(event.child)
         if child is None or child.life != event.life or child.state is not ChildState.RUNNING:
             return
@@ -236,13 +240,13 @@ class SupervisorMachine:
         self._await_plan(child, because)
 
     def _follow(self, child: Child, dead: EndedLife, because: str) -> None:
-        """A planned change of process: whatever its policy, the next life follows, and nothing is counted."""
+        """A planned replacement: the next life follows whatever the policy, and no restart is counted."""
         child.attempt = restart_rate.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
         self._report(child, dead, Decision.RECYCLE, because, 0.0)
         child.start()
 
     def _joined_a_plan(self, child: Child, dead: EndedLife) -> None:
-        """It ended by itself, just before a plan would have stopped it: no restart of its own is counted."""
+        """It ended by itself just before a plan would have stopped it: no restart of its own is counted."""
         because = "a restart under way was about to stop it"
         if child.terms.restart is RestartPolicy.TEMPORARY:
             self._report(child, dead, Decision.LEAVE_DOWN, because)
@@ -258,7 +262,7 @@ class SupervisorMachine:
             child.wait()
 
     def _failed_its_caller(self, child: Child, dead: EndedLife) -> None:
-        """A start that somebody called for is theirs: it is not repeated and counts for nothing."""
+        """A start requested by the API is not retried and does not count for the intensity."""
         because = "a start that was called for is not repeated"
         self._report(child, dead, Decision.LEAVE_DOWN, because)
         if child.just_added:
@@ -375,10 +379,10 @@ class SupervisorMachine:
             self._out.say(Answer(ticket, Verdict.OK))
         child.leavers.clear()
 
-    # -- going on ------------------------------------------------------------------------------------------
+    # -- progress ------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Take everything that is under way as far as it goes without waiting."""
+        """Take every plan as far as it goes without waiting."""
         if self._last_words is None:
             self._plans.advance(self._now)
             self._settle()
@@ -388,7 +392,7 @@ class SupervisorMachine:
             self._out.say(self._last_words)
 
     def _settle(self) -> None:
-        """Let the phase say what the plans do."""
+        """Derive the supervisor's state from its plans."""
         if self._phase is SupervisorState.STARTING and all(child.ever_ready for child in self._children.values()):
             self._step(SupervisorStep.UP)
             self._out.say(Running())
@@ -405,7 +409,7 @@ class SupervisorMachine:
     # -- the end -------------------------------------------------------------------------------------------
 
     def _end(self, reason: ExitReason, because: str, *, failed: str = "", exceeded: bool = False) -> None:
-        """Begin to end; whoever began first has the last word."""
+        """Begin to end; the first reason counts."""
         if self._last_words is not None:
             return
         started = self._phase in (SupervisorState.RUNNING, SupervisorState.RESTARTING)
@@ -419,7 +423,7 @@ class SupervisorMachine:
                 child.give_up_waiting()
                 child.retire(because)
 
-    # -- small words ---------------------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------------------------
 
     def _report(
         self, child: Child, dead: EndedLife, decision: Decision, because: str, delay: float | None = None
@@ -452,7 +456,7 @@ class SupervisorMachine:
         child.forget(because)
 
     def _delay(self, child: Child) -> float:
-        """Seconds that the child waits at least before it is started again."""
+        """The least seconds before the child is started again."""
         due = self._plans.due(child.name)
         return 0.0 if due is None else max(0.0, due - self._now)
 

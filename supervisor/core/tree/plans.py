@@ -1,8 +1,8 @@
-"""The plans under way, taken as far as they can go.
+"""Plans: the boot and restarts in progress, each taken as far as it can go without waiting. Pure.
 
-Under one_for_one every restart is a plan of its own and none waits for another; under the other
-strategies there is one plan, and a new one takes over what the former has left. Nothing here ever loops on
-a child: a plan goes on when an event lets it.
+Under one_for_one every restart is a plan of its own and none waits for another. Under the other strategies there is
+one plan, and a new one absorbs what the former has left. No step loops until a child does something: an event
+continues the plan.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from supervisor.core.tree.policy import Scope
 
 
 def down_in_turn(children: Mapping[str, Child], names: Iterable[str], goal: StopCause) -> bool:
-    """Whether all of them are down; the first that is not is asked to stop, the others wait for it."""
+    """Whether all of them are down. Asks the first that is not to stop; the others wait for it."""
     for name in names:
         child = children[name]
         if child.alive:
@@ -27,11 +27,11 @@ def down_in_turn(children: Mapping[str, Child], names: Iterable[str], goal: Stop
 
 
 class Plans:
-    """The boot and the restarts that are not done yet.
+    """The boot and the restarts that are not finished.
 
     Args:
         terms: the supervisor's.
-        children: by name, in order of start; the machine's own.
+        children: by name, in order of start; owned by the machine.
         out: where commands go.
     """
 
@@ -44,11 +44,11 @@ class Plans:
 
     @property
     def grouped(self) -> bool:
-        """Whether a restart of several children (or the boot of such a supervisor) is under way."""
+        """Whether a restart of several children (or the boot of such a supervisor) is in progress."""
         return self._grouped and bool(self._plans)
 
     def begin(self, plan: Plan) -> None:
-        """Take a plan up. It goes on with the next `advance`."""
+        """Add a plan. It starts with the next `advance`."""
         if self._grouped:
             for other in self._plans:
                 self._unset(other)
@@ -63,13 +63,13 @@ class Plans:
         self._plans = [plan for plan in self._plans if not plan.done]
 
     def resume(self, timer: Timer) -> None:
-        """The wait of this name is over."""
+        """The wait with this timer is over."""
         for plan in self._plans:
             if plan.timer == timer:
                 plan.resume_at = None
 
     def over(self, name: str) -> None:
-        """What this child was started for is decided: it is ready, or that life is gone."""
+        """A child's start is decided: it is ready, or that life has ended."""
         for plan in self._plans:
             plan.pending.discard(name)
 
@@ -81,18 +81,18 @@ class Plans:
             plan.drop(name)
 
     def forget(self, name: str) -> None:
-        """There is no such child any more."""
+        """The child no longer exists."""
         for plan in self._plans:
             plan.forget(name)
 
     def clear(self) -> None:
-        """Leave all plans."""
+        """Drop all plans."""
         for plan in self._plans:
             self._unset(plan)
         self._plans.clear()
 
     def stops(self, name: str) -> bool:
-        """Whether this child has to be down before some plan goes on."""
+        """Whether this child must be down before some plan continues."""
         return any(name in plan.stop for plan in self._plans)
 
     def starts(self, name: str) -> bool:
@@ -100,7 +100,7 @@ class Plans:
         return any(name in plan.start for plan in self._plans)
 
     def due(self, name: str) -> float | None:
-        """Not before this moment the child is started, None when nobody waits."""
+        """The earliest moment at which the child is started, None when no plan waits to start it."""
         for plan in self._plans:
             if name in plan.start:
                 return plan.resume_at
@@ -124,15 +124,15 @@ class Plans:
 
 
 class Plan:
-    """What is left of a restart, or of the boot.
+    """What is left of a restart, or of the boot. Stores only child names.
 
     Attributes:
         stop: names that must be down before anything is started, in the order to stop them.
         start: names still to be started, in order.
         pending: names that were started and are not ready yet.
-        timer: the name of the wait, after the child whose end made the plan; None for the boot, which has
+        timer: the timer of its wait, named after the child whose end made the plan; None for the boot, which has
             none.
-        resume_at: when the wait is over, None when there is nothing to wait for (any more).
+        resume_at: when the wait is over, None when it does not wait.
     """
 
     __slots__ = ("pending", "resume_at", "start", "stop", "timer")
@@ -150,14 +150,14 @@ class Plan:
         return not (self.stop or self.start or self.pending)
 
     def drop(self, child: str) -> None:
-        """Start this child no more; if its wait is the plan's, the wait is over."""
+        """Do not start this child; if the plan's timer is this child's, the wait is over."""
         if child in self.start:
             self.start.remove(child)
         if self.timer is not None and self.timer.child == child:
             self.resume_at = None
 
     def forget(self, child: str) -> None:
-        """There is no such child any more."""
+        """The child no longer exists."""
         self.drop(child)
         self.pending.discard(child)
         if child in self.stop:

@@ -1,7 +1,6 @@
-"""What a death asks for: another life, none, or the end of the supervisor.
+"""Policy: what follows from a death: another life, none, or the end of the supervisor. Pure.
 
-The answer depends on the child's terms and the way it ended, on nothing else; the tables below are
-all of it.
+The answer depends only on the child's terms and the way it ended; the tables below are complete.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ def because(policy: RestartPolicy, kind: ExitKind) -> str:
 
 
 def ends_supervisor(rule: AutoShutdown, ended: ChildTerms, still_up: Iterable[ChildTerms]) -> bool:
-    """Whether this end is the end of the supervisor too.
+    """Whether this end also ends the supervisor.
 
-    Only for ends that the child came to by itself and after which it is not restarted.
+    Only for children that ended by themselves and are not restarted.
 
     Args:
         rule: the supervisor's.
         ended: the child that is down now.
-        still_up: the children that run, or will run again by themselves.
+        still_up: the children that run, or will be restarted.
     """
     if not ended.significant:
         return False
@@ -77,10 +76,10 @@ def refusal(rule: AutoShutdown, terms: ChildTerms) -> str:
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """Whom a restart touches.
+    """Which children a restart affects.
 
     Attributes:
-        stop: the names to stop first, one after the other, in this order; those already down are passed over.
+        stop: the names to stop first, one after the other, in this order; those already down are skipped.
         start: the names to start then, in this order, whether they ran before or not (OTP).
     """
 
@@ -89,7 +88,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 def scope(strategy: Strategy, children: Sequence[ChildTerms], culprit: str) -> Scope:
-    """Whom the restart of `culprit` touches.
+    """Which children the restart of `culprit` affects.
 
     Args:
         strategy: the supervisor's.

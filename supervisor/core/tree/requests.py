@@ -1,7 +1,7 @@
-"""Which calls a supervisor serves, and how it refuses the others.
+"""Requests: which API calls a supervisor serves, and how it refuses the others. Pure.
 
-The answer depends on what was asked, on where the supervisor is and where the child is; a call is
-never kept waiting for something that the caller cannot see.
+The answer depends on the call and on the states of supervisor and child. A call never waits for something that the
+caller cannot see.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Call = StartAsked | TerminateAsked | RestartAsked | DeleteAsked
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A no: the word for programs, the line for people."""
+    """Why a call is refused: a word for programs, a line for people."""
 
     verdict: Verdict
     detail: str
@@ -28,11 +28,11 @@ class Refusal(msgspec.Struct, frozen=True):
 def refusal(
     asked: Call, phase: SupervisorState, child: Child | None, terms: SupervisorTerms, count: int
 ) -> Refusal | None:
-    """Why a call is not served now, or None when it is.
+    """Why a call is refused now, or None when it is served.
 
     Args:
         asked: the call.
-        phase: where the supervisor is.
+        phase: the state of the supervisor.
         child: the child of the name in question, None when there is none.
         terms: the supervisor's.
         count: how many children it has.

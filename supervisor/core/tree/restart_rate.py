@@ -1,8 +1,8 @@
-"""Restart rate: the sliding window that bounds restarts, and the pause before each.
+"""Restart rate: the sliding window that bounds restarts, and the pause before each. Pure.
 
-The window is OTP's: add this restart, drop those older than `period`, and the supervisor may go on if no more than
-`max_restarts` are left. The pause is Pekko's: the first restart is at once, then the wait doubles up to its cap, and
-chance may lengthen it by its share. Time and the roll of the dice are arguments.
+The window is OTP's: add this restart, drop those older than `period`; the supervisor continues if no more than
+`max_restarts` are left. The pause is Pekko's: the first restart is at once, then the wait doubles up to its cap, plus
+random jitter. Time and random numbers are arguments.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from supervisor.core.terms import Backoff, Intensity
 
 
 class Window(msgspec.Struct, frozen=True):
-    """The restarts that may still count, oldest first, in the machine's seconds."""
+    """The restarts that still count, oldest first, in the machine's seconds."""
 
     restarts: tuple[float, ...] = ()
 
@@ -36,12 +36,12 @@ class Window(msgspec.Struct, frozen=True):
 
 
 _MAX_DOUBLINGS: Final = 1000
-"""2.0 ** 1000 is still a float; no wait that anyone caps grows further."""
+"""2.0 ** 1000 is still a float; every capped wait has reached its cap by then."""
 _DEFAULT: Final = Backoff()
 
 
 def terms_for(backoff: Backoff | None, intensity: Intensity) -> Backoff:
-    """The terms of a child: its own, or the default, as fast as the intensity needs to be reached."""
+    """The backoff of a child: its own, or the default, short enough for the intensity to be reached."""
     if backoff is not None:
         return backoff
     most = intensity.max_restarts
@@ -52,22 +52,22 @@ def terms_for(backoff: Backoff | None, intensity: Intensity) -> Backoff:
 
 
 def span(terms: Backoff, restarts: int) -> float:
-    """Seconds that the waits before so many restarts after the first take at least."""
+    """The least seconds that the waits before this many restarts after the first take."""
     total = 0.0
     for attempt in range(1, restarts + 1):
         wait = delay(attempt, 0.0, terms)
-        if wait in (0.0, terms.cap):  # it grows no further
+        if wait in (0.0, terms.cap):  # it has reached its cap
             return total + wait * (restarts - attempt + 1)
         total += wait
     return total
 
 
 def delay(attempt: int, roll: float, backoff: Backoff) -> float:
-    """Seconds before the restart number `attempt` of an unhealthy stretch, counted from 0.
+    """Seconds before restart number `attempt` of an unhealthy stretch, counted from 0.
 
     Args:
-        attempt: how many restarts the stretch has seen before.
-        roll: the dice, in [0, 1).
+        attempt: how many restarts the stretch has had before.
+        roll: a random number in [0, 1).
         backoff: the child's terms.
     """
     if attempt == 0:
@@ -87,7 +87,7 @@ def attempt_after(attempt: int, uptime: float | None, healthy: float) -> int:
     """The number of the restart that follows a life.
 
     Args:
-        attempt: the number it would have if the stretch went on.
+        attempt: the number it would have if the stretch continued.
         uptime: seconds the life was ready, None when it never was.
         healthy: seconds that end the stretch.
     """

@@ -1,7 +1,7 @@
-"""The states of a child and of its supervisor, and the only ways between them.
+"""States: the states of a child and of its supervisor, and the only transitions between them. Pure.
 
-Every change of state is a pair in one of these tables. A pair that is not there is illegal:
-`IllegalTransition` is raised and nothing changes. Why a step is taken is not known here.
+Every change of state is a pair in one of these tables. Any other pair is illegal: `IllegalTransition` is raised and
+nothing changes. The tables do not know why a step is taken.
 """
 
 from __future__ import annotations
@@ -14,51 +14,51 @@ from supervisor.errors import SupervisorError
 
 
 class ChildState(StrEnum):
-    """Where a child is."""
+    """The state of a child."""
 
     STOPPED = "stopped"  # no life: not started yet, or taken down by a call; the spec stays (OTP: undefined)
-    STARTING = "starting"  # a life was begun and is not ready yet
+    STARTING = "starting"  # a life was started and is not ready yet
     RUNNING = "running"  # its life is ready
-    STOPPING = "stopping"  # its life was asked to stop, or killed, and is not gone yet
-    BACKOFF = "backoff"  # no life, but one will be begun without anyone asking (OTP: restarting)
-    EXITED = "exited"  # its life ended and its policy does not want another
+    STOPPING = "stopping"  # its life was asked to stop, or killed, and has not ended yet
+    BACKOFF = "backoff"  # no life, but one will be started without a call (OTP: restarting)
+    EXITED = "exited"  # its life ended and its policy does not start another
 
 
 class ChildStep(StrEnum):
-    """What can move a child."""
+    """A transition of a child."""
 
-    START = "start"  # a life is begun
-    READY = "ready"  # the life says it is ready
+    START = "start"  # a life is started
+    READY = "ready"  # the life is ready
     STOP = "stop"  # the life is asked to stop, or killed; a waiting child stops waiting
-    END = "end"  # the life is over
-    WAIT = "wait"  # another life shall begin later
-    LEAVE = "leave"  # no other life shall begin
+    END = "end"  # the life has ended
+    WAIT = "wait"  # another life starts later
+    LEAVE = "leave"  # no other life starts
 
 
 class SupervisorState(StrEnum):
-    """Where a supervisor is."""
+    """The state of a supervisor."""
 
     NEW = "new"  # nothing was started yet
     STARTING = "starting"  # some static child has never been ready
     RUNNING = "running"  # calls are served; one_for_one restarts go on here
-    RESTARTING = "restarting"  # a restart of several children is under way
+    RESTARTING = "restarting"  # a restart of several children is in progress
     STOPPING = "stopping"  # the children are being stopped, whatever the cause
-    STOPPED = "stopped"  # over: nothing follows
+    STOPPED = "stopped"  # ended: nothing follows
 
 
 class SupervisorStep(StrEnum):
-    """What can move a supervisor."""
+    """A transition of a supervisor."""
 
-    BOOT = "boot"  # the static children shall start
+    BOOT = "boot"  # the static children are to start
     UP = "up"  # every static child has been ready
     PLAN = "plan"  # a restart of several children begins
     SETTLE = "settle"  # it is done
-    END = "end"  # all children shall stop
+    END = "end"  # all children are to stop
     DOWN = "down"  # all children are down
 
 
 class IllegalTransition(SupervisorError, RuntimeError):  # named for what happened, as all of ours
-    """A step that the table does not have: a mistake in the supervisor or its engine, never in an actor."""
+    """A step that the table does not have: a bug in the supervisor or its engine, never in an actor."""
 
     def __init__(self, who: str, state: StrEnum, step: StrEnum) -> None:
         super().__init__(f"{who}: {step.value!r} is not legal in state {state.value!r}; this is a bug, report it")
@@ -95,7 +95,7 @@ ALIVE: Final = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.ST
 
 
 def child_after(who: str, state: ChildState, step: ChildStep) -> ChildState:
-    """The state that follows.
+    """The next state of a child.
 
     Raises:
         IllegalTransition: the table has no such step.
@@ -107,7 +107,7 @@ def child_after(who: str, state: ChildState, step: ChildStep) -> ChildState:
 
 
 def supervisor_after(who: str, state: SupervisorState, step: SupervisorStep) -> SupervisorState:
-    """The state that follows.
+    """The next state of a supervisor.
 
     Raises:
         IllegalTransition: the table has no such step.
