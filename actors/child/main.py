@@ -34,7 +34,7 @@ from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output, flush_streams
 from actors.process import descendants
-from actors.process.diagnostics import record_faults
+from actors.process.diagnostics import accept_dumps, record_faults
 from actors.process.heartbeat import shield, start_heartbeat
 from actors.process.memory import Reserve, peak_memory
 from actors.process.options import apply_options
@@ -95,6 +95,10 @@ def _play(
         apply_options(part.conditions)
     except UsageError as error:
         raise ActorFailed("setting up its process", error) from error
+    if part.handler_timeout:
+        start_heartbeat(box)  # after the options, which count for one thread; before imports that may hang
+    else:
+        accept_dumps()
     try:
         with _only_importing():
             if part.main:
@@ -104,8 +108,6 @@ def _play(
     except BaseException as error:
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
     desk = Desk(part, protocol, channel, box, stop, reserve=reserve, output=output)
-    if part.handler_timeout:
-        start_heartbeat(box)
     if frames:
         desk.take_in(frames)
     try:

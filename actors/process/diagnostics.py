@@ -3,7 +3,7 @@
 Everything is set up before any user code runs. Later only the C code of faulthandler runs, which needs neither the
 interpreter's lock nor memory.
 
-Runs in the actor's process, in its main thread. A fatal fault (SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL) writes the
+Set up in the actor's process, in its main thread. A fatal fault (SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL) writes the
 Python stacks of all threads; so does DUMP_SIGNAL, after which the process continues. An actor that calls
 `faulthandler.enable` itself sends its fatal stacks elsewhere.
 """
@@ -17,11 +17,17 @@ from typing import Final
 from actors.ipc.blackbox import BlackBox
 
 DUMP_SIGNAL: Final[int] = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else signal.SIGUSR2
-"""Asks a process for its stacks. Blocked from the spawn until `record_faults`, because it kills by default."""
+"""Asks a process for its stacks. Blocked from the spawn, because it kills by default and because a handler that runs
+in a thread cuts its system calls short. One thread unblocks it with `accept_dumps`; every other thread inherits the
+block."""
 
 
 def record_faults(box: BlackBox) -> None:
-    """From now on faults and DUMP_SIGNAL write stacks into the box."""
+    """From now on faults write stacks into the box, and so does DUMP_SIGNAL where a thread accepts it."""
     faulthandler.enable(box.fileno(), all_threads=True)
     faulthandler.register(DUMP_SIGNAL, file=box.fileno(), all_threads=True, chain=False)
+
+
+def accept_dumps() -> None:
+    """From now on the kernel may deliver DUMP_SIGNAL to this thread, which then writes the stacks of all threads."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {DUMP_SIGNAL})

@@ -1,18 +1,22 @@
-"""Heartbeat: a thread that answers whether this process's interpreter runs.
+"""Heartbeat: a thread that answers whether this process's interpreter runs, and where its threads are.
 
-It sleeps in the kernel until a signal asks; then it needs the interpreter's lock for one store into the black box. An
-answer shows that Python code runs; silence shows that something holds the lock, for instance a loop in C.
+It sleeps in the kernel until a signal asks; then it needs the interpreter's lock to write the stacks and one count into
+the black box. An answer shows that Python code runs; no thread of it moves while the lock is held. Silence shows that
+something else holds the lock, for instance a loop in C: then DUMP_SIGNAL asks faulthandler's C code, which runs in this
+thread without the lock. No thread of the actor's is interrupted, so no system call of it is cut short.
 
 Runs in the actor's process, in a thread of its own; started only where handlers have a limit.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import threading
 from typing import Final
 
 from actors.ipc.blackbox import BlackBox
+from actors.process.diagnostics import accept_dumps
 
 HEARTBEAT_SIGNAL: Final[int | None] = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None
 """Asks a process whether its interpreter runs; None where no signal is spare. Blocked from the spawn, so that
@@ -30,15 +34,21 @@ def shield() -> None:
 
 
 def start_heartbeat(box: BlackBox) -> None:
-    """From now on HEARTBEAT_SIGNAL increments the box's pulse, as long as the interpreter runs."""
+    """From now on HEARTBEAT_SIGNAL puts stacks and a higher pulse into the box while the interpreter runs.
+
+    DUMP_SIGNAL is accepted by the same thread; where no signal is spare, by the calling one.
+    """
     if HEARTBEAT_SIGNAL is None:
+        accept_dumps()
         return
     wanted = {HEARTBEAT_SIGNAL}
 
     def answer() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the actor's own threads handle signals
+        accept_dumps()
         while True:
             signal.sigwait(wanted)
+            faulthandler.dump_traceback(box.fileno(), all_threads=True)
             box.beat()
 
     threading.Thread(target=answer, name="actors-heartbeat", daemon=True).start()

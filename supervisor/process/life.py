@@ -240,14 +240,18 @@ class ProcessLife:
         return self._box.activity()
 
     def ask_pulse(self) -> bool:
-        """Ask its pulse thread for a sign of life; False on systems where it has none."""
+        """Ask its heartbeat thread for stacks and a higher pulse; False on systems where it has none."""
         if HEARTBEAT_SIGNAL is None:
             return False
+        self._box.rewind()
         self._player.signal(HEARTBEAT_SIGNAL)
         return True
 
     def dump_stacks(self) -> None:
-        """Ask it for the Python stacks of all its threads; they are in `text` as soon as the kernel has let it run."""
+        """Have faulthandler write the Python stacks of all its threads, also when its interpreter is stuck.
+
+        They are in `text` as soon as the kernel has let it run.
+        """
         self._box.rewind()
         self._player.signal(DUMP_SIGNAL)
 

@@ -88,14 +88,15 @@ class Watchdog:
             self._await_pulse(alarm, self._loop.time() + PULSE_TIME, before if asked else None)
 
     def _await_pulse(self, alarm: Alarm, until: float, before: int | None) -> None:
-        """Wait for a sign of life. Only then ask for the stacks: who gives it should not run while they are read."""
+        """Wait for the answer, which brings the stacks. Without one, C code holds the interpreter: C code reads them."""
         answered = None if before is None else self._life.activity().pulse != before
         if answered is False and self._loop.time() < until:
             self._later(POLL, lambda: self._await_pulse(alarm, until, before))
             return
         found = finding(self._state(), answered=answered)
         self._hang = self._in_words(alarm, found)
-        self._life.dump_stacks()
+        if not answered:
+            self._life.dump_stacks()
         self._later(POLL, lambda: self._await_stacks(found, self._loop.time() + STACKS_TIME, ""))
 
     def _await_stacks(self, found: Finding, until: float, before: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import os
 import re
 import signal
+import struct
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +16,8 @@ import pytest
 
 from actors.event import SafeEvent
 from actors.ipc.blackbox import TEXT, BlackBox
-from actors.process.diagnostics import DUMP_SIGNAL, record_faults
+from actors.process.diagnostics import DUMP_SIGNAL, accept_dumps, record_faults
+from actors.process.heartbeat import HEARTBEAT_SIGNAL, start_heartbeat
 from tests.support.spawning import DEADLINE, running
 from tests.support.waiting import until_now
 
@@ -60,6 +64,7 @@ def test_a_deadly_fault(box, how, words):
 
 def count(box: BlackBox, ready: SafeEvent) -> None:
     record_faults(box)
+    accept_dumps()
     ready.set()
     sum(range(10**15))  # a C loop that never lets go of the interpreter
 
@@ -91,3 +96,32 @@ def test_more_than_there_is_room_for(box):
         assert TEXT == len(box.text())
         assert process.is_alive()
     ready.close()
+
+
+def wait_in_c(box: BlackBox, ready: SafeEvent, go_on: SafeEvent) -> None:
+    """Wait in a system call that a signal handler in this thread would end; leave with what it returned."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {DUMP_SIGNAL, HEARTBEAT_SIGNAL})  # as from the spawn of an actor
+    record_faults(box)
+    start_heartbeat(box)
+    poll = ctypes.CDLL(None).poll
+    wanted = ctypes.create_string_buffer(struct.pack("ihh", go_on.fileno(), 1, 0))
+    ready.set()
+    os._exit(poll(wanted, 1, -1) & 0xFF)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no signal to spare")
+@pytest.mark.parametrize("asked", [DUMP_SIGNAL, HEARTBEAT_SIGNAL])
+def test_a_system_call_of_the_actor_goes_on(box, asked):
+    """The stack of the main thread is shown, and what it waits for in C code is not cut short."""
+    ready, go_on = SafeEvent(), SafeEvent()
+    with running(wait_in_c, box, ready, go_on) as process:
+        assert ready.wait(DEADLINE)
+        for _ in range(10):
+            box.rewind()
+            os.kill(process.pid, asked)
+            until_now(lambda: "in wait_in_c" in box.text() and box.text().endswith("<module>\n"), "a dump")
+        go_on.set()
+        process.join(DEADLINE)
+        assert 1 == process.exitcode
+    ready.close()
+    go_on.close()
