@@ -88,7 +88,7 @@ class Watchdog:
             self._await_pulse(alarm, self._loop.time() + PULSE_TIME, before if asked else None)
 
     def _await_pulse(self, alarm: Alarm, until: float, before: int | None) -> None:
-        """Wait for the answer, which brings the stacks. Without one, C code holds the interpreter: C code reads them."""
+        """Wait for the answer, which brings the stacks; without one C code holds the interpreter: C code reads them."""
         answered = None if before is None else self._life.activity().pulse != before
         if answered is False and self._loop.time() < until:
             self._later(POLL, lambda: self._await_pulse(alarm, until, before))
