@@ -380,8 +380,8 @@ class Supervisor:
             loop,
             self._reader,
             self._spares,
-            lambda why: self._reports.guardian_lost(self.path, why),
-            lambda module, why: self._reports.spare_lost(self.path, module, why),
+            lambda why: self._reports.orphan_reaper_lost(self.path, why),
+            lambda module, why: self._reports.spare_failed(self.path, module, why),
         )
 
     def _engine_now(self) -> Engine:

@@ -38,7 +38,7 @@ Order = Callable[[], None]
 class OutputReader:
     """Reads every transcript of a tree. Made and used on the loop's thread; `abandon` runs on any."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-scribe") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-output") -> None:
         self._loop = loop
         self._followed: dict[int, OutputBuffer] = {}  # by descriptor; the thread's
         self._orders: deque[Order] = deque()  # for the thread, from the loop

@@ -270,7 +270,7 @@ class Outgoing:
             self._mailbox.offer_own(end, end.path)
 
     def _bury(self, frame: Send, error: ActorsError) -> None:
-        self._tree.reports.message_buried(
+        self._tree.reports.message_dead_lettered(
             DeadLetter(
                 actor=frame.to[:MAX_PATH],
                 message=None,

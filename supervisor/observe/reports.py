@@ -65,7 +65,7 @@ class Reports:
     def __init__(self) -> None:
         self.happenings: Broadcast[Happening] = Broadcast()
         self.dead_letters: Broadcast[DeadLetter] = Broadcast()
-        self._buried: dict[tuple[str, DeadReason], int] = {}
+        self._dead_lettered: dict[tuple[str, DeadReason], int] = {}
 
     def child_started(self, actor: str, life: int, pid: int | None) -> None:
         """A life is ready."""
@@ -95,9 +95,9 @@ class Reports:
         self.happenings.tell(SupervisorStopped(supervisor, reason))
         self._write("info", "supervisor.stopped", {"supervisor": supervisor, "reason": str(reason)})
 
-    def guardian_lost(self, supervisor: str, why: str) -> None:
+    def orphan_reaper_lost(self, supervisor: str, why: str) -> None:
         """The orphan reaper is gone: descendants of dead actors stay until another one is started."""
-        self._write("warning", "guardian.lost", {"supervisor": supervisor, "detail": why})
+        self._write("warning", "orphan_reaper.lost", {"supervisor": supervisor, "detail": why})
 
     def descriptors_short(self, supervisor: str, needed: int, limit: int) -> None:
         """The daemon's limit of descriptors is too low for its tree."""
@@ -105,17 +105,17 @@ class Reports:
         fields = {"supervisor": supervisor, "needed": needed, "limit": limit, "detail": why}
         self._write("warning", "descriptors.short", fields)
 
-    def spare_lost(self, supervisor: str, module: str | None, why: str) -> None:
+    def spare_failed(self, supervisor: str, module: str | None, why: str) -> None:
         """A spare failed. If it died while it imported a module, the next spare leaves that module out."""
-        self._write("warning", "spare.lost", {"supervisor": supervisor, "module": module, "detail": why})
+        self._write("warning", "spare.failed", {"supervisor": supervisor, "module": module, "detail": why})
 
-    def message_buried(self, letter: DeadLetter) -> None:
+    def message_dead_lettered(self, letter: DeadLetter) -> None:
         """A message became a dead letter. Logged the 1st, 10th, 100th... time for each actor and reason."""
         self.dead_letters.tell(letter)
         key = (letter.actor, letter.reason)
-        if len(self._buried) > _KINDS_COUNTED:
-            self._buried.clear()  # names come and go with dynamic children
-        count = self._buried[key] = self._buried.get(key, 0) + 1
+        if len(self._dead_lettered) > _KINDS_COUNTED:
+            self._dead_lettered.clear()  # names come and go with dynamic children
+        count = self._dead_lettered[key] = self._dead_lettered.get(key, 0) + 1
         if str(count).strip("0") == "1":
             fields = {
                 "actor": letter.actor,
@@ -125,7 +125,7 @@ class Reports:
                 "deliveries": letter.deliveries,
                 "count": count,
             }
-            self._write("warning", "message.buried", fields)
+            self._write("warning", "message.dead_lettered", fields)
 
     def actor_said(self, actor: str, life: int, record: Record) -> None:
         """A log line of an actor."""

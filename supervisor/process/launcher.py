@@ -16,7 +16,7 @@ from actors.wire.frames import StartActor
 from supervisor.io.output_reader import OutputReader
 from supervisor.ports import AnyReader, LifeListener
 from supervisor.process.life import LifeServices, ProcessLife
-from supervisor.process.spares import OnSpareLost, Spares
+from supervisor.process.spares import OnSpareFailed, Spares
 from supervisor.process.spawner import Spawner
 from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
@@ -32,8 +32,8 @@ class ProcessLauncher:
         loop: of the tree.
         reader: waits for what the processes say, and for their ends.
         spares: how many processes to keep that wait for a part.
-        on_guardian_lost: told why the guardian is not there.
-        on_spare_lost: told why a spare is not there.
+        on_reaper_lost: told why the orphan reaper is not there.
+        on_spare_failed: told why a spare is not there.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class ProcessLauncher:
         loop: asyncio.AbstractEventLoop,
         reader: AnyReader,
         spares: int,
-        on_guardian_lost: OnLost,
-        on_spare_lost: OnSpareLost,
+        on_reaper_lost: OnLost,
+        on_spare_failed: OnSpareFailed,
     ) -> None:
         self._loop = loop
         self._reader = reader
@@ -53,8 +53,8 @@ class ProcessLauncher:
             undo.callback(self._services.output_reader.close)
             self._spawner = Spawner(loop, self._abandon)
             undo.pop_all()
-        self._orphan_reaper = OrphanReaper(loop, reader, self._spawner.do, on_guardian_lost)
-        self._spares = Spares(spares, loop, self._begin, on_spare_lost)
+        self._orphan_reaper = OrphanReaper(loop, reader, self._spawner.do, on_reaper_lost)
+        self._spares = Spares(spares, loop, self._begin, on_spare_failed)
 
     @property
     def spares(self) -> int:
@@ -108,7 +108,7 @@ class ProcessLauncher:
         self._spares.dismiss()
 
     async def close(self) -> None:
-        """End the spares, the guardian, and the threads that spawn and that read output. Every life must be over."""
+        """End the spares, the orphan reaper, and the threads that spawn and read output. All lives must have ended."""
         await self._spares.close()
         await self._orphan_reaper.close()
         self._spawner.close()

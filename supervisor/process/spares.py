@@ -33,7 +33,7 @@ MAX_PAUSE: Final = 60.0  # seconds between two attempts, when spares die unused 
 MAX_CRASH_REPORT_BYTES: Final = 1024 * 1024  # bytes of last words that are read
 
 Make = Callable[[str, int], WorkerProcess]
-OnSpareLost = Callable[[str | None, str], None]  # told the module it was importing, and what happened
+OnSpareFailed = Callable[[str | None, str], None]  # told the module it was importing, and what happened
 
 _LAST_WORDS: Final = msgspec.msgpack.Decoder(CrashReport)
 
@@ -68,7 +68,7 @@ class Spares:
         on_lost: told why a spare is not there.
     """
 
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop, make: Make, on_lost: OnSpareLost) -> None:
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop, make: Make, on_lost: OnSpareFailed) -> None:
         self._count = count
         self._loop = loop
         self._make = make

@@ -107,7 +107,7 @@ class WorkerProcess:
         return process
 
     def _found_family(self) -> None:
-        """The process runs, whatever becomes of its guardian."""
+        """The process runs, whatever becomes of its orphan reaper."""
         try:
             self._family = self._orphan_reaper.begun(self.pid or 0)
         except Exception as error:

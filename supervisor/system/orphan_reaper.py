@@ -220,7 +220,7 @@ def link(path: str) -> str:
         return ""
 
 
-def hear(guardian: Reaper) -> None:
+def hear(reaper: Reaper) -> None:
     """Process everything in the socket."""
     while True:
         try:
@@ -230,37 +230,37 @@ def hear(guardian: Reaper) -> None:
         except OSError:
             data = b""
         if not data:
-            guardian.all_over()
+            reaper.all_over()
             return
-        guardian.hear(data)
+        reaper.hear(data)
 
 
-def watch(guardian: Reaper) -> None:
+def watch(reaper: Reaper) -> None:
     """Serve the daemon until it says that all lives have ended, or is gone."""
     poll = select.poll()
     poll.register(0, select.POLLIN)
     tick = float(FOR_EVER)
     try:
-        poll.register(os.pidfd_open(guardian.daemon), select.POLLIN)  # a fork of it may keep the socket open
+        poll.register(os.pidfd_open(reaper.daemon), select.POLLIN)  # a fork of it may keep the socket open
     except (AttributeError, OSError):
         tick = TICK
     due = float(FOR_EVER)  # time of the next look
     rested = 0.0
-    while not guardian.finished:
+    while not reaper.finished:
         wait = min(tick, due - time.monotonic())
         poll.poll(None if wait > LONG else max(0.0, wait) * 1000)
-        orphaned = os.getppid() != guardian.daemon
-        hear(guardian)  # also when the daemon is gone: its last lines name the last lives
+        orphaned = os.getppid() != reaper.daemon
+        hear(reaper)  # also when the daemon is gone: its last lines name the last lives
         if orphaned:
-            guardian.all_over()
+            reaper.all_over()
             return
         begun = time.monotonic()
         if due <= begun:
-            guardian.look()
+            reaper.look()
             over = time.monotonic()
             rested = over + max(REST, SHARE * (over - begun))
-            due = rested if guardian.uneasy else FOR_EVER
-        elif guardian.uneasy:
+            due = rested if reaper.uneasy else FOR_EVER
+        elif reaper.uneasy:
             due = min(due, max(begun + SOON, rested))
 
 
@@ -274,7 +274,7 @@ def set_up(sock: int) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
-    name("actors-guardian")
+    name("actors-reaper")
 
 
 def name(text: str) -> None:
@@ -293,12 +293,12 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.set_blocking(0, False)
-    guardian = Reaper(int(sys.argv[1]), sys.argv[2], say)
-    watch(guardian)
+    reaper = Reaper(int(sys.argv[1]), sys.argv[2], say)
+    watch(reaper)
     deadline = time.monotonic() + PATIENCE
-    while guardian.uneasy and time.monotonic() < deadline:
-        guardian.look()
-        if guardian.uneasy:
+    while reaper.uneasy and time.monotonic() < deadline:
+        reaper.look()
+        if reaper.uneasy:
             time.sleep(SHORT)
 
 

@@ -161,7 +161,7 @@ class Engine:
                 max_deliveries=spec.max_deliveries,
                 members=spec.members(),
                 router=Router(spec.routing, spec.key),
-                on_dead_letter=self.tree.reports.message_buried,
+                on_dead_letter=self.tree.reports.message_dead_lettered,
                 resolve=self.tree.registry.ref,
                 stop_reason=lambda: self.tree.stop_reason,
             )

@@ -137,7 +137,7 @@ async def test_no_thread_is_left_to_be_had(monkeypatch):
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("thread", ["actors-reader", "actors-scribe"])
+@pytest.mark.parametrize("thread", ["actors-reader", "actors-output"])
 async def test_epoll_takes_no_more(monkeypatch, thread):
     """The user's limit of watches (ENOSPC): what epoll does not take is watched all the same."""
     real = select.epoll

@@ -71,7 +71,7 @@ class Sample(Actor):
 
 
 class Life:
-    """A process life that takes everything and does nothing."""
+    """A life that accepts everything and does nothing."""
 
     pid = None
     congested = False
@@ -94,7 +94,7 @@ class Life:
 
 
 def table(page, first_cell):
-    """Rows of the table whose head begins with this cell, as lists of cells, the head included."""
+    """The rows of the table whose header begins with this cell, as lists of cells, header included."""
     lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith(f"| {first_cell} |"))
     rows = []
@@ -122,7 +122,7 @@ def mailbox(letters, *, overflow=Overflow.WAIT, capacity=100):
 
 
 def send(ref, way):
-    """Begin to send in that way; what becomes of it."""
+    """Send in that way; the result, not awaited."""
     kind, _, how = way.partition(", ")
     again = how.startswith("idempotent")
     if kind == "tell":
@@ -135,7 +135,7 @@ def send(ref, way):
 
 
 async def fate(way, doing):
-    """The cell of the table: what a death in that state does to a message sent in that way."""
+    """What a death in that state does to a message sent in that way, as a cell of the table."""
     letters: list[DeadLetter] = []
     box = mailbox(letters)
     if way.endswith("last delivery"):
@@ -192,7 +192,7 @@ async def test_fates(row):
 
 
 def test_the_words_of_fates():
-    """Every fate has its line, and says whether there is a dead letter; a reason of dead letters is a fate."""
+    """Every fate has its line, which says whether it makes a dead letter; every dead letter reason is a fate."""
     _, *rows = table("explanation/semantics.md", "fate")
     elsewhere = {Fate.NO_SUCH_ACTOR.value}  # there is no actor to count it
     assert {fate.value for fate in Fate} - elsewhere == {row[0] for row in rows}
@@ -264,9 +264,9 @@ async def test_reports(logs):
     reports.supervisor_started("/root")
     reports.supervisor_gave_up("/root", "a", 4)
     reports.supervisor_stopped("/root", ExitReason(ExitKind.SHUTDOWN))
-    reports.guardian_lost("/root", "words")
-    reports.spare_lost("/root", "module", "words")
-    reports.message_buried(
+    reports.orphan_reaper_lost("/root", "words")
+    reports.spare_failed("/root", "module", "words")
+    reports.message_dead_lettered(
         DeadLetter(
             actor="/root/a",
             message=Once(),

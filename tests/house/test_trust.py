@@ -1,4 +1,4 @@
-"""Nothing that a child sends is trusted: no room of the daemon runs what is in bytes, and what may cross is closed."""
+"""Nothing from a child is trusted: no module of the daemon executes received bytes; the set of frames is closed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,26 @@ from actors.wire import frames as wire
 from actors.wire.frames import FromChild
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = sorted((ROOT / "supervisor").rglob("*.py"))
+SOURCES = sorted((ROOT / "supervisor").rglob("*.py"))
 MODULES = {"marshal", "shelve", "dill", "cloudpickle", "yaml"}
 READERS = {"load", "loads", "Unpickler", "import_module"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
-TO_CHILD = (wire.StartActor, wire.Deliver, wire.TellBatch, wire.Cancel, wire.Credit, wire.Items, wire.Stop, wire.Answer)
+# Without Preload, which only a waiting spare decodes; it shares its tag with TellBatch, which no spare gets.
+TO_CHILD = (
+    wire.StartActor,
+    wire.Deliver,
+    wire.TellBatch,
+    wire.Cancel,
+    wire.Recall,
+    wire.Credit,
+    wire.Items,
+    wire.Stop,
+    wire.Answer,
+)
 
 
 def called(node: ast.AST) -> set[str]:
-    """What a piece of code names that could run what is in bytes."""
+    """Names in a piece of code that could execute received bytes."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         names = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
         return names & (MODULES | READERS)
@@ -30,20 +41,20 @@ def called(node: ast.AST) -> set[str]:
     return {node.id} & (BUILTINS | READERS) if isinstance(node, ast.Name) else set()
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_is_unpickled_in_the_daemon(room: Path) -> None:
-    """No room of `supervisor` unpickles, evaluates or imports by name; pickles are only made there, for the child."""
-    assert set() == {name for node in ast.walk(ast.parse(room.read_text())) for name in called(node)}
+@pytest.mark.parametrize("module", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_unpickled_in_the_daemon(module: Path) -> None:
+    """No module of `supervisor` unpickles, evaluates or imports by name; it only makes pickles, for the child."""
+    assert set() == {name for node in ast.walk(ast.parse(module.read_text())) for name in called(node)}
 
 
-def test_the_looking_glass_sees() -> None:
+def test_the_check_itself_finds_readers() -> None:
     """The test above can fail."""
     code = "import pickle\npickle.loads(b'')\nfrom marshal import load\neval('1')"
     assert {"loads", "load", "marshal", "eval"} == {name for node in ast.walk(ast.parse(code)) for name in called(node)}
 
 
 def inside(node: object, seen: set[int]) -> set[type]:
-    """The kinds of types that a type is made of."""
+    """The kinds of types inside a type."""
     if id(node) in seen:
         return set()
     seen.add(id(node))
@@ -57,14 +68,14 @@ def inside(node: object, seen: set[int]) -> set[type]:
     return found.union(*(inside(part, seen) for part in parts))
 
 
-def test_what_a_child_may_say_is_closed() -> None:
-    """Structs of plain values; where bytes of a user's type stand, they are Raw, and read with the type that is due."""
+def test_frames_of_a_child_are_closed() -> None:
+    """Structs of plain values; a user's type stays Raw until it is decoded with the expected type."""
     kinds = inside(types.type_info(FromChild), set())
     assert {types.DictType, types.AnyType}.isdisjoint(kinds)
 
 
-def test_no_frame_passes_for_one_of_the_other_direction() -> None:
-    """Tags from 20 on go to the daemon, those below to the child, and each is one frame's."""
+def test_no_frame_decodes_in_the_other_direction() -> None:
+    """Tags from 20 on go to the daemon, those below to the child; no tag is used twice."""
     up = [cls.__struct_config__.tag for cls in FromChild.__args__]
     down = [cls.__struct_config__.tag for cls in TO_CHILD]
     assert min(up) >= 20 > max(down)

@@ -94,7 +94,9 @@ def test_no_half_started_actor_dies_of_it(tmp_path, number):
     with Script(tmp_path, STARTING) as daemon:
         daemon.line("BEGUN")
         seen = set()
-        while daemon.process.poll() is None and len(seen) < 4:  # two actors, multiprocessing's helper, the guardian
+        while (
+            daemon.process.poll() is None and len(seen) < 4
+        ):  # two actors, multiprocessing's helper, the orphan reaper
             for pid in children_of(daemon.process.pid) - seen:
                 seen.add(pid)
                 if b"multiprocessing" in command_of(pid):

@@ -101,27 +101,27 @@ async def test_who_leaves_on_purpose_may_live():
         await until(lambda: not alive(pid), "its end")
 
 
-# ---- the guardian
+# ---- the orphan reaper
 
 
-def guardians():
-    """Process ids of our guardians."""
+def reapers():
+    """Process ids of our orphan reapers."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             words = (path / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if len(words) > 4 and words[3].endswith(b"guardian.py") and words[4] == str(os.getpid()).encode():
+        if len(words) > 4 and words[3].endswith(b"orphan_reaper.py") and words[4] == str(os.getpid()).encode():
             found.append(int(path.name))
     return found
 
 
-async def test_the_guardian_is_small_and_alone():
+async def test_the_orphan_reaper_is_small_and_alone():
     """It holds no descriptor but its socket and the daemon's pidfd, and little more memory than a bare interpreter."""
     async with tree():
-        await until(guardians, "a guardian")
-        (pid,) = guardians()
+        await until(reapers, "an orphan reaper")
+        (pid,) = reapers()
         await until(lambda: "pidfd" in str(targets(pid)), "it is at work")
         assert ["/dev/null", "anon_inode:[pidfd]"] == [t for t in targets(pid) if "socket" not in t]
         assert os.getsid(pid) == pid
@@ -140,13 +140,13 @@ def place_and_size(pid):
 
 
 @pytest.mark.parametrize("reading", ["thread", "loop"])
-async def test_a_dead_guardian_is_replaced(logs, reading):
+async def test_a_dead_orphan_reaper_is_replaced(logs, reading):
     """The next one is told everything: also what was left by a life that ended between the two."""
     async with tree(reading=reading) as root:
         watch = Watch(root)
         await root["a"].ask(Beget([]))
-        await until(guardians, "a guardian")
-        (first,) = guardians()
+        await until(reapers, "an orphan reaper")
+        (first,) = reapers()
         orphan_reaper = root._launcher._orphan_reaper
         await until(
             lambda: time.monotonic() >= orphan_reaper._not_before, "the moment from which it is replaced at once"
@@ -155,32 +155,34 @@ async def test_a_dead_guardian_is_replaced(logs, reading):
         os.kill(first, signal.SIGKILL)
         root["a"].tell_nowait(Leave())
         await watch.started("a")
-        await until(lambda: guardians() not in ([], [first]), "another guardian")
+        await until(lambda: reapers() not in ([], [first]), "another orphan reaper")
         await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
         assert [{"supervisor": "/root", "detail": "it ended: signal SIGKILL"}] == [
-            {name: line[name] for name in ("supervisor", "detail")} for line in logs if line["event"] == "guardian.lost"
+            {name: line[name] for name in ("supervisor", "detail")}
+            for line in logs
+            if line["event"] == "orphan_reaper.lost"
         ]
 
 
-async def test_a_guardian_that_hangs_holds_up_nobody():
-    """A stopped guardian neither delays lives nor their ends; at the end of the tree it is killed."""
+async def test_an_orphan_reaper_that_hangs_holds_up_nobody():
+    """A stopped orphan reaper neither delays lives nor their ends; at the end of the tree it is killed."""
     async with tree() as root:
         watch = Watch(root)
-        await until(guardians, "a guardian")
-        (pid,) = guardians()
+        await until(reapers, "an orphan reaper")
+        (pid,) = reapers()
         os.kill(pid, signal.SIGSTOP)
         root["a"].tell_nowait(Leave())
         await watch.started("a")
         os.kill(pid, signal.SIGCONT)
-    assert [] == guardians()
+    assert [] == reapers()
 
 
-async def test_a_guardian_that_does_not_answer_is_replaced(logs):
+async def test_an_orphan_reaper_that_does_not_answer_is_replaced(logs):
     """A stopped one is killed when a life has ended and it has not said that it heard of it; the next does its work."""
     async with tree() as root:
         pids = await root["a"].ask(Beget(["daemonise", "session"]))
-        await until(guardians, "a guardian")
-        (first,) = guardians()
+        await until(reapers, "an orphan reaper")
+        (first,) = reapers()
         os.kill(first, signal.SIGSTOP)
         root["a"].tell_nowait(Leave())
         await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
@@ -189,17 +191,17 @@ async def test_a_guardian_that_does_not_answer_is_replaced(logs):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-async def test_a_guardian_that_fails_at_the_last_moment(number):
-    """The daemon itself ends what the actors have left, and leaves nothing of its guardian."""
+async def test_an_orphan_reaper_that_fails_at_the_last_moment(number):
+    """The daemon itself ends what the actors have left, and leaves nothing of its orphan reaper."""
     async with tree() as root:
         pids = await root["a"].ask(Beget(["daemonise", "session"]))
-        await until(guardians, "a guardian")
-        os.kill(guardians()[0], number)
-    assert [] == guardians()
+        await until(reapers, "an orphan reaper")
+        os.kill(reapers()[0], number)
+    assert [] == reapers()
     assert not any(map(alive, pids))
 
 
-async def test_without_a_guardian(logs, monkeypatch):
+async def test_without_an_orphan_reaper(logs, monkeypatch):
     """Why there is none is told once, however often it is tried; no actor suffers, and the daemon does the work."""
 
     def refuse():
@@ -231,14 +233,14 @@ from tests.support.waiting import alive, until
 async def main():
     async with Supervisor(ChildSpec(Parent, name="a")) as root:
         pids = await root["a"].ask(Beget(["daemonise"]))
-        guardians = [p for p in Path("/proc").glob("[0-9]*") if is_guardian(p)]
-        print("GUARDIANS", len(guardians))
+        reapers = [p for p in Path("/proc").glob("[0-9]*") if is_reaper(p)]
+        print("REAPERS", len(reapers))
     print("ALIVE", sum(map(alive, pids)))
 
-def is_guardian(path):
+def is_reaper(path):
     try:
         words = path.joinpath("cmdline").read_bytes().split(b"\\0")
-        return str(os.getpid()).encode() in words and (path / "comm").read_text() == "actors-guardian\\n"
+        return str(os.getpid()).encode() in words and (path / "comm").read_text() == "actors-reaper\\n"
     except OSError:
         return False
 
@@ -248,7 +250,7 @@ asyncio.run(main())
 
 
 def test_from_an_archive(tmp_path):
-    """An application in one file, this package included, has its guardian."""
+    """An application in one file, this package included, has its orphan reaper."""
     for package in (actors, supervisor, tests):
         shutil.copytree(Path(package.__path__[0]), tmp_path / "source" / package.__name__)
     (tmp_path / "source" / "__main__.py").write_text(APPLICATION)
@@ -256,28 +258,28 @@ def test_from_an_archive(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p.endswith("-packages"))}
     command = [sys.executable, tmp_path / "app.pyz"]
     done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=True)
-    assert "GUARDIANS 1" in done.stdout
+    assert "REAPERS 1" in done.stdout
     assert "ALIVE 0" in done.stdout
-    assert "guardian.lost" not in done.stdout
+    assert "orphan_reaper.lost" not in done.stdout
 
 
 def lost(logs):
-    """What was told of guardians that are not there."""
-    return [line["detail"] for line in logs if line["event"] == "guardian.lost"]
+    """What was told of reapers that are not there."""
+    return [line["detail"] for line in logs if line["event"] == "orphan_reaper.lost"]
 
 
-async def test_signals_for_the_daemon_are_not_for_its_guardian():
+async def test_signals_for_the_daemon_are_not_for_its_orphan_reaper():
     """SIGINT, SIGTERM and SIGHUP, which a terminal or an init sends to everybody, do not end it."""
     async with tree() as root:
-        await until(guardians, "a guardian")
-        (pid,) = guardians()
+        await until(reapers, "an orphan reaper")
+        (pid,) = reapers()
         await until(lambda: "pidfd" in str(targets(pid)), "it is at work")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(pid, number)
         pids = await root["a"].ask(Beget(["daemonise"]))
         root["a"].tell_nowait(Leave())
         await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
-        assert [pid] == guardians()
+        assert [pid] == reapers()
 
 
 # ---- kill -9 the daemon

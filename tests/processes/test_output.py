@@ -42,7 +42,7 @@ def lines(logs, actor, *fields):
     said = []
     for line in logs:
         own = line.get("actor") == f"/root/{actor}" and line["event"].partition(".")[0] != "child"
-        if own and line["event"] not in ("output.dropped", "message.buried"):
+        if own and line["event"] not in ("output.dropped", "message.dead_lettered"):
             text = line["text"] if line["event"] == "actor.printed" else line["event"]
             said.append((text, *(line.get(field) for field in fields)))
     return said

@@ -244,7 +244,7 @@ async def test_a_stale_spare_is_not_used(change, tmp_path, monkeypatch, logs):
         assert fresh != stale
         os.kill(second.pid, signal.SIGKILL)
         assert fresh == (await who(root)).pid
-    assert [] == [line for line in logs if line["event"] == "spare.lost"]
+    assert [] == [line for line in logs if line["event"] == "spare.failed"]
 
 
 async def test_a_spare_that_has_read_what_was_changed(tmp_path, module):
@@ -307,7 +307,7 @@ async def test_a_spare_that_dies_is_replaced(logs):
         assert first == await who(root)
         os.kill(first.pid, signal.SIGKILL)
         assert last == (await who(root)).pid
-    lost = [line for line in logs if line["event"] == "spare.lost"]
+    lost = [line for line in logs if line["event"] == "spare.failed"]
     assert [("it ended with exit code -9", None)] == [(line["detail"], line.get("module")) for line in lost]
 
 
@@ -345,7 +345,7 @@ async def test_an_import_that_fails_in_a_spare(module, monkeypatch, logs, fault)
         second = await who(root, "bad")
         assert (spare, 2) == (second.pid, 2)
         await ready(root)
-    lost = [line for line in logs if line["event"] == "spare.lost"]
+    lost = [line for line in logs if line["event"] == "spare.failed"]
     assert [(f"spared_{fault}", why)] == [(line["module"], line["detail"]) for line in lost]
 
 
@@ -363,7 +363,7 @@ async def test_a_process_that_cannot_be_started(monkeypatch, logs):
     async with tree(child()) as root:
         await ready(root)
         assert 0.02 * (2 + 4 + 8) <= tried[3] - tried[0]
-    (line,) = [line for line in logs if line["event"] == "spare.lost"]
+    (line,) = [line for line in logs if line["event"] == "spare.failed"]
     assert "it could not be started: no more processes" == line["detail"]
 
 

@@ -946,6 +946,6 @@ async def test_dead_letters_are_logged_with_a_count(tmp_path, logs):
             await root["a"].tell(Put(number))
         gate.touch()
         await holding
-    lines = [line for line in logs if line["event"] == "message.buried" and line["reason"] == "mailbox_full"]
+    lines = [line for line in logs if line["event"] == "message.dead_lettered" and line["reason"] == "mailbox_full"]
     assert [1, 10, 100] == [line["count"] for line in lines]
     assert {("/root/a", "mailbox_full", "Put")} == {(line["actor"], line["reason"], line["message"]) for line in lines}

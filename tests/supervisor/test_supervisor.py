@@ -962,7 +962,7 @@ def test_any_loop_in_any_thread(reading, factory, place):
 
 
 async def test_the_number_of_threads_does_not_grow():
-    """One reader, one scribe and one spawner for a tree, however many actors it has."""
+    """One reader, one output reader and one spawner for a tree, however many actors it has."""
     before = threading.active_count()
     async with tree(*(child(name=f"a{number}") for number in range(4)), start="parallel"):
         assert threading.active_count() - before <= 3

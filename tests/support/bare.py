@@ -76,7 +76,7 @@ class BareLauncher:
         """There are no spares."""
 
     async def close(self):
-        """Nothing runs but the scribe."""
+        """Nothing runs but the output reader."""
         self._services.output_reader.close()
 
 

@@ -121,7 +121,7 @@ async def test_times_that_are_none(delay):
 
 
 async def test_topics(monkeypatch):
-    """Nobody subscribes to everything, and no name is a book."""
+    """Topics of one actor are bounded in number and in length."""
     monkeypatch.setattr(pubsub, "MAX_TOPICS", 10)
     async with bare() as root:
         await refused(root, "subscribes to more than 10 topics", *(Subscribe(f"t{number}") for number in range(11)))

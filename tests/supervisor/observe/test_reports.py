@@ -120,12 +120,12 @@ async def test_dead_letters(reports, logs):
     """Every one as a value, the 1st, 10th, 100th... of a kind as a line."""
     stream = reports.dead_letters.read()
     for number in range(120):
-        reports.message_buried(letter(number))
+        reports.message_dead_lettered(letter(number))
     reports.close()
     assert 120 == len([each async for each in stream])
     assert [1, 10, 100] == [line["count"] for line in logs]
     assert {
-        "event": "message.buried",
+        "event": "message.dead_lettered",
         "log_level": "warning",
         "actor": "/root/a",
         "message": "Note",
@@ -259,7 +259,7 @@ async def test_a_broken_log_does_not_break_the_tree(configured):
     reports.child_started("/root/a", 1, 76)
     reports.child_exited(REPORT, "permanent", 1)
     reports.actor_said("/root/a", 1, Record("info", "page.read", {}))
-    reports.message_buried(letter())
+    reports.message_dead_lettered(letter())
     reports.supervisor_started("/root")
     reports.supervisor_gave_up("/root", "a", 4)
     reports.supervisor_stopped("/root", ExitReason(ExitKind.SHUTDOWN))

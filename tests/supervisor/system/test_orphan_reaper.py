@@ -1,4 +1,4 @@
-"""The guardian's mind, without a daemon: who belongs to a family that is over, and who does not."""
+"""The orphan reaper without a daemon: which processes descend from a dead actor, and which do not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def process(mark="", *, session=True):
         made.wait()
 
 
-def guardian(said, answers=None):
+def reaper(said, answers=None):
     """One to whom that was said."""
     made = Reaper(os.getpid(), TREE, [].append if answers is None else answers.append)
     made.hear(said.encode())
@@ -44,7 +44,7 @@ def guardian(said, answers=None):
         ("+7 1\n", False),  # it lives
         ("+8 1\n", True),  # a later one is known, so this one is over
         ("+7 1\n-7\n", True),
-        ("?7\n", True),  # it was over before this guardian came
+        ("?7\n", True),  # it was over before this reaper was started
         ("?6\n", False),
         ("+7 1\n?7\n", False),  # the last of them lives
         (".\n", True),  # all are over
@@ -55,7 +55,7 @@ def guardian(said, answers=None):
 def test_who_bears_a_mark(said, ended):
     """The number of a life tells whether its family is to go."""
     with process(f"outer:1 {TREE}:7") as made:
-        guardian(said).look()
+        reaper(said).look()
         if ended:
             assert -9 == made.wait(5)
         assert ended != alive(made.pid)
@@ -65,14 +65,14 @@ def test_who_bears_a_mark(said, ended):
 def test_strangers(mark):
     """Whoever bears no mark, half a mark, or another tree's is left alone."""
     with process(mark) as made:
-        guardian(".\n").look()
+        reaper(".\n").look()
         assert alive(made.pid)
 
 
 def test_a_session_is_its_heads():
     """Without a mark: as long as the head's number is its own, its session ends with it."""
     with process() as made:
-        ward = guardian(f"+1 {made.pid}\n")
+        ward = reaper(f"+1 {made.pid}\n")
         ward.look()
         assert alive(made.pid)
         ward.hear(b"-1\n")
@@ -84,7 +84,7 @@ def test_a_number_that_is_a_strangers_by_now():
     """A head was dead when it was told, and its number is used again: nobody is touched."""
     gone = subprocess.Popen(["/bin/true"])
     gone.wait()
-    ward = guardian(f"+1 {gone.pid}\n-1\n")
+    ward = reaper(f"+1 {gone.pid}\n-1\n")
     with process() as made:
         ward._over = {made.pid: ward._over[gone.pid]}
         ward.look()
@@ -96,15 +96,15 @@ def test_a_number_that_is_a_strangers_by_now():
 def test_it_answers():
     """The end of each life and the end of all are answered at once, before anything is looked at."""
     answers = []
-    guardian("+1 1\n+2 1\n-1\n-2\n.\n", answers)
+    reaper("+1 1\n+2 1\n-1\n-2\n.\n", answers)
     assert [b"-1\n", b"-2\n", b".\n"] == answers
 
 
-def test_who_is_being_buried():
+def test_what_the_daemon_has_to_reap():
     """A dead one whose parent is the daemon is named to it, until it is gone."""
     said = []
     with process() as made:
-        ward = guardian(f"+1 {made.pid}\n.\n", said)
+        ward = reaper(f"+1 {made.pid}\n.\n", said)
         said.clear()
         ward.look()
         until_now(lambda: look_at(made.pid)[0] == b"Z", "its death")

@@ -1,4 +1,4 @@
-"""Public is what `__all__` lists: it is complete, importable and sorted, and nothing private leaks."""
+"""`__all__` lists the public names: each can be imported and has a docstring."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ FIXED = {
 
 @pytest.mark.parametrize("name", FIXED)
 def test_every_public_name_is_there(name: str) -> None:
-    """What `__all__` promises can be imported, and the names that others rely on are in it."""
+    """Every name in `__all__` can be imported, and the names that users rely on are in it."""
     module = importlib.import_module(name)
     assert set(module.__all__) >= FIXED[name]
     assert [] == [public for public in module.__all__ if not hasattr(module, public)]
 
 
 @pytest.mark.parametrize("name", ["actors", "supervisor", "supervisor.bridge"])
-def test_every_public_name_is_explained(name: str) -> None:
-    """Each public class and function says what it does, and so does each of its public methods."""
+def test_every_public_name_has_a_docstring(name: str) -> None:
+    """Each public class and function has one, and so has each of its public methods."""
     module = importlib.import_module(name)
     silent = []
     for public in module.__all__:
