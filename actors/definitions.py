@@ -31,12 +31,13 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import MARK, globals_of, is_asynchronous, is_generator
+from actors.signatures import MARK, accepts, globals_of, is_asynchronous, is_generator
 
 _UNBOUND: Final[dict[str, str]] = {  # attributes that are not methods of an instance, and where their function is
     "staticmethod": "__func__",
     "classmethod": "__func__",
     "partialmethod": "func",
+    "singledispatchmethod": "func",
     "property": "fget",
     "cached_property": "func",
 }
@@ -89,10 +90,20 @@ def check_hooks(actor: type) -> None:
         raise UsageError(
             f"{name}.__init__ is async or has a yield, and is never awaited; do this in async def on_start"
         )
-    for hook in ("on_start", "on_stop"):
+    if missing := sorted(getattr(actor, "__abstractmethods__", ())):
+        raise UsageError(
+            f"{name} is abstract, it lacks {', '.join(missing)}; write them, or pass a subclass that has them"
+        )
+    for hook, parameters in (("on_start", "self"), ("on_stop", "self, reason")):
         value = _members(actor)[hook]
         if type(value).__name__ in _UNBOUND or not callable(value):
-            raise UsageError(f"{name}.{hook} is a {type(value).__name__}; write a plain method: def {hook}(self, ...)")
+            raise UsageError(
+                f"{name}.{hook} is a {type(value).__name__}; write a plain method: def {hook}({parameters})"
+            )
+        if not accepts(value, parameters.count(",") + 1):
+            raise UsageError(
+                f"{name}.{hook} takes other arguments than those it is called with; write def {hook}({parameters})"
+            )
         if is_generator(value):
             raise UsageError(f"{name}.{hook} has a yield and would never run; write it without, or as async def")
 
@@ -151,11 +162,14 @@ def _check_no_override(actor: type, name: str, value: object) -> None:
 
 
 def _check_wrapping(where: str, function: Any) -> None:
-    """Refuse a plain decorator around an async function: what it returns is a coroutine, not a reply."""
+    """Refuse a plain decorator around an async function: what it returns is a coroutine, not a reply.
+
+    That the decorator runs the coroutine itself cannot be seen; one that leaves out `functools.wraps` is not refused.
+    """
     inner = function
     while hasattr(inner, "__wrapped__"):
         inner = inner.__wrapped__
-    if inner is function or not isinstance(function, types.FunctionType) or not callable(inner):
+    if inner is function or not callable(inner):
         return
     lost = is_asynchronous(inner) and not is_asynchronous(function)
     if lost or (is_generator(inner) and not is_generator(function)):
@@ -163,9 +177,14 @@ def _check_wrapping(where: str, function: Any) -> None:
             ("yields", "and yield from it") if is_generator(inner) else ("is async", "as async def, and await it")
         )
         raise UsageError(
-            f"{where} {what}, but the function {function.__code__.co_name}() that decorates it does not; write that "
-            f"decorator's function {write}"
+            f"{where} {what}, but {_decorator(function)} that decorates it does not; write that decorator's function "
+            f"{write}"
         )
+
+
+def _decorator(function: Any) -> str:
+    code = getattr(function, "__code__", None)
+    return f"the {type(function).__name__}" if code is None else f"the function {code.co_name}()"
 
 
 def _contradict(hint: Any, promised: Any) -> bool:

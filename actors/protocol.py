@@ -193,6 +193,11 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
                 f"itself, or make a class of it: class Some{generic}({generic}[...]): pass"
             )
         if not _is_message(member):
+            if getattr(member, "__module__", "builtins") == "builtins":  # int, None, list[Ping]
+                raise UsageError(
+                    f"{where} handles {getattr(member, '__qualname__', member)}, which is no message; annotate "
+                    f"message classes alone, each a class It(Message[ReplyType]): ..."
+                )
             raise UsageError(
                 f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
                 f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final, NamedTuple
 
+_VARARGS: Final = 0x04
 _VARIADIC: Final = 0x04 | 0x08  # flags of a code object: it has *args, **kwargs
 _GENERATOR: Final = 0x20
 _COROUTINE: Final = 0x80
@@ -46,6 +47,16 @@ def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
     names = code.co_varnames[: code.co_argcount]
     hints = function.__annotations__
     return [Parameter(name, hints.get(name), at >= code.co_posonlyargcount) for at, name in enumerate(names)]
+
+
+def accepts(function: Callable[..., Any], count: int) -> bool:
+    """Whether it can be called with so many arguments by place, `self` included; True where that is not known."""
+    if not isinstance(function, FunctionType):
+        return True
+    code = function.__code__
+    least = code.co_argcount - len(function.__defaults__ or ())
+    most = count if code.co_flags & _VARARGS else code.co_argcount
+    return least <= count <= most and code.co_kwonlyargcount <= len(function.__kwdefaults__ or ())
 
 
 def globals_of(function: Callable[..., Any]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ import threading
 from itertools import pairwise
 from multiprocessing import spawn
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
 from actors.actor import Actor
 from actors.errors import UsageError
+from actors.signatures import globals_of
 from supervisor.names import shadow_of
 
 MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
@@ -29,8 +30,7 @@ def check_importable(actor: type[Actor]) -> None:
 
     Raises:
         UsageError: it is not an actor class, is defined inside a function, in a `__main__` without a file, or in
-            a module
-            that no other process finds.
+            a module that no other process finds.
     """
     if not (isinstance(actor, type) and issubclass(actor, Actor)):
         raise UsageError(f"{actor!r} is no Actor class; write class Name(Actor): ... and pass the class itself")
@@ -46,6 +46,8 @@ def check_importable(actor: type[Actor]) -> None:
     found: Any = module
     for name in actor.__qualname__.split("."):
         found = getattr(found, name, None)
+    if module is not None and found is not actor and module.__name__ in MAIN and _elsewhere(actor, module):
+        raise UsageError(_not_imported(actor.__qualname__))
     if module is not None and found is not actor and not _still_loading(module):
         raise UsageError(
             f"{actor.__module__}.{actor.__qualname__} is not the class of that name any more; a spawned process "
@@ -91,10 +93,20 @@ def _check_main(name: str) -> None:
             f"cannot import; put it into a file"
         )
     if _left_alone(main):
-        raise UsageError(
-            f"{name} is defined in __main__.py, which spawned processes leave alone; move it to another "
-            f"module of its package"
-        )
+        raise UsageError(_not_imported(name))
+
+
+def _elsewhere(actor: type[Actor], main: ModuleType) -> bool:
+    """Whether a class of the main program is not of the main module: cProfile and trace run a program beside it."""
+    functions = [value for value in vars(actor).values() if isinstance(value, FunctionType)]
+    return any(one.__module__ in MAIN and globals_of(one) is not vars(main) for one in functions)
+
+
+def _not_imported(name: str) -> str:
+    return (
+        f"{name} is defined in a main module that new processes do not import: a package's __main__.py, or a program "
+        f"that a profiler or tracer runs; move it to a module of its own"
+    )
 
 
 def _found(module: str) -> bool:

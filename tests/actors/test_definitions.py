@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import functools
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
@@ -132,6 +133,42 @@ class TracedTwice(Actor):
         return 1
 
 
+class CachedCoroutine(Actor):
+    @handles
+    @functools.lru_cache  # noqa: B019 - what it keeps is the matter
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Single(Actor):
+    @handles
+    @functools.singledispatchmethod
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Unfinished(Actor, abc.ABC):
+    @handles
+    @abc.abstractmethod
+    def ping(self, msg: Ping) -> int: ...
+
+
+class StopTakesNothing(Actor):
+    def on_stop(self):
+        pass
+
+
+class StartTakesMore(Actor):
+    def on_start(self, *, path):
+        pass
+
+
+class HandlesNumber(Actor):
+    @handles
+    def ping(self, msg: Ping | int) -> int:
+        return 1
+
+
 class SequenceNumbers(Message[AsyncIterator[int]]):
     pass
 
@@ -217,6 +254,12 @@ class SlottedConcurrency(Actor):
         (Traced, ["Traced.ping is async", "wrapper()", "async def"]),
         (TracedTwice, ["TracedTwice.ping is async", "wrapper()"]),
         (TracedStream, ["TracedStream.numbers yields", "wrapper()"]),
+        (CachedCoroutine, ["CachedCoroutine.ping is async", "_lru_cache_wrapper"]),
+        (Single, ["Single.ping", "singledispatchmethod"]),
+        (Unfinished, ["Unfinished is abstract", "lacks ping"]),
+        (StopTakesNothing, ["StopTakesNothing.on_stop", "def on_stop(self, reason)"]),
+        (StartTakesMore, ["StartTakesMore.on_start", "def on_start(self)"]),
+        (HandlesNumber, ["HandlesNumber.ping handles int", "no message"]),
         (GenericMessage, ["GenericMessage.box", "Box[...]", "annotate Box itself"]),
         (GenericInUnion, ["GenericInUnion.box", "Box[...]"]),
         (MayBeUnset, ["Unset.number", "None = None"]),
@@ -237,6 +280,61 @@ def test_a_class_that_cannot_work(actor, words):
         ChildSpec(actor, name="x")
     assert [] == [word for word in words if word not in str(caught.value)], str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def awaits(function):
+    @functools.wraps(function)
+    async def wrapper(self, msg):
+        return await function(self, msg)
+
+    return wrapper
+
+
+class Decorated(Actor):
+    @handles
+    @awaits
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class DecoratedTwice(Actor):
+    @handles
+    @awaits
+    @traced  # its coroutine is awaited
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class DecoratedOutside(Actor):
+    @awaits
+    @handles
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Cached(Actor):
+    @handles
+    @functools.lru_cache  # noqa: B019
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Finished(Unfinished):
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+    def on_start(self, path="") -> None:
+        pass
+
+    def on_stop(self, *reasons: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("actor", [Decorated, DecoratedTwice, DecoratedOutside, Cached, Finished])
+def test_a_class_that_works(actor):
+    """What looks like one that cannot work is accepted."""
+    assert "x" == ChildSpec(actor, name="x").name
 
 
 def test_a_handler_that_was_taken_away():

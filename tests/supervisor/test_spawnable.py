@@ -184,7 +184,7 @@ def test_a_module_beside_a_package_of_the_same_name(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tests", loaded)
     with pytest.raises(UsageError, match="It is defined in tests.late_one"):
         check_module("tests.late_one", "It")
-    check_module("tests.supervisor.test_portable", "Keeper")
+    check_module("tests.supervisor.test_spawnable", "Keeper")
     check_module("json.decoder", "JSONDecoder")
 
 
