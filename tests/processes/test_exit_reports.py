@@ -241,7 +241,7 @@ async def test_killed_by_someone_else():
             report.last_message,
             report.deliveries,
         )
-        check(report, "kill -9 by somebody")
+        check(report, "kill -9 from outside")
 
 
 async def test_killed_by_its_supervisor_after_its_grace():
@@ -258,7 +258,7 @@ async def test_killed_by_its_supervisor_after_its_grace():
 
 
 async def test_killed_by_its_supervisor_at_once():
-    """BRUTAL_KILL asks nobody."""
+    """BRUTAL_KILL does not ask."""
     async with tree(child(Victim, shutdown=BRUTAL_KILL)) as root:
         watch = Watch(root)
         await root.terminate_child("a")
@@ -331,7 +331,7 @@ def test_killed_by_the_kernel_for_lack_of_memory(tmp_path, small_group):
 HUNG = {
     "A handler over its limit": ("sleep", "hung: Victim.perish over its limit of 0.3 s (handler_timeout); killed by"),
     "A loop in C that holds the interpreter": ("hold the lock", "hung: interpreter blocked in Victim.perish, over its"),
-    "A process that somebody stopped": ("SIGSTOP", "hung: process stopped (SIGSTOP) in Victim.perish, over its limit"),
+    "A stopped process": ("SIGSTOP", "hung: process stopped (SIGSTOP) in Victim.perish, over its limit"),
 }
 
 
