@@ -191,7 +191,7 @@ def check_main_guard() -> None:
     except (OSError, SyntaxError, ValueError):
         return
     statement = next((node for node in tree.body if node.lineno <= line <= (node.end_lineno or line)), None)
-    if statement is not None and not _is_guard(statement):
+    if statement is not None and not _guarded(statement, line):
         raise UsageError(
             f"{path.name}, line {line}: this starts the supervisor whenever the file is imported, and the processes of "
             f'actors defined in it import it; put it under `if __name__ == "__main__":`, or move the actors elsewhere'
@@ -230,10 +230,14 @@ def _running_line(main: ModuleType) -> int | None:
     return None
 
 
-def _is_guard(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and any(
-        isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test)
-    )
+def _guarded(statement: ast.stmt, line: int) -> bool:
+    """Whether a test of `__name__` holds this line: an `if`, `... if ... else ...` or `... and ...`, at any depth."""
+    tests = [
+        node if isinstance(node, ast.BoolOp) else node.test
+        for node in ast.walk(statement)
+        if isinstance(node, ast.If | ast.IfExp | ast.BoolOp) and node.lineno <= line <= (node.end_lineno or line)
+    ]
+    return any(isinstance(node, ast.Name) and node.id == "__name__" for test in tests for node in ast.walk(test))
 
 
 def _still_loading(module: ModuleType) -> bool:

@@ -343,6 +343,9 @@ pytestmark = pytest.mark.processes
 GOOD_ENDS = {
     "guard": GUARDED,
     "guard turned around": 'if "__main__" == __name__:\n    asyncio.run(main())\n',
+    "guard as an expression": 'asyncio.run(main()) if __name__ == "__main__" else None\n',
+    "guard by and": '__name__ == "__main__" and asyncio.run(main())\n',
+    "guard in a try": 'try:\n    if __name__ == "__main__":\n        asyncio.run(main())\nfinally:\n    pass\n',
     "guard with more": 'import sys\nif __name__ == "__main__" and sys.argv:\n    asyncio.run(main())\n',
     "function in a guard": "def start():\n    asyncio.run(main())\n" + 'if __name__ == "__main__":\n    start()\n',
     "worker thread": (
