@@ -456,6 +456,7 @@ class Supervisor:
         else:
             self._cancelled_body = True
             self._body.cancel()
+            self._reports.task_cancelled(self.path)
 
     def _gave_up(self) -> RestartIntensityExceeded:
         report = self._engine_now().last_failure

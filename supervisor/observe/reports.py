@@ -90,6 +90,14 @@ class Reports:
         fields = {"supervisor": supervisor, "child": child, "restarts": restarts}
         self._write("critical", "supervisor.gave_up", fields)
 
+    def task_cancelled(self, supervisor: str) -> None:
+        """The tree gave up and cancels the task that entered it."""
+        why = (
+            "the task that entered the tree is cancelled. A web server whose lifespan this is serves on without its "
+            "actors: Supervisor(..., on_give_up='sigterm') stops the server"
+        )
+        self._write("critical", "task.cancelled", {"supervisor": supervisor, "detail": why})
+
     def supervisor_stopped(self, supervisor: str, reason: ExitReason) -> None:
         """Everything under a supervisor is down."""
         self.happenings.tell(SupervisorStopped(supervisor, reason))

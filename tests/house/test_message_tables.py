@@ -263,6 +263,7 @@ async def test_reports(logs):
         reports.child_exited(ExitReport(actor="/root/a", life=1, pid=2, reason=reason, **full), "permanent", 1)
     reports.supervisor_started("/root")
     reports.supervisor_gave_up("/root", "a", 4)
+    reports.task_cancelled("/root")
     reports.supervisor_stopped("/root", ExitReason(ExitKind.SHUTDOWN))
     reports.orphan_reaper_lost("/root", "words")
     reports.spare_failed("/root", "module", "words")

@@ -64,6 +64,18 @@ async def test_when_the_body_has_just_ended():
     assert 0 == asyncio.current_task().cancelling()
 
 
+@pytest.mark.parametrize(("how", "lines"), [({}, 1), ({"on_give_up": lambda error: None}, 0)])
+async def test_the_log_says_what_becomes_of_a_server(logs, how, lines):
+    """One line, where the task that entered is cancelled: a server that runs it serves on."""
+    with pytest.raises(RestartIntensityExceeded):
+        async with tree(**how) as root:
+            root["a"].tell_nowait(Die())
+            await root.wait()
+    said = [line for line in logs if line["event"] == "task.cancelled"]
+    assert lines == len(said)
+    assert all(line["log_level"] == "critical" and "on_give_up='sigterm'" in line["detail"] for line in said)
+
+
 async def test_a_callable_is_told():
     """At once, with the error that comes out in the end; the body is not cancelled."""
     told = []
