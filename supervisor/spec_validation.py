@@ -105,6 +105,8 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
             raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of {what}, or None for no limit")
     _check_limit(child.max_age, f"{path}.max_age")
     _check_share(child.max_age_jitter, f"{path}.max_age_jitter")
+    if not isinstance(child.overlap, bool):
+        raise InvalidSpec(f"{path}.overlap", child.overlap, "expected True or False")
     limits = [name for name in ("max_messages", "max_age", "max_rss") if getattr(child, name) is not None]
     if limits and child.shutdown == BRUTAL_KILL:
         raise InvalidSpec(

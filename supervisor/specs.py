@@ -92,6 +92,9 @@ class ChildSpec:
         max_age_jitter: share of max_age added at random, so that processes started together do not end together.
         max_rss: above how many bytes of resident memory it is replaced, checked every second; None for no such limit.
             Only on Linux.
+        overlap: whether a recycled process works until the next one is ready: no message waits for `on_start`, and two
+            processes are there meanwhile. False stops the one, then starts the next, for an actor of which the machine
+            has no memory, device or port for two.
         output: "capture": what it prints and logs goes to the daemon's log; "inherit": to where the daemon's own does.
 
         nice: added to the daemon's niceness; a negative one needs a privilege.
@@ -136,6 +139,7 @@ class ChildSpec:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     cwd: str | None = None
     rlimits: Mapping[str, int | tuple[int, int]] = field(default_factory=dict)
+    overlap: bool = True
     arguments: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -201,6 +205,7 @@ class ChildSpec:
             significant=self.significant,
             backoff=self.backoff,
             own_budget=name != self.name,
+            overlap=self.overlap,
         )
 
 

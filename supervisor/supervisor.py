@@ -295,6 +295,22 @@ class Supervisor:
         """
         await child_management.change(self._engine_now(), _path(name), child_management.delete)
 
+    async def recycle(self, name: str | ActorRef) -> None:
+        """Replace the process of an actor by its next life, and no call fails; of a pool, one member after the other.
+
+        The next life is started first. When it is ready, the old one finishes its message and stops, and the next one
+        serves; `overlap=False` in the spec stops the old one first. Returns when the next life serves and the old one
+        is over. Cancelled, it leaves the replacement under way as it is. Members of a pool that do not run are passed
+        over: their next life is new anyway.
+
+        Raises:
+            NoSuchChild: there is no actor of that name.
+            StartFailed: the next life did not become ready, and the old one serves on; or the child ended meanwhile.
+            SupervisorBusy: the child does not run, or its supervisor is starting, stopping or restarting several
+                children; see `answer`.
+        """
+        await child_management.recycle(self._engine_now(), _path(name))
+
     async def resize(self, name: str | ActorRef, size: int) -> None:
         """Give a pool (or a single actor) another number of processes; returns when they are ready, or down.
 

@@ -90,6 +90,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
         significant: whether its end counts for auto_shutdown.
         backoff: how long to wait before a restart; None for the default, which adapts to the intensity.
         own_budget: whether its restarts are counted apart from those of its siblings, as of a member of a pool.
+        overlap: whether a recycled life works on until the next one is ready.
     """
 
     name: str
@@ -99,6 +100,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
     significant: bool = False
     backoff: Backoff | None = None
     own_budget: bool = False
+    overlap: bool = False
 
 
 class SupervisorTerms(msgspec.Struct, frozen=True, kw_only=True):

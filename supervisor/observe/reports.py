@@ -29,6 +29,13 @@ class ChildStarted(msgspec.Struct, frozen=True, tag=True):
     pid: int | None
 
 
+class SuccessorBegun(msgspec.Struct, frozen=True, tag=True):
+    """A life is started beside the current one, to follow it when it is ready."""
+
+    actor: str
+    life: int
+
+
 class ChildExited(msgspec.Struct, frozen=True, tag=True):
     """A life has ended; the report says why and what happens next."""
 
@@ -56,7 +63,7 @@ class SupervisorStopped(msgspec.Struct, frozen=True, tag=True):
     reason: ExitReason
 
 
-Happening = ChildStarted | ChildExited | SupervisorStarted | SupervisorGaveUp | SupervisorStopped
+Happening = ChildStarted | SuccessorBegun | ChildExited | SupervisorStarted | SupervisorGaveUp | SupervisorStopped
 
 
 class Reports:
@@ -71,6 +78,11 @@ class Reports:
         """A life is ready."""
         self.happenings.tell(ChildStarted(actor, life, pid))
         self._write("info", "child.started", {"actor": actor, "life": life, "pid": pid})
+
+    def successor_begun(self, actor: str, life: int) -> None:
+        """A life is started beside the current one."""
+        self.happenings.tell(SuccessorBegun(actor, life))
+        self._write("info", "successor.begun", {"actor": actor, "life": life})
 
     def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
         """A life has ended."""

@@ -17,13 +17,16 @@ class Child(Protocol):
         """What it is."""
 
     def start(self, life: int) -> None:
-        """Begin a life."""
+        """Begin a life: the next one, or the successor of the current one."""
 
-    def stop(self) -> None:
-        """Ask the life to stop."""
+    def await_streams(self, life: int) -> None:
+        """Post StreamsOver when a life has no stream or feed in flight."""
 
-    def kill(self) -> None:
-        """End the life at once."""
+    def stop(self, life: int, *, recycled: bool) -> None:
+        """Ask a life to stop; `recycled` when its next life is on its way."""
+
+    def kill(self, life: int) -> None:
+        """End a life at once."""
 
     def retire(self, because: str) -> None:
         """It is down for good."""

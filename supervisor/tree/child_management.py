@@ -20,12 +20,14 @@ from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import Verdict
 from supervisor.core.tree.events import AnyEvent
+from supervisor.core.tree.states import SupervisorState
 from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
 from supervisor.spawnable import check_main_guard
 from supervisor.spec_validation import check_child, check_size
 from supervisor.specs import AnySpec
-from supervisor.tree.actor_child import ActorChild, place
+from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine, TreeChild
+from supervisor.tree.pool_desk import place
 
 BUSY: Final = 0.05  # seconds between two requests to a supervisor that is restarting several children
 
@@ -113,6 +115,29 @@ async def resize(root: Engine, name: str, size: int) -> None:
             _refuse(answer, name, engine)
     surplus = [member for member in desk.retired if member in engine.children and place(member) >= size]
     await _each(engine, [engine.request(_deleting(member)) for member in surplus])
+
+
+async def recycle(root: Engine, name: str) -> None:
+    """Replace each process of a child by its next life, one after the other. See `Supervisor.recycle`."""
+    engine, members = _find(root, name)
+    if not isinstance(engine.children[members[0]], ActorChild):
+        raise NoSuchChild(f"{name} is a supervisor; only an actor or a pool is recycled")
+    passed_over = None
+    recycled = 0
+    for member in members:
+        answer = await engine.answer(engine.request(_recycling(member)))
+        if answer.verdict is Verdict.OK:
+            recycled += 1
+        elif answer.verdict is Verdict.START_FAILED or engine.machine.phase is not SupervisorState.RUNNING:
+            _refuse(answer, name, engine)
+        else:
+            passed_over = passed_over or answer  # it does not run, and its next life is a new one anyway
+    if passed_over is not None and not recycled:
+        _refuse(passed_over, name, engine)
+
+
+def _recycling(member: str) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.RecycleCalled(ticket, member)
 
 
 def _starting(terms: ChildTerms) -> Callable[[int], AnyEvent]:

@@ -29,8 +29,9 @@ from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.journal import Journal
 from supervisor.specs import AnySpec, SupervisorSpec
-from supervisor.tree.actor_child import ActorChild, PoolDesk, place
+from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child
+from supervisor.tree.pool_desk import PoolDesk, place
 
 
 class Engine:
@@ -187,10 +188,13 @@ class Engine:
         match command:
             case do.StartChild():
                 self.children[command.child].start(command.life)
+            case do.AwaitStreams():
+                self.children[command.child].await_streams(command.life)
             case do.StopChild():
-                self.children[command.child].stop()
+                recycled = self.machine.is_recycled(command.child)
+                self.children[command.child].stop(command.life, recycled=recycled)
             case do.KillChild():
-                self.children[command.child].kill()
+                self.children[command.child].kill(command.life)
             case do.SetTimer():
                 self._set_timer(command.timer, command.after)
             case do.CancelTimer():
@@ -298,11 +302,15 @@ class TreeChild:
             self.engine = self._fresh(life)
         self.engine.post(happened.Boot())
 
-    def stop(self) -> None:
+    def await_streams(self, life: int) -> None:
+        """A supervisor has no streams; it is never recycled."""
+        self._parent.post(happened.StreamsOver(self.spec.name, life))
+
+    def stop(self, life: int, *, recycled: bool) -> None:  # noqa: ARG002 - it has one life at a time
         """Ask the engine to stop its children in reverse order."""
         self.engine.post(happened.StopRequested())
 
-    def kill(self) -> None:
+    def kill(self, life: int) -> None:  # noqa: ARG002 - it has one life at a time
         """Kill every process below."""
         self.engine.post(happened.KillRequested())
 

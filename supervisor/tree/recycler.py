@@ -30,8 +30,8 @@ class Recycled(Protocol):
     def pid(self) -> int | None:
         """Of its process."""
 
-    def make_room(self, because: str) -> bool:
-        """Let the next life follow; False to be asked again."""
+    def make_room(self, because: str) -> None:
+        """Let the next life follow, now or when asked again."""
 
 
 def recycler_of(spec: ChildSpec, child: Recycled, tree: TreeContext) -> Recycler | None:
@@ -51,7 +51,7 @@ class Recycler:
         self._ready_at = loop.time()
         self._rss = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._wait(put_off=False)
+        self._wait()
 
     def heard(self) -> None:
         """The life is through with some messages."""
@@ -66,18 +66,22 @@ class Recycler:
     def _look(self) -> None:
         if self._limits.rss is not None and self._child.pid is not None:
             self._rss = resident_bytes(self._child.pid) or 0
-        self._wait(put_off=self._consider())
+        self._wait()
+        self._consider()
 
-    def _consider(self) -> bool:
-        """Ask for the next life if a limit has been reached; whether that was put off."""
+    def _consider(self) -> None:
+        """Ask for the next life if a limit has been reached."""
         because = reached(self._limits, Used(messages=self._child.handled, age=self._age(), rss=self._rss))
-        return bool(because) and not self._child.make_room(because)
+        if because:
+            self._child.make_room(because)
 
-    def _wait(self, *, put_off: bool) -> None:
-        if put_off or self._limits.rss is not None:
+    def _wait(self) -> None:
+        """Look again: at memory always, at an age when it comes, and then in case the ask is put off or fails."""
+        left = None if self._limits.age is None else self._limits.age - self._age()
+        if self._limits.rss is not None or (left is not None and left <= 0):
             self._timer = self._loop.call_later(PACE, self._look)
-        elif self._limits.age is not None:
-            self._timer = self._loop.call_later(max(0.0, self._limits.age - self._age()), self._look)
+        elif left is not None:
+            self._timer = self._loop.call_later(left, self._look)
 
     def _age(self) -> float:
         return self._loop.time() - self._ready_at

@@ -17,8 +17,9 @@ from supervisor.core.health.hang_detector import Health
 from supervisor.core.terms import RestartPolicy, Strategy
 from supervisor.core.tree.child import ChildView
 from supervisor.core.tree.states import ChildState, SupervisorState
-from supervisor.tree.actor_child import ActorChild, place
+from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine, TreeChild
+from supervisor.tree.pool_desk import place
 
 
 class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
@@ -40,6 +41,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         handling_for: seconds since that handler began, None when it is idle.
         health: idle, busy, over its limit or stopped; None when it has no process.
         last_exit: report of the last life that ended, None before the first.
+        successor: the number of the life that was started beside the current one, to follow it; None without one.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
     handling_for: float | None
     health: Health | None
     last_exit: ExitReport | None
+    successor: int | None = None
 
 
 class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervisor"):
@@ -151,7 +154,7 @@ def count_of(engine: Engine) -> ChildCounts:
 def _info(engine: Engine, view: ChildView) -> ChildInfo:
     child = engine.children[view.name]
     if isinstance(child, ActorChild):
-        return ChildInfo(view.name, "actor", view.state, None if child.life is None else child.life.pid)
+        return ChildInfo(view.name, "actor", view.state, child.pid)
     return ChildInfo(view.name, "supervisor", view.state, None)
 
 
@@ -199,7 +202,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         state=view.state,
         restart=view.terms.restart,
         life=view.life,
-        pid=None if child.life is None else child.life.pid,
+        pid=child.pid,
         uptime=_since(now, view.ready_at),
         next_try=_until(now, view),
         mailbox=child.mailbox.depth if first else 0,
@@ -208,6 +211,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         handling_for=None if since is None else max(0.0, (time.monotonic_ns() - since) / 1e9),
         health=child.health(),
         last_exit=child.last_report,
+        successor=view.successor,
     )
 
 
@@ -233,6 +237,8 @@ def _actor_line(node: ChildSnapshot) -> str:
     parts = [f"{node.name} {node.state.value}, life {node.life}"]
     if node.pid is not None:
         parts.append(f"pid {node.pid}")
+    if node.successor is not None:
+        parts.append(f"life {node.successor} starts beside it")
     if node.uptime is not None:
         parts.append(f"up {node.uptime:.1f} s")
     if node.next_try is not None:

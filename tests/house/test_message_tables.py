@@ -262,6 +262,7 @@ async def test_reports(logs):
         reason = ExitReason(kind, "words")
         reports.child_exited(ExitReport(actor="/root/a", life=1, pid=2, reason=reason, **full), "permanent", 1)
     reports.supervisor_started("/root")
+    reports.successor_begun("/root/a", 2)
     reports.supervisor_gave_up("/root", "a", 4)
     reports.task_cancelled("/root")
     reports.supervisor_stopped("/root", ExitReason(ExitKind.SHUTDOWN))

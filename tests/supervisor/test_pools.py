@@ -121,13 +121,13 @@ async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
         life = root.launcher.life("/root/p/0")
         assert concurrency == held(root, 0) == held(root, 1)
         finish(life, life.received[0])
-        assert concurrency + pool.AHEAD == held(root, 0) - 1
+        assert concurrency + pool_members.AHEAD == held(root, 0) - 1
         monkeypatch.setattr(pool_members, "QUICK", 0.0)
-        for done in range(pool.AHEAD):
+        for done in range(pool_members.AHEAD):
             finish(life, life.received[1 + done])
-        assert concurrency + pool.AHEAD == held(root, 0) - 1
-        finish(life, life.received[1 + pool.AHEAD])
-        assert concurrency + pool.AHEAD == held(root, 0) - 2
+        assert concurrency + pool_members.AHEAD == held(root, 0) - 1
+        finish(life, life.received[1 + pool_members.AHEAD])
+        assert concurrency + pool_members.AHEAD == held(root, 0) - 2
         assert concurrency == held(root, 1)
 
 

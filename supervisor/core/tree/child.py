@@ -15,17 +15,19 @@ from supervisor.core.terms import ChildTerms
 from supervisor.core.tree.commands import CommandBuffer, Forget, KillChild, Retire, StartChild, StopChild
 from supervisor.core.tree.events import Timer, TimerKind
 from supervisor.core.tree.states import ALIVE, ChildState, ChildStep, child_after
+from supervisor.core.tree.successor import Successor
 
 
 class StopCause(IntEnum):
     """Why a life is being ended; when there are two reasons, the greater one counts."""
 
     NONE = 0  # it is not being ended
-    RECYCLE = 1  # it reached a limit, and the next life follows
-    PLAN = 2  # a restart of several children begins with it
-    LATE = 3  # it was not ready in time
-    CALL = 4  # `terminate_child` was called
-    END = 5  # the supervisor ends
+    RECYCLE = 1  # it makes room for the next life
+    LEFT = 2  # the life before it ended, and the policy wants no other
+    PLAN = 3  # a restart of several children begins with it
+    LATE = 4  # it was not ready in time
+    CALL = 5  # `terminate_child` was called
+    END = 6  # the supervisor ends
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -85,6 +87,7 @@ class ChildView(msgspec.Struct, frozen=True):
         life: the number of its current or last life, 0 before the first.
         ready_at: when the current life became ready, None when it is not.
         next_try_at: the earliest moment of its next start, None when none is planned.
+        successor: the number of the life that was started beside the current one, None when there is none.
     """
 
     name: str
@@ -93,6 +96,7 @@ class ChildView(msgspec.Struct, frozen=True):
     life: int
     ready_at: float | None
     next_try_at: float | None
+    successor: int | None = None
 
 
 class Child:
@@ -107,16 +111,20 @@ class Child:
         attempt: how many restarts the current unhealthy stretch has had.
         ever_ready: whether any life of it was ever ready.
         retired: whether it was reported that it stays down.
-        recycled_because: the limit that the life recycled last had reached.
+        recycled_because: why it was recycled last.
+        successor: the life that was started beside the current one, to follow it.
+        callers_of_recycle: tickets of calls that wait for its next life.
         caller: the call that waits for it to be ready.
         leavers: tickets of calls that wait for it to be down.
     """
 
     __slots__ = (
+        "_begun",
         "_killed",
         "_out",
         "attempt",
         "caller",
+        "callers_of_recycle",
         "ever_ready",
         "goal",
         "leavers",
@@ -125,6 +133,7 @@ class Child:
         "recycled_because",
         "retired",
         "state",
+        "successor",
         "terms",
     )
 
@@ -140,6 +149,9 @@ class Child:
         self.recycled_because = ""
         self.caller: Caller | None = None
         self.leavers: list[int] = []
+        self.successor: Successor | None = None
+        self.callers_of_recycle: list[int] = []
+        self._begun = 0  # the highest number of a life
         self._killed = False
         self._out = out
 
@@ -165,7 +177,7 @@ class Child:
     def start(self) -> None:
         """Start the next life."""
         self._step(ChildStep.START)
-        self.life += 1
+        self.life = self._next_number()
         self.retired = False
         self._out.say(StartChild(self.name, self.life))
         self._out.arm(self.timer(TimerKind.START), self.terms.start_timeout)
@@ -178,7 +190,9 @@ class Child:
         self._out.disarm(self.timer(TimerKind.START))
 
     def stop(self, goal: StopCause) -> None:
-        """Stop the life: ask, grace, kill. No effect when it is being stopped already."""
+        """Stop the life, and its successor unless that is why: ask, grace, kill. No effect on what is being stopped."""
+        if self.successor is not None and goal is not StopCause.RECYCLE:
+            self.successor.stop()
         self.goal = max(self.goal, goal)
         if self.state is ChildState.STOPPING:
             return
@@ -190,12 +204,43 @@ class Child:
         self._out.arm(self.timer(TimerKind.GRACE), self.terms.shutdown)
 
     def recycle(self, because: str) -> None:
-        """Ask the running life to stop for the next one."""
+        """Let the next life follow the running one: with overlap it is started first."""
         self.recycled_because = because
-        self.stop(StopCause.RECYCLE)
+        if not self.terms.overlap:
+            self.stop(StopCause.RECYCLE)
+        elif self.successor is None:
+            self._out.disarm(self.timer(TimerKind.RECYCLE))
+            self.successor = Successor(self.terms, self._next_number(), self._out)
+
+    def recycle_later(self, delay: float) -> None:
+        """Try the successor again after so many seconds."""
+        self._out.arm(self.timer(TimerKind.RECYCLE), delay)
+
+    def succeed(self, dead: EndedLife) -> None:
+        """The successor is the current life; the one before it is over, and what ends that ends this one."""
+        successor, self.successor = self.successor, None
+        if successor is None:
+            raise AssertionError(f"child {self.name!r} has no successor")
+        self.life, self.ready_at, self._killed = successor.number, successor.ready_at, successor.killed
+        self._step(ChildStep.START)
+        if self.ready_at is not None:
+            self._step(ChildStep.READY)
+        if successor.ending:
+            self._step(ChildStep.STOP)
+            self.goal = max(dead.goal, StopCause.LATE if successor.late else StopCause.NONE)
+
+    def out_of_time(self, timer: Timer, goal: StopCause) -> None:
+        """One of its lives was not ready, or not gone, in time: it is killed."""
+        if self.successor is not None and self.successor.number == timer.life:
+            self.successor.late = goal is StopCause.LATE
+            self.successor.kill()
+        else:
+            self.kill(goal)
 
     def kill(self, goal: StopCause) -> None:
-        """Kill the life now, in whatever state it is."""
+        """Kill the life now, in whatever state it is; the end of the supervisor kills its successor, too."""
+        if self.successor is not None and goal is StopCause.END:
+            self.successor.kill()
         self.goal = max(self.goal, goal)
         if self.state is not ChildState.STOPPING:
             self._begin_stopping()
@@ -209,13 +254,26 @@ class Child:
         self._step(ChildStep.END)
         self._out.disarm(self.timer(TimerKind.START))
         self._out.disarm(self.timer(TimerKind.GRACE))
+        self._out.disarm(self.timer(TimerKind.RECYCLE))
         uptime = None if self.ready_at is None else now - self.ready_at
-        obituary = EndedLife(self.name, self.life, reason, self.goal, uptime, self._killed)
-        if obituary.failed_start:
-            told = _unstarted(reason, self.terms.start_timeout, late=self.goal is StopCause.LATE)
-            obituary = msgspec.structs.replace(obituary, reason=told)
+        goal, killed = self.goal, self._killed
         self.goal, self.ready_at, self._killed = StopCause.NONE, None, False
-        return obituary
+        return self._obituary(EndedLife(self.name, self.life, reason, goal, uptime, killed))
+
+    def successor_ended(self, reason: ExitReason) -> EndedLife:
+        """The successor is over and was never the current life: that is a failed start unless it was asked to end."""
+        over, self.successor = self.successor, None
+        if over is None:
+            raise AssertionError(f"child {self.name!r} has no successor")
+        over.ended()
+        goal = StopCause.LATE if over.late else StopCause.RECYCLE if over.ending else StopCause.NONE
+        return self._obituary(EndedLife(self.name, over.number, reason, goal, None, over.killed))
+
+    def _obituary(self, dead: EndedLife) -> EndedLife:
+        if not dead.failed_start:
+            return dead
+        told = _unstarted(dead.reason, self.terms.start_timeout, late=dead.goal is StopCause.LATE)
+        return msgspec.structs.replace(dead, reason=told)
 
     def wait(self) -> None:
         """Another life will start later."""
@@ -243,7 +301,12 @@ class Child:
 
     def view(self, next_try_at: float | None) -> ChildView:
         """What the machine shows of it."""
-        return ChildView(self.name, self.terms, self.state, self.life, self.ready_at, next_try_at)
+        successor = None if self.successor is None else self.successor.number
+        return ChildView(self.name, self.terms, self.state, self.life, self.ready_at, next_try_at, successor)
+
+    def _next_number(self) -> int:
+        self._begun += 1
+        return self._begun
 
     def _step(self, step: ChildStep) -> None:
         self.state = child_after(self.name, self.state, step)
@@ -251,6 +314,7 @@ class Child:
     def _begin_stopping(self) -> None:
         self._step(ChildStep.STOP)
         self._out.disarm(self.timer(TimerKind.START))
+        self._out.disarm(self.timer(TimerKind.RECYCLE))
 
 
 def _unstarted(reason: ExitReason, timeout: float, *, late: bool) -> ExitReason:

@@ -26,6 +26,13 @@ class StartChild(Command, frozen=True):
     life: int
 
 
+class AwaitStreams(Command, frozen=True):
+    """The successor of a life is ready. The engine answers with StreamsOver when the life has no stream in flight."""
+
+    child: str
+    life: int
+
+
 class StopChild(Command, frozen=True):
     """Ask a life to stop. The engine answers with ChildExited when it has ended."""
 
@@ -144,6 +151,7 @@ class Terminate(Command, frozen=True):
 
 AnyCommand = (
     StartChild
+    | AwaitStreams
     | StopChild
     | KillChild
     | SetTimer

@@ -20,6 +20,7 @@ class TimerKind(StrEnum):
     GRACE = "grace"  # the child must have ended by then
     BACKOFF = "backoff"  # the child is started then
     DEADLINE = "deadline"  # the whole tree must have ended by then
+    RECYCLE = "recycle"  # the successor of the life is started then
 
 
 class Timer(msgspec.Struct, frozen=True, tag=True):
@@ -65,6 +66,20 @@ class RecycleAsked(Event, frozen=True):
     child: str
     life: int
     because: str
+
+
+class RecycleCalled(Event, frozen=True):
+    """API `recycle`: replace the life of a child by its next one."""
+
+    ticket: int
+    child: str
+
+
+class StreamsOver(Event, frozen=True):
+    """A life that was told to await it has no stream or feed in flight: stopping it breaks none off."""
+
+    child: str
+    life: int
 
 
 class TimerFired(Event, frozen=True):
@@ -119,6 +134,8 @@ AnyEvent = (
     | ChildReady
     | ChildExited
     | RecycleAsked
+    | RecycleCalled
+    | StreamsOver
     | TimerFired
     | StopRequested
     | KillRequested

@@ -25,6 +25,7 @@ from supervisor.core.tree.child import Caller, Child, ChildView, EndedLife, Stop
 from supervisor.core.tree.commands import (
     Answer,
     AnyCommand,
+    AwaitStreams,
     CommandBuffer,
     Decision,
     ReportExit,
@@ -41,9 +42,11 @@ from supervisor.core.tree.events import (
     DeleteAsked,
     KillRequested,
     RecycleAsked,
+    RecycleCalled,
     RestartAsked,
     StartAsked,
     StopRequested,
+    StreamsOver,
     TerminateAsked,
     Timer,
     TimerFired,
@@ -53,10 +56,13 @@ from supervisor.core.tree.plans import Plan, Plans, down_in_turn
 from supervisor.core.tree.policy import Scope, scope
 from supervisor.core.tree.restart_rate import Window
 from supervisor.core.tree.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
+from supervisor.core.tree.successor import Successor
 from supervisor.errors import NoSuchChild
 
 _SHARED: Final = ""
 _CAME: Final = "it stopped as idle, and a message came meanwhile"
+_LEFT: Final = "the life before it ended for good"
+_SIBLING: Final = "stopped for the restart of a sibling"
 _TERMINATED: Final = "terminate_child was called"
 
 
@@ -89,6 +95,10 @@ class SupervisorMachine:
     def has(self, child: str) -> bool:
         """Whether there is a child of that name."""
         return child in self._children
+
+    def is_recycled(self, child: str) -> bool:
+        """Whether the current life of a child is being stopped to make room for its next one."""
+        return child in self._children and self._children[child].goal is StopCause.RECYCLE
 
     def state(self, child: str) -> ChildState:
         """The state of a child.
@@ -131,7 +141,7 @@ class SupervisorMachine:
                 self._on_ready(event)
             case ChildExited():
                 self._on_exited(event)
-            case RecycleAsked():
+            case RecycleAsked() | StreamsOver():
                 self._on_recycle(event)
             case TimerFired():
                 self._on_timer(event.timer)
@@ -139,7 +149,7 @@ class SupervisorMachine:
                 self._on_stop(event)
             case KillRequested():
                 self._kill_all()
-            case StartAsked() | TerminateAsked() | RestartAsked() | DeleteAsked():
+            case StartAsked() | TerminateAsked() | RestartAsked() | DeleteAsked() | RecycleCalled():
                 self._on_call(event)
             case _:
                 assert_never(event)
@@ -148,25 +158,43 @@ class SupervisorMachine:
 
     def _on_ready(self, event: ChildReady) -> None:
         child = self._children.get(event.child)
+        if child is not None and child.successor is not None and child.successor.number == event.life:
+            self._successor_ready(child, child.successor)
+            return
         if child is None or child.life != event.life or child.state is not ChildState.STARTING:
             return
         child.became_ready(self._now)
-        self._out.say(ReportReady(child.name, child.life))
         self._plans.over(child.name)
+        self._serves(child)
         self._answer_caller(child, Verdict.OK)
 
     def _on_exited(self, event: ChildExited) -> None:
         child = self._children.get(event.child)
+        if child is not None and child.successor is not None and child.successor.number == event.life:
+            self._successor_ended(child, child.successor_ended(event.reason), event.roll)
+            return
         if child is None or child.life != event.life or not child.alive:
             return
         dead = child.ended(self._now, event.reason)
         self._plans.over(child.name)
+        if child.successor is not None:
+            self._succeeded(child, dead, event)
+        else:
+            self._ended(child, dead, event)
+        if not child.alive:
+            self._answer_recycle(child, Verdict.START_FAILED, f"{child.name!r} ended: {dead.reason}")
+
+    def _ended(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
+        """A life is over, and no other is there."""
         if self._last_words is not None:
             self._ended_in_the_end(child, dead)
         elif dead.goal is StopCause.CALL:
             self._ended_by_call(child, dead)
         elif dead.goal is StopCause.PLAN:
             self._ended_by_plan(child, dead)
+        elif dead.goal is StopCause.LEFT:
+            self._report(child, dead, Decision.EXPECTED, _LEFT)
+            self._leave_down(child, policy.because(child.terms.restart, dead.reason.kind))
         elif (dead.made_room or event.wanted) and not self._plans.stops(child.name):
             self._follow(child, dead, child.recycled_because if dead.made_room else _CAME)
         elif dead.failed_start and child.caller is not None:
@@ -178,24 +206,35 @@ class SupervisorMachine:
         elif policy.restarts(child.terms.restart, dead.reason.kind):
             self._restart(child, dead, event.roll)
         else:
-            self._leave_down(child, dead)
+            because = policy.because(child.terms.restart, dead.reason.kind)
+            self._report(child, dead, Decision.LEAVE_DOWN, because)
+            self._leave_down(child, because)
 
-    def _on_recycle(self, event: RecycleAsked) -> None:
-        """Recycle a running life, unless it is about to be stopped anyway."""
+    def _on_recycle(self, event: RecycleAsked | StreamsOver) -> None:
+        """Start the next life; or stop the current one, whose successor is ready."""
         child = self._children.get(event.child)
-        if child is None or child.life != event.life or child.state is not ChildState.RUNNING:
+        if child is None or child.life != event.life or not self._may_recycle(child):
             return
-        if self._last_words is None and not self._plans.stops(child.name):
+        if isinstance(event, RecycleAsked):
             child.recycle(event.because)
+        elif child.successor is not None and child.successor.ready:
+            child.stop(StopCause.RECYCLE)
+
+    def _may_recycle(self, child: Child) -> bool:
+        """Whether a child runs and is not about to be stopped anyway."""
+        ending = self._last_words is not None or self._plans.stops(child.name)
+        return child.state is ChildState.RUNNING and not ending
 
     def _on_timer(self, timer: Timer) -> None:
         if not self._out.fired(timer):
             return
         match timer.kind:
             case TimerKind.START:
-                self._children[timer.child].kill(StopCause.LATE)
+                self._children[timer.child].out_of_time(timer, StopCause.LATE)
             case TimerKind.GRACE:
-                self._children[timer.child].kill(StopCause.NONE)
+                self._children[timer.child].out_of_time(timer, StopCause.NONE)
+            case TimerKind.RECYCLE:
+                self._try_again(self._children[timer.child])
             case TimerKind.BACKOFF:
                 self._plans.resume(timer)
             case TimerKind.DEADLINE:
@@ -235,15 +274,15 @@ class SupervisorMachine:
         self._answer_leavers(child)
 
     def _ended_by_plan(self, child: Child, dead: EndedLife) -> None:
-        because = "stopped for the restart of a sibling"
-        self._report(child, dead, Decision.EXPECTED, because)
-        self._await_plan(child, because)
+        self._report(child, dead, Decision.EXPECTED, _SIBLING)
+        self._await_plan(child, _SIBLING)
 
     def _follow(self, child: Child, dead: EndedLife, because: str) -> None:
         """A planned replacement: the next life follows whatever the policy, and no restart is counted."""
         child.attempt = restart_rate.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
         self._report(child, dead, Decision.RECYCLE, because, 0.0)
-        child.start()
+        if not child.alive:
+            child.start()
 
     def _joined_a_plan(self, child: Child, dead: EndedLife) -> None:
         """It ended by itself just before a plan would have stopped it: no restart of its own is counted."""
@@ -277,9 +316,7 @@ class SupervisorMachine:
         self._report(child, dead, Decision.LEAVE_DOWN, because)
         self._end(dead.reason, f"{child.name!r} did not start", failed=child.name)
 
-    def _leave_down(self, child: Child, dead: EndedLife) -> None:
-        because = policy.because(child.terms.restart, dead.reason.kind)
-        self._report(child, dead, Decision.LEAVE_DOWN, because)
+    def _leave_down(self, child: Child, because: str) -> None:
         if child.terms.restart is RestartPolicy.TEMPORARY:
             self._forget(child, because)
         else:
@@ -291,10 +328,14 @@ class SupervisorMachine:
         else:
             self._end_if_significant(child.terms)
 
-    def _restart(self, child: Child, dead: EndedLife, roll: float) -> None:
+    def _exceeds(self, child: Child) -> bool:
+        """Count one restart; whether that is one too many."""
         window = self._windows.get(self._budget(child), Window()).add(self._now, self._terms.intensity)
         self._windows[self._budget(child)] = window
-        if window.exceeds(self._terms.intensity):
+        return window.exceeds(self._terms.intensity)
+
+    def _restart(self, child: Child, dead: EndedLife, roll: float) -> None:
+        if self._exceeds(child):
             self._give_up(child, dead)
             return
         child.attempt = restart_rate.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
@@ -334,6 +375,82 @@ class SupervisorMachine:
                 failed=ended.name,
             )
 
+    # -- successors ----------------------------------------------------------------------------------------
+
+    def _successor_ready(self, child: Child, successor: Successor) -> None:
+        if successor.ready_at is None and not successor.ending:
+            successor.became_ready(self._now)
+            if child.state is ChildState.RUNNING:
+                self._out.say(AwaitStreams(child.name, child.life))
+
+    def _successor_ended(self, child: Child, dead: EndedLife, roll: float) -> None:
+        """It is over and has never served; the life before it goes on, unless it is on its way down."""
+        stops = child.goal > StopCause.RECYCLE or self._plans.stops(child.name) or self._last_words is not None
+        if stops or not dead.failed_start:
+            self._report(child, dead, Decision.EXPECTED, "it was stopped with the life that it was to follow")
+            return
+        goes_on = f"life {child.life} goes on" if child.state is ChildState.RUNNING else "another one follows"
+        if child.callers_of_recycle:
+            self._report(child, dead, Decision.LEAVE_DOWN, f"a recycle that was called for is not repeated; {goes_on}")
+            self._answer_recycle(child, Verdict.START_FAILED, f"{child.name!r} did not start: {dead.reason}; {goes_on}")
+        elif self._exceeds(child):
+            self._give_up(child, dead)
+        else:
+            delay = restart_rate.delay(child.attempt, roll, self._backoff(child))
+            child.attempt += 1
+            if child.state is ChildState.RUNNING:
+                child.recycle_later(delay)
+            self._report(child, dead, Decision.RESTART, f"the next life did not start; {goes_on}", delay)
+
+    def _try_again(self, child: Child) -> None:
+        if self._may_recycle(child):
+            child.recycle(child.recycled_because)
+
+    def _succeeded(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
+        """A life is over and its successor is the current one, whatever ended it; if need be that ends, too."""
+        child.succeed(dead)
+        if self._last_words is not None:
+            self._report(child, dead, Decision.EXPECTED, self._ending_because)
+        elif dead.goal is StopCause.CALL:
+            self._report(child, dead, Decision.EXPECTED, _TERMINATED)
+        elif dead.goal is StopCause.PLAN:
+            self._report(child, dead, Decision.EXPECTED, _SIBLING)
+        elif self._plans.stops(child.name):
+            self._report(child, dead, Decision.EXPECTED, "a restart under way was about to stop it")
+        elif dead.made_room or event.wanted:
+            self._follow(child, dead, child.recycled_because if dead.made_room else _CAME)
+        elif policy.restarts(child.terms.restart, dead.reason.kind):
+            self._replace(child, dead)
+        else:
+            self._report(child, dead, Decision.LEAVE_DOWN, policy.because(child.terms.restart, dead.reason.kind))
+            child.stop(StopCause.LEFT)
+        if child.state is ChildState.RUNNING and self._last_words is None and not self._plans.stops(child.name):
+            self._serves(child)
+
+    def _replace(self, child: Child, dead: EndedLife) -> None:
+        """A life died beside its successor: that is its restart, which is counted; siblings follow by the strategy."""
+        if self._exceeds(child):
+            self._give_up(child, dead)
+            return
+        child.attempt = restart_rate.attempt_after(child.attempt, dead.uptime, self._healthy_after(child)) + 1
+        order = [sibling.terms for sibling in self._children.values()]
+        touched = scope(self._terms.strategy, order, child.name)
+        plan = Plan(Scope(touched.stop, tuple(name for name in touched.start if name != child.name)))
+        if child.state is not ChildState.RUNNING:
+            plan.pending.add(child.name)
+        self._plans.begin(plan)
+        because = policy.because(child.terms.restart, dead.reason.kind)
+        self._report(child, dead, Decision.RESTART, f"{because}; its next life had begun", 0.0)
+
+    def _serves(self, child: Child) -> None:
+        self._out.say(ReportReady(child.name, child.life))
+        self._answer_recycle(child, Verdict.OK)
+
+    def _answer_recycle(self, child: Child, verdict: Verdict, detail: str = "") -> None:
+        for ticket in child.callers_of_recycle:
+            self._out.say(Answer(ticket, verdict, detail))
+        child.callers_of_recycle.clear()
+
     # -- calls ---------------------------------------------------------------------------------------------
 
     def _on_call(self, asked: requests.Call) -> None:
@@ -351,6 +468,9 @@ class SupervisorMachine:
                 self._start_for(asked.ticket, self._children[name], added=False)
             case TerminateAsked():
                 self._terminate(asked.ticket, self._children[name])
+            case RecycleCalled():
+                self._children[name].callers_of_recycle.append(asked.ticket)
+                self._children[name].recycle("recycle was called")
             case DeleteAsked():
                 self._forget(self._children[name], "delete_child was called")
                 self._out.say(Answer(asked.ticket, Verdict.OK))
@@ -419,6 +539,7 @@ class SupervisorMachine:
         self._plans.clear()
         for child in self._children.values():
             self._answer_caller(child, Verdict.STOPPING, because)
+            self._answer_recycle(child, Verdict.STOPPING, because)
             if not child.alive:
                 child.give_up_waiting()
                 child.retire(because)

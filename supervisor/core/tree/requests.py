@@ -10,12 +10,12 @@ import msgspec
 
 from supervisor.core.terms import SupervisorTerms
 from supervisor.core.tree import policy
-from supervisor.core.tree.child import Child
+from supervisor.core.tree.child import Child, StopCause
 from supervisor.core.tree.commands import Verdict
-from supervisor.core.tree.events import DeleteAsked, RestartAsked, StartAsked, TerminateAsked
+from supervisor.core.tree.events import DeleteAsked, RecycleCalled, RestartAsked, StartAsked, TerminateAsked
 from supervisor.core.tree.states import ChildState, SupervisorState
 
-Call = StartAsked | TerminateAsked | RestartAsked | DeleteAsked
+Call = StartAsked | TerminateAsked | RestartAsked | DeleteAsked | RecycleCalled
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -51,8 +51,8 @@ def refusal(
             return Refusal(Verdict.NOT_FOUND, f"there is no child {asked.child!r}")
         case TerminateAsked():
             return _busy(busy=busy and child.alive)
-        case RestartAsked() | DeleteAsked():
-            return _busy(busy=busy) or _up(child)
+        case _:
+            return _busy(busy=busy) or (_not_running(child) if isinstance(asked, RecycleCalled) else _up(child))
 
 
 def _taken(child: Child) -> Refusal:
@@ -75,6 +75,19 @@ def _up(child: Child) -> Refusal | None:
         return Refusal(Verdict.RESTARTING, f"child {child.name!r} is being restarted")
     if child.alive:
         return Refusal(Verdict.RUNNING, f"child {child.name!r} is {child.state.value}; terminate_child first")
+    return None
+
+
+def _not_running(child: Child) -> Refusal | None:
+    if child.state in (ChildState.STOPPED, ChildState.EXITED):
+        return Refusal(Verdict.REFUSED, f"child {child.name!r} is down; restart_child starts it")
+    if child.state is ChildState.STARTING or child.state is ChildState.BACKOFF:
+        return Refusal(Verdict.RESTARTING, f"child {child.name!r} is {child.state.value}: its next life is on its way")
+    if child.state is ChildState.STOPPING and child.goal is not StopCause.RECYCLE:
+        return Refusal(Verdict.STOPPING, f"child {child.name!r} is being stopped")
+    if child.terms.shutdown <= 0:
+        why = "its shutdown is BRUTAL_KILL, which would break off its message; give it seconds of grace"
+        return Refusal(Verdict.REFUSED, f"child {child.name!r} cannot be recycled: {why}")
     return None
 
 

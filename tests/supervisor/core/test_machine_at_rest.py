@@ -18,7 +18,9 @@ from supervisor.core.tree.states import ALIVE, ChildState, SupervisorState
 NAMES = "abcde"
 BY_ITSELF = (ExitKind.NORMAL, ExitKind.CRASHED, ExitKind.KILLED, ExitKind.SHUTDOWN, ExitKind.LOST)
 ASKED = (ExitKind.SHUTDOWN, ExitKind.CRASHED, ExitKind.NORMAL, ExitKind.LOST)
-CALLS = (happened.TerminateAsked, happened.RestartAsked, happened.DeleteAsked)
+CALLS = (happened.TerminateAsked, happened.RestartAsked, happened.DeleteAsked, happened.RecycleCalled)
+Life = tuple[str, int]
+WAIT = happened.TimerFired
 RUNS, BATCHES = 500, 20
 
 
@@ -38,8 +40,9 @@ class World:
         static = [self.terms(name) for name in NAMES[: self.dice.randrange(1, 4)]]
         self.machine = SupervisorMachine(terms, static)
         self.now = 0.0
-        self.lives: dict[str, int] = {}
-        self.asked: dict[str, ExitKind | None] = {}  # how those end that were told to; None is their own choice
+        self.lives: dict[Life, str] = {}  # starting, ready, or serving
+        self.asked: dict[Life, ExitKind | None] = {}  # how those end that were told to; None is their own choice
+        self.waited_for: set[Life] = set()  # those that are to say when they have no stream in flight
         self.timers: dict[happened.Timer, float] = {}
         self.calls = 0
         self.answers: Counter[int] = Counter()
@@ -54,22 +57,38 @@ class World:
             shutdown=self.dice.choice([0.0, 1.0, 5.0, math.inf]),
             significant=may and self.dice.random() < 0.3,
             backoff=self.dice.choice([Backoff(initial=0, cap=0), Backoff(initial=1, cap=4)]),
+            overlap=self.dice.random() < 0.7,
         )
 
     def tell(self, event: happened.AnyEvent) -> None:
         """Tell the machine, and do what it says."""
+        reports = 0
         for command in self.machine.handle(self.now, event):
             assert not self.over, "nothing follows Terminate"
             match command:
                 case do.StartChild(child, life):
-                    assert child not in self.lives
-                    self.lives[child] = life
+                    others = [each for each in self.lives if each[0] == child]
+                    assert all(number < life for _, number in others)
+                    assert len(others) < 2, "one current life and one successor at most"
+                    assert not others or isinstance(event, happened.RecycleAsked | happened.RecycleCalled | WAIT)
+                    self.lives[child, life] = "starting"
+                case do.ReportReady(child, life):
+                    assert [(child, life)] == [each for each in self.lives if each[0] == child], "one life serves"
+                    assert self.lives[child, life] != "serving", "and is told once"
+                    self.lives[child, life] = "serving"
+                case do.ReportExit():
+                    reports += 1
+                case do.AwaitStreams(child, life):
+                    assert self.lives[child, life] == "serving"
+                    self.waited_for.add((child, life))
                 case do.StopChild(child, life):
-                    assert self.lives[child] == life
-                    self.asked[child] = None
+                    assert (child, life) not in self.asked
+                    self.lives[child, life]  # is there
+                    self.asked[child, life] = None
                 case do.KillChild(child, life):
-                    assert self.lives[child] == life
-                    self.asked[child] = ExitKind.KILLED
+                    assert self.asked.get((child, life)) is None, "killed once"
+                    self.lives[child, life]  # is there
+                    self.asked[child, life] = ExitKind.KILLED
                 case do.SetTimer(timer, after):
                     self.timers[timer] = self.now + after
                 case do.CancelTimer(timer):
@@ -78,15 +97,24 @@ class World:
                     self.answers[ticket] += 1
                 case do.Terminate():
                     self.over = True
+        assert reports == isinstance(event, happened.ChildExited), "one report for each life"
 
-    def end(self, child: str, kinds: tuple[ExitKind, ...]) -> None:
+    def end(self, life: Life, kinds: tuple[ExitKind, ...]) -> None:
         """A life ends in one of these ways, or as it was told to."""
-        kind = self.asked.pop(child, None) or self.dice.choice(kinds)
-        self.tell(happened.ChildExited(child, self.lives.pop(child), ExitReason(kind), self.dice.random()))
+        kind = self.asked.pop(life, None) or self.dice.choice(kinds)
+        del self.lives[life]
+        self.waited_for.discard(life)
+        self.tell(happened.ChildExited(*life, ExitReason(kind), self.dice.random()))
 
-    def ready(self, child: str) -> None:
+    def ready(self, life: Life) -> None:
         """A life says that it is ready."""
-        self.tell(happened.ChildReady(child, self.lives[child]))
+        self.lives[life] = "ready"
+        self.tell(happened.ChildReady(*life))
+
+    def streams_over(self, life: Life) -> None:
+        """A life says that it has no stream in flight."""
+        self.waited_for.discard(life)
+        self.tell(happened.StreamsOver(*life))
 
     def fire(self) -> None:
         """Time passes until the next timer."""
@@ -107,17 +135,18 @@ class World:
         """One thing happens."""
         self.now += self.dice.choice([0.0, 0.0, 0.1, 1.0, 3.0])
         what = self.dice.random()
-        child = self.dice.choice(sorted(self.lives)) if self.lives else None
-        if child is not None and what < 0.4:
-            starting = self.machine.state(child) is ChildState.STARTING
-            if starting and self.dice.random() < 0.6:
-                self.ready(child)
+        life = self.dice.choice(sorted(self.lives)) if self.lives else None
+        if life is not None and what < 0.4:
+            if self.lives[life] == "starting" and self.dice.random() < 0.6:
+                self.ready(life)
+            elif life in self.waited_for and self.dice.random() < 0.6:
+                self.streams_over(life)
             else:
-                self.end(child, ASKED if child in self.asked else BY_ITSELF)
+                self.end(life, ASKED if life in self.asked else BY_ITSELF)
         elif self.timers and what < 0.5:
             self.fire()
-        elif child is not None and what < 0.55:
-            self.tell(happened.RecycleAsked(child, self.lives[child], "a limit"))
+        elif life is not None and what < 0.6:
+            self.tell(happened.RecycleAsked(*life, "a limit"))
         elif what < 0.99:
             self.call()
         else:
@@ -129,9 +158,11 @@ class World:
             if self.asked:
                 self.end(next(iter(self.asked)), (ExitKind.SHUTDOWN,))
                 continue
-            starting = [child for child in self.lives if self.machine.state(child) is ChildState.STARTING]
+            starting = [life for life, what in self.lives.items() if what == "starting"]
             if starting:
                 self.ready(starting[0])
+            elif self.waited_for:
+                self.streams_over(min(self.waited_for))
             elif self.timers:
                 self.fire()
             else:
@@ -148,7 +179,9 @@ class World:
         assert self.machine.phase is SupervisorState.RUNNING
         for view in self.machine.children():
             assert view.state in (ChildState.RUNNING, ChildState.STOPPED, ChildState.EXITED), view
-            assert (view.state in ALIVE) == (view.name in self.lives)
+            assert view.successor is None
+            lives = {number: what for (child, number), what in self.lives.items() if child == view.name}
+            assert lives == ({view.life: "serving"} if view.state in ALIVE else {})
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

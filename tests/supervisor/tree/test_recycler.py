@@ -50,7 +50,7 @@ async def test_an_ask_that_would_not_wait_for_a_dead_actor_waits_for_a_recycled_
     """Making room is not being down: neither what was asked before fails, nor what is asked meanwhile."""
     launcher = ScriptedLauncher()
     launcher.plan("/root/a", OnStart.READY, OnStart.HANG, on_stop=OnStop.IGNORE)
-    async with tree(child(max_messages=1), launcher=launcher) as root:
+    async with tree(child(max_messages=1, overlap=False), launcher=launcher) as root:
         watch = Watch(root)
         root["a"].tell_nowait(Echo("first"))
         before = asyncio.create_task(root["a"].ask(Echo("before"), when_down="fail"))
@@ -76,11 +76,11 @@ async def test_an_ask_that_would_not_wait_for_a_dead_actor_waits_for_a_recycled_
         second.exit()
 
 
-async def test_a_successor_that_does_not_start_leaves_the_actor_down():
+async def test_a_next_life_that_does_not_start_leaves_the_actor_down_without_overlap():
     """From then on it is down like any other: asks that do not wait end."""
     launcher = ScriptedLauncher()
     launcher.plan("/root/a", OnStart.READY, OnStart.FAIL, OnStart.READY)
-    async with tree(child(max_messages=1), launcher=launcher) as root:
+    async with tree(child(max_messages=1, overlap=False), launcher=launcher) as root:
         watch = Watch(root)
         root["a"].tell_nowait(Echo("first"))
         ask = asyncio.create_task(root["a"].ask(Echo("before"), when_down="fail"))
@@ -118,7 +118,7 @@ async def test_the_members_of_a_pool_make_room_one_at_a_time():
     launcher = answering(ScriptedLauncher(), lambda life, message: taken(life))
     launcher.plan("/root/p/0", OnStart.READY, OnStart.HANG)
     launcher.plan("/root/p/1", OnStart.READY, OnStart.HANG)
-    async with tree(child("p", Worker, size=2, max_messages=3), launcher=launcher) as root:
+    async with tree(child("p", Worker, size=2, max_messages=3, overlap=False), launcher=launcher) as root:
         watch = Watch(root)
         for _ in range(20):
             await root["p"].ask(Take())
@@ -196,7 +196,7 @@ async def test_no_call_fails_while_lives_come_and_go(actor, size):
 async def test_tells_are_handled_once_and_in_order_over_many_lives(tmp_path):
     """What one life had not begun is the next one's first message."""
     book = tmp_path / "book"
-    async with Supervisor(ChildSpec(Hoarder, name="a", max_messages=200)) as root:
+    async with Supervisor(ChildSpec(Hoarder, name="a", max_messages=200, overlap=False)) as root:
         for number in range(1000):
             await root["a"].tell(Write(str(book), number))
         await root["a"].ask(Number(0, 0), timeout=DEADLINE)
@@ -258,7 +258,7 @@ async def test_a_life_that_has_stopped_itself_is_not_brought_back():
         root["a"].tell_nowait(LeaveSlowly(1.0))
         report = await watch.exited("a")
         assert (Decision.LEAVE_DOWN, "normal") == (report.decision, report.reason.kind)
-        assert "exited" == root.snapshot().children[0].state
+        await until(lambda: "exited" == root.snapshot().children[0].state)
 
 
 @pytest.mark.processes

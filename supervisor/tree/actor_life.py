@@ -1,0 +1,255 @@
+"""ActorLife: one life of an actor, from the start of its process until its end is reported.
+
+It hears what the process does and tells the supervisor. A life that was started beside the current one is given no
+messages before it serves.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from actors.errors import WireError
+from actors.exits import ExitKind, ExitReport
+from actors.ipc.blackbox import NOTHING_BEGUN
+from actors.wire.frames import Outcomes, StartActor
+from actors.wire.framing import Attachment
+from actors.wire.log_lines import Record
+from actors.wire.progress import Progress
+from supervisor.core.health.exit_cause import exit_reason, native_stack, signal_name
+from supervisor.core.health.hang_detector import Health, health
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.tree import events as happened
+from supervisor.core.tree.commands import ReportExit
+from supervisor.core.tree.events import AnyEvent
+from supervisor.messaging.actor_requests import Outgoing
+from supervisor.messaging.shared import TreeContext
+from supervisor.ports import Life, Said
+from supervisor.system.procfs import condition
+from supervisor.tree.pool_desk import PoolDesk
+from supervisor.tree.recycler import Recycler, recycler_of
+from supervisor.tree.watchdog import Watchdog
+
+Post = Callable[[AnyEvent], None]
+
+
+class ActorLife:
+    """One life of an actor.
+
+    Args:
+        name: of the child.
+        path: of the actor, or of one of a pool.
+        number: of the life.
+        desk: what it shares with the others of its pool.
+        tree: what it shares with the rest of the tree.
+        post: where what happens to it goes.
+
+    Attributes:
+        life: its process, None when that could not be started.
+        serves: whether it was ever given messages.
+    """
+
+    def __init__(self, name: str, path: str, number: int, desk: PoolDesk, tree: TreeContext, *, post: Post) -> None:
+        self.number = number
+        self.life: Life | None = None
+        self.serves = False
+        self._path = path
+        self._name = name
+        self._desk = desk
+        self._mailbox = desk.mailbox
+        self._tree = tree
+        self._post = post
+        self._since = tree.loop.time()
+        self._outgoing = Outgoing(path, desk.mailbox, tree)
+        self._end: LifeEnd | None = None
+        self._watch: Watchdog | None = None
+        self._recycler: Recycler | None = None
+        self._asked = False  # whether the next life was asked for
+        self._awaits_streams = False
+
+    # ---- deeds
+
+    def begin(self, part: StartActor) -> None:
+        """Start its process.
+
+        Raises:
+            OSError: the system has no descriptor or no memory left for it.
+        """
+        self.life = self._tree.launcher.launch(part, self._desk.spec.actor.concurrency, self)
+        self._outgoing.begin(self.life)
+
+    def serve(self) -> None:
+        """Take messages from the mailbox from now on."""
+        self._since = self._tree.loop.time()
+        if self.life is None:
+            return
+        self.serves = True
+        self._mailbox.connect(self._name, self.life)
+        self._recycler = recycler_of(self._desk.spec, self, self._tree)
+        if self._desk.spec.handler_timeout is not None:
+            self._watch = Watchdog(self._desk.spec.handler_timeout, self, self.life, self._tree.loop)
+
+    def await_streams(self) -> None:
+        """Say when no stream or feed is in flight."""
+        self._awaits_streams = True
+        self._tell_streams_over()
+
+    def stop(self) -> None:
+        """Ask it to stop. Its handlers are watched on."""
+        if self._recycler is not None:
+            self._recycler.close()
+        if self.life is not None:
+            self.life.stop()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._look_no_more()
+        if self.life is not None:
+            self.life.kill()
+
+    def recycle_failed(self) -> None:
+        """The next life that was asked for did not start; a limit asks again."""
+        self._asked = False
+
+    def over(self) -> None:
+        """Its end was reported: what it asked of others is taken back."""
+        self._outgoing.end()
+
+    # ---- what is known of it
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, None when it has none."""
+        return None if self.life is None else self.life.pid
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds messages, and was not asked to stop."""
+        return self._mailbox.awaits(self._name)
+
+    def handler_name(self, index: int) -> str:
+        """A handler in words, `Index.search`; a place in the table that a process made up has none."""
+        protocol = self._mailbox.protocol
+        names = [handler.name for handler in protocol.handlers.values()]
+        return f"{protocol.actor.__qualname__}.{names[index]}" if 0 <= index < len(names) else "a handler"
+
+    @property
+    def handled(self) -> int:
+        """How many messages are over that it was given."""
+        return self._mailbox.handled(self._name)
+
+    def make_room(self, because: str) -> None:
+        """Ask for the next life, once; not while it holds a stream, or another of its pool makes room."""
+        if self._asked or self._mailbox.flowing(self._name) or self._desk.recycling - {self._name}:
+            return
+        self._asked = True
+        self._desk.recycling.add(self._name)
+        self._post(happened.RecycleAsked(self._name, self.number, because))
+
+    def progress(self) -> Progress:
+        """What its black box says."""
+        return NOTHING_BEGUN if self.life is None else self.life.progress()
+
+    def report(self, command: ReportExit) -> ExitReport:
+        """The report of its end."""
+        end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
+        progress = NOTHING_BEGUN if self._end is None else self.progress()
+        message, begun = self._last_message(progress)
+        return ExitReport(
+            actor=self._path,
+            life=command.life,
+            pid=end.pid,
+            reason=command.reason,
+            exit_code=end.exit_code if end.exit_code is not None and end.exit_code >= 0 else None,
+            signal=signal_name(-end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
+            traceback=end.crash_report.failure.traceback if end.crash_report is not None else None,
+            native_stack=native_stack(end.text),
+            last_message=message,
+            last_message_begun=begun,
+            deliveries=self._mailbox.deliveries(self._name, progress) if begun else None,
+            out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
+            cpu_time=end.cpu_time,
+            peak_memory=end.peak_memory,
+            stderr=end.stderr,
+            stacks=None if self._watch is None else self._watch.stacks,
+            uptime=self._tree.loop.time() - self._since,
+            decision=command.decision.value,
+            because=command.because,
+            delay=command.delay,
+        )
+
+    def health(self) -> Health | None:
+        """How it is; None without a process."""
+        if self.life is None or self.life.pid is None:
+            return None
+        limit = self._desk.spec.handler_timeout
+        state = condition(self.life.pid).state
+        return health(self.life.activity(), state, time.monotonic_ns(), None if limit is None else int(limit * 1e9))
+
+    def handling(self) -> tuple[str | None, int | None]:
+        """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
+        progress = self.progress()
+        message, begun = self._last_message(progress)
+        return (message, progress.since) if begun else (None, None)
+
+    def _last_message(self, progress: Progress) -> tuple[str | None, bool | None]:
+        """Type name of the message it began last, and whether that is still being handled."""
+        handlers = tuple(self._mailbox.protocol.handlers)
+        if not 0 <= progress.handler < len(handlers):
+            return None, None
+        return handlers[progress.handler].__qualname__, bool(progress.active)
+
+    def _look_no_more(self) -> None:
+        for looks in (self._recycler, self._watch):
+            if looks is not None:
+                looks.close()
+
+    def _tell_streams_over(self) -> None:
+        if not self._mailbox.flowing(self._name):
+            self._awaits_streams = False
+            self._post(happened.StreamsOver(self._name, self.number))
+
+    # ---- what its process tells (LifeListener)
+
+    def life_ready(self) -> None:
+        """See `LifeListener`."""
+        self._post(happened.ChildReady(self._name, self.number))
+
+    def life_writable(self) -> None:
+        """See `LifeListener`."""
+        self._mailbox.dispatch()
+
+    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+        """See `LifeListener`."""
+        if not isinstance(frame, Outcomes):
+            self._outgoing.take(frame, attachments)
+            return
+        if not self.serves:
+            raise WireError("it tells how messages ended, and was given none")
+        self._mailbox.heard(self._name, frame, attachments)
+        if self._recycler is not None:
+            self._recycler.heard()
+        if self._awaits_streams:
+            self._tell_streams_over()
+
+    def life_wrote(self, life: int, record: Record) -> None:
+        """See `LifeListener`."""
+        self._tree.reports.actor_said(self._path, life, record)
+
+    def life_lost(self, life: int, lines: int, size: int) -> None:
+        """See `LifeListener`."""
+        self._tree.reports.output_dropped(self._path, life, lines, size)
+
+    def life_exited(self, end: LifeEnd) -> None:
+        """See `LifeListener`."""
+        self._end = end
+        self._look_no_more()
+        hang = None if self._watch is None else self._watch.reason(end.exit_code)
+        reason = hang or exit_reason(end)
+        idle = end.idle and reason.kind is ExitKind.NORMAL
+        wanted = idle and self.serves and self._mailbox.waits_for(self._name)
+        if wanted:
+            self._mailbox.make_room(self._name)
+        self._post(happened.ChildExited(self._name, self.number, reason, self._tree.dice.random(), wanted))
