@@ -59,7 +59,7 @@ MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that w
 
 
 class Outgoing:
-    """The way out of one actor, over all of its lives.
+    """The way out of one life of an actor.
 
     Args:
         path: of the process that sends.
@@ -250,7 +250,7 @@ class Outgoing:
         if target is None:
             told(Terminated(frame.path, "nobody has that path"))
         else:
-            target.watch((self._path, frame.correlation), told)
+            target.watch(self._watcher(frame), told)
 
     def _wait_for_end(self, frame: Watch) -> Callable[[Terminated], None]:
         """Somebody in the life waits for the end of another actor; who is told of it."""
@@ -262,8 +262,12 @@ class Outgoing:
             return _nobody
         target = self._tree.registry.get(frame.path)
         if target is not None:
-            asker.withdraw = lambda: target.unwatch((self._path, frame.correlation))
+            asker.withdraw = lambda: target.unwatch(self._watcher(frame))
         return asker.replied_with
+
+    def _watcher(self, frame: Watch) -> object:
+        """Who watches: the actor over all of its lives, or what waits in this one."""
+        return (self if frame.correlation else self._path, frame.correlation)
 
     def _tell_terminated(self, end: Terminated) -> None:
         if self._mailbox.closed is None:
