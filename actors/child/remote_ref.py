@@ -8,7 +8,7 @@ Runs in the actor's process, in the thread that runs its handlers.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
@@ -16,14 +16,7 @@ import msgspec
 
 from actors.bounds import check_time
 from actors.errors import (
-    ActorCrashed,
-    ActorStopped,
     AskTimeout,
-    CallCycle,
-    HandlerError,
-    MailboxFull,
-    NoSuchActor,
-    Rejected,
     UsageError,
 )
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
@@ -31,7 +24,8 @@ from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask
 from actors.wire import frames as wire
 from actors.wire.attachments import EncodedMessage, large_fields, pack
 from actors.wire.codec import encode, reply_codec
-from actors.wire.frames import ASK, STREAM, TELL, Answer, Failure, MoreItems, Send, SendKind, Watch
+from actors.wire.errors import decode_error
+from actors.wire.frames import ASK, STREAM, TELL, Answer, MoreItems, Send, SendKind, Watch
 from actors.wire.framing import MAX_MESSAGE, Attachment
 
 R = TypeVar("R")
@@ -193,33 +187,6 @@ def _pack(message: Message[Any]) -> EncodedMessage:
     return packed
 
 
-def _refuse(make: Callable[[str], Exception]) -> Callable[[msgspec.Raw], Exception]:
-    return lambda payload: make(msgspec.msgpack.decode(payload, type=str))
-
-
-def _failed(payload: msgspec.Raw) -> Exception:
-    failure = msgspec.msgpack.decode(payload, type=Failure)
-    return HandlerError(failure.type_name, failure.message, failure.traceback)
-
-
-def _crashed(payload: msgspec.Raw) -> Exception:
-    text, started, finished = msgspec.msgpack.decode(payload, type=tuple[str, bool | None, bool | None])
-    return ActorCrashed(text, started=started, finished=finished)
-
-
-_ERRORS: dict[int, Callable[[msgspec.Raw], Exception]] = {
-    wire.FAILED: _failed,
-    wire.CRASHED: _crashed,
-    wire.REJECTED: _refuse(Rejected),
-    wire.STOPPED: _refuse(ActorStopped),
-    wire.UNKNOWN: _refuse(NoSuchActor),
-    wire.FULL: _refuse(MailboxFull),
-    wire.EXPIRED: _refuse(lambda text: AskTimeout(text, started=False)),
-    wire.UNDECODABLE: _refuse(UsageError),
-    wire.CYCLE: _refuse(CallCycle),
-}
-
-
 class LargeAnswer(Answer, frozen=True):
     """An answer whose reply came beside it: `BESIDE`, and the reply itself."""
 
@@ -233,4 +200,4 @@ def _open(answer: Answer, promised: Any) -> Any:
         return reply_codec(promised).decode(answer.payload)
     if answer.kind == wire.ACCEPTED:
         return None
-    raise _ERRORS[answer.kind](answer.payload)
+    raise decode_error(answer.kind, answer.payload)

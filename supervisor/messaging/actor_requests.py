@@ -20,10 +20,8 @@ from actors.errors import (
     ActorStopped,
     AskTimeout,
     CallCycle,
-    HandlerError,
     MailboxFull,
     NoSuchActor,
-    Rejected,
     WireError,
 )
 from actors.messages import Terminated
@@ -31,13 +29,13 @@ from actors.ref import STREAM_CREDIT
 from actors.wire import frames as wire
 from actors.wire.attachments import EncodedMessage
 from actors.wire.codec import encode
+from actors.wire.errors import encode_error
 from actors.wire.frames import (
     ASK,
     NOTHING,
     STREAM,
     TELL,
     Answer,
-    Failure,
     MoreItems,
     Publish,
     Send,
@@ -331,13 +329,7 @@ class RemoteAsk:
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
-        if isinstance(error, HandlerError):
-            failure = Failure(error.type_name, error.message, error.traceback_text)
-            self._send(wire.FAILED, encode(failure))
-        elif isinstance(error, ActorCrashed):
-            self._send(wire.CRASHED, encode((str(error), error.started, error.finished)))
-        else:
-            self._send(_ANSWERS.get(type(error), wire.UNDECODABLE), encode(str(error)))
+        self._send(*encode_error(error))
 
     def item(self, payload: msgspec.Raw) -> None:
         """See `Asker`; the reader decodes it."""
@@ -398,13 +390,3 @@ def _nobody(end: Terminated) -> None:
 
 def _no_credit(count: int) -> None:
     del count
-
-
-_ANSWERS: dict[type[ActorsError], int] = {
-    Rejected: wire.REJECTED,
-    ActorStopped: wire.STOPPED,
-    NoSuchActor: wire.UNKNOWN,
-    MailboxFull: wire.FULL,
-    AskTimeout: wire.EXPIRED,
-    CallCycle: wire.CYCLE,
-}

@@ -74,6 +74,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.ipc.pipes",
     "actors.wire.frames",
     "actors.errors",
+    "actors.wire.errors",
     "actors.event",
     "actors.exits",
     "actors.child.tracebacks",

@@ -15,14 +15,13 @@ from actors.errors import (
     ActorsError,
     ActorStopped,
     AskTimeout,
-    HandlerError,
-    Rejected,
     UndecodableMessage,
     WireError,
 )
 from actors.exits import ExitReport
 from actors.wire import frames as wire
-from actors.wire.frames import FEED, STREAM, TELL, Failure, Outcome
+from actors.wire.errors import decode_error
+from actors.wire.frames import FEED, STREAM, TELL, Outcome
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.queue import LostMessage
@@ -38,6 +37,8 @@ FATES: Final = {
     wire.UNDECODABLE: Fate.UNDECODABLE,
     wire.STOPPED: Fate.CANCELLED,  # a stream or feed that was cancelled; the others are dead letters
 }
+
+_BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a payload may raise
 
 
 def fate_of(posted: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
@@ -72,11 +73,11 @@ def error_of(path: str, outcome: Outcome) -> ActorsError | None:
         UndecodableMessage: its payload does not decode.
     """
     match outcome.kind:
-        case wire.FAILED:
-            failure = payload_of(outcome, Failure)
-            return HandlerError(failure.type_name, failure.message, failure.traceback)
-        case wire.REJECTED:
-            return Rejected(payload_of(outcome, str))
+        case wire.FAILED | wire.REJECTED:
+            try:
+                return decode_error(outcome.kind, outcome.payload)
+            except _BROKEN as error:
+                raise _undecodable(outcome, error) from error
         case wire.EXPIRED:
             return too_late(path)
         case wire.STOPPED:
@@ -95,8 +96,12 @@ def payload_of(outcome: Outcome, of: Any) -> Any:
     """
     try:
         return msgspec.msgpack.decode(outcome.payload, type=of)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UndecodableMessage(f"the outcome of message {outcome.seq} does not decode: {error}") from error
+    except _BROKEN as error:
+        raise _undecodable(outcome, error) from error
+
+
+def _undecodable(outcome: Outcome, error: Exception) -> UndecodableMessage:
+    return UndecodableMessage(f"the outcome of message {outcome.seq} does not decode: {error}")
 
 
 def too_late(path: str) -> AskTimeout:

@@ -1,0 +1,64 @@
+"""Errors on the wire: one table of kinds and error classes, read in both directions.
+
+Runs in the daemon and in the actor's process.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from actors.errors import (
+    ActorCrashed,
+    ActorsError,
+    ActorStopped,
+    AskTimeout,
+    CallCycle,
+    HandlerError,
+    MailboxFull,
+    NoSuchActor,
+    Rejected,
+    UsageError,
+)
+from actors.wire import frames as wire
+from actors.wire.codec import encode
+from actors.wire.frames import Failure
+
+_CLASSES: Final[dict[int, type[ActorsError]]] = {  # those that travel as their text
+    wire.REJECTED: Rejected,
+    wire.STOPPED: ActorStopped,
+    wire.UNKNOWN: NoSuchActor,
+    wire.FULL: MailboxFull,
+    wire.EXPIRED: AskTimeout,
+    wire.UNDECODABLE: UsageError,
+    wire.CYCLE: CallCycle,
+}
+_KINDS: Final = {error: kind for kind, error in _CLASSES.items()}
+
+
+def encode_error(error: ActorsError) -> tuple[int, bytes]:
+    """Kind and payload of an error; an error of a class that is not in the table travels as UNDECODABLE."""
+    if isinstance(error, HandlerError):
+        return wire.FAILED, encode(Failure(error.type_name, error.message, error.traceback_text))
+    if isinstance(error, ActorCrashed):
+        return wire.CRASHED, encode((str(error), error.started, error.finished))
+    return _KINDS.get(type(error), wire.UNDECODABLE), encode(str(error))
+
+
+def decode_error(kind: int, payload: msgspec.Raw) -> ActorsError:
+    """The error of a kind and a payload.
+
+    Raises:
+        KeyError: no error has that kind.
+        msgspec.MsgspecError, UnicodeDecodeError, RecursionError: the payload does not belong to that kind.
+    """
+    if kind == wire.FAILED:
+        failure = msgspec.msgpack.decode(payload, type=Failure)
+        return HandlerError(failure.type_name, failure.message, failure.traceback)
+    if kind == wire.CRASHED:
+        text, started, finished = msgspec.msgpack.decode(payload, type=tuple[str, bool | None, bool | None])
+        return ActorCrashed(text, started=started, finished=finished)
+    error = _CLASSES[kind]
+    text = msgspec.msgpack.decode(payload, type=str)
+    return AskTimeout(text, started=False) if error is AskTimeout else error(text)
