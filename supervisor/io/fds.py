@@ -1,4 +1,4 @@
-"""Descriptors: what both readers share."""
+"""Descriptors: reading helpers that both readers share."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 
 from supervisor.ports import Source
 
-AT_ONCE: Final = 0.01  # seconds that the loop takes news in before it does other things
+AT_ONCE: Final = 0.01  # seconds for which the loop processes arrivals before it does other things
 CHUNK: Final = 64 * 1024  # bytes per read: below malloc's mmap threshold, above what a pipe-sized burst holds
 CHUNKS_A_WAKE: Final = 16  # full chunks in a row: what is large reaches the loop with few wake-ups
-LAST_CHUNKS: Final = 64  # reads of what lies in a channel whose process is gone: many times what the kernel holds
-PAUSE_AT: Final = 4 * 1024 * 1024  # bytes read but not yet taken by the loop before a channel has to wait
-ORPHAN_CHECK: Final = 0.5  # seconds between looks at whether the loop was closed behind our back
+LAST_CHUNKS: Final = 64  # reads of what is left in a channel whose process is gone: many times what the kernel holds
+PAUSE_AT: Final = 4 * 1024 * 1024  # bytes read but not yet processed by the loop before a channel has to wait
+ORPHAN_CHECK: Final = 0.5  # seconds between looks whether the loop was closed without closing us
 OnChunk = Callable[[bytes], None]
 OnReady = Callable[[], None]
 
 
 class _Stream:
-    """A source that is read for as long as it is watched."""
+    """A source that is read until it is forgotten."""
 
     __slots__ = ("fd", "on_chunk", "paused", "recv", "unread", "wanted")
 
@@ -28,13 +28,13 @@ class _Stream:
         self.fd = source.fileno()
         self.recv = source.recv
         self.on_chunk = on_chunk
-        self.unread = 0  # bytes handed over and not yet taken; both threads write, a lost update only shifts a pause
+        self.unread = 0  # bytes handed over, not yet processed; both threads write, a lost update only shifts a pause
         self.paused = False
         self.wanted = True
 
 
 class _Once:
-    """A descriptor whose readiness is told once."""
+    """A descriptor whose readiness is reported once."""
 
     __slots__ = ("fd", "on_ready", "wanted")
 
@@ -45,17 +45,17 @@ class _Once:
 
 
 def read_chunk(recv: Callable[[int], bytes]) -> bytes | None:
-    """What lies there, b"" at the end, None when there is nothing now."""
+    """The available bytes, b"" at the end, None when there are none now."""
     try:
         return recv(CHUNK)
     except (BlockingIOError, InterruptedError):
         return None
-    except OSError:  # reset by a peer that died: the same as its end
+    except OSError:  # reset by a peer that died: the same as end of file
         return b""
 
 
 def read_rest(recv: Callable[[int], bytes]) -> list[bytes]:
-    """Everything that lies there, and the end."""
+    """All available bytes, and whether the end was reached."""
     chunks = []
     for _ in range(LAST_CHUNKS):
         chunk = read_chunk(recv)

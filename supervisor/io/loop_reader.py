@@ -11,7 +11,7 @@ from supervisor.ports import Source
 
 
 class LoopReader:
-    """The same waits, done by the event loop itself (`reading="loop"`): no thread, fewer wake-ups.
+    """The event loop itself watches the descriptors (`reading="loop"`): no thread, fewer wake-ups.
 
     For loops that can watch a descriptor: asyncio's selector loops and uvloop. Everything runs on the loop's thread.
     """
@@ -21,7 +21,7 @@ class LoopReader:
         self._reading: set[int] = set()
         self._writing: set[int] = set()
         self._streams: dict[int, tuple[Source, OnChunk]] = {}
-        self._looks: dict[int, asyncio.TimerHandle] = {}  # at what the loop does not take
+        self._looks: dict[int, asyncio.TimerHandle] = {}  # of descriptors that the loop cannot watch
 
     def stream(self, source: Source, on_chunk: OnChunk) -> None:
         """As `ThreadReader.stream`."""
@@ -78,7 +78,7 @@ class LoopReader:
             self.forget(fd)
 
     def _watch(self, fd: int, on_ready: OnReady) -> None:
-        """Call `on_ready` whenever it is readable; a descriptor that the loop does not take is looked at in turns."""
+        """Call `on_ready` whenever it is readable; a descriptor that the loop cannot watch is polled."""
         self._reading.add(fd)
         try:
             self._loop.add_reader(fd, on_ready)

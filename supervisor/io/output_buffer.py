@@ -1,10 +1,10 @@
-"""Transcript: what one life has written, as far as the daemon takes it.
+"""OutputBuffer: the output of one life, as far as the daemon accepts it.
 
-Bounded, whatever the process does. In each window of time so many lines are taken, and the next window begins only
-when the loop has written those down; the rest is dropped and counted.
+Bounded, whatever the process does. In each window of time a bounded number of lines is accepted, and the next window
+begins only when the loop has logged those; the rest is dropped and counted.
 
-`take` and `end` run in the scribe's thread, everything else on the loop's. Counts that both look at are written by one
-of them only.
+`take` and `end` run in the output thread, everything else on the loop's. Each shared counter is written by one of
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from actors.wire.log_lines import LOST, PRINTED, Lines, Lost, Record, read_line
 
 WINDOW: Final = 5.0  # seconds
-MAX_LINES: Final = 10_000  # in a window: more than a person reads, less than a log minds
+MAX_LINES: Final = 10_000  # in a window
 MAX_BYTES: Final = 4 * 1024 * 1024
 LAST_LINES: Final = 20  # kept for the exit report
 LAST_BYTES: Final = 8 * 1024
@@ -26,35 +26,35 @@ class OutputBuffer:
     """One life's output on its way to the log.
 
     Args:
-        fd: the reading end of its pipe, non-blocking; closed when the scribe is done with it.
-        on_record: called on the loop with each line taken, in order.
+        fd: the reading end of its pipe, non-blocking; closed when the output thread is done with it.
+        on_record: called on the loop with each accepted line, in order.
         on_lost: called on the loop with the number of lines and bytes lost since the last call.
     """
 
     def __init__(self, fd: int, on_record: Callable[[Record], None], on_lost: Callable[[int, int], None]) -> None:
         self.fd = fd
         self.on_record = on_record
-        self.lost = Lost(0, 0)  # so far; the thread's
-        self.noted = self.lost  # what the loop has been made aware of; the thread's
+        self.lost = Lost(0, 0)  # so far; written by the thread
+        self.noted = self.lost  # what the loop knows of; written by the thread
         self.noted_at = 0.0
-        self.taken = 0  # records handed over; the thread's
-        self.written = 0  # of those; the loop's
+        self.taken = 0  # records handed over; written by the thread
+        self.written = 0  # of those, logged; written by the loop
         self._on_lost = on_lost
-        self._told = self.lost  # the loop's
+        self._told = self.lost  # written by the loop
         self._lines = Lines()
         self._until = 0.0
         self._lines_left = 0
         self._bytes_left = 0
         self._last: deque[str] = deque(maxlen=LAST_LINES)
 
-    # ---- in the scribe's thread
+    # ---- in the output thread
 
     def take(self, chunk: bytes, now: float) -> list[Record]:
-        """The records in what was read that go to the log."""
+        """The records in these bytes that go to the log."""
         return self._choose(self._lines.feed(chunk), now)
 
     def end(self, now: float) -> list[Record]:
-        """The same when there will be no more."""
+        """The last records, at the end of the pipe."""
         return self._choose(self._lines.end(), now)
 
     def _choose(self, lines: list[bytes], now: float) -> list[Record]:
@@ -63,7 +63,7 @@ class OutputBuffer:
         taken: list[Record] = []
         for at, line in enumerate(lines):
             if self._lines_left <= 0 or self._bytes_left < len(line):
-                self._lines_left = 0  # one gap, not many small ones
+                self._lines_left = 0  # one gap instead of many small ones
                 self._drop(lines[at:])
                 break
             self._lines_left -= 1
@@ -73,7 +73,7 @@ class OutputBuffer:
         return taken
 
     def _drop(self, lines: list[bytes]) -> None:
-        """Look only at what has to be known of a flood: what was lost before, and its last lines."""
+        """Scan a flood only for what must be known: what was lost before, and its last lines."""
         read = [line for line in lines[:-LAST_LINES] if LOST in line] + lines[-LAST_LINES:]
         said = sum(len(self._read(line)) for line in read)
         self.lose(len(lines) - len(read) + said, sum(map(len, lines)))
@@ -91,13 +91,13 @@ class OutputBuffer:
         return records
 
     def lose(self, lines: int, size: int = 0) -> None:
-        """Count what goes nowhere."""
+        """Count lines that are dropped."""
         self.lost = Lost(self.lost.lines + lines, self.lost.size + size)
 
     # ---- on the loop's thread
 
     def tell_lost(self) -> None:
-        """Say what was lost since this was said last."""
+        """Report what was lost since the last call."""
         lost, told = self.lost, self._told
         self._told = lost
         if lost != told:

@@ -1,9 +1,9 @@
-"""Scribe: the one thread that reads what actors write, so that no actor waits for the daemon's log.
+"""OutputReader: the one thread that reads what actors write, so that no actor waits for the daemon's log.
 
-The thread reads at once and always, whatever the loop does; the loop writes down a little at a time and never
-gives this more than half of itself.
+The thread reads at once and always, whatever the loop does. The loop logs a little at a time and never spends more
+than half of its time on it.
 
-The thread is a daemon thread; it ends when it is closed, and by itself when its loop was closed without it.
+It is a daemon thread; it ends when it is closed, and by itself when its loop was closed first.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.poller import Poller
 
 CHUNK: Final = 64 * 1024  # bytes: all that a pipe holds
-LAST_CHUNKS: Final = 4  # read at most after a death; what keeps the pipe full then is a grandchild
-SLICE: Final = 0.002  # seconds of writing down at a time, and of the pause that follows
-LAST_SLICE: Final = 0.1  # seconds of it at the end of the tree
-NOTICE: Final = 1.0  # seconds for which losses are added up before they are told
+LAST_CHUNKS: Final = 4  # reads at most after a death; what keeps the pipe full then is a grandchild
+SLICE: Final = 0.002  # seconds of logging at a time, and of the pause that follows
+LAST_SLICE: Final = 0.1  # seconds of logging at the end of the tree
+NOTICE: Final = 1.0  # seconds for which losses are added up before they are reported
 GATHER: Final = 0.001  # seconds to let a flood fill its pipe again: few large reads cost less than many small ones
-ORPHAN_CHECK: Final = 2.0  # seconds between looks at whether the loop was closed behind our back
+ORPHAN_CHECK: Final = 2.0  # seconds between looks whether the loop was closed without closing us
 
 Order = Callable[[], None]
 
 
 class OutputReader:
-    """Reads every transcript of a tree. Made and used on the loop's thread; `abandon` runs on any."""
+    """Reads every output buffer of a tree. Made and used on the loop's thread; `abandon` runs on any."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-output") -> None:
         self._loop = loop
-        self._followed: dict[int, OutputBuffer] = {}  # by descriptor; the thread's
+        self._followed: dict[int, OutputBuffer] = {}  # by descriptor; owned by the thread
         self._orders: deque[Order] = deque()  # for the thread, from the loop
         self._waiting: deque[tuple[OutputBuffer, Record | None]] = deque()  # for the loop; None: something was lost
         self._scheduled = False
         self._noticing: set[OutputBuffer] = set()
-        self._flooded = False  # whether something was dropped just now; the thread's
+        self._flooded = False  # whether something was dropped just now; owned by the thread
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         with contextlib.ExitStack() as undo:
@@ -64,15 +64,15 @@ class OutputReader:
         self._order(lambda: self._register(transcript))
 
     def finish(self, transcript: OutputBuffer, done: Callable[[], None]) -> None:
-        """Its process is gone: read what it left behind, close the pipe, then call `done`, on the loop.
+        """Its process is gone: read what is left, close the pipe, then call `done`, on the loop.
 
-        Nobody waits for the end of the pipe, which a grandchild may hold open.
+        It does not wait for the end of the pipe, which a grandchild may hold open.
         """
         self._order(lambda: self._read_last(transcript, done))
 
     def close(self) -> None:
-        """End the thread and write down what waits, as far as that is quickly done."""
-        if sys.is_finalizing():  # at the interpreter's end the thread stands still: no join
+        """End the thread and log what waits, within LAST_SLICE."""
+        if sys.is_finalizing():  # at interpreter exit the thread stands still: no join
             return
         self.abandon()
         self._thread.join()
@@ -103,7 +103,7 @@ class OutputReader:
             self._schedule()
 
     def _write_down(self, most: float) -> bool:
-        """Log for so many seconds at most; whether there is more."""
+        """Log for at most this many seconds; returns whether there is more."""
         until = time.perf_counter() + most
         while self._waiting:
             transcript, record = self._waiting.popleft()
@@ -117,7 +117,7 @@ class OutputReader:
         return bool(self._waiting)
 
     def _give_up_waiting(self) -> None:
-        """What still waits at the end of the tree is lost."""
+        """Count what still waits at the end of the tree as lost."""
         for transcript, record in self._waiting:
             transcript.lose(0 if record is None else 1)
             self._noticing.add(transcript)
@@ -133,7 +133,7 @@ class OutputReader:
         self._call(transcript.tell_lost)
 
     def _call(self, callback: Callable[..., None], *args: Record) -> None:
-        """One line that cannot be written down keeps no other from it."""
+        """A line that cannot be logged does not keep others from it."""
         try:
             callback(*args)
         except Exception as error:
@@ -152,7 +152,7 @@ class OutputReader:
                     transcript = self._followed.get(fd)
                     if transcript is not None and self._read(transcript) == b"":
                         self._unregister(transcript)
-                self._take_orders()  # only now: they may close what was ready
+                self._take_orders()  # only now: orders may close what was ready
                 if self._flooded:
                     time.sleep(GATHER)
         finally:
@@ -168,17 +168,17 @@ class OutputReader:
         while self._orders:
             try:
                 self._orders.popleft()()
-            except Exception as error:  # no death is told without this thread
+            except Exception as error:  # without this thread no exit is reported
                 context = {"message": f"error in the thread of {self!r}; it goes on", "exception": error}
                 self._on_loop(partial(self._loop.call_exception_handler, context))
 
     def _read(self, transcript: OutputBuffer) -> bytes | None:
-        """Take one chunk and pass it on; empty at the end of the pipe, None when nothing lies there."""
+        """Take one chunk and pass it on; empty at the end of the pipe, None when there is nothing now."""
         try:
             chunk = os.read(transcript.fd, CHUNK)
         except BlockingIOError:
             return None
-        except OSError:  # somebody in the daemon closed it
+        except OSError:  # other code in the daemon closed it
             return b""
         now, lost = time.monotonic(), transcript.lost
         self._pass_on(transcript, transcript.take(chunk, now), now)
@@ -194,7 +194,7 @@ class OutputReader:
             self._pass_on(transcript, transcript.end(now), now)
         finally:
             self._unregister(transcript)
-            with contextlib.suppress(OSError):  # somebody in the daemon closed it
+            with contextlib.suppress(OSError):  # other code in the daemon closed it
                 os.close(transcript.fd)
             self._on_loop(lambda: self._finished(transcript, done))
 
@@ -217,7 +217,7 @@ class OutputReader:
         self._on_loop(self._work)
 
     def _on_loop(self, deed: Callable[[], None]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody listens any more
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
             self._loop.call_soon_threadsafe(deed)
 
     def _register(self, transcript: OutputBuffer) -> None:

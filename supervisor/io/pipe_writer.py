@@ -1,7 +1,7 @@
-"""Outlet: the daemon's way into one channel; frames go out in order, and writing never waits.
+"""PipeWriter: writes frames into one channel, in order, and never blocks.
 
-What the kernel does not take now leaves when it does. No turn of the loop writes more than a little of what is
-large, so one child's large message delays nobody else's small one.
+What the kernel does not take now is written when it does. One turn of the loop writes a bounded number of bytes, so
+one child's large message does not delay others' small ones.
 
 Runs on the loop's thread.
 """
@@ -26,10 +26,10 @@ class PipeWriter:
 
     Args:
         duplex: the daemon's end of its channel, non-blocking.
-        reader: watches it when it is full.
-        on_room: called when everything that had to wait has left.
-        on_full: called with the reason when more waits than may: the child does not read.
-        on_broken: called once when nobody reads any more.
+        reader: watches the channel while it is full.
+        on_room: called when everything that had to wait is written.
+        on_full: called with the reason when too much waits: the child does not read.
+        on_broken: called once when the other side has closed.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class PipeWriter:
         self._put((header(len(frame)) + frame,))
 
     def close(self) -> None:
-        """Nobody reads any more: what waits is dropped, and what comes is."""
+        """The other side is gone: drop what waits, and all later frames."""
         self._closed = True
         self.backlog.clear()
         self._waiting = 0
@@ -94,7 +94,7 @@ class PipeWriter:
             self.close()
 
     def _break(self) -> None:
-        """It died: what was in its hands is known from the box. Or it closed its end."""
+        """The process died (its black box knows what was in flight), or it closed its end."""
         if not self._closed:
             self.close()
             self._on_broken()
@@ -103,7 +103,7 @@ class PipeWriter:
         self._write(tell=True)
 
     def _write(self, *, tell: bool) -> None:
-        """Write what may be written in this turn; `tell` when somebody may wait for room."""
+        """Write what may be written in this turn; `tell` when senders may wait for room."""
         backlog, left = self.backlog, AT_ONCE
         while backlog and left > 0:
             view = backlog[0]

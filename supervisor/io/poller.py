@@ -1,7 +1,7 @@
-"""Poller: which descriptors a thread waits on, for good.
+"""Poller: the descriptors one thread waits on.
 
 A descriptor that epoll does not take (ENOSPC, the user's limit of watches; ENOMEM) is watched with poll, a little
-later than the others. Watching never fails.
+slower. Watching never fails.
 
 Belongs to one thread at a time.
 """
@@ -12,7 +12,7 @@ import contextlib
 import select
 from typing import Any, Final
 
-PACE: Final = 0.02  # seconds between two looks at what epoll does not take
+PACE: Final = 0.02  # seconds between two looks at descriptors that epoll does not take
 
 
 class Poller:
@@ -23,7 +23,7 @@ class Poller:
         self._rest: dict[int, Any] = {}  # by descriptor: a poll object of its own
 
     def wait(self, timeout: float) -> list[int]:
-        """The descriptors that are ready, after at most so many seconds."""
+        """The descriptors that are ready, after at most this many seconds."""
         if self._epoll is None:
             return self._wait_with_poll(timeout)
         if not self._rest:
@@ -32,7 +32,7 @@ class Poller:
         return ready + [fd for fd, _ in self._epoll.poll(0 if ready else min(timeout, PACE))]
 
     def add(self, fd: int) -> None:
-        """Watch a descriptor; an error or a hang-up is something to read, too."""
+        """Watch a descriptor; an error or a hang-up also makes it readable."""
         if self._epoll is not None:
             try:
                 self._epoll.register(fd, select.POLLIN)  # the same number for epoll
@@ -44,13 +44,13 @@ class Poller:
         poll.register(fd, select.POLLIN)
 
     def drop(self, fd: int) -> None:
-        """Do not watch it any more."""
+        """Stop watching it."""
         if self._rest.pop(fd, None) is None and self._epoll is not None:
             with contextlib.suppress(OSError, KeyError):  # it was closed before
                 self._epoll.unregister(fd)
 
     def close(self) -> None:
-        """Give back what the kernel keeps for it."""
+        """Close the epoll descriptor."""
         if self._epoll is not None:
             self._epoll.close()
 

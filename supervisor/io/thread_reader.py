@@ -1,4 +1,4 @@
-"""ThreadReader: one thread waits on the descriptors of a tree and hands what arrived to the loop in batches."""
+"""ThreadReader: one thread waits on the descriptors of a tree and passes what arrives to the loop in batches."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from supervisor.ports import Source
 
 
 class ThreadReader:
-    """Waits on descriptors in a thread, on behalf of one event loop.
+    """Waits on descriptors in a thread, for one event loop.
 
     Make it and call its methods on the loop's thread. `name` is the thread's name.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-reader") -> None:
         self._loop = loop
-        self._items: dict[int, _Stream | _Once] = {}  # what is wanted, as the loop sees it
+        self._items: dict[int, _Stream | _Once] = {}  # what is wanted, as the loop knows it
         self._writing: set[int] = set()
-        self._watched: dict[int, _Stream | _Once] = {}  # what is watched, as the thread sees it
+        self._watched: dict[int, _Stream | _Once] = {}  # what is watched, as the thread knows it
         self._orders: deque[Callable[[], None]] = deque()  # for the thread, from the loop
         self._news: deque[tuple[_Stream, bytes] | _Once] = deque()  # for the loop, from the thread
         self._closing = False
-        self.on_orphaned: OnReady = _nothing  # runs in the thread when the loop was closed without us
+        self.on_orphaned: OnReady = _nothing  # runs in the thread when the loop was closed first
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         with contextlib.ExitStack() as undo:
             self._poller = Poller()
@@ -56,7 +56,7 @@ class ThreadReader:
             self._awake.setblocking(False)
             self._waker.setblocking(False)
             self._poller.add(self._awake.fileno())
-            self._flag = KernelCounter()  # up while there is news: for the loop half the price of call_soon_threadsafe
+            self._flag = KernelCounter()  # above zero while there is news; costs the loop half of call_soon_threadsafe
             undo.callback(self._flag.close)
             loop.add_reader(self._flag.fileno(), self._deliver)
             undo.callback(loop.remove_reader, self._flag.fileno())
@@ -70,7 +70,7 @@ class ThreadReader:
         self._watch(_Stream(source, on_chunk))
 
     def finish(self, fd: int) -> None:
-        """Read what lies in a stream now, and tell its end: others who hold the other end open are not waited for."""
+        """Read what is left in a stream now, and report its end, even if other processes hold the other end open."""
         stream = self._items.get(fd)
         if isinstance(stream, _Stream):
             self._order(lambda: self._finish(stream))
@@ -90,7 +90,10 @@ class ThreadReader:
         self._loop.add_writer(fd, writable)
 
     def forget(self, fd: int, *, close: OnReady | None = None) -> None:
-        """Stop watching `fd`; no callback for it runs after this. `close` is called when the thread let go of it."""
+        """Stop watching `fd`; no callback for it runs after this.
+
+        `close` is called when the thread no longer uses it.
+        """
         self._stop_writing(fd)
         item = self._items.pop(fd, None)
         if item is not None:
@@ -102,7 +105,7 @@ class ThreadReader:
 
     def close(self) -> None:
         """End the thread. Waits for it, which takes as long as one wake-up."""
-        if self._closing or sys.is_finalizing():  # at the interpreter's end the thread stands still: no join
+        if self._closing or sys.is_finalizing():  # at interpreter exit the thread stands still: no join
             return
         self._closing = True
         for item in self._items.values():
@@ -129,16 +132,16 @@ class ThreadReader:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):  # full: a wake-up is already on its way
+        with contextlib.suppress(BlockingIOError, OSError):  # full: a wake-up is already pending
             self._waker.send(b"\0")
 
     def _deliver(self) -> None:
-        """Hand over what the thread has read: runs on the loop, once per wake-up of the thread."""
+        """Process what the thread has read: runs on the loop, once per wake-up of the thread."""
         self._flag.take()
         news = self._news
         over = time.monotonic() + AT_ONCE
         while news:
-            if time.monotonic() > over:  # a flood: let others have a turn
+            if time.monotonic() > over:  # a flood: let other callbacks run
                 self._loop.call_soon(self._deliver)
                 return
             item = news.popleft()
@@ -157,7 +160,7 @@ class ThreadReader:
                     self._order(partial(self._add, stream))
 
     def _call(self, callback: Callable[..., None], *args: bytes) -> None:
-        """One callback that fails keeps no other from being called."""
+        """A callback that fails does not keep others from being called."""
         try:
             callback(*args)
         except Exception as error:
@@ -187,7 +190,7 @@ class ThreadReader:
                     return
         finally:
             self._closing = True
-            self._take_orders()  # what was forgotten in the last moment is still closed
+            self._take_orders()  # what was just forgotten is still closed
             self._poller.close()
             self._awake.close()
             self._waker.close()

@@ -1,7 +1,7 @@
-"""ProcessLauncher: begins lives as operating system processes, one launcher for a whole tree.
+"""ProcessLauncher: starts lives as operating system processes, one launcher for a whole tree.
 
-A life gets a spare process if one fits, else a fresh one; who asked for it can tell which by the clock alone.
-A spare that does not read its part is replaced by a fresh process.
+A life gets a spare if one fits, else a fresh process; both behave alike. A spare that does not read its StartActor is
+replaced by a fresh process.
 
 Made and used on the loop's thread.
 """
@@ -22,7 +22,7 @@ from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
 from supervisor.system.orphans import OnLost, OrphanReaper
 
-SPARE_PATIENCE: Final = 0.5  # seconds that a spare has to read its part
+SPARE_PATIENCE: Final = 0.5  # seconds that a spare has to read its StartActor
 
 
 class ProcessLauncher:
@@ -30,10 +30,10 @@ class ProcessLauncher:
 
     Args:
         loop: of the tree.
-        reader: waits for what the processes say, and for their ends.
-        spares: how many processes to keep that wait for a part.
-        on_reaper_lost: told why the orphan reaper is not there.
-        on_spare_failed: told why a spare is not there.
+        reader: waits for what the processes send, and for their ends.
+        spares: how many spares to keep.
+        on_reaper_lost: called with the reason why there is no orphan reaper.
+        on_spare_failed: called with the reason why a spare failed.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class ProcessLauncher:
 
     @property
     def spares(self) -> int:
-        """How many processes wait for a part."""
+        """How many spares wait."""
         return self._spares.ready
 
     def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
-        """Begin a life; what becomes of it is told to `listener`, never before this returns.
+        """Start a life; `listener` gets its events, never before this returns.
 
         Raises:
-            OSError: the system has no descriptor or no memory left for it. Nothing was begun.
+            OSError: the system has no descriptor or no memory left for it. Nothing was started.
         """
         self._services.oom.look()
         spare = self._spares.take(part, lanes)
@@ -91,20 +91,20 @@ class ProcessLauncher:
         try:
             return ProcessLife(spare, part, listener, self._services)
         except BaseException as error:
-            self._spares.reject(spare, f"it could not be given its part: {error}")
+            self._spares.reject(spare, f"it could not be told which actor to run: {error}")
             raise
 
     def _replace(self, life: ProcessLife, name: str, lanes: int, why: str) -> None:
-        """The spare of a life does not run: the life begins with a fresh process instead."""
+        """The spare of a life does not run: start the life on a fresh process instead."""
         try:
             worker = self._make(name, lanes)
-        except OSError:  # the spare has to do, or the life does not become ready
+        except OSError:  # keep the spare; if it does not run either, the life does not become ready
             return
         self._spares.reject(life.begin_again(worker), why)
         self._spawner.begin(worker)
 
     def wind_down(self) -> None:
-        """No life is expected to begin any more."""
+        """No more lives are expected: end the spares."""
         self._spares.dismiss()
 
     async def close(self) -> None:
@@ -115,7 +115,7 @@ class ProcessLauncher:
         self._services.output_reader.close()
 
     def _abandon(self) -> None:
-        """The loop was closed without us: kill and bury everybody. Runs in the spawner's thread."""
+        """The loop was closed first: kill and reap every process. Runs in the spawner's thread."""
         for life in self._alive:
             life.abandon()
         self._spares.abandon()
@@ -131,7 +131,7 @@ class ProcessLauncher:
         return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes)
 
     def _settled(self, life: ProcessLife) -> None:
-        """A life has become ready, or is over."""
+        """A life has become ready, or has ended."""
         self._starting.discard(life)
         if life.over:
             self._alive.discard(life)

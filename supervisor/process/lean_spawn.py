@@ -1,11 +1,11 @@
-"""LeanProcess: multiprocessing's spawned process, without what an actor's process does not need of the daemon's.
+"""LeanProcess: multiprocessing's spawned process, without the parts that an actor's process does not need.
 
-What starts here is what `multiprocessing.get_context("spawn")` starts, with the same arguments, descriptors and
-resource tracker. Left out are the daemon's main module, which a process that needs it imports for its part, and
-the rule that a daemonic process starts none: what starts here ends with its daemon in any case.
+It starts what `multiprocessing.get_context("spawn")` starts, with the same arguments, descriptors and resource
+tracker. Left out are the daemon's main module, which a process imports only if its actor needs it, and the rule that
+a daemonic process starts none: these processes end with their daemon in any case.
 
-multiprocessing asks nobody what it tells a process, so the one function that gathers and sends it is written anew here,
-with multiprocessing's own parts. Nothing of multiprocessing is changed for anyone else.
+multiprocessing has no hook for what it sends to a process, so the one function that gathers and sends it is rewritten
+here from multiprocessing's own parts. multiprocessing itself is not changed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from supervisor.system.pipe_budget import fit
 
 
 def main_module() -> dict[str, str]:
-    """What `multiprocessing.spawn.prepare` has to be told to import the daemon's main module; empty without one.
+    """What `multiprocessing.spawn.prepare` needs to import the daemon's main module; empty without one.
 
     As the original, also where a debugger has replaced the main module by one without a `__spec__`.
     """
@@ -45,7 +45,7 @@ def main_module() -> dict[str, str]:
 
 
 def _preparation(name: str) -> dict[str, Any]:
-    """As the original, but for the main module, the key, which the process object carries, and the working directory.
+    """As the original, without the main module, the key, which the process object carries, and the working directory.
 
     A process inherits that, and it may have been removed.
     """
@@ -65,8 +65,8 @@ def _preparation(name: str) -> dict[str, Any]:
 class LeanProcess(SpawnProcess):
     """Watched and closed like any `multiprocessing.Process`; on the other side it is a plain SpawnProcess.
 
-    Started from a daemonic process, too, and from one of another library that stands in for multiprocessing's, as
-    billiard's do. It may have children itself. multiprocessing neither waits for it nor ends it at the daemon's exit.
+    It also starts from a daemonic process, and from one of a library that replaces multiprocessing's, as billiard
+    does. It may have children itself. multiprocessing neither waits for it nor ends it at the daemon's exit.
     """
 
     _config: dict[str, Any]
@@ -76,11 +76,11 @@ class LeanProcess(SpawnProcess):
 
     def __init__(self, target: Callable[..., None], name: str, args: tuple[Any, ...]) -> None:
         super().__init__(target=target, name=name, args=args)
-        key = AuthenticationString(self._config["authkey"])  # the only class of keys that may be sent to a process
+        key = AuthenticationString(self._config["authkey"])  # the only class of keys it sends to a process
         self._config = {**self._config, "daemon": False, "authkey": key}
 
     def start(self) -> None:
-        """As the original, for a daemonic daemon, too, and without a place among those its exit waits for."""
+        """As the original, also in a daemonic daemon, and without joining the processes that its exit waits for."""
         self._popen = self._Popen(self)
         self._sentinel = self._popen.sentinel
         del self._target, self._args, self._kwargs
@@ -136,8 +136,8 @@ class _LeanPopen(popen_spawn_posix.Popen):
             _close_all(theirs)  # before the write, which would wait for ever for a reader that is our own copy
         try:
             with contextlib.suppress(BrokenPipeError), open(write, "wb", closefd=False) as pipe:
-                pipe.write(data.getbuffer())  # a process that is dead already does not read it; its end is told as any
-        except BaseException:  # it was started, and cannot learn what it is for
+                pipe.write(data.getbuffer())  # a dead process does not read it; its end is reported as any
+        except BaseException:  # it was started, and cannot be told what to run
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)

@@ -1,9 +1,15 @@
-"""ProcessLife: one life of an actor as a spawned operating system process.
+"""ProcessLife: one life of an actor as a spawned process.
 
-Nothing here blocks the event loop, and nothing here decides: what happens is told to a listener. The channel, the
-events and the black box belong to this life alone and are never used again.
+Nothing here blocks the event loop, and nothing is decided here: events go to a listener. The channel, the events and
+the black box belong to this life alone and are never used again.
 
-Runs on the loop's thread; only the spawn has one of its own, see `supervisor.process.spawner`.
+Runs on the loop's thread; only the spawn has its own, see `supervisor.process.spawner`.
+
+    post ─▶ PipeWriter ─▶ pipe ─▶ process ─▶ pipe ─▶ reader ─▶ Framer ─▶ decode ─▶ LifeListener.life_said
+                                     │
+                          pidfd, black box, output pipe
+                                     │
+    exited, channel read, output read: all three ─▶ LifeEnd ─▶ LifeListener.life_exited
 """
 
 from __future__ import annotations
@@ -47,20 +53,20 @@ from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
 from supervisor.system.procfs import peak_bytes
 
-LINGER: Final = 1.0  # seconds a process may live on after it closed its channel
-GOODBYE: Final = 5.0  # seconds it may live on after its last words: what is registered to run at exit has its time
+LINGER: Final = 1.0  # seconds a process may run on after it closed its channel
+GOODBYE: Final = 5.0  # seconds it may run on after its goodbye or crash report, for its exit handlers
 
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
 
 @dataclass(frozen=True)
 class LifeServices:
-    """What all the lives of a tree share.
+    """What all lives of a tree share.
 
     Attributes:
-        oom: whether the kernel has killed for want of memory.
+        oom: whether the kernel has killed for lack of memory.
         output_reader: reads what they write.
-        on_settled: told when one of them has become ready, and when it is over.
+        on_settled: called when one of them has become ready, and when it has ended.
     """
 
     oom: OomWitness
@@ -69,17 +75,18 @@ class LifeServices:
 
 
 class ProcessLife:
-    """One process life, from the moment its part is given until its last words are read.
+    """One life, from its StartActor until everything its process sent is read.
 
     Args:
-        worker: the process, which begins now, or has waited for a part.
-        part: what it plays.
-        listener: told what happens to the life.
+        worker: the process, fresh or a spare.
+        part: which actor it runs.
+        listener: gets the events of the life.
         services: what it shares with the other lives of its tree.
 
     Attributes:
         over: whether it has ended.
-        on_untaken: told why the process, a spare one, has not read its part; may make the life begin again.
+        on_untaken: called with the reason why the process, a spare, has not read its StartActor; may start the
+            life again.
     """
 
     def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
@@ -92,7 +99,7 @@ class ProcessLife:
         self._part = part
         self._number = part.life
         self._path = part.path
-        self._attachments: list[Attachment] = []  # what came before the frame that they belong to
+        self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
         self._farewell: CrashReport | Goodbye | None = None
         self._wire_error: str | None = None
         self._stop_at: float | None = None
@@ -120,7 +127,7 @@ class ProcessLife:
         worker.on_gone = self._vanished
 
     def begin_again(self, worker: WorkerProcess) -> WorkerProcess:
-        """Begin anew with another process; returns the former, which has not read its part."""
+        """Start again with another process; returns the former, which has not read its StartActor."""
         former = self._player
         self.on_untaken = None
         self._pipe_writer.close()
@@ -135,12 +142,12 @@ class ProcessLife:
         return former
 
     def look_if_taken(self) -> None:
-        """Told to a life on a spare process when that should have read its part; one that stops keeps it."""
+        """Called when a spare should have read its StartActor; a life that is being stopped keeps the spare."""
         if not self._player.gone:
-            self._untaken("it did not run when a life was to begin on it")
+            self._untaken("it did not run when a life was to start on it")
 
     def _untaken(self, why: str) -> bool:
-        """Whether the process has not read its part, and another one takes over."""
+        """Whether the process has not read its StartActor, and another one takes over."""
         replace = self.on_untaken
         if replace is None or self.over or self._box.taken or self._stop_at is not None or self._player.kill_asked:
             return False
@@ -150,15 +157,15 @@ class ProcessLife:
 
     @property
     def pid(self) -> int | None:
-        """Of its process, None before the spawn."""
+        """Its process id, None before the spawn."""
         return self._player.pid
 
     # ---- towards the child
 
     def post(self, batch: list[QueuedMessage]) -> None:
-        """Send a batch of messages; what the kernel does not take now leaves when it does.
+        """Send a batch of messages; what the kernel does not take now is written when it does.
 
-        A large message is the last of its batch: its bytes go out from where they are, behind what is around them.
+        A large message is the last of its batch and is not copied: its bytes are written between the encoded rest.
         """
         last = batch[-1]
         if last.attachments is not None:
@@ -172,16 +179,16 @@ class ProcessLife:
             self._pipe_writer.send_around(around[:-2], payload, around[-1:])
 
     def post_run(self, run: QueuedTells) -> None:
-        """Send a run of tells: their bytes, one behind the other, are the list that the child decodes."""
+        """Send a batch of tells: their bytes, joined, are the list that the child decodes."""
         self._pipe_writer.send(b"".join((tells_head(run.seq, len(run)), *run.payloads)))
 
     def cancel(self, seqs: list[int]) -> None:
-        """Take messages back that have not begun; overtakes what the child has read."""
+        """Cancel messages that have not begun; overtakes what the child has read."""
         self._pipe_writer.send(encode(Cancel(seqs)))
         self._box.ring()
 
     def recall(self, seqs: list[int]) -> None:
-        """Ask for messages that have not begun; overtakes what the child has read."""
+        """Ask for messages back that have not begun; overtakes what the child has read."""
         self._pipe_writer.send(encode(Recall(seqs)))
         self._box.ring()
 
@@ -204,11 +211,11 @@ class ProcessLife:
 
     @property
     def congested(self) -> bool:
-        """Whether the kernel holds all it can take for this child."""
+        """Whether the kernel's buffer for this child is full."""
         return bool(self._pipe_writer.backlog)
 
     def stop(self) -> None:
-        """Ask it to finish its message and leave. The event overtakes a full channel, the frame wakes a reader."""
+        """Ask it to finish its message and exit. The event overtakes a full channel, the frame wakes a reader."""
         self._stop_at = self._loop.time()
         self._stop.set()
         self._box.ring()
@@ -223,12 +230,12 @@ class ProcessLife:
         self._player.kill()
 
     def abandon(self) -> None:
-        """SIGKILL, and give everything back without the loop. Runs in the spawner's thread."""
+        """SIGKILL, and close everything without the loop. Runs in the spawner's thread."""
         self._player.abandon()
 
     @property
     def said_farewell(self) -> bool:
-        """Whether its last words have come."""
+        """Whether its goodbye or crash report has arrived."""
         return self._farewell is not None
 
     def progress(self) -> Progress:
@@ -236,11 +243,11 @@ class ProcessLife:
         return self._box.progress()
 
     def activity(self) -> Activity:
-        """What its black box says, for those who watch it."""
+        """What its black box says, for the watchdog."""
         return self._box.activity()
 
     def ask_pulse(self) -> bool:
-        """Ask its heartbeat thread for stacks and a higher pulse; False on systems where it has none."""
+        """Ask for a heartbeat; False on systems where there is none."""
         if HEARTBEAT_SIGNAL is None:
             return False
         self._box.rewind()
@@ -248,15 +255,12 @@ class ProcessLife:
         return True
 
     def dump_stacks(self) -> None:
-        """Have faulthandler write the Python stacks of all its threads, also when its interpreter is stuck.
-
-        They are in `text` as soon as the kernel has let it run.
-        """
+        """Ask for the Python stacks of all its threads; they are in `text` as soon as the kernel lets it run."""
         self._box.rewind()
         self._player.signal(DUMP_SIGNAL)
 
     def text(self) -> str:
-        """The stacks in its black box: those it was asked for last, and those of a deadly fault."""
+        """The stacks in its black box: those asked for last, and those of a fatal fault."""
         return self._box.text()
 
     # ---- from the child
@@ -270,10 +274,10 @@ class ProcessLife:
                     self._read(data)
             except WireError as error:
                 self.refuse(f"it broke the protocol: {error}")
-            except Exception as error:  # a fault of ours; what else this life says could not be made sense of
-                context = {"message": f"a frame of {self._path} could not be worked off", "exception": error}
+            except Exception as error:  # a bug of ours; later frames of this life could not be trusted
+                context = {"message": f"a frame of {self._path} could not be processed", "exception": error}
                 self._loop.call_exception_handler(context)
-                self.refuse(f"a frame of it could not be worked off: {type(error).__name__}: {error}")
+                self.refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
 
     def _read(self, data: Frame) -> None:
         if isinstance(data, Attachment):
@@ -285,11 +289,11 @@ class ProcessLife:
             raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
         if type(frame) is CrashReport or type(frame) is Goodbye:
             if self._farewell is not None:
-                raise WireError("it takes leave twice")
+                raise WireError("it said goodbye twice")
             self._farewell = frame
             self._loop.call_later(
                 GOODBYE, self._kill_if_alive, self._player
-            )  # a thread of its own may keep it from leaving
+            )  # a thread of its own may keep it from exiting
         elif self._attachments:
             attachments, self._attachments = self._attachments, []
             self._listener.life_said(frame, attachments)
@@ -303,7 +307,7 @@ class ProcessLife:
         self._listener.life_lost(self._number, lines, size)
 
     def refuse(self, why: str) -> None:
-        """It broke the protocol: its life ends, nobody else's."""
+        """It broke the protocol: only its life ends."""
         self._wire_error = self._wire_error or why
         self.kill()
 
@@ -322,7 +326,7 @@ class ProcessLife:
             self._no_reader()
 
     def _no_reader(self) -> None:
-        """The pidfd speaks within microseconds, unless the process closed an end of its channel and lives on."""
+        """The pidfd follows within microseconds, unless the process closed its channel and runs on."""
         self._loop.call_later(LINGER, self._kill_if_alive, self._player, "it closed its channel and lived on")
 
     def _kill_if_alive(self, worker: WorkerProcess, wire_error: str | None = None) -> None:
@@ -333,14 +337,14 @@ class ProcessLife:
     # ---- its process
 
     def _vanished(self) -> None:
-        """The process is gone. What it wrote last is still in the channel: its end comes after it."""
-        if self._untaken("it ended when a life was to begin on it"):
+        """The process has exited: drain its pipe, then report the exit."""
+        if self._untaken("it ended when a life was to start on it"):
             return
         if self._player.error is not None:
             what = "could not be started" if self.pid is None else "could not be ended"
             self._wire_error = f"the process {what}: {self._player.error}"
         self._services.output_reader.finish(self._transcript, self._output_ended)
-        if not self._channel_over:  # a grandchild may hold the other end open; nothing more is read than lies there now
+        if not self._channel_over:  # a grandchild may hold the other end open; only what is left now is read
             self._reader.finish(self._duplex.incoming)
 
     def _output_ended(self) -> None:
@@ -351,7 +355,7 @@ class ProcessLife:
         if self.over or not (self._channel_over and self._output_over):
             return
         self.over = True
-        self._framer.drop()  # timers may hold this life for a while; what it had announced is large at times
+        self._framer.drop()  # timers may keep this life for a while; an incomplete attachment may be large
         self._attachments.clear()
         self._pipe_writer.close()
         self._services.on_settled(self)

@@ -1,13 +1,13 @@
-"""Spares: processes that have done everything up to the question which actor they play.
+"""Spares: processes that have done everything but learn which actor they run.
 
-A spare is a favour. It is made when nothing else goes on, no life ever waits for one, and whatever goes wrong with
-one goes wrong with no actor: a module that a spare could not import is left out of the next.
+Spares are an optimisation. One is made when nothing else is starting, no life ever waits for one, and a failure of
+one affects no actor: a module that a spare could not import is left out of the next.
 
-Runs on the loop's thread. A spare has imported the modules of the actors that were started so far. It has a family, a
-channel, a black box and events of its own, like every process, and the life that gets it is the first to use them.
-It is used only while a fresh process would be the same: what it has inherited, and the source files that it has read,
-are compared with the daemon's at that moment; a stale one is replaced.
-While it imports, the black box says which module, so that one that hangs in an import or dies of it needs no words.
+Runs on the loop's thread. A spare has imported the modules of the actors started so far. It has marks, a channel, a
+black box and events of its own, like every process, and the life that gets it is the first to use them. It is used
+only while a fresh process would be the same: what it has inherited, and the source files it has read, are compared
+with the daemon's at that moment; a stale one is replaced. While it imports, its black box says which module, so that
+one that hangs or dies in an import needs to report nothing.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from supervisor.process.worker_process import WorkerProcess
 
 CALM: Final = 0.5  # seconds without a start before a spare is made
 PATIENCE: Final = 30.0  # seconds a spare may take to be ready
-MAX_PAUSE: Final = 60.0  # seconds between two attempts, when spares die unused again and again
-MAX_CRASH_REPORT_BYTES: Final = 1024 * 1024  # bytes of last words that are read
+MAX_PAUSE: Final = 60.0  # seconds between two attempts when spares die unused repeatedly
+MAX_CRASH_REPORT_BYTES: Final = 1024 * 1024  # bytes of a crash report that are read
 
 Make = Callable[[str, int], WorkerProcess]
-OnSpareFailed = Callable[[str | None, str], None]  # told the module it was importing, and what happened
+OnSpareFailed = Callable[[str | None, str], None]  # called with the module it was importing, and what happened
 
 _LAST_WORDS: Final = msgspec.msgpack.Decoder(CrashReport)
 
 
 class Spare:
-    """One process that waits for its part, or is about to."""
+    """One process that waits for its StartActor, or is about to."""
 
     def __init__(self, make: Callable[[], WorkerProcess]) -> None:
         self.knows: tuple[str, ...] = ()
         self.ready = False
-        self.stale = False  # it differs from what a fresh process would be, and was told to go
-        self.surroundings = surroundings()  # taken before its start: whatever changes since makes it stale
+        self.stale = False  # it differs from a fresh process, and was asked to end
+        self.surroundings = surroundings()  # taken before its start: any later change makes it stale
         self.files: dict[str, Stamp] = {}  # as they were before it read them
         self.patience: asyncio.TimerHandle | None = None
-        self.rejected = ""  # why the life that took it did without it
+        self.rejected = ""  # why the life that took it uses another process
         self.worker = make()
 
     @property
@@ -59,13 +59,13 @@ class Spare:
 
 
 class Spares:
-    """Keeps some processes ready.
+    """Keeps spares ready.
 
     Args:
         count: how many.
         loop: of the tree.
-        make: begins a process, given its name and the lanes of its black box.
-        on_lost: told why a spare is not there.
+        make: starts a process, given its name and the lanes of its black box.
+        on_lost: called with the reason why a spare failed.
     """
 
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop, make: Make, on_lost: OnSpareFailed) -> None:
@@ -85,13 +85,13 @@ class Spares:
 
     @property
     def ready(self) -> int:
-        """How many wait for a part."""
+        """How many spares wait."""
         return 0 if self._dismissed else sum(spare.ready for spare in self._spares)
 
     def take(self, part: StartActor, lanes: int) -> WorkerProcess | None:
-        """A process that can play this part at once; None when there is none."""
+        """A spare that can run this actor at once; None when there is none."""
         self._cancel_refill()
-        if not part.captured or part.conditions != ProcessOptions():  # they hold while its modules are imported, too
+        if not part.captured or part.conditions != ProcessOptions():  # must hold during imports, too
             return None
         self._learn(part, lanes)
         self._retire_stale()
@@ -103,7 +103,7 @@ class Spares:
         return None
 
     def reject(self, worker: WorkerProcess, why: str) -> None:
-        """One that was taken did not do: it ends, and that is its own failure."""
+        """A spare that was taken does not run: end it, and count that as its own failure."""
         spare = Spare(lambda: worker)
         spare.rejected = why
         self._spares.append(spare)
@@ -114,26 +114,26 @@ class Spares:
             worker.kill()
 
     def refill_soon(self) -> None:
-        """No life is starting now: make what is missing, if it stays calm."""
+        """No life is starting now: make the missing spares, if it stays calm."""
         if self._count and self._timer is None and not self._dismissed:
             pause = min(MAX_PAUSE, CALM * 2**self._misfortunes)
             self._timer = self._loop.call_later(pause, self._refill)
 
     def dismiss(self) -> None:
-        """No life will need one any more."""
+        """No life will need a spare any more."""
         self._dismissed = True
         self._cancel_refill()
         for spare in self._spares:
             spare.worker.kill()
 
     async def close(self) -> None:
-        """Dismiss them, and wait until they are gone."""
+        """Dismiss them, and wait until they have ended."""
         self.dismiss()
         if self._spares:
             await self._all_gone.wait()
 
     def abandon(self) -> None:
-        """Kill and bury them, without the loop. Runs in the spawner's thread."""
+        """Kill and reap them, without the loop. Runs in the spawner's thread."""
         for spare in self._spares:
             spare.worker.abandon()
             close_fd(spare.worker.output)
@@ -151,7 +151,7 @@ class Spares:
             self._timer = None
 
     def _retire_stale(self) -> None:
-        """End those that began otherwise than a process that starts now, or have read what was changed since."""
+        """End those that started otherwise than a process that starts now, or have read files that changed since."""
         if not any(spare.ready for spare in self._spares):
             return
         now = surroundings()
@@ -161,7 +161,7 @@ class Spares:
                 spare.worker.kill()
 
     def _refill(self) -> None:
-        """Take one step towards what is wanted; its end is followed by the next."""
+        """Start one missing spare; its readiness triggers the next step."""
         self._timer = None
         self._retire_stale()
         wanted = tuple(module for module in self._modules if module not in self._unfit)
@@ -197,7 +197,7 @@ class Spares:
         self.refill_soon()
 
     def _gone(self, spare: Spare) -> None:
-        """It died: asked to, or by itself."""
+        """It ended: asked to, or by itself."""
         worker = spare.worker
         self._spares.remove(spare)
         self._lose_patience(spare)
@@ -241,7 +241,7 @@ class Spares:
 
 
 def _last_words(worker: WorkerProcess) -> CrashReport | None:
-    """What a dead spare has said, if it fits what a spare may say."""
+    """The crash report of a dead spare, within the bound."""
     try:
         frames = Framer().feed(worker.duplex.recv(MAX_CRASH_REPORT_BYTES))
         return _LAST_WORDS.decode(cast("bytes", frames[0])) if frames else None

@@ -1,9 +1,9 @@
-"""Spawner: starts operating system processes, each with a channel, a black box and events of its own.
+"""Spawner: the one thread in which a tree's processes are started.
 
-A spawn may take long, so it has a thread of its own, and nothing else happens there. What a process is started
-with belongs to it alone and is never used again.
+A spawn may take long, so it has a thread of its own, which does nothing else.
 
-The thread lives as long as its launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made it.
+The thread lives as long as its launcher, because the kernel ties a child's PR_SET_PDEATHSIG to the thread that made
+it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 from supervisor.process.worker_process import WorkerProcess, _tell
 
-ORPHAN_CHECK: Final = 0.5  # seconds between looks at whether the loop was closed behind our back
+ORPHAN_CHECK: Final = 0.5  # seconds between looks whether the loop was closed without closing us
 
 
 class Spawner:
@@ -24,7 +24,7 @@ class Spawner:
 
     Args:
         loop: of the tree.
-        on_orphaned: the thread's last job when the loop was closed and nobody had closed the spawner.
+        on_orphaned: the thread's last job when the loop was closed before the spawner.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_orphaned: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
 """Surroundings: what a process inherits from the daemon at its start, and the source files it has read since.
 
-Looking changes nothing and takes a fraction of a millisecond.
+Reading them changes nothing and takes a fraction of a millisecond.
 
 Runs on the loop's thread.
 """
@@ -21,11 +21,11 @@ _LIBRARIES: Final = ("site-packages", "dist-packages")
 _LIMITS: Final = tuple(getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_"))
 _STANDARD: Final = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - sys.modules has strings
 
-Stamp = tuple[int, int, int]  # of a file: when it was changed, its size, its inode
+Stamp = tuple[int, int, int]  # of a file: mtime, size, inode
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What a process that is started now begins with; equal for two that begin alike."""
+    """What a process that starts now inherits; equal for two that start alike."""
 
     executable: str
     argv: tuple[str, ...]
@@ -40,7 +40,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 def surroundings() -> Surroundings:
-    """Those of this process."""
+    """The surroundings of this process."""
     here = os.stat(".")  # noqa: PTH116 - where it was removed, too
     affinity = getattr(os, "sched_getaffinity", None)
     return Surroundings(
@@ -58,7 +58,7 @@ def surroundings() -> Surroundings:
 
 
 def source_files(modules: tuple[str, ...]) -> dict[str, Stamp]:
-    """The files of what is loaded here: all in the packages of `modules`, and all outside of libraries."""
+    """The files of loaded modules: all in the packages of `modules`, and all outside of libraries."""
     packages = {module.partition(".")[0] for module in modules}
     files: dict[str, Stamp] = {}
     for name, module in tuple(sys.modules.items()):
@@ -71,7 +71,7 @@ def source_files(modules: tuple[str, ...]) -> dict[str, Stamp]:
 
 
 def unchanged(files: dict[str, Stamp]) -> bool:
-    """Whether all of them are as they were."""
+    """Whether none of these files has changed."""
     return all(_stamp(file) == stamp for file, stamp in files.items())
 
 
@@ -87,7 +87,7 @@ def _stamp(file: str) -> Stamp | None:
 
 
 def _umask() -> str:
-    """As the kernel shows it; empty where it does not, since asking for it by os.umask would change it for a moment."""
+    """The umask as the kernel shows it; empty where it does not. Reading it with os.umask would change it briefly."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("Umask:"):

@@ -25,17 +25,19 @@ from supervisor.system.orphans import OrphanReaper, kill_process_group
 from supervisor.system.pipe_budget import BUDGET, widen
 from supervisor.system.reap import ExitStatus, reap
 
-LAST_WAIT: Final = 1.0  # seconds for a killed process to be gone
+LAST_WAIT: Final = 1.0  # seconds for a killed process to end
 
 
 class WorkerProcess:
-    """A process, from before its spawn until it is gone, with all it needs to play one part; which, it learns later.
+    """A process, from before its spawn until it has ended, with all it needs to run one actor.
 
-    Made and used on the loop's thread, but for `spawn`, `kill` and `signal`.
+    Which one, it learns later.
+
+    Made and used on the loop's thread, except `spawn`, `kill` and `signal`.
 
     Attributes:
         loop: of its tree.
-        reader: waits for what it says.
+        reader: waits for what it sends.
         pid: its process id, None before the spawn.
         duplex: the daemon's end of its channel.
         box: its black box.
@@ -44,7 +46,7 @@ class WorkerProcess:
         output: the reading end of the pipe for everything it writes.
         error: why it could not be started, None otherwise.
         kill_asked: whether `kill` was called.
-        gone: whether the process is dead, or could not be started, as far as we know.
+        gone: whether the process is known to be dead, or could not be started.
         on_gone: called on the loop, once, when it is gone.
     """
 
@@ -82,7 +84,7 @@ class WorkerProcess:
         self._ready_dropped = False
 
     def spawn(self) -> None:
-        """Start the process. Runs in the spawner's thread; the only thing that may take long."""
+        """Start the process. Runs in the spawner's thread; the only step that may take long."""
         try:
             process = self._start()
         except Exception as reason:
@@ -114,7 +116,7 @@ class WorkerProcess:
             _tell(self.loop, error)
 
     def _on_loop(self, deed: Callable[[], None]) -> bool:
-        """Do something on the loop, soon; False when the loop was closed meanwhile. Runs on any thread."""
+        """Call something on the loop, soon; False when the loop was closed meanwhile. Runs on any thread."""
         try:
             self.loop.call_soon_threadsafe(deed)
         except RuntimeError:
@@ -124,7 +126,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread.
 
-        A process that is not ours to kill any more (it runs as another user) counts as gone: its channel is closed.
+        A process that may not be killed any more (it runs as another user) counts as gone: its channel is closed.
         """
         self.kill_asked = True
         try:
@@ -134,7 +136,7 @@ class WorkerProcess:
             self._on_loop(self._died)
 
     def signal(self, number: int) -> None:
-        """Send a signal, if there is a process that takes it from us. Runs on any thread."""
+        """Send a signal, if there is a process that accepts it. Runs on any thread."""
         with contextlib.suppress(PermissionError):
             self._send(number)
 
@@ -146,7 +148,7 @@ class WorkerProcess:
                 os.kill(self.pid, number)
 
     def abandon(self) -> None:
-        """Kill and bury it, and give everything back: there is no loop any more to see its end."""
+        """Kill and reap it, and close everything: there is no loop any more to see its end."""
         self.kill()
         if self._process is not None:
             self._process.join(LAST_WAIT)
@@ -158,22 +160,22 @@ class WorkerProcess:
 
     @property
     def dead(self) -> bool:
-        """Whether its process is dead now, told or not yet told by `on_gone`."""
+        """Whether its process is dead now, before or after `on_gone`."""
         death = self._death
         return self.gone or (death is not None and readable(death))
 
     def remains(self) -> ExitStatus:
-        """What is left of it, once it is gone."""
+        """Its exit code and resources, once it is gone."""
         return ExitStatus() if self._process is None else reap(self._process, self.pidfd)
 
     def drop_ready(self) -> None:
-        """Nobody waits for `ready` any more."""
+        """`ready` is no longer waited for."""
         if not self._ready_dropped:
             self._ready_dropped = True
             self.reader.forget(self.ready.fileno(), close=self.ready.close)
 
     def close(self) -> None:
-        """Give back all that is kept for a process that is gone, but for its box, which can still be read."""
+        """Close everything of a process that is gone, except its box, which can still be read."""
         self.reader.forget(self.duplex.incoming, close=self.duplex.close_incoming)
         self.reader.forget(self.duplex.outgoing, close=self.duplex.close_outgoing)
         self.drop_ready()
@@ -187,19 +189,19 @@ class WorkerProcess:
             self._orphan_reaper.over(self._family)
 
     def _narrow(self) -> None:
-        """Its channel is closed: another may be widened."""
+        """Its channel is closed: another pipe may be enlarged."""
         size, self._widened = self._widened, 0
         BUDGET.give_back(size)
 
     def discard(self) -> None:
-        """Give everything back of a process that is gone and whose output is not read by anyone else."""
+        """Close everything of a process that is gone and whose output is not read elsewhere."""
         self.close()
         self.box.close()
         close_fd(self.output)
 
     @property
     def _death(self) -> int | None:
-        """The descriptor that becomes readable when the process is gone; None when there never was one."""
+        """The descriptor that becomes readable when the process ends; None when there never was one."""
         if self._process is None:
             return None
         return self.pidfd if self.pidfd >= 0 else self._process.sentinel
@@ -212,7 +214,7 @@ class WorkerProcess:
             self.reader.once(death, self._died)
 
     def _died(self) -> None:
-        """What the process leaves behind in its group ends with it."""
+        """Kill what is left in its process group."""
         if self.gone:
             return
         self.gone = True
@@ -225,20 +227,20 @@ _UNREADY: Final = {*LEFT_TO_THE_DAEMON, DUMP_SIGNAL} | ({HEARTBEAT_SIGNAL} if HE
 
 
 def _nothing() -> None:
-    """Stands for a caller that has not come yet."""
+    """The default of callbacks that are set later."""
 
 
 def _tell(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
-    """Tell the loop's exception handler of an error in the spawner's thread, which goes on."""
+    """Report an error in the spawner's thread, which continues, to the loop's exception handler."""
     context = {"message": "error in the thread that starts processes; it goes on", "exception": error}
     with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
         loop.call_soon_threadsafe(loop.call_exception_handler, context)
 
 
 def _block_signals() -> None:
-    """Block, in this thread, the signals for which a process is not ready while it starts: it inherits that.
+    """Block, in this thread, the signals for which a process is not ready while it starts: it inherits the mask.
 
-    Each time anew, and once more when multiprocessing's helper runs: what starts that unblocks SIGINT and SIGTERM in
+    Done anew each time, and again when multiprocessing's helper runs: starting that unblocks SIGINT and SIGTERM in
     its thread. The helper itself inherits the rest.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
@@ -257,7 +259,7 @@ def _open_pidfd(process: LeanProcess) -> int:
 
 
 def _close(process: LeanProcess) -> None:
-    """Give back what multiprocessing keeps for a process that is gone, whoever took its exit code."""
+    """Close what multiprocessing keeps for a process that is gone, even if other code took its exit code."""
     try:
         process.close()
     except ValueError:  # without an exit code it believes that the process still runs

@@ -201,7 +201,7 @@ async def test_two_farewells():
     """Nobody leaves twice."""
     async with bare() as root:
         words = CrashReport("in f", wire.Failure("E", "m", "t"))
-        await refused(root, "it takes leave twice", words, words)
+        await refused(root, "it said goodbye twice", words, words)
 
 
 @pytest.mark.parametrize("place", range(4))
