@@ -1,1 +1,1 @@
-"""What runs in an actor's process: start, the loop that handles messages, the actor's context."""
+"""Child: what runs in an actor's process: startup, the loop that handles messages, the actor's context."""

@@ -1,7 +1,7 @@
-"""The driver for actors with async handlers: an event loop in the actor's process.
+"""Async runner: an event loop in the actor's process, for actors with async handlers.
 
-The same desk and the same order as in `runtime`; `concurrency` handlers at most are under way, each in a lane of
-the black box.
+The same state and order as in `sync_runner`; at most `concurrency` handlers run at once, each in a lane of the black
+box.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class AsyncDriver:
                 self._desk.send(encode(Withdraw(correlation)))
 
     async def _outcome(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
-        """Call the handler; what its sender gets."""
+        """Call the handler; returns what its sender gets."""
         if handler.streams:
             await self._yield_all(handler, method, envelope)
             return NOTHING
@@ -190,7 +190,7 @@ class AsyncDriver:
         return payload_of(self._desk, handler, envelope.kind, reply)
 
     async def _yield_all(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
-        """Run a generator as far ahead of its reader as that allows."""
+        """Run a generator as far ahead of its reader as the credit allows."""
         desk, seq = self._desk, envelope.seq
         desk.open_stream(seq)
         async with aclosing(_as_async(method(envelope.message))) as items:
@@ -199,7 +199,7 @@ class AsyncDriver:
                 await self._wait_while(seq, lambda: not desk.has_credit(seq))
 
     async def _items(self, codec: ReplyCodec, seq: int) -> AsyncIterator[Any]:
-        """The items that follow a message, as they come."""
+        """The items that follow a message, as they arrive."""
         arrived, taken = self._desk.arrived(seq), 0
         while True:
             await self._wait_while(seq, lambda: not arrived)
@@ -235,7 +235,7 @@ class AsyncDriver:
             news.set_result(None)
 
     def _revoke(self, seq: int) -> None:
-        """Nobody wants that message any more: cancel its handler, or skip it when it comes up."""
+        """The message is no longer wanted: cancel its handler, or skip it when its turn comes."""
         task = self._tasks.get(seq)
         if task is None:
             self._skip_queued(seq)

@@ -1,6 +1,6 @@
-"""The one function that spawned processes run: from a bare interpreter to an actor at work, and out again.
+"""Main: the one function that spawned processes run: from a bare interpreter to a working actor, and to its exit.
 
-Nothing happens before this process is bound to the life of its daemon; whatever goes wrong leaves as last words.
+First the process is bound to its daemon's life; every later error leaves as a crash report.
 
 Runs in the actor's process, in its main thread.
 """
@@ -52,16 +52,16 @@ _IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start pr
 def main(  # noqa: PLR0917 - what spawn passes, once
     duplex: Duplex, box: BlackBox, ready: SafeEvent, stop: SafeEvent, output_pipe: OutputPipe, daemon: int, mark: str
 ) -> None:
-    """Play one part, then leave.
+    """Run one actor, then exit.
 
     Args:
         duplex: this process's end of its channel.
-        box: where it says what it is doing.
+        box: its black box.
         ready: set once `on_start` has returned.
-        stop: set by the daemon when the actor shall finish its message and leave.
-        output_pipe: where it says what belongs into the daemon's log.
+        stop: set by the daemon when the actor must finish its message and exit.
+        output_pipe: where it writes its output for the daemon's log.
         daemon: process id of the daemon.
-        mark: of its family: this process and all that descend from it.
+        mark: marks this process and all its descendants.
     """
     exit_with_parent(daemon)
     _page = descendants.mark_descendants(mark)
@@ -134,7 +134,7 @@ def _play(
 def _await_part(
     channel: Channel, box: BlackBox, ready: SafeEvent, output_pipe: OutputPipe
 ) -> tuple[StartActor, list[Frame], Output]:
-    """The part, and the frames that came with it. A spare process waits here, and learns meanwhile."""
+    """The StartActor, and the frames that came with it. A spare waits here, and imports meanwhile."""
     output: Output | None = None
     while frames := channel.receive():
         for at, frame in enumerate(frames):
@@ -151,13 +151,13 @@ def _await_part(
 
 
 def _show_as(path: str) -> None:
-    """What `top` and `ps -o comm` call this process: the end of its path, of which the kernel keeps 15 bytes."""
+    """Set the name that `top` and `ps -o comm` show: the end of the path, of which the kernel keeps 15 bytes."""
     with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as comm:  # noqa: PTH123 - pathlib is not imported
         comm.write(path.encode()[-15:])
 
 
 def _rehearse(rehearsal: Preload, box: BlackBox) -> None:
-    """Import what parts may need. The black box says which module, in case this process cannot say it any more."""
+    """Import modules that actors may need. The black box says which one, in case this process dies in it."""
     for number, module in enumerate(rehearsal.modules, 1):
         box.begin(number, 0, time.monotonic_ns())
         try:
@@ -171,9 +171,9 @@ def _rehearse(rehearsal: Preload, box: BlackBox) -> None:
 
 
 def _read_actors(module: str) -> None:
-    """Read the tables of the actors in a module, which takes longer than all else that begins a part.
+    """Read the tables of the actors in a module, which takes longer than everything else at a start.
 
-    Not of those with codecs: what they say counts for the whole process, and this one may play another.
+    Not of those with codecs: codecs count for the whole process, and this one may run another actor.
     """
     for value in tuple(vars(sys.modules[module]).values()):
         if isinstance(value, type) and issubclass(value, Actor) and value.__module__ == module and not value.codecs:
@@ -209,7 +209,7 @@ def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
 
 
 def _run(actor: Actor, desk: Desk, awaitable: Awaitable[object]) -> None:
-    """Await it on a loop of its own, on which it may ask others."""
+    """Await it on a loop of its own, on which it may ask other actors."""
     import asyncio  # noqa: PLC0415 - only actors with async code pay for it
 
     from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
@@ -250,10 +250,10 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent, starting: Await
 
 @contextlib.contextmanager
 def _only_importing() -> Iterator[None]:
-    """While inside, nothing may start processes.
+    """While inside, no process may be started.
 
-    An actor's module whose import starts its daemon would do so again in this process, and in that one's, and so on.
-    multiprocessing has a mark for it, set while it imports the main module; `Supervisor` heeds it, too.
+    An actor's module whose import starts its daemon would do so again in this process, and in the next, without end.
+    multiprocessing has a flag for it, set while it imports the main module; `Supervisor` checks it, too.
     """
     process = multiprocessing.process.current_process()
     setattr(process, _IMPORTING, True)
@@ -273,11 +273,11 @@ def _find(part: StartActor) -> type[Actor]:
 
 
 def exit_with_parent(daemon: int) -> None:
-    """Bind this process to the life of its daemon: when that is gone, so is this one.
+    """Bind this process to the life of its daemon: when the daemon is gone, this process exits.
 
     Linux: PR_SET_PDEATHSIG, which the kernel delivers even to a process stuck in a C loop. It is sent when the thread
-    that spawned us ends; the daemon spawns from a thread that lives as long as the supervisor. Elsewhere the end of
-    file on the channel does the same between two messages.
+    that spawned this process ends; the daemon spawns from a thread that lives as long as the supervisor. Elsewhere
+    the end of file on the channel does the same between two messages.
     """
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - nowhere else is it needed

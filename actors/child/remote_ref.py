@@ -1,4 +1,4 @@
-"""PostRef: how an actor sends to other actors; everything goes through the daemon.
+"""RemoteRef: how an actor sends to other actors; everything goes through the daemon.
 
 The sender encodes, the daemon routes, the receiver decodes; no two actors share a descriptor.
 
@@ -33,22 +33,22 @@ T = TypeVar("T")
 
 
 class Transport(Protocol):
-    """What a ref needs of the runtime it sends through."""
+    """What a ref needs to send: the channel, correlation numbers, waiting."""
 
     def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
-        """Put one frame on the channel, and before it the attachments that belong to it."""
+        """Send one frame, and before it the attachments that belong to it."""
 
     def correlate(self) -> int:
         """A fresh correlation number."""
 
     def deadline(self) -> float | None:
-        """time.monotonic() seconds until which somebody wants what the current handler does; its asks inherit it."""
+        """time.monotonic() seconds until which the current handler's result is wanted; its asks inherit it."""
 
     def blocks(self) -> bool:
         """Whether the actor handles nothing else while the caller waits."""
 
     async def answer(self, correlation: int, until: float | None) -> Answer:
-        """Wait for an answer without holding up other handlers; TimeoutError at `until` (time.monotonic())."""
+        """Wait for an answer while other handlers run; TimeoutError at `until` (time.monotonic())."""
 
     def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
         """Every answer to a stream, each within `timeout` seconds; TimeoutError when one does not come."""
@@ -58,7 +58,7 @@ class Transport(Protocol):
 
 
 class RemoteRef(ActorRef):
-    """Another actor (or this one), as seen from an actor's process."""
+    """The ref of another actor (or this one) in an actor's process."""
 
     __slots__ = ("_office",)
 
@@ -67,7 +67,7 @@ class RemoteRef(ActorRef):
         self._office = office
 
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
-        """As `ActorRef.ask`; only from async handlers. Ends no later than what the asking handler works for."""
+        """As `ActorRef.ask`; only from async handlers. Ends no later than the deadline of the asking handler."""
         check_ask(self.path, timeout, when_down)
         until = self._until(timeout)
         correlation = self._send(message, ASK, until, fail_if_down=when_down == "fail", blocking=self._office.blocks())
@@ -79,7 +79,7 @@ class RemoteRef(ActorRef):
         return reply
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
-        """As `ActorRef.call`; only from sync handlers. Ends no later than what the calling handler works for."""
+        """As `ActorRef.call`; only from sync handlers. Ends no later than the deadline of the calling handler."""
         check_ask(self.path, timeout)
         until = self._until(timeout)
         correlation = self._send(message, ASK, until, blocking=True)
@@ -115,14 +115,14 @@ class RemoteRef(ActorRef):
         raise UsageError(f"{name_of(message)} cannot be fed from inside an actor; send its items as messages")
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
-        """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has taken the message."""
+        """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has accepted the message."""
         if delay:
             check_time(f"delay of tell to {self.path}", delay)
         correlation = self._send(message, TELL, None, delay=delay)
         _open(await self._office.answer(correlation, None), None)
 
     def tell_nowait(self, message: Message[Any]) -> None:
-        """As `ActorRef.tell_nowait`, but a full mailbox, out of sight from here, makes a dead letter."""
+        """As `ActorRef.tell_nowait`, but a full mailbox, which cannot be seen from here, makes a dead letter."""
         self._post(message, TELL, 0)
 
     async def terminated(self) -> Terminated:
@@ -163,7 +163,7 @@ class RemoteRef(ActorRef):
         self._office.send(encode(frame), packed.attachments or ())
 
     def _until(self, timeout: float | None) -> float | None:
-        """When an ask ends: after its timeout, or when nobody wants the asking handler's own work any more."""
+        """When an ask ends: after its timeout, or at the deadline of the asking handler."""
         inherited = self._office.deadline()
         if timeout is None:
             return inherited
@@ -188,7 +188,7 @@ def _pack(message: Message[Any]) -> EncodedMessage:
 
 
 class LargeAnswer(Answer, frozen=True):
-    """An answer whose reply came beside it: `BESIDE`, and the reply itself."""
+    """An answer whose reply came as an attachment: kind `BESIDE`, and the reply itself."""
 
     value: bytes
 

@@ -1,7 +1,7 @@
-"""Replies: what a handler returned, as what its sender gets.
+"""Replies: what a handler returned, as its sender gets it.
 
-A reply keeps its promise and fits into a frame, or it is the actor's fault and an error; a large one gets a frame
-of its own, and the largest bytes travel beside it.
+A reply must have the promised type and fit into a frame, or it is an error of the actor. A large one gets a frame of
+its own, and the largest bytes travel as an attachment.
 
 Runs in the actor's process, in its main thread.
 """
@@ -22,7 +22,7 @@ def payload_of(desk: Desk, handler: Handler, kind: int, reply: object) -> Payloa
     """What the sender of a message of that kind gets when its handler returned.
 
     Raises:
-        UsageError: the reply does not keep its promise, or is too large.
+        UsageError: the reply does not have the promised type, or is too large.
     """
     if kind == wire.TELL:
         return NOTHING
@@ -39,10 +39,10 @@ def _check_size(desk: Desk, size: int) -> None:
 
 
 def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
-    """The bytes of a reply or an item that keeps its promise and fits into a frame; a large one gets its own.
+    """The bytes of a reply or an item, checked; a large one gets a frame of its own.
 
     Raises:
-        UsageError: it does not.
+        UsageError: it does not have the promised type, or is too large.
     """
     data = handler.reply.encode(reply)
     if len(data) >= LARGE:

@@ -1,4 +1,4 @@
-"""The driver for actors whose handlers are all sync: a loop over the in-tray, without any event loop.
+"""Sync runner: a loop over the inbox, without an event loop, for actors whose handlers are all sync.
 
 One message at a time, in the order of the mailbox.
 
@@ -75,9 +75,9 @@ def _handle(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Messa
 
 
 def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work]], tells: PendingTells) -> None:
-    """Handle a run of tells with as few steps as there can be, until it is over or the daemon rings.
+    """Handle a batch of tells with as few steps as possible, until it ends or the daemon rings.
 
-    Nobody waits for any of them: only a word of how far they are is held back, and the black box has each of them.
+    No sender waits for one of them: only the acknowledgement is held back, and the black box records each.
     """
     desk.begin_run()
     cells, rings, clock = desk.cells, desk.rings, time.monotonic_ns
@@ -110,7 +110,7 @@ def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work
 
 
 def _outcome_of_flow(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
-    """Call a handler that streams or is fed; what its sender gets in the end."""
+    """Call a handler that streams or is fed; returns what its sender gets in the end."""
     if handler.streams:
         _yield_all(desk, handler, method, envelope)
         return NOTHING
@@ -121,7 +121,7 @@ def _outcome_of_flow(desk: Desk, handler: Handler, method: Work, envelope: Envel
 
 
 def _yield_all(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
-    """Run a generator as far ahead of its reader as that allows."""
+    """Run a generator as far ahead of its reader as the credit allows."""
     seq = envelope.seq
     desk.open_stream(seq)
     with closing(method(envelope.message)) as items:
@@ -132,7 +132,7 @@ def _yield_all(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Me
 
 
 def _items(desk: Desk, codec: ReplyCodec, seq: int) -> Iterator[Any]:
-    """The items that follow a message, as they come."""
+    """The items that follow a message, as they arrive."""
     arrived, taken = desk.arrived(seq), 0
     while True:
         _wait_while(desk, seq, lambda: not arrived)
@@ -147,7 +147,7 @@ def _items(desk: Desk, codec: ReplyCodec, seq: int) -> Iterator[Any]:
 
 
 def _wait_while(desk: Desk, seq: int, lacks: Callable[[], bool]) -> None:
-    """Read the channel until the flow can go on; it ends when nobody wants it or the actor shall stop."""
+    """Read the channel until the flow can continue; ends it when it is cancelled or the actor must stop."""
     try:
         while True:
             if desk.unwanted(seq):

@@ -1,7 +1,6 @@
-"""Failures: what went wrong in an actor's code, put into words that cross to the daemon.
+"""Tracebacks: exceptions of an actor's code as bounded text for the daemon.
 
-No exception object leaves this process, only text, and that is bounded; whatever a class of the user's does when
-it is turned into text, words come out.
+No exception object leaves this process. Whatever a user's class raises while it is converted to text, a text results.
 
 Runs in the actor's process, in its main thread.
 """
@@ -21,7 +20,7 @@ _HERE: Final = __file__.rpartition("failures")[0]
 _OURS: Final = {f"{_HERE}{room}.py" for room in ("child", "desk", "replies", "runtime", "runtime_async")}
 _FROZEN: Final = "<frozen importlib"
 
-EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its last words say what
+EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its crash report says what
 
 
 class ActorFailed(Exception):
@@ -29,7 +28,7 @@ class ActorFailed(Exception):
 
     Attributes:
         where: a phrase, as in `CrashReport`.
-        error: what was raised. It is put into words late: while it travels up there may be no memory for them.
+        error: what was raised. It is converted late: while it travels up there may be no memory for that.
     """
 
     def __init__(self, where: str, error: BaseException) -> None:
@@ -39,19 +38,19 @@ class ActorFailed(Exception):
 
     @property
     def exit_code(self) -> int:
-        """With what the process leaves; an exit is an exit, whoever asked for it."""
+        """Exit code of the process; SystemExit keeps its own."""
         if not isinstance(self.error, SystemExit):
             return EXIT_FAILED
         code = self.error.code
         return 0 if code is None else code if isinstance(code, int) else EXIT_FAILED
 
     def crash_report(self) -> CrashReport:
-        """What to leave behind."""
+        """The crash report of this failure."""
         return CrashReport(self.where, failure_of(self.error))
 
 
 def failure_of(error: BaseException) -> Failure:
-    """An exception as text; the frames of this package at the top of its traceback are left out."""
+    """An exception as text, without the frames of this package at the top of its traceback."""
     trace = error.__traceback__
     while trace and trace.tb_next and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
@@ -61,7 +60,10 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def words_of(error: BaseException) -> str:
-    """Its text, whatever its class makes of it: a file name that is no UTF-8 is quoted, a broken __str__ is named."""
+    """The text of an exception, whatever its class does.
+
+    An undecodable file name is quoted, a broken __str__ is named.
+    """
     try:
         return _cut(_printable(str(error)), MAX_MESSAGE_CHARACTERS)
     except Exception:

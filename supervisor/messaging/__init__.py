@@ -1,1 +1,1 @@
-"""How messages find mailboxes: refs, the registry, topics, what actors ask of the tree."""
+"""Messaging: how messages find mailboxes: refs, the registry, topics, and actors' own requests."""

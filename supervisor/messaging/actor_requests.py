@@ -1,7 +1,7 @@
-"""Outgoing: what one actor sends to others, carried by the daemon, and what comes back to it.
+"""Actor requests: what one actor asks of the tree: messages to others, watches, topics; and the answers.
 
-The daemon looks at the address and the type, never at what a message says; an answer goes to the life that asked,
-or nowhere. What one actor may have under way has bounds: no actor fills the daemon.
+The daemon reads address and type, never the content of a message. An answer goes to the life that asked, or is
+dropped. What one actor may have in progress is bounded, so no actor fills the daemon.
 
 Runs on the loop's thread.
 """
@@ -57,11 +57,12 @@ MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that w
 
 
 class Outgoing:
-    """The way out of one life of an actor.
+    """The requests of one actor, over all of its lives.
 
     Args:
         path: of the process that sends.
-        mailbox: the actor's own, for what comes back as a message; its path is who sends, also for one of a pool.
+        mailbox: the actor's own, for what comes back as a message; its path is the sender, also for a member of a
+            pool.
         tree: the tree.
     """
 
@@ -71,30 +72,30 @@ class Outgoing:
         self._mailbox = mailbox
         self._tree = tree
         self._asking: dict[int, RemoteAsk] = {}  # asks of the current life, by correlation
-        self._in_line = 0  # bytes that wait for room elsewhere
+        self._in_line = 0  # bytes that wait for room in other mailboxes
 
     def begin(self, life: Life) -> None:
         """A life begins: answers go to it."""
         self.life = life
 
     def end(self) -> None:
-        """The life is over: nobody waits any more."""
+        """The life has ended: drop its waits."""
         self.life = None
         for asker in tuple(self._asking.values()):
             asker.life_over()
 
     def over(self, correlation: int, asker: RemoteAsk) -> None:
-        """An ask is over; another life may use its number again."""
+        """An ask has ended; its correlation number is free again."""
         if self._asking.get(correlation) is asker:
             del self._asking[correlation]
 
     def take(
         self, frame: Send | MoreItems | Withdraw | Watch | Subscribe | Publish, attachments: Sequence[Attachment] = ()
     ) -> None:
-        """Do what the actor wants of the others.
+        """Execute a request of the actor.
 
         Raises:
-            WireError: no actor of ours would want that.
+            WireError: a correct actor would not send it.
         """
         match frame:
             case Send():
@@ -112,9 +113,9 @@ class Outgoing:
                 self._tree.topics.publish(frame.topic, bytes(frame.message), self._mailbox.path)
 
     def send(self, frame: Send, attachments: Sequence[Attachment] = ()) -> None:
-        """Put a message of this actor into another's mailbox; what travels beside it is passed on as it came."""
+        """Put a message of this actor into another's mailbox; attachments are passed on as they came."""
         if frame.kind != TELL and not frame.correlation:
-            raise WireError("it asks without saying who waits")
+            raise WireError("it asks without a correlation number")
         asker = RemoteAsk(self, frame) if frame.correlation else None
         mailbox = None
         try:
@@ -143,10 +144,10 @@ class Outgoing:
             asker.accepted()
 
     def _begin(self, asker: RemoteAsk) -> None:
-        """Somebody in the life waits from now on.
+        """A call in the life waits from now on.
 
         Raises:
-            WireError: another one waits under that number.
+            WireError: its correlation number is in use.
             MailboxFull: as many wait as may.
         """
         number = asker.correlation
@@ -173,7 +174,7 @@ class Outgoing:
             asker.accepted()
 
     def _wait_for_room(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted) -> None:
-        """Get into line now, and be served later."""
+        """Join the senders that wait for room now, and send later."""
         packed = message.packed
         if self._in_line + packed.size > MAX_WAITING_BYTES:
             full = f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
@@ -203,7 +204,7 @@ class Outgoing:
         self._tree.keep(deliver())
 
     def _check_wait(self, frame: Send, mailbox: Mailbox, asker: RemoteAsk | None) -> None:
-        """Whether the actor may wait for the other now."""
+        """Check whether the actor may wait for the other now."""
         if frame.kind == ASK and frame.fail_if_down and mailbox.down:
             raise mailbox.refuse_impatient()
         if frame.blocking and mailbox.sequential:
@@ -212,14 +213,14 @@ class Outgoing:
     def _begin_wait(self, target: str, asker: RemoteAsk | None) -> None:
         cycle = self._tree.waits.cycle(self._mailbox.path, target)
         if cycle is not None:
-            raise CallCycle(f"a cycle of asks: {' waits for '.join(cycle)}; nobody would ever answer")
+            raise CallCycle(f"a cycle of asks: {' waits for '.join(cycle)}; no answer would ever come")
         if asker is not None:
             waiter = self._mailbox.path
             self._tree.waits.begin(waiter, target)
             asker.over = lambda: self._tree.waits.end(waiter, target)
 
     def withdraw(self, frame: Withdraw) -> None:
-        """The actor does not wait any more."""
+        """Withdraw an ask of the actor."""
         asker = self._asking.get(frame.correlation)
         if asker is not None:
             asker.let_go()
@@ -241,17 +242,17 @@ class Outgoing:
         elif Terminated not in self._mailbox.protocol.handlers:
             raise WireError(f"it watches {frame.path[:100]} and does not handle Terminated")
         elif self._mailbox.overfull:
-            raise WireError("it watches more than it takes note of")
+            raise WireError("it has more notices of ended actors waiting than allowed")
         else:
             told = self._tell_terminated
         target = self._tree.registry.get(frame.path)
         if target is None:
-            told(Terminated(frame.path, "nobody has that path"))
+            told(Terminated(frame.path, "no actor has that path"))
         else:
             target.watch(self._watcher(frame), told)
 
     def _wait_for_end(self, frame: Watch) -> Callable[[Terminated], None]:
-        """Somebody in the life waits for the end of another actor; who is told of it."""
+        """A call in the life waits for the end of another actor; returns the callback."""
         asker = RemoteAsk(self, frame)
         try:
             self._begin(asker)
@@ -297,7 +298,10 @@ def _fate_for(error: ActorsError) -> Fate:
 
 
 class RemoteAsk:
-    """An actor that waits for the end of an ask, or for a tell to be taken; its life hears of it, or nobody does."""
+    """An actor that waits for the end of an ask, or for a tell to be accepted.
+
+    The answer goes to the life that asked, or nowhere.
+    """
 
     def __init__(self, outgoing: Outgoing, frame: Send | Watch) -> None:
         self._outgoing = outgoing
@@ -324,7 +328,7 @@ class RemoteAsk:
         self._send(wire.REPLY, encode(value))
 
     def accepted(self) -> None:
-        """The tell is taken."""
+        """The tell is accepted."""
         self._send(wire.ACCEPTED, encode(None))
 
     def failed(self, error: ActorsError) -> None:
@@ -342,7 +346,7 @@ class RemoteAsk:
         """The reader takes more items.
 
         Raises:
-            WireError: it was not sent so many.
+            WireError: more than one window of items at once.
         """
         self._ahead += count
         if self._ahead > STREAM_CREDIT:
@@ -350,16 +354,16 @@ class RemoteAsk:
         self.credit(count)
 
     def wants(self, count: int) -> None:
-        """Only the daemon feeds."""
+        """Refused: only the daemon feeds."""
 
     def let_go(self) -> None:
-        """Nobody waits any more: what was sent is taken back."""
+        """The asker no longer waits: withdraw what was sent."""
         self.gone = True
         self._finish()
         self.withdraw()
 
     def life_over(self) -> None:
-        """Nobody can wait any more; but a tell that is in line for room was sent."""
+        """The asker's life has ended: withdraw, except a tell that waits for room, which counts as sent."""
         if self._tells:
             self._finish()
         else:
@@ -384,7 +388,7 @@ def _nothing() -> None:
 
 
 def _nobody(end: Terminated) -> None:
-    """Nobody hears of an end."""
+    """Ignore an end."""
     del end
 
 

@@ -1,6 +1,6 @@
-"""Topics: who subscribed to what, and the way of what is published.
+"""PubSub: who subscribed to which topic, and the delivery of what is published.
 
-At most once, and bounded: a subscriber without room misses the message, and a dead letter says so.
+At most once, and bounded: a subscriber without room misses the message, which becomes a dead letter.
 
 Runs on the loop's thread.
 """
@@ -23,7 +23,7 @@ MAX_TOPICS: Final = 1_000  # of one actor
 
 
 class PubSub:
-    """The topics of one tree; names come to be when somebody subscribes."""
+    """The topics of one tree; a topic exists while it has subscribers."""
 
     def __init__(self) -> None:
         self._count: Counter[str] = Counter()  # topics by subscriber
@@ -34,7 +34,7 @@ class PubSub:
         """An actor gets what is published from now on, until it is down for good.
 
         Raises:
-            WireError: it subscribed to so many topics that it cannot mean it.
+            WireError: it subscribes to more topics than allowed.
         """
         if self._count[mailbox.path] >= MAX_TOPICS:
             raise WireError(f"it subscribes to more than {MAX_TOPICS} topics")
@@ -56,7 +56,7 @@ class PubSub:
         self.publish(topic.name, published(topic, message), None)
 
     def publish(self, topic: str, payload: bytes, sender: str | None) -> None:
-        """Give a message to everybody who subscribed."""
+        """Give a message to all subscribers."""
         for path, mailbox in tuple(self._mailboxes.get(topic, {}).items()):
             if mailbox.closed is not None:
                 del self._mailboxes[topic][path]
@@ -67,10 +67,10 @@ class PubSub:
             known, broadcast = self._readers[topic]
             try:
                 broadcast.tell(decoder_of(known.message).decode(payload))
-            except Exception:  # published under another topic of the same name, or by who has no idea of it
+            except Exception:  # published under another topic of the same name
                 broadcast.tell(Missed(1))
 
     def close(self) -> None:
-        """The tree is over."""
+        """The tree has ended."""
         for _, broadcast in self._readers.values():
             broadcast.close()

@@ -1,6 +1,6 @@
-"""MailboxRef: an actor as the daemon sees it; sending is putting into its mailbox.
+"""MailboxRef: an actor's ref in the daemon; sending puts a message into its mailbox.
 
-What cannot be sent is said here, in the sender's task, and nothing of it is left behind.
+What cannot be sent is refused in the sender's task, and leaves nothing behind.
 
 Runs on the loop's thread.
 """
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class MailboxRef(ActorRef):
-    """An actor, as seen from the daemon."""
+    """The ref of an actor in the daemon."""
 
     __slots__ = ("_mailbox",)
 
@@ -49,7 +49,7 @@ class MailboxRef(ActorRef):
         return reply
 
     async def _ask(self, message: Message[Any], timeout: float | None, *, fail_if_down: bool) -> PendingAsk:
-        """Ask when something may be in the way: the message itself, or no room."""
+        """Ask when the fast path does not apply: the message has to be checked, or there is no room."""
         mailbox = self._mailbox
         admitted = mailbox.check(message, ASK)
         if fail_if_down and mailbox.down:

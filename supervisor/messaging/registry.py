@@ -1,6 +1,6 @@
-"""Directory: which mailbox has which path.
+"""Registry: which mailbox has which path.
 
-An object that one tree owns, not a global; a name outlives every life of its actor.
+Owned by one tree, not global; a name outlives every life of its actor.
 
 Runs on the loop's thread.
 """
@@ -16,9 +16,9 @@ from actors.ref import ActorRef, UnboundRef
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
 
-MAX_PATH: Final = 200  # characters of a path that nobody has which are worth repeating
-HINTS_SHARE: Final = 20  # looking for near names takes at most one part in so many of the loop's time,
-HINTS_AT_ONCE: Final = 0.05  # and seconds at a stretch: an actor that knows no names is nobody else's trouble
+MAX_PATH: Final = 200  # characters of an unknown path that an error repeats
+HINTS_SHARE: Final = 20  # searching for similar names takes at most one part in this many of the loop's time,
+HINTS_AT_ONCE: Final = 0.05  # and seconds at once: an actor that asks for unknown names delays no other
 
 
 class Registry:
@@ -34,7 +34,7 @@ class Registry:
         self._mailboxes[path] = mailbox
 
     def remove(self, path: str, mailbox: Mailbox) -> None:
-        """Forget a path, if it still belongs to that mailbox."""
+        """Remove a path, if it still belongs to that mailbox."""
         if self._mailboxes.get(path) is mailbox:
             del self._mailboxes[path]
 
@@ -46,7 +46,7 @@ class Registry:
         """The mailbox of a path.
 
         Raises:
-            NoSuchActor: nobody has it; the text lists the names that come near.
+            NoSuchActor: no actor has it; the text lists similar names.
         """
         mailbox = self._mailboxes.get(path)
         if mailbox is None:
@@ -54,12 +54,12 @@ class Registry:
         return mailbox
 
     def ref(self, path: str) -> ActorRef:
-        """The ref of a path that arrived in a message; unbound when nobody has the path."""
+        """The ref of a path that arrived in a message; unbound when no actor has the path."""
         mailbox = self._mailboxes.get(path)
         return UnboundRef(path) if mailbox is None else MailboxRef(mailbox)
 
     def shut_down(self) -> None:
-        """The tree is over."""
+        """The tree has ended."""
         for mailbox in self._mailboxes.values():
             mailbox.shut_down()
 
@@ -72,9 +72,9 @@ class Registry:
         self._hints_spent = max(0.0, self._hints_spent - (began - self._hinted) / HINTS_SHARE)
         self._hinted = began
         if len(path) > MAX_PATH or self._hints_spent > HINTS_AT_ONCE:
-            return f"nobody has the path {path[:MAX_PATH]}"
+            return f"no actor has the path {path[:MAX_PATH]}"
         near = difflib.get_close_matches(path, self._mailboxes, n=3, cutoff=0.5)
         known = near or sorted(self._mailboxes)[:10]
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
         self._hints_spent += time.perf_counter() - began
-        return f"nobody has the path {path}; {hint}"
+        return f"no actor has the path {path}; {hint}"

@@ -1,6 +1,6 @@
-"""House: what all supervisors of one tree share.
+"""TreeContext: what all supervisors of one tree share: registry, topics, wait graph, random numbers.
 
-It owns the tree's directory, topics, waits and dice; nothing of it is global.
+Nothing of it is global.
 
 Runs on the loop's thread.
 """
@@ -29,13 +29,13 @@ class TreeContext:
         self.reports = reports
         self.registry = Registry()
         self.waits = WaitGraph()
-        self.stop_reason = Fate.ACTOR_STOPPED  # of messages for who is down for good; SHUTDOWN once all are to be
+        self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()
         self.dice = random.Random()  # noqa: S311 - jitter is no secret
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Let something go on by itself, until the tree ends."""
+        """Let a coroutine run by itself, until the tree ends."""
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

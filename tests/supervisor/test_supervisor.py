@@ -779,7 +779,7 @@ async def test_an_actor_asks_another():
     async with tree(child(), child(AsyncPuppet, name="b")) as root:
         assert "hello" == await root["b"].ask(AskOther("a", "hello"))
         assert "hello" == await root["b"].ask(AskOther("/root/b", "hello"))
-        assert "NoSuchActor: nobody has the path /root/c" in await root["b"].ask(AskOther("c", "hello"))
+        assert "NoSuchActor: no actor has the path /root/c" in await root["b"].ask(AskOther("c", "hello"))
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ async def test_a_number_that_is_in_use():
 async def test_an_ask_that_nobody_waits_for():
     """There is no such thing."""
     async with bare() as root:
-        await refused(root, "without saying who waits", send(0, ASK))
+        await refused(root, "without a correlation number", send(0, ASK))
 
 
 async def test_bytes_in_line(monkeypatch):
@@ -133,7 +133,11 @@ async def test_watches(monkeypatch):
     """Who watches what nobody is, again and again, and reads nothing of it, ends."""
     monkeypatch.setattr(mailboxes, "WATCHED", 10)
     async with bare(mailbox=5) as root:
-        await refused(root, "watches more than it takes note of", *(Watch("/root/nobody", 0) for _ in range(30)))
+        await refused(
+            root,
+            "has more notices of ended actors waiting than allowed",
+            *(Watch("/root/nobody", 0) for _ in range(30)),
+        )
     async with BareSupervisor("a", "b", actor=Sync) as root:
         await refused(root, "does not handle Terminated", Watch("/root/b", 0))
 

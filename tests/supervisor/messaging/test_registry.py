@@ -26,7 +26,7 @@ def test_find(registry):
 
 def test_names_that_come_near(registry):
     """A typing mistake is answered with what was meant."""
-    with pytest.raises(NoSuchActor, match="nobody has the path /root/indxer; did you mean /root/indexer"):
+    with pytest.raises(NoSuchActor, match="no actor has the path /root/indxer; did you mean /root/indexer"):
         registry.find("/root/indxer")
 
 
