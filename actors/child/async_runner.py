@@ -56,10 +56,10 @@ class AsyncDriver:
         desk.answers = self._answers
         desk.block = _must_not_block
         desk.blocks = self._blocks
-        desk.handled = _HANDLED.get  # each handler under way has its own, and so have the tasks it makes
+        desk.handled = _HANDLED.get  # each running handler has its own context, which the tasks it makes inherit
         desk.revoke = self._revoke
         desk.on_news = self._has_news
-        self._news: dict[int, asyncio.Future[None]] = {}  # who waits for credit or items
+        self._news: dict[int, asyncio.Future[None]] = {}  # waits for credit or items, by sequence number
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -96,7 +96,7 @@ class AsyncDriver:
     def _go_on(self) -> None:
         """Begin what can begin. Called whenever something arrived, came due or ended."""
         desk = self._desk
-        if desk.cells[DOORBELL] != desk.rings:  # before the next message begins, as in `runtime`
+        if desk.cells[DOORBELL] != desk.rings:  # before the next message begins, as in `sync_runner`
             desk.check_control()
         wait = desk.take_due()
         if self._timer is not None:
@@ -127,7 +127,7 @@ class AsyncDriver:
             self._failure = self._failure or error
             if not self._over.done():
                 self._over.set_exception(error)
-        elif not task.cancelled():  # the rest is cancelled when this life is over: nothing may begin any more
+        elif not task.cancelled():  # the rest is cancelled once this life has ended: nothing may begin any more
             self._go_on()
 
     async def _handle(self, envelope: Envelope[Message[Any]], lane: int) -> None:
@@ -137,7 +137,7 @@ class AsyncDriver:
         _HANDLED.set(envelope)
         LANE.set(lane)
         desk.begin(envelope, handler, lane)
-        if envelope.seq in self._revoked:  # between being taken from the in-tray and now
+        if envelope.seq in self._revoked:  # withdrawn after it was taken from the inbox
             self._tasks[envelope.seq].cancel()
         try:
             payload = await self._outcome(handler, method, envelope)
@@ -145,12 +145,12 @@ class AsyncDriver:
             desk.finish(envelope, ended.kind, NOTHING, lane)
         except asyncio.CancelledError as error:
             if self._over.done() and envelope.seq not in self._revoked:
-                raise  # this life is ending under it
+                raise  # this life is ending
             verdict = (wire.CANCELLED, NOTHING) if envelope.seq in self._revoked else desk.verdict(error)
             desk.finish(envelope, *verdict, lane)
         except GeneratorExit:
-            raise  # nobody runs this coroutine any more
-        except BaseException as error:  # the loop need not see an exit, it would leave at once
+            raise  # the coroutine is closed
+        except BaseException as error:  # the loop need not see an exit: it would stop at once
             desk.fail(envelope, handler, error, lane)
         else:
             desk.finish_well(envelope, payload, lane)

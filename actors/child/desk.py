@@ -1,6 +1,9 @@
-"""Desk: what one life of an actor works with: its in-tray, its out-tray, and what it knows of its surroundings.
+"""Desk: the state of one life in its process: inbox, outgoing answers, and the actor's context.
 
-The messages lie in the order of the mailbox; what happens to one is in the black box before it happens; an answer
+    Channel ─▶ take_in ─▶ pending ─▶ next_wanted ─▶ begin (box) ─▶ handler ─▶ finish (box) ─▶ outcomes ─▶ flush ─▶ Channel
+                  └─▶ Cancel, Recall, Credit, Items, Stop: control, read first when the daemon rings
+
+Messages are handled in the order of the mailbox. The black box is written before a handler is called. An answer
 leaves before the next message begins, unless both are quick and the batch is young.
 
 Runs in the actor's process, in its main thread.
@@ -59,7 +62,7 @@ from actors.wire.frames import (
 )
 from actors.wire.framing import Attachment, Frame
 
-BATCH_AGE: Final = 1_000_000  # ns an answer may wait for company; about what a person cannot notice
+BATCH_AGE: Final = 1_000_000  # ns an answer may wait for others to share a write; about what a person cannot notice
 QUICK: Final = 200_000  # ns; only a message whose last of its kind took less may begin while answers wait
 ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
 
@@ -74,14 +77,14 @@ _read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[
 
 @cache
 def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
-    """What decodes the daemon's frames, messages included; made once for an actor class."""
+    """A decoder of the daemon's frames, messages included; made once for an actor class."""
     messages = protocol.union
     frames = Deliver[messages] | TellBatch[messages] | Answer | Cancel | Recall | Credit | Items | Stop  # type: ignore[valid-type]
     return decoder_of(frames).decode
 
 
 class FlowEnded(Exception):
-    """A stream or a feed ends before its own end."""
+    """A stream or a feed is ended early."""
 
     def __init__(self, kind: int) -> None:
         super().__init__(kind)
@@ -89,11 +92,11 @@ class FlowEnded(Exception):
 
 
 class PendingTells:
-    """A run of tells in the in-tray: those of its messages that have not begun.
+    """A batch of tells in the inbox: those that have not begun.
 
     Attributes:
         seq: number of the next one.
-        messages: those.
+        messages: the remaining messages.
     """
 
     __slots__ = ("messages", "seq")
@@ -103,14 +106,14 @@ class PendingTells:
         self.messages = deque(tells.messages)
 
     def next(self) -> Envelope[Message[Any]]:
-        """The next one, which waits no more."""
+        """Take the next one."""
         seq = self.seq
         self.seq = seq + 1
         return Envelope(seq, wire.TELL, None, None, self.messages.popleft())
 
 
 class Desk:
-    """One life's in-tray, out-tray and surroundings. It is also the actor's `context`."""
+    """The inbox, the outgoing answers and the context of one life. It is also the actor's `context`."""
 
     def __init__(
         self,
@@ -142,7 +145,7 @@ class Desk:
         self._cancelled: set[int] = set()
         self._credits: dict[int, int] = {}  # of streams under way: items their readers still take
         self._followers: dict[int, deque[msgspec.Raw | None]] = {}  # items that follow messages; None is the end
-        self.on_news: Callable[[int], None] = _nothing  # told which stream or feed has credit or items
+        self.on_news: Callable[[int], None] = _nothing  # called with the stream or feed that has new credit or items
         self.waiters: dict[int, Callable[[Answer], None]] = {}
         self.answer: Callable[[int, float | None], Coroutine[Any, Any, Answer]] = _cannot_wait
         self.answers: Callable[[int, float | None], AsyncGenerator[Answer, None]] = _cannot_stream
@@ -158,13 +161,13 @@ class Desk:
         self.rings = box.cells[DOORBELL]
         self.time_limit = TimeLimit(box, part.handler_timeout)
         self.extend = self.time_limit.extend
-        self._attachments: list[Attachment] = []  # that came, for the frame behind them
-        self._attachments_out: list[Attachment] = []  # the replies of outcomes that say BESIDE
+        self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
+        self._attachments_out: list[Attachment] = []  # the replies of outcomes of kind BESIDE
         self.timers: list[tuple[float, int, float | None, Message[Any]]] = []
         self._timer_ids = count()
         self._outcomes: list[Outcome] = []
-        self._through = 0  # of a sequential actor: everything up to here is over
-        self._unsent = 0  # messages over that the daemon has not heard of (an ask counts twice)
+        self._through = 0  # of a sequential actor: everything up to here has ended
+        self._unsent = 0  # ended messages that are not acknowledged yet (an ask counts twice)
         self._oldest = 0  # ns at which the oldest of them began, 0 when there are none
         self._last: Handler | None = None
         self._last_began = 0
@@ -236,11 +239,11 @@ class Desk:
         self.stopping = self.stopping or ExitReason(ExitKind.NORMAL, "the actor stopped itself")
 
     def stop_if_idle(self) -> None:
-        """Stop, as the actor wanted, unless a message waits here or lies in the channel; the handlers have returned."""
+        """Stop, as the actor asked, unless a message waits here or in the channel; all handlers have returned."""
         self.stops_if_idle = False
         if self.stopping is None and not self.pending and not self.channel.readable(0):
             self.box.leave_idle()
-            self.stopping = ExitReason(ExitKind.NORMAL, "the actor stopped itself, as nothing waited for it")
+            self.stopping = ExitReason(ExitKind.NORMAL, "the actor stopped itself, as no message waited")
 
     def _set_timer(self, delay: float, period: float | None, message: Message[Any]) -> None:
         self.protocol.encode(message)  # the check of a sender
@@ -250,7 +253,7 @@ class Desk:
     # ---- waiting for others (PostOffice)
 
     def deadline(self) -> float | None:
-        """Until when somebody wants what the current handler does."""
+        """Until when the result of the current handler is wanted."""
         envelope = self.handled()
         return None if envelope is None else envelope.deadline
 
@@ -259,10 +262,10 @@ class Desk:
         return next(self.correlations)
 
     def _block(self, correlation: int, until: float | None) -> Answer:
-        """Read nothing but the channel until the answer is there; what else arrives waits its turn."""
+        """Read the channel until the answer arrives; other messages are queued meanwhile."""
         arrived: list[Answer] = []
         self.waiters[correlation] = arrived.append
-        self.flush()  # whoever waits for an answer made before must not wait for this one
+        self.flush()  # an asker that waits for an earlier answer must not wait for this one
         try:
             while not arrived:
                 if not self.channel.readable(None if until is None else until - time.monotonic()):
@@ -276,7 +279,7 @@ class Desk:
     # ---- in
 
     def take_in(self, frames: list[Frame]) -> None:
-        """Sort what arrived; no frame at all means that the daemon is gone, and so this process has to go."""
+        """Sort the arrived frames. No frame means that the daemon is gone: this process exits."""
         if not frames:
             os._exit(EXIT_ORPHANED)
         for data in frames:
@@ -288,7 +291,7 @@ class Desk:
             except Exception:  # a __post_init__ may raise anything
                 frame = self._decoded_loosely(data)
             if type(frame) is Deliver and not self._attachments:
-                self.pending.extend(frame.items)  # nearly always
+                self.pending.extend(frame.items)  # the common case
             else:
                 self._takers[type(frame)](frame)
 
@@ -314,12 +317,12 @@ class Desk:
             self.revoke(seq)
 
     def _give_back(self, recall: Recall) -> None:
-        """Skip what has not begun; what has is not in the in-tray any more."""
+        """Skip what has not begun; what has begun is no longer in the inbox."""
         waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
         self._cancelled.update(waiting.intersection(recall.seqs))
 
     def check_control(self) -> None:
-        """Let control overtake: when the daemon rang, read everything it has written before going on."""
+        """Let control overtake: when the daemon has rung, read everything it has written first."""
         rings = self.cells[DOORBELL]
         if rings == self.rings:
             return
@@ -330,7 +333,7 @@ class Desk:
             self.take_in(self.channel.receive())
 
     def take_due(self) -> float | None:
-        """Move the messages of timers that are due to the in-tray; seconds to the next one, None without any."""
+        """Move messages of due timers to the inbox; returns seconds to the next one, None without any."""
         while self.timers:
             due, _, period, message = self.timers[0]
             wait = due - time.monotonic()
@@ -343,7 +346,7 @@ class Desk:
         return None
 
     def next_wanted(self) -> Envelope[Message[Any]] | None:
-        """The next message somebody still wants; None when the in-tray is empty."""
+        """The next message that is not cancelled; None when the inbox is empty."""
         pending = self.pending
         while pending:
             envelope = pending.popleft()
@@ -359,7 +362,7 @@ class Desk:
                 self._skip(envelope, wire.EXPIRED)
             else:
                 return envelope
-        self._cancelled.clear()  # what is not here was over before it was taken back
+        self._cancelled.clear()  # a cancelled message that is not here ended before it was cancelled
         return None
 
     def _asked_to_stop(self, stop: Stop | None = None) -> None:
@@ -372,7 +375,7 @@ class Desk:
             self._over(envelope.seq)
 
     def _decoded_loosely(self, data: bytes | memoryview) -> Deliver[Message[Any]]:
-        """A batch with a bad message in it: the good ones; each bad one is answered for itself."""
+        """The good messages of a batch with a bad one in it; each bad one is answered by itself."""
         batch = _read_loosely(data)
         if isinstance(batch, TellBatch):
             items = [Envelope(seq, wire.TELL, None, None, raw) for seq, raw in enumerate(batch.messages, batch.first)]
@@ -395,7 +398,7 @@ class Desk:
     # ---- at work
 
     def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
-        """Note that a handler is about to be called; answers that should not wait for it leave first."""
+        """Record that a handler is about to be called; answers that should not wait for it leave first."""
         now = time.monotonic_ns()
         cost = self._cost
         if self._last is not None:
@@ -412,17 +415,17 @@ class Desk:
             self.box.begin_own(handler.index, now, lane)
 
     def begin_run(self) -> None:
-        """Tells of the daemon are about to be handled: answers leave first, since nobody knows how many these are."""
+        """Tells of the daemon are about to be handled: answers leave first, since it is not known how long these take."""
         self.flush()
         self._last = self.current = None
 
     def ack_up_to(self, seq: int) -> None:
-        """Tell the daemon, now, that everything up to there is over."""
+        """Tell the daemon now that everything up to there has ended."""
         self._over(seq)
         self.flush()
 
     def fail_tell(self, seq: int, handler: Handler, error: BaseException) -> None:
-        """The same as `fail` for a tell of a run; the daemon hears of it now.
+        """As `fail`, for a tell of a batch; the daemon is told now.
 
         Raises:
             ActorFailed: this life must end.
@@ -436,13 +439,13 @@ class Desk:
     # ---- streams and feeds
 
     def grant(self, credit: Credit) -> None:
-        """The reader of a stream takes more items; of one that is over it does not matter."""
+        """The reader of a stream takes more items; without effect once the stream has ended."""
         if credit.seq in self._credits:
             self._credits[credit.seq] += credit.count
             self.on_news(credit.seq)
 
     def follow(self, items: Items) -> None:
-        """Items arrived for a message under way; of one that is over they do not matter."""
+        """Items arrived for a running message; without effect once it has ended."""
         waiting = self._followers.get(items.seq)
         if waiting is not None:
             waiting.extend(items.items)
@@ -451,15 +454,15 @@ class Desk:
             self.on_news(items.seq)
 
     def open_stream(self, seq: int) -> None:
-        """A generator begins: it may be so far ahead of its reader."""
+        """A generator begins, with this much credit."""
         self._credits[seq] = STREAM_CREDIT
 
     def has_credit(self, seq: int) -> bool:
-        """Whether the reader takes one item more."""
+        """Whether the reader takes one more item."""
         return self._credits[seq] > 0
 
     def put_item(self, seq: int, payload: bytes) -> None:
-        """Send an item, at once: nobody knows when the next one comes."""
+        """Send an item at once: the next one may take long."""
         self._credits[seq] -= 1
         self._put_out(seq, wire.ITEM, msgspec.Raw(payload))
         self.flush()
@@ -479,16 +482,16 @@ class Desk:
         return self._followers[seq]
 
     def close_flows(self, seq: int) -> None:
-        """The handler is over: neither credit nor items matter any more."""
+        """The handler has ended: drop its credit and items."""
         self._credits.pop(seq, None)
         self._followers.pop(seq, None)
 
     def unwanted(self, seq: int) -> bool:
-        """Whether a message under way has been taken back."""
+        """Whether a running message has been cancelled."""
         return seq in self._cancelled
 
     def finish(self, envelope: Envelope[Message[Any]], kind: int, payload: msgspec.Raw, lane: int) -> None:
-        """Note that a handler is over, and what its sender gets."""
+        """Record that a handler has ended, and what its sender gets."""
         seq = envelope.seq
         if not seq:
             self.box.done_own(lane)
@@ -508,7 +511,7 @@ class Desk:
             self._oldest = self._last_began
 
     def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
-        """Note that a handler has returned, and what its sender gets; a large reply leaves at once."""
+        """Record that a handler has returned, and what its sender gets; a large reply leaves at once."""
         if not isinstance(payload, Attachment):
             self.finish(envelope, wire.REPLY, payload, lane)
             return
@@ -518,7 +521,7 @@ class Desk:
         self.flush()
 
     def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:
-        """What a sender gets for an exception."""
+        """The outcome for an exception."""
         if isinstance(error, MemoryError):
             self.reserve.release()
         if isinstance(error, Rejected):
@@ -526,7 +529,7 @@ class Desk:
         return wire.FAILED, msgspec.Raw(encode(failure_of(error)))
 
     def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
-        """Note that a handler raised. An exit is no answer: what becomes of its message, the daemon tells.
+        """Record that a handler raised. An exit is no answer: the daemon decides the fate of its message.
 
         Raises:
             ActorFailed: this life must end.
@@ -536,10 +539,10 @@ class Desk:
         self.crash_or_continue(error, handler)
 
     def crash_or_continue(self, error: BaseException, handler: Handler) -> None:
-        """Go on, unless the exception ends this life; one that is no `Exception` always does.
+        """Continue, unless the exception ends this life; one that is no `Exception` always does.
 
         Raises:
-            ActorFailed: it does.
+            ActorFailed: it ends this life.
         """
         refusal = isinstance(error, Rejected)
         if not isinstance(error, Exception) or (self.protocol.actor.on_error == "crash" and not refusal):
@@ -550,7 +553,7 @@ class Desk:
     # ---- out
 
     def flush(self) -> None:
-        """Send every answer made so far, and how far the in-tray was worked through."""
+        """Send every answer made so far, and the acknowledgement."""
         if self._oldest:
             frame = encode(Outcomes(self._through, self._outcomes))
             if len(frame) <= self.channel.most:

@@ -177,7 +177,7 @@ def _read_actors(module: str) -> None:
     """
     for value in tuple(vars(sys.modules[module]).values()):
         if isinstance(value, type) and issubclass(value, Actor) and value.__module__ == module and not value.codecs:
-            with contextlib.suppress(UsageError):  # of one that could not work, its own supervisor hears
+            with contextlib.suppress(UsageError):  # the supervisor of a class that cannot work reports it
                 reader_of(protocol_of(value))
 
 
@@ -237,7 +237,7 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent, starting: Await
 
     async def serve() -> None:
         driver = AsyncDriver(actor, desk)
-        with driver.reading():  # the hooks ask others, too
+        with driver.reading():  # the hooks may ask other actors, too
             await hook("on_start")
             desk.output.relay_loggers()
             ready.set()

@@ -309,7 +309,7 @@ class RemoteAsk:
         self.correlation = frame.correlation
         self._ahead = STREAM_CREDIT if isinstance(frame, Send) and frame.kind == STREAM else 0
         self._tells = isinstance(frame, Send) and frame.kind == TELL
-        self.gone = False  # whether it was taken back
+        self.gone = False  # whether it was withdrawn
         self.withdraw: Callable[[], object] = _nothing
         self.credit: Callable[[int], None] = _no_credit
         self.over: Callable[[], None] = _nothing
