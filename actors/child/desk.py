@@ -1,6 +1,6 @@
 """Desk: the state of one life in its process: inbox, outgoing answers, and the actor's context.
 
-    Channel ─▶ take_in ─▶ pending ─▶ next_wanted ─▶ begin (box) ─▶ handler ─▶ finish (box) ─▶ outcomes ─▶ flush ─▶ Channel
+    Channel ─▶ take_in ─▶ pending ─▶ next_wanted ─▶ begin ─▶ handler ─▶ finish ─▶ flush ─▶ Channel
                   └─▶ Cancel, Recall, Credit, Items, Stop: control, read first when the daemon rings
 
 Messages are handled in the order of the mailbox. The black box is written before a handler is called. An answer
@@ -415,7 +415,10 @@ class Desk:
             self.box.begin_own(handler.index, now, lane)
 
     def begin_run(self) -> None:
-        """Tells of the daemon are about to be handled: answers leave first, since it is not known how long these take."""
+        """Tells of the daemon are about to be handled.
+
+        Answers leave first, since it is not known how long these take.
+        """
         self.flush()
         self._last = self.current = None
 

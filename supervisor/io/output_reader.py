@@ -169,7 +169,7 @@ class OutputReader:
             try:
                 self._orders.popleft()()
             except Exception as error:  # without this thread no exit is reported
-                context = {"message": f"error in the thread of {self!r}; it goes on", "exception": error}
+                context = {"message": f"error in the thread of {self!r}; it continues", "exception": error}
                 self._on_loop(partial(self._loop.call_exception_handler, context))
 
     def _read(self, transcript: OutputBuffer) -> bytes | None:

@@ -209,7 +209,7 @@ class ThreadReader:
             try:
                 self._orders.popleft()()
             except Exception as error:  # every other life needs this thread
-                context = {"message": f"error in the thread of {self!r}; it goes on", "exception": error}
+                context = {"message": f"error in the thread of {self!r}; it continues", "exception": error}
                 with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
                     self._loop.call_soon_threadsafe(self._loop.call_exception_handler, context)
 

@@ -1,1 +1,1 @@
-"""Mailboxes: where messages wait in the daemon, and how they end."""
+"""Mailboxes: where messages wait in the daemon, and how they are settled."""

@@ -1,7 +1,7 @@
-"""Askers: whoever waits for the end of a message: of an ask, of a stream, of a feed.
+"""Askers: what waits for the end of a message: a pending ask, stream or feed.
 
-An asker is told exactly one end. A reader is never flooded and a feeder never ahead of what the other side takes;
-both are counted in items.
+An asker gets exactly one end. A reader is never flooded, and a feeder never ahead of what the other side takes; both
+are counted in items.
 
 Runs on the loop's thread.
 """
@@ -26,7 +26,7 @@ _OVER: Final = object()
 
 
 class Asker(Protocol):
-    """Who waits for the end of one message."""
+    """Waits for the end of one message."""
 
     def replied(self, payload: msgspec.Raw) -> None:
         """The handler's reply.
@@ -36,23 +36,23 @@ class Asker(Protocol):
         """
 
     def replied_beside(self, attachment: Attachment) -> None:
-        """The handler's reply, large, and promised to be bytes."""
+        """The handler's reply as an attachment; the promised type is bytes."""
 
     def failed(self, error: ActorsError) -> None:
-        """It ended otherwise."""
+        """The message ended in another way."""
 
     def item(self, payload: msgspec.Raw) -> None:
-        """One item of a stream, which goes on.
+        """One item of a stream, which continues.
 
         Raises:
-            WireError: there is no credit for it, or the bytes are not of the promised type.
+            WireError: there is no credit for it, or it does not have the promised type.
         """
 
     def wants(self, count: int) -> None:
-        """The handler takes so many more of the items that follow the message.
+        """The handler takes more of the items that follow the message.
 
         Raises:
-            WireError: these are too many.
+            WireError: more than one window at once.
         """
 
 
@@ -60,11 +60,11 @@ class PendingAsk(msgspec.Struct):
     """A task of the daemon that awaits a reply.
 
     Attributes:
-        future: what it awaits.
-        read: makes the reply of its bytes.
-        path: whom it asked.
-        name: what it asked, as the name of the message's class.
-        timeout: seconds it waits at the most.
+        future: what the task awaits.
+        read: decodes the reply.
+        path: path of the actor.
+        name: name of the message's class.
+        timeout: seconds it waits at most.
         seq: the number of its message.
     """
 
@@ -101,8 +101,8 @@ class PendingStream:
     """A task of the daemon that reads a stream.
 
     Args:
-        decode: makes an item of its bytes.
-        credit: lets the actor send so many more.
+        decode: decodes an item.
+        credit: lets the actor send more items.
     """
 
     def __init__(self, decode: Callable[[msgspec.Raw], Any], credit: Callable[[int], None]) -> None:
@@ -120,7 +120,7 @@ class PendingStream:
         self._news.set()
 
     def replied(self, payload: msgspec.Raw) -> None:
-        """The generator is at its end."""
+        """The generator has ended."""
         del payload
         self._arrived.append(_OVER)
         self._news.set()
@@ -192,7 +192,7 @@ class PendingFeed:
             self.reply.set_exception(error)
 
     def wants(self, count: int) -> None:
-        """The handler takes so many more items."""
+        """The handler takes more items."""
         self._wanted += count
         if self._wanted > STREAM_CREDIT:
             raise WireError(f"it wants {self._wanted} items of a feed at once, the most is {STREAM_CREDIT}")
@@ -216,7 +216,7 @@ class PendingFeed:
                 await self._news.wait()
             self._wanted -= 1
             send([data], False)
-        while not self._wanted:  # before it began there is nobody to tell
+        while not self._wanted:  # before it has begun there is no life to send to
             self._news.clear()
             await self._news.wait()
         send([], True)

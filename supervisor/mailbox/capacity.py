@@ -1,6 +1,6 @@
-"""Line: those who wait for room in a mailbox, first come first served.
+"""Capacity: the senders that wait for room in a mailbox, first come first served.
 
-Room that was given to somebody is nobody else's until it is taken or passed on; whoever leaves leaves no gap.
+A granted slot is reserved until used or returned; a cancelled sender's slot goes to the next.
 
 Runs on the loop's thread.
 """
@@ -16,14 +16,14 @@ Slot = asyncio.Future[None]
 
 
 class SendWaiters:
-    """Who waits for room.
+    """The senders that wait for room.
 
     Args:
-        loop: of those who wait.
-        wake: gives the room there is to those first in line; called when one who was given room does not take it.
+        loop: of the senders.
+        wake: grants free slots to the first waiters; called when a granted slot is not used.
 
     Attributes:
-        granted: places that were given to some of them and are not taken yet.
+        granted: slots that were granted and are not used yet.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
@@ -37,20 +37,20 @@ class SendWaiters:
 
     @property
     def busy(self) -> bool:
-        """Whether anybody waits, or has been given room and not taken it yet."""
+        """Whether a sender waits, or has a granted slot it has not used yet."""
         return bool(self._places) or self.granted > 0
 
     def join(self) -> Slot:
-        """A place at the end; cancelling it leaves the line."""
+        """A waiter at the end of the queue; cancelling it leaves the queue."""
         place: Slot = self._loop.create_future()
         self._places.append(place)
         return place
 
     async def wait(self, place: Slot, deadline: float | None) -> None:
-        """Wait for one's turn, until `deadline` on the loop's clock at most; then the room is the caller's.
+        """Wait for a slot until `deadline` on the loop's clock; then it is the caller's.
 
         Raises:
-            TimeoutError: it was not in time.
+            TimeoutError: there was none in time.
         """
         try:
             async with asyncio.timeout_at(deadline):
@@ -58,15 +58,15 @@ class SendWaiters:
         except BaseException:
             if place.done() and not place.cancelled():
                 self.granted -= 1
-                self._wake()  # the room was given to us, and we go: the next one may have it
+                self._wake()  # a slot was granted to a cancelled sender: the next one gets it
             else:
                 with suppress(ValueError):
                     self._places.remove(place)
             raise
-        self.granted -= 1  # whoever called takes it now, in the same turn of the loop
+        self.granted -= 1  # the caller uses it now, in the same turn of the loop
 
     def grant(self, free: int) -> None:
-        """Give so many places to those who are first."""
+        """Grant this many slots to the first waiters."""
         while self._places and free > 0:
             place = self._places.popleft()
             if not place.done():

@@ -1,7 +1,7 @@
-"""Deadlines: until when each of many may wait, with one timer of the loop for all of them.
+"""Deadlines: one timer of the loop for all waiting asks of a mailbox.
 
-Most of them are over long before; so setting one is cheap, ending one costs nothing, and the forgotten ones are
-thrown away together.
+Most asks end long before their deadline. So adding one is cheap, ending one costs nothing, and entries of ended asks
+are removed together.
 
 Runs on the loop's thread.
 """
@@ -14,17 +14,17 @@ from collections.abc import Callable, Container
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-_TIDY: Final = 64  # entries below which nobody looks for the forgotten ones
+_TIDY: Final = 64  # entries below which ended ones are not removed
 _EARLY: Final = 0.0005  # seconds by which a loop's timer may be early
 
 
 class Deadlines:
-    """The deadlines of those who wait in one mailbox, by sequence number.
+    """The deadlines of the waiting asks of one mailbox, by sequence number.
 
     Args:
-        loop: whose timers.
-        waiting: who still waits.
-        late: called for each who still waits at its deadline.
+        loop: its timers are used.
+        waiting: the asks that still wait.
+        late: called for each that still waits at its deadline.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, waiting: Container[int], late: Callable[[int], None]) -> None:
@@ -36,7 +36,7 @@ class Deadlines:
         self._tidy_at = _TIDY
 
     def add(self, deadline: float, seq: int) -> None:
-        """One waits from now on, until `deadline` on time.monotonic()."""
+        """An ask waits until `deadline` on time.monotonic()."""
         heap = self._heap
         heappush(heap, (deadline, seq))
         if heap[0][1] == seq:
@@ -45,7 +45,7 @@ class Deadlines:
             self._tidy()
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """Cancel the timer."""
         self._heap.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,6 +1,11 @@
 """Mailbox: one actor's messages, from the sender's call to their fate; it outlives every life of the actor.
 
-The mailbox belongs to the daemon. Whatever ends, each message ends as one fate, and each asker hears of it.
+    take, take_ask: fast path ──┐
+    check ─▶ offer, enter ──────┴▶ MessageQueue ─▶ dispatch ─▶ Life.post ─▶ process
+                                        ▲                         │
+    asker, fates, dead letters ◀─ Settlement ◀─ heard, lost ◀─────┘
+
+Each message ends with one fate, and each asker gets one result.
 
 Runs on the loop's thread; nothing here blocks.
 """
@@ -54,19 +59,19 @@ from supervisor.observe.dead_letters import DeadLetter
 from supervisor.ports import Life
 from supervisor.specs import Overflow
 
-WINDOW: Final = 4096  # messages in the hands of a life: what it works on while the daemon hears of the last batch
+WINDOW: Final = 4096  # messages in flight to a life: enough while an acknowledgement travels
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
-SMALL: Final = 1024  # bytes; a message of more is looked at by itself
-WATCHED: Final = 10_000  # ends of other actors that may wait in a full mailbox: about one for each in a large tree
+SMALL: Final = 1024  # bytes; a larger message is checked by itself
+WATCHED: Final = 10_000  # ends of watched actors that may wait in a full mailbox: about one for each in a large tree
 ASK_BATCH: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
 TELL_BATCH: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
 
 
 class Entry(Enum):
-    """What comes of a message at a full mailbox."""
+    """What happens to a message at a full mailbox."""
 
     OPEN = "open"  # there is room now
-    WAIT = "wait"  # there will be
+    WAIT = "wait"  # there will be room
     DROPPED = "dropped"  # it is a dead letter
 
 
@@ -82,10 +87,10 @@ class Mailbox:
         max_message_bytes: the most bytes a message may have.
         max_deliveries: how often an idempotent message may be begun.
         members: names of the processes that serve it.
-        router: which of them gets a message.
-        on_dead_letter: told of each message that reached nobody.
+        router: chooses the member for a message.
+        on_dead_letter: called with each dead letter.
         resolve: makes a ref of a path that arrives in a message or a reply.
-        stop_reason: how messages end when the actor stops now.
+        stop_reason: the fate of messages when the actor stops now.
     """
 
     def __init__(
@@ -123,7 +128,7 @@ class Mailbox:
         self._capacity_bytes = capacity_bytes
         self._plenty = capacity if capacity_bytes is None else 0  # below so many messages there surely is room
         self._overflow = overflow
-        # what is in the hands of a life cannot be dropped any more
+        # what is in flight cannot be dropped any more
         self._window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
         self._resolve = resolve
         self._stop_reason = stop_reason
@@ -137,10 +142,10 @@ class Mailbox:
         self._members = PoolMembers(router, new_queue, protocol.actor.concurrency, self._loop.time)
         self._recall = Recall(self._loop, self._members, protocol.actor.concurrency, self.dispatch)
         self._fresh: list[bytes] = []  # those of the queue that all members share
-        self._fast_slots = 0  # messages that may be taken before anybody has to look whether there is room
+        self._fast_slots = 0  # messages that may be accepted before the next check for room
         self._line = SendWaiters(self._loop, self._wake)  # who waits for room
         self._pump_due = False
-        self._unpumped = 0  # messages taken since
+        self._unpumped = 0  # messages accepted since the last dispatch
         self._last_report: ExitReport | None = None
         for member in members:
             self.add_member(member)
@@ -148,9 +153,9 @@ class Mailbox:
     # ---- senders
 
     def take(self, message: Message[Any]) -> bool:
-        """Take a tell of the daemon if nothing is in its way; False when something is, and somebody has to look.
+        """Fast path of tell: enqueue without an envelope. False: use the checked path.
 
-        The way of the many: no envelope, no number, no look at the room for each.
+        No number is given and no room is checked for a single message.
         """
         ease = self._fast_slots
         if ease <= 0 or type(message) not in self._plain or get_ident() != self.home.thread:
@@ -159,7 +164,7 @@ class Mailbox:
             data = encode(message)
             self._check(data)
         except Exception:
-            return False  # whoever looks says what is wrong with it
+            return False  # the checked path says what is wrong with it
         if len(data) > self._small or (not self._pump_due and _get_running_loop() is not self._loop):
             return False
         self._fast_slots = ease - 1
@@ -171,7 +176,7 @@ class Mailbox:
         return True
 
     def take_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
-        """Take an ask of the daemon if nothing is in its way; None when something is, and somebody has to look."""
+        """Fast path of ask. None: use the checked path."""
         ease, shared_queue = self._fast_slots, self._members.shared_queue
         plain = self._plain.get(type(message))
         if ease <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
@@ -191,7 +196,7 @@ class Mailbox:
         if only is not None and not shared_queue.unsettled and not only[2].congested:
             posted = shared_queue.hand_over(
                 only[1], ASK, handler, deadline, data
-            )  # nothing else is under way: straight to it
+            )  # nothing else is in progress: send at once
             seq = posted.seq
         else:
             seq = shared_queue.offer(ASK, handler, None, deadline, data)
@@ -211,7 +216,7 @@ class Mailbox:
         return asker
 
     def ask(self, message: Admitted, timeout: float | None, *, fail_if_down: bool) -> PendingAsk:
-        """Take a checked ask of the daemon. Room is the caller's concern."""
+        """Enqueue a checked ask of the daemon. The caller has made sure of room."""
         deadline = None if timeout is None else time.monotonic() + timeout
         read = self.reader_of(message.handler.reply)
         asker = PendingAsk(self._loop.create_future(), read, self.path, message.name, timeout)
@@ -221,13 +226,13 @@ class Mailbox:
         return asker
 
     def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
-        """What decodes a reply; refs in it are bound to this tree."""
+        """A decoder of replies; refs in them are bound to this tree."""
         return partial(self.decode, codec.read) if codec.refers else codec.read
 
     def check_bytes(
         self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Attachment]
     ) -> Admitted:
-        """The message in bytes from an actor, which may be sent here now; see `Admission.check_bytes`.
+        """Check an encoded message of another actor; see `Admission.check_bytes`.
 
         Raises:
             ActorStopped: the actor is down for good.
@@ -238,10 +243,10 @@ class Mailbox:
         return self._admission.check_bytes(payload, kind, beside, attachments)
 
     def check(self, message: Message[Any], kind: int = TELL) -> Admitted:
-        """A message of the daemon that may be sent here now, in that way; see `Admission.check`.
+        """Check a message of the daemon; see `Admission.check`.
 
         Raises:
-            UsageError: as there, or this is another loop, thread or process than the tree's.
+            UsageError: as there, or the caller is on another loop, thread or process than the tree's.
             ActorStopped: the actor is down for good.
         """
         if self.closed is None:
@@ -258,10 +263,10 @@ class Mailbox:
 
     @property
     def full(self) -> bool:
-        """Whether a newcomer has to wait: there is no room, or others are in line for it."""
+        """Whether a new message must wait: there is no room, or senders wait for it."""
         shared_queue = self._members.shared_queue
         if shared_queue is not None and shared_queue.unsettled < self._plenty and not self._line.busy:
-            return False  # nearly always
+            return False  # the common case
         if self._line:
             self._wake()
         return self._line.busy or self._free() <= 0
@@ -274,12 +279,15 @@ class Mailbox:
 
     @property
     def overfull(self) -> bool:
-        """Whether much more waits than may: what its own watches tell an actor needs no room, but has an end."""
+        """Whether far more messages wait than the capacity.
+
+        Notices of its own watches need no room, but are bounded.
+        """
         return self.depth > self._capacity + WATCHED
 
     @property
     def sequential(self) -> bool:
-        """Whether one message under way holds up all that follow: one process, one handler at a time."""
+        """Whether one running message blocks all that follow: one process, one handler at a time."""
         return len(self._members) == 1 and self.protocol.actor.concurrency == 1
 
     @property
@@ -293,20 +301,20 @@ class Mailbox:
         return len(self._members.served) == len(self._members)
 
     def awaits(self, member: str) -> bool:
-        """Whether a member's life is served and has messages in its hands."""
+        """Whether messages are in flight to a member's life."""
         return member in self._members.served and self._members.queue_of(member).in_flight(member) > 0
 
     def waits_for(self, member: str) -> bool:
-        """Whether a message waits for a member, or is in its life's hands."""
+        """Whether a message waits for a member, or is in flight to its life."""
         queue = self._members.queue_of(member)
         return queue.queued + queue.in_flight(member) > 0
 
     def handled(self, member: str) -> int:
-        """How many messages a member's life is through with."""
+        """How many messages of a member's life have ended."""
         return self._members.queue_of(member).handled(member)
 
     def flowing(self, member: str) -> bool:
-        """Whether a member's life has a stream or a feed in its hands."""
+        """Whether a stream or a feed is in flight to a member's life."""
         return self._any_flows and self._members.queue_of(member).flowing(member)
 
     def offer(
@@ -319,7 +327,7 @@ class Mailbox:
         asker: Asker | None = None,
         fail_if_down: bool = False,
     ) -> int:
-        """Take a checked message; its sequence number. Room is the caller's concern."""
+        """Enqueue a checked message; returns its sequence number. The caller has made sure of room."""
         packed, key = message.packed, message.key
         queue = self._members.queue_for(key)
         seq = queue.offer(
@@ -339,7 +347,7 @@ class Mailbox:
         self._unpumped += 1
         if (
             self._unpumped == TELL_BATCH or queue.unsettled == 1
-        ):  # a full batch; or nothing else is under way to wait for
+        ):  # a full batch; or nothing else is in progress that could be waited for
             self.dispatch()
         else:
             if not self._pump_due:
@@ -350,11 +358,11 @@ class Mailbox:
         return seq
 
     def offer_own(self, message: Message[Any], sender: str) -> None:
-        """Take a tell that the daemon itself makes; it needs no room."""
+        """Enqueue a tell that the daemon itself makes; it needs no room."""
         self.offer(TELL, self._admission.own(message), sender=sender)
 
     def _pump_soon(self) -> None:
-        """At the end of this turn of the loop; at once when nothing else is under way that could be waited for."""
+        """Dispatch at the end of this turn of the loop; at once when nothing else is in progress."""
         shared_queue = self._members.shared_queue
         if shared_queue is not None and shared_queue.unsettled == 1:
             self.dispatch()
@@ -363,7 +371,7 @@ class Mailbox:
             self._loop.call_soon(self.dispatch)
 
     def take_published(self, payload: bytes, sender: str | None) -> None:
-        """Take a published message if there is room and it fits; else it becomes a dead letter."""
+        """Enqueue a published message if there is room and it fits; else it becomes a dead letter."""
         try:
             message = self.check_bytes(msgspec.Raw(payload), TELL, None, ())
         except UsageError as error:
@@ -376,10 +384,10 @@ class Mailbox:
             self.offer(TELL, message, sender=sender)
 
     def offer_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
-        """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter.
+        """Enqueue a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
 
         Raises:
-            MailboxFull: as many as the mailbox holds wait for their time already.
+            MailboxFull: as many delayed messages wait as the mailbox holds.
         """
         if len(self._later) >= self._capacity:
             raise MailboxFull(
@@ -442,7 +450,7 @@ class Mailbox:
         sender: str | None = None,
         until: float | None = None,
     ) -> bool:
-        """Come to where a message may be offered, until `until` on the loop's clock; False when it was dropped.
+        """Wait until a message may be enqueued, until `until` on the loop's clock; False when it was dropped.
 
         Raises:
             MailboxFull: the message is refused.
@@ -457,8 +465,8 @@ class Mailbox:
         return entry is not Entry.DROPPED
 
     def line_up(self) -> Slot:
-        """A place in the line of those who wait for room; cancelling it leaves the line."""
-        self._fast_slots = 0  # nobody overtakes
+        """A waiter at the end of the queue for room; cancelling it leaves the queue."""
+        self._fast_slots = 0  # no message overtakes
         return self._line.join()
 
     async def room(self, message: Admitted, deadline: float | None = None, place: Slot | None = None) -> None:
@@ -473,20 +481,20 @@ class Mailbox:
             raise ActorStopped(f"{self.path} is down for good ({self.closed}); {message.name} was not sent")
 
     def return_slot(self) -> None:
-        """Whoever was given room does not take it: the next one may have it."""
+        """A granted slot is not used: the next waiter gets it."""
         self._wake()
 
     def refuse(self, packed: EncodedMessage, sender: str | None, fate: Fate, detail: str) -> None:
-        """Bytes whose sender does not hear of it cannot be taken: they are a dead letter."""
+        """Make a dead letter of bytes whose sender does not wait for an answer."""
         packed_as = (msgspec.Raw(packed.data), packed.beside, packed.attachments)
         self._settlement.bury(QueuedMessage(0, TELL, sender, None, *packed_as), fate, detail)
 
     def withdraw(self, seq: int, fate: Fate = Fate.CANCELLED) -> tuple[str, int] | None:
-        """The asker does not wait any more: a message that has not begun will not.
+        """The asker no longer waits: a message that has not begun will not begin.
 
-        Returns the member that has it in its hands, and its turn there; None when it was still in the queue.
+        Returns the member that has it in flight and its delivery tag there; None when it was still queued.
         """
-        if self.home.forked:  # whose loop cancels what it inherited
+        if self.home.forked:  # the fork's loop cancels inherited tasks
             return None
         _, queue = self._settlement.dismiss(seq)
         if queue is None:
@@ -509,7 +517,7 @@ class Mailbox:
             asker.failed(unanswered(self.path, asker.name, asker.timeout, self._at_work(held)))
 
     def _at_work(self, held: tuple[str, int] | None) -> Held:
-        """What the actor does now; `held` is the member that has an ask in its hands, and the ask's turn there."""
+        """What the actor does now; `held` is the member that has an ask in flight, and the ask's delivery tag there."""
         served = self._members.served
         lives = [served[held[0]]] if held is not None and held[0] in served else list(served.values())
         doing = [life.progress() for life in lives]
@@ -525,16 +533,16 @@ class Mailbox:
         )
 
     def _class_name(self, handler: int) -> str:
-        """Name of the message class of a handler; a process may have written any number."""
+        """Name of the message class of a handler; the index comes from the process and may be any number."""
         names = [message.__qualname__ for message in self.protocol.handlers]
         return names[handler] if 0 <= handler < len(names) else "a message"
 
     def refuse_impatient(self) -> ActorCrashed:
-        """The error for an ask that will not wait for an actor that is down."""
+        """The error of an ask that does not wait for an actor that is down."""
         return unserved(self.path, self._last_report)
 
     def decode(self, decode: Callable[[msgspec.Raw], Any], data: msgspec.Raw) -> Any:
-        """What is in bytes that an actor made; refs in it are bound to this tree."""
+        """Decode bytes of an actor; refs in them are bound to this tree."""
         token = RESOLVE.set(self._resolve)
         try:
             return decode(data)
@@ -542,40 +550,40 @@ class Mailbox:
             RESOLVE.reset(token)
 
     def watch(self, who: object, told: Callable[[Terminated], None]) -> None:
-        """Tell `told` when the actor is down for good, at once when it is already; once for each `who`."""
+        """Call `told` when the actor is down for good, at once when it already is; once for each `who`."""
         if self.closed is not None:
             told(Terminated(self.path, self.closed))
         else:
             self._watchers[who] = told
 
     def unwatch(self, who: object) -> None:
-        """Do not tell."""
+        """Do not call it."""
         self._watchers.pop(who, None)
 
     # ---- members and their lives
 
     def add_member(self, member: str) -> None:
-        """One more process serves it."""
+        """Add a process that serves it."""
         self._members.add(member)
         if self._members.shared_queue is not None:
             self._fresh = self._members.shared_queue.fresh
 
     def remove_member(self, member: str) -> None:
-        """A process that is down serves it no more, while others do; what waited for it goes to them."""
+        """Remove a process that is down, while others serve; what waited for it goes to them."""
         for seq, queue in self._members.remove(member):
             self._settlement.moved(seq, queue)
         self.dispatch()
 
     def connect(self, member: str, life: Life) -> None:
-        """A member's life is ready to be served from here."""
+        """A member's life gets messages from now on."""
         self._members.connect(member, life)
         self.dispatch()
 
     def heard(self, member: str, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
-        """A member's life tells how messages ended; the replies of some are the attachments, in that order.
+        """A member's life reports how messages ended; attachments are the replies of some, in that order.
 
         Raises:
-            WireError: it tells of messages it was never given, or is silent about an ask.
+            WireError: it reports messages it was never given, or acknowledges an ask without an answer.
         """
         queue = self._members.shared_queue or self._members.queue_of(member)
         pool = len(self._members) > 1
@@ -612,7 +620,7 @@ class Mailbox:
         return self._members.served[held[0]], held[1]
 
     def disconnect(self, member: str) -> None:
-        """A member's life is not to be served any more."""
+        """A member's life gets no more messages."""
         self._members.disconnect(member)
 
     def make_room(self, member: str) -> None:
@@ -626,10 +634,10 @@ class Mailbox:
         if delivery_tag is None:
             return None
         posted = queue.held(member, delivery_tag)
-        return queue.deliveries(delivery_tag if posted is None else posted.seq) + 1  # one of a run has no other turn
+        return queue.deliveries(delivery_tag if posted is None else posted.seq) + 1  # in a batch it is the number
 
     def lost(self, member: str, progress: Progress, report: ExitReport) -> None:
-        """A life is over: everything it had in its hands gets its fate, what may goes to the next one."""
+        """A life has ended: everything in flight to it gets its fate; what may be begun again goes to the next life."""
         self._members.disconnect(member)
         if report.decision != Decision.RECYCLE:
             self._members.expect_none(member)
@@ -645,7 +653,10 @@ class Mailbox:
         self.dispatch()
 
     def close(self, because: str) -> None:
-        """The actor is down for good: what waits becomes dead letters, whoever asks or waits hears of it."""
+        """The actor is down for good.
+
+        What waits becomes dead letters, and every asker and waiting sender gets an error.
+        """
         self.closed = because
         self.closed_reason = self._stop_reason()
         self._members.expect_none(*self._members.names)
@@ -662,15 +673,15 @@ class Mailbox:
             told(Terminated(self.path, because))
 
     def shut_down(self) -> None:
-        """The tree is over: what was to be sent later never will be."""
+        """The tree has ended: delayed messages become dead letters."""
         self._drop_timers(Fate.SHUTDOWN, "its supervisor ended before its time came")
 
     def forget(self) -> None:
-        """The actor's spec is gone, and it will not be started again: what was to be sent later never will be."""
+        """The actor's spec is deleted: delayed messages become dead letters."""
         self._drop_timers(self._stop_reason(), "its actor was forgotten before its time came")
 
     def _drop_timers(self, fate: Fate, because: str) -> None:
-        """Leave no timer on the loop."""
+        """Cancel all timers on the loop."""
         self._deadlines.close()
         self._recall.close()
         while self._later:
@@ -685,8 +696,8 @@ class Mailbox:
     # ---- inside
 
     def dispatch(self) -> None:
-        """Give the lives what they can take; in a pool one message at a time, to the least loaded."""
-        if self.home.thread < 0:  # a fork: what it inherited is the daemon's to send
+        """Send the lives what they can take; in a pool one message at a time, to the least loaded."""
+        if self.home.thread < 0:  # a fork: inherited messages are the daemon's to send
             return
         self._pump_due = False
         self._unpumped = 0
@@ -700,7 +711,7 @@ class Mailbox:
         self._look_ahead()
 
     def _fill(self, queue: MessageQueue, member: str, life: Life) -> None:
-        """Give the one life there is as much as its window takes."""
+        """Send the single life as much as its window takes."""
         while queue.queued and not life.congested:
             room = self._window - queue.in_flight(member)
             if room <= 0:
@@ -712,7 +723,7 @@ class Mailbox:
                 self._give(queue, member, life, room)
 
     def _look_ahead(self) -> None:
-        """Find out how many messages may be taken without another look."""
+        """Compute how many messages may be accepted without another check."""
         shared_queue = self._members.shared_queue
         if shared_queue is None or self.closed is not None or self._capacity_bytes is not None or self._line.busy:
             self._fast_slots = 0
@@ -736,11 +747,11 @@ class Mailbox:
         return read
 
     def _wake(self) -> None:
-        """Give the room there is to those first in line; when the actor is down for good, tell all of them."""
+        """Grant free slots to the first waiters; when the actor is down for good, wake all of them."""
         self._line.grant(len(self._line) if self.closed is not None else self._free())
 
     def _free(self) -> int:
-        """How many more messages may wait; one that a handler has begun waits no more."""
+        """How many more messages may wait; one that a handler has begun does not wait."""
         most = self._capacity_bytes
         if most is not None and sum(queue.bytes for queue in self._queues) >= most:
             return 0
@@ -756,7 +767,7 @@ def _classes_of(protocol: ActorProtocol) -> Classes:
 
 
 def _loose(kind: int, message: Admitted, sender: str | None) -> QueuedMessage:
-    """A message that was never taken in, and has no number."""
+    """A message that was never enqueued, and has no number."""
     packed = message.packed
     return QueuedMessage(
         0,

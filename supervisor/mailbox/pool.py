@@ -1,6 +1,6 @@
-"""Members: the processes that serve one mailbox, the queue that each takes from, and whose turn is next.
+"""Pool: the members that serve one mailbox, the queue each takes from, and which is next.
 
-A member takes from one queue, a queue has a member, and a message is in one queue.
+A member takes from one queue, a queue has at least one member, and a message is in one queue.
 
 Runs on the loop's thread.
 """
@@ -14,25 +14,25 @@ from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
 from supervisor.ports import Life
 
-AHEAD: Final = 3  # messages a quick member of a pool has beyond those it works on: enough to stay busy
+AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles: enough to stay busy
 QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
 
 
 class PoolMembers:
-    """Who serves one mailbox: one member, or those of a pool.
+    """The members of one mailbox: a single one, or those of a pool.
 
     Args:
-        router: which of them gets a message.
-        new_queue: makes a queue for one of them, or for all.
-        concurrency: how many messages one of them works on at once.
+        router: chooses the member for a message.
+        new_queue: makes a queue for one member, or for all.
+        concurrency: how many messages a member handles at once.
         clock: seconds, of the loop.
 
     Attributes:
         names: of all of them, those that are down included.
         queues: what waits and what is in flight, by the router's name for it.
-        served: the lives that messages are given to, by member.
+        served: the lives that get messages, by member.
         shared_queue: the queue that all share; None when they have queues of their own.
-        only: the one life there is, whose it is, and where it takes from; None for a pool, and while the actor is down.
+        only: the single life with its name and queue; None for a pool, and while the actor is down.
     """
 
     def __init__(
@@ -49,28 +49,28 @@ class PoolMembers:
         self._clock = clock
         self._making_room: set[str] = set()  # whose life is about to be followed by another, or just was
         self._quick: set[str] = set()  # those that took less than QUICK for each of their last messages
-        self._busy_since: dict[str, float] = {}  # when one of a pool was last given or done with something
+        self._busy_since: dict[str, float] = {}  # when a member of a pool last got or ended a message
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
     def down(self) -> bool:
-        """Whether nobody serves, and nobody is about to."""
+        """Whether no life serves, and none is about to."""
         return not self.served and not self._making_room
 
     def queue_of(self, name: str) -> MessageQueue:
-        """Where a member takes from."""
+        """The queue a member takes from."""
         return self.queues[self._router.queue_of(name)]
 
     def queue_for(self, key: bytes | None) -> MessageQueue:
-        """Where a message with that key goes."""
+        """The queue for a message with that key."""
         return self.shared_queue or self.queues[self._router.choose(key, self.names)]
 
     # ---- who they are
 
     def add(self, name: str) -> None:
-        """One more."""
+        """Add a member."""
         if name not in self.names:
             self.names.append(name)
             queue = self._router.queue_of(name)
@@ -80,7 +80,7 @@ class PoolMembers:
             self._find_only()
 
     def remove(self, name: str) -> list[tuple[int, MessageQueue]]:
-        """One that is down serves no more, while others do; what waited for it, by number, and where it waits now."""
+        """Remove a stopped member; returns (seq, new queue) of what waited for it."""
         if name not in self.names or len(self.names) == 1:
             return []
         self.names.remove(name)
@@ -97,14 +97,14 @@ class PoolMembers:
     # ---- their lives
 
     def connect(self, name: str, life: Life) -> None:
-        """A life is ready to be given messages."""
+        """A life can get messages."""
         self.served[name] = life
         self._making_room.discard(name)
         self._quick.discard(name)
         self._find_only()
 
     def disconnect(self, name: str) -> None:
-        """A life is given nothing any more."""
+        """A life gets no more messages."""
         self.served.pop(name, None)
         self._find_only()
 
@@ -118,7 +118,7 @@ class PoolMembers:
         self._making_room.difference_update(names)
 
     def _find_only(self) -> None:
-        """Know the one life there is without a look each time."""
+        """Cache the single life, for the fast path."""
         self.only = None
         if len(self.names) == 1:
             for name, life in self.served.items():
@@ -127,7 +127,10 @@ class PoolMembers:
     # ---- whose turn is next
 
     def takers(self) -> Iterator[tuple[MessageQueue, str, Life]]:
-        """For one message of a queue after the other, who gets it; one is given away before the next is asked for."""
+        """Yield, for one message of a queue after the other, the member that gets it.
+
+        Each must be given before the next.
+        """
         for queue in self.queues.values():
             while queue.queued and (name := self._least_loaded(queue)) is not None:
                 if not queue.in_flight(name):
@@ -135,7 +138,7 @@ class PoolMembers:
                 yield queue, name, self.served[name]
 
     def measure(self, name: str, done: int) -> None:
-        """Learn whether a member is quick from how long so many messages took it."""
+        """Learn from the time of this many messages whether a member is quick."""
         if not done:
             return
         now = self._clock()
@@ -146,14 +149,14 @@ class PoolMembers:
         self._busy_since[name] = now
 
     def found_slow(self, name: str) -> None:
-        """A member stays busy with what it has begun: nothing is given to it in advance until it was quick again."""
+        """A member stays busy: it gets nothing in advance until it was quick again."""
         self._quick.discard(name)
 
     def _least_loaded(self, queue: MessageQueue) -> str | None:
-        """Who can take a message from a queue and has the fewest in its hands.
+        """The member that can take a message from a queue and has the fewest in flight.
 
-        What is in its hands waits for what it works on; so from a queue that others take from, too, a member gets more
-        than that only while it is quick.
+        Messages in flight wait for the one being handled. So from a queue that others take from, too, a member gets
+        messages in advance only while it is quick.
         """
         most = self._concurrency
         shared = len(self.queues) == 1

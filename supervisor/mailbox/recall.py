@@ -1,11 +1,11 @@
-"""Recall: what a member of a pool was given in advance comes back when the member stays busy.
+"""Recall: messages that a pool's member got in advance come back when the member stays busy.
 
 A message is never begun twice. What has begun is left alone, and nothing is taken that might begin.
 
 Why it is certain: a process that begins a message first looks at the doorbell of its black box, and reads its channel
 if that was rung. So the daemon asks for the messages, rings, and looks again after a while: if every lane of the
-process is still busy with what it was busy with before, its next look at the doorbell is yet to come, and it will skip
-what it was asked for. A process that has gone on meanwhile tells of each message whether it skipped or began it.
+process is still busy with the same call as before, its next look at the doorbell is yet to come, and it will skip
+what it was asked for. A process that has continued meanwhile reports for each message whether it skipped or began it.
 
 Runs on the loop's thread.
 """
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from supervisor.mailbox.pool import PoolMembers
 
-LOOK: Final = 0.02  # seconds between two looks; far more than a store takes to be seen by another processor
+LOOK: Final = 0.02  # seconds between two looks; far more than a store takes to become visible to another processor
 
 
 class _Seen(NamedTuple):
@@ -27,13 +27,13 @@ class _Seen(NamedTuple):
 
 
 class Recall:
-    """Looks after the members of one pool that have messages in advance.
+    """Looks at the members of one pool that have messages in advance.
 
     Args:
         loop: whose timer.
         members: of the pool.
-        concurrency: how many messages one of them works on at once.
-        on_return: called when messages are in the queue again.
+        concurrency: how many messages a member handles at once.
+        on_return: called when messages are queued again.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class Recall:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self) -> None:
-        """Look in a while, if some member has messages in advance that another could take."""
+        """Look later, if some member has messages in advance that another could take."""
         if self._timer is None and any(self._ahead()):
             self._timer = self._loop.call_later(LOOK, self._look)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _ahead(self) -> list[str]:
-        """The members that have more in hand than they work on, where others take from the same queue."""
+        """The members with more in flight than they handle at once, where others take from the same queue."""
         queue, served = self._members.shared_queue, self._members.served
         if queue is None or len(served) < 2:
             return []
@@ -73,7 +73,7 @@ class Recall:
         self.watch()
 
     def _look_at(self, name: str, former: _Seen | None) -> bool:
-        """Ask a member that stays busy, or take what it was asked for; whether messages are in the queue again."""
+        """Ask a busy member, or take back what it was asked for; returns whether messages are queued again."""
         life, queue = self._members.served[name], self._members.queue_of(name)
         activity = life.activity()
         stays = former is not None and activity.steps == former.steps and len(activity.work) >= self._concurrency

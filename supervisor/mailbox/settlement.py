@@ -1,7 +1,7 @@
-"""Settlement: how the messages of one mailbox end, by what its lives say and by what is known after their deaths.
+"""Settlement: the ends of one mailbox's messages, by what its lives report and by what is known after their deaths.
 
-Each message ends as one fate, counted once, and whoever waits for it hears of it once. What a life says that
-cannot be is a WireError, which ends that life and nobody else's.
+Each message ends with one fate, counted once, and its asker gets one result. An impossible report is a WireError,
+which ends that life only.
 
 Runs on the loop's thread.
 """
@@ -33,19 +33,19 @@ _HANDLED: Final = Fate.HANDLED
 
 
 class Settlement:
-    """The ends of one mailbox's messages, and those who wait for them.
+    """The ends of one mailbox's messages, and the askers that wait for them.
 
     Args:
         path: the actor's path.
         protocol: what it handles.
-        decode: makes a message of its bytes, with its refs bound.
-        stop_reason: how messages end when the actor stops now.
-        on_dead_letter: told of each message that reached nobody.
+        decode: decodes a message, with its refs bound.
+        stop_reason: the fate of messages when the actor stops now.
+        on_dead_letter: called with each dead letter.
 
     Attributes:
         fates: how many messages ended in which way.
-        askers: who waits for the end of a message, by its number, and the queue that has the message.
-        fail_if_down: numbers of asks that end when nobody is there to serve them.
+        askers: what waits for the end of a message, by its number, and the queue that has the message.
+        fail_if_down: numbers of asks that end when no life serves them.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class Settlement:
         self._dead = on_dead_letter
 
     def heard(self, queue: MessageQueue, member: str, frame: Outcomes, attachments: Sequence[Attachment]) -> None:
-        """A life tells how messages ended that it took from a queue; see `Mailbox.heard`."""
+        """A life reports how messages ended that it took from a queue; see `Mailbox.heard`."""
         beside = iter(attachments)
         for outcome in frame.items:
             posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
             if posted is not None:
-                self._replied(posted, outcome.payload)  # nearly always
+                self._replied(posted, outcome.payload)  # the common case
             else:
                 self._hear(queue, member, outcome, beside)
         if frame.ack_up_to:
@@ -84,7 +84,7 @@ class Settlement:
                 self._never_answered(outside)
 
     def lost(self, loss: LostMessage, report: ExitReport) -> None:
-        """A message was in the hands of a life that ended, and gets its fate; one that is begun again has none yet."""
+        """Record the fate of a message in flight at a death; requeued messages have none yet."""
         if loss.fate is None:
             return
         posted = loss.posted
@@ -109,16 +109,16 @@ class Settlement:
             self.askers[seq] = self.askers[seq][0], queue
 
     def dismiss(self, seq: int) -> tuple[Asker, MessageQueue] | tuple[None, None]:
-        """Who waits for the end of a message, and the queue that has it; they are forgotten here."""
+        """Remove and return the asker of a message, and the queue that has it."""
         self.fail_if_down.discard(seq)
         return self.askers.pop(seq, (None, None))
 
     def name_of(self, posted: QueuedMessage) -> str:
-        """What a message is called: the name of its class, `?` when the actor has no such message."""
+        """The name of a message's class, `?` when it is not a message of the actor."""
         return "?" if posted.handler == UNKNOWN else self._handlers[posted.handler].message.__qualname__
 
     def bury(self, posted: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
-        """A message becomes a dead letter; one that does not decode here is told by its name alone."""
+        """Make a dead letter of a message; one that does not decode here has its name only."""
         self.count(fate)
         try:
             message: Message[Any] | None = self._decode(posted.message)
@@ -139,11 +139,11 @@ class Settlement:
         )
 
     def count(self, fate: Fate) -> None:
-        """A message has ended so."""
+        """Count a fate."""
         self.fates[fate] += 1
 
     def _hear(self, queue: MessageQueue, member: str, outcome: Outcome, beside: Iterator[Attachment]) -> None:
-        """What is not the usual end of an ask."""
+        """Handle an outcome that is not a plain reply."""
         if outcome.kind in (wire.ITEM, wire.WANT):
             self._flows(queue, member, outcome)
             return
@@ -159,7 +159,7 @@ class Settlement:
             self._ended(posted, outcome, given_up)
 
     def _replied(self, posted: QueuedMessage, payload: msgspec.Raw) -> None:
-        """The usual end of an ask."""
+        """The common end of an ask."""
         self.fates[_HANDLED] += 1
         asker, _ = self.askers.pop(posted.seq, (None, None))
         if asker is None:
@@ -168,7 +168,7 @@ class Settlement:
             self.fail_if_down.discard(posted.seq)
         try:
             asker.replied(payload)
-        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no reply
+        except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
             self._broken_reply(asker, f"a reply does not decode: {error}", error)
 
     def _replied_beside(self, posted: QueuedMessage, attachment: Attachment | None) -> None:
@@ -176,7 +176,7 @@ class Settlement:
         self.fates[_HANDLED] += 1
         asker, _ = self.dismiss(posted.seq)
         if attachment is None or self._handlers[posted.handler].reply.promised is not bytes:
-            self._broken_reply(asker, "a reply is said to come beside its answer, and does not")
+            self._broken_reply(asker, "a reply should come as an attachment, and does not")
         elif asker is not None:
             asker.replied_beside(attachment)
 
@@ -192,7 +192,7 @@ class Settlement:
             raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
         asker, _ = self.askers.get(posted.seq, (None, None))
         if asker is None:
-            return  # nobody reads any more; the cancellation is on its way
+            return  # the reader has gone; the cancellation is on its way
         if outcome.kind == wire.WANT:
             asker.wants(payload_of(outcome, Natural))
             return
@@ -204,7 +204,7 @@ class Settlement:
             raise UndecodableMessage(f"an item of message {posted.seq} does not decode: {error}") from error
 
     def _never_answered(self, told: list[int]) -> None:
-        """A life said that asks are over without saying how: the askers get an error, the life ends."""
+        """A life acknowledged asks without answering them: the askers get an error, the life ends."""
         error = WireError("it ended an ask without an answer")
         for seq in told:
             asker, _ = self.dismiss(seq)

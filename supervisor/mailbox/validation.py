@@ -1,6 +1,6 @@
-"""Admission: which messages an actor can be sent, and in which way.
+"""Validation: which messages an actor can be sent, and in which way.
 
-What an actor does not handle, cannot read, or is too large is refused before anything of it is kept.
+What an actor does not handle, cannot decode, or is too large is refused before anything of it is kept.
 
 Runs on the loop's thread.
 """
@@ -26,8 +26,8 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
     """A checked message: its bytes, and what is known of it, so that it need not be decoded again.
 
     Attributes:
-        handler: what handles it.
-        packed: the message, ready to travel.
+        handler: its row in the actor's table.
+        packed: the encoded message.
         key: what it is routed by, None where it is not routed by key.
     """
 
@@ -37,18 +37,18 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def name(self) -> str:
-        """What the message is called: the name of its class."""
+        """The name of the message's class."""
         return self.handler.message.__qualname__
 
 
 class Admission:
-    """What one actor can be sent.
+    """Checks messages to one actor.
 
     Args:
         path: the actor's path.
         protocol: what it handles.
         max_message_bytes: the most bytes a message may have.
-        router: knows the key of a message.
+        router: reads the key of a message.
     """
 
     def __init__(self, path: str, protocol: ActorProtocol, max_message_bytes: int, router: Router) -> None:
@@ -59,7 +59,7 @@ class Admission:
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
 
     def check(self, message: Message[Any], kind: int) -> Admitted:
-        """A message of the daemon that may be sent in that way.
+        """Check a message of the daemon.
 
         Raises:
             UsageError: the actor does not handle it, a field has the wrong type, it is too large, or has no key.
@@ -74,17 +74,17 @@ class Admission:
     def check_bytes(
         self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Attachment]
     ) -> Admitted:
-        """The message in bytes from an actor, and the values that travel beside it.
+        """Check an encoded message of another actor, and its attachments.
 
         Raises:
-            UsageError: they are no message this actor handles, too many, or the message has no key.
-            WireError: what came beside it cannot belong to it.
+            UsageError: the actor does not handle it, it is too large, or has no key.
+            WireError: its attachments do not fit.
         """
         packed = EncodedMessage(bytes(payload), beside, tuple(attachments) or None)
         self._check_size("the message", packed.size)
         try:
             message = self._protocol.decode(packed.data)
-        except Exception as error:  # bytes that are no UTF-8, a codec of the user's: it is no message
+        except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
             raise UsageError(
                 f"{self._path} does not handle this message, or a field has the wrong type: {error}"
             ) from error
@@ -95,7 +95,7 @@ class Admission:
         return Admitted(handler, packed, self._router.key_of(message))
 
     def own(self, message: Message[Any]) -> Admitted:
-        """A message that the daemon itself makes, which is surely right."""
+        """Encode a message that the daemon itself makes; no check needed."""
         return Admitted(
             self._protocol.handlers[type(message)], EncodedMessage(encode(message)), self._router.key_of(message)
         )

@@ -232,7 +232,7 @@ def _nothing() -> None:
 
 def _tell(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
     """Report an error in the spawner's thread, which continues, to the loop's exception handler."""
-    context = {"message": "error in the thread that starts processes; it goes on", "exception": error}
+    context = {"message": "error in the thread that starts processes; it continues", "exception": error}
     with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
         loop.call_soon_threadsafe(loop.call_exception_handler, context)
 

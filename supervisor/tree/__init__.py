@@ -1,1 +1,1 @@
-"""A running tree: engines carry out what the machines decide."""
+"""Tree: engines carry out what the supervision machines decide."""

@@ -18,7 +18,7 @@ from supervisor.tree.pool_desk import PoolDesk
 
 
 class ActorChild:
-    """A child that is an actor in a process: its current life, perhaps a successor, and the way of its messages."""
+    """A child that is an actor in a process: its current life, perhaps a successor, and its mailbox."""
 
     def __init__(self, supervisor: str, name: str, desk: PoolDesk, tree: TreeContext, post: Post) -> None:
         self.path = f"{supervisor}/{name}"
@@ -33,13 +33,13 @@ class ActorChild:
 
     @property
     def spec(self) -> ChildSpec:
-        """What it is, as one of a pool or alone."""
+        """The spec of the actor or pool."""
         return self.desk.spec
 
     # ---- deeds
 
     def start(self, life: int) -> None:
-        """Begin a life: the next one, or the successor of the current one.
+        """Start a life: the next one, or the successor of the current one.
 
         Raises:
             OSError: the system has no descriptor or no memory left for it.
@@ -55,7 +55,7 @@ class ActorChild:
         begun.begin(self._part(life))
 
     def await_streams(self, life: int) -> None:
-        """Say when a life has no stream or feed in flight."""
+        """Post StreamsOver when a life has no stream or feed in flight."""
         self._of(life).await_streams()
 
     def stop(self, life: int, *, recycled: bool) -> None:
@@ -71,14 +71,14 @@ class ActorChild:
         stopped.stop()
 
     def kill(self, life: int) -> None:
-        """End a life at once."""
+        """Kill a life."""
         killed = self._of(life)
         if killed is self._current:
             self.mailbox.disconnect(self._name)
         killed.kill()
 
     def retire(self, because: str) -> None:
-        """Down for good. A pool's mailbox closes with its last member; what waited for another goes to the rest."""
+        """Down for good. A pool's mailbox closes with its last member; messages for another member go to the rest."""
         self.desk.retired.add(self._name)
         if self.desk.retired >= self.desk.members:
             self.mailbox.close(because)
@@ -105,7 +105,7 @@ class ActorChild:
         current.serve()
 
     def report(self, command: ReportExit) -> ExitReport:
-        """Tell the world of a life that ended, then each of its messages its fate. The successor takes its place."""
+        """Report a life that ended, then give each of its messages its fate. The successor takes its place."""
         over = self._of(command.life)
         report = self.last_report = over.report(command)
         served = over is self._current
@@ -126,11 +126,11 @@ class ActorChild:
 
     @property
     def pid(self) -> int | None:
-        """Of its process, None when it has none."""
+        """Its process id, None when it has no process."""
         return None if self._current is None else self._current.pid
 
     def health(self) -> Health | None:
-        """How its life is; None without a process."""
+        """The health of its life; None without a process."""
         return None if self._current is None else self._current.health()
 
     def handling(self) -> tuple[str | None, int | None]:
@@ -146,11 +146,11 @@ class ActorChild:
         raise AssertionError(f"{self.path} has no life {life}")
 
     def _open(self) -> None:
-        """The mailbox takes messages for it."""
+        """Open the mailbox for it."""
         self.desk.retired.discard(self._name)
         self.mailbox.open()
         self.mailbox.add_member(self._name)
-        for down in self.desk.retired:  # those may have been the last ones before
+        for down in self.desk.retired:  # they may have been the last members before
             self.mailbox.remove_member(down)
 
     def _part(self, life: int) -> StartActor:

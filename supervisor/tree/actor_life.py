@@ -1,7 +1,7 @@
 """ActorLife: one life of an actor, from the start of its process until its end is reported.
 
-It hears what the process does and tells the supervisor. A life that was started beside the current one is given no
-messages before it serves.
+It gets the events of the process and posts them to the supervisor. A life that was started beside the current one
+gets no messages before it serves.
 
 Runs on the loop's thread.
 """
@@ -44,11 +44,11 @@ class ActorLife:
         number: of the life.
         desk: what it shares with the others of its pool.
         tree: what it shares with the rest of the tree.
-        post: where what happens to it goes.
+        post: takes its events.
 
     Attributes:
         life: its process, None when that could not be started.
-        serves: whether it was ever given messages.
+        serves: whether it ever got messages.
     """
 
     def __init__(self, name: str, path: str, number: int, desk: PoolDesk, tree: TreeContext, *, post: Post) -> None:
@@ -92,7 +92,7 @@ class ActorLife:
             self._watch = Watchdog(self._desk.spec.handler_timeout, self, self.life, self._tree.loop)
 
     def await_streams(self) -> None:
-        """Say when no stream or feed is in flight."""
+        """Post StreamsOver when no stream or feed is in flight."""
         self._awaits_streams = True
         self._tell_streams_over()
 
@@ -104,7 +104,7 @@ class ActorLife:
             self.life.stop()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self._look_no_more()
         if self.life is not None:
             self.life.kill()
@@ -114,34 +114,34 @@ class ActorLife:
         self._asked = False
 
     def over(self) -> None:
-        """Its end was reported: what it asked of others is taken back."""
+        """Its end was reported: withdraw its own requests."""
         self._outgoing.end()
 
     # ---- what is known of it
 
     @property
     def pid(self) -> int | None:
-        """Of its process, None when it has none."""
+        """Its process id, None when it has no process."""
         return None if self.life is None else self.life.pid
 
     @property
     def busy(self) -> bool:
-        """Whether it holds messages, and was not asked to stop."""
+        """Whether messages are in flight to it, and it was not asked to stop."""
         return self._mailbox.awaits(self._name)
 
     def handler_name(self, index: int) -> str:
-        """A handler in words, `Index.search`; a place in the table that a process made up has none."""
+        """A handler in words, `Index.search`; empty for an index that is not in the table."""
         protocol = self._mailbox.protocol
         names = [handler.name for handler in protocol.handlers.values()]
         return f"{protocol.actor.__qualname__}.{names[index]}" if 0 <= index < len(names) else "a handler"
 
     @property
     def handled(self) -> int:
-        """How many messages are over that it was given."""
+        """How many of its messages have ended."""
         return self._mailbox.handled(self._name)
 
     def make_room(self, because: str) -> None:
-        """Ask for the next life, once; not while it holds a stream, or another of its pool makes room."""
+        """Ask for the next life, once; not while a stream is in flight, or another of its pool is being replaced."""
         if self._asked or self._mailbox.flowing(self._name) or self._desk.recycling - {self._name}:
             return
         self._asked = True
@@ -181,7 +181,7 @@ class ActorLife:
         )
 
     def health(self) -> Health | None:
-        """How it is; None without a process."""
+        """Its health; None without a process."""
         if self.life is None or self.life.pid is None:
             return None
         limit = self._desk.spec.handler_timeout
@@ -227,7 +227,7 @@ class ActorLife:
             self._outgoing.take(frame, attachments)
             return
         if not self.serves:
-            raise WireError("it tells how messages ended, and was given none")
+            raise WireError("it reports how messages ended, and was given none")
         self._mailbox.heard(self._name, frame, attachments)
         if self._recycler is not None:
             self._recycler.heard()

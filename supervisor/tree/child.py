@@ -1,4 +1,7 @@
-"""Child: what an engine does with a child, whatever it is."""
+"""Child: what an engine does with a child: an actor or another supervisor.
+
+Called on the loop's thread.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,23 @@ from supervisor.specs import AnySpec
 
 
 class Child(Protocol):
-    """What an engine does with a child, whatever it is."""
+    """What an engine does with a child."""
 
     @property
     def spec(self) -> AnySpec:
-        """What it is."""
+        """Its spec."""
 
     def start(self, life: int) -> None:
-        """Begin a life: the next one, or the successor of the current one."""
+        """Start a life: the next one, or the successor of the current one."""
 
     def await_streams(self, life: int) -> None:
         """Post StreamsOver when a life has no stream or feed in flight."""
 
     def stop(self, life: int, *, recycled: bool) -> None:
-        """Ask a life to stop; `recycled` when its next life is on its way."""
+        """Ask a life to stop; `recycled` when its next life is starting."""
 
     def kill(self, life: int) -> None:
-        """End a life at once."""
+        """Kill a life."""
 
     def retire(self, because: str) -> None:
         """It is down for good."""
@@ -35,7 +38,7 @@ class Child(Protocol):
         """Its spec is gone."""
 
     def ready(self, life: int) -> None:
-        """Its readiness is to be told to the world."""
+        """Report that a life is ready."""
 
     def report(self, command: ReportExit) -> ExitReport:
-        """The full report of the life that just ended; tells the world and settles its messages."""
+        """The full report of the life that just ended; publishes it and settles its messages."""

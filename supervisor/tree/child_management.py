@@ -1,7 +1,7 @@
-"""Children: changing a tree at run time, with OTP's answers.
+"""Child management: changes a tree at run time, with OTP's answers.
 
-A request is an event for the machine of the supervisor it concerns; what it answers becomes a result or an
-error whose `answer` is OTP's word.
+A request is an event for the machine of one supervisor; its answer becomes a result or an error whose `answer` is
+OTP's word.
 
 Runs on the loop's thread.
 """
@@ -48,7 +48,7 @@ def engine_at(root: Engine, name: str) -> Engine:
 
 
 async def start(root: Engine, spec: AnySpec, under: str) -> str:
-    """Add a child and start it; the path of what was added. See `Supervisor.start_child`."""
+    """Add a child and start it; returns its path. See `Supervisor.start_child`."""
     engine = engine_at(root, under)
     check_child(spec, engine.spec)
     if spec.needs_main:
@@ -74,7 +74,7 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
 
 
 async def _first_refusal(engine: Engine, tickets: Sequence[int]) -> do.Answer | None:
-    """Whatever is refused first; None when nothing is."""
+    """The first refusal among the answers; None when there is none."""
     for answered in asyncio.as_completed([engine.answer(ticket) for ticket in tickets]):
         answer = await answered
         if answer.verdict is not Verdict.OK:
@@ -83,7 +83,7 @@ async def _first_refusal(engine: Engine, tickets: Sequence[int]) -> do.Answer | 
 
 
 async def _discard(engine: Engine, spec: AnySpec) -> None:
-    """Take down and forget what was started of a spec; a plan of its supervisor that is under way comes first."""
+    """Stop and delete what was started of a spec, after a plan of its supervisor that is in progress."""
     while started := [name for name in _processes(engine, spec.name) if engine.children[name].spec is spec]:
         await _each(engine, [engine.request(_terminating(member)) for member in reversed(started)])
         left = [member for member in started if member in engine.children]
@@ -131,7 +131,7 @@ async def recycle(root: Engine, name: str) -> None:
         elif answer.verdict is Verdict.START_FAILED or engine.machine.phase is not SupervisorState.RUNNING:
             _refuse(answer, name, engine)
         else:
-            passed_over = passed_over or answer  # it does not run, and its next life is a new one anyway
+            passed_over = passed_over or answer  # it does not run: its next life is a new one anyway
     if passed_over is not None and not recycled:
         _refuse(passed_over, name, engine)
 
@@ -188,7 +188,7 @@ def _find(root: Engine, name: str) -> tuple[Engine, list[str]]:
 
 
 def _processes(engine: Engine, name: str) -> list[str]:
-    """What the engine has under a name: a process of that name, a supervisor, or all the processes of a pool."""
+    """The processes that the engine has under a name: one process, a supervisor, or all members of a pool."""
     return [key for key, child in engine.children.items() if name in (key, child.spec.name)]
 
 

@@ -1,7 +1,11 @@
 """Engine: carries out what one supervisor's machine decides.
 
-Events in, commands out, deeds done; no choice is made here. Deeds answer with events, in the order in which
-things happened. A deed that fails is an event or is logged; the commands after it are carried out.
+    event ─▶ inbox ─▶ journal.handle (machine) ─▶ commands ─▶ _carry_out ─▶ Child.start / stop / kill / report, timers
+               ▲                                                                    │
+               └──────────── ChildReady, ChildExited, TimerFired, ... ◀─────────────┘
+
+No choice is made here. Effects answer with events, in the order in which things happened. A command that fails
+becomes an event or is logged; the commands after it are carried out.
 
 Runs on the loop's thread. A supervisor inside a supervisor is a child whose life is another engine.
 """
@@ -41,11 +45,11 @@ class Engine:
         spec: what it supervises.
         path: its own path.
         tree: what it shares with the rest of the tree.
-        on_running: told once, when all static children are ready.
-        on_terminated: told once, when all children are down.
-        on_gave_up: told once, when the restart intensity is exceeded and the children begin to stop.
-        nested: whether another supervisor decides if this one comes back; then what its end leaves in the mailboxes
-            stays there until `retire_all`.
+        on_running: called once, when all static children are ready.
+        on_terminated: called once, when all children are down.
+        on_gave_up: called once, when the restart intensity is exceeded and the children begin to stop.
+        nested: whether another supervisor may start it again; then the mailboxes stay as they are at its end, until
+            `retire_all`.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Engine:
         self.spec = spec
         self.tree = tree
         self.running_at: float | None = None
-        self.last_failure: ExitReport | None = None  # the last death nobody had asked for
+        self.last_failure: ExitReport | None = None  # the last death that was not asked for
         self.children: dict[str, Child] = {}
         terms = [terms for child in spec.children for terms in child.terms()]
         self.machine = SupervisorMachine(spec.own_terms(path), terms)
@@ -82,7 +86,7 @@ class Engine:
             self._adopt(child)
 
     def post(self, event: AnyEvent) -> None:
-        """Something happened: decide, and do. What the deeds cause is handled before this returns, in order."""
+        """Handle an event: decide, and carry out. Events caused by that are handled before this returns, in order."""
         self._inbox.append(event)
         if self._working:
             return
@@ -96,13 +100,13 @@ class Engine:
             self._working = False
 
     def shut_down(self, how: happened.StopRequested | happened.KillRequested) -> None:
-        """The whole tree shall end. What it is the end of says so, unless the tree was about to end by itself."""
+        """Stop the tree; dead letters say SHUTDOWN unless it was already stopping."""
         if self.machine.phase not in (SupervisorState.STOPPING, SupervisorState.STOPPED):
             self.tree.stop_reason = Fate.SHUTDOWN
         self.post(how)
 
     def request(self, make: Callable[[int], AnyEvent]) -> int:
-        """Make a request of the machine, given a ticket for it; `answer(ticket)` waits for what becomes of it."""
+        """Post a request to the machine with a new ticket; `answer(ticket)` waits for its answer."""
         ticket = next(self._numbers)
         future = self._tickets[ticket] = self.tree.loop.create_future()
         if self.machine.phase is SupervisorState.STOPPED:
@@ -112,7 +116,7 @@ class Engine:
         return ticket
 
     async def answer(self, ticket: int) -> do.Answer:
-        """What became of a request; a caller that is cancelled leaves the request as it is."""
+        """The answer to a request; a caller that is cancelled leaves the request as it is."""
         future = self._tickets[ticket]
         try:
             return await asyncio.shield(future)
@@ -120,12 +124,12 @@ class Engine:
             del self._tickets[ticket]
 
     def begin_all(self, spec: AnySpec) -> list[int]:
-        """Ask the machine to add and start every process of a spec, whose name is free; the tickets."""
+        """Ask the machine to add and start every process of a spec, whose name is free; returns the tickets."""
         self._adopt(spec)
         return [self._begin(terms) for terms in spec.terms()]
 
     def resize(self, spec_name: str, size: int) -> list[int]:
-        """Ask the machine to start what a pool lacks and to stop what it has too much of; the tickets."""
+        """Ask the machine to start missing members of a pool and to stop extra ones; returns the tickets."""
         pool = [child for child in self.children.values() if isinstance(child, ActorChild)]
         desk = next(child.desk for child in pool if child.desk.spec.name == spec_name)
         names = [spec_name if spec_name in desk.members else desk.spec.member(0)]
@@ -181,7 +185,7 @@ class Engine:
                 roll = self.tree.dice.random()
                 self._inbox.append(happened.ChildExited(command.child, command.life, reason, roll))
             else:
-                what = f"{self.path} could not carry out {command}; it goes on"
+                what = f"{self.path} could not carry out {command}; it continues"
                 self.tree.loop.call_exception_handler({"message": what, "exception": error})
 
     def _do(self, command: AnyCommand) -> None:  # noqa: C901, PLR0912 - one line for each command
@@ -228,13 +232,13 @@ class Engine:
                 assert_never(command)
 
     def retire_all(self, because: str) -> None:
-        """What the end of this supervisor left open is closed."""
+        """Close every mailbox that the end of this supervisor left open."""
         for name in [name for name in self.children if name in self._left_open]:
             self._left_open.discard(name)
             self.children[name].retire(because)
 
     def hand_over(self, spec: SupervisorSpec) -> None:
-        """Another engine of that spec follows: what it will not have is closed and forgotten, on every floor below."""
+        """Another engine of that spec follows: close and delete what it will not have, at every level below."""
         heirs = {terms.name: child for child in spec.children for terms in child.terms()}
         for name, child in tuple(self.children.items()):
             if child.spec is not heirs.get(name):
@@ -271,7 +275,7 @@ class Engine:
 
 
 def _in_words(error: Exception) -> str:
-    """An error of the operating system speaks for itself; any other needs its type."""
+    """The text of an error of the operating system; any other with its type."""
     return str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
 
 
@@ -283,7 +287,7 @@ class TreeChild:
     """A child that is a supervisor: each of its lives is another engine.
 
     The mailboxes below it belong to their paths: a subtree that is restarted takes them over with all that waits in
-    them. They are closed when the parent says that the subtree is down for good.
+    them. They are closed when the parent decides that the subtree is down for good.
     """
 
     def __init__(self, engine: Engine, spec: SupervisorSpec) -> None:
@@ -295,7 +299,7 @@ class TreeChild:
         self.engine = self._fresh(1)
 
     def start(self, life: int) -> None:
-        """Boot an engine: static children start, dynamic ones are forgotten (OTP)."""
+        """Boot an engine: static children start, dynamic ones are dropped (OTP)."""
         self._started_at = self._parent.tree.loop.time()
         if life > 1:
             self.engine.hand_over(self.spec)
@@ -324,10 +328,10 @@ class TreeChild:
             child.forget()
 
     def ready(self, life: int) -> None:
-        """The engine has told the world itself."""
+        """The engine has reported it itself."""
 
     def report(self, command: ReportExit) -> ExitReport:
-        """The end of a subtree, in the words of the last death in it."""
+        """The end of a subtree, with the text of the last death in it."""
         inner = None if command.decision is Decision.EXPECTED else self.engine.last_failure
         report = ExitReport(
             actor=self.path,

@@ -1,4 +1,4 @@
-"""PoolDesk: what the processes of one spec share, whether they are one or a pool.
+"""PoolDesk: what the processes of one spec share, one process or a pool.
 
 Used on the loop's thread.
 """
@@ -13,11 +13,11 @@ class PoolDesk:
     """What the processes of one spec share.
 
     Attributes:
-        mailbox: where their messages are.
-        spec: what they are.
-        members: names of those that are there, down ones included.
+        mailbox: of all of them.
+        spec: their spec.
+        members: names of the existing ones, down ones included.
         retired: names of those that are down for good.
-        recycling: names of those whose next life is on its way.
+        recycling: names of those whose next life is starting.
     """
 
     def __init__(self, mailbox: Mailbox, spec: ChildSpec) -> None:
@@ -29,5 +29,5 @@ class PoolDesk:
 
 
 def place(member: str) -> int:
-    """The place of a process in its pool, counted from 0."""
+    """The index of a process in its pool."""
     return int(member.rpartition("/")[2]) if "/" in member else 0

@@ -1,7 +1,6 @@
-"""Recycler: sees when a life has reached a limit of its spec, and asks for the next life in its place.
+"""Recycler: notices when a life has reached a limit of its spec, and asks for the next life.
 
-Only what has limits costs anything. It asks and never insists: whoever is asked may put it off, and is asked
-again.
+Only specs with limits have one. A request may be put off; then it is repeated.
 
 Runs on the loop's thread.
 """
@@ -16,22 +15,22 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.specs import ChildSpec
 from supervisor.system.procfs import resident_bytes
 
-PACE: Final = 1.0  # seconds between two looks at memory, and until an ask that was put off is repeated
+PACE: Final = 1.0  # seconds between two looks at memory, and until a request that was put off is repeated
 
 
 class Recycled(Protocol):
-    """Whose life it is."""
+    """The life it looks at."""
 
     @property
     def handled(self) -> int:
-        """How many messages the life is through with."""
+        """How many of its messages have ended."""
 
     @property
     def pid(self) -> int | None:
-        """Of its process."""
+        """Its process id."""
 
     def make_room(self, because: str) -> None:
-        """Let the next life follow, now or when asked again."""
+        """Start the next life, now or when asked again."""
 
 
 def recycler_of(spec: ChildSpec, child: Recycled, tree: TreeContext) -> Recycler | None:
@@ -42,7 +41,7 @@ def recycler_of(spec: ChildSpec, child: Recycled, tree: TreeContext) -> Recycler
 
 
 class Recycler:
-    """Looks at one life until it is over."""
+    """Looks at one life until it has ended."""
 
     def __init__(self, limits: Limits, child: Recycled, loop: asyncio.AbstractEventLoop) -> None:
         self._limits = limits
@@ -54,12 +53,12 @@ class Recycler:
         self._wait()
 
     def heard(self) -> None:
-        """The life is through with some messages."""
+        """Some messages of the life have ended."""
         if self._limits.messages is not None:
             self._consider()
 
     def close(self) -> None:
-        """The life is over, or about to be."""
+        """The life has ended, or is about to."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -76,7 +75,10 @@ class Recycler:
             self._child.make_room(because)
 
     def _wait(self) -> None:
-        """Look again: at memory always, at an age when it comes, and then in case the ask is put off or fails."""
+        """Schedule the next look.
+
+        For memory always, for an age when it comes, and again if a request is put off or fails.
+        """
         left = None if self._limits.age is None else self._limits.age - self._age()
         if self._limits.rss is not None or (left is not None and left <= 0):
             self._timer = self._loop.call_later(PACE, self._look)

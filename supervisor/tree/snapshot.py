@@ -1,6 +1,6 @@
 """Snapshot: the whole tree at one moment, as values, and as text a person can read.
 
-Looking changes nothing and waits for nothing.
+Taking one changes nothing and waits for nothing.
 
 Runs on the loop's thread.
 """
@@ -28,13 +28,13 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
     Attributes:
         name: its name under its supervisor.
         path: its full name.
-        state: where it is: stopped, starting, running, stopping, backoff or exited.
+        state: stopped, starting, running, stopping, backoff or exited.
         restart: its restart policy.
         life: the number of its current or last life, 0 before the first.
-        pid: of its process, None when it has none.
+        pid: process id, None when it has no process.
         uptime: seconds since the current life became ready, None when it is not.
-        next_try: seconds until the next start, None when none is waited for.
-        mailbox: messages that wait or are being handled. Those of a pool stand at its first process, so that each
+        next_try: seconds until the next start, None when none is planned.
+        mailbox: messages that wait or are being handled. Those of a pool are shown at its first process, so that each
             counts once.
         fates: how many messages ended how; of a pool, as `mailbox`.
         handling: type name of the message being handled, None when it is idle.
@@ -67,12 +67,12 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
     Attributes:
         name: its name.
         path: its full name.
-        state: where it is as a child of the one above; the root is running while it runs.
-        phase: what it does: starting, running, restarting, stopping, stopped.
-        strategy: whom a death concerns.
+        state: its state as a child of the one above; the root is running while it runs.
+        phase: starting, running, restarting, stopping, stopped.
+        strategy: which siblings a restart affects.
         life: the number of its current or last life.
         uptime: seconds since it became ready, None when it is not.
-        next_try: seconds until the next start, None when none is waited for.
+        next_try: seconds until the next start, None when none is planned.
         restarts: restarts in the window now.
         budget: restarts left before it gives up, None without a bound.
         spares: processes that wait to become the next life of any actor; the root's are for the whole tree.
@@ -195,7 +195,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         raise TypeError(f"{view.name} is neither an actor nor a supervisor")
     now = engine.tree.loop.time()
     handling, since = child.handling()
-    first = view.name == min(child.desk.members, key=place, default=view.name)  # it speaks for its pool
+    first = view.name == min(child.desk.members, key=place, default=view.name)  # the one that shows the pool's messages
     return ChildSnapshot(
         name=view.name,
         path=child.path,

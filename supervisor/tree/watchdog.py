@@ -1,7 +1,7 @@
-"""Watch: looks at a life whose handlers have a limit, and ends it when it hangs, with the stacks of its threads.
+"""Watchdog: looks at a life whose handlers have a limit, and ends it when it hangs, with the stacks of its threads.
 
-Between looks nothing happens; a life that is idle is looked at once in `handler_timeout`, and is never woken.
-Whoever is killed was over its limit at two looks, and at a third one after it had been asked for its stacks.
+Between looks nothing happens; an idle life is looked at once in `handler_timeout`, and is never woken. A killed
+process was over its limit at two looks, and at a third one after it had been asked for its stacks.
 
 Runs on the loop's thread.
 """
@@ -19,29 +19,29 @@ from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, L
 from supervisor.ports import Life
 from supervisor.system.procfs import condition
 
-PULSE_TIME: Final = 0.5  # seconds that a suspect has at most to give a sign of life
-STACKS_TIME: Final = 0.5  # seconds that it has then to leave its stacks
-POLL: Final = 0.02  # seconds between two looks at what it has left
+PULSE_TIME: Final = 0.5  # seconds that a suspect has to answer a heartbeat
+STACKS_TIME: Final = 0.5  # seconds that it then has to write its stacks
+POLL: Final = 0.02  # seconds between two looks at what it has written
 
 _DIED_OF_IT: Final = (signal.SIGSEGV, signal.SIGBUS)
 
 
 class Watched(Protocol):
-    """Whose life it is."""
+    """The life it looks at."""
 
     @property
     def busy(self) -> bool:
-        """Whether the life has messages in its hands, and shall begin them."""
+        """Whether messages are in flight to the life, and it must begin them."""
 
     def handler_name(self, index: int) -> str:
         """A handler in words, `Index.search`."""
 
 
 class Watchdog:
-    """Watches one life, from when it is ready until it is over.
+    """Watches one life, from when it is ready until it has ended.
 
     Attributes:
-        stacks: the Python stacks of its threads; None as long as it is not hung, and when they could not be had.
+        stacks: the Python stacks of its threads; None as long as it is not hung, and when they are not available.
     """
 
     def __init__(self, limit: float, child: Watched, life: Life, loop: asyncio.AbstractEventLoop) -> None:
@@ -52,12 +52,12 @@ class Watchdog:
         self._loop = loop
         self._hang_detector = HangDetector(int(limit * 1e9))
         self._timer: asyncio.TimerHandle | None = None
-        self._hang = ""  # in words, from when it was asked for its stacks
+        self._hang = ""  # the hang as text, once its stacks were asked for
         self._killed = False
         self._step(self._look)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -75,7 +75,7 @@ class Watchdog:
 
     def _look(self) -> None:
         self._hang = ""
-        if self._life.said_farewell:  # a handler that left by sys.exit looks as if it went on
+        if self._life.said_farewell:  # a handler that left by sys.exit looks as if it continued
             return
         alarm = self._seen()
         if alarm is None:
@@ -100,7 +100,7 @@ class Watchdog:
         self._later(POLL, lambda: self._await_stacks(found, self._loop.time() + STACKS_TIME, ""))
 
     def _await_stacks(self, found: Finding, until: float, before: str) -> None:
-        """Wait for the stacks, then look once more: it may have gone on."""
+        """Wait for the stacks, then look once more: it may have continued."""
         text = self._life.text()
         if not (text and text == before) and self._loop.time() < until:
             self._later(POLL, lambda: self._await_stacks(found, until, text))
@@ -141,14 +141,14 @@ class Watchdog:
         self._timer = self._loop.call_later(max(0.0, seconds), self._step, what)
 
     def _step(self, what: Callable[[], None]) -> None:
-        """A look that fails is not the last one."""
+        """A look that fails does not end the watch."""
         try:
             what()
         except Exception as error:
-            self._loop.call_exception_handler({"message": f"error in {self!r}; it goes on", "exception": error})
+            self._loop.call_exception_handler({"message": f"error in {self!r}; it continues", "exception": error})
             self._later(self._limit, self._look)
 
 
 def _of_the_actor(stacks: str) -> str:
-    """The stacks without that of the thread that gives signs of life."""
+    """The stacks without that of the heartbeat thread."""
     return "\n\n".join(stack for stack in stacks.split("\n\n") if "actors/process/heartbeat.py" not in stack)
