@@ -264,7 +264,7 @@ class ScriptedLauncher:
         self._stops[path] = on_stop
 
     def life(self, path: str) -> ScriptedLife:
-        """The current life of an actor.
+        """The life of an actor that was started last and is not over: with overlap, a recycled one's successor.
 
         Raises:
             UsageError: it has none.

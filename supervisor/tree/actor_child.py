@@ -11,6 +11,7 @@ from supervisor.core.health.hang_detector import Health
 from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.logs import actor_logger, level_of
+from supervisor.ports import Life
 from supervisor.process.lean_spawn import main_module
 from supervisor.specs import ChildSpec
 from supervisor.tree.actor_life import ActorLife, Post
@@ -123,6 +124,11 @@ class ActorChild:
         return report
 
     # ---- what is known of its current life
+
+    @property
+    def life(self) -> Life | None:
+        """The process of its current life, None without one."""
+        return None if self._current is None else self._current.life
 
     @property
     def pid(self) -> int | None:

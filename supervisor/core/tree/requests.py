@@ -82,7 +82,7 @@ def _not_running(child: Child) -> Refusal | None:
     if child.state in (ChildState.STOPPED, ChildState.EXITED):
         return Refusal(Verdict.REFUSED, f"child {child.name!r} is down; restart_child starts it")
     if child.state is ChildState.STARTING or child.state is ChildState.BACKOFF:
-        return Refusal(Verdict.RESTARTING, f"child {child.name!r} is {child.state.value}: its next life is on its way")
+        return Refusal(Verdict.RESTARTING, f"child {child.name!r} is being started: its next life is a new one")
     if child.state is ChildState.STOPPING and child.goal is not StopCause.RECYCLE:
         return Refusal(Verdict.STOPPING, f"child {child.name!r} is being stopped")
     if child.terms.shutdown <= 0:
