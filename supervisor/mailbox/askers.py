@@ -41,12 +41,20 @@ class Asker(Protocol):
     def failed(self, error: ActorsError) -> None:
         """The message ended in another way."""
 
+
+class StreamSink(Asker, Protocol):
+    """Who reads the items of a stream."""
+
     def item(self, payload: msgspec.Raw) -> None:
         """One item of a stream, which continues.
 
         Raises:
             WireError: there is no credit for it, or it does not have the promised type.
         """
+
+
+class FeedSource(Asker, Protocol):
+    """Who sends the items that follow a message."""
 
     def wants(self, count: int) -> None:
         """The handler takes more of the items that follow the message.
@@ -90,12 +98,6 @@ class PendingAsk(msgspec.Struct):
         if not self.future.done():
             self.future.set_exception(error)
 
-    def item(self, payload: msgspec.Raw) -> None:
-        """An ask has one reply; `check` refuses messages that stream."""
-
-    def wants(self, count: int) -> None:
-        """Nothing follows the message of an ask."""
-
 
 class PendingStream:
     """A task of the daemon that reads a stream.
@@ -133,9 +135,6 @@ class PendingStream:
         self._arrived.append(_Failure(error))
         self._news.set()
 
-    def wants(self, count: int) -> None:
-        """Nothing follows the message of a stream."""
-
     async def read(self, timeout: float | None) -> AsyncGenerator[Any, None]:
         """The items, each within `timeout` seconds.
 
@@ -172,9 +171,6 @@ class PendingFeed:
         self._decode = decode
         self._wanted = 0
         self._news = asyncio.Event()
-
-    def item(self, payload: msgspec.Raw) -> None:
-        """Nothing streams back from a fed message."""
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""

@@ -30,20 +30,17 @@ class SendWaiters:
         self.granted = 0
         self._loop = loop
         self._wake = wake
-        self._places: deque[Slot] = deque()
-
-    def __len__(self) -> int:
-        return len(self._places)
+        self.slots: deque[Slot] = deque()
 
     @property
     def busy(self) -> bool:
         """Whether a sender waits, or has a granted slot it has not used yet."""
-        return bool(self._places) or self.granted > 0
+        return bool(self.slots) or self.granted > 0
 
     def join(self) -> Slot:
         """A waiter at the end of the queue; cancelling it leaves the queue."""
         place: Slot = self._loop.create_future()
-        self._places.append(place)
+        self.slots.append(place)
         return place
 
     async def wait(self, place: Slot, deadline: float | None) -> None:
@@ -61,14 +58,14 @@ class SendWaiters:
                 self._wake()  # a slot was granted to a cancelled sender: the next one gets it
             else:
                 with suppress(ValueError):
-                    self._places.remove(place)
+                    self.slots.remove(place)
             raise
         self.granted -= 1  # the caller uses it now, in the same turn of the loop
 
     def grant(self, free: int) -> None:
         """Grant this many slots to the first waiters."""
-        while self._places and free > 0:
-            place = self._places.popleft()
+        while self.slots and free > 0:
+            place = self.slots.popleft()
             if not place.done():
                 place.set_result(None)
                 self.granted += 1

@@ -1,6 +1,6 @@
 """Mailbox: one actor's messages, from the sender's call to their fate; it outlives every life of the actor.
 
-    take, take_ask: fast path ──┐
+    take, try_ask: fast path ──┐
     check ─▶ offer, enter ──────┴▶ MessageQueue ─▶ dispatch ─▶ Life.post ─▶ process
                                         ▲                         │
     asker, fates, dead letters ◀─ Settlement ◀─ heard, lost ◀─────┘
@@ -12,7 +12,6 @@ Runs on the loop's thread; nothing here blocks.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections import Counter
@@ -50,10 +49,10 @@ from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import Asker, PendingAsk
 from supervisor.mailbox.capacity import SendWaiters, Slot
-from supervisor.mailbox.deadlines import Deadlines
 from supervisor.mailbox.pool import PoolMembers
 from supervisor.mailbox.recall import Recall
 from supervisor.mailbox.settlement import Settlement
+from supervisor.mailbox.timers import Deadlines, DelayedTells
 from supervisor.mailbox.validation import Admission, Admitted
 from supervisor.observe.dead_letters import DeadLetter
 from supervisor.ports import Life
@@ -133,7 +132,7 @@ class Mailbox:
         self._resolve = resolve
         self._stop_reason = stop_reason
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
-        self._later: dict[asyncio.TimerHandle, QueuedMessage] = {}  # delayed tells
+        self._delayed = DelayedTells(self.home.loop, self._due)
         self._settlement = Settlement(path, protocol, self._read, stop_reason, on_dead_letter)
         self._askers = self._settlement.askers
         self._deadlines = Deadlines(self._loop, self._askers, self._expire)
@@ -144,15 +143,15 @@ class Mailbox:
         self._fresh: list[bytes] = []  # those of the queue that all members share
         self._fast_slots = 0  # messages that may be accepted before the next check for room
         self._line = SendWaiters(self._loop, self._wake)  # who waits for room
-        self._pump_due = False
-        self._unpumped = 0  # messages accepted since the last dispatch
+        self._dispatch_due = False
+        self._undispatched = 0  # messages accepted since the last dispatch
         self._last_report: ExitReport | None = None
         for member in members:
             self.add_member(member)
 
     # ---- senders
 
-    def take(self, message: Message[Any]) -> bool:
+    def try_tell(self, message: Message[Any]) -> bool:
         """Fast path of tell: enqueue without an envelope. False: use the checked path.
 
         No number is given and no room is checked for a single message.
@@ -165,17 +164,17 @@ class Mailbox:
             self._check(data)
         except Exception:
             return False  # the checked path says what is wrong with it
-        if len(data) > self._small or (not self._pump_due and _get_running_loop() is not self._loop):
+        if len(data) > self._small or (not self._dispatch_due and _get_running_loop() is not self._loop):
             return False
         self._fast_slots = ease - 1
         self._fresh.append(data)
         if ease == 1:
             self.dispatch()  # a full batch; a sender that never yields to the loop pays for it itself
-        elif not self._pump_due:
-            self._pump_soon()
+        elif not self._dispatch_due:
+            self._dispatch_soon()
         return True
 
-    def take_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
+    def try_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
         """Fast path of ask. None: use the checked path."""
         ease, shared_queue = self._fast_slots, self._members.shared_queue
         plain = self._plain.get(type(message))
@@ -192,26 +191,26 @@ class Mailbox:
         deadline = None if timeout is None else time.monotonic() + timeout
         handler, read = plain
         asker = PendingAsk(self._loop.create_future(), read, self.path, type(message).__qualname__, timeout)
-        only, posted = self._members.only, None
-        if only is not None and not shared_queue.unsettled and not only[2].congested:
-            posted = shared_queue.hand_over(
-                only[1], ASK, handler, deadline, data
+        consumer, posted = self._members.single_consumer, None
+        if consumer is not None and not shared_queue.unsettled and not consumer.life.congested:
+            posted = shared_queue.send_now(
+                consumer.name, ASK, handler, deadline, data
             )  # nothing else is in progress: send at once
             seq = posted.seq
         else:
-            seq = shared_queue.offer(ASK, handler, None, deadline, data)
+            seq = shared_queue.enqueue(ASK, handler, None, deadline, data)
         asker.seq = seq
         self._askers[seq] = asker, shared_queue
         if deadline is not None:
             self._deadlines.add(deadline, seq)
-        if posted is not None:
-            only[2].post([posted])  # type: ignore[index]  # it is there
+        if posted is not None and consumer is not None:
+            consumer.life.post([posted])
             return asker
-        self._unpumped += 1
-        if ease == 1 or self._unpumped == ASK_BATCH:
+        self._undispatched += 1
+        if ease == 1 or self._undispatched == ASK_BATCH:
             self.dispatch()
-        elif not self._pump_due:
-            self._pump_due = True
+        elif not self._dispatch_due:
+            self._dispatch_due = True
             self._loop.call_soon(self.dispatch)
         return asker
 
@@ -220,7 +219,7 @@ class Mailbox:
         deadline = None if timeout is None else time.monotonic() + timeout
         read = self.reader_of(message.handler.reply)
         asker = PendingAsk(self._loop.create_future(), read, self.path, message.name, timeout)
-        asker.seq = self.offer(ASK, message, deadline=deadline, asker=asker, fail_if_down=fail_if_down)
+        asker.seq = self.enqueue(ASK, message, deadline=deadline, asker=asker, fail_if_down=fail_if_down)
         if deadline is not None:
             self._deadlines.add(deadline, asker.seq)
         return asker
@@ -267,7 +266,7 @@ class Mailbox:
         shared_queue = self._members.shared_queue
         if shared_queue is not None and shared_queue.unsettled < self._plenty and not self._line.busy:
             return False  # the common case
-        if self._line:
+        if self._line.slots:
             self._wake()
         return self._line.busy or self._free() <= 0
 
@@ -288,7 +287,7 @@ class Mailbox:
     @property
     def sequential(self) -> bool:
         """Whether one running message blocks all that follow: one process, one handler at a time."""
-        return len(self._members) == 1 and self.protocol.actor.concurrency == 1
+        return len(self._members.names) == 1 and self.protocol.actor.concurrency == 1
 
     @property
     def down(self) -> bool:
@@ -298,7 +297,7 @@ class Mailbox:
     @property
     def complete(self) -> bool:
         """Whether every member is served."""
-        return len(self._members.served) == len(self._members)
+        return len(self._members.served) == len(self._members.names)
 
     def awaits(self, member: str) -> bool:
         """Whether messages are in flight to a member's life."""
@@ -317,7 +316,7 @@ class Mailbox:
         """Whether a stream or a feed is in flight to a member's life."""
         return self._any_flows and self._members.queue_of(member).flowing(member)
 
-    def offer(
+    def enqueue(
         self,
         kind: int,
         message: Admitted,
@@ -330,7 +329,7 @@ class Mailbox:
         """Enqueue a checked message; returns its sequence number. The caller has made sure of room."""
         packed, key = message.packed, message.key
         queue = self._members.queue_for(key)
-        seq = queue.offer(
+        seq = queue.enqueue(
             kind,
             message.handler.index,
             sender,
@@ -344,30 +343,30 @@ class Mailbox:
             self._askers[seq] = asker, queue
             if fail_if_down:
                 self._settlement.fail_if_down.add(seq)
-        self._unpumped += 1
+        self._undispatched += 1
         if (
-            self._unpumped == TELL_BATCH or queue.unsettled == 1
+            self._undispatched == TELL_BATCH or queue.unsettled == 1
         ):  # a full batch; or nothing else is in progress that could be waited for
             self.dispatch()
         else:
-            if not self._pump_due:
-                self._pump_due = True
+            if not self._dispatch_due:
+                self._dispatch_due = True
                 self._loop.call_soon(self.dispatch)
             if self._fast_slots <= 0:
                 self._look_ahead()  # what was in the way may be gone
         return seq
 
-    def offer_own(self, message: Message[Any], sender: str) -> None:
+    def enqueue_own(self, message: Message[Any], sender: str) -> None:
         """Enqueue a tell that the daemon itself makes; it needs no room."""
-        self.offer(TELL, self._admission.own(message), sender=sender)
+        self.enqueue(TELL, self._admission.own(message), sender=sender)
 
-    def _pump_soon(self) -> None:
+    def _dispatch_soon(self) -> None:
         """Dispatch at the end of this turn of the loop; at once when nothing else is in progress."""
         shared_queue = self._members.shared_queue
         if shared_queue is not None and shared_queue.unsettled == 1:
             self.dispatch()
         else:
-            self._pump_due = True
+            self._dispatch_due = True
             self._loop.call_soon(self.dispatch)
 
     def take_published(self, payload: bytes, sender: str | None) -> None:
@@ -379,35 +378,34 @@ class Mailbox:
             return
         if self.full:
             because = "the mailbox was full when it was published"
-            self._settlement.bury(_loose(TELL, message, sender), Fate.MAILBOX_FULL, because)
+            self._settlement.dead_letter(_loose(TELL, message, sender), Fate.MAILBOX_FULL, because)
         else:
-            self.offer(TELL, message, sender=sender)
+            self.enqueue(TELL, message, sender=sender)
 
-    def offer_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
-        """Enqueue a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
+    def enqueue_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
+        """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter.
 
         Raises:
-            MailboxFull: as many delayed messages wait as the mailbox holds.
+            MailboxFull: as many as the mailbox holds wait for their time already.
         """
-        if len(self._later) >= self._capacity:
+        if len(self._delayed) >= self._capacity:
             raise MailboxFull(
-                f"{len(self._later)} delayed messages for {self.path} wait for their time, as many as its mailbox "
+                f"{len(self._delayed)} delayed messages for {self.path} wait for their time, as many as its mailbox "
                 f"holds; {message.name} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
             )
+        self._delayed.add(delay, message, sender)
 
-        def due() -> None:
-            posted = self._later.pop(timer)
-            if self.closed is not None:
-                self._settlement.bury(posted, self.closed_reason, self.closed)
-            elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):
-                self.offer(TELL, message, sender=sender)
-            else:
-                self._settlement.bury(posted, Fate.MAILBOX_FULL, "the mailbox was full when its time came")
+    def _due(self, message: Admitted, sender: str | None) -> None:
+        """A delayed tell has come to its time."""
+        if self.closed is not None:
+            self._settlement.dead_letter(_loose(TELL, message, sender), self.closed_reason, self.closed)
+        elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):
+            self.enqueue(TELL, message, sender=sender)
+        else:
+            because = "the mailbox was full when its time came"
+            self._settlement.dead_letter(_loose(TELL, message, sender), Fate.MAILBOX_FULL, because)
 
-        timer = self._loop.call_later(delay, due)
-        self._later[timer] = _loose(TELL, message, sender)
-
-    def overflow(self, kind: int, message: Admitted, sender: str | None = None, *, patient: bool) -> Entry:
+    def when_full(self, kind: int, message: Admitted, sender: str | None = None, *, patient: bool) -> Entry:
         """What a full mailbox does with a message: wait for room, take it, or drop it; see `Overflow`.
 
         Raises:
@@ -421,7 +419,7 @@ class Mailbox:
                 return Entry.WAIT
         elif self._overflow is Overflow.DROP_NEWEST:
             because = "the mailbox was full, and the newest goes"
-            self._settlement.bury(_loose(kind, message, sender), Fate.MAILBOX_FULL, because)
+            self._settlement.dead_letter(_loose(kind, message, sender), Fate.MAILBOX_FULL, because)
             if kind == TELL:
                 return Entry.DROPPED
         elif self._overflow is Overflow.WAIT and patient:
@@ -437,13 +435,13 @@ class Mailbox:
         if dropped is None:
             return False
         because = "the mailbox was full, and the oldest goes"
-        self._settlement.bury(dropped, Fate.MAILBOX_FULL, because)
+        self._settlement.dead_letter(dropped, Fate.MAILBOX_FULL, because)
         asker, _ = self._settlement.dismiss(dropped.seq)
         if asker is not None:
             asker.failed(MailboxFull(f"{self.path} dropped the message: {because}"))
         return True
 
-    async def enter(
+    async def wait_for_capacity(
         self,
         kind: int,
         message: Admitted,
@@ -459,7 +457,7 @@ class Mailbox:
         """
         if not self.full:
             return True
-        entry = self.overflow(kind, message, sender, patient=True)
+        entry = self.when_full(kind, message, sender, patient=True)
         if entry is Entry.WAIT:
             await self.room(message, until)
         return entry is not Entry.DROPPED
@@ -487,7 +485,7 @@ class Mailbox:
     def refuse(self, packed: EncodedMessage, sender: str | None, fate: Fate, detail: str) -> None:
         """Make a dead letter of bytes whose sender does not wait for an answer."""
         packed_as = (msgspec.Raw(packed.data), packed.beside, packed.attachments)
-        self._settlement.bury(QueuedMessage(0, TELL, sender, None, *packed_as), fate, detail)
+        self._settlement.dead_letter(QueuedMessage(0, TELL, sender, None, *packed_as), fate, detail)
 
     def withdraw(self, seq: int, fate: Fate = Fate.CANCELLED) -> tuple[str, int] | None:
         """The asker no longer waits: a message that has not begun will not begin.
@@ -537,7 +535,7 @@ class Mailbox:
         names = [message.__qualname__ for message in self.protocol.handlers]
         return names[handler] if 0 <= handler < len(names) else "a message"
 
-    def refuse_impatient(self) -> ActorCrashed:
+    def unserved_error(self) -> ActorCrashed:
         """The error of an ask that does not wait for an actor that is down."""
         return unserved(self.path, self._last_report)
 
@@ -579,19 +577,19 @@ class Mailbox:
         self._members.connect(member, life)
         self.dispatch()
 
-    def heard(self, member: str, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
+    def on_outcomes(self, member: str, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
         """A member's life reports how messages ended; attachments are the replies of some, in that order.
 
         Raises:
             WireError: it reports messages it was never given, or acknowledges an ask without an answer.
         """
         queue = self._members.shared_queue or self._members.queue_of(member)
-        pool = len(self._members) > 1
+        pool = len(self._members.names) > 1
         had = queue.in_flight(member) if pool else 0
-        self._settlement.heard(queue, member, frame, attachments)
+        self._settlement.on_outcomes(queue, member, frame, attachments)
         if pool:
             self._members.measure(member, had - queue.in_flight(member))
-        if self._line:
+        if self._line.slots:
             self._wake()
         if queue.queued:
             self.dispatch()
@@ -648,7 +646,7 @@ class Mailbox:
             for seq in sorted(self._settlement.fail_if_down):
                 asker, _ = self._askers[seq]
                 self.withdraw(seq, Fate.FAILED_WHEN_DOWN)
-                asker.failed(self.refuse_impatient())
+                asker.failed(self.unserved_error())
         self._wake()
         self.dispatch()
 
@@ -663,7 +661,7 @@ class Mailbox:
         self._fast_slots = 0
         self._settlement.fail_if_down.clear()
         for posted in merge(*(queue.drain() for queue in self._queues), key=lambda posted: posted.seq):
-            self._settlement.bury(posted, self.closed_reason, because)
+            self._settlement.dead_letter(posted, self.closed_reason, because)
             asker, _ = self._settlement.dismiss(posted.seq)
             if asker is not None:
                 asker.failed(ActorStopped(f"{self.path} is down for good ({because}); the message had not begun"))
@@ -684,10 +682,8 @@ class Mailbox:
         """Cancel all timers on the loop."""
         self._deadlines.close()
         self._recall.close()
-        while self._later:
-            timer, posted = self._later.popitem()
-            timer.cancel()
-            self._settlement.bury(posted, fate, because)
+        for message, sender in self._delayed.drain():
+            self._settlement.dead_letter(_loose(TELL, message, sender), fate, because)
 
     def open(self) -> None:
         """The actor is started again after it was down for good."""
@@ -699,12 +695,12 @@ class Mailbox:
         """Send the lives what they can take; in a pool one message at a time, to the least loaded."""
         if self.home.thread < 0:  # a fork: inherited messages are the daemon's to send
             return
-        self._pump_due = False
-        self._unpumped = 0
-        only = self._members.only
-        if only is not None:
-            self._fill(*only)
-        elif len(self._members) > 1:
+        self._dispatch_due = False
+        self._undispatched = 0
+        consumer = self._members.single_consumer
+        if consumer is not None:
+            self._fill(*consumer)
+        elif len(self._members.names) > 1:
             for queue, member, life in self._members.takers():
                 self._give(queue, member, life, 1)
             self._recall.watch()
@@ -724,8 +720,14 @@ class Mailbox:
 
     def _look_ahead(self) -> None:
         """Compute how many messages may be accepted without another check."""
-        shared_queue = self._members.shared_queue
-        if shared_queue is None or self.closed is not None or self._capacity_bytes is not None or self._line.busy:
+        shared_queue, line = self._members.shared_queue, self._line
+        if (
+            shared_queue is None
+            or self.closed is not None
+            or self._capacity_bytes is not None
+            or line.slots
+            or line.granted
+        ):
             self._fast_slots = 0
         else:
             self._fast_slots = min(TELL_BATCH, self._capacity - shared_queue.unsettled)
@@ -748,7 +750,7 @@ class Mailbox:
 
     def _wake(self) -> None:
         """Grant free slots to the first waiters; when the actor is down for good, wake all of them."""
-        self._line.grant(len(self._line) if self.closed is not None else self._free())
+        self._line.grant(len(self._line.slots) if self.closed is not None else self._free())
 
     def _free(self) -> int:
         """How many more messages may wait; one that a handler has begun does not wait."""

@@ -8,7 +8,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
@@ -16,6 +16,14 @@ from supervisor.ports import Life
 
 AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles: enough to stay busy
 QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
+
+
+class Consumer(NamedTuple):
+    """A member that is served: its queue, its name and its life."""
+
+    queue: MessageQueue
+    name: str
+    life: Life
 
 
 class PoolMembers:
@@ -32,7 +40,7 @@ class PoolMembers:
         queues: what waits and what is in flight, by the router's name for it.
         served: the lives that get messages, by member.
         shared_queue: the queue that all share; None when they have queues of their own.
-        only: the single life with its name and queue; None for a pool, and while the actor is down.
+        single_consumer: the one consumer; None for a pool, and while the actor is down.
     """
 
     def __init__(
@@ -42,7 +50,7 @@ class PoolMembers:
         self.queues: dict[str, MessageQueue] = {}
         self.served: dict[str, Life] = {}
         self.shared_queue: MessageQueue | None = None
-        self.only: tuple[MessageQueue, str, Life] | None = None
+        self.single_consumer: Consumer | None = None
         self._router = router
         self._new_queue = new_queue
         self._concurrency = concurrency
@@ -77,14 +85,14 @@ class PoolMembers:
             if queue not in self.queues:
                 self.queues[queue] = self._new_queue()
                 self.shared_queue = self.queues.get(SHARED)
-            self._find_only()
+            self._find_single_consumer()
 
     def remove(self, name: str) -> list[tuple[int, MessageQueue]]:
         """Remove a stopped member; returns (seq, new queue) of what waited for it."""
         if name not in self.names or len(self.names) == 1:
             return []
         self.names.remove(name)
-        self._find_only()
+        self._find_single_consumer()
         if self._router.queue_of(name) in map(self._router.queue_of, self.names):
             return []
         moved = []
@@ -101,12 +109,12 @@ class PoolMembers:
         self.served[name] = life
         self._making_room.discard(name)
         self._quick.discard(name)
-        self._find_only()
+        self._find_single_consumer()
 
     def disconnect(self, name: str) -> None:
         """A life gets no more messages."""
         self.served.pop(name, None)
-        self._find_only()
+        self._find_single_consumer()
 
     def make_room(self, name: str) -> None:
         """A life is given nothing any more, and the next one follows at once: the member is not down."""
@@ -117,16 +125,16 @@ class PoolMembers:
         """No life follows at once."""
         self._making_room.difference_update(names)
 
-    def _find_only(self) -> None:
+    def _find_single_consumer(self) -> None:
         """Cache the single life, for the fast path."""
-        self.only = None
+        self.single_consumer = None
         if len(self.names) == 1:
             for name, life in self.served.items():
-                self.only = self.queue_of(name), name, life
+                self.single_consumer = Consumer(self.queue_of(name), name, life)
 
     # ---- whose turn is next
 
-    def takers(self) -> Iterator[tuple[MessageQueue, str, Life]]:
+    def takers(self) -> Iterator[Consumer]:
         """Yield, for one message of a queue after the other, the member that gets it.
 
         Each must be given before the next.
@@ -135,7 +143,7 @@ class PoolMembers:
             while queue.queued and (name := self._least_loaded(queue)) is not None:
                 if not queue.in_flight(name):
                     self._busy_since[name] = self._clock()
-                yield queue, name, self.served[name]
+                yield Consumer(queue, name, self.served[name])
 
     def measure(self, name: str, done: int) -> None:
         """Learn from the time of this many messages whether a member is quick."""

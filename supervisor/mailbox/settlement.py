@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import msgspec
 
@@ -26,7 +26,7 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
 from supervisor.core.delivery.queue import LostMessage, MessageQueue
-from supervisor.mailbox.askers import Asker
+from supervisor.mailbox.askers import Asker, FeedSource, StreamSink
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 
 _HANDLED: Final = Fate.HANDLED
@@ -65,8 +65,8 @@ class Settlement:
         self._stop_reason = stop_reason
         self._dead = on_dead_letter
 
-    def heard(self, queue: MessageQueue, member: str, frame: Outcomes, attachments: Sequence[Attachment]) -> None:
-        """A life reports how messages ended that it took from a queue; see `Mailbox.heard`."""
+    def on_outcomes(self, queue: MessageQueue, member: str, frame: Outcomes, attachments: Sequence[Attachment]) -> None:
+        """A life reports how messages ended that it took from a queue; see `Mailbox.on_outcomes`."""
         beside = iter(attachments)
         for outcome in frame.items:
             posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
@@ -90,7 +90,7 @@ class Settlement:
         posted = loss.posted
         asker, _ = self.dismiss(posted.seq)
         if loss.fate in (Fate.CRASHED, Fate.POISON):
-            self.bury(posted, loss.fate, str(report.reason), loss.deliveries)
+            self.dead_letter(posted, loss.fate, str(report.reason), loss.deliveries)
         else:
             self.count(loss.fate)
         if asker is not None:
@@ -117,7 +117,7 @@ class Settlement:
         """The name of a message's class, `?` when it is not a message of the actor."""
         return "?" if posted.handler == UNKNOWN else self._handlers[posted.handler].message.__qualname__
 
-    def bury(self, posted: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
+    def dead_letter(self, posted: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
         """Make a dead letter of a message; one that does not decode here has its name only."""
         self.count(fate)
         try:
@@ -194,10 +194,10 @@ class Settlement:
         if asker is None:
             return  # the reader has gone; the cancellation is on its way
         if outcome.kind == wire.WANT:
-            asker.wants(payload_of(outcome, Natural))
+            cast("FeedSource", asker).wants(payload_of(outcome, Natural))
             return
         try:
-            asker.item(outcome.payload)
+            cast("StreamSink", asker).item(outcome.payload)
         except WireError:
             raise
         except Exception as error:
@@ -218,14 +218,14 @@ class Settlement:
             fate = fate_of(posted, outcome, asked=asker is not None)
             error = error_of(self._path, outcome)
         except WireError as wrong:
-            self.bury(posted, Fate.CRASHED, str(wrong))
+            self.dead_letter(posted, Fate.CRASHED, str(wrong))
             if asker is not None:
                 asker.failed(ActorCrashed(f"{self._path}: {wrong}", started=None, finished=None))
             raise
         if outcome.kind == wire.UNDECODABLE:
-            self.bury(posted, Fate.UNDECODABLE, str(error))
+            self.dead_letter(posted, Fate.UNDECODABLE, str(error))
         elif outcome.kind == wire.STOPPED and asker is not None:
-            self.bury(posted, self._stop_reason(), str(error), 1)
+            self.dead_letter(posted, self._stop_reason(), str(error), 1)
         else:
             self.count(given_up if given_up is not None and fate is Fate.CANCELLED else fate)
         if asker is not None and error is not None:

@@ -125,12 +125,12 @@ class Outgoing:
             message = mailbox.check_bytes(frame.message, frame.kind, frame.beside, attachments)
             self._check_wait(frame, mailbox, asker)
             if frame.delay > 0:
-                mailbox.offer_later(frame.delay, message, self._mailbox.path)
+                mailbox.enqueue_later(frame.delay, message, self._mailbox.path)
                 entry = Entry.DROPPED
             elif not mailbox.full:
                 entry = Entry.OPEN
             else:
-                entry = mailbox.overflow(frame.kind, message, self._mailbox.path, patient=asker is not None)
+                entry = mailbox.when_full(frame.kind, message, self._mailbox.path, patient=asker is not None)
         except WireError:
             raise
         except ActorsError as error:
@@ -159,7 +159,7 @@ class Outgoing:
 
     def _deliver(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted) -> None:
         asks = frame.kind != TELL and asker is not None
-        seq = mailbox.offer(
+        seq = mailbox.enqueue(
             frame.kind,
             message,
             sender=self._mailbox.path,
@@ -206,7 +206,7 @@ class Outgoing:
     def _check_wait(self, frame: Send, mailbox: Mailbox, asker: RemoteAsk | None) -> None:
         """Check whether the actor may wait for the other now."""
         if frame.kind == ASK and frame.fail_if_down and mailbox.down:
-            raise mailbox.refuse_impatient()
+            raise mailbox.unserved_error()
         if frame.blocking and mailbox.sequential:
             self._begin_wait(mailbox.path, asker)
 
@@ -233,7 +233,7 @@ class Outgoing:
             fate = mailbox.closed_reason if stopped else _fate_for(error)
             mailbox.refuse(EncodedMessage(bytes(frame.message)), self._mailbox.path, fate, str(error))
         else:
-            self._bury(frame, error)
+            self._dead_letter(frame, error)
 
     def watch(self, frame: Watch) -> None:
         """The actor wants to know when another is down for good."""
@@ -270,9 +270,9 @@ class Outgoing:
 
     def _tell_terminated(self, end: Terminated) -> None:
         if self._mailbox.closed is None:
-            self._mailbox.offer_own(end, end.path)
+            self._mailbox.enqueue_own(end, end.path)
 
-    def _bury(self, frame: Send, error: ActorsError) -> None:
+    def _dead_letter(self, frame: Send, error: ActorsError) -> None:
         self._tree.reports.message_dead_lettered(
             DeadLetter(
                 actor=frame.to[:MAX_PATH],
@@ -352,9 +352,6 @@ class RemoteAsk:
         if self._ahead > STREAM_CREDIT:
             raise WireError(f"it takes {self._ahead} items of a stream at once, the most is {STREAM_CREDIT}")
         self.credit(count)
-
-    def wants(self, count: int) -> None:
-        """Refused: only the daemon feeds."""
 
     def let_go(self) -> None:
         """The asker no longer waits: withdraw what was sent."""

@@ -37,7 +37,7 @@ class MailboxRef(ActorRef):
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """See `ActorRef.ask`."""
         mailbox = self._mailbox
-        asker = mailbox.take_ask(message, timeout) if when_down == "wait" else None
+        asker = mailbox.try_ask(message, timeout) if when_down == "wait" else None
         if asker is None:
             check_ask(self.path, timeout, when_down)
             asker = await self._ask(message, timeout, fail_if_down=when_down == "fail")
@@ -53,13 +53,13 @@ class MailboxRef(ActorRef):
         mailbox = self._mailbox
         admitted = mailbox.check(message, ASK)
         if fail_if_down and mailbox.down:
-            raise mailbox.refuse_impatient()
+            raise mailbox.unserved_error()
         if not mailbox.full:
             return mailbox.ask(admitted, timeout, fail_if_down=fail_if_down)
         loop = asyncio.get_running_loop()
         until = None if timeout is None else loop.time() + timeout
         async with _in_time(mailbox, message, timeout):
-            await mailbox.enter(ASK, admitted, until=until)
+            await mailbox.wait_for_capacity(ASK, admitted, until=until)
         left = None if until is None else max(0.0, until - loop.time())
         return mailbox.ask(admitted, left, fail_if_down=fail_if_down)
 
@@ -70,9 +70,9 @@ class MailboxRef(ActorRef):
         mailbox = self._mailbox
         check_ask(self.path, timeout)
         admitted = mailbox.check(message, STREAM)
-        await mailbox.enter(STREAM, admitted)
+        await mailbox.wait_for_capacity(STREAM, admitted)
         asker = PendingStream(mailbox.reader_of(admitted.handler.reply), lambda count: mailbox.credit(seq, count))
-        seq = mailbox.offer(STREAM, admitted, asker=asker)
+        seq = mailbox.enqueue(STREAM, admitted, asker=asker)
         try:
             async with aclosing(asker.read(timeout)) as items:
                 async for item in items:
@@ -86,10 +86,10 @@ class MailboxRef(ActorRef):
         """See `ActorRef.feed`."""
         mailbox = self._mailbox
         admitted = mailbox.check(message, FEED)
-        await mailbox.enter(FEED, admitted)
+        await mailbox.wait_for_capacity(FEED, admitted)
         handler = admitted.handler
         asker = PendingFeed(mailbox.reader_of(handler.reply))
-        seq = mailbox.offer(FEED, admitted, asker=asker)
+        seq = mailbox.enqueue(FEED, admitted, asker=asker)
         feeding = asyncio.create_task(
             asker.feed(items, handler.fed or handler.reply, lambda data, over: mailbox.follow(seq, data, over=over))
         )
@@ -121,24 +121,24 @@ class MailboxRef(ActorRef):
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """See `ActorRef.tell`."""
         mailbox = self._mailbox
-        if not delay and mailbox.take(message):
+        if not delay and mailbox.try_tell(message):
             return
         if delay:
             check_time(f"delay of tell to {self.path}", delay)
         admitted = mailbox.check(message)
         if delay:
-            mailbox.offer_later(delay, admitted)
-        elif not mailbox.full or await mailbox.enter(TELL, admitted):
-            mailbox.offer(TELL, admitted)
+            mailbox.enqueue_later(delay, admitted)
+        elif not mailbox.full or await mailbox.wait_for_capacity(TELL, admitted):
+            mailbox.enqueue(TELL, admitted)
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """See `ActorRef.tell_nowait`."""
         mailbox = self._mailbox
-        if mailbox.take(message):
+        if mailbox.try_tell(message):
             return
         admitted = mailbox.check(message)
-        if not mailbox.full or mailbox.overflow(TELL, admitted, patient=False) is Entry.OPEN:
-            mailbox.offer(TELL, admitted)
+        if not mailbox.full or mailbox.when_full(TELL, admitted, patient=False) is Entry.OPEN:
+            mailbox.enqueue(TELL, admitted)
 
     async def terminated(self) -> Terminated:
         """See `ActorRef.terminated`."""

@@ -228,7 +228,7 @@ class ActorLife:
             return
         if not self.serves:
             raise WireError("it reports how messages ended, and was given none")
-        self._mailbox.heard(self._name, frame, attachments)
+        self._mailbox.on_outcomes(self._name, frame, attachments)
         if self._recycler is not None:
             self._recycler.heard()
         if self._awaits_streams:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -90,36 +89,20 @@ class QueuedTells:
         return rest
 
 
-class InFlight:
-    """The messages that one life has, by delivery tag; and how many it was ever given.
+class SequenceNumbers:
+    """Where sequence numbers come from: ascending from 1.
 
     Attributes:
-        asked: delivery tags that the life was asked to give back.
-        returned: delivery tags that are queued again, before the life has confirmed that it has not begun them.
+        next: the number of the next message.
     """
 
-    __slots__ = ("asked", "count", "given", "last_tag", "posted", "returned", "runs")
+    __slots__ = ("next",)
 
     def __init__(self) -> None:
-        self.posted: dict[int, QueuedMessage] = {}
-        self.runs: deque[QueuedTells] = deque()
-        self.count = 0
-        self.given = 0
-        self.last_tag = 0
-        self.asked: set[int] = set()
-        self.returned: set[int] = set()
+        self.next = 1
 
-
-class SequenceNumbers:
-    """Sequence numbers, ascending from 1."""
-
-    __slots__ = ("_next",)
-
-    def __init__(self) -> None:
-        self._next = 1
-
-    def take(self, count: int = 1) -> int:
-        """The first of this many consecutive numbers."""
-        first = self._next
-        self._next = first + count
+    def take(self, count: int) -> int:
+        """The first of so many numbers in a row."""
+        first = self.next
+        self.next = first + count
         return first

@@ -17,7 +17,8 @@ from actors.wire.frames import ASK, CANCELLED, EXPIRED, FEED, STREAM, TELL, UNDE
 from actors.wire.framing import Attachment
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.messages import Classes, InFlight, QueuedMessage, QueuedTells, SequenceNumbers
+from supervisor.core.delivery.in_flight import InFlight
+from supervisor.core.delivery.messages import Classes, QueuedMessage, QueuedTells, SequenceNumbers
 
 
 class LostMessage(msgspec.Struct, frozen=True):
@@ -96,7 +97,7 @@ class MessageQueue:
         self._sizes: dict[int, int] = {}  # of messages, when the sum is needed
         self._unsettled = 0
 
-    def offer(
+    def enqueue(
         self,
         kind: int,
         handler: int,
@@ -111,7 +112,9 @@ class MessageQueue:
         """Append a message to the queue; returns its sequence number."""
         if self.fresh:
             self._number()
-        seq = self._numbers.take()
+        numbers = self._numbers
+        seq = numbers.next
+        numbers.next = seq + 1
         posted = QueuedMessage(seq, kind, sender, deadline, msgspec.Raw(payload), beside, attachments, handler, key)
         self._queue.append(posted)
         self._queued += 1
@@ -120,14 +123,16 @@ class MessageQueue:
             self._weigh(seq, posted.size)
         return seq
 
-    def hand_over(self, life: str, kind: int, handler: int, deadline: float | None, payload: bytes) -> QueuedMessage:
+    def send_now(self, consumer: str, kind: int, handler: int, deadline: float | None, payload: bytes) -> QueuedMessage:
         """Give a tell or ask straight to a consumer, past the queue.
 
         Allowed only when nothing waits and bytes are not counted.
         """
-        seq = self._numbers.take()
+        numbers = self._numbers
+        seq = numbers.next
+        numbers.next = seq + 1
         posted = QueuedMessage(seq, kind, None, deadline, msgspec.Raw(payload), handler=handler)
-        flight = self._flights.get(life) or self._flights.setdefault(life, InFlight())
+        flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight())
         flight.posted[seq] = posted
         flight.last_tag = seq
         flight.count += 1
@@ -145,24 +150,24 @@ class MessageQueue:
         """How many lie in the queue, cancelled ones included."""
         return self._queued + len(self.fresh)
 
-    def in_flight(self, life: str) -> int:
+    def in_flight(self, consumer: str) -> int:
         """How many messages are in flight to a consumer."""
-        flight = self._flights.get(life)
+        flight = self._flights.get(consumer)
         return 0 if flight is None else flight.count
 
-    def take_run(self, life: str, most: int) -> QueuedTells | None:
+    def take_run(self, consumer: str, most: int) -> QueuedTells | None:
         """Take the batch of tells at the head of the queue, if the consumer may have all of it; else None."""
         if self.fresh:
             self._number()
-        flight = self._flights.get(life) or self._flights.setdefault(life, InFlight())
+        flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight())
         run = self._queue[0] if self._queue else None
         if type(run) is not QueuedTells or run.seq <= flight.last_tag or most < 1:
             return None
-        if len(run) > most:
+        if len(run.payloads) > most:
             self._queue[0] = run.split(most)
         else:
             self._queue.popleft()
-        size = len(run)
+        size = len(run.payloads)
         self._queued -= size
         flight.runs.append(run)
         flight.count += size
@@ -171,7 +176,7 @@ class MessageQueue:
         return run
 
     def take(
-        self, life: str, most: int, most_bytes: int, now: float = 0.0
+        self, consumer: str, most: int, most_bytes: int, now: float = 0.0
     ) -> tuple[list[QueuedMessage], list[QueuedMessage]]:
         """Take messages from the head of the queue for a consumer: the first, and more within both bounds.
 
@@ -180,7 +185,7 @@ class MessageQueue:
         """
         if self.fresh:
             self._number()
-        flight = self._flights.get(life) or self._flights.setdefault(life, InFlight())
+        flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight())
         last = flight.last_tag
         taken: list[QueuedMessage] = []
         expired: list[QueuedMessage] = []
@@ -215,48 +220,48 @@ class MessageQueue:
         flight.last_tag = last
         return taken, expired
 
-    def held(self, life: str, delivery_tag: int) -> QueuedMessage | None:
+    def held(self, consumer: str, delivery_tag: int) -> QueuedMessage | None:
         """A message in flight to a consumer; None for one of a batch."""
-        flight = self._flights.get(life)
+        flight = self._flights.get(consumer)
         return None if flight is None else flight.posted.get(delivery_tag)
 
-    def flowing(self, life: str) -> bool:
+    def flowing(self, consumer: str) -> bool:
         """Whether a stream or a feed is in flight to a consumer."""
-        flight = self._flights.get(life)
+        flight = self._flights.get(consumer)
         return flight is not None and any(posted.kind in (STREAM, FEED) for posted in flight.posted.values())
 
-    def handled(self, life: str) -> int:
+    def handled(self, consumer: str) -> int:
         """How many messages of a consumer have ended."""
-        flight = self._flights.get(life)
+        flight = self._flights.get(consumer)
         return 0 if flight is None else flight.given - flight.count
 
     def holder(self, seq: int) -> tuple[str, int] | None:
         """The consumer that has a message, and its delivery tag there."""
-        for life, flight in self._flights.items():
-            delivery_tag = _turn_of(seq, flight.posted)
+        for consumer, flight in self._flights.items():
+            delivery_tag = flight.tag_of(seq)
             if delivery_tag is not None:
-                return life, delivery_tag
+                return consumer, delivery_tag
         return None
 
-    def finish(self, life: str, delivery_tag: int) -> QueuedMessage | None:
+    def finish(self, consumer: str, delivery_tag: int) -> QueuedMessage | None:
         """One message of a consumer has ended; None when it had no such message."""
-        flight = self._flights.get(life)
+        flight = self._flights.get(consumer)
         if flight is None:
             return None
-        posted = flight.posted.pop(delivery_tag, None) or _take_out(flight.runs, delivery_tag)
+        posted = flight.posted.pop(delivery_tag, None) or flight.take_out(delivery_tag)
         if posted is not None:
             flight.count -= 1
             self._over(posted.seq)
         return posted
 
-    def given_up(self, life: str, delivery_tag: int) -> Fate | None:
+    def given_up(self, consumer: str, delivery_tag: int) -> Fate | None:
         """The fate of a message in flight that was cancelled; None when it is wanted."""
-        posted = self.held(life, delivery_tag)
+        posted = self.held(consumer, delivery_tag)
         return None if posted is None else self._unwanted.get(posted.seq)
 
-    def finish_up_to(self, life: str, ack_up_to: int) -> Acknowledged:
+    def finish_up_to(self, consumer: str, ack_up_to: int) -> Acknowledged:
         """All messages of a consumer up to a delivery tag have ended."""
-        flight = self._flights.get(life)
+        flight = self._flights.get(consumer)
         if flight is None or not flight.count:
             return _NOTHING_NEW
         told = 0
@@ -264,11 +269,11 @@ class MessageQueue:
         while runs and runs[0].seq <= ack_up_to:
             run = runs.popleft()
             done = ack_up_to - run.seq + 1
-            if done < len(run):
+            if done < len(run.payloads):
                 runs.appendleft(run.split(done))
-            told += len(run)
+            told += len(run.payloads)
         self._unsettled -= told
-        over = _through(flight.posted, ack_up_to)
+        over = flight.take_up_to(ack_up_to) if flight.posted else []
         unwanted = [self._unwanted[seq] for seq in over if seq in self._unwanted] if self._unwanted else []
         for seq in over:
             self._over(seq)
@@ -294,14 +299,14 @@ class MessageQueue:
             self._close_gaps()
         return None
 
-    def ask_back(self, life: str, begun: int) -> list[int]:
+    def ask_back(self, consumer: str, begun: int) -> list[int]:
         """The delivery tags to ask a life to give back: those it has not begun. They stay in flight until it does.
 
         Args:
-            life: the consumer.
+            consumer: its name.
             begun: the highest delivery tag it has begun.
         """
-        flight = self._flights.get(life) or InFlight()
+        flight = self._flights.get(consumer) or InFlight()
         flight.asked = {
             delivery_tag
             for delivery_tag, posted in flight.posted.items()
@@ -309,17 +314,17 @@ class MessageQueue:
         }
         return sorted(flight.asked)
 
-    def take_over(self, life: str) -> None:
+    def take_over(self, consumer: str) -> None:
         """A life certainly does not begin what it was asked to give back: queue that again."""
-        flight = self._flights[life]
+        flight = self._flights[consumer]
         turns = flight.asked & flight.posted.keys()
         flight.returned |= turns
         flight.asked = set()
         self._return(flight, turns)
 
-    def came_back(self, life: str, delivery_tag: int, outcome: int) -> bool:
+    def came_back(self, consumer: str, delivery_tag: int, outcome: int) -> bool:
         """Whether an outcome returns a message that the life was asked to give back; then it is queued again."""
-        flight = self._flights.get(life)
+        flight = self._flights.get(consumer)
         if flight is None or outcome not in (CANCELLED, EXPIRED, UNDECODABLE):
             return False
         if delivery_tag in flight.returned:
@@ -332,14 +337,14 @@ class MessageQueue:
         self._return(flight, {delivery_tag})
         return True
 
-    def lose(self, life: str, progress: Progress | None) -> tuple[LostMessage, ...]:
+    def lose(self, consumer: str, progress: Progress | None) -> tuple[LostMessage, ...]:
         """A life has ended: the fate of everything in flight to it. What may go to the next life is queued again.
 
         Args:
-            life: the consumer.
+            consumer: its name.
             progress: what its black box says; None when it cannot be read.
         """
-        flight = self._flights.pop(life, None) or InFlight()
+        flight = self._flights.pop(consumer, None) or InFlight()
         told = ((posted.seq, posted) for run in flight.runs for posted in run.posted())
         held = heapq.merge(flight.posted.items(), told, key=_turn)
         losses = tuple(self._fate(delivery_tag, posted, progress) for delivery_tag, posted in held)
@@ -448,8 +453,8 @@ class MessageQueue:
         run = QueuedTells(self._numbers.take(len(self.fresh)), self.fresh.copy(), self._classes)
         self.fresh.clear()
         self._queue.append(run)
-        self._queued += len(run)
-        self._unsettled += len(run)
+        self._queued += len(run.payloads)
+        self._unsettled += len(run.payloads)
 
     def _take_apart(self) -> deque[QueuedMessage]:
         """Turn all batches in the queue into separate messages."""
@@ -499,38 +504,3 @@ def _apart(items: Iterable[QueuedMessage | QueuedTells]) -> Iterator[QueuedMessa
             yield from item.posted()
         else:
             yield item
-
-
-def _take_out(runs: deque[QueuedTells], seq: int) -> QueuedMessage | None:
-    """Take one message out of the batch that has it; None when none does."""
-    for index, run in enumerate(runs):
-        if run.seq <= seq < run.seq + len(run):
-            rest = run.split(seq - run.seq)
-            after = rest.split(1)
-            runs.remove(run)
-            for piece in (after, run):
-                if piece:
-                    runs.insert(index, piece)
-            return next(rest.posted())
-    return None
-
-
-def _through(posted: dict[int, QueuedMessage], ack_up_to: int) -> list[int]:
-    """Take everything up to a delivery tag out of a flight, which is in that order; returns the sequence numbers."""
-    turns = []
-    for delivery_tag in posted:
-        if delivery_tag > ack_up_to:
-            break
-        turns.append(delivery_tag)
-    over = [posted.pop(delivery_tag).seq for delivery_tag in turns]
-    if not posted:
-        posted.clear()  # so that the next walk does not step over the gaps of this one
-    return over
-
-
-def _turn_of(seq: int, flight: dict[int, QueuedMessage]) -> int | None:
-    """The delivery tag of a message in a flight, None when it is not there; nearly always its number."""
-    posted = flight.get(seq)
-    if posted is not None and posted.seq == seq:
-        return seq
-    return next((delivery_tag for delivery_tag, held in flight.items() if held.seq == seq), None)

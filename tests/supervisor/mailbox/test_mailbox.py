@@ -129,7 +129,7 @@ class Box:
 
     def say(self, *items, ack_up_to=0, member="a"):
         outcomes = [Outcome(seq, kind, msgspec.Raw(encode(payload))) for seq, kind, payload in items]
-        self.mailbox.heard(member, Outcomes(ack_up_to, outcomes))
+        self.mailbox.on_outcomes(member, Outcomes(ack_up_to, outcomes))
 
     def ask(self, number, **options):
         return asyncio.create_task(self.ref.ask(Add(number), **options))
@@ -684,7 +684,7 @@ async def test_garbage_payloads(box):
     asking = box.ask(1, timeout=None)
     await turns()
     with pytest.raises(WireError):
-        box.mailbox.heard("a", Outcomes(0, [Outcome(1, wire.REPLY, msgspec.Raw(b"\xc1"))]))
+        box.mailbox.on_outcomes("a", Outcomes(0, [Outcome(1, wire.REPLY, msgspec.Raw(b"\xc1"))]))
     with pytest.raises(ActorCrashed, match="does not decode"):
         await asking
     box.die(life)
@@ -717,7 +717,7 @@ async def test_a_pool_shares_fairly():
     counts = [len(life.posted) for life in lives]
     assert abs(counts[0] - counts[1]) <= 1
     assert sum(counts) < 20
-    box.mailbox.heard("a/0", Outcomes(lives[0].posted[-1].seq, []))
+    box.mailbox.on_outcomes("a/0", Outcomes(lives[0].posted[-1].seq, []))
     await turns()
     assert len(lives[0].posted) > counts[0]
 
@@ -730,10 +730,10 @@ async def test_a_dead_members_messages_go_to_the_others():
         box.ref.tell_nowait(Add(number))
     await turns()
     had = dead.numbers
-    box.mailbox.heard("a/1", Outcomes(other.posted[-1].seq, []))
+    box.mailbox.on_outcomes("a/1", Outcomes(other.posted[-1].seq, []))
     box.die(dead, "a/0")
     await turns()
-    box.mailbox.heard("a/1", Outcomes(other.posted[-1].seq, []))
+    box.mailbox.on_outcomes("a/1", Outcomes(other.posted[-1].seq, []))
     assert set(had) <= set(other.numbers)
     before = len(box.letters)
     other.doing = Progress(0, frozenset(), 0, -1)
@@ -752,7 +752,7 @@ async def test_the_same_key_goes_to_the_same_member():
             await turns(2)
             for member, life in lives.items():
                 if life.posted:
-                    box.mailbox.heard(member, Outcomes(life.posted[-1].seq, []))
+                    box.mailbox.on_outcomes(member, Outcomes(life.posted[-1].seq, []))
     homes = [{member for member, life in lives.items() if number in life.numbers} for number in range(12)]
     assert [1] * 12 == [len(home) for home in homes]
     assert len(set.union(*homes)) > 1

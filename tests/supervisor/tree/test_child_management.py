@@ -608,7 +608,7 @@ async def test_a_pid_in_the_list_is_the_processs_own():
 
 def delayed_on(loop):
     """Timers of delayed tells that are left on a loop."""
-    return [handle for handle in loop._scheduled if "offer_later" in repr(handle) and not handle.cancelled()]
+    return [handle for handle in loop._scheduled if "DelayedTells" in repr(handle) and not handle.cancelled()]
 
 
 @pytest.mark.parametrize("how", ["deleted", "temporary", "of a subtree", "kept"])

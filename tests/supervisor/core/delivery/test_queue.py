@@ -29,8 +29,8 @@ def payload(identity, handler=ONCE):
     return msgspec.msgpack.encode((("Once", "Again")[handler], identity))
 
 
-def offer(delivery, count, kind=TELL, handler=ONCE):
-    return [delivery.offer(kind, handler, None, None, b"\xc0") for _ in range(count)]
+def enqueue(delivery, count, kind=TELL, handler=ONCE):
+    return [delivery.enqueue(kind, handler, None, None, b"\xc0") for _ in range(count)]
 
 
 def take(delivery, life, most, most_bytes):
@@ -47,7 +47,7 @@ def seqs(posted):
 def test_first_in_first_out():
     """Messages are numbered from 1 and leave as they came."""
     delivery = MessageQueue(CLASSES)
-    assert [1, 2, 3] == offer(delivery, 3)
+    assert [1, 2, 3] == enqueue(delivery, 3)
     assert [1, 2] == seqs(take(delivery, 7, 2, PLENTY))
     assert [3] == seqs(take(delivery, 7, 2, PLENTY))
     assert [] == take(delivery, 7, 2, PLENTY)
@@ -58,7 +58,7 @@ def test_a_batch_is_bounded_in_bytes():
     """The first message goes whatever its size; more only while there is room."""
     delivery = MessageQueue(CLASSES)
     for _ in range(3):
-        delivery.offer(TELL, ONCE, None, None, bytes(100))
+        delivery.enqueue(TELL, ONCE, None, None, bytes(100))
     assert [1] == seqs(take(delivery, 7, 10, 50))
     assert [2, 3] == seqs(take(delivery, 7, 10, 150))
 
@@ -67,7 +67,7 @@ def test_deadlines():
     """What nobody waits for any more is not given away; it is over."""
     delivery = MessageQueue(CLASSES)
     for deadline in (1.0, None, 3.0, 1.5):
-        delivery.offer(ASK, ONCE, None, deadline, b"\xc0")
+        delivery.enqueue(ASK, ONCE, None, deadline, b"\xc0")
     taken, expired = delivery.take(7, 10, PLENTY, now=2.0)
     assert ([2, 3], [1, 4]) == (seqs(taken), seqs(expired))
     assert (2, 2, 0) == (delivery.unsettled, delivery.in_flight(7), delivery.queued)
@@ -76,7 +76,7 @@ def test_deadlines():
 def test_the_oldest_gives_way():
     """What waits longest and is wanted is dropped; what is in a life's hands is not."""
     delivery = MessageQueue(CLASSES)
-    offer(delivery, 4)
+    enqueue(delivery, 4)
     take(delivery, 7, 1, PLENTY)
     delivery.cancel_message(2, Fate.CANCELLED)
     assert 3 == delivery.drop_oldest().seq
@@ -89,7 +89,7 @@ def test_bytes_are_counted():
     """When somebody asks for the sum: what is unsettled, wherever it is."""
     delivery = MessageQueue(CLASSES, weighed=True)
     for size in (10, 20, 30, 40):
-        delivery.offer(TELL, ONCE, None, None, bytes(size))
+        delivery.enqueue(TELL, ONCE, None, None, bytes(size))
     assert 100 == delivery.bytes
     take(delivery, 7, 2, PLENTY)
     delivery.finish(7, 1)
@@ -104,7 +104,7 @@ def test_bytes_are_counted():
 def test_finish_names_what_it_has():
     """A life is done with what it was given, once; anything else is None."""
     delivery = MessageQueue(CLASSES)
-    offer(delivery, 2)
+    enqueue(delivery, 2)
     take(delivery, 7, 1, PLENTY)
     assert 1 == delivery.finish(7, 1).seq
     assert delivery.finish(7, 1) is None
@@ -116,7 +116,7 @@ def test_finish_names_what_it_has():
 def test_finish_through():
     """Everything up to a number is over, and counted once."""
     delivery = MessageQueue(CLASSES)
-    offer(delivery, 5)
+    enqueue(delivery, 5)
     take(delivery, 7, 4, PLENTY)
     delivery.finish(7, 2)
     assert (2, [1, 3], []) == delivery.finish_up_to(7, 3)
@@ -131,7 +131,7 @@ def test_a_run_of_tells():
     delivery = MessageQueue(CLASSES)
     a, b, c, d, f = map(payload, "abcdf")
     delivery.fresh += [a, b, c, d]
-    assert 5 == delivery.offer(ASK, ONCE, None, None, b"e")
+    assert 5 == delivery.enqueue(ASK, ONCE, None, None, b"e")
     delivery.fresh += [f]
     assert (6, 6) == (delivery.queued, delivery.unsettled)
     run = delivery.take_run(7, 3)
@@ -177,7 +177,7 @@ def test_the_fate_of_what_was_in_flight(kind, handler, state, fate):
         "unknown": None,
     }[state]
     delivery = MessageQueue(CLASSES, MOST)
-    offer(delivery, 1, kind, handler)
+    enqueue(delivery, 1, kind, handler)
     take(delivery, 7, 1, PLENTY)
     (loss,) = delivery.lose(7, progress)
     known = None if progress is None else state != "unbegun"
@@ -188,7 +188,7 @@ def test_the_fate_of_what_was_in_flight(kind, handler, state, fate):
 def test_poison():
     """What killed its actor so often is not delivered again."""
     delivery = MessageQueue(CLASSES, MOST)
-    offer(delivery, 1, handler=AGAIN)
+    enqueue(delivery, 1, handler=AGAIN)
     for life in range(1, MOST):
         take(delivery, life, 1, PLENTY)
         (loss,) = delivery.lose(life, Progress(1, frozenset({1}), 0, 0))
@@ -203,7 +203,7 @@ def test_poison():
 def test_what_comes_back_comes_back_in_order():
     """Behind what came back before it, ahead of what was never taken."""
     delivery = MessageQueue(CLASSES)
-    offer(delivery, 6)
+    enqueue(delivery, 6)
     take(delivery, 1, 2, PLENTY)
     take(delivery, 2, 2, PLENTY)
     nothing = Progress(0, frozenset(), 0, -1)
@@ -215,7 +215,7 @@ def test_what_comes_back_comes_back_in_order():
 def test_taken_back():
     """From the queue it is gone at once; from a life's hands it is the life's to drop."""
     delivery = MessageQueue(CLASSES)
-    offer(delivery, 3)
+    enqueue(delivery, 3)
     take(delivery, 7, 1, PLENTY)
     assert (7, 1) == delivery.cancel_message(1, Fate.EXPIRED)
     assert delivery.cancel_message(2, Fate.CANCELLED) is None
@@ -229,7 +229,7 @@ def test_taken_back():
 def test_asked_back():
     """What a life skipped is queued again in order; what will not begin is at once, and its outcome is no news."""
     delivery = MessageQueue(CLASSES)
-    offer(delivery, 6)
+    enqueue(delivery, 6)
     take(delivery, 7, 5, PLENTY)
     delivery.cancel_message(5, Fate.CANCELLED)
     assert [2, 3, 4] == delivery.ask_back(7, 1)
@@ -248,7 +248,7 @@ def test_asked_back():
 def test_gaps_are_closed():
     """A queue of which most was taken back does not keep it."""
     delivery = MessageQueue(CLASSES)
-    taken = offer(delivery, 1000)
+    taken = enqueue(delivery, 1000)
     for seq in taken[:900]:
         delivery.cancel_message(seq, Fate.CANCELLED)
     assert delivery.queued < 300
@@ -259,7 +259,7 @@ def test_gaps_are_closed():
 def test_drain():
     """Everything wanted that waits, once."""
     delivery = MessageQueue(CLASSES)
-    offer(delivery, 4)
+    enqueue(delivery, 4)
     take(delivery, 7, 1, PLENTY)
     delivery.cancel_message(3, Fate.CANCELLED)
     assert [2, 4] == seqs(delivery.drain())
@@ -270,7 +270,7 @@ def test_drain():
 def test_a_pool_member_that_gets_an_older_message_late():
     """A message that comes back from a dead member may follow a younger one in another's hands; it has not begun."""
     delivery = MessageQueue(CLASSES)
-    offer(delivery, 2)
+    enqueue(delivery, 2)
     take(delivery, 1, 1, PLENTY)
     child = Child(2, 1)
     child.handed += [(posted.seq, 2) for posted in take(delivery, 2, 1, PLENTY)]
@@ -286,9 +286,9 @@ def test_released_and_adopted():
     """What waits moves to another queue with its number and its history, and finds its place there."""
     numbers = SequenceNumbers()
     old, new = MessageQueue(CLASSES, MOST, numbers), MessageQueue(CLASSES, MOST, numbers)
-    offer(old, 2, handler=AGAIN)
-    offer(new, 1)
-    offer(old, 2)
+    enqueue(old, 2, handler=AGAIN)
+    enqueue(new, 1)
+    enqueue(old, 2)
     take(old, 1, 1, PLENTY)
     old.lose(1, Progress(1, frozenset({1}), 0, 0))
     old.cancel_message(4, Fate.CANCELLED)
@@ -375,10 +375,10 @@ class DeliveryModel(RuleBasedStateMachine):
         message.over = fate
 
     @rule(kind=st.sampled_from([TELL, ASK]), idempotent=st.booleans(), count=st.integers(1, 4))
-    def offer(self, kind, idempotent, count):
+    def enqueue(self, kind, idempotent, count):
         for _ in range(count):
             identity = len(self.messages) + 1
-            assert identity == self.delivery.offer(
+            assert identity == self.delivery.enqueue(
                 kind, int(idempotent), None, None, payload(identity, int(idempotent))
             )
             self.messages[identity] = Message(kind, idempotent)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from supervisor.mailbox.deadlines import _TIDY, Deadlines
+from supervisor.mailbox.timers import _TIDY, Deadlines
 from tests.support.waiting import until
 
 

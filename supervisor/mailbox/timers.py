@@ -1,18 +1,18 @@
-"""Deadlines: one timer of the loop for all waiting asks of a mailbox.
+"""Timers of one mailbox: deadlines of asks, and tells that are delayed.
 
-Most asks end long before their deadline. So adding one is cheap, ending one costs nothing, and entries of ended asks
-are removed together.
-
-Runs on the loop's thread.
+Deadlines share one timer of the loop: most asks end long before theirs, so adding a deadline is cheap, ending an ask
+costs nothing, and entries of ended asks are removed together. Runs on the loop's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
+
+from supervisor.mailbox.validation import Admitted
 
 _TIDY: Final = 64  # entries below which ended ones are not removed
 _EARLY: Final = 0.0005  # seconds by which a loop's timer may be early
@@ -70,3 +70,37 @@ class Deadlines:
         self._heap[:] = [entry for entry in self._heap if entry[1] in self._waiting]
         heapify(self._heap)
         self._tidy_at = max(_TIDY, 2 * len(self._heap))
+
+
+class DelayedTells:
+    """Tells that wait for their time, each with a timer of the loop.
+
+    Args:
+        loop: whose timers.
+        due: called with a message and its sender when its time has come.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, due: Callable[[Admitted, str | None], None]) -> None:
+        self._loop = loop
+        self._due = due
+        self._waiting: dict[int, tuple[asyncio.TimerHandle, Admitted, str | None]] = {}
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, delay: float, message: Admitted, sender: str | None) -> None:
+        """Call `due` in `delay` seconds."""
+        number = self._next = self._next + 1
+        self._waiting[number] = self._loop.call_later(delay, self._fire, number), message, sender
+
+    def drain(self) -> Iterator[tuple[Admitted, str | None]]:
+        """Cancel all timers; the messages and their senders, the latest first."""
+        while self._waiting:
+            _, (timer, message, sender) = self._waiting.popitem()
+            timer.cancel()
+            yield message, sender
+
+    def _fire(self, number: int) -> None:
+        _, message, sender = self._waiting.pop(number)
+        self._due(message, sender)
