@@ -163,7 +163,7 @@ def check_interpreter() -> None:
         UsageError: there is none where multiprocessing looks for it.
     """
     executable = os.fsdecode(spawn.get_executable() or "")
-    if not os.access(executable, os.X_OK):
+    if not (os.path.isfile(executable) and os.access(executable, os.X_OK)):  # noqa: PTH113 - may be no path at all
         raise UsageError(
             f"no process can be started: multiprocessing would execute {executable!r}, which is no program that may be "
             f"executed; name a Python with multiprocessing.set_executable(...)"

@@ -378,6 +378,7 @@ class ProcessLife:
             cpu_time=remains.cpu_time,
             peak_memory=self._box.peak or self._peak or remains.peak_memory,
             stderr=self._transcript.last_lines(),
+            began=self._box.taken,
             idle=self._box.left_idle,
         )
         try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from multiprocessing import resource_tracker, spawn
 from pathlib import Path
 
 import pytest
 
-from supervisor import ChildSpec, Supervisor
+from supervisor import ChildSpec, StartFailed, Supervisor
 from tests.support.actors import Puppet, WhoAreYou
 from tests.support.waiting import DEADLINE, ROOT
 
@@ -69,6 +70,21 @@ def test_an_actor_of_a_script_under_a_profiler(tmp_path):
     """The profiler is the main module that a process would import: refused, or the profiler has made it the script."""
     said = run(tmp_path, "-m", "cProfile", "-o", os.devnull)
     assert "BACK True" in said or "move it to a module of its own" in said.splitlines()[-1], said
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [("#!/bin/sh\nexit 0\n", "may be no Python"), ("no program", "could not be executed")]
+)
+async def test_an_interpreter_that_is_none(tmp_path, monkeypatch, content, words):
+    """The start fails with what to look at, not as an actor that stopped itself."""
+    program = tmp_path / "python"
+    program.write_text(content)
+    program.chmod(0o755)
+    resource_tracker.ensure_running()
+    monkeypatch.setattr(spawn, "_python_exe", os.fsencode(program))
+    with pytest.raises(StartFailed, match=f"before it was an actor: .*{words}"):
+        async with Supervisor(ChildSpec(Puppet, name="a"), spares=0):
+            pytest.fail("it started")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")

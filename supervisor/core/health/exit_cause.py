@@ -121,12 +121,27 @@ def _as_it_meant(end: LifeEnd) -> ExitReason:
 def _left(end: LifeEnd, code: int) -> ExitReason:
     """It exited by itself."""
     way = _way(end)
+    if not (end.began or end.stop_asked or end.crash_report is not None):
+        return ExitReason(ExitKind.CRASHED, f"exit code {code} before it was an actor: {_no_python(code)}")
     if code:
         return ExitReason(ExitKind.CRASHED, exit_code_in_words(code) + way)
     kind = ExitKind.SHUTDOWN if end.stop_asked else ExitKind.NORMAL
     if way:
         return ExitReason(kind, f"exit code 0{way}")
     return ExitReason(kind, _BY_REQUEST[end.stop_asked])
+
+
+def _no_python(code: int) -> str:
+    """Why a program that should have been a Python has exited."""
+    if code == 255:  # multiprocessing's word for a failed exec
+        return (
+            "what multiprocessing executes could not be executed; it is no program, or the environment is larger than "
+            "the system passes on (ARG_MAX)"
+        )
+    return (
+        "what multiprocessing executes may be no Python (see multiprocessing.set_executable), or one that cannot "
+        "start; its standard error may say why"
+    )
 
 
 def _way(end: LifeEnd) -> str:

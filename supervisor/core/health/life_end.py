@@ -26,6 +26,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         cpu_time: seconds of CPU time, None when not known.
         peak_memory: its peak memory in bytes; None when not known.
         stderr: the last lines it wrote to standard error, or past Python.
+        began: whether it had read which actor to be; what ends before that is no Python, or a Python that cannot start.
         idle: whether the actor stopped itself because no message waited.
     """
 
@@ -43,4 +44,5 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     cpu_time: float | None = None
     peak_memory: int | None = None
     stderr: tuple[str, ...] = ()
+    began: bool = True
     idle: bool = False

@@ -20,6 +20,14 @@ Current thread 0x00007f0000000000 (most recent call first):
 
 Extension modules: one, two (total: 2)
 """
+NO_PYTHON = (
+    "what multiprocessing executes may be no Python (see multiprocessing.set_executable), or one that cannot start; its "
+    "standard error may say why"
+)
+NOT_EXECUTED = (
+    "what multiprocessing executes could not be executed; it is no program, or the environment is larger than the system "
+    "passes on (ARG_MAX)"
+)
 DUMP = 'Current thread 0x00007f0000000000 (most recent call first):\n  File "/srv/shop/other.py", line 1 in look\n'
 
 
@@ -49,6 +57,11 @@ def words(type_name, message="", where="in A.a"):
         (end(3, crash_report=words("SystemExit", "3")), "crashed: exit code 3: sys.exit(3) in A.a"),
         (end(1, crash_report=words("SystemExit", "bye")), "crashed: exit code 1: sys.exit(bye) in A.a"),
         (end(4), "crashed: exit code 4"),
+        *(
+            (end(code, began=False), f"crashed: exit code {code} before it was an actor: {why}")
+            for code, why in ((0, NO_PYTHON), (1, NO_PYTHON), (255, NOT_EXECUTED))
+        ),
+        (end(0, began=False, stop_asked=True), "shutdown: asked by the supervisor"),
         (end(0, handling=True), "normal: exit code 0: it left in the middle of a message, by os._exit or from C code"),
         (end(4, handling=True), "crashed: exit code 4: it left in the middle of a message, by os._exit or from C code"),
         (end(1), "crashed: exit code 1: an uncaught error; its standard error may say which"),
