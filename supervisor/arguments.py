@@ -83,7 +83,8 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
             except Exception as reason:
                 raise UsageError(
                     f"{name} of {actor.__qualname__}, a {_kind(value)}, cannot be pickled for its process: "
-                    f"{_line(reason)}. Pass plain values and open files, sockets and locks in on_start"
+                    f"{_line(reason)}. Pass plain values, and functions and classes of a module's top level; open "
+                    f"files, sockets and locks in on_start"
                 ) from None
         raise UsageError(f"the arguments of {actor.__qualname__} cannot be pickled: {_line(error)}") from None
 

@@ -62,6 +62,13 @@ async def main(*args):
 IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by an actor with sync handlers
     "actors",
     "actors.actor",
+    "actors.child",
+    "actors.ipc",
+    "actors.output",
+    "actors.process",
+    "actors.protocol",
+    "actors.wire",
+    "actors.wire.progress",
     "actors.process.time_limit",
     "actors.ipc.blackbox",
     "actors.bounds",

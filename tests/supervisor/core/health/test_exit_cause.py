@@ -21,12 +21,12 @@ Current thread 0x00007f0000000000 (most recent call first):
 Extension modules: one, two (total: 2)
 """
 NO_PYTHON = (
-    "what multiprocessing executes may be no Python (see multiprocessing.set_executable), or one that cannot start; its "
-    "standard error may say why"
+    "what multiprocessing executes may be no Python (see multiprocessing.set_executable), or one that cannot start; "
+    "its standard error may say why"
 )
 NOT_EXECUTED = (
-    "what multiprocessing executes could not be executed; it is no program, or the environment is larger than the system "
-    "passes on (ARG_MAX)"
+    "what multiprocessing executes could not be executed; it is no program, or the environment is larger than the "
+    "system passes on (ARG_MAX)"
 )
 DUMP = 'Current thread 0x00007f0000000000 (most recent call first):\n  File "/srv/shop/other.py", line 1 in look\n'
 
