@@ -227,7 +227,7 @@ async def at_full(overflow, way):
     said = ["dead letter"] * len(newest)
     if sending.done() and isinstance(sending.exception(), MailboxFull):
         said.append("MailboxFull")
-    elif box._line:
+    elif box._line.slots:
         said.append("waits for room")
     elif not newest:
         assert box.depth == 2
