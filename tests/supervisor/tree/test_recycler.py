@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -144,6 +145,17 @@ async def test_age_is_looked_at_when_it_comes_and_memory_at_a_calm_pace():
     room.recycler_of(ChildSpec(Puppet, max_rss=1), None, timers)
     room.recycler_of(ChildSpec(Puppet, max_messages=1), None, timers)
     assert [125.0, room.PACE] == timers.waits
+
+
+async def test_an_age_that_is_reached_is_looked_at_calmly():
+    """The life may stay for a while, until its next one is ready, or has failed; each look asks again."""
+    timers, asked = TreeContext(), []
+    life = SimpleNamespace(handled=0, pid=None, make_room=asked.append)
+    recycler = room.recycler_of(ChildSpec(Puppet, max_age=1.0, max_age_jitter=0.0), life, timers)
+    timers.time = lambda: 9.0
+    for _ in range(2):
+        recycler._look()
+    assert ([1.0, room.PACE, room.PACE], 2) == (timers.waits, len(asked))
 
 
 class TreeContext:
