@@ -145,7 +145,7 @@ class SafeQueue:
     def close(self) -> None:
         """End putting and getting in this process. May be called twice.
 
-        What waits here is still sent, unless no other process has the queue: then nobody could take it.
+        What waits here is still sent, unless no other process has the queue.
         """
         with self._lock:
             self._closed = True

@@ -72,7 +72,7 @@ class AsyncDriver:
             self._loop.remove_reader(fd)
 
     async def run(self) -> ExitReason:
-        """Serve until asked to stop, then let the handlers under way finish.
+        """Serve until asked to stop, then let the running handlers finish.
 
         Raises:
             ActorFailed: a handler raised and the class does not say `on_error = "reply"`.

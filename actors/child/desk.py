@@ -143,7 +143,7 @@ class Desk:
         self.stopping: ExitReason | None = None
         self.stops_if_idle = False  # whether the actor has asked for that
         self._cancelled: set[int] = set()
-        self._credits: dict[int, int] = {}  # of streams under way: items their readers still take
+        self._credits: dict[int, int] = {}  # of running streams: items their readers still take
         self._followers: dict[int, deque[msgspec.Raw | None]] = {}  # items that follow messages; None is the end
         self.on_news: Callable[[int], None] = _nothing  # called with the stream or feed that has new credit or items
         self.waiters: dict[int, Callable[[Answer], None]] = {}

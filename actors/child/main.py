@@ -145,7 +145,7 @@ def _await_part(
             if isinstance(cue, StartActor):
                 box.take()
                 return cue, frames[at + 1 :], output
-            _rehearse(cue, box)
+            _preload(cue, box)
             ready.set()
     os._exit(EXIT_ORPHANED)
 
@@ -156,13 +156,13 @@ def _show_as(path: str) -> None:
         comm.write(path.encode()[-15:])
 
 
-def _rehearse(rehearsal: Preload, box: BlackBox) -> None:
+def _preload(preload: Preload, box: BlackBox) -> None:
     """Import modules that actors may need. The black box says which one, in case this process dies in it."""
-    for number, module in enumerate(rehearsal.modules, 1):
+    for number, module in enumerate(preload.modules, 1):
         box.begin(number, 0, time.monotonic_ns())
         try:
             with _only_importing():
-                _import(module, rehearsal.main)
+                _import(module, preload.main)
                 _read_actors(module)
         except BaseException as error:
             raise ActorFailed(f"importing {module}", error) from error

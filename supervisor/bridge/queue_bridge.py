@@ -119,7 +119,7 @@ class AsyncQueueBridge(Generic[T]):
             raise self._why_closed()
 
     def _why_closed(self) -> BridgeClosed:
-        return BridgeClosed(f"{self!r}: it was closed in this process; make a new bridge to go on")
+        return BridgeClosed(f"{self!r}: it was closed in this process; make a new bridge to continue")
 
     def _side(self) -> Side:
         """The state for the running loop; that of closed loops is dropped when a new one comes."""

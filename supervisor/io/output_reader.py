@@ -59,16 +59,16 @@ class OutputReader:
 
     # ---- on the loop's thread
 
-    def follow(self, transcript: OutputBuffer) -> None:
+    def follow(self, buffer: OutputBuffer) -> None:
         """Read it from now on."""
-        self._order(lambda: self._register(transcript))
+        self._order(lambda: self._register(buffer))
 
-    def finish(self, transcript: OutputBuffer, done: Callable[[], None]) -> None:
+    def finish(self, buffer: OutputBuffer, done: Callable[[], None]) -> None:
         """Its process is gone: read what is left, close the pipe, then call `done`, on the loop.
 
         It does not wait for the end of the pipe, which a grandchild may hold open.
         """
-        self._order(lambda: self._read_last(transcript, done))
+        self._order(lambda: self._read_last(buffer, done))
 
     def close(self) -> None:
         """End the thread and log what waits, within LAST_SLICE."""
@@ -78,8 +78,8 @@ class OutputReader:
         self._thread.join()
         self._write_down(LAST_SLICE)
         self._give_up_waiting()
-        for transcript in tuple(self._noticing):
-            self._tell_lost(transcript)
+        for buffer in tuple(self._noticing):
+            self._tell_lost(buffer)
 
     def abandon(self) -> None:
         """End the thread; returns at once."""
@@ -106,31 +106,31 @@ class OutputReader:
         """Log for at most this many seconds; returns whether there is more."""
         until = time.perf_counter() + most
         while self._waiting:
-            transcript, record = self._waiting.popleft()
+            buffer, record = self._waiting.popleft()
             if record is None:
-                self._notice(transcript)
+                self._notice(buffer)
             else:
-                transcript.written += 1
-                self._call(transcript.on_record, record)
+                buffer.written += 1
+                self._call(buffer.on_record, record)
             if time.perf_counter() > until:
                 break
         return bool(self._waiting)
 
     def _give_up_waiting(self) -> None:
         """Count what still waits at the end of the tree as lost."""
-        for transcript, record in self._waiting:
-            transcript.lose(0 if record is None else 1)
-            self._noticing.add(transcript)
+        for buffer, record in self._waiting:
+            buffer.lose(0 if record is None else 1)
+            self._noticing.add(buffer)
         self._waiting.clear()
 
-    def _notice(self, transcript: OutputBuffer) -> None:
-        if transcript not in self._noticing:
-            self._noticing.add(transcript)
-            self._loop.call_later(NOTICE, self._tell_lost, transcript)
+    def _notice(self, buffer: OutputBuffer) -> None:
+        if buffer not in self._noticing:
+            self._noticing.add(buffer)
+            self._loop.call_later(NOTICE, self._tell_lost, buffer)
 
-    def _tell_lost(self, transcript: OutputBuffer) -> None:
-        self._noticing.discard(transcript)
-        self._call(transcript.tell_lost)
+    def _tell_lost(self, buffer: OutputBuffer) -> None:
+        self._noticing.discard(buffer)
+        self._call(buffer.tell_lost)
 
     def _call(self, callback: Callable[..., None], *args: Record) -> None:
         """A line that cannot be logged does not keep others from it."""
@@ -149,9 +149,9 @@ class OutputReader:
                     return
                 self._flooded = False
                 for fd in ready:
-                    transcript = self._followed.get(fd)
-                    if transcript is not None and self._read(transcript) == b"":
-                        self._unregister(transcript)
+                    buffer = self._followed.get(fd)
+                    if buffer is not None and self._read(buffer) == b"":
+                        self._unregister(buffer)
                 self._take_orders()  # only now: orders may close what was ready
                 if self._flooded:
                     time.sleep(GATHER)
@@ -172,43 +172,43 @@ class OutputReader:
                 context = {"message": f"error in the thread of {self!r}; it continues", "exception": error}
                 self._on_loop(partial(self._loop.call_exception_handler, context))
 
-    def _read(self, transcript: OutputBuffer) -> bytes | None:
+    def _read(self, buffer: OutputBuffer) -> bytes | None:
         """Take one chunk and pass it on; empty at the end of the pipe, None when there is nothing now."""
         try:
-            chunk = os.read(transcript.fd, CHUNK)
+            chunk = os.read(buffer.fd, CHUNK)
         except BlockingIOError:
             return None
         except OSError:  # other code in the daemon closed it
             return b""
-        now, lost = time.monotonic(), transcript.lost
-        self._pass_on(transcript, transcript.take(chunk, now), now)
-        self._flooded = self._flooded or transcript.lost is not lost
+        now, lost = time.monotonic(), buffer.lost
+        self._pass_on(buffer, buffer.take(chunk, now), now)
+        self._flooded = self._flooded or buffer.lost is not lost
         return chunk
 
-    def _read_last(self, transcript: OutputBuffer, done: Callable[[], None]) -> None:
+    def _read_last(self, buffer: OutputBuffer, done: Callable[[], None]) -> None:
         try:
             for _ in range(LAST_CHUNKS):
-                if not self._read(transcript):
+                if not self._read(buffer):
                     break
             now = time.monotonic()
-            self._pass_on(transcript, transcript.end(now), now)
+            self._pass_on(buffer, buffer.end(now), now)
         finally:
-            self._unregister(transcript)
+            self._unregister(buffer)
             with contextlib.suppress(OSError):  # other code in the daemon closed it
-                os.close(transcript.fd)
-            self._on_loop(lambda: self._finished(transcript, done))
+                os.close(buffer.fd)
+            self._on_loop(lambda: self._finished(buffer, done))
 
-    def _finished(self, transcript: OutputBuffer, done: Callable[[], None]) -> None:
+    def _finished(self, buffer: OutputBuffer, done: Callable[[], None]) -> None:
         """On the loop again: its last lines come before its end, unless they are many."""
         self._write_down(SLICE)
-        self._call(transcript.tell_lost)
+        self._call(buffer.tell_lost)
         done()
 
-    def _pass_on(self, transcript: OutputBuffer, records: list[Record], now: float) -> None:
-        self._waiting.extend((transcript, record) for record in records)
-        if transcript.lost != transcript.noted and now - transcript.noted_at > NOTICE / 2:
-            transcript.noted, transcript.noted_at = transcript.lost, now
-            self._waiting.append((transcript, None))
+    def _pass_on(self, buffer: OutputBuffer, records: list[Record], now: float) -> None:
+        self._waiting.extend((buffer, record) for record in records)
+        if buffer.lost != buffer.noted and now - buffer.noted_at > NOTICE / 2:
+            buffer.noted, buffer.noted_at = buffer.lost, now
+            self._waiting.append((buffer, None))
         if self._waiting and not self._scheduled:
             self._schedule()
 
@@ -220,10 +220,10 @@ class OutputReader:
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
             self._loop.call_soon_threadsafe(deed)
 
-    def _register(self, transcript: OutputBuffer) -> None:
-        self._followed[transcript.fd] = transcript
-        self._poller.add(transcript.fd)
+    def _register(self, buffer: OutputBuffer) -> None:
+        self._followed[buffer.fd] = buffer
+        self._poller.add(buffer.fd)
 
-    def _unregister(self, transcript: OutputBuffer) -> None:
-        if self._followed.pop(transcript.fd, None) is not None:
-            self._poller.drop(transcript.fd)
+    def _unregister(self, buffer: OutputBuffer) -> None:
+        if self._followed.pop(buffer.fd, None) is not None:
+            self._poller.drop(buffer.fd)

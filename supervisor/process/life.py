@@ -110,7 +110,7 @@ class ProcessLife:
         self._begin_on(worker)
 
     def _begin_on(self, worker: WorkerProcess) -> None:
-        self._player = worker
+        self._worker = worker
         self._duplex = worker.duplex
         self._box = worker.box
         self._ready = worker.ready
@@ -128,7 +128,7 @@ class ProcessLife:
 
     def begin_again(self, worker: WorkerProcess) -> WorkerProcess:
         """Start again with another process; returns the former, which has not read its StartActor."""
-        former = self._player
+        former = self._worker
         self.on_untaken = None
         self._pipe_writer.close()
         for fd in (former.duplex.incoming, former.duplex.outgoing, former.ready.fileno()):
@@ -143,22 +143,22 @@ class ProcessLife:
 
     def look_if_taken(self) -> None:
         """Called when a spare should have read its StartActor; a life that is being stopped keeps the spare."""
-        if not self._player.gone:
+        if not self._worker.gone:
             self._untaken("it did not run when a life was to start on it")
 
     def _untaken(self, why: str) -> bool:
         """Whether the process has not read its StartActor, and another one takes over."""
         replace = self.on_untaken
-        if replace is None or self.over or self._box.taken or self._stop_at is not None or self._player.kill_asked:
+        if replace is None or self.over or self._box.taken or self._stop_at is not None or self._worker.kill_asked:
             return False
-        former = self._player
+        former = self._worker
         replace(why)
-        return self._player is not former
+        return self._worker is not former
 
     @property
     def pid(self) -> int | None:
         """Its process id, None before the spawn."""
-        return self._player.pid
+        return self._worker.pid
 
     # ---- towards the child
 
@@ -225,13 +225,13 @@ class ProcessLife:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""
         if self._stop_at is not None and self._grace is None:
             self._grace = self._loop.time() - self._stop_at
-        if self.pid is not None and not self._player.gone:
+        if self.pid is not None and not self._worker.gone:
             self._peak = peak_bytes(self.pid)
-        self._player.kill()
+        self._worker.kill()
 
     def abandon(self) -> None:
         """SIGKILL, and close everything without the loop. Runs in the spawner's thread."""
-        self._player.abandon()
+        self._worker.abandon()
 
     @property
     def said_farewell(self) -> bool:
@@ -251,13 +251,13 @@ class ProcessLife:
         if HEARTBEAT_SIGNAL is None:
             return False
         self._box.rewind()
-        self._player.signal(HEARTBEAT_SIGNAL)
+        self._worker.signal(HEARTBEAT_SIGNAL)
         return True
 
     def dump_stacks(self) -> None:
         """Ask for the Python stacks of all its threads; they are in `text` as soon as the kernel lets it run."""
         self._box.rewind()
-        self._player.signal(DUMP_SIGNAL)
+        self._worker.signal(DUMP_SIGNAL)
 
     def text(self) -> str:
         """The stacks in its black box: those asked for last, and those of a fatal fault."""
@@ -292,7 +292,7 @@ class ProcessLife:
                 raise WireError("it said goodbye twice")
             self._farewell = frame
             self._loop.call_later(
-                GOODBYE, self._kill_if_alive, self._player
+                GOODBYE, self._kill_if_alive, self._worker
             )  # a thread of its own may keep it from exiting
         elif self._attachments:
             attachments, self._attachments = self._attachments, []
@@ -312,25 +312,25 @@ class ProcessLife:
         self.kill()
 
     def _became_ready(self) -> None:
-        self._player.drop_ready()
+        self._worker.drop_ready()
         self._services.on_settled(self)
-        if not self._player.gone:
+        if not self._worker.gone:
             self._listener.life_ready()
 
     def _channel_ended(self) -> None:
         self._channel_over = True
         self._pipe_writer.close()
-        if self._player.gone:
+        if self._worker.gone:
             self._end()
         else:
             self._no_reader()
 
     def _no_reader(self) -> None:
         """The pidfd follows within microseconds, unless the process closed its channel and runs on."""
-        self._loop.call_later(LINGER, self._kill_if_alive, self._player, "it closed its channel and lived on")
+        self._loop.call_later(LINGER, self._kill_if_alive, self._worker, "it closed its channel and lived on")
 
     def _kill_if_alive(self, worker: WorkerProcess, wire_error: str | None = None) -> None:
-        if worker is self._player and not worker.gone:
+        if worker is self._worker and not worker.gone:
             self._wire_error = self._wire_error or wire_error
             self.kill()
 
@@ -340,9 +340,9 @@ class ProcessLife:
         """The process has exited: drain its pipe, then report the exit."""
         if self._untaken("it ended when a life was to start on it"):
             return
-        if self._player.error is not None:
+        if self._worker.error is not None:
             what = "could not be started" if self.pid is None else "could not be ended"
-            self._wire_error = f"the process {what}: {self._player.error}"
+            self._wire_error = f"the process {what}: {self._worker.error}"
         self._services.output_reader.finish(self._transcript, self._output_ended)
         if not self._channel_over:  # a grandchild may hold the other end open; only what is left now is read
             self._reader.finish(self._duplex.incoming)
@@ -359,7 +359,7 @@ class ProcessLife:
         self._attachments.clear()
         self._pipe_writer.close()
         self._services.on_settled(self)
-        worker = self._player
+        worker = self._worker
         remains = worker.remains()
         worker.close()
         unexplained = remains.exit_code == -signal.SIGKILL and not worker.kill_asked

@@ -169,7 +169,7 @@ class Spares:
             return
         behind = next((spare for spare in self._spares if not set(wanted) <= set(spare.knows)), None)
         if behind is not None:
-            self._rehearse(behind, wanted)
+            self._preload(behind, wanted)
         elif len(self._spares) < self._count:
             try:
                 spare = Spare(lambda: self._make("spare", self._lanes))
@@ -178,9 +178,9 @@ class Spares:
                 return
             self._spares.append(spare)
             spare.worker.on_gone = lambda: self._gone(spare)
-            self._rehearse(spare, wanted)
+            self._preload(spare, wanted)
 
-    def _rehearse(self, spare: Spare, modules: tuple[str, ...]) -> None:
+    def _preload(self, spare: Spare, modules: tuple[str, ...]) -> None:
         spare.ready = False
         spare.knows = modules
         spare.files = {**source_files(modules), **spare.files}
@@ -202,7 +202,7 @@ class Spares:
         self._spares.remove(spare)
         self._lose_patience(spare)
         module = None if spare.ready or spare.stale else spare.importing
-        why = self._why(spare, _last_words(worker), worker.remains().exit_code)
+        why = self._why(spare, _crash_report(worker), worker.remains().exit_code)
         worker.discard()
         if self._dismissed:
             if not self._spares:
@@ -240,7 +240,7 @@ class Spares:
             spare.patience.cancel()
 
 
-def _last_words(worker: WorkerProcess) -> CrashReport | None:
+def _crash_report(worker: WorkerProcess) -> CrashReport | None:
     """The crash report of a dead spare, within the bound."""
     try:
         frames = Framer().feed(worker.duplex.recv(MAX_CRASH_REPORT_BYTES))

@@ -78,7 +78,7 @@ class WorkerProcess:
         self._widened = widen(self.duplex.incoming, self.duplex.outgoing)
         self.pidfd = -1
         self._orphan_reaper = orphan_reaper
-        self._family: int | None = None
+        self._number: int | None = None
         self._name = name
         self._process: LeanProcess | None = None
         self._ready_dropped = False
@@ -91,7 +91,7 @@ class WorkerProcess:
             self.error = reason
         else:
             self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
-            self._found_family()
+            self._register()
         finally:
             self._child_duplex.close()
             self._output_pipe.close()
@@ -108,10 +108,10 @@ class WorkerProcess:
         process.start()
         return process
 
-    def _found_family(self) -> None:
+    def _register(self) -> None:
         """The process runs, whatever becomes of its orphan reaper."""
         try:
-            self._family = self._orphan_reaper.begun(self.pid or 0)
+            self._number = self._orphan_reaper.begun(self.pid or 0)
         except Exception as error:
             _tell(self.loop, error)
 
@@ -185,8 +185,8 @@ class WorkerProcess:
         if self._process is not None:
             _close(self._process)
         self._narrow()
-        if self._family is not None:
-            self._orphan_reaper.over(self._family)
+        if self._number is not None:
+            self._orphan_reaper.over(self._number)
 
     def _narrow(self) -> None:
         """Its channel is closed: another pipe may be enlarged."""

@@ -106,14 +106,14 @@ class Reaper:
             return
         living = {pid for pid, _ in self._heads.values()}
         ended = {head for head, start in self._over.items() if start_of(head) in (b"", start)}  # or a stranger has it
-        anybody = False
+        any_left = False
         for name in os.listdir("/proc"):
             if name.isdigit() and (seen := look_at(int(name))):
-                anybody |= self._judge(int(name), seen, living, ended)
-        if not anybody:
+                any_left |= self._judge(int(name), seen, living, ended)
+        if not any_left:
             self._over.clear()
             self._killed.clear()
-        self.uneasy = anybody
+        self.uneasy = any_left
 
     def _judge(self, pid: int, seen: tuple[bytes, int, int, bytes], living: set[int], ended: set[int]) -> bool:
         state, parent, session, start = seen

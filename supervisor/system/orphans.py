@@ -159,7 +159,7 @@ class OrphanReaper:
                 time.sleep(orphan_reaper.SHORT)
                 substitute.look()
 
-    def _bury(self, process: _Process) -> None:
+    def _end_and_reap(self, process: _Process) -> None:
         """The reaper is dead, or does not answer: end and reap it."""
         process.kill()
         code = process.wait()
@@ -207,11 +207,11 @@ class OrphanReaper:
         if not chunk and not self._closing:
             self._answered_all()
             self._reader.forget(process.sock.fileno(), close=process.sock.close)
-            self._do(lambda: self._bury(process))
+            self._do(lambda: self._end_and_reap(process))
 
     def _take(self, line: bytes) -> None:
         if line.isdigit():
-            bury(int(line))
+            reap_child(int(line))
         elif line == b".":
             self._taken_in = True
         elif line[:1] == b"-" and line[1:].isdigit():
@@ -349,10 +349,10 @@ def _why(code: int | None, words: str) -> str:
 def _take_answer(line: bytes) -> None:
     """Handle here what the reaper would send to the daemon."""
     if line.strip().isdigit():
-        bury(int(line))
+        reap_child(int(line))
 
 
-def bury(pid: int) -> None:
+def reap_child(pid: int) -> None:
     """Take the exit code of a dead process, if it is a child of this one: a daemon that is PID 1 inherits orphans."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)

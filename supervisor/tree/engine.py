@@ -239,9 +239,9 @@ class Engine:
 
     def hand_over(self, spec: SupervisorSpec) -> None:
         """Another engine of that spec follows: close and delete what it will not have, at every level below."""
-        heirs = {terms.name: child for child in spec.children for terms in child.terms()}
+        following = {terms.name: child for child in spec.children for terms in child.terms()}
         for name, child in tuple(self.children.items()):
-            if child.spec is not heirs.get(name):
+            if child.spec is not following.get(name):
                 self._left_open.discard(name)
                 del self.children[name]
                 child.retire("its supervisor was restarted without it")

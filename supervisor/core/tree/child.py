@@ -1,7 +1,7 @@
-"""Child: its terms, its current life, and the calls that wait for it.
+"""Child: its terms, its current life, at most one successor beside it, and the calls that wait for it.
 
-All beginnings and ends of lives go through here, so a child never has two, and it is always stopped the same way:
-asked, given its grace, killed, awaited. Whether it should run is decided elsewhere. Pure.
+All beginnings and ends of lives go through here, and a life is always stopped the same way: asked, given its grace,
+killed, awaited. Whether it should run is decided elsewhere. Pure.
 """
 
 from __future__ import annotations
@@ -213,11 +213,11 @@ class Child:
             self.successor = Successor(self.terms, self._next_number(), self._out)
 
     def recycle_later(self, delay: float) -> None:
-        """Try the successor again after so many seconds."""
+        """Try the successor again after this many seconds."""
         self._out.arm(self.timer(TimerKind.RECYCLE), delay)
 
     def succeed(self, dead: EndedLife) -> None:
-        """The successor is the current life; the one before it is over, and what ends that ends this one."""
+        """The successor becomes the current life: the one before it has ended. What ended that ends this one, too."""
         successor, self.successor = self.successor, None
         if successor is None:
             raise AssertionError(f"child {self.name!r} has no successor")
@@ -230,7 +230,7 @@ class Child:
             self.goal = max(dead.goal, StopCause.LATE if successor.late else StopCause.NONE)
 
     def out_of_time(self, timer: Timer, goal: StopCause) -> None:
-        """One of its lives was not ready, or not gone, in time: it is killed."""
+        """One of its lives was not ready, or had not ended, in time: kill it."""
         if self.successor is not None and self.successor.number == timer.life:
             self.successor.late = goal is StopCause.LATE
             self.successor.kill()
@@ -261,7 +261,7 @@ class Child:
         return self._obituary(EndedLife(self.name, self.life, reason, goal, uptime, killed))
 
     def successor_ended(self, reason: ExitReason) -> EndedLife:
-        """The successor is over and was never the current life: that is a failed start unless it was asked to end."""
+        """The successor has ended and was never the current life: a failed start, unless it was asked to end."""
         over, self.successor = self.successor, None
         if over is None:
             raise AssertionError(f"child {self.name!r} has no successor")
@@ -272,8 +272,8 @@ class Child:
     def _obituary(self, dead: EndedLife) -> EndedLife:
         if not dead.failed_start:
             return dead
-        told = _unstarted(dead.reason, self.terms.start_timeout, late=dead.goal is StopCause.LATE)
-        return msgspec.structs.replace(dead, reason=told)
+        reason = _unstarted(dead.reason, self.terms.start_timeout, late=dead.goal is StopCause.LATE)
+        return msgspec.structs.replace(dead, reason=reason)
 
     def wait(self) -> None:
         """Another life will start later."""

@@ -76,7 +76,7 @@ class RecycleCalled(Event, frozen=True):
 
 
 class StreamsOver(Event, frozen=True):
-    """A life that was told to await it has no stream or feed in flight: stopping it breaks none off."""
+    """A life that was asked to report it has no stream or feed in flight: stopping it interrupts none."""
 
     child: str
     life: int

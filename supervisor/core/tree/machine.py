@@ -79,7 +79,7 @@ class SupervisorMachine:
         self._phase = SupervisorState.NEW
         self._windows = {_SHARED: Window()}  # restarts that still count, by budget
         self._plans = Plans(terms, self._children, self._out)
-        self._last_words: Terminate | None = None  # the command to give when all are down; None while not ending
+        self._final_command: Terminate | None = None  # the command to give when all are down; None while not ending
         self._ending_because = ""
         self._significant_end: ChildTerms | None = None  # a significant child that was down for good before all were up
         self._deadlines = 0
@@ -185,8 +185,8 @@ class SupervisorMachine:
             self._answer_recycle(child, Verdict.START_FAILED, f"{child.name!r} ended: {dead.reason}")
 
     def _ended(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
-        """A life is over, and no other is there."""
-        if self._last_words is not None:
+        """A life has ended, and there is no successor."""
+        if self._final_command is not None:
             self._ended_in_the_end(child, dead)
         elif dead.goal is StopCause.CALL:
             self._ended_by_call(child, dead)
@@ -222,7 +222,7 @@ class SupervisorMachine:
 
     def _may_recycle(self, child: Child) -> bool:
         """Whether a child runs and is not about to be stopped anyway."""
-        ending = self._last_words is not None or self._plans.stops(child.name)
+        ending = self._final_command is not None or self._plans.stops(child.name)
         return child.state is ChildState.RUNNING and not ending
 
     def _on_timer(self, timer: Timer) -> None:
@@ -329,7 +329,7 @@ class SupervisorMachine:
             self._end_if_significant(child.terms)
 
     def _exceeds(self, child: Child) -> bool:
-        """Count one restart; whether that is one too many."""
+        """Count one restart; returns whether that is one too many."""
         window = self._windows.get(self._budget(child), Window()).add(self._now, self._terms.intensity)
         self._windows[self._budget(child)] = window
         return window.exceeds(self._terms.intensity)
@@ -384,8 +384,8 @@ class SupervisorMachine:
                 self._out.say(AwaitStreams(child.name, child.life))
 
     def _successor_ended(self, child: Child, dead: EndedLife, roll: float) -> None:
-        """It is over and has never served; the life before it goes on, unless it is on its way down."""
-        stops = child.goal > StopCause.RECYCLE or self._plans.stops(child.name) or self._last_words is not None
+        """It has ended and never served. The life before it continues, unless it is being stopped."""
+        stops = child.goal > StopCause.RECYCLE or self._plans.stops(child.name) or self._final_command is not None
         if stops or not dead.failed_start:
             self._report(child, dead, Decision.EXPECTED, "it was stopped with the life that it was to follow")
             return
@@ -407,9 +407,9 @@ class SupervisorMachine:
             child.recycle(child.recycled_because)
 
     def _succeeded(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
-        """A life is over and its successor is the current one, whatever ended it; if need be that ends, too."""
+        """A life has ended and its successor is the current one, whatever ended it. If need be, that ends, too."""
         child.succeed(dead)
-        if self._last_words is not None:
+        if self._final_command is not None:
             self._report(child, dead, Decision.EXPECTED, self._ending_because)
         elif dead.goal is StopCause.CALL:
             self._report(child, dead, Decision.EXPECTED, _TERMINATED)
@@ -424,11 +424,11 @@ class SupervisorMachine:
         else:
             self._report(child, dead, Decision.LEAVE_DOWN, policy.because(child.terms.restart, dead.reason.kind))
             child.stop(StopCause.LEFT)
-        if child.state is ChildState.RUNNING and self._last_words is None and not self._plans.stops(child.name):
+        if child.state is ChildState.RUNNING and self._final_command is None and not self._plans.stops(child.name):
             self._serves(child)
 
     def _replace(self, child: Child, dead: EndedLife) -> None:
-        """A life died beside its successor: that is its restart, which is counted; siblings follow by the strategy."""
+        """A life died beside its successor. That is its restart, which is counted; siblings follow by the strategy."""
         if self._exceeds(child):
             self._give_up(child, dead)
             return
@@ -503,13 +503,13 @@ class SupervisorMachine:
 
     def _advance(self) -> None:
         """Take every plan as far as it goes without waiting."""
-        if self._last_words is None:
+        if self._final_command is None:
             self._plans.advance(self._now)
             self._settle()
-        if self._last_words is not None and self._all_down():
+        if self._final_command is not None and self._all_down():
             self._out.disarm(self._deadline())
             self._step(SupervisorStep.DOWN)
-            self._out.say(self._last_words)
+            self._out.say(self._final_command)
 
     def _settle(self) -> None:
         """Derive the supervisor's state from its plans."""
@@ -530,10 +530,10 @@ class SupervisorMachine:
 
     def _end(self, reason: ExitReason, because: str, *, failed: str = "", exceeded: bool = False) -> None:
         """Begin to end; the first reason counts."""
-        if self._last_words is not None:
+        if self._final_command is not None:
             return
         started = self._phase in (SupervisorState.RUNNING, SupervisorState.RESTARTING)
-        self._last_words = Terminate(reason, failed, exceeded, started)
+        self._final_command = Terminate(reason, failed, exceeded, started)
         self._ending_because = because
         self._step(SupervisorStep.END)
         self._plans.clear()

@@ -40,7 +40,7 @@ class SupervisorState(StrEnum):
 
     NEW = "new"  # nothing was started yet
     STARTING = "starting"  # some static child has never been ready
-    RUNNING = "running"  # calls are served; one_for_one restarts go on here
+    RUNNING = "running"  # calls are served; one_for_one restarts happen here
     RESTARTING = "restarting"  # a restart of several children is in progress
     STOPPING = "stopping"  # the children are being stopped, whatever the cause
     STOPPED = "stopped"  # ended: nothing follows

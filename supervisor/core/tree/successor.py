@@ -1,7 +1,7 @@
-"""Successor: the life that is started beside the current one, to follow it.
+"""Successor: the life that is started beside the current one, to follow it. Pure.
 
-It is given no messages before it is the current life. It is started, stopped and killed like any other life; a child
-has one at most.
+It gets no messages before it is the current life. It is started, stopped and killed like any other life; a child has
+at most one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Successor:
         self._out.disarm(self.timer(TimerKind.START))
 
     def stop(self) -> None:
-        """Send it down the ladder, if it is not on it already."""
+        """Stop it: ask, grace, kill. No effect when it is being stopped already."""
         if self._terms.shutdown <= 0:
             self.kill()
         elif not self.ending:
@@ -64,7 +64,7 @@ class Successor:
             self._out.arm(self.timer(TimerKind.GRACE), self._terms.shutdown)
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill it now."""
         self._begin_ending()
         self._out.disarm(self.timer(TimerKind.GRACE))
         if not self.killed:
@@ -72,7 +72,7 @@ class Successor:
             self._out.say(KillChild(self._terms.name, self.number))
 
     def ended(self) -> None:
-        """Its process is gone."""
+        """It has ended."""
         self._out.disarm(self.timer(TimerKind.START))
         self._out.disarm(self.timer(TimerKind.GRACE))
 

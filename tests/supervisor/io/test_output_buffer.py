@@ -14,7 +14,7 @@ def told():
 
 
 @pytest.fixture
-def transcript(told):
+def buffer(told):
     return OutputBuffer(-1, lambda record: None, lambda lines, size: told.append((lines, size)))
 
 
@@ -22,79 +22,79 @@ def lines(count, size=10):
     return (b"x" * (size - 1) + b"\n") * count
 
 
-def test_lines_are_taken_in_order(transcript):
+def test_lines_are_taken_in_order(buffer):
     """Records and text, and half a line at the end."""
     record = Record("info", "it.happened", {})
-    said = transcript.take(b"a\n" + record_line(record) + b"ha", 0) + transcript.take(b"lf", 0) + transcript.end(0)
+    said = buffer.take(b"a\n" + record_line(record) + b"ha", 0) + buffer.take(b"lf", 0) + buffer.end(0)
     assert [Record("info", PRINTED, {"text": "a"}), record, Record("info", PRINTED, {"text": "half"})] == said
-    assert Lost(0, 0) == transcript.lost
+    assert Lost(0, 0) == buffer.lost
 
 
-def test_a_flood_of_lines(transcript, told):
+def test_a_flood_of_lines(buffer, told):
     """So many lines in a window, then none, all counted; they are told once."""
-    assert MAX_LINES == len(transcript.take(lines(MAX_LINES + 30), 0.0))
-    assert [] == transcript.take(lines(5), WINDOW / 2)
-    assert Lost(35, 35 * 9) == transcript.lost
-    transcript.tell_lost()
-    transcript.tell_lost()
+    assert MAX_LINES == len(buffer.take(lines(MAX_LINES + 30), 0.0))
+    assert [] == buffer.take(lines(5), WINDOW / 2)
+    assert Lost(35, 35 * 9) == buffer.lost
+    buffer.tell_lost()
+    buffer.tell_lost()
     assert [(35, 35 * 9)] == told
 
 
-def test_a_flood_of_bytes(transcript):
+def test_a_flood_of_bytes(buffer):
     """The same for few lines that are long."""
-    taken = transcript.take(lines(2 * MAX_BYTES // 4000, 4000), 0.0)
+    taken = buffer.take(lines(2 * MAX_BYTES // 4000, 4000), 0.0)
     assert MAX_BYTES - 4000 < sum(len(record.fields["text"]) for record in taken) <= MAX_BYTES
-    assert 2 * MAX_BYTES // 4000 - len(taken) == transcript.lost.lines
+    assert 2 * MAX_BYTES // 4000 - len(taken) == buffer.lost.lines
 
 
-def test_the_next_window(transcript):
+def test_the_next_window(buffer):
     """When the time is over, lines are taken again."""
-    transcript.written += len(transcript.take(lines(MAX_LINES + 1), 0.0))
-    assert 7 == len(transcript.take(lines(7), WINDOW))
-    assert 1 == transcript.lost.lines
+    buffer.written += len(buffer.take(lines(MAX_LINES + 1), 0.0))
+    assert 7 == len(buffer.take(lines(7), WINDOW))
+    assert 1 == buffer.lost.lines
 
 
-def test_a_loop_that_does_not_write_down(transcript):
+def test_a_loop_that_does_not_write_down(buffer):
     """However much time passes, no more waits for it than one window holds."""
     for window in range(10):
-        transcript.take(lines(MAX_LINES), window * WINDOW)
-    assert MAX_LINES == transcript.taken
-    assert 9 * MAX_LINES == transcript.lost.lines
+        buffer.take(lines(MAX_LINES), window * WINDOW)
+    assert MAX_LINES == buffer.taken
+    assert 9 * MAX_LINES == buffer.lost.lines
 
 
-def test_what_the_child_lost_is_added(transcript):
+def test_what_the_child_lost_is_added(buffer):
     """Taken or dropped itself, a line about losses counts for what it says."""
-    assert [] == transcript.take(lost_line(Lost(3, 200)), 0.0)
-    assert Lost(3, 200) == transcript.lost
-    transcript.take(lines(MAX_LINES), 0.0)
-    lost = transcript.lost.lines
-    transcript.take(lost_line(Lost(4, 1)) + lines(100) + lost_line(Lost(5, 1)), 0.0)
-    assert 4 + 100 + 5 == transcript.lost.lines - lost
+    assert [] == buffer.take(lost_line(Lost(3, 200)), 0.0)
+    assert Lost(3, 200) == buffer.lost
+    buffer.take(lines(MAX_LINES), 0.0)
+    lost = buffer.lost.lines
+    buffer.take(lost_line(Lost(4, 1)) + lines(100) + lost_line(Lost(5, 1)), 0.0)
+    assert 4 + 100 + 5 == buffer.lost.lines - lost
 
 
-def test_the_last_lines(transcript):
+def test_the_last_lines(buffer):
     """For the exit report: what went to standard error or past Python, bounded."""
-    transcript.take(
+    buffer.take(
         record_line(Record("warning", PRINTED, {"stream": "stderr", "text": "one"}))
         + record_line(Record("info", PRINTED, {"stream": "stdout", "text": "no"}))
         + record_line(Record("info", "no.text", {"text": "no"}))
         + b"\ntwo\nthree",
         0.0,
     )
-    transcript.end(0.0)
-    assert ("one", "two", "three") == transcript.last_lines()
+    buffer.end(0.0)
+    assert ("one", "two", "three") == buffer.last_lines()
 
 
-def test_the_last_lines_are_few(transcript):
+def test_the_last_lines_are_few(buffer):
     """So many lines, so many bytes."""
-    transcript.take(b"".join(b"%d\n" % number for number in range(100)), 0.0)
-    assert tuple(str(number) for number in range(100 - LAST_LINES, 100)) == transcript.last_lines()
-    transcript.take(lines(100, 4000), 0.0)
-    assert 2 == len(transcript.last_lines()) == LAST_BYTES // 4000
+    buffer.take(b"".join(b"%d\n" % number for number in range(100)), 0.0)
+    assert tuple(str(number) for number in range(100 - LAST_LINES, 100)) == buffer.last_lines()
+    buffer.take(lines(100, 4000), 0.0)
+    assert 2 == len(buffer.last_lines()) == LAST_BYTES // 4000
 
 
-def test_the_last_lines_of_a_flood(transcript):
+def test_the_last_lines_of_a_flood(buffer):
     """Also of what was dropped the end is known."""
-    transcript.take(lines(MAX_LINES), 0.0)
-    transcript.take(lines(1000) + b"why it died\n", 0.0)
-    assert "why it died" == transcript.last_lines()[-1]
+    buffer.take(lines(MAX_LINES), 0.0)
+    buffer.take(lines(1000) + b"why it died\n", 0.0)
+    assert "why it died" == buffer.last_lines()[-1]

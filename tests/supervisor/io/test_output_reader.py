@@ -17,7 +17,7 @@ from tests.support.waiting import DEADLINE, until, until_now
 
 @pytest.fixture
 async def output_reader():
-    made = OutputReader(asyncio.get_running_loop(), name="scribe-under-test")
+    made = OutputReader(asyncio.get_running_loop(), name="output-under-test")
     yield made
     made.close()
     assert not made._thread.is_alive()
@@ -33,16 +33,16 @@ class Life:
         self.lost = []
         self.threads = set()
         self.over = asyncio.Event()
-        self.transcript = OutputBuffer(reading, self.wrote, lambda lines, size: self.lost.append(lines))
+        self.buffer = OutputBuffer(reading, self.wrote, lambda lines, size: self.lost.append(lines))
         self.output_reader = output_reader
-        output_reader.follow(self.transcript)
+        output_reader.follow(self.buffer)
 
     def wrote(self, record):
         self.threads.add(threading.current_thread())
         self.said.append(record.fields["text"])
 
     async def end(self):
-        self.output_reader.finish(self.transcript, self.over.set)
+        self.output_reader.finish(self.buffer, self.over.set)
         async with asyncio.timeout(DEADLINE):
             await self.over.wait()
 
@@ -76,7 +76,7 @@ async def test_the_end_does_not_wait_for_the_end_of_the_pipe(life):
     os.write(life.writing, b"a\nlast words")
     await life.end()
     assert ["a", "last words"] == life.said
-    assert ("a", "last words") == life.transcript.last_lines()
+    assert ("a", "last words") == life.buffer.last_lines()
     with pytest.raises(BrokenPipeError):
         os.write(life.writing, b"too late")
 
@@ -107,7 +107,7 @@ async def test_the_end_of_the_pipe(output_reader):
     os.close(life.writing)
     await until(lambda: life.said)
     assert ["bye"] == life.said
-    await until(lambda: life.transcript.fd not in output_reader._followed)
+    await until(lambda: life.buffer.fd not in output_reader._followed)
     await life.end()
 
 
@@ -121,7 +121,7 @@ async def test_a_flood_leaves_the_loop_its_time(life):
         while time.perf_counter() < until_then:
             pass
 
-    life.transcript.on_record = slow
+    life.buffer.on_record = slow
     write(life.writing, 2000).join()
     while len(life.said) < 2000:
         await asyncio.sleep(0)
@@ -155,10 +155,10 @@ async def test_what_waits_at_the_end_of_the_tree_is_counted(monkeypatch):
     monkeypatch.setattr(room, "LAST_SLICE", 0.0)
     output_reader = OutputReader(asyncio.get_running_loop())
     life = Life(output_reader)
-    life.transcript.on_record = lambda record: (life.said.append(record), time.sleep(0.003))
+    life.buffer.on_record = lambda record: (life.said.append(record), time.sleep(0.003))
     write(life.writing, 300).join()
-    until_now(lambda: life.transcript.taken == 300)
-    output_reader.finish(life.transcript, life.over.set)
+    until_now(lambda: life.buffer.taken == 300)
+    output_reader.finish(life.buffer, life.over.set)
     output_reader.close()
     os.close(life.writing)
     assert 300 == len(life.said) + sum(life.lost)
@@ -169,14 +169,14 @@ async def test_one_line_that_cannot_be_written_keeps_no_other_from_it(life):
     """The error goes to the loop's handler."""
     told = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
-    good = life.transcript.on_record
+    good = life.buffer.on_record
 
     def picky(record):
         if record.fields["text"] == "1":
             raise ZeroDivisionError
         good(record)
 
-    life.transcript.on_record = picky
+    life.buffer.on_record = picky
     write(life.writing, 3).join()
     await until(lambda: "2" in life.said)
     assert ["0", "2"] == life.said
