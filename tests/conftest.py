@@ -1,4 +1,4 @@
-"""What holds for every test: whoever starts something ends it, and the log is kept quiet and can be read."""
+"""For every test: what it starts has ended when it ends, and the log is captured."""
 
 from __future__ import annotations
 

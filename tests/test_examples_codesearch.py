@@ -73,7 +73,7 @@ def test_every_file_once_under_fire(tree, tmp_path):
 
 
 def test_in_peace(tree):
-    """Without chaos nobody is killed; a second run over the same index file counts nothing twice."""
+    """Without chaos no process is killed; a second run over the same index file counts nothing twice."""
     db = tree.parent / "again.db"
     for _ in range(2):
         done = run("--path", tree, "--db", db, "--no-chaos")

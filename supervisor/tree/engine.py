@@ -203,9 +203,9 @@ class Engine:
                 self._set_timer(command.timer, command.after)
             case do.CancelTimer():
                 self._cancel_timer(command.timer)
-            case do.Retire():
+            case do.CloseMailbox():
                 self._retire(command.child, command.because)
-            case do.Forget():
+            case do.DeleteChild():
                 self._left_open.discard(command.child)
                 self.children.pop(command.child).forget()
             case do.ReportReady():

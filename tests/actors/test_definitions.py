@@ -356,7 +356,7 @@ class Watched(Actor):
 
 
 def test_nothing_of_a_class_is_evaluated():
-    """A property of the class is nobody's business."""
+    """A property of the class is never evaluated."""
 
     class Curious(type):
         @property

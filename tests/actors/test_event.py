@@ -83,7 +83,7 @@ def test_fileno_is_readable_while_set(event):
 
 
 def test_setting_for_ever_never_waits(event):
-    """A flag that nobody clears takes any number of sets, and one clear takes them all."""
+    """A flag that is never cleared takes any number of sets, and one clear takes them all."""
     for _ in range(20_000):
         event.set()
     event.clear()

@@ -1,4 +1,4 @@
-"""An actor that ruins what it shares with its daemon harms itself: its life ends with a report, nobody else's."""
+"""An actor that ruins what it shares with its daemon harms itself: only its life ends, with a report."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_an_actor_ruins_what_it_shares(stalls, how, words, reading):
 
 @pytest.mark.parametrize("reading", ["thread", "loop"])
 async def test_a_fork_that_keeps_every_descriptor(reading):
-    """It holds channel, output and events of a dead actor open: nobody waits for it, and it is ended."""
+    """It holds channel, output and events of a dead actor open: the daemon does not wait for it, and it is ended."""
     spec = ChildSpec(Parent, name="a", backoff=Backoff(initial=0.0, cap=0.0))
     async with Supervisor(spec, intensity=Intensity.unlimited(), reading=reading) as root:
         watch = Watch(root)

@@ -90,7 +90,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_no_half_started_actor_dies_of_it(tmp_path, number):
-    """A signal that comes while interpreters start finds nobody who would die of it."""
+    """A signal that comes while interpreters start ends no process."""
     with Script(tmp_path, STARTING) as daemon:
         daemon.line("BEGUN")
         seen = set()

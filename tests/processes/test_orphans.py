@@ -1,4 +1,4 @@
-"""No orphans: whatever ends, whoever descends from it is gone within a second."""
+"""No orphans: whatever ends, all its descendants are gone within a second."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def gone_in_time(pids, begun):
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_descendants_end_with_their_actor(kind):
-    """A dead actor leaves nobody behind, however its descendants were made."""
+    """A dead actor leaves no process behind, however its descendants were made."""
     async with tree() as root:
         watch = Watch(root)
         pids = await root["a"].ask(Beget([kind]))
@@ -61,7 +61,7 @@ async def test_descendants_end_with_their_actor(kind):
 
 @pytest.mark.parametrize("reading", ["thread", "loop"])
 async def test_descendants_end_with_the_tree(reading):
-    """When the `async with` is left, nobody is there any more; nothing need be waited for."""
+    """When the `async with` is left, no descendant is left; nothing need be waited for."""
     async with tree(reading=reading) as root:
         pids = await root["a"].ask(Beget(list(KINDS)))
         assert all(map(alive, pids))
@@ -339,7 +339,7 @@ def relatives(script):
 
 @pytest.mark.parametrize("how", ["main", "thread", "spin", "stopped", "fork"])
 def test_everybody_ends_with_the_daemon(tmp_path, how):
-    """Kill -9 the daemon: actors and all their descendants are gone within a second, and nobody holds its output open.
+    """Kill -9 the daemon: actors and all their descendants are gone within a second, and none holds its output open.
 
     Also when its loop ran in another thread, when an actor is in a loop of C code or stopped, and when a fork of the
     daemon holds everything that the daemon held.

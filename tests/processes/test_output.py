@@ -1,4 +1,4 @@
-"""Everything a real actor writes arrives in the daemon's log, and nobody is held up by it."""
+"""Everything a real actor writes arrives in the daemon's log, and delays nothing."""
 
 from __future__ import annotations
 

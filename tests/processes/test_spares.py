@@ -1,4 +1,4 @@
-"""Spares: what waits to be the next life, who gets it, and that none of them harms anybody."""
+"""Spares: which life gets one, and that none of them harms an actor."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ async def test_a_spare_that_dies_is_replaced(logs):
 
 
 async def test_a_spare_that_has_just_died_is_not_taken():
-    """Its death need not have been told: nobody's life begins in a dead process."""
+    """Also before its death is reported: no life starts in a dead process."""
     async with tree(child()) as root:
         first = await who(root)
         (spare,) = await ready(root)
@@ -402,7 +402,7 @@ async def test_a_stop_ends_the_spares_at_once(tmp_path):
 
 
 async def test_trees_have_their_own():
-    """The spare of one tree is nobody's in another, and goes with its own."""
+    """The spare of one tree is not used by another, and ends with its own."""
     async with tree(child(), name="one") as one:
         async with tree(child(), name="two") as two:
             assert set() == set(await ready(one)) & set(await ready(two))

@@ -102,7 +102,7 @@ async def test_stock_event_with_a_killed_waiter():
 
 
 def _is_slept_on(event):
-    """Whether somebody is inside the wait() of a stock event."""
+    """Whether a thread is inside the wait() of a stock event."""
     return event._cond._sleeping_count._semlock._get_value() > 0
 
 

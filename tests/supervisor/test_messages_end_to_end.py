@@ -221,7 +221,7 @@ async def test_overflow_drop_oldest(tmp_path, way):
 
 
 async def test_overflow_drop_newest(tmp_path):
-    """The new message becomes a dead letter: a tell goes on, whoever waits for a reply gets MailboxFull."""
+    """The new message becomes a dead letter: a tell returns, an asker gets MailboxFull."""
     gate = tmp_path / "gate"
     async with tree(child(mailbox=2, overflow=Overflow.DROP_NEWEST)) as root:
         letters = root.dead_letters()
@@ -390,7 +390,7 @@ async def test_a_deadline_is_inherited(tmp_path, actor):
 
 
 async def test_expired_work_is_skipped_and_counted(tmp_path):
-    """What nobody waits for any more is not begun, wherever it lies."""
+    """What was cancelled is not begun, wherever it is."""
     gate = tmp_path / "gate"
     async with tree(child()) as root:
         holding, ref = await held(root, gate), root["a"]

@@ -77,7 +77,7 @@ def held(root, member):
 
 
 async def test_the_least_loaded_gets_the_next():
-    """Nobody has more in hand than it works on, unless it is quick; the rest waits for whoever is done first."""
+    """No member has more in flight than it handles, unless it is quick; the rest goes to the first free one."""
     async with tree(pool()) as root:
         ref = root["p"]
         for number in range(3):
@@ -277,7 +277,7 @@ def queued(root):
 
 @pytest.mark.parametrize("routing", MODES)
 async def test_what_a_dead_member_had_goes_on(routing):
-    """What it had not begun is handled, by others or its next life; what it was at is reported; nobody else stops."""
+    """What it had not begun is handled, by others or its next life; what it was handling is reported."""
     async with tree(pool(3, routing)) as root:
         asks = {number: asyncio.create_task(root["p"].ask(Take(f"k{number}", number))) for number in range(30)}
         await turns()
@@ -392,7 +392,7 @@ async def test_a_pool_that_was_terminated_gets_another_size():
 
 @pytest.mark.parametrize("routing", MODES)
 async def test_one_member_of_a_pool_that_was_terminated_is_restarted(routing):
-    """It gets all the messages there are, whoever was the last to go."""
+    """It gets all waiting messages, whichever member ended last."""
     async with tree(pool(3, routing), launcher=quick()) as root:
         for member in range(3):
             await root.terminate_child("p")
@@ -436,7 +436,7 @@ async def test_a_size_that_is_none(size):
 
 
 async def test_what_has_no_size():
-    """A supervisor has none, and nobody has none."""
+    """A supervisor has no size, nor has an unknown name."""
     async with tree(SupervisorSpec(pool(), name="sub", backoff=SOON)) as root:
         with pytest.raises(NoSuchChild, match="is a supervisor; only an actor or a pool has a size"):
             await root.resize("sub", 2)
@@ -447,7 +447,7 @@ async def test_what_has_no_size():
 
 
 async def test_a_member_that_goes_finishes_its_message():
-    """What it was at is answered; what it had not begun goes to the others; nobody hears of it."""
+    """What it was at is answered; what it had not begun goes to the others; no asker notices."""
     launcher = ScriptedLauncher()
     launcher.plan("/root/p/1", on_stop=OnStop.IGNORE)
     async with tree(pool(2), launcher=launcher) as root:

@@ -78,7 +78,7 @@ def steps() -> st.SearchStrategy[list[tuple[Any, ...]]]:
 
 
 class World:
-    """A tree of scripted lives on a loop whose clock jumps to the next timer as soon as nobody moves."""
+    """A tree of scripted lives on a loop whose clock jumps to the next timer as soon as nothing else is ready."""
 
     def __init__(self, spec: SupervisorSpec, starts: list[OnStart], stops: list[OnStop]) -> None:
         self.launcher = ScriptedLauncher()
@@ -168,7 +168,7 @@ class World:
         raise AssertionError(f"the tree does not come to rest:\n{root.snapshot()}")
 
     def _check(self, root: ScriptedSupervisor) -> None:
-        """What holds whenever the tree is at rest: those who run, and nobody else, have a life."""
+        """Whenever the tree is at rest: running children, and no others, have a life."""
         living = [life.path for life in self.launcher.lives if not life.over]
         assert sorted(running(root._engine)) == sorted(living)
         for engine in engines(root._engine):

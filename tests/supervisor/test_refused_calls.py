@@ -1,4 +1,4 @@
-"""Refused calls: a number that is none is told to the caller, at once, and to nobody else."""
+"""Refused calls: a bad number is an error of the caller, at once, and disturbs no other."""
 
 from __future__ import annotations
 

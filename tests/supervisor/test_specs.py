@@ -24,7 +24,7 @@ from tests.support.actors import Common, Puppet
 
 
 def test_defaults():
-    """What nobody says: permanent, 5 s of grace, a bounded mailbox, the class's name in lower case."""
+    """The defaults: permanent, 5 s of grace, a bounded mailbox, the class's name in lower case."""
     spec = ChildSpec(Puppet)
     assert ("puppet", RestartPolicy.PERMANENT, 5.0, 30.0, 10_000, 1, 3) == (
         spec.name,

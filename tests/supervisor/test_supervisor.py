@@ -372,7 +372,7 @@ async def test_mailbox_full(tmp_path):
 
 
 async def test_what_the_actor_does_not_handle_fails_at_the_sender():
-    """A wrong message and a wrong field disturb nobody."""
+    """A wrong message and a wrong field disturb no actor."""
     async with tree(child()) as root:
         ref = root["a"]
         for message in (AskOther("b", "x"), "text", Note("one"), Echo(1)):
@@ -722,7 +722,7 @@ async def test_an_exception_in_an_async_handler():
 
 
 async def test_who_an_actor_is():
-    """Name, path, life and address; nobody is the sender when the daemon is."""
+    """Name, path, life and ref; there is no sender when the daemon sends."""
     async with tree(child(), name="shop") as root:
         who = await root["a"].ask(WhoAreYou())
         assert ("a", "/shop/a", 1, "/shop/a", None) == (who.name, who.path, who.incarnation, who.ref, who.sender)

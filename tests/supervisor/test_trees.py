@@ -210,7 +210,7 @@ async def test_a_second_request_may_be_a_kill():
 
 
 async def test_a_failure_stays_on_its_floor():
-    """What one supervisor can mend, nobody above hears of."""
+    """What one supervisor can repair does not reach those above."""
     async with tree(*deep()) as root:
         await die(root, "/root/one/two/three/d", times=5)
         await reached(root, {"d": "running", "e": "running"}, "one/two/three")
@@ -240,7 +240,7 @@ async def test_escalation_from_floor_to_floor():
 
 
 async def test_escalation_to_the_root():
-    """When nobody is left above, the body is cancelled, and the error with the last report comes out of it."""
+    """At the root the body is cancelled, and the error with the last report comes out of it."""
     why = "/root gave up: restart 1 within 5 s, where 0 are allowed; the last to end: /root/one, shutdown"
     with pytest.raises(RestartIntensityExceeded, match=why) as caught:
         async with tree(*deep(intensity=NEVER_AGAIN), intensity=NEVER_AGAIN) as root:

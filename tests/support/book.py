@@ -9,7 +9,7 @@ WIDTH: Final = 128  # bytes of every line, blanks at its end included
 
 
 class Book:
-    """A file whose lines are whole, whoever is killed while writing one.
+    """A file whose lines are whole, whichever process is killed while it writes.
 
     The kernel copies a write page by page, and a kill may come between two of them: half a line would be left. Since
     all lines have the same width, which divides a page, none lies in two.

@@ -46,7 +46,7 @@ class Terminal:
         self._collector.start()
 
     def type(self, keys):
-        """Press keys, if anybody is still there."""
+        """Press keys, if a process still reads."""
         with contextlib.suppress(OSError):
             os.write(self._master, keys)
 

@@ -74,7 +74,7 @@ async def dead_letter(stream):
 
 
 def alive(pid):
-    """Whether a process runs; one that nobody reaps is dead."""
+    """Whether a process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
     except OSError:

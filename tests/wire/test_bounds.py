@@ -49,7 +49,7 @@ def bare(**options):
 
 
 async def refused(root, why, *frames):
-    """These frames end the life of `a` with that reason, and nobody else's."""
+    """These frames end the life of `a` with that reason, and no other."""
     a, b = root.child("a"), root.child("b")
     a.say(*frames)
     assert a.refused is not None
@@ -130,7 +130,7 @@ async def test_topics(monkeypatch):
 
 
 async def test_watches(monkeypatch):
-    """Who watches what nobody is, again and again, and reads nothing of it, ends."""
+    """An actor that watches unknown paths endlessly and reads no notice ends."""
     monkeypatch.setattr(mailboxes, "WATCHED", 10)
     async with bare(mailbox=5) as root:
         await refused(
@@ -169,7 +169,7 @@ async def test_items_that_nobody_asked_for():
 
 
 async def test_items_between_actors():
-    """Nor between actors: whoever sends too much ends, and whoever takes too much ends."""
+    """Nor between actors: a sender of too many items ends, and so does a reader that takes too many."""
     async with bare() as root:
         a, b = root.child("a"), root.child("b")
         a.say(send(1, STREAM, message=msgspec.Raw(encode(Flow()))))
@@ -279,7 +279,7 @@ async def test_a_frame_over_the_limit_of_its_spec():
 
 
 async def test_what_never_comes_whole_is_given_back():
-    """A life that ends in the middle of a large value holds nothing of it any more, whoever still holds the life."""
+    """A life that ends in the middle of a large value releases it, even while the life object is still referenced."""
     async with BareSupervisor("a", actor=Everything) as root:
         child = root.child("a")
         child.feed(attachment_header(3) + b"one" + attachment_header(2**20) + b"x")

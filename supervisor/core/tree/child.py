@@ -12,7 +12,7 @@ import msgspec
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.terms import ChildTerms
-from supervisor.core.tree.commands import CommandBuffer, Forget, KillChild, Retire, StartChild, StopChild
+from supervisor.core.tree.commands import CloseMailbox, CommandBuffer, DeleteChild, KillChild, StartChild, StopChild
 from supervisor.core.tree.events import Timer, TimerKind
 from supervisor.core.tree.states import ALIVE, ChildState, ChildStep, child_after
 from supervisor.core.tree.successor import Successor
@@ -292,12 +292,12 @@ class Child:
         """Report that it stays down, once."""
         if not self.retired:
             self.retired = True
-            self._out.say(Retire(self.name, because))
+            self._out.say(CloseMailbox(self.name, because))
 
     def forget(self, because: str) -> None:
         """Report that its spec is gone."""
         self.retire(because)
-        self._out.say(Forget(self.name))
+        self._out.say(DeleteChild(self.name))
 
     def view(self, next_try_at: float | None) -> ChildView:
         """What the machine shows of it."""

@@ -60,15 +60,15 @@ class CancelTimer(Command, frozen=True):
     timer: Timer
 
 
-class Retire(Command, frozen=True):
+class CloseMailbox(Command, frozen=True, tag="Retire"):
     """The child is down and stays down: close its mailbox; every message in it becomes a dead letter."""
 
     child: str
     because: str
 
 
-class Forget(Command, frozen=True):
-    """The child's spec is gone: drop everything kept under its name. Always after `Retire`."""
+class DeleteChild(Command, frozen=True, tag="Forget"):
+    """The child's spec is gone: drop everything kept under its name. Always after `CloseMailbox`."""
 
     child: str
 
@@ -156,8 +156,8 @@ AnyCommand = (
     | KillChild
     | SetTimer
     | CancelTimer
-    | Retire
-    | Forget
+    | CloseMailbox
+    | DeleteChild
     | ReportReady
     | ReportExit
     | Answer

@@ -33,7 +33,7 @@ def three():
 
 
 def test_new(box):
-    """Nothing was begun, nobody is at work."""
+    """Nothing was begun, no handler runs."""
     assert Progress(0, frozenset(), 0, -1) == box.progress()
 
 

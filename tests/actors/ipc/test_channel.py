@@ -109,7 +109,7 @@ def send_for_ever(end: Duplex, begun: SafeEvent) -> None:
 
 @pytest.mark.processes
 def test_a_daemon_that_is_gone_ends_the_process():
-    """Whoever sends to nobody leaves, with an exit code of its own."""
+    """A child that sends to a daemon that is gone exits, with an exit code of its own."""
     daemon, child = Duplex.pair()
     begun = SafeEvent()
     process = SPAWN.Process(target=send_for_ever, args=(child, begun), daemon=True)

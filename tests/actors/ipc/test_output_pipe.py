@@ -137,7 +137,7 @@ def test_an_actor_that_closed_its_descriptors_hears_nothing_of_it():
 
 
 def test_a_daemon_that_is_gone(pipe):
-    """The same when nobody can ever hear it."""
+    """The same without a reader."""
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - its descriptor is wanted
         os.dup2(nothing.fileno(), pipe.reading)
     pipe.output_pipe.say("info", "it.was_said", {})

@@ -84,7 +84,7 @@ def test_asked_for(box):
 
 
 def test_more_than_there_is_room_for(box):
-    """Dumps that nobody makes room for are cut off."""
+    """Dumps without room are cut off."""
     ready = SafeEvent()
     with running(count, box, ready) as process:
         assert ready.wait(DEADLINE)

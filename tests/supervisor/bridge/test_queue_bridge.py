@@ -102,7 +102,7 @@ async def test_a_woken_and_cancelled_fetch_passes_it_on(bridge):
 
 
 async def test_cancelled_in_line(bridge):
-    """One in the middle of the line leaves it; nobody else notices."""
+    """One in the middle is cancelled; the others keep their order."""
     tasks = [asyncio.create_task(bridge.fetch()) for _ in range(3)]
     await turns()
     tasks[1].cancel()
@@ -368,7 +368,7 @@ async def test_an_event_that_fails_tells():
 
 
 async def test_a_closed_event_does_not_disturb_others():
-    """Closing an event under a waiter, and making new ones with its descriptor, wakes and wedges nobody else."""
+    """Closing an event under a waiter, and making new ones with its descriptor, neither wakes nor blocks others."""
     closed = SafeEvent()
     waiting = asyncio.create_task(await_event(closed))
     await turns()

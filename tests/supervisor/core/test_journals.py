@@ -278,7 +278,7 @@ def test_a_recording_leads_to_the_same_commands(story) -> None:
 
 @every_story
 def test_the_recording_is_the_story(story) -> None:
-    """What is kept is what the story tells: nobody has edited one of them alone."""
+    """The files are what the stories produce: neither was edited alone."""
     first, entries = read(kept(story))
     assert first == STORIES[story]
     assert list(entries) == list(told(story).journal.entries())

@@ -146,12 +146,12 @@ class Supervision(RuleBasedStateMachine):
             case c.CancelTimer(timer):
                 del self.timers[timer]
                 self.past_timers.append(timer)
-            case c.Retire(child):
+            case c.CloseMailbox(child):
                 assert child not in self.alive, "the living are not retired"
                 assert child not in self.down_for_good, "and the others once"
                 self.down_for_good.add(child)
-            case c.Forget(child):
-                assert child in self.down_for_good, "Forget comes after Retire"
+            case c.DeleteChild(child):
+                assert child in self.down_for_good, "DeleteChild comes after CloseMailbox"
                 self.down_for_good.discard(child)
                 self.stopped_by_call.discard(child)
                 del self.policies[child]

@@ -16,7 +16,7 @@ from supervisor.system.pipe_budget import CAPACITY
 
 
 class Watcher:
-    """Stands for the reader: whoever waits for room is called by the test."""
+    """Stands for the reader: the test calls what waits for room."""
 
     def __init__(self):
         self.waiting = []

@@ -191,7 +191,7 @@ async def test_a_congested_life_gets_no_more(box):
     ],
 )
 async def test_how_an_ask_ends(box, kind, payload, error, words):
-    """Each kind of outcome is one error, whoever waits; the mailbox goes on."""
+    """Each kind of outcome is one error for any asker; the mailbox continues."""
     box.live()
     asking = box.ask(1, timeout=60.0)
     await turns()
@@ -483,7 +483,7 @@ async def test_a_reply_and_a_cancellation_in_the_same_turn(box):
 
 
 async def test_the_life_gets_the_deadline(box):
-    """So that it need not begin what nobody waits for."""
+    """So that it need not begin what was cancelled."""
     life = box.live()
     tasks = [box.ask(1, timeout=50.0), box.ask(2, timeout=None)]
     await turns()
@@ -662,7 +662,7 @@ async def test_another_thread_is_refused(box):
     ids=lambda value: str(value)[:40],
 )
 async def test_forged_outcomes(box, items, ack_up_to):
-    """A life that says what cannot be ends, and nobody who asked it waits for ever."""
+    """A life with an impossible report ends, and no asker waits for ever."""
     life = box.live()
     asking = box.ask(1, timeout=None)
     await turns()

@@ -81,7 +81,7 @@ def test_a_session_is_its_heads():
 
 
 def test_a_number_that_is_a_strangers_by_now():
-    """A head was dead when it was told, and its number is used again: nobody is touched."""
+    """An actor was dead before it was announced, and its number is used again: no process is ended."""
     gone = subprocess.Popen(["/bin/true"])
     gone.wait()
     ward = reaper(f"+1 {gone.pid}\n-1\n")

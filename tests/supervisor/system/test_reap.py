@@ -1,4 +1,4 @@
-"""Reaping: exit codes and what was used, whoever else reaps."""
+"""Reaping: exit codes and resources, also when other code reaps."""
 
 from __future__ import annotations
 

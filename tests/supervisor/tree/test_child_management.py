@@ -166,7 +166,7 @@ async def test_the_name_of_an_actor_is_no_name_for_a_pool():
 
 
 async def test_a_start_that_fails_discards_the_spec():
-    """StartFailed carries the report; the name is free, nobody has it, and nothing was counted."""
+    """StartFailed carries the report; the name is free, and nothing was counted."""
     launcher = ScriptedLauncher()
     launcher.plan("/root/b", OnStart.FAIL, OnStart.READY)
     async with tree(child(), launcher=launcher) as root:
@@ -480,7 +480,7 @@ async def test_a_child_in_the_middle_of_a_restart():
 
 
 async def test_terminated_while_it_starts():
-    """Whoever waits for the start hears that it failed; whoever stopped it, that it is down."""
+    """The caller that started it gets StartFailed; the one that stopped it returns."""
     launcher = ScriptedLauncher()
     launcher.plan("/root/a", OnStart.HANG)
     async with tree(launcher=launcher) as root:

@@ -1,4 +1,4 @@
-"""Recycling: a life that has reached a limit makes room for the next one, and nobody who sends notices."""
+"""Recycling: a life that has reached a limit makes room for the next one, and no sender notices."""
 
 from __future__ import annotations
 

@@ -362,7 +362,7 @@ async def test_the_happenings_of_the_roots_end():
 
 
 async def test_a_slow_reader_is_told_what_it_missed():
-    """The oldest are lost, the tree waits for nobody, and a quick reader loses nothing."""
+    """The oldest are lost, the tree does not wait, and a quick reader loses nothing."""
     async with tree(child(), intensity=Intensity.unlimited()) as root:
         slow, quick, seen = root.events(), root.events(), []
         for _ in range(BACKLOG):
@@ -376,7 +376,7 @@ async def test_a_slow_reader_is_told_what_it_missed():
 
 
 async def test_dead_letters():
-    """Each message that reached nobody, once, with its reason; a slow reader is told here, too."""
+    """Each dead letter, once, with its reason; a slow reader gets Missed here, too."""
     async with tree(child(mailbox=5000)) as root:
         slow, letters = root.dead_letters(), root.dead_letters()
         ref, life = root["a"], root.launcher.life("/root/a")

@@ -332,7 +332,7 @@ async def test_stacks_that_never_come_do_not_save_a_hung_process(monkeypatch):
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
 def test_more_time_is_more_than_none(seconds):
-    """What makes no sense is said to whoever asks."""
+    """What cannot work is an error of the caller."""
     box = BlackBox()
     try:
         with pytest.raises(UsageError, match="must be seconds from"):

@@ -64,7 +64,7 @@ def test_a_batch_is_bounded_in_bytes():
 
 
 def test_deadlines():
-    """What nobody waits for any more is not given away; it is over."""
+    """What was cancelled is not sent; it has ended."""
     delivery = MessageQueue(CLASSES)
     for deadline in (1.0, None, 3.0, 1.5):
         delivery.enqueue(ASK, ONCE, None, deadline, b"\xc0")
@@ -86,7 +86,7 @@ def test_the_oldest_gives_way():
 
 
 def test_bytes_are_counted():
-    """When somebody asks for the sum: what is unsettled, wherever it is."""
+    """The sum of what is unsettled, wherever it is."""
     delivery = MessageQueue(CLASSES, weighed=True)
     for size in (10, 20, 30, 40):
         delivery.enqueue(TELL, ONCE, None, None, bytes(size))

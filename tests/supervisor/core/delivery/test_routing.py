@@ -44,7 +44,7 @@ def test_least_loaded_has_one_queue():
 
 @pytest.mark.parametrize("routing", [Routing.ROUND_ROBIN, Routing.BY_KEY])
 def test_otherwise_each_member_has_its_own(routing):
-    """What is chosen for a member nobody else takes."""
+    """What is routed to a member goes to no other."""
     assert members(3) == [Router(routing, "key").queue_of(member) for member in members(3)]
 
 
@@ -57,7 +57,7 @@ def test_round_robin_takes_turns():
 
 
 def test_round_robin_goes_on_with_other_members():
-    """A pool that is resized goes on with whoever is there."""
+    """A pool that is resized continues with the members it has."""
     router = Router(Routing.ROUND_ROBIN, "")
     for size in (3, 1, 5, 2):
         assert set(members(size)) == {router.choose(None, members(size)) for _ in range(size)}

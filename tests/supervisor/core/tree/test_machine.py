@@ -45,9 +45,9 @@ def brief(command):
             return f"set {command.timer.kind.value} {command.timer.child}"
         case c.CancelTimer():
             return f"cancel {command.timer.kind.value} {command.timer.child}"
-        case c.Retire():
+        case c.CloseMailbox():
             return f"retire {command.child}"
-        case c.Forget():
+        case c.DeleteChild():
             return f"forget {command.child}"
         case c.ReportReady():
             return f"ready {command.child}{command.life}"
@@ -354,7 +354,7 @@ def test_a_kill_request_kills_everything_in_every_state(phase):
 
 
 def test_a_stop_request_is_served_while_a_child_is_starting():
-    """The child that starts is stopped too, and nobody else is started."""
+    """The child that starts is stopped too, and no other is started."""
     bench = Bench("a", "b", "c")
     bench.send(Boot())
     bench.ready("a")
@@ -561,7 +561,7 @@ def test_a_deleted_child_takes_its_budget_along():
 
 
 def test_one_for_all_stops_the_others_in_reverse_and_starts_all_in_order():
-    """The siblings' mailboxes survive: nobody is retired."""
+    """The siblings' mailboxes survive: none is closed."""
     bench = Bench("a", "b", "c", strategy=ALL).boot()
     assert bench.exit("b") == ["restart b1", "stop c1"]
     assert bench.machine.phase is SupervisorState.RESTARTING
@@ -603,7 +603,7 @@ def test_temporary_siblings_stopped_by_a_plan_are_forgotten():
 
 
 def test_a_temporary_child_never_begins_a_plan():
-    """Its death under one_for_all touches nobody."""
+    """Its death under one_for_all affects no sibling."""
     bench = Bench("a", temporary("t"), strategy=ALL).boot()
     assert bench.exit("t") == ["leave_down t1", "retire t", "forget t"]
     assert bench.states() == {"a": "running"}
@@ -774,7 +774,7 @@ def test_an_end_that_leads_to_a_restart_is_no_auto_shutdown():
 
 
 def test_an_end_that_was_asked_for_is_no_auto_shutdown():
-    """terminate_child of a significant child ends nobody else."""
+    """terminate_child of a significant child ends no other."""
     bench = Bench(significant("a"), "b", auto_shutdown=AutoShutdown.ANY_SIGNIFICANT).boot()
     bench.send(TerminateAsked(1, "a"))
     assert bench.exit("a", "shutdown") == ["expected a1", "retire a", "answer 1 ok"]
@@ -804,7 +804,7 @@ def test_an_auto_shutdown_during_the_boot_lets_it_finish_first():
 
 
 def test_start_child_is_answered_when_ready():
-    """The caller waits for ready, nobody else does."""
+    """Only the caller waits for ready."""
     bench = Bench("a").boot()
     assert bench.send(StartAsked(1, ChildTerms(name="b"))) == ["start b1"]
     assert bench.ready("b") == ["ready b1", "answer 1 ok"]
@@ -1148,7 +1148,7 @@ def test_what_can_be_read():
 @pytest.mark.parametrize("policy", [PERMANENT, TRANSIENT, TEMPORARY])
 @pytest.mark.parametrize("strategy", [ONE, ALL, REST])
 def test_a_recycled_child_makes_room_for_its_next_life(policy, strategy):
-    """Whatever the policy and the strategy: asked, gone, started again at once; nobody else, nothing counted."""
+    """Whatever the policy and the strategy: asked, gone, started again at once; no sibling, nothing counted."""
     bench = Bench("a", ChildTerms(name="b", restart=policy), "c", strategy=strategy, intensity=Intensity(0, 5.0)).boot()
     assert ["stop b1"] == bench.recycle("b", "max_messages: 1000 messages")
     assert ["recycle b1", "start b2"] == bench.exit("b", "shutdown")
