@@ -173,7 +173,7 @@ def test_terminate_ends_both_lives(first, ready):
     assert [f"expected a{first}"] == bench.exit("a", first, "shutdown")
     last = 3 - first
     said = bench.exit("a", last, "shutdown")
-    assert [f"expected a{last}", "retire", "answer 9 ok", "answer 7 start_failed"] == said
+    assert [f"expected a{last}", "closemailbox", "answer 9 ok", "answer 7 start_failed"] == said
 
 
 @pytest.mark.parametrize("first", [1, 2])
