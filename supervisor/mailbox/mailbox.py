@@ -156,8 +156,8 @@ class Mailbox:
 
         No number is given and no room is checked for a single message.
         """
-        ease = self._fast_slots
-        if ease <= 0 or type(message) not in self._plain or get_ident() != self.home.thread:
+        slots = self._fast_slots
+        if slots <= 0 or type(message) not in self._plain or get_ident() != self.home.thread:
             return False
         try:
             data = encode(message)
@@ -166,9 +166,9 @@ class Mailbox:
             return False  # the checked path says what is wrong with it
         if len(data) > self._small or (not self._dispatch_due and _get_running_loop() is not self._loop):
             return False
-        self._fast_slots = ease - 1
+        self._fast_slots = slots - 1
         self._fresh.append(data)
-        if ease == 1:
+        if slots == 1:
             self.dispatch()  # a full batch; a sender that never yields to the loop pays for it itself
         elif not self._dispatch_due:
             self._dispatch_soon()
@@ -176,9 +176,9 @@ class Mailbox:
 
     def try_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
         """Fast path of ask. None: use the checked path."""
-        ease, shared_queue = self._fast_slots, self._members.shared_queue
+        slots, shared_queue = self._fast_slots, self._members.shared_queue
         plain = self._plain.get(type(message))
-        if ease <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
+        if slots <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
             return None
         try:
             data = encode(message)
@@ -187,7 +187,7 @@ class Mailbox:
                 return None
         except Exception:
             return None
-        self._fast_slots = ease - 1
+        self._fast_slots = slots - 1
         deadline = None if timeout is None else time.monotonic() + timeout
         handler, read = plain
         asker = PendingAsk(self._loop.create_future(), read, self.path, type(message).__qualname__, timeout)
@@ -207,7 +207,7 @@ class Mailbox:
             consumer.life.post([posted])
             return asker
         self._undispatched += 1
-        if ease == 1 or self._undispatched == ASK_BATCH:
+        if slots == 1 or self._undispatched == ASK_BATCH:
             self.dispatch()
         elif not self._dispatch_due:
             self._dispatch_due = True
