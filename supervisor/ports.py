@@ -38,7 +38,7 @@ class LifeListener(Protocol):
         """The channel takes data again after it was congested."""
 
     def life_exited(self, end: LifeEnd) -> None:
-        """The life has ended, and all its frames were delivered. The last call; `progress` still works inside it."""
+        """The life has ended, and all its frames were delivered. The last call; `end` has all that is known of it."""
 
 
 class Life(Protocol):
@@ -113,6 +113,13 @@ class Launcher(Protocol):
 
     def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> Life:
         """Start a life; `listener` is called later, never during this call."""
+
+    def check_main(self) -> None:
+        """Check that what it launches can import the daemon's main module.
+
+        Raises:
+            UsageError: it cannot, or would start the daemon again.
+        """
 
     @property
     def spares(self) -> int:

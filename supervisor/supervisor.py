@@ -123,11 +123,7 @@ class Supervisor:
         """
         if self._engine is not None:
             raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
-        check_first_start()
-        check_patches()
-        check_interpreter()
-        if self.spec.needs_main:
-            check_main_guard()
+        self._check_program()
         try:
             self._home = Home()
         except RuntimeError:
@@ -390,6 +386,18 @@ class Supervisor:
 
     def _make_reader(self, loop: asyncio.AbstractEventLoop) -> AnyReader:
         return ThreadReader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
+
+    def _check_program(self) -> None:
+        """Check that processes can be started from this program.
+
+        Raises:
+            UsageError: they cannot.
+        """
+        check_first_start()
+        check_patches()
+        check_interpreter()
+        if self.spec.needs_main:
+            check_main_guard()
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
         return ProcessLauncher(

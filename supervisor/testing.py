@@ -19,7 +19,7 @@ from actors.errors import UsageError
 from actors.exits import ExitKind
 from actors.wire.frames import StartActor
 from actors.wire.framing import Attachment
-from actors.wire.progress import Activity, Progress
+from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.observe.journal import Entry, Journal, read_lines, replay
@@ -99,7 +99,7 @@ class ScriptedLife:
         self.followed: list[tuple[int, list[bytes], bool]] = []
         self.taken_back: list[int] = []
         self.recalled: list[int] = []
-        self.doing = Progress(0, frozenset(), 0, -1)
+        self.doing = NOTHING_BEGUN
         self.goes_on = Activity((), 0, 0, False)
         self.stacks = ""
         self.dumps = 0
@@ -229,7 +229,15 @@ class ScriptedLife:
             return
         self.over = True
         self._listener.life_exited(
-            LifeEnd(pid=None, exit_code=code, stop_asked=asked, kill_asked=killed, wire_error=wire_error, idle=idle)
+            LifeEnd(
+                pid=None,
+                exit_code=code,
+                stop_asked=asked,
+                kill_asked=killed,
+                wire_error=wire_error,
+                progress=self.doing,
+                idle=idle,
+            )
         )
 
     def _soon(self, deed: Callable[[], None]) -> None:
@@ -286,6 +294,9 @@ class ScriptedLauncher:
         self.on_launch(life)
         return life
 
+    def check_main(self) -> None:
+        """See `Launcher`."""
+
     @property
     def spares(self) -> int:
         """See `Launcher`."""
@@ -313,3 +324,6 @@ class ScriptedSupervisor(Supervisor):
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:  # noqa: ARG002 - it needs none
         return self.launcher
+
+    def _check_program(self) -> None:
+        """It starts no process, so any program may run it."""

@@ -33,7 +33,6 @@ BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
 _CELL: Final = 8  # bytes
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
-NOTHING_BEGUN: Final = Progress(begun=0, active=frozenset(), since=0, handler=-1)
 
 
 class BlackBox:

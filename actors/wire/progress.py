@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -19,6 +21,9 @@ class Progress(msgspec.Struct, frozen=True):
     active: frozenset[int]
     since: int
     handler: int
+
+
+NOTHING_BEGUN: Final = Progress(begun=0, active=frozenset(), since=0, handler=-1)
 
 
 class Work(msgspec.Struct, frozen=True):

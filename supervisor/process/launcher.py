@@ -19,6 +19,7 @@ from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.spares import OnSpareFailed, Spares
 from supervisor.process.spawner import Spawner
 from supervisor.process.worker_process import WorkerProcess
+from supervisor.spawnable import check_main_guard
 from supervisor.system.oom import OomWitness
 from supervisor.system.orphans import OnLost, OrphanReaper
 
@@ -49,7 +50,7 @@ class ProcessLauncher:
         self._alive: set[ProcessLife] = set()
         self._starting: set[ProcessLife] = set()
         with contextlib.ExitStack() as undo:
-            self._services = LifeServices(OomWitness(), OutputReader(loop), self._settled)
+            self._services = LifeServices(OomWitness(), OutputReader(loop), self._ready, self._over)
             undo.callback(self._services.output_reader.close)
             self._spawner = Spawner(loop, self._abandon)
             undo.pop_all()
@@ -77,6 +78,10 @@ class ProcessLauncher:
         self._starting.add(life)
         return life
 
+    def check_main(self) -> None:
+        """Check that a process which imports the main module does not start the daemon again."""
+        check_main_guard()
+
     def _fresh(self, part: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
         worker = self._make(part.path, lanes)
         try:
@@ -100,7 +105,12 @@ class ProcessLauncher:
             worker = self._make(name, lanes)
         except OSError:  # keep the spare; if it does not run either, the life does not become ready
             return
-        self._spares.reject(life.begin_again(worker), why)
+        try:
+            former = life.begin_again(worker)
+        except OSError:
+            worker.discard()
+            return
+        self._spares.reject(former, why)
         self._spawner.begin(worker)
 
     def wind_down(self) -> None:
@@ -130,10 +140,15 @@ class ProcessLauncher:
     def _make(self, name: str, lanes: int) -> WorkerProcess:
         return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes)
 
-    def _settled(self, life: ProcessLife) -> None:
-        """A life has become ready, or has ended."""
+    def _ready(self, life: ProcessLife) -> None:
         self._starting.discard(life)
-        if life.over:
-            self._alive.discard(life)
+        self._refill_spares()
+
+    def _over(self, life: ProcessLife) -> None:
+        self._starting.discard(life)
+        self._alive.discard(life)
+        self._refill_spares()
+
+    def _refill_spares(self) -> None:
         if not self._starting:
             self._spares.refill_soon()

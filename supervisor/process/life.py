@@ -66,12 +66,14 @@ class LifeServices:
     Attributes:
         oom: whether the kernel has killed for lack of memory.
         output_reader: reads what they write.
-        on_settled: called when one of them has become ready, and when it has ended.
+        on_ready: called when one of them has become ready.
+        on_over: called when one of them is over, before its listener is.
     """
 
     oom: OomWitness
     output_reader: OutputReader
-    on_settled: Callable[[ProcessLife], None]
+    on_ready: Callable[[ProcessLife], None]
+    on_over: Callable[[ProcessLife], None]
 
 
 class ProcessLife:
@@ -107,7 +109,17 @@ class ProcessLife:
         self._peak: int | None = None
         self._channel_over = False
         self._output_over = False
+        self._attach(worker)
         self._begin_on(worker)
+
+    def _attach(self, worker: WorkerProcess) -> None:
+        """Let the reader watch a process for this life; when that fails nothing has changed."""
+        self._reader.stream(worker.duplex, self._arrived)
+        try:
+            self._reader.once(worker.ready.fileno(), self._became_ready)
+        except BaseException:
+            self._reader.forget(worker.duplex.incoming)
+            raise
 
     def _begin_on(self, worker: WorkerProcess) -> None:
         self._worker = worker
@@ -120,15 +132,18 @@ class ProcessLife:
             self._duplex, self._reader, self._listener.life_writable, self.refuse, self._no_reader
         )
         self._transcript = OutputBuffer(worker.output, self._wrote, self._lost)
-        self._reader.stream(self._duplex, self._arrived)
-        self._reader.once(self._ready.fileno(), self._became_ready)
         self._pipe_writer.send(encode(self._part))
         self._services.output_reader.follow(self._transcript)
         worker.on_gone = self._vanished
 
     def begin_again(self, worker: WorkerProcess) -> WorkerProcess:
-        """Start again with another process; returns the former, which has not read its StartActor."""
+        """Start again with another process; returns the former, which has not read its StartActor.
+
+        Raises:
+            OSError: the other process cannot be watched. The life goes on with the former.
+        """
         former = self._worker
+        self._attach(worker)
         self.on_untaken = None
         self._pipe_writer.close()
         for fd in (former.duplex.incoming, former.duplex.outgoing, former.ready.fileno()):
@@ -185,22 +200,22 @@ class ProcessLife:
     def cancel(self, seqs: list[int]) -> None:
         """Cancel messages that have not begun; overtakes what the child has read."""
         self._pipe_writer.send(encode(Cancel(seqs)))
-        self._box.ring()
+        self._ring()
 
     def recall(self, seqs: list[int]) -> None:
         """Ask for messages back that have not begun; overtakes what the child has read."""
         self._pipe_writer.send(encode(Recall(seqs)))
-        self._box.ring()
+        self._ring()
 
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items; overtakes what the child has read."""
         self._pipe_writer.send(encode(Credit(seq, count)))
-        self._box.ring()
+        self._ring()
 
     def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
         """Send items that follow a message."""
         self._pipe_writer.send(encode(Items(seq, [msgspec.Raw(item) for item in items], over)))
-        self._box.ring()
+        self._ring()
 
     def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
         """Send an already encoded `Answer`, and the attachments that belong to it."""
@@ -208,6 +223,11 @@ class ProcessLife:
             self._pipe_writer.send_with(attachments, frame)
         else:
             self._pipe_writer.send(frame)
+
+    def _ring(self) -> None:
+        """Let the child read what was sent before it begins another message; a life that is over has no box."""
+        if not self.over:
+            self._box.ring()
 
     @property
     def congested(self) -> bool:
@@ -218,7 +238,7 @@ class ProcessLife:
         """Ask it to finish its message and exit. The event overtakes a full channel, the frame wakes a reader."""
         self._stop_at = self._loop.time()
         self._stop.set()
-        self._box.ring()
+        self._ring()
         self._pipe_writer.send(encode(Stop()))
 
     def kill(self) -> None:
@@ -239,29 +259,34 @@ class ProcessLife:
         return self._farewell is not None
 
     def progress(self) -> Progress:
-        """What its black box says, while it lives or after."""
-        return self._box.progress()
+        """What its black box says; after its end, what it said last."""
+        return self._last_progress if self.over else self._box.progress()
 
     def activity(self) -> Activity:
-        """What its black box says, for the watchdog."""
-        return self._box.activity()
+        """What its black box says, for those who watch it."""
+        return self._last_activity if self.over else self._box.activity()
 
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat; False on systems where there is none."""
         if HEARTBEAT_SIGNAL is None:
             return False
-        self._box.rewind()
-        self._worker.signal(HEARTBEAT_SIGNAL)
+        if not self.over:
+            self._box.rewind()
+            self._worker.signal(HEARTBEAT_SIGNAL)
         return True
 
     def dump_stacks(self) -> None:
-        """Ask for the Python stacks of all its threads; they are in `text` as soon as the kernel lets it run."""
-        self._box.rewind()
-        self._worker.signal(DUMP_SIGNAL)
+        """Have faulthandler write the Python stacks of all its threads, also when its interpreter is stuck.
+
+        They are in `text` as soon as the kernel has let it run.
+        """
+        if not self.over:
+            self._box.rewind()
+            self._worker.signal(DUMP_SIGNAL)
 
     def text(self) -> str:
-        """The stacks in its black box: those asked for last, and those of a fatal fault."""
-        return self._box.text()
+        """The stacks in its black box: those it was asked for last, and those of a fatal fault."""
+        return self._last_text if self.over else self._box.text()
 
     # ---- from the child
 
@@ -313,7 +338,7 @@ class ProcessLife:
 
     def _became_ready(self) -> None:
         self._worker.drop_ready()
-        self._services.on_settled(self)
+        self._services.on_ready(self)
         if not self._worker.gone:
             self._listener.life_ready()
 
@@ -352,39 +377,43 @@ class ProcessLife:
         self._end()
 
     def _end(self) -> None:
+        """The life ends, its black box is closed, and what is known of it is reported as a value."""
         if self.over or not (self._channel_over and self._output_over):
             return
-        self.over = True
         self._framer.drop()  # timers may keep this life for a while; an incomplete attachment may be large
         self._attachments.clear()
         self._pipe_writer.close()
-        self._services.on_settled(self)
-        worker = self._worker
-        remains = worker.remains()
-        worker.close()
-        unexplained = remains.exit_code == -signal.SIGKILL and not worker.kill_asked
-        end = LifeEnd(
+        end = self._life_end()
+        self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
+        self.over = True
+        self._worker.close()
+        self._box.close()
+        self._services.on_over(self)
+        self._listener.life_exited(end)
+
+    def _life_end(self) -> LifeEnd:
+        worker, box = self._worker, self._box
+        status = worker.remains()
+        unexplained = status.exit_code == -signal.SIGKILL and not worker.kill_asked
+        return LifeEnd(
             pid=worker.pid,
-            exit_code=remains.exit_code,
+            exit_code=status.exit_code,
             crash_report=self._farewell if isinstance(self._farewell, CrashReport) else None,
             goodbye=self._farewell is not None,
             wire_error=self._wire_error,
-            stop_asked=self._stop_at is not None and not self._box.activity().leaving,
+            traceback=worker.traceback,
+            stop_asked=self._stop_at is not None and not box.activity().leaving,
             kill_asked=worker.kill_asked,
             grace=self._grace,
-            handling=bool(self._box.progress().active),
-            text=self._box.text(),
+            progress=box.progress(),
+            text=box.text(),
             oom_kills=self._services.oom.look() if unexplained else None,
-            cpu_time=remains.cpu_time,
-            peak_memory=self._box.peak or self._peak or remains.peak_memory,
+            cpu_time=status.cpu_time,
+            peak_memory=box.peak or self._peak or status.peak_memory,
             stderr=self._transcript.last_lines(),
-            began=self._box.taken,
-            idle=self._box.left_idle,
+            began=box.taken,
+            idle=box.left_idle,
         )
-        try:
-            self._listener.life_exited(end)
-        finally:
-            self._box.close()
 
 
 def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from supervisor.process.worker_process import WorkerProcess, _tell
+from supervisor.process.worker_process import WorkerProcess, report_error
 
 ORPHAN_CHECK: Final = 0.5  # seconds between looks whether the loop was closed without closing us
 
@@ -62,4 +62,4 @@ class Spawner:
             try:
                 job()
             except Exception as error:  # the kernel kills every actor when this thread ends
-                _tell(self._loop, error)
+                report_error(self._loop, error)

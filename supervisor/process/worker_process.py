@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import traceback
 from collections.abc import Callable
 from multiprocessing import resource_tracker
 from typing import Final
@@ -23,8 +24,9 @@ from supervisor.ports import AnyReader
 from supervisor.process.lean_spawn import LeanProcess
 from supervisor.system.orphans import OrphanReaper, kill_process_group
 from supervisor.system.pipe_budget import BUDGET, widen
-from supervisor.system.reap import ExitStatus, reap
+from supervisor.system.reap import ExitStatus, has_ended, reap
 
+RECHECK: Final = 0.01  # seconds between looks at a process without a pidfd, from when its descriptors are closed
 LAST_WAIT: Final = 1.0  # seconds for a killed process to end
 
 
@@ -44,7 +46,8 @@ class WorkerProcess:
         ready: set by the process.
         stop: set by the daemon.
         output: the reading end of the pipe for everything it writes.
-        error: why it could not be started, None otherwise.
+        error: why it could not be started or ended, None otherwise.
+        traceback: where its start failed, None otherwise.
         kill_asked: whether `kill` was called.
         gone: whether the process is known to be dead, or could not be started.
         on_gone: called on the loop, once, when it is gone.
@@ -57,6 +60,7 @@ class WorkerProcess:
         self.reader = reader
         self.pid: int | None = None
         self.error: Exception | None = None
+        self.traceback: str | None = None
         self.kill_asked = False
         self.gone = False
         self.on_gone: Callable[[], None] = _nothing
@@ -75,6 +79,7 @@ class WorkerProcess:
             os.set_blocking(self.output, False)
             self._output_pipe = OutputPipe(writing)
             undo.pop_all()
+        self._child_ends: tuple[Duplex | OutputPipe, ...] = (self._child_duplex, self._output_pipe)
         self._widened = widen(self.duplex.incoming, self.duplex.outgoing)
         self.pidfd = -1
         self._orphan_reaper = orphan_reaper
@@ -82,6 +87,7 @@ class WorkerProcess:
         self._name = name
         self._process: LeanProcess | None = None
         self._ready_dropped = False
+        self._runs_on = False  # it may not be killed, and counts as gone
 
     def spawn(self) -> None:
         """Start the process. Runs in the spawner's thread; the only step that may take long."""
@@ -89,16 +95,22 @@ class WorkerProcess:
             process = self._start()
         except Exception as reason:
             self.error = reason
+            self.traceback = "".join(traceback.format_exception(reason))
         else:
             self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
             self._register()
         finally:
-            self._child_duplex.close()
-            self._output_pipe.close()
+            self._close_child_ends()
         if self.kill_asked:
             self.kill()
         if not self._on_loop(self._spawned):
             self.kill()
+
+    def _close_child_ends(self) -> None:
+        """Close what only the child keeps; once."""
+        ends, self._child_ends = self._child_ends, ()
+        for end in ends:
+            end.close()
 
     def _start(self) -> LeanProcess:
         _block_signals()
@@ -113,7 +125,7 @@ class WorkerProcess:
         try:
             self._number = self._orphan_reaper.begun(self.pid or 0)
         except Exception as error:
-            _tell(self.loop, error)
+            report_error(self.loop, error)
 
     def _on_loop(self, deed: Callable[[], None]) -> bool:
         """Call something on the loop, soon; False when the loop was closed meanwhile. Runs on any thread."""
@@ -133,7 +145,7 @@ class WorkerProcess:
             self._send(signal.SIGKILL)
         except PermissionError as refusal:
             self.error = PermissionError(f"{refusal.strerror}; process {self.pid} may live on")
-            self._on_loop(self._died)
+            self._on_loop(self._given_up)
 
     def signal(self, number: int) -> None:
         """Send a signal, if there is a process that accepts it. Runs on any thread."""
@@ -179,14 +191,19 @@ class WorkerProcess:
         self.reader.forget(self.duplex.incoming, close=self.duplex.close_incoming)
         self.reader.forget(self.duplex.outgoing, close=self.duplex.close_outgoing)
         self.drop_ready()
-        if self.pidfd >= 0:
-            self.reader.forget(self.pidfd, close=lambda: close_fd(self.pidfd))
         self.stop.close()
-        if self._process is not None:
-            _close(self._process)
+        if not self._runs_on:
+            self._release()
         self._narrow()
         if self._number is not None:
             self._orphan_reaper.over(self._number)
+
+    def _release(self) -> None:
+        """Close what shows its end."""
+        if self.pidfd >= 0:
+            self.reader.forget(self.pidfd, close=lambda: close_fd(self.pidfd))
+        if self._process is not None:
+            _close(self._process)
 
     def _narrow(self) -> None:
         """Its channel is closed: another pipe may be enlarged."""
@@ -194,7 +211,8 @@ class WorkerProcess:
         BUDGET.give_back(size)
 
     def discard(self) -> None:
-        """Close everything of a process that is gone and whose output is not read elsewhere."""
+        """Close everything of a process that is gone or was never begun, and whose output is not read elsewhere."""
+        self._close_child_ends()
         self.close()
         self.box.close()
         close_fd(self.output)
@@ -213,10 +231,24 @@ class WorkerProcess:
         else:
             self.reader.once(death, self._died)
 
+    def _given_up(self) -> None:
+        """The process may not be killed. It counts as gone, and is reaped when it ends."""
+        if not self.gone:
+            self._runs_on = True
+            self._is_gone()
+
     def _died(self) -> None:
+        """The process has ended, or closed every descriptor that it had from its start."""
+        if self.pidfd < 0 and self.pid is not None and not has_ended(self.pid):
+            self.loop.call_later(RECHECK, self._died)
+        elif self._runs_on:
+            self.remains()
+            self._release()
+        elif not self.gone:
+            self._is_gone()
+
+    def _is_gone(self) -> None:
         """Kill what is left in its process group."""
-        if self.gone:
-            return
         self.gone = True
         if self.pid is not None:
             kill_process_group(self.pid)
@@ -230,7 +262,7 @@ def _nothing() -> None:
     """The default of callbacks that are set later."""
 
 
-def _tell(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
+def report_error(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
     """Report an error in the spawner's thread, which continues, to the loop's exception handler."""
     context = {"message": "error in the thread that starts processes; it continues", "exception": error}
     with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile

@@ -62,6 +62,14 @@ def reap(process: SpawnProcess, pidfd: int = -1) -> ExitStatus:
     return ExitStatus(popen.returncode, usage.ru_utime + usage.ru_stime, _peak(usage))
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a child of this process has ended, reaped or not; it is not reaped by this."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
 def _told(pidfd: int) -> int | None:
     """The exit code of a reaped process, as the kernel reports it; None where it does not."""
     if pidfd < 0 or sys.platform != "linux":

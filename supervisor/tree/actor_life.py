@@ -13,11 +13,10 @@ from collections.abc import Callable, Sequence
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
-from actors.ipc.blackbox import NOTHING_BEGUN
 from actors.wire.frames import Outcomes, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
-from actors.wire.progress import Progress
+from actors.wire.progress import NOTHING_BEGUN, Progress
 from supervisor.core.health.exit_cause import exit_reason, native_stack, signal_name
 from supervisor.core.health.hang_detector import Health, health
 from supervisor.core.health.life_end import LifeEnd
@@ -150,12 +149,14 @@ class ActorLife:
 
     def progress(self) -> Progress:
         """What its black box says."""
+        if self._end is not None:
+            return self._end.progress
         return NOTHING_BEGUN if self.life is None else self.life.progress()
 
     def report(self, command: ReportExit) -> ExitReport:
         """The report of its end."""
         end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
-        progress = NOTHING_BEGUN if self._end is None else self.progress()
+        progress = end.progress
         message, begun = self._last_message(progress)
         return ExitReport(
             actor=self._path,
@@ -164,7 +165,7 @@ class ActorLife:
             reason=command.reason,
             exit_code=end.exit_code if end.exit_code is not None and end.exit_code >= 0 else None,
             signal=signal_name(-end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
-            traceback=end.crash_report.failure.traceback if end.crash_report is not None else None,
+            traceback=end.traceback if end.crash_report is None else end.crash_report.failure.traceback,
             native_stack=native_stack(end.text),
             last_message=message,
             last_message_begun=begun,

@@ -22,7 +22,6 @@ from supervisor.core.tree.commands import Verdict
 from supervisor.core.tree.events import AnyEvent
 from supervisor.core.tree.states import SupervisorState
 from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
-from supervisor.spawnable import check_main_guard
 from supervisor.spec_validation import check_child, check_size
 from supervisor.specs import AnySpec
 from supervisor.tree.actor_child import ActorChild
@@ -52,7 +51,7 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
     engine = engine_at(root, under)
     check_child(spec, engine.spec)
     if spec.needs_main:
-        check_main_guard()
+        engine.tree.launcher.check_main()
     path = f"{engine.path}/{spec.name}"
     taken = _processes(engine, spec.name)
     if taken:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from actors.errors import UsageError
@@ -10,7 +14,7 @@ from supervisor import ChildSpec, Intensity, RestartPolicy, StartFailed
 from supervisor.core.tree.states import ChildState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedSupervisor, replay
 from tests.support.actors import Note, Puppet
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, ROOT, until
 
 
 def spec(name, **terms):
@@ -117,3 +121,28 @@ async def test_the_journal_of_a_scripted_tree_replays():
         await until(lambda: states(root)["a"] is ChildState.RUNNING)
         journal = root._engine.journal
         assert [entry.commands for entry in journal.entries()] == replay(journal._before, list(journal.entries()))
+
+
+def test_a_program_without_a_main_guard_may_run_scripted_actors(tmp_path):
+    """A scripted tree starts no process, so no process imports the program."""
+    script = tmp_path / "program.py"
+    script.write_text("""
+import asyncio
+from actors import Actor
+from supervisor import ChildSpec
+from supervisor.testing import ScriptedSupervisor
+
+class Idle(Actor):
+    pass
+
+async def main():
+    async with ScriptedSupervisor(ChildSpec(Idle, name="a")) as root:
+        await root.start_child(ChildSpec(Idle, name="b"))
+        print(len(root.which_children()))
+
+asyncio.run(main())
+""")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert ("2\n", 0) == (done.stdout, done.returncode), done.stderr

@@ -148,7 +148,7 @@ def _way(end: LifeEnd) -> str:
     """How it exited, where that says more than the code."""
     if end.crash_report is not None:
         return f": sys.exit({_line(end.crash_report.failure.message)}) {end.crash_report.where}"
-    if end.handling:
+    if end.progress.active:
         return ": it left in the middle of a message, by os._exit or from C code"
     return ": an uncaught error; its standard error may say which" if end.exit_code == 1 else ""
 

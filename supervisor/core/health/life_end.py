@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.wire.frames import CrashReport
+from actors.wire.progress import NOTHING_BEGUN, Progress
 
 
 class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,10 +17,11 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         crash_report: what the child sent before it exited with an error.
         goodbye: whether it had announced that it exits, with a crash report or without.
         wire_error: why the daemon ended it, or why it never began.
+        traceback: where its start failed in the daemon, None when its process was started.
         stop_asked: whether it had been asked to stop.
         kill_asked: whether the daemon had sent SIGKILL.
         grace: seconds between the two, None when not both were asked.
-        handling: whether a message was being handled.
+        progress: what it was doing when it ended.
         text: the stacks in its black box.
         oom_kills: how many processes the kernel had just killed for lack of memory; None when that is not known, or
             when there was no SIGKILL to explain.
@@ -35,10 +37,11 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     crash_report: CrashReport | None = None
     goodbye: bool = False
     wire_error: str | None = None
+    traceback: str | None = None
     stop_asked: bool = False
     kill_asked: bool = False
     grace: float | None = None
-    handling: bool = False
+    progress: Progress = NOTHING_BEGUN
     text: str = ""
     oom_kills: int | None = None
     cpu_time: float | None = None

@@ -1,0 +1,142 @@
+"""ProcessLife: its end is a value, and failing system calls around a process leave nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+
+import pytest
+
+from supervisor import Backoff, ChildSpec, Intensity, StartFailed, Supervisor
+from supervisor.process.lean_spawn import LeanProcess
+from supervisor.process.life import ProcessLife
+from tests.support.actors import Puppet, WhoAreYou
+from tests.support.waiting import Watch, until
+
+pytestmark = pytest.mark.processes
+
+AT_ONCE = Backoff(initial=0.05, cap=0.05, jitter=0.0)
+READINGS = pytest.mark.parametrize("reading", ["thread", "loop"])
+
+
+def tree(reading, **options):
+    spec = ChildSpec(Puppet, name="a", backoff=AT_ONCE)
+    return Supervisor(spec, **{"intensity": Intensity.unlimited(), "spares": 0, "reading": reading, **options})
+
+
+def is_child(pid):
+    """Whether the process is a child of this one, running or not reaped."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+@READINGS
+async def test_a_life_that_is_over_has_no_black_box(reading, monkeypatch):
+    """What it did last is in its end; asking it later answers the same."""
+    ends, lives = [], []
+    real = ProcessLife._end
+
+    def end(life):
+        real(life)
+        if life.over and life not in lives:
+            lives.append(life)
+            ends.append((life.progress(), life.activity(), life.text()))
+            life.cancel([1])
+            life.dump_stacks()
+
+    monkeypatch.setattr(ProcessLife, "_end", end)
+    root = tree(reading)
+    watch = Watch(root)
+    async with root:
+        await root["a"].ask(WhoAreYou())
+        os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+        report = await watch.exited("a")
+        await until(lambda: ends)
+        assert ("WhoAreYou", False) == (report.last_message, report.last_message_begun)
+        assert 1 == ends[0][0].begun
+
+
+@READINGS
+async def test_without_a_pidfd_an_end_is_known_exactly(reading, monkeypatch):
+    """The process is reaped when it has ended, also after its descriptors were closed."""
+
+    def refuse(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse, raising=False)
+    root = tree(reading)
+    watch = Watch(root)
+    async with root:
+        for _ in range(3):
+            pid = (await root["a"].ask(WhoAreYou())).pid
+            os.kill(pid, signal.SIGKILL)
+            report = await watch.exited("a")
+            assert ("killed", "SIGKILL") == (report.reason.kind.value, report.signal)
+            assert not is_child(pid)
+
+
+async def test_a_start_that_raises_keeps_its_traceback(monkeypatch):
+    """The exit report shows where the start failed in the daemon."""
+
+    def start(_):
+        raise ValueError("no such interpreter")
+
+    monkeypatch.setattr(LeanProcess, "start", start)
+    root = tree("loop")
+    watch = Watch(root)
+    with pytest.raises(StartFailed):
+        async with root:
+            pass
+    report = await watch.exited("a")
+    assert "no such interpreter" in report.traceback
+    assert "in _start" in report.traceback
+
+
+@pytest.mark.skipif(not hasattr(signal, "pidfd_send_signal"), reason="needs a pidfd")
+@READINGS
+async def test_a_process_that_may_not_be_killed_is_reaped_when_it_ends(reading, monkeypatch):
+    """It counts as gone at once, and no zombie is left of it."""
+    root = tree(reading)
+    watch = Watch(root)
+    async with root:
+        pid = (await root["a"].ask(WhoAreYou())).pid
+        os.kill(pid, signal.SIGSTOP)
+
+        def refuse(*_):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(signal, "pidfd_send_signal", refuse)
+            patch.setattr("supervisor.process.worker_process.kill_process_group", lambda _: None)
+            for life in tuple(root._engine.tree.launcher._alive):
+                life.kill()
+            report = await watch.exited("a")
+            assert "may live on" in report.reason.detail
+        assert is_child(pid)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not is_child(pid))
+
+
+async def test_a_second_beginning_that_fails_changes_nothing(monkeypatch):
+    """A life whose new process cannot be watched goes on with the former one."""
+    root = tree("loop")
+    async with root:
+        pid = (await root["a"].ask(WhoAreYou())).pid
+        launcher = root._engine.tree.launcher
+        (life,) = launcher._alive
+        worker = launcher._make("a", 1)
+        reader = worker.reader
+
+        def refuse(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(reader, "once", refuse)
+            with pytest.raises(OSError, match="No space left"):
+                life.begin_again(worker)
+        worker.discard()
+        assert pid == (await root["a"].ask(WhoAreYou())).pid
