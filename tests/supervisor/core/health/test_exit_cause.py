@@ -8,6 +8,7 @@ import pytest
 
 from actors.exits import ExitKind
 from actors.wire.frames import CrashReport, Failure
+from actors.wire.progress import Progress
 from supervisor.core.health.exit_cause import exit_code_in_words, exit_reason, native_stack, signal_name
 from supervisor.core.health.life_end import LifeEnd
 
@@ -29,6 +30,9 @@ NOT_EXECUTED = (
     "system passes on (ARG_MAX)"
 )
 DUMP = 'Current thread 0x00007f0000000000 (most recent call first):\n  File "/srv/shop/other.py", line 1 in look\n'
+
+
+HANDLING = Progress(begun=1, active=frozenset({1}), since=0, handler=0)
 
 
 def end(exit_code, **facts):
@@ -62,8 +66,14 @@ def words(type_name, message="", where="in A.a"):
             for code, why in ((0, NO_PYTHON), (1, NO_PYTHON), (255, NOT_EXECUTED))
         ),
         (end(0, began=False, stop_asked=True), "shutdown: asked by the supervisor"),
-        (end(0, handling=True), "normal: exit code 0: it left in the middle of a message, by os._exit or from C code"),
-        (end(4, handling=True), "crashed: exit code 4: it left in the middle of a message, by os._exit or from C code"),
+        (
+            end(0, progress=HANDLING),
+            "normal: exit code 0: it left in the middle of a message, by os._exit or from C code",
+        ),
+        (
+            end(4, progress=HANDLING),
+            "crashed: exit code 4: it left in the middle of a message, by os._exit or from C code",
+        ),
         (end(1), "crashed: exit code 1: an uncaught error; its standard error may say which"),
         (end(137), "crashed: exit code 137 (128 + SIGKILL, as a shell reports it)"),
         # left, but did not go
