@@ -1,9 +1,9 @@
 """Mailbox: one actor's messages, from the sender's call to their fate; it outlives every life of the actor.
 
-    take, try_ask: fast path ──┐
-    check ─▶ offer, enter ──────┴▶ MessageQueue ─▶ dispatch ─▶ Life.post ─▶ process
-                                        ▲                         │
-    asker, fates, dead letters ◀─ Settlement ◀─ heard, lost ◀─────┘
+    try_tell, try_ask: fast path ────────┐
+    check ─▶ wait_for_capacity, enqueue ─┴▶ MessageQueue ─▶ dispatch ─▶ Life.post ─▶ process
+                                                 ▲                                      │
+    asker, fates, dead letters ◀─ Settlement ◀───┴────────── on_outcomes, lost ◀────────┘
 
 Each message ends with one fate, and each asker gets one result.
 
@@ -383,10 +383,10 @@ class Mailbox:
             self.enqueue(TELL, message, sender=sender)
 
     def enqueue_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
-        """Take a checked message in `delay` seconds; if that cannot be then, it becomes a dead letter.
+        """Enqueue a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
 
         Raises:
-            MailboxFull: as many as the mailbox holds wait for their time already.
+            MailboxFull: as many delayed messages wait as the mailbox holds.
         """
         if len(self._delayed) >= self._capacity:
             raise MailboxFull(
@@ -396,7 +396,7 @@ class Mailbox:
         self._delayed.add(delay, message, sender)
 
     def _due(self, message: Admitted, sender: str | None) -> None:
-        """A delayed tell has come to its time."""
+        """A delayed tell is due."""
         if self.closed is not None:
             self._settlement.dead_letter(_loose(TELL, message, sender), self.closed_reason, self.closed)
         elif not self.full or (self._overflow is Overflow.DROP_OLDEST and self._drop_oldest()):

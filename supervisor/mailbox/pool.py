@@ -117,7 +117,7 @@ class PoolMembers:
         self._find_single_consumer()
 
     def make_room(self, name: str) -> None:
-        """A life is given nothing any more, and the next one follows at once: the member is not down."""
+        """A life gets no more messages, and the next one follows at once: the member is not down."""
         self._making_room.add(name)
         self.disconnect(name)
 

@@ -1,4 +1,4 @@
-"""Timers of one mailbox: deadlines of asks, and tells that are delayed.
+"""Timers: of one mailbox: deadlines of asks, and delayed tells.
 
 Deadlines share one timer of the loop: most asks end long before theirs, so adding a deadline is cheap, ending an ask
 costs nothing, and entries of ended asks are removed together. Runs on the loop's thread.
@@ -73,11 +73,11 @@ class Deadlines:
 
 
 class DelayedTells:
-    """Tells that wait for their time, each with a timer of the loop.
+    """Delayed tells, each with a timer of the loop.
 
     Args:
         loop: whose timers.
-        due: called with a message and its sender when its time has come.
+        due: called with a message and its sender when it is due.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, due: Callable[[Admitted, str | None], None]) -> None:
