@@ -1,4 +1,4 @@
-"""Timers: of one mailbox: deadlines of asks, and delayed tells.
+"""Timers: deadlines of the asks of one mailbox, and delayed tells.
 
 Deadlines share one timer of the loop: most asks end long before theirs, so adding a deadline is cheap, ending an ask
 costs nothing, and entries of ended asks are removed together. Runs on the loop's thread.
