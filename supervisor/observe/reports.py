@@ -15,6 +15,7 @@ import msgspec
 
 from actors.exits import ExitReason, ExitReport
 from actors.wire.log_lines import Record
+from supervisor.core.health.lifetime_limits import TOO_LOW
 from supervisor.core.tree.commands import Decision
 from supervisor.observe.broadcast import Broadcast
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
@@ -89,6 +90,8 @@ class Reports:
         self.happenings.tell(ChildExited(report))
         expected = report.decision == Decision.EXPECTED and not report.reason.abnormal
         level = "info" if expected or not report.reason.abnormal else "error"
+        if report.because.endswith(TOO_LOW):
+            level = "warning"  # so is every next life, before it is of any use
         self._write(level, "child.exited", {"policy": policy, "restarts": restarts, **_fields(report)})
 
     def supervisor_started(self, supervisor: str) -> None:

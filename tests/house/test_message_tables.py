@@ -17,6 +17,7 @@ from actors.wire.log_lines import PRINTED, Record
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.routing import Router
+from supervisor.core.health.lifetime_limits import TOO_LOW
 from supervisor.core.terms import Routing
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
@@ -261,6 +262,8 @@ async def test_reports(logs):
     for kind in (ExitKind.NORMAL, ExitKind.CRASHED):
         reason = ExitReason(kind, "words")
         reports.child_exited(ExitReport(actor="/root/a", life=1, pid=2, reason=reason, **full), "permanent", 1)
+    early = ExitReport(actor="/root/a", life=1, pid=2, reason=ExitReason(ExitKind.SHUTDOWN), because=TOO_LOW)
+    reports.child_exited(early, "permanent", 0)
     reports.supervisor_started("/root")
     reports.successor_begun("/root/a", 2)
     reports.supervisor_gave_up("/root", "a", 4)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+TOO_LOW: Final = "it has handled no message yet, so max_rss is less than a new life takes"
 
 _MIB = 1024 * 1024
 
@@ -40,7 +44,8 @@ def reached(limits: Limits, used: Used) -> str:
     if limits.messages is not None and used.messages >= limits.messages:
         return f"max_messages: {used.messages} messages handled, {limits.messages} are one life's share"
     if limits.rss is not None and used.rss > limits.rss:
-        return f"max_rss: {used.rss / _MIB:.1f} MiB resident, more than {limits.rss / _MIB:.1f} MiB"
+        early = "" if used.messages else f"; {TOO_LOW}"
+        return f"max_rss: {used.rss / _MIB:.1f} MiB resident, more than {limits.rss / _MIB:.1f} MiB{early}"
     if limits.age is not None and used.age >= limits.age:
         return f"max_age: {used.age:.1f} s old"
     return ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from supervisor.core.health.lifetime_limits import Limits, Used, reached, with_jitter
+from supervisor.core.health.lifetime_limits import TOO_LOW, Limits, Used, reached, with_jitter
 
 MIB = 1024 * 1024
 
@@ -16,7 +16,8 @@ MIB = 1024 * 1024
         (Limits(age=60.0), Used(messages=10**9, age=59.9, rss=10**12), ""),
         (Limits(age=60.0), Used(age=60.04), "max_age: 60.0 s old"),
         (Limits(rss=50 * MIB), Used(messages=10**9, age=1e9, rss=50 * MIB), ""),
-        (Limits(rss=50 * MIB), Used(rss=53 * MIB), "max_rss: 53.0 MiB resident, more than 50.0 MiB"),
+        (Limits(rss=50 * MIB), Used(messages=1, rss=53 * MIB), "max_rss: 53.0 MiB resident, more than 50.0 MiB"),
+        (Limits(rss=50 * MIB), Used(rss=53 * MIB), f"max_rss: 53.0 MiB resident, more than 50.0 MiB; {TOO_LOW}"),
     ],
 )
 def test_which_limit_is_reached(limits, used, words):
