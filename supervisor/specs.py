@@ -206,6 +206,7 @@ class ChildSpec:
             backoff=self.backoff,
             own_budget=name != self.name,
             overlap=self.overlap,
+            pool=self.name,
         )
 
 

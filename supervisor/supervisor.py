@@ -334,6 +334,13 @@ class Supervisor:
         """The whole tree at this moment; its text is a readable tree. Changes nothing and waits for nothing."""
         return tree_of(self._engine_now())
 
+    def journal(self) -> list[str]:
+        """The last events and decisions of the root supervisor, one JSON object a line: what a bug report asks for.
+
+        It holds names, times and reasons, no messages. Call it on the loop's thread, also after the tree has ended.
+        """
+        return [line.decode() for line in self._engine_now().journal.lines()]
+
     def events(self) -> AsyncIterator[Happening | Missed]:
         """All events of the tree from now on; a reader that is too slow gets `Missed(count)`.
 

@@ -91,6 +91,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
         backoff: how long to wait before a restart; None for the default, which adapts to the intensity.
         own_budget: whether its restarts are counted apart from those of its siblings, as of a member of a pool.
         overlap: whether a recycled life works on until the next one is ready.
+        pool: name of the pool whose member it is; its members stop together. Empty outside of pools.
     """
 
     name: str
@@ -101,6 +102,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
     backoff: Backoff | None = None
     own_budget: bool = False
     overlap: bool = False
+    pool: str = ""
 
 
 class SupervisorTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,7 +69,7 @@ def test_ctrl_c_at_any_moment(tmp_path):
         assert code in (0, 130, -signal.SIGINT), terminal.output
         assert terminal.exceptions() <= {"KeyboardInterrupt", "asyncio.exceptions.CancelledError"}, terminal.output
         assert took < DEADLINE, terminal.output
-    assert any("started" in terminal.output and "KeyboardInterrupt" in terminal.output for _, terminal, _, _ in ended)
+    assert any("UP" in terminal.output and "KeyboardInterrupt" in terminal.output for _, terminal, _, _ in ended)
     until_now(lambda: [] == bearing(f"MOMENT=of {tmp_path}"), "the end of all")
 
 

@@ -467,6 +467,29 @@ async def test_a_member_that_goes_finishes_its_message():
         assert {"p/0": "running"} == states(root)
 
 
+async def test_a_pool_that_stops_gives_out_no_more_work():
+    """Its members are asked together; what waits is not given to one that is still there."""
+    launcher = ScriptedLauncher()
+    for member in range(3):
+        launcher.plan(f"/root/p/{member}", on_stop=OnStop.IGNORE)
+    async with tree(pool(3), launcher=launcher) as root:
+        asks = [asyncio.create_task(root["p"].ask(Take("", number))) for number in range(20)]
+        lives = [launcher.life(f"/root/p/{member}") for member in range(3)]
+        await until(lambda: all(life.received for life in lives))
+        for life in lives:
+            begin(life, life.received[0].seq)
+        given = sum(len(life.received) for life in lives)
+        root.request_stop()
+        assert dict.fromkeys(["p/0", "p/1", "p/2"], "stopping") == states(root)
+        for life in lives:
+            finish(life, life.received[0], handler_of(life, None))
+            life.exit()
+        ended = await asyncio.gather(*asks, return_exceptions=True)
+        assert given == sum(len(life.received) for life in lives)
+        assert 3 == sum(not isinstance(end, Exception) for end in ended)
+        assert 17 == sum(isinstance(end, ActorStopped) for end in ended)
+
+
 # ---- one for all
 
 

@@ -61,7 +61,7 @@ class BareLauncher:
     def __init__(self, loop, reader):
         self._loop = loop
         self._reader = reader
-        self._services = LifeServices(OomWitness(), OutputReader(loop), lambda life: None)
+        self._services = LifeServices(OomWitness(), OutputReader(loop), _nothing, _nothing)
         self.current = {}
 
     def launch(self, part, lanes, listener):
@@ -166,6 +166,10 @@ class Child:
             items = [Outcome(seq, REPLY, msgspec.Raw(encode(reply(data))))] if kind != TELL else []
             self.say(Outcomes(seq, items))
         return [data for _, _, data in given]
+
+
+def _nothing(life: ProcessLife) -> None:
+    """No launcher counts the lives."""
 
 
 def narrow(child, size):

@@ -17,13 +17,18 @@ from supervisor.core.tree.policy import Scope
 
 
 def down_in_turn(children: Mapping[str, Child], names: Iterable[str], goal: StopCause) -> bool:
-    """Whether all of them are down. Asks the first that is not to stop; the others wait for it."""
-    for name in names:
-        child = children[name]
-        if child.alive:
+    """Whether all of them are down. Asks the first that is not to stop; the others wait for it.
+
+    Members of a pool share one mailbox and do not depend on each other: they stop together, at the turn of the first.
+    """
+    alive = [child for child in map(children.__getitem__, names) if child.alive]
+    if not alive:
+        return True
+    first = alive[0]
+    for child in alive:
+        if child is first or (child.terms.pool and child.terms.pool == first.terms.pool):
             child.stop(goal)
-            return False
-    return True
+    return False
 
 
 class Plans:

@@ -277,6 +277,27 @@ def test_children_stop_in_reverse_order_each_awaited():
     assert bench.said(c.Terminate).started
 
 
+def pooled(name):
+    return ChildTerms(name=name, pool="p", own_budget=True)
+
+
+def test_members_of_a_pool_stop_together():
+    """Those of one pool are asked in one step, wherever they stand; other children keep their turn."""
+    bench = Bench("a", pooled("p/0"), pooled("p/1"), "b", pooled("p/2")).boot()
+    assert bench.send(StopRequested()) == ["stop p/21", "stop p/11", "stop p/01"]
+    assert bench.exit("p/1", "shutdown") == ["expected p/11", "retire p/1"]
+    assert bench.exit("p/2", "shutdown") == ["expected p/21", "retire p/2", "stop b1"]
+    assert bench.exit("b", "shutdown") == ["expected b1", "retire b"]
+    assert bench.exit("p/0", "shutdown") == ["expected p/01", "retire p/0", "stop a1"]
+    assert bench.exit("a", "shutdown") == ["expected a1", "retire a", "terminate shutdown"]
+
+
+def test_members_of_a_pool_stop_together_for_a_restart():
+    """A plan stops a pool in one step, too."""
+    bench = Bench("a", pooled("p/0"), pooled("p/1"), strategy=ALL).boot()
+    assert bench.exit("a", "crashed")[-2:] == ["stop p/11", "stop p/01"]
+
+
 def test_after_terminate_nothing_is_ever_said():
     """Whatever comes, also a call."""
     bench = Bench("a")
