@@ -3,7 +3,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 1
 
-.PHONY: compiled demo test chaos soak check bench bench-peers clean
+.PHONY: compiled demo test chaos soak sweep check bench bench-peers clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -31,6 +31,9 @@ chaos: compiled                ## half an hour of faults, kills and hostile byte
 
 soak: compiled                 ## ten minutes of constant kills; writes its table there, too
 	ACTORS_LONG=1 $(BIN)/python -m pytest tests/chaos/test_soak.py
+
+sweep: compiled                ## each call of the operating system fails once, everywhere; writes its table there, too
+	ACTORS_LONG=1 $(BIN)/python -m pytest tests/chaos/test_sweep.py
 
 check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -91,7 +91,7 @@ class OutputReader:
         self._ring()
 
     def _ring(self) -> None:
-        with contextlib.suppress(ValueError):  # the thread has ended by itself
+        with contextlib.suppress(ValueError, OSError):  # it has ended by itself; or it looks after ORPHAN_CHECK
             self._bell.add()
 
     def _work(self) -> None:
@@ -164,7 +164,8 @@ class OutputReader:
             self._bell.close()
 
     def _take_orders(self) -> None:
-        self._bell.take()
+        with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
+            self._bell.take()
         while self._orders:
             try:
                 self._orders.popleft()()

@@ -137,7 +137,8 @@ class ThreadReader:
 
     def _deliver(self) -> None:
         """Process what the thread has read: runs on the loop, once per wake-up of the thread."""
-        self._flag.take()
+        with contextlib.suppress(OSError):  # it stays readable: the loop calls this again
+            self._flag.take()
         news = self._news
         over = time.monotonic() + AT_ONCE
         while news:
@@ -199,7 +200,11 @@ class ThreadReader:
 
     def _tell(self) -> bool:
         """Wake the loop once for everything in `_news`; False when the loop is closed."""
-        self._flag.add()
+        try:
+            self._flag.add()
+        except OSError:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                self._loop.call_soon_threadsafe(self._deliver)
         return not self._loop.is_closed()
 
     def _take_orders(self) -> None:

@@ -141,6 +141,7 @@ class _LeanPopen(popen_spawn_posix.Popen):
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
+            self.finalizer()  # the error refers to this frame, which would keep the descriptors open
             raise
 
 

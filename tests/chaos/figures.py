@@ -16,6 +16,9 @@ FAULTS: list[tuple[str, int, int, int, int, float, float, float, str]] = []
 SOAKS: list[tuple[float, int, int, Any, Any, Any, float, float]] = []
 """Seconds, kills, messages, the first sample, that with the most memory, the last, longest stall, of which computed."""
 
+SWEEPS: list[tuple[str, str, int, int, int]] = []
+"""Phase, function, and how many of the runs worked all the same, told an error, were a failed start."""
+
 
 def tables() -> dict[str, str]:
     """What was measured, as Markdown, by the name of its section."""
@@ -24,6 +27,8 @@ def tables() -> dict[str, str]:
         made["faults"] = faults()
     if SOAKS:
         made["soak"] = soaks()
+    if SWEEPS:
+        made["sweep"] = sweeps()
     return made
 
 
@@ -62,6 +67,23 @@ def soaks() -> str:
             f"| {stall * 1000:.0f} ms | {computed * 1000:.0f} ms |"
         )
     return "\n".join((where(), "", *lines))
+
+
+def sweeps() -> str:
+    """One line for each function, one column for each phase: works / told error / failed start."""
+    phases = tuple(dict.fromkeys(phase for phase, *_ in SWEEPS))
+    by_call = {(function, phase): counts for phase, function, *counts in SWEEPS}
+    lines = [f"| the call that fails | {' | '.join(phases)} |", "|---|" + "---|" * len(phases)]
+    for function in sorted({function for function, _ in by_call}):
+        cells = (by_call.get((function, phase)) for phase in phases)
+        lines.append(
+            f"| `{function}` | {' | '.join('' if cell is None else ' / '.join(map(str, cell)) for cell in cells)} |"
+        )
+    works, errors, failed = (sum(row[place] for row in SWEEPS) for place in (2, 3, 4))
+    total = (
+        f"{works + errors + failed:,} runs: {works:,} work, {errors:,} told an error, {failed:,} were a failed start."
+    )
+    return "\n".join((where(), "", *lines, "", total))
 
 
 def where() -> str:
