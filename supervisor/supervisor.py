@@ -310,7 +310,9 @@ class Supervisor:
     async def resize(self, name: str | ActorRef, size: int) -> None:
         """Give a pool (or a single actor) another number of processes; returns when they are ready, or down.
 
-        Nothing is lost: a member that is removed finishes its message, and its waiting messages go to the others.
+        Living members are kept; members that are down for good are started again before new ones are added, and go
+        first when the pool shrinks. Nothing is lost: a member that is removed finishes its message, and its waiting
+        messages go to the others.
 
         Raises:
             InvalidSpec: the size is not a whole number of at least 1.

@@ -26,7 +26,7 @@ from supervisor.spec_validation import check_child, check_size
 from supervisor.specs import AnySpec
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine, TreeChild
-from supervisor.tree.pool_desk import place
+from supervisor.tree.pool_desk import resized
 
 BUSY: Final = 0.05  # seconds between two requests to a supervisor that is restarting several children
 
@@ -109,10 +109,11 @@ async def resize(root: Engine, name: str, size: int) -> None:
     if not isinstance(child, ActorChild):
         raise NoSuchChild(f"{name} is a supervisor; only an actor or a pool has a size")
     desk = child.desk
-    for answer in await _each(engine, engine.resize(desk.spec.name, size)):
+    resizing = resized(desk.spec, desk.members, desk.retired, size)
+    for answer in await _each(engine, engine.resize(desk, resizing)):
         if answer.verdict is not Verdict.OK:
             _refuse(answer, name, engine)
-    surplus = [member for member in desk.retired if member in engine.children and place(member) >= size]
+    surplus = [member for member in resizing.remove if member in desk.retired and member in engine.children]
     await _each(engine, [engine.request(_deleting(member)) for member in surplus])
 
 

@@ -35,7 +35,7 @@ from supervisor.observe.journal import Journal
 from supervisor.specs import AnySpec, SupervisorSpec
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child
-from supervisor.tree.pool_desk import PoolDesk, place
+from supervisor.tree.pool_desk import PoolDesk, Resizing
 
 
 class Engine:
@@ -128,19 +128,15 @@ class Engine:
         self._adopt(spec)
         return [self._begin(terms) for terms in spec.terms()]
 
-    def resize(self, spec_name: str, size: int) -> list[int]:
-        """Ask the machine to start missing members of a pool and to stop extra ones; returns the tickets."""
-        pool = [child for child in self.children.values() if isinstance(child, ActorChild)]
-        desk = next(child.desk for child in pool if child.desk.spec.name == spec_name)
-        names = [spec_name if spec_name in desk.members else desk.spec.member(0)]
-        names += [desk.spec.member(index) for index in range(1, max(size, 1 + max(map(place, desk.members))))]
+    def resize(self, desk: PoolDesk, resizing: Resizing) -> list[int]:
+        """Ask the machine to start and to stop these members of a pool; returns the tickets."""
         tickets = []
-        for name in names[:size]:
-            if name not in desk.members:
-                desk.members.add(name)
-                self.children[name] = ActorChild(self.path, name, desk, self.tree, self.post)
-                tickets.append(self._begin(desk.spec.terms_of(name)))
-        tickets += [self.request(_ending(name)) for name in reversed(names[size:]) if name in desk.members]
+        for name in resizing.add:
+            desk.members.add(name)
+            self.children[name] = ActorChild(self.path, name, desk, self.tree, self.post)
+            tickets.append(self._begin(desk.spec.terms_of(name)))
+        tickets += [self.request(_restarting(name)) for name in resizing.restart]
+        tickets += [self.request(_ending(name)) for name in resizing.remove]
         return tickets
 
     def _begin(self, terms: ChildTerms) -> int:
@@ -277,6 +273,10 @@ class Engine:
 def _in_words(error: Exception) -> str:
     """The text of an error of the operating system; any other with its type."""
     return str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+
+
+def _restarting(name: str) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.RestartAsked(ticket, name)
 
 
 def _ending(name: str) -> Callable[[int], AnyEvent]:

@@ -412,6 +412,18 @@ async def test_a_pool_with_a_gap_gets_another_size():
         assert {"p/0": "running", "p/1": "running"} == states(root)
 
 
+async def test_a_dead_member_is_replaced_and_a_living_one_stays():
+    """Who lives decides, not the index."""
+    async with tree(pool(3), launcher=quick()) as root:
+        await root.terminate_child("p/0")
+        await root.resize("p", 2)
+        assert {"p/1": "running", "p/2": "running"} == states(root)
+        await root.terminate_child("p/2")
+        await root.resize("p", 3)
+        assert {"p/0": "running", "p/1": "running", "p/2": "running"} == states(root)
+        assert 1 == sum(life.path == "/root/p/1" for life in root.launcher.lives)
+
+
 async def test_a_member_that_does_not_start():
     """StartFailed; the others are there, and the next try may succeed."""
     launcher = quick()

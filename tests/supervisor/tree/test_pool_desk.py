@@ -1,0 +1,33 @@
+"""Which members a pool keeps when it gets another size."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor import ChildSpec
+from supervisor.tree.pool_desk import Resizing, resized
+from tests.support.pooled import Worker
+
+POOL = ChildSpec(Worker, name="p", size=3)
+
+
+@pytest.mark.parametrize(
+    ("members", "down", "size", "wanted"),
+    [
+        (["p/0", "p/1", "p/2"], [], 3, Resizing((), (), ())),
+        (["p/0", "p/1", "p/2"], [], 5, Resizing(("p/3", "p/4"), (), ())),
+        (["p/0", "p/1", "p/2"], [], 1, Resizing((), (), ("p/2", "p/1"))),
+        (["p/0", "p/1", "p/2"], ["p/0"], 2, Resizing((), (), ("p/0",))),
+        (["p/0", "p/1", "p/2"], ["p/0"], 3, Resizing((), ("p/0",), ())),
+        (["p/0", "p/1", "p/2"], ["p/0"], 4, Resizing(("p/3",), ("p/0",), ())),
+        (["p/0", "p/1", "p/2"], ["p/0", "p/2"], 1, Resizing((), (), ("p/2", "p/0"))),
+        (["p/0", "p/1", "p/2"], ["p/0", "p/1", "p/2"], 2, Resizing((), (), ("p/2",))),
+        (["p/0", "p/1"], ["p/0", "p/1"], 3, Resizing(("p/2",), (), ())),
+        (["p/2", "p/1"], [], 3, Resizing(("p/0",), (), ())),
+        (["p"], [], 3, Resizing(("p/1", "p/2"), (), ())),
+        (["p/9", "p/10"], [], 1, Resizing((), (), ("p/10",))),
+    ],
+)
+def test_living_members_stay(members, down, size, wanted):
+    """Those that are down for good go first, or start again first; new ones take the free names."""
+    assert wanted == resized(POOL, members, down, size)
