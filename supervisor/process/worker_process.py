@@ -76,6 +76,8 @@ class WorkerProcess:
             self.stop = SafeEvent()
             undo.callback(self.stop.close)
             self.output, writing = os.pipe()
+            undo.callback(close_fd, self.output)
+            undo.callback(close_fd, writing)
             os.set_blocking(self.output, False)
             self._output_pipe = OutputPipe(writing)
             undo.pop_all()

@@ -26,17 +26,17 @@ from tests.support.waiting import until
 
 LONG = os.environ.get("ACTORS_LONG") == "1"
 DEADLINE = 20.0  # seconds for one run
-MOST = 60  # calls of one function in one phase
+MOST = 24  # calls of one function in one phase; more are reads and writes of the same kinds
 AT_ONCE = Backoff(initial=0.02, cap=0.02, jitter=0.0)
 WORKS, ERROR, FAILED = "works", "told error", "failed start"
-SAMPLE = {  # by phase: which calls the suite makes fail, the first and the second time
-    "first start": ("mmap.mmap", "os.set_blocking", "fcntl.fcntl"),
-    "restart": ("os.pipe", "os.wait4", "_posixsubprocess.fork_exec", "os.write"),
+SAMPLE = {  # by phase: which calls the suite makes fail, the first and the third
+    "first start": ("mmap.mmap", "fcntl.fcntl"),
+    "restart": ("os.pipe", "os.wait4", "_posixsubprocess.fork_exec", "os.set_blocking"),
     "start_child": ("os.memfd_create", "os.eventfd"),
     "resize": ("os.pidfd_open", "builtins.open"),
     "recycle": ("os.read", "select.epoll.register"),
-    "spare": ("_posixsubprocess.fork_exec", "os.eventfd"),
-    "stop": ("os.read", "os.write", "os.waitid"),
+    "spare": ("_posixsubprocess.fork_exec",),
+    "stop": ("os.read", "os.waitid"),
 }
 
 pytestmark = [
@@ -106,7 +106,7 @@ class Run:
                 await self.root[name].ask(WhoAreYou(), timeout=None)
             except Exception as error:
                 self.errors.append(error)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
 
     async def answered(self):
         """Every actor answers."""
@@ -211,8 +211,8 @@ def run(monkeypatch, phase, function, nth):
 
 @pytest.mark.parametrize(("phase", "function"), [(phase, one) for phase, some in SAMPLE.items() for one in some])
 def test_a_sample(monkeypatch, phase, function):
-    """The first two calls in a phase."""
-    for nth in (1, 2):
+    """The first and the third call in a phase."""
+    for nth in (1, 3):
         run(monkeypatch, phase, function, nth)
 
 
