@@ -63,9 +63,9 @@ class Recycler:
             self._timer.cancel()
 
     def _look(self) -> None:
+        self._wait()  # first: a look that fails, which the loop reports, is not the last one
         if self._limits.rss is not None and self._child.pid is not None:
             self._rss = resident_bytes(self._child.pid) or 0
-        self._wait()
         self._consider()
 
     def _consider(self) -> None:

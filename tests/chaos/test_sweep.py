@@ -128,8 +128,12 @@ class Run:
                 raise
             self.unstarted = True
             return
-        await self.answered()
+        try:
+            await self.answered()
+        except Exception as error:
+            self.errors.append(error)
         self.failing.armed = False
+        await self.answered()
         await self.root.__aexit__(None, None, None)
 
     async def restart(self):
@@ -212,8 +216,8 @@ def run(monkeypatch, phase, function, nth):
 @pytest.mark.parametrize(("phase", "function"), [(phase, one) for phase, some in SAMPLE.items() for one in some])
 def test_a_sample(monkeypatch, phase, function):
     """The first and the third call in a phase."""
-    for nth in (1, 3):
-        run(monkeypatch, phase, function, nth)
+    assert run(monkeypatch, phase, function, 1) is not None, "the daemon does not make this call"
+    run(monkeypatch, phase, function, 3)
 
 
 @pytest.mark.chaos

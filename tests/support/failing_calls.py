@@ -82,6 +82,8 @@ class FailingCall:
 
     def _is_the_one(self):
         frame = sys._getframe(2)
+        if frame.f_code.co_filename.endswith("resource_tracker.py"):
+            return False  # its probe fails only when the tracker is dead; else it waits for one that does not end
         while frame is not None and not frame.f_code.co_filename.startswith(LIBRARY):
             frame = frame.f_back
         if frame is None:

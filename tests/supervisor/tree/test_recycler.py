@@ -158,6 +158,21 @@ async def test_an_age_that_is_reached_is_looked_at_calmly():
     assert ([1.0, room.PACE, room.PACE], 2) == (timers.waits, len(asked))
 
 
+async def test_a_look_that_fails_is_not_the_last(monkeypatch):
+    """The loop reports what was raised; the next look is due all the same."""
+    timers = TreeContext()
+    life = SimpleNamespace(handled=0, pid=os.getpid())
+    recycler = room.recycler_of(ChildSpec(Puppet, max_rss=1), life, timers)
+
+    def fail(pid):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(room, "resident_bytes", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        recycler._look()
+    assert [room.PACE, room.PACE] == timers.waits
+
+
 class TreeContext:
     """A clock that stands, a die that shows a half, and timers that are only noted."""
 
