@@ -32,6 +32,7 @@ FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache 
 BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
 _CELL: Final = 8  # bytes
+_CELL_MASK: Final = 2**64 - 1
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
 
 
@@ -72,7 +73,7 @@ class BlackBox:
 
     def ring(self) -> None:
         """Tell the child that a control frame or the stop event overtakes what it has read so far."""
-        self.cells[DOORBELL] += 1
+        self.cells[DOORBELL] = (self.cells[DOORBELL] + 1) & _CELL_MASK  # the child may have written there
 
     def progress(self) -> Progress:
         """What the child is doing now, or was doing when it died. Callable from any thread; never blocks."""

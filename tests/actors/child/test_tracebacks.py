@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from actors import Rejected
+from actors.child import tracebacks
 from actors.child.tracebacks import (
     EXIT_FAILED,
     MAX_MESSAGE_CHARACTERS,
@@ -95,3 +98,20 @@ def test_exit_codes(error, code):
     failed = ActorFailed("in A.a", error)
     assert code == failed.exit_code
     assert ("in A.a", type(error).__name__) == (failed.crash_report().where, failed.crash_report().failure.type_name)
+
+
+def test_frames_of_the_package_are_left_out():
+    """A traceback begins in the actor's code, not in what calls it."""
+    caller = {}
+    source = "def call(handler):\n    handler()\n"
+    exec(compile(source, str(Path(tracebacks.__file__).with_name("sync_runner.py")), "exec"), caller)
+
+    def handler():
+        raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x") as raised:
+        caller["call"](handler)
+    error = raised.value
+    text = failure_of(error.with_traceback(error.__traceback__.tb_next)).traceback
+    assert "in handler" in text
+    assert "sync_runner" not in text

@@ -229,3 +229,12 @@ def test_an_anonymous_file_has_the_asked_size():
         assert bytes(64) == os.pread(fd, 64, 0)
     finally:
         os.close(fd)
+
+
+def test_a_doorbell_that_the_child_has_overwritten_still_rings():
+    """Whatever value lies there, ringing changes it and raises nothing."""
+    box = BlackBox()
+    box.cells[DOORBELL] = 2**64 - 1
+    box.ring()
+    assert 0 == box.cells[DOORBELL]
+    box.close()
