@@ -1,0 +1,159 @@
+"""Hops: the modules and calls in the daemon that one ask, one tell and one death pass through.
+
+python -m benchmarks.hops
+
+Calls of Python functions of `actors` and `supervisor`, counted with `sys.setprofile` in all threads of the daemon, with
+`reading="loop"`. A walk begins with the call (of a death: with SIGKILL) and ends when the daemon has settled it (of a
+death: with the next life's first reply).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from actors import Actor, ActorRef, Message, handles
+from supervisor import ChildSpec, Intensity, Supervisor
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = tuple(f"{ROOT / package}{os.sep}" for package in ("actors", "supervisor"))
+WARM = 50  # asks before the first walk
+TELLS = 100
+
+
+class Ask(Message[int]):
+    n: int
+
+
+class Tell(Message[None]):
+    n: int
+
+
+class Walker(Actor):
+    def __init__(self) -> None:
+        self._told = 0
+
+    @handles
+    def answer(self, message: Ask) -> int:
+        return message.n
+
+    @handles
+    def note(self, message: Tell) -> None:
+        self._told += message.n
+
+
+class Walk(msgspec.Struct, frozen=True):
+    """What one walk passed through.
+
+    Attributes:
+        what: which walk.
+        modules: of the daemon, in the order in which it came to them.
+        calls: of Python functions in these modules.
+        moves: calls that came from another module than the call before.
+    """
+
+    what: str
+    modules: tuple[str, ...]
+    calls: int
+    moves: int
+
+
+async def walks() -> dict[str, Walk]:
+    """One ask, one tell, a batch of tells, and one death, each on an actor that is idle."""
+    found = {}
+    spec = ChildSpec(Walker, name="walker")
+    async with Supervisor(spec, intensity=Intensity(3, 5.0), reading="loop", spares=0) as root:
+        walker = root["walker"]
+        for number in range(WARM):
+            await walker.ask(Ask(number))
+        with _counting() as counted:
+            await walker.ask(Ask(1))
+        found["ask"] = counted.walk("one ask")
+        with _counting() as counted:
+            await walker.tell(Tell(1))
+            await _settled(root, WARM + 2)
+        found["tell"] = counted.walk("one tell")
+        with _counting() as counted:
+            for number in range(TELLS):
+                await walker.tell(Tell(number))
+            await _settled(root, WARM + 2 + TELLS)
+        found["tells"] = counted.walk(f"{TELLS} tells in a row")
+        found["death"] = await _death(root, walker)
+    return found
+
+
+async def _death(root: Supervisor, walker: ActorRef) -> Walk:
+    pid = root.snapshot().children[0].pid
+    assert pid is not None
+    with _counting() as counted:
+        os.kill(pid, signal.SIGKILL)
+        await walker.ask(Ask(1))
+    return counted.walk("one death")
+
+
+async def _settled(root: Supervisor, count: int) -> None:
+    """Wait until so many messages are handled; looking is not part of the walk."""
+    profile = sys.getprofile()
+    while True:
+        sys.setprofile(None)
+        handled = root.snapshot().children[0].fates.get("handled", 0)
+        sys.setprofile(profile)
+        if handled >= count:
+            return
+        await asyncio.sleep(0.001)
+
+
+class _Counted:
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()  # by module, in the order of their first calls
+        self.moves = 0
+        self._last = ""
+
+    def walk(self, what: str) -> Walk:
+        return Walk(what, tuple(self.calls), self.calls.total(), self.moves)
+
+    def profile(self, frame: FrameType, event: str, _: object) -> None:
+        path = frame.f_code.co_filename
+        if event == "call" and path.startswith(PACKAGES):
+            module = Path(path).relative_to(ROOT).as_posix()
+            self.calls[module] += 1
+            self.moves += module != self._last
+            self._last = module
+
+
+@contextmanager
+def _counting() -> Iterator[_Counted]:
+    counted = _Counted()
+    of_all = getattr(threading, "setprofile_all_threads", threading.setprofile)  # 3.11 counts new threads only
+    of_all(counted.profile)
+    sys.setprofile(counted.profile)
+    try:
+        yield counted
+    finally:
+        sys.setprofile(None)
+        of_all(None)
+
+
+def main() -> None:
+    logging.disable()
+    print("| | modules | calls | moves |\n|---|---|---|---|")
+    found = asyncio.run(walks())
+    for walk in found.values():
+        print(f"| {walk.what} | {len(walk.modules)} | {walk.calls} | {walk.moves} |")
+    for walk in found.values():
+        print(f"\n{walk.what}: {', '.join(walk.modules)}")
+
+
+if __name__ == "__main__":
+    main()
