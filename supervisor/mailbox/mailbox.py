@@ -570,7 +570,7 @@ class Mailbox:
         """Remove a process that is down, while others serve; what waited for it goes to them."""
         for seq, queue in self._members.remove(member):
             self._settlement.moved(seq, queue)
-        self.dispatch()
+        self._dispatch_after_turn()
 
     def connect(self, member: str, life: Life) -> None:
         """A member's life gets messages from now on."""
@@ -648,7 +648,7 @@ class Mailbox:
                 self.withdraw(seq, Fate.FAILED_WHEN_DOWN)
                 asker.failed(self.unserved_error())
         self._wake()
-        self.dispatch()
+        self._dispatch_after_turn()
 
     def close(self, because: str) -> None:
         """The actor is down for good.
@@ -705,6 +705,15 @@ class Mailbox:
                 self._give(queue, member, life, 1)
             self._recall.watch()
         self._look_ahead()
+
+    def _dispatch_after_turn(self) -> None:
+        """Dispatch at the end of this turn of the loop, when everything that its supervisor decided has been done.
+
+        A message that comes back or moves is not given to a member that the same decision stops.
+        """
+        if not self._dispatch_due:
+            self._dispatch_due = True
+            self._loop.call_soon(self.dispatch)
 
     def _fill(self, queue: MessageQueue, member: str, life: Life) -> None:
         """Send the single life as much as its window takes."""

@@ -37,6 +37,7 @@ from tests.support.scripted import OFTEN, answering, begin, child, die, finish, 
 from tests.support.waiting import DEADLINE, Watch, turns, until
 
 SOON = Backoff(initial=0.01, cap=0.01, jitter=0.0)
+NEVER = Backoff(initial=3600.0, cap=3600.0, jitter=0.0)
 MODES = list(Routing)
 
 
@@ -500,6 +501,60 @@ async def test_a_pool_that_stops_gives_out_no_more_work():
         assert given == sum(len(life.received) for life in lives)
         assert 3 == sum(not isinstance(end, Exception) for end in ended)
         assert 17 == sum(isinstance(end, ActorStopped) for end in ended)
+
+
+async def left_waiting(root):
+    """Messages for every member of a pool of 3; returns them, the first two lives, and how many each of them got."""
+    asks = [asyncio.create_task(root["p"].ask(Take(str(number), number))) for number in range(6)]
+    lives = [root.launcher.life(f"/root/p/{member}") for member in range(2)]
+    await until(lambda: all(life.received for life in lives))
+    await turns()
+    return asks, lives, got(lives)
+
+
+def got(lives):
+    """How many messages each of these lives was given."""
+    return [len(life.received) for life in lives]
+
+
+@pytest.mark.parametrize("routing", MODES)
+@pytest.mark.parametrize("how", ["stop", "terminate"])
+async def test_what_waits_for_a_dead_member_is_not_given_to_one_that_is_stopped(routing, how):
+    """It moves in the same turn in which the others are asked to stop: they get none of it."""
+    async with tree(pool(3, routing, backoff=NEVER), intensity=Intensity.unlimited()) as root:
+        while states(root)["p/2"] != "backoff":
+            root.launcher.life("/root/p/2").exit(ExitKind.KILLED)
+            await turns()
+        asks, lives, given = await left_waiting(root)
+        if how == "terminate":
+            await root.terminate_child("p")
+    await asyncio.gather(*asks, return_exceptions=True)
+    assert given == got(lives)
+
+
+@pytest.mark.parametrize("routing", MODES)
+async def test_what_waits_for_the_member_that_ends_the_tree_is_not_given_to_the_others(routing):
+    """Its death is one too many: they are asked to stop in the same turn."""
+    with pytest.raises(RestartIntensityExceeded):
+        async with tree(pool(3, routing), intensity=Intensity(0, 5.0)) as root:
+            asks, lives, given = await left_waiting(root)
+            root.launcher.life("/root/p/2").exit(ExitKind.KILLED)
+            await asyncio.Event().wait()
+    await asyncio.gather(*asks, return_exceptions=True)
+    assert given == got(lives)
+
+
+async def test_what_comes_back_is_not_given_to_a_member_that_is_stopped_for_the_restart():
+    """A message of a shared queue that had not begun waits for the lives after the restart."""
+    async with tree(pool(3), strategy=Strategy.ONE_FOR_ALL) as root:
+        lives = [root.launcher.life(f"/root/p/{member}") for member in range(3)]
+        ask = asyncio.create_task(root["p"].ask(Take("", 1)))
+        await until(lambda: sum(got(lives)))
+        given = got(lives)
+        next(life for life in lives if life.received).exit(ExitKind.KILLED)
+        await until(lambda: {"running"} == set(states(root).values()), "the restart")
+        assert given == got(lives)
+    await asyncio.gather(ask, return_exceptions=True)
 
 
 # ---- one for all
