@@ -25,6 +25,7 @@ from supervisor.specs import BRUTAL_KILL
 from supervisor.testing import Entry, Journal, read_lines, replay
 
 KEPT = Path(__file__).with_name("journals")
+OLDER = sorted(Path(__file__).with_name("journals_of_old_names").glob("*.jsonl"))
 RECORD = os.environ.get("ACTORS_RECORD") == "1"
 SLOW = Backoff(initial=0.5, cap=2.0, jitter=0.2)
 
@@ -273,6 +274,14 @@ def recorded_anew() -> None:
 def test_a_recording_leads_to_the_same_commands(story) -> None:
     """A fresh machine decides as the one of the recording did."""
     first, entries = read(kept(story))
+    assert [entry.commands for entry in entries] == replay(first.machine(), list(entries))
+
+
+@pytest.mark.parametrize("path", OLDER, ids=lambda path: path.stem)
+def test_a_journal_of_an_older_version_leads_to_the_same_commands(path) -> None:
+    """Commands and events keep the tags, and terms the defaults, with which they were recorded. Never recorded anew."""
+    first, entries = read(path)
+    assert entries
     assert [entry.commands for entry in entries] == replay(first.machine(), list(entries))
 
 
