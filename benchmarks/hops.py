@@ -24,7 +24,7 @@ from types import FrameType
 import msgspec
 
 from actors import Actor, ActorRef, Message, handles
-from supervisor import ChildSpec, Intensity, Supervisor
+from supervisor import ChildSnapshot, ChildSpec, Intensity, Supervisor
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = tuple(f"{ROOT / package}{os.sep}" for package in ("actors", "supervisor"))
@@ -94,7 +94,7 @@ async def walks() -> dict[str, Walk]:
 
 
 async def _death(root: Supervisor, walker: ActorRef) -> Walk:
-    pid = root.snapshot().children[0].pid
+    pid = _walker(root).pid
     assert pid is not None
     with _counting() as counted:
         os.kill(pid, signal.SIGKILL)
@@ -107,11 +107,17 @@ async def _settled(root: Supervisor, count: int) -> None:
     profile = sys.getprofile()
     while True:
         sys.setprofile(None)
-        handled = root.snapshot().children[0].fates.get("handled", 0)
+        handled = _walker(root).fates.get("handled", 0)
         sys.setprofile(profile)
         if handled >= count:
             return
         await asyncio.sleep(0.001)
+
+
+def _walker(root: Supervisor) -> ChildSnapshot:
+    (child,) = root.snapshot().children
+    assert isinstance(child, ChildSnapshot)
+    return child
 
 
 class _Counted:
