@@ -41,12 +41,15 @@ class LifeListener(Protocol):
         """The life has ended, and all its frames were delivered. The last call; `end` has all that is known of it."""
 
 
-class Life(Protocol):
-    """One life: a process of an actor."""
+class Delivery(Protocol):
+    """A life as its mailbox sees it: it gets messages and what belongs to them, and shows how far it is.
+
+    Once the life has ended every call does nothing.
+    """
 
     @property
-    def pid(self) -> int | None:
-        """Its process id, None when it has no process."""
+    def congested(self) -> bool:
+        """Whether more messages must wait until `life_writable`."""
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send messages."""
@@ -69,9 +72,16 @@ class Life(Protocol):
     def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
         """Send an encoded `Answer`, and before it the attachments that belong to it."""
 
+    def progress(self) -> Progress:
+        """What it is doing, or was doing when it ended."""
+
+
+class Control(Protocol):
+    """A life as its supervisor sees it: it is stopped and killed. Once it has ended every call does nothing."""
+
     @property
-    def congested(self) -> bool:
-        """Whether more messages must wait until `life_writable`."""
+    def pid(self) -> int | None:
+        """Its process id, None when it has no process."""
 
     def stop(self) -> None:
         """Ask it to finish and exit."""
@@ -79,8 +89,9 @@ class Life(Protocol):
     def kill(self) -> None:
         """Kill it at once."""
 
-    def refuse(self, why: str) -> None:
-        """Kill it because it broke the protocol."""
+
+class Inspection(Protocol):
+    """A life as its watchdog sees it: is its code running, and where is it."""
 
     @property
     def said_farewell(self) -> bool:
@@ -89,11 +100,8 @@ class Life(Protocol):
         It handles nothing more, though its process may still run.
         """
 
-    def progress(self) -> Progress:
-        """What it is doing, or was doing when it ended."""
-
     def activity(self) -> Activity:
-        """What it is doing now, for the watchdog."""
+        """What it is doing now; after its end, what it did last."""
 
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat, which its activity shows; False when that is not possible.
@@ -106,6 +114,10 @@ class Life(Protocol):
 
     def text(self) -> str:
         """The stacks it has written: those asked for last, and those of a fatal fault."""
+
+
+class Life(Delivery, Control, Inspection, Protocol):
+    """One life of an actor. `tests/support/life_conformance.py` checks what every implementation must do."""
 
 
 class Launcher(Protocol):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from actors.errors import UsageError
+from actors.errors import UsageError, WireError
 from actors.exits import ExitKind
 from actors.wire.frames import StartActor
 from actors.wire.framing import Attachment
@@ -87,7 +87,13 @@ class ScriptedLife:
         said_farewell: whether its goodbye or crash report has arrived; a test may set it.
     """
 
-    def __init__(self, part: StartActor, listener: LifeListener, on_start: OnStart, on_stop: OnStop) -> None:
+    def __init__(
+        self,
+        part: StartActor,
+        listener: LifeListener,
+        on_start: OnStart = OnStart.READY,
+        on_stop: OnStop = OnStop.OBEY,
+    ) -> None:
         self.pid: int | None = None
         self.path = part.path
         self.number = part.life
@@ -108,6 +114,7 @@ class ScriptedLife:
         self._listener = listener
         self._on_stop = on_stop
         self._asked = False
+        self._refused = False
         if on_start is OnStart.READY:
             self._soon(self.become_ready)
         elif on_start is OnStart.FAIL:
@@ -137,9 +144,15 @@ class ScriptedLife:
         self._end(code, asked=asked, idle=idle)
 
     def say(self, frame: Said) -> None:
-        """Send a frame to the supervisor."""
-        if not self.over:
+        """Send a frame to the supervisor, which ends this life if it breaks the protocol."""
+        if self.over or self._refused:
+            return
+        try:
             self._listener.life_said(frame)
+        except WireError as error:
+            self._refused = True
+            why = str(error)
+            self._soon(lambda: self._end(-9, asked=self._asked, killed=True, wire_error=why))
 
     def writable(self) -> None:
         """Report that the channel takes data again."""
@@ -190,10 +203,6 @@ class ScriptedLife:
         """See `Life`."""
         self._soon(lambda: self._end(-9, asked=self._asked, killed=True))
 
-    def refuse(self, why: str) -> None:
-        """See `Life`."""
-        self._soon(lambda: self._end(-9, asked=self._asked, killed=True, wire_error=why))
-
     def progress(self) -> Progress:
         """See `Life`."""
         return self.doing
@@ -228,6 +237,7 @@ class ScriptedLife:
         if self.over:
             return
         self.over = True
+        self.said_farewell = self.said_farewell or code in (0, 1)
         self._listener.life_exited(
             LifeEnd(
                 pid=None,

@@ -1,7 +1,7 @@
 """Mailbox: one actor's messages, from the sender's call to their fate; it outlives every life of the actor.
 
     try_tell, try_ask: fast path ────────┐
-    check ─▶ wait_for_capacity, enqueue ─┴▶ MessageQueue ─▶ dispatch ─▶ Life.post ─▶ process
+    check ─▶ wait_for_capacity, enqueue ─┴▶ MessageQueue ─▶ dispatch ─▶ Delivery.post ─▶ process
                                                  ▲                                      │
     asker, fates, dead letters ◀─ Settlement ◀───┴────────── on_outcomes, lost ◀────────┘
 
@@ -55,7 +55,7 @@ from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines, DelayedTells
 from supervisor.mailbox.validation import Admission, Admitted
 from supervisor.observe.dead_letters import DeadLetter
-from supervisor.ports import Life
+from supervisor.ports import Delivery
 from supervisor.specs import Overflow
 
 WINDOW: Final = 4096  # messages in flight to a life: enough while an acknowledgement travels
@@ -572,7 +572,7 @@ class Mailbox:
             self._settlement.moved(seq, queue)
         self._dispatch_after_turn()
 
-    def connect(self, member: str, life: Life) -> None:
+    def connect(self, member: str, life: Delivery) -> None:
         """A member's life gets messages from now on."""
         self._members.connect(member, life)
         self.dispatch()
@@ -610,7 +610,7 @@ class Mailbox:
             life, delivery_tag = held
             life.follow(delivery_tag, items, over=over)
 
-    def _holder(self, seq: int) -> tuple[Life, int] | None:
+    def _holder(self, seq: int) -> tuple[Delivery, int] | None:
         _, queue = self._askers.get(seq, (None, None))
         held = None if queue is None else queue.holder(seq)
         if held is None or held[0] not in self._members.served:
@@ -715,7 +715,7 @@ class Mailbox:
             self._dispatch_due = True
             self._loop.call_soon(self.dispatch)
 
-    def _fill(self, queue: MessageQueue, member: str, life: Life) -> None:
+    def _fill(self, queue: MessageQueue, member: str, life: Delivery) -> None:
         """Send the single life as much as its window takes."""
         while queue.queued and not life.congested:
             room = self._window - queue.in_flight(member)
@@ -741,7 +741,7 @@ class Mailbox:
         else:
             self._fast_slots = min(TELL_BATCH, self._capacity - shared_queue.unsettled)
 
-    def _give(self, queue: MessageQueue, member: str, life: Life, most: int) -> None:
+    def _give(self, queue: MessageQueue, member: str, life: Delivery, most: int) -> None:
         """Send a batch to a life."""
         batch, expired = queue.take(member, most, WINDOW_BYTES, time.monotonic())
         if batch:

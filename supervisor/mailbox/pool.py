@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
-from supervisor.ports import Life
+from supervisor.ports import Delivery
 
 AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles: enough to stay busy
 QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
@@ -23,7 +23,7 @@ class Consumer(NamedTuple):
 
     queue: MessageQueue
     name: str
-    life: Life
+    life: Delivery
 
 
 class PoolMembers:
@@ -48,7 +48,7 @@ class PoolMembers:
     ) -> None:
         self.names: list[str] = []
         self.queues: dict[str, MessageQueue] = {}
-        self.served: dict[str, Life] = {}
+        self.served: dict[str, Delivery] = {}
         self.shared_queue: MessageQueue | None = None
         self.single_consumer: Consumer | None = None
         self._router = router
@@ -104,7 +104,7 @@ class PoolMembers:
 
     # ---- their lives
 
-    def connect(self, name: str, life: Life) -> None:
+    def connect(self, name: str, life: Delivery) -> None:
         """A life can get messages."""
         self.served[name] = life
         self._making_room.discard(name)

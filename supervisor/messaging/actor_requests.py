@@ -50,7 +50,7 @@ from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import MAX_PATH
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
-from supervisor.ports import Life
+from supervisor.ports import Delivery
 
 MAX_ASKS: Final = 65_536  # asks, streams, watches and awaited tells of one life at the same time
 MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that wait for room in the mailboxes of others
@@ -67,14 +67,14 @@ class Outgoing:
     """
 
     def __init__(self, path: str, mailbox: Mailbox, tree: TreeContext) -> None:
-        self.life: Life | None = None
+        self.life: Delivery | None = None
         self._path = path
         self._mailbox = mailbox
         self._tree = tree
         self._asking: dict[int, RemoteAsk] = {}  # asks of the current life, by correlation
         self._in_line = 0  # bytes that wait for room in other mailboxes
 
-    def begin(self, life: Life) -> None:
+    def begin(self, life: Delivery) -> None:
         """A life begins: answers go to it."""
         self.life = life
 

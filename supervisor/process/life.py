@@ -236,6 +236,8 @@ class ProcessLife:
 
     def stop(self) -> None:
         """Ask it to finish its message and exit. The event overtakes a full channel, the frame wakes a reader."""
+        if self.over:
+            return
         self._stop_at = self._loop.time()
         self._stop.set()
         self._ring()
@@ -243,6 +245,8 @@ class ProcessLife:
 
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""
+        if self.over:
+            return
         if self._stop_at is not None and self._grace is None:
             self._grace = self._loop.time() - self._stop_at
         if self.pid is not None and not self._worker.gone:

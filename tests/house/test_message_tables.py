@@ -24,6 +24,7 @@ from supervisor.messaging.refs import MailboxRef
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.reports import Reports
 from supervisor.specs import Overflow
+from tests.support.scripted import LoneLife
 from tests.support.waiting import turns
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -69,29 +70,6 @@ class Sample(Actor):
 
     @handles
     async def upload(self, msg: Upload | UploadAgain, items: AsyncIterator[int]) -> int: ...
-
-
-class Life:
-    """A life that accepts everything and does nothing."""
-
-    pid = None
-    congested = False
-
-    def __init__(self, doing=NOT_BEGUN):
-        self.doing = doing
-        self.numbers = []
-
-    def post(self, batch):
-        self.numbers += [posted.seq for posted in batch]
-
-    def post_run(self, run):
-        self.numbers += [posted.seq for posted in run.posted()]
-
-    def cancel(self, seqs):
-        pass
-
-    def progress(self):
-        return self.doing
 
 
 def table(page, first_cell):
@@ -142,11 +120,11 @@ async def fate(way, doing):
     if way.endswith("last delivery"):
         for queue in box._queues:
             queue._deliveries[1] = 1
-    life, following = Life(doing), Life()
+    life, following = LoneLife(doing), LoneLife()
     box.connect("a", life)
     sending = asyncio.create_task(send(MailboxRef(box), way))
     await turns()
-    assert [1] == life.numbers
+    assert [1] == life.seqs
     if way == "ask that was cancelled":
         sending.cancel()
     if way in ("ask that was cancelled", "ask whose time is over"):
@@ -154,7 +132,7 @@ async def fate(way, doing):
     box.lost("a", life.progress(), DEATH)
     box.connect("a", following)
     await turns()
-    if following.numbers:
+    if following.seqs:
         assert not box.fates
         assert not letters
         cell = "next life"

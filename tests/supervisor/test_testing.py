@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from actors.errors import UsageError
 from actors.exits import ExitKind
+from actors.protocol import protocol_of
+from actors.wire.codec import encode
+from actors.wire.frames import REPLY, Outcome, Outcomes
 from supervisor import ChildSpec, Intensity, RestartPolicy, StartFailed
 from supervisor.core.tree.states import ChildState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedSupervisor, replay
-from tests.support.actors import Note, Puppet
+from tests.support.actors import Fail, FailsToStart, HangsInStart, Note, Notes, Puppet, StopYourself
+from tests.support.life_conformance import check_life
+from tests.support.scripted import begin
 from tests.support.waiting import DEADLINE, ROOT, until
 
 
@@ -146,3 +153,48 @@ asyncio.run(main())
     command = [sys.executable, str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert ("2\n", 0) == (done.stdout, done.returncode), done.stderr
+
+
+class ScriptedPuppet:
+    """Handles what a scripted life is given, as Puppet does."""
+
+    def __init__(self, life):
+        self._life = life
+        self._notes = []
+        self._decode = protocol_of(Puppet).decode
+        life.post = self.post
+
+    def post(self, batch):
+        for posted in batch:
+            asyncio.get_running_loop().call_soon(self._handle, posted)
+
+    def _handle(self, posted):
+        if self._life.over:
+            return
+        begin(self._life, posted.seq)
+        message = self._decode(posted.message)
+        if isinstance(message, Note):
+            self._notes.append(message.number)
+            self._life.say(Outcomes(posted.seq, []))
+        elif isinstance(message, Fail):
+            self._life.exit(ExitKind.CRASHED)
+        else:
+            value = self._notes if isinstance(message, Notes) else getattr(message, "text", "stopped")
+            self._life.say(Outcomes(posted.seq, [Outcome(posted.seq, REPLY, msgspec.Raw(encode(value)))]))
+        if isinstance(message, StopYourself):
+            self._life.exit()
+
+
+class Puppets(ScriptedLauncher):
+    """Starts scripted lives of Puppet and of those that do not start."""
+
+    def launch(self, part, lanes, listener):
+        starts = {FailsToStart.__qualname__: OnStart.FAIL, HangsInStart.__qualname__: OnStart.HANG}
+        self.plan(part.path, starts.get(part.qualname, OnStart.READY))
+        self.on_launch = ScriptedPuppet
+        return super().launch(part, lanes, listener)
+
+
+async def test_a_scripted_life_is_a_life():
+    """It passes what a life in a process passes."""
+    await check_life(Puppets())

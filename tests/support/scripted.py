@@ -8,10 +8,10 @@ import msgspec
 
 from actors.exits import ExitKind
 from actors.wire.codec import encode
-from actors.wire.frames import ASK, DONE, NOTHING, REPLY, Outcome, Outcomes
-from actors.wire.progress import Progress
+from actors.wire.frames import ASK, DONE, NOTHING, REPLY, Outcome, Outcomes, StartActor
+from actors.wire.progress import NOTHING_BEGUN, Progress
 from supervisor import Backoff, ChildSpec, Intensity
-from supervisor.testing import ScriptedSupervisor
+from supervisor.testing import OnStart, OnStop, ScriptedLife, ScriptedSupervisor
 from tests.support.actors import Puppet
 from tests.support.waiting import until
 
@@ -27,6 +27,32 @@ def child(name="a", actor=Puppet, **options):
 def tree(*specs, **options):
     """A tree of scripted lives that does not give up soon."""
     return ScriptedSupervisor(*specs, **{"intensity": OFTEN, **options})
+
+
+class _Unheard:
+    """A listener for a life that says nothing."""
+
+
+class LoneLife(ScriptedLife):
+    """A life of no tree: it keeps what it is given, nothing hears it."""
+
+    def __init__(self, doing=NOTHING_BEGUN):
+        super().__init__(StartActor("/root/a", 1, "", "", b""), _Unheard(), OnStart.HANG, OnStop.IGNORE)
+        self.doing = doing
+
+    def began(self, seq, *done):
+        """The handlers up to `seq` have begun; `done` have returned, the others not."""
+        self.doing = Progress(seq, frozenset(range(1, seq + 1)) - set(done), 0, 0)
+
+    @property
+    def seqs(self):
+        """Delivery tags of what it was given."""
+        return [posted.seq for posted in self.received]
+
+    @property
+    def numbers(self):
+        """What it was given, as the numbers in the messages."""
+        return [msgspec.msgpack.decode(posted.message)[1] for posted in self.received]
 
 
 def states(root, under=""):

@@ -38,6 +38,7 @@ from supervisor.messaging.refs import MailboxRef
 from supervisor.observe.dead_letters import DeadReason
 from supervisor.specs import ChildSpec
 from tests.support.actors import Puppet
+from tests.support.scripted import LoneLife
 from tests.support.waiting import turns
 
 
@@ -56,40 +57,6 @@ class Sums(Actor):
 
     @handles
     def attempt(self, msg: Try) -> str: ...
-
-
-class Life:
-    """A process life that only keeps what it is given."""
-
-    pid = None
-    congested = False
-
-    def __init__(self):
-        self.posted = []
-        self.cancelled = []
-        self.doing = Progress(0, frozenset(), 0, -1)
-
-    def post(self, batch):
-        assert batch
-        self.posted += batch
-
-    def post_run(self, run):
-        self.posted += run.posted()
-
-    def cancel(self, seqs):
-        self.cancelled += seqs
-
-    def progress(self):
-        return self.doing
-
-    def began(self, seq, *done):
-        """The handlers up to `seq` have begun; `done` have returned, the others not."""
-        self.doing = Progress(seq, frozenset(range(1, seq + 1)) - set(done), 0, 0)
-
-    @property
-    def numbers(self):
-        """What it was given, as the numbers in the messages."""
-        return [msgspec.msgpack.decode(posted.message)[1] for posted in self.posted]
 
 
 class Box:
@@ -116,7 +83,7 @@ class Box:
         self.number = 0
 
     def live(self, member="a"):
-        life = Life()
+        life = LoneLife()
         self.mailbox.connect(member, life)
         return life
 
@@ -346,7 +313,7 @@ async def test_any_mix_of_tells_cancellations_and_progress():
                 tasks.append((number, box.tell(number)))
             elif deed < 0.65 and tasks:
                 dice.choice(tasks)[1].cancel()
-            elif deed < 0.9 and done < len(life.posted):
+            elif deed < 0.9 and done < len(life.received):
                 done += 1
                 box.say(ack_up_to=done)
             for _ in range(dice.randint(0, 2)):
@@ -354,7 +321,7 @@ async def test_any_mix_of_tells_cancellations_and_progress():
             assert box.mailbox.depth <= box.mailbox._capacity
         for _ in range(200):
             await turns(2)
-            done = len(life.posted)
+            done = len(life.received)
             box.say(ack_up_to=done)
         sent = [number for number, task in tasks if task.done() and not task.cancelled()]
         assert len([task for _, task in tasks if not task.done()]) == 0, seed
@@ -378,7 +345,7 @@ async def test_an_ask_that_times_out_in_a_lifes_hands(box):
     life = box.live()
     with pytest.raises(AskTimeout):
         await box.ref.ask(Add(1), timeout=0.01)
-    assert [1] == life.cancelled
+    assert [1] == life.taken_back
     assert 1 == box.mailbox.depth
     box.say((1, wire.CANCELLED, None), ack_up_to=1)
     assert (0, {"expired": 1}) == (box.mailbox.depth, +box.mailbox.fates)
@@ -396,7 +363,7 @@ async def test_a_cancelled_ask(box):
     await turns()
     flying.cancel()
     await turns()
-    assert [2] == life.cancelled
+    assert [2] == life.taken_back
     box.say((2, wire.REPLY, 20), ack_up_to=2)
     for task in (waiting, flying):
         with pytest.raises(asyncio.CancelledError):
@@ -487,7 +454,7 @@ async def test_the_life_gets_the_deadline(box):
     life = box.live()
     tasks = [box.ask(1, timeout=50.0), box.ask(2, timeout=None)]
     await turns()
-    with_deadline, without = life.posted
+    with_deadline, without = life.received
     assert without.deadline is None
     assert 0 < with_deadline.deadline - asyncio.get_running_loop().time() <= 50.0
     for task in tasks:
@@ -714,12 +681,12 @@ async def test_a_pool_shares_fairly():
     for number in range(20):
         box.ref.tell_nowait(Add(number))
     await turns()
-    counts = [len(life.posted) for life in lives]
+    counts = [len(life.received) for life in lives]
     assert abs(counts[0] - counts[1]) <= 1
     assert sum(counts) < 20
-    box.mailbox.on_outcomes("a/0", Outcomes(lives[0].posted[-1].seq, []))
+    box.mailbox.on_outcomes("a/0", Outcomes(lives[0].received[-1].seq, []))
     await turns()
-    assert len(lives[0].posted) > counts[0]
+    assert len(lives[0].received) > counts[0]
 
 
 async def test_a_dead_members_messages_go_to_the_others():
@@ -730,10 +697,10 @@ async def test_a_dead_members_messages_go_to_the_others():
         box.ref.tell_nowait(Add(number))
     await turns()
     had = dead.numbers
-    box.mailbox.on_outcomes("a/1", Outcomes(other.posted[-1].seq, []))
+    box.mailbox.on_outcomes("a/1", Outcomes(other.received[-1].seq, []))
     box.die(dead, "a/0")
     await turns()
-    box.mailbox.on_outcomes("a/1", Outcomes(other.posted[-1].seq, []))
+    box.mailbox.on_outcomes("a/1", Outcomes(other.received[-1].seq, []))
     assert set(had) <= set(other.numbers)
     before = len(box.letters)
     other.doing = Progress(0, frozenset(), 0, -1)
@@ -751,8 +718,8 @@ async def test_the_same_key_goes_to_the_same_member():
             box.ref.tell_nowait(Add(number))
             await turns(2)
             for member, life in lives.items():
-                if life.posted:
-                    box.mailbox.on_outcomes(member, Outcomes(life.posted[-1].seq, []))
+                if life.received:
+                    box.mailbox.on_outcomes(member, Outcomes(life.received[-1].seq, []))
     homes = [{member for member, life in lives.items() if number in life.numbers} for number in range(12)]
     assert [1] * 12 == [len(home) for home in homes]
     assert len(set.union(*homes)) > 1
@@ -765,7 +732,7 @@ async def test_in_turn():
     for number in range(6):
         box.ref.tell_nowait(Add(number))
     await turns()
-    assert [3, 3] == [len(life.posted) for life in lives]
+    assert [3, 3] == [len(life.received) for life in lives]
 
 
 async def test_a_member_leaves_and_its_messages_do_not():
@@ -776,7 +743,7 @@ async def test_a_member_leaves_and_its_messages_do_not():
     box.mailbox.remove_member("a/1")
     life = box.live("a/0")
     assert [0, 1, 2, 3] == life.numbers
-    for posted, number in zip(life.posted, life.numbers, strict=True):
+    for posted, number in zip(life.received, life.numbers, strict=True):
         box.say((posted.seq, wire.REPLY, number), member="a/0")
     assert [0, 1, 2, 3] == await asyncio.gather(*asks)
 

@@ -1,7 +1,8 @@
-"""ProcessLife: its end is a value, and failing system calls around a process leave nothing behind."""
+"""ProcessLife: it conforms to the port, its end is a value, failing system calls leave nothing behind."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -9,9 +10,12 @@ import signal
 import pytest
 
 from supervisor import Backoff, ChildSpec, Intensity, StartFailed, Supervisor
+from supervisor.io.thread_reader import ThreadReader
+from supervisor.process.launcher import ProcessLauncher
 from supervisor.process.lean_spawn import LeanProcess
 from supervisor.process.life import ProcessLife
 from tests.support.actors import Puppet, WhoAreYou
+from tests.support.life_conformance import check_life
 from tests.support.waiting import Watch, until
 
 pytestmark = pytest.mark.processes
@@ -32,6 +36,22 @@ def is_child(pid):
     except ChildProcessError:
         return False
     return True
+
+
+async def test_a_life_in_a_process_is_a_life():
+    """It passes what a scripted life passes."""
+    loop = asyncio.get_running_loop()
+    reader = ThreadReader(loop, "actors-reader-test")
+    launcher = ProcessLauncher(loop, reader, 0, _unexpected, _unexpected)
+    try:
+        await check_life(launcher)
+    finally:
+        await launcher.close()
+        reader.close()
+
+
+def _unexpected(*what):
+    raise AssertionError(what)
 
 
 @READINGS
