@@ -41,7 +41,17 @@ class LifeListener(Protocol):
         """The life has ended, and all its frames were delivered. The last call; `end` has all that is known of it."""
 
 
-class Delivery(Protocol):
+class Doing(Protocol):
+    """What a life is doing, as its black box says; after its end, what it did last."""
+
+    def progress(self) -> Progress:
+        """Which messages it has begun, and which of them it is handling."""
+
+    def activity(self) -> Activity:
+        """Its handler calls in progress, those for timers included, and whether its interpreter runs."""
+
+
+class Delivery(Doing, Protocol):
     """A life as its mailbox sees it: it gets messages and what belongs to them, and shows how far it is.
 
     Once the life has ended every call does nothing.
@@ -72,9 +82,6 @@ class Delivery(Protocol):
     def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
         """Send an encoded `Answer`, and before it the attachments that belong to it."""
 
-    def progress(self) -> Progress:
-        """What it is doing, or was doing when it ended."""
-
 
 class Control(Protocol):
     """A life as its supervisor sees it: it is stopped and killed. Once it has ended every call does nothing."""
@@ -90,7 +97,7 @@ class Control(Protocol):
         """Kill it at once."""
 
 
-class Inspection(Protocol):
+class Inspection(Doing, Protocol):
     """A life as its watchdog sees it: is its code running, and where is it."""
 
     @property
@@ -99,9 +106,6 @@ class Inspection(Protocol):
 
         It handles nothing more, though its process may still run.
         """
-
-    def activity(self) -> Activity:
-        """What it is doing now; after its end, what it did last."""
 
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat, which its activity shows; False when that is not possible.
