@@ -1,40 +1,20 @@
-"""Specs: how to start, restart and stop children, as data.
-
-A spec is only data. It is checked whole, in the daemon, before anything starts.
-"""
+"""ChildSpec: how to start, restart and stop one actor, or a pool of them."""
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any
 
 from actors.actor import Actor
 from actors.protocol import protocol_of
 from actors.wire.frames import ProcessOptions
 from actors.wire.framing import MAX_FRAME, MAX_MESSAGE
 from supervisor.arguments import check_call, check_containers, pickled
-from supervisor.core.terms import (
-    AutoShutdown,
-    Backoff,
-    ChildTerms,
-    Intensity,
-    RestartPolicy,
-    Routing,
-    Start,
-    Strategy,
-    SupervisorTerms,
-)
+from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, Routing
 from supervisor.spawnable import MAIN, check_importable
-
-Output = Literal["capture", "inherit"]
-BRUTAL_KILL: Final = 0.0
-"""`shutdown=BRUTAL_KILL`: no grace at all, SIGKILL at once (OTP brutal_kill)."""
-INFINITY: Final = math.inf
-"""`shutdown=INFINITY`: wait for the child as long as it takes (OTP infinity)."""
+from supervisor.specs.common import Output, process_options, read_words
 
 
 class Overflow(StrEnum):
@@ -44,16 +24,6 @@ class Overflow(StrEnum):
     FAIL = "fail"  # the sender gets MailboxFull
     DROP_OLDEST = "drop_oldest"  # the longest-waiting message becomes a dead letter, the new one is taken
     DROP_NEWEST = "drop_newest"  # the new message becomes a dead letter
-
-
-def _read_words(spec: ChildSpec | SupervisorSpec, **enums: type[StrEnum]) -> None:
-    """Turn the words in a spec, as a configuration file has them, into enum members.
-
-    `spec_validation` refuses unknown ones.
-    """
-    for name, enum in enums.items():
-        with contextlib.suppress(ValueError):
-            object.__setattr__(spec, name, enum(getattr(spec, name)))
 
 
 @dataclass(frozen=True, kw_only=False)
@@ -145,7 +115,7 @@ class ChildSpec:
     def __post_init__(self) -> None:
         check_importable(self.actor)
         protocol_of(self.actor)
-        _read_words(self, restart=RestartPolicy, routing=Routing, overflow=Overflow)
+        read_words(self, restart=RestartPolicy, routing=Routing, overflow=Overflow)
         object.__setattr__(self, "name", self.name or self.actor.__name__.lower())
         check_containers(self.actor, self.args, self.kwargs)
         object.__setattr__(self, "args", tuple(self.args))
@@ -165,13 +135,7 @@ class ChildSpec:
 
     def conditions(self) -> ProcessOptions:
         """The options applied in its processes before any module of the actor is imported."""
-        return ProcessOptions(
-            nice=self.nice,
-            cpus=tuple(self.cpu_affinity or ()),
-            env=dict(self.env),
-            cwd=self.cwd or "",
-            rlimits={name: (limit, limit) if isinstance(limit, int) else limit for name, limit in self.rlimits.items()},
-        )
+        return process_options(self)
 
     def named(self, name: str, *args: Any, **kwargs: Any) -> ChildSpec:
         """The same spec under another name, with other arguments: many children of one kind.
@@ -208,88 +172,3 @@ class ChildSpec:
             overlap=self.overlap,
             pool=self.name,
         )
-
-
-@dataclass(frozen=True, init=False)
-class SupervisorSpec:
-    """A supervisor and its children, as data.
-
-    Args:
-        children: specs of what it supervises, in the order of their start.
-        name: unique under its own supervisor.
-        strategy: who else is restarted when a child is.
-        intensity: how many restarts in how many seconds it makes before it gives up.
-        auto_shutdown: whether the end of significant children ends it.
-        start: "ordered": each child after the former is ready; "parallel": all at once.
-        max_children: the most children it may have, None without a bound.
-        restart, shutdown, significant, backoff: as in ChildSpec, when it is a child itself. Its default shutdown is
-            INFINITY (OTP): its own children bound it.
-    """
-
-    children: tuple[ChildSpec | SupervisorSpec, ...]
-    name: str
-    strategy: Strategy
-    intensity: Intensity
-    auto_shutdown: AutoShutdown
-    start: Start
-    max_children: int | None
-    restart: RestartPolicy
-    shutdown: float
-    significant: bool
-    backoff: Backoff | None
-
-    def __init__(
-        self,
-        *children: ChildSpec | SupervisorSpec,
-        name: str = "root",
-        strategy: Strategy = Strategy.ONE_FOR_ONE,
-        intensity: Intensity = Intensity(),
-        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
-        start: Start = "ordered",
-        max_children: int | None = None,
-        restart: RestartPolicy = RestartPolicy.PERMANENT,
-        shutdown: float = INFINITY,
-        significant: bool = False,
-        backoff: Backoff | None = None,
-    ) -> None:
-        given = {key: value for key, value in locals().items() if key != "self"}
-        for key, value in given.items():
-            object.__setattr__(self, key, value)
-        _read_words(self, strategy=Strategy, auto_shutdown=AutoShutdown, restart=RestartPolicy)
-
-    @property
-    def processes(self) -> int:
-        """How many processes everything below it asks for."""
-        return sum(child.processes for child in self.children)
-
-    @property
-    def needs_main(self) -> bool:
-        """Whether a process of anything below it must import the daemon's main module."""
-        return any(child.needs_main for child in self.children)
-
-    def terms(self) -> tuple[ChildTerms, ...]:
-        """Its terms as a child, for the machine of the supervisor above."""
-        return (
-            ChildTerms(
-                name=self.name,
-                restart=self.restart,
-                shutdown=self.shutdown,
-                start_timeout=INFINITY,
-                significant=self.significant,
-                backoff=self.backoff,
-            ),
-        )
-
-    def own_terms(self, path: str) -> SupervisorTerms:
-        """The terms for its own machine."""
-        return SupervisorTerms(
-            path=path,
-            strategy=self.strategy,
-            intensity=self.intensity,
-            auto_shutdown=self.auto_shutdown,
-            start=self.start,
-            max_children=self.max_children,
-        )
-
-
-AnySpec = ChildSpec | SupervisorSpec

@@ -1,0 +1,108 @@
+"""ChildSpec: whether an actor's spec can work."""
+
+from __future__ import annotations
+
+from actors.bounds import is_count
+from actors.errors import UsageError
+from actors.protocol import protocol_of
+from actors.wire.framing import MAX_FRAME, MAX_MESSAGE, ROOM
+from supervisor.arguments import check_call
+from supervisor.core.terms import Routing
+from supervisor.errors import InvalidSpec
+from supervisor.spec_validation.process import check_options
+from supervisor.spec_validation.values import (
+    check_limit,
+    check_member,
+    check_share,
+    check_size,
+)
+from supervisor.specs import BRUTAL_KILL, ChildSpec, Overflow
+
+
+def check_actor(child: ChildSpec, path: str) -> None:
+    """Check what only an actor's spec has.
+
+    Raises:
+        InvalidSpec: something in it cannot work.
+    """
+    _check_call(child, path)
+    _check_routing(child, path)
+    check_options(child, path)
+    check_member(child.overflow, Overflow, f"{path}.overflow")
+    _check_frames(child, path)
+    if child.mailbox_bytes is not None and not is_count(child.mailbox_bytes, 1):
+        raise InvalidSpec(f"{path}.mailbox_bytes", child.mailbox_bytes, "expected bytes > 0, or None for no bound")
+    check_size(child.size, f"{path}.size")
+    for name in ("mailbox", "max_deliveries"):
+        value = getattr(child, name)
+        if not is_count(value, 1):
+            raise InvalidSpec(f"{path}.{name}", value, "expected a whole number of at least 1")
+    check_limit(child.handler_timeout, f"{path}.handler_timeout")
+    _check_recycling(child, path)
+
+
+def _check_recycling(child: ChildSpec, path: str) -> None:
+    for name, what in (("max_messages", "messages"), ("max_rss", "bytes")):
+        value = getattr(child, name)
+        if value is not None and not is_count(value, 1):
+            raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of {what}, or None for no limit")
+    check_limit(child.max_age, f"{path}.max_age")
+    check_share(child.max_age_jitter, f"{path}.max_age_jitter")
+    if not isinstance(child.overlap, bool):
+        raise InvalidSpec(f"{path}.overlap", child.overlap, "expected True or False")
+    limits = [name for name in ("max_messages", "max_age", "max_rss") if getattr(child, name) is not None]
+    if limits and child.shutdown == BRUTAL_KILL:
+        raise InvalidSpec(
+            f"{path}.shutdown",
+            child.shutdown,
+            f"{limits[0]} lets the process finish its message before it makes room; give it seconds of grace to do so",
+        )
+
+
+def _check_call(child: ChildSpec, path: str) -> None:
+    try:
+        check_call(child.actor, child.args, dict(child.kwargs))
+    except UsageError as error:
+        raise InvalidSpec(f"{path}.args", f"{len(child.args)} and {len(child.kwargs)} by name", str(error)) from None
+
+
+def _check_frames(child: ChildSpec, path: str) -> None:
+    """Check that an actor's frames hold its largest message and what goes with it."""
+    least = ROOM + 1
+    if not is_count(child.max_frame_bytes, least, MAX_FRAME):
+        raise InvalidSpec(
+            f"{path}.max_frame_bytes",
+            child.max_frame_bytes,
+            f"expected {least} to {MAX_FRAME} bytes: a frame holds one message and {ROOM} bytes of what goes with it",
+        )
+    if not is_count(child.max_message_bytes, 1, MAX_MESSAGE):
+        raise InvalidSpec(f"{path}.max_message_bytes", child.max_message_bytes, f"expected 1 to {MAX_MESSAGE} bytes")
+    if child.max_message_bytes + ROOM > child.max_frame_bytes:
+        raise InvalidSpec(
+            f"{path}.max_frame_bytes",
+            child.max_frame_bytes,
+            f"a message of max_message_bytes={child.max_message_bytes} and the {ROOM} bytes of what goes with it make "
+            f"a frame of {child.max_message_bytes + ROOM}: lower max_message_bytes to "
+            f"{child.max_frame_bytes - ROOM}, or raise max_frame_bytes",
+        )
+    if len(child.arguments) > MAX_MESSAGE:
+        raise InvalidSpec(
+            f"{path}.args",
+            f"{len(child.arguments)} bytes",
+            f"expected arguments that pickle to at most {MAX_MESSAGE} bytes; let `__init__` read what is larger",
+        )
+
+
+def _check_routing(child: ChildSpec, path: str) -> None:
+    check_member(child.routing, Routing, f"{path}.routing")
+    if child.routing != Routing.BY_KEY:
+        return
+    lacking = [
+        message.__qualname__
+        for message in protocol_of(child.actor).handlers
+        if child.key not in message.__struct_fields__
+    ]
+    if lacking:
+        raise InvalidSpec(
+            f"{path}.key", child.key, f"expected a field that every message has; {', '.join(lacking)} has no such field"
+        )

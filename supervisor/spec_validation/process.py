@@ -1,0 +1,61 @@
+"""Options of a process in a spec: niceness, processors, environment, directory, limits, output."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Mapping
+from typing import Final, get_args
+
+from actors.bounds import is_count
+from supervisor.errors import InvalidSpec
+from supervisor.spec_validation.values import check_word
+from supervisor.specs.common import HasOptions, Output
+
+_TOO_LATE: Final = ("PYTHON", "LD_")  # prefixes of variables the interpreter has read by then
+
+
+def check_options(child: HasOptions, path: str) -> None:
+    """Check the options of a spec's processes.
+
+    Raises:
+        InvalidSpec: one of them cannot work.
+    """
+    check_word(child.output, get_args(Output), f"{path}.output")
+    if not is_count(child.nice, -39, 39):
+        raise InvalidSpec(f"{path}.nice", child.nice, "expected a whole number from -39 to 39; it is added")
+    cpus = child.cpu_affinity
+    if cpus is not None and not (isinstance(cpus, tuple) and cpus and all(is_count(cpu) for cpu in cpus)):
+        raise InvalidSpec(f"{path}.cpu_affinity", cpus, "expected a tuple of processor numbers, or None for all")
+    if cpus is not None and not hasattr(os, "sched_setaffinity"):
+        raise InvalidSpec(f"{path}.cpu_affinity", cpus, "this system cannot do that; leave it out")
+    if child.cwd is not None and not (isinstance(child.cwd, str) and child.cwd):
+        raise InvalidSpec(f"{path}.cwd", child.cwd, "expected the path of a directory as a str, or None")
+    for name in ("env", "rlimits"):
+        if not isinstance(getattr(child, name), Mapping):
+            raise InvalidSpec(
+                f"{path}.{name}", type(getattr(child, name)).__qualname__, "expected a mapping, as a dict"
+            )
+    _check_env(child, path)
+    _check_rlimits(child, path)
+
+
+def _check_env(child: HasOptions, path: str) -> None:
+    for name, value in child.env.items():
+        if not (isinstance(name, str) and isinstance(value, str) and name and not set("=\0") & set(name)):
+            raise InvalidSpec(
+                f"{path}.env", name, "expected names and values that are str, without '=' and NUL in a name"
+            )
+        if name.startswith(_TOO_LATE):
+            raise InvalidSpec(
+                f"{path}.env", name, "it is read before the process can set it; set it in the daemon's environment"
+            )
+
+
+def _check_rlimits(child: HasOptions, path: str) -> None:
+    for name, limit in child.rlimits.items():
+        if not (isinstance(name, str) and hasattr(resource, f"RLIMIT_{name}")):
+            raise InvalidSpec(f"{path}.rlimits", name, "expected a name as in resource.RLIMIT_..., for instance 'AS'")
+        pair: object = (limit, limit) if is_count(limit, -1) else limit
+        if not (isinstance(pair, tuple) and len(pair) == 2 and all(is_count(one, -1) for one in pair)):
+            raise InvalidSpec(f"{path}.rlimits[{name!r}]", limit, "expected a number or (soft, hard); -1 for no limit")

@@ -1,0 +1,125 @@
+"""Tree of specs: a supervisor's spec and everything below it; each child as a child of that supervisor."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from actors.bounds import is_count
+from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Start, Strategy
+from supervisor.core.tree import restart_rate
+from supervisor.errors import InvalidSpec
+from supervisor.spec_validation.actor import check_actor
+from supervisor.spec_validation.values import (
+    check_member,
+    check_name,
+    check_seconds,
+    check_share,
+    check_size,
+    check_word,
+)
+from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, SupervisorSpec
+
+
+def check(spec: SupervisorSpec, path: str = "$") -> None:
+    """Check a supervisor's spec and everything below it.
+
+    Raises:
+        InvalidSpec: something in it cannot work.
+    """
+    check_name(spec.name, f"{path}.name")
+    check_member(spec.strategy, Strategy, f"{path}.strategy")
+    check_member(spec.auto_shutdown, AutoShutdown, f"{path}.auto_shutdown")
+    _check_intensity(spec.intensity, f"{path}.intensity")
+    check_word(spec.start, get_args(Start), f"{path}.start")
+    if spec.max_children is not None and not is_count(spec.max_children):
+        raise InvalidSpec(f"{path}.max_children", spec.max_children, "expected a whole number, or None without a bound")
+    for index, child in enumerate(spec.children):
+        if isinstance(child, ChildSpec):
+            check_size(child.size, f"{path}.children[{index}].size")
+    processes = sum(len(child.terms()) for child in spec.children if isinstance(child, ChildSpec | SupervisorSpec))
+    if spec.max_children is not None and spec.max_children < processes:
+        raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {processes} children already")
+    seen: set[str] = set()
+    for index, child in enumerate(spec.children):
+        where = f"{path}.children[{index}]"
+        check_child(child, spec, where)
+        if child.name in seen:
+            raise InvalidSpec(f"{where}.name", child.name, "another child has that name; names are unique")
+        seen.add(child.name)
+
+
+def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None:
+    """Check one child, as a child of that supervisor.
+
+    Raises:
+        InvalidSpec: something in it cannot work.
+    """
+    if not isinstance(child, ChildSpec | SupervisorSpec):
+        raise InvalidSpec(path, child, "expected a ChildSpec or a SupervisorSpec")
+    check_name(child.name, f"{path}.name")
+    check_member(child.restart, RestartPolicy, f"{path}.restart")
+    check_seconds(child.shutdown, f"{path}.shutdown", ", BRUTAL_KILL or INFINITY", but=(BRUTAL_KILL, INFINITY))
+    _check_backoff(child.backoff, f"{path}.backoff")
+    _check_significance(child, parent, path)
+    _check_escalation(child, parent.intensity, f"{path}.backoff")
+    if isinstance(child, SupervisorSpec):
+        check(child, path)
+        return
+    check_seconds(child.start_timeout, f"{path}.start_timeout", ", or INFINITY", but=(INFINITY,))
+    check_actor(child, path)
+
+
+def _check_intensity(intensity: object, path: str) -> None:
+    if not isinstance(intensity, Intensity):
+        raise InvalidSpec(path, intensity, "expected Intensity(max_restarts, period)")
+    restarts = intensity.max_restarts
+    if restarts is not None and not is_count(restarts):
+        raise InvalidSpec(f"{path}.max_restarts", restarts, "expected a whole number >= 0, or Intensity.unlimited()")
+    check_seconds(intensity.period, f"{path}.period")
+
+
+def _check_backoff(spec: object, path: str) -> None:
+    if spec is None:
+        return
+    if not isinstance(spec, Backoff):
+        raise InvalidSpec(path, spec, "expected Backoff(initial=..., cap=..., jitter=...), or None for the default")
+    check_seconds(spec.initial, f"{path}.initial", ", or 0 for at once", but=(0.0,))
+    check_seconds(spec.cap, f"{path}.cap", ", or 0 for at once", but=(0.0,))
+    check_share(spec.jitter, f"{path}.jitter")
+    if spec.cap < spec.initial:
+        raise InvalidSpec(f"{path}.cap", spec.cap, f"expected at least initial, {spec.initial} s")
+    if spec.healthy_after is not None:
+        check_seconds(spec.healthy_after, f"{path}.healthy_after", ", or None")
+
+
+def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> None:
+    if not child.significant:
+        return
+    if parent.auto_shutdown == AutoShutdown.NEVER:
+        raise InvalidSpec(
+            f"{path}.significant",
+            child.significant,
+            "a significant child needs a supervisor with auto_shutdown",
+        )
+    if child.restart == RestartPolicy.PERMANENT:
+        raise InvalidSpec(
+            f"{path}.significant",
+            child.significant,
+            "a permanent child never ends for good; make it transient or temporary",
+        )
+
+
+def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
+    """Refuse a backoff so slow that a child could fail for ever without its supervisor giving up."""
+    most = intensity.max_restarts
+    if most is None or child.backoff is None or child.restart is RestartPolicy.TEMPORARY:
+        return
+    span = restart_rate.span(child.backoff, most)
+    if span > intensity.period:
+        raise InvalidSpec(
+            path,
+            child.backoff,
+            f"{most + 1} restarts of this child take at least {span:g} s (cap {child.backoff.cap:g} s x {most}), more "
+            f"than the {intensity.period:g} s in which they would count: the supervisor could never give up. Lower the "
+            f"cap, raise the intensity's period, say Intensity.unlimited(), or leave backoff out",
+        )

@@ -1,0 +1,58 @@
+"""Values of specs: checks of names, words, times and counts.
+
+Each raises InvalidSpec with the place and the remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final
+
+from actors.bounds import LEAST_SECONDS, MOST_PROCESSES, is_count, is_time, words
+from supervisor.errors import InvalidSpec
+
+_MOST_SHARE: Final = 100
+_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]+")
+
+
+def check_member(value: object, words: type[StrEnum], path: str) -> None:
+    """Refuse what is no member of the enum."""
+    if not isinstance(value, words):
+        raise InvalidSpec(path, value, f"expected one of {', '.join(words)}")
+
+
+def check_word(value: object, words: tuple[str, ...], path: str) -> None:
+    """Refuse what is none of these words."""
+    if not isinstance(value, str) or value not in words:
+        raise InvalidSpec(path, value, f"expected {' or '.join(map(repr, words))}")
+
+
+def check_seconds(value: object, path: str, otherwise: str = "", *, but: tuple[float, ...] = ()) -> None:
+    """Refuse what is not a time; `but` are allowed special values."""
+    if not is_time(value, LEAST_SECONDS) and not (type(value) in {int, float} and value in but):
+        raise InvalidSpec(path, value, f"expected {words(LEAST_SECONDS)}{otherwise}")
+
+
+def check_limit(seconds: object, path: str) -> None:
+    """Refuse what is neither a time nor None."""
+    if seconds is not None:
+        check_seconds(seconds, path, ", or None for no limit")
+
+
+def check_share(value: object, path: str) -> None:
+    """Refuse what is no share."""
+    if not is_time(value) or value > _MOST_SHARE:
+        raise InvalidSpec(path, value, f"expected a share from 0 to {_MOST_SHARE}, for instance 0.2")
+
+
+def check_size(size: object, path: str = "size") -> None:
+    """Refuse what no pool can have as its size."""
+    if not is_count(size, 1, MOST_PROCESSES):
+        raise InvalidSpec(path, size, f"expected a whole number of at least 1 and at most {MOST_PROCESSES}")
+
+
+def check_name(name: object, path: str) -> None:
+    """Refuse what cannot be part of a path."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidSpec(path, name, "expected a name of letters, digits, '_', '-' and '.'")

@@ -1,0 +1,10 @@
+"""Specs: how to start, restart and stop children, as data.
+
+A spec is only data. It is checked whole, in the daemon, before anything starts.
+"""
+
+from supervisor.specs.actor import ChildSpec, Overflow
+from supervisor.specs.common import BRUTAL_KILL, INFINITY, Output
+from supervisor.specs.supervisor import AnySpec, SupervisorSpec
+
+__all__ = ["BRUTAL_KILL", "INFINITY", "AnySpec", "ChildSpec", "Output", "Overflow", "SupervisorSpec"]

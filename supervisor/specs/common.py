@@ -1,0 +1,55 @@
+"""Common parts of specs: special times, words of enums, options of a process."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Literal, Protocol
+
+from actors.wire.frames import ProcessOptions
+
+Output = Literal["capture", "inherit"]
+BRUTAL_KILL: Final = 0.0
+"""`shutdown=BRUTAL_KILL`: no grace at all, SIGKILL at once (OTP brutal_kill)."""
+INFINITY: Final = math.inf
+"""`shutdown=INFINITY`: wait for the child as long as it takes (OTP infinity)."""
+
+
+def read_words(spec: object, **enums: type[StrEnum]) -> None:
+    """Turn the words in a spec, as a configuration file has them, into enum members.
+
+    `spec_validation` refuses unknown ones.
+    """
+    for name, enum in enums.items():
+        with contextlib.suppress(ValueError):
+            object.__setattr__(spec, name, enum(getattr(spec, name)))
+
+
+class HasOptions(Protocol):
+    """A spec of processes with options of their own; the fields are described in ChildSpec."""
+
+    @property
+    def nice(self) -> int: ...  # noqa: D102
+    @property
+    def cpu_affinity(self) -> tuple[int, ...] | None: ...  # noqa: D102
+    @property
+    def env(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def cwd(self) -> str | None: ...  # noqa: D102
+    @property
+    def rlimits(self) -> Mapping[str, int | tuple[int, int]]: ...  # noqa: D102
+    @property
+    def output(self) -> Output: ...  # noqa: D102
+
+
+def process_options(spec: HasOptions) -> ProcessOptions:
+    """The options applied in a spec's processes before any code of the user runs there."""
+    return ProcessOptions(
+        nice=spec.nice,
+        cpus=tuple(spec.cpu_affinity or ()),
+        env=dict(spec.env),
+        cwd=spec.cwd or "",
+        rlimits={name: (limit, limit) if isinstance(limit, int) else limit for name, limit in spec.rlimits.items()},
+    )
