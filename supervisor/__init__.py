@@ -23,7 +23,7 @@ from supervisor.observe.reports import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, Overflow, SupervisorSpec
+from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, Overflow, SupervisorSpec, TaskSpec
 from supervisor.supervisor import Supervisor
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
 
@@ -63,4 +63,5 @@ __all__ = [
     "SupervisorStarted",
     "SupervisorState",
     "SupervisorStopped",
+    "TaskSpec",
 ]

@@ -12,12 +12,13 @@ import io
 import pickle
 import types
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from actors.actor import Actor
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from actors.wire.codec import bound
+from supervisor.callables import without_values
 from supervisor.spawnable import PICKLE, check_module
 
 
@@ -51,14 +52,9 @@ def check_call(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]
     try:
         signature.bind(None, *args, **kwargs)
     except TypeError as error:
-        taken = signature.replace(
-            parameters=[
-                one.replace(annotation=one.empty, default=one.default if one.default is one.empty else _HIDDEN)
-                for one in signature.parameters.values()
-            ],
-            return_annotation=signature.empty,
-        )
-        raise UsageError(f"args and kwargs do not fit {actor.__qualname__}.__init__{taken}: {error}") from None
+        raise UsageError(
+            f"args and kwargs do not fit {actor.__qualname__}.__init__{without_values(signature)}: {error}"
+        ) from None
 
 
 def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
@@ -87,16 +83,6 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
                     f"files, sockets and locks in on_start"
                 ) from None
         raise UsageError(f"the arguments of {actor.__qualname__} cannot be pickled: {_line(error)}") from None
-
-
-class _Hidden:
-    """Stands for a default, which may be a secret."""
-
-    def __repr__(self) -> str:
-        return "..."
-
-
-_HIDDEN: Final = _Hidden()
 
 
 class _Packer(pickle.Pickler):

@@ -36,7 +36,7 @@ def check(spec: SupervisorSpec, path: str = "$") -> None:
     for index, child in enumerate(spec.children):
         if isinstance(child, ChildSpec):
             check_size(child.size, f"{path}.children[{index}].size")
-    processes = sum(len(child.terms()) for child in spec.children if isinstance(child, ChildSpec | SupervisorSpec))
+    processes = sum(len(child.terms()) for child in spec.children if isinstance(child, AnySpec))
     if spec.max_children is not None and spec.max_children < processes:
         raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {processes} children already")
     seen: set[str] = set()
@@ -54,8 +54,8 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
     Raises:
         InvalidSpec: something in it cannot work.
     """
-    if not isinstance(child, ChildSpec | SupervisorSpec):
-        raise InvalidSpec(path, child, "expected a ChildSpec or a SupervisorSpec")
+    if not isinstance(child, AnySpec):
+        raise InvalidSpec(path, child, f"expected one of {', '.join(one.__name__ for one in get_args(AnySpec))}")
     check_name(child.name, f"{path}.name")
     check_member(child.restart, RestartPolicy, f"{path}.restart")
     check_seconds(child.shutdown, f"{path}.shutdown", ", BRUTAL_KILL or INFINITY", but=(BRUTAL_KILL, INFINITY))
@@ -66,7 +66,8 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         check(child, path)
         return
     check_seconds(child.start_timeout, f"{path}.start_timeout", ", or INFINITY", but=(INFINITY,))
-    check_actor(child, path)
+    if isinstance(child, ChildSpec):
+        check_actor(child, path)
 
 
 def _check_intensity(intensity: object, path: str) -> None:

@@ -5,6 +5,17 @@ A spec is only data. It is checked whole, in the daemon, before anything starts.
 
 from supervisor.specs.actor import ChildSpec, Overflow
 from supervisor.specs.common import BRUTAL_KILL, INFINITY, Output
-from supervisor.specs.supervisor import AnySpec, SupervisorSpec
+from supervisor.specs.supervisor import AnySpec, LoneSpec, SupervisorSpec
+from supervisor.specs.task import TaskSpec
 
-__all__ = ["BRUTAL_KILL", "INFINITY", "AnySpec", "ChildSpec", "Output", "Overflow", "SupervisorSpec"]
+__all__ = [
+    "BRUTAL_KILL",
+    "INFINITY",
+    "AnySpec",
+    "ChildSpec",
+    "LoneSpec",
+    "Output",
+    "Overflow",
+    "SupervisorSpec",
+    "TaskSpec",
+]

@@ -16,6 +16,7 @@ from supervisor.core.terms import (
 )
 from supervisor.specs.actor import ChildSpec
 from supervisor.specs.common import INFINITY, read_words
+from supervisor.specs.task import TaskSpec
 
 
 @dataclass(frozen=True, init=False)
@@ -34,7 +35,7 @@ class SupervisorSpec:
             INFINITY (OTP): its own children bound it.
     """
 
-    children: tuple[ChildSpec | SupervisorSpec, ...]
+    children: tuple[AnySpec, ...]
     name: str
     strategy: Strategy
     intensity: Intensity
@@ -48,7 +49,7 @@ class SupervisorSpec:
 
     def __init__(
         self,
-        *children: ChildSpec | SupervisorSpec,
+        *children: AnySpec,
         name: str = "root",
         strategy: Strategy = Strategy.ONE_FOR_ONE,
         intensity: Intensity = Intensity(),
@@ -100,4 +101,7 @@ class SupervisorSpec:
         )
 
 
-AnySpec = ChildSpec | SupervisorSpec
+LoneSpec = TaskSpec
+"""Specs of children without a mailbox."""
+
+AnySpec = ChildSpec | SupervisorSpec | LoneSpec

@@ -22,9 +22,11 @@ from supervisor.core.tree.commands import Verdict
 from supervisor.core.tree.events import AnyEvent
 from supervisor.core.tree.states import SupervisorState
 from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
+from supervisor.kinds.lone_child import LoneChild
 from supervisor.spec_validation import check_child, check_size
 from supervisor.specs import AnySpec
 from supervisor.tree.actor_child import ActorChild
+from supervisor.tree.child import Child
 from supervisor.tree.engine import Engine, TreeChild
 from supervisor.tree.pool_desk import resized
 
@@ -107,7 +109,7 @@ async def resize(root: Engine, name: str, size: int) -> None:
     engine, members = _find(root, name)
     child = engine.children[members[0]]
     if not isinstance(child, ActorChild):
-        raise NoSuchChild(f"{name} is a supervisor; only an actor or a pool has a size")
+        raise NoSuchChild(f"{name} is a {_kind(child)}; only an actor or a pool has a size")
     desk = child.desk
     resizing = resized(desk.spec, desk.members, desk.retired, size)
     for answer in await _each(engine, engine.resize(desk, resizing)):
@@ -120,8 +122,9 @@ async def resize(root: Engine, name: str, size: int) -> None:
 async def recycle(root: Engine, name: str) -> None:
     """Replace each process of a child by its next life, one after the other. See `Supervisor.recycle`."""
     engine, members = _find(root, name)
-    if not isinstance(engine.children[members[0]], ActorChild):
-        raise NoSuchChild(f"{name} is a supervisor; only an actor or a pool is recycled")
+    child = engine.children[members[0]]
+    if not isinstance(child, ActorChild):
+        raise NoSuchChild(f"{name} is a {_kind(child)}; only an actor or a pool is recycled")
     passed_over = None
     recycled = 0
     for member in members:
@@ -134,6 +137,10 @@ async def recycle(root: Engine, name: str) -> None:
             passed_over = passed_over or answer  # it does not run: its next life is a new one anyway
     if passed_over is not None and not recycled:
         _refuse(passed_over, name, engine)
+
+
+def _kind(child: Child) -> str:
+    return child.kind if isinstance(child, LoneChild) else "supervisor"
 
 
 def _recycling(member: str) -> Callable[[int], AnyEvent]:

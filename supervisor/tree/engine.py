@@ -29,10 +29,11 @@ from supervisor.core.tree.commands import AnyCommand, Decision, ReportExit
 from supervisor.core.tree.events import AnyEvent, Timer
 from supervisor.core.tree.machine import SupervisorMachine
 from supervisor.core.tree.states import SupervisorState
+from supervisor.kinds.factory import lone_child
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.journal import Journal
-from supervisor.specs import AnySpec, SupervisorSpec
+from supervisor.specs import AnySpec, LoneSpec, SupervisorSpec
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child
 from supervisor.tree.pool_desk import PoolDesk, Resizing
@@ -150,6 +151,9 @@ class Engine:
             self.children[spec.name] = TreeChild(self, spec)
             return
         path = f"{self.path}/{spec.name}"
+        if isinstance(spec, LoneSpec):
+            self.children[spec.name] = lone_child(spec, path, self.tree, self.post)
+            return
         mailbox = self.tree.registry.get(path)
         if mailbox is None:
             mailbox = Mailbox(

@@ -8,7 +8,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,13 +17,14 @@ from supervisor.core.health.hang_detector import Health
 from supervisor.core.terms import RestartPolicy, Strategy
 from supervisor.core.tree.child import ChildView
 from supervisor.core.tree.states import ChildState, SupervisorState
+from supervisor.kinds.lone_child import LoneChild, LoneKind
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine, TreeChild
 from supervisor.tree.pool_desk import place
 
 
 class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
-    """One actor.
+    """One actor, task, function or command.
 
     Attributes:
         name: its name under its supervisor.
@@ -42,6 +43,8 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         health: idle, busy, over its limit or stopped; None when it has no process.
         last_exit: report of the last life that ended, None before the first.
         successor: the number of the life that was started beside the current one, to follow it; None without one.
+        kind: actor, task, function or command. Only actors have messages and a health.
+        port: the number that stands for `{port}` in a command, None without one.
     """
 
     name: str
@@ -59,6 +62,8 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
     health: Health | None
     last_exit: ExitReport | None
     successor: int | None = None
+    kind: Literal["actor"] | LoneKind = "actor"
+    port: int | None = None
 
 
 class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervisor"):
@@ -100,7 +105,7 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
 
 Snapshot = ChildSnapshot | SupervisorSnapshot
 
-Kind = Literal["actor", "supervisor"]
+Kind = Literal["actor", "supervisor"] | LoneKind
 
 
 class ChildInfo(msgspec.Struct, frozen=True):
@@ -119,7 +124,7 @@ class ChildCounts(msgspec.Struct, frozen=True):
         specs: children, running or not.
         active: children with a running process or subtree.
         supervisors: children that are supervisors.
-        workers: children that are actors.
+        workers: all other children: actors, tasks, functions, commands.
     """
 
     specs: int
@@ -147,7 +152,7 @@ def count_of(engine: Engine) -> ChildCounts:
         specs=len(rows),
         active=sum(row.state in (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING) for row in rows),
         supervisors=sum(row.kind == "supervisor" for row in rows),
-        workers=sum(row.kind == "actor" for row in rows),
+        workers=sum(row.kind != "supervisor" for row in rows),
     )
 
 
@@ -155,6 +160,8 @@ def _info(engine: Engine, view: ChildView) -> ChildInfo:
     child = engine.children[view.name]
     if isinstance(child, ActorChild):
         return ChildInfo(view.name, "actor", view.state, child.pid)
+    if isinstance(child, LoneChild):
+        return ChildInfo(view.name, child.kind, view.state, child.pid)
     return ChildInfo(view.name, "supervisor", view.state, None)
 
 
@@ -191,9 +198,11 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
     child = engine.children[view.name]
     if isinstance(child, TreeChild):
         return _supervisor(child.engine, view.name, view.state, life=view.life, view=view, last_exit=child.last_report)
-    if not isinstance(child, ActorChild):
-        raise TypeError(f"{view.name} is neither an actor nor a supervisor")
     now = engine.tree.loop.time()
+    if isinstance(child, LoneChild):
+        return _lone(child, view, now)
+    if not isinstance(child, ActorChild):
+        raise TypeError(f"{view.name} is a child of no kind")
     handling, since = child.handling()
     first = view.name == min(child.desk.members, key=place, default=view.name)  # the one that shows the pool's messages
     return ChildSnapshot(
@@ -215,6 +224,27 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
     )
 
 
+def _lone(child: LoneChild[Any], view: ChildView, now: float) -> ChildSnapshot:
+    return ChildSnapshot(
+        name=view.name,
+        path=child.path,
+        state=view.state,
+        restart=view.terms.restart,
+        life=view.life,
+        pid=child.pid,
+        uptime=_since(now, view.ready_at),
+        next_try=_until(now, view),
+        mailbox=0,
+        fates={},
+        handling=None,
+        handling_for=None,
+        health=None,
+        last_exit=child.last_report,
+        kind=child.kind,
+        port=child.port,
+    )
+
+
 def _since(now: float, moment: float | None) -> float | None:
     return None if moment is None else max(0.0, now - moment)
 
@@ -225,7 +255,7 @@ def _until(now: float, view: ChildView | None) -> float | None:
 
 def _lines(node: Snapshot, indent: str) -> list[str]:
     if isinstance(node, ChildSnapshot):
-        return [indent + _actor_line(node)]
+        return [indent + _child_line(node)]
     budget = "no limit" if node.budget is None else f"{node.budget} left"
     line = f"{node.name} ({node.strategy.value}) {node.phase.value}, {node.restarts} restarts, {budget}"
     if node.spares:
@@ -233,8 +263,9 @@ def _lines(node: Snapshot, indent: str) -> list[str]:
     return [indent + line, *(text for child in node.children for text in _lines(child, indent + "  "))]
 
 
-def _actor_line(node: ChildSnapshot) -> str:
-    parts = [f"{node.name} {node.state.value}, life {node.life}"]
+def _child_line(node: ChildSnapshot) -> str:
+    what = node.name if node.kind == "actor" else f"{node.name} ({node.kind})"
+    parts = [f"{what} {node.state.value}, life {node.life}"]
     if node.pid is not None:
         parts.append(f"pid {node.pid}")
     if node.successor is not None:
@@ -243,7 +274,10 @@ def _actor_line(node: ChildSnapshot) -> str:
         parts.append(f"up {node.uptime:.1f} s")
     if node.next_try is not None:
         parts.append(f"starts in {node.next_try:.1f} s")
-    parts.append(f"mailbox {node.mailbox}")
+    if node.port is not None:
+        parts.append(f"port {node.port}")
+    if node.kind == "actor":
+        parts.append(f"mailbox {node.mailbox}")
     if node.handling is not None:
         parts.append(f"handling {node.handling} for {node.handling_for or 0:.1f} s")
     if node.health in (Health.OVER, Health.STOPPED):

@@ -67,7 +67,7 @@ def exit_reason(end: LifeEnd) -> ExitReason:
         return ExitReason(ExitKind.CRASHED, end.wire_error)
     if end.crash_report is not None and not _is_exit(end):
         failure = end.crash_report.failure
-        said = f"{failure.type_name}: {_line(failure.message)}" if failure.message else failure.type_name
+        said = f"{failure.type_name}: {one_line(failure.message)}" if failure.message else failure.type_name
         return ExitReason(ExitKind.CRASHED, f"{said} ({end.crash_report.where})")
     if end.goodbye and (end.kill_asked or end.exit_code is None):
         return _as_it_meant(end)
@@ -100,6 +100,12 @@ def native_stack(text: str) -> str | None:
     """What faulthandler wrote about a fatal fault, of all the text in a black box; None when there was none."""
     at = text.find(_FATAL)
     return None if at < 0 else text[at:].rstrip()
+
+
+def one_line(text: str) -> str:
+    """The first line of a text, with a mark if there was more."""
+    first = text.strip().partition("\n")[0]
+    return text.strip() if first == text.strip() and len(first) <= _MAX_LINE else f"{first[:_MAX_LINE]} ..."
 
 
 def _is_exit(end: LifeEnd) -> bool:
@@ -147,7 +153,7 @@ def _no_python(code: int) -> str:
 def _way(end: LifeEnd) -> str:
     """How it exited, where that says more than the code."""
     if end.crash_report is not None:
-        return f": sys.exit({_line(end.crash_report.failure.message)}) {end.crash_report.where}"
+        return f": sys.exit({one_line(end.crash_report.failure.message)}) {end.crash_report.where}"
     if end.progress.active:
         return ": it left in the middle of a message, by os._exit or from C code"
     return ": an uncaught error; its standard error may say which" if end.exit_code == 1 else ""
@@ -191,9 +197,3 @@ def _site(text: str) -> str:
         return ""
     file, line, function = found.groups()
     return f" in {function} ({'/'.join(file.split('/')[-2:])}:{line})"
-
-
-def _line(text: str) -> str:
-    """The first line of a text, with a mark if there was more."""
-    first = text.strip().partition("\n")[0]
-    return text.strip() if first == text.strip() and len(first) <= _MAX_LINE else f"{first[:_MAX_LINE]} ..."

@@ -322,7 +322,7 @@ async def test_a_supervisor_is_a_child_like_any_other():
 @pytest.mark.parametrize(
     ("spec", "path", "value", "remedy"),
     [
-        ("indexer", "$", "indexer", "expected a ChildSpec or a SupervisorSpec"),
+        ("indexer", "$", "indexer", "expected one of ChildSpec, SupervisorSpec, TaskSpec"),
         (child("a/b"), "$.name", "a/b", "expected a name of letters"),
         (child(shutdown=-1), "$.shutdown", -1, "expected seconds from 0.001 to 1e+09, BRUTAL_KILL or INFINITY"),
         (child(start_timeout=0), "$.start_timeout", 0, "expected seconds from 0.001 to 1e+09, or INFINITY"),

@@ -1,0 +1,1 @@
+"""Kinds of children beside actors and supervisors: tasks, functions, commands."""

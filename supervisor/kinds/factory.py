@@ -1,0 +1,15 @@
+"""Factory: the child for a spec of a kind without a mailbox. Called on the loop's thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from supervisor.kinds.lone_child import LoneChild, Post
+from supervisor.kinds.task import TaskChild
+from supervisor.messaging.shared import TreeContext
+from supervisor.specs import LoneSpec
+
+
+def lone_child(spec: LoneSpec, path: str, tree: TreeContext, post: Post) -> LoneChild[Any]:
+    """The child for a spec, not started yet."""
+    return TaskChild(spec, path, tree, post)

@@ -1,0 +1,213 @@
+"""TaskChild: a child that is an asyncio task in the daemon's loop; each life is another task.
+
+    start ─▶ create_task ─▶ first step, or ready() ─▶ ChildReady
+    stop  ─▶ cancel ──────▶ ended ─────────────────▶ ChildExited
+    kill  ─▶ cancel, LAST_CHANCE ─▶ ended, or runs on ─▶ ChildExited
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, ClassVar, Final
+
+from actors.child.tracebacks import ActorFailed, failure_of
+from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.wire.frames import Failure
+from supervisor.callables import READY
+from supervisor.core.health.task_end import TaskEnd, task_exit_reason
+from supervisor.core.tree import events as happened
+from supervisor.core.tree.commands import ReportExit
+from supervisor.kinds.lone_child import LoneChild, LoneKind, Post
+from supervisor.messaging.shared import TreeContext
+from supervisor.specs import TaskSpec
+
+LAST_CHANCE: Final = 0.1  # seconds for a task to end after its last cancellation
+
+
+class TaskChild(LoneChild[TaskSpec]):
+    """A child that is an asyncio task.
+
+    Args:
+        spec: its spec. Each life runs in a copy of the context in which this is made.
+        path: its own.
+        tree: what it shares with the rest of the tree.
+        post: takes its events.
+    """
+
+    kind: ClassVar[LoneKind] = "task"
+
+    def __init__(self, spec: TaskSpec, path: str, tree: TreeContext, post: Post) -> None:
+        super().__init__(spec, path, tree, post)
+        self._context = contextvars.copy_context()
+        self._life: _TaskLife | None = None
+        self._number = 0
+        self._end = TaskEnd()
+
+    def start(self, life: int) -> None:
+        """Start a life, unless the one before still runs: that is a failed start."""
+        former, number = self._life, self._number
+        self._since, self._number, self._end = self._tree.loop.time(), life, TaskEnd()
+        if former is not None and former.runs:
+            why = f"life {number} swallowed its cancellation and still runs; a task has one life at a time"
+            self._exited(life, ExitReason(ExitKind.UNSTARTED, why))
+            return
+        self._life = _TaskLife(
+            self.spec,
+            self.path,
+            self._tree.loop,
+            on_ready=lambda: self._post(happened.ChildReady(self.name, life)),
+            on_end=lambda end: self._ended(life, end),
+            context=self._context.copy(),
+        )
+
+    def stop(self, life: int, *, recycled: bool) -> None:  # noqa: ARG002 - it has one life at a time
+        """Cancel it."""
+        if self._life is not None:
+            self._life.stop()
+
+    def kill(self, life: int) -> None:  # noqa: ARG002 - it has one life at a time
+        """Cancel it for the last time. If it does not end at once, it counts as killed and runs on."""
+        if self._life is not None:
+            self._life.kill()
+
+    def _ended(self, life: int, end: TaskEnd) -> None:
+        self._end = end
+        self._exited(life, task_exit_reason(end))
+
+    def _exited(self, life: int, reason: ExitReason) -> None:
+        self._post(happened.ChildExited(self.name, life, reason, self._tree.dice.random()))
+
+    def _report(self, command: ReportExit, uptime: float) -> ExitReport:
+        failure = self._end.failure
+        return ExitReport(
+            actor=self.path,
+            life=command.life,
+            pid=None,
+            reason=command.reason,
+            traceback=None if failure is None else failure.traceback,
+            stacks=self._end.stacks,
+            uptime=uptime,
+            decision=command.decision.value,
+            because=command.because,
+            delay=command.delay,
+        )
+
+
+class _TaskLife:
+    """One task, from its creation until its end is known, or it is given up."""
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        path: str,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_ready: Callable[[], None],
+        on_end: Callable[[TaskEnd], None],
+        context: contextvars.Context,
+    ) -> None:
+        self._spec = spec
+        self._loop = loop
+        self._on_ready = on_ready
+        self._on_end = on_end
+        self._ready = False
+        self._over = False
+        self._failure: Failure | None = None
+        self._exit_code: int | None = None
+        self._stop_at: float | None = None
+        self._grace: float | None = None
+        self._kill_asked = False
+        self._coroutine = self._run()
+        self._task = loop.create_task(self._coroutine, name=path, context=context)
+        self._task.add_done_callback(self._done)
+
+    @property
+    def runs(self) -> bool:
+        """Whether its task has not ended."""
+        return not self._task.done()
+
+    def stop(self) -> None:
+        """Cancel it."""
+        self._stop_at = self._loop.time()
+        self._task.cancel("its supervisor asks it to stop")
+
+    def kill(self) -> None:
+        """Cancel it for the last time."""
+        if self._stop_at is not None:
+            self._grace = self._loop.time() - self._stop_at
+        self._kill_asked = True
+        self._task.cancel("its supervisor ends it")
+        self._loop.call_later(LAST_CHANCE, self._give_up)
+
+    async def _run(self) -> None:
+        """Call the function and await what it returns. Its exceptions stay in here: as text, without their frames."""
+        if self._spec.calls_ready:
+            ready: dict[str, Any] = {READY: partial(self._loop.call_soon_threadsafe, self._became_ready)}
+        else:
+            ready = {}
+            self._loop.call_soon(self._ran)
+        try:
+            await self._spec.coroutine_function(*self._spec.args, **self._spec.kwargs, **ready)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            here = error.__traceback__
+            self._failure = failure_of(error.with_traceback(here and here.tb_next))
+            if isinstance(error, SystemExit):
+                self._exit_code = ActorFailed("", error).exit_code
+
+    def _ran(self) -> None:
+        """Its first step is over."""
+        if not self._task.done():
+            self._became_ready()
+
+    def _became_ready(self) -> None:
+        if not self._ready and not self._over:
+            self._ready = True
+            self._on_ready()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if self._over:
+            return
+        cancelled = task.cancelled()
+        if not cancelled and (interrupt := task.exception()) is not None:
+            self._failure = failure_of(interrupt)
+        failed = cancelled or (self._failure is not None and self._exit_code != 0)
+        if not (failed or self._spec.calls_ready):
+            self._became_ready()  # it has done everything in its first step
+        self._finish(cancelled=cancelled)
+
+    def _give_up(self) -> None:
+        if not self._task.done():
+            stacks = "".join(["It still runs, here:\n", *_awaiting(self._coroutine)])
+            self._finish(runs_on=True, stacks=stacks)
+
+    def _finish(self, *, cancelled: bool = False, runs_on: bool = False, stacks: str | None = None) -> None:
+        self._over = True
+        self._on_end(
+            TaskEnd(
+                failure=self._failure,
+                exit_code=self._exit_code,
+                cancelled=cancelled,
+                ready=self._ready,
+                stop_asked=self._stop_at is not None,
+                kill_asked=self._kill_asked,
+                grace=self._grace,
+                runs_on=runs_on,
+                stacks=stacks,
+            )
+        )
+
+
+def _awaiting(awaited: object) -> Iterator[str]:
+    """Where a suspended coroutine is, and what it awaits in turn, as lines of a traceback; its own frame left out."""
+    while (awaited := getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)) is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is not None:
+            code = frame.f_code
+            yield f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}\n'
