@@ -12,16 +12,15 @@ import importlib
 import multiprocessing.process
 import os
 import pickle
-import signal
 import sys
 import time
-from collections.abc import Awaitable, Iterator
-from multiprocessing import spawn
+from collections.abc import Awaitable
 from typing import Any, Final, cast
 
 import msgspec
 
 from actors.actor import Actor
+from actors.child.beginning import exit_with_parent, import_module, only_importing, show_as
 from actors.child.desk import Desk, reader_of
 from actors.child.sync_runner import run
 from actors.child.tracebacks import ActorFailed
@@ -45,8 +44,6 @@ from actors.wire.frames import Goodbye, Preload, StartActor
 from actors.wire.framing import Frame
 
 _CUES: Final = msgspec.msgpack.Decoder(StartActor | Preload)
-_PR_SET_PDEATHSIG: Final = 1
-_IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
 
 
 def main(  # noqa: PLR0917 - what spawn passes, once
@@ -90,7 +87,7 @@ def _play(
     part, frames, output = _await_part(channel, box, ready, output_pipe)
     output.level = part.log_level
     multiprocessing.process.current_process().name = part.path
-    _show_as(part.path)
+    show_as(part.path)
     try:
         apply_options(part.conditions)
     except UsageError as error:
@@ -100,9 +97,9 @@ def _play(
     else:
         accept_dumps()
     try:
-        with _only_importing():
+        with only_importing():
             if part.main:
-                _import("__main__", part.main)
+                import_module("__main__", part.main)
             cls = _find(part)
             protocol = protocol_of(cls)
     except BaseException as error:
@@ -111,7 +108,7 @@ def _play(
     if frames:
         desk.take_in(frames)
     try:
-        with _only_importing():
+        with only_importing():
             args, kwargs = pickle.loads(part.arguments)  # refs among them are bound to the desk
     except BaseException as error:
         raise ActorFailed(f"unpickling the arguments of {part.qualname}", error) from error
@@ -150,19 +147,13 @@ def _await_part(
     os._exit(EXIT_ORPHANED)
 
 
-def _show_as(path: str) -> None:
-    """Set the name that `top` and `ps -o comm` show: the end of the path, of which the kernel keeps 15 bytes."""
-    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as comm:  # noqa: PTH123 - pathlib is not imported
-        comm.write(path.encode()[-15:])
-
-
 def _preload(preload: Preload, box: BlackBox) -> None:
     """Import modules that actors may need. The black box says which one, in case this process dies in it."""
     for number, module in enumerate(preload.modules, 1):
         box.begin(number, 0, time.monotonic_ns())
         try:
-            with _only_importing():
-                _import(module, preload.main)
+            with only_importing():
+                import_module(module, preload.main)
                 _read_actors(module)
         except BaseException as error:
             raise ActorFailed(f"importing {module}", error) from error
@@ -179,13 +170,6 @@ def _read_actors(module: str) -> None:
         if isinstance(value, type) and issubclass(value, Actor) and value.__module__ == module and not value.codecs:
             with contextlib.suppress(UsageError):  # the supervisor of a class that cannot work reports it
                 reader_of(protocol_of(value))
-
-
-def _import(module: str, main: dict[str, str]) -> None:
-    if module == "__main__":
-        spawn.prepare(main)
-    else:
-        importlib.import_module(module)
 
 
 def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
@@ -248,21 +232,6 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent, starting: Await
     asyncio.run(serve())
 
 
-@contextlib.contextmanager
-def _only_importing() -> Iterator[None]:
-    """While inside, no process may be started.
-
-    An actor's module whose import starts its daemon would do so again in this process, and in the next, without end.
-    multiprocessing has a flag for it, set while it imports the main module; `Supervisor` checks it, too.
-    """
-    process = multiprocessing.process.current_process()
-    setattr(process, _IMPORTING, True)
-    try:
-        yield
-    finally:
-        delattr(process, _IMPORTING)
-
-
 def _find(part: StartActor) -> type[Actor]:
     found: Any = importlib.import_module(part.module)
     for name in part.qualname.split("."):
@@ -270,19 +239,3 @@ def _find(part: StartActor) -> type[Actor]:
     if not (isinstance(found, type) and issubclass(found, Actor)):
         raise TypeError(f"{part.module}:{part.qualname} is no Actor class in this process")
     return found
-
-
-def exit_with_parent(daemon: int) -> None:
-    """Bind this process to the life of its daemon: when the daemon is gone, this process exits.
-
-    Linux: PR_SET_PDEATHSIG, which the kernel delivers even to a process stuck in a C loop. It is sent when the thread
-    that spawned this process ends; the daemon spawns from a thread that lives as long as the supervisor. Elsewhere
-    the end of file on the channel does the same between two messages.
-    """
-    if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - nowhere else is it needed
-
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != daemon:  # it died before the line above
-        os._exit(EXIT_ORPHANED)

@@ -1,0 +1,66 @@
+"""Beginning: the first steps of every process that a tree starts, whatever it runs.
+
+Runs in that process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing.process
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from multiprocessing import spawn
+from typing import Final
+
+from actors.exits import EXIT_ORPHANED
+
+_PR_SET_PDEATHSIG: Final = 1
+_IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
+
+
+def exit_with_parent(daemon: int) -> None:
+    """Bind this process to the life of its daemon: when the daemon is gone, this process exits.
+
+    Linux: PR_SET_PDEATHSIG, which the kernel delivers even to a process stuck in a C loop. It is sent when the thread
+    that spawned this process ends; the daemon spawns from a thread that lives as long as the supervisor. Elsewhere
+    the end of file on the channel does the same between two messages.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - nowhere else is it needed
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != daemon:  # it died before the line above
+        os._exit(EXIT_ORPHANED)
+
+
+def show_as(path: str) -> None:
+    """Set the name that `top` and `ps -o comm` show: the end of the path, of which the kernel keeps 15 bytes."""
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as comm:  # noqa: PTH123 - pathlib is not imported
+        comm.write(path.encode()[-15:])
+
+
+@contextlib.contextmanager
+def only_importing() -> Iterator[None]:
+    """While inside, no process may be started.
+
+    An actor's module whose import starts its daemon would do so again in this process, and in the next, without end.
+    multiprocessing has a flag for it, set while it imports the main module; `Supervisor` checks it, too.
+    """
+    process = multiprocessing.process.current_process()
+    setattr(process, _IMPORTING, True)
+    try:
+        yield
+    finally:
+        delattr(process, _IMPORTING)
+
+
+def import_module(module: str, main: dict[str, str]) -> None:
+    """Import a module; `__main__` as multiprocessing does in a spawned process, from what `main` says."""
+    if module == "__main__":
+        spawn.prepare(main)
+    else:
+        importlib.import_module(module)
