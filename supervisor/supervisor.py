@@ -41,6 +41,7 @@ from supervisor.system.descriptor_limit import shortage
 from supervisor.system.signals import until_signalled
 from supervisor.threaded import in_thread
 from supervisor.tree import child_management
+from supervisor.tree.child_factory import ChildFactory
 from supervisor.tree.engine import Engine
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of
 
@@ -142,6 +143,7 @@ class Supervisor:
             self.spec,
             self.path,
             self._tree,
+            ChildFactory,
             on_running=self._running.set,
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,

@@ -77,6 +77,9 @@ class LoneChild(ABC, Generic[S]):
     def forget(self) -> None:
         """It has no mailbox to delete."""
 
+    def hand_over(self) -> None:
+        """It has no mailbox to leave to the next engine."""
+
     def ready(self, life: int) -> None:
         """Report that a life is ready."""
         self._since = self._tree.loop.time()

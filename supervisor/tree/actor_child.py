@@ -14,7 +14,8 @@ from supervisor.observe.logs import actor_logger, level_of
 from supervisor.ports import Life
 from supervisor.process.lean_spawn import main_module
 from supervisor.specs import ChildSpec
-from supervisor.tree.actor_life import ActorLife, Post
+from supervisor.tree.actor_life import ActorLife
+from supervisor.tree.child import Post
 from supervisor.tree.pool_desk import PoolDesk
 
 
@@ -96,6 +97,9 @@ class ActorChild:
         else:
             self._tree.registry.remove(self.mailbox.path, self.mailbox)
             self.mailbox.forget()
+
+    def hand_over(self) -> None:
+        """Its mailbox stays as it is."""
 
     def ready(self, life: int) -> None:
         """Let messages flow."""

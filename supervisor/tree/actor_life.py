@@ -9,7 +9,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
@@ -22,16 +22,14 @@ from supervisor.core.health.hang_detector import Health, health
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
-from supervisor.core.tree.events import AnyEvent
 from supervisor.messaging.actor_requests import Outgoing
 from supervisor.messaging.shared import TreeContext
 from supervisor.ports import Life, Said
 from supervisor.system.procfs import condition
+from supervisor.tree.child import Post
 from supervisor.tree.pool_desk import PoolDesk
 from supervisor.tree.recycler import Recycler, recycler_of
 from supervisor.tree.watchdog import Watchdog
-
-Post = Callable[[AnyEvent], None]
 
 
 class ActorLife:

@@ -27,8 +27,9 @@ from supervisor.spec_validation import check_child, check_size
 from supervisor.specs import AnySpec
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child
-from supervisor.tree.engine import Engine, TreeChild
+from supervisor.tree.engine import Engine
 from supervisor.tree.pool_desk import resized
+from supervisor.tree.subtree import Subtree
 
 BUSY: Final = 0.05  # seconds between two requests to a supervisor that is restarting several children
 
@@ -42,7 +43,7 @@ def engine_at(root: Engine, name: str) -> Engine:
     engine = root
     for part in [part for part in name.removeprefix(root.path).split("/") if part]:
         child = engine.children.get(part)
-        if not isinstance(child, TreeChild):
+        if not isinstance(child, Subtree):
             raise NoSuchChild(f"{engine.path} has no supervisor {part!r} below it")
         engine = child.engine
     return engine

@@ -16,26 +16,21 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from itertools import count
-from typing import Final, assert_never
+from typing import assert_never
 
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.protocol import protocol_of
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.routing import Router
 from supervisor.core.terms import ChildTerms
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
-from supervisor.core.tree.commands import AnyCommand, Decision, ReportExit
+from supervisor.core.tree.commands import AnyCommand, Decision
 from supervisor.core.tree.events import AnyEvent, Timer
 from supervisor.core.tree.machine import SupervisorMachine
 from supervisor.core.tree.states import SupervisorState
-from supervisor.kinds.factory import lone_child
-from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.journal import Journal
-from supervisor.specs import AnySpec, LoneSpec, SupervisorSpec
-from supervisor.tree.actor_child import ActorChild
-from supervisor.tree.child import Child
+from supervisor.specs import AnySpec, SupervisorSpec
+from supervisor.tree.child import Child, ChildMaker
 from supervisor.tree.pool_desk import PoolDesk, Resizing
 
 
@@ -46,6 +41,7 @@ class Engine:
         spec: what it supervises.
         path: its own path.
         tree: what it shares with the rest of the tree.
+        make_children: makes its children, see `ChildMaker`.
         on_running: called once, when all static children are ready.
         on_terminated: called once, when all children are down.
         on_gave_up: called once, when the restart intensity is exceeded and the children begin to stop.
@@ -58,6 +54,7 @@ class Engine:
         spec: SupervisorSpec,
         path: str,
         tree: TreeContext,
+        make_children: ChildMaker,
         *,
         on_running: Callable[[], None],
         on_terminated: Callable[[do.Terminate], None],
@@ -74,6 +71,7 @@ class Engine:
         self.machine = SupervisorMachine(spec.own_terms(path), terms)
         self.journal = Journal(self.machine)
         self._nested = nested
+        self._make = make_children(path, tree, self.post)
         self._left_open: set[str] = set()
         self._on_running = on_running
         self._on_gave_up = on_gave_up
@@ -133,8 +131,7 @@ class Engine:
         """Ask the machine to start and to stop these members of a pool; returns the tickets."""
         tickets = []
         for name in resizing.add:
-            desk.members.add(name)
-            self.children[name] = ActorChild(self.path, name, desk, self.tree, self.post)
+            self.children[name] = self._make(desk.spec, name)
             tickets.append(self._begin(desk.spec.terms_of(name)))
         tickets += [self.request(_restarting(name)) for name in resizing.restart]
         tickets += [self.request(_ending(name)) for name in resizing.remove]
@@ -147,33 +144,8 @@ class Engine:
         return ticket
 
     def _adopt(self, spec: AnySpec) -> None:
-        if isinstance(spec, SupervisorSpec):
-            self.children[spec.name] = TreeChild(self, spec)
-            return
-        path = f"{self.path}/{spec.name}"
-        if isinstance(spec, LoneSpec):
-            self.children[spec.name] = lone_child(spec, path, self.tree, self.post)
-            return
-        mailbox = self.tree.registry.get(path)
-        if mailbox is None:
-            mailbox = Mailbox(
-                path,
-                protocol_of(spec.actor),
-                capacity=spec.mailbox,
-                capacity_bytes=spec.mailbox_bytes,
-                overflow=spec.overflow,
-                max_message_bytes=spec.max_message_bytes,
-                max_deliveries=spec.max_deliveries,
-                members=spec.members(),
-                router=Router(spec.routing, spec.key),
-                on_dead_letter=self.tree.reports.message_dead_lettered,
-                resolve=self.tree.registry.ref,
-                stop_reason=lambda: self.tree.stop_reason,
-            )
-            self.tree.registry.add(path, mailbox)
-        desk = PoolDesk(mailbox, spec)
-        for name in spec.members():
-            self.children[name] = ActorChild(self.path, name, desk, self.tree, self.post)
+        for terms in spec.terms():
+            self.children[terms.name] = self._make(spec, terms.name)
 
     def _carry_out(self, command: AnyCommand) -> None:
         """Carry out one command. A start that raises is a failed start; any other error goes to the loop's handler."""
@@ -241,13 +213,13 @@ class Engine:
         """Another engine of that spec follows: close and delete what it will not have, at every level below."""
         following = {terms.name: child for child in spec.children for terms in child.terms()}
         for name, child in tuple(self.children.items()):
-            if child.spec is not following.get(name):
+            if child.spec is following.get(name):
+                child.hand_over()
+            else:
                 self._left_open.discard(name)
                 del self.children[name]
                 child.retire("its supervisor was restarted without it")
                 child.forget()
-            elif isinstance(child, TreeChild):
-                child.engine.hand_over(child.spec)
 
     def _retire(self, child: str, because: str) -> None:
         if self._nested and self.machine.phase in (SupervisorState.STOPPING, SupervisorState.STOPPED):
@@ -285,88 +257,3 @@ def _restarting(name: str) -> Callable[[int], AnyEvent]:
 
 def _ending(name: str) -> Callable[[int], AnyEvent]:
     return lambda ticket: happened.TerminateAsked(ticket, name)
-
-
-class TreeChild:
-    """A child that is a supervisor: each of its lives is another engine.
-
-    The mailboxes below it belong to their paths: a subtree that is restarted takes them over with all that waits in
-    them. They are closed when the parent decides that the subtree is down for good.
-    """
-
-    def __init__(self, engine: Engine, spec: SupervisorSpec) -> None:
-        self.path = f"{engine.path}/{spec.name}"
-        self.last_report: ExitReport | None = None
-        self.spec: Final = spec
-        self._parent = engine
-        self._started_at = 0.0
-        self.engine = self._fresh(1)
-
-    def start(self, life: int) -> None:
-        """Boot an engine: static children start, dynamic ones are dropped (OTP)."""
-        self._started_at = self._parent.tree.loop.time()
-        if life > 1:
-            self.engine.hand_over(self.spec)
-            self.engine = self._fresh(life)
-        self.engine.post(happened.Boot())
-
-    def await_streams(self, life: int) -> None:
-        """A supervisor has no streams; it is never recycled."""
-        self._parent.post(happened.StreamsOver(self.spec.name, life))
-
-    def stop(self, life: int, *, recycled: bool) -> None:  # noqa: ARG002 - it has one life at a time
-        """Ask the engine to stop its children in reverse order."""
-        self.engine.post(happened.StopRequested())
-
-    def kill(self, life: int) -> None:  # noqa: ARG002 - it has one life at a time
-        """Kill every process below."""
-        self.engine.post(happened.KillRequested())
-
-    def retire(self, because: str) -> None:
-        """The whole subtree is down for good."""
-        self.engine.retire_all(because)
-
-    def forget(self) -> None:
-        """The spec is gone."""
-        for child in self.engine.children.values():
-            child.forget()
-
-    def ready(self, life: int) -> None:
-        """The engine has reported it itself."""
-
-    def report(self, command: ReportExit) -> ExitReport:
-        """The end of a subtree, with the text of the last death in it."""
-        inner = None if command.decision is Decision.EXPECTED else self.engine.last_failure
-        report = ExitReport(
-            actor=self.path,
-            life=command.life,
-            pid=None,
-            reason=command.reason,
-            traceback=None if inner is None else inner.traceback,
-            native_stack=None if inner is None else inner.native_stack,
-            last_message=None if inner is None else inner.last_message,
-            last_message_begun=None if inner is None else inner.last_message_begun,
-            deliveries=None if inner is None else inner.deliveries,
-            cause=None if inner is None else inner.headline,
-            uptime=self._parent.tree.loop.time() - self._started_at,
-            decision=command.decision.value,
-            because=command.because,
-            delay=command.delay,
-        )
-        self.last_report = report
-        self._parent.tree.reports.child_exited(report, command.policy.value, command.restarts)
-        return report
-
-    def _fresh(self, life: int) -> Engine:
-        return Engine(
-            self.spec,
-            self.path,
-            self._parent.tree,
-            on_running=lambda: self._parent.post(happened.ChildReady(self.spec.name, life)),
-            on_terminated=lambda end: self._terminated(life, end),
-            nested=True,
-        )
-
-    def _terminated(self, life: int, end: do.Terminate) -> None:
-        roll = self._parent.tree.dice.random()
-        self._parent.post(happened.ChildExited(self.spec.name, life, end.reason, roll))

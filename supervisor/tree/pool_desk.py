@@ -27,7 +27,7 @@ class PoolDesk:
     def __init__(self, mailbox: Mailbox, spec: ChildSpec) -> None:
         self.mailbox = mailbox
         self.spec = spec
-        self.members = set(spec.members())
+        self.members: set[str] = set()
         self.retired: set[str] = set()
         self.recycling: set[str] = set()
 

@@ -19,8 +19,9 @@ from supervisor.core.tree.child import ChildView
 from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.kinds.lone_child import LoneChild, LoneKind
 from supervisor.tree.actor_child import ActorChild
-from supervisor.tree.engine import Engine, TreeChild
+from supervisor.tree.engine import Engine
 from supervisor.tree.pool_desk import place
+from supervisor.tree.subtree import Subtree
 
 
 class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
@@ -196,7 +197,7 @@ def _supervisor(
 
 def _child(engine: Engine, view: ChildView) -> Snapshot:
     child = engine.children[view.name]
-    if isinstance(child, TreeChild):
+    if isinstance(child, Subtree):
         return _supervisor(child.engine, view.name, view.state, life=view.life, view=view, last_exit=child.last_report)
     now = engine.tree.loop.time()
     if isinstance(child, LoneChild):

@@ -33,7 +33,8 @@ from supervisor import (
 from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
 from supervisor.tree.actor_child import ActorChild
-from supervisor.tree.engine import Engine, TreeChild
+from supervisor.tree.engine import Engine
+from supervisor.tree.subtree import Subtree
 from tests.conformance.member import End, Member
 from tests.conformance.scenarios import Scenario, Tree, Worker
 
@@ -250,7 +251,7 @@ class Run:
 
     def _quiet(self, engine: Engine, name: str, state: ChildState) -> bool:
         child = engine.children[name]
-        if isinstance(child, TreeChild) and state is ChildState.RUNNING:
+        if isinstance(child, Subtree) and state is ChildState.RUNNING:
             return self._at_rest(child.engine)
         moving = state in (ChildState.STARTING, ChildState.STOPPING, ChildState.BACKOFF)
         return not moving or (isinstance(child, ActorChild) and child.path in self._restless)
@@ -261,7 +262,7 @@ class Run:
         for view in engine.machine.children():
             child = engine.children[view.name]
             yield f"left {prefix}{view.name} {STATES.get(view.state, 'down')}"
-            if isinstance(child, TreeChild) and view.state is ChildState.RUNNING:
+            if isinstance(child, Subtree) and view.state is ChildState.RUNNING:
                 yield from self._left(child.engine, f"{prefix}{view.name}/")
 
 

@@ -26,7 +26,8 @@ from supervisor import (
 )
 from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.tree.actor_child import ActorChild
-from supervisor.tree.engine import Engine, TreeChild
+from supervisor.tree.engine import Engine
+from supervisor.tree.subtree import Subtree
 from tests.support.bank import Bank, Pid
 from tests.support.waiting import until
 
@@ -66,7 +67,7 @@ def engines(engine: Engine) -> Iterator[Engine]:
     """An engine and those below it."""
     yield engine
     for child in engine.children.values():
-        if isinstance(child, TreeChild):
+        if isinstance(child, Subtree):
             yield from engines(child.engine)
 
 

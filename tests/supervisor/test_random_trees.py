@@ -25,7 +25,8 @@ from supervisor import (
 from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
 from supervisor.tree.actor_child import ActorChild
-from supervisor.tree.engine import Engine, TreeChild
+from supervisor.tree.engine import Engine
+from supervisor.tree.subtree import Subtree
 from tests.support.actors import Puppet
 
 MOVING = {ChildState.STARTING, ChildState.STOPPING, ChildState.BACKOFF}
@@ -212,7 +213,7 @@ def watch_end(life: ScriptedLife, ended: list[str]) -> None:
 def engines(engine: Engine) -> Iterator[Engine]:
     yield engine
     for child in engine.children.values():
-        if isinstance(child, TreeChild):
+        if isinstance(child, Subtree):
             yield from engines(child.engine)
 
 
@@ -221,7 +222,7 @@ def running(engine: Engine) -> Iterator[str]:
     if engine.machine.phase is SupervisorState.RUNNING:
         for view in engine.machine.children():
             child = engine.children[view.name]
-            if isinstance(child, TreeChild):
+            if isinstance(child, Subtree):
                 yield from running(child.engine)
             elif isinstance(child, ActorChild) and view.state is ChildState.RUNNING:
                 yield child.path
@@ -231,7 +232,7 @@ def at_rest(engine: Engine) -> bool:
     if engine.machine.phase in (SupervisorState.STOPPED, SupervisorState.NEW):
         return True
     views = engine.machine.children()
-    below = [child.engine for child in engine.children.values() if isinstance(child, TreeChild)]
+    below = [child.engine for child in engine.children.values() if isinstance(child, Subtree)]
     return (
         engine.machine.phase is SupervisorState.RUNNING
         and not any(view.state in MOVING for view in views)
