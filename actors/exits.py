@@ -122,4 +122,21 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         return f", with {' and '.join(used)}" if used else ""
 
 
+def exception_names(cls: type[BaseException]) -> tuple[str, ...]:
+    """The names of an exception class and its bases, nearest first; the same in the daemon and in its processes.
+
+    A builtin has no module, the main module is `__main__`.
+    """
+    return tuple(_class_name(base)[:MAX_CLASS_NAME] for base in cls.__mro__[:-1])[:MAX_BASES]
+
+
+def _class_name(cls: type) -> str:
+    module = str(cls.__module__)
+    if module == "builtins":
+        return cls.__qualname__
+    return f"{'__main__' if module == '__mp_main__' else module}.{cls.__qualname__}"
+
+
+MAX_CLASS_NAME: Final = 1024  # characters of the name of a class
+MAX_BASES: Final = 64  # classes of one exception that are looked at
 EXIT_ORPHANED: Final = 70  # exit code of a process whose daemon is gone (BSD's EX_SOFTWARE)

@@ -1,7 +1,9 @@
 """Supervisor: what runs in the daemon. Public is what `__all__` lists."""
 
 import supervisor.names  # noqa: F401 - before the first import from actors
+from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.health.hang_detector import Health
+from supervisor.core.restart import Restart
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Routing, Strategy
 from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.errors import (
@@ -32,6 +34,7 @@ __all__ = [
     "INFINITY",
     "AutoShutdown",
     "Backoff",
+    "Cause",
     "ChildCounts",
     "ChildExited",
     "ChildInfo",
@@ -48,6 +51,8 @@ __all__ = [
     "Missed",
     "NoSuchChild",
     "Overflow",
+    "Restart",
+    "RestartAction",
     "RestartIntensityExceeded",
     "RestartPolicy",
     "Routing",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
+from actors.exits import exception_names
 from actors.process.traceback_text import traced
 from actors.wire.frames import CrashReport, Failure
 
@@ -45,7 +46,7 @@ class ActorFailed(Exception):
 
     def crash_report(self) -> CrashReport:
         """The crash report of this failure."""
-        return CrashReport(self.where, failure_of(self.error))
+        return CrashReport(self.where, failure_of(self.error), exception_names(type(self.error)))
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -17,6 +17,7 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import msgspec
 
+from actors.exits import MAX_BASES, MAX_CLASS_NAME
 from actors.wire.framing import MAX_FRAME
 
 M = TypeVar("M")
@@ -47,6 +48,7 @@ SendKind = Literal[0, 1, 2]  # TELL, ASK, STREAM: only the daemon feeds
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # not NaN, which compares to nothing; infinity is allowed
 Text = Annotated[str, msgspec.Meta(max_length=256 * 1024)]  # goes into reports and logs
+ClassName = Annotated[str, msgspec.Meta(max_length=MAX_CLASS_NAME)]
 TopicName = Annotated[str, msgspec.Meta(max_length=255)]  # the daemon remembers it
 
 NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
@@ -298,10 +300,17 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CrashReport(msgspec.Struct, frozen=True, array_like=True, tag=23):
-    """Why this process is about to exit with an error. `where` is a phrase: `in on_start`, `in Indexer.tokenise`."""
+    """Why this process is about to exit with an error.
+
+    Attributes:
+        where: a phrase: `in on_start`, `in Indexer.tokenise`.
+        failure: the exception, as text.
+        classes: names of its class and their bases, nearest first, for restart rules.
+    """
 
     where: Text
     failure: Failure
+    classes: Annotated[tuple[ClassName, ...], msgspec.Meta(max_length=MAX_BASES)] = ()
 
 
 class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=29):

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from supervisor.core.causes import Rule
+
 Start = Literal["ordered", "parallel"]
 
 
@@ -92,6 +94,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
         own_budget: whether its restarts are counted apart from those of its siblings, as of a member of a pool.
         overlap: whether a recycled life works on until the next one is ready.
         pool: name of the pool whose member it is; its members stop together. Empty outside of pools.
+        rules: what a death leads to by its cause, in place of the policy.
     """
 
     name: str
@@ -103,6 +106,7 @@ class ChildTerms(msgspec.Struct, frozen=True, kw_only=True):
     own_budget: bool = False
     overlap: bool = False
     pool: str = ""
+    rules: tuple[Rule, ...] = ()
 
 
 class SupervisorTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,10 +16,11 @@ from functools import partial
 from typing import Any, ClassVar, Final
 
 from actors.child.tracebacks import ActorFailed, failure_of
-from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.exits import ExitKind, ExitReason, ExitReport, exception_names
 from actors.wire.frames import Failure
 from supervisor.callables import READY
-from supervisor.core.health.task_end import TaskEnd, task_exit_reason
+from supervisor.core.causes import Cause
+from supervisor.core.health.task_end import TaskEnd, task_causes, task_exit_reason
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, LoneKind, Post
@@ -77,10 +78,10 @@ class TaskChild(LoneChild[TaskSpec]):
 
     def _ended(self, life: int, end: TaskEnd) -> None:
         self._end = end
-        self._exited(life, task_exit_reason(end))
+        self._exited(life, task_exit_reason(end), task_causes(end))
 
-    def _exited(self, life: int, reason: ExitReason) -> None:
-        self._post(happened.ChildExited(self.name, life, reason, self._tree.dice.random()))
+    def _exited(self, life: int, reason: ExitReason, causes: tuple[Cause, ...] = ()) -> None:
+        self._post(happened.ChildExited(self.name, life, reason, self._tree.dice.random(), causes=causes))
 
     def _report(self, command: ReportExit, uptime: float) -> ExitReport:
         failure = self._end.failure
@@ -118,6 +119,7 @@ class _TaskLife:
         self._ready = False
         self._over = False
         self._failure: Failure | None = None
+        self._classes: tuple[str, ...] = ()
         self._exit_code: int | None = None
         self._stop_at: float | None = None
         self._grace: float | None = None
@@ -158,6 +160,7 @@ class _TaskLife:
         except BaseException as error:
             here = error.__traceback__
             self._failure = failure_of(error.with_traceback(here and here.tb_next))
+            self._classes = exception_names(type(error))
             if isinstance(error, SystemExit):
                 self._exit_code = ActorFailed("", error).exit_code
 
@@ -200,6 +203,7 @@ class _TaskLife:
                 grace=self._grace,
                 runs_on=runs_on,
                 stacks=stacks,
+                classes=self._classes,
             )
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import get_args
 
 from actors.bounds import is_count
+from supervisor.core.restart import Restart
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Start, Strategy
-from supervisor.core.tree import restart_rate
+from supervisor.core.tree import policy, restart_rate
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.actor import check_actor
 from supervisor.spec_validation.values import (
@@ -18,6 +19,7 @@ from supervisor.spec_validation.values import (
     check_word,
 )
 from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, SupervisorSpec
+from supervisor.specs.common import policy_of, rules_of
 
 
 def check(spec: SupervisorSpec, path: str = "$") -> None:
@@ -57,7 +59,8 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
     if not isinstance(child, AnySpec):
         raise InvalidSpec(path, child, f"expected one of {', '.join(one.__name__ for one in get_args(AnySpec))}")
     check_name(child.name, f"{path}.name")
-    check_member(child.restart, RestartPolicy, f"{path}.restart")
+    if isinstance(child, SupervisorSpec) or not isinstance(child.restart, Restart):
+        check_member(child.restart, RestartPolicy, f"{path}.restart")
     check_seconds(child.shutdown, f"{path}.shutdown", ", BRUTAL_KILL or INFINITY", but=(BRUTAL_KILL, INFINITY))
     _check_backoff(child.backoff, f"{path}.backoff")
     _check_significance(child, parent, path)
@@ -102,7 +105,7 @@ def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> No
             child.significant,
             "a significant child needs a supervisor with auto_shutdown",
         )
-    if child.restart == RestartPolicy.PERMANENT:
+    if not policy.can_end(policy_of(child.restart), rules_of(child.restart)):
         raise InvalidSpec(
             f"{path}.significant",
             child.significant,
@@ -113,7 +116,7 @@ def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> No
 def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
     """Refuse a backoff so slow that a child could fail for ever without its supervisor giving up."""
     most = intensity.max_restarts
-    if most is None or child.backoff is None or child.restart is RestartPolicy.TEMPORARY:
+    if most is None or child.backoff is None or policy_of(child.restart) is RestartPolicy.TEMPORARY:
         return
     span = restart_rate.span(child.backoff, most)
     if span > intensity.period:

@@ -12,9 +12,10 @@ from actors.protocol import protocol_of
 from actors.wire.frames import ProcessOptions
 from actors.wire.framing import MAX_FRAME, MAX_MESSAGE
 from supervisor.arguments import check_call, check_containers, pickled
+from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, Routing
 from supervisor.spawnable import MAIN, check_importable
-from supervisor.specs.common import Output, process_options, read_words
+from supervisor.specs.common import Output, policy_of, process_options, read_words, rules_of
 
 
 class Overflow(StrEnum):
@@ -38,8 +39,8 @@ class ChildSpec:
             is bound there. No repr and no error shows their values, nor those of `kwargs` and `env`.
         kwargs: keyword arguments of its `__init__`.
         name: unique under its supervisor; letters, digits, `_`, `-` and `.`. Default: the class's name in lower case.
-        restart: whether it is started again when it ends. As every enum in a spec, it may be given as its word:
-            `"permanent"`.
+        restart: whether it is started again when it ends; `Restart` adds rules by the cause of the end. As every enum
+            in a spec, it may be given as its word: `"permanent"`.
         shutdown: seconds of grace between the request to stop and SIGKILL; BRUTAL_KILL or INFINITY.
         start_timeout: seconds until `on_start` must have returned.
         significant: whether its end counts for the supervisor's auto_shutdown.
@@ -84,7 +85,7 @@ class ChildSpec:
     args: tuple[Any, ...] = field(default=(), repr=False)
     kwargs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     name: str = ""
-    restart: RestartPolicy = RestartPolicy.PERMANENT
+    restart: RestartPolicy | Restart = RestartPolicy.PERMANENT
     shutdown: float = 5.0
     start_timeout: float = 30.0
     significant: bool = False
@@ -163,7 +164,8 @@ class ChildSpec:
         """The terms of one process."""
         return ChildTerms(
             name=name,
-            restart=self.restart,
+            restart=policy_of(self.restart),
+            rules=rules_of(self.restart),
             shutdown=self.shutdown,
             start_timeout=self.start_timeout,
             significant=self.significant,

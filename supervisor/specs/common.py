@@ -9,6 +9,9 @@ from enum import StrEnum
 from typing import Final, Literal, Protocol
 
 from actors.wire.frames import ProcessOptions
+from supervisor.core.causes import Rule
+from supervisor.core.restart import Restart
+from supervisor.core.terms import RestartPolicy
 
 Output = Literal["capture", "inherit"]
 BRUTAL_KILL: Final = 0.0
@@ -25,6 +28,16 @@ def read_words(spec: object, **enums: type[StrEnum]) -> None:
     for name, enum in enums.items():
         with contextlib.suppress(ValueError):
             object.__setattr__(spec, name, enum(getattr(spec, name)))
+
+
+def policy_of(restart: RestartPolicy | Restart) -> RestartPolicy:
+    """The restart policy, where no rule decides."""
+    return restart.policy if isinstance(restart, Restart) else restart
+
+
+def rules_of(restart: RestartPolicy | Restart) -> tuple[Rule, ...]:
+    """The restart rules by cause."""
+    return restart.rules if isinstance(restart, Restart) else ()
 
 
 class HasOptions(Protocol):

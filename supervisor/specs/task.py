@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from supervisor.callables import check_async, check_fits, name_of
+from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.specs.common import read_words
+from supervisor.specs.common import policy_of, read_words, rules_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class TaskSpec:
     args: tuple[Any, ...] = field(default=(), repr=False)
     kwargs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     name: str = ""
-    restart: RestartPolicy = RestartPolicy.PERMANENT
+    restart: RestartPolicy | Restart = RestartPolicy.PERMANENT
     shutdown: float = 5.0
     start_timeout: float = 30.0
     significant: bool = False
@@ -70,7 +71,8 @@ class TaskSpec:
         return (
             ChildTerms(
                 name=self.name,
-                restart=self.restart,
+                restart=policy_of(self.restart),
+                rules=rules_of(self.restart),
                 shutdown=self.shutdown,
                 start_timeout=self.start_timeout,
                 significant=self.significant,

@@ -17,6 +17,7 @@ from actors.wire.frames import Outcomes, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress
+from supervisor.core.health.causes import causes_of
 from supervisor.core.health.exit_cause import exit_reason, native_stack, signal_name
 from supervisor.core.health.hang_detector import Health, health
 from supervisor.core.health.life_end import LifeEnd
@@ -251,4 +252,5 @@ class ActorLife:
         wanted = idle and self.serves and self._mailbox.waits_for(self._name)
         if wanted:
             self._mailbox.make_room(self._name)
-        self._post(happened.ChildExited(self._name, self.number, reason, self._tree.dice.random(), wanted))
+        roll, causes = self._tree.dice.random(), causes_of(end, hang)
+        self._post(happened.ChildExited(self._name, self.number, reason, roll, wanted, causes))

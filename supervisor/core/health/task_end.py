@@ -6,6 +6,7 @@ import msgspec
 
 from actors.exits import ExitKind, ExitReason
 from actors.wire.frames import Failure
+from supervisor.core.causes import Cause, CauseKind
 from supervisor.core.health.exit_cause import one_line
 
 _ASKED = "asked by the supervisor"
@@ -24,6 +25,7 @@ class TaskEnd(msgspec.Struct, frozen=True, kw_only=True):
         grace: seconds between the two, None when not both were asked.
         runs_on: whether it still runs: it has swallowed every cancellation.
         stacks: where it was then.
+        classes: names of the class of what it raised and of its bases, nearest first.
     """
 
     failure: Failure | None = None
@@ -35,6 +37,7 @@ class TaskEnd(msgspec.Struct, frozen=True, kw_only=True):
     grace: float | None = None
     runs_on: bool = False
     stacks: str | None = None
+    classes: tuple[str, ...] = ()
 
 
 def task_exit_reason(end: TaskEnd) -> ExitReason:
@@ -53,6 +56,12 @@ def task_exit_reason(end: TaskEnd) -> ExitReason:
     if end.stop_asked:
         return ExitReason(ExitKind.SHUTDOWN, _ASKED)
     return ExitReason(ExitKind.NORMAL, "it returned" if end.ready else "it returned before it was ready")
+
+
+def task_causes(end: TaskEnd) -> tuple[Cause, ...]:
+    """What a rule can decide by, the most exact first: a `sys.exit`'s code, the exception, its bases."""
+    code = () if end.exit_code is None else (Cause(CauseKind.EXIT_CODE, str(end.exit_code)),)
+    return (*code, *(Cause(CauseKind.EXCEPTION, name) for name in end.classes))
 
 
 def _left(end: TaskEnd, code: int) -> ExitReason:

@@ -166,6 +166,11 @@ class Child:
         return self.state in ALIVE
 
     @property
+    def booted(self) -> bool:
+        """Whether the boot waits for it no more: it was ready, or a rule keeps it down."""
+        return self.ever_ready or self.state is ChildState.EXITED
+
+    @property
     def just_added(self) -> bool:
         """Whether the call that added it still waits for it to be ready."""
         return self.caller is not None and self.caller.added

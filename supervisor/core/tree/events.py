@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from actors.exits import ExitReason
+from supervisor.core.causes import Cause
 from supervisor.core.terms import ChildTerms
 
 
@@ -50,7 +51,7 @@ class ChildExited(Event, frozen=True):
     """A life of a child has ended: its process is gone and everything it sent has been read.
 
     `roll` in [0, 1) is the random number for this child's jitter. `wanted`: it had stopped itself because no message
-    waited, and now one does.
+    waited, and now one does. `causes`: what a rule can decide by, the most exact one first.
     """
 
     child: str
@@ -58,6 +59,7 @@ class ChildExited(Event, frozen=True):
     reason: ExitReason
     roll: float = 0.0
     wanted: bool = False
+    causes: tuple[Cause, ...] = ()
 
 
 class RecycleAsked(Event, frozen=True):

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, SupervisorTerms
 from supervisor.core.tree import policy, requests, restart_rate
 from supervisor.core.tree.child import Caller, Child, ChildView, EndedLife, StopCause
@@ -53,7 +54,7 @@ from supervisor.core.tree.events import (
     TimerKind,
 )
 from supervisor.core.tree.plans import Plan, Plans, down_in_turn
-from supervisor.core.tree.policy import Scope, scope
+from supervisor.core.tree.policy import Choice, Scope, scope
 from supervisor.core.tree.restart_rate import Window
 from supervisor.core.tree.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
 from supervisor.core.tree.successor import Successor
@@ -186,6 +187,7 @@ class SupervisorMachine:
 
     def _ended(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
         """A life has ended, and there is no successor."""
+        choice = _choice(child, dead, event)
         if self._final_command is not None:
             self._ended_in_the_end(child, dead)
         elif dead.goal is StopCause.CALL:
@@ -194,21 +196,35 @@ class SupervisorMachine:
             self._ended_by_plan(child, dead)
         elif dead.goal is StopCause.LEFT:
             self._report(child, dead, Decision.EXPECTED, _LEFT)
-            self._leave_down(child, policy.because(child.terms.restart, dead.reason.kind))
+            self._leave_down(child, _LEFT)
         elif (dead.made_room or event.wanted) and not self._plans.stops(child.name):
             self._follow(child, dead, child.recycled_because if dead.made_room else _CAME)
         elif dead.failed_start and child.caller is not None:
             self._failed_its_caller(child, dead)
         elif self._plans.stops(child.name):
             self._joined_a_plan(child, dead)
-        elif dead.failed_start and not child.ever_ready:
+        elif self._booting(child, dead) and not choice.by_rule:
             self._failed_to_boot(child, dead)
-        elif policy.restarts(child.terms.restart, dead.reason.kind):
-            self._restart(child, dead, event.roll)
         else:
-            because = policy.because(child.terms.restart, dead.reason.kind)
-            self._report(child, dead, Decision.LEAVE_DOWN, because)
-            self._leave_down(child, because)
+            self._carry_out(choice, child, dead, event.roll)
+
+    def _booting(self, child: Child, dead: EndedLife) -> bool:
+        return dead.failed_start and not child.ever_ready and self._phase is SupervisorState.STARTING
+
+    def _carry_out(self, choice: Choice, child: Child, dead: EndedLife, roll: float) -> None:
+        match choice.action:
+            case RestartAction.RESTART:
+                if self._exceeds(child):
+                    self._give_up(child, dead, self._too_many(child))
+                else:
+                    self._restart(child, dead, choice.because, roll)
+            case RestartAction.RESTART_UNCOUNTED:
+                self._restart(child, dead, choice.because, roll)
+            case RestartAction.STOP:
+                self._report(child, dead, Decision.LEAVE_DOWN, choice.because)
+                self._leave_down(child, choice.because)
+            case RestartAction.ESCALATE:
+                self._give_up(child, dead, choice.because)
 
     def _on_recycle(self, event: RecycleAsked | StreamsOver) -> None:
         """Start the next life; or stop the current one, whose successor is ready."""
@@ -334,10 +350,7 @@ class SupervisorMachine:
         self._windows[self._budget(child)] = window
         return window.exceeds(self._terms.intensity)
 
-    def _restart(self, child: Child, dead: EndedLife, roll: float) -> None:
-        if self._exceeds(child):
-            self._give_up(child, dead)
-            return
+    def _restart(self, child: Child, dead: EndedLife, because: str, roll: float) -> None:
         child.attempt = restart_rate.attempt_after(child.attempt, dead.uptime, self._healthy_after(child))
         delay = restart_rate.delay(child.attempt, roll, self._backoff(child))
         child.attempt += 1
@@ -350,14 +363,15 @@ class SupervisorMachine:
         )
         self._plans.begin(plan)
         child.wait()
-        because = policy.because(child.terms.restart, dead.reason.kind)
         self._report(child, dead, Decision.RESTART, because, self._delay(child))
 
-    def _give_up(self, child: Child, dead: EndedLife) -> None:
+    def _too_many(self, child: Child) -> str:
         allowed = self._terms.intensity
         whose = f" of {child.name!r}" if child.terms.own_budget else ""
         needed = f"restart {self._counted(child)}{whose}"
-        because = f"{needed} within {allowed.period:g} s, where {allowed.max_restarts} are allowed"
+        return f"{needed} within {allowed.period:g} s, where {allowed.max_restarts} are allowed"
+
+    def _give_up(self, child: Child, dead: EndedLife, because: str) -> None:
         self._report(child, dead, Decision.GIVE_UP, because)
         self._end(
             ExitReason(ExitKind.SHUTDOWN, f"gave up: {because}"),
@@ -394,7 +408,7 @@ class SupervisorMachine:
             self._report(child, dead, Decision.LEAVE_DOWN, f"a recycle that was called for is not repeated; {goes_on}")
             self._answer_recycle(child, Verdict.START_FAILED, f"{child.name!r} did not start: {dead.reason}; {goes_on}")
         elif self._exceeds(child):
-            self._give_up(child, dead)
+            self._give_up(child, dead, self._too_many(child))
         else:
             delay = restart_rate.delay(child.attempt, roll, self._backoff(child))
             child.attempt += 1
@@ -419,19 +433,29 @@ class SupervisorMachine:
             self._report(child, dead, Decision.EXPECTED, "a restart under way was about to stop it")
         elif dead.made_room or event.wanted:
             self._follow(child, dead, child.recycled_because if dead.made_room else _CAME)
-        elif policy.restarts(child.terms.restart, dead.reason.kind):
-            self._replace(child, dead)
         else:
-            self._report(child, dead, Decision.LEAVE_DOWN, policy.because(child.terms.restart, dead.reason.kind))
-            child.stop(StopCause.LEFT)
+            self._carry_out_beside(_choice(child, dead, event), child, dead)
         if child.state is ChildState.RUNNING and self._final_command is None and not self._plans.stops(child.name):
             self._serves(child)
 
-    def _replace(self, child: Child, dead: EndedLife) -> None:
-        """A life died beside its successor. That is its restart, which is counted; siblings follow by the strategy."""
-        if self._exceeds(child):
-            self._give_up(child, dead)
-            return
+    def _carry_out_beside(self, choice: Choice, child: Child, dead: EndedLife) -> None:
+        """The same as `_carry_out` where the next life has begun."""
+        match choice.action:
+            case RestartAction.RESTART:
+                if self._exceeds(child):
+                    self._give_up(child, dead, self._too_many(child))
+                else:
+                    self._replace(child, dead, choice.because)
+            case RestartAction.RESTART_UNCOUNTED:
+                self._replace(child, dead, choice.because)
+            case RestartAction.STOP:
+                self._report(child, dead, Decision.LEAVE_DOWN, choice.because)
+                child.stop(StopCause.LEFT)
+            case RestartAction.ESCALATE:
+                self._give_up(child, dead, choice.because)
+
+    def _replace(self, child: Child, dead: EndedLife, because: str) -> None:
+        """A life died beside its successor. That is its restart; siblings follow by the strategy."""
         child.attempt = restart_rate.attempt_after(child.attempt, dead.uptime, self._healthy_after(child)) + 1
         order = [sibling.terms for sibling in self._children.values()]
         touched = scope(self._terms.strategy, order, child.name)
@@ -439,7 +463,6 @@ class SupervisorMachine:
         if child.state is not ChildState.RUNNING:
             plan.pending.add(child.name)
         self._plans.begin(plan)
-        because = policy.because(child.terms.restart, dead.reason.kind)
         self._report(child, dead, Decision.RESTART, f"{because}; its next life had begun", 0.0)
 
     def _serves(self, child: Child) -> None:
@@ -513,7 +536,7 @@ class SupervisorMachine:
 
     def _settle(self) -> None:
         """Derive the supervisor's state from its plans."""
-        if self._phase is SupervisorState.STARTING and all(child.ever_ready for child in self._children.values()):
+        if self._phase is SupervisorState.STARTING and all(child.booted for child in self._children.values()):
             self._step(SupervisorStep.UP)
             self._out.say(Running())
             if self._significant_end is not None:
@@ -592,3 +615,9 @@ class SupervisorMachine:
 
     def _step(self, step: SupervisorStep) -> None:
         self._phase = supervisor_after(self._terms.path, self._phase, step)
+
+
+def _choice(child: Child, dead: EndedLife, event: ChildExited) -> Choice:
+    """What follows from a death, if nothing but its cause and the policy decides."""
+    causes = (*event.causes, Cause.failed_start) if dead.failed_start else event.causes
+    return policy.choose(child.terms, dead.reason.kind, causes)

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from actors.exits import ExitKind
+from supervisor.core.causes import Cause, RestartAction, Rule, matching
 from supervisor.core.terms import AutoShutdown, ChildTerms, RestartPolicy, Strategy
 
 
@@ -45,6 +46,35 @@ def because(policy: RestartPolicy, kind: ExitKind) -> str:
             return "transient children are not restarted after a normal end"
 
 
+class Choice(msgspec.Struct, frozen=True):
+    """What follows from a death that the supervisor did not cause.
+
+    Attributes:
+        action: restart (counted or not), stop or escalate.
+        because: one line for a person.
+        by_rule: whether a rule for the cause decided, and not the policy.
+    """
+
+    action: RestartAction
+    because: str
+    by_rule: bool = False
+
+
+def choose(terms: ChildTerms, kind: ExitKind, causes: Sequence[Cause]) -> Choice:
+    """What follows from a death: by the rule for its cause, else by the policy.
+
+    Args:
+        terms: the child's.
+        kind: how it ended.
+        causes: why, the most exact cause first.
+    """
+    rule = matching(terms.rules, causes)
+    if rule is not None:
+        return Choice(rule.action, f"the rule for {rule.cause} says {rule.action}", by_rule=True)
+    action = RestartAction.RESTART if restarts(terms.restart, kind) else RestartAction.STOP
+    return Choice(action, because(terms.restart, kind))
+
+
 def ends_supervisor(rule: AutoShutdown, ended: ChildTerms, still_up: Iterable[ChildTerms]) -> bool:
     """Whether this end also ends the supervisor.
 
@@ -66,11 +96,16 @@ def ends_supervisor(rule: AutoShutdown, ended: ChildTerms, still_up: Iterable[Ch
             return not any(other.significant for other in still_up)
 
 
+def can_end(policy: RestartPolicy, rules: Iterable[Rule]) -> bool:
+    """Whether such a child can end for good by itself: not a permanent one, unless a rule stops it."""
+    return policy is not RestartPolicy.PERMANENT or any(rule.action is RestartAction.STOP for rule in rules)
+
+
 def refusal(rule: AutoShutdown, terms: ChildTerms) -> str:
     """Why a supervisor with this rule cannot take this child, or an empty string (OTP's two refusals)."""
     if terms.significant and rule is AutoShutdown.NEVER:
         return "a significant child needs a supervisor with auto_shutdown any_significant or all_significant"
-    if terms.significant and terms.restart is RestartPolicy.PERMANENT:
+    if terms.significant and not can_end(terms.restart, terms.rules):
         return "a permanent child cannot be significant: it never ends for good"
     return ""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.causes import Cause, CauseKind, RestartAction, Rule
 from supervisor.core.health.hang_detector import Finding, explain
 from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy, SupervisorTerms
 from supervisor.core.tree import policy
@@ -43,6 +44,26 @@ def test_restart_by_reason():
         for kind, again in answers.items()
     }
     assert done == told
+
+
+def test_rules_by_cause():
+    """Each rule leads to what the machine decides, and counts as it counts it; every kind of cause is listed."""
+    _, *rows = table("rule")
+    assert [row[0] for row in rows] == list(RestartAction)
+
+    def decided(action):
+        child = ChildTerms(name="a", rules=(Rule(Cause.hang, RestartAction(action)),))
+        machine = SupervisorMachine(SupervisorTerms(), [child])
+        machine.handle(0.0, Boot())
+        machine.handle(0.0, ChildReady("a", 1))
+        said = machine.handle(1.0, ChildExited("a", 1, ExitReason(ExitKind.KILLED), causes=(Cause.hang,)))
+        (report,) = (command for command in said if isinstance(command, ReportExit))
+        return [report.decision.value, "yes" if report.restarts else "no"]
+
+    assert {row[0]: row[1:3] for row in rows} == {row[0]: decided(row[0]) for row in rows}
+    _, *causes = table("cause")
+    listed = {row[0].strip("`").removeprefix("Cause.").partition("(")[0] for row in causes}
+    assert set(CauseKind) == listed
 
 
 def test_reasons():

@@ -13,10 +13,12 @@ from actors.exits import ExitKind
 from supervisor import (
     BRUTAL_KILL,
     AutoShutdown,
+    Cause,
     ChildState,
     Intensity,
     InvalidSpec,
     NoSuchChild,
+    Restart,
     RestartIntensityExceeded,
     RestartPolicy,
     StartFailed,
@@ -336,3 +338,15 @@ def test_names_and_readiness_follow_the_function():
     assert not TaskSpec(says_when, (1,), {"ready": print}).calls_ready
     assert not TaskSpec(functools.partial(says_when, ready=print), (1,)).calls_ready
     assert "secret" not in repr(TaskSpec(sized, ("secret",)))
+
+
+async def test_rules_by_cause_hold_for_tasks():
+    """An exception by a base of its class, and the code of a sys.exit."""
+    by_base = Restart("permanent", {Cause.exception(LookupError): "stop"})
+    by_code = Restart("permanent", {Cause.exit_code(78): "stop"})
+    specs = [
+        TaskSpec(fails, (KeyError("x"),), name="a", restart=by_base),
+        TaskSpec(fails, (SystemExit(78),), name="b", restart=by_code),
+    ]
+    async with ScriptedSupervisor(*specs) as root:
+        await until(lambda: {"exited"} == {child.state for child in root.snapshot().children})
