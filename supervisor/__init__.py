@@ -27,6 +27,7 @@ from supervisor.observe.reports import (
 )
 from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, Overflow, SupervisorSpec, TaskSpec
 from supervisor.supervisor import Supervisor
+from supervisor.tree.health import HealthStatus, TreeHealth
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "DeadReason",
     "Happening",
     "Health",
+    "HealthStatus",
     "Intensity",
     "InvalidSpec",
     "Missed",
@@ -69,4 +71,5 @@ __all__ = [
     "SupervisorState",
     "SupervisorStopped",
     "TaskSpec",
+    "TreeHealth",
 ]

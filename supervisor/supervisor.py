@@ -43,6 +43,7 @@ from supervisor.threaded import in_thread
 from supervisor.tree import child_management
 from supervisor.tree.child_factory import ChildFactory
 from supervisor.tree.engine import Engine
+from supervisor.tree.health import TreeHealth, health_of
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of
 
 M = TypeVar("M", bound=Message[Any])
@@ -337,6 +338,13 @@ class Supervisor:
     def snapshot(self) -> SupervisorSnapshot:
         """The whole tree at this moment; its text is a readable tree. Changes nothing and waits for nothing."""
         return tree_of(self._engine_now())
+
+    def health(self) -> TreeHealth:
+        """How the tree is, and why: healthy, degraded, starting or stopping. For `/healthz` and `/readyz`.
+
+        Changes nothing and waits for nothing. Call it on the loop's thread.
+        """
+        return health_of(self.snapshot())
 
     def journal(self) -> list[str]:
         """The last events and decisions of the root supervisor, one JSON object a line: what a bug report asks for.

@@ -1,0 +1,76 @@
+"""Health of a tree: one word and its reasons, from a snapshot. Pure.
+
+A busy actor is healthy. What counts is what does not run, or says of itself that it does not run well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+import msgspec
+
+from supervisor.core.health.hang_detector import Health
+from supervisor.core.tree.states import ChildState, SupervisorState
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
+
+
+class HealthStatus(StrEnum):
+    """How a tree is."""
+
+    HEALTHY = "healthy"  # everything that should run, runs
+    DEGRADED = "degraded"  # it runs, but a part of it does not
+    STARTING = "starting"  # a static child has not been ready yet
+    STOPPING = "stopping"  # it drains, stops, or has ended
+
+
+class TreeHealth(msgspec.Struct, frozen=True):
+    """How a tree is, and why.
+
+    Attributes:
+        status: healthy, degraded, starting or stopping.
+        why: one line for each part that is not well, with its path; empty for a healthy tree.
+    """
+
+    status: HealthStatus
+    why: tuple[str, ...] = ()
+
+    @property
+    def alive(self) -> bool:
+        """For `/healthz`: whether the daemon should be left alone. False once the tree stops or has given up."""
+        return self.status is not HealthStatus.STOPPING
+
+    @property
+    def ready(self) -> bool:
+        """For `/readyz`: whether it should be given work. True only while it is healthy."""
+        return self.status is HealthStatus.HEALTHY
+
+    def __str__(self) -> str:
+        return f"{self.status}: {'; '.join(self.why)}" if self.why else self.status.value
+
+
+def health_of(tree: SupervisorSnapshot) -> TreeHealth:
+    """How a tree is at the moment of a snapshot of its root."""
+    if tree.phase in (SupervisorState.STOPPING, SupervisorState.STOPPED):
+        return TreeHealth(HealthStatus.STOPPING, (f"{tree.path} is {tree.phase}",))
+    why = tuple(_complaints(tree))
+    if tree.phase in (SupervisorState.NEW, SupervisorState.STARTING):
+        waits = (f"{child.path} is {child.state}" for child in tree.children if child.state is not ChildState.RUNNING)
+        return TreeHealth(HealthStatus.STARTING, tuple(waits))
+    return TreeHealth(HealthStatus.DEGRADED, why) if why else TreeHealth(HealthStatus.HEALTHY)
+
+
+def _complaints(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[str]:
+    if node.state in (ChildState.BACKOFF, ChildState.STARTING) and node.life > 0 and node.last_exit is not None:
+        when = "starts" if node.next_try is None else f"starts in {node.next_try:.1f} s"
+        yield f"{node.path} {when}; it ended: {node.last_exit.reason}"
+    elif node.state is ChildState.EXITED and node.last_exit is not None and node.last_exit.reason.abnormal:
+        yield f"{node.path} stays down: {node.last_exit.reason}"
+    if isinstance(node, ChildSnapshot):
+        if node.health is Health.OVER:
+            yield f"{node.path} handles {node.handling} for {node.handling_for or 0:.1f} s, over its limit"
+        elif node.health is Health.STOPPED:
+            yield f"{node.path} is stopped by a signal (SIGSTOP)"
+        return
+    for child in node.children:
+        yield from _complaints(child)
