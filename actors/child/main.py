@@ -22,6 +22,7 @@ import msgspec
 from actors.actor import Actor
 from actors.child.beginning import exit_with_parent, import_module, only_importing, show_as
 from actors.child.desk import Desk, reader_of
+from actors.child.exiting import Exit
 from actors.child.sync_runner import run
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
@@ -65,26 +66,43 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     leave_to_the_daemon()
     record_faults(box)
     shield()
-    channel = Channel(duplex)
+    way_out = Exit()
+    exit_code = _play_and_report(Channel(duplex), box, ready, stop, output_pipe, way_out)
+    way_out.exit(exit_code)
+    sys.exit(exit_code)
+
+
+def _play_and_report(  # noqa: PLR0917 - what spawn passes
+    channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, output_pipe: OutputPipe, way_out: Exit
+) -> int:
+    """Run the actor until it ends, and report that; returns the exit code, and keeps nothing of the actor."""
     reserve = Reserve()
     try:
-        _play(channel, box, ready, stop, reserve, output_pipe=output_pipe)
+        _play(channel, box, ready, stop, reserve, output_pipe=output_pipe, way_out=way_out)
         channel.send(encode(Goodbye()))
     except BaseException as error:
         reserve.release()
         failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)
         channel.send(encode(failed.crash_report()))
-        sys.exit(failed.exit_code)
+        return failed.exit_code
     finally:
         flush_streams()
         output_pipe.settle()
         box.note_peak(peak_memory())
+    return 0
 
 
 def _play(
-    channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, reserve: Reserve, *, output_pipe: OutputPipe
+    channel: Channel,
+    box: BlackBox,
+    ready: SafeEvent,
+    stop: SafeEvent,
+    reserve: Reserve,
+    *,
+    output_pipe: OutputPipe,
+    way_out: Exit,
 ) -> None:
-    part, frames, output = _await_part(channel, box, ready, output_pipe)
+    part, frames, output = _await_part(channel, box, ready, output_pipe, way_out)
     output.level = part.log_level
     multiprocessing.process.current_process().name = part.path
     show_as(part.path)
@@ -129,7 +147,7 @@ def _play(
 
 
 def _await_part(
-    channel: Channel, box: BlackBox, ready: SafeEvent, output_pipe: OutputPipe
+    channel: Channel, box: BlackBox, ready: SafeEvent, output_pipe: OutputPipe, way_out: Exit
 ) -> tuple[StartActor, list[Frame], Output]:
     """The StartActor, and the frames that came with it. A spare waits here, and imports meanwhile."""
     output: Output | None = None
@@ -139,6 +157,7 @@ def _await_part(
             if output is None:
                 output = Output(output_pipe, captured=cue.captured)
                 output.begin()
+                way_out.note_descriptors()
             if isinstance(cue, StartActor):
                 box.take()
                 return cue, frames[at + 1 :], output

@@ -73,6 +73,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.ipc.blackbox",
     "actors.bounds",
     "actors.ipc.channel",
+    "actors.child.exiting",
     "actors.child.main",
     "actors.wire.codec",
     "actors.process.options",

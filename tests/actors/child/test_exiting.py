@@ -1,0 +1,36 @@
+"""Exiting: what is registered for the exit of an actor's process runs, and nothing that was written is lost."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from supervisor import ChildSpec, Supervisor
+from tests.support.leavers import Arrange, AsyncLeaver, LeaveOpen, SyncLeaver
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the name of C's function is that of glibc and musl")
+@pytest.mark.parametrize(("actor", "limit"), [(SyncLeaver, None), (AsyncLeaver, 20.0)])
+async def test_what_is_registered_for_the_exit_runs(actor, limit, tmp_path, logs):
+    """In the interpreter's order; only the teardown, which frees what is left, is skipped."""
+    book = tmp_path / "book"
+    async with Supervisor(ChildSpec(actor, args=(str(book),), name="a", handler_timeout=limit)) as root:
+        await root["a"].ask(Arrange())
+    ran = [line for line in book.read_text().splitlines() if line != "attribute"]
+    assert ["finalizer", "thread", "atexit", "C atexit"] == ran
+    assert "C stdio, half a line" in [line.get("text") for line in logs]
+    assert [("shutdown", 0)] == [(line["reason"], line.get("exit_code")) for line in logs if "decision" in line]
+
+
+async def test_a_process_that_leaves_something_open_is_torn_down(tmp_path):
+    """A file that was not closed gets what was written to it; a child process is awaited."""
+    book = tmp_path / "book"
+    async with Supervisor(ChildSpec(SyncLeaver, args=(str(book),), name="a")) as root:
+        await root["a"].ask(LeaveOpen())
+    assert "unwritten" == (tmp_path / "book.open").read_text()
+    lines = book.read_text().split()
+    assert {"attribute", "child", "teardown"} == set(lines)
+    assert lines.index("child") < lines.index("teardown")
