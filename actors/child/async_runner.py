@@ -90,7 +90,9 @@ class AsyncDriver:
         return reason
 
     def _readable(self) -> None:
-        self._desk.take_in(self._desk.channel.receive())
+        channel = self._desk.channel
+        if channel.readable(0):  # `check_control` may have read it since the loop looked, and `receive` blocks
+            self._desk.take_in(channel.receive())
         self._go_on()
 
     def _go_on(self) -> None:

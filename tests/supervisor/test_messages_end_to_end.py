@@ -30,6 +30,7 @@ from supervisor.io.fds import CHUNK
 from tests.support.messages import (
     ODD,
     PRICES,
+    AfterStall,
     AskSender,
     AskToHold,
     Async,
@@ -51,6 +52,8 @@ from tests.support.messages import (
     Seen,
     SendBlob,
     Sender,
+    Stall,
+    Stalling,
     Stoic,
     Subscriber,
     Sum,
@@ -444,6 +447,22 @@ async def test_cancelling_removes_a_queued_message(tmp_path, actor):
         await holding
         assert [] == await ref.ask(Seen())
         await counted(root, {"cancelled": 1500, "handled": 2})
+
+
+async def test_a_cancellation_read_early_does_not_hold_up_an_async_actor(tmp_path):
+    """What the doorbell let it read is not read again when its loop sees the channel readable: that would block."""
+    gate = tmp_path / "gate"
+    async with tree(child(Stalling)) as root:
+        after = asyncio.create_task(root["a"].ask(AfterStall(), timeout=DEADLINE))
+        stalling = asyncio.create_task(root["a"].ask(Stall(str(gate)), timeout=DEADLINE))
+        await until((tmp_path / "gate.begun").exists, "the loop of the actor to be held up")
+        queued = asyncio.create_task(root["a"].ask(Put(1), timeout=None))
+        await until(lambda: depth(root) == 3, "the third ask to be sent")
+        queued.cancel()
+        await asyncio.gather(queued, return_exceptions=True)
+        gate.touch()
+        await stalling
+        assert "after" == await after
 
 
 async def test_cancelling_cannot_stop_a_sync_handler(tmp_path):

@@ -431,6 +431,37 @@ class Many(Async):
     concurrency = 4
 
 
+class Stall(Message[None]):
+    """Hold up the actor's whole loop until the file is there; note that as the file `path` + ".begun"."""
+
+    path: str
+
+
+class AfterStall(Message[str]):
+    """Wait on the loop until a Stall is over, and for a timer after that."""
+
+
+class Stalling(Async):
+    """Two things at once, one of which holds up the loop."""
+
+    concurrency = 2
+
+    def on_start(self) -> None:
+        self.stall_over = asyncio.Event()
+
+    @handles
+    async def stall(self, msg: Stall) -> None:
+        Path(f"{msg.path}.begun").touch()  # noqa: ASYNC240 - that it holds up the loop is the point
+        wait_for_file(msg.path)
+        self.stall_over.set()
+
+    @handles
+    async def after_stall(self, msg: AfterStall) -> str:
+        await self.stall_over.wait()
+        await asyncio.sleep(0.001)
+        return "after"
+
+
 class Subscriber(Notes):
     """Keeps what is published."""
 
