@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,35 +11,40 @@ from pathlib import Path
 import pytest
 
 from tests.support.terminal import CTRL_C, Terminal
-from tests.support.waiting import DEADLINE, Script, alive, until_now
+from tests.support.waiting import Script, alive, until_now
 
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc"),
 ]
 
-PROMISE = 1.0  # second
-MOMENTS = 12
 AT_ONCE = 4  # daemons
 
 BRIEF = """
-import asyncio
+import asyncio, sys
 from actors import Actor
 from supervisor import ChildSpec, Supervisor
 
 class Calm(Actor):
     pass
 
-async def main():
+async def main(seconds):
     print("BEGUN", flush=True)
     async with Supervisor(ChildSpec(Calm, name="a"), ChildSpec(Calm, name="b")):
         print("UP", flush=True)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(seconds)
         print("DOWN", flush=True)
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(float(sys.argv[1])))
 """
+
+# what it has printed, seconds after that, how often: while it starts, while it works, while it stops
+PRESSES = [
+    *(("BEGUN", after, 1 + number % 2) for number, after in enumerate((0.0, 0.02, 0.05, 0.1, 0.15, 0.2))),
+    *(("UP", after, times) for after, times in ((0.0, 1), (0.0, 2), (0.05, 2))),
+    *(("DOWN", after, times) for after, times in ((0.0, 1), (0.0, 2), (0.01, 1))),
+]
 
 
 def test_ctrl_c_at_any_moment(tmp_path):
@@ -48,28 +52,21 @@ def test_ctrl_c_at_any_moment(tmp_path):
     script = tmp_path / "daemon.py"
     script.write_text(BRIEF)
 
-    def run(moment):
-        terminal = Terminal(script, MOMENT="of " + str(tmp_path))
-        terminal.read_until("BEGUN")  # until asyncio takes SIGINT, what is said is CPython's affair
-        begun = time.monotonic()
-        if moment is not None:
-            time.sleep(moment)
+    def run(press):
+        word, after, times = press
+        terminal = Terminal(script, "3600" if word == "UP" else "0", MOMENT="of " + str(tmp_path))
+        terminal.read_until(word)  # until asyncio takes SIGINT, which is before BEGUN, what is said is CPython's affair
+        for _ in range(times):
+            time.sleep(after)  # the load itself: a moment of a start or of a stop
             terminal.type(CTRL_C)
-            if int(moment * 1e6) % 2:
-                time.sleep(moment / 50)
-                terminal.type(CTRL_C)
-        pressed = time.monotonic()
-        code = terminal.end()
-        return code, terminal, time.monotonic() - begun, time.monotonic() - pressed
+        return terminal.end(), terminal
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        length = statistics.median(took for _, _, took, _ in pool.map(run, [None] * AT_ONCE))
-        ended = list(pool.map(run, [length * number / MOMENTS for number in range(MOMENTS)]))
-    for code, terminal, _, took in ended:
+        ended = list(pool.map(run, PRESSES))
+    for (word, _, _), (code, terminal) in zip(PRESSES, ended, strict=True):
         assert code in (0, 130, -signal.SIGINT), terminal.output
         assert terminal.exceptions() <= {"KeyboardInterrupt", "asyncio.exceptions.CancelledError"}, terminal.output
-        assert took < DEADLINE, terminal.output
-    assert any("UP" in terminal.output and "KeyboardInterrupt" in terminal.output for _, terminal, _, _ in ended)
+        assert word != "UP" or "KeyboardInterrupt" in terminal.output, terminal.output
     until_now(lambda: [] == bearing(f"MOMENT=of {tmp_path}"), "the end of all")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from supervisor import ChildExited, ChildStarted
 
-DEADLINE = 20.0  # seconds
+DEADLINE = 60.0  # seconds
 ROOT = Path(__file__).parents[2]
 
 
