@@ -20,17 +20,29 @@ OnReady = Callable[[], None]
 
 
 class _Stream:
-    """A source that is read until it is forgotten."""
+    """A source that is read until it is forgotten.
 
-    __slots__ = ("fd", "on_chunk", "paused", "recv", "unread", "wanted")
+    Attributes:
+        taken_in: bytes read; only the thread that reads writes it.
+        passed_on: bytes processed; only the loop writes it.
+        paused: whether it is not read before the loop has caught up.
+    """
+
+    __slots__ = ("fd", "on_chunk", "passed_on", "paused", "recv", "taken_in", "wanted")
 
     def __init__(self, source: Source, on_chunk: OnChunk) -> None:
         self.fd = source.fileno()
         self.recv = source.recv
         self.on_chunk = on_chunk
-        self.unread = 0  # bytes handed over, not yet processed; both threads write, a lost update only shifts a pause
+        self.taken_in = 0
+        self.passed_on = 0
         self.paused = False
         self.wanted = True
+
+    @property
+    def unread(self) -> int:
+        """Bytes read and not yet processed."""
+        return self.taken_in - self.passed_on
 
 
 class _Once:

@@ -153,12 +153,11 @@ class ThreadReader:
                     self._call(item.on_ready)
                 continue
             stream, chunk = item
-            stream.unread -= len(chunk)
+            stream.passed_on += len(chunk)
             if stream.wanted:
                 self._call(stream.on_chunk, chunk)
-                if stream.paused and stream.unread < PAUSE_AT // 2 and stream.wanted:
-                    stream.paused = False
-                    self._order(partial(self._add, stream))
+                if stream.paused and stream.unread < PAUSE_AT // 2:
+                    self._order(partial(self._resume, stream))
 
     def _call(self, callback: Callable[..., None], *args: bytes) -> None:
         """A callback that fails does not keep others from being called."""
@@ -223,20 +222,28 @@ class ThreadReader:
             chunk = read_chunk(stream.recv)
             if chunk is None:
                 return
+            stream.taken_in += len(chunk)
+            self._news.append((stream, chunk))
             if not chunk:
                 self._drop(stream.fd, None)
-            stream.unread += len(chunk)
-            self._news.append((stream, chunk))
+                return
             if len(chunk) < CHUNK:
                 break
         if stream.unread > PAUSE_AT:
             stream.paused = True
             self._drop(stream.fd, None)
+            if stream.unread < PAUSE_AT // 2:  # the loop has caught up meanwhile and has not seen the pause
+                self._resume(stream)
+
+    def _resume(self, stream: _Stream) -> None:
+        if stream.paused:
+            stream.paused = False
+            self._add(stream)
 
     def _finish(self, stream: _Stream) -> None:
         self._drop(stream.fd, None)
         for chunk in read_rest(stream.recv):
-            stream.unread += len(chunk)
+            stream.taken_in += len(chunk)
             self._news.append((stream, chunk))
 
     def _add(self, item: _Stream | _Once) -> None:

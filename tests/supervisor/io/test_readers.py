@@ -10,8 +10,11 @@ import time
 
 import pytest
 
+from supervisor.io import thread_reader
+from supervisor.io.fds import CHUNK, PAUSE_AT, _Stream
 from supervisor.io.thread_reader import ThreadReader
 from tests.support.spawning import DEADLINE, open_descriptors
+from tests.support.waiting import until_now
 
 
 @pytest.fixture
@@ -80,6 +83,50 @@ async def test_a_stream_is_read_to_its_end(reader):
         await ended.wait()
     assert bytes(range(256)) * 2000 == b"".join(chunks)
     reader.forget(ours.fileno(), close=ours.close)
+
+
+async def test_a_stream_is_read_on_when_the_loop_caught_up_before_it_paused(reader, monkeypatch):
+    """The thread decides to pause, the loop processes everything that was read, and then the stream pauses."""
+    pausing = threading.Event()
+
+    class CaughtUp(_Stream):
+        @property
+        def paused(self):
+            return self.__dict__.get("is_paused", False)
+
+        @paused.setter
+        def paused(self, value):
+            if value:
+                pausing.set()
+                until_now(lambda: self.unread == 0, "the loop to catch up")
+            self.__dict__["is_paused"] = value
+
+    class Endless:
+        left = 2 * PAUSE_AT // CHUNK
+
+        def fileno(self):
+            return readable[0]
+
+        def recv(self, size):
+            self.left -= 1
+            return bytes(size) if self.left >= 0 else b""
+
+    readable, got, ended = os.pipe(), 0, asyncio.Event()
+
+    def chunk(data):
+        nonlocal got
+        pausing.wait(DEADLINE)
+        got += len(data)
+        if not data:
+            ended.set()
+
+    monkeypatch.setattr(thread_reader, "_Stream", CaughtUp)
+    os.close(readable[1])
+    reader.stream(Endless(), chunk)
+    async with asyncio.timeout(DEADLINE):
+        await ended.wait()
+    assert 2 * PAUSE_AT == got
+    reader.forget(readable[0], close=lambda: os.close(readable[0]))
 
 
 async def test_what_is_forgotten_at_the_end_is_closed():
