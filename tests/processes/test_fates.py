@@ -1,4 +1,4 @@
-"""Every message has one fate, over two hundred kills at random instants."""
+"""Every message has one fate, over kills at random instants: forty with the suite, two hundred with `make chaos`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.bank import Bank, Note, Pay, Pid
 
 pytestmark = pytest.mark.processes
 
-KILLS = 200
+LONG = pytest.mark.skipif(os.environ.get("ACTORS_LONG") != "1", reason="takes a minute: make chaos")
 SENDERS = 4
 
 
@@ -33,7 +33,8 @@ class Ledger:
         self.crashed: dict[tuple[str, int, int], ActorCrashed] = {}
 
 
-async def test_every_message_has_exactly_one_fate_over_two_hundred_kills(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [40, pytest.param(200, marks=[LONG, pytest.mark.slow, pytest.mark.timeout(600)])])
+async def test_every_message_has_exactly_one_fate_over_kills(tmp_path: Path, kills: int) -> None:
     """Money is never begun twice, notes are all taken, order holds, nothing is unaccounted for, nothing leaks."""
     book = tmp_path / "book"
     ledger = Ledger()
@@ -49,7 +50,7 @@ async def test_every_message_has_exactly_one_fate_over_two_hundred_kills(tmp_pat
         buried = asyncio.create_task(collect(root, letters))
         over = asyncio.Event()
         senders = [asyncio.create_task(send(root, ledger, sender, over)) for sender in range(SENDERS)]
-        await kill_often(root)
+        await kill_often(root, kills)
         over.set()
         await asyncio.gather(*senders)
         await root["bank"].ask(Note(99, 1), timeout=60)  # after all others, so all others are over
@@ -69,17 +70,16 @@ async def collect(root: Supervisor, letters: list[DeadLetter]) -> None:
         letters.append(letter)
 
 
-async def kill_often(root: Supervisor) -> None:
+async def kill_often(root: Supervisor, kills: int) -> None:
     dice = random.Random(20)
-    kills = 0
     events = root.events()
     os.kill(await root["bank"].ask(Pid()), signal.SIGKILL)
     async for event in events:
         if isinstance(event, ChildStarted):
             await asyncio.sleep(dice.random() * 0.02)  # the load itself: a random instant of a life
             os.kill(event.pid or 0, signal.SIGKILL)
-            kills += 1
-            if kills == KILLS:
+            kills -= 1
+            if not kills:
                 return
 
 
@@ -141,7 +141,7 @@ def judge(ledger: Ledger, letters: list[DeadLetter], lines: list[str]) -> None:
             assert ended[key] >= 1, f"{key} is idempotent and was never finished"
             assert key not in dead
             assert key not in ledger.crashed
-    assert len(ledger.sent) > 500
+    assert len(ledger.sent) > 100
 
 
 def resources() -> tuple[int, int, int]:

@@ -1,6 +1,6 @@
 """A tree of thirty processes on three levels loses actors to SIGKILL at random instants, and converges each time.
 
-A short form runs with the suite; the long one, a minute, with `make chaos` (ACTORS_LONG=1).
+Two storms run with the suite; twenty with `make chaos` (ACTORS_LONG=1).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import asyncio
 import os
 import random
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -116,27 +115,23 @@ def descriptors() -> int:
     return sum(1 for _ in os.scandir("/proc/self/fd"))
 
 
-@pytest.mark.parametrize("seconds", [8.0, pytest.param(60.0, marks=[LONG, pytest.mark.slow, pytest.mark.timeout(240)])])
-async def test_a_tree_of_thirty_converges_after_every_storm(seconds: float, record_property) -> None:
+@pytest.mark.parametrize("storms", [2, pytest.param(20, marks=[LONG, pytest.mark.slow, pytest.mark.timeout(600)])])
+async def test_a_tree_of_thirty_converges_after_every_storm(storms: int, record_property) -> None:
     """All that should run runs and answers after each round of kills, each journal replays to itself, nothing leaks."""
     dice = random.Random(30)
-    rounds = 0
     async with Supervisor(*thirty(), intensity=GENEROUS) as root:
         witness = Witness(root)
         watching = asyncio.create_task(witness.watch())
         paths = set(up(root))
         assert len(paths) == 30
         before = descriptors()
-        over = time.monotonic() + seconds
-        while time.monotonic() < over:
+        for _ in range(storms):
             await storm(root, dice, paths)
             await everyone_answers(root)
-            rounds += 1
         await until(lambda: descriptors() <= before, "closing what the dead left open")
         witness.look()
     await watching
-    record_property("rounds, deaths, give-ups", (rounds, witness.deaths, witness.gave_up))
-    assert rounds
+    record_property("storms, deaths, give-ups", (storms, witness.deaths, witness.gave_up))
     assert len(witness.engines) >= 7
     for engine in witness.engines.values():
         assert engine.journal.replay() == engine.journal.entries(), engine.path
