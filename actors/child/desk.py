@@ -3,8 +3,8 @@
     Channel ─▶ take_in ─▶ pending ─▶ next_wanted ─▶ begin ─▶ handler ─▶ finish ─▶ flush ─▶ Channel
                   └─▶ Cancel, Recall, Credit, Items, Stop: control, read first when the daemon rings
 
-Messages are handled in the order of the mailbox. The black box is written before a handler is called. An answer
-leaves before the next message begins, unless both are quick and the batch is young.
+Messages are handled in the order of the mailbox. The black box is written before a handler is called. A reply is
+sent before any other code of the actor runs; only acknowledgements of tells wait for each other.
 
 Runs in the actor's process, in its main thread.
 """
@@ -62,8 +62,7 @@ from actors.wire.frames import (
 )
 from actors.wire.framing import Attachment, Frame
 
-BATCH_AGE: Final = 1_000_000  # ns an answer may wait for others to share a write; about what a person cannot notice
-QUICK: Final = 200_000  # ns; only a message whose last of its kind took less may begin while answers wait
+ACK_AGE: Final = 1_000_000  # ns; an older acknowledgement does not wait for the next handler
 ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
 
 
@@ -134,7 +133,7 @@ class Desk:
         self.output = output
 
         self.channel = channel
-        channel.most = part.max_frame
+        channel.limit(part.max_frame)
         self.send = channel.send
         self.box = box
         self.reserve = reserve
@@ -162,16 +161,14 @@ class Desk:
         self.time_limit = TimeLimit(box, part.handler_timeout)
         self.extend = self.time_limit.extend
         self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
-        self._attachments_out: list[Attachment] = []  # the replies of outcomes of kind BESIDE
         self.timers: list[tuple[float, int, float | None, Message[Any]]] = []
         self._timer_ids = count()
         self._outcomes: list[Outcome] = []
         self._through = 0  # of a sequential actor: everything up to here has ended
-        self._unsent = 0  # ended messages that are not acknowledged yet (an ask counts twice)
+        self._unsent = 0  # ended messages that the daemon does not know of yet
         self._oldest = 0  # ns at which the oldest of them began, 0 when there are none
-        self._last: Handler | None = None
-        self._last_began = 0
-        self._cost = [QUICK] * len(protocol.handlers)  # ns that the last message of each handler took
+        self._urgent = False  # whether a sender waits for one of them
+        self._began = 0  # ns at which the last handler began
         self._sequential = protocol.actor.concurrency == 1
         self._decode = reader_of(protocol)
         self._takers: dict[type, Callable[[Any], None]] = {
@@ -399,15 +396,9 @@ class Desk:
 
     def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
         """Record that a handler is about to be called; answers that should not wait for it leave first."""
-        now = time.monotonic_ns()
-        cost = self._cost
-        if self._last is not None:
-            cost[self._last.index] = now - self._last_began
-        if self._oldest and not (
-            cost[handler.index] < QUICK and now - self._oldest < BATCH_AGE and self._unsent < ACK_EVERY
-        ):
+        self._began = now = time.monotonic_ns()
+        if self._oldest and (self._urgent or now - self._oldest > ACK_AGE or self._unsent >= ACK_EVERY):
             self.flush()
-        self._last, self._last_began = handler, now
         self.current = envelope
         if envelope.seq:
             self.box.begin(envelope.seq, handler.index, now, lane)
@@ -420,7 +411,7 @@ class Desk:
         Answers leave first, since it is not known how long these take.
         """
         self.flush()
-        self._last = self.current = None
+        self.current = None
 
     def ack_up_to(self, seq: int) -> None:
         """Tell the daemon now that everything up to there has ended."""
@@ -493,8 +484,15 @@ class Desk:
         """Whether a running message has been cancelled."""
         return seq in self._cancelled
 
-    def finish(self, envelope: Envelope[Message[Any]], kind: int, payload: msgspec.Raw, lane: int) -> None:
-        """Record that a handler has ended, and what its sender gets."""
+    def finish(
+        self,
+        envelope: Envelope[Message[Any]],
+        kind: int,
+        payload: msgspec.Raw,
+        lane: int,
+        attachments: tuple[Attachment, ...] = (),
+    ) -> None:
+        """Record that a handler has ended, and send what its sender gets; the acknowledgement of a tell may wait."""
         seq = envelope.seq
         if not seq:
             self.box.done_own(lane)
@@ -502,26 +500,34 @@ class Desk:
         self.box.done(seq, lane)
         if self._credits or self._followers:
             self.close_flows(seq)
-        if envelope.kind != wire.TELL or kind != wire.REPLY:
-            self._outcomes.append(Outcome(seq, kind, payload))
-            self._unsent += 1
-        elif not self._sequential:
-            self._outcomes.append(Outcome(seq, wire.DONE, NOTHING))
         if self._sequential:
             self._through = seq
+        if envelope.kind != wire.TELL or kind != wire.REPLY:
+            if self._outcomes:
+                self.flush()
+            self.send(encode(Outcomes(self._through, [Outcome(seq, kind, payload)])), attachments)
+            if self._sequential:
+                self._oldest = self._unsent = 0
+            return
+        if not self._sequential:
+            self._outcomes.append(Outcome(seq, wire.DONE, NOTHING))
         self._unsent += 1
         if not self._oldest:
-            self._oldest = self._last_began
+            self._oldest = self._began
 
     def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
-        """Record that a handler has returned, and what its sender gets; a large reply leaves at once."""
-        if not isinstance(payload, Attachment):
+        """Record that a handler has returned, and send what its sender gets."""
+        if isinstance(payload, Attachment):
+            self.finish(envelope, wire.BESIDE, NOTHING, lane, (payload,))
+        elif (
+            self._sequential and envelope.kind != wire.TELL and not (self._outcomes or self._credits or self._followers)
+        ):
+            self._through = seq = envelope.seq
+            self.box.done(seq, lane)
+            self.send(encode(Outcomes(seq, [Outcome(seq, wire.REPLY, payload)])))
+            self._oldest = self._unsent = 0
+        else:
             self.finish(envelope, wire.REPLY, payload, lane)
-            return
-        self.flush()
-        self._attachments_out.append(payload)
-        self.finish(envelope, wire.BESIDE, NOTHING, lane)
-        self.flush()
 
     def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """The outcome for an exception."""
@@ -560,17 +566,18 @@ class Desk:
         if self._oldest:
             frame = encode(Outcomes(self._through, self._outcomes))
             if len(frame) <= self.channel.most:
-                self.send(frame, self._attachments_out)
+                self.send(frame)
             else:  # each by itself fits
                 for outcome in self._outcomes:
                     self.send(encode(Outcomes(0, [outcome])))
-                self.send(encode(Outcomes(self._through, [])), self._attachments_out)
+                self.send(encode(Outcomes(self._through, [])))
             self._outcomes.clear()
-            self._attachments_out.clear()
             self._oldest = self._unsent = 0
+            self._urgent = False
 
     def _put_out(self, seq: int, kind: int, payload: msgspec.Raw) -> None:
         self._outcomes.append(Outcome(seq, kind, payload))
+        self._urgent = True
         self._note_unsent()
 
     def _over(self, seq: int) -> None:
@@ -580,7 +587,7 @@ class Desk:
     def _note_unsent(self) -> None:
         self._unsent += 1
         if not self._oldest:
-            self._oldest = self._last_began or time.monotonic_ns()
+            self._oldest = self._began or time.monotonic_ns()
 
 
 def _nothing(seq: int) -> None:

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Any
 
 from actors.actor import Actor
-from actors.child.desk import ACK_EVERY, BATCH_AGE, Desk, FlowEnded, Payload, PendingTells
+from actors.child.desk import ACK_AGE, ACK_EVERY, Desk, FlowEnded, Payload, PendingTells
 from actors.child.replies import payload_of, reply_bytes
 from actors.exits import ExitReason
 from actors.ipc.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
@@ -97,7 +97,7 @@ def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work
         cells[_DONE] = seq
         seq += 1
         unsaid += 1
-        if unsaid == ACK_EVERY or now - told > BATCH_AGE:
+        if unsaid == ACK_EVERY or now - told > ACK_AGE:
             desk.ack_up_to(seq - 1)
             unsaid, told = 0, now
         if cells[DOORBELL] != rings or desk.stopping is not None:

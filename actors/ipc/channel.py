@@ -16,7 +16,7 @@ from typing import Final
 from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
 from actors.ipc.pipes import Duplex
-from actors.wire.framing import MAX_FRAME, Attachment, Frame, Framer, attachment_header, header
+from actors.wire.framing import HEADER, MAX_FRAME, Attachment, Frame, Framer, attachment_header, header
 
 CHUNK: Final = 64 * 1024  # bytes per read; larger reads are not faster, since they exceed the cache
 JOIN_BELOW: Final = 16 * 1024  # bytes; up to this size copying header and frame together beats a second write
@@ -31,11 +31,17 @@ class Channel:
 
     def __init__(self, duplex: Duplex) -> None:
         self.duplex = duplex
-        self.most = MAX_FRAME
+        self.limit(MAX_FRAME)
+        self._write = duplex.send
         self._framer = Framer()
         self._sending = threading.Lock()
         self._poll = select.poll()
         self._poll.register(duplex.incoming, select.POLLIN)
+
+    def limit(self, most: int) -> None:
+        """The daemon accepts frames of at most this many bytes."""
+        self.most = most
+        self._joined = min(JOIN_BELOW, most)
 
     def receive(self) -> list[Frame]:
         """The next frames, at least one, in order; blocks until there is one. An empty list: the daemon is gone.
@@ -64,6 +70,20 @@ class Channel:
             UsageError: it is larger than the daemon accepts; nothing was sent.
         """
         size = len(frame)
+        if attachments or size >= self._joined:
+            self._send_large(frame, attachments)
+            return
+        data = size.to_bytes(HEADER, "little") + frame
+        try:
+            with self._sending:
+                sent = self._write(data)
+                if sent < len(data):  # a signal may interrupt a write
+                    self.duplex.send_all(memoryview(data)[sent:])
+        except ConnectionError:
+            os._exit(EXIT_ORPHANED)
+
+    def _send_large(self, frame: bytes, attachments: Sequence[Attachment]) -> None:
+        size = len(frame)
         if size + sum(len(attachment.value) for attachment in attachments) > self.most:
             raise UsageError(
                 f"this takes a frame of {size} bytes, the most is {self.most}; send less at once, or raise "
@@ -74,11 +94,8 @@ class Channel:
                 for attachment in attachments:
                     self.duplex.send_all(attachment_header(len(attachment.value)))
                     self.duplex.send_all(attachment.value)
-                if size < JOIN_BELOW:
-                    self.duplex.send_all(header(size) + frame)
-                else:
-                    self.duplex.send_all(header(size))
-                    self.duplex.send_all(frame)
+                self.duplex.send_all(header(size))
+                self.duplex.send_all(frame)
         except ConnectionError:
             os._exit(EXIT_ORPHANED)
 

@@ -9,6 +9,7 @@ all of it at once.
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from typing import Final
 
@@ -22,6 +23,9 @@ MAX_MESSAGE: Final = MAX_FRAME - ROOM  # bytes
 LARGE: Final = 64 * 1024  # bytes; from this size on a frame is viewed, not copied
 BESIDE: Final = 1024 * 1024  # bytes; from this size on a value travels as an attachment
 MAX_ATTACHMENTS: Final = 16  # attachments of one message
+
+_SIZE: Final = struct.Struct("<I")
+_NONE: Final = (0, 0)
 
 _ATTACHMENT_BIT: Final = 1 << 31
 
@@ -88,7 +92,7 @@ class Framer:
         self._held = 0  # bytes in them
         self._wanted = HEADER  # bytes needed for the next step
         self._arriving: _Arriving | None = None  # the incomplete attachment
-        self._attachments = (0, 0)  # number and bytes of the attachments that wait for their frame
+        self._attachments = _NONE  # number and bytes of the attachments that wait for their frame
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completes, in order.
@@ -100,7 +104,7 @@ class Framer:
         if not self._parts and self._arriving is None:
             size = int.from_bytes(chunk[:HEADER], "little")
             if len(chunk) == HEADER + size and size < LARGE and size <= self._limit and len(chunk) >= HEADER:
-                self._attachments = (0, 0)
+                self._attachments = _NONE
                 return [chunk[HEADER:]]  # the common case: one small whole frame
         return self._cut(chunk)
 
@@ -125,7 +129,7 @@ class Framer:
         end = len(chunk)
         self._wanted, self._held = HEADER, 0
         while end - start >= HEADER:
-            size = int.from_bytes(chunk[start : start + HEADER], "little")
+            (size,) = _SIZE.unpack_from(chunk, start)
             begin = start + HEADER
             if size & _ATTACHMENT_BIT:
                 self._arriving = self._announced(size ^ _ATTACHMENT_BIT)
@@ -138,7 +142,8 @@ class Framer:
                 self._wanted = HEADER + size
                 break
             frames.append(chunk[begin:stop] if size < LARGE else memoryview(chunk)[begin:stop])
-            self._attachments = (0, 0)
+            if self._attachments is not _NONE:
+                self._attachments = _NONE
             start = stop
         if start < end:
             self._parts.append(chunk[start:] if start else chunk)

@@ -15,7 +15,7 @@ Runs on the loop's thread; only the spawn has its own, see `supervisor.process.s
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -35,6 +35,7 @@ from actors.wire.frames import (
     FromChild,
     Goodbye,
     Items,
+    Outcomes,
     Recall,
     StartActor,
     Stop,
@@ -299,8 +300,8 @@ class ProcessLife:
             self._channel_ended()
         elif self._wire_error is None:
             try:
-                for data in self._framer.feed(chunk):
-                    self._read(data)
+                for frame in decoded(self._framer.feed(chunk)):
+                    self._hear(frame)
             except WireError as error:
                 self.refuse(f"it broke the protocol: {error}")
             except Exception as error:  # a bug of ours; later frames of this life could not be trusted
@@ -308,15 +309,11 @@ class ProcessLife:
                 self._loop.call_exception_handler(context)
                 self.refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
 
-    def _read(self, data: Frame) -> None:
-        if isinstance(data, Attachment):
-            self._attachments.append(data)
+    def _hear(self, frame: FromChild | Attachment) -> None:
+        if isinstance(frame, Attachment):
+            self._attachments.append(frame)
             return
-        try:
-            frame = _decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
-        if type(frame) is CrashReport or type(frame) is Goodbye:
+        if isinstance(frame, CrashReport | Goodbye):
             if self._farewell is not None:
                 raise WireError("it said goodbye twice")
             self._farewell = frame
@@ -422,3 +419,32 @@ class ProcessLife:
 
 def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
     return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
+
+
+def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
+    """Decode frames. Outcomes that follow each other become one, since the work of the daemon is by frame.
+
+    Raises:
+        WireError: a frame does not decode; what came before it was given.
+    """
+    joined: Outcomes | None = None
+    for data in frames:
+        frame: FromChild | Attachment
+        try:
+            frame = data if isinstance(data, Attachment) else _decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            if joined is not None:
+                yield joined
+            raise WireError(f"a frame does not decode: {error}") from error
+        if not isinstance(frame, Outcomes):
+            if joined is not None:
+                yield joined
+                joined = None
+            yield frame
+        elif joined is None:
+            joined = frame
+        else:
+            joined.items.extend(frame.items)
+            joined = Outcomes(frame.ack_up_to or joined.ack_up_to, joined.items)
+    if joined is not None:
+        yield joined

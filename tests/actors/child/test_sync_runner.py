@@ -180,12 +180,12 @@ def test_the_daemon_hears_before_its_window_runs_dry(daemon_of):
 
 
 def test_a_reply_does_not_wait_for_a_slow_successor(daemon_of):
-    """What is answered leaves before a message begins whose cost is not known."""
+    """What is answered leaves before the next message begins, however quick its last of the kind was."""
     daemon = daemon_of(Slow)
     daemon.actor.daemon = daemon
-    daemon.deliver(Quick(), Look(), StopNow())
+    daemon.deliver(Look(), Quick(), Look(), StopNow())
     run(daemon.actor, daemon.desk)
-    assert [(1, wire.REPLY, None)] == daemon.actor.seen
+    assert [(1, wire.REPLY, None), (2, wire.REPLY, None)] == daemon.actor.seen
 
 
 def test_stop_overtakes(daemon_of):

@@ -1,0 +1,76 @@
+"""A reply is out when its handler has returned, whatever comes next."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+
+import pytest
+
+from actors import Actor, ActorCrashed, Message, handles
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from tests.support.waiting import DEADLINE, until
+
+pytestmark = pytest.mark.processes
+
+
+class Do(Message[int]):
+    """Return the process's id, or do something that does not end."""
+
+    what: str = ""
+
+
+def do(what: str) -> int:
+    """Return at once, or never."""
+    if what == "python":
+        while True:
+            pass
+    elif what == "C":
+        ctypes.PyDLL(None).pause()  # a PyDLL keeps the interpreter
+    elif what == "system":
+        signal.pause()
+    elif what == "crash":
+        os._exit(3)
+    return os.getpid()
+
+
+class Plain(Actor):
+    """Its handler is sync."""
+
+    @handles
+    def do(self, message: Do) -> int:
+        return do(message.what)
+
+
+class Loop(Actor):
+    """Its handlers run on a loop, several at once."""
+
+    concurrency = 8
+
+    @handles
+    async def do(self, message: Do) -> int:
+        await asyncio.sleep(0)
+        return do(message.what)
+
+
+@pytest.mark.parametrize("actor", [Plain, Loop])
+async def test_a_reply_does_not_wait_for_the_next_handler(actor: type[Actor]) -> None:
+    """Not for one in Python or in C, with or without the interpreter; and it survives one that ends the process."""
+    backoff = Backoff(initial=0.0, cap=0.0)
+    async with (
+        asyncio.timeout(DEADLINE * 3),
+        Supervisor(ChildSpec(actor, name="a", backoff=backoff), intensity=Intensity.unlimited()) as root,
+    ):
+        ref = root["a"]
+        for what in ("python", "C", "system", "crash"):
+            pid = await ref.ask(Do(), timeout=None)
+            quick = [asyncio.create_task(ref.ask(Do(), timeout=None)) for _ in range(3)]
+            never = asyncio.create_task(ref.ask(Do(what), timeout=None))
+            assert [pid] * 3 == await asyncio.gather(*quick), what
+            if what != "crash":
+                await until(lambda: root.snapshot().children[0].handling == "Do", "the last message")
+                os.kill(pid, signal.SIGKILL)
+            with pytest.raises(ActorCrashed):
+                await never
