@@ -78,6 +78,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.wire.codec",
     "actors.process.options",
     "actors.definitions",
+    "actors.child.beginning",
     "actors.child.desk",
     "actors.ipc.pipes",
     "actors.wire.frames",
