@@ -22,6 +22,7 @@ from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.ipc.blackbox import DOORBELL
 from actors.messages import Message
+from actors.process.task_stacks import show_tasks_of
 from actors.process.time_limit import LANE
 from actors.protocol import Handler
 from actors.ref import STREAM_CREDIT
@@ -39,6 +40,7 @@ class AsyncDriver:
         self._actor = actor
         self._desk = desk
         self._loop = asyncio.get_running_loop()
+        show_tasks_of(self._loop)
         self._work: dict[type[Message[Any]], tuple[Handler, Work]] = {
             message: (handler, getattr(actor, handler.name)) for message, handler in desk.protocol.handlers.items()
         }

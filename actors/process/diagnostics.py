@@ -15,6 +15,7 @@ import signal
 from typing import Final
 
 from actors.ipc.blackbox import BlackBox
+from actors.process.task_stacks import write_task_stacks
 
 DUMP_SIGNAL: Final[int] = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else signal.SIGUSR2
 """Asks a process for its stacks. Blocked from the spawn, because it kills by default and because a handler that runs
@@ -23,9 +24,13 @@ block."""
 
 
 def record_faults(box: BlackBox) -> None:
-    """From now on faults write stacks into the box, and so does DUMP_SIGNAL where a thread accepts it."""
+    """From now on faults write stacks into the box, and so does DUMP_SIGNAL where a thread accepts it.
+
+    The stacks of tasks follow those of threads as soon as the main thread runs Python code.
+    """
     faulthandler.enable(box.fileno(), all_threads=True)
-    faulthandler.register(DUMP_SIGNAL, file=box.fileno(), all_threads=True, chain=False)
+    signal.signal(DUMP_SIGNAL, lambda number, frame: write_task_stacks(box.fileno()))  # noqa: ARG005 - Python's own
+    faulthandler.register(DUMP_SIGNAL, file=box.fileno(), all_threads=True, chain=True)
 
 
 def accept_dumps() -> None:

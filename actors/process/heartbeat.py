@@ -17,6 +17,7 @@ from typing import Final
 
 from actors.ipc.blackbox import BlackBox
 from actors.process.diagnostics import accept_dumps
+from actors.process.task_stacks import write_task_stacks
 
 HEARTBEAT_SIGNAL: Final[int | None] = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None
 """Asks a process whether its interpreter runs; None where no signal is spare. Blocked from the spawn, so that
@@ -49,6 +50,7 @@ def start_heartbeat(box: BlackBox) -> None:
         while True:
             signal.sigwait(wanted)
             faulthandler.dump_traceback(box.fileno(), all_threads=True)
+            write_task_stacks(box.fileno())
             box.beat()
 
     threading.Thread(target=answer, name="actors-heartbeat", daemon=True).start()

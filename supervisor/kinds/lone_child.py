@@ -67,6 +67,10 @@ class LoneChild(ABC, Generic[S]):
     def kill(self, life: int) -> None:
         """End a life at once."""
 
+    def examine(self, life: int, then: Callable[[], None]) -> None:  # noqa: ARG002 - it has one life at a time
+        """Call `then`; a kind that knows where it waits says so first."""
+        then()
+
     def await_streams(self, life: int) -> None:
         """It has no streams, and is never recycled."""
         self._post(happened.StreamsOver(self.name, life))

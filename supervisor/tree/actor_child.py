@@ -5,6 +5,8 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from actors.exits import ExitReport
 from actors.wire.frames import StartActor
 from supervisor.core.health.hang_detector import Health
@@ -71,6 +73,10 @@ class ActorChild:
         else:
             self.mailbox.disconnect(self._name)
         stopped.stop()
+
+    def examine(self, life: int, then: Callable[[], None]) -> None:
+        """Ask a life that is not ready in time for its stacks, then call `then`."""
+        self._of(life).examine(then)
 
     def kill(self, life: int) -> None:
         """Kill a life."""

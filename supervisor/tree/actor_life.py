@@ -9,7 +9,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
@@ -30,6 +30,7 @@ from supervisor.system.procfs import condition
 from supervisor.tree.child import Post
 from supervisor.tree.pool_desk import PoolDesk
 from supervisor.tree.recycler import Recycler, recycler_of
+from supervisor.tree.start_examination import StartExamination
 from supervisor.tree.watchdog import Watchdog
 
 
@@ -64,6 +65,7 @@ class ActorLife:
         self._end: LifeEnd | None = None
         self._watch: Watchdog | None = None
         self._recycler: Recycler | None = None
+        self._examination: StartExamination | None = None
         self._asked = False  # whether the next life was asked for
         self._awaits_streams = False
 
@@ -80,6 +82,9 @@ class ActorLife:
 
     def serve(self) -> None:
         """Take messages from the mailbox from now on."""
+        if self._examination is not None:
+            self._examination.close()
+            self._examination = None
         self._since = self._tree.loop.time()
         if self.life is None:
             return
@@ -100,6 +105,14 @@ class ActorLife:
             self._recycler.close()
         if self.life is not None:
             self.life.stop()
+
+    def examine(self, then: Callable[[], None]) -> None:
+        """Ask it for its stacks, then call `then`; at once when it has no process."""
+        if self.life is None or self.life.pid is None:
+            then()
+            return
+        heartbeat = self._desk.spec.handler_timeout is not None
+        self._examination = StartExamination(self.life, self._tree.loop, heartbeat=heartbeat, then=then)
 
     def kill(self) -> None:
         """Kill it."""
@@ -173,7 +186,7 @@ class ActorLife:
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
             stderr=end.stderr,
-            stacks=None if self._watch is None else self._watch.stacks,
+            stacks=next((looks.stacks for looks in (self._watch, self._examination) if looks is not None), None),
             uptime=self._tree.loop.time() - self._since,
             decision=command.decision.value,
             because=command.because,
@@ -202,7 +215,7 @@ class ActorLife:
         return handlers[progress.handler].__qualname__, bool(progress.active)
 
     def _look_no_more(self) -> None:
-        for looks in (self._recycler, self._watch):
+        for looks in (self._recycler, self._watch, self._examination):
             if looks is not None:
                 looks.close()
 
@@ -253,4 +266,5 @@ class ActorLife:
         if wanted:
             self._mailbox.make_room(self._name)
         roll, causes = self._tree.dice.random(), causes_of(end, hang)
-        self._post(happened.ChildExited(self._name, self.number, reason, roll, wanted, causes))
+        hung_in = "" if self._examination is None else self._examination.place
+        self._post(happened.ChildExited(self._name, self.number, reason, roll, wanted, causes, hung_in))

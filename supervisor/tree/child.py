@@ -44,6 +44,9 @@ class Child(Protocol):
     def stop(self, life: int, *, recycled: bool) -> None:
         """Ask a life to stop; `recycled` when its next life is starting."""
 
+    def examine(self, life: int, then: Callable[[], None]) -> None:
+        """A life is not ready in time: find out where it waits, then call `then`; not if it ends or is ready before."""
+
     def kill(self, life: int) -> None:
         """Kill a life."""
 

@@ -24,7 +24,7 @@ from supervisor.core.terms import ChildTerms
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import AnyCommand, Decision
-from supervisor.core.tree.events import AnyEvent, Timer
+from supervisor.core.tree.events import AnyEvent, Timer, TimerKind
 from supervisor.core.tree.machine import SupervisorMachine
 from supervisor.core.tree.states import SupervisorState
 from supervisor.messaging.shared import TreeContext
@@ -238,7 +238,10 @@ class Engine:
 
     def _fire(self, timer: Timer) -> None:
         self._timers.pop(timer, None)
-        self.post(happened.TimerFired(timer))
+        if timer.kind is TimerKind.START:
+            self.children[timer.child].examine(timer.life, lambda: self.post(happened.TimerFired(timer)))
+        else:
+            self.post(happened.TimerFired(timer))
 
     def _answer(self, answer: do.Answer) -> None:
         future = self._tickets.get(answer.ticket)

@@ -5,6 +5,7 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from actors.exits import ExitReport
@@ -51,6 +52,10 @@ class Subtree:
     def stop(self, life: int, *, recycled: bool) -> None:  # noqa: ARG002 - it has one life at a time
         """Ask the engine to stop its children in reverse order."""
         self.engine.post(happened.StopRequested())
+
+    def examine(self, life: int, then: Callable[[], None]) -> None:  # noqa: ARG002 - it has one life at a time
+        """Its own children are examined when their time is over."""
+        then()
 
     def kill(self, life: int) -> None:  # noqa: ARG002 - it has one life at a time
         """Kill every process below."""

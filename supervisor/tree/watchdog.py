@@ -1,4 +1,4 @@
-"""Watchdog: looks at a life whose handlers have a limit, and ends it when it hangs, with the stacks of its threads.
+"""Watchdog: looks at a life whose handlers have a limit, and ends it when it hangs, with its stacks.
 
 Between looks nothing happens; an idle life is looked at once in `handler_timeout`, and is never woken. A killed
 process was over its limit at two looks, and at a third one after it had been asked for its stacks.
@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
+from supervisor.core.health.stacks import of_the_actor
 from supervisor.ports import Life
 from supervisor.system.procfs import condition
 
@@ -41,7 +42,7 @@ class Watchdog:
     """Watches one life, from when it is ready until it has ended.
 
     Attributes:
-        stacks: the Python stacks of its threads; None as long as it is not hung, and when they are not available.
+        stacks: the stacks of its threads and tasks; None as long as it is not hung, and when they are not available.
     """
 
     def __init__(self, limit: float, child: Watched, life: Life, loop: asyncio.AbstractEventLoop) -> None:
@@ -109,7 +110,7 @@ class Watchdog:
         if alarm is None or self._life.said_farewell:
             self._look()
         else:
-            self.stacks = _of_the_actor(text) or None
+            self.stacks = of_the_actor(text) or None
             self._end(alarm, found)
 
     def _seen(self) -> Alarm | None:
@@ -147,8 +148,3 @@ class Watchdog:
         except Exception as error:
             self._loop.call_exception_handler({"message": f"error in {self!r}; it continues", "exception": error})
             self._later(self._limit, self._look)
-
-
-def _of_the_actor(stacks: str) -> str:
-    """The stacks without that of the heartbeat thread."""
-    return "\n\n".join(stack for stack in stacks.split("\n\n") if "actors/process/heartbeat.py" not in stack)

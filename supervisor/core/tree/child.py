@@ -254,8 +254,8 @@ class Child:
             self._killed = True
             self._out.say(KillChild(self.name, self.life))
 
-    def ended(self, now: float, reason: ExitReason) -> EndedLife:
-        """The life has ended; returns what is known of it."""
+    def ended(self, now: float, reason: ExitReason, hung_in: str) -> EndedLife:
+        """The life has ended; returns what is known of it. `hung_in` as in `ChildExited`."""
         self._step(ChildStep.END)
         self._out.disarm(self.timer(TimerKind.START))
         self._out.disarm(self.timer(TimerKind.GRACE))
@@ -263,21 +263,25 @@ class Child:
         uptime = None if self.ready_at is None else now - self.ready_at
         goal, killed = self.goal, self._killed
         self.goal, self.ready_at, self._killed = StopCause.NONE, None, False
-        return self._obituary(EndedLife(self.name, self.life, reason, goal, uptime, killed))
+        return self._obituary(EndedLife(self.name, self.life, reason, goal, uptime, killed), hung_in)
 
-    def successor_ended(self, reason: ExitReason) -> EndedLife:
+    def successor_ended(self, reason: ExitReason, hung_in: str) -> EndedLife:
         """The successor has ended and was never the current life: a failed start, unless it was asked to end."""
         over, self.successor = self.successor, None
         if over is None:
             raise AssertionError(f"child {self.name!r} has no successor")
         over.ended()
         goal = StopCause.LATE if over.late else StopCause.RECYCLE if over.ending else StopCause.NONE
-        return self._obituary(EndedLife(self.name, over.number, reason, goal, None, over.killed))
+        return self._obituary(EndedLife(self.name, over.number, reason, goal, None, over.killed), hung_in)
 
-    def _obituary(self, dead: EndedLife) -> EndedLife:
+    def _obituary(self, dead: EndedLife, hung_in: str) -> EndedLife:
         if not dead.failed_start:
             return dead
-        reason = _unstarted(dead.reason, self.terms.start_timeout, late=dead.goal is StopCause.LATE)
+        if dead.goal is StopCause.LATE:
+            detail = f"not ready within {self.terms.start_timeout:g} s{hung_in and f', in {hung_in}'}"
+        else:
+            detail = dead.reason.detail or dead.reason.kind.value
+        reason = ExitReason(ExitKind.UNSTARTED, detail)
         return msgspec.structs.replace(dead, reason=reason)
 
     def wait(self) -> None:
@@ -320,8 +324,3 @@ class Child:
         self._step(ChildStep.STOP)
         self._out.disarm(self.timer(TimerKind.START))
         self._out.disarm(self.timer(TimerKind.RECYCLE))
-
-
-def _unstarted(reason: ExitReason, timeout: float, *, late: bool) -> ExitReason:
-    detail = f"not ready within {timeout:g} s" if late else reason.detail or reason.kind.value
-    return ExitReason(ExitKind.UNSTARTED, detail)

@@ -51,7 +51,8 @@ class ChildExited(Event, frozen=True):
     """A life of a child has ended: its process is gone and everything it sent has been read.
 
     `roll` in [0, 1) is the random number for this child's jitter. `wanted`: it had stopped itself because no message
-    waited, and now one does. `causes`: what a rule can decide by, the most exact one first.
+    waited, and now one does. `causes`: what a rule can decide by, the most exact one first. `hung_in`: where it waited
+    when its time to become ready was over; empty when that is not known.
     """
 
     child: str
@@ -60,6 +61,7 @@ class ChildExited(Event, frozen=True):
     roll: float = 0.0
     wanted: bool = False
     causes: tuple[Cause, ...] = ()
+    hung_in: str = ""
 
 
 class RecycleAsked(Event, frozen=True):

@@ -172,11 +172,11 @@ class SupervisorMachine:
     def _on_exited(self, event: ChildExited) -> None:
         child = self._children.get(event.child)
         if child is not None and child.successor is not None and child.successor.number == event.life:
-            self._successor_ended(child, child.successor_ended(event.reason), event.roll)
+            self._successor_ended(child, child.successor_ended(event.reason, event.hung_in), event.roll)
             return
         if child is None or child.life != event.life or not child.alive:
             return
-        dead = child.ended(self._now, event.reason)
+        dead = child.ended(self._now, event.reason, event.hung_in)
         self._plans.over(child.name)
         if child.successor is not None:
             self._succeeded(child, dead, event)

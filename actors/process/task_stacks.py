@@ -1,0 +1,70 @@
+"""Task stacks: where the asyncio tasks of this process wait, in the form in which faulthandler shows threads.
+
+A thread's stack shows of an event loop only that it waits. Where each task does is in the coroutines that it awaits.
+
+Runs in the actor's process: in its heartbeat thread, or in its main thread when a signal asks for the stacks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, Final
+
+_MOST_FRAMES: Final = 100  # of one task
+_MOST_TASKS: Final = 100
+_WRAPPERS: Final = ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper")
+
+_loops: Final[list[Any]] = []  # the event loop that serves the actor, once there is one
+
+
+def show_tasks_of(loop: object) -> None:
+    """From now on the stacks of this process show the tasks of this event loop."""
+    _loops[:] = [loop]
+
+
+def write_task_stacks(fd: int) -> None:
+    """Write the stacks of all tasks, handlers and hooks first; what does not fit is left out."""
+    if not _loops:
+        return
+    with contextlib.suppress(OSError, RuntimeError):  # the text is full; the set of tasks changes all the time
+        tasks = sorted(sys.modules["asyncio"].all_tasks(_loops[0]), key=_rank)
+        for task in tasks[:_MOST_TASKS]:
+            lines = [_line(frame) for frame in awaited_frames(task.get_coro())]
+            os.write(
+                fd, "\n".join(["", f"Task {task.get_name()} (most recent call first):", *lines[::-1], ""]).encode()
+            )
+
+
+def awaited_frames(awaited: object) -> Iterator[FrameType]:
+    """The frames of a suspended coroutine and of what it awaits in turn, outermost first."""
+    for _ in range(_MOST_FRAMES):
+        frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None:
+            yield frame
+        if type(awaited).__name__ in _WRAPPERS:  # they do not show what they wrap
+            awaited = next((one for one in gc.get_referents(awaited) if _first(one, "cr_code", "ag_code")), None)
+        else:
+            awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+        if awaited is None:
+            return
+
+
+def _first(thing: object, *names: str) -> Any:
+    return next((value for name in names if (value := getattr(thing, name, None)) is not None), None)
+
+
+def _rank(task: Any) -> tuple[bool, str]:
+    """The library's own tasks run handlers and hooks."""
+    code = getattr(task.get_coro(), "cr_code", None)
+    ours = code is not None and f"actors{os.sep}child{os.sep}" in code.co_filename
+    return not ours, task.get_name()
+
+
+def _line(frame: FrameType) -> str:
+    code = frame.f_code
+    return f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_name}'

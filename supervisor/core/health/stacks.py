@@ -1,0 +1,31 @@
+"""Stacks: which of the stacks that a process has written are the actor's, and where it waits. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_FRAME: Final = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+_HEARTBEAT: Final = "actors/process/heartbeat.py"
+_OWN: Final = "/actors/child/"  # folder of the code that calls hooks and handlers
+
+
+def of_the_actor(stacks: str) -> str:
+    """The stacks without that of the heartbeat thread."""
+    return "\n\n".join(stack for stack in stacks.split("\n\n") if _HEARTBEAT not in stack)
+
+
+def waiting_place(stacks: str, libraries: str) -> str:
+    """Where it waits, `connect (shop/db.py:12)`: in its own code if there is any; empty without stacks.
+
+    Args:
+        stacks: of threads, the main thread last, and of tasks, the most important first; the inner frames first.
+        libraries: the folder of the standard library and of what is installed.
+    """
+    sections = of_the_actor(stacks).strip().split("\n\n")
+    tasks = [section for section in sections if section.startswith("Task ")]
+    threads = [section for section in sections if section not in tasks]
+    frames = [frame for section in (*tasks, *threads[::-1]) for frame in _FRAME.findall(section)]
+    in_its_code = (frame for frame in frames if not (frame[0].startswith(libraries) or _OWN in frame[0]))
+    file, line, function = next(in_its_code, frames[0] if frames else ("", "", ""))
+    return f"{function} ({'/'.join(file.split('/')[-2:])}:{line})" if file else ""
