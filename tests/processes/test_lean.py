@@ -75,7 +75,6 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.bounds",
     "actors.ipc.channel",
     "actors.child.exiting",
-    "actors.child.beginning",
     "actors.child.main",
     "gc",
     "actors.wire.codec",
