@@ -64,7 +64,7 @@ class Delivery(Doing, Protocol):
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send messages."""
 
-    def post_run(self, run: QueuedTells) -> None:
+    def post_tells(self, run: QueuedTells) -> None:
         """Send a batch of tells."""
 
     def cancel(self, seqs: list[int]) -> None:

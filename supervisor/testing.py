@@ -166,9 +166,9 @@ class ScriptedLife:
         """See `Life`."""
         self.received.extend(batch)
 
-    def post_run(self, run: QueuedTells) -> None:
+    def post_tells(self, run: QueuedTells) -> None:
         """See `Life`."""
-        self.post(list(run.posted()))
+        self.post(list(run.messages()))
 
     def cancel(self, seqs: list[int]) -> None:
         """See `Life`."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from actors.errors import ActorsError, UsageError, WireError
-from actors.ref import STREAM_CREDIT
-from actors.wire.codec import ReplyCodec
+from actors.ref import STREAM_CREDIT, ActorRef
+from actors.wire.codec import RESOLVE, ReplyCodec
 from actors.wire.framing import Attachment
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class PendingAsk(msgspec.Struct):
         path: path of the actor.
         name: name of the message's class.
         timeout: seconds it waits at most.
+        deadline: when that is over, on the mailbox's clock.
         seq: the number of its message.
     """
 
@@ -81,6 +83,7 @@ class PendingAsk(msgspec.Struct):
     path: str
     name: str
     timeout: float | None
+    deadline: float | None
     seq: int = 0
 
     def replied(self, payload: msgspec.Raw) -> None:
@@ -216,6 +219,20 @@ class PendingFeed:
             self._news.clear()
             await self._news.wait()
         send([], True)
+
+
+def reader(codec: ReplyCodec, resolve: Callable[[str], ActorRef]) -> Callable[[msgspec.Raw], Any]:
+    """A decoder of replies; refs in them are bound by `resolve`."""
+    return partial(decode_bound, resolve, codec.read) if codec.refers else codec.read
+
+
+def decode_bound(resolve: Callable[[str], ActorRef], decode: Callable[[msgspec.Raw], T], data: msgspec.Raw) -> T:
+    """Decode bytes of an actor; refs in them are bound by `resolve`."""
+    token = RESOLVE.set(resolve)
+    try:
+        return decode(data)
+    finally:
+        RESOLVE.reset(token)
 
 
 async def _as_async(items: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:

@@ -1,6 +1,6 @@
-"""Capacity: the senders that wait for room in a mailbox, first come first served.
+"""Capacity: how many messages may wait in one mailbox, and the senders that wait for room, first come first served.
 
-A granted slot is reserved until used or returned; a cancelled sender's slot goes to the next.
+A granted slot is reserved until it is used or returned; the slot of a cancelled sender goes to the next.
 
 Runs on the loop's thread.
 """
@@ -11,62 +11,157 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
-Slot = asyncio.Future[None]
+from supervisor.mailbox.pool import PoolMembers
+
+WATCHED: Final = 10_000  # ends of watched actors that may wait in a full mailbox: about one for each in a large tree
+TELL_BATCH: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
 
 
-class SendWaiters:
-    """The senders that wait for room.
+class Capacity:
+    """The room of one mailbox.
 
     Args:
+        members: whose queues the messages wait in.
+        most: how many messages may wait.
+        most_bytes: how many bytes of messages may wait, None without a bound.
         loop: of the senders.
-        wake: grants free slots to the first waiters; called when a granted slot is not used.
+        clock: seconds, of the deadlines.
 
     Attributes:
+        most: as above.
+        fast_slots: messages that may be accepted before anyone looks again; each accepted one takes a slot.
+        line: the senders that wait for room.
         granted: slots that were granted and are not used yet.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        members: PoolMembers,
+        most: int,
+        most_bytes: int | None,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+    ) -> None:
+        self.most: Final = most
+        self.fast_slots = 0
+        self.line: deque[Place] = deque()
         self.granted = 0
+        self.clock: Final = clock
+        self._members = members
+        self._most_bytes = most_bytes
+        self._plenty = most if most_bytes is None else 0  # below so many messages there surely is room
         self._loop = loop
-        self._wake = wake
-        self.slots: deque[Slot] = deque()
+        self._closed = False
 
     @property
-    def busy(self) -> bool:
-        """Whether a sender waits, or has a granted slot it has not used yet."""
-        return bool(self.slots) or self.granted > 0
+    def full(self) -> bool:
+        """Whether a new message must wait: there is no room, or other senders wait for it."""
+        shared_queue = self._members.shared_queue
+        if self.line or self.granted:
+            return True
+        return (shared_queue is None or shared_queue.unsettled >= self._plenty) and self.free <= 0
 
-    def join(self) -> Slot:
-        """A waiter at the end of the queue; cancelling it leaves the queue."""
-        place: Slot = self._loop.create_future()
-        self.slots.append(place)
+    @property
+    def free(self) -> int:
+        """How many more messages may wait; one that a handler has begun does not wait."""
+        members, most_bytes = self._members, self._most_bytes
+        if most_bytes is not None and sum(queue.bytes for queue in members.queues.values()) >= most_bytes:
+            return 0
+        free = self.most - members.depth - self.granted
+        if free <= 0:
+            free += sum(len(life.progress().active) for life in members.served.values())
+        return free
+
+    @property
+    def overfull(self) -> bool:
+        """Whether far more messages wait than the capacity.
+
+        Notices of its own watches need no room, but are bounded.
+        """
+        return self._members.depth > self.most + WATCHED
+
+    def refresh(self) -> None:
+        """Compute how many messages may be accepted without another look."""
+        shared_queue = self._members.shared_queue
+        if shared_queue is None or self._closed or self._most_bytes is not None or self.line or self.granted:
+            self.fast_slots = 0
+        else:
+            self.fast_slots = min(TELL_BATCH, self.most - shared_queue.unsettled)
+
+    def grant(self) -> None:
+        """Grant free slots to the first waiters; when the actor is down for good, wake all of them."""
+        line, free = self.line, len(self.line) if self._closed else self.free
+        while line and free > 0:
+            if line.popleft().grant():
+                self.granted += 1
+                free -= 1
+
+    def join(self) -> Place:
+        """A place at the end of the line."""
+        self.fast_slots = 0  # no message overtakes
+        place = Place(self, self._loop.create_future())
+        self.line.append(place)
         return place
 
-    async def wait(self, place: Slot, deadline: float | None) -> None:
-        """Wait for a slot until `deadline` on the loop's clock; then it is the caller's.
+    def close(self) -> None:
+        """The actor is down for good: wake all waiters."""
+        self._closed = True
+        self.fast_slots = 0
+        self.grant()
+
+    def open(self) -> None:
+        """The actor is started again."""
+        self._closed = False
+
+
+class Place:
+    """A sender's place in the line."""
+
+    __slots__ = ("_capacity", "_left", "_slot")
+
+    def __init__(self, capacity: Capacity, slot: asyncio.Future[None]) -> None:
+        self._capacity = capacity
+        self._slot = slot
+        self._left = False
+
+    def grant(self) -> bool:
+        """Wake the sender; False when it has left."""
+        if self._slot.done():
+            return False
+        self._slot.set_result(None)
+        return True
+
+    def leave(self) -> None:
+        """Leave the line. A slot that was granted and is not used yet goes to the next when `wait` returns."""
+        self._left = True
+        self._slot.cancel()
+        with suppress(ValueError):
+            self._capacity.line.remove(self)
+
+    async def wait(self, deadline: float | None) -> None:
+        """Wait for a slot until `deadline`; then it is the caller's, which uses it in the same turn of the loop.
 
         Raises:
             TimeoutError: there was none in time.
+            asyncio.CancelledError: the sender has left the line.
         """
+        capacity = self._capacity
         try:
-            async with asyncio.timeout_at(deadline):
-                await place
+            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - capacity.clock())):
+                await self._slot
         except BaseException:
-            if place.done() and not place.cancelled():
-                self.granted -= 1
-                self._wake()  # a slot was granted to a cancelled sender: the next one gets it
+            if self._slot.done() and not self._slot.cancelled():
+                self._return()
             else:
-                with suppress(ValueError):
-                    self.slots.remove(place)
+                self.leave()
             raise
-        self.granted -= 1  # the caller uses it now, in the same turn of the loop
+        if self._left:
+            self._return()
+            raise asyncio.CancelledError
+        capacity.granted -= 1
 
-    def grant(self, free: int) -> None:
-        """Grant this many slots to the first waiters."""
-        while self.slots and free > 0:
-            place = self.slots.popleft()
-            if not place.done():
-                place.set_result(None)
-                self.granted += 1
-                free -= 1
+    def _return(self) -> None:
+        self._capacity.granted -= 1
+        self._capacity.grant()

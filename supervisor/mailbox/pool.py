@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from actors.wire.progress import Progress
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
 from supervisor.ports import Delivery
@@ -59,13 +60,44 @@ class PoolMembers:
         self._quick: set[str] = set()  # those that took less than QUICK for each of their last messages
         self._busy_since: dict[str, float] = {}  # when a member of a pool last got or ended a message
 
-    def __len__(self) -> int:
-        return len(self.names)
-
     @property
     def down(self) -> bool:
         """Whether no life serves, and none is about to."""
         return not self.served and not self._making_room
+
+    @property
+    def depth(self) -> int:
+        """How many messages wait or are being handled."""
+        shared_queue = self.shared_queue
+        if shared_queue is not None:
+            return shared_queue.unsettled
+        return sum(queue.unsettled for queue in self.queues.values())
+
+    def awaits(self, name: str) -> bool:
+        """Whether messages are in flight to a member's life that is served."""
+        return name in self.served and self.queue_of(name).in_flight(name) > 0
+
+    def waits_for(self, name: str) -> bool:
+        """Whether a message waits for a member, or is in flight to its life."""
+        queue = self.queue_of(name)
+        return queue.queued + queue.in_flight(name) > 0
+
+    def handled(self, name: str) -> int:
+        """How many messages of a member's life have ended."""
+        return self.queue_of(name).handled(name)
+
+    def flowing(self, name: str) -> bool:
+        """Whether a stream or a feed is in flight to a member's life."""
+        return self.queue_of(name).flowing(name)
+
+    def deliveries(self, name: str, progress: Progress) -> int | None:
+        """How often the message that a life is handling (the first, if several) has been begun, this time included."""
+        queue = self.queue_of(name)
+        delivery_tag = min(progress.active, default=None)
+        if delivery_tag is None:
+            return None
+        held = queue.held(name, delivery_tag)
+        return queue.deliveries(delivery_tag if held is None else held.seq) + 1  # in a batch it is the number
 
     def queue_of(self, name: str) -> MessageQueue:
         """The queue a member takes from."""

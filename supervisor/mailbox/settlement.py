@@ -20,12 +20,12 @@ from actors.messages import Message
 from actors.protocol import ActorProtocol
 from actors.wire import frames as wire
 from actors.wire.attachments import fill
-from actors.wire.frames import FEED, STREAM, Natural, Outcome, Outcomes
+from actors.wire.frames import FEED, STREAM, Natural, Outcome
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
-from supervisor.core.delivery.queue import LostMessage, MessageQueue
+from supervisor.core.delivery.queue import Acknowledged, LostMessage, MessageQueue
 from supervisor.mailbox.askers import Asker, FeedSource, StreamSink
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 
@@ -65,41 +65,47 @@ class Settlement:
         self._stop_reason = stop_reason
         self._dead = on_dead_letter
 
-    def on_outcomes(self, queue: MessageQueue, member: str, frame: Outcomes, attachments: Sequence[Attachment]) -> None:
-        """A life reports how messages ended that it took from a queue; see `Mailbox.on_outcomes`."""
+    def on_outcomes(
+        self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Attachment]
+    ) -> None:
+        """A life reports how messages ended that it took from a queue; see `Dispatcher.on_outcomes`."""
         beside = iter(attachments)
-        for outcome in frame.items:
-            posted = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
-            if posted is not None:
-                self._replied(posted, outcome.payload)  # the common case
+        for outcome in outcomes:
+            message = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
+            if message is not None:
+                self._replied(message, outcome.payload)  # the common case
             else:
                 self._hear(queue, member, outcome, beside)
-        if frame.ack_up_to:
-            handled, outside, unwanted = queue.finish_up_to(member, frame.ack_up_to)
-            if handled:
-                self.fates[_HANDLED] += handled
-            for fate in unwanted:
-                self.count(fate)
-            if outside and self.askers and not self.askers.keys().isdisjoint(outside):
-                self._never_answered(outside)
+
+    def acknowledged(self, acknowledged: Acknowledged) -> None:
+        """A life acknowledges messages, some of them outside of batches.
+
+        Raises:
+            WireError: an ask among them was not answered.
+        """
+        self.fates[_HANDLED] += acknowledged.handled
+        for fate in acknowledged.unwanted:
+            self.count(fate)
+        if self.askers and not self.askers.keys().isdisjoint(acknowledged.outside):
+            self._never_answered(acknowledged.outside)
 
     def lost(self, loss: LostMessage, report: ExitReport) -> None:
         """Record the fate of a message in flight at a death; requeued messages have none yet."""
         if loss.fate is None:
             return
-        posted = loss.posted
-        asker, _ = self.dismiss(posted.seq)
+        message = loss.message
+        asker, _ = self.dismiss(message.seq)
         if loss.fate in (Fate.CRASHED, Fate.POISON):
-            self.dead_letter(posted, loss.fate, str(report.reason), loss.deliveries)
+            self.dead_letter(message, loss.fate, str(report.reason), loss.deliveries)
         else:
             self.count(loss.fate)
         if asker is not None:
-            asker.failed(crashed(self._path, self.name_of(posted), loss, report))
+            asker.failed(crashed(self._path, self.name_of(message), loss, report))
 
-    def expired(self, posted: QueuedMessage) -> None:
+    def expired(self, message: QueuedMessage) -> None:
         """A message was not begun before its deadline."""
         self.count(Fate.EXPIRED)
-        asker, _ = self.dismiss(posted.seq)
+        asker, _ = self.dismiss(message.seq)
         if asker is not None:
             asker.failed(too_late(self._path))
 
@@ -113,25 +119,25 @@ class Settlement:
         self.fail_if_down.discard(seq)
         return self.askers.pop(seq, (None, None))
 
-    def name_of(self, posted: QueuedMessage) -> str:
+    def name_of(self, message: QueuedMessage) -> str:
         """The name of a message's class, `?` when it is not a message of the actor."""
-        return "?" if posted.handler == UNKNOWN else self._handlers[posted.handler].message.__qualname__
+        return "?" if message.handler == UNKNOWN else self._handlers[message.handler].message.__qualname__
 
-    def dead_letter(self, posted: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
+    def dead_letter(self, message: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
         """Make a dead letter of a message; one that does not decode here has its name only."""
         self.count(fate)
         try:
-            message: Message[Any] | None = self._decode(posted.message)
-            if message is not None and posted.attachments is not None:
-                fill(message, posted.beside or (), posted.attachments)
+            content: Message[Any] | None = self._decode(message.message)
+            if content is not None and message.attachments is not None:
+                fill(content, message.beside or (), message.attachments)
         except Exception:  # it may be dead because it does not decode, or its codec works no more
-            message = None
+            content = None
         self._dead(
             DeadLetter(
                 actor=self._path,
-                message=message,
-                message_type=self.name_of(posted),
-                sender=posted.sender,
+                message=content,
+                message_type=self.name_of(message),
+                sender=message.sender,
                 reason=DeadReason(fate),
                 detail=detail,
                 deliveries=deliveries,
@@ -150,32 +156,32 @@ class Settlement:
         if queue.came_back(member, outcome.seq, outcome.kind):
             return
         given_up = queue.given_up(member, outcome.seq)
-        posted = queue.finish(member, outcome.seq)
-        if posted is None:
+        message = queue.finish(member, outcome.seq)
+        if message is None:
             raise WireError(f"it answered message {outcome.seq}, which it does not have")
         if outcome.kind == wire.BESIDE:
-            self._replied_beside(posted, next(beside, None))
+            self._replied_beside(message, next(beside, None))
         else:
-            self._ended(posted, outcome, given_up)
+            self._ended(message, outcome, given_up)
 
-    def _replied(self, posted: QueuedMessage, payload: msgspec.Raw) -> None:
+    def _replied(self, message: QueuedMessage, payload: msgspec.Raw) -> None:
         """The common end of an ask."""
         self.fates[_HANDLED] += 1
-        asker, _ = self.askers.pop(posted.seq, (None, None))
+        asker, _ = self.askers.pop(message.seq, (None, None))
         if asker is None:
             return
         if self.fail_if_down:
-            self.fail_if_down.discard(posted.seq)
+            self.fail_if_down.discard(message.seq)
         try:
             asker.replied(payload)
         except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
             self._broken_reply(asker, f"a reply does not decode: {error}", error)
 
-    def _replied_beside(self, posted: QueuedMessage, attachment: Attachment | None) -> None:
+    def _replied_beside(self, message: QueuedMessage, attachment: Attachment | None) -> None:
         """The end of an ask whose reply is large: the bytes of an attachment."""
         self.fates[_HANDLED] += 1
-        asker, _ = self.dismiss(posted.seq)
-        if attachment is None or self._handlers[posted.handler].reply.promised is not bytes:
+        asker, _ = self.dismiss(message.seq)
+        if attachment is None or self._handlers[message.handler].reply.promised is not bytes:
             self._broken_reply(asker, "a reply should come as an attachment, and does not")
         elif asker is not None:
             asker.replied_beside(attachment)
@@ -187,10 +193,10 @@ class Settlement:
         raise error from cause
 
     def _flows(self, queue: MessageQueue, member: str, outcome: Outcome) -> None:
-        posted = queue.held(member, outcome.seq)
-        if posted is None or posted.kind != (STREAM if outcome.kind == wire.ITEM else FEED):
+        message = queue.held(member, outcome.seq)
+        if message is None or message.kind != (STREAM if outcome.kind == wire.ITEM else FEED):
             raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
-        asker, _ = self.askers.get(posted.seq, (None, None))
+        asker, _ = self.askers.get(message.seq, (None, None))
         if asker is None:
             return  # the reader has gone; the cancellation is on its way
         if outcome.kind == wire.WANT:
@@ -201,7 +207,7 @@ class Settlement:
         except WireError:
             raise
         except Exception as error:
-            raise UndecodableMessage(f"an item of message {posted.seq} does not decode: {error}") from error
+            raise UndecodableMessage(f"an item of message {message.seq} does not decode: {error}") from error
 
     def _never_answered(self, told: list[int]) -> None:
         """A life acknowledged asks without answering them: the askers get an error, the life ends."""
@@ -212,20 +218,20 @@ class Settlement:
                 asker.failed(ActorCrashed(f"{self._path}: {error}", started=True, finished=None))
         raise error
 
-    def _ended(self, posted: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
-        asker, _ = self.dismiss(posted.seq)
+    def _ended(self, message: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
+        asker, _ = self.dismiss(message.seq)
         try:
-            fate = fate_of(posted, outcome, asked=asker is not None)
+            fate = fate_of(message, outcome, asked=asker is not None)
             error = error_of(self._path, outcome)
         except WireError as wrong:
-            self.dead_letter(posted, Fate.CRASHED, str(wrong))
+            self.dead_letter(message, Fate.CRASHED, str(wrong))
             if asker is not None:
                 asker.failed(ActorCrashed(f"{self._path}: {wrong}", started=None, finished=None))
             raise
         if outcome.kind == wire.UNDECODABLE:
-            self.dead_letter(posted, Fate.UNDECODABLE, str(error))
+            self.dead_letter(message, Fate.UNDECODABLE, str(error))
         elif outcome.kind == wire.STOPPED and asker is not None:
-            self.dead_letter(posted, self._stop_reason(), str(error), 1)
+            self.dead_letter(message, self._stop_reason(), str(error), 1)
         else:
             self.count(given_up if given_up is not None and fate is Fate.CANCELLED else fate)
         if asker is not None and error is not None:

@@ -1,75 +1,84 @@
 """Timers: deadlines of the asks of one mailbox, and delayed tells.
 
-Deadlines share one timer of the loop: most asks end long before theirs, so adding a deadline is cheap, ending an ask
-costs nothing, and entries of ended asks are removed together. Runs on the loop's thread.
+Deadlines share one timer of the loop. An ask keeps its deadline itself, so a new ask costs nothing here unless its
+deadline is the next one, and an ask that ends costs nothing at all. Runs on the loop's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Container, Iterator
-from heapq import heapify, heappop, heappush
+from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from typing import Final
 
+from supervisor.core.delivery.queue import MessageQueue
+from supervisor.mailbox.askers import Asker, PendingAsk
 from supervisor.mailbox.validation import Admitted
 
-_TIDY: Final = 64  # entries below which ended ones are not removed
 _EARLY: Final = 0.0005  # seconds by which a loop's timer may be early
+_PAUSE: Final = 0.00001  # seconds between two looks, for each ask that waits: looking takes about one part in a hundred
 
 
 class Deadlines:
-    """The deadlines of the waiting asks of one mailbox, by sequence number.
+    """The deadlines of the waiting asks of one mailbox.
+
+    An ask ends late by at most `_PAUSE` for each ask that waits.
 
     Args:
         loop: its timers are used.
-        waiting: the asks that still wait.
-        late: called for each that still waits at its deadline.
+        clock: seconds, of the deadlines.
+        waiting: what waits for the end of a message, by its number; only a `PendingAsk` has a deadline.
+        late: called with the number of each that still waits at its deadline.
+
+    Attributes:
+        next: when the timer fires. An ask with an earlier deadline has to be announced.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, waiting: Container[int], late: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+        waiting: Mapping[int, tuple[Asker, MessageQueue]],
+        late: Callable[[int], None],
+    ) -> None:
+        self.next = inf
         self._loop = loop
+        self._clock = clock
         self._waiting = waiting
         self._late = late
-        self._heap: list[tuple[float, int]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._tidy_at = _TIDY
 
-    def add(self, deadline: float, seq: int) -> None:
-        """An ask waits until `deadline` on time.monotonic()."""
-        heap = self._heap
-        heappush(heap, (deadline, seq))
-        if heap[0][1] == seq:
-            self._set_timer()
-        elif len(heap) > self._tidy_at:
-            self._tidy()
+    def announce(self, deadline: float) -> None:
+        """An ask has a deadline before `next`."""
+        self._set_timer(deadline)
 
     def close(self) -> None:
         """Cancel the timer."""
-        self._heap.clear()
+        self.next = inf
         if self._timer is not None:
             self._timer.cancel()
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, when: float) -> None:
+        self.next = when
         if self._timer is not None:
             self._timer.cancel()
-        wait = self._heap[0][0] - time.monotonic()
-        self._timer = self._loop.call_later(max(0.0, wait), self._fire)
+        self._timer = self._loop.call_later(max(0.0, when - self._clock()), self._look)
 
-    def _fire(self) -> None:
-        self._timer = None
-        heap, now = self._heap, time.monotonic() + _EARLY
-        while heap and (heap[0][0] <= now or heap[0][1] not in self._waiting):
-            _, seq = heappop(heap)
-            if seq in self._waiting:
+    def _look(self) -> None:
+        """End the asks that are late; look again at the next deadline."""
+        self.next, self._timer = inf, None
+        now = self._clock()
+        deadlines = [
+            (asker.deadline, seq)
+            for seq, (asker, _) in self._waiting.items()
+            if type(asker) is PendingAsk and asker.deadline is not None
+        ]
+        following = min((deadline for deadline, _ in deadlines if deadline > now + _EARLY), default=None)
+        for deadline, seq in sorted(deadlines):
+            if deadline <= now + _EARLY and seq in self._waiting:
                 self._late(seq)
-        if heap:
-            self._set_timer()
-
-    def _tidy(self) -> None:
-        self._heap[:] = [entry for entry in self._heap if entry[1] in self._waiting]
-        heapify(self._heap)
-        self._tidy_at = max(_TIDY, 2 * len(self._heap))
+        if following is not None:
+            self._set_timer(min(max(following, now + len(deadlines) * _PAUSE), self.next))
 
 
 class DelayedTells:

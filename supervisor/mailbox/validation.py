@@ -55,7 +55,7 @@ class Admission:
         self._path = path
         self._protocol = protocol
         self._router = router
-        self._most = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
 
     def check(self, message: Message[Any], kind: int) -> Admitted:
@@ -94,6 +94,15 @@ class Admission:
         self._check_way(handler, kind)
         return Admitted(handler, packed, self._router.key_of(message))
 
+    def encoded(self, message: Message[Any], data: bytes) -> Admitted:
+        """The same for a message that was encoded and decoded already, and has no attachments.
+
+        Raises:
+            UsageError: it is too large, or has no key.
+        """
+        self._check_size(name_of(message), len(data))
+        return Admitted(self._protocol.handlers[type(message)], EncodedMessage(data), self._router.key_of(message))
+
     def own(self, message: Message[Any]) -> Admitted:
         """Encode a message that the daemon itself makes; no check needed."""
         return Admitted(
@@ -101,8 +110,8 @@ class Admission:
         )
 
     def _check_size(self, what: str, size: int) -> None:
-        if size > self._most:
-            most = f"{what} for {self._path} has {size} bytes, the most is {self._most}"
+        if size > self.max_message_bytes:
+            most = f"{what} for {self._path} has {size} bytes, the most is {self.max_message_bytes}"
             if size > MAX_MESSAGE:
                 raise UsageError(f"{most}, and no message has more than {MAX_MESSAGE}; send it in parts, or its path")
             raise UsageError(f"{most}; raise max_message_bytes in its ChildSpec, or send it in parts")

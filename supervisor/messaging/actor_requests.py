@@ -8,7 +8,6 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -45,7 +44,8 @@ from actors.wire.frames import (
 )
 from actors.wire.framing import MAX_FRAME, Attachment
 from supervisor.core.delivery.fates import Fate
-from supervisor.mailbox.mailbox import Entry, Mailbox
+from supervisor.mailbox.intake import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import MAX_PATH
 from supervisor.messaging.shared import TreeContext
@@ -122,26 +122,29 @@ class Outgoing:
             if asker is not None:
                 self._begin(asker)
             mailbox = self._tree.registry.find(frame.to)
-            message = mailbox.check_bytes(frame.message, frame.kind, frame.beside, attachments)
+            message = mailbox.intake.check_bytes(frame.message, frame.kind, frame.beside, attachments)
             self._check_wait(frame, mailbox, asker)
-            if frame.delay > 0:
-                mailbox.enqueue_later(frame.delay, message, self._mailbox.path)
-                entry = Entry.DROPPED
-            elif not mailbox.full:
-                entry = Entry.OPEN
-            else:
-                entry = mailbox.when_full(frame.kind, message, self._mailbox.path, patient=asker is not None)
+            entered = self._post(frame, asker, mailbox, message)
+            if isinstance(entered, Wait):
+                self._wait_for_room(frame, asker, mailbox, entered, message.packed.size)
+            elif asker is not None:
+                self._entered(frame, asker, mailbox, entered)
         except WireError:
             raise
         except ActorsError as error:
             self._refuse(frame, asker, error, mailbox)
-            return
-        if entry is Entry.OPEN:
-            self._deliver(frame, asker, mailbox, message)
-        elif entry is Entry.WAIT:
-            self._wait_for_room(frame, asker, mailbox, message)
-        elif asker is not None:
-            asker.accepted()
+
+    def _post(
+        self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted
+    ) -> Taken | Wait | Dropped | None:
+        """Post a checked message; None when it is delayed."""
+        sender = self._mailbox.path
+        if frame.delay > 0:
+            mailbox.intake.post_later(frame.delay, message, sender)
+            return None
+        asks = None if frame.kind == TELL else asker
+        entry = Entry(frame.kind, message, sender, frame.deadline, asks, frame.fail_if_down)
+        return mailbox.intake.post(entry, Patience.REFUSE if asker is None else Patience.WAIT)
 
     def _begin(self, asker: RemoteAsk) -> None:
         """A call in the life waits from now on.
@@ -157,55 +160,49 @@ class Outgoing:
             raise MailboxFull(f"{self._path} waits for {MAX_ASKS} answers, which is the most; wait for some of them")
         self._asking[number] = asker
 
-    def _deliver(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted) -> None:
-        asks = frame.kind != TELL and asker is not None
-        seq = mailbox.enqueue(
-            frame.kind,
-            message,
-            sender=self._mailbox.path,
-            deadline=frame.deadline,
-            asker=asker if asks else None,
-            fail_if_down=frame.fail_if_down,
-        )
-        if asker is not None and asks:
-            asker.withdraw = lambda: mailbox.withdraw(seq)
-            asker.credit = lambda count: mailbox.credit(seq, count)
-        elif asker is not None:
+    def _entered(self, frame: Send, asker: RemoteAsk, mailbox: Mailbox, entered: Taken | Dropped | None) -> None:
+        """A message of this actor is in another's mailbox, or has ended there."""
+        if frame.kind == TELL or not isinstance(entered, Taken):
             asker.accepted()
-
-    def _wait_for_room(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted) -> None:
-        """Join the senders that wait for room now, and send later."""
-        packed = message.packed
-        if self._in_line + packed.size > MAX_WAITING_BYTES:
-            full = f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
-            self._refuse(frame, asker, MailboxFull(full), mailbox)
             return
-        self._in_line += packed.size
-        place = mailbox.line_up()
+        seq = entered.seq
+        asker.withdraw = lambda: mailbox.withdraw(seq)
+        asker.credit = lambda count: mailbox.dispatcher.credit(seq, count)
+
+    def _wait_for_room(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, wait: Wait, size: int) -> None:
+        """Wait for room in a task.
+
+        Raises:
+            MailboxFull: too many bytes of this actor wait.
+        """
+        if self._in_line + size > MAX_WAITING_BYTES:
+            wait.cancel()
+            raise MailboxFull(
+                f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
+            )
+        self._in_line += size
         if asker is not None:
-            asker.withdraw = place.cancel
-        wait = None if frame.deadline is None else frame.deadline - time.monotonic()
-        room = mailbox.room(message, None if wait is None else self._tree.loop.time() + wait, place)
+            asker.withdraw = wait.cancel
 
-        async def deliver() -> None:
+        async def enter() -> None:
             try:
-                await room
-            except (ActorsError, TimeoutError) as error:
+                entered = await wait.taken(frame.deadline)
+            except TimeoutError:
                 late = AskTimeout(f"{mailbox.path} had no room in time", started=False)
-                self._refuse(frame, asker, error if isinstance(error, ActorsError) else late, mailbox)
-                return
-            finally:
-                self._in_line -= packed.size
-            if asker is not None and asker.gone:
-                mailbox.return_slot()
+                self._refuse(frame, asker, late, mailbox)
+            except ActorsError as error:
+                self._refuse(frame, asker, error, mailbox)
             else:
-                self._deliver(frame, asker, mailbox, message)
+                if asker is not None:
+                    self._entered(frame, asker, mailbox, entered)
+            finally:
+                self._in_line -= size
 
-        self._tree.keep(deliver())
+        self._tree.keep(enter())
 
     def _check_wait(self, frame: Send, mailbox: Mailbox, asker: RemoteAsk | None) -> None:
         """Check whether the actor may wait for the other now."""
-        if frame.kind == ASK and frame.fail_if_down and mailbox.down:
+        if frame.kind == ASK and frame.fail_if_down and mailbox.members.down:
             raise mailbox.unserved_error()
         if frame.blocking and mailbox.sequential:
             self._begin_wait(mailbox.path, asker)
@@ -230,8 +227,8 @@ class Outgoing:
             asker.failed(error)
         elif mailbox is not None:
             stopped = isinstance(error, ActorStopped)
-            fate = mailbox.closed_reason if stopped else _fate_for(error)
-            mailbox.refuse(EncodedMessage(bytes(frame.message)), self._mailbox.path, fate, str(error))
+            fate = mailbox.intake.closed_reason if stopped else _fate_for(error)
+            mailbox.intake.refuse(EncodedMessage(bytes(frame.message)), self._mailbox.path, fate, str(error))
         else:
             self._dead_letter(frame, error)
 
@@ -241,7 +238,7 @@ class Outgoing:
             told = self._wait_for_end(frame)
         elif Terminated not in self._mailbox.protocol.handlers:
             raise WireError(f"it watches {frame.path[:100]} and does not handle Terminated")
-        elif self._mailbox.overfull:
+        elif self._mailbox.capacity.overfull:
             raise WireError("it has more notices of ended actors waiting than allowed")
         else:
             told = self._tell_terminated
@@ -270,7 +267,7 @@ class Outgoing:
 
     def _tell_terminated(self, end: Terminated) -> None:
         if self._mailbox.closed is None:
-            self._mailbox.enqueue_own(end, end.path)
+            self._mailbox.intake.post_own(end, end.path)
 
     def _dead_letter(self, frame: Send, error: ActorsError) -> None:
         self._tree.reports.message_dead_lettered(

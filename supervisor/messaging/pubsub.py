@@ -62,7 +62,7 @@ class PubSub:
                 del self._mailboxes[topic][path]
                 self._count[path] -= 1
             else:
-                mailbox.take_published(payload, sender)
+                mailbox.intake.post_published(payload, sender)
         if topic in self._readers:
             known, broadcast = self._readers[topic]
             try:

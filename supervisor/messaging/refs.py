@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from threading import get_ident
 from typing import Any, TypeVar
 
@@ -18,8 +18,10 @@ from actors.errors import ActorStopped, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask
 from actors.wire.frames import ASK, FEED, STREAM, TELL
-from supervisor.mailbox.askers import PendingAsk, PendingFeed, PendingStream
-from supervisor.mailbox.mailbox import Entry, Mailbox
+from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
+from supervisor.mailbox.intake import Entry, Patience, Taken, Wait
+from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.validation import Admitted
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -37,7 +39,7 @@ class MailboxRef(ActorRef):
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """See `ActorRef.ask`."""
         mailbox = self._mailbox
-        asker = mailbox.try_ask(message, timeout) if when_down == "wait" else None
+        asker = mailbox.intake.try_ask(message, timeout) if when_down == "wait" else None
         if asker is None:
             check_ask(self.path, timeout, when_down)
             asker = await self._ask(message, timeout, fail_if_down=when_down == "fail")
@@ -51,17 +53,25 @@ class MailboxRef(ActorRef):
     async def _ask(self, message: Message[Any], timeout: float | None, *, fail_if_down: bool) -> PendingAsk:
         """Ask when the fast path does not apply: the message has to be checked, or there is no room."""
         mailbox = self._mailbox
-        admitted = mailbox.check(message, ASK)
-        if fail_if_down and mailbox.down:
+        admitted = mailbox.intake.check(message, ASK)
+        if fail_if_down and mailbox.members.down:
             raise mailbox.unserved_error()
-        if not mailbox.full:
-            return mailbox.ask(admitted, timeout, fail_if_down=fail_if_down)
-        loop = asyncio.get_running_loop()
-        until = None if timeout is None else loop.time() + timeout
-        async with _in_time(mailbox, message, timeout):
-            await mailbox.wait_for_capacity(ASK, admitted, until=until)
-        left = None if until is None else max(0.0, until - loop.time())
-        return mailbox.ask(admitted, left, fail_if_down=fail_if_down)
+        asker, entered = mailbox.intake.post_ask(admitted, timeout, fail_if_down=fail_if_down)
+        if isinstance(entered, Wait):
+            try:
+                await entered.taken(asker.deadline)
+            except TimeoutError:
+                room = f"{self.path} had no room for {name_of(message)} within {timeout} s"
+                raise AskTimeout(f"{room}: {mailbox.depth} messages wait", started=False) from None
+        return asker
+
+    async def _enter(self, kind: int, message: Admitted, asker: Asker) -> int:
+        """Post a stream or a feed, and wait for room; returns its sequence number."""
+        entered = self._mailbox.intake.post(Entry(kind, message, asker=asker), Patience.WAIT)
+        if isinstance(entered, Wait):
+            entered = await entered.taken()
+        assert isinstance(entered, Taken)  # noqa: S101 - only tells are dropped
+        return entered.seq
 
     async def stream(
         self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
@@ -69,10 +79,10 @@ class MailboxRef(ActorRef):
         """See `ActorRef.stream`."""
         mailbox = self._mailbox
         check_ask(self.path, timeout)
-        admitted = mailbox.check(message, STREAM)
-        await mailbox.wait_for_capacity(STREAM, admitted)
-        asker = PendingStream(mailbox.reader_of(admitted.handler.reply), lambda count: mailbox.credit(seq, count))
-        seq = mailbox.enqueue(STREAM, admitted, asker=asker)
+        admitted = mailbox.intake.check(message, STREAM)
+        read = mailbox.intake.reader_of(admitted.handler.reply)
+        asker = PendingStream(read, lambda count: mailbox.dispatcher.credit(seq, count))
+        seq = await self._enter(STREAM, admitted, asker)
         try:
             async with aclosing(asker.read(timeout)) as items:
                 async for item in items:
@@ -85,13 +95,13 @@ class MailboxRef(ActorRef):
     async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
         """See `ActorRef.feed`."""
         mailbox = self._mailbox
-        admitted = mailbox.check(message, FEED)
-        await mailbox.wait_for_capacity(FEED, admitted)
+        admitted = mailbox.intake.check(message, FEED)
         handler = admitted.handler
-        asker = PendingFeed(mailbox.reader_of(handler.reply))
-        seq = mailbox.enqueue(FEED, admitted, asker=asker)
+        asker = PendingFeed(mailbox.intake.reader_of(handler.reply))
+        seq = await self._enter(FEED, admitted, asker)
+        follow = mailbox.dispatcher.follow
         feeding = asyncio.create_task(
-            asker.feed(items, handler.fed or handler.reply, lambda data, over: mailbox.follow(seq, data, over=over))
+            asker.feed(items, handler.fed or handler.reply, lambda data, over: follow(seq, data, over=over))
         )
         try:
             await asyncio.wait((asker.reply, feeding), return_when=asyncio.FIRST_COMPLETED)
@@ -120,25 +130,24 @@ class MailboxRef(ActorRef):
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """See `ActorRef.tell`."""
-        mailbox = self._mailbox
-        if not delay and mailbox.try_tell(message):
+        intake = self._mailbox.intake
+        if not delay and intake.try_tell(message):
             return
         if delay:
             check_time(f"delay of tell to {self.path}", delay)
-        admitted = mailbox.check(message)
+        admitted = intake.check(message)
         if delay:
-            mailbox.enqueue_later(delay, admitted)
-        elif not mailbox.full or await mailbox.wait_for_capacity(TELL, admitted):
-            mailbox.enqueue(TELL, admitted)
+            intake.post_later(delay, admitted)
+            return
+        entered = intake.post(Entry(TELL, admitted), Patience.WAIT)
+        if isinstance(entered, Wait):
+            await entered.taken()
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """See `ActorRef.tell_nowait`."""
-        mailbox = self._mailbox
-        if mailbox.try_tell(message):
-            return
-        admitted = mailbox.check(message)
-        if not mailbox.full or mailbox.when_full(TELL, admitted, patient=False) is Entry.OPEN:
-            mailbox.enqueue(TELL, admitted)
+        intake = self._mailbox.intake
+        if not intake.try_tell(message):
+            intake.post(Entry(TELL, intake.check(message)), Patience.REFUSE)
 
     async def terminated(self) -> Terminated:
         """See `ActorRef.terminated`."""
@@ -150,14 +159,3 @@ class MailboxRef(ActorRef):
             return await future
         finally:
             self._mailbox.unwatch(future)
-
-
-@asynccontextmanager
-async def _in_time(mailbox: Mailbox, message: Message[Any], timeout: float | None) -> AsyncIterator[None]:
-    try:
-        yield
-    except TimeoutError:
-        raise AskTimeout(
-            f"{mailbox.path} had no room for {name_of(message)} within {timeout} s: {mailbox.depth} messages wait",
-            started=False,
-        ) from None

@@ -194,7 +194,7 @@ class ProcessLife:
             around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each
             self._pipe_writer.send_around(around[:-2], payload, around[-1:])
 
-    def post_run(self, run: QueuedTells) -> None:
+    def post_tells(self, run: QueuedTells) -> None:
         """Send a batch of tells: their bytes, joined, are the list that the child decodes."""
         self._pipe_writer.send(b"".join((tells_head(run.seq, len(run)), *run.payloads)))
 

@@ -69,9 +69,9 @@ class ActorChild:
             pass
         elif recycled:
             self.desk.recycling.add(self._name)
-            self.mailbox.make_room(self._name)
+            self.mailbox.members.make_room(self._name)
         else:
-            self.mailbox.disconnect(self._name)
+            self.mailbox.members.disconnect(self._name)
         stopped.stop()
 
     def examine(self, life: int, then: Callable[[], None]) -> None:
@@ -82,7 +82,7 @@ class ActorChild:
         """Kill a life."""
         killed = self._of(life)
         if killed is self._current:
-            self.mailbox.disconnect(self._name)
+            self.mailbox.members.disconnect(self._name)
         killed.kill()
 
     def retire(self, because: str) -> None:

@@ -138,7 +138,7 @@ class ActorLife:
     @property
     def busy(self) -> bool:
         """Whether messages are in flight to it, and it was not asked to stop."""
-        return self._mailbox.awaits(self._name)
+        return self._mailbox.members.awaits(self._name)
 
     def handler_name(self, index: int) -> str:
         """A handler in words, `Index.search`; empty for an index that is not in the table."""
@@ -149,11 +149,11 @@ class ActorLife:
     @property
     def handled(self) -> int:
         """How many of its messages have ended."""
-        return self._mailbox.handled(self._name)
+        return self._mailbox.members.handled(self._name)
 
     def make_room(self, because: str) -> None:
         """Ask for the next life, once; not while a stream is in flight, or another of its pool is being replaced."""
-        if self._asked or self._mailbox.flowing(self._name) or self._desk.recycling - {self._name}:
+        if self._asked or self._mailbox.members.flowing(self._name) or self._desk.recycling - {self._name}:
             return
         self._asked = True
         self._desk.recycling.add(self._name)
@@ -181,7 +181,7 @@ class ActorLife:
             native_stack=native_stack(end.text),
             last_message=message,
             last_message_begun=begun,
-            deliveries=self._mailbox.deliveries(self._name, progress) if begun else None,
+            deliveries=self._mailbox.members.deliveries(self._name, progress) if begun else None,
             out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
@@ -220,7 +220,7 @@ class ActorLife:
                 looks.close()
 
     def _tell_streams_over(self) -> None:
-        if not self._mailbox.flowing(self._name):
+        if not self._mailbox.members.flowing(self._name):
             self._awaits_streams = False
             self._post(happened.StreamsOver(self._name, self.number))
 
@@ -232,7 +232,7 @@ class ActorLife:
 
     def life_writable(self) -> None:
         """See `LifeListener`."""
-        self._mailbox.dispatch()
+        self._mailbox.dispatcher.dispatch()
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
         """See `LifeListener`."""
@@ -241,7 +241,7 @@ class ActorLife:
             return
         if not self.serves:
             raise WireError("it reports how messages ended, and was given none")
-        self._mailbox.on_outcomes(self._name, frame, attachments)
+        self._mailbox.dispatcher.on_outcomes(self._name, frame, attachments)
         if self._recycler is not None:
             self._recycler.heard()
         if self._awaits_streams:
@@ -262,9 +262,9 @@ class ActorLife:
         hang = None if self._watch is None else self._watch.reason(end.exit_code)
         reason = hang or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
-        wanted = idle and self.serves and self._mailbox.waits_for(self._name)
+        wanted = idle and self.serves and self._mailbox.members.waits_for(self._name)
         if wanted:
-            self._mailbox.make_room(self._name)
+            self._mailbox.members.make_room(self._name)
         roll, causes = self._tree.dice.random(), causes_of(end, hang)
         hung_in = "" if self._examination is None else self._examination.place
         self._post(happened.ChildExited(self._name, self.number, reason, roll, wanted, causes, hung_in))

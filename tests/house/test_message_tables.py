@@ -118,7 +118,7 @@ async def fate(way, doing):
     letters: list[DeadLetter] = []
     box = mailbox(letters)
     if way.endswith("last delivery"):
-        for queue in box._queues:
+        for queue in box.members.queues.values():
             queue._deliveries[1] = 1
     life, following = LoneLife(doing), LoneLife()
     box.connect("a", life)
@@ -206,7 +206,7 @@ async def at_full(overflow, way):
     said = ["dead letter"] * len(newest)
     if sending.done() and isinstance(sending.exception(), MailboxFull):
         said.append("MailboxFull")
-    elif box._line.slots:
+    elif box.capacity.line:
         said.append("waits for room")
     elif not newest:
         assert box.depth == 2

@@ -155,9 +155,9 @@ async def test_an_actors_tell_that_is_cancelled_while_it_waits_sends_nothing(tmp
         holding, ref = await held(root, gate), root["a"]
         telling = asyncio.create_task(root["b"].ask(TellOther(ref, [1, 2])))
         mailbox = root._tree.registry.find("/root/a")
-        await until(lambda: mailbox._line.slots, "waiting for room")
+        await until(lambda: mailbox.capacity.line, "waiting for room")
         telling.cancel()
-        await until(lambda: not mailbox._line.slots, "leaving the line")
+        await until(lambda: not mailbox.capacity.line, "leaving the line")
         gate.touch()
         await holding
         assert [1] == await ref.ask(Seen())

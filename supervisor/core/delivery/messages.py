@@ -58,7 +58,7 @@ class Classes(msgspec.Struct, frozen=True):
         return QueuedMessage(seq, TELL, None, None, msgspec.Raw(payload), handler=self.tags[_read_tag(payload).tag])
 
 
-class QueuedTells:
+class QueuedTells(msgspec.Struct, eq=False):
     """Consecutive tells of the daemon: only bytes and numbers without gaps.
 
     Attributes:
@@ -67,17 +67,14 @@ class QueuedTells:
         classes: the message classes of the actor.
     """
 
-    __slots__ = ("classes", "payloads", "seq")
-
-    def __init__(self, seq: int, payloads: list[bytes], classes: Classes) -> None:
-        self.seq = seq
-        self.payloads = payloads
-        self.classes = classes
+    seq: int
+    payloads: list[bytes]
+    classes: Classes
 
     def __len__(self) -> int:
         return len(self.payloads)
 
-    def posted(self) -> Iterator[QueuedMessage]:
+    def messages(self) -> Iterator[QueuedMessage]:
         """The same messages as separate QueuedMessages."""
         for seq, payload in enumerate(self.payloads, self.seq):
             yield self.classes.plain_tell(seq, payload)

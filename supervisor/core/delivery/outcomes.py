@@ -41,11 +41,11 @@ FATES: Final = {
 _BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a payload may raise
 
 
-def fate_of(posted: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
+def fate_of(message: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
     """The fate of a message.
 
     Args:
-        posted: the message.
+        message: the message.
         outcome: what the actor's process reports.
         asked: whether an asker waits.
 
@@ -54,15 +54,15 @@ def fate_of(posted: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
     """
     fate = FATES.get(outcome.kind)
     if fate is None:
-        raise WireError(f"it ended message {posted.seq} in a way that does not exist: {outcome.kind}")
-    if outcome.kind == wire.EXPIRED and posted.deadline is None:
-        raise WireError(f"it let message {posted.seq} expire, which has no deadline")
-    if outcome.kind == wire.STOPPED and posted.kind not in (STREAM, FEED):
-        raise WireError(f"it stopped message {posted.seq}, which is no stream")
-    if outcome.kind == wire.CANCELLED and (asked or posted.kind == TELL):
-        raise WireError(f"it cancelled message {posted.seq}, which was not cancelled")
+        raise WireError(f"it ended message {message.seq} in a way that does not exist: {outcome.kind}")
+    if outcome.kind == wire.EXPIRED and message.deadline is None:
+        raise WireError(f"it let message {message.seq} expire, which has no deadline")
+    if outcome.kind == wire.STOPPED and message.kind not in (STREAM, FEED):
+        raise WireError(f"it stopped message {message.seq}, which is no stream")
+    if outcome.kind == wire.CANCELLED and (asked or message.kind == TELL):
+        raise WireError(f"it cancelled message {message.seq}, which was not cancelled")
     if outcome.kind == wire.DONE and asked:
-        raise WireError(f"it ended ask {posted.seq} without an answer")
+        raise WireError(f"it ended ask {message.seq} without an answer")
     return fate
 
 

@@ -25,14 +25,14 @@ class LostMessage(msgspec.Struct, frozen=True):
     """One message that was in flight when its life ended.
 
     Attributes:
-        posted: the message.
+        message: the message.
         fate: how it ended, None when it is queued again.
         started: whether its handler had begun, None when that is not known.
         finished: whether its handler had returned, None when that is not known.
         deliveries: how often it has been begun.
     """
 
-    posted: QueuedMessage
+    message: QueuedMessage
     fate: Fate | None
     started: bool | None
     finished: bool | None
@@ -71,8 +71,8 @@ class MessageQueue:
         weighed: whether bytes are counted.
 
     Attributes:
-        fresh: accepted tells without a number yet. The caller that accepts one appends its bytes, if bytes are
-            not counted.
+        accept_tell: takes the bytes of a checked tell without an envelope, if bytes are not counted. It gets its
+            number later, with those that follow it.
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class MessageQueue:
         *,
         weighed: bool = False,
     ) -> None:
-        self.fresh: list[bytes] = []
+        self._fresh: list[bytes] = []  # accepted tells without a number yet
+        self.accept_tell: Final = self._fresh.append
         self.bytes = 0  # bytes of all these, if they are counted
         self._classes = classes
         self._weighed = weighed
@@ -110,17 +111,17 @@ class MessageQueue:
         key: bytes | None = None,
     ) -> int:
         """Append a message to the queue; returns its sequence number."""
-        if self.fresh:
+        if self._fresh:
             self._number()
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + 1
-        posted = QueuedMessage(seq, kind, sender, deadline, msgspec.Raw(payload), beside, attachments, handler, key)
-        self._queue.append(posted)
+        message = QueuedMessage(seq, kind, sender, deadline, msgspec.Raw(payload), beside, attachments, handler, key)
+        self._queue.append(message)
         self._queued += 1
         self._unsettled += 1
         if self._weighed:
-            self._weigh(seq, posted.size)
+            self._weigh(seq, message.size)
         return seq
 
     def send_now(self, consumer: str, kind: int, handler: int, deadline: float | None, payload: bytes) -> QueuedMessage:
@@ -131,49 +132,49 @@ class MessageQueue:
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + 1
-        posted = QueuedMessage(seq, kind, None, deadline, msgspec.Raw(payload), handler=handler)
+        message = QueuedMessage(seq, kind, None, deadline, msgspec.Raw(payload), handler=handler)
         flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight())
-        flight.posted[seq] = posted
+        flight.messages[seq] = message
         flight.last_tag = seq
         flight.count += 1
         flight.given += 1
         self._unsettled += 1
-        return posted
+        return message
 
     @property
     def unsettled(self) -> int:
         """How many messages wait or are in flight, without the cancelled ones."""
-        return self._unsettled + len(self.fresh)
+        return self._unsettled + len(self._fresh)
 
     @property
     def queued(self) -> int:
         """How many lie in the queue, cancelled ones included."""
-        return self._queued + len(self.fresh)
+        return self._queued + len(self._fresh)
 
     def in_flight(self, consumer: str) -> int:
         """How many messages are in flight to a consumer."""
         flight = self._flights.get(consumer)
         return 0 if flight is None else flight.count
 
-    def take_run(self, consumer: str, most: int) -> QueuedTells | None:
+    def take_tells(self, consumer: str, most: int) -> QueuedTells | None:
         """Take the batch of tells at the head of the queue, if the consumer may have all of it; else None."""
-        if self.fresh:
+        if self._fresh:
             self._number()
         flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight())
-        run = self._queue[0] if self._queue else None
-        if type(run) is not QueuedTells or run.seq <= flight.last_tag or most < 1:
+        batch = self._queue[0] if self._queue else None
+        if type(batch) is not QueuedTells or batch.seq <= flight.last_tag or most < 1:
             return None
-        if len(run.payloads) > most:
-            self._queue[0] = run.split(most)
+        if len(batch.payloads) > most:
+            self._queue[0] = batch.split(most)
         else:
             self._queue.popleft()
-        size = len(run.payloads)
+        size = len(batch.payloads)
         self._queued -= size
-        flight.runs.append(run)
+        flight.batches.append(batch)
         flight.count += size
         flight.given += size
-        flight.last_tag = run.seq + size - 1
-        return run
+        flight.last_tag = batch.seq + size - 1
+        return batch
 
     def take(
         self, consumer: str, most: int, most_bytes: int, now: float = 0.0
@@ -183,7 +184,7 @@ class MessageQueue:
         Returns what is to be sent, with delivery tags in place of sequence numbers; and what has ended because its
         deadline has passed. A batch of tells behind them stays; one at the head is taken apart.
         """
-        if self.fresh:
+        if self._fresh:
             self._number()
         flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight())
         last = flight.last_tag
@@ -191,31 +192,31 @@ class MessageQueue:
         expired: list[QueuedMessage] = []
         queue, unwanted, size = self._queue, self._unwanted, 0
         while queue and len(taken) < most and size < most_bytes:
-            posted = queue.popleft()
-            if type(posted) is QueuedTells:
+            message = queue.popleft()
+            if type(message) is QueuedTells:
                 if taken:
-                    queue.appendleft(posted)
+                    queue.appendleft(message)
                     break
-                queue.extendleft(reversed(list(posted.posted())))
+                queue.extendleft(reversed(list(message.messages())))
                 continue
-            assert isinstance(posted, QueuedMessage)  # noqa: S101 - there is no third kind
+            assert isinstance(message, QueuedMessage)  # noqa: S101 - there is no third kind
             self._queued -= 1
-            if unwanted and posted.seq in unwanted:
-                del unwanted[posted.seq]
+            if unwanted and message.seq in unwanted:
+                del unwanted[message.seq]
                 continue
-            if posted.deadline is not None and posted.deadline < now:
-                self._over(posted.seq)
-                expired.append(posted)
+            if message.deadline is not None and message.deadline < now:
+                self._over(message.seq)
+                expired.append(message)
                 continue
-            if posted.seq > last:
-                last = posted.seq
-                taken.append(posted)
+            if message.seq > last:
+                last = message.seq
+                taken.append(message)
             else:
                 last += 1
-                taken.append(msgspec.structs.replace(posted, seq=last))
-            flight.posted[last] = posted
+                taken.append(msgspec.structs.replace(message, seq=last))
+            flight.messages[last] = message
             flight.count += 1
-            size += posted.size
+            size += message.size
         flight.given += len(taken)
         flight.last_tag = last
         return taken, expired
@@ -223,12 +224,12 @@ class MessageQueue:
     def held(self, consumer: str, delivery_tag: int) -> QueuedMessage | None:
         """A message in flight to a consumer; None for one of a batch."""
         flight = self._flights.get(consumer)
-        return None if flight is None else flight.posted.get(delivery_tag)
+        return None if flight is None else flight.messages.get(delivery_tag)
 
     def flowing(self, consumer: str) -> bool:
         """Whether a stream or a feed is in flight to a consumer."""
         flight = self._flights.get(consumer)
-        return flight is not None and any(posted.kind in (STREAM, FEED) for posted in flight.posted.values())
+        return flight is not None and any(message.kind in (STREAM, FEED) for message in flight.messages.values())
 
     def handled(self, consumer: str) -> int:
         """How many messages of a consumer have ended."""
@@ -248,16 +249,16 @@ class MessageQueue:
         flight = self._flights.get(consumer)
         if flight is None:
             return None
-        posted = flight.posted.pop(delivery_tag, None) or flight.take_out(delivery_tag)
-        if posted is not None:
+        message = flight.messages.pop(delivery_tag, None) or flight.take_out(delivery_tag)
+        if message is not None:
             flight.count -= 1
-            self._over(posted.seq)
-        return posted
+            self._over(message.seq)
+        return message
 
     def given_up(self, consumer: str, delivery_tag: int) -> Fate | None:
         """The fate of a message in flight that was cancelled; None when it is wanted."""
-        posted = self.held(consumer, delivery_tag)
-        return None if posted is None else self._unwanted.get(posted.seq)
+        message = self.held(consumer, delivery_tag)
+        return None if message is None else self._unwanted.get(message.seq)
 
     def finish_up_to(self, consumer: str, ack_up_to: int) -> Acknowledged:
         """All messages of a consumer up to a delivery tag have ended."""
@@ -265,15 +266,15 @@ class MessageQueue:
         if flight is None or not flight.count:
             return _NOTHING_NEW
         told = 0
-        runs = flight.runs
-        while runs and runs[0].seq <= ack_up_to:
-            run = runs.popleft()
-            done = ack_up_to - run.seq + 1
-            if done < len(run.payloads):
-                runs.appendleft(run.split(done))
-            told += len(run.payloads)
+        batches = flight.batches
+        while batches and batches[0].seq <= ack_up_to:
+            batch = batches.popleft()
+            done = ack_up_to - batch.seq + 1
+            if done < len(batch.payloads):
+                batches.appendleft(batch.split(done))
+            told += len(batch.payloads)
         self._unsettled -= told
-        over = flight.take_up_to(ack_up_to) if flight.posted else []
+        over = flight.take_up_to(ack_up_to) if flight.messages else []
         unwanted = [self._unwanted[seq] for seq in over if seq in self._unwanted] if self._unwanted else []
         for seq in over:
             self._over(seq)
@@ -309,18 +310,18 @@ class MessageQueue:
         flight = self._flights.get(consumer) or InFlight()
         flight.asked = {
             delivery_tag
-            for delivery_tag, posted in flight.posted.items()
-            if delivery_tag > begun and posted.seq not in self._unwanted
+            for delivery_tag, message in flight.messages.items()
+            if delivery_tag > begun and message.seq not in self._unwanted
         }
         return sorted(flight.asked)
 
     def take_over(self, consumer: str) -> None:
         """A life certainly does not begin what it was asked to give back: queue that again."""
         flight = self._flights[consumer]
-        turns = flight.asked & flight.posted.keys()
-        flight.returned |= turns
+        tags = flight.asked & flight.messages.keys()
+        flight.returned |= tags
         flight.asked = set()
-        self._return(flight, turns)
+        self._return(flight, tags)
 
     def came_back(self, consumer: str, delivery_tag: int, outcome: int) -> bool:
         """Whether an outcome returns a message that the life was asked to give back; then it is queued again."""
@@ -330,9 +331,9 @@ class MessageQueue:
         if delivery_tag in flight.returned:
             flight.returned.discard(delivery_tag)
             return True
-        if outcome != CANCELLED or delivery_tag not in flight.asked & flight.posted.keys():
+        if outcome != CANCELLED or delivery_tag not in flight.asked & flight.messages.keys():
             return False
-        if flight.posted[delivery_tag].seq in self._unwanted:
+        if flight.messages[delivery_tag].seq in self._unwanted:
             return False
         self._return(flight, {delivery_tag})
         return True
@@ -345,26 +346,26 @@ class MessageQueue:
             progress: what its black box says; None when it cannot be read.
         """
         flight = self._flights.pop(consumer, None) or InFlight()
-        told = ((posted.seq, posted) for run in flight.runs for posted in run.posted())
-        held = heapq.merge(flight.posted.items(), told, key=_turn)
-        losses = tuple(self._fate(delivery_tag, posted, progress) for delivery_tag, posted in held)
-        self._queue_again(sorted((loss.posted for loss in losses if loss.fate is None), key=_seq))
+        told = ((message.seq, message) for batch in flight.batches for message in batch.messages())
+        held = heapq.merge(flight.messages.items(), told, key=_tag)
+        losses = tuple(self._fate(delivery_tag, message, progress) for delivery_tag, message in held)
+        self._queue_again(sorted((loss.message for loss in losses if loss.fate is None), key=_seq))
         for loss in losses:
             if loss.fate is not None:
-                self._over(loss.posted.seq)
+                self._over(loss.message.seq)
         return losses
 
     def drop_oldest(self) -> QueuedMessage | None:
         """Remove the message that has waited longest; None when all are in flight."""
         self._take_apart()
         while self._queue:
-            posted = self._queue.popleft()
-            assert isinstance(posted, QueuedMessage)  # noqa: S101 - no run is left
+            message = self._queue.popleft()
+            assert isinstance(message, QueuedMessage)  # noqa: S101 - no batch is left
             self._queued -= 1
-            if posted.seq not in self._unwanted:
-                self._over(posted.seq)
-                return posted
-            del self._unwanted[posted.seq]
+            if message.seq not in self._unwanted:
+                self._over(message.seq)
+                return message
+            del self._unwanted[message.seq]
         return None
 
     def drain(self) -> list[QueuedMessage]:
@@ -374,91 +375,91 @@ class MessageQueue:
             self._unwanted.pop(item.seq, None)  # cancelled messages are in no batch
         self._queue.clear()
         self._queued = 0
-        for posted in left:
-            self._over(posted.seq)
+        for message in left:
+            self._over(message.seq)
         return left
 
     def release(self) -> list[tuple[QueuedMessage, int]]:
         """Empty the queue for another one: everything wanted, in order, and how often it has been begun."""
-        given = [(posted, self._deliveries.get(posted.seq, 0)) for posted in self.waiting()]
+        given = [(message, self._deliveries.get(message.seq, 0)) for message in self.waiting()]
         self.drain()
         return given
 
-    def adopt(self, posted: QueuedMessage, deliveries: int) -> None:
+    def adopt(self, message: QueuedMessage, deliveries: int) -> None:
         """Add a message that another queue released, at its place by sequence number."""
         self._take_apart()
         self._queued += 1
         self._unsettled += 1
         if self._weighed:
-            self._weigh(posted.seq, posted.size)
+            self._weigh(message.seq, message.size)
         if deliveries:
-            self._deliveries[posted.seq] = deliveries
-        if self._queue and self._queue[-1].seq > posted.seq:
-            self._queue = deque(heapq.merge(self._queue, (posted,), key=_seq))
+            self._deliveries[message.seq] = deliveries
+        if self._queue and self._queue[-1].seq > message.seq:
+            self._queue = deque(heapq.merge(self._queue, (message,), key=_seq))
         else:
-            self._queue.append(posted)
+            self._queue.append(message)
 
     def waiting(self) -> list[QueuedMessage]:
         """What is queued and wanted, in order."""
-        if self.fresh:
+        if self._fresh:
             self._number()
-        return [posted for posted in _apart(self._queue) if posted.seq not in self._unwanted]
+        return [message for message in _apart(self._queue) if message.seq not in self._unwanted]
 
     def deliveries(self, seq: int) -> int:
         """How often a message has been begun by lives that ended."""
         return self._deliveries.get(seq, 0)
 
-    def _fate(self, delivery_tag: int, posted: QueuedMessage, progress: Progress | None) -> LostMessage:
-        seq = posted.seq
+    def _fate(self, delivery_tag: int, message: QueuedMessage, progress: Progress | None) -> LostMessage:
+        seq = message.seq
         started = None if progress is None else delivery_tag <= progress.begun
         finished = None if progress is None else bool(started) and delivery_tag not in progress.active
         if started is not False:
             self._deliveries[seq] = self._deliveries.get(seq, 0) + 1
         deliveries = self._deliveries.get(seq, 0)
-        idempotent = self._classes.idempotent[posted.handler]
+        idempotent = self._classes.idempotent[message.handler]
         fate: Fate | None
         if seq in self._unwanted:
             fate = self._unwanted[seq]
         elif started is False:
             fate = None
-        elif finished and posted.kind == ASK and idempotent and deliveries < self._max_deliveries:
+        elif finished and message.kind == ASK and idempotent and deliveries < self._max_deliveries:
             fate = None  # handling it again gives the asker its reply
         elif finished:
-            fate = Fate.HANDLED if posted.kind == TELL else Fate.HANDLED_UNANSWERED
-        elif posted.kind in (STREAM, FEED) or not idempotent:  # what has flowed cannot flow again
+            fate = Fate.HANDLED if message.kind == TELL else Fate.HANDLED_UNANSWERED
+        elif message.kind in (STREAM, FEED) or not idempotent:  # what has flowed cannot flow again
             fate = Fate.CRASHED
         else:
             fate = None if deliveries < self._max_deliveries else Fate.POISON
-        return LostMessage(posted, fate, started, finished, deliveries)
+        return LostMessage(message, fate, started, finished, deliveries)
 
-    def _return(self, flight: InFlight, turns: set[int]) -> None:
-        self._queue_again(sorted((flight.posted.pop(delivery_tag) for delivery_tag in turns), key=_seq))
-        flight.count -= len(turns)
-        flight.given -= len(turns)
+    def _return(self, flight: InFlight, tags: set[int]) -> None:
+        self._queue_again(sorted((flight.messages.pop(delivery_tag) for delivery_tag in tags), key=_seq))
+        flight.count -= len(tags)
+        flight.given -= len(tags)
 
-    def _queue_again(self, posted: list[QueuedMessage]) -> None:
+    def _queue_again(self, messages: list[QueuedMessage]) -> None:
         """Put back at the head of the queue, by sequence number among those that came back before."""
-        if not posted:
+        if not messages:
             return
-        last = posted[-1].seq
+        last = messages[-1].seq
         ahead = []
         while self._queue and self._queue[0].seq < last:  # a batch is never between what came back
             ahead.append(self._queue.popleft())
-        merged = list(heapq.merge(posted, ahead, key=_seq))
+        merged = list(heapq.merge(messages, ahead, key=_seq))
         self._queue.extendleft(reversed(merged))
-        self._queued += len(posted)
+        self._queued += len(messages)
 
     def _number(self) -> None:
         """Give the fresh tells their numbers, as a batch at the end of the queue."""
-        run = QueuedTells(self._numbers.take(len(self.fresh)), self.fresh.copy(), self._classes)
-        self.fresh.clear()
-        self._queue.append(run)
-        self._queued += len(run.payloads)
-        self._unsettled += len(run.payloads)
+        batch = QueuedTells(self._numbers.take(len(self._fresh)), self._fresh.copy(), self._classes)
+        self._fresh.clear()
+        self._queue.append(batch)
+        self._queued += len(batch.payloads)
+        self._unsettled += len(batch.payloads)
 
     def _take_apart(self) -> deque[QueuedMessage]:
         """Turn all batches in the queue into separate messages."""
-        if self.fresh:
+        if self._fresh:
             self._number()
         if any(type(item) is QueuedTells for item in self._queue):
             self._queue = deque(_apart(self._queue))
@@ -490,17 +491,17 @@ class MessageQueue:
             self.bytes -= self._sizes.pop(seq, 0)
 
 
-def _seq(posted: QueuedMessage | QueuedTells) -> int:
-    return posted.seq
+def _seq(message: QueuedMessage | QueuedTells) -> int:
+    return message.seq
 
 
-def _turn(held: tuple[int, QueuedMessage]) -> int:
+def _tag(held: tuple[int, QueuedMessage]) -> int:
     return held[0]
 
 
 def _apart(items: Iterable[QueuedMessage | QueuedTells]) -> Iterator[QueuedMessage]:
     for item in items:
         if isinstance(item, QueuedTells):
-            yield from item.posted()
+            yield from item.messages()
         else:
             yield item

@@ -96,7 +96,7 @@ class Box:
 
     def say(self, *items, ack_up_to=0, member="a"):
         outcomes = [Outcome(seq, kind, msgspec.Raw(encode(payload))) for seq, kind, payload in items]
-        self.mailbox.on_outcomes(member, Outcomes(ack_up_to, outcomes))
+        self.mailbox.dispatcher.on_outcomes(member, Outcomes(ack_up_to, outcomes))
 
     def ask(self, number, **options):
         return asyncio.create_task(self.ref.ask(Add(number), **options))
@@ -144,7 +144,7 @@ async def test_a_congested_life_gets_no_more(box):
     await turns()
     assert [] == life.numbers
     life.congested = False
-    box.mailbox.dispatch()
+    box.mailbox.dispatcher.dispatch()
     assert [1] == life.numbers
 
 
@@ -318,7 +318,7 @@ async def test_any_mix_of_tells_cancellations_and_progress():
                 box.say(ack_up_to=done)
             for _ in range(dice.randint(0, 2)):
                 await asyncio.sleep(0)
-            assert box.mailbox.depth <= box.mailbox._capacity
+            assert box.mailbox.depth <= box.mailbox.capacity.most
         for _ in range(200):
             await turns(2)
             done = len(life.received)
@@ -434,7 +434,7 @@ async def test_cancelled_asks_that_a_life_only_acknowledges(box):
     box.say((5, wire.REPLY, 5), ack_up_to=5)
     assert 5 == await asks[4]
     assert (0, {"cancelled": 4, "handled": 1}) == (box.mailbox.depth, +box.mailbox.fates)
-    assert {} == box.mailbox._members.shared_queue._unwanted
+    assert {} == box.mailbox.members.shared_queue._unwanted
 
 
 async def test_a_reply_and_a_cancellation_in_the_same_turn(box):
@@ -446,7 +446,7 @@ async def test_a_reply_and_a_cancellation_in_the_same_turn(box):
     task.cancel()
     await asyncio.wait([task])
     assert 0 == box.mailbox.depth
-    assert {} == box.mailbox._askers
+    assert {} == box.mailbox._settlement.askers
 
 
 async def test_the_life_gets_the_deadline(box):
@@ -527,7 +527,7 @@ async def test_a_life_that_is_stopping_gets_no_more(box):
     life = box.live()
     asking = box.ask(1)
     await turns()
-    box.mailbox.disconnect("a")
+    box.mailbox.members.disconnect("a")
     box.ref.tell_nowait(Add(2))
     await turns()
     assert [1] == life.numbers
@@ -651,7 +651,7 @@ async def test_garbage_payloads(box):
     asking = box.ask(1, timeout=None)
     await turns()
     with pytest.raises(WireError):
-        box.mailbox.on_outcomes("a", Outcomes(0, [Outcome(1, wire.REPLY, msgspec.Raw(b"\xc1"))]))
+        box.mailbox.dispatcher.on_outcomes("a", Outcomes(0, [Outcome(1, wire.REPLY, msgspec.Raw(b"\xc1"))]))
     with pytest.raises(ActorCrashed, match="does not decode"):
         await asking
     box.die(life)
@@ -661,14 +661,14 @@ async def test_garbage_payloads(box):
 async def test_bytes_of_an_actor_are_checked(box, data):
     """What one actor sends to another is a message that this one handles, or a UsageError for the sender."""
     with pytest.raises(UsageError):
-        box.mailbox.check_bytes(msgspec.Raw(data), wire.TELL, None, ())
+        box.mailbox.intake.check_bytes(msgspec.Raw(data), wire.TELL, None, ())
 
 
 async def test_bytes_of_an_actor_for_one_that_is_down(box):
     """The same as for the daemon's own messages."""
     box.mailbox.close("over")
     with pytest.raises(ActorStopped):
-        box.mailbox.check_bytes(msgspec.Raw(encode(Add(1))), wire.ASK, None, ())
+        box.mailbox.intake.check_bytes(msgspec.Raw(encode(Add(1))), wire.ASK, None, ())
 
 
 # ---- pools
@@ -684,7 +684,7 @@ async def test_a_pool_shares_fairly():
     counts = [len(life.received) for life in lives]
     assert abs(counts[0] - counts[1]) <= 1
     assert sum(counts) < 20
-    box.mailbox.on_outcomes("a/0", Outcomes(lives[0].received[-1].seq, []))
+    box.mailbox.dispatcher.on_outcomes("a/0", Outcomes(lives[0].received[-1].seq, []))
     await turns()
     assert len(lives[0].received) > counts[0]
 
@@ -697,10 +697,10 @@ async def test_a_dead_members_messages_go_to_the_others():
         box.ref.tell_nowait(Add(number))
     await turns()
     had = dead.numbers
-    box.mailbox.on_outcomes("a/1", Outcomes(other.received[-1].seq, []))
+    box.mailbox.dispatcher.on_outcomes("a/1", Outcomes(other.received[-1].seq, []))
     box.die(dead, "a/0")
     await turns()
-    box.mailbox.on_outcomes("a/1", Outcomes(other.received[-1].seq, []))
+    box.mailbox.dispatcher.on_outcomes("a/1", Outcomes(other.received[-1].seq, []))
     assert set(had) <= set(other.numbers)
     before = len(box.letters)
     other.doing = Progress(0, frozenset(), 0, -1)
@@ -719,7 +719,7 @@ async def test_the_same_key_goes_to_the_same_member():
             await turns(2)
             for member, life in lives.items():
                 if life.received:
-                    box.mailbox.on_outcomes(member, Outcomes(life.received[-1].seq, []))
+                    box.mailbox.dispatcher.on_outcomes(member, Outcomes(life.received[-1].seq, []))
     homes = [{member for member, life in lives.items() if number in life.numbers} for number in range(12)]
     assert [1] * 12 == [len(home) for home in homes]
     assert len(set.union(*homes)) > 1

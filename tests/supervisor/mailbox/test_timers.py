@@ -7,26 +7,28 @@ import time
 
 import pytest
 
-from supervisor.mailbox.timers import _TIDY, Deadlines
+from supervisor.mailbox.askers import PendingAsk
+from supervisor.mailbox.timers import Deadlines
 from tests.support.waiting import until
 
 
 class Waiting:
-    """Who waits, and who was late, when."""
+    """The asks that wait, and which were late, when."""
 
     def __init__(self):
-        self.waiting = set()
+        self.waiting = {}
         self.late = []
-        self.deadlines = Deadlines(asyncio.get_running_loop(), self.waiting, self.tell)
+        self.deadlines = Deadlines(asyncio.get_running_loop(), time.monotonic, self.waiting, self.end)
 
-    def tell(self, seq):
-        assert seq in self.waiting
-        self.waiting.discard(seq)
+    def end(self, seq):
+        del self.waiting[seq]
         self.late.append((seq, time.monotonic()))
 
     def add(self, seq, wait):
-        self.waiting.add(seq)
-        self.deadlines.add(time.monotonic() + wait, seq)
+        deadline = time.monotonic() + wait
+        self.waiting[seq] = PendingAsk(None, None, "/root/a", "Add", wait, deadline, seq), None
+        if deadline < self.deadlines.next:
+            self.deadlines.announce(deadline)
 
 
 @pytest.fixture
@@ -51,19 +53,37 @@ async def test_who_does_not_wait_any_more_is_not_told(some):
     """Ending a wait costs nothing, and nothing comes of it."""
     some.add(1, 0.01)
     some.add(2, 0.02)
-    some.waiting.discard(1)
+    del some.waiting[1]
     await until(lambda: some.late)
     assert [2] == [seq for seq, _ in some.late]
 
 
-async def test_the_forgotten_ones_are_thrown_away(some):
-    """Many quick asks with a long timeout leave no more behind than a few times those that still wait."""
-    for seq in range(10_000):
-        some.add(seq, 60.0)
-        if seq >= 10:
-            some.waiting.discard(seq - 10)
-    assert len(some.deadlines._heap) <= 2 * _TIDY
-    assert some.waiting <= {seq for _, seq in some.deadlines._heap}
+async def test_only_the_next_deadline_is_announced(some):
+    """Many asks with the same timeout announce one of them, and the timer finds the others."""
+    announced = []
+    announce = some.deadlines.announce
+    some.deadlines.announce = lambda deadline: (announced.append(deadline), announce(deadline))
+    for seq in range(100):
+        some.add(seq, 0.02)
+    assert 1 == len(announced)
+    await until(lambda: len(some.late) == 100)
+    assert list(range(100)) == [seq for seq, _ in some.late]
+
+
+async def test_an_ask_that_comes_while_others_end_is_not_forgotten(some):
+    """A new ask with an earlier deadline than the following one sets the timer."""
+    end = some.end
+
+    def end_and_ask(seq):
+        end(seq)
+        if seq == 1:
+            some.add(3, 0.01)
+
+    some.deadlines._late = end_and_ask
+    some.add(1, 0.01)
+    some.add(2, 60.0)
+    await until(lambda: len(some.late) == 2)
+    assert [1, 3] == [seq for seq, _ in some.late]
 
 
 async def test_one_timer(some):

@@ -130,14 +130,15 @@ def test_a_run_of_tells():
     """Tells get their numbers together, travel together, and end together or one by one."""
     delivery = MessageQueue(CLASSES)
     a, b, c, d, f = map(payload, "abcdf")
-    delivery.fresh += [a, b, c, d]
+    for tell in (a, b, c, d):
+        delivery.accept_tell(tell)
     assert 5 == delivery.enqueue(ASK, ONCE, None, None, b"e")
-    delivery.fresh += [f]
+    delivery.accept_tell(f)
     assert (6, 6) == (delivery.queued, delivery.unsettled)
-    run = delivery.take_run(7, 3)
+    run = delivery.take_tells(7, 3)
     assert (1, [a, b, c]) == (run.seq, run.payloads)
-    assert [4] == [posted.seq for posted in delivery.take_run(7, 3).posted()]
-    assert delivery.take_run(7, 3) is None
+    assert [4] == [posted.seq for posted in delivery.take_tells(7, 3).messages()]
+    assert delivery.take_tells(7, 3) is None
     assert [5] == seqs(take(delivery, 7, 9, PLENTY))
     assert [6] == seqs(take(delivery, 7, 9, PLENTY))
     assert b == bytes(delivery.finish(7, 2).message)
@@ -145,7 +146,7 @@ def test_a_run_of_tells():
     assert (2, [], []) == delivery.finish_up_to(7, 3)
     assert (3, 3) == (delivery.in_flight(7), delivery.unsettled)
     losses = delivery.lose(7, Progress(5, frozenset({5}), 0, 0))
-    assert [(4, Fate.HANDLED), (5, Fate.CRASHED), (6, None)] == [(loss.posted.seq, loss.fate) for loss in losses]
+    assert [(4, Fate.HANDLED), (5, Fate.CRASHED), (6, None)] == [(loss.message.seq, loss.fate) for loss in losses]
     assert (1, 1) == (delivery.queued, delivery.unsettled)
 
 
@@ -222,7 +223,7 @@ def test_taken_back():
     assert 2 == delivery.unsettled
     assert [3] == seqs(take(delivery, 7, 5, PLENTY))
     assert {1: Fate.EXPIRED, 3: None} == {
-        loss.posted.seq: loss.fate for loss in delivery.lose(7, Progress(0, frozenset(), 0, -1))
+        loss.message.seq: loss.fate for loss in delivery.lose(7, Progress(0, frozenset(), 0, -1))
     }
 
 
@@ -388,18 +389,18 @@ class DeliveryModel(RuleBasedStateMachine):
         """The way of the many: no number yet, and later a run."""
         for _ in range(count):
             identity = len(self.messages) + 1
-            self.delivery.fresh.append(payload(identity, int(idempotent)))
+            self.delivery.accept_tell(payload(identity, int(idempotent)))
             self.messages[identity] = Message(TELL, idempotent)
             self.messages[identity].told = True
 
     @precondition(lambda self: self.lives)
     @rule(data=st.data(), most=st.integers(0, 5))
-    def take_run(self, data, most):
+    def take_tells(self, data, most):
         child = data.draw(st.sampled_from(list(self.lives.values())))
-        run = self.delivery.take_run(child.number, most)
+        run = self.delivery.take_tells(child.number, most)
         if run is not None:
             assert 1 <= len(run) <= most
-            child.handed += [(posted.seq, self.identity(posted)) for posted in run.posted()]
+            child.handed += [(posted.seq, self.identity(posted)) for posted in run.messages()]
 
     @precondition(lambda self: len(self.lives) < self.members)
     @rule()
@@ -481,9 +482,9 @@ class DeliveryModel(RuleBasedStateMachine):
         unbegun = {identity for _, identity in child.handed}
         done = {identity for _, identity in child.untold}
         losses = self.delivery.lose(child.number, child.progress())
-        assert active | unbegun | done == {self.identity(loss.posted) for loss in losses}
+        assert active | unbegun | done == {self.identity(loss.message) for loss in losses}
         for loss in losses:
-            identity = self.identity(loss.posted)
+            identity = self.identity(loss.message)
             message = self.messages[identity]
             assert (identity not in unbegun) == loss.started
             assert (identity in done) == loss.finished

@@ -1,0 +1,207 @@
+"""Dispatcher: what goes from one mailbox to the lives that serve it, and what their outcomes make room for.
+
+    MessageQueue ─▶ dispatch ─▶ Delivery.post, Delivery.post_tells
+         ▲                             │
+         └── on_outcomes ◀── Outcomes ─┘ ─▶ Settlement
+
+Runs on the loop's thread; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from actors.wire.frames import Outcomes
+from actors.wire.framing import Attachment
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.queue import MessageQueue
+from supervisor.loop_affinity import Home
+from supervisor.mailbox.capacity import TELL_BATCH, Capacity
+from supervisor.mailbox.pool import PoolMembers
+from supervisor.mailbox.recall import Recall
+from supervisor.mailbox.settlement import Settlement
+from supervisor.ports import Delivery
+
+WINDOW: Final = 4096  # messages in flight to a life: enough while an acknowledgement travels
+WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
+_HANDLED: Final = Fate.HANDLED
+
+
+class Dispatcher:
+    """Sends what waits in one mailbox.
+
+    Args:
+        members: who takes messages.
+        capacity: of the mailbox.
+        settlement: of the mailbox.
+        home: the loop, thread and process of the mailbox.
+        concurrency: how many messages a member handles at once.
+        window: how many messages may be in flight to a single life.
+
+    Attributes:
+        due: whether a dispatch at the end of this turn of the loop is planned.
+        undispatched: messages accepted since the last dispatch.
+    """
+
+    def __init__(
+        self,
+        members: PoolMembers,
+        capacity: Capacity,
+        settlement: Settlement,
+        home: Home,
+        *,
+        concurrency: int,
+        window: int,
+    ) -> None:
+        self.due = False
+        self.undispatched = 0
+        self._members = members
+        self._capacity = capacity
+        self._settlement = settlement
+        self._home = home
+        self._window = window
+        self._recall = Recall(home.loop, members, concurrency, self.dispatch)
+
+    # ---- when
+
+    def dispatch(self) -> None:
+        """Send the lives what they can take; in a pool one message at a time, to the least loaded."""
+        if self._home.thread < 0:  # a fork: inherited messages are the daemon's to send
+            return
+        self.due = False
+        self.undispatched = 0
+        members = self._members
+        consumer = members.single_consumer
+        if consumer is not None:
+            self._fill(*consumer)
+        elif len(members.names) > 1:
+            for queue, member, life in members.takers():
+                self._give(queue, member, life, 1)
+            self._recall.watch()
+        if self._capacity.fast_slots <= 0:
+            self._capacity.refresh()
+
+    def soon(self) -> None:
+        """Dispatch at the end of this turn of the loop; at once when nothing else is in progress."""
+        shared_queue = self._members.shared_queue
+        if shared_queue is not None and shared_queue.unsettled == 1:
+            self.dispatch()
+        else:
+            self.due = True
+            self._home.loop.call_soon(self.dispatch)
+
+    def after_turn(self) -> None:
+        """Dispatch at the end of this turn of the loop, when everything that its supervisor decided has been done.
+
+        A message that comes back or moves is not given to a member that the same decision stops.
+        """
+        if not self.due:
+            self.due = True
+            self._home.loop.call_soon(self.dispatch)
+
+    def accepted(self, queue: MessageQueue) -> None:
+        """A queue has one message more: dispatch now when the batch is full, or nothing else is in progress."""
+        self.undispatched += 1
+        if self.undispatched == TELL_BATCH or queue.unsettled == 1:
+            self.dispatch()
+        else:
+            self.after_turn()
+            if self._capacity.fast_slots <= 0:
+                self._capacity.refresh()  # what was in the way may be gone
+
+    def close(self) -> None:
+        """Cancel all timers."""
+        self._recall.close()
+
+    # ---- to the lives
+
+    def withdraw(self, seq: int, fate: Fate) -> tuple[str, int] | None:
+        """The asker no longer waits: a message that has not begun will not begin.
+
+        Returns the member that has it in flight and its delivery tag there; None when it was still queued.
+        """
+        if self._home.forked:  # the fork's loop cancels inherited tasks
+            return None
+        _, queue = self._settlement.dismiss(seq)
+        if queue is None:
+            return None
+        held = queue.cancel_message(seq, fate)
+        if held is None:
+            self._settlement.count(fate)
+            self._capacity.grant()
+            return None
+        member, delivery_tag = held
+        if member in self._members.served:
+            self._members.served[member].cancel([delivery_tag])
+        return held
+
+    def credit(self, seq: int, count: int) -> None:
+        """The reader of a stream takes more items."""
+        held = self._holder(seq)
+        if held is not None:
+            life, delivery_tag = held
+            life.credit(delivery_tag, count)
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """Send items that follow a message that has begun."""
+        held = self._holder(seq)
+        if held is not None:
+            life, delivery_tag = held
+            life.follow(delivery_tag, items, over=over)
+
+    def _holder(self, seq: int) -> tuple[Delivery, int] | None:
+        _, queue = self._settlement.askers.get(seq, (None, None))
+        held = None if queue is None else queue.holder(seq)
+        if held is None or held[0] not in self._members.served:
+            return None
+        return self._members.served[held[0]], held[1]
+
+    def _fill(self, queue: MessageQueue, member: str, life: Delivery) -> None:
+        """Send the single life as much as its window takes."""
+        while queue.queued and not life.congested:
+            room = self._window - queue.in_flight(member)
+            if room <= 0:
+                return
+            tells = queue.take_tells(member, room)
+            if tells is not None:
+                life.post_tells(tells)
+            else:
+                self._give(queue, member, life, room)
+
+    def _give(self, queue: MessageQueue, member: str, life: Delivery, most: int) -> None:
+        """Send a batch to a life."""
+        batch, expired = queue.take(member, most, WINDOW_BYTES, self._capacity.clock())
+        if batch:
+            life.post(batch)
+        for message in expired:
+            self._settlement.expired(message)
+
+    # ---- from the lives
+
+    def on_outcomes(self, member: str, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
+        """A member's life reports how messages ended; attachments are the replies of some, in that order.
+
+        Raises:
+            WireError: it reports messages it was never given, or acknowledges an ask without an answer.
+        """
+        members = self._members
+        queue = members.shared_queue or members.queue_of(member)
+        pool = len(members.names) > 1
+        had = queue.in_flight(member) if pool else 0
+        if frame.items:
+            self._settlement.on_outcomes(queue, member, frame.items, attachments)
+        if frame.ack_up_to:
+            acknowledged = queue.finish_up_to(member, frame.ack_up_to)
+            if acknowledged.outside:
+                self._settlement.acknowledged(acknowledged)
+            elif acknowledged.handled:
+                self._settlement.fates[_HANDLED] += acknowledged.handled
+        if pool:
+            members.measure(member, had - queue.in_flight(member))
+        if self._capacity.line:
+            self._capacity.grant()
+        if queue.queued:
+            self.dispatch()
+        elif self._capacity.fast_slots <= 0:
+            self._capacity.refresh()

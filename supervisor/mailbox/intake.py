@@ -1,0 +1,455 @@
+"""Intake: the one door into a mailbox, for messages of the daemon, of other actors, of topics and of timers.
+
+    try_tell, try_ask: fast path ───┐
+    check, check_bytes ─▶ post ─────┴─▶ Taken: in the queue
+                            └─────────▶ Wait, then Taken │ Dropped: a dead letter │ MailboxFull
+
+A message is checked and encoded once, before anything of it is kept.
+
+Runs on the loop's thread; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+from asyncio import _get_running_loop  # the public one raises where there is none
+from collections.abc import Callable, Sequence
+from enum import Enum
+from threading import get_ident
+from typing import Any, Final
+
+import msgspec
+
+from actors.bounds import MOST_SECONDS
+from actors.errors import ActorStopped, MailboxFull, UsageError
+from actors.messages import Message
+from actors.protocol import ActorProtocol
+from actors.ref import ActorRef
+from actors.wire.attachments import EncodedMessage, bytes_fields
+from actors.wire.codec import ReplyCodec, encode
+from actors.wire.frames import ASK, TELL
+from actors.wire.framing import Attachment
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.loop_affinity import Home
+from supervisor.mailbox.askers import Asker, PendingAsk, reader
+from supervisor.mailbox.capacity import Capacity, Place
+from supervisor.mailbox.dispatch import Dispatcher
+from supervisor.mailbox.pool import PoolMembers
+from supervisor.mailbox.settlement import Settlement
+from supervisor.mailbox.timers import Deadlines, DelayedTells
+from supervisor.mailbox.validation import Admission, Admitted
+from supervisor.specs import Overflow
+
+SMALL: Final = 1024  # bytes; a larger tell travels in an envelope of its own
+ASK_BATCH: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
+
+
+class Patience(Enum):
+    """What a sender accepts at a full mailbox, besides what its `Overflow` does."""
+
+    WAIT = "wait"  # it waits for room
+    REFUSE = "refuse"  # MailboxFull is raised
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The message is in the mailbox.
+
+    Attributes:
+        seq: its sequence number.
+    """
+
+    seq: int
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """The message became a dead letter: the mailbox drops the newest."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A checked message on its way in.
+
+    Attributes:
+        kind: TELL, ASK, STREAM or FEED.
+        message: the message.
+        sender: path of the actor that sent it, None when the daemon did.
+        deadline: when it is no longer wanted, on the mailbox's clock; None without a bound.
+        asker: waits for its end.
+        fail_if_down: whether it ends when no life serves the mailbox.
+    """
+
+    kind: int
+    message: Admitted
+    sender: str | None = None
+    deadline: float | None = None
+    asker: Asker | None = None
+    fail_if_down: bool = False
+
+
+class Wait:
+    """A message that waits for room, in the order of arrival."""
+
+    def __init__(self, intake: Intake, place: Place, entry: Entry) -> None:
+        self._intake = intake
+        self._place = place
+        self._entry = entry
+
+    def cancel(self) -> None:
+        """The sender no longer waits; `taken` ends as cancelled."""
+        self._place.leave()
+
+    async def taken(self, deadline: float | None = None) -> Taken:
+        """Wait until the message is in the mailbox, until `deadline` on the mailbox's clock.
+
+        Raises:
+            TimeoutError: there was no room in time.
+            ActorStopped: the actor went down for good meanwhile.
+        """
+        await self._place.wait(deadline)
+        self._intake.check_open(self._entry.message.name)
+        return Taken(self._intake.enqueue(self._entry))
+
+
+class Intake:
+    """The door into one mailbox.
+
+    Args:
+        path: the actor's path.
+        protocol: what it handles.
+        admission: checks messages.
+        members: whose queues take them.
+        capacity: of the mailbox.
+        settlement: of the mailbox.
+        dispatcher: sends what was taken.
+        deadlines: of the asks.
+        overflow: what happens to one message more than fits.
+        resolve: makes a ref of a path that arrives in a reply.
+        home: the loop, thread and process of the mailbox.
+
+    Attributes:
+        closed: why nothing enters any more, None while the mailbox is open.
+        closed_reason: the fate of what comes all the same.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        *,
+        admission: Admission,
+        members: PoolMembers,
+        capacity: Capacity,
+        settlement: Settlement,
+        dispatcher: Dispatcher,
+        deadlines: Deadlines,
+        overflow: Overflow,
+        resolve: Callable[[str], ActorRef],
+        home: Home,
+    ) -> None:
+        self.closed: str | None = None
+        self.closed_reason = Fate.ACTOR_STOPPED
+        self._path = path
+        self._handlers = protocol.handlers
+        self._check: Final = protocol.check
+        self._admission = admission
+        self._members = members
+        self._capacity = capacity
+        self._settlement = settlement
+        self._askers = settlement.askers
+        self._dispatcher = dispatcher
+        self._deadlines = deadlines
+        self._overflow = overflow
+        self._resolve = resolve
+        self._home = home
+        self._loop = home.loop
+        self._clock: Final = capacity.clock
+        self._delayed = DelayedTells(home.loop, self._due)
+        self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
+            message: (handler.index, self.reader_of(handler.reply))
+            for message, handler in protocol.handlers.items()
+            if not handler.flows and not bytes_fields(message)
+        }
+        self._accept_tell = None if members.shared_queue is None else members.shared_queue.accept_tell
+
+    # ---- the fast path
+
+    def try_tell(self, message: Message[Any]) -> bool:
+        """Fast path of tell: enqueue without an envelope. False: check and post it.
+
+        No number is given and no room is checked for a single message.
+        """
+        capacity = self._capacity
+        slots = capacity.fast_slots
+        accept = self._accept_tell
+        if slots <= 0 or accept is None or type(message) not in self._plain or get_ident() != self._home.thread:
+            return False
+        try:
+            data = encode(message)
+            self._check(data)
+        except Exception:
+            return False  # the check says what is wrong with it
+        if len(data) > SMALL:
+            self._tell_large(message, data)
+            return True
+        dispatcher = self._dispatcher
+        if not dispatcher.due and _get_running_loop() is not self._loop:
+            return False
+        capacity.fast_slots = slots - 1
+        accept(data)
+        if slots == 1:
+            dispatcher.dispatch()  # a full batch; a sender that never yields to the loop pays for it itself
+        elif not dispatcher.due:
+            dispatcher.soon()
+        return True
+
+    def _tell_large(self, message: Message[Any], data: bytes) -> None:
+        """Enqueue a tell that is encoded and checked; there is room for it.
+
+        Raises:
+            UsageError: it is too large, or the caller is on another loop.
+        """
+        self._home.check(f"the ref of {self._path}")
+        self.enqueue(Entry(TELL, self._admission.encoded(message, data)))
+
+    def try_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
+        """Fast path of ask. None: check and post it."""
+        capacity, shared_queue = self._capacity, self._members.shared_queue
+        slots = capacity.fast_slots
+        plain = self._plain.get(type(message))
+        if slots <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
+            return None
+        if not (timeout is None or 0 <= timeout <= MOST_SECONDS):  # NaN is not, either
+            return None
+        try:
+            data = encode(message)
+            self._check(data)
+        except Exception:
+            return None
+        if len(data) > self._admission.max_message_bytes:
+            return None
+        capacity.fast_slots = slots - 1
+        deadline = None if timeout is None else self._clock() + timeout
+        handler, read = plain
+        name = type(message).__qualname__
+        asker = PendingAsk(self._loop.create_future(), read, self._path, name, timeout, deadline)
+        if deadline is not None and deadline < self._deadlines.next:
+            self._deadlines.announce(deadline)
+        consumer = self._members.single_consumer
+        if consumer is not None and not shared_queue.unsettled and not consumer.life.congested:
+            # nothing else is in progress: send at once
+            queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data)
+            asker.seq = queued.seq
+            self._askers[queued.seq] = asker, shared_queue
+            consumer.life.post([queued])
+            return asker
+        seq = asker.seq = shared_queue.enqueue(ASK, handler, None, deadline, data)
+        self._askers[seq] = asker, shared_queue
+        dispatcher = self._dispatcher
+        dispatcher.undispatched += 1
+        if slots == 1 or dispatcher.undispatched == ASK_BATCH:
+            dispatcher.dispatch()
+        elif not dispatcher.due:
+            dispatcher.due = True
+            self._loop.call_soon(dispatcher.dispatch)
+        return asker
+
+    # ---- checks
+
+    def check(self, message: Message[Any], kind: int = TELL) -> Admitted:
+        """Check a message of the daemon; see `Admission.check`.
+
+        Raises:
+            UsageError: as there, or the caller is on another loop, thread or process than the tree's.
+            ActorStopped: the actor is down for good.
+        """
+        if self.closed is None:
+            self._home.check(f"the ref of {self._path}")
+        admitted = self._admission.check(message, kind)
+        self.check_open(admitted.name)
+        return admitted
+
+    def check_bytes(
+        self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Attachment]
+    ) -> Admitted:
+        """Check an encoded message of another actor; see `Admission.check_bytes`.
+
+        Raises:
+            ActorStopped: the actor is down for good.
+            UsageError, WireError: as there.
+        """
+        self.check_open("the message")
+        return self._admission.check_bytes(payload, kind, beside, attachments)
+
+    def check_open(self, what: str) -> None:
+        """Check that messages may enter.
+
+        Raises:
+            ActorStopped: the actor is down for good; the text says that `what` was not sent.
+        """
+        if self.closed is not None:
+            raise ActorStopped(f"{self._path} is down for good ({self.closed}); {what} was not sent")
+
+    def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
+        """A decoder of replies; refs in them are bound to this tree."""
+        return reader(codec, self._resolve)
+
+    # ---- the door
+
+    def post(self, entry: Entry, patience: Patience) -> Taken | Wait | Dropped:
+        """Put a checked message into the mailbox, or begin to wait for room; see `Overflow`.
+
+        Raises:
+            MailboxFull: the message is refused.
+        """
+        capacity = self._capacity
+        if capacity.line:
+            capacity.grant()  # what has begun meanwhile takes no room any more
+        if not capacity.full:
+            return Taken(self.enqueue(entry))
+        if self._overflow is Overflow.DROP_OLDEST:
+            while self._drop_oldest():
+                if capacity.free > 0:
+                    return Taken(self.enqueue(entry))
+        elif self._overflow is Overflow.DROP_NEWEST:
+            self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full, and the newest goes")
+            if entry.kind == TELL:
+                return Dropped()
+        if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
+            return Wait(self, capacity.join(), entry)
+        raise MailboxFull(
+            f"{self._path} has {self._members.depth} messages waiting, as many as its mailbox holds; "
+            f"{entry.message.name} was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
+        )
+
+    def post_ask(
+        self, message: Admitted, timeout: float | None, *, fail_if_down: bool
+    ) -> tuple[PendingAsk, Taken | Wait | Dropped]:
+        """Post a checked ask of the daemon; its timeout includes the wait for room.
+
+        Raises:
+            MailboxFull: the message is refused.
+        """
+        deadline = None if timeout is None else self._clock() + timeout
+        read = self.reader_of(message.handler.reply)
+        asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline)
+        entry = Entry(ASK, message, None, deadline, asker, fail_if_down)
+        return asker, self.post(entry, Patience.WAIT)
+
+    def post_published(self, payload: bytes, sender: str | None) -> None:
+        """Take a published message if there is room and it fits; else it becomes a dead letter."""
+        try:
+            entry = Entry(TELL, self.check_bytes(msgspec.Raw(payload), TELL, None, ()), sender)
+        except UsageError as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
+            return
+        if self._capacity.full:
+            self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full when it was published")
+        else:
+            self.enqueue(entry)
+
+    def post_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
+        """Post a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
+
+        Raises:
+            MailboxFull: as many delayed messages wait as the mailbox holds.
+        """
+        if len(self._delayed) >= self._capacity.most:
+            raise MailboxFull(
+                f"{len(self._delayed)} delayed messages for {self._path} wait for their time, as many as its mailbox "
+                f"holds; {message.name} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
+            )
+        self._delayed.add(delay, message, sender)
+
+    def post_own(self, message: Message[Any], sender: str) -> None:
+        """Take a tell that the daemon itself makes; it needs no room."""
+        self.enqueue(Entry(TELL, self._admission.own(message), sender))
+
+    def enqueue(self, entry: Entry) -> int:
+        """Enqueue a checked message, for which there is room; returns its sequence number."""
+        message, asker = entry.message, entry.asker
+        packed = message.packed
+        queue = self._members.queue_for(message.key)
+        seq = queue.enqueue(
+            entry.kind,
+            message.handler.index,
+            entry.sender,
+            entry.deadline,
+            packed.data,
+            beside=packed.beside,
+            attachments=packed.attachments,
+            key=message.key,
+        )
+        if asker is not None:
+            self._askers[seq] = asker, queue
+            if entry.fail_if_down:
+                self._settlement.fail_if_down.add(seq)
+            if type(asker) is PendingAsk:
+                asker.seq = seq
+                if asker.deadline is not None and asker.deadline < self._deadlines.next:
+                    self._deadlines.announce(asker.deadline)
+        self._capacity.fast_slots -= 1
+        self._dispatcher.accepted(queue)
+        return seq
+
+    def refuse(self, packed: EncodedMessage, sender: str | None, fate: Fate, detail: str) -> None:
+        """Make a dead letter of bytes whose sender does not wait for an answer."""
+        packed_as = (msgspec.Raw(packed.data), packed.beside, packed.attachments)
+        self._settlement.dead_letter(QueuedMessage(0, TELL, sender, None, *packed_as), fate, detail)
+
+    # ---- open and closed
+
+    def close(self, because: str, reason: Fate) -> None:
+        """The actor is down for good: nothing enters, and the senders that wait for room get an error."""
+        self.closed = because
+        self.closed_reason = reason
+        self._capacity.close()
+
+    def open(self) -> None:
+        """The actor is started again."""
+        self.closed = None
+        self._capacity.open()
+
+    def drop_delayed(self, fate: Fate, because: str) -> None:
+        """Delayed messages become dead letters."""
+        for message, sender in self._delayed.drain():
+            self._dead_letter(Entry(TELL, message, sender), fate, because)
+
+    # ---- inside
+
+    def _due(self, message: Admitted, sender: str | None) -> None:
+        """A delayed tell is due."""
+        entry = Entry(TELL, message, sender)
+        if self.closed is not None:
+            self._dead_letter(entry, self.closed_reason, self.closed)
+            return
+        try:
+            self.post(entry, Patience.REFUSE)
+        except MailboxFull:
+            self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full when its time came")
+
+    def _drop_oldest(self) -> bool:
+        """Make a dead letter of the oldest message of the longest queue; False when all are in flight."""
+        longest = max(self._members.queues.values(), key=lambda queue: queue.queued)
+        dropped = longest.drop_oldest()
+        if dropped is None:
+            return False
+        because = "the mailbox was full, and the oldest goes"
+        self._settlement.dead_letter(dropped, Fate.MAILBOX_FULL, because)
+        asker, _ = self._settlement.dismiss(dropped.seq)
+        if asker is not None:
+            asker.failed(MailboxFull(f"{self._path} dropped the message: {because}"))
+        return True
+
+    def _dead_letter(self, entry: Entry, fate: Fate, because: str) -> None:
+        """Make a dead letter of a message that was never enqueued, and has no number."""
+        message, packed = entry.message, entry.message.packed
+        queued = QueuedMessage(
+            0,
+            entry.kind,
+            entry.sender,
+            None,
+            msgspec.Raw(packed.data),
+            packed.beside,
+            packed.attachments,
+            message.handler.index,
+        )
+        self._settlement.dead_letter(queued, fate, because)
