@@ -29,7 +29,7 @@ from actors.wire.frames import (
 from actors.wire.framing import ROOM, attachment_header, header
 from supervisor import ChildSpec, InvalidSpec, SupervisorSpec
 from supervisor.io import pipe_writer
-from supervisor.mailbox import mailbox as mailboxes
+from supervisor.mailbox import capacity
 from supervisor.messaging import actor_requests, pubsub
 from supervisor.spec_validation import check_child
 from tests.support.bare import BareSupervisor, narrow
@@ -131,7 +131,7 @@ async def test_topics(monkeypatch):
 
 async def test_watches(monkeypatch):
     """An actor that watches unknown paths endlessly and reads no notice ends."""
-    monkeypatch.setattr(mailboxes, "WATCHED", 10)
+    monkeypatch.setattr(capacity, "WATCHED", 10)
     async with bare(mailbox=5) as root:
         await refused(
             root,
