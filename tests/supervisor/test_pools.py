@@ -270,7 +270,7 @@ async def test_what_is_returned_and_answered_all_the_same_is_a_broken_protocol()
 
 def queued(root):
     """How many messages of the pool are in the queue."""
-    return root._tree.registry.get("/root/p")._members.shared_queue.queued
+    return root._tree.registry.get("/root/p").members.shared_queue.queued
 
 
 # ---- members that die
