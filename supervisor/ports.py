@@ -15,8 +15,8 @@ from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
 from supervisor.core.health.life_end import LifeEnd
 
-Said = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish
-"""The frames a life may send, without its crash report and goodbye, which are part of its end."""
+Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish
+"""The requests a life may send. Its outcomes are reported apart, and its crash report and goodbye with its end."""
 
 
 class LifeListener(Protocol):
@@ -25,8 +25,11 @@ class LifeListener(Protocol):
     def life_ready(self) -> None:
         """`on_start` has returned."""
 
+    def life_outcomes(self, frame: Outcomes, attachments: Sequence[Attachment], /) -> None:
+        """Messages have ended; attachments are the replies of some, in that order."""
+
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
-        """The child sent a frame, and before it the attachments that belong to it."""
+        """The child sent a request, and before it the attachments that belong to it."""
 
     def life_wrote(self, life: int, record: Record) -> None:
         """It wrote a line. Lines of a life that writes very much may come after its end."""
@@ -64,7 +67,7 @@ class Delivery(Doing, Protocol):
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send messages."""
 
-    def post_tells(self, run: QueuedTells) -> None:
+    def post_tells(self, batch: QueuedTells) -> None:
         """Send a batch of tells."""
 
     def cancel(self, seqs: list[int]) -> None:

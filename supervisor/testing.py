@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from actors.errors import UsageError, WireError
 from actors.exits import ExitKind
-from actors.wire.frames import StartActor
+from actors.wire.frames import Outcomes, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
@@ -143,12 +143,15 @@ class ScriptedLife:
         code, asked = _EXITS[kind]
         self._end(code, asked=asked, idle=idle)
 
-    def say(self, frame: Said) -> None:
+    def say(self, frame: Outcomes | Said) -> None:
         """Send a frame to the supervisor, which ends this life if it breaks the protocol."""
         if self.over or self._refused:
             return
         try:
-            self._listener.life_said(frame)
+            if isinstance(frame, Outcomes):
+                self._listener.life_outcomes(frame, ())
+            else:
+                self._listener.life_said(frame)
         except WireError as error:
             self._refused = True
             why = str(error)
@@ -166,9 +169,9 @@ class ScriptedLife:
         """See `Life`."""
         self.received.extend(batch)
 
-    def post_tells(self, run: QueuedTells) -> None:
+    def post_tells(self, batch: QueuedTells) -> None:
         """See `Life`."""
-        self.post(list(run.messages()))
+        self.post(list(batch.messages()))
 
     def cancel(self, seqs: list[int]) -> None:
         """See `Life`."""

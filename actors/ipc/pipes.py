@@ -34,7 +34,7 @@ class Duplex:
         self.incoming = incoming
         self.outgoing = outgoing
         self.recv: Callable[[int], bytes] = partial(os.read, incoming)
-        self.send: Callable[[bytes | memoryview], int] = partial(os.write, outgoing)
+        self.send: Callable[[bytes | bytearray | memoryview], int] = partial(os.write, outgoing)
 
     @classmethod
     def pair(cls) -> tuple[Self, Self]:

@@ -102,6 +102,7 @@ def decoder_of(wanted: Any) -> msgspec.msgpack.Decoder[Any]:
 
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=to_plain)
 encode = _ENCODER.encode
+encode_into = _ENCODER.encode_into
 
 _EXACT: Final = frozenset({int, str, bytes, bool, float, type(None)})
 

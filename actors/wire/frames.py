@@ -93,10 +93,9 @@ class TellBatch(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=7)
     messages: list[M]
 
 
-def tells_head(first: int, count: int) -> bytes:
-    """The encoded `TellBatch` up to its messages; already encoded messages are appended to it."""
-    length = (0x90 | count).to_bytes(1, "big") if count < 16 else b"\xdd" + count.to_bytes(4, "big")
-    return b"\x93\x07" + msgspec.msgpack.encode(first) + length
+TELL_BATCH_HEAD: Final = b"\x93\x07\xcf%b\xdd%b"
+"""An encoded `TellBatch` up to its messages, which are appended: the first delivery tag as eight bytes, big-endian, and
+the number of messages as four."""
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):

@@ -26,6 +26,8 @@ MAX_ATTACHMENTS: Final = 16  # attachments of one message
 
 _SIZE: Final = struct.Struct("<I")
 _NONE: Final = (0, 0)
+put_length: Final = _SIZE.pack_into
+"""Write the length of a frame into a buffer: `put_length(buffer, offset, size)`."""
 
 _ATTACHMENT_BIT: Final = 1 << 31
 
@@ -82,11 +84,16 @@ class Framer:
     """Cuts a stream of bytes into frames. One per direction of a channel; not thread-safe.
 
     A frame that arrives in many chunks is joined once. A large frame is a view of the chunk it arrived in.
+
+    Attributes:
+        between: whether the next chunk begins a frame, which has no attachments. A small frame that is all of that
+            chunk may be cut by the caller: it is `chunk[HEADER:]`.
     """
 
-    __slots__ = ("_arriving", "_attachments", "_held", "_limit", "_parts", "_wanted")
+    __slots__ = ("_arriving", "_attachments", "_held", "_limit", "_parts", "_wanted", "between")
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
+        self.between = True
         self._limit = limit
         self._parts: list[bytes] = []  # pieces of an incomplete frame
         self._held = 0  # bytes in them
@@ -105,8 +112,11 @@ class Framer:
             size = int.from_bytes(chunk[:HEADER], "little")
             if len(chunk) == HEADER + size and size < LARGE and size <= self._limit and len(chunk) >= HEADER:
                 self._attachments = _NONE
+                self.between = True
                 return [chunk[HEADER:]]  # the common case: one small whole frame
-        return self._cut(chunk)
+        frames = self._cut(chunk)
+        self.between = not self._parts and self._arriving is None and not self._attachments[0]
+        return frames
 
     def drop(self) -> None:
         """Discard the incomplete frame: the rest will not come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from actors.event import readable
-from supervisor.io.fds import OnChunk, OnReady, read_chunk, read_rest
+from supervisor.io.fds import CHUNK, OnChunk, OnReady, read_rest
 from supervisor.io.poller import PACE
 from supervisor.ports import Source
 
@@ -28,11 +28,15 @@ class LoopReader:
         fd, recv = source.fileno(), source.recv
 
         def ready() -> None:
-            chunk = read_chunk(recv)
-            if chunk is not None:
-                if not chunk:
-                    self._stop_reading(fd)
-                on_chunk(chunk)
+            try:
+                chunk = recv(CHUNK)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:  # reset by a peer that died: the same as end of file
+                chunk = b""
+            if not chunk:
+                self._stop_reading(fd)
+            on_chunk(chunk)
 
         self._streams[fd] = source, on_chunk
         self._watch(fd, ready)

@@ -27,6 +27,7 @@ from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.wire.codec import encode
 from actors.wire.frames import (
     NOTHING,
+    TELL_BATCH_HEAD,
     Cancel,
     CrashReport,
     Credit,
@@ -39,9 +40,8 @@ from actors.wire.frames import (
     Recall,
     StartActor,
     Stop,
-    tells_head,
 )
-from actors.wire.framing import LARGE, Attachment, Frame, Framer
+from actors.wire.framing import HEADER, LARGE, Attachment, Frame, Framer
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
@@ -129,11 +129,12 @@ class ProcessLife:
         self._ready = worker.ready
         self._stop = worker.stop
         self._framer = Framer(self._part.max_frame)
+        self._small = min(LARGE, self._part.max_frame + 1)  # bytes; of a frame that need not be viewed
         self._pipe_writer = PipeWriter(
             self._duplex, self._reader, self._listener.life_writable, self.refuse, self._no_reader
         )
         self._transcript = OutputBuffer(worker.output, self._wrote, self._lost)
-        self._pipe_writer.send(encode(self._part))
+        self._pipe_writer.send(self._part)
         self._services.output_reader.follow(self._transcript)
         worker.on_gone = self._vanished
 
@@ -188,34 +189,36 @@ class ProcessLife:
             bare = msgspec.structs.replace(last, attachments=None)
             self._pipe_writer.send_with(last.attachments, _deliver([*batch[:-1], bare]))
         elif (payload := memoryview(last.message)).nbytes < LARGE:
-            self._pipe_writer.send(_deliver(batch))
+            self._pipe_writer.send(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
         else:
             envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING)
             around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each
             self._pipe_writer.send_around(around[:-2], payload, around[-1:])
 
-    def post_tells(self, run: QueuedTells) -> None:
+    def post_tells(self, batch: QueuedTells) -> None:
         """Send a batch of tells: their bytes, joined, are the list that the child decodes."""
-        self._pipe_writer.send(b"".join((tells_head(run.seq, len(run)), *run.payloads)))
+        payloads = batch.payloads
+        head = TELL_BATCH_HEAD % (batch.seq.to_bytes(8, "big"), len(payloads).to_bytes(4, "big"))
+        self._pipe_writer.send_joined(head, payloads)
 
     def cancel(self, seqs: list[int]) -> None:
         """Cancel messages that have not begun; overtakes what the child has read."""
-        self._pipe_writer.send(encode(Cancel(seqs)))
+        self._pipe_writer.send(Cancel(seqs))
         self._ring()
 
     def recall(self, seqs: list[int]) -> None:
         """Ask for messages back that have not begun; overtakes what the child has read."""
-        self._pipe_writer.send(encode(Recall(seqs)))
+        self._pipe_writer.send(Recall(seqs))
         self._ring()
 
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items; overtakes what the child has read."""
-        self._pipe_writer.send(encode(Credit(seq, count)))
+        self._pipe_writer.send(Credit(seq, count))
         self._ring()
 
     def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
         """Send items that follow a message."""
-        self._pipe_writer.send(encode(Items(seq, [msgspec.Raw(item) for item in items], over)))
+        self._pipe_writer.send(Items(seq, [msgspec.Raw(item) for item in items], over))
         self._ring()
 
     def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
@@ -223,7 +226,7 @@ class ProcessLife:
         if attachments:
             self._pipe_writer.send_with(attachments, frame)
         else:
-            self._pipe_writer.send(frame)
+            self._pipe_writer.send_joined(frame, ())
 
     def _ring(self) -> None:
         """Let the child read what was sent before it begins another message; a life that is over has no box."""
@@ -242,7 +245,7 @@ class ProcessLife:
         self._stop_at = self._loop.time()
         self._stop.set()
         self._ring()
-        self._pipe_writer.send(encode(Stop()))
+        self._pipe_writer.send(Stop())
 
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""
@@ -299,9 +302,13 @@ class ProcessLife:
         if not chunk:
             self._channel_ended()
         elif self._wire_error is None:
+            size = int.from_bytes(chunk[:HEADER], "little")
             try:
-                for frame in decoded(self._framer.feed(chunk)):
-                    self._hear(frame)
+                if len(chunk) == HEADER + size and size < self._small and self._framer.between:
+                    self._hear(_decoded(chunk[HEADER:]))  # the common case: one small whole frame
+                else:
+                    for frame in decoded(self._framer.feed(chunk)):
+                        self._hear(frame)
             except WireError as error:
                 self.refuse(f"it broke the protocol: {error}")
             except Exception as error:  # a bug of ours; later frames of this life could not be trusted
@@ -313,18 +320,20 @@ class ProcessLife:
         if isinstance(frame, Attachment):
             self._attachments.append(frame)
             return
-        if isinstance(frame, CrashReport | Goodbye):
+        attachments: Sequence[Attachment] = ()
+        if self._attachments:
+            attachments, self._attachments = self._attachments, []
+        if type(frame) is Outcomes:
+            self._listener.life_outcomes(frame, attachments)
+        elif isinstance(frame, CrashReport | Goodbye):
             if self._farewell is not None:
                 raise WireError("it said goodbye twice")
             self._farewell = frame
             self._loop.call_later(
                 GOODBYE, self._kill_if_alive, self._worker
             )  # a thread of its own may keep it from exiting
-        elif self._attachments:
-            attachments, self._attachments = self._attachments, []
-            self._listener.life_said(frame, attachments)
         else:
-            self._listener.life_said(frame)
+            self._listener.life_said(frame, attachments)
 
     def _wrote(self, record: Record) -> None:
         self._listener.life_wrote(self._number, record)
@@ -421,6 +430,13 @@ def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
     return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
 
 
+def _decoded(data: bytes | memoryview) -> FromChild:
+    try:
+        return _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
+
+
 def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
     """Decode frames. Outcomes that follow each other become one, since the work of the daemon is by frame.
 
@@ -431,11 +447,11 @@ def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
     for data in frames:
         frame: FromChild | Attachment
         try:
-            frame = data if isinstance(data, Attachment) else _decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            frame = data if isinstance(data, Attachment) else _decoded(data)
+        except WireError:
             if joined is not None:
                 yield joined
-            raise WireError(f"a frame does not decode: {error}") from error
+            raise
         if not isinstance(frame, Outcomes):
             if joined is not None:
                 yield joined

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
@@ -33,6 +34,8 @@ from supervisor.tree.recycler import Recycler, recycler_of
 from supervisor.tree.start_examination import StartExamination
 from supervisor.tree.watchdog import Watchdog
 
+OnOutcomes = Callable[[Outcomes, Sequence[Attachment]], None]
+
 
 class ActorLife:
     """One life of an actor.
@@ -48,12 +51,14 @@ class ActorLife:
     Attributes:
         life: its process, None when that could not be started.
         serves: whether it ever got messages.
+        life_outcomes: see `LifeListener`; once it serves, the mailbox's own, unless more has to be done.
     """
 
     def __init__(self, name: str, path: str, number: int, desk: PoolDesk, tree: TreeContext, *, post: Post) -> None:
         self.number = number
         self.life: Life | None = None
         self.serves = False
+        self.life_outcomes: OnOutcomes = _refuse_outcomes
         self._path = path
         self._name = name
         self._desk = desk
@@ -89,14 +94,18 @@ class ActorLife:
         if self.life is None:
             return
         self.serves = True
-        self._mailbox.connect(self._name, self.life)
+        self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
         self._recycler = recycler_of(self._desk.spec, self, self._tree)
+        self.life_outcomes = self._on_outcomes if self._recycler is None else self._outcomes
+        self._mailbox.connect(self._name, self.life)
         if self._desk.spec.handler_timeout is not None:
             self._watch = Watchdog(self._desk.spec.handler_timeout, self, self.life, self._tree.loop)
 
     def await_streams(self) -> None:
         """Post StreamsOver when no stream or feed is in flight."""
         self._awaits_streams = True
+        if self.serves:
+            self.life_outcomes = self._outcomes
         self._tell_streams_over()
 
     def stop(self) -> None:
@@ -214,6 +223,14 @@ class ActorLife:
             return None, None
         return handlers[progress.handler].__qualname__, bool(progress.active)
 
+    def _outcomes(self, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
+        """Settle outcomes, and look what follows from them for this life."""
+        self._on_outcomes(frame, attachments)
+        if self._recycler is not None:
+            self._recycler.heard()
+        if self._awaits_streams:
+            self._tell_streams_over()
+
     def _look_no_more(self) -> None:
         for looks in (self._recycler, self._watch, self._examination):
             if looks is not None:
@@ -236,16 +253,7 @@ class ActorLife:
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
         """See `LifeListener`."""
-        if not isinstance(frame, Outcomes):
-            self._outgoing.take(frame, attachments)
-            return
-        if not self.serves:
-            raise WireError("it reports how messages ended, and was given none")
-        self._mailbox.dispatcher.on_outcomes(self._name, frame, attachments)
-        if self._recycler is not None:
-            self._recycler.heard()
-        if self._awaits_streams:
-            self._tell_streams_over()
+        self._outgoing.take(frame, attachments)
 
     def life_wrote(self, life: int, record: Record) -> None:
         """See `LifeListener`."""
@@ -268,3 +276,13 @@ class ActorLife:
         roll, causes = self._tree.dice.random(), causes_of(end, hang)
         hung_in = "" if self._examination is None else self._examination.place
         self._post(happened.ChildExited(self._name, self.number, reason, roll, wanted, causes, hung_in))
+
+
+def _refuse_outcomes(frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
+    """Refuse the outcomes of a life that was given no messages.
+
+    Raises:
+        WireError: always.
+    """
+    del frame, attachments
+    raise WireError("it reports how messages ended, and was given none")

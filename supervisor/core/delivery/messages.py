@@ -97,9 +97,3 @@ class SequenceNumbers:
 
     def __init__(self) -> None:
         self.next = 1
-
-    def take(self, count: int) -> int:
-        """The first of so many numbers in a row."""
-        first = self.next
-        self.next = first + count
-        return first

@@ -451,11 +451,12 @@ class MessageQueue:
 
     def _number(self) -> None:
         """Give the fresh tells their numbers, as a batch at the end of the queue."""
-        batch = QueuedTells(self._numbers.take(len(self._fresh)), self._fresh.copy(), self._classes)
+        numbers, count = self._numbers, len(self._fresh)
+        self._queue.append(QueuedTells(numbers.next, self._fresh.copy(), self._classes))
         self._fresh.clear()
-        self._queue.append(batch)
-        self._queued += len(batch.payloads)
-        self._unsettled += len(batch.payloads)
+        numbers.next += count
+        self._queued += count
+        self._unsettled += count
 
     def _take_apart(self) -> deque[QueuedMessage]:
         """Turn all batches in the queue into separate messages."""

@@ -96,7 +96,7 @@ def test_in_order_and_whole(frames):
     expected = []
     for how, data in frames:
         if how == "small":
-            way.pipe_writer.send(data)
+            way.pipe_writer.send_joined(data, ())
             expected.append(data)
         elif how == "around":
             way.pipe_writer.send_around(b"<", memoryview(data), b">")
@@ -122,9 +122,9 @@ def test_a_turn_writes_only_a_little(way, monkeypatch):
 
 def test_room_is_told_once_all_has_left(way):
     """Whoever waited because of congestion hears of room when nothing waits any more; who did not wait, does not."""
-    way.pipe_writer.send(b"small")
+    way.pipe_writer.send_joined(b"small", ())
     assert 0 == way.room
-    way.pipe_writer.send(bytes(2 * CAPACITY))
+    way.pipe_writer.send_joined(bytes(2 * CAPACITY), ())
     assert way.pipe_writer.backlog
     way.flow()
     assert 1 == way.room
@@ -133,8 +133,8 @@ def test_room_is_told_once_all_has_left(way):
 def test_nothing_is_sent_to_one_that_is_gone(way):
     """A peer that does not read takes nothing; that is told once, and what comes later is dropped without a word."""
     way.theirs.close()
-    way.pipe_writer.send(b"into the void")
-    way.pipe_writer.send(b"again")
+    way.pipe_writer.send_joined(b"into the void", ())
+    way.pipe_writer.send_joined(b"again", ())
     way.pipe_writer.send_with([Attachment(bytes(100_000))], b"more")
     way.pipe_writer.send_around(b"", memoryview(b"x"), b"")
     assert not way.pipe_writer.backlog
@@ -146,7 +146,7 @@ def test_one_that_does_not_read_is_given_up(way, monkeypatch):
     """There is a bound to what may wait for it."""
     monkeypatch.setattr(pipe_writer, "MAX_BYTES", 3 * CAPACITY)
     for _ in range(5):
-        way.pipe_writer.send(bytes(CAPACITY))
+        way.pipe_writer.send_joined(bytes(CAPACITY), ())
     (why,) = way.full
     assert why.startswith("it does not read: ")
     assert not way.pipe_writer.backlog
