@@ -10,7 +10,6 @@ from itertools import count
 import pytest
 
 from actors import ActorCrashed, ActorStopped, ExitKind
-from actors.errors import WireError
 from actors.wire.frames import CANCELLED, DONE, NOTHING, Outcome, Outcomes
 from actors.wire.progress import Activity, Progress, Work
 from supervisor import (
@@ -264,8 +263,10 @@ async def test_what_is_returned_and_answered_all_the_same_is_a_broken_protocol()
     async with tree(pool(2)) as root:
         busy, _, advance = await advanced(root)
         await until(lambda: len(advance) == queued(root), "their return")
-        with pytest.raises(WireError, match="which it does not have"):
-            busy.say(Outcomes(0, [Outcome(advance[0], DONE, NOTHING)]))
+        busy.say(Outcomes(0, [Outcome(advance[0], DONE, NOTHING)]))
+        await until(lambda: busy.over, "the end of the life")
+        report = root.snapshot().children[int(busy.path[-1])].last_exit
+        assert "which it does not have" in report.reason.detail
 
 
 def queued(root):

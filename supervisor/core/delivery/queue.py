@@ -268,11 +268,15 @@ class MessageQueue:
         told = 0
         batches = flight.batches
         while batches and batches[0].seq <= ack_up_to:
-            batch = batches.popleft()
+            batch = batches[0]
             done = ack_up_to - batch.seq + 1
             if done < len(batch.payloads):
-                batches.appendleft(batch.split(done))
+                del batch.payloads[:done]
+                batch.seq += done
+                told += done
+                break
             told += len(batch.payloads)
+            batches.popleft()
         self._unsettled -= told
         over = flight.take_up_to(ack_up_to) if flight.messages else []
         unwanted = [self._unwanted[seq] for seq in over if seq in self._unwanted] if self._unwanted else []
