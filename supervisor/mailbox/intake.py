@@ -217,13 +217,13 @@ class Intake:
         plain = self._plain.get(type(message))
         if slots <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
             return None
-        if not (timeout is None or 0 <= timeout <= MOST_SECONDS):  # NaN is not, either
-            return None
         try:
+            if not (timeout is None or 0 <= timeout <= MOST_SECONDS):  # NaN is not, either
+                return None
             data = encode(message)
             self._check(data)
         except Exception:
-            return None
+            return None  # the checks say what is wrong
         if len(data) > self._admission.max_message_bytes:
             return None
         capacity.fast_slots = slots - 1
