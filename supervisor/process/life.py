@@ -323,7 +323,7 @@ class ProcessLife:
         attachments: Sequence[Attachment] = ()
         if self._attachments:
             attachments, self._attachments = self._attachments, []
-        if type(frame) is Outcomes:
+        if isinstance(frame, Outcomes):
             self._listener.life_outcomes(frame, attachments)
         elif isinstance(frame, CrashReport | Goodbye):
             if self._farewell is not None:
@@ -432,9 +432,10 @@ def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
 
 def _decoded(data: bytes | memoryview) -> FromChild:
     try:
-        return _decode(data)
+        frame: FromChild = _decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
+    return frame
 
 
 def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
