@@ -67,7 +67,7 @@ class Capacity:
     def free(self) -> int:
         """How many more messages may wait; one that a handler has begun does not wait."""
         members, most_bytes = self._members, self._most_bytes
-        if most_bytes is not None and sum(queue.bytes for queue in members.queues.values()) >= most_bytes:
+        if most_bytes is not None and sum(queue.total_bytes for queue in members.queues.values()) >= most_bytes:
             return 0
         free = self.most - members.depth - self.granted
         if free <= 0:

@@ -84,11 +84,11 @@ class PoolMembers:
 
     def handled(self, name: str) -> int:
         """How many messages of a member's life have ended."""
-        return self.queue_of(name).handled(name)
+        return self.queue_of(name).flight(name).handled
 
     def flowing(self, name: str) -> bool:
         """Whether a stream or a feed is in flight to a member's life."""
-        return self.queue_of(name).flowing(name)
+        return self.queue_of(name).flight(name).flowing
 
     def deliveries(self, name: str, progress: Progress) -> int | None:
         """How often the message that a life is handling (the first, if several) has been begun, this time included."""
@@ -96,7 +96,7 @@ class PoolMembers:
         delivery_tag = min(progress.active, default=None)
         if delivery_tag is None:
             return None
-        held = queue.held(name, delivery_tag)
+        held = queue.flight(name).messages.get(delivery_tag)
         return queue.deliveries(delivery_tag if held is None else held.seq) + 1  # in a batch it is the number
 
     def queue_of(self, name: str) -> MessageQueue:

@@ -83,7 +83,7 @@ class Recall:
             return True
         if stays and not asked and not life.congested:
             self._members.found_slow(name)
-            life.recall(queue.ask_back(name, life.progress().begun))
+            life.recall(queue.flight(name).ask_back(life.progress().begun))
             asked = True
         self._seen[name] = _Seen(activity.steps, asked)
         return False

@@ -23,9 +23,10 @@ from actors.wire.attachments import fill
 from actors.wire.frames import FEED, STREAM, Natural, Outcome
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
-from supervisor.core.delivery.queue import Acknowledged, LostMessage, MessageQueue
+from supervisor.core.delivery.queue import Acknowledged, MessageQueue
 from supervisor.mailbox.askers import Asker, FeedSource, StreamSink
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 
@@ -193,7 +194,7 @@ class Settlement:
         raise error from cause
 
     def _flows(self, queue: MessageQueue, member: str, outcome: Outcome) -> None:
-        message = queue.held(member, outcome.seq)
+        message = queue.flight(member).messages.get(outcome.seq)
         if message is None or message.kind != (STREAM if outcome.kind == wire.ITEM else FEED):
             raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
         asker, _ = self.askers.get(message.seq, (None, None))

@@ -5,13 +5,19 @@ Pure.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
+from collections.abc import Container, Iterator
 
+from actors.wire.frames import CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
 
 
 class InFlight:
     """What one consumer has.
+
+    Args:
+        unwanted: the messages that were cancelled, by sequence number.
 
     Attributes:
         messages: those outside of batches, by delivery tag, in the order of tags.
@@ -23,9 +29,10 @@ class InFlight:
         returned: tags of messages that are queued again, which the consumer has not confirmed yet.
     """
 
-    __slots__ = ("asked", "batches", "count", "given", "last_tag", "messages", "returned")
+    __slots__ = ("asked", "batches", "count", "given", "last_tag", "messages", "returned", "unwanted")
 
-    def __init__(self) -> None:
+    def __init__(self, unwanted: Container[int]) -> None:
+        self.unwanted = unwanted
         self.messages: dict[int, QueuedMessage] = {}
         self.batches: deque[QueuedTells] = deque()
         self.count = 0
@@ -33,6 +40,54 @@ class InFlight:
         self.last_tag = 0
         self.asked: set[int] = set()
         self.returned: set[int] = set()
+
+    @property
+    def handled(self) -> int:
+        """How many messages have ended."""
+        return self.given - self.count
+
+    @property
+    def flowing(self) -> bool:
+        """Whether a stream or a feed is in flight."""
+        return any(message.kind in (STREAM, FEED) for message in self.messages.values())
+
+    def all(self) -> Iterator[tuple[int, QueuedMessage]]:
+        """Everything in flight, by delivery tag."""
+        tells = ((message.seq, message) for batch in self.batches for message in batch.messages())
+        return heapq.merge(self.messages.items(), tells, key=_tag)
+
+    def ask_back(self, begun: int) -> list[int]:
+        """The delivery tags to ask a life to give back: those it has not begun. They stay in flight until it does.
+
+        Args:
+            begun: the highest delivery tag it has begun.
+        """
+        self.asked = {
+            delivery_tag
+            for delivery_tag, message in self.messages.items()
+            if delivery_tag > begun and message.seq not in self.unwanted
+        }
+        return sorted(self.asked)
+
+    def take_asked(self) -> list[QueuedMessage]:
+        """Take out what it was asked to give back, and certainly does not begin."""
+        tags = self.asked & self.messages.keys()
+        self.asked = set()
+        self.returned |= tags
+        return self._take(tags)
+
+    def take_returned(self, delivery_tag: int, outcome: int) -> list[QueuedMessage] | None:
+        """Take out a message that an outcome returns; none when it was taken before, None when it returns nothing."""
+        if outcome not in (CANCELLED, EXPIRED, UNDECODABLE):
+            return None
+        if delivery_tag in self.returned:
+            self.returned.discard(delivery_tag)
+            return []
+        message = self.messages.get(delivery_tag)
+        asked = outcome == CANCELLED and delivery_tag in self.asked
+        if message is None or not asked or message.seq in self.unwanted:
+            return None
+        return self._take({delivery_tag})
 
     def take_out(self, seq: int) -> QueuedMessage | None:
         """Take one message out of the batch that has it; None when none has."""
@@ -67,3 +122,17 @@ class InFlight:
         if message is not None and message.seq == seq:
             return seq
         return next((tag for tag, held in self.messages.items() if held.seq == seq), None)
+
+    def _take(self, tags: set[int]) -> list[QueuedMessage]:
+        """Take messages out as if they had never been given; in the order of their sequence numbers."""
+        self.count -= len(tags)
+        self.given -= len(tags)
+        return sorted((self.messages.pop(delivery_tag) for delivery_tag in tags), key=_seq)
+
+
+def _seq(message: QueuedMessage) -> int:
+    return message.seq
+
+
+def _tag(held: tuple[int, QueuedMessage]) -> int:
+    return held[0]

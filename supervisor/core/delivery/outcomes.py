@@ -23,8 +23,8 @@ from actors.wire import frames as wire
 from actors.wire.errors import decode_error
 from actors.wire.frames import FEED, STREAM, TELL, Outcome
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import QueuedMessage
-from supervisor.core.delivery.queue import LostMessage
 
 FATES: Final = {
     wire.REPLY: Fate.HANDLED,

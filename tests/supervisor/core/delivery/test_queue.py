@@ -90,15 +90,15 @@ def test_bytes_are_counted():
     delivery = MessageQueue(CLASSES, weighed=True)
     for size in (10, 20, 30, 40):
         delivery.enqueue(TELL, ONCE, None, None, bytes(size))
-    assert 100 == delivery.bytes
+    assert 100 == delivery.total_bytes
     take(delivery, 7, 2, PLENTY)
     delivery.finish(7, 1)
     delivery.cancel_message(3, Fate.CANCELLED)
-    assert 60 == delivery.bytes
+    assert 60 == delivery.total_bytes
     delivery.lose(7, Progress(2, frozenset({2}), 0, 0))
-    assert 40 == delivery.bytes
+    assert 40 == delivery.total_bytes
     delivery.drain()
-    assert 0 == delivery.bytes
+    assert 0 == delivery.total_bytes
 
 
 def test_finish_names_what_it_has():
@@ -233,7 +233,7 @@ def test_asked_back():
     enqueue(delivery, 6)
     take(delivery, 7, 5, PLENTY)
     delivery.cancel_message(5, Fate.CANCELLED)
-    assert [2, 3, 4] == delivery.ask_back(7, 1)
+    assert [2, 3, 4] == delivery.flight(7).ask_back(1)
     assert not delivery.came_back(7, 2, REPLY)
     assert delivery.came_back(7, 3, CANCELLED)
     assert not delivery.came_back(7, 5, CANCELLED), "the asker took that one back"
@@ -551,7 +551,7 @@ class PoolModel(DeliveryModel):
 
     def asked(self, child):
         """What a child is asked to give back: all it has not begun, that is wanted and did not come in a run."""
-        turns = self.delivery.ask_back(child.number, child.progress().begun)
+        turns = self.delivery.flight(child.number).ask_back(child.progress().begun)
         asked = [(delivery_tag, identity) for delivery_tag, identity in child.handed if delivery_tag in turns]
         assert sorted(turns) == [delivery_tag for delivery_tag, _ in asked]
         assert all(self.messages[identity].wanted for _, identity in asked)

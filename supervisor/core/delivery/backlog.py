@@ -1,0 +1,118 @@
+"""Backlog: the messages that wait in one queue. Pure."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+
+
+class Backlog:
+    """The messages that wait in one queue, in the order of their numbers.
+
+    A cancelled message lies here until it is met, or until many do.
+
+    Args:
+        unwanted: the messages that were cancelled, by number; those that leave the backlog are removed from it.
+
+    Attributes:
+        count: how many wait, cancelled ones included.
+    """
+
+    def __init__(self, unwanted: dict[int, Fate]) -> None:
+        self.count = 0
+        self._unwanted = unwanted
+        self._items: deque[QueuedMessage | QueuedTells] = deque()
+
+    def append(self, message: QueuedMessage) -> None:
+        """Add the message with the highest number so far."""
+        self._items.append(message)
+        self.count += 1
+
+    def append_tells(self, batch: QueuedTells) -> None:
+        """Add a batch with the highest numbers so far."""
+        self._items.append(batch)
+        self.count += len(batch.payloads)
+
+    def pop_tells(self, after: int, most: int) -> QueuedTells | None:
+        """Take the batch of tells at the head, at most so many of them; None when none is there with numbers above."""
+        batch = self._items[0] if self._items else None
+        if type(batch) is not QueuedTells or batch.seq <= after or most < 1:
+            return None
+        if len(batch.payloads) > most:
+            self._items[0] = batch.split(most)
+        else:
+            self._items.popleft()
+        self.count -= len(batch.payloads)
+        return batch
+
+    def pop(self) -> QueuedMessage | None:
+        """Take the first wanted message; None when a batch is before it, or there is none."""
+        items, unwanted = self._items, self._unwanted
+        while items and type(items[0]) is not QueuedTells:
+            message = items.popleft()
+            assert isinstance(message, QueuedMessage)  # noqa: S101 - there is no third kind
+            self.count -= 1
+            if not unwanted or unwanted.pop(message.seq, None) is None:
+                return message
+        return None
+
+    def take_apart_head(self) -> None:
+        """Turn a batch at the head into single messages."""
+        if self._items and isinstance(self._items[0], QueuedTells):
+            batch = self._items.popleft()
+            assert isinstance(batch, QueuedTells)  # noqa: S101 - as looked at
+            self._items.extendleft(reversed(list(batch.messages())))
+
+    def put_back(self, messages: list[QueuedMessage]) -> None:
+        """Put back at the head, by number among those that came back before."""
+        if not messages:
+            return
+        last = messages[-1].seq
+        ahead = []
+        while self._items and self._items[0].seq < last:  # a batch is never between what came back
+            ahead.append(self._items.popleft())
+        self._items.extendleft(reversed(list(heapq.merge(messages, ahead, key=_seq))))
+        self.count += len(messages)
+
+    def insert(self, message: QueuedMessage) -> None:
+        """Add a message of another backlog, at its place by number."""
+        if any(type(item) is QueuedTells for item in self._items):
+            self._items = deque(_apart(self._items))
+        self.count += 1
+        if self._items and self._items[-1].seq > message.seq:
+            self._items = deque(heapq.merge(self._items, (message,), key=_seq))
+        else:
+            self._items.append(message)
+
+    def waiting(self) -> list[QueuedMessage]:
+        """What waits and is wanted, in order."""
+        return [message for message in _apart(self._items) if message.seq not in self._unwanted]
+
+    def close_gaps(self) -> None:
+        """Remove the cancelled messages; none of them is in a batch."""
+        wanted = deque(item for item in self._items if self._unwanted.pop(item.seq, None) is None)
+        self.count -= len(self._items) - len(wanted)
+        self._items = wanted
+
+    def clear(self) -> None:
+        """Remove everything."""
+        for item in self._items:
+            self._unwanted.pop(item.seq, None)
+        self._items.clear()
+        self.count = 0
+
+
+def _seq(item: QueuedMessage | QueuedTells) -> int:
+    return item.seq
+
+
+def _apart(items: Iterable[QueuedMessage | QueuedTells]) -> Iterator[QueuedMessage]:
+    for item in items:
+        if isinstance(item, QueuedTells):
+            yield from item.messages()
+        else:
+            yield item

@@ -1,0 +1,75 @@
+"""Losses: the fate of a message that was in flight when its life ended. Pure.
+
+The input is what the black box says; the result is a fate, or that the message may be begun again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.wire.frames import ASK, FEED, STREAM, TELL
+from actors.wire.progress import Progress
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import QueuedMessage
+
+
+class LostMessage(msgspec.Struct, frozen=True):
+    """One message that was in flight when its life ended.
+
+    Attributes:
+        message: the message.
+        fate: how it ended, None when it is queued again.
+        started: whether its handler had begun, None when that is not known.
+        finished: whether its handler had returned, None when that is not known.
+        deliveries: how often it has been begun.
+    """
+
+    message: QueuedMessage
+    fate: Fate | None
+    started: bool | None
+    finished: bool | None
+    deliveries: int
+
+
+class Redelivery(msgspec.Struct, frozen=True):
+    """Whether a message may be begun again.
+
+    Attributes:
+        idempotent: whether its class allows that.
+        before: how often lives that ended have begun it.
+        most: how often it may be begun in all.
+    """
+
+    idempotent: bool
+    before: int
+    most: int
+
+
+def lost_message(
+    message: QueuedMessage, delivery_tag: int, progress: Progress | None, unwanted: Fate | None, again: Redelivery
+) -> LostMessage:
+    """The fate of one message.
+
+    Args:
+        message: the message.
+        delivery_tag: its number in the life.
+        progress: what the black box of the life says; None when it cannot be read.
+        unwanted: how it ends when it was cancelled, None when it is wanted.
+        again: whether it may be begun again.
+    """
+    started = None if progress is None else delivery_tag <= progress.begun
+    finished = None if progress is None else bool(started) and delivery_tag not in progress.active
+    deliveries = again.before + (started is not False)
+    may = again.idempotent and deliveries < again.most
+    fate: Fate | None
+    if unwanted is not None:
+        fate = unwanted
+    elif started is False or (finished and message.kind == ASK and may):
+        fate = None  # handling a finished ask again gives the asker its reply
+    elif finished:
+        fate = Fate.HANDLED if message.kind == TELL else Fate.HANDLED_UNANSWERED
+    elif message.kind in (STREAM, FEED) or not again.idempotent:  # what has flowed cannot flow again
+        fate = Fate.CRASHED
+    else:
+        fate = None if may else Fate.POISON
+    return LostMessage(message, fate, started, finished, deliveries)
