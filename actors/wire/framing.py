@@ -87,7 +87,7 @@ class Framer:
 
     Attributes:
         between: whether the next chunk begins a frame, which has no attachments. A small frame that is all of that
-            chunk may be cut by the caller: it is `chunk[HEADER:]`.
+            chunk may be cut by the caller: it is `memoryview(chunk)[HEADER:]`.
     """
 
     __slots__ = ("_arriving", "_attachments", "_held", "_limit", "_parts", "_wanted", "between")

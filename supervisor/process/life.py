@@ -305,7 +305,7 @@ class ProcessLife:
             size = int.from_bytes(chunk[:HEADER], "little")
             try:
                 if len(chunk) == HEADER + size and size < self._small and self._framer.between:
-                    self._hear(_decoded(chunk[HEADER:]))  # the common case: one small whole frame
+                    self._hear(_decoded(memoryview(chunk)[HEADER:]))  # the common case: one small whole frame
                 else:
                     for frame in decoded(self._framer.feed(chunk)):
                         self._hear(frame)
