@@ -25,7 +25,7 @@ from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.reports import Reports
 from supervisor.specs import Overflow
 from tests.support.scripted import LoneLife
-from tests.support.waiting import turns
+from tests.support.waiting import at_rest
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOT_BEGUN, HANDLING, HANDLED = (
@@ -123,7 +123,7 @@ async def fate(way, doing):
     life, following = LoneLife(doing), LoneLife()
     box.connect("a", life)
     sending = asyncio.create_task(send(MailboxRef(box), way))
-    await turns()
+    await at_rest()
     assert [1] == life.seqs
     if way == "ask that was cancelled":
         sending.cancel()
@@ -131,7 +131,7 @@ async def fate(way, doing):
         await asyncio.wait((sending,))
     box.lost("a", life.progress(), DEATH)
     box.connect("a", following)
-    await turns()
+    await at_rest()
     if following.seqs:
         assert not box.fates
         assert not letters
@@ -201,7 +201,7 @@ async def at_full(overflow, way):
             await send(ref, f"{way}, idempotent")
 
     sending = asyncio.create_task(attempt())
-    await turns()
+    await at_rest()
     newest = [letter for letter in letters if letter.message_type != "Once"]
     said = ["dead letter"] * len(newest)
     if sending.done() and isinstance(sending.exception(), MailboxFull):

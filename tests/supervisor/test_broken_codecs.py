@@ -15,7 +15,7 @@ from actors.wire.frames import ASK, TELL, Publish, Send
 from actors.wire.progress import Progress
 from supervisor import DeadReason, Routing
 from tests.support.scripted import child, states, tree
-from tests.support.waiting import turns, until
+from tests.support.waiting import at_rest, until
 
 
 class Place:
@@ -139,7 +139,7 @@ async def test_what_an_actor_sends():
         for kind, correlation in ((TELL, 0), (TELL, 1), (ASK, 2)):
             life.say(Send("/root/b", kind, correlation, None, 0.0, False, False, sent))
         life.say(Publish("places", sent))
-        await turns()
+        await at_rest()
         assert 2 == len(life.answers)
         assert {"undecodable": 1} == root.snapshot().children[1].fates
         assert not life.over

@@ -12,7 +12,7 @@ from supervisor.core.tree.commands import Decision
 from tests.support.actors import Echo
 from tests.support.idlers import Async, Hit, Sync
 from tests.support.scripted import answering, child, states, tree
-from tests.support.waiting import DEADLINE, Watch, turns, until
+from tests.support.waiting import DEADLINE, Watch, at_rest, until
 
 
 @pytest.mark.parametrize("restart", RestartPolicy)
@@ -21,7 +21,7 @@ async def test_what_came_while_it_left_goes_to_the_next_life(restart):
     async with tree(child(restart=restart)) as root:
         watch = Watch(root)
         asks = [asyncio.create_task(root["a"].ask(Echo("x"), when_down=when)) for when in ("wait", "fail")]
-        await turns()
+        await at_rest()
         answering(root.launcher)
         root.launcher.life("/root/a").exit(idle=True)
         report = await watch.exited("a")
@@ -52,7 +52,7 @@ async def test_an_actor_that_stops_all_the_same_loses_what_waits():
     """Of a temporary child it becomes dead letters, and who asked hears that it had not begun."""
     async with tree(child(restart=RestartPolicy.TEMPORARY), child("b")) as root:
         ask = asyncio.create_task(root["a"].ask(Echo("x")))
-        await turns()
+        await at_rest()
         root.launcher.life("/root/a").exit()
         with pytest.raises(ActorStopped, match="the message had not begun"):
             await ask

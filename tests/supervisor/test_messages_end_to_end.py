@@ -63,7 +63,7 @@ from tests.support.messages import (
     Timers,
     WatchOther,
 )
-from tests.support.waiting import DEADLINE, Watch, dead_letter, turns, until
+from tests.support.waiting import DEADLINE, Watch, at_rest, dead_letter, until
 
 pytestmark = pytest.mark.processes
 
@@ -123,7 +123,7 @@ async def test_overflow_wait(tmp_path):
         with pytest.raises(AskTimeout, match="had no room"):
             await ref.ask(Put(4), timeout=0.02)
         waiting = asyncio.create_task(ref.tell(Put(5)))
-        await turns()
+        await at_rest()
         assert not waiting.done()
         gate.touch()
         await waiting
@@ -139,7 +139,7 @@ async def test_a_cancelled_tell_that_waited_sends_nothing(tmp_path):
         holding, ref = await held(root, gate), root["a"]
         ref.tell_nowait(Put(1))
         waiting = [asyncio.create_task(ref.tell(Put(number))) for number in (2, 3)]
-        await turns()
+        await at_rest()
         waiting[0].cancel()
         gate.touch()
         await waiting[1]
@@ -202,7 +202,7 @@ async def test_overflow_drop_oldest(tmp_path, way):
         letters = root.dead_letters()
         holding, ref = await held(root, gate), root["a"]
         asked = asyncio.create_task(ref.ask(Put(0), timeout=None))
-        await turns()
+        await at_rest()
         for number in range(1, 20):
             sent = getattr(ref, way)(Put(number))
             if sent is not None:
@@ -439,7 +439,7 @@ async def test_cancelling_removes_a_queued_message(tmp_path, actor):
     async with tree(child(actor)) as root:
         holding, ref = await held(root, gate), root["a"]
         asks = [asyncio.create_task(ref.ask(Put(number), timeout=None)) for number in range(1500)]
-        await turns()
+        await at_rest()
         for ask in asks:
             ask.cancel()
         await asyncio.gather(*asks, return_exceptions=True)
@@ -471,7 +471,7 @@ async def test_cancelling_cannot_stop_a_sync_handler(tmp_path):
     async with tree(child()) as root:
         asking = await held(root, gate)
         asking.cancel()
-        await turns()
+        await at_rest()
         gate.touch()
         assert ["holding", "held"] == await root["a"].ask(Said())
         await counted(root, {"handled": 2})
@@ -508,7 +508,6 @@ async def test_credit_bounds_how_far_a_stream_is_ahead(tmp_path, actor):
         async with aclosing(root["a"].stream(Count(10_000))) as items:
             assert 0 == await anext(items)
             await said(diary, f"made {STREAM_CREDIT - 1}")
-            await turns(20)
             ahead = diary.read_text().count("made")
             assert ahead <= STREAM_CREDIT + 1
             for _ in range(500):
@@ -802,7 +801,7 @@ async def test_watch():
         await watch.started("b")
         assert [] == await root["a"].ask(Said())
         ended = asyncio.create_task(root["b"].terminated())
-        await turns()
+        await at_rest()
         await root.terminate_child("b")
         assert isinstance(await ended, Terminated)
         async with asyncio.timeout(DEADLINE):
@@ -928,7 +927,7 @@ async def test_poison(actor):
     async with tree(child(actor, max_deliveries=3)) as root:
         letters, watch = root.dead_letters(), Watch(root)
         asking = asyncio.create_task(root["a"].ask(KillOften(), timeout=None))
-        await turns()
+        await at_rest()
         await root["a"].tell(Put(1))
         with pytest.raises(ActorCrashed, match="for time 3; it is not delivered again"):
             await asking

@@ -33,7 +33,7 @@ from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet
 from tests.support.pooled import AsyncWorker, Die, Hold, Take, Worker
 from tests.support.scripted import OFTEN, answering, begin, child, die, finish, reached, states, tree
-from tests.support.waiting import DEADLINE, Watch, turns, until
+from tests.support.waiting import DEADLINE, Watch, at_rest, until
 
 SOON = Backoff(initial=0.01, cap=0.01, jitter=0.0)
 NEVER = Backoff(initial=3600.0, cap=3600.0, jitter=0.0)
@@ -82,11 +82,11 @@ async def test_the_least_loaded_gets_the_next():
         ref = root["p"]
         for number in range(3):
             await ref.tell(Take("", number))
-        await turns()
+        await at_rest()
         assert [1, 1, 1] == [held(root, member) for member in range(3)]
         for number in range(20):
             await ref.tell(Take("", number))
-        await turns()
+        await at_rest()
         assert [1, 1, 1] == [held(root, member) for member in range(3)]
         quickest = root.launcher.life("/root/p/1")
         for done in range(20):
@@ -117,7 +117,7 @@ async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
     async with tree(pool(2)) as root:
         for number in range(100):
             root["p"].tell_nowait(Take("", number))
-        await turns()
+        await at_rest()
         life = root.launcher.life("/root/p/0")
         assert concurrency == held(root, 0) == held(root, 1)
         finish(life, life.received[0])
@@ -136,7 +136,7 @@ async def test_in_turn():
     async with tree(pool(routing=Routing.ROUND_ROBIN)) as root:
         for number in range(9):
             await root["p"].tell(Take("", number))
-        await turns()
+        await at_rest()
         assert [3, 3, 3] == [held(root, member) for member in range(3)]
 
 
@@ -189,7 +189,7 @@ async def test_what_waits_for_a_member_that_is_stopped_goes_to_the_others(routin
         for life in root.launcher.lives:
             life.congested = True
         asks = [asyncio.create_task(root["p"].ask(Take(f"k{number}", number))) for number in range(12)]
-        await turns()
+        await at_rest()
         await root.terminate_child("p/0")
         last = root.launcher.life("/root/p/1")
         last.writable()
@@ -197,7 +197,7 @@ async def test_what_waits_for_a_member_that_is_stopped_goes_to_the_others(routin
             for posted in list(last.received):
                 last.received.remove(posted)
                 finish(last, posted, handler_of(last, None))
-            await turns()
+            await at_rest()
         assert {"p/1"} == {ask.result().name for ask in asks}
 
 
@@ -218,12 +218,12 @@ async def advanced(root):
     """A member that is quick, works on one message and has three in advance; the other works on one."""
     for number in range(2):
         await root["p"].tell(Take("", number))
-    await turns()
+    await at_rest()
     quick_one, other = (root.launcher.life(f"/root/p/{member}") for member in range(2))
     finish(quick_one, quick_one.received[0])
     for number in range(2, 6):
         await root["p"].tell(Take("", number))
-    await turns()
+    await at_rest()
     at_work, *advance = [posted.seq for posted in quick_one.received[1:]]
     assert 3 == len(advance)
     quick_one.doing = Progress(at_work, frozenset({at_work}), 0, 0)
@@ -282,7 +282,7 @@ async def test_what_a_dead_member_had_goes_on(routing):
     """What it had not begun is handled, by others or its next life; what it was handling is reported."""
     async with tree(pool(3, routing)) as root:
         asks = {number: asyncio.create_task(root["p"].ask(Take(f"k{number}", number))) for number in range(30)}
-        await turns()
+        await at_rest()
         victim = root.launcher.life("/root/p/0")
         others = [root.launcher.life(f"/root/p/{member}") for member in (1, 2)]
         begin(victim, victim.received[0].seq)
@@ -299,7 +299,7 @@ async def test_what_a_dead_member_had_goes_on(routing):
                     for posted in life.received[done[id(life)] :]:
                         done[id(life)] += 1
                         finish(life, posted, handler_of(life, None))
-                await turns()
+                await at_rest()
 
         await asyncio.wait_for(work(), DEADLINE)
         lost = [number for number, task in asks.items() if task.exception() is not None]
@@ -317,7 +317,7 @@ async def test_a_pool_goes_down_with_its_last_member():
         root.launcher.life("/root/p/1").congested = True
         asking = asyncio.create_task(ref.ask(Take()))
         watching = asyncio.create_task(ref.terminated())
-        await turns()
+        await at_rest()
         assert not watching.done()
         root.launcher.life("/root/p/1").exit()
         with pytest.raises(ActorStopped, match="the message had not begun"):
@@ -339,7 +339,7 @@ async def test_a_pool_whose_supervisor_is_restarted():
         for life in root.launcher.lives:
             life.congested = True
         asks = [asyncio.create_task(root["s/p"].ask(Take("", number))) for number in range(20)]
-        await turns()
+        await at_rest()
         answering(root.launcher, handler_of)
         root.launcher.life("/root/s/c").exit()
         await asyncio.gather(*asks)
@@ -466,7 +466,7 @@ async def test_a_member_that_goes_finishes_its_message():
     launcher.plan("/root/p/1", on_stop=OnStop.IGNORE)
     async with tree(pool(2), launcher=launcher) as root:
         asks = [asyncio.create_task(root["p"].ask(Take("", number))) for number in range(4)]
-        await turns()
+        await at_rest()
         going, staying = launcher.life("/root/p/1"), launcher.life("/root/p/0")
         begin(going, going.received[0].seq)
         resizing = asyncio.create_task(root.resize("p", 1))
@@ -509,7 +509,7 @@ async def left_waiting(root):
     asks = [asyncio.create_task(root["p"].ask(Take(str(number), number))) for number in range(6)]
     lives = [root.launcher.life(f"/root/p/{member}") for member in range(2)]
     await until(lambda: all(life.received for life in lives))
-    await turns()
+    await at_rest()
     return asks, lives, got(lives)
 
 
@@ -525,7 +525,7 @@ async def test_what_waits_for_a_dead_member_is_not_given_to_one_that_is_stopped(
     async with tree(pool(3, routing, backoff=NEVER), intensity=Intensity.unlimited()) as root:
         while states(root)["p/2"] != "backoff":
             root.launcher.life("/root/p/2").exit(ExitKind.KILLED)
-            await turns()
+            await at_rest()
         asks, lives, given = await left_waiting(root)
         if how == "terminate":
             await root.terminate_child("p")
@@ -595,7 +595,7 @@ async def test_fail_when_down_means_the_whole_pool():
         launcher.life("/root/p/1").congested = True
         fail_if_down = asyncio.create_task(ref.ask(Take(), when_down="fail"))
         patient = asyncio.create_task(ref.ask(Take()))
-        await turns()
+        await at_rest()
         assert not fail_if_down.done()
         launcher.life("/root/p/1").exit()
         with pytest.raises(ActorCrashed, match="has no running process now"):
@@ -605,7 +605,7 @@ async def test_fail_when_down_means_the_whole_pool():
         assert not patient.done()
         last = launcher.life("/root/p/0")
         last.become_ready()
-        await turns()
+        await at_rest()
         finish(last, last.received[0], handler_of(last, None))
         assert 2 == (await patient).life
 
@@ -727,7 +727,7 @@ async def test_a_member_that_is_killed_from_outside():
         watch = Watch(root)
         victim = root.which_children()[1].pid
         asks = [asyncio.create_task(root["p"].ask(Take("", number), timeout=DEADLINE)) for number in range(300)]
-        await turns()
+        await at_rest()
         os.kill(victim, signal.SIGKILL)
         fates = await asyncio.gather(*asks, return_exceptions=True)
         lost = [fate for fate in fates if isinstance(fate, BaseException)]

@@ -10,7 +10,7 @@ import pytest
 
 from actors import Actor
 from supervisor import ChildSpec, Strategy, Supervisor
-from tests.support.waiting import DEADLINE, turns, until
+from tests.support.waiting import DEADLINE, at_rest, until
 
 pytestmark = pytest.mark.processes
 
@@ -25,11 +25,12 @@ class Gated(Actor):
 
 
 async def at_once(root, gate):
-    await turns(0)
+    """Before its task has begun."""
 
 
 async def as_a_task(root, gate):
-    await turns(1)
+    """When its task has begun."""
+    await asyncio.sleep(0)
 
 
 async def when_the_machine_knows(root, gate):
@@ -87,7 +88,7 @@ async def test_cancelled_twice(tmp_path):
         await in_its_init(root, gate)
         for _ in range(2):
             starting.cancel()
-            await turns()
+            await at_rest()
         with pytest.raises(asyncio.CancelledError):
             await starting
         await until(lambda: () == root.which_children(), "the end of the start")

@@ -77,7 +77,7 @@ from tests.support.actors import (
     WhoAreYou,
 )
 from tests.support.spawning import open_descriptors
-from tests.support.waiting import DEADLINE, Script, Watch, alive, dead_letter, turns, until, until_now
+from tests.support.waiting import DEADLINE, Script, Watch, alive, at_rest, dead_letter, until, until_now
 
 pytestmark = pytest.mark.processes
 
@@ -238,7 +238,7 @@ async def test_a_stop_finishes_the_message_in_hand(tmp_path):
     waiting = asyncio.create_task(root["a"].ask(Echo("never")))
     await until(lambda: root._engine.children["a"].life.progress().active, "it is being handled")
     leaving = asyncio.create_task(root.__aexit__(None, None, None))
-    await turns()
+    await at_rest()
     gate.touch()
     assert await asking is None
     with pytest.raises(ActorStopped, match="/root/a"):
@@ -364,7 +364,7 @@ async def test_mailbox_full(tmp_path):
         with pytest.raises(MailboxFull, match="/root/a.*Note.*mailbox="):
             ref.tell_nowait(Note(3))
         telling = asyncio.create_task(ref.tell(Note(4)))
-        await turns()
+        await at_rest()
         assert not telling.done()
         gate.touch()
         await telling
@@ -439,7 +439,7 @@ async def test_asked_in_vain(tmp_path):
         blocked = asyncio.create_task(ref.ask(Block(str(gate)), timeout=0.2))
         note = asyncio.create_task(ref.ask(Note(1), timeout=0.1))
         cancelled = asyncio.create_task(ref.ask(Note(2), timeout=None))
-        await turns()
+        await at_rest()
         with pytest.raises(AskTimeout, match="/root/a did not answer Note within 0.1 s"):
             await note
         cancelled.cancel()
@@ -578,7 +578,7 @@ async def test_what_waits_when_an_actor_goes_down_for_good(tmp_path):
         ref.tell_nowait(StopYourself())
         ref.tell_nowait(Note(1))
         asking = asyncio.create_task(ref.ask(Echo("x"), timeout=None))
-        await turns()
+        await at_rest()
         telling = asyncio.create_task(ref.tell(Note(2)))
         gate.touch()
         with pytest.raises(ActorStopped):

@@ -16,7 +16,7 @@ from supervisor.io.output_reader import OutputReader
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
-from tests.support.waiting import turns
+from tests.support.waiting import at_rest
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
 
@@ -157,7 +157,7 @@ class Child:
 
     async def serve(self, reply):
         """Handle everything it has: what is no tell gets `reply(message bytes)`, tells are acknowledged."""
-        await turns(3)
+        await at_rest()
         self.read()
         given, self.given = self.given, []
         for seq, kind, data in given:

@@ -13,7 +13,7 @@ from actors.wire.frames import ASK, REPLY, TELL, Outcomes, StartActor
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.messages import Classes, QueuedMessage, QueuedTells
 from tests.support.actors import Echo, Fail, FailsToStart, HangsInStart, Note, Notes, Puppet, StopYourself
-from tests.support.waiting import turns, until
+from tests.support.waiting import at_rest, until
 
 CLASSES = Classes({message.__struct_config__.tag: at for at, message in enumerate(protocol_of(Puppet).handlers)}, ())
 
@@ -93,7 +93,7 @@ class Trial:
         assert end is heard[-1]
         assert end.pid == life.pid
         self._call_everything(life)
-        await turns()
+        await at_rest()
         assert heard == self.heard
         assert end.progress == life.progress()
         return end

@@ -35,9 +35,12 @@ def until_now(true, what="it"):
         time.sleep(0.002)
 
 
-async def turns(count=5):
-    """Let every task come to where it waits."""
-    for _ in range(count):
+async def at_rest():
+    """Wait until the loop has nothing to do: every task waits for a timer, a descriptor, a thread or another task."""
+    ready, deadline = asyncio.get_running_loop()._ready, time.monotonic() + DEADLINE
+    await asyncio.sleep(0)
+    while ready:
+        assert time.monotonic() < deadline, "the loop did not come to rest"
         await asyncio.sleep(0)
 
 

@@ -34,7 +34,7 @@ from supervisor.messaging import actor_requests, pubsub
 from supervisor.spec_validation import check_child
 from tests.support.bare import BareSupervisor, narrow
 from tests.support.everything import Everything, Feed, Flow, Sync, Word
-from tests.support.waiting import turns, until
+from tests.support.waiting import at_rest, until
 
 WORD = msgspec.Raw(encode(Word("w")))
 
@@ -161,7 +161,7 @@ async def test_items_that_nobody_asked_for():
     async with bare() as root:
         reading = root["a"].stream(Flow())
         first = asyncio.create_task(anext(reading))
-        await turns(3)
+        await at_rest()
         item = Outcome(1, wire.ITEM, msgspec.Raw(encode(1)))
         await refused(root, "more than 64 items ahead", Outcomes(0, [item] * (STREAM_CREDIT + 2)))
         assert 1 == await first
@@ -173,7 +173,7 @@ async def test_items_between_actors():
     async with bare() as root:
         a, b = root.child("a"), root.child("b")
         a.say(send(1, STREAM, message=msgspec.Raw(encode(Flow()))))
-        await turns(3)
+        await at_rest()
         item = Outcome(1, wire.ITEM, msgspec.Raw(encode(1)))
         b.say(Outcomes(0, [item] * STREAM_CREDIT))
         a.say(MoreItems(1, 32))
@@ -194,7 +194,7 @@ async def test_wants_of_a_feed(count):
     """A handler that is fed asks for a few items at a time."""
     async with bare() as root:
         feeding = asyncio.create_task(root["a"].feed(Feed(), range(1_000_000)))
-        await turns(3)
+        await at_rest()
         why = "wants" if isinstance(count, int) and count > 0 else "does not decode"
         await refused(root, why, Outcomes(0, [Outcome(1, wire.WANT, msgspec.Raw(encode(count)))]))
         feeding.cancel()

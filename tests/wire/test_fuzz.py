@@ -26,7 +26,7 @@ from supervisor import ChildSpec, Supervisor
 from supervisor.process.life import ProcessLife
 from tests.support.bare import BareSupervisor
 from tests.support.everything import Blob, Everyone, Everything, Feed, Flow, News, Tree, Word
-from tests.support.waiting import turns, until
+from tests.support.waiting import at_rest, until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1200 if os.environ.get("ACTORS_LONG") == "1" else 120)]
 
@@ -167,10 +167,10 @@ async def attack(streams: list[list[bytes]]) -> Scene:
         scene = Scene(root)
         for chunks in streams:
             scene.busy()
-            await turns(2)
+            await at_rest()
             for chunk in chunks:
                 scene.feed(chunk)
-            await turns(2)
+            await at_rest()
             await scene.judge()
             await scene.renew()
         await scene.end()

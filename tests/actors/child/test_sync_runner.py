@@ -59,7 +59,7 @@ from tests.support.actors import (
     Stoic,
     StopYourself,
 )
-from tests.support.waiting import turns, until
+from tests.support.waiting import at_rest, until
 
 
 class Daemon:
@@ -442,7 +442,7 @@ async def test_concurrency(serving, tmp_path):
     gates = [str(tmp_path / str(number)) for number in range(5)]
     daemon.deliver(*[Block(gate) for gate in gates])
     await until(lambda: len(daemon.actor.notes) == 3, "three are under way")
-    await turns(20)
+    await at_rest()
     assert frozenset({1, 2, 3}) == daemon.box.progress().active
     (tmp_path / "1").touch()
     assert [(2, wire.REPLY, None)] == await collect(daemon, 1)
@@ -486,7 +486,7 @@ async def test_async_stop_lets_handlers_finish(serving, tmp_path):
     daemon.deliver(Block(str(gate)), Note(7))
     await until(lambda: daemon.actor.notes == [0], "it is under way")
     daemon.stop()
-    await turns()
+    await at_rest()
     assert not task.done()
     gate.touch()
     assert ExitKind.SHUTDOWN is (await task).kind
@@ -519,7 +519,7 @@ async def test_asking_another(serving, answer, expected):
     """An ask leaves as a frame, and each kind of answer is its reply or its error."""
     daemon, _ = serving(AsyncPuppet)
     asking = asyncio.create_task(daemon.desk.actor("b").ask(Echo("x")))
-    await turns()
+    await at_rest()
     (sent,) = daemon.frames()
     assert ("/root/b", False) == (sent.to, sent.fail_if_down)
     kind, payload = answer

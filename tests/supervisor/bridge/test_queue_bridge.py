@@ -19,6 +19,7 @@ from actors.event import SafeEvent
 from supervisor.bridge import AsyncEvent, AsyncQueueBridge, BridgeClosed, await_event
 from tests.support import children
 from tests.support.spawning import DEADLINE, SPAWN, open_descriptors, running
+from tests.support.waiting import at_rest
 
 
 def reader_threads():
@@ -29,12 +30,6 @@ def all_reader_threads_end():
     for thread in reader_threads():
         thread.join(DEADLINE)
     return not reader_threads()
-
-
-async def turns(count=5):
-    """Let every task come to where it waits."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +63,7 @@ async def test_there_and_back(bridge):
 async def test_a_waiting_fetch_is_woken(bridge):
     """An item put by plain code in another thread wakes the coroutine."""
     fetching = asyncio.create_task(bridge.fetch())
-    await turns()
+    await at_rest()
     assert len(reader_threads()) == 1
     await asyncio.to_thread(bridge.underlying_queue().put, "item")
     assert await fetching == "item"
@@ -82,7 +77,7 @@ async def test_fetches_are_served_in_turn(bridge):
         order.append((name, await bridge.fetch()))
 
     tasks = [asyncio.create_task(fetch(name)) for name in range(20)]
-    await turns()
+    await at_rest()
     for item in range(21):
         await bridge.submit(item)
     await fetch(20)
@@ -93,7 +88,7 @@ async def test_fetches_are_served_in_turn(bridge):
 async def test_a_woken_and_cancelled_fetch_passes_it_on(bridge):
     """The item is there, the first in line is cancelled before it runs: the second gets it."""
     first, second = asyncio.create_task(bridge.fetch()), asyncio.create_task(bridge.fetch())
-    await turns()
+    await at_rest()
     await bridge.submit("item")
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -104,7 +99,7 @@ async def test_a_woken_and_cancelled_fetch_passes_it_on(bridge):
 async def test_cancelled_in_line(bridge):
     """One in the middle is cancelled; the others keep their order."""
     tasks = [asyncio.create_task(bridge.fetch()) for _ in range(3)]
-    await turns()
+    await at_rest()
     tasks[1].cancel()
     await bridge.submit("a")
     await bridge.submit("b")
@@ -126,7 +121,7 @@ async def test_back_pressure():
         await bridge.submit(0)
         await bridge.submit(1)
         waiting = [asyncio.create_task(bridge.submit(number)) for number in (2, 3)]
-        await turns()
+        await at_rest()
         assert not any(task.done() for task in waiting)
         assert await bridge.fetch() == 0
         await waiting[0]
@@ -179,7 +174,7 @@ async def test_close_ends_those_who_wait():
 
     waiting = [asyncio.create_task(work) for work in (empty.fetch(), empty.fetch(), full.submit(1), full.submit(2))]
     consuming = asyncio.create_task(consume())
-    await turns()
+    await at_rest()
     for bridge in (empty, full):
         bridge.close()
         bridge.close()
@@ -197,7 +192,7 @@ async def test_close_leaves_no_thread_at_once():
     """The thread that lingers after an item is gone when close() returns."""
     bridge = AsyncQueueBridge()
     fetching = asyncio.create_task(bridge.fetch())
-    await turns()
+    await at_rest()
     bridge.underlying_queue().put("item")
     await fetching
     bridge.close()
@@ -207,7 +202,7 @@ async def test_close_leaves_no_thread_at_once():
 async def test_close_from_another_thread(bridge):
     """A waiting fetch ends when plain code closes the bridge."""
     fetching = asyncio.create_task(bridge.fetch())
-    await turns()
+    await at_rest()
     await asyncio.to_thread(bridge.close)
     with pytest.raises(BridgeClosed):
         await fetching
@@ -232,11 +227,11 @@ def test_several_loops_one_after_another():
 
     async def use(item):
         waiting = asyncio.create_task(bridge.fetch())
-        await turns()
+        await at_rest()
         await bridge.submit(item)
         assert await waiting == item
         bridge.pending = asyncio.create_task(bridge.fetch())
-        await turns()
+        await at_rest()
 
     for item in range(3):
         asyncio.run(use(item))
@@ -252,7 +247,7 @@ def test_a_loop_closed_behind_us(what):
     bridge, event = AsyncQueueBridge(), SafeEvent()
     work = bridge.fetch() if what == "fetch" else await_event(event)
     waiting = loop.create_task(work)
-    loop.run_until_complete(turns())
+    loop.run_until_complete(at_rest())
     assert len(reader_threads()) == 1
     loop.close()
     assert all_reader_threads_end()
@@ -309,7 +304,7 @@ async def test_event_not_set_in_time(event):
 async def test_event_set_later(event):
     """The coroutines wake when plain code sets it, all of them."""
     waiting = [asyncio.create_task(await_event(event, DEADLINE)) for _ in range(3)]
-    await turns()
+    await at_rest()
     await asyncio.to_thread(event.set)
     assert await asyncio.gather(*waiting) == [True] * 3
 
@@ -318,7 +313,7 @@ async def test_event_cancelled(event):
     """A cancelled wait leaves no thread behind."""
     for _ in range(10):
         waiting = asyncio.create_task(await_event(event))
-        await turns()
+        await at_rest()
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await waiting
@@ -371,11 +366,11 @@ async def test_a_closed_event_does_not_disturb_others():
     """Closing an event under a waiter, and making new ones with its descriptor, neither wakes nor blocks others."""
     closed = SafeEvent()
     waiting = asyncio.create_task(await_event(closed))
-    await turns()
+    await at_rest()
     closed.close()
     events = [SafeEvent() for _ in range(5)]
     others = [asyncio.create_task(await_event(event, DEADLINE)) for event in events]
-    await turns()
+    await at_rest()
     for event in events:
         event.set()
     assert await asyncio.gather(*others) == [True] * 5

@@ -39,7 +39,7 @@ from supervisor.observe.dead_letters import DeadReason
 from supervisor.specs import ChildSpec
 from tests.support.actors import Puppet
 from tests.support.scripted import LoneLife
-from tests.support.waiting import turns
+from tests.support.waiting import at_rest
 
 
 class Add(Message[int]):
@@ -119,7 +119,7 @@ async def test_there_and_back(box):
     box.ref.tell_nowait(Add(1))
     asking = box.ask(2)
     box_tell = box.tell(3)
-    await turns()
+    await at_rest()
     assert [1, 2, 3] == life.numbers
     box.say((2, wire.REPLY, 20), ack_up_to=3)
     assert 20 == await asking
@@ -132,7 +132,7 @@ async def test_messages_wait_for_a_life(box):
     """Without one they wait; the next one gets them in order, in one batch."""
     for number in range(5):
         box.ref.tell_nowait(Add(number))
-    await turns()
+    await at_rest()
     assert [0, 1, 2, 3, 4] == box.live().numbers
 
 
@@ -141,7 +141,7 @@ async def test_a_congested_life_gets_no_more(box):
     life = box.live()
     life.congested = True
     box.ref.tell_nowait(Add(1))
-    await turns()
+    await at_rest()
     assert [] == life.numbers
     life.congested = False
     box.mailbox.dispatcher.dispatch()
@@ -161,7 +161,7 @@ async def test_how_an_ask_ends(box, kind, payload, error, words):
     """Each kind of outcome is one error for any asker; the mailbox continues."""
     box.live()
     asking = box.ask(1, timeout=60.0)
-    await turns()
+    await at_rest()
     box.say((1, kind, payload), ack_up_to=1)
     with pytest.raises(error, match=words):
         await asking
@@ -183,7 +183,7 @@ async def test_full(box):
         box.ref.tell_nowait(Add(3))
     life.began(1)
     box.ref.tell_nowait(Add(4))
-    await turns()
+    await at_rest()
     assert [1, 2, 4] == life.numbers
 
 
@@ -194,10 +194,10 @@ async def test_tells_wait_in_order():
     box.ref.tell_nowait(Add(0))
     tells = [box.tell(number) for number in range(1, 6)]
     for done in range(1, 6):
-        await turns()
+        await at_rest()
         box.say(ack_up_to=done)
     await asyncio.gather(*tells)
-    await turns()
+    await at_rest()
     assert list(range(6)) == life.numbers
 
 
@@ -208,13 +208,13 @@ async def test_several_places_at_once():
     for number in range(3):
         box.ref.tell_nowait(Add(number))
     tells = [box.tell(number) for number in range(3, 9)]
-    await turns()
+    await at_rest()
     box.say(ack_up_to=3)
-    await turns()
+    await at_rest()
     assert [True] * 3 + [False] * 3 == [task.done() for task in tells]
     box.say(ack_up_to=6)
     await asyncio.gather(*tells)
-    await turns()
+    await at_rest()
     assert list(range(9)) == life.numbers
 
 
@@ -225,16 +225,16 @@ async def test_a_newcomer_does_not_overtake_those_who_wait():
     for number in range(2):
         box.ref.tell_nowait(Add(number))
     tells = [box.tell(number) for number in (2, 3, 4)]
-    await turns()
+    await at_rest()
     box.say(ack_up_to=2)
     with pytest.raises(MailboxFull):
         box.ref.tell_nowait(Add(9))
     tells.append(box.tell(5))
     for done in (3, 4, 5):
-        await turns()
+        await at_rest()
         box.say(ack_up_to=done)
     await asyncio.gather(*tells)
-    await turns()
+    await at_rest()
     assert list(range(6)) == life.numbers
 
 
@@ -244,18 +244,18 @@ async def test_a_cancelled_tell_sends_nothing():
     life = box.live()
     box.ref.tell_nowait(Add(0))
     tells = [box.tell(number) for number in (1, 2, 3, 4)]
-    await turns()
+    await at_rest()
     tells[0].cancel()  # while it waits
-    await turns()
+    await at_rest()
     tells[1].cancel()  # when room comes in the same turn
     box.say(ack_up_to=1)
     tells[2].cancel()  # after it was woken
-    await turns()
+    await at_rest()
     for task in tells[:3]:
         with pytest.raises(asyncio.CancelledError):
             await task
     await tells[3]
-    await turns()
+    await at_rest()
     assert [0, 4] == life.numbers
     assert 1 == box.mailbox.depth
 
@@ -266,13 +266,13 @@ async def test_woken_and_cancelled():
     life = box.live()
     box.ref.tell_nowait(Add(0))
     tells = [box.tell(1), box.tell(2)]
-    await turns()
+    await at_rest()
     box.say(ack_up_to=1)
     tells[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         await tells[0]
     await tells[1]
-    await turns()
+    await at_rest()
     assert [0, 2] == life.numbers
 
 
@@ -283,7 +283,7 @@ async def test_an_ask_waits_for_room_within_its_timeout():
     box.ref.tell_nowait(Add(0))
     with pytest.raises(AskTimeout, match="no room for Add within 0.01 s: 1 messages wait"):
         await box.ref.ask(Add(1), timeout=0.01)
-    await turns()
+    await at_rest()
     assert [0] == life.numbers
 
 
@@ -292,7 +292,7 @@ async def test_closing_ends_every_wait():
     box = Box(capacity=1)
     box.ref.tell_nowait(Add(0))
     waits = [box.tell(1), box.ask(2, timeout=None), box.tell(3)]
-    await turns()
+    await at_rest()
     box.mailbox.close("it is over")
     for task in waits:
         with pytest.raises(ActorStopped, match="it is over"):
@@ -320,7 +320,7 @@ async def test_any_mix_of_tells_cancellations_and_progress():
                 await asyncio.sleep(0)
             assert box.mailbox.depth <= box.mailbox.capacity.most
         for _ in range(200):
-            await turns(2)
+            await at_rest()
             done = len(life.received)
             box.say(ack_up_to=done)
         sent = [number for number, task in tasks if task.done() and not task.cancelled()]
@@ -354,15 +354,15 @@ async def test_an_ask_that_times_out_in_a_lifes_hands(box):
 async def test_a_cancelled_ask(box):
     """Before and after it is in a life's hands; a reply that comes all the same is dropped."""
     waiting = box.ask(1)
-    await turns()
+    await at_rest()
     waiting.cancel()
-    await turns()
+    await at_rest()
     life = box.live()
     assert [] == life.numbers
     flying = box.ask(2, timeout=None)
-    await turns()
+    await at_rest()
     flying.cancel()
-    await turns()
+    await at_rest()
     assert [2] == life.taken_back
     box.say((2, wire.REPLY, 20), ack_up_to=2)
     for task in (waiting, flying):
@@ -427,10 +427,10 @@ async def test_cancelled_asks_that_a_life_only_acknowledges(box):
     """They end as cancelled, and nothing remembers them."""
     box.live()
     asks = [box.ask(number) for number in range(5)]
-    await turns()
+    await at_rest()
     for ask in asks[:4]:
         ask.cancel()
-    await turns()
+    await at_rest()
     box.say((5, wire.REPLY, 5), ack_up_to=5)
     assert 5 == await asks[4]
     assert (0, {"cancelled": 4, "handled": 1}) == (box.mailbox.depth, +box.mailbox.fates)
@@ -441,7 +441,7 @@ async def test_a_reply_and_a_cancellation_in_the_same_turn(box):
     """Whoever is cancelled when the reply is there keeps asyncio's rules, and nothing is left."""
     box.live()
     task = box.ask(1)
-    await turns()
+    await at_rest()
     box.say((1, wire.REPLY, 10), ack_up_to=1)
     task.cancel()
     await asyncio.wait([task])
@@ -453,13 +453,13 @@ async def test_the_life_gets_the_deadline(box):
     """So that it need not begin what was cancelled."""
     life = box.live()
     tasks = [box.ask(1, timeout=50.0), box.ask(2, timeout=None)]
-    await turns()
+    await at_rest()
     with_deadline, without = life.received
     assert without.deadline is None
     assert 0 < with_deadline.deadline - asyncio.get_running_loop().time() <= 50.0
     for task in tasks:
         task.cancel()
-    await turns()
+    await at_rest()
 
 
 # ---- lives that end
@@ -469,7 +469,7 @@ async def test_a_death_gives_each_message_its_fate(box):
     """Done, being handled, not begun: told and asked."""
     life = box.live()
     done, active, unbegun = box.ask(1, timeout=None), box.ask(2, timeout=None), box.ask(3, timeout=None)
-    await turns()
+    await at_rest()
     life.began(2, 1)
     box.die(life)
     with pytest.raises(ActorCrashed, match="after it had handled Add") as caught:
@@ -489,7 +489,7 @@ async def test_a_death_gives_each_message_its_fate(box):
 async def test_idempotent_messages_get_another_life(box):
     """Until it has been begun too often."""
     asking = asyncio.create_task(box.ref.ask(Try(1), timeout=None))
-    await turns()
+    await at_rest()
     for _ in range(2):
         life = box.live()
         life.began(1)
@@ -504,7 +504,7 @@ async def test_what_was_told_and_finished_was_handled(box):
     """Nothing is missing from a told message whose acknowledgement died."""
     life = box.live()
     box.ref.tell_nowait(Add(1))
-    await turns()
+    await at_rest()
     life.began(1, 1)
     box.die(life)
     assert ({"handled": 1}, []) == (+box.mailbox.fates, box.letters)
@@ -514,9 +514,9 @@ async def test_an_unwanted_message_ends_with_its_life(box):
     """Nobody hears of it, and it does not come back."""
     life = box.live()
     asking = box.ask(1)
-    await turns()
+    await at_rest()
     asking.cancel()
-    await turns()
+    await at_rest()
     box.die(life)
     assert ([], {"cancelled": 1}) == (box.live().numbers, +box.mailbox.fates)
     assert [] == box.letters
@@ -526,10 +526,10 @@ async def test_a_life_that_is_stopping_gets_no_more(box):
     """Disconnected, it may still answer what it has."""
     life = box.live()
     asking = box.ask(1)
-    await turns()
+    await at_rest()
     box.mailbox.members.disconnect("a")
     box.ref.tell_nowait(Add(2))
-    await turns()
+    await at_rest()
     assert [1] == life.numbers
     box.say((1, wire.REPLY, 10), ack_up_to=1)
     assert 10 == await asking
@@ -544,7 +544,7 @@ async def test_when_down_fail(box):
     assert (False, False, None) == (caught.value.started, caught.value.finished, caught.value.report)
     life = box.live()
     fail_if_down, patient = box.ask(1, when_down="fail", timeout=None), box.ask(2, timeout=None)
-    await turns()
+    await at_rest()
     box.die(life)
     with pytest.raises(ActorCrashed) as caught:
         await fail_if_down
@@ -561,7 +561,7 @@ async def test_close(box):
     """What waits becomes dead letters in order, askers hear of it, later messages are refused."""
     box.ref.tell_nowait(Add(1))
     asking = box.ask(2, timeout=None)
-    await turns()
+    await at_rest()
     box.mailbox.close("gone for good")
     with pytest.raises(ActorStopped, match="gone for good.*had not begun"):
         await asking
@@ -581,9 +581,9 @@ async def test_terminated(box):
     """Whoever watches hears of the end, also afterwards."""
     watching = asyncio.create_task(box.ref.terminated())
     given_up = asyncio.create_task(box.ref.terminated())
-    await turns()
+    await at_rest()
     given_up.cancel()
-    await turns()
+    await at_rest()
     box.mailbox.close("gone for good")
     assert await watching == await box.ref.terminated()
     with pytest.raises(asyncio.CancelledError):
@@ -632,7 +632,7 @@ async def test_forged_outcomes(box, items, ack_up_to):
     """A life with an impossible report ends, and no asker waits for ever."""
     life = box.live()
     asking = box.ask(1, timeout=None)
-    await turns()
+    await at_rest()
     with pytest.raises(WireError):
         box.say(*items, ack_up_to=ack_up_to)
     life.began(1)
@@ -649,7 +649,7 @@ async def test_garbage_payloads(box):
     """Bytes that are no value are refused like a value of a wrong type."""
     life = box.live()
     asking = box.ask(1, timeout=None)
-    await turns()
+    await at_rest()
     with pytest.raises(WireError):
         box.mailbox.dispatcher.on_outcomes("a", Outcomes(0, [Outcome(1, wire.REPLY, msgspec.Raw(b"\xc1"))]))
     with pytest.raises(ActorCrashed, match="does not decode"):
@@ -680,12 +680,12 @@ async def test_a_pool_shares_fairly():
     lives = [box.live(member) for member in ("a/0", "a/1")]
     for number in range(20):
         box.ref.tell_nowait(Add(number))
-    await turns()
+    await at_rest()
     counts = [len(life.received) for life in lives]
     assert abs(counts[0] - counts[1]) <= 1
     assert sum(counts) < 20
     box.mailbox.dispatcher.on_outcomes("a/0", Outcomes(lives[0].received[-1].seq, []))
-    await turns()
+    await at_rest()
     assert len(lives[0].received) > counts[0]
 
 
@@ -695,11 +695,11 @@ async def test_a_dead_members_messages_go_to_the_others():
     dead, other = box.live("a/0"), box.live("a/1")
     for number in range(8):
         box.ref.tell_nowait(Add(number))
-    await turns()
+    await at_rest()
     had = dead.numbers
     box.mailbox.dispatcher.on_outcomes("a/1", Outcomes(other.received[-1].seq, []))
     box.die(dead, "a/0")
-    await turns()
+    await at_rest()
     box.mailbox.dispatcher.on_outcomes("a/1", Outcomes(other.received[-1].seq, []))
     assert set(had) <= set(other.numbers)
     before = len(box.letters)
@@ -716,7 +716,7 @@ async def test_the_same_key_goes_to_the_same_member():
     for _ in range(2):
         for number in range(12):
             box.ref.tell_nowait(Add(number))
-            await turns(2)
+            await at_rest()
             for member, life in lives.items():
                 if life.received:
                     box.mailbox.dispatcher.on_outcomes(member, Outcomes(life.received[-1].seq, []))
@@ -731,7 +731,7 @@ async def test_in_turn():
     lives = [box.live(member) for member in ("a/0", "a/1")]
     for number in range(6):
         box.ref.tell_nowait(Add(number))
-    await turns()
+    await at_rest()
     assert [3, 3] == [len(life.received) for life in lives]
 
 
@@ -739,7 +739,7 @@ async def test_a_member_leaves_and_its_messages_do_not():
     """What waited for it goes to those that stay, and is answered there."""
     box = Box(members=("a/0", "a/1"), routing=Routing.ROUND_ROBIN)
     asks = [box.ask(number, timeout=None) for number in range(4)]
-    await turns()
+    await at_rest()
     box.mailbox.remove_member("a/1")
     life = box.live("a/0")
     assert [0, 1, 2, 3] == life.numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from supervisor.observe.broadcast import BACKLOG, Broadcast, Missed
-from tests.support.waiting import turns
+from tests.support.waiting import at_rest
 
 
 async def everything(stream):
@@ -29,9 +29,9 @@ async def test_waiting_readers_are_woken():
     """By a happening, and by the end."""
     broadcast = Broadcast()
     readers = [asyncio.create_task(everything(broadcast.read())) for _ in range(3)]
-    await turns()
+    await at_rest()
     broadcast.tell("a")
-    await turns()
+    await at_rest()
     broadcast.close()
     assert [["a"]] * 3 == await asyncio.gather(*readers)
 
@@ -80,7 +80,7 @@ async def test_a_cancelled_reader_is_forgotten():
     """The same while it waits."""
     broadcast = Broadcast()
     task = asyncio.create_task(everything(broadcast.read()))
-    await turns()
+    await at_rest()
     task.cancel()
     await asyncio.wait([task])
     del task

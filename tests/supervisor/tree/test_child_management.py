@@ -29,7 +29,7 @@ from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet, WhoAreYou
 from tests.support.pooled import Take, Worker
 from tests.support.scripted import AT_ONCE, OFTEN, answering, child, die, reached, states, tree
-from tests.support.waiting import dead_letter, turns, until
+from tests.support.waiting import at_rest, dead_letter, until
 
 LATER = Backoff(initial=3600.0, cap=3600.0, jitter=0.0)
 
@@ -95,7 +95,7 @@ async def test_a_start_that_is_cancelled_while_siblings_restart():
         launcher.plan("/root/b", OnStart.HANG)
         await die(root, "/root/b")
         starting.cancel()
-        await turns()
+        await at_rest()
         launcher.life("/root/b").become_ready()
         with contextlib.suppress(UsageError):
             launcher.life("/root/a").become_ready()
@@ -542,7 +542,7 @@ async def test_what_waits_at_terminate_becomes_dead_letters():
         for number in range(3):
             await ref.tell(Note(number))
         asking = asyncio.create_task(ref.ask(Echo("x")))
-        await turns()
+        await at_rest()
         await root.terminate_child("a")
         buried = [await dead_letter(letters) for _ in range(4)]
         assert [Note(0), Note(1), Note(2), Echo("x")] == [letter.message for letter in buried]
@@ -550,7 +550,7 @@ async def test_what_waits_at_terminate_becomes_dead_letters():
         with pytest.raises(ActorStopped, match=r"terminate_child was called.*had not begun"):
             await asking
         await root.restart_child("a")
-        await turns()
+        await at_rest()
         assert [] == root.launcher.life("/root/a").received
 
 
@@ -657,10 +657,10 @@ async def test_dynamic_children_are_forgotten_when_their_supervisor_is_restarted
         await static.tell(Note(1))
         await dynamic.tell(Note(2))
         asking = asyncio.create_task(dynamic.ask(Echo("x")))
-        await turns()
+        await at_rest()
         escalate(root, "/root/sub/a")
         await until(lambda: states(root, "sub") == {"a": "running"})
-        await turns()
+        await at_rest()
         assert 1 == len(root.launcher.life("/root/sub/a").received)
         buried = await dead_letter(letters)
         assert ("/root/sub/b", Note(2), DeadReason.ACTOR_STOPPED) == (buried.actor, buried.message, buried.reason)
@@ -689,7 +689,7 @@ async def test_dynamic_children_two_floors_below_are_forgotten_too():
         escalate(root, "/root/sub/a")
         await until(lambda: states(root) == {"sub": "running"})
         await until(lambda: states(root, "sub/deep") == {"b": "running"})
-        await turns()
+        await at_rest()
         assert 1 == len(root.launcher.life("/root/sub/deep/b").received)
         assert {ref.path for ref in dynamic} == {(await dead_letter(letters)).actor for _ in dynamic}
         for ref in dynamic:
@@ -767,7 +767,7 @@ async def test_callers_wait_by_default():
     async with tree(child(), launcher=launcher) as root:
         launcher.life("/root/a").exit(ExitKind.KILLED)
         asking = asyncio.create_task(root["a"].ask(Echo("")))
-        await turns()
+        await at_rest()
         assert not asking.done()
         launcher.life("/root/a").become_ready()
         assert "/root/a 2" == await asking

@@ -23,7 +23,7 @@ from tests.support.messages import Count, Put
 from tests.support.messages import Sync as Streamer
 from tests.support.pooled import Take, Worker
 from tests.support.scripted import answering, begin, child, finish, tree
-from tests.support.waiting import DEADLINE, Watch, turns, until
+from tests.support.waiting import DEADLINE, Watch, at_rest, until
 
 # ---- without processes
 
@@ -34,7 +34,7 @@ async def test_a_life_makes_room_when_it_has_handled_enough():
         watch = Watch(root)
         for number in range(4):
             root["a"].tell_nowait(Echo(str(number)))
-        await turns()
+        await at_rest()
         first = root.launcher.life("/root/a")
         for posted in first.received[:2]:
             begin(first, posted.seq)
@@ -55,20 +55,20 @@ async def test_an_ask_that_would_not_wait_for_a_dead_actor_waits_for_a_recycled_
         watch = Watch(root)
         root["a"].tell_nowait(Echo("first"))
         before = asyncio.create_task(root["a"].ask(Echo("before"), when_down="fail"))
-        await turns()
+        await at_rest()
         first = launcher.life("/root/a")
         begin(first, 1)
         finish(first, first.received[0])
         meanwhile = asyncio.create_task(root["a"].ask(Echo("meanwhile"), when_down="fail"))
-        await turns()
+        await at_rest()
         first.exit(ExitKind.SHUTDOWN)
         await watch.exited("a")
         late = asyncio.create_task(root["a"].ask(Echo("late"), when_down="fail"))
-        await turns()
+        await at_rest()
         assert not any(task.done() for task in (before, meanwhile, late))
         second = launcher.life("/root/a")
         second.become_ready()
-        await turns()
+        await at_rest()
         for posted in second.received:
             begin(second, posted.seq)
             finish(second, posted, "here")
@@ -85,7 +85,7 @@ async def test_a_next_life_that_does_not_start_leaves_the_actor_down_without_ove
         watch = Watch(root)
         root["a"].tell_nowait(Echo("first"))
         ask = asyncio.create_task(root["a"].ask(Echo("before"), when_down="fail"))
-        await turns()
+        await at_rest()
         first = launcher.life("/root/a")
         begin(first, 1)
         finish(first, first.received[0])
@@ -102,12 +102,12 @@ async def test_a_stream_is_not_broken_off():
         watch = Watch(root)
         reading = asyncio.create_task(anext(root["a"].stream(Count(1)), None))
         root["a"].tell_nowait(Put(1))
-        await turns()
+        await at_rest()
         life = root.launcher.life("/root/a")
         put, stream = life.received
         begin(life, put.seq, stream.seq)
         finish(life, put, 0)
-        await turns()
+        await at_rest()
         assert not life.over
         life.say(Outcomes(0, [Outcome(stream.seq, REPLY, NOTHING)]))
         assert Decision.RECYCLE == (await watch.exited("a")).decision

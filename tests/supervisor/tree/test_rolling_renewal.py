@@ -30,7 +30,7 @@ from tests.support.messages import Sync as Streamer
 from tests.support.pooled import Worker
 from tests.support.scripted import answering, begin, child, finish, tree
 from tests.support.successors import Flow, Note, Renewed, SlowToLeave
-from tests.support.waiting import DEADLINE, Watch, turns, until
+from tests.support.waiting import DEADLINE, Watch, at_rest, until
 
 # ---- without processes
 
@@ -51,7 +51,7 @@ async def test_the_old_life_serves_until_the_next_one_is_ready():
         first, second = launcher.lives
         root["a"].tell_nowait(Echo("1"))
         root["a"].tell_nowait(Echo("2"))
-        await turns()
+        await at_rest()
         assert [1, 2] == [posted.seq for posted in first.received]
         shown = root.snapshot().children[0]
         assert ("running", 1, 2) == (shown.state, shown.life, shown.successor)
@@ -59,7 +59,7 @@ async def test_the_old_life_serves_until_the_next_one_is_ready():
         begin(first, 1)
         second.become_ready()
         root["a"].tell_nowait(Echo("3"))
-        await turns()
+        await at_rest()
         assert ([1, 2], []) == ([posted.seq for posted in first.received], second.received)
         finish(first, first.received[0])
         first.exit()
@@ -74,13 +74,13 @@ async def test_an_open_stream_delays_the_change():
     launcher = scripted(OnStart.READY, OnStart.HANG)
     async with tree(child(actor=Streamer), launcher=launcher) as root:
         reading = asyncio.create_task(anext(root["a"].stream(Count(1)), None))
-        await turns()
+        await at_rest()
         recycling = asyncio.create_task(root.recycle("a"))
         await until(lambda: len(launcher.lives) == 2)
         first, second = launcher.lives
         begin(first, first.received[0].seq)
         second.become_ready()
-        await turns()
+        await at_rest()
         assert (False, False) == (first.over, recycling.done())
         first.say(Outcomes(0, [Outcome(first.received[0].seq, REPLY, NOTHING)]))
         await recycling

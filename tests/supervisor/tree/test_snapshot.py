@@ -31,7 +31,7 @@ from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Block, Echo, Note, Puppet
 from tests.support.pooled import Take, Worker
 from tests.support.scripted import AT_ONCE, answering, child, die, finish, reached, states, tree
-from tests.support.waiting import DEADLINE, dead_letter, turns, until
+from tests.support.waiting import DEADLINE, at_rest, dead_letter, until
 
 OUTSIDE = "killed: SIGKILL from outside: a kill -9, or the kernel short of memory"
 LATER = Backoff(initial=60.0, cap=60.0, jitter=0.0)
@@ -89,7 +89,7 @@ async def test_handling():
         assert (None, None) == (of(root).handling, of(root).handling_for)
         for number in range(3):
             await root["a"].tell(Note(number))
-        await turns()
+        await at_rest()
         life = root.launcher.life("/root/a")
         place = [cls.__qualname__ for cls in root._engine.children["a"].mailbox.protocol.handlers].index("Note")
         life.doing = Progress(1, frozenset({1}), time.monotonic_ns() - 3_000_000_000, place)
@@ -298,7 +298,7 @@ async def test_the_happenings_of_one_death():
     async with root:
         assert [ChildStarted("/root/a", 1, None), SupervisorStarted("/root")] == everything(happenings)
         root.launcher.life("/root/a").exit(ExitKind.KILLED)
-        await turns()
+        await at_rest()
         ended, started = everything(happenings)[2:]
         report = ended.report
         assert ("/root/a", 1, OUTSIDE, "SIGKILL", None) == (
@@ -381,7 +381,7 @@ async def test_dead_letters():
         slow, letters = root.dead_letters(), root.dead_letters()
         ref, life = root["a"], root.launcher.life("/root/a")
         await ref.tell(Note(0))
-        await turns()
+        await at_rest()
         life.doing = Progress(life.received[0].seq, frozenset({life.received[0].seq}), 0, 0)
         life.exit(ExitKind.KILLED)
         letter = await dead_letter(letters)
@@ -431,10 +431,10 @@ async def test_fail_at_once_when_it_goes_down():
         await until(lambda: life.ready)
         asks = [asyncio.create_task(root["a"].ask(Echo(str(n)), when_down="fail", timeout=None)) for n in range(2)]
         patient = asyncio.create_task(root["a"].ask(Echo("patient"), timeout=None))
-        await turns()
+        await at_rest()
         life.congested = True
         asks.append(asyncio.create_task(root["a"].ask(Echo("queued"), when_down="fail", timeout=None)))
-        await turns()
+        await at_rest()
         assert [3, 4] == [len(life.received), of(root).mailbox]
         life.exit(ExitKind.KILLED)
         errors = await asyncio.gather(*asks, return_exceptions=True)
@@ -461,14 +461,14 @@ async def test_who_waits_gets_the_next_life():
     launcher.plan("/root/a", OnStart.READY, OnStart.HANG)
     async with tree(child(), launcher=launcher) as root:
         early = asyncio.create_task(root["a"].ask(Echo("early")))
-        await turns()
+        await at_rest()
         launcher.life("/root/a").exit(ExitKind.KILLED)
         late = asyncio.create_task(root["a"].ask(Echo("late")))
-        await turns()
+        await at_rest()
         life = launcher.life("/root/a")
         assert {"a": "starting"} == states(root)
         life.become_ready()
-        await turns()
+        await at_rest()
         for posted, answer in zip(life.received, ("first", "second"), strict=True):
             finish(life, posted, answer)
         assert ["first", "second"] == await asyncio.gather(early, late)
