@@ -19,6 +19,7 @@ from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.reports import (
     ChildExited,
     ChildStarted,
+    HandlerSlow,
     Happening,
     SuccessorBegun,
     SupervisorGaveUp,
@@ -45,6 +46,7 @@ __all__ = [
     "ChildState",
     "DeadLetter",
     "DeadReason",
+    "HandlerSlow",
     "Happening",
     "Health",
     "HealthStatus",

@@ -110,7 +110,7 @@ def _play(
         apply_options(part.conditions)
     except UsageError as error:
         raise ActorFailed("setting up its process", error) from error
-    if part.handler_timeout:
+    if part.heartbeat:
         start_heartbeat(box)  # after the options, which count for one thread; before imports that may hang
     else:
         accept_dumps()

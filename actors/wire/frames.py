@@ -176,6 +176,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
         max_frame: the most bytes of a frame it may send.
         conditions: options of the process, applied before any module of the actor is imported.
         log_level: number of `logging` from which on the daemon accepts its lines.
+        heartbeat: whether the daemon may ask whether its interpreter runs, and where.
     """
 
     path: str
@@ -190,6 +191,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
     max_frame: int = MAX_FRAME
     conditions: ProcessOptions = ProcessOptions()
     log_level: int = 30
+    heartbeat: bool = False
 
 
 class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):

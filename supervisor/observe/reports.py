@@ -64,7 +64,27 @@ class SupervisorStopped(msgspec.Struct, frozen=True, tag=True):
     reason: ExitReason
 
 
-Happening = ChildStarted | SuccessorBegun | ChildExited | SupervisorStarted | SupervisorGaveUp | SupervisorStopped
+class HandlerSlow(msgspec.Struct, frozen=True, tag=True):
+    """A handler takes longer than `soft_timeout`; nothing is done about it.
+
+    Attributes:
+        actor: path of the actor.
+        life: the number of its life.
+        handler: in words, `Index.search`.
+        seconds: how long it has taken so far.
+        stacks: of the threads and tasks of its process, None when they did not come in time.
+    """
+
+    actor: str
+    life: int
+    handler: str
+    seconds: float
+    stacks: str | None = None
+
+
+Happening = (
+    ChildStarted | SuccessorBegun | ChildExited | HandlerSlow | SupervisorStarted | SupervisorGaveUp | SupervisorStopped
+)
 
 
 class Reports:
@@ -84,6 +104,13 @@ class Reports:
         """A life is started beside the current one."""
         self.happenings.tell(SuccessorBegun(actor, life))
         self._write("info", "successor.begun", {"actor": actor, "life": life})
+
+    def handler_slow(self, slow: HandlerSlow) -> None:
+        """A handler takes longer than its soft limit."""
+        self.happenings.tell(slow)
+        fields = {"actor": slow.actor, "life": slow.life, "handler": slow.handler, "seconds": round(slow.seconds, 3)}
+        stacks = {} if slow.stacks is None else {"stacks": slow.stacks}
+        self._write("warning", "handler.slow", {**fields, **stacks})
 
     def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
         """A life has ended."""

@@ -38,6 +38,11 @@ def check_actor(child: ChildSpec, path: str) -> None:
         if not is_count(value, 1):
             raise InvalidSpec(f"{path}.{name}", value, "expected a whole number of at least 1")
     check_limit(child.handler_timeout, f"{path}.handler_timeout")
+    check_limit(child.soft_timeout, f"{path}.soft_timeout")
+    soft, hard = child.soft_timeout, child.handler_timeout
+    if soft is not None and hard is not None and soft >= hard:
+        why = f"expected less than handler_timeout, {hard:g} s, at which the handler is ended"
+        raise InvalidSpec(f"{path}.soft_timeout", soft, why)
     _check_recycling(child, path)
 
 

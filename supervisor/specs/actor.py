@@ -58,6 +58,8 @@ class ChildSpec:
         max_deliveries: how often an idempotent message may be begun before it is given up as poison.
         handler_timeout: seconds that one handler may take (in a stream or a feed, one item), and that messages in the
             process's inbox may wait without one beginning; then it is hung, and killed. None for no limit.
+        soft_timeout: seconds after which a handler is reported as slow, with the stacks of its process, by an event
+            `HandlerSlow` and one log line; again at twice the time, and so on. It goes on. None for never.
         max_messages: after how many messages the process is replaced by the next life, None for no such limit.
         max_age: after how many seconds since it became ready it is replaced, None for no such limit.
         max_age_jitter: share of max_age added at random, so that processes started together do not end together.
@@ -100,6 +102,7 @@ class ChildSpec:
     max_frame_bytes: int = MAX_FRAME
     max_deliveries: int = 3
     handler_timeout: float | None = None
+    soft_timeout: float | None = None
     max_messages: int | None = None
     max_age: float | None = None
     max_age_jitter: float = 0.1
@@ -128,6 +131,11 @@ class ChildSpec:
     def processes(self) -> int:
         """How many processes it asks for."""
         return self.size
+
+    @property
+    def has_heartbeat(self) -> bool:
+        """Whether its processes answer heartbeats: where handlers have a limit."""
+        return self.handler_timeout is not None or self.soft_timeout is not None
 
     @property
     def needs_main(self) -> bool:

@@ -184,4 +184,5 @@ class ActorChild:
             handler_timeout=spec.handler_timeout or 0.0,
             max_frame=spec.max_frame_bytes,
             log_level=level_of(actor_logger(self.path)),
+            heartbeat=spec.has_heartbeat,
         )

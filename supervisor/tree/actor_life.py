@@ -17,7 +17,7 @@ from actors.exits import ExitKind, ExitReport
 from actors.wire.frames import Outcomes, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
-from actors.wire.progress import NOTHING_BEGUN, Progress
+from actors.wire.progress import NOTHING_BEGUN, Progress, Work
 from supervisor.core.health.causes import causes_of
 from supervisor.core.health.exit_cause import exit_reason, native_stack, signal_name
 from supervisor.core.health.hang_detector import Health, health
@@ -26,12 +26,14 @@ from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.messaging.actor_requests import Outgoing
 from supervisor.messaging.shared import TreeContext
+from supervisor.observe.reports import HandlerSlow
 from supervisor.ports import Life, Said
 from supervisor.system.procfs import condition
 from supervisor.tree.child import Post
+from supervisor.tree.examination import Examination
 from supervisor.tree.pool_desk import PoolDesk
 from supervisor.tree.recycler import Recycler, recycler_of
-from supervisor.tree.start_examination import StartExamination
+from supervisor.tree.slow_handlers import SlowHandlers
 from supervisor.tree.watchdog import Watchdog
 
 OnOutcomes = Callable[[Outcomes, Sequence[Attachment]], None]
@@ -70,7 +72,8 @@ class ActorLife:
         self._end: LifeEnd | None = None
         self._watch: Watchdog | None = None
         self._recycler: Recycler | None = None
-        self._examination: StartExamination | None = None
+        self._examination: Examination | None = None
+        self._slow: SlowHandlers | None = None
         self._asked = False  # whether the next life was asked for
         self._awaits_streams = False
 
@@ -100,6 +103,8 @@ class ActorLife:
         self._mailbox.connect(self._name, self.life)
         if self._desk.spec.handler_timeout is not None:
             self._watch = Watchdog(self._desk.spec.handler_timeout, self, self.life, self._tree.loop)
+        if self._desk.spec.soft_timeout is not None:
+            self._slow = SlowHandlers(self._desk.spec.soft_timeout, self.life, self._tree.loop, self._handler_slow)
 
     def await_streams(self) -> None:
         """Post StreamsOver when no stream or feed is in flight."""
@@ -120,8 +125,8 @@ class ActorLife:
         if self.life is None or self.life.pid is None:
             then()
             return
-        heartbeat = self._desk.spec.handler_timeout is not None
-        self._examination = StartExamination(self.life, self._tree.loop, heartbeat=heartbeat, then=then)
+        heartbeat = self._desk.spec.has_heartbeat
+        self._examination = Examination(self.life, self._tree.loop, heartbeat=heartbeat, then=then)
 
     def kill(self) -> None:
         """Kill it."""
@@ -232,9 +237,14 @@ class ActorLife:
             self._tell_streams_over()
 
     def _look_no_more(self) -> None:
-        for looks in (self._recycler, self._watch, self._examination):
+        for looks in (self._recycler, self._watch, self._slow, self._examination):
             if looks is not None:
                 looks.close()
+
+    def _handler_slow(self, call: Work, seconds: float, stacks: str | None) -> None:
+        self._tree.reports.handler_slow(
+            HandlerSlow(self._path, self.number, self.handler_name(call.handler), seconds, stacks)
+        )
 
     def _tell_streams_over(self) -> None:
         if not self._mailbox.members.flowing(self._name):

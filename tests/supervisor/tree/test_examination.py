@@ -12,7 +12,7 @@ from supervisor import StartFailed
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.testing import OnStart, ScriptedLauncher
-from supervisor.tree.start_examination import StartExamination
+from supervisor.tree.examination import Examination
 from tests.support.late_starters import LateAsync, LateSync
 from tests.support.scripted import child, tree
 from tests.support.waiting import DEADLINE, until
@@ -59,7 +59,7 @@ async def test_where_a_start_hangs(actor, limit, wanted, tmp_path):
     life = launcher.launch(part, 1, listener)
     try:
         await until(begun.exists, "its start")
-        examination = StartExamination(life, loop, heartbeat=bool(limit), then=done.set)
+        examination = Examination(life, loop, heartbeat=bool(limit), then=done.set)
         async with asyncio.timeout(DEADLINE):
             await done.wait()
         frames = [line.rpartition(" in ")[2] for line in examination.stacks.splitlines() if " in " in line]

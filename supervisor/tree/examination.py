@@ -1,6 +1,6 @@
-"""Start examination: where a process hangs that is not ready in time.
+"""Examination: where a process is that is not ready in time, or whose handler takes long.
 
-The process is asked for its stacks before its supervisor decides. Nothing is decided here.
+The process is asked for its stacks. Nothing is decided here.
 
 Runs on the loop's thread.
 """
@@ -22,7 +22,7 @@ POLL: Final = 0.02  # seconds between two looks at what it has written
 _LIBRARIES: Final = f"{os.path.dirname(os.__file__)}/"  # noqa: PTH120 - as it stands in stacks
 
 
-class StartExamination:
+class Examination:
     """Asks one life for its stacks, once.
 
     Args:

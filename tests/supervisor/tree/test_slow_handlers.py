@@ -1,0 +1,80 @@
+"""Slow handlers are reported with their stacks, at doubled times, and go on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from actors import Actor, Message, handles
+from supervisor import ChildSpec, HandlerSlow, InvalidSpec, Supervisor
+from supervisor.spec_validation import check_child
+from supervisor.specs import SupervisorSpec
+from tests.support.waiting import DEADLINE
+
+pytestmark = pytest.mark.processes
+
+
+class Crawl(Message[str]):
+    seconds: float
+
+
+class Crawler(Actor):
+    @handles
+    def crawl(self, msg: Crawl) -> str:
+        self.context.extend(DEADLINE) if msg.seconds < 0 else None
+        time.sleep(abs(msg.seconds))
+        return "there"
+
+
+class AsyncCrawler(Actor):
+    @handles
+    async def crawl(self, msg: Crawl) -> str:
+        await self.rest(msg.seconds)
+        return "there"
+
+    async def rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def slow(root, count):
+    found = []
+    async for event in root.events():
+        if isinstance(event, HandlerSlow):
+            found.append(event)
+            if len(found) == count:
+                return found
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("actor", "where"), [(Crawler, "in crawl"), (AsyncCrawler, "in rest")])
+async def test_reported_again_at_doubled_times(actor, where, logs):
+    """With handler, time and stacks, those of tasks included; the handler ends as if nothing was."""
+    async with Supervisor(ChildSpec(actor, name="a", soft_timeout=0.1), spares=0) as root:
+        waiting = asyncio.create_task(slow(root, 3))
+        asked = asyncio.create_task(root["a"].ask(Crawl(1.5), timeout=DEADLINE))
+        found = await waiting
+        assert "there" == await asked
+        assert 1 == root.snapshot().children[0].life
+    assert {(f"{actor.__qualname__}.crawl", "/root/a", 1)} == {(one.handler, one.actor, one.life) for one in found}
+    assert all(one.seconds >= 0.1 * 2**number for number, one in enumerate(found))
+    assert all(where in (one.stacks or "") for one in found)
+    assert len([line for line in logs if line["event"] == "handler.slow" and "stacks" in line]) >= 3
+
+
+async def test_quick_handlers_are_not_reported(logs):
+    """Nor those that asked for more time."""
+    async with Supervisor(ChildSpec(Crawler, name="a", soft_timeout=0.2), spares=0) as root:
+        for _ in range(20):
+            await root["a"].ask(Crawl(0.0), timeout=DEADLINE)
+        await root["a"].ask(Crawl(-0.5), timeout=DEADLINE)
+    assert "handler.slow" not in {line["event"] for line in logs}
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(0.0, None), (float("nan"), None), (2.0, 2.0), (3.0, 2.0)])
+def test_refused(soft, hard):
+    """A limit that is no time, or that the hard one forestalls."""
+    spec = ChildSpec(Crawler, name="a", soft_timeout=soft, handler_timeout=hard)
+    with pytest.raises(InvalidSpec, match="soft_timeout"):
+        check_child(spec, SupervisorSpec(spec))
