@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from supervisor.mailbox.pool import PoolMembers
+from supervisor.mailbox.consumers import Consumers
 
 WATCHED: Final = 10_000  # ends of watched actors that may wait in a full mailbox: about one for each in a large tree
 TELL_BATCH: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
@@ -23,7 +23,7 @@ class Capacity:
     """The room of one mailbox.
 
     Args:
-        members: whose queues the messages wait in.
+        consumers: whose queues the messages wait in.
         most: how many messages may wait.
         most_bytes: how many bytes of messages may wait, None without a bound.
         loop: of the senders.
@@ -38,7 +38,7 @@ class Capacity:
 
     def __init__(
         self,
-        members: PoolMembers,
+        consumers: Consumers,
         most: int,
         most_bytes: int | None,
         loop: asyncio.AbstractEventLoop,
@@ -49,7 +49,7 @@ class Capacity:
         self.line: deque[Place] = deque()
         self.granted = 0
         self.clock: Final = clock
-        self._members = members
+        self._consumers = consumers
         self._most_bytes = most_bytes
         self._plenty = most if most_bytes is None else 0  # below so many messages there surely is room
         self._loop = loop
@@ -58,7 +58,7 @@ class Capacity:
     @property
     def full(self) -> bool:
         """Whether a new message must wait: there is no room, or other senders wait for it."""
-        shared_queue = self._members.shared_queue
+        shared_queue = self._consumers.shared_queue
         if self.line or self.granted:
             return True
         return (shared_queue is None or shared_queue.unsettled >= self._plenty) and self.free <= 0
@@ -66,12 +66,12 @@ class Capacity:
     @property
     def free(self) -> int:
         """How many more messages may wait; one that a handler has begun does not wait."""
-        members, most_bytes = self._members, self._most_bytes
-        if most_bytes is not None and sum(queue.total_bytes for queue in members.queues.values()) >= most_bytes:
+        consumers, most_bytes = self._consumers, self._most_bytes
+        if most_bytes is not None and sum(queue.total_bytes for queue in consumers.queues.values()) >= most_bytes:
             return 0
-        free = self.most - members.depth - self.granted
+        free = self.most - consumers.depth - self.granted
         if free <= 0:
-            free += sum(len(life.progress().active) for life in members.served.values())
+            free += sum(len(life.progress().active) for life in consumers.served.values())
         return free
 
     @property
@@ -80,11 +80,11 @@ class Capacity:
 
         Notices of its own watches need no room, but are bounded.
         """
-        return self._members.depth > self.most + WATCHED
+        return self._consumers.depth > self.most + WATCHED
 
     def refresh(self) -> None:
         """Compute how many messages may be accepted without another look."""
-        shared_queue = self._members.shared_queue
+        shared_queue = self._consumers.shared_queue
         if shared_queue is None or self._closed or self._most_bytes is not None or self.line or self.granted:
             self.fast_slots = 0
         else:
@@ -92,7 +92,10 @@ class Capacity:
 
     def grant(self) -> None:
         """Grant free slots to the first waiters; when the actor is down for good, wake all of them."""
-        line, free = self.line, len(self.line) if self._closed else self.free
+        line = self.line
+        if not line:
+            return
+        free = len(line) if self._closed else self.free
         while line and free > 0:
             if line.popleft().grant():
                 self.granted += 1

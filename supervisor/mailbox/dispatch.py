@@ -18,7 +18,7 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.capacity import TELL_BATCH, Capacity
-from supervisor.mailbox.pool import PoolMembers
+from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.recall import Recall
 from supervisor.mailbox.settlement import Settlement
 from supervisor.ports import Delivery
@@ -32,7 +32,7 @@ class Dispatcher:
     """Sends what waits in one mailbox.
 
     Args:
-        members: who takes messages.
+        consumers: who takes messages.
         capacity: of the mailbox.
         settlement: of the mailbox.
         home: the loop, thread and process of the mailbox.
@@ -46,7 +46,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        members: PoolMembers,
+        consumers: Consumers,
         capacity: Capacity,
         settlement: Settlement,
         home: Home,
@@ -56,12 +56,12 @@ class Dispatcher:
     ) -> None:
         self.due = False
         self.undispatched = 0
-        self._members = members
+        self._consumers = consumers
         self._capacity = capacity
         self._settlement = settlement
         self._home = home
         self._window = window
-        self._recall = Recall(home.loop, members, concurrency, self.dispatch)
+        self._recall = Recall(home.loop, consumers, concurrency, self.dispatch)
 
     # ---- when
 
@@ -71,12 +71,12 @@ class Dispatcher:
             return
         self.due = False
         self.undispatched = 0
-        members = self._members
-        consumer = members.single_consumer
+        consumers = self._consumers
+        consumer = consumers.single_consumer
         if consumer is not None:
             self._fill(*consumer)
-        elif len(members.names) > 1:
-            for queue, member, life in members.takers():
+        elif len(consumers.names) > 1:
+            for queue, member, life in consumers.takers():
                 self._give(queue, member, life, 1)
             self._recall.watch()
         if self._capacity.fast_slots <= 0:
@@ -84,7 +84,7 @@ class Dispatcher:
 
     def soon(self) -> None:
         """Dispatch at the end of this turn of the loop; at once when nothing else is in progress."""
-        shared_queue = self._members.shared_queue
+        shared_queue = self._consumers.shared_queue
         if shared_queue is not None and shared_queue.unsettled == 1:
             self.dispatch()
         else:
@@ -132,8 +132,8 @@ class Dispatcher:
             self._capacity.grant()
             return None
         member, delivery_tag = held
-        if member in self._members.served:
-            self._members.served[member].cancel([delivery_tag])
+        if member in self._consumers.served:
+            self._consumers.served[member].cancel([delivery_tag])
         return held
 
     def credit(self, seq: int, count: int) -> None:
@@ -153,9 +153,9 @@ class Dispatcher:
     def _holder(self, seq: int) -> tuple[Delivery, int] | None:
         _, queue = self._settlement.askers.get(seq, (None, None))
         held = None if queue is None else queue.holder(seq)
-        if held is None or held[0] not in self._members.served:
+        if held is None or held[0] not in self._consumers.served:
             return None
-        return self._members.served[held[0]], held[1]
+        return self._consumers.served[held[0]], held[1]
 
     def _fill(self, queue: MessageQueue, member: str, life: Delivery) -> None:
         """Send the single life as much as its window takes."""
@@ -185,9 +185,9 @@ class Dispatcher:
         Raises:
             WireError: it reports messages it was never given, or acknowledges an ask without an answer.
         """
-        members = self._members
-        queue = members.shared_queue or members.queue_of(member)
-        pool = len(members.names) > 1
+        consumers = self._consumers
+        queue = consumers.shared_queue or consumers.queue_of(member)
+        pool = len(consumers.names) > 1
         had = queue.in_flight(member) if pool else 0
         if frame.items:
             self._settlement.on_outcomes(queue, member, frame.items, attachments)
@@ -198,7 +198,7 @@ class Dispatcher:
             elif acknowledged.handled:
                 self._settlement.fates[_HANDLED] += acknowledged.handled
         if pool:
-            members.measure(member, had - queue.in_flight(member))
+            consumers.measure(member, had - queue.in_flight(member))
         if self._capacity.line:
             self._capacity.grant()
         if queue.queued:

@@ -33,8 +33,8 @@ from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import Asker, PendingAsk, reader
 from supervisor.mailbox.capacity import Capacity, Place
+from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.dispatch import Dispatcher
-from supervisor.mailbox.pool import PoolMembers
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines, DelayedTells
 from supervisor.mailbox.validation import Admission, Admitted
@@ -116,7 +116,7 @@ class Intake:
         path: the actor's path.
         protocol: what it handles.
         admission: checks messages.
-        members: whose queues take them.
+        consumers: whose queues take them.
         capacity: of the mailbox.
         settlement: of the mailbox.
         dispatcher: sends what was taken.
@@ -136,7 +136,7 @@ class Intake:
         protocol: ActorProtocol,
         *,
         admission: Admission,
-        members: PoolMembers,
+        consumers: Consumers,
         capacity: Capacity,
         settlement: Settlement,
         dispatcher: Dispatcher,
@@ -151,7 +151,7 @@ class Intake:
         self._handlers = protocol.handlers
         self._check: Final = protocol.check
         self._admission = admission
-        self._members = members
+        self._consumers = consumers
         self._capacity = capacity
         self._settlement = settlement
         self._askers = settlement.askers
@@ -168,7 +168,7 @@ class Intake:
             for message, handler in protocol.handlers.items()
             if not handler.flows and not bytes_fields(message)
         }
-        self._accept_tell = None if members.shared_queue is None else members.shared_queue.accept_tell
+        self._accept_tell = None if consumers.shared_queue is None else consumers.shared_queue.accept_tell
 
     # ---- the fast path
 
@@ -212,7 +212,7 @@ class Intake:
 
     def try_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
         """Fast path of ask. None: check and post it."""
-        capacity, shared_queue = self._capacity, self._members.shared_queue
+        capacity, shared_queue = self._capacity, self._consumers.shared_queue
         slots = capacity.fast_slots
         plain = self._plain.get(type(message))
         if slots <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
@@ -233,7 +233,7 @@ class Intake:
         asker = PendingAsk(self._loop.create_future(), read, self._path, name, timeout, deadline)
         if deadline is not None and deadline < self._deadlines.next:
             self._deadlines.announce(deadline)
-        consumer = self._members.single_consumer
+        consumer = self._consumers.single_consumer
         if consumer is not None and not shared_queue.unsettled and not consumer.life.congested:
             # nothing else is in progress: send at once
             queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data)
@@ -316,7 +316,7 @@ class Intake:
         if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
             return Wait(self, capacity.join(), entry)
         raise MailboxFull(
-            f"{self._path} has {self._members.depth} messages waiting, as many as its mailbox holds; "
+            f"{self._path} has {self._consumers.depth} messages waiting, as many as its mailbox holds; "
             f"{entry.message.name} was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
         )
 
@@ -367,7 +367,7 @@ class Intake:
         """Enqueue a checked message, for which there is room; returns its sequence number."""
         message, asker = entry.message, entry.asker
         packed = message.packed
-        queue = self._members.queue_for(message.key)
+        queue = self._consumers.queue_for(message.key)
         seq = queue.enqueue(
             entry.kind,
             message.handler.index,
@@ -428,7 +428,7 @@ class Intake:
 
     def _drop_oldest(self) -> bool:
         """Make a dead letter of the oldest message of the longest queue; False when all are in flight."""
-        longest = max(self._members.queues.values(), key=lambda queue: queue.queued)
+        longest = max(self._consumers.queues.values(), key=lambda queue: queue.queued)
         dropped = longest.drop_oldest()
         if dropped is None:
             return False

@@ -33,9 +33,9 @@ from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import PendingAsk, decode_bound
 from supervisor.mailbox.capacity import Capacity
+from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.dispatch import WINDOW, Dispatcher
 from supervisor.mailbox.intake import Intake
-from supervisor.mailbox.pool import PoolMembers
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines
 from supervisor.mailbox.validation import Admission
@@ -65,7 +65,7 @@ class Mailbox:
     Attributes:
         intake: takes messages.
         dispatcher: sends them, and what belongs to them.
-        members: who serves it.
+        consumers: who serves it.
         capacity: how many messages may wait.
     """
 
@@ -96,23 +96,23 @@ class Mailbox:
         concurrency, loop = protocol.actor.concurrency, self.home.loop
         numbers, weighed = SequenceNumbers(), capacity_bytes is not None
         new_queue = partial(MessageQueue, _classes_of(protocol), max_deliveries, numbers, weighed=weighed)
-        self.members = PoolMembers(router, new_queue, concurrency, clock)
+        self.consumers = Consumers(router, new_queue, concurrency, clock)
         for member in members:
-            self.members.add(member)
-        self.capacity = Capacity(self.members, capacity, capacity_bytes, loop, clock)
+            self.consumers.add(member)
+        self.capacity = Capacity(self.consumers, capacity, capacity_bytes, loop, clock)
         decode = partial(decode_bound, resolve, protocol.decode)
         self._settlement = Settlement(path, protocol, decode, stop_reason, on_dead_letter)
         # what is in flight cannot be dropped any more
         window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
         self.dispatcher = Dispatcher(
-            self.members, self.capacity, self._settlement, self.home, concurrency=concurrency, window=window
+            self.consumers, self.capacity, self._settlement, self.home, concurrency=concurrency, window=window
         )
         self._deadlines = Deadlines(loop, clock, self._settlement.askers, self._expire)
         self.intake = Intake(
             path,
             protocol,
             admission=Admission(path, protocol, max_message_bytes, router),
-            members=self.members,
+            consumers=self.consumers,
             capacity=self.capacity,
             settlement=self._settlement,
             dispatcher=self.dispatcher,
@@ -137,12 +137,12 @@ class Mailbox:
     @property
     def depth(self) -> int:
         """How many messages wait or are being handled."""
-        return self.members.depth
+        return self.consumers.depth
 
     @property
     def sequential(self) -> bool:
         """Whether one running message blocks all that follow: one process, one handler at a time."""
-        return len(self.members.names) == 1 and self.protocol.actor.concurrency == 1
+        return len(self.consumers.names) == 1 and self.protocol.actor.concurrency == 1
 
     def unserved_error(self) -> ActorCrashed:
         """The error of an ask that does not wait for an actor that is down."""
@@ -156,28 +156,28 @@ class Mailbox:
 
     def add_member(self, member: str) -> None:
         """Add a process that serves it."""
-        self.members.add(member)
+        self.consumers.add(member)
 
     def remove_member(self, member: str) -> None:
         """Remove a process that is down, while others serve; what waited for it goes to them."""
-        for seq, queue in self.members.remove(member):
+        for seq, queue in self.consumers.remove(member):
             self._settlement.moved(seq, queue)
         self.dispatcher.after_turn()
 
     def connect(self, member: str, life: Delivery) -> None:
         """A member's life gets messages from now on."""
-        self.members.connect(member, life)
+        self.consumers.connect(member, life)
         self.dispatcher.dispatch()
 
     def lost(self, member: str, progress: Progress, report: ExitReport) -> None:
         """A life has ended: everything in flight to it gets its fate; what may be begun again goes to the next life."""
-        self.members.disconnect(member)
+        self.consumers.disconnect(member)
         if report.decision != Decision.RECYCLE:
-            self.members.expect_none(member)
+            self.consumers.expect_none(member)
         self._last_report = report
-        for loss in self.members.queue_of(member).lose(member, progress):
+        for loss in self.consumers.queue_of(member).lose(member, progress):
             self._settlement.lost(loss, report)
-        if self.members.down:
+        if self.consumers.down:
             for seq in sorted(self._settlement.fail_if_down):
                 asker, _ = self._settlement.askers[seq]
                 self.dispatcher.withdraw(seq, Fate.FAILED_WHEN_DOWN)
@@ -193,9 +193,9 @@ class Mailbox:
         What waits becomes dead letters, and every asker and waiting sender gets an error.
         """
         reason = self._stop_reason()
-        self.members.expect_none(*self.members.names)
+        self.consumers.expect_none(*self.consumers.names)
         self._settlement.fail_if_down.clear()
-        waiting = (queue.drain() for queue in self.members.queues.values())
+        waiting = (queue.drain() for queue in self.consumers.queues.values())
         for message in merge(*waiting, key=lambda message: message.seq):
             self._settlement.dead_letter(message, reason, because)
             asker, _ = self._settlement.dismiss(message.seq)
@@ -246,7 +246,7 @@ class Mailbox:
 
     def _at_work(self, held: tuple[str, int] | None) -> Held:
         """What the actor does now; `held` is the member that has an ask in flight, and the ask's delivery tag there."""
-        served = self.members.served
+        served = self.consumers.served
         lives = [served[held[0]]] if held is not None and held[0] in served else list(served.values())
         doing = [life.progress() for life in lives]
         started = held is not None and held[0] in served and held[1] <= doing[0].begun

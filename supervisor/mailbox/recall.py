@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from supervisor.mailbox.pool import PoolMembers
+from supervisor.mailbox.consumers import Consumers
 
 LOOK: Final = 0.02  # seconds between two looks; far more than a store takes to become visible to another processor
 
@@ -31,16 +31,16 @@ class Recall:
 
     Args:
         loop: whose timer.
-        members: of the pool.
+        consumers: of the pool.
         concurrency: how many messages a member handles at once.
         on_return: called when messages are queued again.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, members: PoolMembers, concurrency: int, on_return: Callable[[], None]
+        self, loop: asyncio.AbstractEventLoop, consumers: Consumers, concurrency: int, on_return: Callable[[], None]
     ) -> None:
         self._loop = loop
-        self._members = members
+        self._consumers = consumers
         self._concurrency = concurrency
         self._on_return = on_return
         self._seen: dict[str, _Seen] = {}
@@ -59,7 +59,7 @@ class Recall:
 
     def _ahead(self) -> list[str]:
         """The members with more in flight than they handle at once, where others take from the same queue."""
-        queue, served = self._members.shared_queue, self._members.served
+        queue, served = self._consumers.shared_queue, self._consumers.served
         if queue is None or len(served) < 2:
             return []
         return [name for name in served if queue.in_flight(name) > self._concurrency]
@@ -74,7 +74,7 @@ class Recall:
 
     def _look_at(self, name: str, former: _Seen | None) -> bool:
         """Ask a busy member, or take back what it was asked for; returns whether messages are queued again."""
-        life, queue = self._members.served[name], self._members.queue_of(name)
+        life, queue = self._consumers.served[name], self._consumers.queue_of(name)
         activity = life.activity()
         stays = former is not None and activity.steps == former.steps and len(activity.work) >= self._concurrency
         asked = stays and former is not None and former.asked
@@ -82,7 +82,7 @@ class Recall:
             queue.take_over(name)
             return True
         if stays and not asked and not life.congested:
-            self._members.found_slow(name)
+            self._consumers.found_slow(name)
             life.recall(queue.flight(name).ask_back(life.progress().begun))
             asked = True
         self._seen[name] = _Seen(activity.steps, asked)

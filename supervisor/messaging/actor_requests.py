@@ -56,7 +56,7 @@ MAX_ASKS: Final = 65_536  # asks, streams, watches and awaited tells of one life
 MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that wait for room in the mailboxes of others
 
 
-class Outgoing:
+class ActorRequests:
     """The requests of one actor, over all of its lives.
 
     Args:
@@ -202,7 +202,7 @@ class Outgoing:
 
     def _check_wait(self, frame: Send, mailbox: Mailbox, asker: RemoteAsk | None) -> None:
         """Check whether the actor may wait for the other now."""
-        if frame.kind == ASK and frame.fail_if_down and mailbox.members.down:
+        if frame.kind == ASK and frame.fail_if_down and mailbox.consumers.down:
             raise mailbox.unserved_error()
         if frame.blocking and mailbox.sequential:
             self._begin_wait(mailbox.path, asker)
@@ -300,9 +300,9 @@ class RemoteAsk:
     The answer goes to the life that asked, or nowhere.
     """
 
-    def __init__(self, outgoing: Outgoing, frame: Send | Watch) -> None:
-        self._outgoing = outgoing
-        self._life = outgoing.life
+    def __init__(self, requests: ActorRequests, frame: Send | Watch) -> None:
+        self._requests = requests
+        self._life = requests.life
         self.correlation = frame.correlation
         self._ahead = STREAM_CREDIT if isinstance(frame, Send) and frame.kind == STREAM else 0
         self._tells = isinstance(frame, Send) and frame.kind == TELL
@@ -368,11 +368,11 @@ class RemoteAsk:
         self._post(kind, payload)
 
     def _post(self, kind: int, payload: bytes, attachments: Sequence[Attachment] = ()) -> None:
-        if self._life is not None and self._life is self._outgoing.life:
+        if self._life is not None and self._life is self._requests.life:
             self._life.answer(encode(Answer(self.correlation, kind, msgspec.Raw(payload))), attachments)
 
     def _finish(self) -> None:
-        self._outgoing.over(self.correlation, self)
+        self._requests.over(self.correlation, self)
         over, self.over = self.over, _nothing
         over()
 

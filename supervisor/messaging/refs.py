@@ -54,7 +54,7 @@ class MailboxRef(ActorRef):
         """Ask when the fast path does not apply: the message has to be checked, or there is no room."""
         mailbox = self._mailbox
         admitted = mailbox.intake.check(message, ASK)
-        if fail_if_down and mailbox.members.down:
+        if fail_if_down and mailbox.consumers.down:
             raise mailbox.unserved_error()
         asker, entered = mailbox.intake.post_ask(admitted, timeout, fail_if_down=fail_if_down)
         if isinstance(entered, Wait):

@@ -69,9 +69,9 @@ class ActorChild:
             pass
         elif recycled:
             self.desk.recycling.add(self._name)
-            self.mailbox.members.make_room(self._name)
+            self.mailbox.consumers.make_room(self._name)
         else:
-            self.mailbox.members.disconnect(self._name)
+            self.mailbox.consumers.disconnect(self._name)
         stopped.stop()
 
     def examine(self, life: int, then: Callable[[], None]) -> None:
@@ -82,7 +82,7 @@ class ActorChild:
         """Kill a life."""
         killed = self._of(life)
         if killed is self._current:
-            self.mailbox.members.disconnect(self._name)
+            self.mailbox.consumers.disconnect(self._name)
         killed.kill()
 
     def retire(self, because: str) -> None:

@@ -24,7 +24,7 @@ from supervisor.core.health.hang_detector import Health, health
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
-from supervisor.messaging.actor_requests import Outgoing
+from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import HandlerSlow
 from supervisor.ports import Life, Said
@@ -68,7 +68,7 @@ class ActorLife:
         self._tree = tree
         self._post = post
         self._since = tree.loop.time()
-        self._outgoing = Outgoing(path, desk.mailbox, tree)
+        self._requests = ActorRequests(path, desk.mailbox, tree)
         self._end: LifeEnd | None = None
         self._watch: Watchdog | None = None
         self._recycler: Recycler | None = None
@@ -86,7 +86,7 @@ class ActorLife:
             OSError: the system has no descriptor or no memory left for it.
         """
         self.life = self._tree.launcher.launch(part, self._desk.spec.actor.concurrency, self)
-        self._outgoing.begin(self.life)
+        self._requests.begin(self.life)
 
     def serve(self) -> None:
         """Take messages from the mailbox from now on."""
@@ -140,7 +140,7 @@ class ActorLife:
 
     def over(self) -> None:
         """Its end was reported: withdraw its own requests."""
-        self._outgoing.end()
+        self._requests.end()
 
     # ---- what is known of it
 
@@ -152,7 +152,7 @@ class ActorLife:
     @property
     def busy(self) -> bool:
         """Whether messages are in flight to it, and it was not asked to stop."""
-        return self._mailbox.members.awaits(self._name)
+        return self._mailbox.consumers.awaits(self._name)
 
     def handler_name(self, index: int) -> str:
         """A handler in words, `Index.search`; empty for an index that is not in the table."""
@@ -163,11 +163,11 @@ class ActorLife:
     @property
     def handled(self) -> int:
         """How many of its messages have ended."""
-        return self._mailbox.members.handled(self._name)
+        return self._mailbox.consumers.handled(self._name)
 
     def make_room(self, because: str) -> None:
         """Ask for the next life, once; not while a stream is in flight, or another of its pool is being replaced."""
-        if self._asked or self._mailbox.members.flowing(self._name) or self._desk.recycling - {self._name}:
+        if self._asked or self._mailbox.consumers.flowing(self._name) or self._desk.recycling - {self._name}:
             return
         self._asked = True
         self._desk.recycling.add(self._name)
@@ -195,7 +195,7 @@ class ActorLife:
             native_stack=native_stack(end.text),
             last_message=message,
             last_message_begun=begun,
-            deliveries=self._mailbox.members.deliveries(self._name, progress) if begun else None,
+            deliveries=self._mailbox.consumers.deliveries(self._name, progress) if begun else None,
             out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
@@ -247,7 +247,7 @@ class ActorLife:
         )
 
     def _tell_streams_over(self) -> None:
-        if not self._mailbox.members.flowing(self._name):
+        if not self._mailbox.consumers.flowing(self._name):
             self._awaits_streams = False
             self._post(happened.StreamsOver(self._name, self.number))
 
@@ -263,7 +263,7 @@ class ActorLife:
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
         """See `LifeListener`."""
-        self._outgoing.take(frame, attachments)
+        self._requests.take(frame, attachments)
 
     def life_wrote(self, life: int, record: Record) -> None:
         """See `LifeListener`."""
@@ -280,9 +280,9 @@ class ActorLife:
         hang = None if self._watch is None else self._watch.reason(end.exit_code)
         reason = hang or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
-        wanted = idle and self.serves and self._mailbox.members.waits_for(self._name)
+        wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
         if wanted:
-            self._mailbox.members.make_room(self._name)
+            self._mailbox.consumers.make_room(self._name)
         roll, causes = self._tree.dice.random(), causes_of(end, hang)
         hung_in = "" if self._examination is None else self._examination.place
         self._post(happened.ChildExited(self._name, self.number, reason, roll, wanted, causes, hung_in))

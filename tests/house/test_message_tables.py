@@ -118,7 +118,7 @@ async def fate(way, doing):
     letters: list[DeadLetter] = []
     box = mailbox(letters)
     if way.endswith("last delivery"):
-        for queue in box.members.queues.values():
+        for queue in box.consumers.queues.values():
             queue._deliveries[1] = 1
     life, following = LoneLife(doing), LoneLife()
     box.connect("a", life)

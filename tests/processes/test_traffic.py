@@ -17,7 +17,7 @@ import pytest
 
 from actors import ActorCrashed, AskTimeout
 from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, DeadReason, Intensity, Supervisor
-from supervisor.messaging.actor_requests import Outgoing
+from supervisor.messaging.actor_requests import ActorRequests
 from tests.support.traffic import Agent, Clerk, Crowd, Errand, Job, Memo, Pid, Pull, Push
 from tests.support.waiting import until
 
@@ -56,18 +56,18 @@ class Routed:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.taken: Counter[str] = Counter()
-        send, refuse = Outgoing.send, Outgoing._refuse
+        send, refuse = ActorRequests.send, ActorRequests._refuse
 
-        def counted(outgoing, frame, attachments=()):
+        def counted(requests, frame, attachments=()):
             self.taken[frame.to.rpartition("/")[2]] += 1
-            send(outgoing, frame, attachments)
+            send(requests, frame, attachments)
 
-        def uncounted(outgoing, frame, asker, *rest):
+        def uncounted(requests, frame, asker, *rest):
             self.taken[frame.to.rpartition("/")[2]] -= asker is not None
-            refuse(outgoing, frame, asker, *rest)
+            refuse(requests, frame, asker, *rest)
 
-        monkeypatch.setattr(Outgoing, "send", counted)
-        monkeypatch.setattr(Outgoing, "_refuse", uncounted)
+        monkeypatch.setattr(ActorRequests, "send", counted)
+        monkeypatch.setattr(ActorRequests, "_refuse", uncounted)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from supervisor import (
     Supervisor,
     SupervisorSpec,
 )
-from supervisor.mailbox import pool as pool_members
+from supervisor.mailbox import consumers
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Echo, Note, Puppet
 from tests.support.pooled import AsyncWorker, Die, Hold, Take, Worker
@@ -113,7 +113,7 @@ async def test_a_pool_outlives_deaths_that_spread_over_its_members():
 async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
     """As many as it works on at once; a few more while it takes no time for each, none of those when it was slow."""
     monkeypatch.setattr(Worker, "concurrency", concurrency)
-    monkeypatch.setattr(pool_members, "QUICK", DEADLINE)
+    monkeypatch.setattr(consumers, "QUICK", DEADLINE)
     async with tree(pool(2)) as root:
         for number in range(100):
             root["p"].tell_nowait(Take("", number))
@@ -121,13 +121,13 @@ async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
         life = root.launcher.life("/root/p/0")
         assert concurrency == held(root, 0) == held(root, 1)
         finish(life, life.received[0])
-        assert concurrency + pool_members.AHEAD == held(root, 0) - 1
-        monkeypatch.setattr(pool_members, "QUICK", 0.0)
-        for done in range(pool_members.AHEAD):
+        assert concurrency + consumers.AHEAD == held(root, 0) - 1
+        monkeypatch.setattr(consumers, "QUICK", 0.0)
+        for done in range(consumers.AHEAD):
             finish(life, life.received[1 + done])
-        assert concurrency + pool_members.AHEAD == held(root, 0) - 1
-        finish(life, life.received[1 + pool_members.AHEAD])
-        assert concurrency + pool_members.AHEAD == held(root, 0) - 2
+        assert concurrency + consumers.AHEAD == held(root, 0) - 1
+        finish(life, life.received[1 + consumers.AHEAD])
+        assert concurrency + consumers.AHEAD == held(root, 0) - 2
         assert concurrency == held(root, 1)
 
 
@@ -273,7 +273,7 @@ async def test_what_is_returned_and_answered_all_the_same_is_a_broken_protocol()
 
 def queued(root):
     """How many messages of the pool are in the queue."""
-    return root._tree.registry.get("/root/p").members.shared_queue.queued
+    return root._tree.registry.get("/root/p").consumers.shared_queue.queued
 
 
 # ---- members that die

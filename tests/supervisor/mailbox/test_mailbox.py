@@ -434,7 +434,7 @@ async def test_cancelled_asks_that_a_life_only_acknowledges(box):
     box.say((5, wire.REPLY, 5), ack_up_to=5)
     assert 5 == await asks[4]
     assert (0, {"cancelled": 4, "handled": 1}) == (box.mailbox.depth, +box.mailbox.fates)
-    assert {} == box.mailbox.members.shared_queue._unwanted
+    assert {} == box.mailbox.consumers.shared_queue._unwanted
 
 
 async def test_a_reply_and_a_cancellation_in_the_same_turn(box):
@@ -527,7 +527,7 @@ async def test_a_life_that_is_stopping_gets_no_more(box):
     life = box.live()
     asking = box.ask(1)
     await at_rest()
-    box.mailbox.members.disconnect("a")
+    box.mailbox.consumers.disconnect("a")
     box.ref.tell_nowait(Add(2))
     await at_rest()
     assert [1] == life.numbers

@@ -1,4 +1,4 @@
-"""Pool: the members that serve one mailbox, the queue each takes from, and which is next.
+"""Consumers: the members that serve one mailbox, the queue each takes from, and which is next.
 
 A member takes from one queue, a queue has at least one member, and a message is in one queue.
 
@@ -27,7 +27,7 @@ class Consumer(NamedTuple):
     life: Delivery
 
 
-class PoolMembers:
+class Consumers:
     """The members of one mailbox: a single one, or those of a pool.
 
     Args:
@@ -101,7 +101,7 @@ class PoolMembers:
 
     def queue_of(self, name: str) -> MessageQueue:
         """The queue a member takes from."""
-        return self.queues[self._router.queue_of(name)]
+        return self.shared_queue or self.queues[self._router.queue_of(name)]
 
     def queue_for(self, key: bytes | None) -> MessageQueue:
         """The queue for a message with that key."""
@@ -128,10 +128,10 @@ class PoolMembers:
         if self._router.queue_of(name) in map(self._router.queue_of, self.names):
             return []
         moved = []
-        for posted, deliveries in self.queues.pop(self._router.queue_of(name)).release():
-            queue = self.queue_for(posted.key)
-            queue.adopt(posted, deliveries)
-            moved.append((posted.seq, queue))
+        for message, deliveries in self.queues.pop(self._router.queue_of(name)).release():
+            queue = self.queue_for(message.key)
+            queue.adopt(message, deliveries)
+            moved.append((message.seq, queue))
         return moved
 
     # ---- their lives
