@@ -221,7 +221,7 @@ async def advanced(root):
     await at_rest()
     quick_one, other = (root.launcher.life(f"/root/p/{member}") for member in range(2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool_members, "QUICK", DEADLINE)  # it is, however long this took
+        patch.setattr(consumers, "QUICK", DEADLINE)  # it is, however long this took
         finish(quick_one, quick_one.received[0])
     for number in range(2, 6):
         await root["p"].tell(Take("", number))
