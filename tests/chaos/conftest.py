@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.chaos import figures
+from tests.support import figures
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from supervisor import Backoff, ChildExited, ChildSpec, DeadLetter, Intensity, Supervisor
-from tests.chaos.figures import FAULTS
+from tests.support.figures import FAULTS
 from tests.support.doomed import FATE, Begin, Doomed, Life, Meet, Note, SequenceNumbers, Sibling
 from tests.support.load import Sender, Ticker
 from tests.support.waiting import until

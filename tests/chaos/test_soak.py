@@ -19,7 +19,7 @@ import pytest
 
 from supervisor import Backoff, ChildExited, ChildSpec, Intensity, Supervisor
 from supervisor.core.tree.states import ChildState
-from tests.chaos.figures import SOAKS
+from tests.support.figures import SOAKS
 from tests.support.doomed import Doomed, Life
 from tests.support.load import Sender, Ticker
 from tests.support.waiting import until

@@ -1,111 +1,221 @@
-"""Failing calls: make the n-th call of an operating-system function raise an errno that it can raise.
+"""Failing calls: one call of an operating-system function raises an errno that it can raise.
 
-Only calls made by the library count: those whose stack has a frame in `actors/` or `supervisor/`.
+A call is known by its function, its place in the library (the innermost frames of `actors/` and `supervisor/`) and its
+number there. Only calls that the library makes count.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import importlib
 import os
 import select
+import selectors
+import signal
 import sys
 import threading
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
 
+from actors.event import KernelCounter
 from tests.support.waiting import ROOT
 
 LIBRARY = tuple(f"{ROOT / package}{os.sep}" for package in ("actors", "supervisor"))
+ASYNCIO = f"{Path(asyncio.__file__).parent}{os.sep}"
+DEPTH = 3  # frames that make up a place
+ADMINISTRATOR = 0.3  # seconds after which a process that the daemon may not kill is killed by other means
 
 FAILURES = {
-    "os.pipe": errno.EMFILE,
-    "os.memfd_create": errno.EMFILE,
-    "os.eventfd": errno.EMFILE,
-    "os.ftruncate": errno.ENOMEM,
-    "os.pidfd_open": errno.EMFILE,
-    "os.open": errno.EMFILE,
-    "os.listdir": errno.EMFILE,
-    "os.read": errno.EIO,
-    "os.write": errno.ENOMEM,
-    "os.wait4": errno.ECHILD,
-    "os.waitid": errno.ECHILD,
-    "os.waitpid": errno.ECHILD,
-    "os.set_blocking": errno.EIO,
-    "io.open": errno.EMFILE,
-    "builtins.open": errno.EMFILE,
-    "mmap.mmap": errno.ENOMEM,
-    "fcntl.fcntl": errno.EPERM,
-    "select.epoll": errno.EMFILE,
-    "select.epoll.register": errno.ENOSPC,
-    "socket.socketpair": errno.EMFILE,
-    "_posixsubprocess.fork_exec": errno.EAGAIN,
-    "threading.Thread.start": None,
+    "os.pipe": ("EMFILE", "ENFILE"),
+    "os.memfd_create": ("EMFILE", "ENFILE", "ENOMEM"),
+    "os.eventfd": ("EMFILE", "ENFILE", "ENOMEM"),
+    "os.ftruncate": ("ENOMEM", "ENOSPC"),
+    "os.lseek": ("EBADF",),
+    "os.pidfd_open": ("EMFILE", "ENFILE", "ENOMEM", "ENOSYS"),
+    "os.open": ("EMFILE", "ENFILE", "ENOMEM"),
+    "os.listdir": ("EMFILE", "ENFILE", "ENOMEM"),
+    "os.stat": ("EIO", "ESTALE", "ENOMEM"),
+    "os.read": ("EIO", "EAGAIN", "ENOMEM", "EBADF"),
+    "os.write": ("EPIPE", "EAGAIN", "ENOMEM", "EBADF"),
+    "os.close": ("EIO", "EBADF"),
+    "os.kill": ("ESRCH", "EPERM"),
+    "os.killpg": ("ESRCH", "EPERM"),
+    "os.wait4": ("ECHILD",),
+    "os.waitid": ("ECHILD",),
+    "os.waitpid": ("ECHILD",),
+    "os.set_blocking": ("EBADF",),
+    "io.open": ("EMFILE", "ENFILE", "ENOMEM"),
+    "builtins.open": ("EMFILE", "ENFILE", "ENOMEM"),
+    "mmap.mmap": ("ENOMEM", "EMFILE", "EAGAIN"),
+    "fcntl.fcntl": ("EPERM", "ENOMEM", "EBUSY"),
+    "signal.pidfd_send_signal": ("ESRCH", "EPERM", "ENOSYS"),
+    "select.epoll": ("EMFILE", "ENFILE", "ENOMEM"),
+    "select.epoll.register": ("ENOSPC", "ENOMEM"),
+    "select.epoll.modify": ("ENOMEM",),
+    "select.epoll.unregister": ("EBADF", "ENOENT"),
+    "select.epoll.poll": ("ENOMEM", "EBADF"),
+    "select.poll.poll": ("ENOMEM",),
+    "socket.socketpair": ("EMFILE", "ENFILE", "ENOMEM"),
+    "socket.socket.send": ("ENOBUFS", "EPIPE", "EAGAIN"),
+    "socket.socket.sendall": ("ENOBUFS", "EPIPE"),
+    "socket.socket.recv": ("ENOMEM", "ECONNRESET", "EAGAIN"),
+    "_posixsubprocess.fork_exec": ("EAGAIN", "ENOMEM"),
+    "threading.Thread.start": ("RuntimeError",),
 }
-"""By function: the errno of its failure; None for `RuntimeError`."""
+"""By function: what it can raise. `RuntimeError` is Python's word for a thread that cannot be started."""
 
-TAKEN = {"os.wait4", "os.waitpid"}
-"""They fail because other code was faster: the exit code is taken before the error is raised."""
+DONE = {("os.close", "EIO"), ("os.close", "EBADF"), ("os.kill", "ESRCH"), ("signal.pidfd_send_signal", "ESRCH")}
+"""Their effect is there when they fail: the descriptor is closed, the process is dead."""
+
+WAITS = {"os.wait4", "os.waitid", "os.waitpid"}
+"""They fail when other code has taken the exit code before, so only for processes that have ended."""
 
 
-class FailingCall:
-    """Raises in the n-th counted call of a function while it is armed.
+class Failure(NamedTuple):
+    """One call that fails: which, the how many-th at its place, and what it raises."""
+
+    function: str
+    place: tuple[str, ...]
+    nth: int
+    error: str
+
+    def __str__(self):
+        return f"{self.function} in {' < '.join(self.place)}, call {self.nth}, raises {self.error}"
+
+
+class FailingCalls:
+    """Stands before all functions of FAILURES: counts their calls, and makes one of them fail.
 
     Attributes:
         armed: whether calls count.
-        left: calls until the one that fails; above 0 when it was not reached.
+        seen: how many calls were made while it was armed, by function and place.
         raised: the error, once it was raised.
     """
 
-    def __init__(self, monkeypatch, function, nth):
-        self.function = function
+    def __init__(self, monkeypatch):
         self.armed = False
-        self.left = nth
+        self.seen = Counter()
         self.raised = None
+        self._failure = None
         self._lock = threading.Lock()
-        if function == "select.epoll.register":
-            self._patch_epoll(monkeypatch)
-            return
-        place, _, name = function.rpartition(".")
-        module, _, owner = place.partition(".")
-        holder = importlib.import_module(module)
-        holder = getattr(holder, owner) if owner else holder
-        monkeypatch.setattr(holder, name, self._wrapped(getattr(holder, name)))
+        self._patch_polls(monkeypatch)
+        for function in FAILURES:
+            if not function.startswith(("select.epoll", "select.poll")):
+                place, _, name = function.rpartition(".")
+                module, _, owner = place.partition(".")
+                holder = importlib.import_module(module)
+                holder = getattr(holder, owner) if owner else holder
+                monkeypatch.setattr(holder, name, self._wrapped(function, getattr(holder, name)))
+        monkeypatch.setattr(KernelCounter, "_close_fd", staticmethod(os.close))  # it has kept the real one
 
-    def _wrapped(self, real):
+    def arm(self, failure=None):
+        """Count calls from now on, and let one of them fail."""
+        self.seen.clear()
+        self.raised = None
+        self._failure = failure
+        self.armed = True
+
+    def disarm(self):
+        """Nothing fails any more."""
+        self.armed = False
+
+    def _wrapped(self, function, real):
         def call(*args, **options):
-            if self.armed and self._is_the_one():
-                if self.function in TAKEN:
+            place = self._place() if self.armed else None
+            if place is None:
+                return real(*args, **options)
+            if function in WAITS:
+                return self._wait(function, place, real, args)
+            if not self._fails(function, place):
+                return real(*args, **options)
+            if (function, self._failure.error) in DONE:
+                with contextlib.suppress(OSError):
                     real(*args, **options)
-                raise self.raised
-            return real(*args, **options)
+            elif function == "signal.pidfd_send_signal" and args[1] == signal.SIGKILL:
+                self._kill_later(args[0])
+            raise self.raised
 
         return call
 
-    def _is_the_one(self):
-        frame = sys._getframe(2)
-        if frame.f_code.co_filename.endswith("resource_tracker.py"):
-            return False  # its probe fails only when the tracker is dead; else it waits for one that does not end
-        while frame is not None and not frame.f_code.co_filename.startswith(LIBRARY):
-            frame = frame.f_back
-        if frame is None:
-            return False
-        with self._lock:
-            self.left -= 1
-            if self.left:
-                return False
-        number = FAILURES[self.function]
-        self.raised = RuntimeError("can't start new thread") if number is None else OSError(number, os.strerror(number))
-        return True
+    def _wait(self, function, place, real, args):
+        found = real(*args)
+        if found is None or (function != "os.waitid" and found[0] == 0) or not self._fails(function, place):
+            return found
+        if function == "os.waitid":  # it only looked: now the exit code is taken
+            os.waitid(*args[:2], os.WEXITED | os.WNOHANG)
+        raise self.raised
 
-    def _patch_epoll(self, monkeypatch):
-        """Its type is immutable: replace it by one that passes everything on."""
-        failing, make = self, select.epoll
+    def _fails(self, function, place):
+        with self._lock:
+            self.seen[function, place] += 1
+            failure = self._failure
+            if failure is None or self.raised is not None or (function, place) != failure[:2]:
+                return False
+            if self.seen[function, place] != failure.nth:
+                return False
+            self.raised = _error(failure.error)
+            return True
+
+    @staticmethod
+    def _place():
+        """The innermost frames of the library; None for a call that is not the library's own."""
+        frame = sys._getframe(2)
+        file = frame.f_code.co_filename
+        if file.endswith("resource_tracker.py"):
+            return None  # its probe fails only when the tracker is dead; else it waits for one that does not end
+        if file.startswith(ASYNCIO) and frame.f_code.co_name == "_write_to_self":
+            return None  # asyncio takes no notice of a wake-up that fails
+        place = []
+        while frame is not None and len(place) < DEPTH:
+            if frame.f_code.co_filename.startswith(LIBRARY):
+                place.append(frame.f_code.co_qualname)
+            frame = frame.f_back
+        return tuple(place) or None
+
+    @staticmethod
+    def _kill_later(pidfd):
+        fields = dict(line.split(":\t", 1) for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines())
+        number = int(fields["Pid"])
+
+        def kill():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+
+        timer = threading.Timer(ADMINISTRATOR, kill)
+        timer.daemon = True
+        timer.start()
+
+    def _patch_polls(self, monkeypatch):
+        """Their types are immutable: they are replaced by ones that pass everything on."""
+        failing, make_epoll, make_poll = self, select.epoll, select.poll
 
         class Epoll:
             def __init__(self):
-                self.real = make()
-                self.register = failing._wrapped(self.real.register)
+                self.real = make_epoll()
+                for name in ("register", "modify", "unregister", "poll"):
+                    setattr(self, name, failing._wrapped(f"select.epoll.{name}", getattr(self.real, name)))
 
             def __getattr__(self, name):
                 return getattr(self.real, name)
 
-        monkeypatch.setattr(select, "epoll", Epoll)
+        class Poll:
+            def __init__(self):
+                self.real = make_poll()
+                self.poll = failing._wrapped("select.poll.poll", self.real.poll)
+
+            def __getattr__(self, name):
+                return getattr(self.real, name)
+
+        monkeypatch.setattr(select, "epoll", self._wrapped("select.epoll", Epoll))
+        monkeypatch.setattr(select, "poll", Poll)
+        monkeypatch.setattr(selectors.EpollSelector, "_selector_cls", Epoll)
+
+
+def _error(name):
+    if name == "RuntimeError":
+        return RuntimeError("can't start new thread")
+    number = getattr(errno, name)
+    return OSError(number, os.strerror(number))

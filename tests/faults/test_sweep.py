@@ -1,0 +1,211 @@
+"""A sweep: each call of the operating system fails, at every place where the daemon makes it, in every phase of a tree.
+
+Each run ends in one of three ways: it works all the same, an error is raised or reported, or a start fails. It never
+hangs, loses a message, leaves something behind, or stops supervision. A sample runs with the suite, all of it with
+`make sweep`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from multiprocessing import resource_tracker
+
+import pytest
+
+from supervisor import StartFailed
+from tests.faults.phases import AROUND, DEADLINE, ERROR, FAILED, LIVING, WORKS, Tree, held
+from tests.support.failing_calls import FAILURES, FailingCalls, Failure
+from tests.support.figures import SWEEPS
+
+PHASES = ("first start", *LIVING, "stop")
+LONG = os.environ.get("ACTORS_LONG") == "1"
+TIMES = 3  # the first so many calls at one place fail
+LEARNING = 2  # runs in which nothing fails, to learn the places
+SAMPLE = 12  # runs in each phase of the sample
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.timeout(4 * 3600 if LONG else 60),
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+]
+
+
+class Sweep:
+    """All failures of one phase, one after another; a tree lives through as many as it can.
+
+    Args:
+        phase: which.
+        monkeypatch: of the test.
+        folder: for files of the actors.
+        sample: how many failures are tried, None for all.
+
+    Attributes:
+        wrong: what went wrong, in words.
+        ended: how each failure ended, by function.
+    """
+
+    def __init__(self, phase, monkeypatch, folder, sample=None):
+        monkeypatch.setattr("supervisor.process.spares.CALM", 0.02)
+        monkeypatch.setattr("supervisor.process.spares.MAX_PAUSE", 0.02)
+        monkeypatch.setattr("supervisor.system.orphans.LONGEST_BREATH", 0.02)
+        self.phase = phase
+        self.calls = FailingCalls(monkeypatch)
+        self.wrong = []
+        self.ended = []
+        self._folder = folder
+        self._sample = sample
+        self._learned = 0
+        self._known = set()
+        self._waiting = []
+
+    def run(self):
+        """Try everything; a tree that a failure has broken is followed by another."""
+        resource_tracker.ensure_running()  # multiprocessing keeps it from its first process on
+        session = self._around if self.phase in AROUND else self._living
+        while self._learned < LEARNING or self._waiting:
+            before = held()
+            failures, wrongs = len(self.ended), len(self.wrong)
+            try:
+                asyncio.run(session())
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt) or failures == len(self.ended) and wrongs == len(self.wrong):
+                    raise
+                self.wrong.append(f"then the tree did not end: {error!r}")
+            until = time.monotonic() + 5.0
+            while held() != before and time.monotonic() < until:
+                time.sleep(0.005)
+            if held() != before and wrongs == len(self.wrong):
+                self.wrong.append(f"left behind after the tree: {held()}, before: {before}")
+
+    async def _living(self):
+        """One tree; ends early when a failure has broken it."""
+        options = LIVING[self.phase][1]
+        tree = Tree(self._folder, **options)
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: tree.errors.append(context))
+        async with tree.root:
+            await tree.in_order()
+            while self._learned < LEARNING:
+                await self._once(tree, None)
+            before = held()
+            while self._waiting:
+                failure = self._waiting.pop(0)
+                try:
+                    async with asyncio.timeout(DEADLINE):
+                        await self._once(tree, failure)
+                        await tree.holds_no_more_than(before)
+                except Exception as error:
+                    self.wrong.append(f"{failure}: {error!r}")
+                    tree.root.request_kill()
+                    break
+        tree.forget()
+
+    async def _once(self, tree, failure):
+        deed = LIVING[self.phase][0]
+        async with tree.messages():
+            self.calls.arm(failure)
+            try:
+                await deed(tree)
+            except Exception as error:
+                if self.calls.raised is None:
+                    raise
+                tree.unstarted |= isinstance(error, StartFailed)
+                tree.errors.append(error)
+        self.calls.disarm()
+        await tree.in_order()
+        tree.judge()
+        self._note(failure, tree.outcome())
+
+    async def _around(self):
+        """One tree after another, each started and stopped."""
+        loop = asyncio.get_running_loop()
+        while self._learned < LEARNING or self._waiting:
+            failure = self._waiting.pop(0) if self._learned >= LEARNING else None
+            tree = Tree(self._folder)
+            loop.set_exception_handler(lambda _, context, tree=tree: tree.errors.append(context))
+            before = held()
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    await (self._first_start if self.phase == "first start" else self._stop)(tree, failure)
+                await tree.holds_no_more_than(before)
+            except Exception as error:
+                self.wrong.append(f"{failure}: {error!r}")
+                return
+            finally:
+                tree.forget()
+
+    async def _first_start(self, tree, failure):
+        self.calls.arm(failure)
+        try:
+            await tree.root.__aenter__()
+        except (StartFailed, OSError, RuntimeError) as error:
+            self.calls.disarm()
+            if self.calls.raised is None or str(self.calls.raised) not in str(error):
+                raise
+            tree.unstarted = True
+        else:
+            self.calls.disarm()
+            async with tree.messages():
+                await tree.in_order()
+            tree.judge()
+            await tree.root.__aexit__(None, None, None)
+        self._note(failure, tree.outcome())
+
+    async def _stop(self, tree, failure):
+        async with tree.root:
+            async with tree.messages():
+                await tree.in_order()
+            tree.judge()
+            self.calls.arm(failure)
+        self.calls.disarm()
+        self._note(failure, tree.outcome())
+
+    def _note(self, failure, outcome):
+        """How a run ended."""
+        if failure is not None:
+            if self.calls.raised is not None:
+                self.ended.append((failure.function, outcome))
+            if self._sample is None:
+                self._learn()
+            return
+        self._learned += 1
+        if outcome != WORKS:
+            self.wrong.append(f"without a failure: {outcome}")
+        self._learn()
+        if self._sample is not None and self._learned == LEARNING:
+            self._waiting = self._waiting[:: len(self._waiting) // self._sample + 1]
+
+    def _learn(self):
+        """Calls that are new are to fail later."""
+        for (function, place), times in sorted(self.calls.seen.items()):
+            for nth in range(1, min(times, TIMES) + 1):
+                fresh = {Failure(function, place, nth, error) for error in FAILURES[function]} - self._known
+                self._known |= fresh
+                self._waiting += sorted(fresh)
+
+
+def swept(phase, monkeypatch, folder, sample=None):
+    """Sweep a phase; everything that is wrong is listed, not only the first."""
+    sweep = Sweep(phase, monkeypatch, folder, sample)
+    sweep.run()
+    assert not sweep.wrong, "\n".join(sweep.wrong)
+    return sweep.ended
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_sample(monkeypatch, tmp_path, phase):
+    """A few failures in each phase."""
+    assert swept(phase, monkeypatch, tmp_path, SAMPLE)
+
+
+@pytest.mark.skipif(not LONG, reason="make sweep runs it")
+@pytest.mark.parametrize("phase", PHASES)
+def test_every_call(monkeypatch, tmp_path, phase):
+    """Every call in each phase."""
+    ended = swept(phase, monkeypatch, tmp_path)
+    for function in FAILURES:
+        counts = [ended.count((function, outcome)) for outcome in (WORKS, ERROR, FAILED)]
+        if any(counts):
+            SWEEPS.append((phase, function, *counts))
