@@ -69,7 +69,10 @@ class KernelCounter:
         """Close the descriptors in this process. May be called twice."""
         fds, self._fds = self._fds, ()
         for fd in fds:
-            self._close_fd(fd)
+            try:  # noqa: SIM105 - at interpreter exit contextlib may be gone
+                self._close_fd(fd)
+            except OSError:
+                pass
 
     def _end(self, index: int) -> int:
         fds = self._fds
@@ -131,6 +134,13 @@ class SafeEvent(KernelCounter):
     def __repr__(self) -> str:
         state = "closed" if not self._fds else "set" if self.is_set() else "unset"
         return f"<{type(self).__name__} {state}>"
+
+
+def close_fd(fd: int) -> None:
+    """Close a descriptor. One below 0, or one that other code has closed, is no error."""
+    if fd >= 0:
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
 
 def adopt(inherited: Any) -> int:

@@ -470,13 +470,15 @@ class Supervisor:
         self._tree.registry.shut_down()
         self._tree.topics.close()
         closing = asyncio.ensure_future(self._launcher.close())
-        while not closing.done():
-            try:
-                await asyncio.shield(closing)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        self._reader.close()
-        self._reports.close()
+        try:
+            while not closing.done():
+                try:
+                    await asyncio.shield(closing)
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        finally:
+            self._reader.close()
+            self._reports.close()
         if cancelled is not None:
             raise cancelled
 

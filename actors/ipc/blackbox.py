@@ -20,6 +20,7 @@ import os
 from multiprocessing import context, reduction
 from typing import Any, Final
 
+from actors.event import close_fd
 from actors.wire.progress import Activity, Progress, Work
 
 DOORBELL: Final = 0  # cell the daemon increments after a control frame; the child compares it between messages
@@ -46,7 +47,7 @@ class BlackBox:
             os.lseek(self._fd, _text_at(lanes), os.SEEK_SET)
             self._map()
         except BaseException:
-            os.close(self._fd)
+            close_fd(self._fd)
             raise
 
     def _map(self) -> None:
@@ -65,7 +66,7 @@ class BlackBox:
 
     def close(self) -> None:
         """Unmap the page in this process."""
-        os.close(self._fd)
+        close_fd(self._fd)
         self.cells.release()
         self._mapping.close()
 
@@ -211,6 +212,6 @@ def _anonymous_file(size: int) -> int:
         os.ftruncate(fd, size)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
     except BaseException:
-        os.close(fd)
+        close_fd(fd)
         raise
     return fd

@@ -14,7 +14,7 @@ import threading
 from multiprocessing import context, reduction
 from typing import Any, Final
 
-from actors.event import adopt
+from actors.event import adopt, close_fd
 from actors.wire.log_lines import Lost, Record, lost_line, record_line
 
 PATIENCE: Final = 50  # milliseconds the first record waits for room; later ones do not wait until one has fitted
@@ -36,7 +36,7 @@ class OutputPipe:
 
     def close(self) -> None:
         """Close it in this process."""
-        os.close(self._fd)
+        close_fd(self._fd)
 
     def __getstate__(self) -> Any:
         context.assert_spawning(self)

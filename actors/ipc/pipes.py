@@ -15,7 +15,7 @@ from functools import partial
 from multiprocessing import context, reduction
 from typing import Any, Self
 
-from actors.event import adopt
+from actors.event import adopt, close_fd
 
 
 class Duplex:
@@ -43,8 +43,8 @@ class Duplex:
         try:
             other_in, one_out = os.pipe()
         except BaseException:
-            os.close(one_in)
-            os.close(other_out)
+            close_fd(one_in)
+            close_fd(other_out)
             raise
         return cls(one_in, one_out), cls(other_in, other_out)
 
@@ -71,14 +71,12 @@ class Duplex:
     def close_incoming(self) -> None:
         """Close the reading descriptor. May be called twice."""
         fd, self.incoming = self.incoming, -1
-        if fd >= 0:
-            os.close(fd)
+        close_fd(fd)
 
     def close_outgoing(self) -> None:
         """Close the writing descriptor: the other side reads end of file. May be called twice."""
         fd, self.outgoing = self.outgoing, -1
-        if fd >= 0:
-            os.close(fd)
+        close_fd(fd)
 
     def close(self) -> None:
         """Close both. May be called twice."""

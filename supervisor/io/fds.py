@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable
 from typing import Final
 
@@ -79,9 +77,3 @@ def read_rest(recv: Callable[[int], bytes]) -> list[bytes]:
 
 def _nothing() -> None:
     pass
-
-
-def close_fd(fd: int) -> None:
-    """Close a descriptor that may be closed already."""
-    with contextlib.suppress(OSError):
-        os.close(fd)

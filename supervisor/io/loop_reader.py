@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from actors.event import readable
 from supervisor.io.fds import CHUNK, OnChunk, OnReady, read_rest
 from supervisor.io.poller import PACE
+from supervisor.io.write_watch import WriteWatch
 from supervisor.ports import Source
 
 
@@ -19,7 +21,7 @@ class LoopReader:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._reading: set[int] = set()
-        self._writing: set[int] = set()
+        self._writing = WriteWatch(loop)
         self._streams: dict[int, tuple[Source, OnChunk]] = {}
         self._looks: dict[int, asyncio.TimerHandle] = {}  # of descriptors that the loop cannot watch
 
@@ -60,26 +62,21 @@ class LoopReader:
 
     def once_writable(self, fd: int, on_ready: OnReady) -> None:
         """As `ThreadReader.once_writable`."""
-
-        def writable() -> None:
-            self._stop_writing(fd)
-            on_ready()
-
-        self._writing.add(fd)
-        self._loop.add_writer(fd, writable)
+        self._writing.once(fd, on_ready)
 
     def forget(self, fd: int, *, close: OnReady | None = None) -> None:
         """As `ThreadReader.forget`."""
         self._stop_reading(fd)
-        self._stop_writing(fd)
+        self._writing.forget(fd)
         self._streams.pop(fd, None)
         if close is not None:
             close()
 
     def close(self) -> None:
         """Stop watching everything."""
-        for fd in list(self._reading | self._writing):
+        for fd in tuple(self._reading):
             self.forget(fd)
+        self._writing.close()
 
     def _watch(self, fd: int, on_ready: OnReady) -> None:
         """Call `on_ready` whenever it is readable; a descriptor that the loop cannot watch is polled."""
@@ -90,7 +87,10 @@ class LoopReader:
             self._look_at(fd, on_ready)
 
     def _look_at(self, fd: int, on_ready: OnReady) -> None:
-        if readable(fd):
+        ready = False
+        with contextlib.suppress(OSError):
+            ready = readable(fd)
+        if ready:
             self._looks.pop(fd, None)
             on_ready()
         if fd in self._reading:
@@ -102,8 +102,3 @@ class LoopReader:
         if fd in self._reading:
             self._reading.discard(fd)
             self._loop.remove_reader(fd)
-
-    def _stop_writing(self, fd: int) -> None:
-        if fd in self._writing:
-            self._writing.discard(fd)
-            self._loop.remove_writer(fd)

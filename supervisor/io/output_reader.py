@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from actors.event import KernelCounter
+from actors.event import KernelCounter, close_fd
 from actors.wire.log_lines import Record
 from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.poller import Poller
@@ -159,7 +159,7 @@ class OutputReader:
             self._closing = True
             self._take_orders()
             for fd in self._followed:  # the loop was closed without us
-                os.close(fd)
+                close_fd(fd)
             self._poller.close()
             self._bell.close()
 
@@ -195,8 +195,7 @@ class OutputReader:
             self._pass_on(buffer, buffer.end(now), now)
         finally:
             self._unregister(buffer)
-            with contextlib.suppress(OSError):  # other code in the daemon closed it
-                os.close(buffer.fd)
+            close_fd(buffer.fd)
             self._on_loop(lambda: self._finished(buffer, done))
 
     def _finished(self, buffer: OutputBuffer, done: Callable[[], None]) -> None:

@@ -28,6 +28,7 @@ from supervisor.io.fds import (
     read_rest,
 )
 from supervisor.io.poller import Poller
+from supervisor.io.write_watch import WriteWatch
 from supervisor.ports import Source
 
 
@@ -40,7 +41,7 @@ class ThreadReader:
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-reader") -> None:
         self._loop = loop
         self._items: dict[int, _Stream | _Once] = {}  # what is wanted, as the loop knows it
-        self._writing: set[int] = set()
+        self._writing = WriteWatch(loop)
         self._watched: dict[int, _Stream | _Once] = {}  # what is watched, as the thread knows it
         self._orders: deque[Callable[[], None]] = deque()  # for the thread, from the loop
         self._news: deque[tuple[_Stream, bytes] | _Once] = deque()  # for the loop, from the thread
@@ -81,20 +82,14 @@ class ThreadReader:
 
     def once_writable(self, fd: int, on_ready: OnReady) -> None:
         """Call `on_ready` once, when `fd` takes data again."""
-
-        def writable() -> None:
-            self._stop_writing(fd)
-            on_ready()
-
-        self._writing.add(fd)
-        self._loop.add_writer(fd, writable)
+        self._writing.once(fd, on_ready)
 
     def forget(self, fd: int, *, close: OnReady | None = None) -> None:
         """Stop watching `fd`; no callback for it runs after this.
 
         `close` is called when the thread no longer uses it.
         """
-        self._stop_writing(fd)
+        self._writing.forget(fd)
         item = self._items.pop(fd, None)
         if item is not None:
             item.wanted = False
@@ -110,8 +105,7 @@ class ThreadReader:
         self._closing = True
         for item in self._items.values():
             item.wanted = False
-        for fd in tuple(self._writing):
-            self._stop_writing(fd)
+        self._writing.close()
         self._wake()
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -122,17 +116,12 @@ class ThreadReader:
         self._items[item.fd] = item
         self._order(lambda: self._add(item))
 
-    def _stop_writing(self, fd: int) -> None:
-        if fd in self._writing:
-            self._writing.discard(fd)
-            self._loop.remove_writer(fd)
-
     def _order(self, order: Callable[[], None]) -> None:
         self._orders.append(order)
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):  # full: a wake-up is already pending
+        with contextlib.suppress(OSError):  # full: a wake-up is already pending; else it looks after ORPHAN_CHECK
             self._waker.send(b"\0")
 
     def _deliver(self) -> None:
@@ -176,6 +165,8 @@ class ThreadReader:
                 if not ready and self._loop.is_closed():
                     self.on_orphaned()
                     return
+                if not ready:
+                    self._take_orders()  # a wake-up may have failed
                 for fd in ready:
                     item = watched.get(fd)
                     if isinstance(item, _Stream):
@@ -207,7 +198,7 @@ class ThreadReader:
         return not self._loop.is_closed()
 
     def _take_orders(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
             self._awake.recv(4096)
         while self._orders:
             try:

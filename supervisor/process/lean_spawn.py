@@ -148,4 +148,7 @@ class _LeanPopen(popen_spawn_posix.Popen):
 def _close_all(descriptors: list[int], close: Callable[[int], None] = os.close) -> None:
     """Runs at the interpreter's exit, too, when this module's names may be gone."""
     for fd in descriptors:
-        close(fd)
+        try:  # noqa: SIM105 - see above
+            close(fd)
+        except OSError:  # other code has closed it
+            pass

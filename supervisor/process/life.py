@@ -14,6 +14,7 @@ Runs on the loop's thread; only the spawn has its own, see `supervisor.process.s
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -243,7 +244,8 @@ class ProcessLife:
         if self.over:
             return
         self._stop_at = self._loop.time()
-        self._stop.set()
+        with contextlib.suppress(OSError):  # the frame says the same
+            self._stop.set()
         self._ring()
         self._pipe_writer.send(Stop())
 

@@ -13,17 +13,16 @@ one that hangs or dies in an import needs to report nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Final, cast
 
 import msgspec
 
 from actors.errors import WireError
+from actors.event import close_fd
 from actors.wire.codec import encode
 from actors.wire.frames import CrashReport, Preload, ProcessOptions, StartActor
 from actors.wire.framing import Framer, header
-from supervisor.io.fds import close_fd
 from supervisor.process.surroundings import Stamp, source_files, surroundings, unchanged
 from supervisor.process.worker_process import WorkerProcess
 
@@ -187,11 +186,17 @@ class Spares:
         frame = encode(Preload(list(modules), self._main))
         spare.patience = self._loop.call_later(PATIENCE, spare.worker.kill)
         spare.worker.reader.once(spare.worker.ready.fileno(), lambda: self._became_ready(spare))
-        with contextlib.suppress(OSError):  # a small frame into an empty channel: it fits, or the process is dead
-            spare.worker.duplex.send(header(len(frame)) + frame)
+        try:
+            spare.worker.duplex.send(header(len(frame)) + frame)  # small, into an empty channel: it fits
+        except OSError:  # it is dead, or cannot be told
+            spare.worker.kill()
 
     def _became_ready(self, spare: Spare) -> None:
-        spare.worker.ready.clear()
+        try:
+            spare.worker.ready.clear()
+        except OSError:  # a later readiness could not be told from this one
+            spare.worker.kill()
+            return
         spare.ready = not spare.worker.gone
         self._lose_patience(spare)
         self.refill_soon()

@@ -41,14 +41,13 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 def surroundings() -> Surroundings:
     """The surroundings of this process."""
-    here = os.stat(".")  # noqa: PTH116 - where it was removed, too
     affinity = getattr(os, "sched_getaffinity", None)
     return Surroundings(
         executable=os.fsdecode(spawn.get_executable() or ""),
         argv=tuple(map(str, sys.argv)),
         path=tuple(map(str, sys.path)),
         environment=dict(os.environ),
-        registry=(here.st_dev, here.st_ino),
+        registry=_working_directory(),
         umask=_umask(),
         identity=(os.getuid(), os.geteuid(), os.getgid(), os.getegid(), tuple(os.getgroups())),
         limits=tuple(resource.getrlimit(limit) for limit in _LIMITS),
@@ -84,6 +83,14 @@ def _stamp(file: str) -> Stamp | None:
         found = os.stat(file)  # noqa: PTH116 - many of them
         return found.st_mtime_ns, found.st_size, found.st_ino
     return None
+
+
+def _working_directory() -> tuple[int, int]:
+    """Which one it is, also where it was removed; zeros where the file system does not answer (ESTALE, EIO)."""
+    with contextlib.suppress(OSError):
+        here = os.stat(".")  # noqa: PTH116 - a path would be another place
+        return here.st_dev, here.st_ino
+    return 0, 0
 
 
 def _umask() -> str:

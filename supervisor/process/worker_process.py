@@ -12,17 +12,17 @@ from multiprocessing import resource_tracker
 from typing import Final
 
 from actors.child import main
-from actors.event import SafeEvent, readable
+from actors.event import SafeEvent, close_fd, readable
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.process.signals import LEFT_TO_THE_DAEMON
-from supervisor.io.fds import close_fd
 from supervisor.ports import AnyReader
 from supervisor.process.lean_spawn import LeanProcess
 from supervisor.system.orphans import OrphanReaper, kill_process_group
+from supervisor.system.pidfd import open_pidfd, send_signal
 from supervisor.system.pipe_budget import BUDGET, widen
 from supervisor.system.reap import ExitStatus, has_ended, reap
 
@@ -99,7 +99,7 @@ class WorkerProcess:
             self.error = reason
             self.traceback = "".join(traceback.format_exception(reason))
         else:
-            self._process, self.pidfd, self.pid = process, _open_pidfd(process), process.pid
+            self._process, self.pid, self.pidfd = process, process.pid, open_pidfd(process.pid or 0)
             self._register()
         finally:
             self._close_child_ends()
@@ -155,11 +155,8 @@ class WorkerProcess:
             self._send(number)
 
     def _send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if self.pidfd >= 0:
-                signal.pidfd_send_signal(self.pidfd, number)
-            elif self.pid is not None and not self.gone:
-                os.kill(self.pid, number)
+        if self.pid is not None and not self.gone:
+            send_signal(self.pid, self.pidfd, number)
 
     def abandon(self) -> None:
         """Kill and reap it, and close everything: there is no loop any more to see its end."""
@@ -280,16 +277,6 @@ def _block_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
-
-
-def _open_pidfd(process: LeanProcess) -> int:
-    """A descriptor that becomes readable when the process ends; -1 where the system has none (then the sentinel)."""
-    if not hasattr(os, "pidfd_open") or process.pid is None:
-        return -1
-    try:
-        return os.pidfd_open(process.pid)
-    except OSError:
-        return -1
 
 
 def _close(process: LeanProcess) -> None:

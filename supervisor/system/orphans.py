@@ -23,8 +23,10 @@ from multiprocessing import spawn, util
 from pathlib import Path
 from typing import Any, Final
 
+from actors.event import close_fd
 from supervisor.ports import AnyReader
 from supervisor.system import orphan_reaper
+from supervisor.system.pidfd import open_pidfd, send_signal
 
 LAST_LOOK: Final = orphan_reaper.PATIENCE + 1.0  # seconds the reaper may take to exit
 ANSWER: Final = 2.0  # seconds it may take to answer
@@ -279,9 +281,7 @@ class _Process:
         finally:
             its.close()
         self._ended = False
-        self._pidfd = -1
-        with contextlib.suppress(AttributeError, OSError):
-            self._pidfd = os.pidfd_open(self._pid)
+        self._pidfd = open_pidfd(self._pid)
 
     def say(self, line: str) -> None:
         """Send it a line, if it reads."""
@@ -294,11 +294,9 @@ class _Process:
 
     def kill(self) -> None:
         """SIGKILL, unless it is reaped."""
-        with contextlib.suppress(OSError):
-            if self._pidfd >= 0:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            elif not self._ended:
-                os.kill(self._pid, signal.SIGKILL)
+        if not self._ended:
+            with contextlib.suppress(PermissionError):
+                send_signal(self._pid, self._pidfd, signal.SIGKILL)
 
     def gone_within(self, seconds: float) -> bool:
         """Wait up to this long for its end; returns whether it came."""
@@ -307,7 +305,10 @@ class _Process:
             poll.register(self._pidfd, select.POLLIN)
         else:
             poll.register(self.sock, 0)  # wakes on hang-up only
-        return bool(poll.poll(seconds * 1000))
+        try:
+            return bool(poll.poll(seconds * 1000))
+        except OSError:
+            return False
 
     def wait(self) -> int | None:
         """Wait for the end of an ending process; its exit code, None when another part of the daemon has taken it."""
@@ -318,7 +319,7 @@ class _Process:
                 code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
             if self._pidfd >= 0:
                 fd, self._pidfd = self._pidfd, -1
-                os.close(fd)
+                close_fd(fd)
         return code
 
 

@@ -17,8 +17,8 @@ import msgspec
 import pytest
 
 from supervisor import Backoff, ChildExited, ChildSpec, DeadLetter, Intensity, Supervisor
-from tests.support.figures import FAULTS
 from tests.support.doomed import FATE, Begin, Doomed, Life, Meet, Note, SequenceNumbers, Sibling
+from tests.support.figures import FAULTS
 from tests.support.load import Sender, Ticker
 from tests.support.waiting import until
 

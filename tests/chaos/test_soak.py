@@ -19,8 +19,8 @@ import pytest
 
 from supervisor import Backoff, ChildExited, ChildSpec, Intensity, Supervisor
 from supervisor.core.tree.states import ChildState
-from tests.support.figures import SOAKS
 from tests.support.doomed import Doomed, Life
+from tests.support.figures import SOAKS
 from tests.support.load import Sender, Ticker
 from tests.support.waiting import until
 

@@ -227,7 +227,9 @@ async def spare(tree: Tree) -> None:
     """A spare dies, another one is made, and a life is started on it."""
     (first,) = tree.root._launcher._spares._spares
     os.kill(first.worker.pid, signal.SIGKILL)
-    await until(lambda: tree.root.snapshot().spares == 1 and first not in tree.root._launcher._spares._spares, "a spare")
+    await until(
+        lambda: tree.root.snapshot().spares == 1 and first not in tree.root._launcher._spares._spares, "a spare"
+    )
     await restart(tree)
 
 

@@ -175,18 +175,19 @@ async def test_a_process_that_may_not_be_killed(monkeypatch):
     specs = ChildSpec(Puppet, name="a"), ChildSpec(Puppet, name="b", shutdown=0.0)
     root = Supervisor(*specs, spares=0)
     watch = Watch(root)
-    refused = []
-    real = signal.pidfd_send_signal
 
-    def send(fd, number):
-        if number == signal.SIGKILL and not refused:
-            refused.append(fd)
-            raise PermissionError(errno.EPERM, "Operation not permitted")
-        real(fd, number)
+    def refused(real):
+        def send(process, number):
+            if number == signal.SIGKILL:
+                raise PermissionError(errno.EPERM, "Operation not permitted")
+            real(process, number)
+
+        return send
 
     async with root:
         pid = root.which_children()[1].pid
-        monkeypatch.setattr(signal, "pidfd_send_signal", send)
+        monkeypatch.setattr(signal, "pidfd_send_signal", refused(signal.pidfd_send_signal))
+        monkeypatch.setattr(os, "kill", refused(os.kill))
     report = await watch.exited("b")
     assert f"Operation not permitted; process {pid} may live on" in report.reason.detail
     await until(lambda: reaped(pid))  # its channel is closed: it leaves by itself

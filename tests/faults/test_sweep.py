@@ -68,12 +68,14 @@ class Sweep:
         while self._learned < LEARNING or self._waiting:
             before = held()
             failures, wrongs = len(self.ended), len(self.wrong)
+            loop = asyncio.new_event_loop()
             try:
-                asyncio.run(session())
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt) or failures == len(self.ended) and wrongs == len(self.wrong):
-                    raise
-                self.wrong.append(f"then the tree did not end: {error!r}")
+                loop.run_until_complete(session())
+            finally:
+                self.calls.disarm()
+                loop.close()  # at once: a tree that hangs is abandoned
+            if (failures, wrongs) == (len(self.ended), len(self.wrong)) and self._waiting:
+                return
             until = time.monotonic() + 5.0
             while held() != before and time.monotonic() < until:
                 time.sleep(0.005)
@@ -85,22 +87,32 @@ class Sweep:
         options = LIVING[self.phase][1]
         tree = Tree(self._folder, **options)
         asyncio.get_running_loop().set_exception_handler(lambda _, context: tree.errors.append(context))
-        async with tree.root:
-            await tree.in_order()
-            while self._learned < LEARNING:
-                await self._once(tree, None)
-            before = held()
-            while self._waiting:
-                failure = self._waiting.pop(0)
-                try:
-                    async with asyncio.timeout(DEADLINE):
-                        await self._once(tree, failure)
-                        await tree.holds_no_more_than(before)
-                except Exception as error:
-                    self.wrong.append(f"{failure}: {error!r}")
-                    tree.root.request_kill()
-                    break
+        await tree.root.__aenter__()
+        await tree.in_order()
+        while self._learned < LEARNING:
+            await self._once(tree, None)
+        before = held()
+        while self._waiting:
+            failure = self._waiting.pop(0)
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    await self._once(tree, failure)
+                    await tree.holds_no_more_than(before)
+            except Exception as error:
+                self.wrong.append(f"{failure}: {error!r}")
+                break
+        await self._leave(tree)
+
+    async def _leave(self, tree):
+        """Stop a tree; one that does not stop is reported, and left as it is."""
+        self.calls.disarm()
+        leaving = asyncio.ensure_future(tree.root.__aexit__(None, None, None))
+        await asyncio.wait({leaving}, timeout=DEADLINE)
         tree.forget()
+        if not leaving.done():
+            self.wrong.append("and that tree does not stop")
+        elif leaving.exception() is not None:
+            self.wrong.append(f"and that tree stops with {leaving.exception()!r}")
 
     async def _once(self, tree, failure):
         deed = LIVING[self.phase][0]
@@ -126,15 +138,18 @@ class Sweep:
             tree = Tree(self._folder)
             loop.set_exception_handler(lambda _, context, tree=tree: tree.errors.append(context))
             before = held()
+            run = asyncio.ensure_future(
+                (self._first_start if self.phase == "first start" else self._stop)(tree, failure)
+            )
+            await asyncio.wait({run}, timeout=DEADLINE)
+            tree.forget()
             try:
-                async with asyncio.timeout(DEADLINE):
-                    await (self._first_start if self.phase == "first start" else self._stop)(tree, failure)
+                assert run.done(), "it hangs"
+                run.result()
                 await tree.holds_no_more_than(before)
             except Exception as error:
                 self.wrong.append(f"{failure}: {error!r}")
                 return
-            finally:
-                tree.forget()
 
     async def _first_start(self, tree, failure):
         self.calls.arm(failure)
