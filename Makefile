@@ -32,8 +32,8 @@ chaos: compiled                ## half an hour of faults, kills and hostile byte
 soak: compiled                 ## ten minutes of constant kills; writes its table there, too
 	ACTORS_LONG=1 $(BIN)/python -m pytest tests/chaos/test_soak.py
 
-sweep: compiled                ## each call of the operating system fails once, everywhere; writes its table there, too
-	ACTORS_LONG=1 $(BIN)/python -m pytest tests/chaos/test_sweep.py
+sweep: compiled                ## each call of the operating system fails, at every place; writes its table there, too
+	ACTORS_LONG=1 $(BIN)/python -m pytest tests/faults/test_sweep.py -k every_call
 
 check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/ruff format --check .

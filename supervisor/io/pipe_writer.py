@@ -33,7 +33,7 @@ class PipeWriter:
         reader: watches the channel while it is full.
         on_room: called when everything that had to wait is written.
         on_full: called with the reason when too much waits: the child does not read.
-        on_broken: called once when the other side has closed.
+        on_broken: called once with the error when nothing more can be written: as a rule the other side has closed.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class PipeWriter:
         reader: AnyReader,
         on_room: Callable[[], None],
         on_full: Callable[[str], None],
-        on_broken: Callable[[], None],
+        on_broken: Callable[[OSError], None],
     ) -> None:
         self.backlog: deque[memoryview] = deque()  # what has to wait; the channel is congested while there is any
         self._duplex = duplex
@@ -76,8 +76,8 @@ class PipeWriter:
             sent = self._duplex.send(data)
         except BlockingIOError:
             sent = 0
-        except OSError:
-            self._break()
+        except OSError as error:
+            self._break(error)
             return
         if sent != len(data):
             self._put((bytes(data[sent:]),))
@@ -110,11 +110,11 @@ class PipeWriter:
             self._on_full(f"it does not read: {self._waiting} bytes in {len(self.backlog)} pieces wait for it")
             self.close()
 
-    def _break(self) -> None:
+    def _break(self, error: OSError) -> None:
         """The process died (its black box knows what was in flight), or it closed its end."""
         if not self._closed:
             self.close()
-            self._on_broken()
+            self._on_broken(error)
 
     def _go_on(self) -> None:
         self._write(tell=True)
@@ -128,8 +128,8 @@ class PipeWriter:
                 sent = self._duplex.send(view[:left])
             except BlockingIOError:
                 break
-            except OSError:
-                self._break()
+            except OSError as error:
+                self._break(error)
                 return
             left -= sent
             self._waiting -= sent

@@ -56,6 +56,7 @@ from supervisor.system.oom import OomWitness
 from supervisor.system.procfs import peak_bytes
 
 LINGER: Final = 1.0  # seconds a process may run on after it closed its channel
+CLOSED: Final = "it closed its channel and lived on"
 GOODBYE: Final = 5.0  # seconds it may run on after its goodbye or crash report, for its exit handlers
 
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
@@ -132,7 +133,7 @@ class ProcessLife:
         self._framer = Framer(self._part.max_frame)
         self._small = min(LARGE, self._part.max_frame + 1)  # bytes; of a frame that need not be viewed
         self._pipe_writer = PipeWriter(
-            self._duplex, self._reader, self._listener.life_writable, self.refuse, self._no_reader
+            self._duplex, self._reader, self._listener.life_writable, self.refuse, self._unwritable
         )
         self._transcript = OutputBuffer(worker.output, self._wrote, self._lost)
         self._pipe_writer.send(self._part)
@@ -360,11 +361,14 @@ class ProcessLife:
         if self._worker.gone:
             self._end()
         else:
-            self._no_reader()
+            self._lose_channel(CLOSED)
 
-    def _no_reader(self) -> None:
-        """The pidfd follows within microseconds, unless the process closed its channel and runs on."""
-        self._loop.call_later(LINGER, self._kill_if_alive, self._worker, "it closed its channel and lived on")
+    def _unwritable(self, error: OSError) -> None:
+        self._lose_channel(CLOSED if isinstance(error, BrokenPipeError) else f"its channel has failed: {error}")
+
+    def _lose_channel(self, why: str) -> None:
+        """The pidfd follows within microseconds, unless the process runs on."""
+        self._loop.call_later(LINGER, self._kill_if_alive, self._worker, why)
 
     def _kill_if_alive(self, worker: WorkerProcess, wire_error: str | None = None) -> None:
         if worker is self._worker and not worker.gone:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -103,25 +102,6 @@ async def test_a_death_while_no_descriptor_is_left(reading):
             assert "Too many open files" in report.reason.detail
             assert b == (await root["b"].ask(WhoAreYou())).pid
         assert a != (await root["a"].ask(WhoAreYou(), timeout=None)).pid
-
-
-@pytest.mark.processes
-@pytest.mark.parametrize("name", ["pipe", "memfd_create", "eventfd"])
-@READINGS
-async def test_the_nth_call_fails_at_the_first_start(monkeypatch, name, reading):
-    """Whichever call it is: the tree starts, or says why not and leaves nothing, and starts when tried again."""
-    for nth in range(1, 8):
-        with monkeypatch.context() as patch:
-            call = NthCall(patch, os, name, nth, OSError(errno.EMFILE, "Too many open files"))
-            told = ""
-            try:
-                async with asyncio.timeout(20.0), tree("a", reading=reading):
-                    pass
-            except (StartFailed, OSError) as error:
-                told = str(error)
-            assert not told or "Too many open files" in told
-        if call.left > 0:
-            break
 
 
 @pytest.mark.processes

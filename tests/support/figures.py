@@ -1,4 +1,7 @@
-"""What the chaos suite measured, and where it is written down: docs/explanation/reliability.md, by `make chaos`."""
+"""Figures: what long runs measured, and where it is written down: docs/explanation/reliability.md.
+
+`make chaos`, `make soak` and `make sweep` write it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,23 @@ FAULTS: list[tuple[str, int, int, int, int, float, float, float, str]] = []
 SOAKS: list[tuple[float, int, int, Any, Any, Any, float, float]] = []
 """Seconds, kills, messages, the first sample, that with the most memory, the last, longest stall, of which computed."""
 
+PHASES = (
+    "first start", "messages", "restart", "start_child", "resize", "recycle", "spare refill", "forced kill", "stop"
+)  # fmt: skip
+"""Of the sweep, in the order of their columns."""
+
 SWEEPS: list[tuple[str, str, int, int, int]] = []
 """Phase, function, and how many of the runs worked all the same, told an error, were a failed start."""
+
+
+def show(terminalreporter: Any, *names: str) -> None:
+    """Show these tables at the end of a long run; those of a run without failures are written down."""
+    made = {name: table for name, table in tables().items() if name in names}
+    for name, table in made.items():
+        terminalreporter.section(name)
+        terminalreporter.write_line(table)
+    if not terminalreporter.stats.get("failed"):
+        write(made)
 
 
 def tables() -> dict[str, str]:
@@ -70,20 +88,37 @@ def soaks() -> str:
 
 
 def sweeps() -> str:
-    """One line for each function, one column for each phase: works / told error / failed start."""
-    phases = tuple(dict.fromkeys(phase for phase, *_ in SWEEPS))
-    by_call = {(function, phase): counts for phase, function, *counts in SWEEPS}
+    """One line for each function, one column for each phase: works / told error / failed start.
+
+    Phases that were not swept now keep what is written of them.
+    """
+    swept = {phase for phase, *_ in SWEEPS}
+    rows = [row for row in written_sweeps() if row[0] not in swept] + SWEEPS
+    phases = [phase for phase in PHASES if any(phase == row[0] for row in rows)]
+    by_call = {(function, phase): counts for phase, function, *counts in rows}
     lines = [f"| the call that fails | {' | '.join(phases)} |", "|---|" + "---|" * len(phases)]
     for function in sorted({function for function, _ in by_call}):
         cells = (by_call.get((function, phase)) for phase in phases)
         lines.append(
             f"| `{function}` | {' | '.join('' if cell is None else ' / '.join(map(str, cell)) for cell in cells)} |"
         )
-    works, errors, failed = (sum(row[place] for row in SWEEPS) for place in (2, 3, 4))
+    works, errors, failed = (sum(row[place] for row in rows) for place in (2, 3, 4))
     total = (
         f"{works + errors + failed:,} runs: {works:,} work, {errors:,} told an error, {failed:,} were a failed start."
     )
     return "\n".join((where(), "", *lines, "", total))
+
+
+def written_sweeps() -> list[tuple[str, str, int, int, int]]:
+    """What the table of the sweep says already."""
+    lines = BOOK.read_text().partition("<!-- sweep -->")[2].partition("<!-- end of sweep -->")[0].splitlines()
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [
+        (phase, function.strip("`"), *map(int, cell.split(" / ")))
+        for function, *cells in table[2:]
+        for phase, cell in zip(table[0][1:], cells, strict=True)
+        if cell
+    ]
 
 
 def where() -> str:
@@ -95,10 +130,10 @@ def where() -> str:
     )
 
 
-def write() -> None:
-    """Put the tables into the book, each between the marks of its section."""
+def write(made: dict[str, str]) -> None:
+    """Put tables into the book, each between the marks of its section."""
     text = BOOK.read_text()
-    for name, table in tables().items():
+    for name, table in made.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         text = re.sub(f"{begin}.*?{end}", lambda _, b=begin, t=table, e=end: f"{b}\n{t}\n{e}", text, flags=re.DOTALL)
     BOOK.write_text(text)

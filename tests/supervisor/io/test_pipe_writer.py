@@ -43,7 +43,7 @@ class Way:
     def _on_room(self):
         self.room += 1
 
-    def _on_broken(self):
+    def _on_broken(self, error):
         self.broken += 1
 
     def read(self):
