@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import Callable, Sequence
-from enum import Enum
 from threading import get_ident
 from typing import Any, Final
 
@@ -31,10 +30,11 @@ from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.loop_affinity import Home
-from supervisor.mailbox.askers import Asker, PendingAsk, reader
-from supervisor.mailbox.capacity import Capacity, Place
+from supervisor.mailbox.askers import PendingAsk, reader
+from supervisor.mailbox.capacity import Capacity
 from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.dispatch import Dispatcher
+from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines, DelayedTells
 from supervisor.mailbox.validation import Admission, Admitted
@@ -42,71 +42,6 @@ from supervisor.specs import Overflow
 
 SMALL: Final = 1024  # bytes; a larger tell travels in an envelope of its own
 ASK_BATCH: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
-
-
-class Patience(Enum):
-    """What a sender accepts at a full mailbox, besides what its `Overflow` does."""
-
-    WAIT = "wait"  # it waits for room
-    REFUSE = "refuse"  # MailboxFull is raised
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """The message is in the mailbox.
-
-    Attributes:
-        seq: its sequence number.
-    """
-
-    seq: int
-
-
-class Dropped(msgspec.Struct, frozen=True):
-    """The message became a dead letter: the mailbox drops the newest."""
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A checked message on its way in.
-
-    Attributes:
-        kind: TELL, ASK, STREAM or FEED.
-        message: the message.
-        sender: path of the actor that sent it, None when the daemon did.
-        deadline: when it is no longer wanted, on the mailbox's clock; None without a bound.
-        asker: waits for its end.
-        fail_if_down: whether it ends when no life serves the mailbox.
-    """
-
-    kind: int
-    message: Admitted
-    sender: str | None = None
-    deadline: float | None = None
-    asker: Asker | None = None
-    fail_if_down: bool = False
-
-
-class Wait:
-    """A message that waits for room, in the order of arrival."""
-
-    def __init__(self, intake: Intake, place: Place, entry: Entry) -> None:
-        self._intake = intake
-        self._place = place
-        self._entry = entry
-
-    def cancel(self) -> None:
-        """The sender no longer waits; `taken` ends as cancelled."""
-        self._place.leave()
-
-    async def taken(self, deadline: float | None = None) -> Taken:
-        """Wait until the message is in the mailbox, until `deadline` on the mailbox's clock.
-
-        Raises:
-            TimeoutError: there was no room in time.
-            ActorStopped: the actor went down for good meanwhile.
-        """
-        await self._place.wait(deadline)
-        self._intake.check_open(self._entry.message.name)
-        return Taken(self._intake.enqueue(self._entry))
 
 
 class Intake:
@@ -208,7 +143,7 @@ class Intake:
             UsageError: it is too large, or the caller is on another loop.
         """
         self._home.check(f"the ref of {self._path}")
-        self.enqueue(Entry(TELL, self._admission.encoded(message, data)))
+        self._enqueue(Entry(TELL, self._admission.encoded(message, data)))
 
     def try_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
         """Fast path of ask. None: check and post it."""
@@ -304,17 +239,17 @@ class Intake:
         if capacity.line:
             capacity.grant()  # what has begun meanwhile takes no room any more
         if not capacity.full:
-            return Taken(self.enqueue(entry))
+            return Taken(self._enqueue(entry))
         if self._overflow is Overflow.DROP_OLDEST:
             while self._drop_oldest():
                 if capacity.free > 0:
-                    return Taken(self.enqueue(entry))
+                    return Taken(self._enqueue(entry))
         elif self._overflow is Overflow.DROP_NEWEST:
             self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full, and the newest goes")
             if entry.kind == TELL:
                 return Dropped()
         if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
-            return Wait(self, capacity.join(), entry)
+            return Wait(capacity.join(), entry, self._enter)
         raise MailboxFull(
             f"{self._path} has {self._consumers.depth} messages waiting, as many as its mailbox holds; "
             f"{entry.message.name} was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
@@ -344,7 +279,7 @@ class Intake:
         if self._capacity.full:
             self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full when it was published")
         else:
-            self.enqueue(entry)
+            self._enqueue(entry)
 
     def post_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
         """Post a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
@@ -361,34 +296,7 @@ class Intake:
 
     def post_own(self, message: Message[Any], sender: str) -> None:
         """Take a tell that the daemon itself makes; it needs no room."""
-        self.enqueue(Entry(TELL, self._admission.own(message), sender))
-
-    def enqueue(self, entry: Entry) -> int:
-        """Enqueue a checked message, for which there is room; returns its sequence number."""
-        message, asker = entry.message, entry.asker
-        packed = message.packed
-        queue = self._consumers.queue_for(message.key)
-        seq = queue.enqueue(
-            entry.kind,
-            message.handler.index,
-            entry.sender,
-            entry.deadline,
-            packed.data,
-            beside=packed.beside,
-            attachments=packed.attachments,
-            key=message.key,
-        )
-        if asker is not None:
-            self._askers[seq] = asker, queue
-            if entry.fail_if_down:
-                self._settlement.fail_if_down.add(seq)
-            if type(asker) is PendingAsk:
-                asker.seq = seq
-                if asker.deadline is not None and asker.deadline < self._deadlines.next:
-                    self._deadlines.announce(asker.deadline)
-        self._capacity.fast_slots -= 1
-        self._dispatcher.accepted(queue)
-        return seq
+        self._enqueue(Entry(TELL, self._admission.own(message), sender))
 
     def refuse(self, packed: EncodedMessage, sender: str | None, fate: Fate, detail: str) -> None:
         """Make a dead letter of bytes whose sender does not wait for an answer."""
@@ -414,6 +322,42 @@ class Intake:
             self._dead_letter(Entry(TELL, message, sender), fate, because)
 
     # ---- inside
+
+    def _enter(self, entry: Entry) -> Taken:
+        """Take a message that has waited for room.
+
+        Raises:
+            ActorStopped: the actor went down for good meanwhile.
+        """
+        self.check_open(entry.message.name)
+        return Taken(self._enqueue(entry))
+
+    def _enqueue(self, entry: Entry) -> int:
+        """Enqueue a checked message, for which there is room; returns its sequence number."""
+        message, asker = entry.message, entry.asker
+        packed = message.packed
+        queue = self._consumers.queue_for(message.key)
+        seq = queue.enqueue(
+            entry.kind,
+            message.handler.index,
+            entry.sender,
+            entry.deadline,
+            packed.data,
+            beside=packed.beside,
+            attachments=packed.attachments,
+            key=message.key,
+        )
+        if asker is not None:
+            self._askers[seq] = asker, queue
+            if entry.fail_if_down:
+                self._settlement.fail_if_down.add(seq)
+            if type(asker) is PendingAsk:
+                asker.seq = seq
+                if asker.deadline is not None and asker.deadline < self._deadlines.next:
+                    self._deadlines.announce(asker.deadline)
+        self._capacity.fast_slots -= 1
+        self._dispatcher.accepted(queue)
+        return seq
 
     def _due(self, message: Admitted, sender: str | None) -> None:
         """A delayed tell is due."""

@@ -44,7 +44,7 @@ from actors.wire.frames import (
 )
 from actors.wire.framing import MAX_FRAME, Attachment
 from supervisor.core.delivery.fates import Fate
-from supervisor.mailbox.intake import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import MAX_PATH

@@ -19,7 +19,7 @@ from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask
 from actors.wire.frames import ASK, FEED, STREAM, TELL
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
-from supervisor.mailbox.intake import Entry, Patience, Taken, Wait
+from supervisor.mailbox.entry import Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
 

@@ -17,7 +17,8 @@ from actors.wire.frames import ASK, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.routing import Router
 from supervisor.core.terms import Routing
-from supervisor.mailbox.intake import SMALL, Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake import SMALL
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
 from supervisor.specs import Overflow
