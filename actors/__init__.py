@@ -21,6 +21,8 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.job_definition import job
+from actors.jobs import Jobs
 from actors.messages import Fed, Message, Terminated
 from actors.ref import ActorRef
 from actors.topics import Topic
@@ -43,6 +45,7 @@ __all__ = [
     "Fed",
     "FrameTooLarge",
     "HandlerError",
+    "Jobs",
     "MailboxFull",
     "Message",
     "NoSuchActor",
@@ -53,4 +56,5 @@ __all__ = [
     "UsageError",
     "WireError",
     "handles",
+    "job",
 ]

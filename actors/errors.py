@@ -5,14 +5,20 @@ The class says who must act; the text says what happened, to whom, in which stat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actors.exits import ExitReport
 
 
 class ActorsError(Exception):
-    """Root of every error that `actors` and `supervisor` raise on purpose."""
+    """Root of every error that `actors` and `supervisor` raise on purpose.
+
+    Attributes:
+        item: what `map` was given, in an error of one of its jobs; None in every other error.
+    """
+
+    item: Any = None
 
 
 class UsageError(ActorsError, TypeError):
@@ -90,19 +96,22 @@ class HandlerError(ActorsError):
         message: its text.
         traceback_text: the traceback as the actor's process printed it; no exception object crosses. It is a note of
             this error, so an uncaught one shows it, and its `str` is one line.
+        job: the job that raised, `parse('a.py')`; empty when a handler did.
     """
 
-    def __init__(self, type_name: str, message: str, traceback_text: str = "") -> None:
+    def __init__(self, type_name: str, message: str, traceback_text: str = "", job: str = "") -> None:
         super().__init__(type_name, message, traceback_text)
         self.type_name = type_name
         self.message = message
         self.traceback_text = traceback_text
+        self.job = job
         if traceback_text:
             self.add_note(traceback_text.rstrip())
 
     def __str__(self) -> str:
         first, *more = self.message.strip().splitlines() or [""]
-        return f"{self.type_name}: {first}{' ...' if more else ''}" if first else self.type_name
+        raised = f"{self.type_name}: {first}{' ...' if more else ''}" if first else self.type_name
+        return f"{self.job} raised {raised}" if self.job else raised
 
 
 class Rejected(ActorsError):

@@ -26,27 +26,52 @@ class Parameter(NamedTuple):
         name: its name.
         annotation: as it is written, None when it has none.
         plain: whether it can be given by position and by name.
+        keyword_only: whether it can be given by name alone.
+        required: whether it has no default.
+        variadic: whether it is `*args` or `**kwargs`.
     """
 
     name: str
     annotation: Any
     plain: bool
+    keyword_only: bool = False
+    required: bool = True
+    variadic: bool = False
 
 
 def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
     """The parameters of a function, `self` included."""
     code = _plain_code(function)
-    if code is None or code.co_flags & _VARIADIC or code.co_kwonlyargcount:
-        import inspect  # noqa: PLC0415 - see the law
-
-        empty, plain = inspect.Parameter.empty, inspect.Parameter.POSITIONAL_OR_KEYWORD
-        found = inspect.signature(function).parameters.values()
-        return [
-            Parameter(one.name, None if one.annotation is empty else one.annotation, one.kind is plain) for one in found
-        ]
+    if code is None or code.co_flags & _VARIADIC:
+        return _inspected(function)
+    hints, given = function.__annotations__, function.__kwdefaults__ or {}
+    required = code.co_argcount - len(function.__defaults__ or ())
     names = code.co_varnames[: code.co_argcount]
-    hints = function.__annotations__
-    return [Parameter(name, hints.get(name), at >= code.co_posonlyargcount) for at, name in enumerate(names)]
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return [
+        *(
+            Parameter(name, hints.get(name), at >= code.co_posonlyargcount, required=at < required)
+            for at, name in enumerate(names)
+        ),
+        *(Parameter(name, hints.get(name), False, keyword_only=True, required=name not in given) for name in keywords),
+    ]
+
+
+def _inspected(function: Callable[..., Any]) -> list[Parameter]:
+    import inspect  # noqa: PLC0415 - see the law
+
+    kind, empty = inspect.Parameter, inspect.Parameter.empty
+    return [
+        Parameter(
+            one.name,
+            None if one.annotation is empty else one.annotation,
+            one.kind is kind.POSITIONAL_OR_KEYWORD,
+            keyword_only=one.kind is kind.KEYWORD_ONLY,
+            required=one.default is empty,
+            variadic=one.kind in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD),
+        )
+        for one in inspect.signature(function).parameters.values()
+    ]
 
 
 def accepts(function: Callable[..., Any], count: int) -> bool:

@@ -14,6 +14,7 @@ from supervisor.errors import (
     SupervisorBusy,
     SupervisorError,
 )
+from supervisor.jobs.jobs_ref import JobsRef
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.reports import (
@@ -52,6 +53,7 @@ __all__ = [
     "HealthStatus",
     "Intensity",
     "InvalidSpec",
+    "JobsRef",
     "Missed",
     "NoSuchChild",
     "Overflow",

@@ -54,7 +54,14 @@ class Doing(Protocol):
         """Its handler calls in progress, those for timers included, and whether its interpreter runs."""
 
 
-class Delivery(Doing, Protocol):
+class Killable(Protocol):
+    """What can be killed."""
+
+    def kill(self) -> None:
+        """Kill it at once. Once it has ended this does nothing."""
+
+
+class Delivery(Doing, Killable, Protocol):
     """A life as its mailbox sees it: it gets messages and what belongs to them, and shows how far it is.
 
     Once the life has ended every call does nothing.
@@ -86,7 +93,7 @@ class Delivery(Doing, Protocol):
         """Send an encoded `Answer`, and before it the attachments that belong to it."""
 
 
-class Control(Protocol):
+class Control(Killable, Protocol):
     """A life as its supervisor sees it: it is stopped and killed. Once it has ended every call does nothing."""
 
     @property
@@ -95,9 +102,6 @@ class Control(Protocol):
 
     def stop(self) -> None:
         """Ask it to finish and exit."""
-
-    def kill(self) -> None:
-        """Kill it at once."""
 
 
 class Inspection(Doing, Protocol):

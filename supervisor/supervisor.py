@@ -26,8 +26,8 @@ from supervisor.core.tree import events as happened
 from supervisor.errors import RestartIntensityExceeded, StartFailed
 from supervisor.io.loop_reader import LoopReader
 from supervisor.io.thread_reader import ThreadReader
+from supervisor.jobs.jobs_ref import JobsRef
 from supervisor.loop_affinity import Home
-from supervisor.messaging.refs import MailboxRef
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter
@@ -225,10 +225,10 @@ class Supervisor:
 
     # ---- actors
 
-    def __getitem__(self, name: str) -> ActorRef:
+    def __getitem__(self, name: str) -> JobsRef:
         """The ref of an actor: a name under this supervisor (`"indexer"`, `"parsers/parser"`) or a full path.
 
-        Callable from any thread.
+        Its `run` and `map` are for pools of `Jobs`. Callable from any thread.
 
         Raises:
             NoSuchActor: no actor has it; the text lists similar names.
@@ -238,9 +238,9 @@ class Supervisor:
             raise self._not_started()
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
-        return MailboxRef(self._tree.registry.find(name if name.startswith("/") else f"{self.path}/{name}"))
+        return JobsRef(self._tree.registry.find(name if name.startswith("/") else f"{self.path}/{name}"))
 
-    def ref(self, path: str) -> ActorRef:
+    def ref(self, path: str) -> JobsRef:
         """The same as `root[path]`."""
         return self[path]
 

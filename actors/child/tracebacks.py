@@ -17,7 +17,8 @@ from actors.wire.frames import CrashReport, Failure
 MAX_MESSAGE_CHARACTERS: Final = 16 * 1024  # characters of an exception's own text
 MAX_TRACEBACK_CHARACTERS: Final = 32 * 1024  # characters of a traceback; its last lines matter most
 
-_OURS: Final = __file__.rpartition("tracebacks")[0]  # the folder of the modules that call an actor's code
+_PACKAGE: Final = __file__.rpartition("child")[0]
+_OURS: Final = (f"{_PACKAGE}child", f"{_PACKAGE}job")  # the modules that call an actor's code, and a job's
 _FROZEN: Final = "<frozen importlib"
 
 EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its crash report says what
@@ -71,7 +72,7 @@ def words_of(error: BaseException) -> str:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith((_OURS, _FROZEN)) or file == importlib.__file__
+    return file.startswith((*_OURS, _FROZEN)) or file == importlib.__file__
 
 
 def _printable(text: str) -> str:

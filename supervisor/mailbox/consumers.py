@@ -56,6 +56,7 @@ class Consumers:
         self._new_queue = new_queue
         self._concurrency = concurrency
         self._clock = clock
+        self._paused: set[str] = set()  # served, but given nothing now
         self._making_room: set[str] = set()  # whose life is about to be followed by another, or just was
         self._quick: set[str] = set()  # those that took less than QUICK for each of their last messages
         self._busy_since: dict[str, float] = {}  # when a member of a pool last got or ended a message
@@ -141,11 +142,38 @@ class Consumers:
         self.served[name] = life
         self._making_room.discard(name)
         self._quick.discard(name)
+        self._paused.discard(name)
         self._find_single_consumer()
 
     def disconnect(self, name: str) -> None:
         """A life gets no more messages."""
         self.served.pop(name, None)
+        self._paused.discard(name)
+        self._find_single_consumer()
+
+    def bearer(self, name: str, delivery_tag: int) -> Delivery | None:
+        """The life that has a message in flight; None once the message or the life has ended."""
+        life = self.served.get(name)
+        if life is None or delivery_tag not in self.queue_of(name).flight(name).messages:
+            return None
+        return life
+
+    def pause(self, name: str) -> bool:
+        """A life stays connected, but gets no messages until `resume`.
+
+        It is asked to give back what it has not begun; returns whether it has any.
+        """
+        self._paused.add(name)
+        self._find_single_consumer()
+        life = self.served[name]
+        asked = self.queue_of(name).flight(name).ask_back(life.progress().begun)
+        if asked:
+            life.recall(asked)
+        return bool(asked)
+
+    def resume(self, name: str) -> None:
+        """A life gets messages again."""
+        self._paused.discard(name)
         self._find_single_consumer()
 
     def make_room(self, name: str) -> None:
@@ -162,6 +190,8 @@ class Consumers:
         self.single_consumer = None
         if len(self.names) == 1:
             for name, life in self.served.items():
+                if name in self._paused:
+                    continue
                 self.single_consumer = Consumer(self.queue_of(name), name, life)
 
     # ---- whose turn is next
@@ -204,6 +234,7 @@ class Consumers:
             name
             for name, life in self.served.items()
             if self.queue_of(name) is queue
+            and name not in self._paused
             and not life.congested
             and queue.in_flight(name) < (most + AHEAD if name in self._quick or not shared else most)
         ]

@@ -138,19 +138,20 @@ class Dispatcher:
 
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items."""
-        held = self._holder(seq)
+        held = self.holder(seq)
         if held is not None:
             life, delivery_tag = held
             life.credit(delivery_tag, count)
 
     def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
         """Send items that follow a message that has begun."""
-        held = self._holder(seq)
+        held = self.holder(seq)
         if held is not None:
             life, delivery_tag = held
             life.follow(delivery_tag, items, over=over)
 
-    def _holder(self, seq: int) -> tuple[Delivery, int] | None:
+    def holder(self, seq: int) -> tuple[Delivery, int] | None:
+        """The life that has a message in flight, and its delivery tag there; None while it is queued, or has ended."""
         _, queue = self._settlement.askers.get(seq, (None, None))
         held = None if queue is None else queue.holder(seq)
         if held is None or held[0] not in self._consumers.served:

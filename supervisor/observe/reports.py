@@ -17,6 +17,7 @@ from actors.exits import ExitReason, ExitReport
 from actors.wire.log_lines import Record
 from supervisor.core.health.lifetime_limits import TOO_LOW
 from supervisor.core.tree.commands import Decision
+from supervisor.core.tree.policy import OVER_A_JOB
 from supervisor.observe.broadcast import Broadcast
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.logs import TREE, actor_logger, write
@@ -117,8 +118,8 @@ class Reports:
         self.happenings.tell(ChildExited(report))
         expected = report.decision == Decision.EXPECTED and not report.reason.abnormal
         level = "info" if expected or not report.reason.abnormal else "error"
-        if report.because.endswith(TOO_LOW):
-            level = "warning"  # so is every next life, before it is of any use
+        if report.because.endswith(TOO_LOW) or report.because == OVER_A_JOB:
+            level = "warning"  # so is every next life, before it is of any use; or the job's caller has the error
         self._write(level, "child.exited", {"policy": policy, "restarts": restarts, **_fields(report)})
 
     def supervisor_started(self, supervisor: str) -> None:

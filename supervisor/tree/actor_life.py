@@ -14,6 +14,7 @@ from functools import partial
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
+from actors.jobs import Jobs
 from actors.wire.frames import Outcomes, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
@@ -24,6 +25,7 @@ from supervisor.core.health.hang_detector import Health, health
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
+from supervisor.core.tree.policy import OVER_A_JOB
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import HandlerSlow
@@ -281,11 +283,14 @@ class ActorLife:
         reason = hang or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
         wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
-        if wanted:
+        job = issubclass(self._desk.spec.actor, Jobs) and self.serves and end.with_its_message
+        if wanted or job:
             self._mailbox.consumers.make_room(self._name)
+        because = OVER_A_JOB if job else ""
         roll, causes = self._tree.dice.random(), causes_of(end, hang)
         hung_in = "" if self._examination is None else self._examination.place
-        self._post(happened.ChildExited(self._name, self.number, reason, roll, wanted, causes, hung_in))
+        event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
+        self._post(event)
 
 
 def _refuse_outcomes(frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:

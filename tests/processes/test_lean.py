@@ -82,6 +82,8 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.definitions",
     "actors.child.beginning",
     "actors.child.desk",
+    "actors.job_definition",
+    "actors.jobs",
     "actors.ipc.pipes",
     "actors.wire.frames",
     "actors.errors",

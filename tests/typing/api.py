@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import ClassVar, assert_type
 
-from actors import Actor, ActorRef, ExitReason, Message, handles
-from supervisor import ChildSpec, Intensity, Missed, RestartPolicy, Strategy, Supervisor, SupervisorSpec
+from actors import Actor, ActorRef, ActorsError, ExitReason, Message, handles, job
+from supervisor import ChildSpec, Intensity, JobsRef, Missed, RestartPolicy, Strategy, Supervisor, SupervisorSpec
 from supervisor.bridge import AsyncQueueBridge
 from supervisor.bridge.event import AsyncEvent, await_event
 
@@ -74,7 +74,7 @@ async def supervises() -> None:
         strategy=Strategy.ONE_FOR_ONE,
     ) as root:
         assert_type(root, Supervisor)
-        assert_type(root["indexer"], ActorRef)
+        assert_type(root["indexer"], JobsRef)
         assert_type(await root.serve(), ExitReason)
         async for event in root.events():
             if isinstance(event, Missed):
@@ -99,3 +99,35 @@ def a_program_without_a_loop() -> None:
         assert_type(root["indexer"].call(Tokenise("a.py"), timeout=5.0), int)
         root["indexer"].call("a.py")  # type: ignore[arg-type]
     Supervisor(ChildSpec(Indexer), on_give_up="exit")  # type: ignore[arg-type]
+
+
+@job
+def parse(path: str) -> list[int]:
+    return [len(path)]
+
+
+@job
+def join(left: str, right: int, depth: int = 1, *, strict: bool = False) -> bytes:
+    return f"{left}{right}{depth}{strict}".encode()
+
+
+@job
+def rest() -> None: ...
+
+
+async def runs_jobs(pool: JobsRef) -> None:
+    """`run` and `map` know the types of a job's arguments and result; a job is still the function that it was."""
+    assert_type(parse("a.py"), list[int])
+    assert_type(await pool.run(parse, "a.py", timeout=10, idempotent=True), list[int])
+    assert_type(await pool.run(join, "a", 1, strict=True), bytes)
+    assert_type(await pool.run(join, "a", 1, 2), bytes)
+    assert_type(await pool.run(rest), None)
+    async for one in pool.map(parse, ["a.py"], limit=64, timeout=10, ordered=False):
+        assert_type(one, list[int])
+    async for outcome in pool.map(parse, iter(["a.py"]), return_exceptions=True, progress="parsing"):
+        assert_type(outcome, list[int] | ActorsError)
+    await pool.run(parse, 3)  # type: ignore[arg-type]
+    await pool.run(parse)  # type: ignore[arg-type]
+    await pool.run(join, "a", "b")  # type: ignore[arg-type]
+    await pool.run(parse, "a.py", timeout="soon")  # type: ignore[arg-type]
+    pool.map(parse, [1])  # type: ignore[arg-type]

@@ -50,9 +50,10 @@ class ChildReady(Event, frozen=True):
 class ChildExited(Event, frozen=True):
     """A life of a child has ended: its process is gone and everything it sent has been read.
 
-    `roll` in [0, 1) is the random number for this child's jitter. `wanted`: it had stopped itself because no message
-    waited, and now one does. `causes`: what a rule can decide by, the most exact one first. `hung_in`: where it waited
-    when its time to become ready was over; empty when that is not known.
+    `roll` in [0, 1) is the random number for this child's jitter. `wanted`: the next life follows at once, whatever the
+    policy, and nothing is counted; `because` says why in one line, and left out, it had stopped itself because no
+    message waited, and now one does. `causes`: what a rule can decide by, the most exact one first. `hung_in`: where it
+    waited when its time to become ready was over; empty when that is not known.
     """
 
     child: str
@@ -62,6 +63,7 @@ class ChildExited(Event, frozen=True):
     wanted: bool = False
     causes: tuple[Cause, ...] = ()
     hung_in: str = ""
+    because: str = ""
 
 
 class RecycleAsked(Event, frozen=True):

@@ -198,7 +198,7 @@ class SupervisorMachine:
             self._report(child, dead, Decision.EXPECTED, _LEFT)
             self._leave_down(child, _LEFT)
         elif (dead.made_room or event.wanted) and not self._plans.stops(child.name):
-            self._follow(child, dead, child.recycled_because if dead.made_room else _CAME)
+            self._follow(child, dead, child.recycled_because if dead.made_room else event.because or _CAME)
         elif dead.failed_start and child.caller is not None:
             self._failed_its_caller(child, dead)
         elif self._plans.stops(child.name):
@@ -432,7 +432,7 @@ class SupervisorMachine:
         elif self._plans.stops(child.name):
             self._report(child, dead, Decision.EXPECTED, "a restart under way was about to stop it")
         elif dead.made_room or event.wanted:
-            self._follow(child, dead, child.recycled_because if dead.made_room else _CAME)
+            self._follow(child, dead, child.recycled_because if dead.made_room else event.because or _CAME)
         else:
             self._carry_out_beside(_choice(child, dead, event), child, dead)
         if child.state is ChildState.RUNNING and self._final_command is None and not self._plans.stops(child.name):

@@ -14,6 +14,9 @@ from actors.exits import ExitKind
 from supervisor.core.causes import Cause, RestartAction, Rule, matching
 from supervisor.core.terms import AutoShutdown, ChildTerms, RestartPolicy, Strategy
 
+OVER_A_JOB: Final = "it ended over a job, whose caller has the error; its process is replaced, and nothing is counted"
+"""Why the next life follows when a process of `Jobs` has ended while it ran one."""
+
 
 def _row(*answers: bool) -> Mapping[ExitKind, bool]:
     return dict(zip(ExitKind, answers, strict=True))

@@ -1,0 +1,227 @@
+"""Job definition: a function as `@job` marks it, its arguments and its result as bytes.
+
+Runs on both sides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn, TypeVar, get_type_hints
+
+import msgspec
+
+from actors.errors import UsageError
+from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
+from actors.wire.codec import ReplyCodec, decoder_of, encode, reply_codec, unknown_type
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DEFINITION: Final = "__job__"  # the attribute of a function under which its definition is found
+
+
+class JobDefinition:
+    """What `@job` knows of a function.
+
+    Its types are read when they are first needed: an annotation may name what is defined below the function, and an
+    actor class below it may bring codecs.
+
+    Args:
+        function: the function.
+
+    Attributes:
+        name: of the function.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name: Final = function.__qualname__
+        self._function = function
+        self._parameters = {one.name: one for one in parameters_of(function)}
+        self._places = [name for name, one in self._parameters.items() if not one.keyword_only]
+        self._arguments: Any = None  # a Struct with a field for each parameter
+        self._decode: Callable[[bytes], Any] = bytes
+        self._result: ReplyCodec | None = None
+
+    def read_types(self) -> None:
+        """Read the annotations.
+
+        Raises:
+            UsageError: a type cannot be read, or has no codec.
+            NameError: an annotation names something that is not defined, or not yet.
+        """
+        if self._result is not None:
+            return
+        hints = get_type_hints(self._function, globals_of(self._function), include_extras=True)
+        fields: list[Any] = []
+        for name, one in self._parameters.items():
+            _check_type(f"parameter {name!r} of job {self.name}", hints[name])
+            fields.append((name, hints[name]) if one.required else (name, hints[name], msgspec.UNSET))
+        _check_type(f"the result of job {self.name}", hints["return"])
+        self._arguments = msgspec.defstruct(self.name, fields, kw_only=True, forbid_unknown_fields=True)
+        self._decode = decoder_of(self._arguments).decode
+        self._result = reply_codec(hints["return"])
+
+    @property
+    def result(self) -> ReplyCodec:
+        """The codec of its result.
+
+        Raises:
+            UsageError: as `read_types`, or an annotation names something that is not defined.
+        """
+        try:
+            self.read_types()
+        except NameError as error:
+            raise UsageError(
+                f"the annotations of job {self.name} cannot be read: {error}; define what they name at the top level "
+                f"of the module, and import it outside `if TYPE_CHECKING`"
+            ) from None
+        assert self._result is not None  # noqa: S101 - it was just read
+        return self._result
+
+    def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
+        """Encode arguments and check their types. A parameter that is left out keeps the function's own default.
+
+        Raises:
+            UsageError: the function does not take them, or one has the wrong type.
+        """
+        values = self._by_name(args, kwargs)
+        _ = self.result
+        try:
+            data = encode(self._arguments(**values))
+            self._decode(data)
+        except Exception as error:  # msgspec's own, or of a type's `__post_init__`
+            raise UsageError(f"job {self.name} cannot be run: {error}") from None
+        return data
+
+    def call(self, function: Callable[..., Any], arguments: bytes) -> bytes:
+        """Call the function, as it is found in this process, and encode its result.
+
+        Raises:
+            UsageError: the result does not have the promised type.
+            BaseException: whatever the function raises.
+        """
+        codec = self.result
+        given = self._decode(arguments)
+        values = {name: value for name in self._parameters if (value := getattr(given, name)) is not msgspec.UNSET}
+        by_place = [name for name in self._places if not self._parameters[name].plain and name in values]
+        returned = function(*[values.pop(name) for name in by_place], **values)
+        try:
+            return codec.encode(returned)
+        except UsageError as error:
+            raise UsageError(
+                f"{self.name} returned a {type(returned).__qualname__}, its annotation promises "
+                f"{_words(codec.promised)}: {error.__cause__}"
+            ) from None
+
+    def _by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if len(args) > len(self._places):
+            self._refuse(f"it takes {len(self._places)} positional arguments, {len(args)} were given")
+        values = dict(zip(self._places, args, strict=False))
+        for name, value in kwargs.items():
+            one = self._parameters.get(name)
+            if one is None or not (one.plain or one.keyword_only):
+                self._refuse(f"it has no keyword argument {name!r}")
+            if name in values:
+                self._refuse(f"{name!r} was given twice")
+            values[name] = value
+        for name, one in self._parameters.items():
+            if one.required and name not in values:
+                self._refuse(f"it lacks the argument {name!r}")
+        return values
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise UsageError(f"job {self.name} cannot be run: {why}")
+
+
+def job(function: F) -> F:
+    """Make a function a job, which the processes of a `Jobs` pool can run; called directly it is what it was.
+
+    Its parameters and its result are annotated with types that msgspec knows, or for which the pool's class has codecs.
+
+    Raises:
+        UsageError: the function could not be run in another process.
+    """
+    _check_function(function)
+    definition = JobDefinition(function)
+    with contextlib.suppress(NameError, _NoCodec):  # what it names, or the codec, may be defined below
+        definition.read_types()
+    try:
+        setattr(function, _DEFINITION, definition)
+    except AttributeError:
+        raise UsageError(f"@job marks functions, and a {type(function).__name__} is none") from None
+    return function
+
+
+def definition_of(function: object) -> JobDefinition:
+    """The definition of a job.
+
+    Raises:
+        UsageError: it is none.
+    """
+    definition = getattr(function, _DEFINITION, None)
+    if not isinstance(definition, JobDefinition):
+        name = getattr(function, "__qualname__", None) or repr(function)
+        raise UsageError(f"{name} is no job; write @job above a function at the top level of a module, and annotate it")
+    return definition
+
+
+class _NoCodec(UsageError):
+    """A type has no codec, or none yet."""
+
+
+def _check_function(function: Any) -> None:
+    name = getattr(function, "__qualname__", None)
+    if isinstance(function, type) or not callable(function) or name is None:
+        raise UsageError(
+            f"@job takes no arguments and marks functions, it was given {name or repr(function)}; write @job above a "
+            f"function"
+        )
+    if "<lambda>" in name:
+        raise UsageError("a lambda has no name by which another process finds it; write @job above a def")
+    if "<locals>" in name:
+        raise UsageError(
+            f"{name} is defined inside {name.split('.<locals>')[0]}(), where no other process finds it; move it to the "
+            f"top level of {function.__module__}"
+        )
+    if "." in name:
+        raise UsageError(
+            f"{name} is defined in a class; a job is a function at the top level of a module, and gets all it needs as "
+            f"arguments"
+        )
+    if is_generator(function):
+        raise UsageError(f"job {name} has a yield; a job has one result, return a list")
+    if is_asynchronous(function):
+        raise UsageError(
+            f"job {name} is async; a job has a process to itself and may block: write def {name}, and asyncio.run(...) "
+            f"inside"
+        )
+    _check_annotations(name, function)
+
+
+def _check_annotations(name: str, function: Any) -> None:
+    for one in parameters_of(function):
+        if one.variadic:
+            raise UsageError(f"job {name} takes any number of arguments ({one.name}); name each parameter")
+        if one.annotation is None and one.name not in getattr(function, "__annotations__", {}):
+            raise UsageError(
+                f"job {name} does not say what {one.name!r} is; annotate it: def {name}({one.name}: SomeType)"
+            )
+    if "return" not in getattr(function, "__annotations__", {}):
+        raise UsageError(f"job {name} does not say what it returns; annotate it: def {name}(...) -> SomeType, or None")
+
+
+def _check_type(what: str, annotation: Any) -> None:
+    try:
+        unknown = unknown_type(annotation)
+        decoder_of(annotation)
+    except TypeError as error:
+        raise UsageError(f"{what} cannot travel: {error}") from None
+    if unknown is not None:
+        raise _NoCodec(
+            f"{what}, {_words(annotation)}, contains {unknown}, which has no codec; use types that msgspec knows, or "
+            f"give the pool's class one: class MyJobs(Jobs): codecs = (Codec(...),)"
+        )
+
+
+def _words(annotation: Any) -> str:
+    return getattr(annotation, "__name__", None) or str(annotation)

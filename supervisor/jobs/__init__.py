@@ -1,0 +1,1 @@
+"""Jobs in the daemon: `run` and `map` of a pool's ref."""

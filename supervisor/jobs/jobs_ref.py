@@ -1,0 +1,162 @@
+"""JobsRef: the ref of an actor in the daemon, which runs jobs where the actor is a `Jobs` pool.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
+from typing import Any, Final, Literal, TypeVar, TypeVarTuple, overload
+
+from actors.bounds import is_count
+from actors.errors import ActorsError, UsageError
+from actors.jobs import Jobs
+from supervisor.jobs.job_map import JobMap
+from supervisor.jobs.job_run import JobRun
+from supervisor.jobs.prepared_job import PreparedJob
+from supervisor.jobs.progress import shown_progress
+from supervisor.messaging.refs import MailboxRef
+
+T = TypeVar("T")
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+AT_ONCE: Final = 8  # items of a map for each process, where its caller says nothing
+MOST_AT_ONCE: Final = 1_000_000
+
+
+class JobsRef(MailboxRef):
+    """The ref of an actor in the daemon. `run` and `map` are for actors of the class `Jobs`; others refuse them."""
+
+    __slots__ = ()
+
+    async def run(
+        self,
+        function: Callable[[*Ts], R],
+        *args: *Ts,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        **kwargs: Any,
+    ) -> R:
+        """Run a job in one of the pool's processes, and wait for its result.
+
+        Cancelled, the job does not begin; one that runs is ended with its process.
+
+        Args:
+            function: marked with `@job`.
+            args: its positional arguments, checked against its annotations before anything is sent.
+            timeout: seconds it may run, waiting for a process and the import of its module excluded; then it is ended
+                with its process. None for no limit.
+            idempotent: whether it runs again when the process that runs it dies, `max_deliveries` times at most.
+            kwargs: its keyword arguments.
+
+        Raises:
+            UsageError: it is no job, does not take these arguments, or the actor is no `Jobs`. Nothing was sent.
+            HandlerError: it raised, or its result does not have the type that it promises.
+            AskTimeout: it took longer than `timeout`.
+            ActorCrashed: it ended its process.
+            ActorStopped: the pool is down for good.
+            MailboxFull: the mailbox is full and its spec says `overflow=FAIL`.
+        """
+        run = JobRun(self._mailbox, self._prepared(function, timeout, idempotent=idempotent), args, kwargs)
+        try:
+            await run.send()
+            result: R = await run.future
+        except asyncio.CancelledError:
+            run.abandon()
+            raise
+        return result
+
+    @overload
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: AsyncIterable[T] | Iterable[T],
+        *,
+        limit: int | None = None,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        ordered: bool = True,
+        return_exceptions: Literal[False] = False,
+        progress: bool | str = False,
+    ) -> AsyncGenerator[R, None]: ...
+
+    @overload
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: AsyncIterable[T] | Iterable[T],
+        *,
+        limit: int | None = None,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        ordered: bool = True,
+        return_exceptions: bool,
+        progress: bool | str = False,
+    ) -> AsyncGenerator[R | ActorsError, None]: ...
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: AsyncIterable[T] | Iterable[T],
+        *,
+        limit: int | None = None,
+        timeout: float | None = None,
+        idempotent: bool = False,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        progress: bool | str = False,
+    ) -> AsyncGenerator[Any, None]:
+        """Run a job for each item, and iterate over the results: `async for report in root["pool"].map(parse, paths)`.
+
+        Leaving the loop early ends the jobs under way as cancelling `run` does; at once with `contextlib.aclosing`,
+        else when the generator is collected. Items are taken on the loop: an iterator that blocks, blocks it.
+
+        Args:
+            function: marked with `@job`; it gets one item.
+            items: any iterable, sync or async, without end too.
+            limit: how many items are taken ahead of the results that were taken; None for eight for each process.
+            timeout: as in `run`, for each item.
+            idempotent: as in `run`, for each item.
+            ordered: whether results come in the order of the items, or as they come.
+            return_exceptions: whether the error of an item is an item of the results, with the item in its attribute
+                `item`. If not, the first one is raised, and the jobs under way are ended.
+            progress: whether a progress bar is shown on stderr; a text stands before it. Needs the extra `rich`.
+
+        Raises:
+            UsageError: it is no job, the actor is no `Jobs`, or an argument cannot work. Nothing was sent.
+            ActorStopped: the pool is down for good, whatever `return_exceptions` says.
+            Exception: whatever `items` raises, after the results of the items before.
+        """
+        job = self._prepared(function, timeout, idempotent=idempotent)
+        if limit is None:
+            limit = AT_ONCE * len(self._mailbox.consumers.names)
+        if not is_count(limit, 1, MOST_AT_ONCE):
+            raise UsageError(
+                f"limit of a map must be a whole number of at least 1 and at most {MOST_AT_ONCE}, it is {limit!r}"
+            )
+        if not isinstance(items, AsyncIterable | Iterable):
+            raise UsageError(f"map runs {job.name} for each of several items; a {type(items).__name__} has none")
+        outcomes = JobMap(self._mailbox, job, items, limit=limit, ordered=ordered).outcomes()
+        if progress:
+            outcomes = shown_progress(outcomes, items, job.name if progress is True else progress)
+        return outcomes if return_exceptions else _raising(outcomes)
+
+    def _prepared(self, function: Callable[..., Any], timeout: float | None, *, idempotent: bool) -> PreparedJob:
+        actor = self._mailbox.protocol.actor
+        if not issubclass(actor, Jobs):
+            raise UsageError(
+                f"{self.path} is a {actor.__qualname__}, which runs no jobs; they need a pool of their own: "
+                f"ChildSpec(Jobs, name='pool', size=8)"
+            )
+        return PreparedJob(function, timeout, idempotent=idempotent)
+
+
+async def _raising(outcomes: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    async with aclosing(outcomes):
+        async for outcome in outcomes:
+            if isinstance(outcome, ActorsError):
+                raise outcome
+            yield outcome

@@ -1,0 +1,95 @@
+"""PreparedJob: a job with the terms of its caller, checked: what a process needs to run it, and how it is shown.
+
+Used on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from actors.bounds import LEAST_SECONDS, check_time
+from actors.errors import UsageError
+from actors.job_definition import JobDefinition, definition_of
+from actors.jobs import RunIdempotentJob, RunJob
+from supervisor.process.lean_spawn import main_module
+from supervisor.spawnable import MAIN, check_main_guard, check_module
+
+MAX_SHOWN: Final = 80  # characters of the arguments in an error
+
+
+class PreparedJob:
+    """A job that is about to be run once or many times.
+
+    Args:
+        function: marked with `@job`.
+        timeout: seconds it may run, None for no limit.
+        idempotent: whether it may run again when the process that runs it dies.
+
+    Attributes:
+        timeout: as given.
+        idempotent: as given.
+
+    Raises:
+        UsageError: it is no job, a type has no codec, no process finds it, or the timeout is no time.
+    """
+
+    def __init__(self, function: Callable[..., Any], timeout: float | None, *, idempotent: bool) -> None:
+        self._definition = definition_of(function)
+        self.result: Final = self._definition.result
+        if timeout is not None:
+            check_time(f"timeout of job {self._definition.name}", timeout, LEAST_SECONDS, otherwise=", or None")
+        self.timeout: Final = timeout
+        self.idempotent: Final = idempotent
+        self._module = function.__module__
+        _check_found(function, self._definition)
+        self._main = main_module() if self._module in MAIN else {}
+        self._message = RunIdempotentJob if idempotent else RunJob
+
+    @property
+    def name(self) -> str:
+        """The name of its function."""
+        return self._definition.name
+
+    def message(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> RunJob:
+        """The message that runs it.
+
+        Raises:
+            UsageError: the function does not take these arguments.
+        """
+        arguments = self._definition.encode(args, kwargs)
+        return self._message(self._module, self._definition.name, arguments, self.timeout or 0.0, self._main)
+
+    def shown(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """It and its arguments, for a person: `parse('a.py')`."""
+        given = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in kwargs.items())]
+        text = ", ".join(given)
+        return f"{self.name}({text if len(text) <= MAX_SHOWN else f'{text[:MAX_SHOWN]}...'})"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bytes | bytearray) and len(value) > MAX_SHOWN:
+        return f"<{len(value)} bytes>"
+    try:
+        return repr(value)
+    except Exception as error:
+        return f"<a {type(value).__qualname__} whose repr raised {type(error).__name__}>"
+
+
+def _check_found(function: Callable[..., Any], definition: JobDefinition) -> None:
+    """Check that another process finds the function under its name.
+
+    Raises:
+        UsageError: it does not.
+    """
+    module = function.__module__
+    check_module(module, definition.name)
+    if module in MAIN:
+        check_main_guard()
+    found = getattr(sys.modules.get(module), definition.name, None)
+    if found is not function:
+        raise UsageError(
+            f"{module}.{definition.name} is not the function of that name any more; another process would run another "
+            f"one. Give it a name of its own at the top level of its module"
+        )

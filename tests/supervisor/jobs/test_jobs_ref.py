@@ -1,0 +1,255 @@
+"""Jobs in real processes: `run` and `map` of a pool's ref."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, UsageError
+from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+from tests.support import jobs
+from tests.support.actors import Puppet
+from tests.support.jobs import Item, Report, double, work
+from tests.support.waiting import DEADLINE, until
+
+pytestmark = pytest.mark.processes
+
+
+def tree(size=2, **options):
+    """A tree in which one counted restart is too many."""
+    return Supervisor(ChildSpec(Jobs, name="pool", size=size, **options), intensity=Intensity(0))
+
+
+def lines(path):
+    return path.read_text().split() if path.exists() else []
+
+
+async def test_a_job_runs_in_another_process_and_answers_with_its_type():
+    async with tree() as root:
+        pool = root["pool"]
+        report = await pool.run(work, Item(7))
+        assert report == Report(7, report.pid)
+        assert report.pid != os.getpid()
+        assert await pool.run(jobs.options, "a", 1, strict=True) == ("a", 1, True)
+        assert await pool.run(jobs.length, bytes(3_000_000)) == 3_000_000
+        assert await pool.run(jobs.zeros, 3_000_000) == bytes(3_000_000)
+
+
+async def test_what_a_job_raises_is_told_in_one_line_and_its_process_goes_on():
+    async with tree(size=1) as root:
+        pool = root["pool"]
+        process = await pool.run(jobs.pid)
+        for function, args, text in [
+            (work, (Item(3, "raise"),), "work(Item(number=3, deed='raise', log='')) raised ValueError: item 3 is bad"),
+            (jobs.leave, (3,), "leave(3) raised SystemExit: 3"),
+            (jobs.interrupt, (), "interrupt() raised KeyboardInterrupt: enough"),
+            (jobs.anything, ("lock",), "anything('lock') raised actors.errors.UsageError: anything returned a lock, "),
+            (jobs.wrong, (1,), "wrong(1) raised actors.errors.UsageError: wrong returned a str, its annotation "),
+        ]:
+            with pytest.raises(HandlerError) as raised:
+                await pool.run(function, *args)
+            assert str(raised.value).startswith(text)
+            assert "\n" not in str(raised.value)
+        with pytest.raises(HandlerError) as raised:
+            await pool.run(jobs.chained)
+        assert raised.value.type_name == "tests.support.jobs.LateError"
+        assert 'raise KeyError("cause")' in raised.value.traceback_text
+        assert "actors/job" not in raised.value.traceback_text
+        assert process == await pool.run(jobs.pid)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+async def test_a_job_that_ends_its_process_is_its_callers_error_and_counts_for_nothing(size):
+    async with tree(size) as root:
+        pool = root["pool"]
+        for deed, cause in [("segfault", "SIGSEGV"), ("exit", "exit code 3"), ("memory", "SIGKILL")]:
+            good = [asyncio.create_task(pool.run(work, Item(number))) for number in range(20)]
+            with pytest.raises(ActorCrashed, match=f"deed='{deed}'.*ended its process: .*{cause}"):
+                await pool.run(work, Item(3, deed))
+            assert [report.number for report in await asyncio.gather(*good)] == list(range(20))
+        assert root.snapshot().restarts == 0
+
+
+async def test_a_job_that_takes_too_long_is_ended_with_its_process():
+    async with tree() as root:
+        pool = root["pool"]
+        with pytest.raises(AskTimeout, match=r"deed='hang'.* ran longer than 0.1 s; its process was killed") as late:
+            await pool.run(work, Item(1, "hang"), timeout=0.1)
+        assert isinstance(late.value, TimeoutError)
+        assert await pool.run(double, 2, timeout=DEADLINE) == 4
+        assert root.snapshot().restarts == 0
+
+
+async def test_a_cancelled_job_is_ended_with_its_process(tmp_path):
+    log = tmp_path / "log"
+    async with tree() as root:
+        pool = root["pool"]
+        running = asyncio.create_task(pool.run(jobs.hang, str(log)))
+        await until(lambda: lines(log))
+        (process,) = map(int, lines(log))
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await until(lambda: not Path(f"/proc/{process}").exists())
+        assert await pool.run(double, 2) == 4
+        assert root.snapshot().restarts == 0
+
+
+async def test_a_cancelled_job_that_has_not_begun_never_runs_and_harms_no_other(tmp_path):
+    log, other = tmp_path / "log", tmp_path / "other"
+    async with tree(size=1) as root:
+        pool = root["pool"]
+        running = asyncio.create_task(pool.run(jobs.hang, str(log)))
+        await until(lambda: lines(log))
+        waiting = asyncio.create_task(pool.run(work, Item(1, log=str(other))))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        follows = asyncio.create_task(pool.run(double, 2))
+        await asyncio.sleep(0)
+        running.cancel()
+        assert await follows == 4
+        assert [] == lines(other)
+        await asyncio.gather(running, waiting, return_exceptions=True)
+
+
+async def test_an_idempotent_job_runs_again_within_its_bound(tmp_path):
+    async with tree() as root:
+        pool = root["pool"]
+        assert await pool.run(jobs.die_times, str(tmp_path / "two"), 2, idempotent=True) == 3
+        with pytest.raises(ActorCrashed, match="each time it was run; it is not run again"):
+            await pool.run(jobs.die_times, str(tmp_path / "ever"), 99, idempotent=True)
+        assert len(lines(tmp_path / "ever")) == 3
+        with pytest.raises(ActorCrashed):
+            await pool.run(jobs.die_times, str(tmp_path / "once"), 99)
+        assert len(lines(tmp_path / "once")) == 1
+
+
+async def test_handler_timeout_bounds_jobs_too():
+    async with tree(handler_timeout=0.2) as root:
+        with pytest.raises(ActorCrashed, match="hung"):
+            await root["pool"].run(work, Item(1, "hang"))
+        assert root.snapshot().restarts == 0
+
+
+async def test_a_process_that_dies_without_a_job_counts():
+    """It is the pool that fails, not a job."""
+    with pytest.raises(RestartIntensityExceeded):
+        async with tree(size=1) as root:
+            os.kill(await root["pool"].run(jobs.pid), signal.SIGKILL)
+            await root.wait()
+
+
+async def test_what_cannot_work_is_refused_before_anything_is_sent():
+    async with Supervisor(ChildSpec(Jobs, name="pool"), ChildSpec(Puppet, name="echo")) as root:
+        pool = root["pool"]
+        for attempt, text in [
+            (lambda: root["echo"].run(double, 1), "/root/echo is a Puppet, which runs no jobs"),
+            (lambda: pool.run(len, "a"), "len is no job"),
+            (lambda: pool.run(double, "a"), "Expected `int`, got `str`"),
+            (lambda: pool.run(double, 1, timeout=-1), "timeout of job double must be seconds"),
+        ]:
+            with pytest.raises(UsageError, match=text):
+                await attempt()
+        for options, text in [({"limit": 0}, "limit of a map"), ({"items": 5}, "a int has none")]:
+            with pytest.raises(UsageError, match=text):
+                pool.map(double, **{"items": [1], **options})
+        assert 0 == root.snapshot().children[0].mailbox
+
+
+async def test_map_is_in_order_or_as_they_come():
+    slow_first = [Item(number, "slow" if number == 0 else "fine") for number in range(20)]
+    async with tree() as root:
+        pool = root["pool"]
+        assert [r.number async for r in pool.map(work, slow_first)] == list(range(20))
+        come = [r.number async for r in pool.map(work, slow_first, ordered=False)]
+        assert sorted(come) == list(range(20))
+        assert come[0] != 0
+        assert [] == [r async for r in pool.map(work, [])]
+
+
+async def test_map_takes_no_more_than_its_limit_of_items_without_end():
+    taken = []
+
+    def numbers():
+        for number in count():
+            taken.append(number)
+            yield number
+
+    async def later():
+        for number in numbers():
+            await asyncio.sleep(0)
+            yield number
+
+    async with tree() as root:
+        for items in (numbers, later):
+            taken.clear()
+            got = []
+            async with contextlib.aclosing(root["pool"].map(double, items(), limit=5)) as results:
+                async for result in results:
+                    got.append(result)
+                    assert len(taken) <= len(got) + 5
+                    if len(got) == 30:
+                        break
+            assert got == [2 * number for number in range(30)]
+
+
+async def test_an_error_ends_a_map_or_is_one_of_its_results():
+    items = [Item(0), Item(1, "raise"), Item(2), Item(3, "exit"), Item(4)]
+    async with tree() as root:
+        pool = root["pool"]
+        got = []
+        with pytest.raises(HandlerError, match="item 1 is bad") as raised:
+            async for report in pool.map(work, items):
+                got.append(report.number)
+        assert got == [0]
+        assert raised.value.item == items[1]
+        outcomes = [outcome async for outcome in pool.map(work, items, return_exceptions=True)]
+        assert [type(outcome) for outcome in outcomes] == [Report, HandlerError, Report, ActorCrashed, Report]
+        assert [o.item for o in outcomes if isinstance(o, ActorsError)] == [items[1], items[3]]
+        wrong = [outcome async for outcome in pool.map(double, [1, "a", 3], return_exceptions=True)]
+        assert [wrong[0], type(wrong[1]), wrong[2]] == [2, UsageError, 6]
+
+
+async def test_leaving_a_map_ends_what_runs(tmp_path):
+    log = tmp_path / "log"
+    async with tree() as root:
+        pool = root["pool"]
+        async with contextlib.aclosing(pool.map(jobs.hang, [str(log)] * 9)) as results:
+            waiting = asyncio.create_task(anext(results))
+            await until(lambda: len(lines(log)) == 2)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        await until(lambda: not any(Path(f"/proc/{process}").exists() for process in lines(log)))
+        assert await pool.run(double, 2) == 4
+        assert len(lines(log)) == 2
+
+
+async def test_errors_of_the_items_come_out_after_the_results_before():
+    def items():
+        yield 1
+        yield 2
+        raise LookupError("no more")
+
+    got = []
+    async with tree() as root:
+        with pytest.raises(LookupError, match="no more"):
+            async for result in root["pool"].map(double, items(), return_exceptions=True):
+                got.append(result)
+    assert got == [2, 4]
+
+
+async def test_a_pool_that_is_down_for_good_ends_its_maps():
+    async with tree() as root:
+        pool = root["pool"]
+        await root.terminate_child("pool")
+        with pytest.raises(ActorStopped):
+            async for _ in pool.map(double, count(), return_exceptions=True):
+                pass
+        with pytest.raises(ActorStopped):
+            await pool.run(double, 1)
