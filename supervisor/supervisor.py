@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, get_args
 
@@ -40,10 +41,10 @@ from supervisor.specs import AnySpec, SupervisorSpec
 from supervisor.system.descriptor_limit import shortage
 from supervisor.system.signals import until_signalled
 from supervisor.threaded import in_thread
-from supervisor.tree import child_management
+from supervisor.tree import child_management, draining
 from supervisor.tree.child_factory import ChildFactory
 from supervisor.tree.engine import Engine
-from supervisor.tree.health import TreeHealth, health_of
+from supervisor.tree.health import HealthStatus, TreeHealth, health_of
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, SupervisorSnapshot, children_of, count_of, tree_of
 
 M = TypeVar("M", bound=Message[Any])
@@ -107,6 +108,7 @@ class Supervisor:
         self._reading = reading
         self._stop_timeout = stop_timeout
         self._reports = Reports()
+        self._drains = False
         self._engine: Engine | None = None
         self._end: do.Terminate | None = None
         self._body: asyncio.Task[Any] | None = None
@@ -193,8 +195,46 @@ class Supervisor:
         await self._terminated.wait()
         return self._reason()
 
-    async def serve(self) -> ExitReason:
+    async def drain(self, name: str | ActorRef | None = None, *, timeout: float = 30.0) -> bool:
+        """Finish what was sent, then stop: the whole tree, or one child with everything below it.
+
+        New messages are refused with ActorStopped; actors that are drained may still send to each other. When nothing
+        waits or is being handled any more, or the time is over, the ordinary stop follows, and what is left then
+        becomes dead letters. Returns when all is down.
+
+        Args:
+            name: of the child, None for the whole tree.
+            timeout: seconds for what was sent, without those of the stop.
+
+        Returns:
+            Whether everything was finished in time.
+
+        Raises:
+            NoSuchChild: there is none of that name.
+            SupervisorBusy: as of `terminate_child`.
+            asyncio.CancelledError: before the stop began, messages enter again.
+        """
+        engine = self._engine_now()
+        check_time("timeout of drain", timeout)
+        registry = self._tree.registry
+        if name is not None:
+            finished = await draining.drain(registry, child_management.path_of(engine, _path(name)), timeout)
+            await self.terminate_child(name)
+            return finished
+        self._drains = True
+        try:
+            finished = await draining.drain(registry, self.path, timeout)
+        except asyncio.CancelledError:
+            self._drains = False
+            raise
+        self.request_stop()
+        await self.wait()
+        return finished
+
+    async def serve(self, *, drain: float | None = None) -> ExitReason:
         """Run until SIGTERM or SIGINT asks to stop, or the tree ends by itself; returns when it is down.
+
+        With `drain`, that is a `drain` of at most so many seconds.
 
         A second signal kills at once. A daemon in which something hangs, whose loop still runs five seconds later, is
         ended (exit code 128 + signal), and a third signal ends it at once. Any number of trees may serve: a signal is
@@ -202,7 +242,11 @@ class Supervisor:
         thread; elsewhere this is `wait`.
         """
         self._engine_now()
-        async with until_signalled(self.request_stop, self.request_kill):
+        stop = self.request_stop
+        if drain is not None:
+            check_time("drain of serve", drain)
+            stop = partial(self._request_drain, drain)
+        async with until_signalled(stop, self.request_kill):
             return await self.wait()
 
     @classmethod
@@ -344,6 +388,8 @@ class Supervisor:
 
         Changes nothing and waits for nothing. Call it on the loop's thread.
         """
+        if self._drains:
+            return TreeHealth(HealthStatus.STOPPING, (f"{self.path} drains",))
         return health_of(self.snapshot())
 
     def journal(self) -> list[str]:
@@ -481,6 +527,9 @@ class Supervisor:
             self._reports.close()
         if cancelled is not None:
             raise cancelled
+
+    def _request_drain(self, timeout: float) -> None:
+        self._tree.keep(self.drain(timeout=timeout))
 
     def _on_terminated(self, end: do.Terminate) -> None:
         self._end = end

@@ -98,11 +98,13 @@ class Intake:
         self._loop = home.loop
         self._clock: Final = capacity.clock
         self._delayed = DelayedTells(home.loop, self._due)
+        self._drained: str | None = None  # the part of the tree that is drained with this mailbox
         self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
             message: (handler.index, self.reader_of(handler.reply))
             for message, handler in protocol.handlers.items()
             if not handler.flows and not bytes_fields(message)
         }
+        self._fast = self._plain  # empty while nothing may take the fast path
         self._accept_tell = None if consumers.shared_queue is None else consumers.shared_queue.accept_tell
 
     # ---- the fast path
@@ -115,7 +117,7 @@ class Intake:
         capacity = self._capacity
         slots = capacity.fast_slots
         accept = self._accept_tell
-        if slots <= 0 or accept is None or type(message) not in self._plain or get_ident() != self._home.thread:
+        if slots <= 0 or accept is None or type(message) not in self._fast or get_ident() != self._home.thread:
             return False
         try:
             data = encode(message)
@@ -149,7 +151,7 @@ class Intake:
         """Fast path of ask. None: check and post it."""
         capacity, shared_queue = self._capacity, self._consumers.shared_queue
         slots = capacity.fast_slots
-        plain = self._plain.get(type(message))
+        plain = self._fast.get(type(message))
         if slots <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
             return None
         try:
@@ -200,18 +202,25 @@ class Intake:
             self._home.check(f"the ref of {self._path}")
         admitted = self._admission.check(message, kind)
         self.check_open(admitted.name)
+        self._check_drained(admitted.name, None)
         return admitted
 
     def check_bytes(
-        self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Attachment]
+        self,
+        payload: msgspec.Raw,
+        kind: int,
+        beside: tuple[int, ...] | None,
+        attachments: Sequence[Attachment],
+        sender: str | None,
     ) -> Admitted:
-        """Check an encoded message of another actor; see `Admission.check_bytes`.
+        """Check an encoded message of another actor, or a published one; see `Admission.check_bytes`.
 
         Raises:
-            ActorStopped: the actor is down for good.
+            ActorStopped: the actor is down for good, or drains, and the sender is not drained with it.
             UsageError, WireError: as there.
         """
         self.check_open("the message")
+        self._check_drained("the message", sender)
         return self._admission.check_bytes(payload, kind, beside, attachments)
 
     def check_open(self, what: str) -> None:
@@ -222,6 +231,11 @@ class Intake:
         """
         if self.closed is not None:
             raise ActorStopped(f"{self._path} is down for good ({self.closed}); {what} was not sent")
+
+    def _check_drained(self, what: str, sender: str | None) -> None:
+        part = self._drained
+        if part is not None and not (sender is not None and within(sender, part)):
+            raise ActorStopped(f"{self._path} drains: it finishes what it has, then it stops; {what} was not sent")
 
     def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
         """A decoder of replies; refs in them are bound to this tree."""
@@ -272,9 +286,12 @@ class Intake:
     def post_published(self, payload: bytes, sender: str | None) -> None:
         """Take a published message if there is room and it fits; else it becomes a dead letter."""
         try:
-            entry = Entry(TELL, self.check_bytes(msgspec.Raw(payload), TELL, None, ()), sender)
+            entry = Entry(TELL, self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender), sender)
         except UsageError as error:
             self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
+            return
+        except ActorStopped as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.ACTOR_STOPPED, str(error))
             return
         if self._capacity.full:
             self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full when it was published")
@@ -312,9 +329,21 @@ class Intake:
         self._capacity.close()
 
     def open(self) -> None:
-        """The actor is started again."""
+        """The actor is started; after it was down for good, messages enter again."""
+        if self.closed is not None:
+            self.resume()
         self.closed = None
         self._capacity.open()
+
+    def drain(self, part: str) -> None:
+        """Refuse new messages, except those of actors in this part of the tree, which is drained with the mailbox."""
+        self._drained = part
+        self._fast = {}
+
+    def resume(self) -> None:
+        """Take messages of all senders again."""
+        self._drained = None
+        self._fast = self._plain
 
     def drop_delayed(self, fate: Fate, because: str) -> None:
         """Delayed messages become dead letters."""
@@ -397,3 +426,8 @@ class Intake:
             message.handler.index,
         )
         self._settlement.dead_letter(queued, fate, because)
+
+
+def within(path: str, part: str) -> bool:
+    """Whether an actor is that part of the tree, or below it; a member of a pool is below its pool."""
+    return path == part or path.startswith(f"{part}/")

@@ -140,6 +140,11 @@ class Mailbox:
         return self.consumers.depth
 
     @property
+    def drained(self) -> bool:
+        """Whether nothing waits or is being handled, and no sender waits for room."""
+        return not self.depth and not self.capacity.line
+
+    @property
     def sequential(self) -> bool:
         """Whether one running message blocks all that follow: one process, one handler at a time."""
         return len(self.consumers.names) == 1 and self.protocol.actor.concurrency == 1

@@ -122,7 +122,7 @@ class ActorRequests:
             if asker is not None:
                 self._begin(asker)
             mailbox = self._tree.registry.find(frame.to)
-            message = mailbox.intake.check_bytes(frame.message, frame.kind, frame.beside, attachments)
+            message = mailbox.intake.check_bytes(frame.message, frame.kind, frame.beside, attachments, self._path)
             self._check_wait(frame, mailbox, asker)
             entered = self._post(frame, asker, mailbox, message)
             if isinstance(entered, Wait):

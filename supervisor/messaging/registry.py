@@ -13,6 +13,7 @@ from typing import Final
 
 from actors.errors import NoSuchActor
 from actors.ref import ActorRef, UnboundRef
+from supervisor.mailbox.intake import within
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
 
@@ -62,6 +63,10 @@ class Registry:
         """The tree has ended."""
         for mailbox in self._mailboxes.values():
             mailbox.shut_down()
+
+    def mailboxes(self, part: str) -> list[Mailbox]:
+        """The mailboxes of one part of the tree: an actor, a pool, or everything below a supervisor."""
+        return [mailbox for path, mailbox in self._mailboxes.items() if within(path, part)]
 
     def paths(self) -> list[str]:
         """All paths, in the order in which they came."""

@@ -32,9 +32,9 @@ class TreeContext:
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()
         self.dice = random.Random()  # noqa: S311 - jitter is no secret
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
-    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def keep(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         """Let a coroutine run by itself, until the tree ends."""
         task = self.loop.create_task(work)
         self._tasks.add(task)

@@ -140,6 +140,16 @@ async def recycle(root: Engine, name: str) -> None:
         _refuse(passed_over, name, engine)
 
 
+def path_of(root: Engine, name: str) -> str:
+    """The path of a child, a pool included.
+
+    Raises:
+        NoSuchChild: there is none of that name.
+    """
+    engine, members = _find(root, name)
+    return f"{engine.path}/{engine.children[members[0]].spec.name}"
+
+
 def _kind(child: Child) -> str:
     return child.kind if isinstance(child, LoneChild) else "supervisor"
 

@@ -1,0 +1,183 @@
+"""Draining: what was sent is finished, nothing new is taken, then the ordinary stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from actors import Actor, ActorStopped, Message, UsageError, handles
+from supervisor import ChildSpec, ChildState, DeadLetter, HealthStatus, NoSuchChild, Supervisor, SupervisorSpec
+from tests.support.waiting import DEADLINE, until
+
+pytestmark = pytest.mark.processes
+
+
+class Write(Message[int]):
+    """Write a line once the gate is open."""
+
+    line: int
+
+
+class Pass(Message[int]):
+    """Let the next actor write."""
+
+    line: int
+
+
+class Writer(Actor):
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    @handles
+    def write(self, msg: Write) -> int:
+        while not (self.folder / "gate").exists():
+            time.sleep(0.005)
+        with (self.folder / "book").open("a") as book:
+            book.write(f"{msg.line}\n")
+        return msg.line
+
+
+class Passer(Actor):
+    @handles
+    async def go(self, msg: Pass) -> int:
+        return await self.context.actor("/root/writer").ask(Write(msg.line))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty book, and a gate that is closed: there is no file of that name."""
+    (tmp_path / "book").touch()
+    return tmp_path
+
+
+def tree(folder, *others, **options):
+    writer = ChildSpec(Writer, (str(folder),), name="writer")
+    return Supervisor(writer, ChildSpec(Passer, name="passer"), *others, spares=0, **options)
+
+
+async def test_what_was_sent_is_finished(folder):
+    """Tells and an ask in the mailbox end well; what comes later is refused; then everything is down."""
+    async with tree(folder) as root:
+        for line in range(4):
+            await root["writer"].tell(Write(line))
+        asked = asyncio.create_task(root["writer"].ask(Write(4), timeout=DEADLINE))
+        await asyncio.sleep(0)  # it is in the mailbox
+        drained = asyncio.create_task(root.drain(timeout=DEADLINE))
+        await until(lambda: HealthStatus.STOPPING is root.health().status)
+        with pytest.raises(ActorStopped, match="drains: it finishes what it has, then it stops; Write was not sent"):
+            await root["writer"].ask(Write(9))
+        with pytest.raises(ActorStopped):
+            root["writer"].tell_nowait(Write(9))
+        (folder / "gate").touch()
+        assert 4 == await asked
+        assert await drained
+    assert [str(line) for line in range(5)] == (folder / "book").read_text().split()
+    assert "shutdown" == (await root.wait()).kind
+
+
+async def test_actors_that_drain_together_may_send_to_each_other(folder):
+    """What one has to finish needs the other."""
+    async with tree(folder) as root:
+        asked = [asyncio.create_task(root["passer"].ask(Pass(line), timeout=DEADLINE)) for line in range(3)]
+        await asyncio.sleep(0)
+        (folder / "gate").touch()
+        assert await root.drain(timeout=DEADLINE)
+        assert [0, 1, 2] == await asyncio.gather(*asked)
+
+
+async def test_what_is_not_finished_in_time_becomes_dead_letters(folder):
+    """The stop follows all the same."""
+    async with tree(folder) as root:
+        letters = root.dead_letters()
+        for line in range(3):
+            await root["writer"].tell(Write(line))
+        assert not await root.drain(timeout=0.05)
+    told = [letter async for letter in letters if isinstance(letter, DeadLetter)]
+    assert 3 == len(told)
+
+
+async def test_one_child(folder):
+    """It alone finishes and stops; others refuse nothing; started again, it takes messages."""
+    async with tree(folder) as root:
+        await root["writer"].tell(Write(0))
+        drained = asyncio.create_task(root.drain("writer", timeout=DEADLINE))
+        (folder / "gate").touch()
+        assert await drained
+        assert ChildState.STOPPED is root.snapshot().children[0].state
+        assert root["passer"].path == "/root/passer"
+        with pytest.raises(ActorStopped):
+            await root["writer"].ask(Write(1))
+        await root.restart_child("writer")
+        assert 2 == await root["writer"].ask(Write(2), timeout=DEADLINE)
+
+
+async def test_an_actor_outside_of_what_drains_is_refused(folder):
+    """It gets the error that the daemon gets."""
+    async with tree(folder) as root:
+        await root["writer"].tell(Write(0))
+        drained = asyncio.create_task(root.drain("writer", timeout=DEADLINE))
+        with pytest.raises(Exception, match="drains"):
+            await root["passer"].ask(Pass(1), timeout=DEADLINE)
+        (folder / "gate").touch()
+        assert await drained
+
+
+async def test_a_supervisor_with_all_below(folder):
+    """Drained by its name."""
+    sub = SupervisorSpec(ChildSpec(Writer, (str(folder),), name="inner"), name="sub")
+    async with tree(folder, sub) as root:
+        await root["sub/inner"].tell(Write(7))
+        (folder / "gate").touch()
+        assert await root.drain("sub", timeout=DEADLINE)
+        assert ["7"] == (folder / "book").read_text().split()
+        with pytest.raises(NoSuchChild):
+            await root.drain("none")
+        with pytest.raises(UsageError, match="timeout of drain"):
+            await root.drain(timeout=float("nan"))
+
+
+async def test_a_cancelled_drain_takes_messages_again(folder):
+    """Nothing was stopped."""
+    async with tree(folder) as root:
+        await root["writer"].tell(Write(0))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await root.drain()
+        assert HealthStatus.HEALTHY is root.health().status
+        await root["writer"].tell(Write(1))
+        (folder / "gate").touch()
+        await until(lambda: ["0", "1"] == (folder / "book").read_text().split())
+
+
+async def test_a_crash_while_it_drains(folder):
+    """The next life goes on with what waits, and the door stays shut."""
+    async with tree(folder) as root:
+        for line in range(2):
+            await root["writer"].tell(Write(line))
+        await until(lambda: root.snapshot().children[0].handling)
+        drained = asyncio.create_task(root.drain(timeout=DEADLINE))
+        os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+        await until(lambda: 2 == root.snapshot().children[0].life)
+        with pytest.raises(ActorStopped):
+            await root["writer"].tell(Write(9))
+        (folder / "gate").touch()
+        assert await drained
+    assert ["1"] == (folder / "book").read_text().split()
+
+
+async def test_a_signal_can_mean_it(folder):
+    """`serve(drain=...)` finishes what was sent after SIGTERM."""
+    async with tree(folder) as root:
+        await root["writer"].tell(Write(0))
+        serving = asyncio.create_task(root.serve(drain=DEADLINE))
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: HealthStatus.STOPPING is root.health().status)
+        (folder / "gate").touch()
+        await serving
+    assert ["0"] == (folder / "book").read_text().split()
