@@ -67,6 +67,7 @@ class Mailbox:
         dispatcher: sends them, and what belongs to them.
         consumers: who serves it.
         capacity: how many messages may wait.
+        begun: whether a life of the actor was ever started.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Mailbox:
         self.path = path
         self.protocol = protocol
         self.home = Home()
+        self.begun = False
         self._stop_reason = stop_reason
         self._clock = clock
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
@@ -212,7 +214,8 @@ class Mailbox:
             told(Terminated(self.path, because))
 
     def open(self) -> None:
-        """The actor is started again after it was down for good."""
+        """The actor is started, perhaps again after it was down for good."""
+        self.begun = True
         self.intake.open()
 
     def shut_down(self) -> None:

@@ -68,6 +68,7 @@ class ActorRequests:
 
     def __init__(self, path: str, mailbox: Mailbox, tree: TreeContext) -> None:
         self.life: Delivery | None = None
+        self.ready = False  # whether its current life has been ready
         self._path = path
         self._mailbox = mailbox
         self._tree = tree
@@ -204,8 +205,20 @@ class ActorRequests:
         """Check whether the actor may wait for the other now."""
         if frame.kind == ASK and frame.fail_if_down and mailbox.consumers.down:
             raise mailbox.unserved_error()
+        if frame.kind != TELL and not self.ready:
+            self._check_order(mailbox)
         if frame.blocking and mailbox.sequential:
             self._begin_wait(mailbox.path, asker)
+
+    def _check_order(self, mailbox: Mailbox) -> None:
+        """Check that an actor that is not ready waits for none that waits for it."""
+        if mailbox is self._mailbox and mailbox.members.down:
+            raise CallCycle(f"{self._path} asks itself before it is ready; do this in a handler, or by a tell")
+        if not mailbox.begun:
+            raise CallCycle(
+                f"{mailbox.path} is not started yet: its start comes after that of {self._path}, which is not ready. "
+                f"Put it before {self._path} in the spec, or ask it in a handler"
+            )
 
     def _begin_wait(self, target: str, asker: RemoteAsk | None) -> None:
         cycle = self._tree.waits.cycle(self._mailbox.path, target)

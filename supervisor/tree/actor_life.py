@@ -257,6 +257,7 @@ class ActorLife:
 
     def life_ready(self) -> None:
         """See `LifeListener`."""
+        self._outgoing.ready = True
         self._post(happened.ChildReady(self._name, self.number))
 
     def life_writable(self) -> None:

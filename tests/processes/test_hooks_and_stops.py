@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import Actor, HandlerError, Message, handles
+from actors import Actor, CallCycle, HandlerError, Message, handles
 from supervisor import ChildSpec, Supervisor
 from tests.support.waiting import DEADLINE, until
 
@@ -31,6 +31,10 @@ class Tasks(Message[int]):
 
 def write(path: str, text: str) -> None:
     Path(path).write_text(text, encoding="utf-8")
+
+
+class Said(Message[str]):
+    pass
 
 
 class Store(Actor):
@@ -130,3 +134,61 @@ async def test_eager_tasks_leave_nothing_behind():
     async with Supervisor(ChildSpec(Eager), spares=0) as root:
         await asyncio.gather(*(root["eager"].ask(Double(n)) for n in range(200)))
         assert await root["eager"].ask(Tasks()) <= 3
+
+
+class AsksInOnStart(Actor):
+    """Asks another, or itself, before it is ready; answers with what came of it."""
+
+    def __init__(self, whom: str) -> None:
+        self.whom = whom
+
+    @handles
+    def said(self, msg: Said) -> str:
+        return self.outcome
+
+
+class SyncAsker(AsksInOnStart):
+    def on_start(self) -> None:
+        try:
+            self.outcome = str(self.context.actor(self.whom).call(Double(1), timeout=DEADLINE))
+        except CallCycle as error:
+            self.outcome = str(error)
+
+
+class AsyncAsker(AsksInOnStart):
+    async def on_start(self) -> None:
+        try:
+            self.outcome = str(await self.context.actor(self.whom).ask(Double(1), timeout=DEADLINE))
+        except CallCycle as error:
+            self.outcome = str(error)
+
+    @handles
+    async def double(self, msg: Double) -> int:
+        return msg.number
+
+
+@pytest.mark.parametrize("asker", [SyncAsker, AsyncAsker])
+async def test_an_ask_before_it_is_ready_of_one_that_starts_later(asker):
+    """Refused at once, with the remedy; the other way round it is answered."""
+    specs = ChildSpec(asker, ("store",), name="first"), ChildSpec(Store), ChildSpec(asker, ("store",), name="last")
+    async with Supervisor(*specs, spares=0) as root:
+        first, last = [await root[name].ask(Said(), timeout=DEADLINE) for name in ("first", "last")]
+    assert "2" == last
+    assert first == (
+        "/root/store is not started yet: its start comes after that of /root/first, which is not ready. Put it before "
+        "/root/first in the spec, or ask it in a handler"
+    )
+
+
+async def test_an_ask_of_itself_before_it_is_ready():
+    """Refused at once: it could only be answered later."""
+    async with Supervisor(ChildSpec(AsyncAsker, ("a",), name="a"), spares=0) as root:
+        said = await root["a"].ask(Said(), timeout=DEADLINE)
+    assert "/root/a asks itself before it is ready; do this in a handler, or by a tell" == said
+
+
+async def test_actors_that_start_side_by_side_may_ask_each_other():
+    """The ask waits until the other is ready."""
+    specs = ChildSpec(AsyncAsker, ("store",), name="first"), ChildSpec(Store)
+    async with Supervisor(*specs, start="parallel", spares=0) as root:
+        assert "2" == await root["first"].ask(Said(), timeout=DEADLINE)
