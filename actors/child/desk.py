@@ -28,7 +28,7 @@ from actors.child.tracebacks import ActorFailed, failure_of, words_of
 from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.exits import EXIT_ORPHANED, ExitKind, ExitReason
-from actors.ipc.blackbox import DOORBELL, BlackBox
+from actors.ipc.blackbox import DECODING, DOORBELL, BlackBox
 from actors.ipc.channel import Channel
 from actors.messages import Message, Terminated
 from actors.output.capture import Output
@@ -71,6 +71,7 @@ M = TypeVar("M", bound=Message[Any])
 Payload = msgspec.Raw | Attachment
 
 
+_MESSAGES: Final = frozenset({Deliver.__struct_config__.tag, TellBatch.__struct_config__.tag})  # of frames, byte 1
 _read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[msgspec.Raw]).decode
 
 
@@ -279,10 +280,12 @@ class Desk:
         """Sort the arrived frames. No frame means that the daemon is gone: this process exits."""
         if not frames:
             os._exit(EXIT_ORPHANED)
+        cells = self.cells
         for data in frames:
             if isinstance(data, Attachment):
                 self._attachments.append(data)
                 continue
+            cells[DECODING] = data[1] in _MESSAGES
             try:
                 frame = self._decode(data)
             except Exception:  # a __post_init__ may raise anything
@@ -291,6 +294,7 @@ class Desk:
                 self.pending.extend(frame.items)  # the common case
             else:
                 self._takers[type(frame)](frame)
+            cells[DECODING] = 0
 
     def _take_delivery(self, deliver: Deliver[Message[Any]]) -> None:
         if self._attachments:

@@ -29,6 +29,7 @@ _PULSE: Final = 2  # cell the child increments when a heartbeat asks whether its
 _LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself; _IDLE when no message waited
 _IDLE: Final = 2
 _TAKEN: Final = 4  # cell that is not 0 when the child has read its StartActor
+DECODING: Final = 5  # cell that is not 0 while the child decodes messages
 FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
@@ -88,7 +89,7 @@ class BlackBox:
             if seq != cells[at + DONE]:
                 active[seq] = when
         since, handler = min(active.values(), default=latest)
-        return Progress(begun, frozenset(active), since, handler - 1)
+        return Progress(begun, frozenset(active), since, handler - 1, decoding=bool(cells[DECODING]))
 
     def activity(self) -> Activity:
         """What the child is doing now, for the watchdog. Callable from any thread; never blocks."""

@@ -15,12 +15,14 @@ class Progress(msgspec.Struct, frozen=True):
         active: sequence numbers whose handler has begun and not returned.
         since: time.monotonic_ns() at which the longest-running of them began, or the last one if none runs.
         handler: index of that handler in the actor's table, -1 when none was ever called.
+        decoding: whether it is decoding messages, which its handlers have not begun.
     """
 
     begun: int
     active: frozenset[int]
     since: int
     handler: int
+    decoding: bool = False
 
 
 NOTHING_BEGUN: Final = Progress(begun=0, active=frozenset(), since=0, handler=-1)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from actors.wire.progress import Progress
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
+from supervisor.core.delivery.suspects import blame
 from supervisor.ports import Delivery
 
 AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles: enough to stay busy
@@ -99,6 +100,10 @@ class Consumers:
             return None
         held = queue.flight(name).messages.get(delivery_tag)
         return queue.deliveries(delivery_tag if held is None else held.seq) + 1  # in a batch it is the number
+
+    def blame(self, name: str, progress: Progress) -> Progress:
+        """What a dead life was doing; see `suspects.blame`."""
+        return blame(self.queue_of(name).flight(name), progress)
 
     def queue_of(self, name: str) -> MessageQueue:
         """The queue a member takes from."""
@@ -236,6 +241,6 @@ class Consumers:
             if self.queue_of(name) is queue
             and name not in self._paused
             and not life.congested
-            and queue.in_flight(name) < (most + AHEAD if name in self._quick or not shared else most)
+            and queue.room(name, most + AHEAD if name in self._quick or not shared else most) > 0
         ]
         return min(able, key=queue.in_flight, default=None)

@@ -161,7 +161,7 @@ class Dispatcher:
     def _fill(self, queue: MessageQueue, member: str, life: Delivery) -> None:
         """Send the single life as much as its window takes."""
         while queue.queued and not life.congested:
-            room = self._window - queue.in_flight(member)
+            room = queue.room(member, self._window)
             if room <= 0:
                 return
             tells = queue.take_tells(member, room)

@@ -211,7 +211,7 @@ class Intake:
         kind: int,
         beside: tuple[int, ...] | None,
         attachments: Sequence[Attachment],
-        sender: str | None,
+        sender: str | None = None,
     ) -> Admitted:
         """Check an encoded message of another actor, or a published one; see `Admission.check_bytes`.
 

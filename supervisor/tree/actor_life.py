@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import msgspec
+
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
 from actors.jobs import Jobs
@@ -278,6 +280,8 @@ class ActorLife:
 
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""
+        if self.serves:
+            end = msgspec.structs.replace(end, progress=self._mailbox.members.blame(self._name, end.progress))
         self._end = end
         self._look_no_more()
         hang = None if self._watch is None else self._watch.reason(end.exit_code)

@@ -22,6 +22,7 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.losses import LostMessage, Redelivery, lost_message
 from supervisor.core.delivery.messages import Classes, QueuedMessage, QueuedTells, SequenceNumbers
+from supervisor.core.delivery.suspects import Suspects
 
 
 class Acknowledged(NamedTuple):
@@ -78,6 +79,7 @@ class MessageQueue:
         self._flights: dict[str, InFlight] = {}
         self._deliveries: dict[int, int] = {}  # how often lives that ended have begun a message
         self._sizes = ByteCount() if weighed else None
+        self._suspects = Suspects()
         self._unsettled = 0  # without the fresh tells
 
     # ---- what is known
@@ -101,6 +103,10 @@ class MessageQueue:
         """How many messages are in flight to a consumer."""
         flight = self._flights.get(consumer)
         return 0 if flight is None else flight.count
+
+    def room(self, consumer: str, most: int) -> int:
+        """How many more messages a consumer may get, if it may have `most`; one at a time while there are suspects."""
+        return (1 if self._suspects else most) - self.in_flight(consumer)
 
     def flight(self, consumer: str) -> InFlight:
         """What a consumer has; to look at."""
@@ -310,18 +316,7 @@ class MessageQueue:
             progress: what its black box says; None when it cannot be read.
         """
         flight = self._flights.pop(consumer, None) or InFlight(self._unwanted)
-        losses = tuple(
-            lost_message(
-                message,
-                delivery_tag,
-                progress,
-                self._unwanted.get(message.seq),
-                Redelivery(
-                    self._classes.idempotent[message.handler], self.deliveries(message.seq), self._max_deliveries
-                ),
-            )
-            for delivery_tag, message in flight.all()
-        )
+        losses = tuple(self._lose(message, delivery_tag, progress) for delivery_tag, message in flight.all())
         self._backlog.put_back(sorted((loss.message for loss in losses if loss.fate is None), key=_seq))
         for loss in losses:
             if loss.fate is not None:
@@ -368,6 +363,16 @@ class MessageQueue:
 
     # ---- inside
 
+    def _lose(self, message: QueuedMessage, delivery_tag: int, progress: Progress | None) -> LostMessage:
+        seq = message.seq
+        begun = self.deliveries(seq)
+        if progress is None or delivery_tag <= progress.begun:
+            begun += self._suspects.clear(seq)
+        elif progress.decoding and seq not in self._unwanted:
+            self._suspects.add(seq)
+        again = Redelivery(self._classes.idempotent[message.handler], begun, self._max_deliveries)
+        return lost_message(message, delivery_tag, progress, self._unwanted.get(seq), again)
+
     def _number_tells(self) -> QueuedTells:
         """Give the fresh tells their numbers."""
         fresh, numbers = self._fresh, self._numbers
@@ -383,6 +388,8 @@ class MessageQueue:
             self._unwanted.pop(seq, None)
         if self._deliveries:
             self._deliveries.pop(seq, None)
+        if self._suspects:
+            self._suspects.clear(seq)
         if self._sizes is not None:
             self._sizes.remove(seq)
 

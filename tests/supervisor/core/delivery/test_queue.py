@@ -15,6 +15,7 @@ from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
+from supervisor.core.delivery.suspects import blame
 
 MOST = 3  # max_deliveries
 PLENTY = 1_000_000
@@ -199,6 +200,55 @@ def test_poison():
     (loss,) = delivery.lose(MOST, Progress(1, frozenset({1}), 0, 0))
     assert (Fate.POISON, MOST) == (loss.fate, loss.deliveries)
     assert (0, 0) == (delivery.unsettled, delivery.deliveries(1))
+
+
+DECODING = Progress(0, frozenset(), 0, -1, decoding=True)
+
+
+def test_one_message_that_was_being_decoded_counts_as_begun():
+    """Alone with its life, it is the one; its class is known from the queue."""
+    delivery = MessageQueue(CLASSES, MOST)
+    enqueue(delivery, 1, ASK, AGAIN)
+    take(delivery, 7, 1, PLENTY)
+    blamed = blame(delivery.flight(7), DECODING)
+    assert Progress(1, frozenset({1}), 0, AGAIN) == blamed
+    (loss,) = delivery.lose(7, blamed)
+    assert (None, True, False, 1) == (loss.fate, loss.started, loss.finished, loss.deliveries)
+
+
+def test_several_messages_that_were_being_decoded_go_on_one_at_a_time():
+    """Until each has ended; the guilty one answers for the first death, too."""
+    delivery = MessageQueue(CLASSES, MOST)
+    enqueue(delivery, 3, handler=AGAIN)
+    take(delivery, 1, 3, PLENTY)
+    assert DECODING == blame(delivery.flight(1), DECODING)
+    assert [None] * 3 == [loss.fate for loss in delivery.lose(1, DECODING)]
+    assert 1 == delivery.room(2, 100)
+    assert [1] == seqs(take(delivery, 2, delivery.room(2, 100), PLENTY))
+    assert 0 == delivery.room(2, 100)
+    delivery.finish(2, 1)
+    assert [2] == seqs(take(delivery, 2, delivery.room(2, 100), PLENTY))
+    alone = Progress(1, frozenset(), 0, AGAIN, decoding=True)
+    (loss,) = delivery.lose(2, blame(delivery.flight(2), alone))
+    assert (None, 2) == (loss.fate, loss.deliveries)
+    assert [2] == seqs(take(delivery, 3, delivery.room(3, 100), PLENTY))
+    delivery.finish_up_to(3, 2)
+    assert [3] == seqs(take(delivery, 3, delivery.room(3, 100), PLENTY))
+    delivery.cancel_message(3, Fate.CANCELLED)
+    delivery.finish_up_to(3, 3)
+    assert 100 == delivery.room(3, 100)
+
+
+def test_a_batch_of_tells_that_was_being_decoded():
+    """Each of its messages is a suspect; those cancelled meanwhile are none."""
+    delivery = MessageQueue(CLASSES, MOST)
+    for number in range(2):
+        delivery.accept_tell(payload(number))
+    delivery.take_tells(1, 100)
+    delivery.lose(1, DECODING)
+    assert 1 == delivery.room(2, 100)
+    assert None is delivery.take_tells(2, 1)
+    assert [1] == seqs(take(delivery, 2, 1, PLENTY))
 
 
 def test_what_comes_back_comes_back_in_order():
