@@ -22,7 +22,6 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.losses import LostMessage, Redelivery, lost_message
 from supervisor.core.delivery.messages import Classes, QueuedMessage, QueuedTells, SequenceNumbers
-from supervisor.core.delivery.suspects import Suspects
 
 
 class Acknowledged(NamedTuple):
@@ -79,7 +78,7 @@ class MessageQueue:
         self._flights: dict[str, InFlight] = {}
         self._deliveries: dict[int, int] = {}  # how often lives that ended have begun a message
         self._sizes = ByteCount() if weighed else None
-        self._suspects = Suspects()
+        self._suspects: dict[int, int] = {}  # how many lives ended that were decoding the message or another one
         self._unsettled = 0  # without the fresh tells
 
     # ---- what is known
@@ -367,9 +366,9 @@ class MessageQueue:
         seq = message.seq
         begun = self.deliveries(seq)
         if progress is None or delivery_tag <= progress.begun:
-            begun += self._suspects.clear(seq)
+            begun += self._suspects.pop(seq, 0)
         elif progress.decoding and seq not in self._unwanted:
-            self._suspects.add(seq)
+            self._suspects[seq] = self._suspects.get(seq, 0) + 1
         again = Redelivery(self._classes.idempotent[message.handler], begun, self._max_deliveries)
         return lost_message(message, delivery_tag, progress, self._unwanted.get(seq), again)
 
@@ -389,7 +388,7 @@ class MessageQueue:
         if self._deliveries:
             self._deliveries.pop(seq, None)
         if self._suspects:
-            self._suspects.clear(seq)
+            self._suspects.pop(seq, None)
         if self._sizes is not None:
             self._sizes.remove(seq)
 

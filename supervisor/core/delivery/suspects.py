@@ -10,26 +10,6 @@ from actors.wire.progress import Progress
 from supervisor.core.delivery.in_flight import InFlight
 
 
-class Suspects:
-    """The suspects of one queue, and how many lives ended with each."""
-
-    __slots__ = ("_deaths",)
-
-    def __init__(self) -> None:
-        self._deaths: dict[int, int] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._deaths)
-
-    def add(self, seq: int) -> None:
-        """A life has ended that was decoding this message or another one."""
-        self._deaths[seq] = self._deaths.get(seq, 0) + 1
-
-    def clear(self, seq: int) -> int:
-        """The message is no suspect any more; returns how many lives ended with it."""
-        return self._deaths.pop(seq, 0)
-
-
 def blame(flight: InFlight, progress: Progress) -> Progress:
     """What a dead life was doing. The one message that it had and was decoding counts as begun.
 
