@@ -212,7 +212,7 @@ class ActorRequests:
 
     def _check_order(self, mailbox: Mailbox) -> None:
         """Check that an actor that is not ready waits for none that waits for it."""
-        if mailbox is self._mailbox and mailbox.members.down:
+        if mailbox is self._mailbox and mailbox.consumers.down:
             raise CallCycle(f"{self._path} asks itself before it is ready; do this in a handler, or by a tell")
         if not mailbox.begun:
             raise CallCycle(

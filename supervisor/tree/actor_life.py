@@ -259,7 +259,7 @@ class ActorLife:
 
     def life_ready(self) -> None:
         """See `LifeListener`."""
-        self._outgoing.ready = True
+        self._requests.ready = True
         self._post(happened.ChildReady(self._name, self.number))
 
     def life_writable(self) -> None:
@@ -281,7 +281,7 @@ class ActorLife:
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""
         if self.serves:
-            end = msgspec.structs.replace(end, progress=self._mailbox.members.blame(self._name, end.progress))
+            end = msgspec.structs.replace(end, progress=self._mailbox.consumers.blame(self._name, end.progress))
         self._end = end
         self._look_no_more()
         hang = None if self._watch is None else self._watch.reason(end.exit_code)
