@@ -27,7 +27,7 @@ from supervisor.observe.reports import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, Overflow, SupervisorSpec, TaskSpec
+from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, FunctionSpec, Overflow, SupervisorSpec, TaskSpec
 from supervisor.supervisor import Supervisor
 from supervisor.tree.health import HealthStatus, TreeHealth
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
@@ -48,6 +48,7 @@ __all__ = [
     "DeadLetter",
     "DeadReason",
     "HandlerSlow",
+    "FunctionSpec",
     "Happening",
     "Health",
     "HealthStatus",

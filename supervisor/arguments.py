@@ -12,14 +12,16 @@ import io
 import pickle
 import types
 from collections.abc import Mapping
-from typing import Any
+from multiprocessing.context import set_spawning_popen
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, cast
 
 from actors.actor import Actor
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from actors.wire.codec import bound
-from supervisor.callables import without_values
-from supervisor.spawnable import PICKLE, check_module
+from supervisor.callables import name_of, without_values
+from supervisor.spawnable import MAIN, PICKLE, check_module
 
 
 def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:
@@ -83,6 +85,64 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
                     f"files, sockets and locks in on_start"
                 ) from None
         raise UsageError(f"the arguments of {actor.__qualname__} cannot be pickled: {_line(error)}") from None
+
+
+def check_spawnable(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Check that a function and its arguments reach a spawned process, as those of `multiprocessing.Process` do.
+
+    Returns whether the process must import the daemon's main module for them.
+
+    Raises:
+        UsageError: one of them does not; the text names it.
+    """
+    name = name_of(function)
+    seen = b""
+    named = [*((f"args[{index}]", value) for index, value in enumerate(args)), *kwargs.items()]
+    for what, value in [("", function), *named]:
+        kind = f"{what} of {name}, a {_kind(value)}," if what else f"{name}"
+        try:
+            seen += _spawned(value)
+        except UsageError as reason:
+            raise UsageError(f"{kind} cannot travel: {reason}") from None
+        except Exception as reason:
+            raise UsageError(
+                f"{kind} cannot be passed to a spawned process: {_line(reason)}. Pass functions and classes of a "
+                f"module's top level, plain values, and multiprocessing's own queues, events and pipes"
+            ) from None
+    return any(main.encode() in seen for main in MAIN)
+
+
+class _SpawnPacker(ForkingPickler):
+    """Checks each class and function that is pickled by name, and takes what may travel only during a spawn."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """See `pickle.Pickler`."""
+        if isinstance(value, ActorRef):
+            raise UsageError(f"only actors can use a ref; make it an actor that asks {value.path}, or use a queue")
+        if isinstance(value, type | types.FunctionType) and isinstance(value.__module__, str):
+            check_module(value.__module__, value.__qualname__)
+        return NotImplemented
+
+
+class _Trial:
+    """Stands for the process that is being spawned: no descriptor is duplicated."""
+
+    def duplicate_for_child(self, fd: int) -> int:
+        """See `popen_spawn_posix.Popen`."""
+        return fd
+
+    DupFd = duplicate_for_child
+
+
+def _spawned(value: object) -> bytes:
+    """The value as it is pickled during a spawn."""
+    file = io.BytesIO()
+    set_spawning_popen(cast("Any", _Trial()))
+    try:
+        _SpawnPacker(file, PICKLE).dump(value)
+    finally:
+        set_spawning_popen(None)
+    return file.getvalue()
 
 
 class _Packer(pickle.Pickler):

@@ -51,6 +51,24 @@ def check_async(function: object) -> None:
         )
 
 
+def check_plain(function: object) -> None:
+    """Check that it is a function that runs when it is called.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    name = name_of(function)
+    if not callable(function):
+        raise UsageError(f"FunctionSpec takes a function, {function!r} is none; pass it without calling it")
+    if is_async(function):
+        raise UsageError(
+            f"{name} is async: a call of it runs nothing. TaskSpec runs it in the daemon's loop; for a process of its "
+            f"own pass a plain function that calls asyncio.run({name}(...))"
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise UsageError(f"{name} has a yield, so that a call of it runs nothing; FunctionSpec takes a plain function")
+
+
 def check_fits(function: Any, args: object, kwargs: object) -> bool:
     """Check that a function takes these arguments; returns whether it wants `ready` besides.
 

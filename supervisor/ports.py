@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from actors.child.function_main import Call
 from actors.wire.frames import MoreItems, Outcomes, Publish, Send, StartActor, Subscribe, Watch, Withdraw
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
@@ -136,6 +137,9 @@ class Launcher(Protocol):
 
     def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> Life:
         """Start a life; `listener` is called later, never during this call."""
+
+    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Control:
+        """Start a function in a fresh process; `listener` is called later, never during this call."""
 
     def check_main(self) -> None:
         """Check that what it launches can import the daemon's main module.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
+from actors.child.function_main import Call
 from actors.errors import UsageError, WireError
 from actors.exits import ExitKind
 from actors.wire.frames import Outcomes, StartActor
@@ -306,6 +307,11 @@ class ScriptedLauncher:
         self.lives.append(life)
         self.on_launch(life)
         return life
+
+    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> ScriptedLife:
+        """See `Launcher`."""
+        del call
+        return self.launch(part, 1, listener)
 
     def check_main(self) -> None:
         """See `Launcher`."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from supervisor.kinds.function import FunctionChild
 from supervisor.kinds.lone_child import LoneChild, Post
 from supervisor.kinds.task import TaskChild
 from supervisor.messaging.shared import TreeContext
-from supervisor.specs import LoneSpec
+from supervisor.specs import FunctionSpec, LoneSpec, TaskSpec
 
 
 def lone_child(spec: LoneSpec, path: str, tree: TreeContext, post: Post) -> LoneChild[Any]:
     """The child for a spec, not started yet."""
-    return TaskChild(spec, path, tree, post)
+    match spec:
+        case TaskSpec():
+            return TaskChild(spec, path, tree, post)
+        case FunctionSpec():
+            return FunctionChild(spec, path, tree, post)

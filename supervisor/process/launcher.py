@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Final, TypeVar
 
+from actors.child import function_main
+from actors.child.function_main import Call
 from actors.wire.frames import StartActor
 from supervisor.io.output_reader import OutputReader
 from supervisor.ports import AnyReader, LifeListener
+from supervisor.process.function_life import FunctionLife
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.spares import OnSpareFailed, Spares
 from supervisor.process.spawner import Spawner
-from supervisor.process.worker_process import WorkerProcess
+from supervisor.process.worker_process import ACTOR, Program, WorkerProcess
 from supervisor.spawnable import check_main_guard
 from supervisor.system.oom import OomWitness
 from supervisor.system.orphans import OnLost, OrphanReaper
+
+L = TypeVar("L", bound=ProcessLife)
 
 SPARE_PATIENCE: Final = 0.5  # seconds that a spare has to read its StartActor
 
@@ -70,26 +75,39 @@ class ProcessLauncher:
         """
         self._services.oom.look()
         spare = self._spares.take(part, lanes)
-        life = self._life_on(spare, part, listener) if spare is not None else self._fresh(part, lanes, listener)
-        if spare is not None:
-            life.on_untaken = lambda why: self._replace(life, part.path, lanes, why)
-            self._loop.call_later(SPARE_PATIENCE, life.look_if_taken)
-        self._alive.add(life)
-        self._starting.add(life)
-        return life
+        if spare is None:
+            return self._fresh(ProcessLife, part, lanes, listener)
+        life = self._life_on(spare, part, listener)
+        life.on_untaken = lambda why: self._replace(life, part.path, lanes, why)
+        self._loop.call_later(SPARE_PATIENCE, life.look_if_taken)
+        return self._begun(life)
+
+    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> FunctionLife:
+        """Start a function; a spare was spawned before and cannot get its arguments.
+
+        Raises:
+            OSError: the system has no descriptor or no memory left for it. Nothing was started.
+        """
+        self._services.oom.look()
+        return self._fresh(FunctionLife, part, 1, listener, Program(function_main.main, (call,)))
 
     def check_main(self) -> None:
         """Check that a process which imports the main module does not start the daemon again."""
         check_main_guard()
 
-    def _fresh(self, part: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
-        worker = self._make(part.path, lanes)
+    def _fresh(self, cls: type[L], part: StartActor, lanes: int, listener: LifeListener, program: Program = ACTOR) -> L:
+        worker = self._make(part.path, lanes, program)
         try:
-            life = ProcessLife(worker, part, listener, self._services)
+            life = cls(worker, part, listener, self._services)
         except BaseException:
             worker.discard()
             raise
         self._spawner.begin(worker)
+        return self._begun(life)
+
+    def _begun(self, life: L) -> L:
+        self._alive.add(life)
+        self._starting.add(life)
         return life
 
     def _life_on(self, spare: WorkerProcess, part: StartActor, listener: LifeListener) -> ProcessLife:
@@ -137,8 +155,8 @@ class ProcessLauncher:
         self._spawner.begin(worker)
         return worker
 
-    def _make(self, name: str, lanes: int) -> WorkerProcess:
-        return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes)
+    def _make(self, name: str, lanes: int, program: Program = ACTOR) -> WorkerProcess:
+        return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes, program=program)
 
     def _ready(self, life: ProcessLife) -> None:
         self._starting.discard(life)

@@ -169,7 +169,7 @@ class Spares:
         behind = next((spare for spare in self._spares if not set(wanted) <= set(spare.knows)), None)
         if behind is not None:
             self._preload(behind, wanted)
-        elif len(self._spares) < self._count:
+        elif wanted and len(self._spares) < self._count:  # without actors there is nothing to wait for
             try:
                 spare = Spare(lambda: self._make("spare", self._lanes))
             except OSError as error:

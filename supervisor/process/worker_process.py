@@ -9,7 +9,7 @@ import signal
 import traceback
 from collections.abc import Callable
 from multiprocessing import resource_tracker
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from actors.child import main
 from actors.event import SafeEvent, close_fd, readable
@@ -28,6 +28,21 @@ from supervisor.system.reap import ExitStatus, has_ended, reap
 
 RECHECK: Final = 0.01  # seconds between looks at a process without a pidfd, from when its descriptors are closed
 LAST_WAIT: Final = 1.0  # seconds for a killed process to end
+
+
+class Program(NamedTuple):
+    """What a process runs.
+
+    Attributes:
+        target: called in it with what it shares with the daemon, the daemon's process id, its mark, and `args`.
+        args: pickled while the process is spawned.
+    """
+
+    target: Callable[..., None]
+    args: tuple[Any, ...] = ()
+
+
+ACTOR: Final = Program(main.main)
 
 
 class WorkerProcess:
@@ -54,7 +69,14 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, reader: AnyReader, orphan_reaper: OrphanReaper, name: str, lanes: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reader: AnyReader,
+        orphan_reaper: OrphanReaper,
+        name: str,
+        lanes: int,
+        *,
+        program: Program = ACTOR,
     ) -> None:
         self.loop = loop
         self.reader = reader
@@ -87,6 +109,7 @@ class WorkerProcess:
         self._orphan_reaper = orphan_reaper
         self._number: int | None = None
         self._name = name
+        self._program = program
         self._process: LeanProcess | None = None
         self._ready_dropped = False
         self._runs_on = False  # it may not be killed, and counts as gone
@@ -118,7 +141,7 @@ class WorkerProcess:
         _block_signals()
         mark = self._orphan_reaper.mark()
         parts = self._child_duplex, self.box, self.ready, self.stop, self._output_pipe
-        process = LeanProcess(target=main.main, name=self._name, args=(*parts, os.getpid(), mark))
+        process = LeanProcess(self._program.target, self._name, (*parts, os.getpid(), mark, *self._program.args))
         process.start()
         return process
 

@@ -10,6 +10,7 @@ from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolic
 from supervisor.core.tree import policy, restart_rate
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.actor import check_actor
+from supervisor.spec_validation.process import check_options
 from supervisor.spec_validation.values import (
     check_member,
     check_name,
@@ -18,7 +19,7 @@ from supervisor.spec_validation.values import (
     check_size,
     check_word,
 )
-from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, SupervisorSpec
+from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, FunctionSpec, SupervisorSpec
 from supervisor.specs.common import policy_of, rules_of
 
 
@@ -71,6 +72,8 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
     check_seconds(child.start_timeout, f"{path}.start_timeout", ", or INFINITY", but=(INFINITY,))
     if isinstance(child, ChildSpec):
         check_actor(child, path)
+    elif isinstance(child, FunctionSpec):
+        check_options(child, path)
 
 
 def _check_intensity(intensity: object, path: str) -> None:

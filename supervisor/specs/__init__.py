@@ -5,6 +5,7 @@ A spec is only data. It is checked whole, in the daemon, before anything starts.
 
 from supervisor.specs.actor import ChildSpec, Overflow
 from supervisor.specs.common import BRUTAL_KILL, INFINITY, Output
+from supervisor.specs.function import FunctionSpec
 from supervisor.specs.supervisor import AnySpec, LoneSpec, SupervisorSpec
 from supervisor.specs.task import TaskSpec
 
@@ -13,6 +14,7 @@ __all__ = [
     "INFINITY",
     "AnySpec",
     "ChildSpec",
+    "FunctionSpec",
     "LoneSpec",
     "Output",
     "Overflow",

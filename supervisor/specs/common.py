@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol
 from actors.wire.frames import ProcessOptions
 from supervisor.core.causes import Rule
 from supervisor.core.restart import Restart
-from supervisor.core.terms import RestartPolicy
+from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
 
 Output = Literal["capture", "inherit"]
 BRUTAL_KILL: Final = 0.0
@@ -55,6 +55,38 @@ class HasOptions(Protocol):
     def rlimits(self) -> Mapping[str, int | tuple[int, int]]: ...  # noqa: D102
     @property
     def output(self) -> Output: ...  # noqa: D102
+
+
+class HasTerms(Protocol):
+    """A spec of one child; the fields are described in ChildSpec."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def restart(self) -> RestartPolicy | Restart: ...  # noqa: D102
+    @property
+    def shutdown(self) -> float: ...  # noqa: D102
+    @property
+    def start_timeout(self) -> float: ...  # noqa: D102
+    @property
+    def significant(self) -> bool: ...  # noqa: D102
+    @property
+    def backoff(self) -> Backoff | None: ...  # noqa: D102
+
+
+def lone_terms(spec: HasTerms) -> tuple[ChildTerms, ...]:
+    """The terms of a child without a mailbox, for the supervision machine."""
+    return (
+        ChildTerms(
+            name=spec.name,
+            restart=policy_of(spec.restart),
+            rules=rules_of(spec.restart),
+            shutdown=spec.shutdown,
+            start_timeout=spec.start_timeout,
+            significant=spec.significant,
+            backoff=spec.backoff,
+        ),
+    )
 
 
 def process_options(spec: HasOptions) -> ProcessOptions:

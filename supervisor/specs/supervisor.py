@@ -16,6 +16,7 @@ from supervisor.core.terms import (
 )
 from supervisor.specs.actor import ChildSpec
 from supervisor.specs.common import INFINITY, read_words
+from supervisor.specs.function import FunctionSpec
 from supervisor.specs.task import TaskSpec
 
 
@@ -101,7 +102,7 @@ class SupervisorSpec:
         )
 
 
-LoneSpec = TaskSpec
+LoneSpec = TaskSpec | FunctionSpec
 """Specs of children without a mailbox."""
 
 AnySpec = ChildSpec | SupervisorSpec | LoneSpec

@@ -9,7 +9,7 @@ from typing import Any
 from supervisor.callables import check_async, check_fits, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.specs.common import policy_of, read_words, rules_of
+from supervisor.specs.common import lone_terms, read_words
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,4 @@ class TaskSpec:
 
     def terms(self) -> tuple[ChildTerms, ...]:
         """The terms for the supervision machine."""
-        return (
-            ChildTerms(
-                name=self.name,
-                restart=policy_of(self.restart),
-                rules=rules_of(self.restart),
-                shutdown=self.shutdown,
-                start_timeout=self.start_timeout,
-                significant=self.significant,
-                backoff=self.backoff,
-            ),
-        )
+        return lone_terms(self)

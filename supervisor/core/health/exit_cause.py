@@ -52,8 +52,6 @@ _CODES: Final = {
     127: "a command that was not found, as a shell reports it",
 }
 
-_BY_REQUEST: Final = {True: "asked by the supervisor", False: "the actor stopped itself"}
-
 _TAKEN: Final = "its exit code was taken by another part of the daemon"
 
 _FATAL: Final = "Fatal Python error: "
@@ -121,7 +119,7 @@ def _as_it_meant(end: LifeEnd) -> ExitReason:
     else:
         kind = ExitKind.SHUTDOWN if end.stop_asked else ExitKind.NORMAL
     stayed = ", but its process stayed and was killed" if end.kill_asked else ""
-    return ExitReason(kind, f"{way or _BY_REQUEST[end.stop_asked]}{stayed}")
+    return ExitReason(kind, f"{way or _by_request(end)}{stayed}")
 
 
 def _left(end: LifeEnd, code: int) -> ExitReason:
@@ -134,7 +132,11 @@ def _left(end: LifeEnd, code: int) -> ExitReason:
     kind = ExitKind.SHUTDOWN if end.stop_asked else ExitKind.NORMAL
     if way:
         return ExitReason(kind, f"exit code 0{way}")
-    return ExitReason(kind, _BY_REQUEST[end.stop_asked])
+    return ExitReason(kind, _by_request(end))
+
+
+def _by_request(end: LifeEnd) -> str:
+    return "asked by the supervisor" if end.stop_asked else end.by_itself
 
 
 def _no_python(code: int) -> str:

@@ -30,6 +30,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         stderr: the last lines it wrote to standard error, or past Python.
         began: whether it had read which actor to be; what ends before that is no Python, or a Python that cannot start.
         idle: whether the actor stopped itself because no message waited.
+        by_itself: what a normal end means that was not asked for, in words.
     """
 
     pid: int | None
@@ -54,3 +55,4 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     def with_its_message(self) -> bool:
         """Whether a message ended it: it was handling one, or was killed for one that had just returned."""
         return bool(self.progress.active) or (self.kill_asked and self.wire_error is None)
+    by_itself: str = "the actor stopped itself"

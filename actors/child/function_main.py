@@ -1,0 +1,192 @@
+"""Function main: what the process of a function runs: from a bare interpreter to the exit.
+
+It begins as an actor's process does. There is no mailbox, so it sends at most one frame, its crash report. SIGTERM
+raises SystemExit in the function once the daemon has asked it to stop; at another time it does nothing, since it may
+have been sent to the whole service.
+
+Runs in the function's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import multiprocessing.process
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing import util
+from multiprocessing.reduction import ForkingPickler
+from types import FrameType
+from typing import Any, Final, cast
+
+import msgspec
+
+from actors.child.beginning import exit_with_parent, import_module, only_importing, show_as
+from actors.child.tracebacks import ActorFailed
+from actors.errors import UsageError
+from actors.event import SafeEvent
+from actors.exits import EXIT_ORPHANED
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.channel import Channel
+from actors.ipc.output_pipe import OutputPipe
+from actors.ipc.pipes import Duplex
+from actors.output.capture import Output, flush_streams
+from actors.process.descendants import mark_descendants
+from actors.process.diagnostics import accept_dumps, record_faults
+from actors.process.heartbeat import shield
+from actors.process.memory import Reserve, peak_memory
+from actors.process.options import apply_options
+from actors.process.signals import leave_to_the_daemon
+from actors.wire.codec import encode
+from actors.wire.frames import StartActor
+
+_decode: Final = msgspec.msgpack.Decoder(StartActor).decode
+
+
+class Call:
+    """A function and its arguments, on their way into its process. Picklable only while a process is being spawned.
+
+    They stay bytes there until the process is set up. Queues, events and pipes among the arguments arrive as those of
+    `multiprocessing.Process` do.
+
+    Args:
+        function: what is called.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        ready: name of the keyword argument that gets the callable with which it says that it is ready; empty for a
+            function that is ready when it is called.
+    """
+
+    def __init__(
+        self, function: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any], ready: str
+    ) -> None:
+        self._content = function, args, dict(kwargs)
+        self._pickled = b""
+        self.ready = ready
+
+    def __getstate__(self) -> tuple[bytes, str]:
+        return bytes(ForkingPickler.dumps(self._content)), self.ready
+
+    def __setstate__(self, state: tuple[bytes, str]) -> None:
+        self._pickled, self.ready = state
+
+    def content(self) -> tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]:
+        """The function and its arguments; imports their modules."""
+        return cast("tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]", pickle.loads(self._pickled))
+
+
+class Stopped(SystemExit):
+    """Raised in the function when the daemon has asked it to stop."""
+
+
+def main(  # noqa: PLR0917 - what spawn passes, once
+    duplex: Duplex,
+    box: BlackBox,
+    ready: SafeEvent,
+    stop: SafeEvent,
+    output_pipe: OutputPipe,
+    daemon: int,
+    mark: str,
+    call: Call,
+) -> None:
+    """Call one function, then exit. The arguments up to `mark` are as in `actors.child.main`."""
+    exit_with_parent(daemon)
+    _page = mark_descendants(mark)
+    leave_to_the_daemon()
+    _stop_by_sigterm(stop)
+    record_faults(box)
+    shield()
+    channel = Channel(duplex)
+    reserve = Reserve()
+    try:
+        _play(channel, box, ready, stop, call, output_pipe=output_pipe)
+    except BaseException as error:
+        reserve.release()
+        failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of the function", error)
+        channel.send(encode(failed.crash_report()))
+        sys.exit(failed.exit_code)
+    finally:
+        flush_streams()
+        output_pipe.settle()
+        box.note_peak(peak_memory())
+
+
+def _stop_by_sigterm(stop: SafeEvent) -> None:
+    """From now on SIGTERM raises Stopped once the daemon has asked for that. In a fork it acts as in any program."""
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what signal passes
+        _stop_if_asked(stop)
+
+    def forked() -> None:
+        if signal.getsignal(signal.SIGTERM) is handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    os.register_at_fork(after_in_child=forked)
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _stop_if_asked(stop: SafeEvent) -> None:
+    if stop.is_set():
+        raise Stopped
+
+
+def _play(
+    channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, call: Call, *, output_pipe: OutputPipe
+) -> None:
+    try:
+        _call(channel, box, ready, stop, call, output_pipe=output_pipe)
+    except ActorFailed as failed:
+        if not isinstance(failed.error, Stopped):
+            raise
+    except Stopped:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, _let_pass)
+        util._exit_function()  # type: ignore[attr-defined]  # noqa: SLF001 - the queues' threads send what was put
+
+
+def _call(
+    channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, call: Call, *, output_pipe: OutputPipe
+) -> None:
+    part = _await_part(channel, box)
+    output = Output(output_pipe, captured=part.captured)
+    output.begin()
+    output.level = part.log_level
+    multiprocessing.process.current_process().name = part.path
+    show_as(part.path)
+    try:
+        apply_options(part.conditions)
+    except UsageError as error:
+        raise ActorFailed("setting up its process", error) from error
+    accept_dumps()
+    try:
+        with only_importing():
+            if part.main:
+                import_module("__main__", part.main)
+            function, args, kwargs = call.content()
+    except BaseException as error:
+        raise ActorFailed(f"importing {part.qualname} and its arguments", error) from error
+    output.relay_loggers()
+    if call.ready:
+        kwargs[call.ready] = ready.set
+    else:
+        ready.set()
+    _stop_if_asked(stop)
+    try:
+        function(*args, **kwargs)
+    except BaseException as error:
+        raise ActorFailed(f"in {part.qualname}", error) from error
+
+
+def _await_part(channel: Channel, box: BlackBox) -> StartActor:
+    frames = channel.receive()
+    if not frames:
+        os._exit(EXIT_ORPHANED)
+    part = _decode(cast("bytes", frames[0]))
+    box.take()
+    return part
+
+
+def _let_pass(number: int, frame: FrameType | None) -> None:
+    """The function has ended."""

@@ -1,0 +1,49 @@
+"""FunctionChild: a child that is a plain function in a process of its own.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from actors.child.function_main import Call
+from actors.exits import ExitReason
+from actors.wire.frames import StartActor
+from supervisor.callables import READY, name_of
+from supervisor.core.health.exit_cause import exit_reason
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.kinds.lone_child import LoneKind
+from supervisor.kinds.process_child import ProcessChild
+from supervisor.observe.logs import actor_logger, level_of
+from supervisor.ports import Control
+from supervisor.process.lean_spawn import main_module
+from supervisor.specs import FunctionSpec
+from supervisor.specs.common import process_options
+
+
+class FunctionChild(ProcessChild[FunctionSpec]):
+    """A child that is a plain function in a process of its own."""
+
+    kind: ClassVar[LoneKind] = "function"
+
+    def _launch(self, life: int) -> Control:
+        spec = self.spec
+        part = StartActor(
+            path=self.path,
+            life=life,
+            module=getattr(spec.function, "__module__", ""),
+            qualname=name_of(spec.function),
+            arguments=b"",
+            conditions=process_options(spec),
+            main=main_module() if spec.needs_main else {},
+            captured=spec.output == "capture",
+            log_level=level_of(actor_logger(self.path)),
+        )
+        call = Call(spec.function, spec.args, spec.kwargs, READY if spec.calls_ready else "")
+        return self._tree.launcher.launch_function(part, call, self)
+
+    def _reason(self, end: LifeEnd) -> ExitReason:
+        return exit_reason(msgspec.structs.replace(end, by_itself="it returned"))

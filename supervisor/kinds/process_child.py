@@ -1,0 +1,115 @@
+"""ProcessChild: a child that is one process without a mailbox: a function or a command.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TypeVar
+
+from actors.exits import ExitReason, ExitReport
+from actors.wire.framing import Attachment
+from actors.wire.log_lines import Record
+from supervisor.core.health.causes import causes_of
+from supervisor.core.health.exit_cause import native_stack, signal_name
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.tree import events as happened
+from supervisor.core.tree.commands import ReportExit
+from supervisor.kinds.lone_child import LoneChild, Post
+from supervisor.messaging.shared import TreeContext
+from supervisor.ports import Control, Said
+from supervisor.specs import FunctionSpec
+
+S = TypeVar("S", bound=FunctionSpec)
+
+
+class ProcessChild(LoneChild[S]):
+    """A child that is one process without a mailbox. It is the listener of its own lives, one after the other."""
+
+    def __init__(self, spec: S, path: str, tree: TreeContext, post: Post) -> None:
+        super().__init__(spec, path, tree, post)
+        self._number = 0
+        self._life: Control | None = None
+        self._end: LifeEnd | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, None when it has no process."""
+        return None if self._life is None else self._life.pid
+
+    def start(self, life: int) -> None:
+        """Start a life.
+
+        Raises:
+            OSError: the system has no descriptor or no memory left for it.
+        """
+        self._since, self._number, self._end, self._life = self._tree.loop.time(), life, None, None
+        self._life = self._launch(life)
+
+    def stop(self, life: int, *, recycled: bool) -> None:  # noqa: ARG002 - it has one life at a time
+        """Ask it to stop."""
+        if self._life is not None:
+            self._life.stop()
+
+    def kill(self, life: int) -> None:  # noqa: ARG002 - it has one life at a time
+        """Kill it."""
+        if self._life is not None:
+            self._life.kill()
+
+    @abstractmethod
+    def _launch(self, life: int) -> Control:
+        """Start its process."""
+
+    @abstractmethod
+    def _reason(self, end: LifeEnd) -> ExitReason:
+        """Why it ended, in one word and one line."""
+
+    def _report(self, command: ReportExit, uptime: float) -> ExitReport:
+        end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
+        code = end.exit_code
+        return ExitReport(
+            actor=self.path,
+            life=command.life,
+            pid=end.pid,
+            reason=command.reason,
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=signal_name(-code) if code is not None and code < 0 else None,
+            traceback=end.traceback if end.crash_report is None else end.crash_report.failure.traceback,
+            native_stack=native_stack(end.text),
+            out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
+            cpu_time=end.cpu_time,
+            peak_memory=end.peak_memory,
+            stderr=end.stderr,
+            uptime=uptime,
+            decision=command.decision.value,
+            because=command.because,
+            delay=command.delay,
+        )
+
+    # ---- LifeListener
+
+    def life_ready(self) -> None:
+        """See `LifeListener`."""
+        self._post(happened.ChildReady(self.name, self._number))
+
+    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+        """See `LifeListener`. There is no mailbox to which a frame could belong."""
+
+    def life_wrote(self, life: int, record: Record) -> None:
+        """See `LifeListener`."""
+        self._tree.reports.actor_said(self.path, life, record)
+
+    def life_lost(self, life: int, lines: int, size: int) -> None:
+        """See `LifeListener`."""
+        self._tree.reports.output_dropped(self.path, life, lines, size)
+
+    def life_writable(self) -> None:
+        """See `LifeListener`. Nothing waits to be sent to it."""
+
+    def life_exited(self, end: LifeEnd) -> None:
+        """See `LifeListener`."""
+        self._end, self._life = end, None
+        roll, causes = self._tree.dice.random(), causes_of(end, None)
+        self._post(happened.ChildExited(self.name, self._number, self._reason(end), roll, causes=causes))
