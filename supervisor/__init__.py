@@ -27,7 +27,17 @@ from supervisor.observe.reports import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, FunctionSpec, Overflow, SupervisorSpec, TaskSpec
+from supervisor.specs import (
+    BRUTAL_KILL,
+    INFINITY,
+    ChildSpec,
+    CommandSpec,
+    FunctionSpec,
+    Overflow,
+    Ready,
+    SupervisorSpec,
+    TaskSpec,
+)
 from supervisor.supervisor import Supervisor
 from supervisor.tree.health import HealthStatus, TreeHealth
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
@@ -45,6 +55,7 @@ __all__ = [
     "ChildSpec",
     "ChildStarted",
     "ChildState",
+    "CommandSpec",
     "DeadLetter",
     "DeadReason",
     "HandlerSlow",
@@ -58,6 +69,7 @@ __all__ = [
     "Missed",
     "NoSuchChild",
     "Overflow",
+    "Ready",
     "Restart",
     "RestartAction",
     "RestartIntensityExceeded",

@@ -141,6 +141,11 @@ class Launcher(Protocol):
     def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Control:
         """Start a function in a fresh process; `listener` is called later, never during this call."""
 
+    def launch_command(
+        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
+    ) -> Control:
+        """Start a program; `listener` is called later. Its `life_ready` means that the program runs."""
+
     def check_main(self) -> None:
         """Check that what it launches can import the daemon's main module.
 

@@ -313,6 +313,13 @@ class ScriptedLauncher:
         del call
         return self.launch(part, 1, listener)
 
+    def launch_command(
+        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
+    ) -> ScriptedLife:
+        """See `Launcher`."""
+        del argv, stop_signal
+        return self.launch(part, 1, listener)
+
     def check_main(self) -> None:
         """See `Launcher`."""
 

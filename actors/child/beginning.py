@@ -13,11 +13,17 @@ import signal
 import sys
 from collections.abc import Iterator
 from multiprocessing import spawn
-from typing import Final
+from typing import Final, cast
+
+import msgspec
 
 from actors.exits import EXIT_ORPHANED
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.channel import Channel
+from actors.wire.frames import StartActor
 
 _PR_SET_PDEATHSIG: Final = 1
+_decode: Final = msgspec.msgpack.Decoder(StartActor).decode
 _IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
 
 
@@ -35,6 +41,16 @@ def exit_with_parent(daemon: int) -> None:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != daemon:  # it died before the line above
         os._exit(EXIT_ORPHANED)
+
+
+def await_part(channel: Channel, box: BlackBox) -> StartActor:
+    """Wait for the first frame of the life, in a process that is never a spare."""
+    frames = channel.receive()
+    if not frames:
+        os._exit(EXIT_ORPHANED)
+    part = _decode(cast("bytes", frames[0]))
+    box.take()
+    return part
 
 
 def show_as(path: str) -> None:

@@ -18,15 +18,12 @@ from collections.abc import Callable, Mapping
 from multiprocessing import util
 from multiprocessing.reduction import ForkingPickler
 from types import FrameType
-from typing import Any, Final, cast
+from typing import Any, cast
 
-import msgspec
-
-from actors.child.beginning import exit_with_parent, import_module, only_importing, show_as
+from actors.child.beginning import await_part, exit_with_parent, import_module, only_importing, show_as
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.event import SafeEvent
-from actors.exits import EXIT_ORPHANED
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
@@ -39,9 +36,6 @@ from actors.process.memory import Reserve, peak_memory
 from actors.process.options import apply_options
 from actors.process.signals import leave_to_the_daemon
 from actors.wire.codec import encode
-from actors.wire.frames import StartActor
-
-_decode: Final = msgspec.msgpack.Decoder(StartActor).decode
 
 
 class Call:
@@ -149,7 +143,7 @@ def _play(
 def _call(
     channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, call: Call, *, output_pipe: OutputPipe
 ) -> None:
-    part = _await_part(channel, box)
+    part = await_part(channel, box)
     output = Output(output_pipe, captured=part.captured)
     output.begin()
     output.level = part.log_level
@@ -177,15 +171,6 @@ def _call(
         function(*args, **kwargs)
     except BaseException as error:
         raise ActorFailed(f"in {part.qualname}", error) from error
-
-
-def _await_part(channel: Channel, box: BlackBox) -> StartActor:
-    frames = channel.receive()
-    if not frames:
-        os._exit(EXIT_ORPHANED)
-    part = _decode(cast("bytes", frames[0]))
-    box.take()
-    return part
 
 
 def _let_pass(number: int, frame: FrameType | None) -> None:

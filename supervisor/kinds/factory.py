@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from supervisor.kinds.command import CommandChild
 from supervisor.kinds.function import FunctionChild
 from supervisor.kinds.lone_child import LoneChild, Post
 from supervisor.kinds.task import TaskChild
 from supervisor.messaging.shared import TreeContext
-from supervisor.specs import FunctionSpec, LoneSpec, TaskSpec
+from supervisor.specs import CommandSpec, FunctionSpec, LoneSpec, TaskSpec
 
 
 def lone_child(spec: LoneSpec, path: str, tree: TreeContext, post: Post) -> LoneChild[Any]:
@@ -18,3 +19,5 @@ def lone_child(spec: LoneSpec, path: str, tree: TreeContext, post: Post) -> Lone
             return TaskChild(spec, path, tree, post)
         case FunctionSpec():
             return FunctionChild(spec, path, tree, post)
+        case CommandSpec():
+            return CommandChild(spec, path, tree, post)

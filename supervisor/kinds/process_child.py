@@ -20,9 +20,9 @@ from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, Post
 from supervisor.messaging.shared import TreeContext
 from supervisor.ports import Control, Said
-from supervisor.specs import FunctionSpec
+from supervisor.specs import CommandSpec, FunctionSpec
 
-S = TypeVar("S", bound=FunctionSpec)
+S = TypeVar("S", bound=FunctionSpec | CommandSpec)
 
 
 class ProcessChild(LoneChild[S]):

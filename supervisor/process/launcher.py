@@ -12,11 +12,12 @@ import asyncio
 import contextlib
 from typing import Final, TypeVar
 
-from actors.child import function_main
+from actors.child import command_main, function_main
 from actors.child.function_main import Call
 from actors.wire.frames import StartActor
 from supervisor.io.output_reader import OutputReader
 from supervisor.ports import AnyReader, LifeListener
+from supervisor.process.command_life import CommandLife
 from supervisor.process.function_life import FunctionLife
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.spares import OnSpareFailed, Spares
@@ -94,6 +95,19 @@ class ProcessLauncher:
     def check_main(self) -> None:
         """Check that a process which imports the main module does not start the daemon again."""
         check_main_guard()
+
+    def launch_command(
+        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
+    ) -> CommandLife:
+        """Start a process that executes a program, and is asked to stop by that signal.
+
+        Raises:
+            OSError: the system has no descriptor or no memory left for it. Nothing was started.
+        """
+        self._services.oom.look()
+        life = self._fresh(CommandLife, part, 1, listener, Program(command_main.main, (argv,)))
+        life.stop_signal = stop_signal
+        return life
 
     def _fresh(self, cls: type[L], part: StartActor, lanes: int, listener: LifeListener, program: Program = ACTOR) -> L:
         worker = self._make(part.path, lanes, program)

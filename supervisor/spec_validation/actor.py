@@ -9,7 +9,7 @@ from actors.wire.framing import MAX_FRAME, MAX_MESSAGE, ROOM
 from supervisor.arguments import check_call
 from supervisor.core.terms import Routing
 from supervisor.errors import InvalidSpec
-from supervisor.spec_validation.process import check_options
+from supervisor.spec_validation.process import check_in_time, check_options
 from supervisor.spec_validation.values import (
     check_limit,
     check_member,
@@ -28,6 +28,7 @@ def check_actor(child: ChildSpec, path: str) -> None:
     _check_call(child, path)
     _check_routing(child, path)
     check_options(child, path)
+    check_in_time(child.env, path)
     check_member(child.overflow, Overflow, f"{path}.overflow")
     _check_frames(child, path)
     if child.mailbox_bytes is not None and not is_count(child.mailbox_bytes, 1):

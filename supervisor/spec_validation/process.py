@@ -46,10 +46,6 @@ def _check_env(child: HasOptions, path: str) -> None:
             raise InvalidSpec(
                 f"{path}.env", name, "expected names and values that are str, without '=' and NUL in a name"
             )
-        if name.startswith(_TOO_LATE):
-            raise InvalidSpec(
-                f"{path}.env", name, "it is read before the process can set it; set it in the daemon's environment"
-            )
 
 
 def _check_rlimits(child: HasOptions, path: str) -> None:
@@ -59,3 +55,16 @@ def _check_rlimits(child: HasOptions, path: str) -> None:
         pair: object = (limit, limit) if is_count(limit, -1) else limit
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(is_count(one, -1) for one in pair)):
             raise InvalidSpec(f"{path}.rlimits[{name!r}]", limit, "expected a number or (soft, hard); -1 for no limit")
+
+
+def check_in_time(env: Mapping[str, str], path: str) -> None:
+    """Check that no variable is set in a Python process that has read it before.
+
+    Raises:
+        InvalidSpec: one is.
+    """
+    for name in env:
+        if name.startswith(_TOO_LATE):
+            raise InvalidSpec(
+                f"{path}.env", name, "it is read before the process can set it; set it in the daemon's environment"
+            )

@@ -10,7 +10,8 @@ from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolic
 from supervisor.core.tree import policy, restart_rate
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.actor import check_actor
-from supervisor.spec_validation.process import check_options
+from supervisor.spec_validation.command import check_command
+from supervisor.spec_validation.process import check_in_time, check_options
 from supervisor.spec_validation.values import (
     check_member,
     check_name,
@@ -19,7 +20,7 @@ from supervisor.spec_validation.values import (
     check_size,
     check_word,
 )
-from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, FunctionSpec, SupervisorSpec
+from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
 from supervisor.specs.common import policy_of, rules_of
 
 
@@ -74,6 +75,10 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
         check_actor(child, path)
     elif isinstance(child, FunctionSpec):
         check_options(child, path)
+        check_in_time(child.env, path)
+    elif isinstance(child, CommandSpec):
+        check_options(child, path)
+        check_command(child, path)
 
 
 def _check_intensity(intensity: object, path: str) -> None:

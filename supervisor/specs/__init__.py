@@ -4,8 +4,10 @@ A spec is only data. It is checked whole, in the daemon, before anything starts.
 """
 
 from supervisor.specs.actor import ChildSpec, Overflow
+from supervisor.specs.command import CommandSpec
 from supervisor.specs.common import BRUTAL_KILL, INFINITY, Output
 from supervisor.specs.function import FunctionSpec
+from supervisor.specs.ready import Ready
 from supervisor.specs.supervisor import AnySpec, LoneSpec, SupervisorSpec
 from supervisor.specs.task import TaskSpec
 
@@ -14,10 +16,12 @@ __all__ = [
     "INFINITY",
     "AnySpec",
     "ChildSpec",
+    "CommandSpec",
     "FunctionSpec",
     "LoneSpec",
     "Output",
     "Overflow",
+    "Ready",
     "SupervisorSpec",
     "TaskSpec",
 ]

@@ -15,6 +15,7 @@ from supervisor.core.terms import (
     SupervisorTerms,
 )
 from supervisor.specs.actor import ChildSpec
+from supervisor.specs.command import CommandSpec
 from supervisor.specs.common import INFINITY, read_words
 from supervisor.specs.function import FunctionSpec
 from supervisor.specs.task import TaskSpec
@@ -102,7 +103,7 @@ class SupervisorSpec:
         )
 
 
-LoneSpec = TaskSpec | FunctionSpec
+LoneSpec = TaskSpec | FunctionSpec | CommandSpec
 """Specs of children without a mailbox."""
 
 AnySpec = ChildSpec | SupervisorSpec | LoneSpec

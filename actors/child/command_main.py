@@ -1,0 +1,75 @@
+"""Command main: what a process runs until it executes the program of a command: from a bare interpreter to `exec`.
+
+It begins as an actor's process does. Its channel closes with the exec, which tells the daemon that the program runs; an
+exec that fails leaves as a crash report. Nothing of Python, and no descriptor but 0, 1 and 2, reaches the program. Its
+standard input is empty.
+
+Runs in the command's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+
+from actors.child.beginning import await_part, exit_with_parent
+from actors.child.tracebacks import ActorFailed
+from actors.event import SafeEvent
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.channel import Channel
+from actors.ipc.output_pipe import OutputPipe
+from actors.ipc.pipes import Duplex
+from actors.process.descendants import mark_descendants
+from actors.process.options import apply_options
+from actors.wire.codec import encode
+
+
+def main(  # noqa: PLR0917 - what spawn passes, once
+    duplex: Duplex,
+    box: BlackBox,
+    ready: SafeEvent,  # noqa: ARG001 - the daemon learns from the channel's end that the program runs
+    stop: SafeEvent,
+    output_pipe: OutputPipe,
+    daemon: int,
+    mark: str,
+    argv: tuple[str, ...],
+) -> None:
+    """Execute a program. The arguments up to `mark` are as in `actors.child.main`."""
+    exit_with_parent(daemon)
+    mark_descendants(mark)
+    channel = Channel(duplex)
+    try:
+        part = await_part(channel, box)
+        if stop.is_set():
+            return
+        if part.captured:
+            output_pipe.open(1, 2)
+        _close_rest_on_exec()
+        _be_as_any_other()
+        apply_options(part.conditions)
+        os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - no shell is the point
+    except BaseException as error:
+        failed = ActorFailed(f"executing {argv[0]}", error)
+        channel.send(encode(failed.crash_report()))
+        sys.exit(failed.exit_code)
+
+
+def _close_rest_on_exec() -> None:
+    """The program gets descriptors 0, 1 and 2 and no other; 0 is empty."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    for fd in [int(name) for name in os.listdir("/dev/fd")]:  # noqa: PTH208 - pathlib is not imported
+        if fd > 2:
+            with contextlib.suppress(OSError):  # the one that has listed them
+                os.set_inheritable(fd, False)
+
+
+def _be_as_any_other() -> None:
+    """Handle signals as a program does that a shell has started. One that waits is delivered now."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and an exec keeps that
+        signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])

@@ -1,0 +1,111 @@
+"""CommandChild: a child that is a program.
+
+    start ─▶ port, notify socket ─▶ spawn ─▶ exec ─▶ Readiness ─▶ ChildReady
+    stop  ─▶ stop signal ─▶ exit ─▶ ChildExited; whatever it has started is killed
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import ClassVar
+
+import msgspec
+
+from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.wire.frames import ProcessOptions, StartActor
+from actors.wire.log_lines import Record
+from supervisor.core.health.command_end import command_exit_reason
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.tree.commands import ReportExit
+from supervisor.kinds.lone_child import LoneKind, Post
+from supervisor.kinds.ports import check_free, free_port
+from supervisor.kinds.process_child import ProcessChild
+from supervisor.kinds.readiness import Readiness, readiness_of
+from supervisor.messaging.shared import TreeContext
+from supervisor.ports import Control
+from supervisor.specs import CommandSpec
+from supervisor.specs.common import process_options
+from supervisor.specs.ready import PORT, PortReady
+
+
+class CommandChild(ProcessChild[CommandSpec]):
+    """A child that is a program."""
+
+    kind: ClassVar[LoneKind] = "command"
+
+    def __init__(self, spec: CommandSpec, path: str, tree: TreeContext, post: Post) -> None:
+        super().__init__(spec, path, tree, post)
+        self._port: int | None = None
+        self._readiness: Readiness | None = None
+        self._stop_signal = int(signal.Signals[spec.stop_signal])
+
+    @property
+    def port(self) -> int | None:
+        """The port that stands for `{port}`, None without one."""
+        return self._port
+
+    def _launch(self, life: int) -> Control:
+        spec = self.spec
+        if spec.wants_port:
+            self._port = free_port(self._port)
+        elif isinstance(spec.ready, PortReady):
+            check_free(spec.ready.host, int(spec.ready.number))
+        readiness = readiness_of(spec, self._port, self._tree.loop, super().life_ready)
+        try:
+            part = StartActor(
+                path=self.path,
+                life=life,
+                module="",
+                qualname=spec.argv[0],
+                arguments=b"",
+                conditions=self._options(readiness),
+                captured=spec.output == "capture",
+            )
+            argv = tuple(self._with_port(word) for word in spec.argv)
+            started = self._tree.launcher.launch_command(part, argv, self._stop_signal, self)
+        except BaseException:
+            readiness.close()
+            raise
+        self._readiness = readiness
+        return started
+
+    def _options(self, readiness: Readiness) -> ProcessOptions:
+        options = process_options(self.spec)
+        env = {name: self._with_port(value) for name, value in options.env.items()}
+        return msgspec.structs.replace(options, env={**env, **readiness.environment})
+
+    def _with_port(self, text: str) -> str:
+        return text if self._port is None else text.replace(PORT, str(self._port))
+
+    def _reason(self, end: LifeEnd) -> ExitReason:
+        return command_exit_reason(end, self._stop_signal)
+
+    def _report(self, command: ReportExit, uptime: float) -> ExitReport:
+        report = super()._report(command, uptime)
+        end, readiness = self._end, self._readiness
+        if command.reason.kind is ExitKind.UNSTARTED and end is not None and (end.stop_asked or end.kill_asked):
+            waited = "" if readiness is None else readiness.words
+            reason = ExitReason(ExitKind.UNSTARTED, "; ".join(filter(None, (command.reason.detail, waited))))
+            return msgspec.structs.replace(report, reason=reason)
+        return report
+
+    # ---- LifeListener
+
+    def life_ready(self) -> None:
+        """Its program runs."""
+        if self._readiness is not None:
+            self._readiness.begin()
+
+    def life_wrote(self, life: int, record: Record) -> None:
+        """See `LifeListener`."""
+        super().life_wrote(life, record)
+        if self._readiness is not None and life == self._number:
+            self._readiness.line(str(record.fields.get("text", record.event)))
+
+    def life_exited(self, end: LifeEnd) -> None:
+        """See `LifeListener`."""
+        if self._readiness is not None:
+            self._readiness.close()
+        super().life_exited(end)
