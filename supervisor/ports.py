@@ -144,7 +144,7 @@ class Launcher(Protocol):
     def launch_command(
         self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
     ) -> Control:
-        """Start a program; `listener` is called later. Its `life_ready` means that the program runs."""
+        """Start a program; `listener` is called later. Its `life_ready` means that the program was executed."""
 
     def check_main(self) -> None:
         """Check that what it launches can import the daemon's main module.

@@ -1,8 +1,8 @@
 """Command main: what a process runs until it executes the program of a command: from a bare interpreter to `exec`.
 
-It begins as an actor's process does. Its channel closes with the exec, which tells the daemon that the program runs; an
-exec that fails leaves as a crash report. Nothing of Python, and no descriptor but 0, 1 and 2, reaches the program. Its
-standard input is empty.
+It begins as an actor's process does. It sets its ready event right before the exec, which closes its channel: that
+tells the daemon that the program runs. An exec that fails leaves as a crash report. Nothing of Python reaches the
+program, and no descriptor but 0, 1 and 2. Its standard input is empty.
 
 Runs in the command's process, in its main thread.
 """
@@ -29,7 +29,7 @@ from actors.wire.codec import encode
 def main(  # noqa: PLR0917 - what spawn passes, once
     duplex: Duplex,
     box: BlackBox,
-    ready: SafeEvent,  # noqa: ARG001 - the daemon learns from the channel's end that the program runs
+    ready: SafeEvent,
     stop: SafeEvent,
     output_pipe: OutputPipe,
     daemon: int,
@@ -49,6 +49,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
         _close_rest_on_exec()
         _be_as_any_other()
         apply_options(part.conditions)
+        ready.set()
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - no shell is the point
     except BaseException as error:
         failed = ActorFailed(f"executing {argv[0]}", error)

@@ -5,20 +5,16 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from typing import Final
-
 from actors.wire.frames import StartActor
 from supervisor.ports import LifeListener
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.worker_process import WorkerProcess
 
-SETTLE: Final = 0.01  # seconds from the end of a dying process's descriptors to its own
-
 
 class CommandLife(ProcessLife):
     """One life of a command; `actors.child.command_main` is its process until the exec.
 
-    Its listener's `life_ready` means that the program runs.
+    Its listener's `life_ready` means that the program was executed; it may have ended since.
 
     Attributes:
         stop_signal: number of the signal that asks it to stop.
@@ -27,7 +23,8 @@ class CommandLife(ProcessLife):
     def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
         super().__init__(worker, part, listener, services)
         self.stop_signal = 0
-        self._unsent = False
+        self._unsent = False  # the stop signal, since there was no process yet
+        self._executes = False
 
     def stop(self) -> None:
         """Send it the stop signal; before its process is there, ask for that."""
@@ -35,16 +32,22 @@ class CommandLife(ProcessLife):
         super().stop()
         self._worker.signal(self.stop_signal)
 
+    def _became_ready(self) -> None:
+        """It is about to execute its program. When that has worked, its channel ends."""
+
+    def _channel_ended(self) -> None:
+        if self._farewell is None and self._ready.is_set():
+            self._executed()
+        super()._channel_ended()
+
     def _no_reader(self) -> None:
-        """The exec has closed its channel, or its end has."""
-        if self._farewell is None:
-            self._loop.call_later(SETTLE, self._executed)
-        else:
+        """The exec has closed its channel; otherwise it is about to end."""
+        if not self._executes:
             super()._no_reader()
 
     def _executed(self) -> None:
-        if self.over or self._worker.dead:
-            return
+        self._executes = True
         if self._unsent:
             self._worker.signal(self.stop_signal)
-        self._became_ready()
+        self._services.on_ready(self)
+        self._listener.life_ready()

@@ -23,7 +23,9 @@ def check_command(child: CommandSpec, path: str) -> None:
     """
     if child.cwd is not None and not Path(child.cwd).is_dir():
         raise InvalidSpec(f"{path}.cwd", child.cwd, "there is no such directory")
-    _check_argv(child, path)
+    why = _why_not(child)
+    if why:
+        raise InvalidSpec(f"{path}.argv[0]", child.argv[0], why)
     if child.stop_signal not in signal.Signals.__members__ or child.stop_signal in _NO_ANSWER:
         raise InvalidSpec(
             f"{path}.stop_signal",
@@ -34,7 +36,12 @@ def check_command(child: CommandSpec, path: str) -> None:
     _check_ready(child, path)
 
 
-def _check_argv(child: CommandSpec, path: str) -> None:
+def check_argv(child: CommandSpec, path: str) -> None:
+    """Check that the command line is words.
+
+    Raises:
+        InvalidSpec: it is something else.
+    """
     argv: object = child.argv
     if isinstance(argv, str):
         raise InvalidSpec(f"{path}.argv", argv, f"expected a tuple of words, no shell reads it: {_split(argv)!r}")
@@ -42,9 +49,6 @@ def _check_argv(child: CommandSpec, path: str) -> None:
         raise InvalidSpec(
             f"{path}.argv", argv, "expected a tuple of str, the program first: ('redis-server', '--port', '0')"
         )
-    why = _why_not(child)
-    if why:
-        raise InvalidSpec(f"{path}.argv[0]", child.argv[0], why)
 
 
 def _split(line: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolic
 from supervisor.core.tree import policy, restart_rate
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.actor import check_actor
-from supervisor.spec_validation.command import check_command
+from supervisor.spec_validation.command import check_argv, check_command
 from supervisor.spec_validation.process import check_in_time, check_options
 from supervisor.spec_validation.values import (
     check_member,
@@ -60,6 +60,8 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
     """
     if not isinstance(child, AnySpec):
         raise InvalidSpec(path, child, f"expected one of {', '.join(one.__name__ for one in get_args(AnySpec))}")
+    if isinstance(child, CommandSpec):
+        check_argv(child, path)  # its name comes from there
     check_name(child.name, f"{path}.name")
     if isinstance(child, SupervisorSpec) or not isinstance(child.restart, Restart):
         check_member(child.restart, RestartPolicy, f"{path}.restart")

@@ -189,7 +189,6 @@ async def test_a_program_that_ignores_its_stop_signal_is_killed_with_what_it_has
         os.kill(first, signal.SIGKILL)
         assert "killed: SIGKILL from outside" in str((await watch.exited("stubborn")).reason)
         await watch.started("stubborn")
-        await watch.started("stubborn")
     report = await watch.exited("stubborn")
     assert ExitKind.KILLED is report.reason.kind
     assert "it was still there" in report.reason.detail
