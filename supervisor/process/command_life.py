@@ -40,10 +40,10 @@ class CommandLife(ProcessLife):
             self._executed()
         super()._channel_ended()
 
-    def _no_reader(self) -> None:
-        """The exec has closed its channel; otherwise it is about to end."""
-        if not self._executes:
-            super()._no_reader()
+    def _lose_channel(self, why: str) -> None:
+        """The exec has closed its channel, or it is about to end."""
+        if not self._executes and not self._ready.is_set():
+            super()._lose_channel(why)
 
     def _executed(self) -> None:
         self._executes = True
