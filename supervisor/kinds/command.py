@@ -16,8 +16,8 @@ import msgspec
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.wire.frames import ProcessOptions, StartActor
 from actors.wire.log_lines import Record
-from supervisor.core.health.command_end import command_exit_reason
 from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.health.process_end import command_exit_reason
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneKind, Post
 from supervisor.kinds.ports import check_free, free_port

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import msgspec
-
 from actors.child.function_main import Call
 from actors.exits import ExitReason
 from actors.wire.frames import StartActor
 from supervisor.callables import READY, name_of
-from supervisor.core.health.exit_cause import exit_reason
 from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.health.process_end import function_exit_reason
 from supervisor.kinds.lone_child import LoneKind
 from supervisor.kinds.process_child import ProcessChild
 from supervisor.observe.logs import actor_logger, level_of
@@ -46,4 +44,4 @@ class FunctionChild(ProcessChild[FunctionSpec]):
         return self._tree.launcher.launch_function(part, call, self)
 
     def _reason(self, end: LifeEnd) -> ExitReason:
-        return exit_reason(msgspec.structs.replace(end, by_itself="it returned"))
+        return function_exit_reason(end)

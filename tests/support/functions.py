@@ -51,7 +51,7 @@ def own_handler(results):
     """Its own handler for SIGTERM takes the place of SystemExit."""
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
-    results.put(os.getpid())
+    results.put(-os.getpid())
     while not over.wait(0.01):
         pass
     results.put("handled")

@@ -1,4 +1,4 @@
-"""Command end: from the bare facts about the end of a program to one word and one line."""
+"""Process end: from the bare facts about the end of a function or a program to one word and one line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from actors.wire.frames import CrashReport, Failure
-from supervisor.core.health.command_end import command_exit_reason
 from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.health.process_end import command_exit_reason, function_exit_reason
 
 ABSENT = CrashReport("executing redis", Failure("FileNotFoundError", "[Errno 2] No such file or directory", ""))
 
@@ -48,5 +48,19 @@ def end(code, **facts):
         ),
     ],
 )
-def test_the_reason_says_what_happened(facts, words):
+def test_the_reason_of_a_program_says_what_happened(facts, words):
     assert words == str(command_exit_reason(facts, signal.SIGTERM))
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (end(0), "normal: it returned"),
+        (end(0, stop_asked=True), "shutdown: asked by the supervisor"),
+        (end(-signal.SIGTERM, stop_asked=True), "shutdown: asked by the supervisor, ended by SIGTERM"),
+        (end(-signal.SIGTERM), "killed: SIGTERM from outside"),
+        (end(3), "crashed: exit code 3"),
+    ],
+)
+def test_the_reason_of_a_function_says_what_happened(facts, words):
+    assert words == str(function_exit_reason(facts))
