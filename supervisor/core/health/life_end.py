@@ -50,9 +50,9 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     stderr: tuple[str, ...] = ()
     began: bool = True
     idle: bool = False
+    by_itself: str = "the actor stopped itself"
 
     @property
     def with_its_message(self) -> bool:
         """Whether a message ended it: it was handling one, or was killed for one that had just returned."""
         return bool(self.progress.active) or (self.kill_asked and self.wire_error is None)
-    by_itself: str = "the actor stopped itself"
