@@ -22,6 +22,8 @@ from actors.messages import Message
 
 IMPORT_LIMIT: Final = 30.0  # seconds that the import of a job's module may take, which are not part of its timeout
 
+_MAIN: Final = "__mp_main__"  # what multiprocessing calls the daemon's main module, once it is imported here
+
 
 class RunJob(Message[bytes]):
     """Run a job. The reply is its encoded result.
@@ -74,8 +76,8 @@ class Jobs(Actor):
 
     def _find(self, msg: RunJob) -> Callable[..., Any]:
         """The function; its module is imported if need be."""
-        module = sys.modules.get("__mp_main__" if msg.main else msg.module)
-        if module is None:
+        module = sys.modules.get(msg.module)
+        if module is None or (msg.main and module.__name__ != _MAIN):
             self.context.extend(IMPORT_LIMIT)
             with only_importing():
                 import_module(msg.module, msg.main)

@@ -157,6 +157,9 @@ class Launcher(Protocol):
     def spares(self) -> int:
         """How many spares wait."""
 
+    def preload(self, module: str, main: dict[str, str]) -> None:
+        """A module will be needed: spares may import it. `main` says how the daemon's main module is imported."""
+
     def wind_down(self) -> None:
         """No more lives are expected: spares may end."""
 

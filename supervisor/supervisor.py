@@ -282,7 +282,8 @@ class Supervisor:
             raise self._not_started()
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
-        return JobsRef(self._tree.registry.find(name if name.startswith("/") else f"{self.path}/{name}"))
+        mailbox = self._tree.registry.find(name if name.startswith("/") else f"{self.path}/{name}")
+        return JobsRef(mailbox, self._tree.launcher.preload)
 
     def ref(self, path: str) -> JobsRef:
         """The same as `root[path]`."""

@@ -328,6 +328,9 @@ class ScriptedLauncher:
         """See `Launcher`."""
         return 0
 
+    def preload(self, module: str, main: dict[str, str]) -> None:
+        """See `Launcher`."""
+
     def wind_down(self) -> None:
         """See `Launcher`."""
 

@@ -17,6 +17,7 @@ from supervisor.jobs.job_map import JobMap
 from supervisor.jobs.job_run import JobRun
 from supervisor.jobs.prepared_job import PreparedJob
 from supervisor.jobs.progress import shown_progress
+from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
 
 T = TypeVar("T")
@@ -28,9 +29,18 @@ MOST_AT_ONCE: Final = 1_000_000
 
 
 class JobsRef(MailboxRef):
-    """The ref of an actor in the daemon. `run` and `map` are for actors of the class `Jobs`; others refuse them."""
+    """The ref of an actor in the daemon. `run` and `map` are for actors of the class `Jobs`; others refuse them.
 
-    __slots__ = ()
+    Args:
+        mailbox: of the actor.
+        preload: called with the module of each job, which the next processes may import before they are needed.
+    """
+
+    __slots__ = ("_preload",)
+
+    def __init__(self, mailbox: Mailbox, preload: Callable[[str, dict[str, str]], None]) -> None:
+        super().__init__(mailbox)
+        self._preload = preload
 
     async def run(
         self,
@@ -151,7 +161,10 @@ class JobsRef(MailboxRef):
                 f"{self.path} is a {actor.__qualname__}, which runs no jobs; they need a pool of their own: "
                 f"ChildSpec(Jobs, name='pool', size=8)"
             )
-        return PreparedJob(function, timeout, idempotent=idempotent)
+        job = PreparedJob(function, timeout, idempotent=idempotent)
+        self._mailbox.home.check(f"the ref of {self.path}")
+        self._preload(job.module, job.main)
+        return job
 
 
 async def _raising(outcomes: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:

@@ -30,6 +30,8 @@ class PreparedJob:
     Attributes:
         timeout: as given.
         idempotent: as given.
+        module: where the function is defined.
+        main: how the daemon's main module is imported, where that is it; else empty.
 
     Raises:
         UsageError: it is no job, a type has no codec, no process finds it, or the timeout is no time.
@@ -42,9 +44,9 @@ class PreparedJob:
             check_time(f"timeout of job {self._definition.name}", timeout, LEAST_SECONDS, otherwise=", or None")
         self.timeout: Final = timeout
         self.idempotent: Final = idempotent
-        self._module = function.__module__
+        self.module = function.__module__
         _check_found(function, self._definition)
-        self._main = main_module() if self._module in MAIN else {}
+        self.main = main_module() if self.module in MAIN else {}
         self._message = RunIdempotentJob if idempotent else RunJob
 
     @property
@@ -59,7 +61,7 @@ class PreparedJob:
             UsageError: the function does not take these arguments.
         """
         arguments = self._definition.encode(args, kwargs)
-        return self._message(self._module, self._definition.name, arguments, self.timeout or 0.0, self._main)
+        return self._message(self.module, self._definition.name, arguments, self.timeout or 0.0, self.main)
 
     def shown(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """It and its arguments, for a person: `parse('a.py')`."""

@@ -145,6 +145,11 @@ class ProcessLauncher:
         self._spares.reject(former, why)
         self._spawner.begin(worker)
 
+    def preload(self, module: str, main: dict[str, str]) -> None:
+        """See `Launcher`."""
+        if self._spares.learn(module, main):
+            self._refill_spares()
+
     def wind_down(self) -> None:
         """No more lives are expected: end the spares."""
         self._spares.dismiss()

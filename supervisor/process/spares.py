@@ -87,12 +87,22 @@ class Spares:
         """How many spares wait."""
         return 0 if self._dismissed else sum(spare.ready for spare in self._spares)
 
+    def learn(self, module: str, main: dict[str, str]) -> bool:
+        """A module will be needed, and the main module if `main` says how it is imported; whether one is new."""
+        known = len(self._modules)
+        if main:
+            self._main = main
+            self._modules["__main__"] = None
+        self._modules[module] = None
+        return len(self._modules) > known
+
     def take(self, part: StartActor, lanes: int) -> WorkerProcess | None:
         """A spare that can run this actor at once; None when there is none."""
         self._cancel_refill()
         if not part.captured or part.conditions != ProcessOptions():  # must hold during imports, too
             return None
-        self._learn(part, lanes)
+        self.learn(part.module, part.main)
+        self._lanes = max(self._lanes, lanes)
         self._retire_stale()
         for spare in self._spares:
             if spare.ready and spare.worker.box.lanes >= lanes and not spare.worker.dead:
@@ -136,13 +146,6 @@ class Spares:
         for spare in self._spares:
             spare.worker.abandon()
             close_fd(spare.worker.output)
-
-    def _learn(self, part: StartActor, lanes: int) -> None:
-        if part.main:
-            self._main = part.main
-            self._modules["__main__"] = None
-        self._modules[part.module] = None
-        self._lanes = max(self._lanes, lanes)
 
     def _cancel_refill(self) -> None:
         if self._timer is not None:

@@ -72,6 +72,9 @@ class BareLauncher:
         self._loop.call_soon(worker._spawned)
         return life
 
+    def preload(self, module, main):
+        pass
+
     def wind_down(self):
         """There are no spares."""
 
