@@ -8,12 +8,13 @@ import signal
 import sys
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from actors import job
+from actors import Codec, Jobs, job
 
 Deed = Literal["fine", "raise", "segfault", "exit", "memory", "hang", "slow"]
 
@@ -130,3 +131,12 @@ def chained() -> None:
         raise KeyError("cause")
     except KeyError as error:
         raise LateError("effect") from error
+
+
+@job
+def halved(value: Fraction) -> Fraction:
+    return value / 2
+
+
+class FractionJobs(Jobs):
+    codecs = (Codec(Fraction, encode=str, decode=Fraction),)

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
+from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
@@ -253,3 +255,27 @@ async def test_a_pool_that_is_down_for_good_ends_its_maps():
                 pass
         with pytest.raises(ActorStopped):
             await pool.run(double, 1)
+
+
+async def test_a_bar_shows_how_far_a_map_is(capsys):
+    pytest.importorskip("rich")
+    async with tree() as root:
+        items = [Item(number, "raise" if number == 3 else "fine") for number in range(9)]
+        results = root["pool"].map(work, items, return_exceptions=True, progress="parsing")
+        assert len([result async for result in results]) == 9
+    shown = capsys.readouterr().err
+    assert "parsing" in shown
+    assert "9/9" in shown
+    assert "1 failed" in shown
+
+
+async def test_a_bar_without_rich_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    async with tree() as root:
+        with pytest.raises(UsageError, match=r"pip install 'actor-supervisor\[rich\]'"):
+            root["pool"].map(double, [1], progress=True)
+
+
+async def test_a_type_with_a_codec_travels():
+    async with Supervisor(ChildSpec(jobs.FractionJobs, name="pool")) as root:
+        assert await root["pool"].run(jobs.halved, Fraction(1, 3)) == Fraction(1, 6)
