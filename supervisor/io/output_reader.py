@@ -2,8 +2,6 @@
 
 The thread reads at once and always, whatever the loop does. The loop logs a little at a time and never spends more
 than half of its time on it.
-
-It is a daemon thread; it ends when it is closed, and by itself when its loop was closed first.
 """
 
 from __future__ import annotations
@@ -12,17 +10,15 @@ import asyncio
 import contextlib
 import os
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
-from actors.event import KernelCounter, close_fd
+from actors.event import close_fd
 from actors.wire.log_lines import Record
 from supervisor.io.output_buffer import OutputBuffer
-from supervisor.io.poller import Poller
+from supervisor.io.selector_thread import SelectorThread
 
 CHUNK: Final = 64 * 1024  # bytes: all that a pipe holds
 LAST_CHUNKS: Final = 4  # reads at most after a death; what keeps the pipe full then is a grandchild
@@ -30,9 +26,6 @@ SLICE: Final = 0.002  # seconds of logging at a time, and of the pause that foll
 LAST_SLICE: Final = 0.1  # seconds of logging at the end of the tree
 NOTICE: Final = 1.0  # seconds for which losses are added up before they are reported
 GATHER: Final = 0.001  # seconds to let a flood fill its pipe again: few large reads cost less than many small ones
-ORPHAN_CHECK: Final = 2.0  # seconds between looks whether the loop was closed without closing us
-
-Order = Callable[[], None]
 
 
 class OutputReader:
@@ -41,34 +34,24 @@ class OutputReader:
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-output") -> None:
         self._loop = loop
         self._followed: dict[int, OutputBuffer] = {}  # by descriptor; owned by the thread
-        self._orders: deque[Order] = deque()  # for the thread, from the loop
         self._waiting: deque[tuple[OutputBuffer, Record | None]] = deque()  # for the loop; None: something was lost
         self._scheduled = False
         self._noticing: set[OutputBuffer] = set()
         self._flooded = False  # whether something was dropped just now; owned by the thread
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        with contextlib.ExitStack() as undo:
-            self._poller = Poller()
-            undo.callback(self._poller.close)
-            self._bell = KernelCounter()
-            undo.callback(self._bell.close)
-            self._poller.add(self._bell.fileno())
-            self._thread.start()
-            undo.pop_all()
+        self._thread = SelectorThread(loop, name, self)
 
     # ---- on the loop's thread
 
     def follow(self, buffer: OutputBuffer) -> None:
         """Read it from now on."""
-        self._order(lambda: self._register(buffer))
+        self._thread.order(lambda: self._register(buffer))
 
     def finish(self, buffer: OutputBuffer, done: Callable[[], None]) -> None:
         """Its process is gone: read what is left, close the pipe, then call `done`, on the loop.
 
         It does not wait for the end of the pipe, which a grandchild may hold open.
         """
-        self._order(lambda: self._read_last(buffer, done))
+        self._thread.order(lambda: self._read_last(buffer, done))
 
     def close(self) -> None:
         """End the thread and log what waits, within LAST_SLICE."""
@@ -83,16 +66,7 @@ class OutputReader:
 
     def abandon(self) -> None:
         """End the thread; returns at once."""
-        self._closing = True
-        self._ring()
-
-    def _order(self, order: Order) -> None:
-        self._orders.append(order)
-        self._ring()
-
-    def _ring(self) -> None:
-        with contextlib.suppress(ValueError, OSError):  # it has ended by itself; or it looks after ORPHAN_CHECK
-            self._bell.add()
+        self._thread.end()
 
     def _work(self) -> None:
         if self._write_down(SLICE):
@@ -141,37 +115,26 @@ class OutputReader:
 
     # ---- in the thread
 
-    def _run(self) -> None:
-        try:
-            while not self._closing:
-                ready = self._poller.wait(ORPHAN_CHECK)
-                if not ready and self._loop.is_closed():
-                    return
-                self._flooded = False
-                for fd in ready:
-                    buffer = self._followed.get(fd)
-                    if buffer is not None and self._read(buffer) == b"":
-                        self._unregister(buffer)
-                self._take_orders()  # only now: orders may close what was ready
-                if self._flooded:
-                    time.sleep(GATHER)
-        finally:
-            self._closing = True
-            self._take_orders()
-            for fd in self._followed:  # the loop was closed without us
-                close_fd(fd)
-            self._poller.close()
-            self._bell.close()
+    def readable(self, fds: list[int]) -> None:
+        """See `Work`."""
+        for fd in fds:
+            buffer = self._followed.get(fd)
+            if buffer is not None and self._read(buffer) == b"":
+                self._unregister(buffer)
 
-    def _take_orders(self) -> None:
-        with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
-            self._bell.take()
-        while self._orders:
-            try:
-                self._orders.popleft()()
-            except Exception as error:  # without this thread no exit is reported
-                context = {"message": f"error in the thread of {self!r}; it continues", "exception": error}
-                self._on_loop(partial(self._loop.call_exception_handler, context))
+    def after_wake(self) -> None:
+        """Let a flood fill its pipe again."""
+        if self._flooded:
+            self._flooded = False
+            time.sleep(GATHER)
+
+    def orphaned(self) -> None:
+        """See `Work`."""
+
+    def ended(self) -> None:
+        """See `Work`."""
+        for fd in self._followed:  # the loop was closed without us
+            close_fd(fd)
 
     def _read(self, buffer: OutputBuffer) -> bytes | None:
         """Take one chunk and pass it on; empty at the end of the pipe, None when there is nothing now."""
@@ -222,8 +185,8 @@ class OutputReader:
 
     def _register(self, buffer: OutputBuffer) -> None:
         self._followed[buffer.fd] = buffer
-        self._poller.add(buffer.fd)
+        self._thread.poller.add(buffer.fd)
 
     def _unregister(self, buffer: OutputBuffer) -> None:
         if self._followed.pop(buffer.fd, None) is not None:
-            self._poller.drop(buffer.fd)
+            self._thread.poller.drop(buffer.fd)

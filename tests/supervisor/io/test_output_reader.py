@@ -10,6 +10,7 @@ import time
 import pytest
 
 from supervisor.io import output_reader as room
+from supervisor.io import selector_thread
 from supervisor.io.output_buffer import MAX_LINES, OutputBuffer
 from supervisor.io.output_reader import SLICE, OutputReader
 from tests.support.waiting import DEADLINE, until, until_now
@@ -185,7 +186,7 @@ async def test_one_line_that_cannot_be_written_keeps_no_other_from_it(life):
 
 def test_a_loop_that_was_closed_without_it(monkeypatch):
     """The thread ends by itself and gives its descriptors back."""
-    monkeypatch.setattr(room, "ORPHAN_CHECK", 0.01)
+    monkeypatch.setattr(selector_thread, "ORPHAN_CHECK", 0.01)
     loop = asyncio.new_event_loop()
 
     async def begin():

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from supervisor.io import thread_reader
-from supervisor.io.fds import CHUNK, PAUSE_AT, _Stream
-from supervisor.io.thread_reader import ThreadReader
+from supervisor.io.fds import CHUNK
+from supervisor.io.thread_reader import PAUSE_AT, Stream, ThreadReader
 from tests.support.spawning import DEADLINE, open_descriptors
 from tests.support.waiting import until_now
 
@@ -89,7 +89,7 @@ async def test_a_stream_is_read_on_when_the_loop_caught_up_before_it_paused(read
     """The thread decides to pause, the loop processes everything that was read, and then the stream pauses."""
     pausing = threading.Event()
 
-    class CaughtUp(_Stream):
+    class CaughtUp(Stream):
         @property
         def paused(self):
             return self.__dict__.get("is_paused", False)
@@ -120,7 +120,7 @@ async def test_a_stream_is_read_on_when_the_loop_caught_up_before_it_paused(read
         if not data:
             ended.set()
 
-    monkeypatch.setattr(thread_reader, "_Stream", CaughtUp)
+    monkeypatch.setattr(thread_reader, "Stream", CaughtUp)
     os.close(readable[1])
     reader.stream(Endless(), chunk)
     async with asyncio.timeout(DEADLINE):
@@ -152,7 +152,7 @@ def test_it_ends_when_its_loop_was_closed(pipe):
     reader.on_orphaned = orphaned.set
     reader.once(pipe[0], lambda: None)
     loop.close()
-    reader._thread.join(DEADLINE)
+    until_now(lambda: not reader._thread.is_alive())
     assert not reader._thread.is_alive()
     assert orphaned.is_set()
 
