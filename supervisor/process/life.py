@@ -5,10 +5,7 @@ the black box belong to this life alone and are never used again.
 
 Runs on the loop's thread; only the spawn has its own, see `supervisor.process.spawner`.
 
-    post ─▶ PipeWriter ─▶ pipe ─▶ process ─▶ pipe ─▶ reader ─▶ Framer ─▶ decode ─▶ LifeListener.life_said
-                                     │
-                          pidfd, black box, output pipe
-                                     │
+    started ─▶ StartActor ─▶ ready ─▶ frames both ways, see `supervisor.process.channel`
     exited, channel read, output read: all three ─▶ LifeEnd ─▶ LifeListener.life_exited
 """
 
@@ -16,41 +13,21 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
-
-import msgspec
+from functools import partial
+from typing import Final
 
 from actors.errors import WireError
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
-from actors.wire.codec import encode
-from actors.wire.frames import (
-    NOTHING,
-    TELL_BATCH_HEAD,
-    Cancel,
-    CrashReport,
-    Credit,
-    Deliver,
-    Envelope,
-    FromChild,
-    Goodbye,
-    Items,
-    Outcomes,
-    Recall,
-    StartActor,
-    Stop,
-)
-from actors.wire.framing import HEADER, LARGE, Attachment, Frame, Framer
-from actors.wire.log_lines import Record
-from actors.wire.progress import Activity, Progress
-from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from actors.wire.frames import CrashReport, StartActor, Stop
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
+from supervisor.process.channel import FrameReader, ProcessDelivery
 from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
 from supervisor.system.procfs import peak_bytes
@@ -58,8 +35,6 @@ from supervisor.system.procfs import peak_bytes
 LINGER: Final = 1.0  # seconds a process may run on after it closed its channel
 CLOSED: Final = "it closed its channel and lived on"
 GOODBYE: Final = 5.0  # seconds it may run on after its goodbye or crash report, for its exit handlers
-
-_decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
 
 @dataclass(frozen=True)
@@ -79,7 +54,7 @@ class LifeServices:
     on_over: Callable[[ProcessLife], None]
 
 
-class ProcessLife:
+class ProcessLife(ProcessDelivery):
     """One life, from its StartActor until everything its process sent is read.
 
     Args:
@@ -89,53 +64,58 @@ class ProcessLife:
         services: what it shares with the other lives of its tree.
 
     Attributes:
-        over: whether it has ended.
         on_untaken: called with the reason why the process, a spare, has not read its StartActor; may start the
             life again.
     """
 
     def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
-        self.over = False
+        super().__init__()
         self.on_untaken: Callable[[str], None] | None = None
         self._services = services
         self._reader = worker.reader
         self._loop = worker.loop
         self._listener = listener
         self._part = part
-        self._number = part.life
-        self._path = part.path
-        self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
-        self._farewell: CrashReport | Goodbye | None = None
         self._wire_error: str | None = None
         self._stop_at: float | None = None
         self._grace: float | None = None
         self._peak: int | None = None
         self._channel_over = False
         self._output_over = False
-        self._attach(worker)
-        self._begin_on(worker)
+        self._begin_on(worker, self._attach(worker))
 
-    def _attach(self, worker: WorkerProcess) -> None:
+    def _attach(self, worker: WorkerProcess) -> FrameReader:
         """Let the reader watch a process for this life; when that fails nothing has changed."""
-        self._reader.stream(worker.duplex, self._arrived)
+        frames = FrameReader(
+            self._part.max_frame,
+            self._listener,
+            on_farewell=self._said_farewell,
+            on_end=self._channel_ended,
+            on_error=self._broken,
+        )
+        self._reader.stream(worker.duplex, frames.arrived)
         try:
             self._reader.once(worker.ready.fileno(), self._became_ready)
         except BaseException:
             self._reader.forget(worker.duplex.incoming)
             raise
+        return frames
 
-    def _begin_on(self, worker: WorkerProcess) -> None:
+    def _begin_on(self, worker: WorkerProcess, frames: FrameReader) -> None:
         self._worker = worker
+        self._frames = frames
         self._duplex = worker.duplex
         self._box = worker.box
         self._ready = worker.ready
         self._stop = worker.stop
-        self._framer = Framer(self._part.max_frame)
-        self._small = min(LARGE, self._part.max_frame + 1)  # bytes; of a frame that need not be viewed
         self._pipe_writer = PipeWriter(
             self._duplex, self._reader, self._listener.life_writable, self.refuse, self._unwritable
         )
-        self._transcript = OutputBuffer(worker.output, self._wrote, self._lost)
+        self._transcript = OutputBuffer(
+            worker.output,
+            partial(self._listener.life_wrote, self._part.life),
+            partial(self._listener.life_lost, self._part.life),
+        )
         self._pipe_writer.send(self._part)
         self._services.output_reader.follow(self._transcript)
         worker.on_gone = self._vanished
@@ -147,7 +127,7 @@ class ProcessLife:
             OSError: the other process cannot be watched. The life goes on with the former.
         """
         former = self._worker
-        self._attach(worker)
+        frames = self._attach(worker)
         self.on_untaken = None
         self._pipe_writer.close()
         for fd in (former.duplex.incoming, former.duplex.outgoing, former.ready.fileno()):
@@ -156,8 +136,7 @@ class ProcessLife:
         former.output = -1
         self._channel_over = False
         self._wire_error = None
-        self._farewell = None
-        self._begin_on(worker)
+        self._begin_on(worker, frames)
         return former
 
     def look_if_taken(self) -> None:
@@ -179,66 +158,7 @@ class ProcessLife:
         """Its process id, None before the spawn."""
         return self._worker.pid
 
-    # ---- towards the child
-
-    def post(self, batch: list[QueuedMessage]) -> None:
-        """Send a batch of messages; what the kernel does not take now is written when it does.
-
-        A large message is the last of its batch and is not copied: its bytes are written between the encoded rest.
-        """
-        last = batch[-1]
-        if last.attachments is not None:
-            bare = msgspec.structs.replace(last, attachments=None)
-            self._pipe_writer.send_with(last.attachments, _deliver([*batch[:-1], bare]))
-        elif (payload := memoryview(last.message)).nbytes < LARGE:
-            self._pipe_writer.send(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
-        else:
-            envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING)
-            around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each
-            self._pipe_writer.send_around(around[:-2], payload, around[-1:])
-
-    def post_tells(self, batch: QueuedTells) -> None:
-        """Send a batch of tells: their bytes, joined, are the list that the child decodes."""
-        payloads = batch.payloads
-        head = TELL_BATCH_HEAD % (batch.seq.to_bytes(8, "big"), len(payloads).to_bytes(4, "big"))
-        self._pipe_writer.send_joined(head, payloads)
-
-    def cancel(self, seqs: list[int]) -> None:
-        """Cancel messages that have not begun; overtakes what the child has read."""
-        self._pipe_writer.send(Cancel(seqs))
-        self._ring()
-
-    def recall(self, seqs: list[int]) -> None:
-        """Ask for messages back that have not begun; overtakes what the child has read."""
-        self._pipe_writer.send(Recall(seqs))
-        self._ring()
-
-    def credit(self, seq: int, count: int) -> None:
-        """The reader of a stream takes more items; overtakes what the child has read."""
-        self._pipe_writer.send(Credit(seq, count))
-        self._ring()
-
-    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
-        """Send items that follow a message."""
-        self._pipe_writer.send(Items(seq, [msgspec.Raw(item) for item in items], over))
-        self._ring()
-
-    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
-        """Send an already encoded `Answer`, and the attachments that belong to it."""
-        if attachments:
-            self._pipe_writer.send_with(attachments, frame)
-        else:
-            self._pipe_writer.send_joined(frame, ())
-
-    def _ring(self) -> None:
-        """Let the child read what was sent before it begins another message; a life that is over has no box."""
-        if not self.over:
-            self._box.ring()
-
-    @property
-    def congested(self) -> bool:
-        """Whether the kernel's buffer for this child is full."""
-        return bool(self._pipe_writer.backlog)
+    # ---- Control
 
     def stop(self) -> None:
         """Ask it to finish its message and exit. The event overtakes a full channel, the frame wakes a reader."""
@@ -247,8 +167,7 @@ class ProcessLife:
         self._stop_at = self._loop.time()
         with contextlib.suppress(OSError):  # the frame says the same
             self._stop.set()
-        self._ring()
-        self._pipe_writer.send(Stop())
+        self._send_now(Stop())
 
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""
@@ -264,18 +183,12 @@ class ProcessLife:
         """SIGKILL, and close everything without the loop. Runs in the spawner's thread."""
         self._worker.abandon()
 
+    # ---- Inspection
+
     @property
     def said_farewell(self) -> bool:
         """Whether its goodbye or crash report has arrived."""
-        return self._farewell is not None
-
-    def progress(self) -> Progress:
-        """What its black box says; after its end, what it said last."""
-        return self._last_progress if self.over else self._box.progress()
-
-    def activity(self) -> Activity:
-        """What its black box says, for those who watch it."""
-        return self._last_activity if self.over else self._box.activity()
+        return self._frames.farewell is not None
 
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat; False on systems where there is none."""
@@ -301,52 +214,23 @@ class ProcessLife:
 
     # ---- from the child
 
-    def _arrived(self, chunk: bytes) -> None:
-        if not chunk:
-            self._channel_ended()
-        elif self._wire_error is None:
-            size = int.from_bytes(chunk[:HEADER], "little")
-            try:
-                if len(chunk) == HEADER + size and size < self._small and self._framer.between:
-                    self._hear(_decoded(memoryview(chunk)[HEADER:]))  # the common case: one small whole frame
-                else:
-                    for frame in decoded(self._framer.feed(chunk)):
-                        self._hear(frame)
-            except WireError as error:
-                self.refuse(f"it broke the protocol: {error}")
-            except Exception as error:  # a bug of ours; later frames of this life could not be trusted
-                context = {"message": f"a frame of {self._path} could not be processed", "exception": error}
-                self._loop.call_exception_handler(context)
-                self.refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
+    def _said_farewell(self) -> None:
+        """A thread of its own may keep it from exiting."""
+        self._loop.call_later(GOODBYE, self._kill_if_alive, self._worker)
 
-    def _hear(self, frame: FromChild | Attachment) -> None:
-        if isinstance(frame, Attachment):
-            self._attachments.append(frame)
+    def _broken(self, error: Exception) -> None:
+        """A frame cannot be processed; later ones could not be trusted."""
+        if isinstance(error, WireError):
+            self.refuse(f"it broke the protocol: {error}")
             return
-        attachments: Sequence[Attachment] = ()
-        if self._attachments:
-            attachments, self._attachments = self._attachments, []
-        if isinstance(frame, Outcomes):
-            self._listener.life_outcomes(frame, attachments)
-        elif isinstance(frame, CrashReport | Goodbye):
-            if self._farewell is not None:
-                raise WireError("it said goodbye twice")
-            self._farewell = frame
-            self._loop.call_later(
-                GOODBYE, self._kill_if_alive, self._worker
-            )  # a thread of its own may keep it from exiting
-        else:
-            self._listener.life_said(frame, attachments)
-
-    def _wrote(self, record: Record) -> None:
-        self._listener.life_wrote(self._number, record)
-
-    def _lost(self, lines: int, size: int) -> None:
-        self._listener.life_lost(self._number, lines, size)
+        context = {"message": f"a frame of {self._part.path} could not be processed", "exception": error}
+        self._loop.call_exception_handler(context)
+        self.refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
 
     def refuse(self, why: str) -> None:
         """It broke the protocol: only its life ends."""
         self._wire_error = self._wire_error or why
+        self._frames.refused = True
         self.kill()
 
     def _became_ready(self) -> None:
@@ -396,8 +280,7 @@ class ProcessLife:
         """The life ends, its black box is closed, and what is known of it is reported as a value."""
         if self.over or not (self._channel_over and self._output_over):
             return
-        self._framer.drop()  # timers may keep this life for a while; an incomplete attachment may be large
-        self._attachments.clear()
+        self._frames.drop()  # timers may keep this life for a while
         self._pipe_writer.close()
         end = self._life_end()
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
@@ -408,14 +291,14 @@ class ProcessLife:
         self._listener.life_exited(end)
 
     def _life_end(self) -> LifeEnd:
-        worker, box = self._worker, self._box
+        worker, box, farewell = self._worker, self._box, self._frames.farewell
         status = worker.remains()
         unexplained = status.exit_code == -signal.SIGKILL and not worker.kill_asked
         return LifeEnd(
             pid=worker.pid,
             exit_code=status.exit_code,
-            crash_report=self._farewell if isinstance(self._farewell, CrashReport) else None,
-            goodbye=self._farewell is not None,
+            crash_report=farewell if isinstance(farewell, CrashReport) else None,
+            goodbye=farewell is not None,
             wire_error=self._wire_error,
             traceback=worker.traceback,
             stop_asked=self._stop_at is not None and not box.activity().leaving,
@@ -430,44 +313,3 @@ class ProcessLife:
             began=box.taken,
             idle=box.left_idle,
         )
-
-
-def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
-    return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
-
-
-def _decoded(data: bytes | memoryview) -> FromChild:
-    try:
-        frame: FromChild = _decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
-    return frame
-
-
-def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
-    """Decode frames. Outcomes that follow each other become one, since the work of the daemon is by frame.
-
-    Raises:
-        WireError: a frame does not decode; what came before it was given.
-    """
-    joined: Outcomes | None = None
-    for data in frames:
-        frame: FromChild | Attachment
-        try:
-            frame = data if isinstance(data, Attachment) else _decoded(data)
-        except WireError:
-            if joined is not None:
-                yield joined
-            raise
-        if not isinstance(frame, Outcomes):
-            if joined is not None:
-                yield joined
-                joined = None
-            yield frame
-        elif joined is None:
-            joined = frame
-        else:
-            joined.items.extend(frame.items)
-            joined = Outcomes(frame.ack_up_to or joined.ack_up_to, joined.items)
-    if joined is not None:
-        yield joined

@@ -122,7 +122,7 @@ class Child:
     @property
     def unfinished(self):
         """Whether the daemon waits for the rest of a frame."""
-        framer = self.life._framer
+        framer = self.life._frames._framer
         return bool(framer._parts) or framer._arriving is not None
 
     def say(self, *frames):
@@ -131,7 +131,7 @@ class Child:
 
     def feed(self, data):
         """Let the daemon read bytes, now."""
-        self.life._arrived(data)
+        self.life._frames.arrived(data)
 
     def scribble(self, data):
         """Write bytes where a process writes its output; what does not fit at once is left out."""

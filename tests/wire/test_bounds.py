@@ -286,4 +286,4 @@ async def test_what_never_comes_whole_is_given_back():
         assert child.unfinished
         child.worker.hang_up()
         await until(lambda: root.child("a") is not child, "the next life")
-        assert (False, []) == (child.unfinished, child.life._attachments)
+        assert (False, []) == (child.unfinished, child.life._frames._attachments)

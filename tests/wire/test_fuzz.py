@@ -23,7 +23,7 @@ from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.framing import HEADER, attachment_header, header
 from supervisor import ChildSpec, Supervisor
-from supervisor.process.life import ProcessLife
+from supervisor.process.channel import FrameReader
 from tests.support.bare import BareSupervisor
 from tests.support.everything import Blob, Everyone, Everything, Feed, Flow, News, Tree, Word
 from tests.support.waiting import at_rest, until
@@ -254,9 +254,9 @@ def recording():
     """
     written: dict[str, bytes] = {"/root/hostile": b"", "/root/other": b""}
 
-    def arrived(life, chunk):
-        written[life._path] += chunk
-        plain(life, chunk)
+    def arrived(frames, chunk):
+        written[frames._listener._path] += chunk
+        plain(frames, chunk)
 
     async def run():
         async with Supervisor(ChildSpec(Everything, name="other"), ChildSpec(Everything, name="hostile")) as root:
@@ -270,8 +270,8 @@ def recording():
             await one.ask(Word("end"), timeout=20.0)
 
     with pytest.MonkeyPatch.context() as patch:
-        plain = ProcessLife._arrived
-        patch.setattr(ProcessLife, "_arrived", arrived)
+        plain = FrameReader.arrived
+        patch.setattr(FrameReader, "arrived", arrived)
         asyncio.run(run())
     return [frame for data in written.values() for frame in framed(data) if len(frame) < 100_000]
 

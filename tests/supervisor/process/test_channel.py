@@ -1,4 +1,4 @@
-"""Outcomes that arrive together are passed on as one; what came before a broken frame counts."""
+"""Channel: outcomes that arrive together are passed on as one; what came before a broken frame counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.frames import Outcome, Outcomes, Withdraw
 from actors.wire.framing import Attachment
-from supervisor.process.life import decoded
+from supervisor.process.channel import decoded
 
 
 def outcomes(ack_up_to, *seqs):

@@ -1,0 +1,234 @@
+"""Channel: what a life and its process send each other: messages and control frames there, frames back.
+
+    Delivery.post, cancel, ... ─▶ PipeWriter ─▶ pipe ─▶ process ─▶ pipe ─▶ reader ─▶ FrameReader ─▶ LifeListener
+                            └───▶ doorbell in the black box, which overtakes what the process has read already
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, cast
+
+import msgspec
+
+from actors.errors import WireError
+from actors.ipc.blackbox import BlackBox
+from actors.wire.codec import encode
+from actors.wire.frames import (
+    NOTHING,
+    TELL_BATCH_HEAD,
+    Cancel,
+    CrashReport,
+    Credit,
+    Deliver,
+    Envelope,
+    FromChild,
+    Goodbye,
+    Items,
+    Outcomes,
+    Recall,
+    Stop,
+)
+from actors.wire.framing import HEADER, LARGE, Attachment, Frame, Framer
+from actors.wire.progress import Activity, Progress
+from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.io.pipe_writer import PipeWriter
+from supervisor.ports import LifeListener
+
+_decode: Final = msgspec.msgpack.Decoder(FromChild).decode
+
+
+class ProcessDelivery:
+    """The part `supervisor.ports.Delivery` of a life in a process; a subclass sets its pipe writer and its box.
+
+    Attributes:
+        over: whether the life has ended.
+    """
+
+    _pipe_writer: PipeWriter
+    _box: BlackBox
+    _last_progress: Progress
+    _last_activity: Activity
+
+    def __init__(self) -> None:
+        self.over = False
+
+    @property
+    def congested(self) -> bool:
+        """Whether the kernel's buffer for this process is full."""
+        return bool(self._pipe_writer.backlog)
+
+    def post(self, batch: list[QueuedMessage]) -> None:
+        """Send a batch of messages; what the kernel does not take now is written when it does.
+
+        A large message is the last of its batch and is not copied: its bytes are written between the encoded rest.
+        """
+        last = batch[-1]
+        if last.attachments is not None:
+            bare = msgspec.structs.replace(last, attachments=None)
+            self._pipe_writer.send_with(last.attachments, _deliver([*batch[:-1], bare]))
+        elif (payload := memoryview(last.message)).nbytes < LARGE:
+            self._pipe_writer.send(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
+        else:
+            envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING)
+            around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each
+            self._pipe_writer.send_around(around[:-2], payload, around[-1:])
+
+    def post_tells(self, batch: QueuedTells) -> None:
+        """Send a batch of tells: their bytes, joined, are the list that the process decodes."""
+        payloads = batch.payloads
+        head = TELL_BATCH_HEAD % (batch.seq.to_bytes(8, "big"), len(payloads).to_bytes(4, "big"))
+        self._pipe_writer.send_joined(head, payloads)
+
+    def cancel(self, seqs: list[int]) -> None:
+        """Cancel messages that have not begun; overtakes what the process has read."""
+        self._send_now(Cancel(seqs))
+
+    def recall(self, seqs: list[int]) -> None:
+        """Ask for messages back that have not begun; overtakes what the process has read."""
+        self._send_now(Recall(seqs))
+
+    def credit(self, seq: int, count: int) -> None:
+        """The reader of a stream takes more items; overtakes what the process has read."""
+        self._send_now(Credit(seq, count))
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """Send items that follow a message."""
+        self._send_now(Items(seq, [msgspec.Raw(item) for item in items], over))
+
+    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+        """Send an already encoded `Answer`, and the attachments that belong to it."""
+        if attachments:
+            self._pipe_writer.send_with(attachments, frame)
+        else:
+            self._pipe_writer.send_joined(frame, ())
+
+    def progress(self) -> Progress:
+        """What its black box says; after its end, what it said last."""
+        return self._last_progress if self.over else self._box.progress()
+
+    def activity(self) -> Activity:
+        """What its black box says, for those who watch it; after its end, what it said last."""
+        return self._last_activity if self.over else self._box.activity()
+
+    def _send_now(self, frame: Cancel | Recall | Credit | Items | Stop) -> None:
+        """Send a frame, and let the process read it before it begins another message; one that is over has no box."""
+        self._pipe_writer.send(frame)
+        if not self.over:
+            self._box.ring()
+
+
+class FrameReader:
+    """Reads what one process sends.
+
+    Args:
+        max_frame: the most bytes of a frame.
+        listener: gets the frames.
+        on_farewell: called when its last frame has come.
+        on_end: called at the end of the pipe.
+        on_error: called when a frame breaks the protocol or cannot be processed. No frame is read afterwards.
+
+    Attributes:
+        farewell: its goodbye or crash report, None as long as it has sent none.
+        refused: whether frames that still come are dropped.
+    """
+
+    def __init__(
+        self,
+        max_frame: int,
+        listener: LifeListener,
+        *,
+        on_farewell: Callable[[], None],
+        on_end: Callable[[], None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self.farewell: CrashReport | Goodbye | None = None
+        self.refused = False
+        self._framer = Framer(max_frame)
+        self._small = min(LARGE, max_frame + 1)  # bytes; of a frame that need not be viewed
+        self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
+        self._listener = listener
+        self._on_farewell = on_farewell
+        self._on_end = on_end
+        self._on_error = on_error
+
+    def arrived(self, chunk: bytes) -> None:
+        """Take bytes in, none at the end of the pipe, and pass on the frames that are complete."""
+        if not chunk:
+            self._on_end()
+        elif not self.refused:
+            size = int.from_bytes(chunk[:HEADER], "little")
+            try:
+                if len(chunk) == HEADER + size and size < self._small and self._framer.between:
+                    self._hear(_decoded(memoryview(chunk)[HEADER:]))  # the common case: one small whole frame
+                else:
+                    for frame in decoded(self._framer.feed(chunk)):
+                        self._hear(frame)
+            except Exception as error:
+                self.refused = True
+                self._on_error(error)
+
+    def drop(self) -> None:
+        """No more will come: free what has arrived of an incomplete frame, which may be large."""
+        self._framer.drop()
+        self._attachments.clear()
+
+    def _hear(self, frame: FromChild | Attachment) -> None:
+        if isinstance(frame, Attachment):
+            self._attachments.append(frame)
+            return
+        attachments: Sequence[Attachment] = ()
+        if self._attachments:
+            attachments, self._attachments = self._attachments, []
+        if isinstance(frame, Outcomes):
+            self._listener.life_outcomes(frame, attachments)
+        elif isinstance(frame, CrashReport | Goodbye):
+            if self.farewell is not None:
+                raise WireError("it said goodbye twice")
+            self.farewell = frame
+            self._on_farewell()
+        else:
+            self._listener.life_said(frame, attachments)
+
+
+def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
+    return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
+
+
+def _decoded(data: bytes | memoryview) -> FromChild:
+    try:
+        frame: FromChild = _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
+    return frame
+
+
+def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
+    """Decode frames. Outcomes that follow each other become one, since the work of the daemon is by frame.
+
+    Raises:
+        WireError: a frame does not decode; what came before it was given.
+    """
+    joined: Outcomes | None = None
+    for data in frames:
+        frame: FromChild | Attachment
+        try:
+            frame = data if isinstance(data, Attachment) else _decoded(data)
+        except WireError:
+            if joined is not None:
+                yield joined
+            raise
+        if not isinstance(frame, Outcomes):
+            if joined is not None:
+                yield joined
+                joined = None
+            yield frame
+        elif joined is None:
+            joined = frame
+        else:
+            joined.items.extend(frame.items)
+            joined = Outcomes(frame.ack_up_to or joined.ack_up_to, joined.items)
+    if joined is not None:
+        yield joined
