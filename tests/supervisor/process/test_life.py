@@ -130,7 +130,7 @@ async def test_a_process_that_may_not_be_killed_is_reaped_when_it_ends(reading, 
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
         with monkeypatch.context() as patch:
-            patch.setattr(signal, "pidfd_send_signal", refuse)
+            patch.setattr("supervisor.process.worker_process.send_signal", refuse)
             patch.setattr("supervisor.process.worker_process.kill_process_group", lambda _: None)
             for life in tuple(root._engine.tree.launcher._alive):
                 life.kill()
