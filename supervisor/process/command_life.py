@@ -36,7 +36,7 @@ class CommandLife(ProcessLife):
         """It is about to execute its program. When that has worked, its channel ends."""
 
     def _channel_ended(self) -> None:
-        if self._farewell is None and self._ready.is_set():
+        if not self.said_farewell and self._ready.is_set():
             self._executed()
         super()._channel_ended()
 
