@@ -80,7 +80,14 @@ class Context(Protocol):
         """Send `message` to this actor in `delay` seconds. Cancelled when this life ends."""
 
     def every(self, period: float, message: Message[Any]) -> None:
-        """Send `message` to this actor every `period` seconds. Cancelled when this life ends."""
+        """Send `message` to this actor every `period` seconds. Cancelled when this life ends.
+
+        A tick that comes late comes once; those that were missed are skipped and counted in `missed_ticks`.
+        """
+
+    @property
+    def missed_ticks(self) -> int:
+        """How many ticks of `every` were skipped, because a handler took long or the machine stood still."""
 
     def watch(self, ref: ActorRef) -> None:
         """Get a `Terminated` message when that actor is down for good; at once when it already is."""

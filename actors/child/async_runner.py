@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager
@@ -15,8 +16,9 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from actors.actor import Actor
-from actors.child.desk import Desk, FlowEnded, Payload
+from actors.child.life import Life, Payload
 from actors.child.replies import payload_of, reply_bytes
+from actors.child.streams import FlowEnded
 from actors.child.sync_runner import Work
 from actors.errors import UsageError
 from actors.exits import ExitReason
@@ -36,13 +38,13 @@ _HANDLED: Final[ContextVar[Envelope[Message[Any]] | None]] = ContextVar("handled
 class AsyncDriver:
     """Serves one actor on the running event loop of its process."""
 
-    def __init__(self, actor: Actor, desk: Desk) -> None:
+    def __init__(self, actor: Actor, life: Life) -> None:
         self._actor = actor
-        self._desk = desk
+        self._life = life
         self._loop = asyncio.get_running_loop()
         show_tasks_of(self._loop)
         self._work: dict[type[Message[Any]], tuple[Handler, Work]] = {
-            message: (handler, getattr(actor, handler.name)) for message, handler in desk.protocol.handlers.items()
+            message: (handler, getattr(actor, handler.name)) for message, handler in life.protocol.handlers.items()
         }
         self._free = list(range(actor.concurrency - 1, -1, -1))
         self._busy: set[asyncio.Task[None]] = set()
@@ -53,25 +55,20 @@ class AsyncDriver:
         self._begun: set[int] = set()
         self._revoked: set[int] = set()
         self._failure: BaseException | None = None
-        self._skip_queued = desk.revoke
-        desk.answer = self._answer
-        desk.answers = self._answers
-        desk.block = _must_not_block
-        desk.blocks = self._blocks
-        desk.handled = _HANDLED.get  # each running handler has its own context, which the tasks it makes inherit
-        desk.revoke = self._revoke
-        desk.on_news = self._has_news
         self._news: dict[int, asyncio.Future[None]] = {}  # waits for credit or items, by sequence number
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """While inside, what arrives is taken in; messages begin only while `run` runs."""
-        fd = self._desk.channel.fileno()
+        """While inside, what arrives is taken in and code waits on the loop; messages begin only while `run` runs."""
+        life, fd = self._life, self._life.channel.fileno()
+        life.drive_with(self)
+        life.copies.then = lambda: self._loop.call_soon(os._exit, 0)  # a copy does not go on with other handlers
         self._loop.add_reader(fd, self._readable)
         try:
             yield
         finally:
             self._loop.remove_reader(fd)
+            life.drive_with(life.sync_driver)
 
     async def run(self) -> ExitReason:
         """Serve until asked to stop, then let the running handlers finish.
@@ -92,22 +89,22 @@ class AsyncDriver:
         return reason
 
     def _readable(self) -> None:
-        channel = self._desk.channel
+        channel = self._life.channel
         if channel.readable(0):  # `check_control` may have read it since the loop looked, and `receive` blocks
-            self._desk.take_in(channel.receive())
+            self._life.inbox.take_in(channel.receive())
         self._go_on()
 
     def _go_on(self) -> None:
         """Begin what can begin. Called whenever something arrived, came due or ended."""
-        desk = self._desk
-        if desk.cells[DOORBELL] != desk.rings:  # before the next message begins, as in `sync_runner`
-            desk.check_control()
-        wait = desk.take_due()
+        life = self._life
+        if life.cells[DOORBELL] != life.rings:  # before the next message begins, as in `sync_runner`
+            life.check_control()
+        wait = life.timers.take_due(life.inbox.pending)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if wait is None else self._loop.call_later(wait, self._go_on)
-        while self._free and self._serving and desk.stopping is None:
-            envelope = desk.next_wanted()
+        while self._free and self._serving and life.leaving.reason is None:
+            envelope = life.inbox.next_wanted()
             if envelope is None:
                 break
             # not by the loop's task factory: an eager one would begin the handler before its task is known here
@@ -115,14 +112,14 @@ class AsyncDriver:
             self._busy.add(task)
             self._tasks[envelope.seq] = task
             task.add_done_callback(self._ended)
-        if desk.stops_if_idle and not self._busy:
-            desk.stop_if_idle()
-        if desk.stopping is not None and not self._over.done():
-            self._over.set_result(desk.stopping)
+        if life.leaving.if_idle and not self._busy:
+            life.stop_if_idle()
+        if life.leaving.reason is not None and not self._over.done():
+            self._over.set_result(life.leaving.reason)
             for seq in tuple(self._news):
-                self._has_news(seq)
-        if not desk.pending or not self._free or desk.stopping is not None:  # no message begins now
-            desk.flush()
+                self.has_news(seq)
+        if not life.inbox.pending or not self._free or life.leaving.reason is not None:  # no message begins now
+            life.outbox.flush()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._busy.discard(task)
@@ -135,38 +132,46 @@ class AsyncDriver:
             self._go_on()
 
     async def _handle(self, envelope: Envelope[Message[Any]], lane: int) -> None:
-        desk = self._desk
+        life = self._life
         handler, method = self._work[type(envelope.message)]
         self._begun.add(envelope.seq)
         _HANDLED.set(envelope)
         LANE.set(lane)
-        desk.begin(envelope, handler, lane)
+        life.begin(envelope, handler, lane)
         if envelope.seq in self._revoked:  # withdrawn after it was taken from the inbox
             self._tasks[envelope.seq].cancel()
         try:
             payload = await self._outcome(handler, method, envelope)
+            life.copies.leave()
         except FlowEnded as ended:
-            desk.finish(envelope, ended.kind, NOTHING, lane)
+            life.finish(envelope, ended.kind, NOTHING, lane)
         except asyncio.CancelledError as error:
             if self._over.done() and envelope.seq not in self._revoked:
                 raise  # this life is ending
-            verdict = (wire.CANCELLED, NOTHING) if envelope.seq in self._revoked else desk.verdict(error)
-            desk.finish(envelope, *verdict, lane)
+            verdict = (wire.CANCELLED, NOTHING) if envelope.seq in self._revoked else life.verdict(error)
+            life.finish(envelope, *verdict, lane)
         except GeneratorExit:
             raise  # the coroutine is closed
         except BaseException as error:  # the loop need not see an exit: it would stop at once
-            desk.fail(envelope, handler, error, lane)
+            life.fail(envelope, handler, error, lane)
         else:
-            desk.finish_well(envelope, payload, lane)
+            life.finish_well(envelope, payload, lane)
         self._revoked.discard(envelope.seq)
         self._begun.discard(envelope.seq)
         self._tasks.pop(envelope.seq, None)
         self._free.append(lane)
 
-    async def _answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+    # ---- as a Driver
+
+    def handled(self) -> Envelope[Message[Any]] | None:
+        """See `Driver.handled`."""
+        return _HANDLED.get()  # each running handler has its own context, which the tasks it makes inherit
+
+    async def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+        """See `Driver.answers`."""
         arrived: asyncio.Queue[Answer] = asyncio.Queue()
-        self._desk.waiters[correlation] = arrived.put_nowait
-        self._desk.flush()
+        self._life.calls.waiters[correlation] = arrived.put_nowait
+        self._life.outbox.flush()
         over = False
         try:
             while not over:
@@ -175,36 +180,46 @@ class AsyncDriver:
                 over = answer.kind != wire.ITEM
                 yield answer
         finally:
-            self._desk.waiters.pop(correlation, None)
+            self._life.calls.waiters.pop(correlation, None)
             if not over:
-                self._desk.send(encode(Withdraw(correlation)))
+                self._life.outbox.send(encode(Withdraw(correlation)))
 
     async def _outcome(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
         """Call the handler; returns what its sender gets."""
+        if handler.flows:
+            try:
+                return await self._outcome_of_flow(handler, method, envelope)
+            finally:
+                self._life.streams.close(envelope.seq)
+        reply = method(envelope.message)
+        if inspect.isawaitable(reply):
+            reply = await reply
+        return payload_of(self._life, handler, envelope.kind, reply)
+
+    async def _outcome_of_flow(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
+        """As `_outcome`, of a handler that streams or is fed."""
         if handler.streams:
             await self._yield_all(handler, method, envelope)
             return NOTHING
-        if handler.fed is None:
-            reply = method(envelope.message)
-        else:
-            self._desk.open_feed(envelope.seq)
-            reply = method(envelope.message, self._items(handler.fed, envelope.seq))
+        assert handler.fed is not None  # noqa: S101 - what flows streams or is fed
+        self._life.streams.open_feed(envelope.seq)
+        reply = method(envelope.message, self._items(handler.fed, envelope.seq))
         if inspect.isawaitable(reply):
             reply = await reply
-        return payload_of(self._desk, handler, envelope.kind, reply)
+        return payload_of(self._life, handler, envelope.kind, reply)
 
     async def _yield_all(self, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
         """Run a generator as far ahead of its reader as the credit allows."""
-        desk, seq = self._desk, envelope.seq
-        desk.open_stream(seq)
+        life, seq = self._life, envelope.seq
+        life.streams.open_stream(seq)
         async with aclosing(_as_async(method(envelope.message))) as items:
             async for item in items:
-                desk.put_item(seq, reply_bytes(desk, handler, item))
-                await self._wait_while(seq, lambda: not desk.has_credit(seq))
+                life.streams.put_item(seq, reply_bytes(life, handler, item))
+                await self._wait_while(seq, lambda: not life.streams.has_credit(seq))
 
     async def _items(self, codec: ReplyCodec, seq: int) -> AsyncIterator[Any]:
         """The items that follow a message, as they arrive."""
-        arrived, taken = self._desk.arrived(seq), 0
+        arrived, taken = self._life.streams.arrived(seq), 0
         while True:
             await self._wait_while(seq, lambda: not arrived)
             item = arrived.popleft()
@@ -213,56 +228,64 @@ class AsyncDriver:
             yield codec.decode(item)
             taken += 1
             if taken == STREAM_CREDIT // 2:
-                self._desk.want(seq, taken)
+                self._life.streams.want(seq, taken)
                 taken = 0
 
     async def _wait_while(self, seq: int, lacks: Callable[[], bool]) -> None:
         try:
             while lacks():
-                if self._desk.stopping is not None:
+                if self._life.leaving.reason is not None:
                     raise FlowEnded(wire.STOPPED)
-                self._desk.time_limit.rest()
-                self._desk.flush()
+                self._life.time_limit.rest()
+                self._life.outbox.flush()
                 news = self._news[seq] = self._loop.create_future()
                 try:
                     await news
                 finally:
                     self._news.pop(seq, None)
-            if self._desk.stopping is not None:
+            if self._life.leaving.reason is not None:
                 raise FlowEnded(wire.STOPPED)
         finally:
-            self._desk.time_limit.renew()
+            self._life.time_limit.renew()
 
-    def _has_news(self, seq: int) -> None:
+    def has_news(self, seq: int) -> None:
+        """See `Driver.has_news`."""
         news = self._news.get(seq)
         if news is not None and not news.done():
             news.set_result(None)
 
-    def _revoke(self, seq: int) -> None:
-        """The message is no longer wanted: cancel its handler, or skip it when its turn comes."""
+    def revoke(self, seq: int) -> None:
+        """See `Driver.revoke`."""
         task = self._tasks.get(seq)
         if task is None:
-            self._skip_queued(seq)
+            self._life.inbox.cancel(seq)
             return
         self._revoked.add(seq)
         if seq in self._begun:
             task.cancel()
 
-    def _blocks(self) -> bool:
+    def block(self, correlation: int, until: float | None) -> Answer:
+        """Refused."""
+        del correlation, until
+        raise UsageError("call(...) would hold up the other handlers of an async actor; write `await ref.ask(...)`")
+
+    def blocks(self) -> bool:
+        """See `Driver.blocks`."""
         return self._actor.concurrency == 1 and asyncio.current_task() in self._busy
 
-    async def _answer(self, correlation: int, until: float | None) -> Answer:
+    async def answer(self, correlation: int, until: float | None) -> Answer:
+        """See `Driver.answer`."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._desk.waiters[correlation] = future.set_result
-        self._desk.flush()
+        self._life.calls.waiters[correlation] = future.set_result
+        self._life.outbox.flush()
         try:
             async with asyncio.timeout_at(None if until is None else until - time.monotonic() + self._loop.time()):
                 return await future
         except BaseException:
-            self._desk.send(encode(Withdraw(correlation)))
+            self._life.outbox.send(encode(Withdraw(correlation)))
             raise
         finally:
-            self._desk.waiters.pop(correlation, None)
+            self._life.calls.waiters.pop(correlation, None)
 
 
 async def _as_async(items: Any) -> AsyncGenerator[Any, None]:
@@ -275,8 +298,3 @@ async def _as_async(items: Any) -> AsyncGenerator[Any, None]:
         with closing(items):
             for item in items:
                 yield item
-
-
-def _must_not_block(correlation: int, until: float | None) -> Answer:
-    del correlation, until
-    raise UsageError("call(...) would hold up the other handlers of an async actor; write `await ref.ask(...)`")

@@ -21,8 +21,10 @@ import msgspec
 
 from actors.actor import Actor
 from actors.child.beginning import exit_with_parent, import_module, only_importing, show_as
-from actors.child.desk import Desk, reader_of
 from actors.child.exiting import Exit
+from actors.child.fork import Copies
+from actors.child.inbox import reader_of
+from actors.child.life import Life
 from actors.child.sync_runner import run
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
@@ -77,12 +79,14 @@ def _play_and_report(  # noqa: PLR0917 - what spawn passes
 ) -> int:
     """Run the actor until it ends, and report that; returns the exit code, and keeps nothing of the actor."""
     reserve = Reserve()
+    copies = Copies(channel, box)
     try:
-        _play(channel, box, ready, stop, reserve, output_pipe=output_pipe, way_out=way_out)
+        _play(channel, box, ready, stop, reserve, output_pipe=output_pipe, way_out=way_out, copies=copies)
         channel.send(encode(Goodbye()))
     except BaseException as error:
-        reserve.release()
         failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)
+        copies.leave(failed.error)
+        reserve.release()
         channel.send(encode(failed.crash_report()))
         return failed.exit_code
     finally:
@@ -101,6 +105,7 @@ def _play(
     *,
     output_pipe: OutputPipe,
     way_out: Exit,
+    copies: Copies,
 ) -> None:
     part, frames, output = _await_part(channel, box, ready, output_pipe, way_out)
     output.level = part.log_level
@@ -122,28 +127,29 @@ def _play(
             protocol = protocol_of(cls)
     except BaseException as error:
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
-    desk = Desk(part, protocol, channel, box, stop, reserve=reserve, output=output)
+    life = Life(part, protocol, channel, box, stop, reserve=reserve, output=output, copies=copies)
     if frames:
-        desk.take_in(frames)
+        life.inbox.take_in(frames)
     try:
         with only_importing():
-            args, kwargs = pickle.loads(part.arguments)  # refs among them are bound to the desk
+            args, kwargs = pickle.loads(part.arguments)  # refs among them are bound to it
     except BaseException as error:
         raise ActorFailed(f"unpickling the arguments of {part.qualname}", error) from error
     output.relay_loggers()
     try:
         actor = cls.__new__(cls)
-        actor.context = desk
+        actor.context = life.context
         cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
     except BaseException as error:
         raise ActorFailed(f"in {part.qualname}.__init__", error) from error
+    copies.leave()
     try:
         if protocol.asynchronous:
-            _serve_with_loop(actor, desk, ready)
+            _serve_with_loop(actor, life, ready)
         else:
-            _serve(actor, desk, ready)
+            _serve(actor, life, ready)
     finally:
-        desk.flush()
+        life.outbox.flush()
 
 
 def _await_part(
@@ -191,40 +197,41 @@ def _read_actors(module: str) -> None:
                 reader_of(protocol_of(value))
 
 
-def _serve(actor: Actor, desk: Desk, ready: SafeEvent) -> None:
+def _serve(actor: Actor, life: Life, ready: SafeEvent) -> None:
     try:
         outcome: Any = actor.on_start()
     except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
+    life.copies.leave()
     if isinstance(outcome, Awaitable):  # a plain method that returns what is to be awaited
-        _serve_with_loop(actor, desk, ready, outcome)
+        _serve_with_loop(actor, life, ready, outcome)
         return
-    desk.output.relay_loggers()
+    life.output.relay_loggers()
     ready.set()
-    reason = run(actor, desk)
-    desk.flush()
+    reason = run(actor, life)
+    life.outbox.flush()
     try:
         outcome = actor.on_stop(reason)
         if isinstance(outcome, Awaitable):
-            _run(actor, desk, outcome)
+            _run(actor, life, outcome)
     except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error
 
 
-def _run(actor: Actor, desk: Desk, awaitable: Awaitable[object]) -> None:
+def _run(actor: Actor, life: Life, awaitable: Awaitable[object]) -> None:
     """Await it on a loop of its own, on which it may ask other actors."""
     import asyncio  # noqa: PLC0415 - only actors with async code pay for it
 
     from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
 
     async def wait() -> None:
-        with AsyncDriver(actor, desk).reading():
+        with AsyncDriver(actor, life).reading():
             await awaitable
 
     asyncio.run(wait())
 
 
-def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent, starting: Awaitable[object] | None = None) -> None:
+def _serve_with_loop(actor: Actor, life: Life, ready: SafeEvent, starting: Awaitable[object] | None = None) -> None:
     """Serve on an event loop; `starting` is what on_start has returned, None when it was not called yet."""
     import asyncio  # noqa: PLC0415 - only actors with async handlers pay for it
 
@@ -235,17 +242,18 @@ def _serve_with_loop(actor: Actor, desk: Desk, ready: SafeEvent, starting: Await
             outcome: Any = starting if name == "on_start" and starting else getattr(actor, name)(*args)
             if isinstance(outcome, Awaitable):
                 await outcome
+            life.copies.leave()
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             raise ActorFailed(f"in {type(actor).__qualname__}.{name}", error) from error
 
     async def serve() -> None:
-        driver = AsyncDriver(actor, desk)
+        driver = AsyncDriver(actor, life)
         with driver.reading():  # the hooks may ask other actors, too
             await hook("on_start")
-            desk.output.relay_loggers()
+            life.output.relay_loggers()
             ready.set()
             reason = await driver.run()
-            desk.flush()
+            life.outbox.flush()
             await hook("on_stop", reason)
 
     asyncio.run(serve())

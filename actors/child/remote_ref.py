@@ -2,7 +2,7 @@
 
 The sender encodes, the daemon routes, the receiver decodes; no two actors share a descriptor.
 
-Runs in the actor's process, in the thread that runs its handlers.
+Runs in the actor's process. `tell_nowait` works in every thread; what waits, in the thread of the handlers alone.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ class Transport(Protocol):
     def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
         """Send one frame, and before it the attachments that belong to it."""
 
+    def check_thread(self, what: str) -> None:
+        """Check that the caller runs in the thread of the handlers; UsageError when it does not."""
+
     def correlate(self) -> int:
         """A fresh correlation number."""
 
@@ -68,6 +71,7 @@ class RemoteRef(ActorRef):
 
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """As `ActorRef.ask`; only from async handlers. Ends no later than the deadline of the asking handler."""
+        self._office.check_thread("ref.ask")
         check_ask(self.path, timeout, when_down)
         until = self._until(timeout)
         correlation = self._send(message, ASK, until, fail_if_down=when_down == "fail", blocking=self._office.blocks())
@@ -80,6 +84,7 @@ class RemoteRef(ActorRef):
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """As `ActorRef.call`; only from sync handlers. Ends no later than the deadline of the calling handler."""
+        self._office.check_thread("ref.call")
         check_ask(self.path, timeout)
         until = self._until(timeout)
         correlation = self._send(message, ASK, until, blocking=True)
@@ -94,6 +99,7 @@ class RemoteRef(ActorRef):
         self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
     ) -> AsyncGenerator[T, None]:
         """As `ActorRef.stream`; only from async handlers."""
+        self._office.check_thread("ref.stream")
         check_ask(self.path, timeout)
         office, codec = self._office, reply_codec(item_type(type(message)))
         correlation = self._send(message, STREAM, office.deadline(), blocking=office.blocks())
@@ -116,6 +122,7 @@ class RemoteRef(ActorRef):
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
         """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has accepted the message."""
+        self._office.check_thread("ref.tell")
         if delay:
             check_time(f"delay of tell to {self.path}", delay)
         correlation = self._send(message, TELL, None, delay=delay)
@@ -127,6 +134,7 @@ class RemoteRef(ActorRef):
 
     async def terminated(self) -> Terminated:
         """As `ActorRef.terminated`; only from async handlers."""
+        self._office.check_thread("ref.terminated")
         correlation = self._office.correlate()
         self._office.send(encode(Watch(self.path, correlation)))
         end: Terminated = _open(await self._office.answer(correlation, None), Terminated)

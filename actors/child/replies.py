@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.child.desk import Desk, Payload
+from actors.child.life import Life, Payload
 from actors.errors import UsageError
 from actors.protocol import Handler
 from actors.wire import frames as wire
@@ -18,7 +18,7 @@ from actors.wire.frames import NOTHING
 from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment
 
 
-def payload_of(desk: Desk, handler: Handler, kind: int, reply: object) -> Payload:
+def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payload:
     """What the sender of a message of that kind gets when its handler returned.
 
     Raises:
@@ -27,18 +27,18 @@ def payload_of(desk: Desk, handler: Handler, kind: int, reply: object) -> Payloa
     if kind == wire.TELL:
         return NOTHING
     if type(reply) is bytes and len(reply) >= BESIDE and handler.reply.promised is bytes:
-        _check_size(desk, len(reply))
+        _check_size(life, len(reply))
         return Attachment(reply)
-    return msgspec.Raw(reply_bytes(desk, handler, reply))
+    return msgspec.Raw(reply_bytes(life, handler, reply))
 
 
-def _check_size(desk: Desk, size: int) -> None:
-    most = desk.channel.most - ROOM
+def _check_size(life: Life, size: int) -> None:
+    most = life.channel.most - ROOM
     if size > most:
         raise UsageError(f"the reply has {size} bytes, the most is {most}; stream it in parts")
 
 
-def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
+def reply_bytes(life: Life, handler: Handler, reply: object) -> bytes:
     """The bytes of a reply or an item, checked; a large one gets a frame of its own.
 
     Raises:
@@ -46,6 +46,6 @@ def reply_bytes(desk: Desk, handler: Handler, reply: object) -> bytes:
     """
     data = handler.reply.encode(reply)
     if len(data) >= LARGE:
-        _check_size(desk, len(data))
-        desk.flush()
+        _check_size(life, len(data))
+        life.outbox.flush()
     return data

@@ -13,8 +13,11 @@ from contextlib import closing
 from typing import Any
 
 from actors.actor import Actor
-from actors.child.desk import ACK_AGE, ACK_EVERY, Desk, FlowEnded, Payload, PendingTells
+from actors.child.inbox import PendingTells
+from actors.child.life import Life, Payload
+from actors.child.outbox import ACK_AGE, ACK_EVERY
 from actors.child.replies import payload_of, reply_bytes
+from actors.child.streams import FlowEnded
 from actors.exits import ExitReason
 from actors.ipc.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
 from actors.messages import Message
@@ -29,58 +32,62 @@ Work = Callable[..., Any]
 _BEGUN, _DONE, _SINCE, _HANDLER = (FIRST_LANE + cell for cell in (BEGUN, DONE, SINCE, HANDLER))
 
 
-def run(actor: Actor, desk: Desk) -> ExitReason:
+def run(actor: Actor, life: Life) -> ExitReason:
     """Serve an actor whose handlers are all sync, until it is asked to stop or stops itself.
 
     Raises:
         ActorFailed: a handler raised and the class does not say `on_error = "reply"`.
     """
     work: dict[type[Message[Any]], tuple[Handler, Work]] = {
-        message: (handler, getattr(actor, handler.name)) for message, handler in desk.protocol.handlers.items()
+        message: (handler, getattr(actor, handler.name)) for message, handler in life.protocol.handlers.items()
     }
-    pending, cells = desk.pending, desk.cells
+    pending, cells = life.inbox.pending, life.cells
     while True:
-        if cells[DOORBELL] != desk.rings:
-            desk.check_control()
-        if desk.stopping is not None:
-            desk.current = None
-            return desk.stopping
+        if cells[DOORBELL] != life.rings:
+            life.check_control()
+        if life.leaving.reason is not None:
+            life.sync_driver.current = None
+            return life.leaving.reason
         if pending and type(pending[0]) is PendingTells:
-            _handle_tells(desk, work, pending[0])
-        elif (envelope := desk.next_wanted()) is not None:
+            _handle_tells(life, work, pending[0])
+        elif (envelope := life.inbox.next_wanted()) is not None:
             handler, method = work[type(envelope.message)]
-            _handle(desk, handler, method, envelope)
-        wait = desk.take_due() if desk.timers else None
-        if desk.stops_if_idle:
-            desk.stop_if_idle()
+            _handle(life, handler, method, envelope)
+            if not envelope.seq:  # a timer's: however many are due, the mailbox is read between them
+                life.inbox.receive_all()
+        wait = life.timers.take_due(pending) if life.timers else None
+        if life.leaving.if_idle:
+            life.stop_if_idle()
         if not pending:
-            desk.flush()
-            if desk.stopping is None and (wait is None or desk.channel.readable(wait)):
-                desk.take_in(desk.channel.receive())
+            life.outbox.flush()
+            if life.leaving.reason is None and (wait is None or life.channel.readable(wait)):
+                life.inbox.receive()
 
 
-def _handle(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
-    desk.begin(envelope, handler, 0)
+def _handle(life: Life, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
+    life.sync_driver.current = envelope
+    life.begin(envelope, handler, 0)
     try:
         if handler.flows:
-            payload = _outcome_of_flow(desk, handler, method, envelope)
+            payload = _outcome_of_flow(life, handler, method, envelope)
         else:
-            payload = payload_of(desk, handler, envelope.kind, method(envelope.message))
+            payload = payload_of(life, handler, envelope.kind, method(envelope.message))
     except FlowEnded as ended:
-        desk.finish(envelope, ended.kind, NOTHING, 0)
+        life.finish(envelope, ended.kind, NOTHING, 0)
     except BaseException as error:
-        desk.fail(envelope, handler, error, 0)
+        life.fail(envelope, handler, error, 0)
     else:
-        desk.finish_well(envelope, payload, 0)
+        life.finish_well(envelope, payload, 0)
 
 
-def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work]], tells: PendingTells) -> None:
+def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]], tells: PendingTells) -> None:
     """Handle a batch of tells with as few steps as possible, until it ends or the daemon rings.
 
     No sender waits for one of them: only the acknowledgement is held back, and the black box records each.
     """
-    desk.begin_run()
-    cells, rings, clock = desk.cells, desk.rings, time.monotonic_ns
+    life.outbox.flush()  # it is not known how long these take
+    life.sync_driver.current = None
+    cells, rings, clock = life.cells, life.rings, time.monotonic_ns
     messages, seq = tells.messages, tells.seq
     told = clock()
     unsaid = 0
@@ -93,71 +100,74 @@ def _handle_tells(desk: Desk, work: dict[type[Message[Any]], tuple[Handler, Work
         try:
             method(message)
         except BaseException as error:
-            desk.fail_tell(seq, handler, error)
+            life.fail_tell(seq, handler, error)
         cells[_DONE] = seq
         seq += 1
         unsaid += 1
         if unsaid == ACK_EVERY or now - told > ACK_AGE:
-            desk.ack_up_to(seq - 1)
+            life.outbox.acknowledge_now(seq - 1)
             unsaid, told = 0, now
-        if cells[DOORBELL] != rings or desk.stopping is not None:
+        if cells[DOORBELL] != rings or life.leaving.reason is not None:
             break
     tells.seq = seq
     if unsaid:
-        desk.ack_up_to(seq - 1)
+        life.outbox.acknowledge_now(seq - 1)
     if not messages:
-        desk.pending.popleft()
+        life.inbox.pending.popleft()
 
 
-def _outcome_of_flow(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
+def _outcome_of_flow(life: Life, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
     """Call a handler that streams or is fed; returns what its sender gets in the end."""
-    if handler.streams:
-        _yield_all(desk, handler, method, envelope)
-        return NOTHING
-    assert handler.fed is not None  # noqa: S101 - what flows streams or is fed
-    desk.open_feed(envelope.seq)
-    reply = method(envelope.message, _items(desk, handler.fed, envelope.seq))
-    return payload_of(desk, handler, envelope.kind, reply)
+    try:
+        if handler.streams:
+            _yield_all(life, handler, method, envelope)
+            return NOTHING
+        assert handler.fed is not None  # noqa: S101 - what flows streams or is fed
+        life.streams.open_feed(envelope.seq)
+        reply = method(envelope.message, _items(life, handler.fed, envelope.seq))
+        return payload_of(life, handler, envelope.kind, reply)
+    finally:
+        life.streams.close(envelope.seq)
 
 
-def _yield_all(desk: Desk, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
+def _yield_all(life: Life, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:
     """Run a generator as far ahead of its reader as the credit allows."""
     seq = envelope.seq
-    desk.open_stream(seq)
+    life.streams.open_stream(seq)
     with closing(method(envelope.message)) as items:
         for item in items:
-            desk.put_item(seq, reply_bytes(desk, handler, item))
-            desk.check_control()
-            _wait_while(desk, seq, lambda: not desk.has_credit(seq))
+            life.streams.put_item(seq, reply_bytes(life, handler, item))
+            life.check_control()
+            _wait_while(life, seq, lambda: not life.streams.has_credit(seq))
 
 
-def _items(desk: Desk, codec: ReplyCodec, seq: int) -> Iterator[Any]:
+def _items(life: Life, codec: ReplyCodec, seq: int) -> Iterator[Any]:
     """The items that follow a message, as they arrive."""
-    arrived, taken = desk.arrived(seq), 0
+    arrived, taken = life.streams.arrived(seq), 0
     while True:
-        _wait_while(desk, seq, lambda: not arrived)
+        _wait_while(life, seq, lambda: not arrived)
         item = arrived.popleft()
         if item is None:
             return
         yield codec.decode(item)
         taken += 1
         if taken == STREAM_CREDIT // 2:
-            desk.want(seq, taken)
+            life.streams.want(seq, taken)
             taken = 0
 
 
-def _wait_while(desk: Desk, seq: int, lacks: Callable[[], bool]) -> None:
+def _wait_while(life: Life, seq: int, lacks: Callable[[], bool]) -> None:
     """Read the channel until the flow can continue; ends it when it is cancelled or the actor must stop."""
     try:
         while True:
-            if desk.unwanted(seq):
+            if life.inbox.cancelled(seq):
                 raise FlowEnded(wire.CANCELLED)
-            if desk.stopping is not None:
+            if life.leaving.reason is not None:
                 raise FlowEnded(wire.STOPPED)
             if not lacks():
                 return
-            desk.time_limit.rest()
-            desk.flush()
-            desk.take_in(desk.channel.receive())
+            life.time_limit.rest()
+            life.outbox.flush()
+            life.inbox.receive()
     finally:
-        desk.time_limit.renew()
+        life.time_limit.renew()

@@ -11,7 +11,7 @@ import os
 import select
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
@@ -99,6 +99,19 @@ class Channel:
         except ConnectionError:
             os._exit(EXIT_ORPHANED)
 
+    def abandon(self) -> None:
+        """Close it, in a fork of the actor's process; whatever would use it is refused."""
+        self.duplex.close()
+        self.duplex.send = self.duplex.recv = self._write = _refuse
+        self._sending = threading.Lock()  # another thread may have held it
+
     def fileno(self) -> int:
         """The descriptor that is readable when something arrives, for event loops."""
         return self.duplex.incoming
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise UsageError(
+        "this process is a fork of an actor's and cannot send or receive its messages; let the actor send, or make the "
+        "fork an actor of its own"
+    )

@@ -14,6 +14,7 @@ import pytest
 
 from actors import Actor, ActorCrashed, Message, handles
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from tests.support.inside import box_of
 from tests.support.relatives import Beget, Leave, Parent
 from tests.support.waiting import Watch, alive, until
 
@@ -43,7 +44,7 @@ class Vandal(Actor):
             with contextlib.suppress(OSError):
                 VANDALISM[msg.how](fd)
         if msg.how == "scribble":
-            box = self.context.box  # type: ignore[attr-defined]
+            box = box_of(self)
             for at in range(len(box.cells)):
                 box.cells[at] = 2**64 - 1
         if msg.how in ("scribble", "truncate"):

@@ -15,6 +15,7 @@ import msgspec
 from actors import Actor, ExitReason, HandlerError, Message, NoSuchActor, Rejected, handles
 from actors.wire.codec import encode
 from actors.wire.frames import NOTHING, Outcome, Outcomes
+from tests.support.inside import channel_of
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -232,7 +233,7 @@ class Puppet(Common):
 
     @handles
     def misbehave(self, msg: Misbehave) -> None:
-        channel = self.context.channel  # type: ignore[attr-defined]
+        channel = channel_of(self)
         if msg.how == "garbage":
             channel.send(b"\xc1\xc1")
         elif msg.how == "length":

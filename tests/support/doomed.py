@@ -15,6 +15,7 @@ from typing import ClassVar
 from actors import Actor, ExitReason, Message, handles
 from actors.wire.framing import header
 from tests.support.book import Book
+from tests.support.inside import channel_of
 from tests.support.perils import MIB, hoard, overflow_the_stack, segfault
 
 FATE = (
@@ -145,7 +146,7 @@ class Doomed(Actor):
 
     def __init__(self, book: str) -> None:
         meet_fate("__init__")
-        Doomed.channel = self.context.channel.duplex.outgoing
+        Doomed.channel = channel_of(self).duplex.outgoing
         self._book = Book(book)
 
     def on_start(self) -> None:

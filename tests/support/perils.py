@@ -15,6 +15,7 @@ import time
 from typing import ClassVar
 
 from actors import Actor, ExitReason, Message, handles
+from tests.support.inside import channel_of
 
 MIB = 2**20
 
@@ -221,7 +222,7 @@ class Blabbers(Victim):
     @handles
     def perish(self, msg: Perish) -> None:
         with contextlib.suppress(OSError):
-            self.context.channel.duplex.send_all(b"\xff" * 8)  # type: ignore[attr-defined]
+            channel_of(self).duplex.send_all(b"\xff" * 8)
         time.sleep(3600)
 
 

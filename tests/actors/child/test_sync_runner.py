@@ -1,4 +1,4 @@
-"""Desk and its two drivers, against a daemon that is the other end in this process."""
+"""Life and its two drivers, against a daemon that is the other end in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 from actors import Actor, HandlerError, Message, NoSuchActor, Rejected, UsageError, handles
 from actors.child.async_runner import AsyncDriver
-from actors.child.desk import ACK_EVERY, Desk
+from actors.child.fork import Copies
+from actors.child.life import Life
+from actors.child.outbox import ACK_EVERY
 from actors.child.sync_runner import run
 from actors.child.tracebacks import ActorFailed
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull
@@ -70,28 +72,30 @@ class Daemon:
         os.set_blocking(self.end.incoming, False)
         self.box = BlackBox(actor.concurrency)
         self.stop_event = SafeEvent()
+        self.reserve = Reserve()
         self.actor = actor()
         part = StartActor("/root/a", 2, "m", "A", b"")
         self.reading, writing = os.pipe()
         self.output_pipe = OutputPipe(writing)
         self.output_pipe.open()
-        self.desk = Desk(
+        self.life = Life(
             part,
             protocol_of(actor),
-            Channel(self.child_end),
+            channel := Channel(self.child_end),
             self.box,
             self.stop_event,
-            reserve=Reserve(),
+            reserve=self.reserve,
             output=Output(self.output_pipe, captured=False),
+            copies=Copies(channel, self.box),
         )
-        self.actor.context = self.desk
+        self.actor.context = self.life.context
         self._framer = Framer()
         self._count = 0
 
     def close(self):
         self.end.close()
         self.child_end.close()
-        self.desk.reserve.release()
+        self.reserve.release()
         self.box.close()
         self.stop_event.close()
         self.output_pipe.close()
@@ -152,8 +156,8 @@ def test_answers_in_order(daemon_of):
     daemon = daemon_of(Puppet)
     daemon.deliver(Echo("a"), Note(1), Echo("b"))
     daemon.deliver(StopYourself())
-    assert ExitKind.NORMAL is run(daemon.actor, daemon.desk).kind
-    daemon.desk.flush()
+    assert ExitKind.NORMAL is run(daemon.actor, daemon.life).kind
+    daemon.life.outbox.flush()
     items, ack_up_to = daemon.outcomes()
     assert [(1, wire.REPLY, "a"), (2, wire.REPLY, None), (3, wire.REPLY, "b"), (4, wire.REPLY, "going")] == items
     assert 4 == ack_up_to
@@ -163,8 +167,8 @@ def test_tells_need_no_words(daemon_of):
     """A told message that went well costs no item."""
     daemon = daemon_of(Puppet)
     daemon.deliver(*[Note(number) for number in range(ACK_EVERY * 2)], StopYourself(), kind=TELL)
-    run(daemon.actor, daemon.desk)
-    daemon.desk.flush()
+    run(daemon.actor, daemon.life)
+    daemon.life.outbox.flush()
     assert ([], ACK_EVERY * 2 + 1) == daemon.outcomes()
     assert list(range(ACK_EVERY * 2)) == daemon.actor.notes
 
@@ -173,7 +177,7 @@ def test_the_daemon_hears_before_its_window_runs_dry(daemon_of):
     """Long before everything is handled the daemon is told how far it went."""
     daemon = daemon_of(Puppet)
     daemon.deliver(*[Note(number) for number in range(ACK_EVERY * 3)], StopYourself(), kind=TELL)
-    run(daemon.actor, daemon.desk)
+    run(daemon.actor, daemon.life)
     throughs = [frame.ack_up_to for frame in daemon.frames() if isinstance(frame, Outcomes)]
     assert len(throughs) >= 2
     assert throughs[0] <= ACK_EVERY + 1
@@ -184,7 +188,7 @@ def test_a_reply_does_not_wait_for_a_slow_successor(daemon_of):
     daemon = daemon_of(Slow)
     daemon.actor.daemon = daemon
     daemon.deliver(Look(), Quick(), Look(), StopNow())
-    run(daemon.actor, daemon.desk)
+    run(daemon.actor, daemon.life)
     assert [(1, wire.REPLY, None), (2, wire.REPLY, None)] == daemon.actor.seen
 
 
@@ -192,9 +196,9 @@ def test_stop_overtakes(daemon_of):
     """What has not begun when the daemon asks to stop stays unbegun, whatever was read before."""
     daemon = daemon_of(Puppet)
     daemon.deliver(*[Note(number) for number in range(50)], kind=TELL)
-    daemon.desk.take_in(daemon.desk.channel.receive())
+    daemon.life.inbox.receive()
     daemon.stop()
-    assert ExitKind.SHUTDOWN is run(daemon.actor, daemon.desk).kind
+    assert ExitKind.SHUTDOWN is run(daemon.actor, daemon.life).kind
     assert [] == daemon.actor.notes
     assert 0 == daemon.box.progress().begun
 
@@ -203,11 +207,11 @@ def test_cancelled_messages_do_not_begin(daemon_of):
     """A cancellation overtakes the message it names."""
     daemon = daemon_of(Puppet)
     daemon.deliver(Note(1), Note(2), Note(3), StopYourself())
-    daemon.desk.take_in(daemon.desk.channel.receive())
+    daemon.life.inbox.receive()
     daemon.send(Cancel([2]))
     daemon.box.ring()
-    run(daemon.actor, daemon.desk)
-    daemon.desk.flush()
+    run(daemon.actor, daemon.life)
+    daemon.life.outbox.flush()
     items, _ = daemon.outcomes()
     assert [wire.REPLY, wire.CANCELLED, wire.REPLY, wire.REPLY] == [kind for _, kind, _ in items]
     assert [1, 3] == daemon.actor.notes
@@ -219,14 +223,14 @@ def test_cancelling_what_is_over_leaves_nothing_behind(daemon_of):
     daemon.deliver(Note(1), Note(2))
     daemon.send(Cancel([1]))
     daemon.deliver(StopYourself())
-    daemon.desk.take_in(daemon.desk.channel.receive())
-    daemon.desk.next_wanted()
-    daemon.desk.pending.clear()
+    daemon.life.inbox.receive()
+    daemon.life.inbox.next_wanted()
+    daemon.life.inbox.pending.clear()
     daemon.send(Cancel([1, 2]))
     daemon.deliver(StopYourself())
-    run(daemon.actor, daemon.desk)
-    assert daemon.desk.next_wanted() is None
-    assert set() == daemon.desk._cancelled
+    run(daemon.actor, daemon.life)
+    assert daemon.life.inbox.next_wanted() is None
+    assert set() == daemon.life.inbox._cancelled
 
 
 def test_expired_messages_do_not_begin(daemon_of):
@@ -235,8 +239,8 @@ def test_expired_messages_do_not_begin(daemon_of):
     daemon.deliver(Note(1), deadline=time.monotonic() - 1)
     daemon.deliver(Note(2), deadline=time.monotonic() + 60)
     daemon.deliver(StopYourself())
-    run(daemon.actor, daemon.desk)
-    daemon.desk.flush()
+    run(daemon.actor, daemon.life)
+    daemon.life.outbox.flush()
     items, ack_up_to = daemon.outcomes()
     assert [(1, wire.EXPIRED), (2, wire.REPLY), (3, wire.REPLY)] == [item[:2] for item in items]
     assert 3 == ack_up_to
@@ -247,8 +251,8 @@ def test_one_bad_message_does_not_spoil_the_batch(daemon_of):
     """It is answered for itself; its neighbours are handled."""
     daemon = daemon_of(Puppet)
     daemon.deliver(Note(1), encode(["Nobody", 1]), Note(2), StopYourself())
-    run(daemon.actor, daemon.desk)
-    daemon.desk.flush()
+    run(daemon.actor, daemon.life)
+    daemon.life.outbox.flush()
     items, _ = daemon.outcomes()
     assert {2} == {seq for seq, kind, _ in items if kind == wire.UNDECODABLE}
     assert [1, 2] == daemon.actor.notes
@@ -259,7 +263,7 @@ def test_an_exception_answers_and_crashes(daemon_of):
     daemon = daemon_of(Puppet)
     daemon.deliver(Fail("oh"), Note(1))
     with pytest.raises(ActorFailed) as caught:
-        run(daemon.actor, daemon.desk)
+        run(daemon.actor, daemon.life)
     (item,) = daemon.outcomes()[0]
     assert (1, wire.FAILED) == item[:2]
     assert ["ValueError", "oh"] == item[2][:2]
@@ -273,7 +277,7 @@ def test_on_error_reply_lives_on(daemon_of):
     """The class decides that an exception is only an answer."""
     daemon = daemon_of(Stoic)
     daemon.deliver(Fail("oh"), Note(1), StopYourself())
-    assert ExitKind.NORMAL is run(daemon.actor, daemon.desk).kind
+    assert ExitKind.NORMAL is run(daemon.actor, daemon.life).kind
     assert [1] == daemon.actor.notes
 
 
@@ -281,8 +285,8 @@ def test_a_refusal_lives_on(daemon_of):
     """Rejected is an answer in every actor."""
     daemon = daemon_of(Puppet)
     daemon.deliver(Refuse("no"), StopYourself())
-    run(daemon.actor, daemon.desk)
-    daemon.desk.flush()
+    run(daemon.actor, daemon.life)
+    daemon.life.outbox.flush()
     assert (1, wire.REJECTED, "no") == daemon.outcomes()[0][0]
 
 
@@ -290,8 +294,8 @@ def test_a_wrong_reply_is_the_actors_fault(daemon_of):
     """The asker hears which type was promised."""
     daemon = daemon_of(Stoic)
     daemon.deliver(Lie(), StopYourself())
-    run(daemon.actor, daemon.desk)
-    daemon.desk.flush()
+    run(daemon.actor, daemon.life)
+    daemon.life.outbox.flush()
     _, kind, (name, text, _) = daemon.outcomes()[0][0]
     assert (wire.FAILED, "actors.errors.UsageError") == (kind, name)
     assert "the reply is a str, the message promises int" in text
@@ -302,8 +306,8 @@ def test_exceptions_without_decent_words(daemon_of, how):
     """Whatever an exception's text is, it is an answer."""
     daemon = daemon_of(Stoic)
     daemon.deliver(FailBadly(how), StopYourself())
-    run(daemon.actor, daemon.desk)
-    daemon.desk.flush()
+    run(daemon.actor, daemon.life)
+    daemon.life.outbox.flush()
     assert [wire.FAILED, wire.REPLY] == [kind for _, kind, _ in daemon.outcomes()[0]]
 
 
@@ -312,7 +316,7 @@ def test_the_black_box_is_up_to_date(daemon_of):
     daemon = daemon_of(Slow)
     daemon.actor.daemon = daemon
     daemon.deliver(Quick(), Look(), StopNow())
-    run(daemon.actor, daemon.desk)
+    run(daemon.actor, daemon.life)
     assert (2, frozenset({2})) == (daemon.actor.progress.begun, daemon.actor.progress.active)
     assert (3, frozenset()) == (daemon.box.progress().begun, daemon.box.progress().active)
 
@@ -321,33 +325,33 @@ def test_timers_come_like_messages(daemon_of):
     """After once, every again and again, in the order in which they are due."""
     daemon = daemon_of(Ticking)
     daemon.deliver(Quick())
-    run(daemon.actor, daemon.desk)
+    run(daemon.actor, daemon.life)
     assert [("once", 0), ("again", 0), ("again", 0)] == daemon.actor.seen[:3]
 
 
 def test_a_timer_checks_its_message(daemon_of):
     """What the actor does not handle is refused when the timer is set, and so is a period of nothing."""
-    desk = daemon_of(Puppet).desk
+    context = daemon_of(Puppet).life.context
     with pytest.raises(UsageError, match="does not handle Quick"):
-        desk.after(0, Quick())
+        context.after(0, Quick())
     with pytest.raises(UsageError, match="the period of context.every in /root/a must be seconds from 0.001"):
-        desk.every(0, Note(1))
+        context.every(0, Note(1))
 
 
 def test_the_context(daemon_of):
     """Name, path and life; siblings by name, everyone by path."""
-    desk = daemon_of(Puppet).desk
-    assert ("a", "/root/a", 2, "/root/a") == (desk.name, desk.path, desk.incarnation, desk.ref.path)
-    assert "/root/b" == desk.actor("b").path
-    assert "/other/b" == desk.actor("/other/b").path
-    assert contextvars.Context().run(lambda: desk.sender) is None
+    context = daemon_of(Puppet).life.context
+    assert ("a", "/root/a", 2, "/root/a") == (context.name, context.path, context.incarnation, context.ref.path)
+    assert "/root/b" == context.actor("b").path
+    assert "/other/b" == context.actor("/other/b").path
+    assert contextvars.Context().run(lambda: context.sender) is None
 
 
 async def test_a_sync_actor_cannot_ask(daemon_of):
     """The remedy is named."""
-    desk = daemon_of(Puppet).desk
+    context = daemon_of(Puppet).life.context
     with pytest.raises(UsageError, match="async def"):
-        await desk.actor("b").ask(Echo("x"))
+        await context.actor("b").ask(Echo("x"))
 
 
 class Quick(Message[None]):
@@ -414,7 +418,9 @@ async def serving(daemon_of):
 
     def serve(actor):
         daemon = daemon_of(actor)
-        task = asyncio.create_task(read_and_run(AsyncDriver(daemon.actor, daemon.desk)))
+        driver = AsyncDriver(daemon.actor, daemon.life)
+        daemon.life.drive_with(driver)
+        task = asyncio.create_task(read_and_run(driver))
         tasks.append(task)
         return daemon, task
 
@@ -518,7 +524,7 @@ ANSWERS = [
 async def test_asking_another(serving, answer, expected):
     """An ask leaves as a frame, and each kind of answer is its reply or its error."""
     daemon, _ = serving(AsyncPuppet)
-    asking = asyncio.create_task(daemon.desk.actor("b").ask(Echo("x")))
+    asking = asyncio.create_task(daemon.life.context.actor("b").ask(Echo("x")))
     await at_rest()
     (sent,) = daemon.frames()
     assert ("/root/b", False) == (sent.to, sent.fail_if_down)
@@ -529,32 +535,32 @@ async def test_asking_another(serving, answer, expected):
     else:
         with pytest.raises(expected):
             await asking
-    assert {} == daemon.desk.waiters
+    assert {} == daemon.life.calls.waiters
 
 
 async def test_asking_in_vain(serving):
     """No answer in time is AskTimeout, and a late one is dropped."""
     daemon, _ = serving(AsyncPuppet)
     with pytest.raises(AskTimeout, match="/root/b did not answer Echo in time"):
-        await daemon.desk.actor("b").ask(Echo("x"), timeout=0.01)
+        await daemon.life.context.actor("b").ask(Echo("x"), timeout=0.01)
     (sent,) = [frame for frame in daemon.frames() if isinstance(frame, Send)]
     daemon.send(Answer(sent.correlation, wire.REPLY, msgspec.Raw(encode("late"))))
     daemon.deliver(Echo("still here"))
     assert [(1, wire.REPLY, "still here")] == await collect(daemon, 1)
-    assert {} == daemon.desk.waiters
+    assert {} == daemon.life.calls.waiters
 
 
 async def test_what_cannot_be_sent_to_another(serving):
     """It fails in the handler that wanted to send it, and nothing leaves."""
     daemon, _ = serving(AsyncPuppet)
-    ref = daemon.desk.actor("b")
+    ref = daemon.life.context.actor("b")
     for message in ("text", Echo("\udcff"), Note(2**80), Echo(object())):
         with pytest.raises(UsageError):
             await ref.ask(message)
         with pytest.raises(UsageError):
             ref.tell_nowait(message)
     assert [] == daemon.frames()
-    assert {} == daemon.desk.waiters
+    assert {} == daemon.life.calls.waiters
 
 
 async def test_asking_is_seen_by_the_asker_only(serving):

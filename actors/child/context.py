@@ -1,0 +1,114 @@
+"""ActorContext: what an actor's code finds in `self.context`.
+
+Runs in the actor's process, in its main thread. Logging, publishing, watching and the making of refs work in every
+thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from actors.child.calls import Calls
+from actors.child.leaving import Leaving
+from actors.child.remote_ref import RemoteRef
+from actors.child.timers import Timers
+from actors.errors import UsageError
+from actors.messages import Message, Terminated
+from actors.output.log import ActorLog
+from actors.process.time_limit import TimeLimit
+from actors.protocol import ActorProtocol, published
+from actors.ref import ActorRef
+from actors.topics import Topic
+from actors.wire.codec import encode
+from actors.wire.frames import Publish, StartActor, Subscribe, Watch
+
+M = TypeVar("M", bound=Message[Any])
+
+
+class ActorContext:
+    """See `actors.actor.Context`, which documents it."""
+
+    def __init__(
+        self,
+        part: StartActor,
+        protocol: ActorProtocol,
+        log: ActorLog,
+        *,
+        calls: Calls,
+        timers: Timers,
+        leaving: Leaving,
+        time_limit: TimeLimit,
+    ) -> None:
+        self.path = part.path
+        self.incarnation = part.life
+        self.ref: ActorRef = RemoteRef(part.address or part.path, calls)
+        self.name = part.path.removeprefix(self.ref.path.rpartition("/")[0] + "/")
+        self.log = log
+        self._protocol = protocol
+        self._calls = calls
+        self._timers = timers
+        self._leaving = leaving
+        self._extend: Callable[[float], None] = time_limit.extend
+
+    @property
+    def sender(self) -> ActorRef | None:
+        """See `Context.sender`."""
+        envelope = self._calls.driver.handled()
+        return None if envelope is None or envelope.sender is None else RemoteRef(envelope.sender, self._calls)
+
+    @property
+    def missed_ticks(self) -> int:
+        """See `Context.missed_ticks`."""
+        return self._timers.missed
+
+    def actor(self, name: str) -> ActorRef:
+        """See `Context.actor`."""
+        return RemoteRef(name if name.startswith("/") else f"{self.ref.path.rpartition('/')[0]}/{name}", self._calls)
+
+    def after(self, delay: float, message: Message[Any]) -> None:
+        """See `Context.after`."""
+        self._calls.check_thread("context.after")
+        self._timers.after(delay, message)
+
+    def every(self, period: float, message: Message[Any]) -> None:
+        """See `Context.every`."""
+        self._calls.check_thread("context.every")
+        self._timers.every(period, message)
+
+    def watch(self, ref: ActorRef) -> None:
+        """See `Context.watch`."""
+        if Terminated not in self._protocol.handlers:
+            raise UsageError(
+                f"{self.path} watches {ref.path} but does not handle Terminated; add a method marked @handles with a "
+                f"parameter annotated Terminated"
+            )
+        self._calls.send(encode(Watch(ref.path, 0)))
+
+    def subscribe(self, topic: Topic[Any]) -> None:
+        """See `Context.subscribe`."""
+        if topic.message not in self._protocol.handlers:
+            raise UsageError(
+                f"{self.path} subscribes to {topic.name!r} but does not handle {topic.message.__qualname__}; add a "
+                f"method marked @handles with a parameter annotated {topic.message.__qualname__}"
+            )
+        self._calls.send(encode(Subscribe(topic.name)))
+
+    def publish(self, topic: Topic[M], message: M) -> None:
+        """See `Context.publish`."""
+        self._calls.send(encode(Publish(topic.name, msgspec.Raw(published(topic, message)))))
+
+    def extend(self, seconds: float) -> None:
+        """See `Context.extend`."""
+        self._calls.check_thread("context.extend")
+        self._extend(seconds)
+
+    def stop(self, *, if_idle: bool = False) -> None:
+        """See `Context.stop`."""
+        self._calls.check_thread("context.stop")
+        if if_idle:
+            self._leaving.wish_if_idle()
+        else:
+            self._leaving.stop()

@@ -1,0 +1,37 @@
+"""Driver: what runs the handlers of one life, and how their code waits.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, Protocol
+
+from actors.messages import Message
+from actors.wire.frames import Answer, Envelope
+
+
+class Driver(Protocol):
+    """A loop over the inbox (`sync_runner`), or an event loop (`async_runner`)."""
+
+    def handled(self) -> Envelope[Message[Any]] | None:
+        """The message that the caller handles."""
+
+    def blocks(self) -> bool:
+        """Whether the actor handles nothing else while the caller waits."""
+
+    async def answer(self, correlation: int, until: float | None) -> Answer:
+        """Wait for an answer while other handlers run; TimeoutError at `until` (time.monotonic())."""
+
+    def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+        """Every answer to a stream, each within `timeout` seconds; TimeoutError when one does not come."""
+
+    def block(self, correlation: int, until: float | None) -> Answer:
+        """Wait for an answer and do nothing else; TimeoutError at `until` (time.monotonic())."""
+
+    def revoke(self, seq: int) -> None:
+        """A message is no longer wanted: cancel its handler, or skip it."""
+
+    def has_news(self, seq: int) -> None:
+        """A running message has new credit or items."""

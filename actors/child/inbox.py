@@ -1,0 +1,215 @@
+"""Inbox: what arrives for one life, and which message is next.
+
+    Channel ─▶ take_in ─▶ pending ─▶ next_wanted
+                  └─▶ Answer, Cancel, Recall, Credit, Items, Stop: control, read first when the daemon rings
+
+Messages begin in the order of the mailbox; control overtakes them.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from actors.child.outbox import Outbox
+from actors.child.timers import Timer
+from actors.exits import EXIT_ORPHANED
+from actors.ipc.blackbox import DECODING
+from actors.ipc.channel import Channel
+from actors.messages import Message
+from actors.protocol import ActorProtocol
+from actors.wire import frames as wire
+from actors.wire.attachments import fill
+from actors.wire.codec import decoder_of
+from actors.wire.frames import (
+    Answer,
+    Cancel,
+    Credit,
+    Deliver,
+    Envelope,
+    Items,
+    Recall,
+    Stop,
+    TellBatch,
+)
+from actors.wire.framing import Attachment, Frame
+
+Control = Cancel | Credit | Items | Stop
+
+_MESSAGES: Final = frozenset({Deliver.__struct_config__.tag, TellBatch.__struct_config__.tag})  # of frames, byte 1
+_read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[msgspec.Raw]).decode
+
+
+@cache
+def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
+    """A decoder of the daemon's frames, messages included; made once for an actor class."""
+    messages = protocol.union
+    frames = Deliver[messages] | TellBatch[messages] | Answer | Cancel | Recall | Credit | Items | Stop  # type: ignore[valid-type]
+    return decoder_of(frames).decode
+
+
+class PendingTells:
+    """A batch of tells in the inbox: those that have not begun.
+
+    Attributes:
+        seq: number of the next one.
+        messages: the remaining messages.
+    """
+
+    __slots__ = ("messages", "seq")
+
+    def __init__(self, tells: TellBatch[Message[Any]]) -> None:
+        self.seq = tells.first
+        self.messages = deque(tells.messages)
+
+    def next(self) -> Envelope[Message[Any]]:
+        """Take the next one."""
+        seq = self.seq
+        self.seq = seq + 1
+        return Envelope(seq, wire.TELL, None, None, self.messages.popleft())
+
+
+class Inbox:
+    """The messages of one life that have not begun.
+
+    Args:
+        path: of the actor, the sender of its timers' messages.
+        protocol: its messages.
+        channel: where they arrive.
+        outbox: where those leave that do not begin.
+        cells: of the black box, which says that messages are being decoded.
+        on_undecodable: turns an exception of a message's own code into an outcome.
+
+    Attributes:
+        pending: the messages, in the order in which they begin.
+        takers: who takes an answer or a control frame, by its class.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        channel: Channel,
+        outbox: Outbox,
+        *,
+        cells: memoryview[int],
+        on_undecodable: Callable[[BaseException], tuple[int, msgspec.Raw]],
+    ) -> None:
+        self.pending: deque[Envelope[Message[Any]] | PendingTells | Timer] = deque()
+        self.takers: dict[type, Callable[[Any], None]] = {
+            Deliver: self._take_delivery,
+            TellBatch: lambda tells: self.pending.append(PendingTells(tells)),
+            Recall: self._give_back,
+        }
+        self._path = path
+        self._channel = channel
+        self._outbox = outbox
+        self._protocol = protocol
+        self._decode = reader_of(protocol)
+        self._cells = cells
+        self._on_undecodable = on_undecodable
+        self._cancelled: set[int] = set()
+        self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
+
+    def receive(self) -> None:
+        """Take in what arrives next; waits for it."""
+        self.take_in(self._channel.receive())
+
+    def receive_all(self) -> None:
+        """Take in what has arrived."""
+        while self._channel.readable(0):
+            self.take_in(self._channel.receive())
+
+    def take_in(self, frames: list[Frame]) -> None:
+        """Sort the arrived frames. No frame means that the daemon is gone: this process exits."""
+        if not frames:
+            os._exit(EXIT_ORPHANED)
+        cells = self._cells
+        for data in frames:
+            if isinstance(data, Attachment):
+                self._attachments.append(data)
+                continue
+            cells[DECODING] = data[1] in _MESSAGES
+            try:
+                frame = self._decode(data)
+            except Exception:  # a __post_init__ may raise anything
+                frame = self._decoded_loosely(data)
+            if type(frame) is Deliver and not self._attachments:
+                self.pending.extend(frame.items)  # the common case
+            else:
+                self.takers[type(frame)](frame)
+            cells[DECODING] = 0
+
+    def next_wanted(self) -> Envelope[Message[Any]] | None:
+        """The next message that is not cancelled; None when there is none."""
+        pending = self.pending
+        while pending:
+            envelope = pending.popleft()
+            if isinstance(envelope, PendingTells):
+                one = envelope.next()
+                if envelope.messages:
+                    pending.appendleft(envelope)
+                return one
+            if isinstance(envelope, Timer):
+                envelope.waits = False
+                return Envelope(0, wire.TELL, self._path, None, envelope.message)
+            if self._cancelled and envelope.seq in self._cancelled:
+                self._cancelled.discard(envelope.seq)
+                self._outbox.skip(envelope.seq, wire.CANCELLED)
+            elif envelope.deadline is not None and time.monotonic() > envelope.deadline:
+                self._outbox.skip(envelope.seq, wire.EXPIRED)
+            else:
+                return envelope
+        self._cancelled.clear()  # a cancelled message that is not here ended before it was cancelled
+        return None
+
+    def cancel(self, seq: int) -> None:
+        """A message is no longer wanted: skip it when its turn comes."""
+        self._cancelled.add(seq)
+
+    def cancelled(self, seq: int) -> bool:
+        """Whether a running message has been cancelled."""
+        return seq in self._cancelled
+
+    def last_attachment(self) -> Attachment:
+        """Take the attachment that came just before the frame."""
+        return self._attachments.pop()
+
+    def _take_delivery(self, deliver: Deliver[Message[Any]]) -> None:
+        if self._attachments:
+            attachments, self._attachments = self._attachments, []
+            whose = next((envelope for envelope in deliver.items if envelope.beside is not None), None)
+            if whose is not None and whose.beside is not None:
+                fill(whose.message, whose.beside, attachments)
+        self.pending.extend(deliver.items)
+
+    def _give_back(self, recall: Recall) -> None:
+        """Skip what has not begun; what has begun is no longer in the inbox."""
+        waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
+        self._cancelled.update(waiting.intersection(recall.seqs))
+
+    def _decoded_loosely(self, data: bytes | memoryview) -> Deliver[Message[Any]]:
+        """The good messages of a batch with a bad one in it; each bad one is answered by itself."""
+        batch = _read_loosely(data)
+        if isinstance(batch, TellBatch):
+            items = [Envelope(seq, wire.TELL, None, None, raw) for seq, raw in enumerate(batch.messages, batch.first)]
+        else:
+            items = batch.items
+        good = []
+        for envelope in items:
+            try:
+                message = self._protocol.decode(envelope.message)
+            except Exception as error:  # of a __post_init__, or no memory
+                self._outbox.skip(envelope.seq, *self._on_undecodable(error), over=False)
+            else:
+                kept = (envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message, envelope.beside)
+                good.append(Envelope(*kept))
+        return Deliver(good)

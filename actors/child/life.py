@@ -1,0 +1,225 @@
+"""Life: the parts of one life in its process, and the record of its handlers.
+
+    Channel ─▶ Inbox ─▶ runner ─▶ Life.begin ─▶ handler ─▶ Life.finish ─▶ Outbox ─▶ Channel
+                 └─▶ Streams, Calls, Leaving: credit and items, answers, the wish to stop
+
+The black box is written before a handler is called and when it has ended.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from actors.child.calls import Calls
+from actors.child.context import ActorContext
+from actors.child.driver import Driver
+from actors.child.fork import Copies
+from actors.child.inbox import Inbox
+from actors.child.leaving import Leaving
+from actors.child.outbox import Outbox
+from actors.child.remote_ref import RemoteRef
+from actors.child.streams import Streams
+from actors.child.sync_driver import SyncDriver
+from actors.child.timers import Timers
+from actors.child.tracebacks import ActorFailed, failure_of, words_of
+from actors.errors import Rejected
+from actors.event import SafeEvent
+from actors.ipc.blackbox import DOORBELL, BlackBox
+from actors.ipc.channel import Channel
+from actors.messages import Message
+from actors.output.capture import Output
+from actors.output.log import ActorLog
+from actors.process.memory import Reserve
+from actors.process.time_limit import TimeLimit
+from actors.protocol import ActorProtocol, Handler
+from actors.wire import frames as wire
+from actors.wire.codec import RESOLVE, encode
+from actors.wire.frames import NOTHING, Answer, Cancel, Credit, Envelope, Items, StartActor, Stop
+from actors.wire.framing import Attachment
+
+Payload = msgspec.Raw | Attachment
+
+
+class Life:
+    """One life of an actor, from its StartActor to its end.
+
+    Attributes:
+        protocol: the actor's messages.
+        output: what its process prints.
+        channel, inbox, outbox, streams, timers, calls, leaving, time_limit: its parts; each module says what it does.
+        context: what the actor's code gets.
+        sync_driver: the driver while no event loop runs.
+        copies: what a fork of the process is left with.
+        cells: the black box's.
+        rings: the count of the doorbell that was last heeded.
+    """
+
+    def __init__(
+        self,
+        part: StartActor,
+        protocol: ActorProtocol,
+        channel: Channel,
+        box: BlackBox,
+        stop: SafeEvent,
+        *,
+        reserve: Reserve,
+        output: Output,
+        copies: Copies,
+    ) -> None:
+        self.protocol = protocol
+        self.output = output
+        self.channel = channel
+        channel.limit(part.max_frame)
+        self.cells = box.cells
+        self.rings = box.cells[DOORBELL]
+        self.outbox = Outbox(channel, sequential=protocol.actor.concurrency == 1)
+        self.inbox = Inbox(
+            part.path, protocol, channel, self.outbox, cells=box.cells, on_undecodable=self._undecodable
+        )
+        self.calls = Calls(part.path, self.inbox, self.outbox)
+        self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls)
+        self.streams = Streams(self.outbox)
+        self.timers = Timers(part.path, protocol)
+        self.leaving = Leaving(box)
+        self.time_limit = TimeLimit(box, part.handler_timeout)
+        self.copies = copies
+        self.context = ActorContext(
+            part,
+            protocol,
+            ActorLog(output.output_pipe),
+            calls=self.calls,
+            timers=self.timers,
+            leaving=self.leaving,
+            time_limit=self.time_limit,
+        )
+        self._box = box
+        self._began = 0  # ns at which the last handler began
+        self._reserve = reserve
+        self._stop_event = stop
+        control: dict[type, Callable[[Any], None]] = {
+            Answer: self.calls.take,
+            Stop: lambda _: self.leaving.asked(),
+            Credit: self.streams.grant,
+            Items: self.streams.follow,
+        }
+        self.inbox.takers |= control
+        self.drive_with(self.sync_driver)
+        RESOLVE.set(lambda path: RemoteRef(path, self.calls))
+
+    def drive_with(self, driver: Driver) -> None:
+        """From now on this driver runs the handlers."""
+
+        def revoke(cancel: Cancel) -> None:
+            for seq in cancel.seqs:
+                driver.revoke(seq)
+
+        self.calls.driver = driver
+        self.streams.on_news = driver.has_news
+        self.inbox.takers[Cancel] = revoke
+
+    def check_control(self) -> None:
+        """Let control overtake: when the daemon has rung, read everything it has written first."""
+        rings = self.cells[DOORBELL]
+        if rings == self.rings:
+            return
+        self.rings = rings
+        if self._stop_event.is_set():
+            self.leaving.asked()
+        self.inbox.receive_all()
+
+    def stop_if_idle(self) -> None:
+        """Stop, as the actor asked, unless a message waits here or in the channel; all handlers have returned."""
+        self.leaving.settle(idle=not self.inbox.pending and not self.channel.readable(0))
+
+    # ---- one handler
+
+    def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
+        """Record that a handler is about to be called; what senders wait for leaves first."""
+        self._began = now = time.monotonic_ns()
+        self.outbox.before_handler(now)
+        if envelope.seq:
+            self._box.begin(envelope.seq, handler.index, now, lane)
+        else:
+            self._box.begin_own(handler.index, now, lane)
+
+    def finish(
+        self,
+        envelope: Envelope[Message[Any]],
+        kind: int,
+        payload: msgspec.Raw,
+        lane: int,
+        attachments: tuple[Attachment, ...] = (),
+    ) -> None:
+        """Record that a handler has ended, and send what its sender gets; the acknowledgement of a tell may wait."""
+        seq = envelope.seq
+        if not seq:
+            self._box.done_own(lane)
+            return
+        self._box.done(seq, lane)
+        if envelope.kind == wire.TELL and kind == wire.REPLY:
+            self.outbox.acknowledge(seq, self._began)
+        else:
+            self.outbox.reply(seq, kind, payload, attachments)
+
+    def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
+        """Record that a handler has returned, and send what its sender gets."""
+        if isinstance(payload, Attachment):
+            self.finish(envelope, wire.BESIDE, NOTHING, lane, (payload,))
+        elif envelope.kind == wire.TELL:
+            self.finish(envelope, wire.REPLY, payload, lane)
+        else:  # the common case
+            self._box.done(envelope.seq, lane)
+            self.outbox.reply(envelope.seq, wire.REPLY, payload)
+
+    def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
+        """Record that a handler raised. An exit is no answer: the daemon decides the fate of its message.
+
+        Raises:
+            ActorFailed: this life must end.
+        """
+        self.copies.leave(error)
+        if not isinstance(error, SystemExit):
+            self.finish(envelope, *self.verdict(error), lane)
+        self._crash_or_continue(error, handler)
+
+    def fail_tell(self, seq: int, handler: Handler, error: BaseException) -> None:
+        """As `fail`, for a tell of a batch.
+
+        Raises:
+            ActorFailed: this life must end.
+        """
+        self.copies.leave(error)
+        if not isinstance(error, SystemExit):
+            self._box.done(seq)
+            self.outbox.reply(seq, *self.verdict(error))
+        self._crash_or_continue(error, handler)
+
+    def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:
+        """The outcome for an exception."""
+        if isinstance(error, MemoryError):
+            self._reserve.release()
+        if isinstance(error, Rejected):
+            return wire.REJECTED, msgspec.Raw(encode(words_of(error)))
+        return wire.FAILED, msgspec.Raw(encode(failure_of(error)))
+
+    def _crash_or_continue(self, error: BaseException, handler: Handler) -> None:
+        """Continue, unless the exception ends this life; one that is no `Exception` always does."""
+        refusal = isinstance(error, Rejected)
+        if not isinstance(error, Exception) or (self.protocol.actor.on_error == "crash" and not refusal):
+            self.outbox.flush()
+            raise ActorFailed(f"in {self.protocol.actor.__qualname__}.{handler.name}", error) from error
+        self._reserve.fill()
+
+    def _undecodable(self, error: BaseException) -> tuple[int, msgspec.Raw]:
+        """The outcome for an exception in the decoding of a message."""
+        if isinstance(error, msgspec.MsgspecError):
+            return wire.UNDECODABLE, msgspec.Raw(encode(str(error)))
+        outcome = self.verdict(error)  # of a __post_init__, or no memory
+        self._reserve.fill()
+        return outcome

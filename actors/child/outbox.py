@@ -1,0 +1,111 @@
+"""Outbox: how messages ended, on its way to the daemon.
+
+A reply is sent at once: the code that runs next may hang, crash or keep the interpreter. Only acknowledgements of
+tells, for which no sender waits, share a frame.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import msgspec
+
+from actors.ipc.channel import Channel
+from actors.wire import frames as wire
+from actors.wire.codec import encode
+from actors.wire.frames import NOTHING, Outcome, Outcomes
+from actors.wire.framing import Attachment
+
+ACK_AGE: Final = 1_000_000  # ns; an older acknowledgement does not wait for the next handler
+ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
+
+
+class Outbox:
+    """What the daemon does not know yet.
+
+    Args:
+        channel: where it is sent.
+        sequential: whether messages end in their order, so that one number acknowledges all before it.
+    """
+
+    def __init__(self, channel: Channel, *, sequential: bool) -> None:
+        self.send = channel.send
+        self._channel = channel
+        self._sequential = sequential
+        self._ack_up_to = 0
+        self._waiting: list[Outcome] = []  # outcomes that wait for the next frame
+        self._count = 0  # ended messages that the daemon does not know of
+        self._oldest = 0  # ns at which the first of them ended or began, 0 when there are none
+        self._urgent = False  # whether a sender waits for one of them
+
+    def reply(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Attachment, ...] = ()) -> None:
+        """A handler has ended: send what its sender gets."""
+        if self._waiting:
+            self.flush()
+        if self._sequential:
+            self._ack_up_to = seq
+            self._oldest = self._count = 0
+        self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload)])), attachments)
+
+    def acknowledge(self, seq: int, began: int) -> None:
+        """The handler of a tell has returned, which began at that time (ns); the daemon may hear of it later."""
+        if self._sequential:
+            self._ack_up_to = seq
+        else:
+            self._waiting.append(Outcome(seq, wire.DONE, NOTHING))
+        self._note(began)
+
+    def acknowledge_now(self, seq: int) -> None:
+        """Everything up to there has ended; the daemon hears of it now."""
+        self._ack_up_to = seq
+        self._note(1)
+        self.flush()
+
+    def skip(self, seq: int, kind: int, payload: msgspec.Raw = NOTHING, *, over: bool = True) -> None:
+        """A message has ended that did not begin; it leaves before the next one begins.
+
+        Args:
+            seq: its number.
+            kind: how it ended.
+            payload: the text of its error.
+            over: whether the messages before it have ended, too.
+        """
+        self._waiting.append(Outcome(seq, kind, payload))
+        if over and self._sequential:
+            self._ack_up_to = seq
+        self._urgent = True
+        self._note(1)
+
+    def item(self, seq: int, kind: int, payload: msgspec.Raw) -> None:
+        """Send an item of a stream, or the wish for items, of a running message."""
+        self._waiting.append(Outcome(seq, kind, payload))
+        self._note(1)
+        self.flush()
+
+    def before_handler(self, now: int) -> None:
+        """A handler is about to be called at that time (ns), and it is not known how long it takes."""
+        if self._oldest and (self._urgent or now - self._oldest > ACK_AGE or self._count >= ACK_EVERY):
+            self.flush()
+
+    def flush(self) -> None:
+        """Send everything that waits."""
+        if not self._oldest:
+            return
+        frame = encode(Outcomes(self._ack_up_to, self._waiting))
+        if len(frame) <= self._channel.most:
+            self.send(frame)
+        else:  # each by itself fits
+            for outcome in self._waiting:
+                self.send(encode(Outcomes(0, [outcome])))
+            self.send(encode(Outcomes(self._ack_up_to, [])))
+        self._waiting.clear()
+        self._oldest = self._count = 0
+        self._urgent = False
+
+    def _note(self, since: int) -> None:
+        self._count += 1
+        if not self._oldest:
+            self._oldest = since or time.monotonic_ns()
