@@ -208,7 +208,11 @@ def _serve(actor: Actor, life: Life, ready: SafeEvent) -> None:
         return
     life.output.relay_loggers()
     ready.set()
-    reason = run(actor, life)
+    try:
+        reason = run(actor, life)
+    except ValueError:  # a copy has no black box in which it could note that its handler has returned
+        life.copies.leave()
+        raise
     life.outbox.flush()
     try:
         outcome = actor.on_stop(reason)
