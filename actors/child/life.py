@@ -79,9 +79,7 @@ class Life:
         self.cells = box.cells
         self.rings = box.cells[DOORBELL]
         self.outbox = Outbox(channel, sequential=protocol.actor.concurrency == 1)
-        self.inbox = Inbox(
-            part.path, protocol, channel, self.outbox, cells=box.cells, on_undecodable=self._undecodable
-        )
+        self.inbox = Inbox(part.path, protocol, channel, self.outbox, cells=box.cells, on_undecodable=self._undecodable)
         self.calls = Calls(part.path, self.inbox, self.outbox)
         self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls)
         self.streams = Streams(self.outbox)
