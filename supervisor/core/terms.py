@@ -118,3 +118,4 @@ class SupervisorTerms(msgspec.Struct, frozen=True, kw_only=True):
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
     start: Start = "ordered"
     max_children: int | None = None
+    nested: bool = False  # whether a supervisor above may start it again; then its end leaves the mailboxes open

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from supervisor.core.tree.commands import AnyCommand
+from supervisor.core.tree.commands import AddChild, AnyCommand
 from supervisor.core.tree.events import AnyEvent
 from supervisor.core.tree.machine import SupervisorMachine
 
@@ -76,5 +76,14 @@ def _finite(value: Any) -> Any:
 
 
 def replay(machine: SupervisorMachine, entries: list[Entry]) -> list[tuple[AnyCommand, ...]]:
-    """The commands that a fresh machine gives for the events of a journal recorded from its beginning."""
-    return [machine.handle(entry.now, entry.event) for entry in entries]
+    """The commands that a fresh machine gives for the events of a journal recorded from its beginning.
+
+    A journal of a version without AddChild, where it went without saying, gets none.
+    """
+    return [_as_recorded(entry, machine.handle(entry.now, entry.event)) for entry in entries]
+
+
+def _as_recorded(entry: Entry, commands: tuple[AnyCommand, ...]) -> tuple[AnyCommand, ...]:
+    if any(isinstance(command, AddChild) for command in entry.commands):
+        return commands
+    return tuple(command for command in commands if not isinstance(command, AddChild))

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
-
-import msgspec
+from typing import NoReturn
 
 from actors.exits import ExitReport
-from supervisor.core.terms import ChildTerms
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import Verdict
@@ -26,12 +23,11 @@ from supervisor.kinds.lone_child import LoneChild
 from supervisor.spec_validation import check_child, check_size
 from supervisor.specs import AnySpec
 from supervisor.tree.actor_child import ActorChild
+from supervisor.tree.calls import Call
 from supervisor.tree.child import Child
 from supervisor.tree.engine import Engine
 from supervisor.tree.pool_desk import resized
 from supervisor.tree.subtree import Subtree
-
-BUSY: Final = 0.05  # seconds between two requests to a supervisor that is restarting several children
 
 
 def engine_at(root: Engine, name: str) -> Engine:
@@ -55,51 +51,28 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
     check_child(spec, engine.spec)
     if spec.needs_main:
         engine.tree.launcher.check_main()
-    path = f"{engine.path}/{spec.name}"
-    taken = _processes(engine, spec.name)
-    if taken:
-        asked = [msgspec.structs.replace(spec.terms()[0], name=taken[0])]
-        for answer in await _each(engine, [engine.request(_starting(terms)) for terms in asked]):
-            _refuse(answer, path, engine)
-    failure = None
+    call = engine.start_child(spec)
     try:
-        refused = await _first_refusal(engine, engine.begin_all(spec))
-        if refused is not None:
-            failure = engine.last_failure
-            await _discard(engine, spec)
+        answer = await call.answer()
     except asyncio.CancelledError:
-        await asyncio.shield(engine.tree.keep(_discard(engine, spec)))
+        await asyncio.shield(engine.tree.keep(_undo(engine, call)))
         raise
-    if refused is not None:
-        _refuse(refused, path, engine, failure)
+    path = f"{engine.path}/{spec.name}"
+    if answer.verdict is not Verdict.OK:
+        _refuse(answer, path, engine, call.failure)
     return path
 
 
-async def _first_refusal(engine: Engine, tickets: Sequence[int]) -> do.Answer | None:
-    """The first refusal among the answers; None when there is none."""
-    for answered in asyncio.as_completed([engine.answer(ticket) for ticket in tickets]):
-        answer = await answered
-        if answer.verdict is not Verdict.OK:
-            return answer
-    return None
-
-
-async def _discard(engine: Engine, spec: AnySpec) -> None:
-    """Stop and delete what was started of a spec, after a plan of its supervisor that is in progress."""
-    while started := [name for name in _processes(engine, spec.name) if engine.children[name].spec is spec]:
-        await _each(engine, [engine.request(_terminating(member)) for member in reversed(started)])
-        left = [member for member in started if member in engine.children]
-        answers = await _each(engine, [engine.request(_deleting(member)) for member in left])
-        if all(answer.verdict in {Verdict.OK, Verdict.STOPPING, Verdict.NOT_FOUND} for answer in answers):
-            return
-        await asyncio.sleep(BUSY)
+async def _undo(engine: Engine, start: Call) -> None:
+    """Stop and delete what a call has added; returns when it is gone."""
+    await engine.request(lambda ticket: happened.UndoAsked(ticket, start.ticket)).answer()
 
 
 async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent], *, backwards: bool = False) -> None:
     """Make the same request for each process of a child: one, or all members of a pool."""
     engine, members = _find(root, name)
     order = list(reversed(members)) if backwards else members
-    for answer in await _each(engine, [engine.request(lambda ticket, who=who: make(ticket, who)) for who in order]):  # type: ignore[misc]
+    for answer in await _each([engine.request(lambda ticket, who=who: make(ticket, who)) for who in order]):  # type: ignore[misc]
         if answer.verdict is not Verdict.OK:
             _refuse(answer, name, engine)
 
@@ -113,11 +86,11 @@ async def resize(root: Engine, name: str, size: int) -> None:
         raise NoSuchChild(f"{name} is a {_kind(child)}; only an actor or a pool has a size")
     desk = child.desk
     resizing = resized(desk.spec, desk.members, desk.retired, size)
-    for answer in await _each(engine, engine.resize(desk, resizing)):
+    for answer in await _each(engine.resize(desk.spec, resizing)):
         if answer.verdict is not Verdict.OK:
             _refuse(answer, name, engine)
     surplus = [member for member in resizing.remove if member in desk.retired and member in engine.children]
-    await _each(engine, [engine.request(_deleting(member)) for member in surplus])
+    await _each([engine.request(_deleting(member)) for member in surplus])
 
 
 async def recycle(root: Engine, name: str) -> None:
@@ -129,7 +102,7 @@ async def recycle(root: Engine, name: str) -> None:
     passed_over = None
     recycled = 0
     for member in members:
-        answer = await engine.answer(engine.request(_recycling(member)))
+        answer = await engine.request(_recycling(member)).answer()
         if answer.verdict is Verdict.OK:
             recycled += 1
         elif answer.verdict is Verdict.START_FAILED or engine.machine.phase is not SupervisorState.RUNNING:
@@ -158,14 +131,6 @@ def _recycling(member: str) -> Callable[[int], AnyEvent]:
     return lambda ticket: happened.RecycleCalled(ticket, member)
 
 
-def _starting(terms: ChildTerms) -> Callable[[int], AnyEvent]:
-    return lambda ticket: happened.StartAsked(ticket, terms)
-
-
-def _terminating(member: str) -> Callable[[int], AnyEvent]:
-    return lambda ticket: happened.TerminateAsked(ticket, member)
-
-
 def _deleting(member: str) -> Callable[[int], AnyEvent]:
     return lambda ticket: happened.DeleteAsked(ticket, member)
 
@@ -185,8 +150,8 @@ def delete(ticket: int, child: str) -> AnyEvent:
     return happened.DeleteAsked(ticket, child)
 
 
-async def _each(engine: Engine, tickets: Sequence[int]) -> list[do.Answer]:
-    return [await engine.answer(ticket) for ticket in tickets]
+async def _each(calls: Sequence[Call]) -> list[do.Answer]:
+    return [await call.answer() for call in calls]
 
 
 def _find(root: Engine, name: str) -> tuple[Engine, list[str]]:

@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from itertools import count
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from actors.exits import ExitKind, ExitReason, ExitReport
 from supervisor.core.delivery.fates import Fate
@@ -29,9 +30,10 @@ from supervisor.core.tree.machine import SupervisorMachine
 from supervisor.core.tree.states import SupervisorState
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.journal import Journal
-from supervisor.specs import AnySpec, SupervisorSpec
+from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
+from supervisor.tree.calls import Call, Calls
 from supervisor.tree.child import Child, ChildMaker
-from supervisor.tree.pool_desk import PoolDesk, Resizing
+from supervisor.tree.pool_desk import Resizing
 
 
 class Engine:
@@ -45,8 +47,8 @@ class Engine:
         on_running: called once, when all static children are ready.
         on_terminated: called once, when all children are down.
         on_gave_up: called once, when the restart intensity is exceeded and the children begin to stop.
-        nested: whether another supervisor may start it again; then the mailboxes stay as they are at its end, until
-            `retire_all`.
+        nested: whether another supervisor may start it again; then its mailboxes stay open at its end, until
+            `RetireAsked`.
     """
 
     def __init__(
@@ -66,23 +68,20 @@ class Engine:
         self.tree = tree
         self.running_at: float | None = None
         self.last_failure: ExitReport | None = None  # the last death that was not asked for
-        self.children: dict[str, Child] = {}
         terms = [terms for child in spec.children for terms in child.terms()]
-        self.machine = SupervisorMachine(spec.own_terms(path), terms)
+        self.machine = SupervisorMachine(replace(spec.own_terms(path), nested=nested), terms)
         self.journal = Journal(self.machine)
-        self._nested = nested
         self._make = make_children(path, tree, self.post)
-        self._left_open: set[str] = set()
         self._on_running = on_running
         self._on_gave_up = on_gave_up
         self._on_terminated = on_terminated
         self._inbox: deque[AnyEvent] = deque()
         self._working = False
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
-        self._tickets: dict[int, asyncio.Future[do.Answer]] = {}
-        self._numbers = count(1)
-        for child in spec.children:
-            self._adopt(child)
+        self._calls = Calls(tree.loop)
+        self.children: dict[str, Child] = {
+            terms.name: self._make(child, terms.name) for child in spec.children for terms in child.terms()
+        }
 
     def post(self, event: AnyEvent) -> None:
         """Handle an event: decide, and carry out. Events caused by that are handled before this returns, in order."""
@@ -104,48 +103,28 @@ class Engine:
             self.tree.stop_reason = Fate.SHUTDOWN
         self.post(how)
 
-    def request(self, make: Callable[[int], AnyEvent]) -> int:
-        """Post a request to the machine with a new ticket; `answer(ticket)` waits for its answer."""
-        ticket = next(self._numbers)
-        future = self._tickets[ticket] = self.tree.loop.create_future()
-        if self.machine.phase is SupervisorState.STOPPED:
-            future.set_result(do.Answer(ticket, do.Verdict.STOPPING, "the supervisor is down"))
-        else:
-            self.post(make(ticket))
-        return ticket
+    def request(self, make: Callable[[int], AnyEvent]) -> Call:
+        """Give the machine a request, made with its ticket."""
+        return self._ask(self._calls.new(), make)
 
-    async def answer(self, ticket: int) -> do.Answer:
-        """The answer to a request; a caller that is cancelled leaves the request as it is."""
-        future = self._tickets[ticket]
-        try:
-            return await asyncio.shield(future)
-        finally:
-            del self._tickets[ticket]
+    def start_child(self, spec: AnySpec) -> Call:
+        """Ask the machine to add all children of a spec and to start them."""
+        first, *others = spec.terms()
+        return self._ask(
+            self._calls.new(spec), lambda ticket: happened.StartAsked(ticket, first, spec.name, tuple(others))
+        )
 
-    def begin_all(self, spec: AnySpec) -> list[int]:
-        """Ask the machine to add and start every process of a spec, whose name is free; returns the tickets."""
-        self._adopt(spec)
-        return [self._begin(terms) for terms in spec.terms()]
+    def resize(self, spec: ChildSpec, resizing: Resizing) -> list[Call]:
+        """Ask the machine to start and to stop these members of a pool."""
+        return [
+            *(self._ask(self._calls.new(spec), _adding(spec.terms_of(name))) for name in resizing.add),
+            *(self.request(_restarting(name)) for name in resizing.restart),
+            *(self.request(_ending(name)) for name in resizing.remove),
+        ]
 
-    def resize(self, desk: PoolDesk, resizing: Resizing) -> list[int]:
-        """Ask the machine to start and to stop these members of a pool; returns the tickets."""
-        tickets = []
-        for name in resizing.add:
-            self.children[name] = self._make(desk.spec, name)
-            tickets.append(self._begin(desk.spec.terms_of(name)))
-        tickets += [self.request(_restarting(name)) for name in resizing.restart]
-        tickets += [self.request(_ending(name)) for name in resizing.remove]
-        return tickets
-
-    def _begin(self, terms: ChildTerms) -> int:
-        ticket = self.request(lambda ticket: happened.StartAsked(ticket, terms))
-        if terms.name in self.children and not self.machine.has(terms.name):  # the machine did not take it
-            self.children.pop(terms.name).forget()
-        return ticket
-
-    def _adopt(self, spec: AnySpec) -> None:
-        for terms in spec.terms():
-            self.children[terms.name] = self._make(spec, terms.name)
+    def _ask(self, call: Call, make: Callable[[int], AnyEvent]) -> Call:
+        self.post(make(call.ticket))
+        return call
 
     def _carry_out(self, command: AnyCommand) -> None:
         """Carry out one command. A start that raises is a failed start; any other error goes to the loop's handler."""
@@ -162,6 +141,8 @@ class Engine:
 
     def _do(self, command: AnyCommand) -> None:  # noqa: C901, PLR0912 - one line for each command
         match command:
+            case do.AddChild():
+                self.children[command.child] = self._make(self._calls.spec_of(command.ticket), command.child)
             case do.StartChild():
                 self.children[command.child].start(command.life)
             case do.AwaitStreams():
@@ -176,9 +157,8 @@ class Engine:
             case do.CancelTimer():
                 self._cancel_timer(command.timer)
             case do.CloseMailbox():
-                self._retire(command.child, command.because)
+                self.children[command.child].retire(command.because)
             case do.DeleteChild():
-                self._left_open.discard(command.child)
                 self.children.pop(command.child).forget()
             case do.ReportReady():
                 self.children[command.child].ready(command.life)
@@ -186,11 +166,12 @@ class Engine:
                 report = self.children[command.child].report(command)
                 if command.decision not in (Decision.EXPECTED, Decision.RECYCLE):
                     self.last_failure = report
+                    self._calls.failed(self.children[command.child].spec, report)
                 if command.decision is Decision.GIVE_UP:
                     self.tree.reports.supervisor_gave_up(self.path, command.child, command.restarts)
                     self._on_gave_up()
             case do.Answer():
-                self._answer(command)
+                self._calls.answered(command)
             case do.Running():
                 self.running_at = self.tree.loop.time()
                 self.tree.reports.supervisor_started(self.path)
@@ -203,12 +184,6 @@ class Engine:
             case _:
                 assert_never(command)
 
-    def retire_all(self, because: str) -> None:
-        """Close every mailbox that the end of this supervisor left open."""
-        for name in [name for name in self.children if name in self._left_open]:
-            self._left_open.discard(name)
-            self.children[name].retire(because)
-
     def hand_over(self, spec: SupervisorSpec) -> None:
         """Another engine of that spec follows: close and delete what it will not have, at every level below."""
         following = {terms.name: child for child in spec.children for terms in child.terms()}
@@ -216,16 +191,9 @@ class Engine:
             if child.spec is following.get(name):
                 child.hand_over()
             else:
-                self._left_open.discard(name)
                 del self.children[name]
                 child.retire("its supervisor was restarted without it")
                 child.forget()
-
-    def _retire(self, child: str, because: str) -> None:
-        if self._nested and self.machine.phase in (SupervisorState.STOPPING, SupervisorState.STOPPED):
-            self._left_open.add(child)
-        else:
-            self.children[child].retire(because)
 
     def _set_timer(self, timer: Timer, after: float) -> None:
         self._cancel_timer(timer)
@@ -243,15 +211,14 @@ class Engine:
         else:
             self.post(happened.TimerFired(timer))
 
-    def _answer(self, answer: do.Answer) -> None:
-        future = self._tickets.get(answer.ticket)
-        if future is not None and not future.done():
-            future.set_result(answer)
-
 
 def _in_words(error: Exception) -> str:
     """The text of an error of the operating system; any other with its type."""
     return str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+
+
+def _adding(terms: ChildTerms) -> Callable[[int], AnyEvent]:
+    return lambda ticket: happened.StartAsked(ticket, terms)
 
 
 def _restarting(name: str) -> Callable[[int], AnyEvent]:

@@ -63,7 +63,7 @@ class Subtree:
 
     def retire(self, because: str) -> None:
         """The whole subtree is down for good."""
-        self.engine.retire_all(because)
+        self.engine.post(happened.RetireAsked(because))
 
     def forget(self) -> None:
         """The spec is gone."""

@@ -12,6 +12,7 @@ import msgspec
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.terms import ChildTerms
+from supervisor.core.tree.callers import Callers
 from supervisor.core.tree.commands import CloseMailbox, CommandBuffer, DeleteChild, KillChild, StartChild, StopChild
 from supervisor.core.tree.events import Timer, TimerKind
 from supervisor.core.tree.states import ALIVE, ChildState, ChildStep, child_after
@@ -27,19 +28,8 @@ class StopCause(IntEnum):
     PLAN = 3  # a restart of several children begins with it
     LATE = 4  # it was not ready in time
     CALL = 5  # `terminate_child` was called
-    END = 6  # the supervisor ends
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """A call that waits for the child to be ready.
-
-    Attributes:
-        ticket: of the call.
-        added: whether the call brought the spec too, which is discarded when the start fails.
-    """
-
-    ticket: int
-    added: bool
+    UNDO = 6  # the call that added it was cancelled, or another member that it added did not start
+    END = 7  # the supervisor ends
 
 
 class EndedLife(msgspec.Struct, frozen=True):
@@ -104,6 +94,7 @@ class Child:
 
     Attributes:
         terms: as they were given.
+        added_by: the ticket of the call that added it, 0 for a static child.
         state: its state.
         life: the number of its current or last life.
         ready_at: when the current life became ready.
@@ -113,21 +104,18 @@ class Child:
         retired: whether it was reported that it stays down.
         recycled_because: why it was recycled last.
         successor: the life that was started beside the current one, to follow it.
-        callers_of_recycle: tickets of calls that wait for its next life.
-        caller: the call that waits for it to be ready.
-        leavers: tickets of calls that wait for it to be down.
+        callers: the calls that wait for it.
     """
 
     __slots__ = (
         "_begun",
         "_killed",
         "_out",
+        "added_by",
         "attempt",
-        "caller",
-        "callers_of_recycle",
+        "callers",
         "ever_ready",
         "goal",
-        "leavers",
         "life",
         "ready_at",
         "recycled_because",
@@ -137,8 +125,9 @@ class Child:
         "terms",
     )
 
-    def __init__(self, terms: ChildTerms, out: CommandBuffer) -> None:
+    def __init__(self, terms: ChildTerms, out: CommandBuffer, added_by: int = 0) -> None:
         self.terms = terms
+        self.added_by = added_by
         self.state = ChildState.STOPPED
         self.life = 0
         self.ready_at: float | None = None
@@ -147,10 +136,8 @@ class Child:
         self.ever_ready = False
         self.retired = False
         self.recycled_because = ""
-        self.caller: Caller | None = None
-        self.leavers: list[int] = []
         self.successor: Successor | None = None
-        self.callers_of_recycle: list[int] = []
+        self.callers = Callers(out)
         self._begun = 0  # the highest number of a life
         self._killed = False
         self._out = out
@@ -169,11 +156,6 @@ class Child:
     def booted(self) -> bool:
         """Whether the boot waits for it no more: it was ready, or a rule keeps it down."""
         return self.ever_ready or self.state is ChildState.EXITED
-
-    @property
-    def just_added(self) -> bool:
-        """Whether the call that added it still waits for it to be ready."""
-        return self.caller is not None and self.caller.added
 
     def timer(self, kind: TimerKind) -> Timer:
         """The name of a timer of its current life."""

@@ -19,6 +19,13 @@ class Command(msgspec.Struct, frozen=True, tag=True):
     """Base of all commands."""
 
 
+class AddChild(Command, frozen=True):
+    """A call has added a child: make it of the spec that came with the call. Always before its first `StartChild`."""
+
+    child: str
+    ticket: int
+
+
 class StartChild(Command, frozen=True):
     """Start a new life of a child. The engine answers with ChildReady or ChildExited."""
 
@@ -150,7 +157,8 @@ class Terminate(Command, frozen=True):
 
 
 AnyCommand = (
-    StartChild
+    AddChild
+    | StartChild
     | AwaitStreams
     | StopChild
     | KillChild

@@ -108,10 +108,31 @@ class KillRequested(Event, frozen=True):
 
 
 class StartAsked(Event, frozen=True):
-    """API `start_child`: add a child and start it. `ticket` is the call that waits for an `Answer`."""
+    """API `start_child`: add a child, or all members of a pool, and start them. All become ready, or none stays.
+
+    Attributes:
+        ticket: of the call, which waits for an `Answer`.
+        terms: of the child, or of the first member.
+        name: of the spec, which must be free; empty when one member is added to an existing pool.
+        others: of the other members.
+    """
 
     ticket: int
     terms: ChildTerms
+    name: str = ""
+    others: tuple[ChildTerms, ...] = ()
+
+    @property
+    def members(self) -> tuple[ChildTerms, ...]:
+        """Terms of all that it adds."""
+        return (self.terms, *self.others)
+
+
+class UndoAsked(Event, frozen=True):
+    """API `start_child` was cancelled: stop and delete what that call (`start` is its ticket) has added."""
+
+    ticket: int
+    start: int
 
 
 class TerminateAsked(Event, frozen=True):
@@ -135,6 +156,12 @@ class DeleteAsked(Event, frozen=True):
     child: str
 
 
+class RetireAsked(Event, frozen=True):
+    """The supervisor above starts this one no more: close each mailbox that its end has left open."""
+
+    because: str
+
+
 AnyEvent = (
     Boot
     | ChildReady
@@ -149,4 +176,6 @@ AnyEvent = (
     | TerminateAsked
     | RestartAsked
     | DeleteAsked
+    | UndoAsked
+    | RetireAsked
 )

@@ -6,16 +6,19 @@ caller cannot see.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from supervisor.core.terms import SupervisorTerms
 from supervisor.core.tree import policy
 from supervisor.core.tree.child import Child, StopCause
 from supervisor.core.tree.commands import Verdict
-from supervisor.core.tree.events import DeleteAsked, RecycleCalled, RestartAsked, StartAsked, TerminateAsked
+from supervisor.core.tree.events import DeleteAsked, RecycleCalled, RestartAsked, StartAsked, TerminateAsked, UndoAsked
 from supervisor.core.tree.states import ChildState, SupervisorState
 
-Call = StartAsked | TerminateAsked | RestartAsked | DeleteAsked | RecycleCalled
+ChildCall = TerminateAsked | RestartAsked | DeleteAsked | RecycleCalled
+Call = ChildCall | StartAsked | UndoAsked
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -33,26 +36,47 @@ def refusal(
     Args:
         asked: the call.
         phase: the state of the supervisor.
-        child: the child of the name in question, None when there is none.
+        child: the child in question, None when there is none; for a start the one that has the name.
         terms: the supervisor's.
         count: how many children it has.
     """
     match phase:
-        case SupervisorState.STOPPING | SupervisorState.STOPPED:
+        case SupervisorState.STOPPED:
+            return Refusal(Verdict.STOPPING, "the supervisor is down")
+        case SupervisorState.STOPPING:
             return Refusal(Verdict.STOPPING, "the supervisor is stopping")
         case SupervisorState.NEW | SupervisorState.STARTING:
             return Refusal(Verdict.REFUSED, "the supervisor is starting; ask again when it runs")
         case SupervisorState.RUNNING | SupervisorState.RESTARTING:
-            busy = phase is SupervisorState.RESTARTING
+            return _refused(asked, child, terms, count, busy=phase is SupervisorState.RESTARTING)
+
+
+def _refused(asked: Call, child: Child | None, terms: SupervisorTerms, count: int, *, busy: bool) -> Refusal | None:
+    """Why a call is refused by a supervisor that runs; `busy`: a restart of several children is in progress."""
     match asked:
         case StartAsked():
             return _taken(child) if child else _busy(busy=busy) or _unfit(asked, terms, count)
+        case UndoAsked():
+            return None
         case _ if child is None:
             return Refusal(Verdict.NOT_FOUND, f"there is no child {asked.child!r}")
         case TerminateAsked():
             return _busy(busy=busy and child.alive)
         case _:
             return _busy(busy=busy) or (_not_running(child) if isinstance(asked, RecycleCalled) else _up(child))
+
+
+def child_of(asked: Call, children: Mapping[str, Child]) -> Child | None:
+    """The child that a call is about; for a start the first that has one of its names, if there is one."""
+    match asked:
+        case StartAsked(name=""):
+            return children.get(asked.terms.name)
+        case StartAsked():
+            return next((one for one in children.values() if asked.name in (one.name, one.terms.pool)), None)
+        case UndoAsked():
+            return None
+        case _:
+            return children.get(asked.child)
 
 
 def _taken(child: Child) -> Refusal:
@@ -63,14 +87,16 @@ def _taken(child: Child) -> Refusal:
 
 
 def _unfit(asked: StartAsked, terms: SupervisorTerms, count: int) -> Refusal | None:
-    if terms.max_children is not None and count >= terms.max_children:
-        return Refusal(Verdict.MAX_CHILDREN, f"there are {count} children, and max_children is {count}")
+    most, new = terms.max_children, len(asked.members)
+    if most is not None and count + new > most:
+        size = "" if new == 1 else f", which has no room for {new} more"
+        return Refusal(Verdict.MAX_CHILDREN, f"there are {count} children, and max_children is {most}{size}")
     why = policy.refusal(terms.auto_shutdown, asked.terms)
     return Refusal(Verdict.REFUSED, why) if why else None
 
 
 def _up(child: Child) -> Refusal | None:
-    begun_by_restart = child.state is ChildState.STARTING and child.caller is None
+    begun_by_restart = child.state is ChildState.STARTING and child.callers.start is None
     if child.state is ChildState.BACKOFF or begun_by_restart:
         return Refusal(Verdict.RESTARTING, f"child {child.name!r} is being restarted")
     if child.alive:

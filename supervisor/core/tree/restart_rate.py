@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from supervisor.core.terms import Backoff, Intensity
+from supervisor.core.terms import Backoff, ChildTerms, Intensity
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -35,6 +35,38 @@ class Window(msgspec.Struct, frozen=True):
         return tuple(at for at in self.restarts if at >= oldest)
 
 
+class Budgets:
+    """The restarts of all children that still count. Members of a pool have budgets of their own."""
+
+    def __init__(self, intensity: Intensity) -> None:
+        self._intensity = intensity
+        self._windows = {_SHARED: Window()}  # by budget
+
+    def exceeded(self, child: ChildTerms, now: float) -> bool:
+        """Count one restart of a child; returns whether that is one too many."""
+        budget = _budget(child)
+        window = self._windows[budget] = self._windows.get(budget, Window()).add(now, self._intensity)
+        return window.exceeds(self._intensity)
+
+    def held(self, child: ChildTerms, now: float) -> int:
+        """How many restarts count against the budget of a child."""
+        return self._windows.get(_budget(child), Window()).held(now, self._intensity)
+
+    def most(self, now: float) -> int:
+        """How many restarts count in the budget that is nearest its end."""
+        return max(window.held(now, self._intensity) for window in self._windows.values())
+
+    def forget(self, child: ChildTerms) -> None:
+        """A child is deleted."""
+        if child.own_budget:
+            self._windows.pop(_budget(child), None)
+
+
+def _budget(child: ChildTerms) -> str:
+    return child.name if child.own_budget else _SHARED
+
+
+_SHARED: Final = ""
 _MAX_DOUBLINGS: Final = 1000
 """2.0 ** 1000 is still a float; every capped wait has reached its cap by then."""
 _DEFAULT: Final = Backoff()

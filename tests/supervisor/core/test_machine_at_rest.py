@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from random import Random
 
+import msgspec
 import pytest
 
 from actors.exits import ExitKind, ExitReason
@@ -39,6 +40,7 @@ class World:
         )
         static = [self.terms(name) for name in NAMES[: self.dice.randrange(1, 4)]]
         self.machine = SupervisorMachine(terms, static)
+        self.added = {child.name for child in static}
         self.now = 0.0
         self.lives: dict[Life, str] = {}  # starting, ready, or serving
         self.asked: dict[Life, ExitKind | None] = {}  # how those end that were told to; None is their own choice
@@ -64,9 +66,17 @@ class World:
         """Tell the machine, and do what it says."""
         reports = 0
         for command in self.machine.handle(self.now, event):
-            assert not self.over, "nothing follows Terminate"
+            assert not self.over or isinstance(command, do.Answer), "only answers follow Terminate"
             match command:
+                case do.AddChild(child, ticket):
+                    assert isinstance(event, happened.StartAsked)
+                    assert event.ticket == ticket
+                    assert child not in self.added
+                    self.added.add(child)
+                case do.DeleteChild(child):
+                    self.added.discard(child)
                 case do.StartChild(child, life):
+                    assert child in self.added, "it was added before"
                     others = [each for each in self.lives if each[0] == child]
                     assert all(number < life for _, number in others)
                     assert len(others) < 2, "one current life and one successor at most"
@@ -126,8 +136,14 @@ class World:
         """Someone calls the supervisor."""
         self.calls += 1
         name = self.dice.choice(NAMES)
-        if self.dice.random() < 0.4:
+        what = self.dice.random()
+        if what < 0.3:
             self.tell(happened.StartAsked(self.calls, self.terms(name)))
+        elif what < 0.4:
+            pool = tuple(msgspec.structs.replace(self.terms(f"p/{index}"), pool="p") for index in range(3))
+            self.tell(happened.StartAsked(self.calls, pool[0], "p", pool[1:]))
+        elif what < 0.5:
+            self.tell(happened.UndoAsked(self.calls, self.dice.randint(max(1, self.calls - 5), self.calls)))
         else:
             self.tell(self.dice.choice(CALLS)(self.calls, name))
 

@@ -15,12 +15,14 @@ from supervisor.core.tree.events import (
     KillRequested,
     RecycleAsked,
     RestartAsked,
+    RetireAsked,
     StartAsked,
     StopRequested,
     TerminateAsked,
     Timer,
     TimerFired,
     TimerKind,
+    UndoAsked,
 )
 from supervisor.core.tree.machine import SupervisorMachine
 from supervisor.core.tree.states import ChildState, IllegalTransition, SupervisorState
@@ -35,6 +37,8 @@ PLENTY = Intensity(100, 5.0)
 def brief(command):
     """A command in a few words: timers without their seconds, reports as decisions."""
     match command:
+        case c.AddChild():
+            return f"add {command.child}"
         case c.StartChild():
             return f"start {command.child}{command.life}"
         case c.StopChild():
@@ -298,13 +302,15 @@ def test_members_of_a_pool_stop_together_for_a_restart():
     assert bench.exit("a", "crashed")[-2:] == ["stop p/11", "stop p/01"]
 
 
-def test_after_terminate_nothing_is_ever_said():
-    """Whatever comes, also a call."""
+def test_after_terminate_only_calls_are_answered():
+    """Whatever comes; a call is refused."""
     bench = Bench("a")
     assert bench.send(StopRequested()) == ["retire a", "terminate shutdown"]
     assert not bench.said(c.Terminate).started
-    for event in (Boot(), StopRequested(1.0), KillRequested(), ChildReady("a", 1), RestartAsked(1, "a")):
+    for event in (Boot(), StopRequested(1.0), KillRequested(), ChildReady("a", 1)):
         assert bench.send(event) == []
+    for call in (RestartAsked(1, "a"), StartAsked(1, ChildTerms(name="b"))):
+        assert bench.send(call) == ["answer 1 stopping"]
 
 
 def test_the_ladder_is_ask_grace_kill_await():
@@ -532,7 +538,7 @@ def test_one_slow_to_start_and_one_refusing_to_stop_delay_no_sibling():
     bench.send(TerminateAsked(1, "b"))
     assert bench.states() == {"a": "starting", "b": "stopping", "c": "running"}
     assert bench.exit("c") == ["restart c1", "start c2"]
-    assert bench.send(StartAsked(2, ChildTerms(name="d"))) == ["start d1"]
+    assert bench.send(StartAsked(2, ChildTerms(name="d"))) == ["add d", "start d1"]
     assert bench.ready("d") == ["ready d1", "answer 2 ok"]
 
 
@@ -827,7 +833,7 @@ def test_an_auto_shutdown_during_the_boot_lets_it_finish_first():
 def test_start_child_is_answered_when_ready():
     """Only the caller waits for ready."""
     bench = Bench("a").boot()
-    assert bench.send(StartAsked(1, ChildTerms(name="b"))) == ["start b1"]
+    assert bench.send(StartAsked(1, ChildTerms(name="b"))) == ["add b", "start b1"]
     assert bench.ready("b") == ["ready b1", "answer 1 ok"]
     assert list(bench.states()) == ["a", "b"]
 
@@ -1324,3 +1330,109 @@ def test_a_child_is_recycled_while_others_have_never_been_ready():
     assert ["stop a1"] == bench.recycle("a")
     assert ["recycle a1", "start a2"] == bench.exit("a", "shutdown")
     assert ["ready b1", "running"] == bench.ready("b")
+
+
+# -- a call adds a pool as a whole -----------------------------------------------------------------------
+
+
+def pool_asked(ticket, name="p", size=3, **terms):
+    first, *others = (ChildTerms(name=f"{name}/{index}", pool=name, own_budget=True, **terms) for index in range(size))
+    return StartAsked(ticket, first, name, tuple(others))
+
+
+def test_all_members_of_a_pool_are_added_before_one_starts():
+    """And the call is answered when all are ready."""
+    bench = Bench("a").boot()
+    adds = ["add p/0", "add p/1", "add p/2"]
+    assert bench.send(pool_asked(1)) == [*adds, "start p/01", "start p/11", "start p/21"]
+    assert bench.ready("p/1") == ["ready p/11"]
+    assert bench.ready("p/0") == ["ready p/01"]
+    assert bench.ready("p/2") == ["ready p/21", "answer 1 ok"]
+
+
+def test_one_member_that_does_not_start_takes_the_others_with_it():
+    """The call is answered when the last of them is gone."""
+    bench = Bench("a").boot()
+    bench.send(pool_asked(1))
+    bench.ready("p/0")
+    gone = ["leave_down p/11", "retire p/1", "forget p/1"]
+    assert bench.exit("p/1", detail="no") == [*gone, "stop p/21", "stop p/01"]
+    assert bench.exit("p/0", "shutdown") == ["expected p/01", "retire p/0", "forget p/0"]
+    assert bench.exit("p/2", "shutdown") == ["expected p/21", "retire p/2", "forget p/2", "answer 1 start_failed"]
+    assert "no" in bench.said(c.Answer).detail
+    assert bench.states() == {"a": "running"}
+
+
+def test_a_pool_without_room_is_refused_whole():
+    """Nothing of it is started."""
+    bench = Bench("a", max_children=3).boot()
+    assert bench.send(pool_asked(1)) == ["answer 1 max_children"]
+    assert bench.send(pool_asked(2, size=2))[:2] == ["add p/0", "add p/1"]
+
+
+@pytest.mark.parametrize("taken", ["a", "p"])
+def test_the_name_of_a_spec_is_one_name_for_children_and_pools(taken):
+    """A pool cannot have the name of a child, nor a child that of a pool."""
+    bench = Bench("a").boot()
+    bench.send(pool_asked(1))
+    assert bench.send(pool_asked(2, taken)) == ["answer 2 already_started"]
+    assert bench.send(StartAsked(3, ChildTerms(name=taken), taken)) == ["answer 3 already_started"]
+
+
+def test_one_more_member_joins_an_existing_pool():
+    """A start without the name of a spec asks for that one process."""
+    bench = Bench("a").boot()
+    bench.send(pool_asked(1, size=2))
+    assert bench.send(StartAsked(2, ChildTerms(name="p/2", pool="p"))) == ["add p/2", "start p/21"]
+    assert bench.exit("p/2") == ["leave_down p/21", "retire p/2", "forget p/2", "answer 2 start_failed"]
+    assert bench.states() == {"a": "running", "p/0": "starting", "p/1": "starting"}
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_start_is_undone(ready):
+    """What it has added is stopped and deleted, whether it is ready or not; no other child is touched."""
+    bench = Bench("a").boot()
+    bench.send(pool_asked(1, size=2))
+    started = [] if ready else ["answer 1 start_failed"]
+    if ready:
+        bench.ready("p/0")
+        bench.ready("p/1")
+    assert bench.send(UndoAsked(2, 1)) == [*started, "stop p/11", "stop p/01"]
+    assert bench.exit("p/1", "shutdown") == ["expected p/11", "retire p/1", "forget p/1"]
+    assert bench.exit("p/0", "shutdown") == ["expected p/01", "retire p/0", "forget p/0", "answer 2 ok"]
+    assert bench.states() == {"a": "running"}
+    assert bench.send(UndoAsked(3, 1)) == ["answer 3 ok"]
+
+
+def test_a_start_is_undone_while_its_siblings_restart():
+    """The restart goes on without what the call had added."""
+    bench = Bench("a", strategy=ALL).boot()
+    bench.send(StartAsked(1, ChildTerms(name="b"), "b"))
+    assert bench.exit("a") == ["restart a1", "stop b1"]
+    assert bench.send(UndoAsked(2, 1)) == ["answer 1 start_failed"]
+    gone = ["expected b1", "retire b", "forget b", "answer 2 ok"]
+    assert bench.exit("b", "shutdown") == [*gone, "start a2"]
+    assert bench.ready("a") == ["ready a2"]
+    assert bench.machine.phase is SupervisorState.RUNNING
+
+
+def test_the_end_of_the_supervisor_answers_who_waits_for_an_undone_start():
+    """Once."""
+    bench = Bench("a").boot()
+    bench.send(pool_asked(1))
+    assert "answer 1 start_failed" in bench.send(UndoAsked(2, 1))
+    assert bench.send(StopRequested()) == ["answer 2 ok"]
+
+
+# -- a supervisor that may be started again --------------------------------------------------------------
+
+
+def test_the_end_of_a_nested_supervisor_leaves_its_mailboxes_open():
+    """They are closed when the supervisor above starts it no more; those of children that were down already are not."""
+    bench = Bench("a", ChildTerms(name="b", restart=TRANSIENT), nested=True).boot()
+    assert bench.exit("b", "normal") == ["leave_down b1", "retire b"]
+    assert bench.send(StopRequested()) == ["stop a1"]
+    assert bench.exit("a", "shutdown") == ["expected a1", "terminate shutdown"]
+    assert bench.send(RetireAsked("no more")) == ["retire a"]
+    assert bench.said(c.CloseMailbox).because == "no more"
+    assert bench.send(RetireAsked("again")) == []

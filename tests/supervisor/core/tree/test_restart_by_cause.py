@@ -136,4 +136,4 @@ def test_a_child_that_a_rule_stopped_starts_again_by_call():
     temporary = machine(terms("stop", restart=RestartPolicy.TEMPORARY))
     temporary.handle(0.0, ChildReady("a", 1))
     die(temporary, 1)
-    assert not temporary.has("a")
+    assert not temporary.children()

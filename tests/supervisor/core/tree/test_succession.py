@@ -158,7 +158,7 @@ def test_a_policy_that_wants_no_other_life_ends_the_successor(policy):
     bench.call("a")
     assert ["leave_down a1", "stop a2"] == bench.exit("a", 1, "normal")
     assert "expected a2" == bench.exit("a", 2, "shutdown")[0]
-    assert not bench.machine.has("a") or bench.state("a") is ChildState.EXITED
+    assert not bench.machine.children() or bench.state("a") is ChildState.EXITED
 
 
 @pytest.mark.parametrize("first", [1, 2])

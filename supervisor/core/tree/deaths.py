@@ -1,0 +1,198 @@
+"""Deaths: what follows from the end of a life that has no successor. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from actors.exits import ExitKind, ExitReason
+from supervisor.core.causes import Cause, RestartAction
+from supervisor.core.terms import RestartPolicy
+from supervisor.core.tree import policy, restart_rate
+from supervisor.core.tree.child import Child, EndedLife, StopCause
+from supervisor.core.tree.commands import Decision
+from supervisor.core.tree.ending import Ending
+from supervisor.core.tree.events import ChildExited, TimerKind
+from supervisor.core.tree.plans import Plan
+from supervisor.core.tree.policy import Choice, scope
+from supervisor.core.tree.starts import UNDONE, Starts
+from supervisor.core.tree.states import SupervisorState
+from supervisor.core.tree.supervision import Supervision
+
+CAME: Final = "it stopped as idle, and a message came meanwhile"
+SIBLING: Final = "stopped for the restart of a sibling"
+TERMINATED: Final = "terminate_child was called"
+_LEFT: Final = "the life before it ended for good"
+
+
+class Deaths:
+    """What follows from the ends of lives."""
+
+    def __init__(self, supervision: Supervision, starts: Starts, ending: Ending) -> None:
+        self._it = supervision
+        self._starts = starts
+        self._ending = ending
+
+    def ended(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
+        """A life has ended, and there is no successor."""
+        it = self._it
+        choice = choice_of(child, dead, event)
+        stopped_by_plan = it.plans.stops(child.name)
+        if it.final_command is not None:
+            self._ended_in_the_end(child, dead)
+        elif dead.goal in (StopCause.CALL, StopCause.UNDO):
+            self._ended_by_call(child, dead)
+        elif dead.goal is StopCause.PLAN:
+            it.report(child, dead, Decision.EXPECTED, SIBLING)
+            self._await_plan(child, SIBLING)
+        elif dead.goal is StopCause.LEFT:
+            it.report(child, dead, Decision.EXPECTED, _LEFT)
+            self._leave_down(child, _LEFT)
+        elif (dead.made_room or event.wanted) and not stopped_by_plan:
+            self.follow(child, dead, event)
+        elif dead.failed_start and child.callers.start is not None:
+            self._failed_its_caller(child, dead)
+        elif stopped_by_plan:
+            self._joined_a_plan(child, dead)
+        elif self._booting(child, dead) and not choice.by_rule:
+            self._failed_to_boot(child, dead)
+        else:
+            self.carry_out(
+                choice,
+                child,
+                dead,
+                restart=lambda: self._restart(child, dead, choice.because, event.roll),
+                stop=lambda: self._leave_down(child, choice.because),
+            )
+
+    def carry_out(
+        self, choice: Choice, child: Child, dead: EndedLife, *, restart: Callable[[], None], stop: Callable[[], None]
+    ) -> None:
+        """Do what a rule or the policy says."""
+        match choice.action:
+            case RestartAction.RESTART:
+                if not self.exceeds(child, dead):
+                    restart()
+            case RestartAction.RESTART_UNCOUNTED:
+                restart()
+            case RestartAction.STOP:
+                self._it.report(child, dead, Decision.LEAVE_DOWN, choice.because)
+                stop()
+            case RestartAction.ESCALATE:
+                self._give_up(child, dead, choice.because)
+
+    def follow(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
+        """A planned replacement: the next life follows whatever the policy, and no restart is counted."""
+        child.attempt = self._it.attempt_after(child, dead)
+        because = child.recycled_because if dead.made_room else event.because or CAME
+        self._it.report(child, dead, Decision.RECYCLE, because, 0.0)
+        if not child.alive:
+            child.start()
+
+    def exceeds(self, child: Child, dead: EndedLife) -> bool:
+        """Count one restart; give up if that is one too many, and return whether it is."""
+        it = self._it
+        if not it.budgets.exceeded(child.terms, it.now):
+            return False
+        allowed = it.terms.intensity
+        whose = f" of {child.name!r}" if child.terms.own_budget else ""
+        needed = f"restart {it.budgets.held(child.terms, it.now)}{whose}"
+        self._give_up(child, dead, f"{needed} within {allowed.period:g} s, where {allowed.max_restarts} are allowed")
+        return True
+
+    def down_by_call(self, child: Child) -> None:
+        """A terminated child is down: keep its spec, unless it is temporary or its start was still awaited."""
+        if child.callers.adding or child.terms.restart is RestartPolicy.TEMPORARY:
+            self._starts.forget(child, TERMINATED)
+        else:
+            child.retire(TERMINATED)
+        self._starts.failed(child, f"{child.name!r} was terminated before it was ready")
+        child.callers.down()
+
+    def _ended_in_the_end(self, child: Child, dead: EndedLife) -> None:
+        self._it.report(child, dead, Decision.EXPECTED, self._it.ending_because)
+        self._ending.leave_closed(child)
+        child.callers.down()
+
+    def _ended_by_call(self, child: Child, dead: EndedLife) -> None:
+        if dead.goal is StopCause.UNDO:
+            self._it.report(child, dead, Decision.EXPECTED, UNDONE)
+            self._starts.undone(child)
+        else:
+            self._it.report(child, dead, Decision.EXPECTED, TERMINATED)
+            self.down_by_call(child)
+
+    def _joined_a_plan(self, child: Child, dead: EndedLife) -> None:
+        """It ended by itself just before a plan would have stopped it: no restart of its own is counted."""
+        because = "a restart under way was about to stop it"
+        if child.terms.restart is RestartPolicy.TEMPORARY:
+            self._it.report(child, dead, Decision.LEAVE_DOWN, because)
+        else:
+            self._it.report(child, dead, Decision.RESTART, because, self._it.delay(child))
+        self._await_plan(child, because)
+
+    def _await_plan(self, child: Child, because: str) -> None:
+        if child.terms.restart is RestartPolicy.TEMPORARY:
+            self._starts.forget(child, f"{because}; temporary children are not started again")
+            self._starts.failed(child, f"{child.name!r} is temporary; {because}")
+        else:
+            child.wait()
+
+    def _failed_its_caller(self, child: Child, dead: EndedLife) -> None:
+        """A start requested by the API is not retried and does not count for the intensity."""
+        because = "a start that was called for is not repeated"
+        self._it.report(child, dead, Decision.LEAVE_DOWN, because)
+        if child.callers.adding:
+            self._starts.forget(child, because)
+        else:
+            child.leave()
+            child.retire(because)
+        self._starts.failed(child, f"{child.name!r} did not start: {dead.reason}")
+
+    def _booting(self, child: Child, dead: EndedLife) -> bool:
+        return dead.failed_start and not child.ever_ready and self._it.phase is SupervisorState.STARTING
+
+    def _failed_to_boot(self, child: Child, dead: EndedLife) -> None:
+        because = "a failing first start ends the supervisor"
+        self._it.report(child, dead, Decision.LEAVE_DOWN, because)
+        self._ending.begin(dead.reason, f"{child.name!r} did not start", failed=child.name)
+
+    def _leave_down(self, child: Child, because: str) -> None:
+        if child.terms.restart is RestartPolicy.TEMPORARY:
+            self._starts.forget(child, because)
+        else:
+            child.leave()
+            child.retire(because)
+        self._ending.left_down(child.terms)
+
+    def _restart(self, child: Child, dead: EndedLife, because: str, roll: float) -> None:
+        it = self._it
+        child.attempt = it.attempt_after(child, dead)
+        delay = restart_rate.delay(child.attempt, roll, it.backoff(child))
+        child.attempt += 1
+        at_once = delay <= 0 and not dead.failed_start  # a failed start always yields to other events
+        order = [sibling.terms for sibling in it.children.values()]
+        it.plans.begin(
+            Plan(
+                scope(it.terms.strategy, order, child.name),
+                child.timer(TimerKind.BACKOFF),
+                None if at_once else it.now + delay,
+            )
+        )
+        child.wait()
+        it.report(child, dead, Decision.RESTART, because, it.delay(child))
+
+    def _give_up(self, child: Child, dead: EndedLife, because: str) -> None:
+        self._it.report(child, dead, Decision.GIVE_UP, because)
+        self._ending.begin(
+            ExitReason(ExitKind.SHUTDOWN, f"gave up: {because}"),
+            "its supervisor gave up",
+            failed=child.name,
+            exceeded=True,
+        )
+
+
+def choice_of(child: Child, dead: EndedLife, event: ChildExited) -> Choice:
+    """What the rules and the policy of a child say to an end."""
+    causes = (*event.causes, Cause.failed_start) if dead.failed_start else event.causes
+    return policy.choose(child.terms, dead.reason.kind, causes)

@@ -1,0 +1,92 @@
+"""Supervision: what the parts of one machine share: its children, plans and budgets, and its state. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from supervisor.core.terms import Backoff, ChildTerms, SupervisorTerms
+from supervisor.core.tree import restart_rate
+from supervisor.core.tree.child import Child, EndedLife
+from supervisor.core.tree.commands import CommandBuffer, Decision, ReportExit, ReportReady, Terminate
+from supervisor.core.tree.plans import Plans
+from supervisor.core.tree.restart_rate import Budgets
+from supervisor.core.tree.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
+
+
+class Supervision:
+    """What the parts of one machine share.
+
+    Attributes:
+        terms: the supervisor's.
+        now: the moment of the event that is being handled.
+        phase: the state of the supervisor.
+        final_command: the command to give when all children are down; None while the supervisor does not end.
+        ending_because: why it ends, in words for the reports.
+        out: where commands go.
+        children: by name, in order of start.
+        plans: the boot and the restarts that are not finished.
+        budgets: the restarts that still count.
+    """
+
+    def __init__(self, terms: SupervisorTerms, children: Sequence[ChildTerms]) -> None:
+        self.terms = terms
+        self.now = 0.0
+        self.phase = SupervisorState.NEW
+        self.final_command: Terminate | None = None
+        self.ending_because = ""
+        self.out = CommandBuffer()
+        self.children = {child.name: Child(child, self.out) for child in children}
+        self.plans = Plans(terms, self.children, self.out)
+        self.budgets = Budgets(terms.intensity)
+
+    def step(self, step: SupervisorStep) -> None:
+        """Go to the next state."""
+        self.phase = supervisor_after(self.terms.path, self.phase, step)
+
+    def report(
+        self, child: Child, dead: EndedLife, decision: Decision, because: str, delay: float | None = None
+    ) -> None:
+        """Report an end of a life and what follows."""
+        self.out.say(
+            ReportExit(
+                child=child.name,
+                life=dead.life,
+                reason=dead.reason,
+                policy=child.terms.restart,
+                decision=decision,
+                because=because,
+                delay=delay,
+                restarts=self.budgets.held(child.terms, self.now),
+            )
+        )
+
+    def serves(self, child: Child) -> None:
+        """A life of a child is ready and is its current one."""
+        self.out.say(ReportReady(child.name, child.life))
+        child.callers.recycled()
+
+    def forget(self, child: Child, because: str) -> None:
+        """Delete a child."""
+        self.plans.forget(child.name)
+        del self.children[child.name]
+        self.budgets.forget(child.terms)
+        child.forget(because)
+
+    def runs_on(self, child: Child) -> bool:
+        """Whether a child runs and is not about to be stopped anyway."""
+        ending = self.final_command is not None or self.plans.stops(child.name)
+        return child.state is ChildState.RUNNING and not ending
+
+    def backoff(self, child: Child) -> Backoff:
+        """The backoff of a child."""
+        return restart_rate.terms_for(child.terms.backoff, self.terms.intensity)
+
+    def attempt_after(self, child: Child, dead: EndedLife) -> int:
+        """The number of the restart that follows a life of a child."""
+        healthy = restart_rate.healthy_after(self.backoff(child), self.terms.intensity)
+        return restart_rate.attempt_after(child.attempt, dead.uptime, healthy)
+
+    def delay(self, child: Child) -> float:
+        """The least seconds before the child is started again."""
+        due = self.plans.due(child.name)
+        return 0.0 if due is None else max(0.0, due - self.now)
