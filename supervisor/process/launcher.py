@@ -61,6 +61,7 @@ class ProcessLauncher:
             self._spawner = Spawner(loop, self._abandon)
             undo.pop_all()
         self._orphan_reaper = OrphanReaper(loop, reader, self._spawner.do, on_reaper_lost)
+        self._keeps_spares = spares > 0
         self._spares = Spares(spares, loop, self._begin, on_spare_failed)
 
     @property
@@ -75,7 +76,7 @@ class ProcessLauncher:
             OSError: the system has no descriptor or no memory left for it. Nothing was started.
         """
         self._services.oom.look()
-        spare = self._spares.take(part, lanes)
+        spare = self._spares.take(part, lanes) if self._keeps_spares else None
         if spare is None:
             return self._fresh(ProcessLife, part, lanes, listener)
         life = self._life_on(spare, part, listener)
@@ -187,5 +188,5 @@ class ProcessLauncher:
         self._refill_spares()
 
     def _refill_spares(self) -> None:
-        if not self._starting:
+        if not self._starting and self._keeps_spares:
             self._spares.refill_soon()

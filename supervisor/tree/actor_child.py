@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from actors.exits import ExitReport
 from actors.wire.frames import StartActor
 from supervisor.core.health.hang_detector import Health
@@ -14,7 +16,6 @@ from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.logs import actor_logger, level_of
 from supervisor.ports import Life
-from supervisor.process.lean_spawn import main_module
 from supervisor.specs import ChildSpec
 from supervisor.tree.actor_life import ActorLife
 from supervisor.tree.child import Post
@@ -170,19 +171,4 @@ class ActorChild:
             self.mailbox.remove_member(down)
 
     def _part(self, life: int) -> StartActor:
-        spec = self.desk.spec
-        return StartActor(
-            path=self.path,
-            life=life,
-            module=spec.actor.__module__,
-            qualname=spec.actor.__qualname__,
-            arguments=spec.arguments,
-            address=self.mailbox.path,
-            conditions=spec.conditions(),
-            main=main_module() if spec.needs_main else {},
-            captured=spec.output == "capture",
-            handler_timeout=spec.handler_timeout or 0.0,
-            max_frame=spec.max_frame_bytes,
-            log_level=level_of(actor_logger(self.path)),
-            heartbeat=spec.has_heartbeat,
-        )
+        return replace(self.desk.template, path=self.path, life=life, log_level=level_of(actor_logger(self.path)))

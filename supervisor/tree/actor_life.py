@@ -102,7 +102,8 @@ class ActorLife:
             return
         self.serves = True
         self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
-        self._recycler = recycler_of(self._desk.spec, self, self._tree)
+        if self._desk.limited:
+            self._recycler = recycler_of(self._desk.spec, self, self._tree)
         self.life_outcomes = self._on_outcomes if self._recycler is None else self._outcomes
         self._mailbox.connect(self._name, self.life)
         if self._desk.spec.handler_timeout is not None:
@@ -292,7 +293,7 @@ class ActorLife:
         if wanted or job:
             self._mailbox.consumers.make_room(self._name)
         because = OVER_A_JOB if job else ""
-        roll, causes = self._tree.dice.random(), causes_of(end, hang)
+        roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._desk.by_cause else ()
         hung_in = "" if self._examination is None else self._examination.place
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)

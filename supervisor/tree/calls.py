@@ -39,17 +39,21 @@ class Call:
 
 
 class Calls:
-    """The requests to one machine that it has not answered yet."""
+    """The requests to one machine.
+
+    Attributes:
+        waiting: those that it has not answered yet, by ticket.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._numbers = count(1)
-        self._waiting: dict[int, Call] = {}
+        self.waiting: dict[int, Call] = {}
 
     def new(self, spec: AnySpec | None = None) -> Call:
         """A new request."""
         call = Call(next(self._numbers), self._loop.create_future(), spec)
-        self._waiting[call.ticket] = call
+        self.waiting[call.ticket] = call
         return call
 
     def spec_of(self, ticket: int) -> AnySpec:
@@ -58,19 +62,19 @@ class Calls:
         Raises:
             AssertionError: it adds nothing.
         """
-        spec = self._waiting[ticket].spec
+        spec = self.waiting[ticket].spec
         if spec is None:
             raise AssertionError(f"call {ticket} adds no child")
         return spec
 
     def failed(self, spec: AnySpec, report: ExitReport) -> None:
         """A child of this spec has ended, and was not asked to."""
-        for call in self._waiting.values():
+        for call in self.waiting.values():
             if call.spec is spec and call.failure is None:
                 call.failure = report
 
     def answered(self, answer: Answer) -> None:
         """The machine has answered a request."""
-        call = self._waiting.pop(answer.ticket, None)
+        call = self.waiting.pop(answer.ticket, None)
         if call is not None:
             call.answered(answer)

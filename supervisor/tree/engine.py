@@ -166,7 +166,8 @@ class Engine:
                 report = self.children[command.child].report(command)
                 if command.decision not in (Decision.EXPECTED, Decision.RECYCLE):
                     self.last_failure = report
-                    self._calls.failed(self.children[command.child].spec, report)
+                    if self._calls.waiting:
+                        self._calls.failed(self.children[command.child].spec, report)
                 if command.decision is Decision.GIVE_UP:
                     self.tree.reports.supervisor_gave_up(self.path, command.child, command.restarts)
                     self._on_gave_up()

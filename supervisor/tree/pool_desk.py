@@ -9,7 +9,9 @@ from collections.abc import Collection
 from itertools import count, islice
 from typing import NamedTuple
 
+from actors.wire.frames import StartActor
 from supervisor.mailbox.mailbox import Mailbox
+from supervisor.process.lean_spawn import main_module
 from supervisor.specs import ChildSpec
 
 
@@ -22,6 +24,9 @@ class PoolDesk:
         members: names of the existing ones, down ones included.
         retired: names of those that are down for good.
         recycling: names of those whose next life is starting.
+        template: the first frame of their lives, but for the path, the number and the log level of each.
+        by_cause: whether what follows from a death depends on its cause.
+        limited: whether a life is replaced when it reaches a limit.
     """
 
     def __init__(self, mailbox: Mailbox, spec: ChildSpec) -> None:
@@ -30,6 +35,22 @@ class PoolDesk:
         self.members: set[str] = set()
         self.retired: set[str] = set()
         self.recycling: set[str] = set()
+        self.by_cause = bool(spec.terms_of(spec.name).rules)
+        self.limited = not (spec.max_messages is None and spec.max_age is None and spec.max_rss is None)
+        self.template = StartActor(
+            path=mailbox.path,
+            life=0,
+            module=spec.actor.__module__,
+            qualname=spec.actor.__qualname__,
+            arguments=spec.arguments,
+            address=mailbox.path,
+            conditions=spec.conditions(),
+            main=main_module() if spec.needs_main else {},
+            captured=spec.output == "capture",
+            handler_timeout=spec.handler_timeout or 0.0,
+            max_frame=spec.max_frame_bytes,
+            heartbeat=spec.has_heartbeat,
+        )
 
 
 class Resizing(NamedTuple):

@@ -1,4 +1,4 @@
-"""One message passes through few modules of the daemon; `python -m benchmarks.hops` prints the walks."""
+"""One message and one death pass through few modules of the daemon; `python -m benchmarks.hops` prints the walks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.hops import walks
 
-BOUNDS = {"ask": 9, "tell": 7}
+BOUNDS = {"ask": 9, "tell": 7, "death": 52}
 JOINED = {"actors/wire/framing.py"}  # acknowledgements that arrive together are cut apart
 
 
@@ -18,7 +18,7 @@ def walked():
 
 
 @pytest.mark.parametrize("walk", BOUNDS)
-def test_a_message_passes_through_few_modules(walked, walk):
+def test_a_walk_passes_through_few_modules(walked, walk):
     """As many as there are ideas on its way, and no more."""
     modules = walked[walk].modules
     assert len(modules) <= BOUNDS[walk], modules

@@ -150,7 +150,8 @@ class SupervisorMachine:
         child.became_ready(self._it.now)
         self._it.plans.over(child.name)
         self._it.serves(child)
-        self._starts.ready(child)
+        if child.callers.start is not None:
+            self._starts.ready(child)
 
     def _on_exited(self, event: ChildExited) -> None:
         child = self._it.children.get(event.child)

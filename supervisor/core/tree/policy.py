@@ -71,7 +71,7 @@ def choose(terms: ChildTerms, kind: ExitKind, causes: Sequence[Cause]) -> Choice
         kind: how it ended.
         causes: why, the most exact cause first.
     """
-    rule = matching(terms.rules, causes)
+    rule = matching(terms.rules, causes) if terms.rules else None
     if rule is not None:
         return Choice(rule.action, f"the rule for {rule.cause} says {rule.action}", by_rule=True)
     action = RestartAction.RESTART if restarts(terms.restart, kind) else RestartAction.STOP

@@ -63,7 +63,8 @@ class Supervision:
     def serves(self, child: Child) -> None:
         """A life of a child is ready and is its current one."""
         self.out.say(ReportReady(child.name, child.life))
-        child.callers.recycled()
+        if child.callers.recycles:
+            child.callers.recycled()
 
     def forget(self, child: Child, because: str) -> None:
         """Delete a child."""
