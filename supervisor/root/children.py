@@ -1,0 +1,130 @@
+"""Children: finding the actors of a tree, and changing its children at run time.
+
+Runs on the thread of the event loop that entered the tree, but for looking up a ref.
+"""
+
+from __future__ import annotations
+
+from actors.errors import UsageError
+from actors.ref import ActorRef
+from supervisor.jobs.jobs_ref import JobsRef
+from supervisor.root.lifecycle import Lifecycle
+from supervisor.specs import AnySpec
+from supervisor.tree import child_management
+from supervisor.tree.snapshot import ChildCounts, ChildInfo, children_of, count_of
+
+
+class Children(Lifecycle):
+    """The actors and children of a tree."""
+
+    def __getitem__(self, name: str) -> JobsRef:
+        """The ref of an actor: a name under this supervisor (`"indexer"`, `"parsers/parser"`) or a full path.
+
+        Its `run` and `map` are for pools of `Jobs`. Callable from any thread.
+
+        Raises:
+            NoSuchActor: no actor has it; the text lists similar names.
+            UsageError: it is not a name.
+        """
+        if self._engine is None:
+            raise self._not_started()
+        if not isinstance(name, str):
+            raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
+        mailbox = self._tree.registry.find(name if name.startswith("/") else f"{self.path}/{name}")
+        return JobsRef(mailbox, self._tree.launcher.preload)
+
+    def ref(self, path: str) -> JobsRef:
+        """The same as `root[path]`."""
+        return self[path]
+
+    async def start_child(self, spec: AnySpec, *, under: str = "") -> str:
+        """Add a child and start it; returns its path when it is ready.
+
+        Args:
+            spec: of the child. It is dropped when its own supervisor is restarted (OTP).
+            under: name of the supervisor it goes under, `"parsers"`; the root when empty.
+
+        Raises:
+            InvalidSpec: the spec cannot work.
+            UsageError: the program would start itself again in its process.
+            StartFailed: it did not become ready; the spec is discarded.
+            asyncio.CancelledError: the call was cancelled, and the start is undone: the child is stopped and its spec
+                discarded before this comes out. A second cancellation does not wait for that.
+            SupervisorBusy: already_started, already_present, max_children, restarting or stopping, see `answer`.
+            NoSuchChild: there is no supervisor of that name.
+        """
+        return await child_management.start(self._engine_now(), spec, under)
+
+    async def terminate_child(self, name: str | ActorRef) -> None:
+        """Stop a child (a pool: all its members); its spec stays, a temporary child's goes. Returns when it is down.
+
+        What waits in its mailbox becomes dead letters.
+
+        Raises:
+            NoSuchChild: there is none of that name.
+            SupervisorBusy: the supervisor is stopping, or is restarting several children.
+        """
+        await child_management.change(self._engine_now(), path_of(name), child_management.terminate, backwards=True)
+
+    async def restart_child(self, name: str | ActorRef) -> None:
+        """Start a child that is down; returns when it is ready.
+
+        Raises:
+            NoSuchChild: there is none of that name.
+            StartFailed: it did not become ready.
+            SupervisorBusy: running, restarting or stopping, see `answer`.
+        """
+        await child_management.change(self._engine_now(), path_of(name), child_management.restart)
+
+    async def delete_child(self, name: str | ActorRef) -> None:
+        """Delete the spec of a child that is down.
+
+        Raises:
+            NoSuchChild: there is none of that name.
+            SupervisorBusy: running, restarting or stopping, see `answer`.
+        """
+        await child_management.change(self._engine_now(), path_of(name), child_management.delete)
+
+    async def recycle(self, name: str | ActorRef) -> None:
+        """Replace the process of an actor by its next life, and no call fails; of a pool, one member after the other.
+
+        The next life is started first. When it is ready, the old one finishes its message and stops, and the next one
+        serves; `overlap=False` in the spec stops the old one first. Returns when the next life serves and the old one
+        is over. Cancelled, it leaves the replacement under way as it is. Members of a pool that do not run are passed
+        over: their next life is new anyway.
+
+        Raises:
+            NoSuchChild: there is no actor of that name.
+            StartFailed: the next life did not become ready, and the old one serves on; or the child ended meanwhile.
+            SupervisorBusy: the child does not run, or its supervisor is starting, stopping or restarting several
+                children; see `answer`.
+        """
+        await child_management.recycle(self._engine_now(), path_of(name))
+
+    async def resize(self, name: str | ActorRef, size: int) -> None:
+        """Give a pool (or a single actor) another number of processes; returns when they are ready, or down.
+
+        Living members are kept; members that are down for good are started again before new ones are added, and go
+        first when the pool shrinks. Nothing is lost: a member that is removed finishes its message, and its waiting
+        messages go to the others.
+
+        Raises:
+            InvalidSpec: the size is not a whole number of at least 1.
+            NoSuchChild: there is no actor of that name.
+            StartFailed: a new member did not become ready; the others are there.
+            SupervisorBusy: the supervisor is stopping, or is restarting several children.
+        """
+        await child_management.resize(self._engine_now(), path_of(name), size)
+
+    def which_children(self, under: str = "") -> tuple[ChildInfo, ...]:
+        """The children of a supervisor (the root when `under` is empty), in the order of their start."""
+        return children_of(child_management.engine_at(self._engine_now(), under))
+
+    def count_children(self, under: str = "") -> ChildCounts:
+        """How many children a supervisor has."""
+        return count_of(child_management.engine_at(self._engine_now(), under))
+
+
+def path_of(name: str | ActorRef) -> str:
+    """The name or path of a child as text."""
+    return name.path if isinstance(name, ActorRef) else name

@@ -1,0 +1,298 @@
+"""Lifecycle: how a tree is entered, runs, gives up and is left.
+
+Runs on the thread of the event loop that entered it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, Self, get_args
+
+from actors.bounds import MOST_PROCESSES, check_time, is_count
+from actors.errors import UsageError
+from actors.exits import ExitKind, ExitReason, ExitReport
+from supervisor.core.tree import commands as do
+from supervisor.core.tree import events as happened
+from supervisor.errors import RestartIntensityExceeded, StartFailed
+from supervisor.io.loop_reader import LoopReader
+from supervisor.io.thread_reader import ThreadReader
+from supervisor.loop_affinity import Home
+from supervisor.messaging.shared import TreeContext
+from supervisor.observe.reports import Reports
+from supervisor.ports import AnyReader, Launcher
+from supervisor.process.launcher import ProcessLauncher
+from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
+from supervisor.spec_validation import check
+from supervisor.specs import AnySpec, SupervisorSpec
+from supervisor.system.descriptor_limit import shortage
+from supervisor.tree.child_factory import ChildFactory
+from supervisor.tree.engine import Engine
+
+Reading = Literal["thread", "loop"]
+
+OnGiveUp = Literal["cancel", "sigterm"] | Callable[[RestartIntensityExceeded], object]
+
+
+class Lifecycle:
+    """A tree from its start to its end; arguments as in `Supervisor`."""
+
+    def __init__(
+        self,
+        *children: AnySpec,
+        reading: Reading = "thread",
+        stop_timeout: float | None = None,
+        spares: int = 1,
+        on_give_up: OnGiveUp = "cancel",
+        **spec: Any,
+    ) -> None:
+        self.spec = SupervisorSpec(*children, **spec)
+        check(self.spec)
+        if not isinstance(reading, str) or reading not in get_args(Reading):
+            raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
+        if not is_count(spares, 0, MOST_PROCESSES):
+            raise UsageError(
+                f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, it is {spares!r}"
+            )
+        if stop_timeout is not None:
+            check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
+        if on_give_up not in {"cancel", "sigterm"} and not callable(on_give_up):
+            raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {on_give_up!r}")
+        self.path = f"/{self.spec.name}"
+        self._on_give_up = on_give_up
+        self._spares = spares
+        self._reading = reading
+        self._stop_timeout = stop_timeout
+        self._reports = Reports()
+        self._drains = False
+        self._engine: Engine | None = None
+        self._end: do.Terminate | None = None
+        self._body: asyncio.Task[Any] | None = None
+        self._cancelled_body = False
+        self._given_up = False
+
+    async def __aenter__(self) -> Self:
+        """Start the children in order; returns when all of them are ready.
+
+        Raises:
+            StartFailed: one did not become ready; those started were stopped again.
+            OSError, RuntimeError: the system has no descriptor or no thread left for the tree; nothing was started.
+            UsageError: the program would start itself again in every process.
+        """
+        if self._engine is not None:
+            raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
+        self._check_program()
+        try:
+            self._home = Home()
+        except RuntimeError:
+            raise UsageError(
+                f"{self.path} needs a running asyncio event loop: enter it in a coroutine that asyncio.run() runs "
+                f"(with anyio, its asyncio backend), or use `with Supervisor.in_thread(...)` where there is none"
+            ) from None
+        loop = self._home.loop
+        self._make_threads(loop)
+        if short := shortage(self.spec.processes + self._spares):
+            self._reports.descriptors_short(self.path, *short)
+        self._tree = TreeContext(loop, self._launcher, self._reports)
+        self._running = asyncio.Event()
+        self._terminated = asyncio.Event()
+        self._engine = Engine(
+            self.spec,
+            self.path,
+            self._tree,
+            ChildFactory,
+            on_running=self._running.set,
+            on_terminated=self._on_terminated,
+            on_gave_up=self._on_gave_up,
+        )
+        try:
+            self._engine.post(happened.Boot())
+            await self._until_running()
+        except BaseException:
+            await self._stop()
+            raise
+        self._body = asyncio.current_task()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the children in reverse order; returns when nothing of the tree is left."""
+        if self._home.forked:  # the tree is the daemon's
+            return
+        body, self._body = self._body, None
+        late = kind is None and self._cancelled_body and await _cancelled_now()
+        await self._stop()
+        if self._cancelled_body and body is not None:
+            if body.uncancel() > 0:  # other code wants the task cancelled, too
+                if late:
+                    raise asyncio.CancelledError
+                return
+            if kind is None or issubclass(kind, asyncio.CancelledError):
+                raise self._gave_up() from None
+        elif kind is None and self._end is not None and self._end.exceeded:
+            raise self._gave_up()
+
+    def request_stop(self) -> None:
+        """Begin to stop the tree; returns at once. `wait` returns when it is down."""
+        self._engine_now().shut_down(happened.StopRequested(self._stop_timeout))
+        self._launcher.wind_down()
+
+    def request_kill(self) -> None:
+        """Kill everything; returns at once. `wait` returns when it is down."""
+        self._engine_now().shut_down(happened.KillRequested())
+        self._launcher.wind_down()
+
+    async def wait(self) -> ExitReason:
+        """Wait until the tree is down, for any reason, and return that reason."""
+        self._engine_now()
+        await self._terminated.wait()
+        return self._reason()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop to which the tree belongs. Callable from any thread."""
+        if self._engine is None:
+            raise self._not_started()
+        return self._home.loop
+
+    def _make_threads(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._reader: AnyReader = self._make_reader(loop)
+        try:
+            self._launcher: Launcher = self._make_launcher(loop)
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _make_reader(self, loop: asyncio.AbstractEventLoop) -> AnyReader:
+        return ThreadReader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
+
+    def _check_program(self) -> None:
+        """Check that processes can be started from this program.
+
+        Raises:
+            UsageError: they cannot.
+        """
+        check_first_start()
+        check_patches()
+        check_interpreter()
+        if self.spec.needs_main:
+            check_main_guard()
+
+    def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
+        return ProcessLauncher(
+            loop,
+            self._reader,
+            self._spares,
+            lambda why: self._reports.orphan_reaper_lost(self.path, why),
+            lambda module, why: self._reports.spare_failed(self.path, module, why),
+        )
+
+    def _engine_now(self) -> Engine:
+        if self._engine is None:
+            raise self._not_started()
+        self._check_home()
+        return self._engine
+
+    def _check_home(self) -> None:
+        """Check that this is the loop of the tree, as long as there is one."""
+        if self._engine is not None and not self._terminated.is_set():
+            self._home.check(self.path)
+
+    def _not_started(self) -> UsageError:
+        return UsageError(f"{self.path} is not started; use it inside `async with Supervisor(...) as root:`")
+
+    async def _until_running(self) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._running, self._terminated)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not self._running.is_set() and self._end is not None:
+            report = self._engine_now().last_failure
+            raise StartFailed(f"{self.path}/{self._end.failed} did not start: {self._end.reason}", report)
+        if self._given_up:  # while it was running, and before this task noticed
+            raise self._gave_up()
+
+    async def _stop(self) -> None:
+        """Stop the tree and release everything.
+
+        A cancellation meanwhile kills what is left, and is raised at the end.
+        """
+        self.request_stop()
+        cancelled: asyncio.CancelledError | None = None
+        while not self._terminated.is_set():
+            try:
+                await self._terminated.wait()
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.request_kill()
+        self._tree.registry.shut_down()
+        self._tree.topics.close()
+        closing = asyncio.ensure_future(self._launcher.close())
+        try:
+            while not closing.done():
+                try:
+                    await asyncio.shield(closing)
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        finally:
+            self._reader.close()
+            self._reports.close()
+        if cancelled is not None:
+            raise cancelled
+
+    def _on_terminated(self, end: do.Terminate) -> None:
+        self._end = end
+        self._terminated.set()
+
+    def _on_gave_up(self) -> None:
+        self._given_up = self._running.is_set()
+        if self._body is None or self._body.done():
+            return  # it is not entered yet, or is being left: those steps report the end
+        if self._on_give_up == "sigterm":
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif callable(self._on_give_up):
+            try:
+                self._on_give_up(self._gave_up())
+            except Exception as error:
+                context = {"message": f"on_give_up of {self.path} raised", "exception": error}
+                self._home.loop.call_exception_handler(context)
+        else:
+            self._cancelled_body = True
+            self._body.cancel()
+            self._reports.task_cancelled(self.path)
+
+    def _gave_up(self) -> RestartIntensityExceeded:
+        report = self._engine_now().last_failure
+        last = "" if report is None else f"; the last to end: {report.actor}, {report.reason}"
+        why = f"gave up: {'' if report is None else report.because}" if self._end is None else self._end.reason.detail
+        return RestartIntensityExceeded(f"{self.path} {why}{last}{_remedy(report)}", report)
+
+    def _reason(self) -> ExitReason:
+        if self._end is None:
+            raise AssertionError("the tree is down without a reason")
+        return self._end.reason
+
+
+async def _cancelled_now() -> bool:
+    """Whether this task was cancelled since it last waited; if so, the cancellation is consumed."""
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+def _remedy(report: ExitReport | None) -> str:
+    """What to do about lives that end because of the messages they get."""
+    if report is None or report.reason.kind is not ExitKind.CRASHED or report.last_message is None:
+        return ""
+    return (
+        ". An exception in a handler ends the life: raise Rejected for input that is to be refused, set "
+        'on_error = "reply" in the actor class, or raise the intensity'
+    )

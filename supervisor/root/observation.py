@@ -1,0 +1,84 @@
+"""Observation: what a tree shows of itself, and its topics.
+
+Runs on the thread of the event loop that entered the tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+from actors.messages import Message
+from actors.topics import Topic
+from supervisor.observe.broadcast import Missed
+from supervisor.observe.dead_letters import DeadLetter
+from supervisor.observe.reports import Happening
+from supervisor.root.lifecycle import Lifecycle
+from supervisor.tree.health import HealthStatus, TreeHealth, health_of
+from supervisor.tree.snapshot import SupervisorSnapshot, tree_of
+
+M = TypeVar("M", bound=Message[Any])
+
+
+class Observation(Lifecycle):
+    """What a tree shows of itself."""
+
+    def snapshot(self) -> SupervisorSnapshot:
+        """The whole tree at this moment; its text is a readable tree. Changes nothing and waits for nothing."""
+        return tree_of(self._engine_now())
+
+    def health(self) -> TreeHealth:
+        """How the tree is, and why: healthy, degraded, starting or stopping. For `/healthz` and `/readyz`.
+
+        Changes nothing and waits for nothing. Call it on the loop's thread.
+        """
+        if self._drains:
+            return TreeHealth(HealthStatus.STOPPING, (f"{self.path} drains",))
+        return health_of(self.snapshot())
+
+    def journal(self) -> list[str]:
+        """The last events and decisions of the root supervisor, one JSON object a line: what a bug report asks for.
+
+        It holds names, times and reasons, no messages. Call it on the loop's thread, also after the tree has ended.
+        """
+        return [line.decode() for line in self._engine_now().journal.lines()]
+
+    def events(self) -> AsyncIterator[Happening | Missed]:
+        """All events of the tree from now on; a reader that is too slow gets `Missed(count)`.
+
+        Called before the `async with`, it also reports the first lives.
+        """
+        self._check_home()
+        return self._reports.happenings.read()
+
+    def dead_letters(self) -> AsyncIterator[DeadLetter | Missed]:
+        """All dead letters from now on; a reader that is too slow gets `Missed(count)`."""
+        self._check_home()
+        return self._reports.dead_letters.read()
+
+    def subscribe(self, topic: Topic[M]) -> AsyncIterator[M | Missed]:
+        """Everything published under a topic from now on; a reader that is too slow gets `Missed(count)`."""
+        self._engine_now()
+        return self._tree.topics.read(topic)
+
+    def publish(self, topic: Topic[M], message: M) -> None:
+        """Send a message to all subscribers of the topic, at most once; returns at once.
+
+        Raises:
+            UsageError: the message is not of the topic's type.
+        """
+        self._engine_now()
+        self._tree.topics.say(topic, message)
+
+    def __str__(self) -> str:
+        return repr(self) if self._engine is None else str(tree_of(self._engine))
+
+    def __repr__(self) -> str:
+        if self._engine is None:
+            return f"<Supervisor {self.path} not started>"
+        machine = self._engine.machine
+        states = [view.state.value for view in machine.children()]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        most, period = self.spec.intensity.max_restarts, self.spec.intensity.period
+        budget = "unlimited" if most is None else f"{machine.restarts(self._home.loop.time())}/{most} in {period:g}s"
+        return f"<Supervisor {self.path} {machine.phase.value} {self.spec.strategy.value} [{counts}] restarts {budget}>"
