@@ -136,12 +136,14 @@ class ProcessLauncher:
         """The spare of a life does not run: start the life on a fresh process instead."""
         try:
             worker = self._make(name, lanes)
-        except OSError:  # keep the spare; if it does not run either, the life does not become ready
+        except Exception as error:  # keep the spare; if it does not run either, the life does not become ready
+            self._not_replaced(name, error)
             return
         try:
             former = life.begin_again(worker)
-        except OSError:
+        except Exception as error:
             worker.discard()
+            self._not_replaced(name, error)
             return
         self._spares.reject(former, why)
         self._spawner.begin(worker)
@@ -150,6 +152,12 @@ class ProcessLauncher:
         """See `Launcher`."""
         if self._spares.learn(module, main):
             self._refill_spares()
+
+    def _not_replaced(self, name: str, error: Exception) -> None:
+        """Say so, unless the system is short of something."""
+        if not isinstance(error, OSError):
+            what = f"{name} keeps a spare that does not run: no other process could be started for it"
+            self._loop.call_exception_handler({"message": what, "exception": error})
 
     def wind_down(self) -> None:
         """No more lives are expected: end the spares."""

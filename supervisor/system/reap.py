@@ -1,7 +1,8 @@
 """Reap: the exit code of a process that has ended, and the resources it used.
 
 When another part of the daemon has taken the exit code, the kernel is asked through the pidfd. What the kernel does
-not know is None, and no error. Only without a pidfd it waits, for `COMPLETE` seconds at most.
+not know is None, and no error. It waits, for `COMPLETE` seconds at most, only where the system has neither pidfds nor
+`waitid`: there `has_ended` cannot tell.
 
 Runs on the loop's thread.
 """
@@ -47,7 +48,7 @@ def reap(process: SpawnProcess, pidfd: int = -1) -> ExitStatus:
     popen = getattr(process, "_popen", None)
     if process.pid is None or popen is None or popen.returncode is not None or not hasattr(os, "wait4"):
         return ExitStatus(process.exitcode)
-    until = time.monotonic() + (COMPLETE if pidfd < 0 else 0.0)
+    until = time.monotonic() + (COMPLETE if pidfd < 0 and not hasattr(os, "waitid") else 0.0)
     try:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         while pid == 0 and time.monotonic() < until:
@@ -63,7 +64,12 @@ def reap(process: SpawnProcess, pidfd: int = -1) -> ExitStatus:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a child of this process has ended, reaped or not; it is not reaped by this."""
+    """Whether a child of this process has ended, reaped or not; it is not reaped by this.
+
+    True where the system has no `waitid` and cannot tell.
+    """
+    if not hasattr(os, "waitid"):
+        return True
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:

@@ -160,3 +160,27 @@ async def test_a_second_beginning_that_fails_changes_nothing(monkeypatch):
                 life.begin_again(worker)
         worker.discard()
         assert pid == (await root["a"].ask(WhoAreYou())).pid
+
+
+@pytest.mark.parametrize("failing", ["make", "begin_again"])
+async def test_whatever_fails_while_a_spare_is_replaced_the_life_keeps_it(monkeypatch, failing):
+    """Also what no system call raises; it is told to the loop."""
+    root = tree("loop")
+    told = []
+    async with root:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        pid = (await root["a"].ask(WhoAreYou())).pid
+        launcher = root._engine.tree.launcher
+        (life,) = launcher._alive
+
+        def refuse(*_):
+            raise RuntimeError("no")
+
+        with monkeypatch.context() as patch:
+            if failing == "make":
+                patch.setattr(launcher, "_make", refuse)
+            else:
+                patch.setattr(type(life), "begin_again", refuse)
+            launcher._replace(life, "a", 1, "it did not run")
+        assert pid == (await root["a"].ask(WhoAreYou())).pid
+    assert ["no"] == [str(error) for error in told]

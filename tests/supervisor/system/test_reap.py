@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from supervisor.system.reap import ExitStatus, reap
+from supervisor.system.reap import ExitStatus, has_ended, reap
 from tests.support.spawning import DEADLINE, SPAWN
 
 pytestmark = pytest.mark.processes
@@ -71,9 +71,11 @@ def tells():
     return tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 15)
 
 
-def test_without_a_pidfd_a_death_is_heard_of_before_it_is_complete(monkeypatch):
-    """The exit code is waited for a moment."""
+def test_where_nothing_says_that_a_death_is_complete_its_exit_code_is_waited_for(monkeypatch):
+    """For a moment: there is neither a pidfd nor `waitid`."""
     process = dead(code=4)
+    monkeypatch.delattr(os, "waitid")
+    assert has_ended(process.pid)
     real, looks = os.wait4, []
 
     def wait4(pid, options):
@@ -85,10 +87,12 @@ def test_without_a_pidfd_a_death_is_heard_of_before_it_is_complete(monkeypatch):
     process.close()
 
 
-def test_still_running():
-    """It waits for nothing."""
+def test_still_running(monkeypatch):
+    """It waits for nothing, without a pidfd as with one: the loop must not stand still."""
     process = SPAWN.Process(target=work, args=(0.5, 0))
     process.start()
+    assert not has_ended(process.pid)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
     assert ExitStatus() == reap(process)
     process.join(DEADLINE)
     process.close()
