@@ -37,22 +37,25 @@ class CommandChild(ProcessChild[CommandSpec]):
 
     def __init__(self, spec: CommandSpec, path: str, tree: TreeContext, post: Post) -> None:
         super().__init__(spec, path, tree, post)
-        self._port: int | None = None
         self._readiness: Readiness | None = None
         self._stop_signal = int(signal.Signals[spec.stop_signal])
 
     @property
     def port(self) -> int | None:
         """The port that stands for `{port}`, None without one."""
-        return self._port
+        return self._tree.ports.get(self.path)
+
+    def forget(self) -> None:
+        """Its spec is gone, and its port is free for others."""
+        self._tree.ports.pop(self.path, None)
 
     def _launch(self, life: int) -> Control:
         spec = self.spec
         if spec.wants_port:
-            self._port = free_port(self._port)
+            self._tree.ports[self.path] = free_port(self.port)
         elif isinstance(spec.ready, PortReady):
             check_free(spec.ready.host, int(spec.ready.number))
-        readiness = readiness_of(spec, self._port, self._tree.loop, super().life_ready)
+        readiness = readiness_of(spec, self.port, self._tree.loop, super().life_ready)
         try:
             part = StartActor(
                 path=self.path,
@@ -77,7 +80,7 @@ class CommandChild(ProcessChild[CommandSpec]):
         return msgspec.structs.replace(options, env={**env, **readiness.environment})
 
     def _with_port(self, text: str) -> str:
-        return text if self._port is None else text.replace(PORT, str(self._port))
+        return text if self.port is None else text.replace(PORT, str(self.port))
 
     def _reason(self, end: LifeEnd) -> ExitReason:
         return command_exit_reason(end, self._stop_signal)

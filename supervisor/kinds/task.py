@@ -46,21 +46,20 @@ class TaskChild(LoneChild[TaskSpec]):
         super().__init__(spec, path, tree, post)
         self._context = contextvars.copy_context()
         self._life: _TaskLife | None = None
-        self._number = 0
         self._end = TaskEnd()
 
     def start(self, life: int) -> None:
-        """Start a life, unless the one before still runs: that is a failed start."""
-        former, number = self._life, self._number
-        self._since, self._number, self._end = self._tree.loop.time(), life, TaskEnd()
-        if former is not None and former.runs:
-            why = f"life {number} swallowed its cancellation and still runs; a task has one life at a time"
+        """Start a life, unless a former one still runs: that is a failed start."""
+        self._since, self._end = self._tree.loop.time(), TaskEnd()
+        former = self._tree.unended.get(self.path)
+        if former is not None and not former.done():
+            why = "a former life swallowed its cancellation and still runs; a task has one life at a time"
             self._exited(life, ExitReason(ExitKind.UNSTARTED, why))
             return
         self._life = _TaskLife(
             self.spec,
             self.path,
-            self._tree.loop,
+            self._tree,
             on_ready=lambda: self._post(happened.ChildReady(self.name, life)),
             on_end=lambda end: self._ended(life, end),
             context=self._context.copy(),
@@ -106,14 +105,16 @@ class _TaskLife:
         self,
         spec: TaskSpec,
         path: str,
-        loop: asyncio.AbstractEventLoop,
+        tree: TreeContext,
         *,
         on_ready: Callable[[], None],
         on_end: Callable[[TaskEnd], None],
         context: contextvars.Context,
     ) -> None:
         self._spec = spec
-        self._loop = loop
+        self._path = path
+        self._tree = tree
+        self._loop = tree.loop
         self._on_ready = on_ready
         self._on_end = on_end
         self._ready = False
@@ -125,13 +126,8 @@ class _TaskLife:
         self._grace: float | None = None
         self._kill_asked = False
         self._coroutine = self._run()
-        self._task = loop.create_task(self._coroutine, name=path, context=context)
+        self._task = tree.loop.create_task(self._coroutine, name=path, context=context)
         self._task.add_done_callback(self._done)
-
-    @property
-    def runs(self) -> bool:
-        """Whether its task has not ended."""
-        return not self._task.done()
 
     def stop(self) -> None:
         """Cancel it."""
@@ -187,8 +183,14 @@ class _TaskLife:
 
     def _give_up(self) -> None:
         if not self._task.done():
+            self._tree.unended[self._path] = self._task
+            self._task.add_done_callback(self._ended_at_last)
             stacks = "".join(["It still runs, here:\n", *_awaiting(self._coroutine)])
             self._finish(runs_on=True, stacks=stacks)
+
+    def _ended_at_last(self, task: asyncio.Task[None]) -> None:
+        if self._tree.unended.get(self._path) is task:
+            del self._tree.unended[self._path]
 
     def _finish(self, *, cancelled: bool = False, runs_on: bool = False, stacks: str | None = None) -> None:
         self._over = True

@@ -29,6 +29,8 @@ class TreeContext:
         self.reports = reports
         self.registry = Registry()
         self.waits = WaitGraph()
+        self.unended: dict[str, asyncio.Task[None]] = {}  # tasks that have swallowed every cancellation, by path
+        self.ports: dict[str, int] = {}  # chosen for commands, by path
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()
         self.dice = random.Random()  # noqa: S311 - jitter is no secret

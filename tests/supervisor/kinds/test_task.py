@@ -60,7 +60,7 @@ async def returns_unready(*, ready):
 
 
 class Stubborn:
-    """A coroutine function that swallows every cancellation until it is let go."""
+    """A coroutine function whose first life swallows every cancellation until it is let go."""
 
     def __init__(self):
         self.go = asyncio.Event()
@@ -68,6 +68,8 @@ class Stubborn:
 
     async def __call__(self):
         self.lives += 1
+        if self.lives > 1:
+            await forever()
         while not self.go.is_set():
             try:
                 await self.go.wait()
@@ -209,15 +211,39 @@ async def test_no_next_life_begins_beside_one_that_runs_on():
     stubborn = Stubborn()
     async with ScriptedSupervisor(TaskSpec(stubborn, name="stubborn", shutdown=BRUTAL_KILL)) as root:
         await root.terminate_child("stubborn")
-        with pytest.raises(StartFailed, match="life 1 swallowed its cancellation and still runs"):
+        with pytest.raises(StartFailed, match="a former life swallowed its cancellation and still runs"):
             await root.restart_child("stubborn")
         assert 1 == stubborn.lives
         stubborn.go.set()
         await until(lambda: not [task for task in asyncio.all_tasks() if task.get_name() == "/root/stubborn"])
-        stubborn.go.clear()
         await root.restart_child("stubborn")
         assert 2 == stubborn.lives
+
+
+async def test_a_former_life_is_known_over_a_restart_of_its_supervisor():
+    """The restarted supervisor makes its children anew; the task that runs on is still the one life of its path."""
+    stubborn, crash = Stubborn(), asyncio.Event()
+
+    async def crashes():
+        await crash.wait()
+        crash.clear()
+        raise ValueError("once")
+
+    inner = SupervisorSpec(
+        TaskSpec(stubborn, name="stubborn", shutdown=0.01), TaskSpec(crashes), name="inner", intensity=Intensity(0, 1.0)
+    )
+    root = ScriptedSupervisor(inner, intensity=Intensity(50, 60.0))
+    watch = Watch(root)
+    async with root:
+        crash.set()
+        report = await watch.exited("stubborn")
+        while report.reason.kind is not ExitKind.UNSTARTED:
+            report = await watch.exited("stubborn")
+        assert "a former life swallowed its cancellation" in report.reason.detail
+        assert 1 == stubborn.lives
         stubborn.go.set()
+        await until(lambda: states(root)["inner"] is ChildState.RUNNING)
+        assert 2 == stubborn.lives
 
 
 async def test_clean_up_within_the_grace_is_awaited():
