@@ -21,7 +21,7 @@ from tests.support.failing_calls import FAILURES, FailingCalls, Failure
 from tests.support.figures import PHASES, SWEEPS
 
 LONG = os.environ.get("ACTORS_LONG") == "1"
-TIMES = 3  # the first so many calls at one place fail
+TIMES = int(os.environ.get("ACTORS_ROUNDS") or 1)  # the first so many calls at one place fail
 LEARNING = 2 if LONG else 1  # runs in which nothing fails, to learn the places
 SAMPLE = {"first start": 3, "messages": 4, "restart": 4, "recycle": 3, "stop": 3}  # runs that the suite makes
 
