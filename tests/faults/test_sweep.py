@@ -15,6 +15,7 @@ from multiprocessing import resource_tracker
 
 import pytest
 
+from actors import UsageError
 from supervisor import StartFailed
 from tests.faults.phases import AROUND, DEADLINE, ERROR, FAILED, LIVING, WORKS, Tree, held
 from tests.support.failing_calls import FAILURES, FailingCalls, Failure
@@ -22,6 +23,7 @@ from tests.support.figures import PHASES, SWEEPS
 
 LONG = os.environ.get("ACTORS_LONG") == "1"
 TIMES = int(os.environ.get("ACTORS_ROUNDS") or 1)  # the first so many calls at one place fail
+MOST = int(os.environ.get("ACTORS_RUNS") or 0) or None  # runs in each phase of `make sweep`, spread evenly
 LEARNING = 2 if LONG else 1  # runs in which nothing fails, to learn the places
 SAMPLE = {"first start": 3, "messages": 4, "restart": 4, "recycle": 3, "stop": 3}  # runs that the suite makes
 
@@ -154,7 +156,7 @@ class Sweep:
         self.calls.arm(failure)
         try:
             await tree.root.__aenter__()
-        except (StartFailed, OSError, RuntimeError):
+        except (StartFailed, UsageError, OSError, RuntimeError):
             self.calls.disarm()
             if self.calls.raised is None:
                 raise
@@ -218,7 +220,7 @@ def test_a_sample(monkeypatch, tmp_path, phase):
 @pytest.mark.parametrize("phase", PHASES)
 def test_every_call(monkeypatch, tmp_path, phase):
     """Every call in each phase."""
-    ended = swept(phase, monkeypatch, tmp_path)
+    ended = swept(phase, monkeypatch, tmp_path, MOST)
     for function in FAILURES:
         counts = [ended.count((function, outcome)) for outcome in (WORKS, ERROR, FAILED)]
         if any(counts):
