@@ -67,8 +67,14 @@ FAILURES = {
 }
 """By function: what it can raise. `RuntimeError` is Python's word for a thread that cannot be started."""
 
-DONE = {("os.close", "EIO"), ("os.kill", "ESRCH"), ("signal.pidfd_send_signal", "ESRCH")}
-"""Their effect is there when they fail: the descriptor is closed, the process is dead."""
+DONE = {
+    ("select.epoll.unregister", "EBADF"),
+    ("select.epoll.unregister", "ENOENT"),
+    ("os.close", "EIO"),
+    ("os.kill", "ESRCH"),
+    ("signal.pidfd_send_signal", "ESRCH"),
+}
+"""Their effect is there when they fail: the descriptor is closed or not watched, the process is dead."""
 
 WAITS = {"os.wait4", "os.waitid", "os.waitpid"}
 """They fail when other code has taken the exit code before, so only for processes that have ended."""

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from supervisor.io import thread_reader
+from supervisor.io import selector_thread, thread_reader
 from supervisor.io.fds import CHUNK
 from supervisor.io.thread_reader import PAUSE_AT, Stream, ThreadReader
 from tests.support.spawning import DEADLINE, open_descriptors
@@ -49,6 +49,38 @@ async def test_once_is_told_once_on_the_loop(reader, pipe):
         reader.once(pipe[0], ready)  # still readable
         await told.wait()
     assert [threading.main_thread()] * 2 == threads
+
+
+async def test_readiness_belongs_to_what_was_watched_then(monkeypatch, pipe):
+    """A descriptor is forgotten while its readiness is on its way; what gets its number next is not taken for ready."""
+    held, on_its_way, told, passed = threading.Event(), threading.Event(), [], asyncio.Event()
+
+    class Held(selector_thread.Poller):
+        def wait(self, timeout):
+            ready = super().wait(timeout)
+            if pipe[0] in ready and not held.is_set():
+                on_its_way.set()
+                held.wait(DEADLINE)
+                return [reader._thread._bell.fileno(), *ready]
+            return ready
+
+    monkeypatch.setattr(selector_thread, "Poller", Held)
+    reader = ThreadReader(asyncio.get_running_loop())
+    quiet, barrier = os.pipe(), os.pipe()
+    reader.once(pipe[0], lambda: told.append("before"))
+    os.write(pipe[1], b"x")
+    await asyncio.to_thread(on_its_way.wait, DEADLINE)
+    reader.forget(pipe[0], close=lambda: os.dup2(quiet[0], pipe[0]))
+    reader.once(pipe[0], lambda: told.append("after"))
+    held.set()
+    os.write(barrier[1], b"x")
+    reader.once(barrier[0], passed.set)
+    async with asyncio.timeout(DEADLINE):
+        await passed.wait()
+    reader.close()
+    for fd in (*quiet, *barrier):
+        os.close(fd)
+    assert not told
 
 
 async def test_forgotten_is_not_told(reader, pipe):
