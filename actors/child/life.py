@@ -140,7 +140,8 @@ class Life:
     def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
         """Record that a handler is about to be called; what senders wait for leaves first."""
         self._began = now = time.monotonic_ns()
-        self.outbox.before_handler(now)
+        if self.outbox.oldest:
+            self.outbox.before_handler(now)
         if envelope.seq:
             self._box.begin(envelope.seq, handler.index, now, lane)
         else:

@@ -29,6 +29,9 @@ class Outbox:
     Args:
         channel: where it is sent.
         sequential: whether messages end in their order, so that one number acknowledges all before it.
+
+    Attributes:
+        oldest: ns at which the first of what waits ended or began, 0 when nothing waits.
     """
 
     def __init__(self, channel: Channel, *, sequential: bool) -> None:
@@ -38,7 +41,7 @@ class Outbox:
         self._ack_up_to = 0
         self._waiting: list[Outcome] = []  # outcomes that wait for the next frame
         self._count = 0  # ended messages that the daemon does not know of
-        self._oldest = 0  # ns at which the first of them ended or began, 0 when there are none
+        self.oldest = 0
         self._urgent = False  # whether a sender waits for one of them
 
     def reply(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Attachment, ...] = ()) -> None:
@@ -47,7 +50,7 @@ class Outbox:
             self.flush()
         if self._sequential:
             self._ack_up_to = seq
-            self._oldest = self._count = 0
+            self.oldest = self._count = 0
         self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload)])), attachments)
 
     def acknowledge(self, seq: int, began: int) -> None:
@@ -86,13 +89,13 @@ class Outbox:
         self.flush()
 
     def before_handler(self, now: int) -> None:
-        """A handler is about to be called at that time (ns), and it is not known how long it takes."""
-        if self._oldest and (self._urgent or now - self._oldest > ACK_AGE or self._count >= ACK_EVERY):
+        """Something waits, and a handler is about to be called at that time (ns): it is not known how long it takes."""
+        if self._urgent or now - self.oldest > ACK_AGE or self._count >= ACK_EVERY:
             self.flush()
 
     def flush(self) -> None:
         """Send everything that waits."""
-        if not self._oldest:
+        if not self.oldest:
             return
         frame = encode(Outcomes(self._ack_up_to, self._waiting))
         if len(frame) <= self._channel.most:
@@ -102,10 +105,10 @@ class Outbox:
                 self.send(encode(Outcomes(0, [outcome])))
             self.send(encode(Outcomes(self._ack_up_to, [])))
         self._waiting.clear()
-        self._oldest = self._count = 0
+        self.oldest = self._count = 0
         self._urgent = False
 
     def _note(self, since: int) -> None:
         self._count += 1
-        if not self._oldest:
-            self._oldest = since or time.monotonic_ns()
+        if not self.oldest:
+            self.oldest = since or time.monotonic_ns()

@@ -11,6 +11,7 @@ import pytest
 
 from actors import Actor, CallCycle, HandlerError, Message, handles
 from supervisor import ChildSpec, Supervisor
+from tests.support.inside import is_stopping
 from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
@@ -62,7 +63,7 @@ class Front(Actor):
     @handles
     async def ask_once_stopping(self, msg: AskOnceStopping) -> int:
         write(msg.begun, "")
-        while self.context.stopping is None:
+        while not is_stopping(self):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.01)  # a driver that stops reading has done so by now
         return await self.context.actor("store").ask(Double(4), timeout=DEADLINE)

@@ -18,3 +18,8 @@ def channel_of(actor: Actor) -> Channel:
 def box_of(actor: Actor) -> BlackBox:
     """The black box of the process that runs this actor."""
     return actor.context._leaving._box
+
+
+def is_stopping(actor: Actor) -> bool:
+    """Whether this actor was asked to stop."""
+    return actor.context._leaving.reason is not None
