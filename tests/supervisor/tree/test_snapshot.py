@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+import typing
 
 import pytest
 
+import actors
+import supervisor
 from actors import ActorCrashed, ActorStopped, ExitKind
 from actors.wire.progress import Progress
 from supervisor import (
     Backoff,
+    ChildCounts,
     ChildExited,
+    ChildInfo,
+    ChildSnapshot,
     ChildSpec,
     ChildStarted,
     DeadReason,
@@ -22,9 +28,11 @@ from supervisor import (
     Strategy,
     Supervisor,
     SupervisorGaveUp,
+    SupervisorSnapshot,
     SupervisorSpec,
     SupervisorStarted,
     SupervisorStopped,
+    TreeHealth,
 )
 from supervisor.observe.broadcast import BACKLOG
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
@@ -222,6 +230,32 @@ async def test_a_pool_has_a_line_for_each_member():
         for number in range(5):
             await root["p"].tell(Take("", number))
         assert [("p/0", 5), ("p/1", 0)] == [(node.name, node.mailbox) for node in root.snapshot().children]
+
+
+async def test_the_messages_of_a_pool_count_once_while_its_first_members_are_gone():
+    """They stand at the first that is there."""
+    async with tree(child("p", Worker, size=3, restart=RestartPolicy.TEMPORARY)) as root:
+        for number in range(5):
+            await root["p"].tell(Take("", number))
+        await die(root, "/root/p/0")
+        left = [(node.name, node.mailbox) for node in root.snapshot().children]
+        assert [("p/1", root["p"]._mailbox.depth), ("p/2", 0)] == left
+
+
+def classes(hint):
+    """The classes in an annotation."""
+    inner = typing.get_args(hint)
+    if inner and typing.get_origin(hint) is not typing.Literal:
+        return {one for part in inner for one in classes(part)}
+    return {hint} if isinstance(hint, type) else set()
+
+
+@pytest.mark.parametrize("shown", [SupervisorSnapshot, ChildSnapshot, ChildInfo, ChildCounts, TreeHealth])
+def test_every_type_in_a_snapshot_is_public(shown):
+    """An annotation of what is shown needs no private module."""
+    found = {one for hint in typing.get_type_hints(shown).values() for one in classes(hint)}
+    of_ours = {one.__name__ for one in found if one.__module__.partition(".")[0] in {"actors", "supervisor"}}
+    assert of_ours <= {*actors.__all__, *supervisor.__all__}
 
 
 @pytest.mark.processes
