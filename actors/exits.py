@@ -1,6 +1,6 @@
 """Exits: how a life ends: the reason in one word, and the report with everything known about it.
 
-A reason is a value; what follows from it is decided in `supervisor.core.tree.policy`.
+A reason is a value; what follows from it is decided in `supervisor.core.rules.policy`.
 """
 
 from __future__ import annotations

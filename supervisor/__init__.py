@@ -4,8 +4,8 @@ import supervisor.names  # noqa: F401 - before the first import from actors
 from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.restart import Restart
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Routing, Strategy
-from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.errors import (
     InvalidSpec,
     NoSuchChild,

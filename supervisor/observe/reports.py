@@ -16,8 +16,8 @@ import msgspec
 from actors.exits import ExitReason, ExitReport
 from actors.wire.log_lines import Record
 from supervisor.core.health.lifetime_limits import TOO_LOW
+from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree.commands import Decision
-from supervisor.core.tree.policy import OVER_A_JOB
 from supervisor.observe.broadcast import Broadcast
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.logs import TREE, actor_logger, write

@@ -6,8 +6,8 @@ from typing import get_args
 
 from actors.bounds import is_count
 from supervisor.core.restart import Restart
+from supervisor.core.rules import policy, restart_rate
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Start, Strategy
-from supervisor.core.tree import policy, restart_rate
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.actor import check_actor
 from supervisor.spec_validation.command import check_argv, check_command

@@ -25,20 +25,20 @@ from supervisor.core.health.causes import causes_of
 from supervisor.core.health.exit_cause import exit_reason, native_stack, signal_name
 from supervisor.core.health.hang_detector import Health, health
 from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
-from supervisor.core.tree.policy import OVER_A_JOB
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
+from supervisor.monitors.examination import Examination
+from supervisor.monitors.recycler import Recycler, recycler_of
+from supervisor.monitors.slow_handlers import SlowHandlers
+from supervisor.monitors.watchdog import Watchdog
 from supervisor.observe.reports import HandlerSlow
 from supervisor.ports import Life, Said
 from supervisor.system.procfs import condition
 from supervisor.tree.child import Post
-from supervisor.tree.examination import Examination
 from supervisor.tree.pool_desk import PoolDesk
-from supervisor.tree.recycler import Recycler, recycler_of
-from supervisor.tree.slow_handlers import SlowHandlers
-from supervisor.tree.watchdog import Watchdog
 
 OnOutcomes = Callable[[Outcomes, Sequence[Attachment]], None]
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from actors.exits import ExitReport
+from supervisor.core.rules.states import SupervisorState
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import Verdict
 from supervisor.core.tree.events import AnyEvent
-from supervisor.core.tree.states import SupervisorState
 from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
 from supervisor.kinds.lone_child import LoneChild
 from supervisor.spec_validation import check_child, check_size

@@ -21,13 +21,13 @@ from msgspec.structs import replace
 
 from actors.exits import ExitKind, ExitReason, ExitReport
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.rules.states import SupervisorState
 from supervisor.core.terms import ChildTerms
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import AnyCommand, Decision
 from supervisor.core.tree.events import AnyEvent, Timer, TimerKind
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.core.tree.states import SupervisorState
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.journal import Journal
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec

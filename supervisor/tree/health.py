@@ -11,7 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from supervisor.core.health.hang_detector import Health
-from supervisor.core.tree.states import ChildState, SupervisorState
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 
 

@@ -14,9 +14,9 @@ import msgspec
 
 from actors.exits import ExitReport
 from supervisor.core.health.hang_detector import Health
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.terms import RestartPolicy, Strategy
 from supervisor.core.tree.child import ChildView
-from supervisor.core.tree.states import ChildState, SupervisorState
 from supervisor.kinds.lone_child import LoneChild, LoneKind
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from supervisor import Backoff, ChildExited, ChildSpec, Intensity, Supervisor
-from supervisor.core.tree.states import ChildState
+from supervisor.core.rules.states import ChildState
 from tests.support.doomed import Doomed, Life
 from tests.support.figures import SOAKS
 from tests.support.load import Sender, Ticker

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from supervisor import Backoff, ChildExited, ChildSpec, DeadLetter, Intensity, Supervisor
-from supervisor.core.tree.states import ChildState
+from supervisor.core.rules.states import ChildState
 from tests.support.swept import Count, Counting, Echo, Stubborn
 from tests.support.waiting import until
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from supervisor import Backoff, ChildSpec, Intensity, StartFailed, Supervisor
-from supervisor.core.tree.states import ChildState
+from supervisor.core.rules.states import ChildState
 from supervisor.testing import OnStart, ScriptedLauncher, ScriptedSupervisor
 from tests.support.actors import Puppet, WhoAreYou
 from tests.support.waiting import Watch, until

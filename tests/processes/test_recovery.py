@@ -23,7 +23,7 @@ from supervisor import (
     SupervisorBusy,
     SupervisorSpec,
 )
-from supervisor.core.tree.states import ChildState
+from supervisor.core.rules.states import ChildState
 from tests.support.actors import HangsInStop
 from tests.support.bank import Bank, Pid
 from tests.support.waiting import Watch, until

@@ -23,7 +23,7 @@ from supervisor import (
     SupervisorGaveUp,
     SupervisorSpec,
 )
-from supervisor.core.tree.states import ChildState, SupervisorState
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 from supervisor.tree.subtree import Subtree

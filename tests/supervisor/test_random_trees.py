@@ -22,7 +22,7 @@ from supervisor import (
     SupervisorBusy,
     SupervisorSpec,
 )
-from supervisor.core.tree.states import ChildState, SupervisorState
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine

@@ -21,7 +21,7 @@ from supervisor import (
     Strategy,
     SupervisorSpec,
 )
-from supervisor.core.tree import restart_rate
+from supervisor.core.rules import restart_rate
 from supervisor.spec_validation import check
 from tests.support.actors import Puppet
 

@@ -16,7 +16,7 @@ from actors.protocol import protocol_of
 from actors.wire.codec import encode
 from actors.wire.frames import REPLY, Outcome, Outcomes
 from supervisor import ChildSpec, Intensity, RestartPolicy, StartFailed
-from supervisor.core.tree.states import ChildState
+from supervisor.core.rules.states import ChildState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedSupervisor, replay
 from tests.support.actors import Fail, FailsToStart, HangsInStart, Note, Notes, Puppet, StopYourself
 from tests.support.life_conformance import check_life

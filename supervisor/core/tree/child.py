@@ -11,11 +11,11 @@ from enum import IntEnum
 import msgspec
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.rules.states import ALIVE, ChildState, ChildStep, child_after
 from supervisor.core.terms import ChildTerms
 from supervisor.core.tree.callers import Callers
 from supervisor.core.tree.commands import CloseMailbox, CommandBuffer, DeleteChild, KillChild, StartChild, StopChild
 from supervisor.core.tree.events import Timer, TimerKind
-from supervisor.core.tree.states import ALIVE, ChildState, ChildStep, child_after
 from supervisor.core.tree.successor import Successor
 
 

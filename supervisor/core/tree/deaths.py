@@ -7,16 +7,16 @@ from typing import Final
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.causes import Cause, RestartAction
+from supervisor.core.rules import policy, restart_rate
+from supervisor.core.rules.policy import Choice, scope
+from supervisor.core.rules.states import SupervisorState
 from supervisor.core.terms import RestartPolicy
-from supervisor.core.tree import policy, restart_rate
 from supervisor.core.tree.child import Child, EndedLife, StopCause
 from supervisor.core.tree.commands import Decision
 from supervisor.core.tree.ending import Ending
 from supervisor.core.tree.events import ChildExited, TimerKind
 from supervisor.core.tree.plans import Plan
-from supervisor.core.tree.policy import Choice, scope
 from supervisor.core.tree.starts import UNDONE, Starts
-from supervisor.core.tree.states import SupervisorState
 from supervisor.core.tree.supervision import Supervision
 
 CAME: Final = "it stopped as idle, and a message came meanwhile"

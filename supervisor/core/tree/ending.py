@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.rules import policy
+from supervisor.core.rules.states import SupervisorState, SupervisorStep
 from supervisor.core.terms import ChildTerms
-from supervisor.core.tree import policy
 from supervisor.core.tree.child import Child, StopCause
 from supervisor.core.tree.commands import Terminate, Verdict
 from supervisor.core.tree.events import StopRequested, Timer, TimerKind
 from supervisor.core.tree.plans import down_in_turn
 from supervisor.core.tree.starts import Starts
-from supervisor.core.tree.states import SupervisorState, SupervisorStep
 from supervisor.core.tree.supervision import Supervision
 
 

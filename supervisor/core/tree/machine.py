@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from supervisor.core.rules.policy import Scope
+from supervisor.core.rules.states import ChildState, SupervisorState, SupervisorStep
 from supervisor.core.terms import ChildTerms, SupervisorTerms
 from supervisor.core.tree import requests
 from supervisor.core.tree.child import Child, ChildView, StopCause
@@ -45,9 +47,7 @@ from supervisor.core.tree.events import (
     UndoAsked,
 )
 from supervisor.core.tree.plans import Plan
-from supervisor.core.tree.policy import Scope
 from supervisor.core.tree.starts import Starts
-from supervisor.core.tree.states import ChildState, SupervisorState, SupervisorStep
 from supervisor.core.tree.succession import Succession
 from supervisor.core.tree.supervision import Supervision
 from supervisor.errors import NoSuchChild

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from supervisor.core.rules.policy import Scope
 from supervisor.core.terms import Strategy, SupervisorTerms
 from supervisor.core.tree.child import Child, StopCause
 from supervisor.core.tree.commands import CommandBuffer
 from supervisor.core.tree.events import Timer
-from supervisor.core.tree.policy import Scope
 
 
 def down_in_turn(children: Mapping[str, Child], names: Iterable[str], goal: StopCause) -> bool:

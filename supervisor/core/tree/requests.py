@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from supervisor.core.rules import policy
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.terms import SupervisorTerms
-from supervisor.core.tree import policy
 from supervisor.core.tree.child import Child, StopCause
 from supervisor.core.tree.commands import Verdict
 from supervisor.core.tree.events import DeleteAsked, RecycleCalled, RestartAsked, StartAsked, TerminateAsked, UndoAsked
-from supervisor.core.tree.states import ChildState, SupervisorState
 
 ChildCall = TerminateAsked | RestartAsked | DeleteAsked | RecycleCalled
 Call = ChildCall | StartAsked | UndoAsked

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from supervisor.core.tree import restart_rate
+from supervisor.core.rules import restart_rate
+from supervisor.core.rules.policy import Scope, scope
+from supervisor.core.rules.states import ChildState
 from supervisor.core.tree.child import Child, EndedLife, StopCause
 from supervisor.core.tree.commands import AwaitStreams, Decision, Verdict
 from supervisor.core.tree.deaths import SIBLING, TERMINATED, Deaths, choice_of
 from supervisor.core.tree.events import ChildExited, RecycleAsked, StreamsOver
 from supervisor.core.tree.plans import Plan
-from supervisor.core.tree.policy import Scope, scope
 from supervisor.core.tree.starts import UNDONE
-from supervisor.core.tree.states import ChildState
 from supervisor.core.tree.successor import Successor
 from supervisor.core.tree.supervision import Supervision
 

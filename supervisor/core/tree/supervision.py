@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from supervisor.core.rules import restart_rate
+from supervisor.core.rules.restart_rate import Budgets
+from supervisor.core.rules.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
 from supervisor.core.terms import Backoff, ChildTerms, SupervisorTerms
-from supervisor.core.tree import restart_rate
 from supervisor.core.tree.child import Child, EndedLife
 from supervisor.core.tree.commands import CommandBuffer, Decision, ReportExit, ReportReady, Terminate
 from supervisor.core.tree.plans import Plans
-from supervisor.core.tree.restart_rate import Budgets
-from supervisor.core.tree.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
 
 
 class Supervision:

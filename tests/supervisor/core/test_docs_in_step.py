@@ -7,13 +7,13 @@ import pytest
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.causes import Cause, CauseKind, RestartAction, Rule
 from supervisor.core.health.hang_detector import Finding, explain
+from supervisor.core.rules import policy
+from supervisor.core.rules.policy import scope
+from supervisor.core.rules.restart_rate import delay
 from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy, SupervisorTerms
-from supervisor.core.tree import policy
 from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.core.tree.events import Boot, ChildExited, ChildReady, RecycleAsked, Timer, TimerFired, TimerKind
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.core.tree.policy import scope
-from supervisor.core.tree.restart_rate import delay
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "semantics.md"
 

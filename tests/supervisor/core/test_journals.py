@@ -15,12 +15,12 @@ import msgspec
 import pytest
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.rules.states import ChildState
 from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, Intensity, RestartPolicy, Strategy, SupervisorTerms
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import AnyCommand, Terminate
 from supervisor.core.tree.events import Timer, TimerKind
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.core.tree.states import ChildState
 from supervisor.specs import BRUTAL_KILL
 from supervisor.testing import Entry, Journal, read_lines, replay
 

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.rules.states import ALIVE, ChildState, SupervisorState
 from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, Intensity, RestartPolicy, Strategy, SupervisorTerms
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.core.tree.states import ALIVE, ChildState, SupervisorState
 
 NAMES = "abcde"
 BY_ITSELF = (ExitKind.NORMAL, ExitKind.CRASHED, ExitKind.KILLED, ExitKind.SHUTDOWN, ExitKind.LOST)

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.rules import policy
+from supervisor.core.rules.states import ALIVE, ChildState, SupervisorState
 from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, Intensity, RestartPolicy, Strategy, SupervisorTerms
 from supervisor.core.tree import commands as c
-from supervisor.core.tree import policy
 from supervisor.core.tree.events import (
     Boot,
     ChildExited,
@@ -26,7 +27,6 @@ from supervisor.core.tree.events import (
     TimerKind,
 )
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.core.tree.states import ALIVE, ChildState, SupervisorState
 
 NAMES = "abcdefgh"
 ENDING = {SupervisorState.STOPPING, SupervisorState.STOPPED}

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.rules.states import ChildState, IllegalTransition, SupervisorState
 from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, Intensity, RestartPolicy, Strategy, SupervisorTerms
 from supervisor.core.tree import commands as c
 from supervisor.core.tree.events import (
@@ -25,7 +26,6 @@ from supervisor.core.tree.events import (
     UndoAsked,
 )
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.core.tree.states import ChildState, IllegalTransition, SupervisorState
 from supervisor.errors import NoSuchChild
 from supervisor.specs import BRUTAL_KILL, INFINITY
 

@@ -4,6 +4,7 @@ import pytest
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.causes import Cause, Rule
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.terms import AutoShutdown, ChildTerms, Intensity, RestartPolicy, Strategy, SupervisorTerms
 from supervisor.core.tree import commands as c
 from supervisor.core.tree.events import (
@@ -17,7 +18,6 @@ from supervisor.core.tree.events import (
     TimerKind,
 )
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.core.tree.states import ChildState, SupervisorState
 
 CAUSE = Cause.exit_code(78)
 

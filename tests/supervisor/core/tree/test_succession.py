@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.rules.states import ChildState
 from supervisor.core.terms import ChildTerms, Intensity, RestartPolicy, Strategy, SupervisorTerms
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.core.tree.states import ChildState
 
 
 def brief(command):

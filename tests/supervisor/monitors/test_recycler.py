@@ -13,9 +13,9 @@ from actors.exits import ExitKind
 from actors.wire.frames import NOTHING, REPLY, Outcome, Outcomes
 from supervisor import ChildSpec, RestartPolicy, Supervisor
 from supervisor.core.tree.commands import Decision
+from supervisor.monitors import recycler as room
 from supervisor.system.procfs import resident_bytes
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
-from supervisor.tree import recycler as room
 from tests.support.actors import Block, Echo, FailsInStop, HangsInStop, Puppet, WhoAreYou
 from tests.support.hangers import LeaveSlowly, Sync
 from tests.support.hoarders import AsyncHoarder, Fill, Hoarder, Number, Write

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervisor.core.rules.restart_rate import Window
 from supervisor.core.terms import Intensity
-from supervisor.core.tree.restart_rate import Window
 
 
 def trips_at(times, intensity):

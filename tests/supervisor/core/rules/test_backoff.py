@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervisor.core.rules.restart_rate import attempt_after, delay, healthy_after
 from supervisor.core.terms import Backoff, Intensity
-from supervisor.core.tree.restart_rate import attempt_after, delay, healthy_after
 
 PEKKO = Backoff(initial=3.0, cap=30.0, jitter=0.2)
 

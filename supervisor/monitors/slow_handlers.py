@@ -14,8 +14,8 @@ from collections.abc import Callable
 from functools import partial
 
 from actors.wire.progress import Work
+from supervisor.monitors.examination import Examination
 from supervisor.ports import Life
-from supervisor.tree.examination import Examination
 
 Report = Callable[[Work, float, str | None], None]
 """Takes a handler call, the seconds it has taken, and the stacks of its process."""

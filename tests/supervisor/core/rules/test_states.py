@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from supervisor.core.tree.states import (
+from supervisor.core.rules.states import (
     ALIVE,
     CHILD_TRANSITIONS,
     SUPERVISOR_TRANSITIONS,

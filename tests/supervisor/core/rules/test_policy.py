@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from actors.exits import ExitKind, ExitReason
+from supervisor.core.rules import policy
 from supervisor.core.terms import AutoShutdown, ChildTerms, RestartPolicy
-from supervisor.core.tree import policy
 
 NORMAL_ENDS = {"normal", "shutdown"}
 

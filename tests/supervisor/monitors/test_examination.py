@@ -10,9 +10,9 @@ import pytest
 from actors.wire.frames import StartActor
 from supervisor import StartFailed
 from supervisor.io.thread_reader import ThreadReader
+from supervisor.monitors.examination import Examination
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.testing import OnStart, ScriptedLauncher
-from supervisor.tree.examination import Examination
 from tests.support.late_starters import LateAsync, LateSync
 from tests.support.scripted import child, tree
 from tests.support.waiting import DEADLINE, until

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from supervisor.core.rules.policy import Scope, scope
 from supervisor.core.terms import ChildTerms, RestartPolicy, Strategy
-from supervisor.core.tree.policy import Scope, scope
 
 ABCD = [ChildTerms(name=name) for name in "abcd"]
 

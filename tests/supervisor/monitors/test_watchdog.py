@@ -17,8 +17,8 @@ from actors.ipc.blackbox import BlackBox
 from actors.process.time_limit import TimeLimit
 from actors.wire.progress import Activity, Work
 from supervisor import INFINITY, ChildSpec, Intensity, Routing, Supervisor
+from supervisor.monitors import watchdog as room
 from supervisor.testing import ScriptedSupervisor
-from supervisor.tree import watchdog as room
 from tests.support.actors import Echo, Puppet
 from tests.support.hangers import (
     Async,
