@@ -74,7 +74,8 @@ class JobRun:
 
     def abandon(self) -> None:
         """Its result is no longer wanted: it does not begin, or its process is killed."""
-        self.future.cancel()
+        if not self.future.cancel() and not self.future.cancelled():
+            self.future.exception()  # it is not wanted either, and asyncio would report it
         self._end(Fate.CANCELLED)
 
     # ---- Asker

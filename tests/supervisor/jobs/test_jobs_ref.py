@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -216,6 +217,19 @@ async def test_an_error_ends_a_map_or_is_one_of_its_results():
         assert [o.item for o in outcomes if isinstance(o, ActorsError)] == [items[1], items[3]]
         wrong = [outcome async for outcome in pool.map(double, [1, "a", 3], return_exceptions=True)]
         assert [wrong[0], type(wrong[1]), wrong[2]] == [2, UsageError, 6]
+
+
+async def test_errors_behind_the_one_that_ended_a_map_are_not_reported_as_lost():
+    problems = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    async with tree(size=1) as root:
+        results = root["pool"].map(work, [Item(number, "raise") for number in range(20)])
+        with pytest.raises(HandlerError):
+            await anext(results)
+        assert await root["pool"].run(double, 2) == 4
+        del results
+    gc.collect()
+    assert [] == problems
 
 
 async def test_leaving_a_map_ends_what_runs(tmp_path):
