@@ -143,6 +143,14 @@ class Actor:
     def on_stop(self, reason: ExitReason) -> Coroutine[Any, Any, None] | None:
         """Called once at a graceful stop; may be async. Not called when the process is killed or crashes."""
 
+    def health(self) -> str | None:
+        """How the actor is: None for well, else one line that says what is wrong.
+
+        Override it, and it is called about once a second: between two messages, in an actor with async handlers on its
+        event loop. It must return quickly. The line appears in `root.snapshot()`, in `root.health()`, and as an event
+        when it changes. A busy actor is not asked before it has finished its message.
+        """
+
 
 def handles(handler: F) -> F:
     """Mark a method as the handler of the message type its parameter is annotated with; `A | B` handles both.

@@ -94,7 +94,7 @@ def check_hooks(actor: type) -> None:
         raise UsageError(
             f"{name} is abstract, it lacks {', '.join(missing)}; write them, or pass a subclass that has them"
         )
-    for hook, parameters in (("on_start", "self"), ("on_stop", "self, reason")):
+    for hook, parameters in (("on_start", "self"), ("on_stop", "self, reason"), ("health", "self")):
         value = _members(actor)[hook]
         if type(value).__name__ in _UNBOUND or not callable(value):
             raise UsageError(
@@ -104,6 +104,8 @@ def check_hooks(actor: type) -> None:
             raise UsageError(
                 f"{name}.{hook} takes other arguments than those it is called with; write def {hook}({parameters})"
             )
+        if hook == "health" and is_asynchronous(value):
+            raise UsageError(f"{name}.health is async; it is called between other steps: write def health(self)")
         if is_generator(value):
             raise UsageError(f"{name}.{hook} has a yield and would never run; write it without, or as async def")
 

@@ -64,6 +64,7 @@ class ActorProtocol:
         actor: the class.
         handlers: message class to handler.
         asynchronous: whether its process needs an event loop.
+        says_health: whether the class overrides `Actor.health`.
         union: the type of all its messages together, for one typed decoder.
         check: decodes a message, or raises msgspec's error; `decode` calls it. The fast path calls it directly.
     """
@@ -76,6 +77,7 @@ class ActorProtocol:
         for codec in actor.codecs:
             register(codec)
         self.handlers = _read_handlers(actor)
+        self.says_health = actor.health is not Actor.health
         hooks = (actor.on_start, actor.on_stop)
         self.asynchronous = any(handler.asynchronous for handler in self.handlers.values()) or any(
             is_asynchronous(hook) for hook in hooks

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from actors.child.function_main import Call
-from actors.wire.frames import MoreItems, Outcomes, Publish, Send, StartActor, Subscribe, Watch, Withdraw
+from actors.wire.frames import HealthIs, MoreItems, Outcomes, Publish, Send, StartActor, Subscribe, Watch, Withdraw
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
 from supervisor.core.health.life_end import LifeEnd
 
-Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish
+Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs
 """The requests a life may send. Its outcomes are reported apart, and its crash report and goodbye with its end."""
 
 
@@ -103,6 +103,9 @@ class Control(Killable, Protocol):
 
     def stop(self) -> None:
         """Ask it to finish and exit."""
+
+    def ask_health(self) -> None:
+        """Ask how the actor is; the answer is a `HealthIs`. Only for classes that say so."""
 
 
 class Inspection(Doing, Protocol):

@@ -182,6 +182,9 @@ class ScriptedLife:
         """See `Life`."""
         self.recalled.extend(seqs)
 
+    def ask_health(self) -> None:
+        """See `Life`. A test answers with `say(HealthIs(...))`."""
+
     def credit(self, seq: int, count: int) -> None:
         """See `Life`."""
         self.credits[seq] = self.credits.get(seq, 0) + count

@@ -269,6 +269,10 @@ class AsyncDriver:
         del correlation, until
         raise UsageError("call(...) would hold up the other handlers of an async actor; write `await ref.ask(...)`")
 
+    def health_asked(self) -> None:
+        """See `Driver.health_asked`."""
+        self._life.tell_health()
+
     def blocks(self) -> bool:
         """See `Driver.blocks`."""
         return self._actor.concurrency == 1 and asyncio.current_task() in self._busy

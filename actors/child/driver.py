@@ -35,3 +35,6 @@ class Driver(Protocol):
 
     def has_news(self, seq: int) -> None:
         """A running message has new credit or items."""
+
+    def health_asked(self) -> None:
+        """The daemon wants to know how the actor is."""

@@ -40,7 +40,19 @@ from actors.process.time_limit import TimeLimit
 from actors.protocol import ActorProtocol, Handler
 from actors.wire import frames as wire
 from actors.wire.codec import RESOLVE, encode
-from actors.wire.frames import NOTHING, Answer, Cancel, Credit, Envelope, Items, StartActor, Stop
+from actors.wire.frames import (
+    MAX_HEALTH,
+    NOTHING,
+    Answer,
+    AskHealth,
+    Cancel,
+    Credit,
+    Envelope,
+    HealthIs,
+    Items,
+    StartActor,
+    Stop,
+)
 from actors.wire.framing import Attachment
 
 Payload = msgspec.Raw | Attachment
@@ -58,6 +70,7 @@ class Life:
         copies: what a fork of the process is left with.
         cells: the black box's.
         rings: the count of the doorbell that was last heeded.
+        health: says how the actor is; set once there is one.
     """
 
     def __init__(
@@ -96,6 +109,7 @@ class Life:
             leaving=self.leaving,
             time_limit=self.time_limit,
         )
+        self.health: Callable[[], object] = lambda: None
         self._box = box
         self._began = 0  # ns at which the last handler began
         self._reserve = reserve
@@ -120,6 +134,7 @@ class Life:
         self.calls.driver = driver
         self.streams.on_news = driver.has_news
         self.inbox.takers[Cancel] = revoke
+        self.inbox.takers[AskHealth] = lambda _: driver.health_asked()
 
     def check_control(self) -> None:
         """Let control overtake: when the daemon has rung, read everything it has written first."""
@@ -130,6 +145,23 @@ class Life:
         if self._stop_event.is_set():
             self.leaving.asked()
         self.inbox.receive_all()
+
+    def between_messages(self) -> None:
+        """Let control overtake, and tell the daemon how the actor is if it wants to know. No sync handler runs."""
+        self.check_control()
+        if self.sync_driver.health_wanted:
+            self.sync_driver.health_wanted = False
+            self.tell_health()
+
+    def tell_health(self) -> None:
+        """Tell the daemon how the actor is."""
+        try:
+            said = self.health()
+        except Exception as error:
+            said = f"health() raised {type(error).__qualname__}: {words_of(error)}"
+        if said is not None and not isinstance(said, str):
+            said = f"health() returned a {type(said).__qualname__}; it returns None or a text"
+        self.outbox.send(encode(HealthIs(None if said is None else said[:MAX_HEALTH])))
 
     def stop_if_idle(self) -> None:
         """Stop, as the actor asked, unless a message waits here or in the channel; all handlers have returned."""

@@ -140,6 +140,8 @@ def _play(
         actor = cls.__new__(cls)
         actor.context = life.context
         cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
+        if protocol.says_health:
+            life.health = actor.health
     except BaseException as error:
         raise ActorFailed(f"in {part.qualname}.__init__", error) from error
     copies.leave()

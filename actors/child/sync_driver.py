@@ -24,9 +24,11 @@ class SyncDriver:
 
     Attributes:
         current: the message being handled, None for one of a batch.
+        health_wanted: whether the daemon wants to know how the actor is; it is told between two messages.
     """
 
     def __init__(self, channel: Channel, inbox: Inbox, outbox: Outbox, calls: Calls) -> None:
+        self.health_wanted = False
         self.current: Envelope[Message[Any]] | None = None
         self.revoke = inbox.cancel
         self._channel = channel
@@ -71,3 +73,7 @@ class SyncDriver:
 
     def has_news(self, seq: int) -> None:
         """Nothing to do: a handler that waits looks by itself."""
+
+    def health_asked(self) -> None:
+        """See `Driver.health_asked`. A handler may be running."""
+        self.health_wanted = True

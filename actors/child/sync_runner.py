@@ -41,12 +41,12 @@ def run(actor: Actor, life: Life) -> ExitReason:
     work: dict[type[Message[Any]], tuple[Handler, Work]] = {
         message: (handler, getattr(actor, handler.name)) for message, handler in life.protocol.handlers.items()
     }
-    pending, cells = life.inbox.pending, life.cells
+    pending, cells, driver = life.inbox.pending, life.cells, life.sync_driver
     while True:
-        if cells[DOORBELL] != life.rings:
-            life.check_control()
+        if cells[DOORBELL] != life.rings or driver.health_wanted:
+            life.between_messages()
         if life.leaving.reason is not None:
-            life.sync_driver.current = None
+            driver.current = None
             return life.leaving.reason
         if pending and type(pending[0]) is PendingTells:
             _handle_tells(life, work, pending[0])

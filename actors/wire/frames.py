@@ -7,8 +7,8 @@ The types of what a child sends carry the bounds. What is out of bounds does not
 life, so code behind the decoder does not check again.
 
 Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Cancel`,
-`Recall`, `Credit`, `Items`, `Stop`, `Answer`. Child to daemon: `Outcomes`, `Send`, `MoreItems`, `Withdraw`, `Watch`,
-`Subscribe`, `Publish`, `CrashReport`, `Goodbye`.
+`Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Answer`. Child to daemon: `Outcomes`, `Send`, `MoreItems`,
+`Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `CrashReport`, `Goodbye`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import msgspec
 
 from actors.exits import MAX_BASES, MAX_CLASS_NAME
 from actors.wire.framing import MAX_FRAME
+
+MAX_HEALTH: Final = 1024  # characters of the line in which an actor says how it is
 
 M = TypeVar("M")
 
@@ -49,6 +51,7 @@ Natural = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # not NaN, which compares to nothing; infinity is allowed
 Text = Annotated[str, msgspec.Meta(max_length=256 * 1024)]  # goes into reports and logs
 ClassName = Annotated[str, msgspec.Meta(max_length=MAX_CLASS_NAME)]
+HealthText = Annotated[str, msgspec.Meta(max_length=MAX_HEALTH)]
 TopicName = Annotated[str, msgspec.Meta(max_length=255)]  # the daemon remembers it
 
 NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
@@ -115,6 +118,10 @@ class Recall(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
 class Stop(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """Finish the current message and exit. The stop event says the same and overtakes a full channel."""
+
+
+class AskHealth(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """The daemon wants to know how the actor is. Only for classes that override `Actor.health`."""
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3):
@@ -292,6 +299,12 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, tag=24):
     correlation: Natural
 
 
+class HealthIs(msgspec.Struct, frozen=True, array_like=True, tag=30):
+    """How the actor is: None for well, else one line."""
+
+    degraded: HealthText | None
+
+
 class Failure(msgspec.Struct, frozen=True, array_like=True):
     """An exception, as text."""
 
@@ -318,4 +331,4 @@ class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=29):
     """This process has finished in good order and is about to exit."""
 
 
-FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | CrashReport | Goodbye
+FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | CrashReport | Goodbye

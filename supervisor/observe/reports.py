@@ -83,8 +83,23 @@ class HandlerSlow(msgspec.Struct, frozen=True, tag=True):
     stacks: str | None = None
 
 
+class HealthChanged(msgspec.Struct, frozen=True, tag=True):
+    """An actor says something else of its health than before; `degraded` is None when it is well again."""
+
+    actor: str
+    life: int
+    degraded: str | None
+
+
 Happening = (
-    ChildStarted | SuccessorBegun | ChildExited | HandlerSlow | SupervisorStarted | SupervisorGaveUp | SupervisorStopped
+    ChildStarted
+    | SuccessorBegun
+    | ChildExited
+    | HandlerSlow
+    | HealthChanged
+    | SupervisorStarted
+    | SupervisorGaveUp
+    | SupervisorStopped
 )
 
 
@@ -112,6 +127,15 @@ class Reports:
         fields = {"actor": slow.actor, "life": slow.life, "handler": slow.handler, "seconds": round(slow.seconds, 3)}
         stacks = {} if slow.stacks is None else {"stacks": slow.stacks}
         self._write("warning", "handler.slow", {**fields, **stacks})
+
+    def health_changed(self, changed: HealthChanged) -> None:
+        """An actor says how it is."""
+        self.happenings.tell(changed)
+        fields = {"actor": changed.actor, "life": changed.life}
+        if changed.degraded is None:
+            self._write("info", "health.restored", fields)
+        else:
+            self._write("warning", "health.degraded", {**fields, "detail": changed.degraded})
 
     def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
         """A life has ended."""

@@ -19,6 +19,7 @@ from actors.wire.codec import encode
 from actors.wire.frames import (
     NOTHING,
     TELL_BATCH_HEAD,
+    AskHealth,
     Cancel,
     CrashReport,
     Credit,
@@ -90,6 +91,10 @@ class ProcessDelivery:
         """Ask for messages back that have not begun; overtakes what the process has read."""
         self._send_now(Recall(seqs))
 
+    def ask_health(self) -> None:
+        """Ask how the actor is; overtakes what the process has read."""
+        self._send_now(AskHealth())
+
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items; overtakes what the process has read."""
         self._send_now(Credit(seq, count))
@@ -113,7 +118,7 @@ class ProcessDelivery:
         """What its black box says, for those who watch it; after its end, what it said last."""
         return self._last_activity if self.over else self._box.activity()
 
-    def _send_now(self, frame: Cancel | Recall | Credit | Items | Stop) -> None:
+    def _send_now(self, frame: Cancel | Recall | Credit | Items | Stop | AskHealth) -> None:
         """Send a frame, and let the process read it before it begins another message; one that is over has no box."""
         self._pipe_writer.send(frame)
         if not self.over:

@@ -17,7 +17,7 @@ import msgspec
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
 from actors.jobs import Jobs
-from actors.wire.frames import Outcomes, StartActor
+from actors.wire.frames import HealthIs, Outcomes, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress, Work
@@ -31,10 +31,11 @@ from supervisor.core.tree.commands import ReportExit
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
 from supervisor.monitors.examination import Examination
+from supervisor.monitors.health_check import HealthCheck
 from supervisor.monitors.recycler import Recycler, recycler_of
 from supervisor.monitors.slow_handlers import SlowHandlers
 from supervisor.monitors.watchdog import Watchdog
-from supervisor.observe.reports import HandlerSlow
+from supervisor.observe.reports import HandlerSlow, HealthChanged
 from supervisor.ports import Life, Said
 from supervisor.system.procfs import condition
 from supervisor.tree.child import Post
@@ -78,6 +79,7 @@ class ActorLife:
         self._recycler: Recycler | None = None
         self._examination: Examination | None = None
         self._slow: SlowHandlers | None = None
+        self._check: HealthCheck | None = None
         self._asked = False  # whether the next life was asked for
         self._awaits_streams = False
 
@@ -110,6 +112,8 @@ class ActorLife:
             self._watch = Watchdog(self._desk.spec.handler_timeout, self, self.life, self._tree.loop)
         if self._desk.spec.soft_timeout is not None:
             self._slow = SlowHandlers(self._desk.spec.soft_timeout, self.life, self._tree.loop, self._handler_slow)
+        if self._mailbox.protocol.says_health:
+            self._check = HealthCheck(self.life, self._tree.loop, self._health_changed)
 
     def await_streams(self) -> None:
         """Post StreamsOver when no stream or feed is in flight."""
@@ -153,6 +157,11 @@ class ActorLife:
     def pid(self) -> int | None:
         """Its process id, None when it has no process."""
         return None if self.life is None else self.life.pid
+
+    @property
+    def degraded(self) -> str | None:
+        """What is wrong with it, as it says; None when it is well, or does not say."""
+        return None if self._check is None else self._check.degraded
 
     @property
     def busy(self) -> bool:
@@ -242,9 +251,12 @@ class ActorLife:
             self._tell_streams_over()
 
     def _look_no_more(self) -> None:
-        for looks in (self._recycler, self._watch, self._slow, self._examination):
+        for looks in (self._recycler, self._watch, self._slow, self._check, self._examination):
             if looks is not None:
                 looks.close()
+
+    def _health_changed(self, degraded: str | None) -> None:
+        self._tree.reports.health_changed(HealthChanged(self._path, self.number, degraded))
 
     def _handler_slow(self, call: Work, seconds: float, stacks: str | None) -> None:
         self._tree.reports.handler_slow(
@@ -269,7 +281,12 @@ class ActorLife:
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
         """See `LifeListener`."""
-        self._requests.take(frame, attachments)
+        if isinstance(frame, HealthIs):
+            if self._check is None:
+                raise WireError("it says how it is, and was not asked")
+            self._check.heard(frame.degraded)
+        else:
+            self._requests.take(frame, attachments)
 
     def life_wrote(self, life: int, record: Record) -> None:
         """See `LifeListener`."""

@@ -71,6 +71,8 @@ def _complaints(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[str]:
             yield f"{node.path} handles {node.handling} for {node.handling_for or 0:.1f} s, over its limit"
         elif node.health is Health.STOPPED:
             yield f"{node.path} is stopped by a signal (SIGSTOP)"
+        if node.degraded is not None:
+            yield f"{node.path} says: {node.degraded}"
         return
     for child in node.children:
         yield from _complaints(child)

@@ -45,6 +45,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         last_exit: report of the last life that ended, None before the first.
         successor: the number of the life that was started beside the current one, to follow it; None without one.
         kind: actor, task, function or command. Only actors have messages and a health.
+        degraded: what `Actor.health` said last; None when it is well, and where it says nothing.
         port: the number that stands for `{port}` in a command, None without one.
     """
 
@@ -65,6 +66,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
     successor: int | None = None
     kind: Literal["actor"] | LoneKind = "actor"
     port: int | None = None
+    degraded: str | None = None
 
 
 class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervisor"):
@@ -222,6 +224,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         health=child.health(),
         last_exit=child.last_report,
         successor=view.successor,
+        degraded=child.degraded,
     )
 
 
@@ -277,12 +280,19 @@ def _child_line(node: ChildSnapshot) -> str:
         parts.append(f"starts in {node.next_try:.1f} s")
     if node.port is not None:
         parts.append(f"port {node.port}")
-    if node.kind == "actor":
-        parts.append(f"mailbox {node.mailbox}")
+    parts += _work_of(node)
+    if node.last_exit is not None:
+        parts.append(f"last exit: {node.last_exit.reason}")
+    return ", ".join(parts)
+
+
+def _work_of(node: ChildSnapshot) -> list[str]:
+    """What an actor does, and how it is."""
+    parts = [f"mailbox {node.mailbox}"] if node.kind == "actor" else []
     if node.handling is not None:
         parts.append(f"handling {node.handling} for {node.handling_for or 0:.1f} s")
     if node.health in (Health.OVER, Health.STOPPED):
         parts.append(node.health.value)
-    if node.last_exit is not None:
-        parts.append(f"last exit: {node.last_exit.reason}")
-    return ", ".join(parts)
+    if node.degraded is not None:
+        parts.append(f"degraded: {node.degraded}")
+    return parts

@@ -21,7 +21,7 @@ from supervisor.core.terms import Routing
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
-from supervisor.observe.reports import HandlerSlow, Reports
+from supervisor.observe.reports import HandlerSlow, HealthChanged, Reports
 from supervisor.specs import Overflow
 from tests.support.scripted import LoneLife
 from tests.support.waiting import at_rest
@@ -235,6 +235,8 @@ async def test_reports(logs):
         "stacks": "...",
     }
     reports.child_started("/root/a", 1, 2)
+    for degraded in ("words", None):
+        reports.health_changed(HealthChanged("/root/a", 1, degraded))
     reports.handler_slow(HandlerSlow("/root/a", 1, "A.once", 2.0, "..."))
     reports.descriptors_short("/root", 300, 256)
     for kind in (ExitKind.NORMAL, ExitKind.CRASHED):
