@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from actors.wire.progress import Progress
+from supervisor.core.delivery.losses import blame
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
-from supervisor.core.delivery.suspects import blame
 from supervisor.ports import Delivery
 
 AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles: enough to stay busy
@@ -102,7 +102,7 @@ class Consumers:
         return queue.deliveries(delivery_tag if held is None else held.seq) + 1  # in a batch it is the number
 
     def blame(self, name: str, progress: Progress) -> Progress:
-        """What a dead life was doing; see `suspects.blame`."""
+        """What a dead life was doing; see `losses.blame`."""
         return blame(self.queue_of(name).flight(name), progress)
 
     def queue_of(self, name: str) -> MessageQueue:

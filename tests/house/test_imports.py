@@ -30,6 +30,7 @@ PURE = sorted([*(ROOT / "supervisor/core").rglob("*.py"), *(ROOT / "actors/wire"
 ALLOWED = {
     "supervisor.core.health.exit_cause": {"signal"},  # a table of names: signal.Signals
     "supervisor.core.health.causes": {"signal"},  # by exit_cause
+    "supervisor.core.health.process_end": {"signal"},  # the number of SIGTERM
     "supervisor.core.health.task_end": {"signal"},  # by exit_cause
 }
 

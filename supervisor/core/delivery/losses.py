@@ -10,6 +10,7 @@ import msgspec
 from actors.wire.frames import ASK, FEED, STREAM, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.messages import QueuedMessage
 
 
@@ -73,3 +74,19 @@ def lost_message(
     else:
         fate = None if may else Fate.POISON
     return LostMessage(message, fate, started, finished, deliveries)
+
+
+def blame(flight: InFlight, progress: Progress) -> Progress:
+    """What a dead life was doing. The one message that it had and was decoding counts as begun.
+
+    Args:
+        flight: what the life had.
+        progress: what its black box says.
+    """
+    if not progress.decoding:
+        return progress
+    waiting = [held for held in flight.all() if held[0] > progress.begun]
+    if len(waiting) != 1:
+        return progress
+    ((delivery_tag, message),) = waiting
+    return Progress(delivery_tag, progress.active | {delivery_tag}, progress.since, message.handler)

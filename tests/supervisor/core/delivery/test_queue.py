@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.wire.frames import ASK, CANCELLED, REPLY, TELL, UNDECODABLE
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.losses import blame
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
-from supervisor.core.delivery.suspects import blame
 
 MOST = 3  # max_deliveries
 PLENTY = 1_000_000
