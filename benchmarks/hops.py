@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = tuple(f"{ROOT / package}{os.sep}" for package in ("actors", "supervisor"))
 WARM = 50  # asks before the first walk
 TELLS = 100
+TIMEOUT = 60.0  # seconds; longer than all walks together, so that no timer is part of one
 
 
 class Ask(Message[int]):
@@ -76,9 +77,9 @@ async def walks() -> dict[str, Walk]:
     async with Supervisor(spec, intensity=Intensity(3, 5.0), reading="loop", spares=0) as root:
         walker = root["walker"]
         for number in range(WARM):
-            await walker.ask(Ask(number))
+            await walker.ask(Ask(number), timeout=TIMEOUT)
         with _counting() as counted:
-            await walker.ask(Ask(1))
+            await walker.ask(Ask(1), timeout=TIMEOUT)
         found["ask"] = counted.walk("one ask")
         with _counting() as counted:
             await walker.tell(Tell(1))
@@ -98,7 +99,7 @@ async def _death(root: Supervisor, walker: ActorRef) -> Walk:
     assert pid is not None
     with _counting() as counted:
         os.kill(pid, signal.SIGKILL)
-        await walker.ask(Ask(1))
+        await walker.ask(Ask(1), timeout=TIMEOUT)
     return counted.walk("one death")
 
 

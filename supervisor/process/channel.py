@@ -28,6 +28,7 @@ from actors.wire.frames import (
     FromChild,
     Goodbye,
     Items,
+    Outcome,
     Outcomes,
     Recall,
     Stop,
@@ -38,6 +39,7 @@ from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
 
+_BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a frame may raise
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
 
@@ -205,8 +207,8 @@ def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
 def _decoded(data: bytes | memoryview) -> FromChild:
     try:
         frame: FromChild = _decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"a frame of {len(data)} bytes does not decode: {error}") from error
+    except _BROKEN as error:
+        raise _undecodable(data, error) from error
     return frame
 
 
@@ -216,24 +218,30 @@ def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
     Raises:
         WireError: a frame does not decode; what came before it was given.
     """
-    joined: Outcomes | None = None
+    items: list[Outcome] | None = None  # of the outcomes that are joined now
+    ack_up_to = 0
     for data in frames:
-        frame: FromChild | Attachment
         try:
-            frame = data if isinstance(data, Attachment) else _decoded(data)
-        except WireError:
-            if joined is not None:
-                yield joined
-            raise
-        if not isinstance(frame, Outcomes):
-            if joined is not None:
-                yield joined
-                joined = None
-            yield frame
-        elif joined is None:
-            joined = frame
-        else:
-            joined.items.extend(frame.items)
-            joined = Outcomes(frame.ack_up_to or joined.ack_up_to, joined.items)
-    if joined is not None:
-        yield joined
+            frame = data if isinstance(data, Attachment) else _decode(data)
+        except _BROKEN as error:
+            if items is not None:
+                yield Outcomes(ack_up_to, items)
+            raise _undecodable(data, error) from error
+        if type(frame) is Outcomes:
+            ack_up_to = frame.ack_up_to or ack_up_to
+            if items is None:
+                items = frame.items
+            else:
+                items.extend(frame.items)
+            continue
+        if items is not None:
+            yield Outcomes(ack_up_to, items)
+            items, ack_up_to = None, 0
+        yield frame
+    if items is not None:
+        yield Outcomes(ack_up_to, items)
+
+
+def _undecodable(data: Frame, error: Exception) -> WireError:
+    size = 0 if isinstance(data, Attachment) else len(data)
+    return WireError(f"a frame of {size} bytes does not decode: {error}")

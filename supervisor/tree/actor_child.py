@@ -19,17 +19,17 @@ from supervisor.ports import Life
 from supervisor.specs import ChildSpec
 from supervisor.tree.actor_life import ActorLife
 from supervisor.tree.child import Post
-from supervisor.tree.pool_desk import PoolDesk
+from supervisor.tree.pool import Pool
 
 
 class ActorChild:
     """A child that is an actor in a process: its current life, perhaps a successor, and its mailbox."""
 
-    def __init__(self, supervisor: str, name: str, desk: PoolDesk, tree: TreeContext, post: Post) -> None:
+    def __init__(self, supervisor: str, name: str, pool: Pool, tree: TreeContext, post: Post) -> None:
         self.path = f"{supervisor}/{name}"
-        self.mailbox = desk.mailbox
+        self.mailbox = pool.mailbox
         self.last_report: ExitReport | None = None
-        self.desk = desk
+        self.pool = pool
         self._current: ActorLife | None = None
         self._successor: ActorLife | None = None
         self._name = name
@@ -39,7 +39,7 @@ class ActorChild:
     @property
     def spec(self) -> ChildSpec:
         """The spec of the actor or pool."""
-        return self.desk.spec
+        return self.pool.spec
 
     # ---- deeds
 
@@ -49,12 +49,12 @@ class ActorChild:
         Raises:
             OSError: the system has no descriptor or no memory left for it.
         """
-        begun = ActorLife(self._name, self.path, life, self.desk, self._tree, post=self._post)
+        begun = ActorLife(self._name, self.path, life, self.pool, self._tree, post=self._post)
         if self._current is None:
             self._open()
             self._current = begun
         else:
-            self.desk.recycling.add(self._name)
+            self.pool.recycling.add(self._name)
             self._successor = begun
             self._tree.reports.successor_begun(self.path, life)
         begun.begin(self._part(life))
@@ -69,7 +69,7 @@ class ActorChild:
         if stopped is not self._current:
             pass
         elif recycled:
-            self.desk.recycling.add(self._name)
+            self.pool.recycling.add(self._name)
             self.mailbox.consumers.make_room(self._name)
         else:
             self.mailbox.consumers.disconnect(self._name)
@@ -88,18 +88,17 @@ class ActorChild:
 
     def retire(self, because: str) -> None:
         """Down for good. A pool's mailbox closes with its last member; messages for another member go to the rest."""
-        self.desk.retired.add(self._name)
-        if self.desk.retired >= self.desk.members:
+        self.pool.retired.add(self._name)
+        if self.pool.down:
             self.mailbox.close(because)
         else:
             self.mailbox.remove_member(self._name)
 
     def forget(self) -> None:
         """The spec is gone."""
-        desk = self.desk
-        desk.members.discard(self._name)
-        desk.retired.discard(self._name)
-        if desk.members:
+        pool = self.pool
+        pool.remove(self._name)
+        if pool.members:
             self.mailbox.remove_member(self._name)
         else:
             self._tree.registry.remove(self.mailbox.path, self.mailbox)
@@ -110,7 +109,7 @@ class ActorChild:
 
     def ready(self, life: int) -> None:
         """Let messages flow."""
-        self.desk.recycling.discard(self._name)
+        self.pool.recycling.discard(self._name)
         current = self._of(life)
         if current.life is not None:
             self._tree.reports.child_started(self.path, life, current.pid)
@@ -127,7 +126,7 @@ class ActorChild:
             self._current.recycle_failed()
         self._successor = None
         if command.decision is not Decision.RECYCLE:
-            self.desk.recycling.discard(self._name)
+            self.pool.recycling.discard(self._name)
         over.over()
         self._tree.reports.child_exited(report, command.policy.value, command.restarts)
         if served:
@@ -169,11 +168,11 @@ class ActorChild:
 
     def _open(self) -> None:
         """Open the mailbox for it."""
-        self.desk.retired.discard(self._name)
+        self.pool.retired.discard(self._name)
         self.mailbox.open()
         self.mailbox.add_member(self._name)
-        for down in self.desk.retired:  # they may have been the last members before
+        for down in self.pool.retired:  # they may have been the last members before
             self.mailbox.remove_member(down)
 
     def _part(self, life: int) -> StartActor:
-        return replace(self.desk.template, path=self.path, life=life, log_level=level_of(actor_logger(self.path)))
+        return replace(self.pool.template, path=self.path, life=life, log_level=level_of(actor_logger(self.path)))

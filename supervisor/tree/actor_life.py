@@ -39,7 +39,7 @@ from supervisor.observe.reports import HandlerSlow, HealthChanged
 from supervisor.ports import Life, Said
 from supervisor.system.procfs import condition
 from supervisor.tree.child import Post
-from supervisor.tree.pool_desk import PoolDesk
+from supervisor.tree.pool import Pool
 
 OnOutcomes = Callable[[Outcomes, Sequence[Attachment]], None]
 
@@ -51,7 +51,7 @@ class ActorLife:
         name: of the child.
         path: of the actor, or of one of a pool.
         number: of the life.
-        desk: what it shares with the others of its pool.
+        pool: what it shares with the others of its pool.
         tree: what it shares with the rest of the tree.
         post: takes its events.
 
@@ -61,19 +61,19 @@ class ActorLife:
         life_outcomes: see `LifeListener`; once it serves, the mailbox's own, unless more has to be done.
     """
 
-    def __init__(self, name: str, path: str, number: int, desk: PoolDesk, tree: TreeContext, *, post: Post) -> None:
+    def __init__(self, name: str, path: str, number: int, pool: Pool, tree: TreeContext, *, post: Post) -> None:
         self.number = number
         self.life: Life | None = None
         self.serves = False
         self.life_outcomes: OnOutcomes = _refuse_outcomes
         self._path = path
         self._name = name
-        self._desk = desk
-        self._mailbox = desk.mailbox
+        self._pool = pool
+        self._mailbox = pool.mailbox
         self._tree = tree
         self._post = post
         self._since = tree.loop.time()
-        self._requests = ActorRequests(path, desk.mailbox, tree)
+        self._requests = ActorRequests(path, pool.mailbox, tree)
         self._end: LifeEnd | None = None
         self._watch: Watchdog | None = None
         self._recycler: Recycler | None = None
@@ -91,7 +91,7 @@ class ActorLife:
         Raises:
             OSError: the system has no descriptor or no memory left for it.
         """
-        self.life = self._tree.launcher.launch(part, self._desk.spec.actor.concurrency, self)
+        self.life = self._tree.launcher.launch(part, self._pool.spec.actor.concurrency, self)
         self._requests.begin(self.life)
 
     def serve(self) -> None:
@@ -104,14 +104,14 @@ class ActorLife:
             return
         self.serves = True
         self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
-        if self._desk.limited:
-            self._recycler = recycler_of(self._desk.spec, self, self._tree)
+        if self._pool.limited:
+            self._recycler = recycler_of(self._pool.spec, self, self._tree)
         self.life_outcomes = self._on_outcomes if self._recycler is None else self._outcomes
         self._mailbox.connect(self._name, self.life)
-        if self._desk.spec.handler_timeout is not None:
-            self._watch = Watchdog(self._desk.spec.handler_timeout, self, self.life, self._tree.loop)
-        if self._desk.spec.soft_timeout is not None:
-            self._slow = SlowHandlers(self._desk.spec.soft_timeout, self.life, self._tree.loop, self._handler_slow)
+        if self._pool.spec.handler_timeout is not None:
+            self._watch = Watchdog(self._pool.spec.handler_timeout, self, self.life, self._tree.loop)
+        if self._pool.spec.soft_timeout is not None:
+            self._slow = SlowHandlers(self._pool.spec.soft_timeout, self.life, self._tree.loop, self._handler_slow)
         if self._mailbox.protocol.says_health:
             self._check = HealthCheck(self.life, self._tree.loop, self._health_changed)
 
@@ -134,7 +134,7 @@ class ActorLife:
         if self.life is None or self.life.pid is None:
             then()
             return
-        heartbeat = self._desk.spec.has_heartbeat
+        heartbeat = self._pool.spec.has_heartbeat
         self._examination = Examination(self.life, self._tree.loop, heartbeat=heartbeat, then=then)
 
     def kill(self) -> None:
@@ -181,10 +181,10 @@ class ActorLife:
 
     def make_room(self, because: str) -> None:
         """Ask for the next life, once; not while a stream is in flight, or another of its pool is being replaced."""
-        if self._asked or self._mailbox.consumers.flowing(self._name) or self._desk.recycling - {self._name}:
+        if self._asked or self._mailbox.consumers.flowing(self._name) or self._pool.recycling - {self._name}:
             return
         self._asked = True
-        self._desk.recycling.add(self._name)
+        self._pool.recycling.add(self._name)
         self._post(happened.RecycleAsked(self._name, self.number, because))
 
     def progress(self) -> Progress:
@@ -225,7 +225,7 @@ class ActorLife:
         """Its health; None without a process."""
         if self.life is None or self.life.pid is None:
             return None
-        limit = self._desk.spec.handler_timeout
+        limit = self._pool.spec.handler_timeout
         state = condition(self.life.pid).state
         return health(self.life.activity(), state, time.monotonic_ns(), None if limit is None else int(limit * 1e9))
 
@@ -306,11 +306,11 @@ class ActorLife:
         reason = hang or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
         wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
-        job = issubclass(self._desk.spec.actor, Jobs) and self.serves and end.with_its_message
+        job = issubclass(self._pool.spec.actor, Jobs) and self.serves and end.with_its_message
         if wanted or job:
             self._mailbox.consumers.make_room(self._name)
         because = OVER_A_JOB if job else ""
-        roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._desk.by_cause else ()
+        roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._pool.by_cause else ()
         hung_in = "" if self._examination is None else self._examination.place
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)

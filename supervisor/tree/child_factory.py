@@ -13,7 +13,7 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child, Post
-from supervisor.tree.pool_desk import PoolDesk
+from supervisor.tree.pool import Pool
 from supervisor.tree.subtree import Subtree
 
 
@@ -30,7 +30,7 @@ class ChildFactory:
         self._supervisor = supervisor
         self._tree = tree
         self._post = post
-        self._desks: dict[str, PoolDesk] = {}  # by the name of the spec
+        self._pools: dict[str, Pool] = {}  # by the name of the spec
 
     def __call__(self, spec: AnySpec, name: str) -> Child:
         """See `MakeChild`."""
@@ -39,17 +39,17 @@ class ChildFactory:
             case SupervisorSpec():
                 return Subtree(path, spec, self._tree, self._post, ChildFactory)
             case ChildSpec():
-                return ActorChild(self._supervisor, name, self._desk(spec, name), self._tree, self._post)
+                return ActorChild(self._supervisor, name, self._pool(spec, name), self._tree, self._post)
             case _:
                 return lone_child(spec, path, self._tree, self._post)
 
-    def _desk(self, spec: ChildSpec, name: str) -> PoolDesk:
+    def _pool(self, spec: ChildSpec, name: str) -> Pool:
         """What the new member shares with the others; it is one of them from now on."""
-        desk = self._desks.get(spec.name)
-        if desk is None or not desk.members:  # an empty one is of a spec that was deleted
-            desk = self._desks[spec.name] = PoolDesk(self._mailbox(spec), spec)
-        desk.members.add(name)
-        return desk
+        pool = self._pools.get(spec.name)
+        if pool is None or not pool.members:  # an empty one is of a spec that was deleted
+            pool = self._pools[spec.name] = Pool(self._mailbox(spec), spec)
+        pool.add(name)
+        return pool
 
     def _mailbox(self, spec: ChildSpec) -> Mailbox:
         """The mailbox of a spec: the one that a former engine of this supervisor left, or a new one."""

@@ -26,7 +26,6 @@ from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.calls import Call
 from supervisor.tree.child import Child
 from supervisor.tree.engine import Engine
-from supervisor.tree.pool_desk import resized
 from supervisor.tree.subtree import Subtree
 
 
@@ -84,12 +83,12 @@ async def resize(root: Engine, name: str, size: int) -> None:
     child = engine.children[members[0]]
     if not isinstance(child, ActorChild):
         raise NoSuchChild(f"{name} is a {_kind(child)}; only an actor or a pool has a size")
-    desk = child.desk
-    resizing = resized(desk.spec, desk.members, desk.retired, size)
-    for answer in await _each(engine.resize(desk.spec, resizing)):
+    pool = child.pool
+    resizing = pool.resized(size)
+    for answer in await _each(engine.resize(pool.spec, resizing)):
         if answer.verdict is not Verdict.OK:
             _refuse(answer, name, engine)
-    surplus = [member for member in resizing.remove if member in desk.retired and member in engine.children]
+    surplus = [member for member in resizing.remove if member in pool.retired and member in engine.children]
     await _each([engine.request(_deleting(member)) for member in surplus])
 
 

@@ -33,7 +33,7 @@ from supervisor.observe.journal import Journal
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
 from supervisor.tree.calls import Call, Calls
 from supervisor.tree.child import Child, ChildMaker
-from supervisor.tree.pool_desk import Resizing
+from supervisor.tree.pool import Resizing
 
 
 class Engine:

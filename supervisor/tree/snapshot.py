@@ -20,7 +20,6 @@ from supervisor.core.tree.child import ChildView
 from supervisor.kinds.lone_child import LoneChild, LoneKind
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
-from supervisor.tree.pool_desk import place
 from supervisor.tree.subtree import Subtree
 
 
@@ -207,7 +206,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
     if not isinstance(child, ActorChild):
         raise TypeError(f"{view.name} is a child of no kind")
     handling, since = child.handling()
-    first = view.name == min(child.desk.members, key=place, default=view.name)  # the one that shows the pool's messages
+    first = view.name == (child.pool.first or view.name)  # the one that shows the pool's messages
     return ChildSnapshot(
         name=view.name,
         path=child.path,

@@ -1,11 +1,11 @@
-"""PoolDesk: what the processes of one spec share, one process or a pool.
+"""Pool: the members of one spec, one process or several, and what they share.
 
 Used on the loop's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import count, islice
 from typing import NamedTuple
 
@@ -15,13 +15,13 @@ from supervisor.process.lean_spawn import main_module
 from supervisor.specs import ChildSpec
 
 
-class PoolDesk:
-    """What the processes of one spec share.
+class Pool:
+    """The members of one spec, one process or several, and what they share. A single process is a pool of one.
 
     Attributes:
         mailbox: of all of them.
         spec: their spec.
-        members: names of the existing ones, down ones included.
+        members: the existing ones, down ones included: name to index, in the order of the index.
         retired: names of those that are down for good.
         recycling: names of those whose next life is starting.
         template: the first frame of their lives, but for the path, the number and the log level of each.
@@ -32,7 +32,7 @@ class PoolDesk:
     def __init__(self, mailbox: Mailbox, spec: ChildSpec) -> None:
         self.mailbox = mailbox
         self.spec = spec
-        self.members: set[str] = set()
+        self.members: dict[str, int] = {}
         self.retired: set[str] = set()
         self.recycling: set[str] = set()
         self.by_cause = bool(spec.terms_of(spec.name).rules)
@@ -52,6 +52,30 @@ class PoolDesk:
             heartbeat=spec.has_heartbeat,
         )
 
+    @property
+    def first(self) -> str | None:
+        """The name of the member that stands for all of them; None when there is none."""
+        return next(iter(self.members), None)
+
+    @property
+    def down(self) -> bool:
+        """Whether all members are down for good."""
+        return self.retired >= self.members.keys()
+
+    def add(self, name: str) -> None:
+        """A new member."""
+        members = {**self.members, name: index_of(self.spec, name)}
+        self.members = dict(sorted(members.items(), key=lambda member: member[1]))
+
+    def remove(self, name: str) -> None:
+        """A member is deleted."""
+        self.members.pop(name, None)
+        self.retired.discard(name)
+
+    def resized(self, size: int) -> Resizing:
+        """What makes it another size."""
+        return resized(self.spec, self.members, self.retired, size)
+
 
 class Resizing(NamedTuple):
     """What makes a pool another size.
@@ -67,26 +91,25 @@ class Resizing(NamedTuple):
     remove: tuple[str, ...]
 
 
-def resized(spec: ChildSpec, members: Collection[str], down: Collection[str], size: int) -> Resizing:
+def resized(spec: ChildSpec, members: Mapping[str, int], down: Collection[str], size: int) -> Resizing:
     """Which members a pool of that size has: living ones stay, ones that are down for good are replaced first.
 
     Where none lives, the pool was terminated as a whole: its members stay as they are, and only new ones start.
 
     Args:
         spec: of the pool.
-        members: names of the existing members.
+        members: the existing members, name to index, in the order of the index.
         down: names of those of them that are down for good.
         size: how many processes it gets.
     """
-    ordered = sorted(members, key=place)
-    living = [name for name in ordered if name not in down] or ordered
-    dead = [name for name in ordered if name not in living]
+    living = [name for name in members if name not in down] or list(members)
+    dead = [name for name in members if name not in living]
     missing = max(0, size - len(living))
-    free = (index for index in count() if index not in set(map(place, ordered)))
+    free = (index for index in count() if index not in members.values())
     add = tuple(spec.member(index) for index in islice(free, max(0, missing - len(dead))))
     return Resizing(add, tuple(dead[:missing]), (*reversed(living[size:]), *reversed(dead[missing:])))
 
 
-def place(member: str) -> int:
-    """The index of a process in its pool."""
-    return int(member.rpartition("/")[2]) if "/" in member else 0
+def index_of(spec: ChildSpec, member: str) -> int:
+    """The index of a member in its pool, from 0; the only process of a spec has its name."""
+    return 0 if member == spec.name else next(index for index in count() if spec.member(index) == member)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor import ChildSpec
-from supervisor.tree.pool_desk import Resizing, resized
+from supervisor.tree.pool import Resizing, index_of, resized
 from tests.support.pooled import Worker
 
 POOL = ChildSpec(Worker, name="p", size=3)
@@ -30,4 +30,6 @@ POOL = ChildSpec(Worker, name="p", size=3)
 )
 def test_living_members_stay(members, down, size, wanted):
     """Those that are down for good go first, or start again first; new ones take the free names."""
-    assert wanted == resized(POOL, members, down, size)
+    indices = {name: index_of(POOL, name) for name in members}
+    ordered = dict(sorted(indices.items(), key=lambda member: member[1]))
+    assert wanted == resized(POOL, ordered, down, size)
