@@ -329,6 +329,16 @@ def test_timers_come_like_messages(daemon_of):
     assert [("once", 0), ("again", 0), ("again", 0)] == daemon.actor.seen[:3]
 
 
+def test_a_timer_that_is_always_late_leaves_the_mailbox_its_turn(daemon_of):
+    """Its handler takes longer than its period; what arrives meanwhile is handled all the same."""
+    daemon = daemon_of(Late)
+    daemon.actor.daemon = daemon
+    daemon.deliver(Quick())
+    run(daemon.actor, daemon.life)
+    assert daemon.actor.ticks < Late.MOST
+    assert daemon.actor.context.missed_ticks > 0
+
+
 def test_a_timer_checks_its_message(daemon_of):
     """What the actor does not handle is refused when the timer is set, and so is a period of nothing."""
     context = daemon_of(Puppet).life.context
@@ -377,6 +387,32 @@ class Slow(Actor):
     def look(self, msg: Look) -> None:
         self.seen = self.daemon.outcomes()[0]
         self.progress = self.daemon.box.progress()
+
+    @handles
+    def stop(self, msg: StopNow) -> None:
+        self.context.stop()
+
+
+class Late(Actor):
+    """Its ticks take twice their period; a message to stop arrives during the third."""
+
+    MOST = 200
+
+    def __init__(self) -> None:
+        self.ticks = 0
+
+    @handles
+    def begin(self, msg: Quick) -> None:
+        self.context.every(0.001, Look())
+
+    @handles
+    def tick(self, msg: Look) -> None:
+        self.ticks += 1
+        if self.ticks == 3:
+            self.daemon.deliver(StopNow())
+        if self.ticks == self.MOST:
+            self.context.stop()
+        time.sleep(0.002)  # the load itself
 
     @handles
     def stop(self, msg: StopNow) -> None:
