@@ -23,7 +23,7 @@ class Capacity:
     """The room of one mailbox.
 
     Args:
-        consumers: whose queues the messages wait in.
+        consumers: their queues hold the messages.
         most: how many messages may wait.
         most_bytes: how many bytes of messages may wait, None without a bound.
         loop: of the senders.
@@ -31,7 +31,7 @@ class Capacity:
 
     Attributes:
         most: as above.
-        fast_slots: messages that may be accepted before anyone looks again; each accepted one takes a slot.
+        fast_slots: messages that may be accepted before the room is computed again; each accepted one takes a slot.
         line: the senders that wait for room.
         granted: slots that were granted and are not used yet.
     """

@@ -268,7 +268,7 @@ class ActorRequests:
             self._begin(asker)
         except MailboxFull as error:
             asker.failed(error)
-            return _nobody
+            return _ignore_end
         target = self._tree.registry.get(frame.path)
         if target is not None:
             asker.withdraw = lambda: target.unwatch(self._watcher(frame))
@@ -394,7 +394,7 @@ def _nothing() -> None:
     pass
 
 
-def _nobody(end: Terminated) -> None:
+def _ignore_end(end: Terminated) -> None:
     """Ignore an end."""
     del end
 
