@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from multiprocessing import context, reduction
 from typing import Any, Final
 
@@ -37,6 +38,9 @@ _CELL: Final = 8  # bytes
 _CELL_MASK: Final = 2**64 - 1
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
 
+_UNTRACKED: Final[dict[str, Any]] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+"""Without it a mapping keeps a descriptor of its own."""
+
 
 class BlackBox:
     """The page of one life. Made in the daemon, mapped by both sides; picklable only during a spawn."""
@@ -52,7 +56,7 @@ class BlackBox:
             raise
 
     def _map(self) -> None:
-        self._mapping = mmap.mmap(self._fd, 0)
+        self._mapping = mmap.mmap(self._fd, 0, **_UNTRACKED)
         self.cells = memoryview(self._mapping).cast("Q")
 
     def __getstate__(self) -> tuple[int, Any]:

@@ -26,6 +26,7 @@ from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
 from pathlib import Path
 from typing import Any
 
+from actors.event import close_fd
 from supervisor.system.pipe_budget import fit
 
 
@@ -69,6 +70,7 @@ class LeanProcess(SpawnProcess):
     does. It may have children itself. multiprocessing neither waits for it nor ends it at the daemon's exit.
     """
 
+    _popen: _LeanPopen
     _config: dict[str, Any]
     _target: Any
     _args: Any
@@ -85,8 +87,12 @@ class LeanProcess(SpawnProcess):
         self._sentinel = self._popen.sentinel
         del self._target, self._args, self._kwargs
 
+    def drop_sentinel(self) -> None:
+        """Close multiprocessing's view of its end, where that is seen otherwise. It cannot be joined then."""
+        self._popen.drop_sentinel()
+
     @staticmethod
-    def _Popen(process_obj: BaseProcess) -> popen_spawn_posix.Popen:  # noqa: N802 - multiprocessing's name
+    def _Popen(process_obj: BaseProcess) -> _LeanPopen:  # noqa: N802 - multiprocessing's name
         return _LeanPopen(process_obj)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -96,6 +102,13 @@ class LeanProcess(SpawnProcess):
 class _LeanPopen(popen_spawn_posix.Popen):
     _fds: list[int]
     pid: int = 0
+    sentinel: int = -1
+    _ours: list[int]
+
+    def drop_sentinel(self) -> None:
+        """Close the descriptor that is at its end when the process ends."""
+        self._ours.remove(self.sentinel)
+        close_fd(self.sentinel)
 
     def _launch(self, process_obj: BaseProcess) -> None:
         """As the original, step by step."""
@@ -111,6 +124,7 @@ class _LeanPopen(popen_spawn_posix.Popen):
         finally:
             set_spawning_popen(None)
         ours: list[int] = []
+        self._ours = ours
         theirs: list[int] = []
         try:
             sentinel, held = os.pipe()  # the process holds the writing end: its death is end of file

@@ -123,6 +123,8 @@ class WorkerProcess:
             self.traceback = "".join(traceback.format_exception(reason))
         else:
             self._process, self.pid, self.pidfd = process, process.pid, open_pidfd(process.pid or 0)
+            if self.pidfd >= 0:
+                process.drop_sentinel()
             self._register()
         finally:
             self._close_child_ends()
@@ -184,8 +186,9 @@ class WorkerProcess:
     def abandon(self) -> None:
         """Kill and reap it, and close everything: there is no loop any more to see its end."""
         self.kill()
-        if self._process is not None:
-            self._process.join(LAST_WAIT)
+        if self._process is not None and self._death is not None:
+            readable(self._death, LAST_WAIT)
+            self.remains()
             _close(self._process)
         for thing in (self.ready, self.stop, self.duplex, self.box):
             thing.close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import sys
 
 import pytest
 
 from supervisor import ChildSpec, Supervisor
 from supervisor.system.descriptor_limit import PER_PROCESS, PER_TREE, needed_for, shortage
 from tests.support.actors import Common
+from tests.support.spawning import open_descriptors
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -29,6 +33,18 @@ def test_a_shortage(limit):
     assert shortage(10) is None
     needed, most = shortage(100)
     assert 512 == most < needed_for(100) < needed
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="without a pidfd one more")
+async def test_what_a_process_takes():
+    """One less than at its start: nothing else is kept for it."""
+    each = PER_PROCESS - 1 - (sys.version_info >= (3, 13))
+    async with Supervisor(ChildSpec(Common, name="a"), spares=0, reading="loop") as root:
+        before = open_descriptors()
+        for name in ("b", "c"):
+            await root.start_child(ChildSpec(Common, name=name))
+        await until(lambda: open_descriptors() == before + 2 * each, f"{each} descriptors each")
 
 
 async def test_it_is_told_once(limit, logs):
