@@ -16,10 +16,12 @@ import pytest
 
 from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, UsageError
 from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+from supervisor.core.rules.policy import OVER_A_JOB
+from supervisor.core.tree.commands import Decision
 from tests.support import jobs
 from tests.support.actors import Puppet
 from tests.support.jobs import Item, Report, double, work
-from tests.support.waiting import DEADLINE, until
+from tests.support.waiting import DEADLINE, Watch, until
 
 pytestmark = pytest.mark.processes
 
@@ -138,6 +140,16 @@ async def test_handler_timeout_bounds_jobs_too():
         with pytest.raises(ActorCrashed, match="hung"):
             await root["pool"].run(work, Item(1, "hang"))
         assert root.snapshot().restarts == 0
+
+
+async def test_its_process_is_replaced_whatever_the_policy():
+    async with tree(size=1, restart="temporary") as root:
+        watch = Watch(root)
+        with pytest.raises(ActorCrashed):
+            await root["pool"].run(work, Item(1, "exit"))
+        report = await watch.exited("pool")
+        assert (Decision.RECYCLE, OVER_A_JOB) == (report.decision, report.because)
+        assert await root["pool"].run(double, 2) == 4
 
 
 async def test_a_process_that_dies_without_a_job_counts():
