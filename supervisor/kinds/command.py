@@ -51,10 +51,7 @@ class CommandChild(ProcessChild[CommandSpec]):
 
     def _launch(self, life: int) -> Control:
         spec = self.spec
-        if spec.wants_port:
-            self._tree.ports[self.path] = free_port(self.port)
-        elif isinstance(spec.ready, PortReady):
-            check_free(spec.ready.host, int(spec.ready.number))
+        self._look_for_port()
         readiness = readiness_of(spec, self.port, self._tree.loop, super().life_ready)
         try:
             part = StartActor(
@@ -73,6 +70,19 @@ class CommandChild(ProcessChild[CommandSpec]):
             raise
         self._readiness = readiness
         return started
+
+    def _look_for_port(self) -> None:
+        """Choose its port, or check that nothing else has it.
+
+        Not after a life that has been ready: what that life had started may hold the port for a moment yet.
+        """
+        if self.last_report is not None and self.last_report.reason.kind is not ExitKind.UNSTARTED:
+            return
+        ready = self.spec.ready
+        if self.spec.wants_port:
+            self._tree.ports[self.path] = free_port(self.port)
+        elif isinstance(ready, PortReady) and isinstance(ready.number, int):
+            check_free(ready.host, ready.number)
 
     def _options(self, readiness: Readiness) -> ProcessOptions:
         options = process_options(self.spec)

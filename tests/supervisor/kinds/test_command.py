@@ -26,7 +26,7 @@ from supervisor import (
     TaskSpec,
 )
 from supervisor.testing import ScriptedSupervisor
-from tests.support.waiting import DEADLINE, Watch, alive, until
+from tests.support.waiting import DEADLINE, Script, Watch, alive, until, until_now
 
 pytestmark = pytest.mark.processes
 
@@ -311,3 +311,46 @@ def test_the_name_is_the_programs_and_no_repr_shows_the_environment():
     assert "secret" not in repr(CommandSpec(("sleep", "1"), env={"TOKEN": "secret"}))
     assert "SIGINT" == CommandSpec(("sleep", "1"), stop_signal=signal.SIGINT).stop_signal
     assert Path(sys.executable).name == CommandSpec((sys.executable,)).name
+
+
+DAEMON = """
+import asyncio, os, signal, sys, time
+from supervisor import CommandSpec, FunctionSpec, Ready, Supervisor
+
+def forks():
+    os.fork()
+    while True:
+        time.sleep(1)
+
+def below(pid):
+    threads = os.listdir(f"/proc/{pid}/task")
+    children = " ".join(open(f"/proc/{pid}/task/{thread}/children").read() for thread in threads)
+    return [int(child) for child in children.split()] + [other for child in children.split() for other in below(child)]
+
+async def main():
+    script = "trap '' TERM; setsid sleep 1000 & sleep 1000 & echo up; wait"
+    async with Supervisor(
+        CommandSpec(("sh", "-c", script), ready=Ready.line("up")),
+        CommandSpec(("sh", "-c", "echo inherited; exec sleep 1000"), name="loud", output="inherit"),
+        FunctionSpec(forks),
+        spares=0,
+    ) as root:
+        while len(below(os.getpid())) < 7:
+            await asyncio.sleep(0.01)
+        print("PIDS", *below(os.getpid()), flush=True)
+        await root.serve()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_nothing_outlives_a_daemon_that_is_killed(tmp_path):
+    """Functions, commands and all that they have started, whatever session; `inherit` writes where the daemon does."""
+    with Script(tmp_path, DAEMON) as script:
+        assert "" == script.line("inherited")
+        pids = [int(pid) for pid in script.line("PIDS").split()]
+        assert all(map(alive, pids))
+        script.process.kill()
+        script.process.wait()
+        until_now(lambda: not any(map(alive, pids)), "the end of everything")
