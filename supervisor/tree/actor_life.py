@@ -17,6 +17,7 @@ import msgspec
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
 from actors.jobs import Jobs
+from actors.protocol import ActorProtocol
 from actors.wire.frames import HealthIs, Outcomes, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
@@ -113,7 +114,11 @@ class ActorLife:
         if self._pool.spec.soft_timeout is not None:
             self._slow = SlowHandlers(self._pool.spec.soft_timeout, self.life, self._tree.loop, self._handler_slow)
         if self._mailbox.protocol.says_health:
-            self._check = HealthCheck(self.life, self._tree.loop, self._health_changed)
+            self._check = HealthCheck(
+                self.life,
+                self._tree.loop,
+                lambda degraded: self._tree.reports.health_changed(HealthChanged(self._path, self.number, degraded)),
+            )
 
     def await_streams(self) -> None:
         """Post StreamsOver when no stream or feed is in flight."""
@@ -197,7 +202,7 @@ class ActorLife:
         """The report of its end."""
         end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
         progress = end.progress
-        message, begun = self._last_message(progress)
+        message, begun = _last_message(self._mailbox.protocol, progress)
         return ExitReport(
             actor=self._path,
             life=command.life,
@@ -232,15 +237,8 @@ class ActorLife:
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
         progress = self.progress()
-        message, begun = self._last_message(progress)
+        message, begun = _last_message(self._mailbox.protocol, progress)
         return (message, progress.since) if begun else (None, None)
-
-    def _last_message(self, progress: Progress) -> tuple[str | None, bool | None]:
-        """Type name of the message it began last, and whether that is still being handled."""
-        handlers = tuple(self._mailbox.protocol.handlers)
-        if not 0 <= progress.handler < len(handlers):
-            return None, None
-        return handlers[progress.handler].__qualname__, bool(progress.active)
 
     def _outcomes(self, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
         """Settle outcomes, and look what follows from them for this life."""
@@ -254,9 +252,6 @@ class ActorLife:
         for looks in (self._recycler, self._watch, self._slow, self._check, self._examination):
             if looks is not None:
                 looks.close()
-
-    def _health_changed(self, degraded: str | None) -> None:
-        self._tree.reports.health_changed(HealthChanged(self._path, self.number, degraded))
 
     def _handler_slow(self, call: Work, seconds: float, stacks: str | None) -> None:
         self._tree.reports.handler_slow(
@@ -314,6 +309,14 @@ class ActorLife:
         hung_in = "" if self._examination is None else self._examination.place
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)
+
+
+def _last_message(protocol: ActorProtocol, progress: Progress) -> tuple[str | None, bool | None]:
+    """Type name of the message that a life began last, and whether that is still being handled."""
+    handlers = tuple(protocol.handlers)
+    if not 0 <= progress.handler < len(handlers):
+        return None, None
+    return handlers[progress.handler].__qualname__, bool(progress.active)
 
 
 def _refuse_outcomes(frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
