@@ -28,6 +28,15 @@ shared_memory._SHM_NAME_PREFIX = f"/{OURS}"
 
 
 @pytest.fixture(scope="session", autouse=True)
+def what_was_imported():
+    """It stays: the collector need not look through it after each test."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def temporary_files(tmp_path_factory):
     """Where everything that asks for a temporary file gets it, here and in what is started from here."""
     place = tmp_path_factory.mktemp("temporary")

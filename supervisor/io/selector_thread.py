@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from actors.event import KernelCounter
+from actors.process.signals import LEFT_TO_THE_DAEMON
 from supervisor.io.poller import Poller
 
 ORPHAN_CHECK: Final = 1.0  # seconds between looks whether the loop was closed without closing the thread
@@ -95,6 +97,9 @@ class SelectorThread:
     # ---- in the thread
 
     def _run(self) -> None:
+        # of two signals that come together the kernel gives the second to any thread that takes it; the main thread,
+        # where Python handles it, would then not wake up from a system call
+        signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_DAEMON)
         try:
             while not self.closing:
                 ready = self.poller.wait(ORPHAN_CHECK)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from actors import Actor, Message, handles
 from supervisor import ChildSpec, Supervisor
+from tests.support.producers import PAYLOAD, SLOW, Consumer, Load, Pid, Produce, Producer
 
 pytestmark = [
     pytest.mark.processes,
@@ -26,49 +26,6 @@ SECONDS = pytest.mark.parametrize(
 )
 FLAT = 20 * 1024  # KiB
 ROOM = 200  # messages
-SLOW = 0.01  # seconds that the receiver takes for one; making one takes a hundredth of it
-PAYLOAD = b"x" * 65536
-
-
-class Load(Message[None]):
-    data: bytes
-
-
-class Produce(Message[int]):
-    """Tell a consumer as fast as it goes, for so many seconds."""
-
-    to: str
-    seconds: float
-
-
-class Pid(Message[int]):
-    pass
-
-
-class Consumer(Actor):
-    @handles
-    def load(self, msg: Load) -> None:
-        time.sleep(SLOW)  # the load itself
-
-    @handles
-    def pid(self, msg: Pid) -> int:
-        return os.getpid()
-
-
-class Producer(Actor):
-    concurrency = 2
-
-    @handles
-    async def produce(self, msg: Produce) -> int:
-        over, told = time.monotonic() + msg.seconds, 0
-        while time.monotonic() < over:
-            await self.context.actor(msg.to).tell(Load(PAYLOAD))
-            told += 1
-        return told
-
-    @handles
-    async def pid(self, msg: Pid) -> int:
-        return os.getpid()
 
 
 @SECONDS

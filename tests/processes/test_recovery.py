@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actors import Actor, ActorStopped
+from actors import ActorStopped
 from supervisor import (
     BRUTAL_KILL,
     Backoff,
@@ -26,25 +26,13 @@ from supervisor import (
 from supervisor.core.rules.states import ChildState
 from tests.support.actors import HangsInStop
 from tests.support.bank import Bank, Pid
+from tests.support.slow_starters import HangsInEveryStart, HangsInSecondStart
 from tests.support.waiting import Watch, until
 
 pytestmark = pytest.mark.processes
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0)
 KILLS = 3
-
-
-class HangsInSecondStart(Actor):
-    """Its first start is quick, those that follow never end."""
-
-    def on_start(self) -> None:
-        if self.context.incarnation > 1:
-            time.sleep(3600)
-
-
-class HangsInEveryStart(Actor):
-    def on_start(self) -> None:
-        time.sleep(3600)
 
 
 def third() -> ChildSpec:

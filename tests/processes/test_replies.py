@@ -3,56 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 
 import pytest
 
-from actors import Actor, ActorCrashed, Message, handles
+from actors import Actor, ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from tests.support.repliers import Do, Loop, Plain
 from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
-
-
-class Do(Message[int]):
-    """Return the process's id, or do something that does not end."""
-
-    what: str = ""
-
-
-def do(what: str) -> int:
-    """Return at once, or never."""
-    if what == "python":
-        while True:
-            pass
-    elif what == "C":
-        ctypes.PyDLL(None).pause()  # a PyDLL keeps the interpreter
-    elif what == "system":
-        signal.pause()
-    elif what == "crash":
-        os._exit(3)
-    return os.getpid()
-
-
-class Plain(Actor):
-    """Its handler is sync."""
-
-    @handles
-    def do(self, message: Do) -> int:
-        return do(message.what)
-
-
-class Loop(Actor):
-    """Its handlers run on a loop, several at once."""
-
-    concurrency = 8
-
-    @handles
-    async def do(self, message: Do) -> int:
-        await asyncio.sleep(0)
-        return do(message.what)
 
 
 @pytest.mark.parametrize("actor", [Plain, Loop])

@@ -9,18 +9,15 @@ import sys
 
 import pytest
 
-from actors import Actor, ExitKind
+from actors import ExitKind
 from supervisor import ChildSpec, Supervisor
+from tests.support.calm import Calm
 from tests.support.waiting import DEADLINE, Script, alive, until_now
 
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc"),
 ]
-
-
-class Calm(Actor):
-    pass
 
 
 def tree(name="root"):
@@ -98,6 +95,9 @@ HANGING = """
 import asyncio, os, signal, sys, time
 from actors import Actor, ExitReason
 from supervisor import ChildSpec, Supervisor
+from supervisor.system import signals
+
+signals.LAST_RESORT = 0.5
 
 class Calm(Actor):
     def on_start(self) -> None:

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 
 import pytest
 
-from actors import Actor, Message, UsageError, handles
+from actors import UsageError
 from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+from tests.support.mortals import Die, Mortal
 from tests.support.waiting import DEADLINE, Script
 
 pytestmark = pytest.mark.processes
-
-
-class Die(Message[None]):
-    pass
-
-
-class Mortal(Actor):
-    @handles
-    def die(self, msg: Die) -> None:
-        os._exit(3)
 
 
 def tree(**options):

@@ -10,40 +10,12 @@ import threading
 
 import pytest
 
-from actors import Actor, ActorCrashed, ActorStopped, AskTimeout, HandlerError, Message, UsageError, handles
+from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, UsageError
 from supervisor import ChildSpec, Supervisor
+from tests.support.counters import Add, Counter, Fail, Sleep
 from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
-
-
-class Add(Message[int]):
-    n: int
-
-
-class Fail(Message[None]):
-    pass
-
-
-class Sleep(Message[None]):
-    pass
-
-
-class Counter(Actor):
-    total = 0
-
-    @handles
-    def add(self, msg: Add) -> int:
-        self.total += msg.n
-        return self.total
-
-    @handles
-    def fail(self, msg: Fail) -> None:
-        raise ValueError("of the handler")
-
-    @handles
-    async def sleep(self, msg: Sleep) -> None:
-        await asyncio.sleep(3600)
 
 
 def tree():

@@ -8,40 +8,16 @@ from multiprocessing import spawn
 
 import pytest
 
-from actors import Actor, HandlerError, Message, UsageError, handles
+from actors import HandlerError, UsageError
 from actors.event import SafeEvent
 from supervisor import ChildSpec, Intensity, InvalidSpec, RestartIntensityExceeded, RestartPolicy, Strategy, Supervisor
 from supervisor.bridge.event import await_event
 from tests.support.actors import Echo, Puppet
+from tests.support.callers import Caller, Parse, Parser, Try
 
 pytestmark = pytest.mark.processes
 
 NO_TIMES = [math.nan, math.inf, -math.inf, -1, -1e-9, 1e10, "5", [5]]
-
-
-class Try(Message[str]):
-    what: str
-    value: float
-
-
-class Caller(Actor):
-    """Makes a call from its own process, and says how it was refused."""
-
-    @handles
-    async def take(self, msg: Try) -> str:
-        other = self.context.actor("a")
-        calls = {
-            "ask": lambda: other.ask(Echo("x"), timeout=msg.value),
-            "tell": lambda: other.tell(Echo("x"), delay=msg.value),
-        }
-        try:
-            if msg.what in calls:
-                await calls[msg.what]()
-            else:
-                getattr(self.context, msg.what)(msg.value, *([msg] if msg.what != "extend" else []))
-        except UsageError as error:
-            return str(error)
-        return "taken"
 
 
 async def test_times_that_are_none():
@@ -107,16 +83,6 @@ async def test_a_pool_counts_once():
         for _ in range(5):
             await root["a"].ask(Echo("x"))
         assert 5 == sum(child.fates.get("handled", 0) for child in root.snapshot().children)
-
-
-class Parse(Message[int]):
-    text: str
-
-
-class Parser(Actor):
-    @handles
-    def parse(self, msg: Parse) -> int:
-        return int(msg.text)
 
 
 async def test_bad_input_that_ends_the_tree():

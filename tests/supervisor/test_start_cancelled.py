@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from pathlib import Path
 
 import pytest
 
-from actors import Actor
 from supervisor import ChildSpec, Strategy, Supervisor
+from tests.support.gated import Gated
 from tests.support.waiting import DEADLINE, at_rest, until
 
 pytestmark = pytest.mark.processes
-
-
-class Gated(Actor):
-    """Ready once its gate is open."""
-
-    def __init__(self, gate: str) -> None:
-        Path(gate + ".begun").touch()
-        while not Path(gate).exists():
-            time.sleep(0.005)
 
 
 async def at_once(root, gate):

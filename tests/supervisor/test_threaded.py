@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from actors import Actor, ActorCrashed, ActorStopped, Message, UsageError, handles
+from actors import ActorCrashed, ActorStopped, UsageError
 from supervisor import ChildSpec, Intensity, InvalidSpec, RestartIntensityExceeded, StartFailed, Supervisor
+from tests.support.tellers import Add, Counter, Die
 from tests.support.waiting import DEADLINE
 
 pytestmark = pytest.mark.processes
-
-
-class Add(Message[int]):
-    n: int
-
-
-class Die(Message[int]):
-    pass
-
-
-class Counter(Actor):
-    def __init__(self, *, broken: bool = False) -> None:
-        if broken:
-            raise ValueError("cannot begin")
-        self.total = 0
-
-    @handles
-    def add(self, msg: Add) -> int:
-        self.total += msg.n
-        return self.total
-
-    @handles
-    def die(self, msg: Die) -> int:
-        os._exit(3)
 
 
 def trees():

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -126,9 +127,15 @@ class Script:
         os.killpg(self.process.pid, signal.SIGINT)
 
     def end(self):
-        """Exit code, and what it wrote to output and errors since the last `line`."""
+        """Exit code, and what it wrote to output and errors since the last `line`; killed when it does not end."""
         self.process.stdin.close()
-        with ThreadPoolExecutor(1) as pool:  # `communicate` would not see what `line` has read ahead
-            errors = pool.submit(self.process.stderr.read)
-            out = self.process.stdout.read()
-            return self.process.wait(DEADLINE), out, errors.result()
+        killer = threading.Timer(DEADLINE, self.process.kill)
+        killer.start()
+        try:
+            with ThreadPoolExecutor(1) as pool:  # `communicate` would not see what `line` has read ahead
+                errors = pool.submit(self.process.stderr.read)
+                out = self.process.stdout.read()
+                return self.process.wait(), out, errors.result()
+        finally:
+            killer.cancel()
+            killer.join()

@@ -2,47 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
-
 import pytest
 
-from actors import Actor, Message, handles
 from supervisor import Cause, ChildExited, ChildSpec, Intensity, Restart, RestartIntensityExceeded, Supervisor
-from tests.support.waiting import DEADLINE
+from tests.support.causes import ConfigError, Die, Mortal, Unready
 
 pytestmark = pytest.mark.processes
-
-
-class ConfigError(Exception):
-    pass
-
-
-class MissingKey(ConfigError):
-    pass
-
-
-class Die(Message[None]):
-    how: str
-
-
-class Mortal(Actor):
-    @handles
-    def die(self, msg: Die) -> None:
-        if msg.how == "raise":
-            raise MissingKey(msg.how)
-        if msg.how == "exit":
-            raise SystemExit(78)
-        if msg.how == "leave":
-            os._exit(78)
-        if msg.how == "hang":
-            time.sleep(DEADLINE)
-        os.abort()
-
-
-class Unready(Actor):
-    def on_start(self) -> None:
-        raise MissingKey("no port")
 
 
 WAYS = [

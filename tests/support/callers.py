@@ -1,0 +1,41 @@
+"""An actor that asks wrongly, and one that it asks."""
+
+from __future__ import annotations
+
+from actors import Actor, Message, UsageError, handles
+from tests.support.actors import Echo
+
+
+class Try(Message[str]):
+    what: str
+    value: float
+
+
+class Caller(Actor):
+    """Makes a call from its own process, and says how it was refused."""
+
+    @handles
+    async def take(self, msg: Try) -> str:
+        other = self.context.actor("a")
+        calls = {
+            "ask": lambda: other.ask(Echo("x"), timeout=msg.value),
+            "tell": lambda: other.tell(Echo("x"), delay=msg.value),
+        }
+        try:
+            if msg.what in calls:
+                await calls[msg.what]()
+            else:
+                getattr(self.context, msg.what)(msg.value, *([msg] if msg.what != "extend" else []))
+        except UsageError as error:
+            return str(error)
+        return "taken"
+
+
+class Parse(Message[int]):
+    text: str
+
+
+class Parser(Actor):
+    @handles
+    def parse(self, msg: Parse) -> int:
+        return int(msg.text)

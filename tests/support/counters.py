@@ -1,0 +1,36 @@
+"""An actor that counts, fails and sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors import Actor, Message, handles
+
+
+class Add(Message[int]):
+    n: int
+
+
+class Fail(Message[None]):
+    pass
+
+
+class Sleep(Message[None]):
+    pass
+
+
+class Counter(Actor):
+    total = 0
+
+    @handles
+    def add(self, msg: Add) -> int:
+        self.total += msg.n
+        return self.total
+
+    @handles
+    def fail(self, msg: Fail) -> None:
+        raise ValueError("of the handler")
+
+    @handles
+    async def sleep(self, msg: Sleep) -> None:
+        await asyncio.sleep(3600)

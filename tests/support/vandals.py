@@ -1,0 +1,58 @@
+"""An actor that ruins what it shares with the daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+from actors import Actor, Message, handles
+from tests.support.inside import box_of
+
+
+class Ruin(Message[None]):
+    how: str
+
+
+class Pid(Message[int]):
+    pass
+
+
+class Vandal(Actor):
+    @handles
+    def pid(self, msg: Pid) -> int:
+        return os.getpid()
+
+    @handles
+    def ruin(self, msg: Ruin) -> None:
+        fds = [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+        fds.remove(resource_tracker.getfd())  # what it does not understand it prints, at length
+        for fd in fds:
+            with contextlib.suppress(OSError):
+                VANDALISM[msg.how](fd)
+        if msg.how == "scribble":
+            box = box_of(self)
+            for at in range(len(box.cells)):
+                box.cells[at] = 2**64 - 1
+        if msg.how in ("scribble", "truncate"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(3600)
+
+
+def write(fd: int) -> None:
+    os.set_blocking(fd, False)
+    try:
+        os.write(fd, b"\xff" * 4096)
+    except OSError:
+        os.write(fd, b"\1" * 8)  # what a counter takes
+
+
+VANDALISM = {
+    "close": os.close,
+    "write": write,
+    "truncate": lambda fd: os.ftruncate(fd, 0),
+    "scribble": lambda fd: os.lseek(fd, 2**40, os.SEEK_SET),
+}
