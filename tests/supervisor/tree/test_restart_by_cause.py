@@ -12,7 +12,7 @@ pytestmark = pytest.mark.processes
 
 WAYS = [
     ("raise", Cause.exception(ConfigError)),
-    ("raise", Cause.exception(f"{__name__}.MissingKey")),
+    ("raise", Cause.exception(f"{ConfigError.__module__}.MissingKey")),
     ("exit", Cause.exit_code(78)),
     ("leave", Cause.exit_code(78)),
     ("hang", Cause.hang),
