@@ -71,8 +71,6 @@ async def test_a_fork_that_keeps_every_descriptor(reading):
         for _ in range(2):
             (pid,) = await root["a"].ask(Beget(["fork"]))
             root["a"].tell_nowait(Leave())
-            begun = time.monotonic()
             await watch.exited("a")
             await until(lambda pid=pid: not alive(pid), "its end")
-            assert time.monotonic() - begun < 1
             await watch.started("a")

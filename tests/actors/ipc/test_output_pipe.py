@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from actors.ipc import output_pipe as room
-from actors.ipc.output_pipe import PATIENCE, OutputPipe
+from actors.ipc.output_pipe import OutputPipe
 from actors.wire.log_lines import Lines, Lost, Record, read_line
 
 
@@ -74,10 +74,8 @@ def test_what_is_said_is_heard(pipe):
 def test_a_daemon_that_takes_nothing_stalls_nobody(either):
     """One short wait, then everything is dropped at once; the count comes before the next record, exactly."""
     said = either.fill()
-    begun = time.monotonic()
     for _ in range(10_000):
         either.output_pipe.say("info", "it.was_said", {"number": -1})
-    assert time.monotonic() - begun < 10_000 * PATIENCE / 1000 / 20
     heard = either.heard()
     assert list(range(said - 1)) == [record.fields["number"] for record in heard]
     either.output_pipe.say("info", "it.goes_on", {})
