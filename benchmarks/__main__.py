@@ -76,7 +76,7 @@ def write(results: Results, docs: Path) -> None:
 
 
 def say(line: str) -> None:
-    """How far it is, for whoever watches."""
+    """How far it is, for a person who watches."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{line}")
 

@@ -1,4 +1,4 @@
-"""The workloads for pools: stateless workers, of which nobody can be addressed, awaited on an event loop."""
+"""The workloads for pools: stateless workers, none of which can be addressed, awaited on an event loop."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class PooledContender(AwaitedContender[PooledWorker[P]]):
         """End it, and wait until its workers are gone."""
 
     def drop(self, pool: P, function: Callable[..., Any], *args: Any) -> object:
-        """Have a worker call that; nobody waits for what it returns, but for the last."""
+        """Have a worker call that; only the last result is waited for."""
         return self.submit(pool, function, *args)
 
     async def _launching(self, size: int) -> list[PooledWorker[P]]:
         pool = self.new(size)
         workers = [PooledWorker(pool, self) for _ in range(size)]
         pids: set[int] = set()
-        while len(pids) < size:  # a task goes to whoever is free: ask until each has answered
+        while len(pids) < size:  # a task goes to a free worker: ask until each has answered
             tasks = [self.submit(pool, pool_worker.pid, PAUSE if size > 1 else 0.0) for _ in range(size)]
             pids |= set(await asyncio.gather(*tasks))
         for worker, pid in zip(workers, pids, strict=True):

@@ -34,7 +34,7 @@ def carrying(variable: str) -> set[int]:
             parents[int(entry.name)] = int(_stat(entry)[1])
             if wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found.add(int(entry.name))
-        except OSError:  # gone meanwhile, or somebody else's
+        except OSError:  # gone meanwhile, or of another user
             continue
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more  # some write their name over their environment

@@ -42,7 +42,7 @@ CAVEATS = """\
 * **Starts** are with a warm page cache and from an open event loop. Ours start in parallel (`start="parallel"`). Ray's
   runtime and Thespian's actor system run before the first worker starts, and Thespian forks its workers where all
   others start a new interpreter: its starts and its memory profit from that.
-* **kill -9** hits an idle worker. Nobody restores a worker's state.
+* **kill -9** hits an idle worker. The state of a worker is not restored.
 * **Memory** is PSS: a page that n processes share counts one n-th for each. So a worker's figure depends on how many
   others there are; compare within the column only. The daemon's growth counts its heap, not its files.
 """
@@ -135,7 +135,7 @@ def cell(run: Run, figure: str, contender: str) -> str:
 
 
 def ahead(run: Run) -> str:
-    """Every figure in which somebody but the first contender, which is the limit, is better than ours as it comes."""
+    """Every figure in which another contender than the first, which is the limit, is better than ours."""
     lines = []
     for figure in FIGURES.values():
         mine = run.median(figure.key, OURS)

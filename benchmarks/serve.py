@@ -22,7 +22,7 @@ from benchmarks.absent import Absent
 def main() -> None:
     name, *options = sys.argv[1:]
     answers = _answers()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # it was started with signals blocked
     if "--pin" in options:
         options.remove("--pin")

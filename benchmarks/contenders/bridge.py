@@ -47,7 +47,7 @@ class BridgedWorker:
 
 
 class ExecutorBridge(AwaitedContender[BridgedWorker]):
-    NO_RECOVERY = "nothing notices: whoever waits for a reply waits for ever"
+    NO_RECOVERY = "nothing notices: the asker waits for ever"
 
     async def _launching(self, size: int) -> list[BridgedWorker]:
         workers = [BridgedWorker() for _ in range(size)]

@@ -51,7 +51,7 @@ class QueuesWorker:
 
 
 class StockQueues(BlockingContender[QueuesWorker]):
-    NO_RECOVERY = "nothing notices: whoever waits for a reply waits for ever"
+    NO_RECOVERY = "nothing notices: the asker waits for ever"
 
     def _begin(self) -> QueuesWorker:
         return QueuesWorker()

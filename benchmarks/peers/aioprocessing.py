@@ -47,7 +47,7 @@ class AioWorker:
 
 class Aioprocessing(AwaitedContender[AioWorker]):
     PACKAGES = ("aioprocessing",)
-    NO_RECOVERY = "nothing notices: whoever waits for a reply waits for ever"
+    NO_RECOVERY = "nothing notices: the asker waits for ever"
 
     async def _launching(self, size: int) -> list[AioWorker]:
         workers = [AioWorker() for _ in range(size)]

@@ -27,12 +27,12 @@ def options() -> Options:
     parser.add_argument("--path", type=Path, default=stdlib, help="the tree to index (the standard library)")
     parser.add_argument("--db", type=Path, help="the index file (one that is removed at the end)")
     parser.add_argument("--chaos", type=float, default=0.5, metavar="SECONDS", help="time between two kills (0.5)")
-    parser.add_argument("--no-chaos", dest="chaos", action="store_const", const=None, help="kill nobody")
+    parser.add_argument("--no-chaos", dest="chaos", action="store_const", const=None, help="kill no process")
     parser.add_argument("--serve", action="store_true", help="answer GET /search?q= when the index is complete")
     parser.add_argument("--port", type=int, default=8080, help="where to serve; 0 is any free port (8080)")
     given = parser.parse_args()
     if given.chaos is not None and given.chaos <= 0:
-        parser.error("--chaos takes a time above zero; --no-chaos kills nobody")
+        parser.error("--chaos takes a time above zero; --no-chaos kills no process")
     return Options(given.path, given.db, given.chaos, given.port if given.serve else None)
 
 

@@ -48,7 +48,7 @@ class Chronicle:
         return self.alive.pop(actor, None)
 
     async def everybody_back(self) -> None:
-        """Wait until nobody is between two lives."""
+        """Wait until no actor is between two lives."""
         await self._complete.wait()
 
     def _killed(self, report: ExitReport) -> None:

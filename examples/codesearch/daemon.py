@@ -74,7 +74,7 @@ async def run(options: Options, files: list[str], terminal: Terminal) -> bool:
         await keeping
     killed = chronicle.kills.total() > 0 or options.chaos is None or outcome.seconds < max(1.0, 2 * options.chaos)
     if not killed:
-        terminal.say("chaos killed nobody: this run has shown nothing", style="red")
+        terminal.say("chaos killed no process: this run has shown nothing", style="red")
     return killed and outcome.complete
 
 

@@ -59,6 +59,6 @@ class Search(Message[list[Hit]]):
 
 
 class Census(Message[dict[str, int]]):
-    """How often each path lies in the index: the index itself is asked, nobody's counters. Only reads."""
+    """How often each path lies in the index: the index itself is asked, not a counter. Only reads."""
 
     idempotent: ClassVar[bool] = True

@@ -25,7 +25,7 @@ class Parser(Actor):
         self.root = Path(root)
 
     def on_start(self) -> None:
-        os.nice(10)  # whoever is being started again goes first
+        os.nice(10)  # a process that is being started goes first
 
     @handles
     def parse(self, msg: Parse) -> Page:

@@ -98,7 +98,7 @@ class Property(Actor):
     @property
     @handles
     def ping(self) -> int:
-        raise AssertionError("nobody asks for it")
+        raise AssertionError("this is never called")
 
 
 class Instance:
@@ -345,7 +345,7 @@ def test_a_handler_that_was_taken_away():
 class Watched(Actor):
     @property
     def broken(self) -> int:
-        raise AssertionError("nobody asks for it")
+        raise AssertionError("this is never called")
 
     class Meta:
         pass
@@ -361,7 +361,7 @@ def test_nothing_of_a_class_is_evaluated():
     class Curious(type):
         @property
         def nosy(cls) -> int:
-            raise AssertionError("nobody asks for it")
+            raise AssertionError("this is never called")
 
     assert [Ping] == list(protocol_of(Watched).handlers)
     assert [Ping] == list(protocol_of(Curious("Odd", (Watched,), {})).handlers)

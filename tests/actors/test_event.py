@@ -54,7 +54,7 @@ def test_wait_leaves_it_set(event):
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.001])
 def test_wait_ends_in_time(event, timeout):
-    """Nobody sets it: False."""
+    """It is not set in time: False."""
     assert event.wait(timeout) is False
 
 

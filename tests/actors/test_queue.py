@@ -194,7 +194,7 @@ def test_what_waits_is_sent_after_close(unbounded):
 
 
 def test_what_nobody_can_take_is_let_go(unbounded):
-    """Nobody else has the queue: nothing is left running for it after close()."""
+    """No other process has the queue: nothing is left running for it after close()."""
     for number in range(MANY):
         unbounded.put(number)
     feeder = unbounded._feeder

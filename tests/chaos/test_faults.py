@@ -94,7 +94,7 @@ async def test_fault(fault: Fault, tmp_path, monkeypatch):
     options = {"backoff": Backoff(initial=0.0, cap=0.0), "handler_timeout": HANDLER_TIMEOUT if fault.hangs else None}
     doomed = ChildSpec(Doomed, args=(str(book),), name="doomed", **options)
     siblings = [ChildSpec(Sibling, name=name) for name in SIBLINGS]
-    spares = 0 if fault.phase == "import" else 1  # a spare would meet that end, and nobody would hear of it
+    spares = 0 if fault.phase == "import" else 1  # a spare would meet that end, which no actor shows
     async with Supervisor(doomed, *siblings, intensity=Intensity.unlimited(), start="parallel", spares=spares) as root:
         burying = asyncio.create_task(collect(root, letters))
         listening = asyncio.create_task(listen(root, causes))

@@ -144,7 +144,7 @@ SCENARIOS = (
         (("kill", "a", "crash"), ("kill", "c", "crash")),
     ),
     Scenario(
-        "one_for_all, a temporary or a normal end concerns nobody else",
+        "one_for_all, a temporary or a normal end concerns no other child",
         root(A, temporary("b"), transient("c"), strategy=ALL),
         (("kill", "b", "crash"), ("kill", "c", "normal")),
     ),

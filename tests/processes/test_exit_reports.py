@@ -320,7 +320,7 @@ def test_killed_by_the_kernel_for_lack_of_memory(tmp_path, small_group):
         code, _, err = daemon.end()
         assert (0, "") == (code, "" if code == 0 else err)
     assert "True" == known
-    # a process bears the peak of whoever started its daemon; below that nobody knows its own
+    # a process bears the peak of what started its daemon; below that its own is not known
     assert peak == "None" or 50 * 2**20 < int(peak) <= 301 * 2**20
     assert "ended: killed: SIGKILL, out of memory: the kernel chose it" in report.splitlines()[0]
     assert lasting(in_the_book("Killed by the kernel, for lack of memory")) == lasting(report)
@@ -498,7 +498,7 @@ async def test_a_supervisor_that_gives_up():
     ],
 )
 async def test_an_end_among_async_handlers(how, error, detail):
-    """Whoever's handler ends the life hears of it, the others hear that it crashed; what waits is for the next life."""
+    """Its asker hears of what ended the life, the others that it crashed; what waits is for the next life."""
     async with tree(child(AsyncVictim)) as root:
         watch = Watch(root)
         first = await root["a"].ask(Pid())

@@ -63,7 +63,7 @@ async def recovery(root: Supervisor) -> float:
         assert started.pid == await root["third"].ask(Pid(), timeout=20.0)
         times.append(time.monotonic() - began)
         others = [seen for seen in watch.seen if isinstance(seen, ChildStarted) and seen is not started]
-        assert not others, "nobody else had to become ready first"
+        assert not others, "no other child had to become ready first"
     return min(times)
 
 
@@ -104,7 +104,7 @@ async def test_a_killed_child_is_back_as_fast_as_alone(how: str) -> None:
         async with stubborn(root, how):
             in_company = await recovery(root)
             assert state(root, "hangs") is ChildState.STARTING
-    assert in_company < by_itself * 5 + 1.0, "seconds; they share two cores with whoever else is there"
+    assert in_company < by_itself * 5 + 1.0, "seconds; they share two cores with other work"
 
 
 async def test_calls_on_others_are_answered_meanwhile() -> None:

@@ -276,7 +276,7 @@ def judge_messages(sent, letters, lines) -> None:
             assert one.error.started is True
             assert ended[key] == 1 or not one.error.finished
         elif end == "timeout":  # a stream may have crashed behind the items at which its reader left
-            assert key not in dead, f"{key}: nobody wanted it any more"
+            assert key not in dead, f"{key}: it was withdrawn"
         judge_reply(one, end)
 
 

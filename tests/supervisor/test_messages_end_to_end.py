@@ -178,7 +178,7 @@ async def test_an_actors_tells_keep_their_order_while_they_wait(tmp_path):
 
 @pytest.mark.parametrize("way", ["tell", "tell_nowait", "ask"])
 async def test_overflow_fail(tmp_path, way):
-    """Whoever sends one message more gets MailboxFull at once."""
+    """A sender of one message more gets MailboxFull at once."""
     gate = tmp_path / "gate"
     async with tree(child(mailbox=2, overflow=Overflow.FAIL)) as root:
         holding, ref = await held(root, gate), root["a"]
@@ -386,7 +386,7 @@ async def test_a_deadline_is_inherited(tmp_path, actor):
             assert answer.startswith("AskTimeout")
         await until(lambda: diary.exists() and diary.read_text(), "the end of the inner ask")
         assert diary.read_text().split()[0] in ("AskTimeout", "cancelled")
-        await until(lambda: depth(root) == 0, "nobody wants the held message")
+        await until(lambda: depth(root) == 0, "the held message is withdrawn")
 
 
 async def test_expired_work_is_skipped_and_counted(tmp_path):
@@ -724,7 +724,7 @@ async def test_a_cycle_of_asks_is_reported(way, cycle):
 
 
 async def test_no_false_alarm():
-    """Whoever can go on while it waits closes no cycle: several at once, pools, asks of background tasks."""
+    """An actor that can go on while it waits closes no cycle: several at once, pools, asks of background tasks."""
     specs = child(Many), child(Async, "b"), child(Async, "pool", size=3), child(name="c")
     async with tree(*specs) as root:
         assert "round" == await root["a"].ask(Ring(["b", "a"]))
@@ -886,7 +886,7 @@ async def test_a_message_of_another_type_is_not_published():
 
 
 async def test_a_full_subscriber_misses(tmp_path):
-    """Nobody waits for it: it gets a dead letter, the others the message."""
+    """Its publisher does not wait for it: it gets a dead letter, the others the message."""
     gate = tmp_path / "gate"
     async with tree(child(Subscriber, mailbox=1), child(Subscriber, "b")) as root:
         letters, holding = root.dead_letters(), await held(root, gate)

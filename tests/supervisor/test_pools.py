@@ -69,7 +69,7 @@ async def taken(ref, count, key=lambda number: ""):
 
 
 def held(root, member):
-    """How many messages a scripted life has in its hands."""
+    """How many messages a scripted life has."""
     return len(root.launcher.life(f"/root/p/{member}").received)
 
 

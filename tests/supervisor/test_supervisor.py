@@ -659,7 +659,7 @@ async def test_an_exception_of_the_body_beats_giving_up():
 
 
 async def test_a_cancellation_from_outside_beats_giving_up():
-    """Whoever else cancelled the task is not swallowed."""
+    """A cancellation from elsewhere is not swallowed."""
     inside = asyncio.Event()
 
     async def daemon():
@@ -1110,7 +1110,7 @@ def test_serve_until_a_signal(tmp_path, number):
 
 
 def test_a_second_signal_kills(tmp_path):
-    """Whoever is impatient does not wait for an on_stop of an hour."""
+    """An impatient caller does not wait for an on_stop of an hour."""
     with serving(tmp_path, "0", "3600", "serve") as daemon:
         pid = int(daemon.line("CHILD"))
         daemon.line("UP")

@@ -80,7 +80,7 @@ async def test_started_from_the_first_to_the_last_and_stopped_in_reverse():
 
 
 async def test_ordered_is_one_after_the_other():
-    """Nobody starts before the one ahead of it is ready."""
+    """No child starts before the one ahead of it is ready."""
     launcher = ScriptedLauncher()
     for name in "ab":
         launcher.plan(f"/root/{name}", OnStart.HANG)

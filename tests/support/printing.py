@@ -132,7 +132,7 @@ class Chatty(Actor):
     @handles
     def leave_unwritten(self, msg: LeaveUnwritten) -> None:
         sys.stdout = open("/dev/full", "w")  # noqa: PTH123, SIM115
-        print("nobody will read this")
+        print("this is read by no process")
         self.context.stop()
 
     @handles

@@ -78,7 +78,7 @@ class Terminal:
         while True:
             try:
                 chunk = os.read(self._master, 65536)
-            except OSError:  # nobody has it open any more
+            except OSError:  # no process has it open any more
                 break
             with self._more:
                 self.output += decode(chunk).replace("\r", "")

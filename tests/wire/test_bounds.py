@@ -202,7 +202,7 @@ async def test_wants_of_a_feed(count):
 
 
 async def test_two_farewells():
-    """Nobody leaves twice."""
+    """No process leaves twice."""
     async with bare() as root:
         words = CrashReport("in f", wire.Failure("E", "m", "t"))
         await refused(root, "it said goodbye twice", words, words)

@@ -78,7 +78,7 @@ PAYLOADS = [
 
 
 class Scene:
-    """A tree of two: one whose bytes are hostile and who has every kind of message in its hands, and its sibling."""
+    """A tree of two: one whose bytes are hostile and which has every kind of message in flight, and its sibling."""
 
     def __init__(self, root: BareSupervisor) -> None:
         self.root = root

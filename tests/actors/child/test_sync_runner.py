@@ -234,7 +234,7 @@ def test_cancelling_what_is_over_leaves_nothing_behind(daemon_of):
 
 
 def test_expired_messages_do_not_begin(daemon_of):
-    """Nobody waits for them any more."""
+    """No sender waits for them any more."""
     daemon = daemon_of(Puppet)
     daemon.deliver(Note(1), deadline=time.monotonic() - 1)
     daemon.deliver(Note(2), deadline=time.monotonic() + 60)

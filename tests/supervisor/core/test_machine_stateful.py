@@ -293,7 +293,7 @@ class Supervision(RuleBasedStateMachine):
             return
         self.send(StopRequested(deadline) if kill else KillRequested())
         if not kill:
-            assert self.killed == set(self.alive), "a kill request spares nobody"
+            assert self.killed == set(self.alive), "a kill request spares no child"
 
     @precondition(lambda self: self.last_life or self.past_timers)
     @rule(data=st.data(), kind=kinds)

@@ -73,7 +73,7 @@ async def test_lines_arrive_on_the_loop(life):
 
 
 async def test_the_end_does_not_wait_for_the_end_of_the_pipe(life):
-    """Somebody else holds the writing end; what lies there is read, half lines too, before the end is told."""
+    """Another process holds the writing end; what lies there is read, half lines too, before the end is told."""
     os.write(life.writing, b"a\nlast words")
     await life.end()
     assert ["a", "last words"] == life.said

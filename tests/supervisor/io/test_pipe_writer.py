@@ -121,7 +121,7 @@ def test_a_turn_writes_only_a_little(way, monkeypatch):
 
 
 def test_room_is_told_once_all_has_left(way):
-    """Whoever waited because of congestion hears of room when nothing waits any more; who did not wait, does not."""
+    """A life that waited because of congestion hears of room when nothing waits any more; others do not."""
     way.pipe_writer.send_joined(b"small", ())
     assert 0 == way.room
     way.pipe_writer.send_joined(bytes(2 * CAPACITY), ())

@@ -178,7 +178,7 @@ async def test_what_is_forgotten_at_the_end_is_closed():
 
 
 def test_it_ends_when_its_loop_was_closed(pipe):
-    """Nobody closed it, its loop is gone: it tells so and ends by itself."""
+    """It was not closed and its loop is gone: it says so and ends by itself."""
     loop, orphaned = asyncio.new_event_loop(), threading.Event()
     reader = ThreadReader(loop)
     reader.on_orphaned = orphaned.set

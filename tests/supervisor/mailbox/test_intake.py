@@ -126,7 +126,7 @@ async def test_what_is_dropped():
 
 
 async def test_full_is_a_question_that_changes_nothing():
-    """Room that a begun message left is granted when a message is posted, not when somebody looks."""
+    """Room that a begun message left is granted when a message is posted, not when the mailbox is looked at."""
     box = Box(capacity=1)
     box.intake.post(box.entry(), Patience.WAIT)
     wait = box.intake.post(box.entry("y"), Patience.WAIT)

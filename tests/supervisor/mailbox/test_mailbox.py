@@ -438,7 +438,7 @@ async def test_cancelled_asks_that_a_life_only_acknowledges(box):
 
 
 async def test_a_reply_and_a_cancellation_in_the_same_turn(box):
-    """Whoever is cancelled when the reply is there keeps asyncio's rules, and nothing is left."""
+    """An asker that is cancelled when the reply is there keeps asyncio's rules, and nothing is left."""
     box.live()
     task = box.ask(1)
     await at_rest()
@@ -511,7 +511,7 @@ async def test_what_was_told_and_finished_was_handled(box):
 
 
 async def test_an_unwanted_message_ends_with_its_life(box):
-    """Nobody hears of it, and it does not come back."""
+    """It is not reported, and it does not come back."""
     life = box.live()
     asking = box.ask(1)
     await at_rest()
@@ -578,7 +578,7 @@ async def test_close(box):
 
 
 async def test_terminated(box):
-    """Whoever watches hears of the end, also afterwards."""
+    """A watcher hears of the end, also afterwards."""
     watching = asyncio.create_task(box.ref.terminated())
     given_up = asyncio.create_task(box.ref.terminated())
     await at_rest()

@@ -97,7 +97,7 @@ async def test_a_next_life_that_does_not_start_leaves_the_actor_down_without_ove
 
 
 async def test_a_stream_is_not_broken_off():
-    """While a stream is in its hands the life goes on; then it makes room."""
+    """While a stream is in flight the life goes on; then it makes room."""
     async with tree(child(actor=Streamer, max_messages=1)) as root:
         watch = Watch(root)
         reading = asyncio.create_task(anext(root["a"].stream(Count(1)), None))

@@ -129,7 +129,7 @@ async def test_a_process_that_was_stopped_in_a_handler():
 @real
 @linux
 async def test_a_process_that_was_stopped_while_it_was_idle():
-    """It is idle and left alone; with a message in its hands it hangs, and the next life gets that."""
+    """It is idle and left alone; with a message in flight it hangs, and the next life gets that."""
     async with tree() as root:
         watch = Watch(root)
         os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)

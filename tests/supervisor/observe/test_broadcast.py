@@ -95,7 +95,7 @@ async def test_after_the_end():
 
 
 async def test_a_bounded_backlog():
-    """Whoever never reads costs no more than the backlog."""
+    """A reader that never reads costs no more than the backlog."""
     broadcast = Broadcast()
     reader = broadcast.read()
     for number in range(BACKLOG * 3):

@@ -63,7 +63,7 @@ def test_who_bears_a_mark(said, ended):
 
 @pytest.mark.parametrize("mark", ["", "7", "fedcba9876543210:7", f"{TREE}:", f"{TREE}"])
 def test_strangers(mark):
-    """Whoever bears no mark, half a mark, or another tree's is left alone."""
+    """A process without a mark, with half a mark or another tree's is left alone."""
     with process(mark) as made:
         reaper(".\n").look()
         assert alive(made.pid)

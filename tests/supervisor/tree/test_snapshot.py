@@ -92,7 +92,7 @@ async def test_running():
 
 
 async def test_handling():
-    """The type of the message in its hands and since when; the mailbox counts it and what waits."""
+    """The type of the message being handled and since when; the mailbox counts it and what waits."""
     async with tree(child()) as root:
         assert (None, None) == (of(root).handling, of(root).handling_for)
         for number in range(3):
@@ -302,7 +302,7 @@ async def test_a_readable_tree():
 
 
 async def test_handling_as_text():
-    """The message in its hands, and since when."""
+    """The message being handled, and since when."""
     async with tree(child()) as root:
         place = [cls.__qualname__ for cls in root._engine.children["a"].mailbox.protocol.handlers].index("Echo")
         root.launcher.life("/root/a").doing = Progress(1, frozenset({1}), time.monotonic_ns() - 2_000_000_000, place)
@@ -458,7 +458,7 @@ async def test_fail_at_once_when_it_is_down():
 
 
 async def test_fail_at_once_when_it_goes_down():
-    """Asks that wait in its mailbox or lie in its hands unbegun, if they are impatient; the others stay."""
+    """Asks that wait in its mailbox or are in flight and not begun, if they are impatient; the others stay."""
     async with down() as root:
         await die(root, "/root/a", ExitKind.KILLED)
         life = root.launcher.life("/root/a")

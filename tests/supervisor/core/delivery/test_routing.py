@@ -77,7 +77,7 @@ keys = st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1), st.binary(), st.tu
 
 @given(key=keys, size=st.integers(1, 8), data=st.data())
 def test_a_key_keeps_its_member(key, size, data):
-    """Whoever asks, in whatever order the members stand; and when another goes or comes it stays where it is."""
+    """For each asker, in whatever order the members stand; and when another goes or comes it stays where it is."""
     home = choose(by_key(), Keyed(key), members(size))
     assert home in members(size)
     assert home == choose(by_key(), Keyed(key), data.draw(st.permutations(members(size))))

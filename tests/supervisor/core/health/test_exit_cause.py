@@ -126,7 +126,7 @@ def words(type_name, message="", where="in A.a"):
         (end(-15), "killed: SIGTERM from outside"),
         (end(-24), "killed: SIGXCPU, its limit of CPU time (RLIMIT_CPU)"),
         (end(-99), "killed: signal 99 from outside"),
-        # nobody knows
+        # not known
         (end(None), "lost: its exit code was taken by another part of the daemon"),
         (
             end(None, kill_asked=True, stop_asked=True),

@@ -1186,7 +1186,7 @@ def test_a_recycled_child_makes_room_for_its_next_life(policy, strategy):
 
 
 def test_a_recycled_child_that_is_gone_has_complied():
-    """Somebody else took its exit code: it is gone, as asked."""
+    """Other code took its exit code: it is gone, as asked."""
     bench = Bench("a").boot()
     bench.recycle("a")
     assert ["recycle a1", "start a2"] == bench.exit("a", "lost")
