@@ -197,9 +197,12 @@ class WorkerProcess:
 
     @property
     def dead(self) -> bool:
-        """Whether its process is dead now, before or after `on_gone`."""
+        """Whether its process is dead now, before or after `on_gone`; True also when the kernel does not say."""
         death = self._death
-        return self.gone or (death is not None and readable(death))
+        try:
+            return self.gone or (death is not None and readable(death))
+        except OSError:
+            return True
 
     def remains(self) -> ExitStatus:
         """Its exit code and resources, once it is gone."""
