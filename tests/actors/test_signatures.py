@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from actors import handles
-from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
+from actors.signatures import Parameter, globals_of, is_asynchronous, is_generator, parameters_of
 from tests.support.waiting import ROOT
 
 
@@ -79,9 +79,16 @@ FUNCTIONS = {
 def test_as_inspect_says(name):
     """Parameters, asynchronous or not, generator or not."""
     function = FUNCTIONS[name]
-    empty, plain = inspect.Parameter.empty, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    kinds = inspect.Parameter
     expected = [
-        (one.name, None if one.annotation is empty else one.annotation, one.kind is plain)
+        Parameter(
+            one.name,
+            None if one.annotation is kinds.empty else one.annotation,
+            plain=one.kind is kinds.POSITIONAL_OR_KEYWORD,
+            keyword_only=one.kind is kinds.KEYWORD_ONLY,
+            required=one.default is kinds.empty,
+            variadic=one.kind in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD),
+        )
         for one in inspect.signature(function).parameters.values()
     ]
     assert expected == parameters_of(function)
@@ -100,7 +107,7 @@ def test_an_actor_of_plain_functions_needs_no_inspect():
     code = (
         "import sys\n"
         "sys.modules['inspect'] = None\n"
-        "from actors.signatures import is_asynchronous, is_generator, parameters_of\n"
+        "from actors.signatures import Parameter, is_asynchronous, is_generator, parameters_of\n"
         "async def ask(self, msg: int): yield msg\n"
         "print(is_asynchronous(ask), is_generator(ask), [one.name for one in parameters_of(ask)])\n"
     )
