@@ -38,7 +38,13 @@ class Terminal:
                 stderr=slave,
                 start_new_session=True,
                 preexec_fn=_take_the_foreground,  # noqa: PLW1509 - two system calls, no lock
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT),
+                    "PYTHONUNBUFFERED": "1",
+                    "PYTHONFAULTHANDLER": "1",
+                    **environment,
+                },
             )
         finally:
             os.close(slave)
@@ -56,9 +62,13 @@ class Terminal:
             assert self._more.wait_for(lambda: word in self.output, DEADLINE), self.output
 
     def end(self):
-        """The exit code."""
+        """The exit code. A process that does not end writes its stacks first."""
         try:
             return self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(DEADLINE)
+            raise AssertionError(self.output) from None
         finally:
             self.process.kill()
             self.process.wait()
