@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Final, Literal, Self, get_args
 
 from actors.bounds import MOST_PROCESSES, check_time, is_count
 from actors.errors import UsageError
@@ -33,6 +33,8 @@ from supervisor.tree.child_factory import ChildFactory
 from supervisor.tree.engine import Engine
 
 Reading = Literal["thread", "loop"]
+
+KILL_PATIENCE: Final = 5.0  # seconds that a cancelled stop still waits for the ends of what it has killed
 
 OnGiveUp = Literal["cancel", "sigterm"] | Callable[[RestartIntensityExceeded], object]
 
@@ -221,13 +223,18 @@ class Lifecycle:
     async def _stop(self) -> None:
         """Stop the tree and release everything.
 
-        A cancellation meanwhile kills what is left, and is raised at the end.
+        A cancellation meanwhile kills what is left, and is raised at the end, or KILL_PATIENCE later. A second Ctrl-C
+        raises KeyboardInterrupt in the middle of any step, so that an end may never be reported; what is left then is
+        ended by the spawner once the loop is closed.
         """
         self.request_stop()
         cancelled: asyncio.CancelledError | None = None
         while not self._terminated.is_set():
             try:
-                await self._terminated.wait()
+                async with asyncio.timeout(None if cancelled is None else KILL_PATIENCE):
+                    await self._terminated.wait()
+            except TimeoutError:
+                break
             except asyncio.CancelledError as error:
                 cancelled = error
                 self.request_kill()
@@ -237,7 +244,10 @@ class Lifecycle:
         try:
             while not closing.done():
                 try:
-                    await asyncio.shield(closing)
+                    async with asyncio.timeout(None if cancelled is None else KILL_PATIENCE):
+                        await asyncio.shield(closing)
+                except TimeoutError:
+                    break
                 except asyncio.CancelledError as error:
                     cancelled = error
         finally:

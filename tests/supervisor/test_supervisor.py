@@ -39,6 +39,8 @@ from supervisor import (
     SupervisorStarted,
     SupervisorStopped,
 )
+from supervisor.root import lifecycle
+from supervisor.testing import OnStop, ScriptedLauncher, ScriptedSupervisor
 from tests.support.actors import (
     Again,
     AskOther,
@@ -159,6 +161,28 @@ async def test_cancelled_while_starting():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not alive(pid)
+
+
+async def test_a_cancelled_stop_does_not_wait_for_an_end_that_never_comes(monkeypatch):
+    """As after a second Ctrl-C, which cuts a step short wherever it is."""
+    monkeypatch.setattr(lifecycle, "KILL_PATIENCE", 0.05)
+    launcher = ScriptedLauncher()
+    launcher.plan("/root/a", on_stop=OnStop.IGNORE)
+    up = asyncio.Event()
+
+    async def serve():
+        async with ScriptedSupervisor(ChildSpec(Puppet, name="a", shutdown=60.0), launcher=launcher):
+            launcher.life("/root/a").kill = lambda: None
+            up.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(serve())
+    await up.wait()
+    task.cancel()
+    await at_rest()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_cancelled_while_stopping(tmp_path):
