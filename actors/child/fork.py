@@ -34,9 +34,9 @@ class Copies:
         self.then: Callable[[], object] | None = None
         self._channel = channel
         self._box = box
-        os.register_at_fork(after_in_child=self._begin)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """This process is a copy from now on; `os.register_at_fork` calls it."""
         if self.is_copy:
             return
         self.is_copy = True

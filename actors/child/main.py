@@ -80,6 +80,7 @@ def _play_and_report(  # noqa: PLR0917 - what spawn passes
     """Run the actor until it ends, and report that; returns the exit code, and keeps nothing of the actor."""
     reserve = Reserve()
     copies = Copies(channel, box)
+    os.register_at_fork(after_in_child=copies.begin)
     try:
         _play(channel, box, ready, stop, reserve, output_pipe=output_pipe, way_out=way_out, copies=copies)
         channel.send(encode(Goodbye()))

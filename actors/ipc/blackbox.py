@@ -71,7 +71,8 @@ class BlackBox:
 
     def close(self) -> None:
         """Unmap the page in this process."""
-        close_fd(self._fd)
+        fd, self._fd = self._fd, -1
+        close_fd(fd)
         self.cells.release()
         self._mapping.close()
 
