@@ -425,8 +425,8 @@ class Ticking(Actor):
 
     @handles
     def begin(self, msg: Quick) -> None:
-        self.context.every(0.003, Look())
         self.context.after(0.0, StopNow())
+        self.context.every(0.003, Look())
 
     @handles
     def again(self, msg: Look) -> None:
