@@ -1,0 +1,243 @@
+"""Writes: what a daemon's loop hands over to a store. Plain values.
+
+Rows are tuples in the order in which a store binds them, so that many of them cost no Python code each. All times are
+seconds since the epoch (`time.time`): they hold over restarts of the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+
+class MessageRow(NamedTuple):
+    """A message as it is stored.
+
+    Attributes:
+        seq: its number in its mailbox, for good.
+        kind: TELL, ASK, STREAM or FEED.
+        message_type: name of its class.
+        payload: its bytes.
+        sender: path of the actor that sent it, None when the daemon did.
+        deadline: when it is no longer wanted, None without a bound.
+        sent_at: when it was taken.
+        routing_key: what a keyed pool routes it by.
+        attachments: values that travel beside it and their places, encoded; None without any.
+    """
+
+    seq: int
+    kind: int
+    message_type: str
+    payload: bytes
+    sender: str | None
+    deadline: float | None
+    sent_at: float
+    routing_key: bytes | None = None
+    attachments: bytes | None = None
+
+
+class OutcomeRow(NamedTuple):
+    """How a message with a key ended.
+
+    Attributes:
+        key: its key, unique in its mailbox.
+        kind: of the outcome, as on the wire.
+        payload: the reply or the error, as on the wire.
+        settled_at: when.
+    """
+
+    key: str
+    kind: int
+    payload: bytes
+    settled_at: float
+
+
+class DeathRow(NamedTuple):
+    """Why a stored message becomes a dead letter.
+
+    Attributes:
+        seq: its number in its mailbox.
+        reason: a `DeadReason`.
+        detail: one line for a person.
+        deliveries: how often it was begun.
+        died_at: when.
+    """
+
+    seq: int
+    reason: str
+    detail: str
+    deliveries: int
+    died_at: float
+
+
+class _Write(msgspec.Struct, frozen=True, gc=False):
+    """Settings of every write."""
+
+
+class Accept(_Write, frozen=True):
+    """Messages enter a mailbox.
+
+    Attributes:
+        mailbox: its name in the store.
+        messages: ascending by number.
+        keys: key and number of those that have a key; a key that the mailbox knows already fails the group.
+    """
+
+    mailbox: str
+    messages: Sequence[MessageRow]
+    keys: Sequence[tuple[str, int]] = ()
+
+
+class Delay(_Write, frozen=True):
+    """A message waits for its time. Its number is one of the mailbox's; when it is due it gets another one.
+
+    Attributes:
+        mailbox: its name in the store.
+        due: when it enters the mailbox.
+        message: the message.
+    """
+
+    mailbox: str
+    due: float
+    message: MessageRow
+
+
+class FallDue(_Write, frozen=True):
+    """Delayed messages enter their mailbox.
+
+    Attributes:
+        mailbox: its name in the store.
+        numbers: of each, its new number and the one it had.
+    """
+
+    mailbox: str
+    numbers: Sequence[tuple[int, int]]
+
+
+class Begin(_Write, frozen=True):
+    """Messages have been begun, or are about to be.
+
+    Attributes:
+        mailbox: its name in the store.
+        deliveries: of each, how often it was begun by now, and its number.
+    """
+
+    mailbox: str
+    deliveries: Sequence[tuple[int, int]]
+
+
+class Settle(_Write, frozen=True):
+    """Messages have ended.
+
+    Attributes:
+        mailbox: its name in the store.
+        ranges: first and last number of each run of messages that have all ended.
+        outcomes: of those that have a key.
+    """
+
+    mailbox: str
+    ranges: Sequence[tuple[int, int]]
+    outcomes: Sequence[OutcomeRow] = ()
+
+
+class DeadLetterWrite(_Write, frozen=True):
+    """Messages of a mailbox become dead letters, with all their bytes.
+
+    Attributes:
+        mailbox: its name in the store.
+        deaths: why, of each.
+    """
+
+    mailbox: str
+    deaths: Sequence[DeathRow]
+
+
+class SaveState(_Write, frozen=True):
+    """The state of an actor, in place of the former one.
+
+    Attributes:
+        mailbox: its name in the store.
+        member: which process of a pool; empty where there is one.
+        type_name: of the state, for a person.
+        data: the state, encoded.
+        saved_at: when.
+    """
+
+    mailbox: str
+    member: str
+    type_name: str
+    data: bytes
+    saved_at: float
+
+
+class RequeueDeadLetter(_Write, frozen=True):
+    """A dead letter enters a mailbox as a new message, begun by no life.
+
+    Attributes:
+        letter: its number as a dead letter.
+        mailbox: name in the store of the mailbox.
+        seq: its new number there.
+    """
+
+    letter: int
+    mailbox: str
+    seq: int
+
+
+class DropDeadLetter(_Write, frozen=True):
+    """A dead letter is deleted.
+
+    Attributes:
+        letter: its number.
+    """
+
+    letter: int
+
+
+class ScheduleRow(NamedTuple):
+    """A schedule of a tree.
+
+    Attributes:
+        name: of the schedule, unique in the tree.
+        child: name of the child that gets the messages.
+        schedule: when, as text.
+        message_type: name of the message's class.
+        payload: the message.
+        after: the latest time of the schedule that was dealt with; the next one is after it.
+    """
+
+    name: str
+    child: str
+    schedule: str
+    message_type: str
+    payload: bytes
+    after: float
+
+
+class PutSchedule(_Write, frozen=True):
+    """A schedule is new, has changed, or has run."""
+
+    row: ScheduleRow
+
+
+class DeleteSchedule(_Write, frozen=True):
+    """A schedule is deleted."""
+
+    name: str
+
+
+Write: TypeAlias = (
+    Accept
+    | Delay
+    | FallDue
+    | Begin
+    | Settle
+    | DeadLetterWrite
+    | SaveState
+    | RequeueDeadLetter
+    | DropDeadLetter
+    | PutSchedule
+    | DeleteSchedule
+)
