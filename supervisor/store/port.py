@@ -64,7 +64,7 @@ class Store(Protocol):
     async def load(self, mailbox: str, after: int, limit: int) -> list[StoredMessage]:
         """The messages of a mailbox with a number above `after`, ascending, at most `limit`.
 
-        As all reads it sees what was handed over before it.
+        As every read it sees all that was handed over before it, and may see what was handed over after it.
         """
 
     async def delayed(self, mailbox: str, limit: int, after: tuple[float, int] = (0.0, 0)) -> list[DelayedMessage]:

@@ -13,7 +13,6 @@ class StoredMessage(NamedTuple):
 
     Attributes:
         deliveries: how often it was begun.
-        key: its key, None without one.
     """
 
     seq: int
@@ -25,8 +24,8 @@ class StoredMessage(NamedTuple):
     sent_at: float
     routing_key: bytes | None
     attachments: bytes | None
-    deliveries: int
     key: str | None
+    deliveries: int
 
 
 class DelayedMessage(NamedTuple):

@@ -25,6 +25,7 @@ class MessageRow(NamedTuple):
         sent_at: when it was taken.
         routing_key: what a keyed pool routes it by.
         attachments: values that travel beside it and their places, encoded; None without any.
+        key: unique in its mailbox as long as its outcome is kept; None without one.
     """
 
     seq: int
@@ -36,6 +37,7 @@ class MessageRow(NamedTuple):
     sent_at: float
     routing_key: bytes | None = None
     attachments: bytes | None = None
+    key: str | None = None
 
 
 class OutcomeRow(NamedTuple):
@@ -81,13 +83,11 @@ class Accept(_Write, frozen=True):
 
     Attributes:
         mailbox: its name in the store.
-        messages: ascending by number.
-        keys: key and number of those that have a key; a key that the mailbox knows already fails the group.
+        messages: the messages; one with a key that the mailbox knows already fails the group.
     """
 
     mailbox: str
     messages: Sequence[MessageRow]
-    keys: Sequence[tuple[str, int]] = ()
 
 
 class Delay(_Write, frozen=True):
@@ -134,7 +134,7 @@ class Settle(_Write, frozen=True):
     Attributes:
         mailbox: its name in the store.
         ranges: first and last number of each run of messages that have all ended.
-        outcomes: of those that have a key.
+        outcomes: of those that have a key. The key of a message that ends without one is forgotten.
     """
 
     mailbox: str
