@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 1
+# How many processes run tests side by side; most tests wait for processes of their own.
+TESTS  ?= 3
 
 .PHONY: compiled demo test chaos soak sweep check bench bench-peers clean
 
@@ -24,7 +26,7 @@ demo: $(VENV)/demo.ok          ## index the standard library while actors are ki
 	$(BIN)/python -m examples.codesearch
 
 test: compiled                 ## the whole suite, real processes included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTS) --dist worksteal
 
 chaos: compiled                ## half an hour of faults, kills and hostile bytes; writes docs/explanation/reliability.md
 	ACTORS_LONG=1 $(BIN)/python -m pytest -m "slow or chaos"

@@ -102,7 +102,7 @@ async def test_every_message_has_the_fate_of_the_model(kills, tmp_path, monkeypa
     await burying
     lines = [line.split() for line in book.read_text().splitlines()]
     for key, value in figures(sent, fates, letters, lines).items():
-        record_property(key, value)
+        record_property(key, str(value))
     judge_counters(sent, routed, fates, letters)
     judge_messages(sent, letters, lines)
     judge_errands(letters, lines)

@@ -87,7 +87,7 @@ def test_bytes_too_deep_to_read():
         (list[int], ["x"]),
         (Point, 3),
         (str, None),
-        (int, object()),
+        pytest.param(int, object(), id="an object"),
         (int, 2**80),
         (str, "\udcff"),
     ],
