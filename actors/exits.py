@@ -100,21 +100,38 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         cause = "" if self.cause is None else f"; the last: {self.cause}"
         return f"{self.actor} ({who}) ended: {self.reason}{cause}"
 
+    @property
+    def line(self) -> str:
+        """The report in one line: which life ended, why, at what, and what happens next."""
+        parts = [self.headline]
+        if self.last_message is not None:
+            parts.append(f"{self._at_work} {self.last_message}")
+        if self.decision:
+            parts.append(self._next)
+        return "; ".join(parts)
+
     def __str__(self) -> str:
         lines = [self.headline, f"  after {self.uptime:.3f} s{self._used()}"]
         if self.last_message is not None:
-            verb = "while handling" if self.last_message_begun else "last handled"
             times = {None: "", 1: ", begun once"}.get(self.deliveries, f", begun {self.deliveries} times")
-            lines.append(f"  {verb} {self.last_message}{times}")
+            lines.append(f"  {self._at_work} {self.last_message}{times}")
         if self.decision:
-            when = "" if self.delay is None else f" in {self.delay:.3f} s"
-            lines.append(f"  next: {self.decision}{when} ({self.because})")
+            lines.append(f"  {self._next}")
         for text in (self.traceback, self.native_stack, self.stacks):
             lines.extend("  | " + line for line in (text or "").rstrip().splitlines())
         if self.stderr:
             lines.append("  it wrote last:")
             lines.extend("  > " + line for line in self.stderr)
         return "\n".join(lines)
+
+    @property
+    def _at_work(self) -> str:
+        return "while handling" if self.last_message_begun else "last handled"
+
+    @property
+    def _next(self) -> str:
+        when = "" if self.delay is None else f" in {self.delay:.3f} s"
+        return f"next: {self.decision}{when} ({self.because})"
 
     def _used(self) -> str:
         used = [] if self.cpu_time is None else [f"{self.cpu_time:.3f} s of CPU time"]

@@ -1,6 +1,6 @@
 """Your first actor: ask it, lose its process, ask again.
 
-The lines with a time in front are the supervisor's log: what ended, why, and what happens next.
+What appears on standard error is the supervisor's log: what ended, why, and what happens next.
 """
 
 import asyncio

@@ -3,7 +3,9 @@
 The application's configuration is used and never changed. No logger is made for an actor, since names come and go.
 
 Runs on the loop's thread. In `logging`, lines of the tree belong to `supervisor`, an actor's to
-`supervisor.actor.root.name`; the fields of a line are attributes of its record, as with `extra=`.
+`supervisor.actor.root.name`. The message of a record is one line, or what the actor itself wrote. A traceback is where
+`logging` keeps its own, so every formatter shows it; the fields of a line are attributes of its record, as with
+`extra=`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from actors.wire.log_lines import PRINTED
 TREE: Final = "supervisor"
 _ACTOR: Final = "supervisor.actor"
 _TAKEN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
-_BELOW: Final = ("traceback", "native_stack", "stacks", "stack", "stderr")  # texts of several lines, under the message
+_BELOW: Final = ("native_stack", "stacks", "stack", "stderr")  # texts of several lines, under the traceback
+_APART: Final = frozenset({"traceback", *_BELOW})
 _UNBOUND: Final = {"event": "event_", "self": "self_"}  # names that structlog's methods cannot take
 
 
@@ -33,7 +36,7 @@ def level_of(name: str) -> int:
     return _nearest(name).getEffectiveLevel()
 
 
-def write(name: str, level: str, event: str, fields: Mapping[str, object]) -> None:
+def write(name: str, level: str, event: str, fields: Mapping[str, object], line: str | None = None) -> None:
     """Write one line.
 
     Args:
@@ -41,6 +44,7 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object]) -> No
         level: name of the level, as structlog's methods.
         event: what happened.
         fields: the rest; when `logger` is among them, the event is a formatted message of `logging`.
+        line: the message of the record in `logging`; None for the event with its fields.
     """
     if structlog.is_configured():
         log: Any = structlog.get_logger(TREE)
@@ -50,8 +54,11 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object]) -> No
     number, logger = logging.getLevelNamesMapping()[level.upper()], _nearest(name)
     if logger.isEnabledFor(number):
         extra = {f"{key}_" if key in _TAKEN else key: value for key, value in fields.items()}
-        text = _text(event, fields)
-        logger.handle(logger.makeRecord(name, number, TREE, 0, text, (), None, "", {**extra, "event": event}))
+        text = _text(event, fields) if line is None else line
+        record = logger.makeRecord(name, number, TREE, 0, text, (), None, "", {**extra, "event": event})
+        record.exc_text = str(fields["traceback"]).rstrip() if fields.get("traceback") else None
+        record.stack_info = "\n".join(str(fields[key]).rstrip() for key in _BELOW if fields.get(key)) or None
+        logger.handle(record)
 
 
 def _nearest(name: str) -> logging.Logger:
@@ -69,11 +76,10 @@ def _text(event: str, fields: Mapping[str, object]) -> str:
     """A line that a person can read, whatever fields the format shows."""
     if event == PRINTED:
         return str(fields.get("text", ""))
-    below = [f"\n{fields[key]}" for key in _BELOW if fields.get(key)]
     if "logger" in fields:
-        return "".join((event, *below))
-    beside = [f" {key}={_shown(value)}" for key, value in fields.items() if key not in _BELOW]
-    return "".join((event, *beside, *below))
+        return event
+    beside = [f" {key}={_shown(value)}" for key, value in fields.items() if key not in _APART]
+    return "".join((event, *beside))
 
 
 def _shown(value: object) -> str:

@@ -144,7 +144,9 @@ class Reports:
         level = "info" if expected or not report.reason.abnormal else "error"
         if report.because.endswith(TOO_LOW) or report.because == OVER_A_JOB:
             level = "warning"  # so is every next life, before it is of any use; or the job's caller has the error
-        self._write(level, "child.exited", {"policy": policy, "restarts": restarts, **_fields(report)})
+        self._write(
+            level, "child.exited", {"policy": policy, "restarts": restarts, **_fields(report)}, line=report.line
+        )
 
     def supervisor_started(self, supervisor: str) -> None:
         """All static children are ready."""
@@ -220,13 +222,15 @@ class Reports:
         self.happenings.close()
         self.dead_letters.close()
 
-    def _write(self, level: str, event: str, fields: Mapping[str, object], logger: str = TREE) -> None:
-        """Write one line.
+    def _write(
+        self, level: str, event: str, fields: Mapping[str, object], logger: str = TREE, line: str | None = None
+    ) -> None:
+        """Write one line; `line` is how `logging` shows it.
 
         What the daemon's own log processors raise goes to the loop's exception handler and stops nothing.
         """
         try:
-            write(logger, level, event, fields)
+            write(logger, level, event, fields, line)
         except Exception as error:
             context = {"message": f"the log line {event!r} could not be written", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)

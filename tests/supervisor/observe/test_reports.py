@@ -181,9 +181,10 @@ async def test_without_a_configuration_of_structlog(caplog, capsys):
             logging.WARNING,
             "page.lost path='a b' name=n actor=Tom speaker_actor=/root/a life=1",
         ),
-        ("supervisor.actor.root.b.0", logging.ERROR, "low: 3\nT\nE"),
+        ("supervisor.actor.root.b.0", logging.ERROR, "low: 3"),
         ("supervisor.actor.root.b.0", logging.INFO, "hello"),
     ] == [(record.name, record.levelno, record.getMessage()) for record in caplog.records]
+    assert "low: 3\nT\nE" == logging.Formatter("%(message)s").format(caplog.records[2])
     lost = caplog.records[1]
     assert ("page.lost", "Tom", "a b", "n") == (lost.event, lost.actor, lost.path, lost.name_)
     assert loggers | {"supervisor"} == set(logging.Logger.manager.loggerDict) | {"supervisor"}
