@@ -1,9 +1,11 @@
-"""The table on our own supervisor, with scripted lives or with real processes."""
+"""The table on our own supervisor: with scripted lives, with real processes, with children of all kinds."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +18,12 @@ from supervisor import (
     ChildExited,
     ChildSpec,
     ChildStarted,
+    CommandSpec,
+    FunctionSpec,
     Intensity,
     InvalidSpec,
     NoSuchChild,
+    Ready,
     RestartIntensityExceeded,
     RestartPolicy,
     StartFailed,
@@ -29,12 +34,15 @@ from supervisor import (
     SupervisorSpec,
     SupervisorStarted,
     SupervisorStopped,
+    TaskSpec,
 )
 from supervisor.core.rules.states import ChildState, SupervisorState
+from supervisor.specs import AnySpec
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 from supervisor.tree.subtree import Subtree
+from tests.conformance import plain_member
 from tests.conformance.member import End, Member
 from tests.conformance.scenarios import Scenario, Tree, Worker
 
@@ -53,13 +61,16 @@ class Run:
 
     Args:
         scenario: what to do.
-        books: a directory, when the workers shall be real processes.
+        books: a directory, when the workers shall be real.
+        kinds: of which kind the workers are then, in turn: actor, task, function, command.
     """
 
-    def __init__(self, scenario: Scenario, books: Path | None = None) -> None:
+    def __init__(self, scenario: Scenario, books: Path | None = None, kinds: tuple[str, ...] = ("actor",)) -> None:
         self.scenario = scenario
         self.lines = ["step boot"]
         self._books = books
+        self._kinds = itertools.cycle(kinds)
+        self.kind_of: dict[str, str] = {}  # by path without the root
         self._launcher = ScriptedLauncher()
         self._launcher.on_launch = self._launched
         self._workers: dict[str, Worker] = {}
@@ -104,7 +115,7 @@ class Run:
             "auto_shutdown": AutoShutdown(tree.auto_shutdown),
         }
 
-    def _spec(self, child: Worker | Tree, parent: str) -> ChildSpec | SupervisorSpec:
+    def _spec(self, child: Worker | Tree, parent: str) -> AnySpec:
         path = f"{parent}/{child.name}"
         common: dict[str, Any] = {
             "name": child.name,
@@ -124,8 +135,27 @@ class Run:
             starts[nth - 1] = OnStart.HANG
         already = min(self._starts.get(path, 0), len(starts) - 1)
         self._launcher.plan(path, *starts[already:], on_stop=OnStop(child.on_stop))
-        book = "" if self._books is None else str(self._books / path.replace("/", "."))
+        if self._books is None:
+            return ChildSpec(Member, args=("", child.fails), **common)
+        return self._real(path, child, common)
+
+    def _real(self, path: str, child: Worker, common: dict[str, Any]) -> AnySpec:
+        name = path.removeprefix(f"/{self.scenario.tree.name}/")
+        kind = self.kind_of.get(name) or self.kind_of.setdefault(name, next(self._kinds))
+        book = str(self._book(name))
+        match kind:
+            case "task":
+                return TaskSpec(plain_member.task, args=(book, child.fails), **common)
+            case "function":
+                return FunctionSpec(plain_member.process, args=(book, child.fails), **common)
+            case "command":
+                argv = (sys.executable, "-S", plain_member.__file__, book, *map(str, child.fails))
+                return CommandSpec(argv, ready=Ready.line("^ready$"), **common)
         return ChildSpec(Member, args=(book, child.fails), **common)
+
+    def _book(self, name: str) -> Path:
+        assert self._books is not None
+        return self._books / name.replace("/", "-")
 
     def _launched(self, life: ScriptedLife) -> None:
         number = self._starts[life.path] = self._starts.get(life.path, 0) + 1
@@ -230,7 +260,10 @@ class Run:
             self._launcher.life(full).exit(ENDS[how])
             return
         ended = sum(line.startswith(f"exit {path} ") for line in self.lines)
-        self._root[path].tell_nowait(End(how))
+        if self.kind_of[path] == "actor":
+            self._root[path].tell_nowait(End(how))
+        else:
+            plain_member.order(self._book(path), how)
         await self._until(lambda: sum(line.startswith(f"exit {path} ") for line in self.lines) > ended)
 
     async def _rest(self) -> None:

@@ -19,6 +19,8 @@ from tests.conformance.scenarios import SCENARIOS, Scenario
 KEPT = Path(__file__).with_name("otp.txt")
 DOCS = Path(__file__).parents[2] / "docs/explanation/semantics.md"
 RECORD = os.environ.get("ACTORS_RECORD") == "1"
+KINDS = ("actor", "task", "function", "command")
+REAL = [each for each in SCENARIOS if each.processes]
 BY_NAME = {each.name: each for each in SCENARIOS}
 
 needs_erlang = pytest.mark.skipif(not erlang.installed(), reason="Erlang is not installed (Debian: erlang-base)")
@@ -76,12 +78,21 @@ async def test_ours_does_what_otp_does(scenario: Scenario) -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize(
-    "scenario", [each for each in SCENARIOS if each.processes], ids=lambda each: each.name.replace(" ", "-")
-)
+@pytest.mark.parametrize("scenario", REAL, ids=lambda each: each.name.replace(" ", "-"))
 async def test_ours_does_it_with_real_processes(scenario: Scenario, tmp_path: Path) -> None:
     """What holds for scripted lives holds for processes."""
     assert kept()[scenario.name] == await Run(scenario, tmp_path).do()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("first", [0, 2], ids=lambda first: f"first-{KINDS[first]}")
+@pytest.mark.parametrize("scenario", REAL, ids=lambda each: each.name.replace(" ", "-"))
+async def test_ours_does_it_with_children_of_all_kinds(scenario: Scenario, first: int, tmp_path: Path) -> None:
+    """The same rules for actors, tasks, functions and commands in one tree. A task cannot be killed: it crashes."""
+    run = Run(scenario, tmp_path, KINDS[first:] + KINDS[:first])
+    ours = await run.do()
+    tasks = {f"exit {name} killed": f"exit {name} crashed" for name, kind in run.kind_of.items() if kind == "task"}
+    assert [tasks.get(line, line) for line in kept()[scenario.name]] == ours
 
 
 def test_every_scenario_has_a_name_of_its_own() -> None:
