@@ -25,6 +25,7 @@ from actors.definitions import check_hooks, check_promise, handlers_in
 from actors.errors import UsageError
 from actors.messages import Message, fed_type, item_type, reply_type, tag_of
 from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
+from actors.state import StateCodec, state_codec
 from actors.topics import Topic
 from actors.wire.attachments import EncodedMessage, large_fields, pack
 from actors.wire.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, register, reply_codec, unknown_type
@@ -65,6 +66,7 @@ class ActorProtocol:
         handlers: message class to handler.
         asynchronous: whether its process needs an event loop.
         says_health: whether the class overrides `Actor.health`.
+        state: codec of what its `save` returns and its `load` takes; None without these.
         union: the type of all its messages together, for one typed decoder.
         check: decodes a message, or raises msgspec's error; `decode` calls it. The fast path calls it directly.
     """
@@ -78,6 +80,7 @@ class ActorProtocol:
             register(codec)
         self.handlers = _read_handlers(actor)
         self.says_health = actor.health is not Actor.health
+        self.state: StateCodec | None = state_codec(actor)
         hooks = (actor.on_start, actor.on_stop)
         self.asynchronous = any(handler.asynchronous for handler in self.handlers.values()) or any(
             is_asynchronous(hook) for hook in hooks

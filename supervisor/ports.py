@@ -9,14 +9,25 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from actors.child.function_main import Call
-from actors.wire.frames import HealthIs, MoreItems, Outcomes, Publish, Send, StartActor, Subscribe, Watch, Withdraw
+from actors.wire.frames import (
+    HealthIs,
+    MoreItems,
+    Outcomes,
+    Publish,
+    Saved,
+    Send,
+    StartActor,
+    Subscribe,
+    Watch,
+    Withdraw,
+)
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
 from supervisor.core.health.life_end import LifeEnd
 
-Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs
+Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved
 """The requests a life may send. Its outcomes are reported apart, and its crash report and goodbye with its end."""
 
 
@@ -71,6 +82,9 @@ class Delivery(Doing, Killable, Protocol):
     @property
     def congested(self) -> bool:
         """Whether more messages must wait until `life_writable`."""
+
+    def load(self, state: bytes) -> None:
+        """Send the state of the life before, in msgpack; before the first message."""
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send messages."""

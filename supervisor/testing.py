@@ -83,6 +83,7 @@ class ScriptedLife:
         doing: the progress in its black box; a test may set it.
         goes_on: the activity in its black box; a test may set it.
         stacks: the text in its black box; a test may set it.
+        state: what the life before has saved, None when it was given nothing. A test saves with `say(Saved(...))`.
         dumps: how often it was asked for its stacks.
         congested: whether more messages must wait; a test may set it.
         said_farewell: whether its goodbye or crash report has arrived; a test may set it.
@@ -109,6 +110,7 @@ class ScriptedLife:
         self.doing = NOTHING_BEGUN
         self.goes_on = Activity((), 0, 0, False)
         self.stacks = ""
+        self.state = part.state
         self.dumps = 0
         self.congested = False
         self.said_farewell = False
@@ -165,6 +167,10 @@ class ScriptedLife:
             self._listener.life_writable()
 
     # ---- Life
+
+    def load(self, state: bytes) -> None:
+        """See `Life`."""
+        self.state = state
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """See `Life`."""

@@ -20,6 +20,7 @@ from actors.child.life import Life, Payload
 from actors.child.replies import payload_of, reply_bytes
 from actors.child.streams import FlowEnded
 from actors.child.sync_runner import Work
+from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.ipc.blackbox import DOORBELL
@@ -90,9 +91,13 @@ class AsyncDriver:
 
     def _readable(self) -> None:
         channel = self._life.channel
-        if channel.readable(0):  # `check_control` may have read it since the loop looked, and `receive` blocks
-            self._life.inbox.take_in(channel.receive())
-        self._go_on()
+        try:
+            if channel.readable(0):  # `check_control` may have read it since the loop looked, and `receive` blocks
+                self._life.inbox.take_in(channel.receive())
+            self._go_on()
+        except ActorFailed as error:  # a state that does not load
+            if not self._over.done():
+                self._over.set_exception(error)
 
     def _go_on(self) -> None:
         """Begin what can begin. Called whenever something arrived, came due or ended."""

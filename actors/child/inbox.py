@@ -1,7 +1,7 @@
 """Inbox: what arrives for one life, and which message is next.
 
     Channel ─▶ take_in ─▶ pending ─▶ next_wanted
-                  └─▶ Answer, Cancel, Recall, Credit, Items, Stop, AskHealth: control, read first when the daemon rings
+                  └─▶ Answer, Cancel, Recall, Credit, Items, Stop, AskHealth, Load: control, read first when the daemon rings
 
 Messages begin in the order of the mailbox; control overtakes them.
 
@@ -37,13 +37,14 @@ from actors.wire.frames import (
     Deliver,
     Envelope,
     Items,
+    Load,
     Recall,
     Stop,
     TellBatch,
 )
 from actors.wire.framing import Attachment, Frame
 
-Control = Cancel | Credit | Items | Stop | AskHealth
+Control = Cancel | Credit | Items | Stop | AskHealth | Load
 
 _MESSAGES: Final = frozenset({Deliver.__struct_config__.tag, TellBatch.__struct_config__.tag})  # of frames, byte 1
 _read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[msgspec.Raw]).decode
@@ -53,7 +54,8 @@ _read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[
 def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
     """A decoder of the daemon's frames, messages included; made once for an actor class."""
     messages = protocol.union
-    frames = Deliver[messages] | TellBatch[messages] | Answer | Cancel | Recall | Credit | Items | Stop | AskHealth  # type: ignore[valid-type]
+    batches = Deliver[messages] | TellBatch[messages]  # type: ignore[valid-type]
+    frames = batches | Answer | Cancel | Recall | Credit | Items | Stop | AskHealth | Load
     return decoder_of(frames).decode
 
 

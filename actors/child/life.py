@@ -21,6 +21,7 @@ from actors.child.context import ActorContext
 from actors.child.driver import Driver
 from actors.child.fork import Copies
 from actors.child.inbox import Inbox
+from actors.child.keeping import Keeper
 from actors.child.leaving import Leaving
 from actors.child.outbox import Outbox
 from actors.child.remote_ref import RemoteRef
@@ -28,7 +29,7 @@ from actors.child.streams import Streams
 from actors.child.sync_driver import SyncDriver
 from actors.child.timers import Timers
 from actors.child.tracebacks import ActorFailed, failure_of, words_of
-from actors.errors import Rejected
+from actors.errors import Rejected, UsageError
 from actors.event import SafeEvent
 from actors.ipc.blackbox import DOORBELL, BlackBox
 from actors.ipc.channel import Channel
@@ -50,6 +51,8 @@ from actors.wire.frames import (
     Envelope,
     HealthIs,
     Items,
+    Load,
+    Saved,
     StartActor,
     Stop,
 )
@@ -71,6 +74,7 @@ class Life:
         cells: the black box's.
         rings: the count of the doorbell that was last heeded.
         health: says how the actor is; set once there is one.
+        keeper: saves and loads the actor's state; set once there is one, None for an actor without state.
     """
 
     def __init__(
@@ -110,6 +114,8 @@ class Life:
             time_limit=self.time_limit,
         )
         self.health: Callable[[], object] = lambda: None
+        self.keeper: Keeper | None = None
+        self._given = part.state
         self._box = box
         self._began = 0  # ns at which the last handler began
         self._reserve = reserve
@@ -119,6 +125,7 @@ class Life:
             Stop: lambda _: self.leaving.asked(),
             Credit: self.streams.grant,
             Items: self.streams.follow,
+            Load: self._load,
         }
         self.inbox.takers |= control
         self.drive_with(self.sync_driver)
@@ -163,9 +170,37 @@ class Life:
             said = f"health() returned a {type(said).__qualname__}; it returns None or a text"
         self.outbox.send(encode(HealthIs(None if said is None else said[:MAX_HEALTH])))
 
+    def load_given(self) -> None:
+        """Give the actor the state with which this life was started, if any.
+
+        Raises:
+            ActorFailed: it does not load.
+        """
+        given, self._given = self._given, None
+        if given is not None:
+            self._load(Load(msgspec.Raw(given)))
+
+    def save_last(self) -> None:
+        """The last message has been handled: send the state to the daemon, for the next life.
+
+        Raises:
+            ActorFailed: it cannot be saved, or is larger than a frame.
+        """
+        if self.keeper is None:
+            return
+        state = self.keeper.save()
+        try:
+            self.outbox.send(encode(Saved(state)))
+        except UsageError as error:
+            raise ActorFailed(f"in {self.protocol.actor.__qualname__}.save", error) from error
+
     def stop_if_idle(self) -> None:
         """Stop, as the actor asked, unless a message waits here or in the channel; all handlers have returned."""
         self.leaving.settle(idle=not self.inbox.pending and not self.channel.readable(0))
+
+    def _load(self, frame: Load) -> None:
+        if self.keeper is not None:
+            self.keeper.load(frame.state)
 
     # ---- one handler
 

@@ -24,6 +24,7 @@ from actors.child.beginning import exit_with_parent, import_module, only_importi
 from actors.child.exiting import Exit
 from actors.child.fork import Copies
 from actors.child.inbox import reader_of
+from actors.child.keeping import Keeper
 from actors.child.life import Life
 from actors.child.sync_runner import run
 from actors.child.tracebacks import ActorFailed
@@ -143,6 +144,8 @@ def _play(
         cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
         if protocol.says_health:
             life.health = actor.health
+        if protocol.state is not None:
+            life.keeper = Keeper(actor, protocol.state)
     except BaseException as error:
         raise ActorFailed(f"in {part.qualname}.__init__", error) from error
     copies.leave()
@@ -210,6 +213,7 @@ def _serve(actor: Actor, life: Life, ready: SafeEvent) -> None:
         _serve_with_loop(actor, life, ready, outcome)
         return
     life.output.relay_loggers()
+    life.load_given()
     ready.set()
     try:
         reason = run(actor, life)
@@ -217,6 +221,7 @@ def _serve(actor: Actor, life: Life, ready: SafeEvent) -> None:
         life.copies.leave()
         raise
     life.outbox.flush()
+    life.save_last()
     try:
         outcome = actor.on_stop(reason)
         if isinstance(outcome, Awaitable):
@@ -258,9 +263,11 @@ def _serve_with_loop(actor: Actor, life: Life, ready: SafeEvent, starting: Await
         with driver.reading():  # the hooks may ask other actors, too
             await hook("on_start")
             life.output.relay_loggers()
+            life.load_given()
             ready.set()
             reason = await driver.run()
             life.outbox.flush()
+            life.save_last()
             await hook("on_stop", reason)
 
     asyncio.run(serve())

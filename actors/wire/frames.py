@@ -7,8 +7,8 @@ The types of what a child sends carry the bounds. What is out of bounds does not
 life, so code behind the decoder does not check again.
 
 Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Cancel`,
-`Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Answer`. Child to daemon: `Outcomes`, `Send`, `MoreItems`,
-`Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `CrashReport`, `Goodbye`.
+`Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon: `Outcomes`, `Send`, `MoreItems`,
+`Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `Saved`, `CrashReport`, `Goodbye`.
 """
 
 from __future__ import annotations
@@ -124,6 +124,12 @@ class AskHealth(msgspec.Struct, frozen=True, array_like=True, tag=9):
     """The daemon wants to know how the actor is. Only for classes that override `Actor.health`."""
 
 
+class Load(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """The state of the life before, for a life that was started beside it. It comes before the first message."""
+
+    state: msgspec.Raw
+
+
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """How an ask of this actor ended."""
 
@@ -184,6 +190,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
         conditions: options of the process, applied before any module of the actor is imported.
         log_level: number of `logging` from which on the daemon accepts its lines.
         heartbeat: whether the daemon may ask whether its interpreter runs, and where.
+        state: what the life before has saved, in msgpack; None when it begins without.
     """
 
     path: str
@@ -199,6 +206,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
     conditions: ProcessOptions = ProcessOptions()
     log_level: int = 30
     heartbeat: bool = False
+    state: bytes | None = None
 
 
 class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
@@ -305,6 +313,12 @@ class HealthIs(msgspec.Struct, frozen=True, array_like=True, tag=30):
     degraded: HealthText | None
 
 
+class Saved(msgspec.Struct, frozen=True, array_like=True, tag=31):
+    """The state of this life after its last message. The daemon hands it to the next life and does not decode it."""
+
+    state: msgspec.Raw
+
+
 class Failure(msgspec.Struct, frozen=True, array_like=True):
     """An exception, as text."""
 
@@ -331,4 +345,6 @@ class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=29):
     """This process has finished in good order and is about to exit."""
 
 
-FromChild = Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | CrashReport | Goodbye
+FromChild = (
+    Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved | CrashReport | Goodbye
+)

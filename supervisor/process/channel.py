@@ -28,6 +28,7 @@ from actors.wire.frames import (
     FromChild,
     Goodbye,
     Items,
+    Load,
     Outcome,
     Outcomes,
     Recall,
@@ -62,6 +63,10 @@ class ProcessDelivery:
     def congested(self) -> bool:
         """Whether the kernel's buffer for this process is full."""
         return bool(self._pipe_writer.backlog)
+
+    def load(self, state: bytes) -> None:
+        """Send the state of the life before."""
+        self._pipe_writer.send(Load(msgspec.Raw(state)))
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send a batch of messages; what the kernel does not take now is written when it does.

@@ -32,6 +32,8 @@ class ActorChild:
         self.pool = pool
         self._current: ActorLife | None = None
         self._successor: ActorLife | None = None
+        self._alone = 0  # the last life that was started without another beside it
+        self._state: bytes | None = None  # what a life has saved for the next one, until that has begun something
         self._name = name
         self._tree = tree
         self._post = post
@@ -50,14 +52,17 @@ class ActorChild:
             OSError: the system has no descriptor or no memory left for it.
         """
         begun = ActorLife(self._name, self.path, life, self.pool, self._tree, post=self._post)
+        part = self._part(life)
         if self._current is None:
             self._open()
             self._current = begun
+            self._alone = life
+            part = replace(part, state=self._state)
         else:
             self.pool.recycling.add(self._name)
             self._successor = begun
             self._tree.reports.successor_begun(self.path, life)
-        begun.begin(self._part(life))
+        begun.begin(part)
 
     def await_streams(self, life: int) -> None:
         """Post StreamsOver when a life has no stream or feed in flight."""
@@ -113,7 +118,7 @@ class ActorChild:
         current = self._of(life)
         if current.life is not None:
             self._tree.reports.child_started(self.path, life, current.pid)
-        current.serve()
+        current.serve(None if life == self._alone else self._state)
 
     def report(self, command: ReportExit) -> ExitReport:
         """Report a life that ended, then give each of its messages its fate. The successor takes its place."""
@@ -122,6 +127,7 @@ class ActorChild:
         served = over is self._current
         if served:
             self._current = self._successor
+            self._pass_on(over, command.decision)
         elif self._current is not None and command.decision is not Decision.RESTART:
             self._current.recycle_failed()
         self._successor = None
@@ -132,6 +138,13 @@ class ActorChild:
         if served:
             self.mailbox.lost(self._name, over.progress(), report)
         return report
+
+    def _pass_on(self, over: ActorLife, decision: Decision) -> None:
+        """Keep what a life has saved when its next life follows at once; what it was given, if it has done nothing."""
+        if decision is Decision.RECYCLE and over.saved is not None:
+            self._state = over.saved
+        elif over.did_something:
+            self._state = None
 
     # ---- what is known of its current life
 

@@ -18,7 +18,7 @@ from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
 from actors.jobs import Jobs
 from actors.protocol import ActorProtocol
-from actors.wire.frames import HealthIs, Outcomes, StartActor
+from actors.wire.frames import HealthIs, Outcomes, Saved, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress, Work
@@ -59,6 +59,7 @@ class ActorLife:
     Attributes:
         life: its process, None when that could not be started.
         serves: whether it ever got messages.
+        saved: its state after its last message, in msgpack; None as long as it has not said it.
         life_outcomes: see `LifeListener`; once it serves, the mailbox's own, unless more has to be done.
     """
 
@@ -66,6 +67,7 @@ class ActorLife:
         self.number = number
         self.life: Life | None = None
         self.serves = False
+        self.saved: bytes | None = None
         self.life_outcomes: OnOutcomes = _refuse_outcomes
         self._path = path
         self._name = name
@@ -95,8 +97,12 @@ class ActorLife:
         self.life = self._tree.launcher.launch(part, self._pool.spec.actor.concurrency, self)
         self._requests.begin(self.life)
 
-    def serve(self) -> None:
-        """Take messages from the mailbox from now on."""
+    def serve(self, state: bytes | None) -> None:
+        """Take messages from the mailbox from now on.
+
+        Args:
+            state: what the life before has saved; None when it has said nothing, or this life was started with it.
+        """
         if self._examination is not None:
             self._examination.close()
             self._examination = None
@@ -104,6 +110,8 @@ class ActorLife:
         if self.life is None:
             return
         self.serves = True
+        if state is not None:
+            self.life.load(state)
         self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
         if self._pool.limited:
             self._recycler = recycler_of(self._pool.spec, self, self._tree)
@@ -234,6 +242,11 @@ class ActorLife:
         state = condition(self.life.pid).state
         return health(self.life.activity(), state, time.monotonic_ns(), None if limit is None else int(limit * 1e9))
 
+    @property
+    def did_something(self) -> bool:
+        """Whether it has begun a message, or one of its own timers: from then on its state is its own."""
+        return self.progress().since > 0
+
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
         progress = self.progress()
@@ -280,6 +293,10 @@ class ActorLife:
             if self._check is None:
                 raise WireError("it says how it is, and was not asked")
             self._check.heard(frame.degraded)
+        elif isinstance(frame, Saved):
+            if self._mailbox.protocol.state is None:
+                raise WireError("it saves a state, and its class has no save")
+            self.saved = bytes(frame.state)
         else:
             self._requests.take(frame, attachments)
 
