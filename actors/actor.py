@@ -124,9 +124,9 @@ class Actor:
     A subclass's `__init__` runs in the actor's process with the arguments of its spec. Handlers are methods marked
     with `@handles`; they run in that process, one at a time, in the order of the mailbox.
 
-    An actor with `def save(self) -> State` and `def load(self, state: State) -> None`, `State` a type that msgspec knows,
-    keeps its state when its process is recycled: `save` is called at each graceful end after the last message and before
-    `on_stop`, `load` in the next life after `on_start` and before its first message. After a crash there is none to load.
+    An actor with `def save(self) -> State` and `def load(self, state: State) -> None`, of a type that msgspec knows,
+    keeps its state when its process is recycled: `save` is called at each graceful end, after the last message and
+    before `on_stop`; `load` in the next life, after `on_start` and before its first message.
 
     Class attributes:
         concurrency: how many async handlers may run at once; sync handlers need 1.

@@ -83,7 +83,7 @@ class Delivery(Doing, Killable, Protocol):
     def congested(self) -> bool:
         """Whether more messages must wait until `life_writable`."""
 
-    def load(self, state: bytes) -> None:
+    def restore(self, state: bytes) -> None:
         """Send the state of the life before, in msgpack; before the first message."""
 
     def post(self, batch: list[QueuedMessage]) -> None:

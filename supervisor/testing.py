@@ -168,7 +168,7 @@ class ScriptedLife:
 
     # ---- Life
 
-    def load(self, state: bytes) -> None:
+    def restore(self, state: bytes) -> None:
         """See `Life`."""
         self.state = state
 

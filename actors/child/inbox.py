@@ -1,7 +1,7 @@
 """Inbox: what arrives for one life, and which message is next.
 
     Channel ─▶ take_in ─▶ pending ─▶ next_wanted
-                  └─▶ Answer, Cancel, Recall, Credit, Items, Stop, AskHealth, Load: control, read first when the daemon rings
+                  └─▶ Answer, Cancel, Recall, Credit, Items, Stop, AskHealth, Load: control, read when the daemon rings
 
 Messages begin in the order of the mailbox; control overtakes them.
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from actors.actor import Actor
 from actors.child.calls import Calls
 from actors.child.context import ActorContext
 from actors.child.driver import Driver
@@ -169,6 +170,13 @@ class Life:
         if said is not None and not isinstance(said, str):
             said = f"health() returned a {type(said).__qualname__}; it returns None or a text"
         self.outbox.send(encode(HealthIs(None if said is None else said[:MAX_HEALTH])))
+
+    def made(self, actor: Actor) -> None:
+        """The actor is made: it says how it is, and what its state is."""
+        if self.protocol.says_health:
+            self.health = actor.health
+        if self.protocol.state is not None:
+            self.keeper = Keeper(actor, self.protocol.state)
 
     def load_given(self) -> None:
         """Give the actor the state with which this life was started, if any.

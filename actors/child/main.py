@@ -24,7 +24,6 @@ from actors.child.beginning import exit_with_parent, import_module, only_importi
 from actors.child.exiting import Exit
 from actors.child.fork import Copies
 from actors.child.inbox import reader_of
-from actors.child.keeping import Keeper
 from actors.child.life import Life
 from actors.child.sync_runner import run
 from actors.child.tracebacks import ActorFailed
@@ -142,10 +141,7 @@ def _play(
         actor = cls.__new__(cls)
         actor.context = life.context
         cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
-        if protocol.says_health:
-            life.health = actor.health
-        if protocol.state is not None:
-            life.keeper = Keeper(actor, protocol.state)
+        life.made(actor)
     except BaseException as error:
         raise ActorFailed(f"in {part.qualname}.__init__", error) from error
     copies.leave()

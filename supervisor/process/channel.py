@@ -64,7 +64,7 @@ class ProcessDelivery:
         """Whether the kernel's buffer for this process is full."""
         return bool(self._pipe_writer.backlog)
 
-    def load(self, state: bytes) -> None:
+    def restore(self, state: bytes) -> None:
         """Send the state of the life before."""
         self._pipe_writer.send(Load(msgspec.Raw(state)))
 

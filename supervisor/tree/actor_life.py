@@ -111,7 +111,7 @@ class ActorLife:
             return
         self.serves = True
         if state is not None:
-            self.life.load(state)
+            self.life.restore(state)
         self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
         if self._pool.limited:
             self._recycler = recycler_of(self._pool.spec, self, self._tree)
