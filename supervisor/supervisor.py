@@ -43,6 +43,8 @@ class Supervisor(Children, Observation):
             the tree.
             A callable: it is called with the RestartIntensityExceeded, on the loop's thread. In every case that
             exception comes out of the `async with` in the end.
+        control: "auto", or the path of a Unix socket of this user alone, through which `actorctl` looks into the tree
+            and acts on it. None (the default): there is none.
         spec: name, strategy, intensity, auto_shutdown, start and max_children, as in SupervisorSpec.
 
     Raises:

@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, Self, get_args
 from actors.bounds import MOST_PROCESSES, check_time, is_count
 from actors.errors import UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
+from supervisor.control.place import check_control, open_door
+from supervisor.control.server import ControlServer
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.errors import RestartIntensityExceeded, StartFailed
@@ -49,6 +51,7 @@ class Lifecycle:
         stop_timeout: float | None = None,
         spares: int = 1,
         on_give_up: OnGiveUp = "cancel",
+        control: str | os.PathLike[str] | None = None,
         **spec: Any,
     ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
@@ -63,7 +66,10 @@ class Lifecycle:
             check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
         if on_give_up not in {"cancel", "sigterm"} and not callable(on_give_up):
             raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {on_give_up!r}")
+        check_control(control)
         self.path = f"/{self.spec.name}"
+        self._control = control
+        self._control_server: ControlServer | None = None
         self._on_give_up = on_give_up
         self._spares = spares
         self._reading = reading
@@ -82,7 +88,7 @@ class Lifecycle:
         Raises:
             StartFailed: one did not become ready; those started were stopped again.
             OSError, RuntimeError: the system has no descriptor or no thread left for the tree; nothing was started.
-            UsageError: the program would start itself again in every process.
+            UsageError: the program would start itself again in every process, or `control` has no place.
         """
         if self._engine is not None:
             raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
@@ -95,7 +101,13 @@ class Lifecycle:
                 f"(with anyio, its asyncio backend), or use `with Supervisor.in_thread(...)` where there is none"
             ) from None
         loop = self._home.loop
-        self._make_threads(loop)
+        door = None if self._control is None else open_door(self._control, self.spec.name)
+        try:
+            self._make_threads(loop)
+        except BaseException:
+            if door is not None:
+                door.close()
+            raise
         if short := shortage(self.spec.processes + self._spares):
             self._reports.descriptors_short(self.path, *short)
         self._tree = TreeContext(loop, self._launcher, self._reports)
@@ -110,6 +122,8 @@ class Lifecycle:
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,
         )
+        if door is not None:
+            self._control_server = ControlServer(door, self._engine)
         try:
             self._engine.post(happened.Boot())
             await self._until_running()
@@ -253,6 +267,8 @@ class Lifecycle:
         finally:
             self._reader.close()
             self._reports.close()
+            if self._control_server is not None:
+                await self._control_server.close()
         if cancelled is not None:
             raise cancelled
 

@@ -1,0 +1,202 @@
+"""Control frames: what `actorctl` and a daemon send each other over the control socket. Pure.
+
+    client ─ length, Request ─▶ daemon
+    client ◀─ length, Reply ... Reply ─ daemon       one reply; to `Events` one for each event, then `Done`
+
+A frame is four bytes of length, big-endian, and a msgpack map with a `type`. Fields are only added, with a default.
+One connection serves one request after the other, in their order.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from supervisor.observe.broadcast import Missed
+from supervisor.observe.reports import Happening
+from supervisor.tree.health import TreeHealth
+from supervisor.tree.snapshot import SupervisorSnapshot
+
+MAX_REQUEST: Final = 256 * 1024  # bytes of one request
+MAX_REPLY: Final = 256 * 1024 * 1024  # bytes of one reply
+HEAD: Final = 4  # bytes of a length
+
+Name = Annotated[str, msgspec.Meta(max_length=1024)]
+"""Of a child: a path (`/root/parser/3`), or its end where that is unique (`parser`)."""
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
+
+
+class Request(msgspec.Struct, frozen=True, tag=True):
+    """Base of what a client sends."""
+
+
+class Identify(Request, frozen=True):
+    """Which daemon is this? Answered with `Identity`."""
+
+
+class ShowTree(Request, frozen=True):
+    """The whole tree now. Answered with `Tree`."""
+
+
+AnyRequest = Identify | ShowTree
+
+
+class Reply(msgspec.Struct, frozen=True, tag=True):
+    """Base of what a daemon sends."""
+
+
+class Identity(Reply, frozen=True, kw_only=True):
+    """Which daemon this is.
+
+    Attributes:
+        pid: its process id.
+        tree: path of its tree.
+        argv: its command line.
+        cwd: its working directory.
+        python: the version of its Python.
+        started: time.time() at which the tree was entered.
+        health: of the tree.
+        children: how many actors, tasks, functions and commands the tree has.
+        running: how many of them run.
+    """
+
+    pid: int
+    tree: str
+    argv: tuple[str, ...]
+    cwd: str
+    python: str
+    started: float
+    health: TreeHealth
+    children: int
+    running: int
+
+
+class Tree(Reply, frozen=True):
+    """The whole tree at one moment. Exit reports in it come without tracebacks, stacks and output.
+
+    Attributes:
+        at: time.time() of that moment.
+        root: the tree.
+    """
+
+    at: float
+    root: SupervisorSnapshot
+
+
+class Occurred(Reply, frozen=True):
+    """One event.
+
+    Attributes:
+        at: time.time() at which it happened.
+        event: what happened, or how many events this client was too slow for.
+    """
+
+    at: float
+    event: Happening | Missed
+
+
+class Done(Reply, frozen=True):
+    """It is done, or over; `detail` is one line for a person."""
+
+    detail: str = ""
+
+
+class Trouble(StrEnum):
+    """Why a request was not served."""
+
+    BAD_REQUEST = "bad_request"  # it is no request, or its values cannot be
+    NO_SUCH_NAME = "no_such_name"  # no child has this name, or several have
+    REFUSED = "refused"  # the tree, or the actor, says no
+    NO_ANSWER = "no_answer"  # there was no answer in time
+    FAILED = "failed"  # the handler of a message failed, or its process died
+    BUSY = "busy"  # the daemon serves as many clients as it can
+
+
+class Failed(Reply, frozen=True):
+    """The request was not served, and nothing was changed; `text` says why and what to do."""
+
+    trouble: Trouble
+    text: str
+
+
+AnyReply = Identity | Tree | Occurred | Done | Failed
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_requests: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(AnyRequest)
+_replies: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(AnyReply)
+
+
+def framed(frame: Request | Reply) -> bytes:
+    """A frame as bytes, with its length."""
+    data = _encode(frame)
+    return len(data).to_bytes(HEAD, "big") + data
+
+
+def read_request(data: bytes) -> Request:
+    """The request of a frame.
+
+    Raises:
+        BadFrame: it is none.
+    """
+    try:
+        request: Request = _requests.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFrame(f"this is no request that this daemon knows: {error}") from None
+    return request
+
+
+def read_reply(data: bytes) -> Reply:
+    """The reply of a frame.
+
+    Raises:
+        BadFrame: it is none; the daemon may have another version.
+    """
+    try:
+        reply: Reply = _replies.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFrame(f"the daemon's answer cannot be read, its version may be another one: {error}") from None
+    return reply
+
+
+class BadFrame(ValueError):
+    """Bytes that are no frame."""
+
+
+class Cutter:
+    """Cuts a stream of bytes into frames.
+
+    Args:
+        most: the most bytes of a frame.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = bytearray()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a frame has begun and is not complete."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The frames that these bytes complete.
+
+        Raises:
+            BadFrame: a frame is longer than allowed; nothing after it can be read.
+        """
+        held = self._held
+        held += data
+        frames: list[bytes] = []
+        at = 0
+        while len(held) - at >= HEAD:
+            size = int.from_bytes(held[at : at + HEAD], "big")
+            if size > self._most:
+                raise BadFrame(f"a frame of {size} bytes; the most is {self._most}")
+            if len(held) - at - HEAD < size:
+                break
+            frames.append(bytes(held[at + HEAD : at + HEAD + size]))
+            at += HEAD + size
+        del held[:at]
+        return frames

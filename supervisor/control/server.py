@@ -1,0 +1,129 @@
+"""Control server: lets the clients of one control socket in and serves their requests.
+
+    listener ─ accept, one in a turn ─▶ peer's uid ─▶ Connection ─ turn ─▶ Operations ─▶ replies
+
+At most one client is let in and at most one request begins in a turn of the loop, whatever the number of clients.
+Nothing of it is on the way of a message.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from supervisor.control.connection import Connection
+from supervisor.control.frames import Failed, Trouble, framed
+from supervisor.control.operations import Operations
+from supervisor.control.peer import may_control, peer_uid
+from supervisor.control.place import Door
+from supervisor.tree.engine import Engine
+
+MOST: Final = 256  # clients at once
+PAUSE: Final = 1.0  # seconds without new clients after the system had no descriptor left for one
+LAST_WORDS: Final = 0.5  # seconds in which followers of events get the last ones
+
+
+class ControlServer:
+    """Serves one control socket.
+
+    Args:
+        door: the listening socket.
+        engine: of the root supervisor.
+    """
+
+    def __init__(self, door: Door, engine: Engine) -> None:
+        self.path = door.path
+        self._door = door
+        self._loop = engine.tree.loop
+        self._operations = Operations(engine)
+        self._connections: set[Connection] = set()
+        self._welcoming: set[asyncio.Task[object]] = set()
+        self._turns: deque[Callable[[], None]] = deque()
+        self._pause: asyncio.TimerHandle | None = None
+        self._listen()
+
+    async def close(self) -> None:
+        """Give the followers the last events, then end all connections and remove the socket."""
+        try:
+            self._stop_listening()
+            self._door.close()
+            self._operations.close()
+            tasks = [connection.task for connection in self._connections if connection.task is not None]
+            if tasks:
+                await asyncio.wait(tasks, timeout=LAST_WORDS)
+        finally:
+            for welcome in tuple(self._welcoming):
+                welcome.cancel()
+            for connection in tuple(self._connections):
+                if connection.task is not None:
+                    connection.task.cancel()
+                connection.close()
+
+    def _listen(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._door.listener.fileno(), self._accept)
+
+    def _stop_listening(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._door.listener.fileno())
+
+    def _accept(self) -> None:
+        """Let one client in; the others wait for the next turns."""
+        try:
+            client, _ = self._door.listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError:  # no descriptor, no memory
+            self._stop_listening()
+            self._pause = self._loop.call_later(PAUSE, self._listen)
+            return
+        try:
+            client.setblocking(False)
+            welcome = may_control(peer_uid(client))
+        except OSError:
+            welcome = False
+        if not welcome:
+            client.close()
+        elif len(self._connections) >= MOST:
+            _turn_away(client)
+        else:
+            self._welcome(client)
+
+    def _welcome(self, client: socket.socket) -> None:
+        connection = Connection(self._loop, self._operations.serve, self._take_turn, self._connections.discard)
+        self._connections.add(connection)
+        task = self._loop.create_task(self._connect(connection, client))
+        self._welcoming.add(task)
+        task.add_done_callback(self._welcoming.discard)
+
+    async def _connect(self, connection: Connection, client: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, client)
+        except OSError:
+            connection.connection_lost(None)
+            client.close()
+
+    def _take_turn(self, begin: Callable[[], None]) -> None:
+        self._turns.append(begin)
+        if len(self._turns) == 1:
+            self._loop.call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._turns.popleft()()
+        if self._turns:
+            self._loop.call_soon(self._next_turn)
+
+
+def _turn_away(client: socket.socket) -> None:
+    try:
+        client.send(framed(Failed(Trouble.BUSY, f"{MOST} clients are connected, which is the most; try again later")))
+    except OSError:
+        pass
+    finally:
+        client.close()

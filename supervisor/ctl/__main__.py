@@ -1,0 +1,5 @@
+"""The same program as `actorctl`."""
+
+from supervisor.ctl.main import main
+
+main()

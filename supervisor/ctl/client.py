@@ -1,0 +1,159 @@
+"""Client: the control socket of one daemon, as typed calls that block. For scripts, `actorctl`, and pages of your own.
+
+    with connect(path) as daemon:
+        print(daemon.tree().root)
+
+Runs in any thread of any process of the daemon's user; one client is for one thread at a time.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from supervisor.control.frames import (
+    MAX_REPLY,
+    BadFrame,
+    Cutter,
+    Failed,
+    Identify,
+    Identity,
+    Reply,
+    Request,
+    ShowTree,
+    Tree,
+    framed,
+    read_reply,
+)
+from supervisor.control.peer import may_control, peer_uid
+from supervisor.ctl.errors import NoDaemon, RequestFailed
+
+R = TypeVar("R", bound=Reply)
+
+PATIENCE: Final = 5.0  # seconds that a daemon has to answer what it can answer at once
+_CHUNK: Final = 256 * 1024
+
+
+class Client:
+    """A connection to one daemon; close it, or use it in a `with`.
+
+    Args:
+        path: of the control socket.
+        timeout: seconds for the daemon to answer what it can answer at once.
+
+    Raises:
+        NoDaemon: no daemon listens there.
+    """
+
+    def __init__(self, path: Path, *, timeout: float = PATIENCE) -> None:
+        self.path = path
+        self._timeout = timeout
+        self._cutter = Cutter(MAX_REPLY)
+        self._replies: deque[bytes] = deque()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.connect(str(path))
+            self._check_peer()
+        except (FileNotFoundError, ConnectionRefusedError):
+            self._socket.close()
+            raise NoDaemon(f"no daemon listens at {path}") from None
+        except OSError as error:
+            self._socket.close()
+            raise NoDaemon(f"{path}: {error.strerror or error}") from None
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """The descriptor of the connection."""
+        return self._socket.fileno()
+
+    # ---- requests
+
+    def identify(self) -> Identity:
+        """Which daemon this is."""
+        return self._one(Identify(), Identity)
+
+    def tree(self) -> Tree:
+        """The whole tree now."""
+        return self._one(ShowTree(), Tree)
+
+    # ---- inside
+
+    def _check_peer(self) -> None:
+        """Another user's process could listen in a directory that is open to all."""
+        if not may_control(peer_uid(self._socket)):
+            raise NoDaemon(f"{self.path} belongs to the process of another user")
+
+    def _one(self, request: Request, kind: type[R], timeout: float | None = -1.0) -> R:
+        """The one reply to a request.
+
+        Raises:
+            RequestFailed: the daemon says no.
+            NoDaemon: it does not answer, or is gone.
+        """
+        self._send(request)
+        return self._reply(kind, self._timeout if timeout == -1.0 else timeout)
+
+    def _many(self, request: Request, kind: type[R]) -> Iterator[R]:
+        """The replies to a request, as they come, until the daemon says that it is done."""
+        self._send(request)
+        while isinstance(reply := self._reply(Reply, None), kind):
+            yield reply
+
+    def _send(self, request: Request) -> None:
+        try:
+            self._socket.settimeout(self._timeout)
+            self._socket.sendall(framed(request))
+        except OSError as error:
+            raise NoDaemon(f"the daemon at {self.path} is gone ({error.strerror or error})") from None
+
+    def _reply(self, kind: type[R], timeout: float | None) -> R:
+        try:
+            while not self._replies:
+                self._socket.settimeout(timeout)
+                data = self._socket.recv(_CHUNK)
+                if not data:
+                    raise NoDaemon(f"the daemon at {self.path} has ended")
+                self._replies.extend(self._cutter.feed(data))
+            reply = read_reply(self._replies.popleft())
+        except TimeoutError:
+            raise NoDaemon(
+                f"the daemon at {self.path} did not answer within {timeout:g} s: its event loop is blocked, or its "
+                f"process is stopped"
+            ) from None
+        except OSError as error:
+            raise NoDaemon(f"the daemon at {self.path} is gone ({error.strerror or error})") from None
+        except BadFrame as error:
+            raise NoDaemon(f"{self.path}: {error}") from None
+        if isinstance(reply, Failed):
+            raise RequestFailed(reply)
+        if not isinstance(reply, kind):
+            raise NoDaemon(f"{self.path}: the daemon's answer is another one than expected")
+        return reply
+
+
+def connect(path: str | Path, *, timeout: float = PATIENCE) -> Client:
+    """A connection to the daemon that listens at a path.
+
+    Raises:
+        NoDaemon: there is none.
+    """
+    return Client(Path(path), timeout=timeout)

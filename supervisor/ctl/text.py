@@ -1,0 +1,108 @@
+"""Text: what `actorctl` prints, as lines for a terminal of 80 columns or more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from supervisor.core.health.hang_detector import Health
+from supervisor.core.rules.states import ChildState
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
+
+Node = ChildSnapshot | SupervisorSnapshot
+
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def duration(seconds: float | None) -> str:
+    """`0.3 s`, `42 s`, `5 min`, `3 h`, `2 d`; empty for None."""
+    if seconds is None:
+        return ""
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def cut(text: str, width: int) -> str:
+    """A text as one line of at most that many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: max(0, width - 3)]}..."
+
+
+def table(rows: Iterable[Sequence[str]], width: int, *, right: Sequence[int] = ()) -> list[str]:
+    """Rows in columns, the first row being the heading; the last column takes what is left.
+
+    Args:
+        rows: all with the same number of cells.
+        width: of the terminal.
+        right: numbers of the columns that are aligned on the right.
+    """
+    cells = [list(row) for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = []
+    for row in cells:
+        parts = [
+            cell.rjust(size) if column in right else cell.ljust(size)
+            for column, (cell, size) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(cut_keeping("  ".join(parts).rstrip(), width))
+    return lines
+
+
+def cut_keeping(line: str, width: int) -> str:
+    """The same line, at most that long; its inner spaces stay."""
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def tree_lines(root: SupervisorSnapshot, width: int) -> list[str]:
+    """A tree, one line for each child, as a table with branches."""
+    rows: list[tuple[str, ...]] = [("NAME", "STATE", "LIFE", "UP", "QUEUE", "DOING")]
+    rows += [_row(prefix + node.name, node) for prefix, node in _branches(root)]
+    return table(rows, width, right=(2, 3, 4))
+
+
+def _branches(root: SupervisorSnapshot) -> Iterable[tuple[str, Node]]:
+    yield "", root
+    yield from _below(root, "")
+
+
+def _below(node: SupervisorSnapshot, indent: str) -> Iterable[tuple[str, Node]]:
+    for at, child in enumerate(node.children):
+        last = at == len(node.children) - 1
+        yield indent + ("└─ " if last else "├─ "), child
+        if isinstance(child, SupervisorSnapshot):
+            yield from _below(child, indent + ("   " if last else "│  "))
+
+
+def _row(name: str, node: Node) -> tuple[str, ...]:
+    queue = str(node.mailbox) if isinstance(node, ChildSnapshot) and node.kind == "actor" else ""
+    return (name, state_of(node), str(node.life), duration(node.uptime), queue, _doing(node))
+
+
+def state_of(node: Node) -> str:
+    """The state of a child in one word: that of its process, or what is wrong while that runs."""
+    if isinstance(node, SupervisorSnapshot):
+        return node.phase.value
+    if node.state is ChildState.RUNNING and node.health in (Health.OVER, Health.STOPPED):
+        return "hung" if node.health is Health.OVER else "suspended"
+    if node.state is ChildState.RUNNING and node.degraded is not None:
+        return "degraded"
+    return node.state.value
+
+
+def _doing(node: Node) -> str:
+    """What it does, or why it does nothing."""
+    if isinstance(node, SupervisorSnapshot):
+        left = "no bound" if node.budget is None else f"{node.budget} left"
+        return f"{node.strategy.value}, {node.restarts} restarts, {left}"
+    if node.next_try is not None:
+        reason = "" if node.last_exit is None else f" after {node.last_exit.reason}"
+        return f"starts in {duration(node.next_try)}{reason}"
+    if node.state is ChildState.RUNNING:
+        if node.degraded is not None:
+            return node.degraded
+        if node.handling is not None:
+            return f"{node.handling} for {duration(node.handling_for)}"
+        return "" if node.kind == "actor" else node.kind
+    return "" if node.last_exit is None else f"ended: {node.last_exit.reason}"

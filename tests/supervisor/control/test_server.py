@@ -1,0 +1,304 @@
+"""The control socket: what a client may do to it, and what it may not do to the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+
+import pytest
+
+from actors.errors import UsageError
+from supervisor import ChildSpec
+from supervisor.control import connection, server
+from supervisor.control.frames import (
+    HEAD,
+    MAX_REQUEST,
+    BadFrame,
+    Cutter,
+    Failed,
+    Identify,
+    ShowTree,
+    Tree,
+    framed,
+    read_reply,
+)
+from supervisor.ctl.client import connect
+from supervisor.ctl.errors import NoDaemon
+from supervisor.testing import ScriptedSupervisor
+from tests.support.actors import Puppet
+from tests.support.control import raw, short_folder
+from tests.support.waiting import DEADLINE, until
+
+
+@pytest.fixture
+def path():
+    with short_folder() as folder:
+        yield folder / "a.sock"
+
+
+@pytest.fixture
+async def root(path):
+    async with ScriptedSupervisor(
+        ChildSpec(Puppet, name="a"), ChildSpec(Puppet, name="b", size=2), control=path
+    ) as root:
+        yield root
+
+
+async def replies(client, count=1):
+    """The next replies of a raw connection; fewer when it ends."""
+    loop, cutter, frames = asyncio.get_running_loop(), Cutter(2**24), []
+    async with asyncio.timeout(DEADLINE):
+        with contextlib.suppress(ConnectionResetError):
+            while len(frames) < count and (data := await loop.sock_recv(client, 65536)):
+                frames += cutter.feed(data)
+    return [read_reply(frame) for frame in frames]
+
+
+async def ended(client):
+    """Whether the daemon has ended the connection."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(DEADLINE):
+        with contextlib.suppress(ConnectionResetError):
+            while await loop.sock_recv(client, 65536):
+                pass
+    return True
+
+
+async def still_serves(path):
+    with raw(path) as client:
+        client.send(framed(Identify()))
+        (identity,) = await replies(client)
+        assert os.getpid() == identity.pid
+
+
+async def test_the_socket_is_its_users_alone(root, path):
+    """Mode 0600, in whatever directory; it goes when the tree goes."""
+    assert stat.S_ISSOCK(path.stat().st_mode)
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    await still_serves(path)
+
+
+async def test_it_goes_with_the_tree(path):
+    async with ScriptedSupervisor(control=path):
+        assert path.exists()
+    assert not path.exists()
+    with pytest.raises(NoDaemon, match="no daemon listens at"):
+        connect(path)
+
+
+async def test_without_the_argument_there_is_none(path):
+    async with ScriptedSupervisor(ChildSpec(Puppet)):
+        assert [] == list(path.parent.iterdir())
+
+
+async def test_a_client_sees_the_tree(root, path):
+    def look():
+        with connect(path) as daemon:
+            return daemon.identify(), daemon.tree()
+
+    identity, tree = await asyncio.to_thread(look)
+    assert ("/root", 3, 3) == (identity.tree, identity.children, identity.running)
+    assert ["/root/a", "/root/b/0", "/root/b/1"] == [child.path for child in tree.root.children]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\xff" * 100,
+        (MAX_REQUEST + 1).to_bytes(HEAD, "big"),
+    ],
+    ids=["http", "noise", "too long"],
+)
+async def test_what_has_no_length_is_refused_and_ends_the_connection(root, path, data):
+    """Nothing after it could be read."""
+    with raw(path) as client:
+        client.send(data)
+        (reply,) = await replies(client)
+        assert isinstance(reply, Failed)
+        assert await ended(client)
+    await still_serves(path)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xc1",
+        b"\x81\xa4type\xa9Nonsense!",
+        b"\xdf\xff\xff\xff\xff",
+        b"\x91" * 5000,
+        b"\x81\xa4type\xa4\xff\xff\xff\xff",
+    ],
+)
+async def test_a_frame_that_is_no_request_gets_an_error_and_the_next_is_served(root, path, frame):
+    with raw(path) as client:
+        client.send(len(frame).to_bytes(HEAD, "big") + frame + framed(ShowTree()))
+        failed, tree = await replies(client, 2)
+        assert isinstance(failed, Failed)
+        assert isinstance(tree, Tree)
+
+
+async def test_half_a_frame_is_dropped_in_time(path, monkeypatch):
+    """It is neither answered nor waited for."""
+    monkeypatch.setattr(connection, "IDLE", 0.05)
+    async with ScriptedSupervisor(control=path):
+        with raw(path) as client:
+            client.send(framed(ShowTree())[:-1])
+            assert await ended(client)
+        await still_serves(path)
+
+
+async def test_a_frame_may_come_byte_by_byte(root, path):
+    with raw(path) as client:
+        for byte in framed(ShowTree()):
+            client.send(bytes([byte]))
+            await asyncio.sleep(0)
+        (reply,) = await replies(client)
+        assert isinstance(reply, Tree)
+
+
+async def test_a_client_that_never_reads_is_dropped(root, path, monkeypatch):
+    """What waits for it is bounded."""
+    monkeypatch.setattr(connection, "STALL", 0.05)
+    monkeypatch.setattr(connection, "HELD", 1024)
+    with raw(path) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        served = root._control_server
+        async with asyncio.timeout(DEADLINE):
+            while served._connections or not client:
+                with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                    client.send(framed(ShowTree()))
+                await asyncio.sleep(0)
+    await still_serves(path)
+
+
+async def test_too_many_requests_at_once_end_the_connection(root, path):
+    with raw(path) as client:
+        client.send(framed(ShowTree()) * (connection.PIPELINE + 2))
+        assert await ended(client)
+    await still_serves(path)
+
+
+async def test_two_hundred_clients_are_served(root, path):
+    """One request a turn: between any two of them the loop does other things."""
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(200):
+            clients.append(stack.enter_context(raw(path)))
+            if not len(clients) % 50:  # the backlog holds 128
+                await until(lambda: len(root._control_server._connections) == len(clients))
+        before = turns
+        for client in clients:
+            client.send(framed(ShowTree()))
+        for client in clients:
+            (reply,) = await replies(client)
+            assert isinstance(reply, Tree)
+        assert turns - before >= 200
+    counting.cancel()
+
+
+async def test_one_client_more_than_the_most_is_turned_away(root, path, monkeypatch):
+    monkeypatch.setattr(server, "MOST", 1)
+    with raw(path) as first:
+        first.send(framed(Identify()))
+        assert await replies(first)
+        with raw(path) as second:
+            (reply,) = await replies(second)
+            assert isinstance(reply, Failed)
+            assert "1 clients are connected" in reply.text
+    await until(lambda: not root._control_server._connections)
+    await still_serves(path)
+
+
+async def test_another_user_is_not_let_in(root, path, monkeypatch):
+    """His connection ends before he is answered."""
+    monkeypatch.setattr(server, "may_control", lambda uid: False)
+    with raw(path) as client:
+        client.send(framed(ShowTree()))
+        assert [] == await replies(client)
+
+
+async def test_the_system_has_no_descriptor_left_for_a_client(root, path, monkeypatch):
+    """No new client for a moment; those that are there are served, and later ones again."""
+    monkeypatch.setattr(server, "PAUSE", 0.01)
+    control, refusals = root._control_server, []
+
+    class Full:
+        def fileno(self):
+            return listener.fileno()
+
+        def accept(self):
+            if len(refusals) < 3:
+                refusals.append(1)
+                raise OSError(24, "Too many open files")
+            return listener.accept()
+
+    listener = control._door.listener
+    control._door = control._door._replace(listener=Full())
+    await still_serves(path)
+    assert 3 == len(refusals)
+    control._door = control._door._replace(listener=listener)
+
+
+@pytest.mark.parametrize(
+    ("control", "words"),
+    [
+        (3, "control must be 'auto', the path of a socket, or None; it is 3"),
+        ("", "control must be 'auto'"),
+        ("/tmp/" + "x" * 120, "has at most 107"),
+    ],
+)
+async def test_what_cannot_be_a_socket_is_refused(control, words):
+    with pytest.raises(UsageError, match=words):
+        ScriptedSupervisor(control=control)
+
+
+async def test_a_second_tree_at_the_same_path_is_refused(root, path):
+    with pytest.raises(UsageError, match="another daemon listens there"):
+        async with ScriptedSupervisor(control=path):
+            pass
+    await still_serves(path)
+
+
+async def test_a_file_that_is_no_socket_stays(path):
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="is no socket"):
+        async with ScriptedSupervisor(control=path):
+            pass
+    assert "mine" == path.read_text()
+
+
+async def test_the_socket_of_a_dead_daemon_is_replaced(path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    async with ScriptedSupervisor(control=path):
+        await still_serves(path)
+
+
+async def test_a_directory_that_is_not_there_is_said(path):
+    with pytest.raises(OSError, match="control socket .*: No such file or directory"):
+        async with ScriptedSupervisor(control=path.parent / "nowhere" / "a.sock"):
+            pass
+
+
+def test_frames_are_cut_wherever_the_bytes_are_cut():
+    data = framed(Identify()) + framed(ShowTree())
+    for at in range(len(data) + 1):
+        cutter = Cutter(MAX_REQUEST)
+        assert 2 == len(cutter.feed(data[:at]) + cutter.feed(data[at:]))
+        assert not cutter.waits
+    with pytest.raises(BadFrame, match="the most is 10"):
+        Cutter(10).feed(b"\0\0\0\x0b")
