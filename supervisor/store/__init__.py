@@ -2,5 +2,6 @@
 
 from supervisor.store.errors import StoreBusy, StoreError
 from supervisor.store.port import Store
+from supervisor.store.sqlite.sqlite_store import SQLiteStore
 
-__all__ = ["Store", "StoreBusy", "StoreError"]
+__all__ = ["SQLiteStore", "Store", "StoreBusy", "StoreError"]

@@ -13,6 +13,10 @@ class StoreError(SupervisorError):
     """
 
 
+class NoSuchRecord(StoreError):
+    """The store does not have it: a dead letter that was requeued or dropped before, a message that fell due before."""
+
+
 class StoreBusy(StoreError):
     """Another owner has the store open.
 

@@ -1,0 +1,68 @@
+"""Causes: what an error of SQLite means for a person, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from supervisor.store.errors import NoSuchRecord, StoreError
+
+_KNOWN: Final = {
+    "SQLITE_FULL": ("its disk, or its quota, is full", "Free space; the store goes on by itself"),
+    "SQLITE_BUSY": (
+        "another program holds a lock on it, for instance an open transaction in a `sqlite3` shell",
+        "End that transaction; the store goes on by itself",
+    ),
+    "SQLITE_READONLY": ("it cannot be written", "Check the permissions of the file and its directory, and the mount"),
+    "SQLITE_PERM": ("it cannot be written", "Check the permissions of the file and its directory"),
+    "SQLITE_CANTOPEN": (
+        "it cannot be opened",
+        "Check that the directory exists and is writable, and the limit of open files",
+    ),
+    "SQLITE_NOTADB": (
+        "it is no SQLite database, or is damaged",
+        "Nothing was changed. Restore a backup, or give the store another path",
+    ),
+    "SQLITE_CORRUPT": (
+        "it is damaged",
+        "Stop the daemon, keep a copy, and restore a backup, or try `sqlite3 FILE .recover`",
+    ),
+    "SQLITE_IOERR": (
+        "the system failed to read or write it",
+        "Look at the kernel's log and the disk; the store goes on by itself when it works again",
+    ),
+    "SQLITE_TOOBIG": ("a message or a state has more bytes than SQLite takes", "Send it in parts, or its path"),
+    "SQLITE_NOMEM": ("the daemon has no memory left", "Raise its limit"),
+    "SQLITE_PROTOCOL": ("its locks do not work", "Put it on a local file system"),
+    "SQLITE_NOLFS": ("its file system takes no larger files", "Move it to another one"),
+}
+_LOST: Final = {"SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_READONLY"}
+_OF_ONE: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"}
+
+
+def explained(path: Path, error: Exception) -> StoreError:
+    """The StoreError for what went wrong; one that is a StoreError already is itself."""
+    if isinstance(error, StoreError):
+        return error
+    what, remedy = _KNOWN.get(_name(error), ("it refused", "Nothing of it was stored"))
+    exact = getattr(error, "sqlite_errorname", type(error).__name__)
+    return StoreError(f"{path}: {what} ({exact}: {error}). {remedy}")
+
+
+def loses_connection(error: Exception) -> bool:
+    """Whether the file should be opened anew before it is used again."""
+    return _name(error) in _LOST
+
+
+def of_one_group(error: Exception) -> bool:
+    """Whether one group alone is wrong, and others may be stored."""
+    if isinstance(error, StoreError):
+        return isinstance(error, NoSuchRecord)
+    return not isinstance(error, sqlite3.Error | MemoryError) or _name(error) in _OF_ONE
+
+
+def _name(error: Exception) -> str:
+    """Name of the primary error code: SQLITE_IOERR of SQLITE_IOERR_FSYNC."""
+    name = getattr(error, "sqlite_errorname", "")
+    return "_".join(name.split("_")[:2])

@@ -1,0 +1,184 @@
+"""Database: one SQLite file as a store: its transactions, its reads, and what to do when the system fails.
+
+Runs in the store's thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+from supervisor.store.errors import StoreError
+from supervisor.store.sqlite.apply import apply
+from supervisor.store.sqlite.causes import explained, loses_connection, of_one_group
+from supervisor.store.sqlite.connection import Sync, connect
+from supervisor.store.sqlite.mailboxes import Mailboxes
+from supervisor.store.sqlite.ownership import Ownership
+from supervisor.store.sqlite.queries import Queries
+from supervisor.store.writes import Write
+
+T = TypeVar("T")
+Group = Sequence[Write]
+
+_SWEEP: Final = 60.0  # seconds between two looks for outcomes that are too old
+_SWEPT: Final = 1000  # outcomes deleted in one transaction
+
+_SWEEP_OLD: Final = """
+DELETE FROM outcome WHERE (mailbox, key) IN
+(SELECT mailbox, key FROM outcome WHERE settled_at < ? ORDER BY settled_at LIMIT ?)
+"""
+
+
+class Database:
+    """A SQLite file as a store.
+
+    Args:
+        path: of the file.
+        sync: "full" or "normal".
+        keep_keys: seconds for which outcomes of keys are kept.
+    """
+
+    def __init__(self, path: Path, sync: Sync, keep_keys: float) -> None:
+        self._path = path
+        self._sync: Sync = sync
+        self._keep_keys = keep_keys
+        self._ownership: Ownership | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None  # device and inode of what is open
+        self._swept = 0.0
+
+    @property
+    def boxes(self) -> Path:
+        """See `Store.boxes`."""
+        return self._path.with_name(f"{self._path.name}-boxes")
+
+    def open(self) -> None:
+        """Take the file.
+
+        Raises:
+            StoreBusy, StoreError: it cannot be used.
+        """
+        self._ownership = Ownership(self._path)
+        try:
+            self._connected()
+            self.boxes.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            self.close()
+            raise StoreError(
+                f"{self.boxes} cannot be made: {error.strerror}. The daemon needs to write there"
+            ) from error
+        except Exception as error:
+            self.close()
+            raise explained(self._path, error) from error
+
+    def close(self) -> None:
+        """Release the file."""
+        self._disconnect()
+        self._file = None
+        if self._ownership is not None:
+            self._ownership.release()
+            self._ownership = None
+
+    def store(self, groups: Sequence[Group]) -> list[StoreError | None]:
+        """Store groups in one transaction; of each, what went wrong.
+
+        Where one group is wrong, each is stored in a transaction of its own.
+        """
+        try:
+            self._transaction(lambda connection: self._write(connection, groups))
+        except Exception as error:
+            if len(groups) > 1 and of_one_group(error):
+                return [self.store([group])[0] for group in groups]
+            return [explained(self._path, error)] * len(groups)
+        return [None] * len(groups)
+
+    def read(self, query: Callable[[Queries], T]) -> T:
+        """Run a query.
+
+        Raises:
+            StoreError: it failed.
+        """
+        try:
+            connection = self._connected()
+            return query(Queries(connection, self._mailboxes))
+        except Exception as error:
+            if loses_connection(error):
+                self._disconnect()
+            raise explained(self._path, error) from error
+
+    def change(self, query: Callable[[Queries], T]) -> T:
+        """Run a query that writes, in a transaction of its own.
+
+        Raises:
+            StoreError: it failed, and nothing was changed.
+        """
+        try:
+            return self._transaction(lambda connection: query(Queries(connection, self._mailboxes)))
+        except Exception as error:
+            raise explained(self._path, error) from error
+
+    # ---- inside
+
+    def _write(self, connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
+        apply(connection, self._mailboxes, (write for group in groups for write in group))
+        now = time.time()
+        if not 0 <= now - self._swept < _SWEEP:
+            swept = connection.execute(_SWEEP_OLD, (now - self._keep_keys, _SWEPT)).rowcount
+            if swept < _SWEPT:
+                self._swept = now
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction, which is rolled back when anything fails."""
+        try:
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+            connection.execute("COMMIT")
+        except Exception as error:
+            self._roll_back()
+            if loses_connection(error):
+                self._disconnect()
+            raise
+        return result
+
+    def _roll_back(self) -> None:
+        if self._connection is not None:
+            self._mailboxes.forget()
+            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                self._connection.execute("ROLLBACK")
+
+    def _connected(self) -> sqlite3.Connection:
+        self._check_file()
+        if self._connection is None:
+            self._connection = connect(self._path, self._sync)
+            self._mailboxes = Mailboxes(self._connection)
+            self._file = _identity(self._path)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        """Close the file; the next use opens it anew."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):  # what is committed is in the file or its log
+                connection.close()
+
+    def _check_file(self) -> None:
+        """Check that what is written can be found: a file that was moved or deleted still takes writes."""
+        if self._file not in (None, _identity(self._path)):
+            raise StoreError(
+                f"{self._path}: the file was moved, deleted or replaced while it was open. Nothing was stored. Put it "
+                f"back with its -wal file; to begin with another one, start the daemon anew"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - in each transaction
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,92 @@
+"""Ownership: one process owns a store, by a lock of the file system that ends with the process, however it ends.
+
+The lock is a POSIX record lock: a fork of the daemon does not inherit it, so it cannot keep it. Such a lock does not
+exclude its own process, and is lost when that closes the file once more; so the owner's locks are listed here, too.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from supervisor.store.errors import StoreBusy, StoreError
+
+_owned: dict[Path, int] = {}  # by the process id, since a fork inherits the table and no lock
+
+
+class Ownership:
+    """The right to use a store, until it is released.
+
+    Args:
+        database: path of the store, without symbolic links.
+
+    Raises:
+        StoreBusy: it has another owner.
+        StoreError: its lock cannot be had.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._lock = database.with_name(f"{database.name}-lock")
+        if _owned.get(database) == os.getpid():
+            raise StoreBusy(
+                f"{database} is open in this process already (pid {os.getpid()}); one tree owns a store. Give the "
+                f"other tree a file of its own",
+                pid=os.getpid(),
+            )
+        try:
+            self._file = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"{self._lock} cannot be opened: {error.strerror}. {_remedy(error, database)}") from error
+        try:
+            self._take()
+        except BaseException:
+            os.close(self._file)
+            raise
+        _owned[database] = os.getpid()
+
+    def release(self) -> None:
+        """Let another process have it."""
+        if _owned.pop(self._database, None) is not None:
+            os.close(self._file)
+
+    def _take(self) -> None:
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise StoreError(
+                    f"{self._lock} cannot be locked: {error.strerror}. A store needs a file system with locks; put it "
+                    f"on a local one"
+                ) from error
+            pid = _pid_in(self._file)
+            who = "another process" if pid is None else f"process {pid}"
+            raise StoreBusy(
+                f"{self._database} is in use by {who}; one daemon owns a store. Stop that one first, or give this one "
+                f"a file of its own",
+                pid=pid,
+            ) from None
+        with suppress(OSError):  # a full disk: the lock holds, and its error will not name the owner
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+
+def _pid_in(file: int) -> int | None:
+    """The process id that the owner has written down, None when it is about to."""
+    text = os.pread(file, 32, 0).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _remedy(error: OSError, database: Path) -> str:
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR:
+            return f"Make the directory {database.parent} first"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"The daemon needs to write in {database.parent}"
+        case errno.ENOSPC | errno.EDQUOT:
+            return "Free space there"
+        case _:
+            return f"Look at {database.parent}"
