@@ -1,7 +1,7 @@
 """Store: what a tree needs of a place that keeps messages and states over the death of the daemon. A port.
 
     loop: commit(group) ─▶ store: one transaction of all groups since the last ─▶ loop: futures resolved
-    loop: await load(...) ─▶ store, after all that was handed over before ─▶ loop: rows
+    loop: await messages(...) ─▶ store, after all that was handed over before ─▶ loop: rows
 
 All methods are called on the loop's thread and none blocks it.
 """
@@ -61,7 +61,7 @@ class Store(Protocol):
     async def recover(self, mailbox: str) -> RecoveredMailbox:
         """What there is of a mailbox; costs the same whatever waits in it."""
 
-    async def load(self, mailbox: str, after: int, limit: int) -> list[StoredMessage]:
+    async def messages(self, mailbox: str, after: int, limit: int) -> list[StoredMessage]:
         """The messages of a mailbox with a number above `after`, ascending, at most `limit`.
 
         As every read it sees all that was handed over before it, and may see what was handed over after it.

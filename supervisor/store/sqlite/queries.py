@@ -48,8 +48,8 @@ class Queries:
         states = select("SELECT member, type_name, data, saved_at FROM state WHERE mailbox = ?", (mailbox,))
         return RecoveredMailbox(last_seq, waiting, delayed, {member: StoredState(*rest) for member, *rest in states})
 
-    def load(self, name: str, after: int, limit: int) -> list[StoredMessage]:
-        """See `Store.load`."""
+    def messages(self, name: str, after: int, limit: int) -> list[StoredMessage]:
+        """See `Store.messages`."""
         rows = self._connection.execute(
             f"SELECT {_MESSAGE} FROM message WHERE mailbox = ? AND seq > ? ORDER BY seq LIMIT ?",  # noqa: S608
             (self._mailboxes.find(name), after, limit),

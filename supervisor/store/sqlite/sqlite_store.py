@@ -105,9 +105,9 @@ class SQLiteStore:
         """See `Store.recover`."""
         return await self._read(lambda queries: queries.recover(mailbox))
 
-    async def load(self, mailbox: str, after: int, limit: int) -> list[StoredMessage]:
-        """See `Store.load`."""
-        return await self._read(lambda queries: queries.load(mailbox, after, limit))
+    async def messages(self, mailbox: str, after: int, limit: int) -> list[StoredMessage]:
+        """See `Store.messages`."""
+        return await self._read(lambda queries: queries.messages(mailbox, after, limit))
 
     async def delayed(self, mailbox: str, limit: int, after: tuple[float, int] = (0.0, 0)) -> list[DelayedMessage]:
         """See `Store.delayed`."""

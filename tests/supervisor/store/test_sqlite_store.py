@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 
@@ -59,7 +58,7 @@ async def test_messages_are_there_after_the_next_open(store):
     )
     await store.commit([Accept("ledger", [row(1, sent_at=1.5), everything])])
     await reopened(store)
-    first, second = await store.load("ledger", 0, 10)
+    first, second = await store.messages("ledger", 0, 10)
     assert (*row(1, sent_at=1.5), 0) == first
     assert (*everything, 0) == second
     assert await store.recover("ledger") == RecoveredMailbox(2, 2, 0, {})
@@ -69,10 +68,10 @@ async def test_a_mailbox_is_read_by_windows(store):
     """Each window goes on behind the last number of the one before."""
     await store.commit(accept("ledger", *range(1, 301)))
     await store.commit(accept("other", *range(1, 20)))
-    assert list(range(1, 101)) == seqs(await store.load("ledger", 0, 100))
-    assert list(range(201, 301)) == seqs(await store.load("ledger", 200, 500))
-    assert await store.load("ledger", 300, 10) == []
-    assert await store.load("unknown", 0, 10) == []
+    assert list(range(1, 101)) == seqs(await store.messages("ledger", 0, 100))
+    assert list(range(201, 301)) == seqs(await store.messages("ledger", 200, 500))
+    assert await store.messages("ledger", 300, 10) == []
+    assert await store.messages("unknown", 0, 10) == []
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 63, 64, 65, 200, 1000])
@@ -80,7 +79,7 @@ async def test_any_number_of_messages(store, count):
     """Statements take several rows at once; none is lost between them."""
     await store.commit([Accept("ledger", [row(seq, b"%d" % seq) for seq in range(1, count + 1)])])
     assert [b"%d" % seq for seq in range(1, count + 1)] == [
-        message.payload for message in await store.load("ledger", 0, 2000)
+        message.payload for message in await store.messages("ledger", 0, 2000)
     ]
     assert (await store.recover("ledger")).waiting == count
 
@@ -89,7 +88,7 @@ async def test_settled_messages_are_gone(store):
     """Ranges may meet, and come in any order; the last number stays known."""
     await store.commit(accept("ledger", *range(1, 11)))
     await store.commit([Settle("ledger", [(7, 9), (1, 2), (3, 3), (5, 5)])])
-    assert seqs(await store.load("ledger", 0, 10)) == [4, 6, 10]
+    assert seqs(await store.messages("ledger", 0, 10)) == [4, 6, 10]
     await store.commit([Settle("ledger", [(1, 10)])])
     assert await store.recover("ledger") == RecoveredMailbox(10, 0, 0, {})
 
@@ -99,7 +98,7 @@ async def test_how_often_a_message_was_begun_is_kept(store):
     await store.commit(accept("ledger", 1, 2))
     await store.commit([Begin("ledger", [(1, 2), (2, 2)])])
     await reopened(store)
-    assert [message.deliveries for message in await store.load("ledger", 0, 10)] == [0, 2]
+    assert [message.deliveries for message in await store.messages("ledger", 0, 10)] == [0, 2]
 
 
 async def test_groups_handed_over_together_are_one_transaction(path, monkeypatch):
@@ -134,8 +133,8 @@ async def test_a_wrong_group_fails_alone(store):
         await again
     with pytest.raises(NoSuchRecord, match="no dead letter 77"):
         await letter
-    assert seqs(await store.load("ledger", 0, 10)) == [1, 2, 3]
-    assert await store.load("other", 0, 10) == []
+    assert seqs(await store.messages("ledger", 0, 10)) == [1, 2, 3]
+    assert await store.messages("other", 0, 10) == []
     assert await store.recover("other") == RecoveredMailbox(0, 0, 0, {})
 
 
@@ -203,7 +202,10 @@ async def test_delayed_messages_fall_due(store):
     assert (soon.due, soon.message.payload, late.due, late.message.payload) == (20.0, b"soon", 50.0, b"late")
     assert await store.delayed("ledger", 10, (20.0, 2)) == [late]
     await store.commit([FallDue("ledger", [(4, 2)])])
-    assert [(message.seq, message.payload) for message in await store.load("ledger", 0, 9)] == [(3, b"x"), (4, b"soon")]
+    assert [(message.seq, message.payload) for message in await store.messages("ledger", 0, 9)] == [
+        (3, b"x"),
+        (4, b"soon"),
+    ]
     assert await store.find_key("ledger", "k") == KnownKey(4, None, None)
     assert await store.recover("ledger") == RecoveredMailbox(4, 2, 1, {})
     with pytest.raises(NoSuchRecord, match="fell due before"):
@@ -223,7 +225,7 @@ async def test_a_dead_letter_keeps_its_bytes_and_can_be_requeued(store):
     assert (letter.payload, letter.sender, letter.routing_key, letter.attachments) == (b"bad", "/root/a", b"k", b"a")
     assert await store.dead_letter(letter.id) == letter
     await store.commit([RequeueDeadLetter(letter.id, "ledger", 3)])
-    _, again = await store.load("ledger", 0, 10)
+    _, again = await store.messages("ledger", 0, 10)
     assert (again.seq, again.payload, again.deliveries, again.attachments) == (3, b"bad", 0, b"a")
     assert await store.dead_letters(None, 10) == []
     assert await store.dead_letter(letter.id) is None
@@ -275,7 +277,7 @@ async def test_a_mailbox_moves(store):
     )
     await store.commit([DeadLetterWrite("old", [death(1)]), Delay("old", 9.0, row(4))])
     assert await store.move("old", "new") == 2
-    moved = await store.load("new", 3, 10)
+    moved = await store.messages("new", 3, 10)
     assert [(message.payload, message.key) for message in moved] == [(b"2", "k"), (b"3", None)]
     assert (await store.find_key("new", "k")).seq == moved[0].seq
     assert [summary.mailbox for summary in await store.mailboxes()] == ["new"]
@@ -325,7 +327,7 @@ async def test_a_cancelled_commit_harms_no_other(store):
     first = store.commit(accept("ledger", 1))
     first.cancel()
     await store.commit(accept("ledger", 2))
-    assert seqs(await store.load("ledger", 0, 5)) == [1, 2]
+    assert seqs(await store.messages("ledger", 0, 5)) == [1, 2]
 
 
 def test_a_loop_that_is_closed_without_it_releases_the_file(path):
@@ -345,7 +347,7 @@ def test_a_loop_that_is_closed_without_it_releases_the_file(path):
 
     async def look():
         await other.open()
-        found = await other.load("ledger", 0, 5)
+        found = await other.messages("ledger", 0, 5)
         await other.close()
         return found
 
@@ -371,4 +373,4 @@ def test_arguments_that_cannot_work_are_refused(path, wrong):
     """Before anything is opened."""
     with pytest.raises(UsageError):
         SQLiteStore(**({"path": path} | wrong))
-    assert not os.path.exists(path)
+    assert not path.exists()
