@@ -2,11 +2,12 @@
 
     python examples/all_kinds.py [SECONDS]
 
-A second task kills, stops and cancels its siblings at random. Each of them comes back by its rules, and at the end
+The chaos kills, stops, cancels and hangs its victims at random. Each of them comes back by its rules, and at the end
 nothing is left.
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ import sys
 import time
 from collections import Counter
 
-from actors import Actor, Jobs, Message, handles, job
+from actors import Actor, ActorCrashed, Jobs, Message, handles, job
 from supervisor import (
     Backoff,
     ChildExited,
@@ -36,6 +37,10 @@ class Add(Message[int]):
     amount: int
 
 
+class Hang(Message[None]):
+    """Wait for ever."""
+
+
 class Tally(Actor):
     def __init__(self) -> None:
         self.total = 0
@@ -45,10 +50,19 @@ class Tally(Actor):
         self.total += msg.amount
         return self.total
 
+    @handles
+    def hang(self, _: Hang) -> None:
+        time.sleep(3600)
+
 
 @job
 def square(number: int) -> int:
     return number * number
+
+
+@job
+def loiter() -> None:
+    time.sleep(3600)
 
 
 def spin() -> None:
@@ -67,17 +81,26 @@ AT_ONCE = Backoff(initial=0.0, cap=0.0)
 SERVER = (sys.executable, "-u", "-m", "http.server", "{port}", "--bind", "127.0.0.1")
 
 
-def strike(victim: ChildSnapshot) -> None:
-    """End a child, or let it hang for a moment and then end it."""
+async def strike(root: Supervisor, victim: ChildSnapshot) -> str:
+    """End a child in one of the ways that its kind knows; returns the way."""
     if victim.kind == "task":
         for task in asyncio.all_tasks():
             if task.get_name() == victim.path:
                 task.cancel()
+        return "cancel"
+    blow = random.choice(["kill", "segfault", "stop", "hang"])
+    if blow == "hang" and victim.name == "tally":
+        with contextlib.suppress(ActorCrashed):  # its handler_timeout ends it
+            await root["all/tally"].ask(Hang(), timeout=30.0)
+    elif blow == "hang" and victim.name.startswith("jobs"):
+        with contextlib.suppress(TimeoutError):  # the job's own limit ends its process
+            await root["all/jobs"].run(loiter, timeout=0.2)
     elif victim.pid is not None:
-        blow = random.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
-        os.kill(victim.pid, blow)
-        if blow == signal.SIGSTOP:
-            os.kill(victim.pid, signal.SIGKILL)
+        if blow in ("stop", "hang"):
+            os.kill(victim.pid, signal.SIGSTOP)
+            await asyncio.sleep(0.2)
+        os.kill(victim.pid, signal.SIGSEGV if blow == "segfault" else signal.SIGKILL)
+    return blow
 
 
 def children(root: Supervisor) -> list[ChildSnapshot]:
@@ -87,28 +110,27 @@ def children(root: Supervisor) -> list[ChildSnapshot]:
 
 
 async def wreak(root: Supervisor, seconds: float) -> Counter[str]:
-    """Strike one after the other, each time when the one before is up again; returns how often each was struck."""
+    """Strike one after the other, each time when all are up again; returns how often each was struck in which way."""
     struck: Counter[str] = Counter()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         victim = random.choice(children(root))
-        strike(victim)
-        struck[victim.name] += 1
-        while not is_back(root, victim):  # noqa: ASYNC110 - what other processes do is seen by looking again
-            await asyncio.sleep(0.01)
+        before = lives(root)
+        struck[f"{victim.name} {await strike(root, victim)}"] += 1
+        while lives(root) == before or any(child.state != "running" for child in children(root)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # what other processes do is seen by looking again
     return struck
 
 
-def is_back(root: Supervisor, victim: ChildSnapshot) -> bool:
-    child = next(child for child in children(root) if child.name == victim.name)
-    return child.life > victim.life and child.state == "running"
+def lives(root: Supervisor) -> int:
+    return sum(child.life for child in children(root))
 
 
 async def main(seconds: float) -> None:
     root = Supervisor(
         SupervisorSpec(
             CommandSpec(SERVER, name="server", ready=Ready.port("127.0.0.1", "{port}"), backoff=AT_ONCE),
-            ChildSpec(Tally, name="tally", backoff=AT_ONCE),
+            ChildSpec(Tally, name="tally", backoff=AT_ONCE, handler_timeout=0.3),
             ChildSpec(Jobs, name="jobs", size=2, backoff=AT_ONCE),
             FunctionSpec(spin, name="function", backoff=AT_ONCE),
             TaskSpec(tick, name="ticker", backoff=AT_ONCE),

@@ -29,6 +29,7 @@ from supervisor.jobs.prepared_job import PreparedJob
 from supervisor.mailbox.entry import Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 
+_LOOK_AGAIN: Final = 0.1  # seconds; the end of an import brings the end of a job's time nearer
 _READ_BYTES: Final = msgspec.msgpack.Decoder(bytes).decode
 
 
@@ -120,9 +121,9 @@ class JobRun:
             )
 
     def _time_left(self, timeout: float) -> float:
-        """Seconds until its time is over; all of it while it has not begun.
+        """Seconds until its time may be over; all of it while it has not begun.
 
-        Its process notes when the time is over, once its module is imported.
+        Its process notes when the time is over, once its module is imported; until then it notes a later one.
         """
         held = self._mailbox.dispatcher.holder(self._seq)
         if held is None:
@@ -135,7 +136,8 @@ class JobRun:
         over = since + int(timeout * 1e9)
         if until:
             over = min(until, over + int(IMPORT_LIMIT * 1e9))  # the process cannot put it off without end
-        return (over - time.monotonic_ns()) / 1e9
+        left = (over - time.monotonic_ns()) / 1e9
+        return min(left, _LOOK_AGAIN) if until else left
 
     def _end(self, fate: Fate) -> None:
         self._forget_time()

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, UsageError
+from actors.jobs import IMPORT_LIMIT
 from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree.commands import Decision
-from tests.support import jobs
+from tests.support import jobs, late_jobs
 from tests.support.actors import Puppet
 from tests.support.jobs import Item, Report, double, work
 from tests.support.waiting import DEADLINE, Watch, until
@@ -79,6 +80,13 @@ async def test_a_job_that_ends_its_process_is_its_callers_error_and_counts_for_n
                 await pool.run(work, Item(3, deed))
             assert [report.number for report in await asyncio.gather(*good)] == list(range(20))
         assert root.snapshot().restarts == 0
+
+
+async def test_an_import_puts_the_end_of_a_job_off_by_no_more_than_it_takes():
+    """Its time is over while its module is imported: it is looked at again soon, not when an import's limit is over."""
+    async with Supervisor(ChildSpec(Jobs, name="pool"), spares=0) as root, asyncio.timeout(IMPORT_LIMIT * 2 / 3):
+        with pytest.raises(AskTimeout, match="ran longer than 0.05 s"):
+            await root["pool"].run(late_jobs.hang, timeout=0.05)
 
 
 async def test_a_job_that_takes_too_long_is_ended_with_its_process():
