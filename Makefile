@@ -5,7 +5,7 @@ RUNS   ?= 1
 # How many processes run tests side by side; most tests wait for processes of their own.
 TESTS  ?= 3
 
-.PHONY: compiled demo test chaos soak sweep check bench bench-peers clean
+.PHONY: compiled demo test chaos soak sweep check bench bench-peers docs clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -21,6 +21,11 @@ $(VENV)/dev.ok: pyproject.toml
 # Byte code, as an installed package has it: without it each child compiles its imports anew where Python writes none.
 compiled: $(VENV)/dev.ok
 	@$(BIN)/python -m compileall -q actors supervisor benchmarks tests
+
+$(VENV)/docs.ok: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
 
 demo: $(VENV)/demo.ok          ## index the standard library while actors are killed
 	$(BIN)/python -m examples.codesearch
@@ -48,6 +53,10 @@ bench: compiled                ## ours and the standard library, targets and all
 
 bench-peers: compiled          ## the same with peers from PyPI, each in an environment of its own
 	$(BIN)/python -m benchmarks --peers
+
+docs: $(VENV)/docs.ok         ## the site, in build/site; a warning is an error
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/site
+	@echo "build/site/index.html"
 
 clean:
 	rm -rf $(VENV) .venv-peers

@@ -5,6 +5,7 @@ What does not fit its type becomes UsageError at the sender or WireError at the 
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import cache
@@ -36,7 +37,7 @@ class Codec(msgspec.Struct, Generic[T], frozen=True):
         decode: turns those plain values into an instance.
     """
 
-    type: type[T]
+    type: builtins.type[T]
     encode: Callable[[T], Any]
     decode: Callable[[Any], T]
 

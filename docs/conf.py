@@ -1,0 +1,50 @@
+"""How the site is built: `make docs`. Pages are Markdown; the reference of names is made from the docstrings."""
+
+import re
+
+from sphinx.application import Sphinx
+
+project = "actor-supervisor"
+project_copyright = "the authors of actor-supervisor"
+release = version = "dev"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["README.md"]
+root_doc = "index"
+
+html_theme = "furo"
+html_title = "actor-supervisor"
+html_static_path = ["benchmarks"]
+
+myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence", "deflist"]
+
+default_role = "code"  # docstrings write `name` for code
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+autodoc_default_options = {"members": True, "show-inheritance": True}
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Class attributes", "params_style")]
+python_use_unqualified_type_names = True
+
+OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md", "benchmarks/README.md": "benchmarks.md"}
+
+
+def page_read(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Links to files beside this folder, right where the pages are read as files, lead to pages of the site."""
+    up = "/".join([".."] * page.count("/")) or "."
+    for beside, inside in OUTSIDE.items():
+        source[0] = re.sub(rf"\]\((\.\./)+{re.escape(beside)}", f"]({up}/{inside}", source[0])
+    source[0] = source[0].replace("](examples/", "](../examples/")
+
+
+def file_included(app: Sphinx, _path: object, page: str, source: list[str]) -> None:
+    """A file that a page consists of is read like that page."""
+    page_read(app, page, source)
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", page_read)
+    app.connect("include-read", file_included)
