@@ -5,6 +5,7 @@ from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.restart import Restart
 from supervisor.core.rules.states import ChildState, SupervisorState
+from supervisor.core.schedule import Schedule
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Routing, Strategy
 from supervisor.errors import (
     InvalidSpec,
@@ -28,6 +29,7 @@ from supervisor.observe.reports import (
     SupervisorStarted,
     SupervisorStopped,
 )
+from supervisor.root.scheduler import ScheduledMessage
 from supervisor.specs import (
     BRUTAL_KILL,
     INFINITY,
@@ -77,6 +79,8 @@ __all__ = [
     "RestartIntensityExceeded",
     "RestartPolicy",
     "Routing",
+    "Schedule",
+    "ScheduledMessage",
     "StartFailed",
     "Strategy",
     "SuccessorBegun",

@@ -285,18 +285,20 @@ class Intake:
 
     def post_published(self, payload: bytes, sender: str | None) -> None:
         """Take a published message if there is room and it fits; else it becomes a dead letter."""
-        try:
-            entry = Entry(TELL, self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender), sender)
-        except UsageError as error:
-            self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
+        admitted = self._check_or_refuse(payload, sender)
+        if admitted is None:
             return
-        except ActorStopped as error:
-            self.refuse(EncodedMessage(payload), sender, Fate.ACTOR_STOPPED, str(error))
-            return
+        entry = Entry(TELL, admitted, sender)
         if self._capacity.full:
             self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full when it was published")
         else:
             self._enqueue(entry)
+
+    def post_scheduled(self, payload: bytes) -> None:
+        """Take a scheduled message, whose time has come; if that is not possible, it becomes a dead letter."""
+        admitted = self._check_or_refuse(payload, None)
+        if admitted is not None:
+            self._due(admitted, None)
 
     def post_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
         """Post a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
@@ -387,6 +389,16 @@ class Intake:
         self._capacity.fast_slots -= 1
         self._dispatcher.accepted(queue)
         return seq
+
+    def _check_or_refuse(self, payload: bytes, sender: str | None) -> Admitted | None:
+        """Check bytes whose sender does not wait; what cannot enter becomes a dead letter."""
+        try:
+            return self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender)
+        except UsageError as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
+        except ActorStopped as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.ACTOR_STOPPED, str(error))
+        return None
 
     def _due(self, message: Admitted, sender: str | None) -> None:
         """A delayed tell is due."""

@@ -18,6 +18,7 @@ from supervisor.messaging.pubsub import PubSub
 from supervisor.messaging.registry import Registry
 from supervisor.observe.reports import Reports
 from supervisor.ports import Launcher
+from supervisor.store.port import Store
 
 
 class TreeContext:
@@ -29,6 +30,7 @@ class TreeContext:
         self.reports = reports
         self.registry = Registry()
         self.waits = WaitGraph()
+        self.store: Store | None = None
         self.unended: dict[str, asyncio.Task[None]] = {}  # tasks that have swallowed every cancellation, by path
         self.ports: dict[str, int] = {}  # chosen for commands, by path
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops

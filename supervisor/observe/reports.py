@@ -186,6 +186,10 @@ class Reports:
         """A spare failed. If it died while it imported a module, the next spare leaves that module out."""
         self._write("warning", "spare.failed", {"supervisor": supervisor, "module": module, "detail": why})
 
+    def schedule_failed(self, name: str, child: str, why: str) -> None:
+        """A scheduled message could not be sent when its time came; it is tried again."""
+        self._write("warning", "schedule.failed", {"schedule": name, "actor": child, "detail": why})
+
     def message_dead_lettered(self, letter: DeadLetter) -> None:
         """A message became a dead letter. Logged the 1st, 10th, 100th... time for each actor and reason."""
         self.dead_letters.tell(letter)
