@@ -17,13 +17,14 @@ from actors.exits import ExitReason
 from actors.ref import ActorRef
 from supervisor.root.children import Children, path_of
 from supervisor.root.observation import Observation
+from supervisor.root.schedules import Schedules
 from supervisor.specs import AnySpec
 from supervisor.system.signals import until_signalled
 from supervisor.threaded import in_thread
 from supervisor.tree import child_management, draining
 
 
-class Supervisor(Children, Observation):
+class Supervisor(Children, Observation, Schedules):
     """A tree of supervised actors: `async with Supervisor(ChildSpec(...), ...) as root:`.
 
     When the body ends, the children are stopped in reverse order, each within its grace. When the tree gives up, the

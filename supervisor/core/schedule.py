@@ -157,12 +157,14 @@ class Schedule(msgspec.Struct, frozen=True):
         return f"<Schedule {self}>"
 
     def _moments(self, start: datetime) -> Iterator[datetime]:
-        """The times of cron after `start`, for fifty years; of a zone with changes of its clock not all are after it."""
+        """The times of cron from `start` on, for fifty years; where a clock is set back, perhaps one before it."""
         simulation = _cronsim()
         try:
             return iter(simulation.CronSim(self.expression, start.astimezone(_zone(self.tz))))
         except simulation.CronSimError as error:
-            raise UsageError(f"Schedule.cron cannot read {self.expression!r}: {error}; write it as '0 3 * * *'") from None
+            raise UsageError(
+                f"Schedule.cron cannot read {self.expression!r}: {error}; write it as '0 3 * * *'"
+            ) from None
 
 
 def _cronsim() -> Any:

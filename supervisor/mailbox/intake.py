@@ -285,10 +285,14 @@ class Intake:
 
     def post_published(self, payload: bytes, sender: str | None) -> None:
         """Take a published message if there is room and it fits; else it becomes a dead letter."""
-        admitted = self._check_or_refuse(payload, sender)
-        if admitted is None:
+        try:
+            entry = Entry(TELL, self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender), sender)
+        except UsageError as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
             return
-        entry = Entry(TELL, admitted, sender)
+        except ActorStopped as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.ACTOR_STOPPED, str(error))
+            return
         if self._capacity.full:
             self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full when it was published")
         else:
@@ -296,9 +300,10 @@ class Intake:
 
     def post_scheduled(self, payload: bytes) -> None:
         """Take a scheduled message, whose time has come; if that is not possible, it becomes a dead letter."""
-        admitted = self._check_or_refuse(payload, None)
-        if admitted is not None:
-            self._due(admitted, None)
+        try:
+            self._due(self._admission.check_bytes(msgspec.Raw(payload), TELL, None, ()), None)
+        except UsageError as error:
+            self.refuse(EncodedMessage(payload), None, Fate.UNDECODABLE, str(error))
 
     def post_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
         """Post a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
@@ -389,16 +394,6 @@ class Intake:
         self._capacity.fast_slots -= 1
         self._dispatcher.accepted(queue)
         return seq
-
-    def _check_or_refuse(self, payload: bytes, sender: str | None) -> Admitted | None:
-        """Check bytes whose sender does not wait; what cannot enter becomes a dead letter."""
-        try:
-            return self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender)
-        except UsageError as error:
-            self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
-        except ActorStopped as error:
-            self.refuse(EncodedMessage(payload), sender, Fate.ACTOR_STOPPED, str(error))
-        return None
 
     def _due(self, message: Admitted, sender: str | None) -> None:
         """A delayed tell is due."""

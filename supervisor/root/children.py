@@ -9,6 +9,7 @@ from actors.errors import UsageError
 from actors.ref import ActorRef
 from supervisor.jobs.jobs_ref import JobsRef
 from supervisor.root.lifecycle import Lifecycle
+from supervisor.root.scheduler import absolute
 from supervisor.specs import AnySpec
 from supervisor.tree import child_management
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, children_of, count_of
@@ -30,7 +31,7 @@ class Children(Lifecycle):
             raise self._not_started()
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
-        mailbox = self._tree.registry.find(name if name.startswith("/") else f"{self.path}/{name}")
+        mailbox = self._tree.registry.find(absolute(self.path, name))
         return JobsRef(mailbox, self._tree.launcher.preload)
 
     def ref(self, path: str) -> JobsRef:

@@ -27,6 +27,7 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.ports import AnyReader, Launcher
 from supervisor.process.launcher import ProcessLauncher
+from supervisor.root.scheduler import Scheduler
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
 from supervisor.spec_validation import check
 from supervisor.specs import AnySpec, SupervisorSpec
@@ -111,6 +112,7 @@ class Lifecycle:
         if short := shortage(self.spec.processes + self._spares):
             self._reports.descriptors_short(self.path, *short)
         self._tree = TreeContext(loop, self._launcher, self._reports)
+        self._scheduler = Scheduler(self.path, self._tree)
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()
         self._engine = Engine(
@@ -127,6 +129,7 @@ class Lifecycle:
         try:
             self._engine.post(happened.Boot())
             await self._until_running()
+            await self._scheduler.recover()
         except BaseException:
             await self._stop()
             raise
@@ -241,6 +244,7 @@ class Lifecycle:
         raises KeyboardInterrupt in the middle of any step, so that an end may never be reported; what is left then is
         ended by the spawner once the loop is closed.
         """
+        self._scheduler.close()
         self.request_stop()
         cancelled: asyncio.CancelledError | None = None
         while not self._terminated.is_set():

@@ -10,14 +10,18 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from actors.errors import UsageError
 from supervisor.core.schedule import Schedule
-from supervisor.store.writes import ScheduleRow
+from supervisor.mailbox.validation import Admitted
+from supervisor.messaging.shared import TreeContext
+from supervisor.store.writes import DeleteSchedule, PutSchedule, ScheduleRow, Write
 
 _LOOK: Final = 60.0  # seconds between two looks at the wall clock
 _RETRY: Final = 5.0  # seconds until a run that could not be stored is tried again
@@ -73,47 +77,50 @@ class Scheduler:
     """The schedules of one tree.
 
     Args:
-        loop: of the tree.
+        path: of the root.
+        tree: what the tree shares.
         clock: the wall clock, seconds since the epoch.
-        send: sends the message of a row, and stores the row.
-        failed: called with a row that could not be sent, and why; it is tried again.
-        keep: lets a coroutine run by itself.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        clock: Callable[[], float],
-        send: Callable[[ScheduleRow], Awaitable[None]],
-        failed: Callable[[ScheduleRow, str], None],
-        keep: Callable[[Coroutine[Any, Any, object]], object],
-    ) -> None:
-        self._loop = loop
+    def __init__(self, path: str, tree: TreeContext, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._tree = tree
         self._clock = clock
-        self._send = send
-        self._failed = failed
-        self._keep = keep
         self._entries: dict[str, _Entry] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def recover(self, rows: Iterable[ScheduleRow]) -> None:
-        """Go on with the schedules of a store; what was missed meanwhile is made up for once."""
-        for row in rows:
-            self._entries[row.name] = _Entry(row, Schedule.parse(row.schedule))
-        self._set_timer()
+    async def recover(self) -> None:
+        """Go on with the schedules of the store; what was missed meanwhile is made up for once.
 
-    def add(self, row: ScheduleRow, schedule: Schedule) -> ScheduleRow:
-        """Add or replace a schedule; one that says the same goes on where it was. Returns the row to be stored."""
-        known = self._entries.get(row.name)
-        if known is not None and known.row[:3] == row[:3]:
-            row = row._replace(after=known.row.after)
-        self._entries[row.name] = _Entry(row, schedule)
-        self._set_timer()
-        return row
+        Raises:
+            StoreError: they cannot be read.
+            UsageError: the extra `cron` is missing.
+        """
+        if self._tree.store is not None:
+            for row in await self._tree.store.schedules():
+                self._entries[row.name] = _Entry(row, Schedule.parse(row.schedule))
+            self._set_timer()
 
-    def remove(self, name: str) -> bool:
-        """Remove a schedule; whether there was one."""
-        return self._entries.pop(name, None) is not None
+    def add(self, name: str, child: str, message: Admitted, schedule: Schedule) -> asyncio.Future[None]:
+        """Add or replace a schedule; one that is the same goes on where it was. Done when it is stored."""
+        row = ScheduleRow(name, child, str(schedule), message.name, bytes(message.packed.data), self._clock())
+        entry = self._entries.setdefault(name, _Entry(row, schedule))
+        if (entry.row.child, entry.row.schedule) == (row.child, row.schedule):
+            row = row._replace(after=entry.row.after)
+        entry.row, entry.schedule = row, schedule
+        self._set_timer()
+        return self._store(PutSchedule(row))
+
+    def remove(self, name: str) -> asyncio.Future[None]:
+        """Remove a schedule. Done when that is stored.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        if self._entries.pop(name, None) is None:
+            known = ", ".join(sorted(self._entries)) or "none"
+            raise UsageError(f"{self._path} has no schedule {name!r}; it has: {known}")
+        return self._store(DeleteSchedule(name))
 
     def list(self) -> tuple[ScheduledMessage, ...]:
         """All schedules, by name."""
@@ -133,7 +140,7 @@ class Scheduler:
         times = [entry.wakes for entry in self._entries.values()]
         wakes = min((time for time in times if time is not None), default=None)
         if wakes is not None:
-            self._timer = self._loop.call_later(min(max(0.0, wakes - self._clock()), _LOOK), self._look)
+            self._timer = self._tree.loop.call_later(min(max(0.0, wakes - self._clock()), _LOOK), self._look)
 
     def _look(self) -> None:
         """Send what is due."""
@@ -142,22 +149,41 @@ class Scheduler:
             entry.row = entry.row._replace(after=entry.schedule.reset(entry.row.after, now))
             due, wakes = entry.due, entry.wakes
             if due is not None and wakes is not None and wakes <= now:
+                before, entry.row = entry.row.after, entry.row._replace(after=entry.schedule.caught_up(due, now))
                 entry.sending = True
-                self._keep(self._run(entry, entry.schedule.caught_up(due, now)))
+                self._tree.keep(self._run(entry, before))
         self._set_timer()
 
-    async def _run(self, entry: _Entry, after: float) -> None:
+    async def _run(self, entry: _Entry, before: float) -> None:
         """Send one message; a run that fails is tried again."""
-        done = entry.row._replace(after=after)
+        row = entry.row
         try:
-            await self._send(done)
-            entry.row = done
+            if self._entries.get(row.name) is entry:
+                await self._send(row)
         except Exception as error:
+            entry.row = entry.row._replace(after=before)
             entry.not_before = self._clock() + _RETRY
-            self._failed(done, str(error))
+            self._tree.reports.schedule_failed(row.name, row.child, str(error))
         finally:
             entry.sending = False
             self._set_timer()
+
+    async def _send(self, row: ScheduleRow) -> None:
+        mailbox = self._tree.registry.find(absolute(self._path, row.child))
+        await self._store(PutSchedule(row))
+        mailbox.intake.post_scheduled(row.payload)
+
+    def _store(self, write: Write) -> asyncio.Future[None]:
+        if self._tree.store is not None:
+            return self._tree.store.commit([write])
+        done: asyncio.Future[None] = self._tree.loop.create_future()
+        done.set_result(None)
+        return done
+
+
+def absolute(root: str, name: str) -> str:
+    """The path of a child by its name below the root, or by its path."""
+    return name if name.startswith("/") else f"{root}/{name}"
 
 
 def _shown(entry: _Entry) -> ScheduledMessage:

@@ -6,28 +6,25 @@ Runs on the thread of the event loop that entered the tree.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
 from typing import Any
 
-from actors.errors import NoSuchActor, UsageError
+from actors.errors import UsageError
 from actors.messages import Message
 from supervisor.core.schedule import Schedule
 from supervisor.root.lifecycle import Lifecycle
-from supervisor.root.scheduler import ScheduledMessage
-from supervisor.store.writes import DeleteSchedule, PutSchedule, ScheduleRow, Write
+from supervisor.root.scheduler import ScheduledMessage, absolute
 
 
 class Schedules(Lifecycle):
     """The schedules of a tree."""
 
     def schedule(self, name: str, child: str, message: Message[Any], schedule: Schedule) -> asyncio.Future[None]:
-        """Send a message to a child by the clock: `root.schedule("nightly", "ledger", Close(), Schedule.cron("0 3 * * *"))`.
+        """Send a message to a child by the clock, as `Schedule.cron("0 3 * * *")` says.
 
         Called again with the same name it replaces message and schedule. One that is the same goes on where it was, so
-        a daemon calls this at each start. With a store a schedule stays until `unschedule`, over restarts of the daemon;
-        what was missed meanwhile is sent once. The message is a tell: a child that is down or full makes a dead letter
-        of it.
+        a daemon calls this at each start. With a store a schedule stays until `unschedule`, over restarts of the
+        daemon; what was missed meanwhile is sent once. The message is a tell; where the child is down for good, or its
+        mailbox full, it becomes a dead letter.
 
         Args:
             name: of the schedule, unique in the tree.
@@ -49,11 +46,10 @@ class Schedules(Lifecycle):
             raise UsageError(f"schedule {name!r} takes Schedule.every(...), .at(...) or .cron(...); it is {schedule!r}")
         if not isinstance(child, str):
             raise UsageError(f"schedule {name!r} goes to a child by its name; {child!r} is no str")
-        admitted = self._tree.registry.find(self._path_of(child)).intake.check(message)
+        admitted = self._tree.registry.find(absolute(self.path, child)).intake.check(message)
         if admitted.packed.attachments:
             raise UsageError(f"schedule {name!r} keeps {admitted.name} in memory; send what is large as a path")
-        row = ScheduleRow(name, child, str(schedule), admitted.name, bytes(admitted.packed.data), time.time())
-        return self._store_schedule([PutSchedule(self._scheduler.add(row, schedule))])
+        return self._scheduler.add(name, child, admitted, schedule)
 
     def unschedule(self, name: str) -> asyncio.Future[None]:
         """End a schedule; what was sent already is handled.
@@ -65,10 +61,7 @@ class Schedules(Lifecycle):
             UsageError: there is no schedule of that name.
         """
         self._engine_now()
-        if not self._scheduler.remove(name):
-            known = ", ".join(scheduled.name for scheduled in self._scheduler.list())
-            raise UsageError(f"{self.path} has no schedule {name!r}; it has: {known or 'none'}")
-        return self._store_schedule([DeleteSchedule(name)])
+        return self._scheduler.remove(name)
 
     def schedules(self) -> tuple[ScheduledMessage, ...]:
         """All schedules, by name, with the time of their next run."""
