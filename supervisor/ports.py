@@ -135,7 +135,7 @@ class Inspection(Doing, Protocol):
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat, which its activity shows; False when that is not possible.
 
-        Only if handlers have a limit.
+        Only if its process was started with `heartbeat`.
         """
 
     def dump_stacks(self) -> None:
@@ -143,6 +143,10 @@ class Inspection(Doing, Protocol):
 
     def text(self) -> str:
         """The stacks it has written: those asked for last, and those of a fatal fault."""
+
+
+class Inspected(Control, Inspection, Protocol):
+    """A life without a mailbox whose code is Python."""
 
 
 class Life(Delivery, Control, Inspection, Protocol):
@@ -155,7 +159,7 @@ class Launcher(Protocol):
     def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> Life:
         """Start a life; `listener` is called later, never during this call."""
 
-    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Control:
+    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Inspected:
         """Start a function in a fresh process; `listener` is called later, never during this call."""
 
     def launch_command(

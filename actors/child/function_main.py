@@ -31,7 +31,7 @@ from actors.ipc.pipes import Duplex
 from actors.output.capture import Output, flush_streams
 from actors.process.descendants import mark_descendants
 from actors.process.diagnostics import accept_dumps, record_faults
-from actors.process.heartbeat import shield
+from actors.process.heartbeat import shield, start_heartbeat
 from actors.process.memory import Reserve, peak_memory
 from actors.process.options import apply_options
 from actors.process.signals import leave_to_the_daemon
@@ -153,7 +153,10 @@ def _call(
         apply_options(part.conditions)
     except UsageError as error:
         raise ActorFailed("setting up its process", error) from error
-    accept_dumps()
+    if part.heartbeat:
+        start_heartbeat(box)
+    else:
+        accept_dumps()
     try:
         with only_importing():
             if part.main:

@@ -40,7 +40,131 @@ class ShowTree(Request, frozen=True):
     """The whole tree now. Answered with `Tree`."""
 
 
-AnyRequest = Identify | ShowTree
+class Explain(Request, frozen=True):
+    """Why a child is as it is; with an empty name, each child that is not well. Answered with `Explanations`."""
+
+    name: Name = ""
+
+
+class TakeStacks(Request, frozen=True):
+    """Where the code of a child is now; of a pool, of each of its processes. Answered with `Stacks`."""
+
+    name: Name
+
+
+class ShowEvents(Request, frozen=True):
+    """The last events, and those that follow. Answered with `Occurred` for each, then `Done`.
+
+    Attributes:
+        last: how many past ones; 500 are kept.
+        follow: whether to continue until the tree is down.
+    """
+
+    last: Annotated[int, msgspec.Meta(ge=0)] = 100
+    follow: bool = False
+
+
+class Tell(Request, frozen=True):
+    """Send a message. Answered with `Done` when the mailbox has it.
+
+    Attributes:
+        name: of the actor or pool.
+        message: the name of the message's class, among what the actor handles.
+        body: its fields as JSON: an object.
+    """
+
+    name: Name
+    message: Name
+    body: str = "{}"
+
+
+class Ask(Request, frozen=True):
+    """Send a message and wait for its reply. Answered with `Answered`. Fields as in `Tell`.
+
+    Attributes:
+        timeout: seconds for the reply.
+    """
+
+    name: Name
+    message: Name
+    body: str = "{}"
+    timeout: Seconds = 5.0
+
+
+class Start(Request, frozen=True):
+    """Start a child that is down. Answered with `Done` when it is ready."""
+
+    name: Name
+
+
+class Stop(Request, frozen=True):
+    """Stop a child; it stays down until it is started. Answered with `Done` when it is down."""
+
+    name: Name
+
+
+class Restart(Request, frozen=True):
+    """Replace the processes of a child by new ones. Answered with `Done` when they are ready.
+
+    An actor is recycled: its messages stay. Any other child is stopped and started; one that is down is started.
+    """
+
+    name: Name
+
+
+class Resize(Request, frozen=True):
+    """Give a pool or an actor another number of processes. Answered with `Done` when they are ready, or down."""
+
+    name: Name
+    size: int
+
+
+class ListDead(Request, frozen=True):
+    """The dead letters of an actor, of all with an empty name. Answered with `DeadLetters`."""
+
+    name: Name = ""
+
+
+class ShowDead(Request, frozen=True):
+    """One dead letter with its message. Answered with `DeadLetters`."""
+
+    id: Name
+
+
+class RequeueDead(Request, frozen=True):
+    """Send these messages to their actors again, and drop the letters. Answered with `Done`."""
+
+    ids: tuple[Name, ...]
+
+
+class DropDead(Request, frozen=True):
+    """Drop these letters. Answered with `Done`."""
+
+    ids: tuple[Name, ...]
+
+
+class ShowMetrics(Request, frozen=True):
+    """The metrics as Prometheus' text. Answered with `Text`."""
+
+
+AnyRequest = (
+    Identify
+    | ShowTree
+    | Explain
+    | TakeStacks
+    | ShowEvents
+    | Tell
+    | Ask
+    | Start
+    | Stop
+    | Restart
+    | Resize
+    | ListDead
+    | ShowDead
+    | RequeueDead
+    | DropDead
+    | ShowMetrics
+)
 
 
 class Reply(msgspec.Struct, frozen=True, tag=True):
@@ -85,6 +209,94 @@ class Tree(Reply, frozen=True):
     root: SupervisorSnapshot
 
 
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a child is as it is.
+
+    Attributes:
+        path: of the child.
+        verdict: in one word for scripts: `healthy`, `crash_loop`, `hung`, ...; see `supervisor.control.look.why`.
+        sentence: what happened, what was decided, by which rule, what happens next, and what a person can do.
+        report: the text of its last exit report, None where none ended yet.
+    """
+
+    path: str
+    verdict: str
+    sentence: str
+    report: str | None = None
+
+
+class Explanations(Reply, frozen=True):
+    """At least one explanation."""
+
+    found: tuple[Explanation, ...]
+
+
+class ProcessStacks(msgspec.Struct, frozen=True):
+    """Where the code of one process, or task, is.
+
+    Attributes:
+        path: of the child.
+        pid: of its process, None for a task of the daemon.
+        stacks: of its threads and tasks, or one line that says why there are none.
+    """
+
+    path: str
+    pid: int | None
+    stacks: str
+
+
+class Stacks(Reply, frozen=True):
+    """The stacks of the processes of a child."""
+
+    processes: tuple[ProcessStacks, ...]
+
+
+class Answered(Reply, frozen=True):
+    """The reply of an actor, as JSON."""
+
+    body: str
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter; fields as in `DeadLetter`.
+
+    Attributes:
+        id: names it in this daemon.
+        at: time.time() at which it became one.
+        size: bytes of its message, None where that is not known.
+        body: the message as JSON; only where it is shown alone, and None where that cannot be.
+    """
+
+    id: str
+    at: float
+    actor: str
+    message_type: str
+    sender: str | None
+    reason: str
+    detail: str
+    deliveries: int
+    size: int | None
+    body: str | None = None
+
+
+class DeadLetters(Reply, frozen=True):
+    """Dead letters, oldest first.
+
+    Attributes:
+        letters: those that are kept.
+        lost: how many are not kept any more.
+    """
+
+    letters: tuple[Letter, ...]
+    lost: int = 0
+
+
+class Text(Reply, frozen=True):
+    """A text."""
+
+    text: str
+
+
 class Occurred(Reply, frozen=True):
     """One event.
 
@@ -121,7 +333,7 @@ class Failed(Reply, frozen=True):
     text: str
 
 
-AnyReply = Identity | Tree | Occurred | Done | Failed
+AnyReply = Identity | Tree | Explanations | Stacks | Answered | DeadLetters | Text | Occurred | Done | Failed
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _requests: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(AnyRequest)

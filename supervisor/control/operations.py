@@ -1,33 +1,36 @@
 """Operations: what the daemon does for each request.
 
+    look/   names, events, dead letters, samples, stacks, why      changes nothing
+    changes start, stop, restart, resize
+    messages tell, ask
+
 Runs on the loop's thread.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Final
 
-from supervisor.control.frames import (
-    AnyRequest,
-    Failed,
-    Identify,
-    Identity,
-    Reply,
-    Request,
-    ShowTree,
-    Tree,
-    Trouble,
-)
-from supervisor.control.slim import slim
-from supervisor.core.rules.states import ChildState
+from actors.errors import ActorCrashed, ActorsError, AskTimeout, HandlerError, NoSuchActor, Rejected
+from supervisor.control import changes, messages
+from supervisor.control import frames as wire
+from supervisor.control.dead import DeadLetters
+from supervisor.control.frames import Failed, Reply, Request, Trouble
+from supervisor.control.identity import identity_of
+from supervisor.control.look.explain import explain
+from supervisor.control.look.history import History
+from supervisor.control.look.names import named
+from supervisor.control.look.samples import Samples
+from supervisor.control.look.slim import slim
+from supervisor.control.look.stacks import StackTaker
+from supervisor.errors import NoSuchChild
 from supervisor.tree.engine import Engine
-from supervisor.tree.health import health_of
-from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, tree_of
+from supervisor.tree.snapshot import tree_of
+
+Answer = Callable[[Any], Awaitable[Reply]]
 
 
 class Operations:
@@ -40,46 +43,101 @@ class Operations:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._started = time.time()
+        self._history = History()
+        self._dead = DeadLetters(engine)
+        self._samples = Samples(engine)
+        self._stacks = StackTaker(engine.tree.loop)
+        engine.tree.reports.happenings.follow(self._history)
+        self._answers: Final[dict[type[Request], Answer]] = {
+            wire.Identify: self._identify,
+            wire.ShowTree: self._tree,
+            wire.Explain: self._explain,
+            wire.TakeStacks: self._take_stacks,
+            wire.Tell: self._tell,
+            wire.Ask: self._ask,
+            wire.Start: lambda asked: self._change(changes.start(engine, asked.name)),
+            wire.Stop: lambda asked: self._change(changes.stop(engine, asked.name)),
+            wire.Restart: lambda asked: self._change(changes.restart(engine, asked.name)),
+            wire.Resize: lambda asked: self._change(changes.resize(engine, asked.name, asked.size)),
+            wire.ListDead: self._dead.list,
+            wire.ShowDead: self._dead.show,
+            wire.RequeueDead: self._dead.requeue,
+            wire.DropDead: self._dead.drop,
+            wire.ShowMetrics: self._metrics,
+        }
 
     def close(self) -> None:
         """The tree is down."""
+        self._samples.close()
 
     async def serve(self, request: Request) -> AsyncIterator[Reply]:
-        """The replies to a request, the last of which ends it. What fails changes nothing and is a reply, too."""
+        """The replies to a request, the last of which ends it. What fails is a reply, too."""
         try:
-            async for reply in self._replies(request):  # type: ignore[arg-type]
-                yield reply
+            if isinstance(request, wire.ShowEvents):
+                async for reply in self._events(request):
+                    yield reply
+            else:
+                yield await self._answers[type(request)](request)
+        except ActorsError as error:
+            yield Failed(_trouble(error), str(error))
         except Exception as error:
             context = {"message": f"the control request {type(request).__name__} failed", "exception": error}
             self._engine.tree.loop.call_exception_handler(context)
             yield Failed(Trouble.FAILED, f"error in the daemon: {type(error).__name__}: {error}; see its log")
 
-    async def _replies(self, request: AnyRequest) -> AsyncIterator[Reply]:
-        match request:
-            case Identify():
-                yield self._identity()
-            case ShowTree():
-                yield Tree(time.time(), slim(tree_of(self._engine)))
+    # ---- look
 
-    def _identity(self) -> Identity:
-        tree = tree_of(self._engine)
-        leaves = list(_leaves(tree))
-        return Identity(
-            pid=os.getpid(),
-            tree=tree.path,
-            argv=tuple(sys.orig_argv),
-            cwd=str(Path.cwd()),
-            python=platform.python_version(),
-            started=self._started,
-            health=health_of(tree),
-            children=len(leaves),
-            running=sum(leaf.state is ChildState.RUNNING for leaf in leaves),
-        )
+    async def _identify(self, _: wire.Identify) -> Reply:
+        return identity_of(self._engine, self._started)
+
+    async def _tree(self, _: wire.ShowTree) -> Reply:
+        return wire.Tree(time.time(), slim(tree_of(self._engine)))
+
+    async def _explain(self, asked: wire.Explain) -> Reply:
+        return wire.Explanations(explain(self._engine, asked.name, self._history, self._samples))
+
+    async def _take_stacks(self, asked: wire.TakeStacks) -> Reply:
+        child = named(self._engine, asked.name)
+        if not child.members:
+            raise NoSuchChild(f"{child.path} is the whole tree; name one of its children")
+        children = child.engine.children
+        taken = (self._stacks.take(f"{child.engine.path}/{name}", children[name]) for name in child.members)
+        return wire.Stacks(tuple(await asyncio.gather(*taken)))
+
+    async def _events(self, asked: wire.ShowEvents) -> AsyncIterator[Reply]:
+        past = list(self._history.events)[-asked.last :] if asked.last else []
+        reading = self._engine.tree.reports.happenings.read() if asked.follow else None
+        for dated in past:
+            yield wire.Occurred(dated.at, dated.event)
+        if reading is not None:
+            async for event in reading:
+                yield wire.Occurred(time.time(), event)
+        yield wire.Done("the tree is down" if asked.follow else "")
+
+    async def _metrics(self, _: wire.ShowMetrics) -> Reply:
+        return Failed(Trouble.REFUSED, "this daemon has no metrics")
+
+    # ---- act
+
+    async def _tell(self, asked: wire.Tell) -> Reply:
+        return wire.Done(await messages.tell(self._engine, asked.name, asked.message, asked.body))
+
+    async def _ask(self, asked: wire.Ask) -> Reply:
+        body = await messages.ask(self._engine, asked.name, asked.message, asked.body, asked.timeout)
+        return wire.Answered(body)
+
+    async def _change(self, change: Coroutine[Any, Any, str]) -> Reply:
+        """Make a change, to its end also when the client goes away."""
+        return wire.Done(str(await asyncio.shield(self._engine.tree.keep(change))))
 
 
-def _leaves(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[ChildSnapshot]:
-    if isinstance(node, ChildSnapshot):
-        yield node
-        return
-    for child in node.children:
-        yield from _leaves(child)
+def _trouble(error: ActorsError) -> Trouble:
+    match error:
+        case NoSuchChild() | NoSuchActor():
+            return Trouble.NO_SUCH_NAME
+        case AskTimeout():
+            return Trouble.NO_ANSWER
+        case HandlerError() | Rejected() | ActorCrashed():
+            return Trouble.FAILED
+        case _:
+            return Trouble.REFUSED

@@ -19,7 +19,7 @@ from supervisor.ctl.errors import ControlError, ExitCode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NARROW: Final = 80  # columns where the output is no terminal... nothing is cut there
+_NARROW: Final = 80  # columns of a terminal that does not say
 
 
 class _Group(click.Group):
@@ -86,4 +86,4 @@ def print_lines(lines: list[str]) -> None:
     click.echo("\n".join(lines))
 
 
-from supervisor.ctl import look  # noqa: E402, F401 - the verbs add themselves
+from supervisor.ctl import act, look  # noqa: E402, F401 - the verbs add themselves

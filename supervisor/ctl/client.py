@@ -15,20 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from supervisor.control.frames import (
-    MAX_REPLY,
-    BadFrame,
-    Cutter,
-    Failed,
-    Identify,
-    Identity,
-    Reply,
-    Request,
-    ShowTree,
-    Tree,
-    framed,
-    read_reply,
-)
+from supervisor.control import frames as wire
+from supervisor.control.frames import MAX_REPLY, BadFrame, Cutter, Failed, Reply, Request, framed, read_reply
 from supervisor.control.peer import may_control, peer_uid
 from supervisor.ctl.errors import NoDaemon, RequestFailed
 
@@ -87,15 +75,75 @@ class Client:
 
     # ---- requests
 
-    def identify(self) -> Identity:
+    def identify(self) -> wire.Identity:
         """Which daemon this is."""
-        return self._one(Identify(), Identity)
+        return self._one(wire.Identify(), wire.Identity)
 
-    def tree(self) -> Tree:
+    def tree(self) -> wire.Tree:
         """The whole tree now."""
-        return self._one(ShowTree(), Tree)
+        return self._one(wire.ShowTree(), wire.Tree)
+
+    def why(self, name: str = "") -> tuple[wire.Explanation, ...]:
+        """Why a child is as it is; without a name, each child that is not well, else the root."""
+        return self._one(wire.Explain(name), wire.Explanations).found
+
+    def stacks(self, name: str) -> tuple[wire.ProcessStacks, ...]:
+        """Where the code of a child is now, process by process; the daemon takes some seconds at most."""
+        return self._one(wire.TakeStacks(name), wire.Stacks, self._timeout + 5.0).processes
+
+    def events(self, last: int = 100, *, follow: bool = False) -> Iterator[wire.Occurred]:
+        """The last events; with `follow` also those that come, until the tree is down."""
+        return self._many(wire.ShowEvents(last, follow), wire.Occurred)
+
+    def tell(self, name: str, message: str, body: str = "{}", *, timeout: float | None = None) -> str:
+        """Send a message, its fields as a JSON object. Waits for room in the mailbox, `timeout` None for ever."""
+        return self._one(wire.Tell(name, message, body), wire.Done, timeout).detail
+
+    def ask(self, name: str, message: str, body: str = "{}", *, timeout: float = 5.0) -> str:
+        """Send a message and wait for its reply, which is JSON."""
+        return self._one(wire.Ask(name, message, body, timeout), wire.Answered, timeout + self._timeout).body
+
+    def start(self, name: str) -> str:
+        """Start a child that is down; returns when it is ready, as all changes with one line for a person."""
+        return self._change(wire.Start(name))
+
+    def stop(self, name: str) -> str:
+        """Stop a child; returns when it is down."""
+        return self._change(wire.Stop(name))
+
+    def restart(self, name: str) -> str:
+        """Replace the processes of a child by new ones; returns when they are ready."""
+        return self._change(wire.Restart(name))
+
+    def resize(self, name: str, size: int) -> str:
+        """Give a pool another number of processes; returns when they are ready, or down."""
+        return self._change(wire.Resize(name, size))
+
+    def dead(self, name: str = "") -> wire.DeadLetters:
+        """The dead letters of an actor; of all without a name."""
+        return self._one(wire.ListDead(name), wire.DeadLetters)
+
+    def dead_letter(self, letter: str) -> wire.Letter:
+        """One dead letter with its message."""
+        return self._one(wire.ShowDead(letter), wire.DeadLetters).letters[0]
+
+    def requeue(self, *letters: str) -> str:
+        """Send the messages of dead letters again."""
+        return self._change(wire.RequeueDead(letters))
+
+    def drop(self, *letters: str) -> str:
+        """Drop dead letters."""
+        return self._change(wire.DropDead(letters))
+
+    def metrics(self) -> str:
+        """The metrics as Prometheus' text."""
+        return self._one(wire.ShowMetrics(), wire.Text).text
 
     # ---- inside
+
+    def _change(self, request: Request) -> str:
+        """A change takes as long as it takes: a start, a grace."""
+        return self._one(request, wire.Done, None).detail
 
     def _check_peer(self) -> None:
         """Another user's process could listen in a directory that is open to all."""

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from supervisor.control.frames import Letter, Occurred
+from supervisor.control.look.words import seconds
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState
+from supervisor.observe.broadcast import Missed
+from supervisor.observe.reports import (
+    ChildExited,
+    ChildStarted,
+    HandlerSlow,
+    HealthChanged,
+    SuccessorBegun,
+    SupervisorGaveUp,
+    SupervisorStarted,
+    SupervisorStopped,
+)
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 
 Node = ChildSnapshot | SupervisorSnapshot
 
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 
-
-def duration(seconds: float | None) -> str:
+def duration(value: float | None) -> str:
     """`0.3 s`, `42 s`, `5 min`, `3 h`, `2 d`; empty for None."""
-    if seconds is None:
-        return ""
-    for size, unit in _UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return "" if value is None else seconds(value)
 
 
 def cut(text: str, width: int) -> str:
@@ -106,3 +114,51 @@ def _doing(node: Node) -> str:
             return f"{node.handling} for {duration(node.handling_for)}"
         return "" if node.kind == "actor" else node.kind
     return "" if node.last_exit is None else f"ended: {node.last_exit.reason}"
+
+
+def event_line(occurred: Occurred) -> str:
+    """An event as one line: when, who, what."""
+    clock = time.strftime("%H:%M:%S", time.localtime(occurred.at))
+    return f"{clock}.{int(occurred.at * 1000) % 1000:03} {_event(occurred)}"
+
+
+def _event(occurred: Occurred) -> str:  # noqa: PLR0911 - one line for each event
+    match occurred.event:
+        case ChildStarted(actor, life, pid):
+            return f"{actor} life {life} is ready" + ("" if pid is None else f", pid {pid}")
+        case SuccessorBegun(actor, life):
+            return f"{actor} life {life} starts, to follow the current one"
+        case ChildExited(report):
+            delay = "" if report.delay is None else f" in {seconds(report.delay)}"
+            return f"{report.actor} life {report.life} ended: {report.reason}; {report.decision}{delay}"
+        case HandlerSlow(actor, life, handler, taken):
+            return f"{actor} life {life} is slow: {handler} has taken {seconds(taken)}"
+        case HealthChanged(actor, life, degraded):
+            return f"{actor} life {life} " + ("is well again" if degraded is None else f"is degraded: {degraded}")
+        case SupervisorStarted(supervisor):
+            return f"{supervisor} runs"
+        case SupervisorGaveUp(supervisor, child, restarts):
+            return f"{supervisor} gives up: {child} needed restart {restarts}"
+        case SupervisorStopped(supervisor, reason):
+            return f"{supervisor} has stopped: {reason}"
+        case Missed(count):
+            return f"{count} events are missing here: they came faster than they were read"
+
+
+def shortened(stacks: str) -> str:
+    """Stacks with the last two parts of each file name, so that a line fits a terminal."""
+    return _FILE.sub(r'File "\1"', stacks)
+
+
+_FILE: Final = re.compile(r'File "[^"]*?([^"/]*/?[^"/]*)"')
+
+
+def letter_rows(letters: Iterable[Letter]) -> list[tuple[str, ...]]:
+    """Dead letters as rows of a table."""
+    now = time.time()
+    rows: list[tuple[str, ...]] = [("ID", "AGE", "ACTOR", "MESSAGE", "REASON")]
+    rows += [
+        (one.id, seconds(max(0.0, now - one.at)), one.actor, one.message_type, f"{one.reason}: {one.detail}")
+        for one in letters
+    ]
+    return rows

@@ -16,7 +16,7 @@ from supervisor.core.health.process_end import function_exit_reason
 from supervisor.kinds.lone_child import LoneKind
 from supervisor.kinds.process_child import ProcessChild
 from supervisor.observe.logs import actor_logger, level_of
-from supervisor.ports import Control
+from supervisor.ports import Inspected, Inspection
 from supervisor.process.lean_spawn import main_module
 from supervisor.specs import FunctionSpec
 from supervisor.specs.common import process_options
@@ -27,7 +27,12 @@ class FunctionChild(ProcessChild[FunctionSpec]):
 
     kind: ClassVar[LoneKind] = "function"
 
-    def _launch(self, life: int) -> Control:
+    @property
+    def life(self) -> Inspection | None:
+        """The process of its current life, None without one."""
+        return None if self._life is None else self._inspected
+
+    def _launch(self, life: int) -> Inspected:
         spec = self.spec
         part = StartActor(
             path=self.path,
@@ -39,9 +44,11 @@ class FunctionChild(ProcessChild[FunctionSpec]):
             main=main_module() if spec.needs_main else {},
             captured=spec.output == "capture",
             log_level=level_of(actor_logger(self.path)),
+            heartbeat=self._tree.heartbeats,
         )
         call = Call(spec.function, spec.args, spec.kwargs, READY if spec.calls_ready else "")
-        return self._tree.launcher.launch_function(part, call, self)
+        self._inspected = self._tree.launcher.launch_function(part, call, self)
+        return self._inspected
 
     def _reason(self, end: LifeEnd) -> ExitReason:
         return function_exit_reason(end)

@@ -75,6 +75,10 @@ class TaskChild(LoneChild[TaskSpec]):
         if self._life is not None:
             self._life.kill()
 
+    def stacks_now(self) -> str | None:
+        """Where it waits now, as lines of a traceback, outermost first; None when it does not run."""
+        return None if self._life is None else self._life.stacks_now()
+
     def _ended(self, life: int, end: TaskEnd) -> None:
         self._end = end
         self._exited(life, task_exit_reason(end), task_causes(end))
@@ -141,6 +145,10 @@ class _TaskLife:
         self._kill_asked = True
         self._task.cancel("its supervisor ends it")
         self._loop.call_later(LAST_CHANCE, self._give_up)
+
+    def stacks_now(self) -> str | None:
+        """See `TaskChild.stacks_now`."""
+        return None if self._task.done() else "".join(_awaiting(self._coroutine)).rstrip()
 
     async def _run(self) -> None:
         """Call the function and await what it returns. Its exceptions stay in here: as text, without their frames."""

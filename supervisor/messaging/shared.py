@@ -33,6 +33,7 @@ class TreeContext:
         self.store: Store | None = None
         self.unended: dict[str, asyncio.Task[None]] = {}  # tasks that have swallowed every cancellation, by path
         self.ports: dict[str, int] = {}  # chosen for commands, by path
+        self.heartbeats = False  # whether every process has a thread that answers where its code is
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()
         self.dice = random.Random()  # noqa: S311 - jitter is no secret

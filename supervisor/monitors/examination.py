@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from supervisor.core.health.stacks import of_the_actor, waiting_place
-from supervisor.ports import Life
+from supervisor.ports import Inspection
 
 PATIENCE: Final = 0.3  # seconds that it has to write its stacks
 PULSE_TIME: Final = 0.15  # seconds of them that its heartbeat thread has, if it has one
@@ -27,6 +27,8 @@ class Examination:
 
     Args:
         life: its process.
+        pulse_time: seconds that its heartbeat thread has to answer.
+        patience: seconds that it has in all.
         heartbeat: whether it has a heartbeat thread, which also shows tasks while its event loop waits.
         then: called at the end, unless it is closed before.
 
@@ -36,17 +38,24 @@ class Examination:
     """
 
     def __init__(
-        self, life: Life, loop: asyncio.AbstractEventLoop, *, heartbeat: bool, then: Callable[[], None]
+        self,
+        life: Inspection,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        heartbeat: bool,
+        then: Callable[[], None],
+        pulse_time: float = PULSE_TIME,
+        patience: float = PATIENCE,
     ) -> None:
         self.stacks: str | None = None
         self.place = ""
         self._life = life
         self._loop = loop
         self._then = then
-        self._until = loop.time() + PATIENCE
+        self._until = loop.time() + patience
         self._pulse = life.activity().pulse
         if heartbeat and life.ask_pulse():
-            self._timer = loop.call_later(PULSE_TIME, self._ask_c_code)
+            self._await_pulse(loop.time() + pulse_time)
         else:
             self._ask_c_code()
 
@@ -54,10 +63,18 @@ class Examination:
         """Look no more."""
         self._timer.cancel()
 
+    def _await_pulse(self, until: float) -> None:
+        """Wait for the answer of its heartbeat thread, which comes after the stacks."""
+        if self._life.activity().pulse != self._pulse:
+            self._look(self._life.text())
+        elif self._loop.time() < until:
+            self._timer = self._loop.call_later(POLL, self._await_pulse, until)
+        else:
+            self._ask_c_code()
+
     def _ask_c_code(self) -> None:
         """Its interpreter is held up, or it has no heartbeat thread: faulthandler's C code writes the stacks."""
-        if self._life.activity().pulse == self._pulse:
-            self._life.dump_stacks()
+        self._life.dump_stacks()
         self._look("")
 
     def _look(self, before: str) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 import msgspec
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 BACKLOG: Final = 1000  # events a reader may be behind
 
@@ -26,17 +27,31 @@ class Missed(msgspec.Struct, frozen=True, tag=True):
     count: int
 
 
+class Listener(Protocol[T_contra]):
+    """Gets each event at once, as it happens."""
+
+    def put(self, item: T_contra, /) -> None:
+        """An event."""
+
+    def end(self) -> None:
+        """There are no more."""
+
+
 class Broadcast(Generic[T]):
     """Distributes events to its readers; made and used on the loop's thread."""
 
     def __init__(self) -> None:
-        self._readers: WeakSet[Reading[T]] = WeakSet()  # weak: an abandoned reader gets nothing
+        self._readers: WeakSet[Listener[T]] = WeakSet()  # weak: an abandoned reader gets nothing
         self._over = False
 
     def tell(self, happening: T) -> None:
         """Give the event to every reader; costs nothing when there is none."""
         for reader in self._readers:
             reader.put(happening)
+
+    def follow(self, listener: Listener[T]) -> None:
+        """Give all events from now on to a listener, for as long as that is kept elsewhere."""
+        self._readers.add(listener)
 
     def close(self) -> None:
         """End the stream: every reader ends after the events it already has."""

@@ -113,6 +113,7 @@ class Lifecycle:
             self._reports.descriptors_short(self.path, *short)
         self._tree = TreeContext(loop, self._launcher, self._reports)
         self._scheduler = Scheduler(self.path, self._tree)
+        self._tree.heartbeats = door is not None
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()
         self._engine = Engine(

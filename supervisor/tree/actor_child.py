@@ -188,4 +188,10 @@ class ActorChild:
             self.mailbox.remove_member(down)
 
     def _part(self, life: int) -> StartActor:
-        return replace(self.pool.template, path=self.path, life=life, log_level=level_of(actor_logger(self.path)))
+        return replace(
+            self.pool.template,
+            path=self.path,
+            life=life,
+            log_level=level_of(actor_logger(self.path)),
+            heartbeat=self.pool.spec.has_heartbeat or self._tree.heartbeats,
+        )

@@ -147,7 +147,7 @@ class ActorLife:
         if self.life is None or self.life.pid is None:
             then()
             return
-        heartbeat = self._pool.spec.has_heartbeat
+        heartbeat = self._pool.spec.has_heartbeat or self._tree.heartbeats
         self._examination = Examination(self.life, self._tree.loop, heartbeat=heartbeat, then=then)
 
     def kill(self) -> None:

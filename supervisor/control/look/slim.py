@@ -11,14 +11,14 @@ from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 def slim(tree: SupervisorSnapshot) -> SupervisorSnapshot:
     """The same tree; its exit reports have no tracebacks, stacks and output."""
     children = tuple(slim(child) if isinstance(child, SupervisorSnapshot) else _slim(child) for child in tree.children)
-    return replace(tree, children=children, last_exit=_without_texts(tree.last_exit))
+    last_exit = None if tree.last_exit is None else without_texts(tree.last_exit)
+    return replace(tree, children=children, last_exit=last_exit)
+
+
+def without_texts(report: ExitReport) -> ExitReport:
+    """The same report without traceback, stacks and output."""
+    return replace(report, traceback=None, native_stack=None, stacks=None, stderr=())
 
 
 def _slim(child: ChildSnapshot) -> ChildSnapshot:
-    return child if child.last_exit is None else replace(child, last_exit=_without_texts(child.last_exit))
-
-
-def _without_texts(report: ExitReport | None) -> ExitReport | None:
-    if report is None:
-        return None
-    return replace(report, traceback=None, native_stack=None, stacks=None, stderr=())
+    return child if child.last_exit is None else replace(child, last_exit=without_texts(child.last_exit))

@@ -1,0 +1,51 @@
+"""Identity: which daemon this is, and how it is.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from supervisor.control.frames import Identity
+from supervisor.core.rules.states import ChildState
+from supervisor.tree.engine import Engine
+from supervisor.tree.health import health_of
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, tree_of
+
+
+def identity_of(engine: Engine, started: float) -> Identity:
+    """Which daemon this is; `started` is when its tree was entered, in time.time()."""
+    tree = tree_of(engine)
+    children = list(_children(tree))
+    return Identity(
+        pid=os.getpid(),
+        tree=tree.path,
+        argv=tuple(sys.orig_argv),
+        cwd=_cwd(),
+        python=platform.python_version(),
+        started=started,
+        health=health_of(tree),
+        children=len(children),
+        running=sum(child.state is ChildState.RUNNING for child in children),
+    )
+
+
+def _cwd() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed
+        return ""
+
+
+def _children(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[ChildSnapshot]:
+    """All actors, tasks, functions and commands below a supervisor."""
+    if isinstance(node, ChildSnapshot):
+        yield node
+        return
+    for child in node.children:
+        yield from _children(child)

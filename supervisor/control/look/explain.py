@@ -1,0 +1,71 @@
+"""Explain: why the children that an operator names are as they are.
+
+Runs on the loop's thread; waits for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from supervisor.control.frames import Explanation
+from supervisor.control.look.facts import Facts, facts_of
+from supervisor.control.look.history import History
+from supervisor.control.look.names import named
+from supervisor.control.look.samples import Samples
+from supervisor.control.look.why import Verdict, why
+from supervisor.tree.engine import Engine
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, tree_of
+
+Node = ChildSnapshot | SupervisorSnapshot
+
+
+def explain(root: Engine, name: str, history: History, samples: Samples) -> tuple[Explanation, ...]:
+    """Why the child of that name is as it is; with an empty name, each that is not well, or the root.
+
+    Of a pool the processes that are not well are explained, and the first where all are.
+
+    Raises:
+        NoSuchChild: no child has this name, or several have.
+    """
+    tree = tree_of(root)
+    nodes = {node.path: (node, engine) for node, engine in _all(tree, root)}
+    if not name:
+        found = [_explanation(*nodes[path], history, samples) for path in nodes]
+        unwell = [one for one in found if one.verdict != Verdict.HEALTHY]
+        return tuple(one for one in unwell if not _said_below(one, unwell)) or (_root(root, tree),)
+    child = named(root, name)
+    if not child.members:
+        return (_root(root, tree),)
+    found = [
+        _explanation(*nodes[path], history, samples)
+        for path in (f"{child.engine.path}/{member}" for member in child.members)
+        if path in nodes
+    ]
+    return tuple(one for one in found if one.verdict != Verdict.HEALTHY) or tuple(found[:1])
+
+
+def _said_below(one: Explanation, others: list[Explanation]) -> bool:
+    """Whether a supervisor is not well only because of a child that has its own sentence."""
+    return any(other.path.startswith(f"{one.path}/") for other in others)
+
+
+def _root(root: Engine, tree: SupervisorSnapshot) -> Explanation:
+    intensity = root.spec.intensity
+    facts = Facts(node=tree, phase=tree.phase, allowed=intensity.max_restarts, period=intensity.period)
+    found = why(facts)
+    return Explanation(tree.path, found.verdict, found.sentence(tree.path))
+
+
+def _explanation(node: Node, engine: Engine, history: History, samples: Samples) -> Explanation:
+    found = why(facts_of(node, engine, history, samples))
+    report = None if node.last_exit is None else str(node.last_exit)
+    return Explanation(node.path, found.verdict, found.sentence(node.path), report)
+
+
+def _all(tree: SupervisorSnapshot, engine: Engine) -> Iterator[tuple[Node, Engine]]:
+    """Each child below a supervisor, with the engine of its own supervisor."""
+    for node in tree.children:
+        yield node, engine
+        if isinstance(node, SupervisorSnapshot):
+            below = engine.children[node.name]
+            yield from _all(node, below.engine)  # type: ignore[attr-defined]

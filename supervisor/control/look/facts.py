@@ -1,0 +1,164 @@
+"""Facts: what is known of one child at one moment, gathered for `why`.
+
+Runs on the loop's thread; waits for nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from actors.exits import ExitKind
+from supervisor.control.look.history import Death, History
+from supervisor.control.look.samples import Samples, Trend
+from supervisor.core.rules.states import SupervisorState
+from supervisor.core.tree.commands import Decision, ReportExit, StartChild, StopChild
+from supervisor.tree.actor_child import ActorChild
+from supervisor.tree.engine import Engine
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """A life that ended.
+
+    Attributes:
+        ago: seconds.
+        reason: in one line.
+        early: whether it ended before it was ready.
+        message: type name of the message that it was handling, None when it handled none.
+        decision: what followed.
+        because: why.
+        out_of_memory: whether the kernel killed it for lack of memory.
+    """
+
+    ago: float
+    reason: str
+    early: bool = False
+    message: str | None = None
+    decision: Decision = Decision.RESTART
+    because: str = ""
+    out_of_memory: bool = False
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the spec of a child allows; None where there is no limit, or it has no such thing."""
+
+    start_timeout: float | None = None
+    shutdown: float | None = None
+    handler_timeout: float | None = None
+    max_rss: int | None = None
+    mailbox: int | None = None
+    overflow: str = ""
+    size: int = 1
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one child at one moment.
+
+    Attributes:
+        node: its snapshot.
+        supervisor: path of its supervisor; empty for the root.
+        phase: the state of its supervisor.
+        allowed: how many restarts its supervisor allows in `period`, None without a bound.
+        period: seconds in which restarts count.
+        held: how many of its restarts counted after its last death.
+        limits: of its spec.
+        exits: its last deaths, oldest first.
+        started_ago: seconds since its current life was begun, None where that is not known.
+        stopping_ago: seconds since its current life was asked to stop, None when it was not.
+        trend: what its samples say, None where there are too few.
+        senders: how many senders wait for room in its mailbox.
+        waits_for: path of the sibling that starts before it, None when there is none.
+    """
+
+    node: ChildSnapshot | SupervisorSnapshot
+    supervisor: str = ""
+    phase: SupervisorState = SupervisorState.RUNNING
+    allowed: int | None = 3
+    period: float = 5.0
+    held: int = 0
+    limits: Limits = Limits()
+    exits: tuple[Exit, ...] = ()
+    started_ago: float | None = None
+    stopping_ago: float | None = None
+    trend: Trend | None = None
+    senders: int = 0
+    waits_for: str | None = None
+
+
+def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: History, samples: Samples) -> Facts:
+    """The facts of one child.
+
+    Args:
+        node: its snapshot.
+        engine: of its supervisor.
+        history: of the tree.
+        samples: of the tree.
+    """
+    child = engine.children[node.name]
+    now = engine.tree.loop.time()
+    started, stopping, held = _from_journal(engine, node, now)
+    starting = [view.name for view in engine.machine.children() if view.state.value == "starting"]
+    return Facts(
+        node=node,
+        supervisor=engine.path,
+        phase=engine.machine.phase,
+        allowed=engine.spec.intensity.max_restarts,
+        period=engine.spec.intensity.period,
+        held=held,
+        limits=_limits(child.spec),
+        exits=tuple(map(_exit, history.deaths(node.path))),
+        started_ago=started,
+        stopping_ago=stopping,
+        trend=samples.trend(node.path),
+        senders=len(child.mailbox.capacity.line) if isinstance(child, ActorChild) else 0,
+        waits_for=f"{engine.path}/{starting[0]}" if starting and starting[0] != node.name else None,
+    )
+
+
+def _from_journal(
+    engine: Engine, node: ChildSnapshot | SupervisorSnapshot, now: float
+) -> tuple[float | None, float | None, int]:
+    """Seconds since the current life was begun, and asked to stop; how many restarts counted after the last death."""
+    started = stopping = None
+    held = 0
+    for entry in reversed(engine.journal.entries()):
+        for command in entry.commands:
+            match command:
+                case StartChild(child=node.name, life=node.life) if started is None:
+                    started = now - entry.now
+                case StopChild(child=node.name, life=node.life) if stopping is None:
+                    stopping = now - entry.now
+                case ReportExit(child=node.name) if not held:
+                    held = command.restarts if now - entry.now <= engine.spec.intensity.period else -1
+        if started is not None and held:
+            break
+    return started, stopping, max(0, held)
+
+
+def _exit(death: Death) -> Exit:
+    report = death.report
+    return Exit(
+        ago=max(0.0, time.time() - death.at),
+        reason=str(report.reason),
+        early=report.reason.kind is ExitKind.UNSTARTED,
+        message=report.last_message if report.last_message_begun else None,
+        decision=Decision(report.decision),
+        because=report.because,
+        out_of_memory=bool(report.out_of_memory),
+    )
+
+
+def _limits(spec: Any) -> Limits:
+    """The limits of whatever kind of spec."""
+    return Limits(
+        start_timeout=getattr(spec, "start_timeout", None),
+        shutdown=spec.shutdown,
+        handler_timeout=getattr(spec, "handler_timeout", None),
+        max_rss=getattr(spec, "max_rss", None),
+        mailbox=getattr(spec, "mailbox", None),
+        overflow=str(getattr(spec, "overflow", "")),
+        size=getattr(spec, "size", 1),
+    )

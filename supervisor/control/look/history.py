@@ -1,0 +1,75 @@
+"""History: the last events of a tree, and the last deaths of each child, kept for those who look later.
+
+Bounded: long texts are left out of what is kept. Those who follow events live get them whole.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from actors.exits import ExitReport
+from supervisor.control.look.slim import without_texts
+from supervisor.observe.broadcast import Missed
+from supervisor.observe.reports import ChildExited, HandlerSlow, Happening
+
+KEPT: Final = 500  # events
+DEATHS: Final = 20  # of one child
+CHILDREN: Final = 5_000  # whose deaths are kept; the names of dynamic children come and go
+
+
+class Dated(NamedTuple):
+    """An event and when it happened, in time.time()."""
+
+    at: float
+    event: Happening
+
+
+class Death(NamedTuple):
+    """The end of a life and when it was, in time.time()."""
+
+    at: float
+    report: ExitReport
+
+
+class History:
+    """Listens to the events of one tree."""
+
+    def __init__(self) -> None:
+        self.events: deque[Dated] = deque(maxlen=KEPT)
+        self._deaths: dict[str, deque[Death]] = {}
+
+    def put(self, happening: Happening | Missed) -> None:
+        """Keep an event."""
+        if isinstance(happening, Missed):
+            return
+        now = time.time()
+        event = _short(happening)
+        self.events.append(Dated(now, event))
+        if isinstance(event, ChildExited):
+            path = event.report.actor
+            deaths = self._deaths.pop(path, None) or deque(maxlen=DEATHS)
+            deaths.append(Death(now, event.report))
+            self._deaths[path] = deaths  # at the end: the one that has been quiet for longest goes first
+            if len(self._deaths) > CHILDREN:
+                del self._deaths[next(iter(self._deaths))]
+
+    def end(self) -> None:
+        """The tree has ended."""
+
+    def deaths(self, path: str) -> tuple[Death, ...]:
+        """The last deaths of a child, oldest first."""
+        return tuple(self._deaths.get(path, ()))
+
+
+def _short(happening: Happening) -> Happening:
+    if isinstance(happening, ChildExited):
+        return ChildExited(without_texts(happening.report))
+    if isinstance(happening, HandlerSlow):
+        return replace(happening, stacks=None)
+    return happening

@@ -1,0 +1,131 @@
+"""Samples: the queue, the messages handled and the memory of each actor every two seconds, of the last minutes.
+
+What a rate is made of, and what shows that a queue or a process grows. Only where there is a control socket.
+
+Runs on the loop's thread; a few actors in a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from supervisor.core.rules.states import ChildState
+from supervisor.system.procfs import resident_bytes
+from supervisor.tree.actor_child import ActorChild
+from supervisor.tree.engine import Engine
+from supervisor.tree.subtree import Subtree
+
+PERIOD: Final = 2.0  # seconds between two samples of an actor
+WINDOW: Final = 30  # samples: one minute
+BATCH: Final = 20  # actors in one turn of the loop
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One actor at one moment.
+
+    Attributes:
+        at: the loop's time.
+        depth: messages that wait or are being handled, in its whole mailbox.
+        ended: messages that have ended, in its whole mailbox.
+        rss: bytes of resident memory, 0 where that is not known.
+    """
+
+    at: float
+    depth: int
+    ended: int
+    rss: int
+
+
+class Trend(msgspec.Struct, frozen=True):
+    """What the samples of one life say.
+
+    Attributes:
+        seconds: between the first and the last sample of the window.
+        handled: messages that ended in the window.
+        arrived: messages that came in the window.
+        rss_began: memory at the first sample of the life.
+        rss_before: memory at the first sample of the window.
+        rss: memory now.
+        life_seconds: since the first sample of the life.
+    """
+
+    seconds: float
+    handled: int
+    arrived: int
+    rss_began: int
+    rss_before: int
+    rss: int
+    life_seconds: float
+
+
+class Samples:
+    """Samples the actors of one tree until it is closed."""
+
+    def __init__(self, root: Engine) -> None:
+        self._root = root
+        self._windows: dict[str, deque[Sample]] = {}  # by path
+        self._began: dict[str, tuple[int, Sample]] = {}  # pid and first sample of the current life
+        self._task = root.tree.loop.create_task(self._sample())
+
+    def close(self) -> None:
+        """Stop sampling."""
+        self._task.cancel()
+
+    def trend(self, path: str) -> Trend | None:
+        """What the samples of the current life of an actor say; None with fewer than two."""
+        window, began = self._windows.get(path), self._began.get(path)
+        if window is None or len(window) < 2 or began is None:
+            return None
+        first, last = window[0], window[-1]
+        handled = last.ended - first.ended
+        return Trend(
+            seconds=last.at - first.at,
+            handled=handled,
+            arrived=handled + last.depth - first.depth,
+            rss_began=began[1].rss,
+            rss_before=first.rss,
+            rss=last.rss,
+            life_seconds=last.at - began[1].at,
+        )
+
+    async def _sample(self) -> None:
+        while True:
+            seen = set()
+            for number, (child, runs) in enumerate(tuple(_actors(self._root))):
+                seen.add(child.path)
+                self._look(child, child.pid if runs else None)
+                if number % BATCH == BATCH - 1:
+                    await asyncio.sleep(0)
+            for path in self._windows.keys() - seen:
+                del self._windows[path]
+                self._began.pop(path, None)
+            await asyncio.sleep(PERIOD)
+
+    def _look(self, child: ActorChild, pid: int | None) -> None:
+        """Sample one actor; while it starts it has no samples."""
+        if pid is None:
+            self._windows[child.path] = deque(maxlen=WINDOW)
+            return
+        mailbox = child.mailbox
+        sample = Sample(
+            self._root.tree.loop.time(), mailbox.depth, sum(mailbox.fates.values()), resident_bytes(pid) or 0
+        )
+        began = self._began.get(child.path)
+        if began is None or began[0] != pid:
+            self._windows[child.path] = deque(maxlen=WINDOW)
+            self._began[child.path] = pid, sample
+        self._windows[child.path].append(sample)
+
+
+def _actors(engine: Engine) -> Iterator[tuple[ActorChild, bool]]:
+    """All actors below a supervisor, and whether they run."""
+    for name, child in tuple(engine.children.items()):
+        if isinstance(child, ActorChild):
+            yield child, engine.machine.state(name) is ChildState.RUNNING
+        elif isinstance(child, Subtree):
+            yield from _actors(child.engine)
