@@ -188,10 +188,11 @@ class ActorChild:
             self.mailbox.remove_member(down)
 
     def _part(self, life: int) -> StartActor:
+        template = self.pool.template
         return replace(
-            self.pool.template,
+            template,
             path=self.path,
             life=life,
             log_level=level_of(actor_logger(self.path)),
-            heartbeat=self.pool.spec.has_heartbeat or self._tree.heartbeats,
+            heartbeat=template.heartbeat or self._tree.heartbeats,
         )

@@ -24,7 +24,7 @@ class Pool:
         members: the existing ones, down ones included: name to index, in the order of the index.
         retired: names of those that are down for good.
         recycling: names of those whose next life is starting.
-        template: the first frame of their lives, but for what each has of its own.
+        template: the first frame of their lives, but for the path, the number and the log level of each.
         by_cause: whether what follows from a death depends on its cause.
         limited: whether a life is replaced when it reaches a limit.
     """
@@ -49,6 +49,7 @@ class Pool:
             captured=spec.output == "capture",
             handler_timeout=spec.handler_timeout or 0.0,
             max_frame=spec.max_frame_bytes,
+            heartbeat=spec.has_heartbeat,
         )
 
     @property

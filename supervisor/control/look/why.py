@@ -6,9 +6,9 @@ do.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
+from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -316,14 +316,13 @@ def _loop(facts: Facts) -> str:
         return ""
     span = exits[0].ago - exits[-1].ago
     often = f"died {len(exits)} times in {seconds(max(1.0, span))}"
-    reasons, messages = Counter(exit_.reason for exit_ in exits), Counter(exit_.message for exit_ in exits)
-    reason, most = reasons.most_common(1)[0]
-    if most == len(exits):
-        same = f"each time {'before it was ready, ' if all(exit_.early for exit_ in exits) else ''}with {reason}"
-    else:
-        same = f"the last time with {exits[-1].reason}"
-    message = next(iter(messages))
-    over = f", each time over one {message}" if len(messages) == 1 and message is not None else ""
+    last = exits[-1]
+    alike = len(list(takewhile(lambda exit_: exit_.reason == last.reason, reversed(exits))))
+    times = "each time" if alike == len(exits) else f"the last {alike} times" if alike > 1 else "the last time"
+    early = " before it was ready" if last.early else ""
+    same = f"{times}{early} with {last.reason.removeprefix('unstarted: ')}"
+    messages = {exit_.message for exit_ in exits}
+    over = f", each time over one {last.message}" if messages == {last.message} and last.message else ""
     return f"is in a crash loop: it {often}, {same}{over}"
 
 
