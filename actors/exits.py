@@ -49,6 +49,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         actor: path of the actor, for instance `/root/indexer`.
         life: the number of the life, from 1.
         pid: process id, None when there was no process.
+        node: name of the machine it ran on; None on the daemon's.
         reason: the way it ended.
         exit_code: what the process returned, None when a signal ended it or when it is not known.
         signal: name of the signal that ended it, or None.
@@ -92,11 +93,13 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     decision: str = ""
     because: str = ""
     delay: float | None = None
+    node: str | None = None
 
     @property
     def headline(self) -> str:
         """Which life ended, and why: the first line of the report."""
         who = f"life {self.life}" if self.pid is None else f"life {self.life}, pid {self.pid}"
+        who = who if self.node is None else f"{who} on {self.node}"
         cause = "" if self.cause is None else f"; the last: {self.cause}"
         return f"{self.actor} ({who}) ended: {self.reason}{cause}"
 

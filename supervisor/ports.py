@@ -1,10 +1,11 @@
 """Ports: what the tree needs from its surroundings, as interfaces.
 
-Code that uses a port does not know the implementation; a life may one day run on another machine.
+Code that uses a port does not know the implementation; a life may run on another machine.
 """
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -25,7 +26,9 @@ from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.place import Place
 
 Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved
 """The requests a life may send. Its outcomes are reported apart, and its crash report and goodbye with its end."""
@@ -64,6 +67,13 @@ class Doing(Protocol):
 
     def activity(self) -> Activity:
         """Its handler calls in progress, those for timers included, and whether its interpreter runs."""
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether progress and activity are newer than the last control frame it was sent.
+
+        A life on another machine shows what it did a moment ago.
+        """
 
 
 class Killable(Protocol):
@@ -118,6 +128,10 @@ class Control(Killable, Protocol):
     def stop(self) -> None:
         """Ask it to finish and exit."""
 
+    @property
+    def node(self) -> str | None:
+        """Name of the machine it runs on; None on the daemon's."""
+
     def ask_health(self) -> None:
         """Ask how the actor is; the answer is a `HealthIs`. Only for classes that say so."""
 
@@ -141,6 +155,12 @@ class Inspection(Doing, Protocol):
     def dump_stacks(self) -> None:
         """Ask for the Python stacks of all its threads, which replace the content of `text`."""
 
+    def condition(self) -> Condition:
+        """How the kernel treats its process."""
+
+    def resident_bytes(self) -> int | None:
+        """The resident memory of its process; None when that is not known."""
+
     def text(self) -> str:
         """The stacks it has written: those asked for last, and those of a fatal fault."""
 
@@ -153,11 +173,62 @@ class Life(Delivery, Control, Inspection, Protocol):
     """One life of an actor. `tests/support/life_conformance.py` checks what every implementation must do."""
 
 
-class Launcher(Protocol):
-    """Starts lives."""
+class ActorLauncher(Protocol):
+    """Starts lives of actors."""
 
     def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> Life:
         """Start a life; `listener` is called later, never during this call."""
+
+
+class Machines(Protocol):
+    """The machines of a cluster, as one tree uses them."""
+
+    def at(self, place: Place) -> ActorLauncher:
+        """What starts lives at that place."""
+
+    def preload(self, module: str, main: dict[str, str]) -> None:
+        """As `Launcher.preload`, on every machine."""
+
+    def wind_down(self) -> None:
+        """No more lives are expected: spares may end."""
+
+    async def close(self) -> None:
+        """No more lives, and all have ended. Returns when nothing of the tree is left on them."""
+
+
+class MachinesSay(Protocol):
+    """Takes what happens to the machines of a tree; called on the loop's thread."""
+
+    def node_joined(self, node: str) -> None:
+        """A machine can start lives."""
+
+    def node_lost(self, node: str, why: str) -> None:
+        """A machine is gone, and every life there."""
+
+    def orphan_reaper_lost(self, supervisor: str, why: str) -> None:
+        """Processes that dead actors left behind stay until another orphan reaper runs."""
+
+    def spare_failed(self, supervisor: str, module: str | None, why: str) -> None:
+        """A spare failed."""
+
+
+class Cluster(Protocol):
+    """Other machines on which a tree may start actors; a value until a tree enters it."""
+
+    def enter(self, path: str, loop: AbstractEventLoop, reader: AnyReader, spares: int, say: MachinesSay) -> Machines:
+        """The machines for one tree. Returns at once; nothing is started before the first life.
+
+        Args:
+            path: of the tree.
+            loop: of the tree.
+            reader: waits for what the machines send.
+            spares: how many are kept on each.
+            say: takes what happens to the machines.
+        """
+
+
+class Launcher(ActorLauncher, Protocol):
+    """Starts lives on the daemon's machine."""
 
     def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Inspected:
         """Start a function in a fresh process; `listener` is called later, never during this call."""

@@ -46,6 +46,8 @@ class Supervisor(Children, Observation, Schedules):
             exception comes out of the `async with` in the end.
         control: "auto", or the path of a Unix socket of this user alone, through which `actorctl` looks into the tree
             and acts on it. None (the default): there is none.
+        cluster: more machines for specs with a `place`, `RayCluster()` of `supervisor.cluster`; None for the daemon's
+            alone.
         spec: name, strategy, intensity, auto_shutdown, start and max_children, as in SupervisorSpec.
 
     Raises:

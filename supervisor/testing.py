@@ -22,6 +22,7 @@ from actors.wire.frames import Outcomes, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.observe.journal import Entry, Journal, read_lines, replay
 from supervisor.ports import Launcher, LifeListener, Said
@@ -223,6 +224,24 @@ class ScriptedLife:
     def activity(self) -> Activity:
         """See `Life`."""
         return self.goes_on
+
+    @property
+    def caught_up(self) -> bool:
+        """See `Life`."""
+        return True
+
+    @property
+    def node(self) -> str | None:
+        """See `Life`."""
+        return None
+
+    def condition(self) -> Condition:
+        """See `Life`."""
+        return UNSEEN
+
+    def resident_bytes(self) -> int | None:
+        """See `Life`."""
+        return None
 
     def ask_pulse(self) -> bool:
         """See `Life`."""

@@ -92,6 +92,10 @@ class PipeWriter:
             self._put((attachment_header(len(attachment.value)), attachment.value))
         self._put((header(len(frame)) + frame,))
 
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes of frames that were made elsewhere."""
+        self._put((data,))
+
     def close(self) -> None:
         """The other side is gone: drop what waits, and all later frames."""
         self._closed = True

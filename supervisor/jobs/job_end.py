@@ -46,7 +46,7 @@ class JobEnd:
                 self._mailbox.consumers.resume(self._member)
                 self._mailbox.dispatcher.dispatch()
             return
-        if self._delivery_tag in life.progress().active:
+        if self._delivery_tag in life.progress().active and life.caught_up:
             if self._paused or not self._mailbox.consumers.pause(self._member):
                 life.kill()
                 return

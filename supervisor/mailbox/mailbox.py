@@ -176,7 +176,7 @@ class Mailbox:
         self.consumers.connect(member, life)
         self.dispatcher.dispatch()
 
-    def lost(self, member: str, progress: Progress, report: ExitReport) -> None:
+    def lost(self, member: str, progress: Progress | None, report: ExitReport) -> None:
         """A life has ended: everything in flight to it gets its fate; what may be begun again goes to the next life."""
         self.consumers.disconnect(member)
         if report.decision != Decision.RECYCLE:

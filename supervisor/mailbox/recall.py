@@ -78,7 +78,7 @@ class Recall:
         activity = life.activity()
         stays = former is not None and activity.steps == former.steps and len(activity.work) >= self._concurrency
         asked = stays and former is not None and former.asked
-        if asked and not life.congested:
+        if asked and life.caught_up and not life.congested:
             queue.take_over(name)
             return True
         if stays and not asked and not life.congested:

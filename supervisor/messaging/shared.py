@@ -14,18 +14,22 @@ from typing import Any
 
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.wait_graph import WaitGraph
+from supervisor.core.place import LOCAL, Place
 from supervisor.messaging.pubsub import PubSub
 from supervisor.messaging.registry import Registry
 from supervisor.observe.reports import Reports
-from supervisor.ports import Launcher
+from supervisor.ports import ActorLauncher, Launcher, Machines
 from supervisor.store.port import Store
 
 
 class TreeContext:
     """What all supervisors of one tree share."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, launcher: Launcher, reports: Reports) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, launcher: Launcher, reports: Reports, machines: Machines | None = None
+    ) -> None:
         self.loop = loop
+        self._machines = machines
         self.launcher = launcher
         self.reports = reports
         self.registry = Registry()
@@ -38,6 +42,21 @@ class TreeContext:
         self.topics = PubSub()
         self.dice = random.Random()  # noqa: S311 - jitter is no secret
         self._tasks: set[asyncio.Task[object]] = set()
+
+    @property
+    def clustered(self) -> bool:
+        """Whether it has more machines than the daemon's."""
+        return self._machines is not None
+
+    def preload(self, module: str, main: dict[str, str]) -> None:
+        """A module will be needed: spares may import it, on every machine."""
+        self.launcher.preload(module, main)
+        if self._machines is not None:
+            self._machines.preload(module, main)
+
+    def launcher_at(self, place: Place) -> ActorLauncher:
+        """What starts the lives of actors at a place; a place of a cluster is checked before."""
+        return self.launcher if self._machines is None or place == LOCAL else self._machines.at(place)
 
     def keep(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         """Let a coroutine run by itself, until the tree ends."""

@@ -13,7 +13,6 @@ from typing import Final, Protocol
 from supervisor.core.health.lifetime_limits import Limits, Used, reached, with_jitter
 from supervisor.messaging.shared import TreeContext
 from supervisor.specs import ChildSpec
-from supervisor.system.procfs import resident_bytes
 
 PACE: Final = 1.0  # seconds between two looks at memory, and until a request that was put off is repeated
 
@@ -25,9 +24,8 @@ class Recycled(Protocol):
     def handled(self) -> int:
         """How many of its messages have ended."""
 
-    @property
-    def pid(self) -> int | None:
-        """Its process id."""
+    def resident_bytes(self) -> int | None:
+        """The resident memory of its process."""
 
     def make_room(self, because: str) -> None:
         """Start the next life, now or when asked again."""
@@ -64,8 +62,8 @@ class Recycler:
 
     def _look(self) -> None:
         self._wait()  # first: a look that fails, which the loop reports, is not the last one
-        if self._limits.rss is not None and self._child.pid is not None:
-            self._rss = resident_bytes(self._child.pid) or 0
+        if self._limits.rss is not None:
+            self._rss = self._child.resident_bytes() or 0
         self._consider()
 
     def _consider(self) -> None:

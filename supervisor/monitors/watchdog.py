@@ -18,7 +18,6 @@ from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
 from supervisor.core.health.stacks import of_the_actor
 from supervisor.ports import Life
-from supervisor.system.procfs import condition
 
 PULSE_TIME: Final = 0.5  # seconds that a suspect has to answer a heartbeat
 STACKS_TIME: Final = 0.5  # seconds that it then has to write its stacks
@@ -114,7 +113,7 @@ class Watchdog:
             self._end(alarm, found)
 
     def _seen(self) -> Alarm | None:
-        condition_now = condition(self._life.pid)
+        condition_now = self._life.condition()
         return self._hang_detector.look(
             Look(
                 now=time.monotonic_ns(),
@@ -127,7 +126,7 @@ class Watchdog:
         )
 
     def _state(self) -> str:
-        return condition(self._life.pid).state
+        return self._life.condition().state
 
     def _end(self, alarm: Alarm, found: Finding) -> None:
         self._hang = self._in_words(alarm, found)

@@ -29,6 +29,7 @@ class ChildStarted(msgspec.Struct, frozen=True, tag=True):
     actor: str
     life: int
     pid: int | None
+    node: str | None = None
 
 
 class SuccessorBegun(msgspec.Struct, frozen=True, tag=True):
@@ -111,10 +112,10 @@ class Reports:
         self.dead_letters: Broadcast[DeadLetter] = Broadcast()
         self._dead_lettered: dict[tuple[str, DeadReason], int] = {}
 
-    def child_started(self, actor: str, life: int, pid: int | None) -> None:
+    def child_started(self, actor: str, life: int, pid: int | None, node: str | None = None) -> None:
         """A life is ready."""
-        self.happenings.tell(ChildStarted(actor, life, pid))
-        self._write("info", "child.started", {"actor": actor, "life": life, "pid": pid})
+        self.happenings.tell(ChildStarted(actor, life, pid, node))
+        self._write("info", "child.started", {"actor": actor, "life": life, "pid": pid, **_at(node)})
 
     def successor_begun(self, actor: str, life: int) -> None:
         """A life is started beside the current one."""
@@ -176,6 +177,14 @@ class Reports:
         """The orphan reaper is gone: descendants of dead actors stay until another one is started."""
         self._write("warning", "orphan_reaper.lost", {"supervisor": supervisor, "detail": why})
 
+    def node_joined(self, node: str) -> None:
+        """A machine of the cluster can start lives."""
+        self._write("info", "node.joined", {"node": node})
+
+    def node_lost(self, node: str, why: str) -> None:
+        """A machine of the cluster is gone, and every life there."""
+        self._write("error", "node.lost", {"node": node, "detail": why})
+
     def descriptors_short(self, supervisor: str, needed: int, limit: int) -> None:
         """The daemon's limit of descriptors is too low for its tree."""
         why = "actors beyond the limit will not start; raise RLIMIT_NOFILE (ulimit -n, LimitNOFILE=)"
@@ -208,12 +217,13 @@ class Reports:
             }
             self._write("warning", "message.dead_lettered", fields)
 
-    def actor_said(self, actor: str, life: int, record: Record) -> None:
+    def actor_said(self, actor: str, life: int, record: Record, node: str | None = None) -> None:
         """A log line of an actor."""
         level = record.level if record.level in _LEVELS else "info"
         said = record.fields  # as the actor gave them: the lines of an inner tree name its own actors
         speaker = {
-            f"speaker_{name}" if name in said else name: value for name, value in (("actor", actor), ("life", life))
+            f"speaker_{name}" if name in said else name: value
+            for name, value in {"actor": actor, "life": life, **_at(node)}.items()
         }
         self._write(level, record.event, {**said, **speaker}, actor_logger(actor))
 
@@ -244,12 +254,18 @@ _KINDS_COUNTED = 10_000
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 
 
+def _at(node: str | None) -> dict[str, object]:
+    """The field that names a machine; none for the daemon's own."""
+    return {} if node is None else {"node": node}
+
+
 def _fields(report: ExitReport) -> dict[str, Any]:
     """The fields of one log line: only what is known."""
     fields: dict[str, Any] = {
         "actor": report.actor,
         "life": report.life,
         "pid": report.pid,
+        "node": report.node,
         "reason": report.reason.kind.value,
         "error" if report.reason.abnormal else "detail": report.reason.detail,
         "exit_code": report.exit_code,

@@ -9,7 +9,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import msgspec
 
@@ -90,6 +90,11 @@ class ProcessDelivery:
         head = TELL_BATCH_HEAD % (batch.seq.to_bytes(8, "big"), len(payloads).to_bytes(4, "big"))
         self._pipe_writer.send_joined(head, payloads)
 
+    @property
+    def caught_up(self) -> bool:
+        """Its black box always shows this moment."""
+        return True
+
     def cancel(self, seqs: list[int]) -> None:
         """Cancel messages that have not begun; overtakes what the process has read."""
         self._send_now(Cancel(seqs))
@@ -130,6 +135,24 @@ class ProcessDelivery:
         self._pipe_writer.send(frame)
         if not self.over:
             self._box.ring()
+
+
+class ChannelReader(Protocol):
+    """Takes the bytes of one process's channel.
+
+    Attributes:
+        farewell: its goodbye or crash report, None as long as it has sent none.
+        refused: whether what still comes is dropped.
+    """
+
+    farewell: CrashReport | Goodbye | None
+    refused: bool
+
+    def arrived(self, chunk: bytes) -> None:
+        """Take bytes in, none at the end."""
+
+    def drop(self) -> None:
+        """No more will come."""
 
 
 class FrameReader:

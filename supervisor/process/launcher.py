@@ -69,6 +69,8 @@ class ProcessLauncher:
         """How many spares wait."""
         return self._spares.ready
 
+    _life: type[ProcessLife] = ProcessLife
+
     def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
         """Start a life; `listener` gets its events, never before this returns.
 
@@ -78,7 +80,7 @@ class ProcessLauncher:
         self._services.oom.look()
         spare = self._spares.take(part, lanes) if self._keeps_spares else None
         if spare is None:
-            return self._fresh(ProcessLife, part, lanes, listener)
+            return self._fresh(self._life, part, lanes, listener)
         life = self._life_on(spare, part, listener)
         life.on_untaken = lambda why: self._replace(life, part.path, lanes, why)
         self._loop.call_later(SPARE_PATIENCE, life.look_if_taken)
@@ -127,7 +129,7 @@ class ProcessLauncher:
 
     def _life_on(self, spare: WorkerProcess, part: StartActor, listener: LifeListener) -> ProcessLife:
         try:
-            return ProcessLife(spare, part, listener, self._services)
+            return self._life(spare, part, listener, self._services)
         except BaseException as error:
             self._spares.reject(spare, f"it could not be told which actor to run: {error}")
             raise

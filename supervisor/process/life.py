@@ -22,15 +22,16 @@ from actors.errors import WireError
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.wire.frames import CrashReport, StartActor, Stop
+from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
-from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
 from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
-from supervisor.system.procfs import peak_bytes
+from supervisor.system.procfs import condition, peak_bytes, resident_bytes
 
 LINGER: Final = 1.0  # seconds a process may run on after it closed its channel
 CLOSED: Final = "it closed its channel and lived on"
@@ -84,15 +85,9 @@ class ProcessLife(ProcessDelivery):
         self._output_over = False
         self._begin_on(worker, self._attach(worker))
 
-    def _attach(self, worker: WorkerProcess) -> FrameReader:
+    def _attach(self, worker: WorkerProcess) -> ChannelReader:
         """Let the reader watch a process for this life; when that fails nothing has changed."""
-        frames = FrameReader(
-            self._part.max_frame,
-            self._listener,
-            on_farewell=self._said_farewell,
-            on_end=self._channel_ended,
-            on_error=self._broken,
-        )
+        frames = self._frame_reader(self._part.max_frame)
         self._reader.stream(worker.duplex, frames.arrived)
         try:
             self._reader.once(worker.ready.fileno(), self._became_ready)
@@ -101,7 +96,17 @@ class ProcessLife(ProcessDelivery):
             raise
         return frames
 
-    def _begin_on(self, worker: WorkerProcess, frames: FrameReader) -> None:
+    def _frame_reader(self, max_frame: int) -> ChannelReader:
+        """What takes the bytes of its channel."""
+        return FrameReader(
+            max_frame,
+            self._listener,
+            on_farewell=self._said_farewell,
+            on_end=self._channel_ended,
+            on_error=self._broken,
+        )
+
+    def _begin_on(self, worker: WorkerProcess, frames: ChannelReader) -> None:
         self._worker = worker
         self._frames = frames
         self._duplex = worker.duplex
@@ -158,6 +163,11 @@ class ProcessLife(ProcessDelivery):
         """Its process id, None before the spawn."""
         return self._worker.pid
 
+    @property
+    def node(self) -> str | None:
+        """It runs on the daemon's machine."""
+        return None
+
     # ---- Control
 
     def stop(self) -> None:
@@ -207,6 +217,14 @@ class ProcessLife(ProcessDelivery):
         if not self.over:
             self._box.rewind()
             self._worker.signal(DUMP_SIGNAL)
+
+    def condition(self) -> Condition:
+        """How the kernel treats its process."""
+        return condition(self.pid)
+
+    def resident_bytes(self) -> int | None:
+        """The resident memory of its process."""
+        return None if self.pid is None else resident_bytes(self.pid)
 
     def text(self) -> str:
         """The stacks in its black box: those it was asked for last, and those of a fatal fault."""

@@ -32,7 +32,7 @@ class Children(Lifecycle):
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
         mailbox = self._tree.registry.find(absolute(self.path, name))
-        return JobsRef(mailbox, self._tree.launcher.preload)
+        return JobsRef(mailbox, self._tree.preload)
 
     def ref(self, path: str) -> JobsRef:
         """The same as `root[path]`."""

@@ -25,11 +25,11 @@ from supervisor.io.thread_reader import ThreadReader
 from supervisor.loop_affinity import Home
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import Reports
-from supervisor.ports import AnyReader, Launcher
+from supervisor.ports import AnyReader, Cluster, Launcher, Machines
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.root.scheduler import Scheduler
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
-from supervisor.spec_validation import check
+from supervisor.spec_validation import check, check_places
 from supervisor.specs import AnySpec, SupervisorSpec
 from supervisor.system.descriptor_limit import shortage
 from supervisor.tree.child_factory import ChildFactory
@@ -53,10 +53,15 @@ class Lifecycle:
         spares: int = 1,
         on_give_up: OnGiveUp = "cancel",
         control: str | os.PathLike[str] | None = None,
+        cluster: Cluster | None = None,
         **spec: Any,
     ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
         check(self.spec)
+        if cluster is None:
+            check_places(self.spec)
+        elif not callable(getattr(cluster, "enter", None)):
+            raise UsageError(f"cluster must be a RayCluster or None, it is {cluster!r}")
         if not isinstance(reading, str) or reading not in get_args(Reading):
             raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
         if not is_count(spares, 0, MOST_PROCESSES):
@@ -73,6 +78,8 @@ class Lifecycle:
         self._control_server: ControlServer | None = None
         self._on_give_up = on_give_up
         self._spares = spares
+        self._cluster = cluster
+        self._machines: Machines | None = None
         self._reading = reading
         self._stop_timeout = stop_timeout
         self._reports = Reports()
@@ -111,7 +118,9 @@ class Lifecycle:
             raise
         if short := shortage(self.spec.processes + self._spares):
             self._reports.descriptors_short(self.path, *short)
-        self._tree = TreeContext(loop, self._launcher, self._reports)
+        if self._cluster is not None:
+            self._machines = self._cluster.enter(self.path, loop, self._reader, self._spares, self._reports)
+        self._tree = TreeContext(loop, self._launcher, self._reports, self._machines)
         self._scheduler = Scheduler(self.path, self._tree)
         self._tree.heartbeats = door is not None
         self._running = asyncio.Event()
@@ -159,12 +168,17 @@ class Lifecycle:
     def request_stop(self) -> None:
         """Begin to stop the tree; returns at once. `wait` returns when it is down."""
         self._engine_now().shut_down(happened.StopRequested(self._stop_timeout))
-        self._launcher.wind_down()
+        self._wind_down()
 
     def request_kill(self) -> None:
         """Kill everything; returns at once. `wait` returns when it is down."""
         self._engine_now().shut_down(happened.KillRequested())
+        self._wind_down()
+
+    def _wind_down(self) -> None:
         self._launcher.wind_down()
+        if self._machines is not None:
+            self._machines.wind_down()
 
     async def wait(self) -> ExitReason:
         """Wait until the tree is down, for any reason, and return that reason."""
@@ -259,7 +273,7 @@ class Lifecycle:
                 self.request_kill()
         self._tree.registry.shut_down()
         self._tree.topics.close()
-        closing = asyncio.ensure_future(self._launcher.close())
+        closing = asyncio.ensure_future(self._close_launchers())
         try:
             while not closing.done():
                 try:
@@ -276,6 +290,13 @@ class Lifecycle:
                 await self._control_server.close()
         if cancelled is not None:
             raise cancelled
+
+    async def _close_launchers(self) -> None:
+        try:
+            await self._launcher.close()
+        finally:
+            if self._machines is not None:
+                await self._machines.close()
 
     def _on_terminated(self, end: do.Terminate) -> None:
         self._end = end

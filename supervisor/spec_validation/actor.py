@@ -13,6 +13,7 @@ from supervisor.spec_validation.process import check_in_time, check_options
 from supervisor.spec_validation.values import (
     check_limit,
     check_member,
+    check_place,
     check_share,
     check_size,
 )
@@ -45,6 +46,7 @@ def check_actor(child: ChildSpec, path: str) -> None:
         why = f"expected less than handler_timeout, {hard:g} s, at which the handler is ended"
         raise InvalidSpec(f"{path}.soft_timeout", soft, why)
     _check_recycling(child, path)
+    check_place(child.place, f"{path}.place")
 
 
 def _check_recycling(child: ChildSpec, path: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from actors.bounds import is_count
+from supervisor.core.place import LOCAL
 from supervisor.core.restart import Restart
 from supervisor.core.rules import policy, restart_rate
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Start, Strategy
@@ -81,6 +82,20 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
     elif isinstance(child, CommandSpec):
         check_options(child, path)
         check_command(child, path)
+
+
+def check_places(child: AnySpec, path: str = "$") -> None:
+    """Check that nothing in a tree without a cluster has to run on another machine.
+
+    Raises:
+        InvalidSpec: a spec has to.
+    """
+    if isinstance(child, SupervisorSpec):
+        for index, below in enumerate(child.children):
+            check_places(below, f"{path}.children[{index}]")
+    elif isinstance(child, ChildSpec) and child.place != LOCAL:
+        why = "this tree has no cluster: Supervisor(..., cluster=RayCluster()), or leave place out"
+        raise InvalidSpec(f"{path}.place", child.place, why)
 
 
 def _check_intensity(intensity: object, path: str) -> None:

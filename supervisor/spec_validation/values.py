@@ -6,10 +6,12 @@ Each raises InvalidSpec with the place and the remedy.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from actors.bounds import LEAST_SECONDS, MOST_PROCESSES, is_count, is_time, words
+from supervisor.core.place import ANY, LOCAL, NODE
 from supervisor.errors import InvalidSpec
 
 _MOST_SHARE: Final = 100
@@ -44,6 +46,22 @@ def check_share(value: object, path: str) -> None:
     """Refuse what is no share."""
     if not is_time(value) or value > _MOST_SHARE:
         raise InvalidSpec(path, value, f"expected a share from 0 to {_MOST_SHARE}, for instance 0.2")
+
+
+def check_place(place: object, path: str) -> None:
+    """Refuse what is no place."""
+    if isinstance(place, str):
+        known = place in {LOCAL, ANY} or (place.startswith(NODE) and len(place) > len(NODE))
+    else:
+        known = isinstance(place, Mapping) and bool(place) and all(map(_is_resource, place.items()))
+    if not known:
+        why = "expected 'local', 'any', 'node:LABEL', or resources with amounts above 0, as {'gpu': 1}"
+        raise InvalidSpec(path, place, why)
+
+
+def _is_resource(item: tuple[object, object]) -> bool:
+    name, amount = item
+    return isinstance(name, str) and bool(name) and type(amount) in {int, float} and is_time(amount) and amount > 0
 
 
 def check_size(size: object, path: str = "size") -> None:

@@ -12,6 +12,7 @@ from actors.protocol import protocol_of
 from actors.wire.frames import ProcessOptions
 from actors.wire.framing import MAX_FRAME, MAX_MESSAGE
 from supervisor.arguments import check_call, check_containers, pickled
+from supervisor.core.place import LOCAL, Place
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, Routing
 from supervisor.spawnable import MAIN, check_importable
@@ -65,6 +66,9 @@ class ChildSpec:
         max_age_jitter: share of max_age added at random, so that processes started together do not end together.
         max_rss: above how many bytes of resident memory it is replaced, checked every second; None for no such limit.
             Only on Linux.
+        place: where its processes run: "local", on the daemon's machine; with a cluster also "any", on the machine
+            with the fewest lives; "node:LABEL", on one with that name, address or label; or the resources that each
+            takes, `{"gpu": 1}`.
         overlap: whether a recycled process works until the next one is ready: no message waits for `on_start`, and two
             processes are there meanwhile. False stops the one, then starts the next, for an actor of which the machine
             has no memory, device or port for two.
@@ -114,6 +118,7 @@ class ChildSpec:
     cwd: str | None = None
     rlimits: Mapping[str, int | tuple[int, int]] = field(default_factory=dict)
     overlap: bool = True
+    place: Place = LOCAL
     arguments: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

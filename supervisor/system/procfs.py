@@ -10,30 +10,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import msgspec
+from supervisor.core.health.condition import UNSEEN, Condition
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-class Condition(msgspec.Struct, frozen=True):
-    """The state of a process.
-
-    Attributes:
-        state: the kernel's letter: R runs or wants to, S sleeps, D waits for a disk, T stopped, t held by a
-            debugger, Z
-            dead; empty when it cannot be read.
-        starved: ns in which its main thread wanted a processor and got none; 0 when that is not counted.
-    """
-
-    state: str
-    starved: int
 
 
 def condition(pid: int | None) -> Condition:
     """The state of a process now."""
     stat = None if pid is None else _read(pid, "stat")
     if pid is None or stat is None:
-        return Condition("", 0)
+        return UNSEEN
     waits = (_read(pid, "schedstat") or "").split()
     return Condition(stat.rpartition(") ")[2][:1], int(waits[1]) if len(waits) > 1 else 0)
 

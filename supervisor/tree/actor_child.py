@@ -117,7 +117,7 @@ class ActorChild:
         self.pool.recycling.discard(self._name)
         current = self._of(life)
         if current.life is not None:
-            self._tree.reports.child_started(self.path, life, current.pid)
+            self._tree.reports.child_started(self.path, life, current.pid, current.node)
         current.serve(None if life == self._alone else self._state)
 
     def report(self, command: ReportExit) -> ExitReport:
@@ -136,7 +136,7 @@ class ActorChild:
         over.over()
         self._tree.reports.child_exited(report, command.policy.value, command.restarts)
         if served:
-            self.mailbox.lost(self._name, over.progress(), report)
+            self.mailbox.lost(self._name, over.blamed(), report)
         return report
 
     def _pass_on(self, over: ActorLife, decision: Decision) -> None:
@@ -157,6 +157,11 @@ class ActorChild:
     def pid(self) -> int | None:
         """Its process id, None when it has no process."""
         return None if self._current is None else self._current.pid
+
+    @property
+    def node(self) -> str | None:
+        """Name of the machine of its current life; None on the daemon's."""
+        return None if self._current is None else self._current.node
 
     def health(self) -> Health | None:
         """The health of its life; None without a process."""

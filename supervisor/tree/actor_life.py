@@ -38,7 +38,6 @@ from supervisor.monitors.slow_handlers import SlowHandlers
 from supervisor.monitors.watchdog import Watchdog
 from supervisor.observe.reports import HandlerSlow, HealthChanged
 from supervisor.ports import Life, Said
-from supervisor.system.procfs import condition
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
 
@@ -94,7 +93,7 @@ class ActorLife:
         Raises:
             OSError: the system has no descriptor or no memory left for it.
         """
-        self.life = self._tree.launcher.launch(part, self._pool.spec.actor.concurrency, self)
+        self.life = self._pool.launcher.launch(part, self._pool.spec.actor.concurrency, self)
         self._requests.begin(self.life)
 
     def serve(self, state: bytes | None) -> None:
@@ -172,6 +171,15 @@ class ActorLife:
         return None if self.life is None else self.life.pid
 
     @property
+    def node(self) -> str | None:
+        """Name of the machine it runs on; None on the daemon's, and before it has one."""
+        return None if self.life is None else self.life.node
+
+    def resident_bytes(self) -> int | None:
+        """The resident memory of its process."""
+        return None if self.life is None else self.life.resident_bytes()
+
+    @property
     def degraded(self) -> str | None:
         """What is wrong with it, as it says; None when it is well, or does not say."""
         return None if self._check is None else self._check.degraded
@@ -200,6 +208,10 @@ class ActorLife:
         self._pool.recycling.add(self._name)
         self._post(happened.RecycleAsked(self._name, self.number, because))
 
+    def blamed(self) -> Progress | None:
+        """What its black box said at the end; None when it was lost with its machine."""
+        return None if self._end is not None and self._end.lost is not None else self.progress()
+
     def progress(self) -> Progress:
         """What its black box says."""
         if self._end is not None:
@@ -215,6 +227,7 @@ class ActorLife:
             actor=self._path,
             life=command.life,
             pid=end.pid,
+            node=self.node,
             reason=command.reason,
             exit_code=end.exit_code if end.exit_code is not None and end.exit_code >= 0 else None,
             signal=signal_name(-end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
@@ -239,7 +252,7 @@ class ActorLife:
         if self.life is None or self.life.pid is None:
             return None
         limit = self._pool.spec.handler_timeout
-        state = condition(self.life.pid).state
+        state = self.life.condition().state
         return health(self.life.activity(), state, time.monotonic_ns(), None if limit is None else int(limit * 1e9))
 
     @property
@@ -302,7 +315,7 @@ class ActorLife:
 
     def life_wrote(self, life: int, record: Record) -> None:
         """See `LifeListener`."""
-        self._tree.reports.actor_said(self._path, life, record)
+        self._tree.reports.actor_said(self._path, life, record, self.node)
 
     def life_lost(self, life: int, lines: int, size: int) -> None:
         """See `LifeListener`."""

@@ -47,7 +47,7 @@ class ChildFactory:
         """What the new member shares with the others; it is one of them from now on."""
         pool = self._pools.get(spec.name)
         if pool is None or not pool.members:  # an empty one is of a spec that was deleted
-            pool = self._pools[spec.name] = Pool(self._mailbox(spec), spec)
+            pool = self._pools[spec.name] = Pool(self._mailbox(spec), spec, self._tree.launcher_at(spec.place))
         pool.add(name)
         return pool
 

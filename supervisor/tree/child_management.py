@@ -20,7 +20,7 @@ from supervisor.core.tree.commands import Verdict
 from supervisor.core.tree.events import AnyEvent
 from supervisor.errors import NoSuchChild, StartFailed, SupervisorBusy
 from supervisor.kinds.lone_child import LoneChild
-from supervisor.spec_validation import check_child, check_size
+from supervisor.spec_validation import check_child, check_places, check_size
 from supervisor.specs import AnySpec
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.calls import Call
@@ -48,6 +48,8 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
     """Add a child and start it; returns its path. See `Supervisor.start_child`."""
     engine = engine_at(root, under)
     check_child(spec, engine.spec)
+    if not engine.tree.clustered:
+        check_places(spec)
     if spec.needs_main:
         engine.tree.launcher.check_main()
     call = engine.start_child(spec)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from actors.wire.frames import StartActor
 from supervisor.mailbox.mailbox import Mailbox
+from supervisor.ports import ActorLauncher
 from supervisor.process.lean_spawn import main_module
 from supervisor.specs import ChildSpec
 
@@ -21,6 +22,7 @@ class Pool:
     Attributes:
         mailbox: of all of them.
         spec: their spec.
+        launcher: starts their lives, at the place of the spec.
         members: the existing ones, down ones included: name to index, in the order of the index.
         retired: names of those that are down for good.
         recycling: names of those whose next life is starting.
@@ -29,9 +31,10 @@ class Pool:
         limited: whether a life is replaced when it reaches a limit.
     """
 
-    def __init__(self, mailbox: Mailbox, spec: ChildSpec) -> None:
+    def __init__(self, mailbox: Mailbox, spec: ChildSpec, launcher: ActorLauncher) -> None:
         self.mailbox = mailbox
         self.spec = spec
+        self.launcher = launcher
         self.members: dict[str, int] = {}
         self.retired: set[str] = set()
         self.recycling: set[str] = set()

@@ -45,6 +45,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         successor: the number of the life that was started beside the current one, to follow it; None without one.
         kind: actor, task, function or command. Only actors have messages and a health.
         degraded: what `Actor.health` said last; None when it is well, and where it says nothing.
+        node: name of the machine its process runs on; None on the daemon's.
         port: the number that stands for `{port}` in a command, None without one.
     """
 
@@ -66,6 +67,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
     kind: Literal["actor"] | LoneKind = "actor"
     port: int | None = None
     degraded: str | None = None
+    node: str | None = None
 
 
 class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervisor"):
@@ -224,6 +226,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         last_exit=child.last_report,
         successor=view.successor,
         degraded=child.degraded,
+        node=child.node,
     )
 
 
@@ -270,7 +273,7 @@ def _child_line(node: ChildSnapshot) -> str:
     what = node.name if node.kind == "actor" else f"{node.name} ({node.kind})"
     parts = [f"{what} {node.state.value}, life {node.life}"]
     if node.pid is not None:
-        parts.append(f"pid {node.pid}")
+        parts.append(f"pid {node.pid}" if node.node is None else f"pid {node.pid} on {node.node}")
     if node.successor is not None:
         parts.append(f"life {node.successor} starts beside it")
     if node.uptime is not None:

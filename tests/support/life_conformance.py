@@ -160,7 +160,7 @@ async def _it_is_ready_once_and_handles_messages_in_order(trial):
     trial.ask(life, 6, Notes())
     assert ("a", [1, 2, 3, 4]) == (await trial.reply(2), await trial.reply(6))
     assert max(frame.ack_up_to for frame in trial.heard if isinstance(frame, Outcomes)) >= 5
-    assert 6 == life.progress().begun
+    await until(lambda: 6 == life.progress().begun, "the black box shows it")
     assert 1 == trial.heard.count("ready")
     life.kill()
     await trial.ended(life)

@@ -61,8 +61,8 @@ _MAX_LINE: Final = 300  # characters of one line
 
 def exit_reason(end: LifeEnd) -> ExitReason:
     """Why a life ended, in one word and one line."""
-    if end.wire_error is not None:
-        return ExitReason(ExitKind.CRASHED, end.wire_error)
+    if end.lost is not None or end.wire_error is not None:
+        return ExitReason(ExitKind.CRASHED if end.lost is None else ExitKind.LOST, end.lost or end.wire_error or "")
     if end.crash_report is not None and not _is_exit(end):
         failure = end.crash_report.failure
         said = f"{failure.type_name}: {one_line(failure.message)}" if failure.message else failure.type_name

@@ -30,6 +30,8 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         stderr: the last lines it wrote to standard error, or past Python.
         began: whether it had read which actor to be; what ends before that is no Python, or a Python that cannot start.
         idle: whether the actor stopped itself because no message waited.
+        lost: why nothing is known of its end, as of a life whose machine is gone; None as a rule. Then `progress` says
+            nothing.
         by_itself: what a normal end means that was not asked for, in words.
     """
 
@@ -50,6 +52,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     stderr: tuple[str, ...] = ()
     began: bool = True
     idle: bool = False
+    lost: str | None = None
     by_itself: str = "the actor stopped itself"
 
     @property

@@ -1,0 +1,211 @@
+"""Agent: what one daemon has on one other machine. It runs our own launcher there.
+
+It listens, and takes two connections from the daemon that knows its token: the link, and the one on which its guard
+renews the lease. Its process ends with the link, whatever the reason; the kernel and the orphan reaper then end every
+life and what it started.
+
+Runs in a thread of its own with a loop of its own, in a process that does nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Final
+
+from supervisor.cluster import handshake, wire
+from supervisor.cluster.agent import lease_guard
+from supervisor.cluster.agent.relay import RelayedLife, RelayLauncher, RelayListener
+from supervisor.cluster.agent.sampler import Sampler
+from supervisor.cluster.link import Link
+from supervisor.cluster.versions import versions
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.io.loop_reader import LoopReader
+
+PATIENCE: Final = 60.0  # seconds in which the daemon must have connected
+PROOF: Final = 5.0  # seconds for one handshake
+
+
+class Agent:
+    """One agent.
+
+    Args:
+        token: which its daemon knows.
+        lease: seconds without word from the daemon after which everything here ends.
+        spares: how many spares are kept here.
+        host: address of this machine, on which it listens.
+    """
+
+    def __init__(self, token: bytes, lease: float, spares: int, host: str) -> None:
+        self._token = token
+        self._lease = lease
+        self._spares = spares
+        self._listener = socket.create_server((host, 0), backlog=8)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="actors-agent", daemon=True)
+
+    def start(self) -> dict[str, Any]:
+        """Begin to listen; returns where, and what runs here."""
+        self._thread.start()
+        host, port = self._listener.getsockname()[:2]
+        return {"host": host, "port": port, "pid": os.getpid(), **versions(), "machine": platform.node()}
+
+    def join(self) -> None:
+        """Return when it has ended in good order."""
+        self._over.wait()
+
+    def _run(self) -> None:
+        try:
+            stream, lease = self._connections()
+            guard = self._start_guard(lease)
+            asyncio.run(Relaying(stream, guard, self._spares).until_over())
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        self._over.set()
+
+    def _connections(self) -> tuple[socket.socket, socket.socket]:
+        """The two connections of the daemon. Any other is closed."""
+        found: dict[bytes, socket.socket] = {}
+        until = time.monotonic() + PATIENCE
+        with self._listener:
+            while len(found) < len((handshake.STREAM, handshake.LEASE)):
+                self._listener.settimeout(max(0.01, until - time.monotonic()))
+                sock, _ = self._listener.accept()
+                sock.settimeout(PROOF)
+                try:
+                    found[handshake.accept(sock, self._token)] = sock
+                except OSError:
+                    sock.close()
+        return found[handshake.STREAM], found[handshake.LEASE]
+
+    def _start_guard(self, lease: socket.socket) -> int:
+        """Returns the descriptor that is readable when the guard has ended."""
+        seen, held = os.pipe()
+        fds = (lease.fileno(), seen)
+        words = [sys.executable, "-I", "-S", lease_guard.__file__, str(os.getpid()), str(self._lease), *map(str, fds)]
+        guard = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, pass_fds=fds)  # noqa: S603
+        os.set_inheritable(held, False)
+        os.close(seen)
+        lease.close()
+        if guard.stdout is None or os.read(guard.stdout.fileno(), 1) != b"+":
+            raise OSError("the guard of the lease could not be started")
+        self._held = held, guard  # open as long as this process
+        return guard.stdout.fileno()
+
+
+class Relaying:
+    """The agent at work, on its loop.
+
+    Args:
+        stream: the connection of the link.
+        guard: readable when the guard of the lease has ended.
+        spares: how many are kept.
+    """
+
+    def __init__(self, stream: socket.socket, guard: int, spares: int) -> None:
+        self._stream = stream
+        self._guard = guard
+        self._spares = spares
+        self._lives: dict[int, RelayListener] = {}
+
+    async def until_over(self) -> None:
+        """Serve the daemon until it says that all is over. When the link breaks this process ends at once."""
+        loop = asyncio.get_running_loop()
+        reader = LoopReader(loop)
+        loop.add_reader(self._guard, os._exit, 1)
+        self.link = Link(
+            self._stream,
+            reader,
+            on_bytes=self._take_bytes,
+            on_value=self._take,
+            on_room=_nothing,
+            on_end=lambda _: os._exit(1),
+        )
+        self._launcher = RelayLauncher(
+            loop,
+            reader,
+            self._spares,
+            lambda why: self.link.send(wire.ReaperLost(why)),
+            lambda module, why: self.link.send(wire.SpareFailed(module, why)),
+        )
+        self._sampler = Sampler(loop, self.link)
+        self._finished = asyncio.Event()
+        await self._finished.wait()
+        await self._launcher.close()
+        self.link.send(wire.Closed())
+        await asyncio.sleep(PROOF)  # the daemon closes the link, which ends this process
+
+    def over(self, number: int) -> None:
+        """A life has ended."""
+        del self._lives[number]
+        self._sampler.forget(number)
+
+    def _take_bytes(self, number: int, data: bytes) -> None:
+        one = self._lives.get(number)
+        if one is not None:
+            one.take_bytes(data)
+            self._sampler.stir(one)
+
+    def _take(self, data: bytes) -> None:
+        match value := wire.read_to_agent(data):
+            case wire.Begin():
+                self._begin(value)
+            case wire.Ping():
+                self.link.send(wire.Pong(value.sent, time.monotonic_ns()))
+            case wire.Preload():
+                self._launcher.preload(value.module, value.main)
+            case wire.WindDown():
+                self._launcher.wind_down()
+            case wire.Close():
+                self._finished.set()
+            case _:
+                one = self._lives.get(value.number)
+                if one is not None:
+                    self._do(one, value)
+
+    def _do(
+        self,
+        one: RelayListener,
+        value: wire.StopLife | wire.KillLife | wire.Ring | wire.AskPulse | wire.DumpStacks | wire.Took,
+    ) -> None:
+        match value:
+            case wire.Ring():
+                one.life.ring()
+                one.rings += 1
+                self._sampler.stir(one)
+            case wire.StopLife():
+                one.life.stop()
+            case wire.KillLife():
+                one.life.kill()
+            case wire.AskPulse():
+                one.life.ask_pulse()
+                self._sampler.expect_text(one)
+            case wire.DumpStacks():
+                one.life.dump_stacks()
+                self._sampler.expect_text(one)
+            case wire.Took():
+                one.took(value.size)
+
+    def _begin(self, value: wire.Begin) -> None:
+        one = RelayListener(value.number, self)
+        try:
+            life = self._launcher.launch(value.part, value.lanes, one)
+        except OSError as error:
+            why = f"the process could not be started: {error}"
+            self.link.send(wire.Ended(value.number, LifeEnd(pid=None, exit_code=None, wire_error=why)))
+            return
+        assert isinstance(life, RelayedLife)  # noqa: S101 - the launcher makes no other
+        one.life = life
+        self._lives[value.number] = one
+        self._sampler.stir(one)
+
+
+def _nothing() -> None:
+    """Bytes wait in the link without a bound of their own: each life's windows bound them."""

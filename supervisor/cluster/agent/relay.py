@@ -1,0 +1,171 @@
+"""Relay: lives on an agent's machine, whose channels are passed on as bytes. Runs on the agent's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from actors.wire.frames import CrashReport, Goodbye, Outcomes
+from actors.wire.framing import Attachment
+from actors.wire.log_lines import Record
+from supervisor.cluster import wire
+from supervisor.cluster.link import Link
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.ports import Said
+from supervisor.process.channel import ChannelReader
+from supervisor.process.launcher import ProcessLauncher
+from supervisor.process.life import ProcessLife
+
+TAKE_EVERY = wire.WINDOW // 4  # bytes after which the daemon gets its room back
+
+
+class RelayedFrames:
+    """Passes on what one process sends, and reads nothing of it."""
+
+    def __init__(self, on_bytes: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        self.farewell: CrashReport | Goodbye | None = None  # the daemon reads it
+        self.refused = False
+        self._on_bytes = on_bytes
+        self._on_end = on_end
+
+    def arrived(self, chunk: bytes) -> None:
+        """Take bytes in, none at the end."""
+        if chunk:
+            self._on_bytes(chunk)
+        else:
+            self._on_end()
+
+    def drop(self) -> None:
+        """Nothing is kept."""
+
+
+class RelayedLife(ProcessLife):
+    """One life on the agent's machine."""
+
+    _listener: RelayListener
+
+    def _frame_reader(self, max_frame: int) -> ChannelReader:
+        """The daemon checks the size of frames."""
+        del max_frame
+        return RelayedFrames(self._relay, self._channel_ended)
+
+    def write(self, data: bytes) -> None:
+        """Write bytes of its channel."""
+        self._pipe_writer.send_raw(data)
+
+    def ring(self) -> None:
+        """Ring its doorbell."""
+        if not self.over:
+            self._box.ring()
+
+    def read(self, *, going_on: bool) -> None:
+        """Read its channel, or let it wait."""
+        if self.over or self._channel_over or self._worker.gone:
+            return
+        if going_on:
+            self._reader.stream(self._duplex, self._frames.arrived)
+        else:
+            self._reader.forget(self._duplex.incoming)
+
+    def _relay(self, chunk: bytes) -> None:
+        self._listener.life_sent(chunk)
+
+
+class RelayLauncher(ProcessLauncher):
+    """Starts lives whose channels are passed on."""
+
+    _life = RelayedLife
+
+
+class Home(Protocol):
+    """What the lives of an agent share."""
+
+    @property
+    def link(self) -> Link:
+        """To the daemon."""
+
+    def over(self, number: int) -> None:
+        """A life has ended."""
+
+
+class RelayListener:
+    """Passes on the events of one life, and keeps both directions within their windows.
+
+    Args:
+        number: of the life on the link.
+        home: the agent.
+
+    Attributes:
+        life: set when it is launched.
+        rings: how often its doorbell was rung.
+        busy_until: loop time until which its text is of interest.
+    """
+
+    life: RelayedLife
+
+    def __init__(self, number: int, home: Home) -> None:
+        self.number = number
+        self.rings = 0
+        self.last: wire.Sample | None = None
+        self.text_until = 0.0
+        self._home = home
+        self._taken = 0  # bytes written to the process for which the daemon has not got its room back
+        self._unpassed = 0  # bytes sent to the daemon that it has not passed on
+        self._paused = False
+
+    # ---- from the daemon
+
+    def take_bytes(self, data: bytes) -> None:
+        """Bytes of its channel."""
+        self.life.write(data)
+        self._taken += len(data)
+        if self._taken >= TAKE_EVERY and not self.life.congested:
+            self._give_room()
+
+    def took(self, size: int) -> None:
+        """The daemon has passed that many bytes on."""
+        self._unpassed -= size
+        if self._paused and self._unpassed < wire.WINDOW // 2:
+            self._paused = False
+            self.life.read(going_on=True)
+
+    def _give_room(self) -> None:
+        size, self._taken = self._taken, 0
+        self._home.link.send(wire.Took(self.number, size))
+
+    # ---- from the life (LifeListener)
+
+    def life_sent(self, chunk: bytes) -> None:
+        """Bytes of its channel for the daemon."""
+        self._home.link.send_bytes(self.number, chunk)
+        self._unpassed += len(chunk)
+        if self._unpassed > wire.WINDOW and not self._paused:
+            self._paused = True
+            self.life.read(going_on=False)
+
+    def life_ready(self) -> None:
+        """See `LifeListener`."""
+        self._home.link.send(wire.Ready(self.number, self.life.pid))
+
+    def life_outcomes(self, frame: Outcomes, attachments: Sequence[Attachment], /) -> None:
+        """The daemon reads frames."""
+
+    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+        """The daemon reads frames."""
+
+    def life_wrote(self, life: int, record: Record) -> None:
+        """See `LifeListener`."""
+        self._home.link.send(wire.Wrote(self.number, life, record))
+
+    def life_lost(self, life: int, lines: int, size: int) -> None:
+        """See `LifeListener`."""
+        self._home.link.send(wire.Dropped(self.number, life, lines, size))
+
+    def life_writable(self) -> None:
+        """Everything that waited is written to the process."""
+        self._give_room()
+
+    def life_exited(self, end: LifeEnd) -> None:
+        """See `LifeListener`."""
+        self._home.over(self.number)
+        self._home.link.send(wire.Ended(self.number, end))

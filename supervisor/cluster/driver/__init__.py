@@ -1,0 +1,1 @@
+"""Driver: the one process that uses Ray, and the daemon's side of it."""

@@ -1,0 +1,96 @@
+"""Leases: answers the guards of this daemon's agents, each of which kills its agent when no answer comes.
+
+Runs in a thread of its own, so a busy event loop ends no life. An answer renews the lease there for at most `lease`
+seconds from now on: the guard counts from its question, which was earlier. So once an agent has been without an answer
+for that long, and a slack for clocks and for the kernel, nothing of it runs any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+
+_MOST = 4096  # bytes of questions at once
+
+
+class Leases:
+    """The leases of one tree's agents. Its methods run on any thread."""
+
+    def __init__(self) -> None:
+        self._answered: dict[socket.socket, float] = {}
+        self._closed = False
+        self._lock = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._run, name="actors-leases", daemon=True)
+        self._thread.start()
+
+    def add(self, sock: socket.socket) -> None:
+        """Answer the guard at the other end."""
+        sock.setblocking(False)
+        with self._lock:
+            self._answered[sock] = time.monotonic()
+            self._selector.register(sock, selectors.EVENT_READ)
+        self._stir()
+
+    def answered(self, sock: socket.socket) -> float:
+        """time.monotonic() of the last answer."""
+        return self._answered.get(sock, 0.0)
+
+    def abandon(self, sock: socket.socket) -> None:
+        """Answer no more; `answered` stays known. The guard sees the end of the connection, or its lease runs out."""
+        with self._lock, contextlib.suppress(KeyError, OSError):
+            self._selector.unregister(sock)
+            sock.shutdown(socket.SHUT_RDWR)
+
+    def drop(self, sock: socket.socket) -> None:
+        """Forget it."""
+        with self._lock:
+            if self._answered.pop(sock, None) is not None:
+                with contextlib.suppress(KeyError):  # its end was seen
+                    self._selector.unregister(sock)
+                sock.close()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed = True
+        self._stir()
+        self._thread.join()
+        for sock in tuple(self._answered):
+            self.drop(sock)
+        self._selector.close()
+        self._wake.close()
+        self._woken.close()
+
+    def _stir(self) -> None:
+        with contextlib.suppress(OSError):
+            self._wake.send(b"!")
+
+    def _run(self) -> None:
+        while not self._closed:
+            for key, _ in self._selector.select():
+                sock = key.fileobj
+                if isinstance(sock, socket.socket):
+                    self._answer(sock)
+
+    def _answer(self, sock: socket.socket) -> None:
+        with self._lock:
+            if sock is self._woken:
+                sock.recv(_MOST)
+            elif sock in self._answered and not self._echoed(sock):
+                self._selector.unregister(sock)
+
+    def _echoed(self, sock: socket.socket) -> bool:
+        """Answer what was asked; False at the end of the connection."""
+        try:
+            data = sock.recv(_MOST)
+            self._answered[sock] = time.monotonic() if data else self._answered[sock]  # before it is sent
+            return bool(data) and bool(sock.send(data))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False

@@ -1,0 +1,289 @@
+"""Machines: where the lives of one tree start that run on other machines, and the agents there.
+
+    launch ─▶ RemoteLife ─▶ place: the driver's list ─▶ choose ─▶ agent there (its first life starts it) ─▶ begin
+
+A life has no process while its place is looked for; whatever goes wrong meanwhile is a failed start that says so. Runs
+on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from actors.wire.frames import StartActor
+from supervisor.cluster import handshake
+from supervisor.cluster.driver import protocol as say
+from supervisor.cluster.driver.client import CallFailed, Driver
+from supervisor.cluster.leases import Leases
+from supervisor.cluster.node import Node
+from supervisor.cluster.placement import Machine, choose
+from supervisor.cluster.remote_life import RemoteLife
+from supervisor.cluster.versions import difference
+from supervisor.core.place import Place, in_words
+from supervisor.ports import AnyReader, LifeListener, MachinesSay
+
+CONNECT: Final = 10.0  # seconds to connect to an agent
+AGENT_TIME: Final = 60.0  # seconds in which an agent must have started
+DOUBT: Final = 10.0  # seconds for which a machine that failed is taken only when no other fits
+LIST_TIME: Final = 10.0  # seconds for the list of machines
+
+
+class ClusterMachines:
+    """The machines of one tree.
+
+    Args:
+        path: of the tree.
+        loop: of the tree.
+        reader: waits for what they send.
+        spares: how many are kept on each.
+        on_news: takes what happens to them.
+        driver: to Ray.
+        lease: seconds without word from the daemon after which everything of it ends on a machine.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        loop: asyncio.AbstractEventLoop,
+        reader: AnyReader,
+        *,
+        spares: int,
+        on_news: MachinesSay,
+        driver: Driver,
+        lease: float,
+    ) -> None:
+        self._path = path
+        self._loop = loop
+        self._reader = reader
+        self._spares = spares
+        self._say = on_news
+        self._driver = driver
+        driver.on_agent_ended = self._agent_ended
+        self._lease = lease
+        self._leases = Leases()
+        self._nodes: dict[str, Node] = {}  # by machine
+        self._agents: dict[int, str] = {}  # the machines of agents, by the call that started them
+        self._starting: dict[str, asyncio.Task[Node]] = {}
+        self._placing: Counter[str] = Counter()  # lives that will begin on a machine
+        self._doubts: dict[str, float] = {}  # loop time until which a machine is doubtful
+        self._reserved: dict[RemoteLife, int] = {}
+        self._preloaded: dict[str, dict[str, str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ---- Machines
+
+    def at(self, place: Place) -> PlacedLauncher:
+        """What starts lives at that place."""
+        return PlacedLauncher(self, place)
+
+    def preload(self, module: str, main: dict[str, str]) -> None:
+        """Spares may import a module, on every machine."""
+        if module not in self._preloaded:
+            self._preloaded[module] = main
+            for node in self._nodes.values():
+                node.preload(module, main)
+
+    def wind_down(self) -> None:
+        """No more lives are expected."""
+        for node in self._nodes.values():
+            node.wind_down()
+
+    async def close(self) -> None:
+        """End every agent, and the driver. All lives have ended."""
+        for task in (*self._tasks, *self._starting.values()):
+            task.cancel()
+        nodes = tuple(self._nodes.values())
+        for node in nodes:
+            node.close()
+        for node in nodes:
+            await node.closed.wait()
+        for agent in self._agents:
+            self._driver.tell(say.EndAgent(agent))
+        await self._driver.close()
+        self._leases.close()
+
+    # ---- lives
+
+    def begin(self, part: StartActor, lanes: int, listener: LifeListener, place: Place) -> RemoteLife:
+        """A new life, for which a place is looked for."""
+        life = RemoteLife(part, lanes, listener, self._loop, self._over)
+        task = self._loop.create_task(self._place(life, place))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return life
+
+    def _over(self, life: RemoteLife) -> None:
+        for node in self._nodes.values():
+            node.over(life)
+        reservation = self._reserved.pop(life, None)
+        if reservation is not None:
+            self._driver.tell(say.Release(reservation))
+
+    async def _place(self, life: RemoteLife, place: Place) -> None:
+        try:
+            machine = await self._machine(life, place)
+            self._placing[machine.key] += 1
+            try:
+                node = await self._node(machine)
+            finally:
+                self._placing[machine.key] -= 1
+            if not life.over:
+                node.begin(life)
+        except CallFailed as error:
+            life.failed_to_begin(f"it has no machine: {error}")
+        except Exception as error:  # whatever it is, this life did not start
+            life.failed_to_begin(f"it has no machine: {type(error).__name__}: {error}")
+
+    async def _machine(self, life: RemoteLife, place: Place) -> Machine:
+        if isinstance(place, Mapping):
+            return await self._with_resources(life, place)
+        machines = await self._listed()
+        lives = self._placing + Counter({node.key: len(node.lives) for node in self._nodes.values()})
+        now = self._loop.time()
+        doubtful = {key for key, until in self._doubts.items() if until > now}
+        doubtful |= {node.key for node in self._nodes.values() if node.silent}
+        machine = choose(place, machines, lives, doubtful)
+        if machine is None:
+            known = ", ".join(sorted(one.name for one in machines)) or "none"
+            raise CallFailed(f"none of the cluster fits place={place!r}; its machines: {known}")
+        return machine
+
+    async def _with_resources(self, life: RemoteLife, place: Mapping[str, float]) -> Machine:
+        number = self._driver.number()
+        self._reserved[life] = number
+        resources = {_RAY_NAMES.get(name.lower(), name): float(amount) for name, amount in place.items()}
+        life.waits_for = f"no machine of the cluster has {in_words(place)} free"
+        reserved = await self._driver.call(say.Reserve(number, resources), say.Reserved)
+        life.waits_for = ""
+        machines = {one.key: one for one in await self._listed()}
+        if reserved.machine not in machines:
+            raise CallFailed("the machine with its resources has just gone")
+        return machines[reserved.machine]
+
+    async def _listed(self) -> list[Machine]:
+        call = say.ListMachines(self._driver.number())
+        try:
+            async with asyncio.timeout(None if not self._nodes else LIST_TIME):
+                answer = await self._driver.call(call, say.MachinesAre)
+        except TimeoutError:
+            raise CallFailed(f"Ray did not list its machines within {LIST_TIME:g} s; is its head alive?") from None
+        return [Machine(one.key, one.name, frozenset(one.words), one.cpus) for one in answer.machines]
+
+    # ---- agents
+
+    async def _node(self, machine: Machine) -> Node:
+        """The agent on a machine; it is started when there is none."""
+        node = self._nodes.get(machine.key)
+        if node is not None:
+            return node
+        starting = self._starting.get(machine.key)
+        if starting is None:
+            starting = self._starting[machine.key] = self._loop.create_task(self._start(machine))
+            starting.add_done_callback(lambda _: self._starting.pop(machine.key, None))
+        return await asyncio.shield(starting)
+
+    async def _start(self, machine: Machine) -> Node:
+        try:
+            async with asyncio.timeout(AGENT_TIME):
+                return await self._started(machine)
+        except BaseException as error:
+            self._doubts[machine.key] = self._loop.time() + DOUBT
+            if isinstance(error, TimeoutError):
+                raise CallFailed(f"no agent ran on {machine.name} within {AGENT_TIME:g} s") from None
+            if isinstance(error, CallFailed | OSError):
+                raise CallFailed(f"no agent can run on {machine.name}: {error}") from None
+            raise
+
+    async def _started(self, machine: Machine) -> Node:
+        call, token = self._driver.number(), os.urandom(32)
+        request = say.StartAgent(
+            call, machine.key, token, self._lease, self._spares, [path for path in sys.path if path]
+        )
+        try:
+            agent = await self._driver.call(request, say.AgentIs)
+            _check_versions(agent.versions)
+            stream, guard = await self._loop.run_in_executor(None, _connect, agent.host, agent.port, token)
+        except BaseException:
+            self._driver.tell(say.EndAgent(call))
+            raise
+        node = Node(
+            key=machine.key,
+            name=machine.name,
+            loop=self._loop,
+            stream=stream,
+            guard=guard,
+            reader=self._reader,
+            leases=self._leases,
+            lease=self._lease,
+            tree=self._path,
+            say=self._say,
+            on_gone=lambda node, why: self._gone(node, why, call),
+        )
+        self._agents[call] = machine.key
+        self._nodes[machine.key] = node
+        await node.ready()
+        if node.gone is not None:
+            raise CallFailed(node.gone)
+        for module, main in self._preloaded.items():
+            node.preload(module, main)
+        self._say.node_joined(node.name)
+        return node
+
+    def _gone(self, node: Node, why: str, agent: int) -> None:
+        self._nodes.pop(node.key, None)
+        if self._agents.pop(agent, None) is not None:
+            self._driver.tell(say.EndAgent(agent))
+        if not node.closing:
+            self._doubts[node.key] = self._loop.time() + DOUBT
+            self._say.node_lost(node.name, why)
+
+    def _agent_ended(self, agent: int, why: str) -> None:
+        """Ray has seen the end of an agent's process."""
+        node = self._nodes.get(self._agents.get(agent, ""))
+        if node is not None:
+            node.lost(f"the agent on {node.name} has ended: {why}")
+
+
+_RAY_NAMES: Final = {"cpu": "CPU", "gpu": "GPU"}
+
+
+class PlacedLauncher:
+    """Starts lives at one place of a cluster."""
+
+    def __init__(self, machines: ClusterMachines, place: Place) -> None:
+        self._machines = machines
+        self._place = place
+
+    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> RemoteLife:
+        """Start a life; its place is looked for first."""
+        return self._machines.begin(part, lanes, listener, self._place)
+
+
+def _check_versions(theirs: dict[str, str]) -> None:
+    if wrong := difference(theirs):
+        raise CallFailed(f"{wrong}; install the same there")
+
+
+def _connect(host: str, port: int, token: bytes) -> tuple[socket.socket, socket.socket]:
+    """The two connections of an agent. Runs in a thread.
+
+    Raises:
+        OSError: it cannot be reached.
+    """
+    made: list[socket.socket] = []
+    try:
+        for role in (handshake.STREAM, handshake.LEASE):
+            made.append(socket.create_connection((host, port), timeout=CONNECT))
+            handshake.offer(made[-1], token, role)
+    except OSError as error:
+        for sock in made:
+            sock.close()
+        raise OSError(f"its address {host}:{port} cannot be reached from here: {error}") from error
+    stream, lease = made
+    return stream, lease

@@ -1,0 +1,68 @@
+"""Mirror: what is known in the daemon of the black box of a life on another machine: its last sample.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
+from supervisor.cluster.clock import RemoteClock
+from supervisor.cluster.wire import Sample
+from supervisor.core.health.condition import UNSEEN, Condition
+
+
+class Mirror:
+    """The last sample of one life.
+
+    Args:
+        on_ring: rings the doorbell there.
+    """
+
+    def __init__(self, on_ring: Callable[[], None]) -> None:
+        self.condition: Condition = UNSEEN
+        self.resident: int | None = None
+        self._activity = Activity((), 0, 0, False)
+        self._progress: Progress = NOTHING_BEGUN
+        self._text = ""
+        self._rings = 0  # sent
+        self._heard = 0  # of them, when the last sample was read
+        self._on_ring = on_ring
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last sample was read after the last ring."""
+        return self._heard == self._rings
+
+    def ring(self) -> None:
+        """Let the process read what was sent before it begins another message."""
+        self._rings += 1
+        self._on_ring()
+
+    def show(self, sample: Sample, clock: RemoteClock) -> None:
+        """A new sample has come."""
+        self._heard = sample.rings
+        self._activity = clock.activity(sample.activity)
+        self._progress = clock.progress(sample.progress)
+        if sample.condition is not None:
+            self.condition = sample.condition
+            self.resident = sample.resident
+        if sample.text is not None:
+            self._text = sample.text
+
+    def rewind(self) -> None:
+        """The text is empty until it is written again."""
+        self._text = ""
+
+    def progress(self) -> Progress:
+        """What it has begun, and is handling."""
+        return self._progress
+
+    def activity(self) -> Activity:
+        """Its handler calls in progress."""
+        return self._activity
+
+    def text(self) -> str:
+        """The stacks it has written."""
+        return self._text

@@ -1,0 +1,197 @@
+"""Node: one machine of the cluster as a tree uses it: an agent there, the link to it, and the lives on it.
+
+When does it count as gone? When the agent's process has certainly ended, or its lease has run out, which ends it:
+
+    the link ends in good order (the kernel there closed it) ─▶ at once
+    the driver says that Ray has seen its process end ────────▶ at once
+    silence, or the link breaks ──────────────────────────────▶ `lease` and a slack after its guard's last answer
+
+Only then are its lives reported as ended, so no other life of theirs starts beside them. Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from actors.errors import WireError
+from supervisor.cluster import wire
+from supervisor.cluster.clock import RemoteClock
+from supervisor.cluster.leases import Leases
+from supervisor.cluster.link import Link
+from supervisor.cluster.remote_life import RemoteLife
+from supervisor.ports import AnyReader, MachinesSay
+
+SLACK: Final = 1.0  # seconds beyond a lease: clocks run differently, and killing takes a moment
+PINGS: Final = 5.0  # seconds between two looks at the clock of a machine
+
+
+class Node:
+    """One machine.
+
+    Args:
+        key: Ray's id of it.
+        name: for people.
+        loop: of the tree.
+        stream: the connection of the link.
+        guard: the connection on which the lease is renewed.
+        reader: waits for the link.
+        leases: renews the lease.
+        lease: seconds of it.
+        tree: path of the tree.
+        say: takes what is wrong there.
+        on_gone: called once when it is gone, before its lives are told.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        stream: socket.socket,
+        guard: socket.socket,
+        reader: AnyReader,
+        leases: Leases,
+        lease: float,
+        tree: str,
+        say: MachinesSay,
+        on_gone: Callable[[Node, str], None],
+    ) -> None:
+        self.key = key
+        self.name = name
+        self.lives: dict[int, RemoteLife] = {}
+        self.gone: str | None = None
+        self.closed = asyncio.Event()
+        self.closing = False
+        self._clock = RemoteClock()
+        self._loop = loop
+        self._numbers = itertools.count(1)
+        self._guard = guard
+        self._leases = leases
+        self._lease = lease
+        self._tree = tree
+        self._say = say
+        self._on_gone = on_gone
+        self._broken = ""
+        self._ready = asyncio.Event()
+        leases.add(guard)
+        self._link = Link(
+            stream,
+            reader,
+            on_bytes=self._take_bytes,
+            on_value=self._take,
+            on_room=self._writable,
+            on_end=self._ended,
+        )
+        self._look_timer = loop.call_later(lease / 4, self._look)
+        self._ping()
+
+    async def ready(self) -> None:
+        """Return when its clock is known, or it is gone."""
+        await self._ready.wait()
+
+    @property
+    def silent(self) -> bool:
+        """Whether its guard has not asked for a while: nothing should be started there now."""
+        return time.monotonic() - self._leases.answered(self._guard) > self._lease * 0.6
+
+    def begin(self, life: RemoteLife) -> None:
+        """Start a life here."""
+        number = next(self._numbers)
+        self.lives[number] = life
+        life.begin_on(self._link, number, self.name, self._clock)
+
+    def over(self, life: RemoteLife) -> None:
+        """A life has ended."""
+        self.lives.pop(life.number, None)
+
+    def preload(self, module: str, main: dict[str, str]) -> None:
+        """Spares may import a module."""
+        self._link.send(wire.Preload(module, main))
+
+    def wind_down(self) -> None:
+        """No more lives are expected."""
+        self._link.send(wire.WindDown())
+
+    def close(self) -> None:
+        """All lives have ended: end the agent. `closed` is set when nothing is left there."""
+        self.closing = True
+        self._link.send(wire.Close())
+
+    def lost(self, why: str) -> None:
+        """Its agent has certainly ended."""
+        if self.gone is not None:
+            return
+        self.gone = why
+        self._look_timer.cancel()
+        self._ping_timer.cancel()
+        self._link.close()
+        self._leases.drop(self._guard)
+        self.closed.set()
+        self._ready.set()
+        self._on_gone(self, why)
+        for life in tuple(self.lives.values()):
+            life.lost(why)
+
+    # ---- from the agent
+
+    def _take_bytes(self, number: int, data: bytes) -> None:
+        life = self.lives.get(number)
+        if life is not None:
+            life.take_bytes(data)
+
+    def _take(self, data: bytes) -> None:
+        match value := wire.read_from_agent(data):
+            case wire.Pong():
+                self._clock.heard(value.sent, value.now, time.monotonic_ns())
+                self._ready.set()
+            case wire.ReaperLost():
+                self._say.orphan_reaper_lost(self._tree, f"{value.why} (on {self.name})")
+            case wire.SpareFailed():
+                self._say.spare_failed(self._tree, value.module, f"{value.why} (on {self.name})")
+            case wire.Closed():
+                self.lost("it was closed")
+            case _:
+                life = self.lives.get(value.number)
+                if life is not None:
+                    life.take(value)
+
+    def _writable(self) -> None:
+        for life in tuple(self.lives.values()):
+            life.link_writable()
+
+    def _ended(self, error: Exception | None) -> None:
+        """The link is over."""
+        if error is None:
+            self.lost(f"the agent on {self.name} has ended")
+        elif isinstance(error, WireError | msgspec.MsgspecError):
+            self._give_up(f"the agent on {self.name} broke the protocol: {error}")
+        else:
+            self._give_up(f"the connection to {self.name} broke: {error}")
+
+    def _give_up(self, why: str) -> None:
+        """Renew its lease no more: then it ends, certainly."""
+        if not self._broken:
+            self._broken = why
+            self._leases.abandon(self._guard)
+
+    # ---- its lease, and its clock
+
+    def _look(self) -> None:
+        since = time.monotonic() - self._leases.answered(self._guard)
+        if since > self._lease + SLACK:
+            why = self._broken or f"nothing was heard of {self.name} for {since:.1f} s"
+            self.lost(why)
+            return
+        self._look_timer = self._loop.call_later(min(self._lease / 4, self._lease + SLACK - since + 0.01), self._look)
+
+    def _ping(self) -> None:
+        self._link.send(wire.Ping(time.monotonic_ns()))
+        self._ping_timer = self._loop.call_later(PINGS, self._ping)

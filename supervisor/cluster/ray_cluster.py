@@ -1,0 +1,66 @@
+"""RayCluster: the machines of a Ray cluster, for `Supervisor(..., cluster=...)`. Ray itself is loaded by the driver."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from actors.bounds import is_time
+from actors.errors import UsageError
+from supervisor.cluster.driver.client import RayDriver
+from supervisor.cluster.machines import ClusterMachines
+from supervisor.ports import AnyReader, MachinesSay
+
+SHORTEST: Final = 0.5  # seconds of a lease: below, a busy machine would lose it without a fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayCluster:
+    """The machines of a Ray cluster, for specs with a `place`.
+
+    Several trees may use one cluster; each has an agent of its own on every machine that it uses.
+
+    Args:
+        address: as `ray.init` takes it: "auto" for the cluster to which this machine belongs, "host:port" of its head,
+            "local" for a cluster of this machine alone, for the time of the tree.
+        runtime_env: as `ray.init` takes it: how code and packages come to the machines.
+        lease: seconds without word from the daemon after which a machine ends everything of it. After so long, and a
+            second more, lives of a machine that is not heard of begin elsewhere.
+
+    Raises:
+        UsageError: Ray is not installed, or an argument cannot work.
+    """
+
+    address: str | None = "auto"
+    runtime_env: Mapping[str, Any] | None = field(default=None, repr=False)
+    lease: float = 5.0
+
+    def __post_init__(self) -> None:
+        if importlib.util.find_spec("ray") is None:
+            raise UsageError("RayCluster needs Ray, which is not installed: pip install 'actor-supervisor[ray]'")
+        if self.address is not None and (not isinstance(self.address, str) or not self.address):
+            raise UsageError(f"address must be 'auto', 'local' or 'host:port', it is {self.address!r}")
+        if self.address is not None and self.address.startswith("ray://"):
+            raise UsageError(
+                f"address {self.address!r} is of Ray's client, which is no machine of the cluster; run the daemon on "
+                "one, with address='auto'"
+            )
+        if self.runtime_env is not None and not isinstance(self.runtime_env, Mapping):
+            raise UsageError(f"runtime_env must be a mapping, as of ray.init, or None; it is {self.runtime_env!r}")
+        if not is_time(self.lease, SHORTEST):
+            raise UsageError(f"lease must be seconds, at least {SHORTEST:g}; it is {self.lease!r}")
+
+    def enter(
+        self,
+        path: str,
+        loop: asyncio.AbstractEventLoop,
+        reader: AnyReader,
+        spares: int,
+        say: MachinesSay,
+    ) -> ClusterMachines:
+        """See `Cluster`."""
+        driver = RayDriver(self.address, dict(self.runtime_env or {}), loop, reader)
+        return ClusterMachines(path, loop, reader, spares=spares, on_news=say, driver=driver, lease=self.lease)

@@ -1,0 +1,272 @@
+"""RemoteLife: one life of an actor on another machine.
+
+    post, cancel, ... ─▶ PipeWriter ─▶ Flow ─▶ Link ═▶ agent ─▶ pipe ─▶ process
+    LifeListener ◀─ FrameReader ◀──────────── Link ◀═ agent ◀─ pipe ◀─┘
+
+Its frames are those of a life on this machine; the agent passes them on as bytes. What a black box shows at once here
+is a sample there. Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from actors.errors import WireError
+from actors.wire.frames import CrashReport, Outcomes, Send, StartActor
+from actors.wire.framing import Attachment
+from supervisor.cluster import wire
+from supervisor.cluster.clock import RemoteClock
+from supervisor.cluster.flow import Flow
+from supervisor.cluster.link import Link
+from supervisor.cluster.mirror import Mirror
+from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.health.condition import Condition
+from supervisor.core.health.life_end import LifeEnd
+from supervisor.io.pipe_writer import PipeWriter
+from supervisor.ports import LifeListener, Said
+from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.process.life import GOODBYE
+
+
+class RemoteLife(ProcessDelivery):
+    """One life on another machine, from when a place is looked for until its end is known.
+
+    Args:
+        part: which actor it runs.
+        lanes: how many messages it handles at once.
+        listener: gets its events.
+        loop: of the tree.
+        on_over: called when it has ended, before the listener is.
+    """
+
+    _box: Mirror  # type: ignore[assignment]  # the part of a black box that a delivery uses
+
+    def __init__(
+        self,
+        part: StartActor,
+        lanes: int,
+        listener: LifeListener,
+        loop: asyncio.AbstractEventLoop,
+        on_over: Callable[[RemoteLife], None],
+    ) -> None:
+        super().__init__()
+        self.part = part
+        self.lanes = lanes
+        self.pid: int | None = None
+        self.node: str | None = None
+        self.number = 0
+        self.waits_for = ""  # why it has no place yet
+        self._listener = listener
+        self._loop = loop
+        self._on_over = on_over
+        self._link: Link | None = None
+        self.clock = RemoteClock()
+        self._box = Mirror(lambda: self._tell(wire.Ring(self.number)))
+        self._flow = Flow(loop)
+        self._pipe_writer = PipeWriter(self._flow, self._flow, listener.life_writable, self.refuse, _broken_link)
+        self._frames = FrameReader(
+            part.max_frame,
+            _Here(listener, self),
+            on_farewell=self._said_farewell,
+            on_end=_no_end,
+            on_error=self._broken,
+        )
+        self._wire_error: str | None = None
+        self._unpassed = 0  # bytes that arrived, and for which the agent has not got its room back
+        self._stop_asked = self._kill_asked = False
+
+    def begin_on(self, link: Link, number: int, node: str, clock: RemoteClock) -> None:
+        """A place was found: start there."""
+        self.number, self.node, self._link = number, node, link
+        self.clock = clock
+        link.send(wire.Begin(number, self.part, self.lanes))
+        self._flow.open(link, number)
+        if self._stop_asked:
+            self._tell(wire.StopLife(number))
+        if self._kill_asked:
+            self._tell(wire.KillLife(number))
+
+    def failed_to_begin(self, why: str) -> None:
+        """There is no place for it, or its machine cannot start it."""
+        self._finish(LifeEnd(pid=None, exit_code=None, wire_error=why))
+
+    # ---- Delivery
+
+    def post(self, batch: list[QueuedMessage]) -> None:
+        """Send a batch of messages; deadlines as times of that machine's clock."""
+        clock = self.clock
+        if any(message.deadline is not None for message in batch):
+            batch = [msgspec.structs.replace(one, deadline=clock.there(one.deadline)) for one in batch]
+        super().post(batch)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether its last sample is newer than the last control frame."""
+        return self.over or self._box.caught_up
+
+    # ---- Control
+
+    def stop(self) -> None:
+        """Ask it to finish its message and exit."""
+        self._stop_asked = True
+        self._tell(wire.StopLife(self.number))
+
+    def kill(self) -> None:
+        """Kill it; one that has no place yet ends at once."""
+        self._kill_asked = True
+        if self._link is None and not self.over:
+            self._loop.call_soon(self._killed_before_it_began)
+        self._tell(wire.KillLife(self.number))
+
+    # ---- Inspection
+
+    @property
+    def said_farewell(self) -> bool:
+        """Whether its goodbye or crash report has arrived."""
+        return self._frames.farewell is not None
+
+    def ask_pulse(self) -> bool:
+        """Ask for a heartbeat."""
+        self._box.rewind()
+        self._tell(wire.AskPulse(self.number))
+        return True
+
+    def dump_stacks(self) -> None:
+        """Ask for its stacks."""
+        self._box.rewind()
+        self._tell(wire.DumpStacks(self.number))
+
+    def condition(self) -> Condition:
+        """How the kernel treated its process a moment ago."""
+        return self._box.condition
+
+    def resident_bytes(self) -> int | None:
+        """The resident memory of its process a moment ago."""
+        return self._box.resident
+
+    def text(self) -> str:
+        """The stacks it has written."""
+        return self._last_text if self.over else self._box.text()
+
+    # ---- from its agent
+
+    def take_bytes(self, data: bytes) -> None:
+        """Bytes of its channel."""
+        if self.over:
+            return
+        self._frames.arrived(data)
+        self._unpassed += len(data)
+        if self._unpassed >= wire.WINDOW // 4:
+            size, self._unpassed = self._unpassed, 0
+            self._tell(wire.Took(self.number, size))
+
+    def take(self, value: wire.Ready | wire.Sample | wire.Wrote | wire.Dropped | wire.Ended | wire.Took) -> None:
+        """A value about it."""
+        if self.over:
+            return
+        match value:
+            case wire.Took():
+                self._flow.took(value.size)
+            case wire.Sample():
+                self.pid = value.pid
+                self._box.show(value, self.clock)
+            case wire.Ready():
+                self.pid = value.pid
+                self._listener.life_ready()
+            case wire.Wrote():
+                self._listener.life_wrote(value.life, value.record)
+            case wire.Dropped():
+                self._listener.life_lost(value.life, value.lines, value.size)
+            case wire.Ended():
+                self._finish(value.end)
+
+    def link_writable(self) -> None:
+        """The link takes data again."""
+        self._flow.link_writable()
+
+    def lost(self, why: str) -> None:
+        """Its machine is gone: it has certainly ended, and nothing is known of what it did."""
+        self._finish(LifeEnd(pid=self.pid, exit_code=None, lost=why))
+
+    def refuse(self, why: str) -> None:
+        """It broke the protocol: only its life ends."""
+        self._wire_error = self._wire_error or why
+        self._frames.refused = True
+        self.kill()
+
+    # ---- inside
+
+    def _tell(self, value: msgspec.Struct) -> None:
+        if self._link is not None and not self.over:
+            self._link.send(value)
+
+    def _said_farewell(self) -> None:
+        """A thread of its own may keep it from exiting."""
+        self._loop.call_later(GOODBYE, self.kill)
+
+    def _broken(self, error: Exception) -> None:
+        if isinstance(error, WireError):
+            self.refuse(f"it broke the protocol: {error}")
+            return
+        context = {"message": f"a frame of {self.part.path} could not be processed", "exception": error}
+        self._loop.call_exception_handler(context)
+        self.refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
+
+    def _killed_before_it_began(self) -> None:
+        if self._link is None:
+            self._finish(
+                LifeEnd(pid=None, exit_code=None, wire_error=self.waits_for or "no machine was found for it in time")
+            )
+
+    def _finish(self, end: LifeEnd) -> None:
+        if self.over:
+            return
+        self._frames.drop()
+        self._pipe_writer.close()
+        farewell = self._frames.farewell
+        end = msgspec.structs.replace(
+            end,
+            crash_report=farewell if isinstance(farewell, CrashReport) else None,
+            goodbye=farewell is not None,
+            wire_error=self._wire_error or end.wire_error,
+            stop_asked=end.stop_asked or (self._stop_asked and end.pid is None),
+            kill_asked=end.kill_asked or self._kill_asked,
+            progress=self.clock.progress(end.progress),
+        )
+        self.pid = end.pid
+        self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
+        self.over = True
+        self._on_over(self)
+        self._listener.life_exited(end)
+
+
+class _Here:
+    """Passes frames on, with times of this machine's clock."""
+
+    def __init__(self, listener: LifeListener, life: RemoteLife) -> None:
+        self._listener = listener
+        self._life = life
+        self.life_wrote = listener.life_wrote
+        self.life_lost = listener.life_lost
+        self.life_ready = listener.life_ready
+        self.life_writable = listener.life_writable
+        self.life_exited = listener.life_exited
+
+    def life_outcomes(self, frame: Outcomes, attachments: Sequence[Attachment], /) -> None:
+        self._listener.life_outcomes(frame, attachments)
+
+    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+        if isinstance(frame, Send) and frame.deadline is not None:
+            frame = msgspec.structs.replace(frame, deadline=self._life.clock.here(frame.deadline))
+        self._listener.life_said(frame, attachments)
+
+
+def _broken_link(error: OSError) -> None:
+    """The end of the link is reported apart."""
+
+
+def _no_end() -> None:
+    """The end of the channel is the agent's matter."""

@@ -1,0 +1,189 @@
+"""Wire: what a daemon and an agent send each other over one TCP stream.
+
+A frame is four bytes of length and its bytes, as in `actors.wire.framing`. Its first four bytes are the number of a
+life: then the rest is bytes of that life's channel, in either direction, which the agent never decodes. Number 0 is
+followed by one value of this module.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from actors.wire.frames import StartActor
+from actors.wire.log_lines import Record
+from actors.wire.progress import Activity, Progress
+from supervisor.core.health.condition import Condition
+from supervisor.core.health.life_end import LifeEnd
+
+WINDOW: Final = 4 * 1024 * 1024  # bytes of one life's channel that are on their way in one direction
+
+
+# ---- daemon to agent
+
+
+class Begin(msgspec.Struct, frozen=True, array_like=True, tag=0):
+    """Start a life.
+
+    Attributes:
+        number: of the life on this link, from 1.
+        part: which actor it runs.
+        lanes: how many messages it handles at once.
+    """
+
+    number: int
+    part: StartActor
+    lanes: int
+
+
+class StopLife(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """Ask a life to stop."""
+
+    number: int
+
+
+class KillLife(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Kill a life."""
+
+    number: int
+
+
+class Ring(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Ring the doorbell of a life, whose frame came before."""
+
+    number: int
+
+
+class AskPulse(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """Ask a life for a heartbeat."""
+
+    number: int
+
+
+class DumpStacks(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Ask a life for its stacks."""
+
+    number: int
+
+
+class Preload(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """Spares may import a module."""
+
+    module: str
+    main: dict[str, str]
+
+
+class WindDown(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """No more lives are expected."""
+
+
+class Close(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """All lives have ended: end."""
+
+
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """Asks for the agent's clock.
+
+    Attributes:
+        sent: the daemon's `time.monotonic_ns()`.
+    """
+
+    sent: int
+
+
+class Took(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """That many more bytes of a life's channel were passed on; in both directions."""
+
+    number: int
+    size: int
+
+
+ToAgent = Begin | StopLife | KillLife | Ring | AskPulse | DumpStacks | Preload | WindDown | Close | Ping | Took
+
+# ---- agent to daemon
+
+
+class Pong(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """The agent's clock: its `time.monotonic_ns()`, and the ping's own number."""
+
+    sent: int
+    now: int
+
+
+class Ready(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """`on_start` of a life has returned."""
+
+    number: int
+    pid: int | None
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True, tag=22):
+    """What a life is doing.
+
+    Attributes:
+        number: of the life.
+        pid: its process id, None before the spawn.
+        rings: how often its doorbell had been rung before this was read.
+        activity: of its black box, read before its progress.
+        progress: of its black box.
+        condition: of its process; None when it was not looked at.
+        resident: bytes of its process; None when it was not looked at.
+        text: of its black box; None when it was not read.
+    """
+
+    number: int
+    pid: int | None
+    rings: int
+    activity: Activity
+    progress: Progress
+    condition: Condition | None = None
+    resident: int | None = None
+    text: str | None = None
+
+
+class Wrote(msgspec.Struct, frozen=True, array_like=True, tag=23):
+    """A life wrote a line; `life` is its number in the supervisor."""
+
+    number: int
+    life: int
+    record: Record
+
+
+class Dropped(msgspec.Struct, frozen=True, array_like=True, tag=24):
+    """Output of a life was dropped."""
+
+    number: int
+    life: int
+    lines: int
+    size: int
+
+
+class Ended(msgspec.Struct, frozen=True, array_like=True, tag=25):
+    """A life has ended; all its bytes came before."""
+
+    number: int
+    end: LifeEnd
+
+
+class ReaperLost(msgspec.Struct, frozen=True, array_like=True, tag=26):
+    """There is no orphan reaper on that machine."""
+
+    why: str
+
+
+class SpareFailed(msgspec.Struct, frozen=True, array_like=True, tag=27):
+    """A spare on that machine failed."""
+
+    module: str | None
+    why: str
+
+
+class Closed(msgspec.Struct, frozen=True, array_like=True, tag=28):
+    """Nothing of the daemon's is left on that machine; the agent ends."""
+
+
+FromAgent = Took | Pong | Ready | Sample | Wrote | Dropped | Ended | ReaperLost | SpareFailed | Closed
+
+read_to_agent: Final = msgspec.msgpack.Decoder(ToAgent).decode
+read_from_agent: Final = msgspec.msgpack.Decoder(FromAgent).decode
