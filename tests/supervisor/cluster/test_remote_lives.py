@@ -12,9 +12,9 @@ from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, StartFailed, Supervisor
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.observe.reports import Reports
-from tests.support.actors import Echo, Puppet, WhoAreYou
+from tests.support.actors import Block, Echo, Puppet, WhoAreYou
 from tests.support.life_conformance import check_life
-from tests.support.machines import LocalCluster
+from tests.support.machines import LocalCluster, LocalDriver
 from tests.support.waiting import Watch, until
 
 pytestmark = pytest.mark.processes
@@ -53,3 +53,54 @@ async def test_an_actor_on_another_machine_is_asked_killed_and_lives_on():
         assert (pid, "m1", "SIGKILL") == (report.pid, report.node, report.signal)
         assert "m1" == (await watch.started("a")).node
         assert "y" == await root["a"].ask(Echo("y"), timeout=30)
+
+
+async def test_a_place_needs_a_cluster():
+    """It is refused before anything starts, at any depth, and of a child that is added later."""
+    with pytest.raises(InvalidSpec, match=r"children\[0\]\.place: this tree has no cluster: Supervisor\(\.\.\., cluster="):
+        Supervisor(ChildSpec(Puppet, place="any"))
+    async with Supervisor(spares=0) as root:
+        with pytest.raises(InvalidSpec, match="has no cluster"):
+            await root.start_child(ChildSpec(Puppet, place={"gpu": 1}))
+
+
+@pytest.mark.parametrize("place", ["", "node:", "somewhere", {}, {"gpu": 0}, {"": 1}, {"gpu": True}, 3, None])
+def test_what_is_no_place(place):
+    """It is refused with what to write instead."""
+    with pytest.raises(InvalidSpec, match="place: expected 'local', 'any', 'node:LABEL', or resources"):
+        Supervisor(ChildSpec(Puppet, place=place), cluster=LocalCluster())
+
+
+async def test_another_version_there_is_a_failed_start():
+    """It says what differs."""
+    cluster = LocalCluster(driver=LocalDriver(["m1"]))
+    cluster.driver.told = {"msgspec": "0.1"}
+    with pytest.raises(StartFailed, match=r"no agent can run on m1: msgspec 0\.1 there and .* here; install the same"):
+        async with tree(cluster, ChildSpec(Puppet, name="a", place="any"), intensity=Intensity(0)):
+            raise AssertionError
+
+
+async def test_no_machine_fits():
+    """The text names those that there are."""
+    spec = ChildSpec(Puppet, name="a", place="node:gpu-box")
+    with pytest.raises(StartFailed, match="none of the cluster fits place='node:gpu-box'; its machines: m1, m2"):
+        async with tree(LocalCluster(("m1", "m2")), spec, intensity=Intensity(0)):
+            raise AssertionError
+
+
+async def test_the_death_of_an_agent_is_told_and_the_next_life_runs_elsewhere(tmp_path):
+    """What was in flight may have begun or not; the next life is on another machine."""
+    cluster = LocalCluster(("m1", "m2"))
+    async with tree(cluster, ChildSpec(Puppet, name="a", place="any", backoff=AT_ONCE)) as root:
+        watch = Watch(root)
+        here = root.snapshot().children[0].node
+        hangs = asyncio.create_task(root["a"].ask(Block(str(tmp_path / "never")), timeout=60))
+        await until(lambda: root.snapshot().children[0].handling == "Block", "it begins")
+        cluster.driver.kill(here)
+        report = await watch.exited("a")
+        assert ("lost", here) == (report.reason.kind, report.node)
+        with pytest.raises(ActorCrashed) as crash:
+            await hangs
+        assert (None, None) == (crash.value.started, crash.value.finished)
+        assert (await watch.started("a")).node != here
+        assert "again" == await root["a"].ask(Echo("again"), timeout=30)
