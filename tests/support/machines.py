@@ -56,8 +56,7 @@ class LocalDriver:
         raise CallFailed(f"cannot {value}")
 
     async def _start(self, value):
-        words = [sys.executable, "-c", _AGENT, value.token.hex(), str(value.lease), str(value.spares)]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
+        process = _agent(value)
         self.agents[value.machine] = self._calls[value.call] = process
         loop = asyncio.get_running_loop()
         line = await loop.run_in_executor(None, process.stdout.readline)
@@ -90,6 +89,11 @@ class LocalDriver:
         for process in self._calls.values():
             self._kill(process)
         await asyncio.gather(*self._watching)
+
+
+def _agent(value):
+    words = [sys.executable, "-c", _AGENT, value.token.hex(), str(value.lease), str(value.spares)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
 
 
 @dataclass

@@ -57,7 +57,9 @@ async def test_an_actor_on_another_machine_is_asked_killed_and_lives_on():
 
 async def test_a_place_needs_a_cluster():
     """It is refused before anything starts, at any depth, and of a child that is added later."""
-    with pytest.raises(InvalidSpec, match=r"children\[0\]\.place: this tree has no cluster: Supervisor\(\.\.\., cluster="):
+    with pytest.raises(
+        InvalidSpec, match=r"children\[0\]\.place: this tree has no cluster: Supervisor\(\.\.\., cluster="
+    ):
         Supervisor(ChildSpec(Puppet, place="any"))
     async with Supervisor(spares=0) as root:
         with pytest.raises(InvalidSpec, match="has no cluster"):
