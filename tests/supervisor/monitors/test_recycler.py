@@ -150,7 +150,7 @@ async def test_age_is_looked_at_when_it_comes_and_memory_at_a_calm_pace():
 async def test_an_age_that_is_reached_is_looked_at_calmly():
     """The life may stay for a while, until its next one is ready, or has failed; each look asks again."""
     timers, asked = TreeContext(), []
-    life = SimpleNamespace(handled=0, pid=None, make_room=asked.append)
+    life = SimpleNamespace(handled=0, make_room=asked.append)
     recycler = room.recycler_of(ChildSpec(Puppet, max_age=1.0, max_age_jitter=0.0), life, timers)
     timers.time = lambda: 9.0
     for _ in range(2):
@@ -158,16 +158,15 @@ async def test_an_age_that_is_reached_is_looked_at_calmly():
     assert ([1.0, room.PACE, room.PACE], 2) == (timers.waits, len(asked))
 
 
-async def test_a_look_that_fails_is_not_the_last(monkeypatch):
+async def test_a_look_that_fails_is_not_the_last():
     """The loop reports what was raised; the next look is due all the same."""
     timers = TreeContext()
-    life = SimpleNamespace(handled=0, pid=os.getpid())
-    recycler = room.recycler_of(ChildSpec(Puppet, max_rss=1), life, timers)
 
-    def fail(pid):
+    def fail():
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(room, "resident_bytes", fail)
+    life = SimpleNamespace(handled=0, resident_bytes=fail)
+    recycler = room.recycler_of(ChildSpec(Puppet, max_rss=1), life, timers)
     with pytest.raises(OSError, match="Too many open files"):
         recycler._look()
     assert [room.PACE, room.PACE] == timers.waits
