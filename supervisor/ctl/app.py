@@ -86,4 +86,4 @@ def print_lines(lines: list[str]) -> None:
     click.echo("\n".join(lines))
 
 
-from supervisor.ctl import act, look  # noqa: E402, F401 - the verbs add themselves
+from supervisor.ctl import act, look, run  # noqa: E402, F401 - the verbs add themselves
