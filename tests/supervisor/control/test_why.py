@@ -1,0 +1,361 @@
+"""One sentence for each state a child can be in: what happened, by which rule, what is next, and what to do."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from actors.exits import ExitKind, ExitReason, ExitReport
+from supervisor import ChildState, Health, RestartPolicy, Strategy, SupervisorState
+from supervisor.control.look.facts import Exit, Facts, Limits
+from supervisor.control.look.samples import Trend
+from supervisor.control.look.why import Verdict, why
+from supervisor.core.tree.commands import Decision
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
+
+MIB = 2**20
+PERMANENT = "permanent children are restarted"
+KEY = "ConfigError: no api key (in Parser.on_start)"
+NO_KEY = f"unstarted: {KEY}"
+LIMITS = Limits(start_timeout=30.0, shutdown=5.0, mailbox=100, overflow="wait")
+
+
+def actor(**known):
+    fields = {
+        "name": "a",
+        "path": "/root/a",
+        "state": ChildState.RUNNING,
+        "restart": RestartPolicy.PERMANENT,
+        "life": 1,
+        "pid": 7,
+        "uptime": 60.0,
+        "next_try": None,
+        "mailbox": 0,
+        "fates": {},
+        "handling": None,
+        "handling_for": None,
+        "health": Health.IDLE,
+        "last_exit": None,
+    }
+    return ChildSnapshot(**{**fields, **known})
+
+
+def supervisor(*children, **known):
+    fields = {
+        "name": "sub",
+        "path": "/root/sub",
+        "state": ChildState.RUNNING,
+        "phase": SupervisorState.RUNNING,
+        "strategy": Strategy.ONE_FOR_ONE,
+        "life": 1,
+        "uptime": 9.0,
+        "next_try": None,
+        "restarts": 0,
+        "budget": 3,
+        "spares": 0,
+        "children": children,
+        "last_exit": None,
+    }
+    return SupervisorSnapshot(**{**fields, **known})
+
+
+def facts(node, **known):
+    return Facts(node=node, supervisor="/root", limits=known.pop("limits", LIMITS), **known)
+
+
+def died(*ago, reason="killed: SIGKILL from outside", **known):
+    return tuple(Exit(seconds, reason, because=PERMANENT, **known) for seconds in ago)
+
+
+def report(reason, decision, because, **known):
+    return ExitReport(actor="/root/a", life=1, pid=7, reason=reason, decision=decision, because=because, **known)
+
+
+SIGKILL = ExitReason(ExitKind.KILLED, "SIGKILL from outside")
+DONE = ExitReason(ExitKind.NORMAL, "it stopped itself")
+ASKED = ExitReason(ExitKind.SHUTDOWN, "asked by the supervisor")
+LEAKS = Trend(
+    seconds=60, handled=9, arrived=9, rss_began=40 * MIB, rss_before=340 * MIB, rss=400 * MIB, life_seconds=360
+)
+SLOWLY = Trend(seconds=10, handled=50, arrived=170, rss_began=MIB, rss_before=MIB, rss=MIB, life_seconds=60)
+
+TABLE = {
+    "healthy": (
+        facts(actor(fates={"handled": 1200})),
+        Verdict.HEALTHY,
+        "/root/a is well: life 1 runs for 60 s, it is idle, none waits, 1,200 messages are over.",
+    ),
+    "busy": (
+        facts(actor(handling="Add", handling_for=0.1, mailbox=1, health=Health.BUSY)),
+        Verdict.HEALTHY,
+        "it handles Add, 1 message wait or are being handled",
+    ),
+    "a task": (
+        facts(actor(kind="task", pid=None, health=None)),
+        Verdict.HEALTHY,
+        "/root/a is well: life 1 runs for 60 s.",
+    ),
+    "crash loop by a bad configuration": (
+        facts(
+            actor(state=ChildState.BACKOFF, life=4, pid=None, uptime=None, next_try=2.1),
+            exits=died(12, 10, 6, 0.7, reason=NO_KEY, early=True),
+            held=2,
+        ),
+        Verdict.CRASH_LOOP,
+        f"/root/a is in a crash loop: it died 4 times in 11 s, each time before it was ready with {KEY}: ",
+        f"{PERMANENT}; life 5 starts in 2.1 s; /root gives up after 1 more within 5 s; what it needs to start ",
+        "is wrong, so no restart helps: correct that, or stop it: actorctl stop /root/a.",
+    ),
+    "crash loop, starting again": (
+        facts(
+            actor(state=ChildState.STARTING, life=5, uptime=None),
+            exits=died(12, 10, 6, reason=NO_KEY, early=True),
+            started_ago=1.5,
+            allowed=None,
+        ),
+        Verdict.CRASH_LOOP,
+        "and life 5 has been starting for 1.5 s",
+    ),
+    "crash loop over one message": (
+        facts(actor(life=4, uptime=0.2), exits=died(3, 2, 1, reason="killed: SIGSEGV", message="Parse"), held=3),
+        Verdict.CRASH_LOOP,
+        "each time with killed: SIGSEGV, each time over one Parse: permanent children are restarted; life 4 ",
+        "has run for 0.2 s; with one more within 5 s /root gives up; look at what kills it: actorctl why ",
+        "/root/a --report, and actorctl dead list /root/a.",
+    ),
+    "crash loop of several causes": (
+        facts(actor(life=5, uptime=0.2), exits=(*died(9, 8), *died(3, 2, reason="crashed: KeyError"))),
+        Verdict.CRASH_LOOP,
+        "it died 4 times in 7 s, the last 2 times with crashed: KeyError",
+    ),
+    "a crash loop that is over": (
+        facts(actor(life=4, uptime=200.0), exits=died(290, 280, 270)),
+        Verdict.HEALTHY,
+        "its last end was 4 min ago (killed: SIGKILL from outside)",
+    ),
+    "waits for its restart": (
+        facts(
+            actor(state=ChildState.BACKOFF, pid=None, uptime=None, next_try=0.4), exits=died(0.1, message="Add"), held=1
+        ),
+        Verdict.WAITING,
+        "/root/a died just now while it handled Add (killed: SIGKILL from outside): permanent children are ",
+        "restarted; life 2 starts in 0.4 s; /root gives up after 2 more within 5 s; or stop it: actorctl ",
+        "stop /root/a.",
+    ),
+    "waits for its siblings": (
+        facts(actor(state=ChildState.BACKOFF, pid=None, uptime=None), exits=died(0.1)),
+        Verdict.WAITING,
+        "it starts again as soon as its turn comes",
+    ),
+    "just restarted": (
+        facts(actor(life=2, uptime=3.0), exits=died(3.2), held=1),
+        Verdict.RESTARTED,
+        "/root/a died 3.2 s ago (killed: SIGKILL from outside): permanent children are restarted; life 2 ",
+        "runs for 3 s and is well; /root gives up after 2 more within 5 s.",
+    ),
+    "hung, no limit": (
+        facts(actor(handling="Add", handling_for=33.0, mailbox=4, health=Health.BUSY)),
+        Verdict.HUNG,
+        "/root/a has been handling one Add for 33 s, while 3 messages wait: no handler_timeout is set, so it ",
+        "may take as long as it likes; see where it is: actorctl stacks /root/a; end it and keep what waits: ",
+        "actorctl restart /root/a.",
+    ),
+    "hung, over its limit": (
+        facts(
+            actor(handling="Add", handling_for=11.0, mailbox=1, health=Health.OVER),
+            limits=replace(LIMITS, handler_timeout=10.0),
+        ),
+        Verdict.HUNG,
+        "/root/a has been handling one Add for 11 s: its limit is 10 s (handler_timeout); it is looked at ",
+        "once more, then killed with its stacks in the report and restarted; see where it is: actorctl ",
+        "stacks /root/a.",
+    ),
+    "long, within its limit": (
+        facts(
+            actor(handling="Add", handling_for=33.0, mailbox=1, health=Health.BUSY),
+            limits=replace(LIMITS, handler_timeout=60.0),
+        ),
+        Verdict.HEALTHY,
+        "it handles Add",
+    ),
+    "suspended": (facts(actor(health=Health.STOPPED)), Verdict.SUSPENDED, "continue it: kill -CONT 7."),
+    "leaking": (
+        facts(actor(uptime=360.0), trend=LEAKS),
+        Verdict.LEAKING,
+        "/root/a grows: its memory went from 40 MiB to 400 MiB in 6 min, now by about 60 MiB a minute: no ",
+        "max_rss is set, so nothing replaces it before the machine's memory ends; set max_rss=; a new ",
+        "process now: actorctl restart /root/a.",
+    ),
+    "leaking, with a limit": (
+        facts(actor(uptime=360.0), trend=LEAKS, limits=replace(LIMITS, max_rss=500 * MIB)),
+        Verdict.LEAKING,
+        "max_rss replaces it above 500 MiB, and no message is lost",
+    ),
+    "leaking, killed by the kernel": (
+        facts(actor(uptime=30.0), exits=died(200, 100, reason="killed: SIGKILL, out of memory", out_of_memory=True)),
+        Verdict.LEAKING,
+        "leaks: 2 lives of it ended for memory, the last 100 s ago",
+    ),
+    "large from the beginning": (
+        facts(actor(), trend=replace(LEAKS, rss_began=400 * MIB, rss_before=400 * MIB)),
+        Verdict.HEALTHY,
+        "is well",
+    ),
+    "grown and steady": (facts(actor(), trend=replace(LEAKS, rss_before=400 * MIB)), Verdict.HEALTHY, "is well"),
+    "slow consumer": (
+        facts(actor(mailbox=60, handling="Add", handling_for=0.1), trend=SLOWLY),
+        Verdict.SLOW,
+        "/root/a handles 5.0 messages/s and gets 17 messages/s, so 60 messages wait, 12 s of work: see where ",
+        "the time goes: actorctl stacks /root/a; more processes: actorctl resize /root/a 2.",
+    ),
+    "slow consumer, full": (
+        facts(actor(mailbox=100, handling="Add", handling_for=0.1), trend=SLOWLY, senders=3),
+        Verdict.SLOW,
+        "its mailbox is full at 100, and its senders wait for room (overflow=wait), 3 senders now",
+    ),
+    "slow pool": (
+        facts(
+            actor(name="a/0", path="/root/a/0", mailbox=100),
+            trend=SLOWLY,
+            limits=replace(LIMITS, size=4, overflow="drop_oldest"),
+        ),
+        Verdict.SLOW,
+        "the oldest become dead letters (overflow=drop_oldest); see where the time goes: actorctl stacks ",
+        "/root/a/0; more processes: actorctl resize /root/a 5.",
+    ),
+    "quick with a queue": (
+        facts(actor(mailbox=60), trend=replace(SLOWLY, handled=5000, arrived=5000)),
+        Verdict.HEALTHY,
+        "60 messages wait or are being handled",
+    ),
+    "degraded": (
+        facts(actor(degraded="the disk is 95% full")),
+        Verdict.DEGRADED,
+        "/root/a runs, and says of itself: the disk is 95% full",
+    ),
+    "starting long": (
+        facts(actor(state=ChildState.STARTING, uptime=None), started_ago=12.0),
+        Verdict.STARTING,
+        "/root/a has been starting for 12 s (life 1), and is not ready yet: at 30 s (start_timeout) it is ",
+        "killed, which counts as a failed start; see where it waits: actorctl stacks /root/a.",
+    ),
+    "starting again": (
+        facts(actor(state=ChildState.STARTING, life=2, uptime=None), started_ago=0.2, exits=died(0.2)),
+        Verdict.STARTING,
+        "(life 2), after life 1 ended with killed: SIGKILL from outside, and is not ready yet",
+    ),
+    "not started yet": (
+        facts(
+            actor(state=ChildState.STOPPED, life=0, pid=None, uptime=None),
+            phase=SupervisorState.STARTING,
+            waits_for="/root/b",
+        ),
+        Verdict.NOT_STARTED,
+        "/root/a has not been started yet: its supervisor starts one child after the other, and /root/b is ",
+        "not ready yet; see: actorctl why /root/b.",
+    ),
+    "stopping": (
+        facts(actor(state=ChildState.STOPPING, handling="Add", handling_for=4.0), stopping_ago=3.0),
+        Verdict.STOPPING,
+        "/root/a was asked to stop 3 s ago, and is still handling Add: after 5 s in all (shutdown) it is ",
+        "killed; see where it is: actorctl stacks /root/a.",
+    ),
+    "stopped by a call": (
+        facts(
+            actor(
+                state=ChildState.STOPPED,
+                pid=None,
+                uptime=None,
+                last_exit=report(ASKED, "expected", "terminate_child was called"),
+            ),
+            exits=died(40, reason=str(ASKED), decision=Decision.EXPECTED),
+        ),
+        Verdict.DOWN,
+        "/root/a was stopped 40 s ago: terminate_child was called; it stays down; start it: actorctl start ",
+        "/root/a.",
+    ),
+    "on demand, stopped by itself": (
+        facts(
+            actor(
+                state=ChildState.EXITED,
+                pid=None,
+                uptime=None,
+                last_exit=report(DONE, "leave_down", "transient children are not restarted after a normal end"),
+            ),
+            exits=died(40, reason=str(DONE), decision=Decision.LEAVE_DOWN),
+        ),
+        Verdict.IDLE,
+        "/root/a ended 40 s ago with normal: it stopped itself: transient children are not restarted after a ",
+        "normal end, so it stays down; start it: actorctl start /root/a.",
+    ),
+    "left down": (
+        facts(
+            actor(
+                state=ChildState.EXITED,
+                pid=None,
+                uptime=None,
+                last_exit=report(SIGKILL, "leave_down", "temporary children are never restarted"),
+            )
+        ),
+        Verdict.DOWN,
+        "/root/a ended with killed: SIGKILL from outside: temporary children are never restarted, so it ",
+        "stays down; mend the cause, then start it: actorctl start /root/a.",
+    ),
+    "made its supervisor give up": (
+        facts(
+            actor(
+                state=ChildState.EXITED,
+                pid=None,
+                uptime=None,
+                last_exit=report(SIGKILL, "give_up", "restart 4 within 5 s, where 3 are allowed"),
+            )
+        ),
+        Verdict.GAVE_UP,
+        "its supervisor /root gave up, restart 4 within 5 s, where 3 are allowed",
+    ),
+    "a supervisor that is well": (
+        facts(supervisor(actor(), actor())),
+        Verdict.HEALTHY,
+        "/root/sub is well: all of its 2 children run (one_for_one): restarts in 5 s: 0 used, 3 left.",
+    ),
+    "a supervisor with a child that is down": (
+        facts(supervisor(actor(), actor(name="b", path="/root/sub/b", state=ChildState.BACKOFF))),
+        Verdict.DEGRADED,
+        "/root/sub runs, but not all below it: b (backoff): restarts in 5 s: 0 used, 3 left; see: actorctl ",
+        "why /root/sub/b.",
+    ),
+    "a supervisor that starts": (
+        facts(supervisor(actor(path="/root/sub/a", state=ChildState.STARTING), phase=SupervisorState.STARTING)),
+        Verdict.STARTING,
+        "/root/sub is starting and waits for /root/sub/a: see: actorctl why /root/sub/a.",
+    ),
+    "a supervisor that gave up": (
+        facts(
+            supervisor(
+                state=ChildState.EXITED,
+                phase=SupervisorState.STOPPED,
+                last_exit=report(
+                    ExitReason(ExitKind.SHUTDOWN, "gave up: restart 4 within 5 s"),
+                    "leave_down",
+                    "transient children are not restarted after a normal end",
+                    cause="/root/sub/a (life 4) ended: killed: SIGSEGV",
+                ),
+            )
+        ),
+        Verdict.GAVE_UP,
+        "/root/sub ended with shutdown: gave up: restart 4 within 5 s; the last death below it: /root/sub/a ",
+        "(life 4) ended: killed: SIGSEGV: transient children are not restarted after a normal end; it stays ",
+        "down; mend the cause, then actorctl start /root/sub.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_the_sentence(case):
+    known, verdict, *words = TABLE[case]
+    found = why(known)
+    assert verdict is found.verdict
+    sentence = found.sentence(known.node.path)
+    assert "".join(words) in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
