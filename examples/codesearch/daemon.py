@@ -54,6 +54,7 @@ def tree(path: Path, db: Path) -> Supervisor:
         ChildSpec(Index, args=(str(db),), backoff=EAGER, max_deliveries=DELIVERIES),
         ChildSpec(Parser, args=(str(path),), size=PARSERS, backoff=EAGER, max_deliveries=DELIVERIES),
         intensity=CALM,
+        control="auto",  # actorctl ps, tree, why parser, ...
     )
 
 

@@ -30,7 +30,7 @@ class Examination:
         pulse_time: seconds that its heartbeat thread has to answer.
         patience: seconds that it has in all.
         heartbeat: whether it has a heartbeat thread, which also shows tasks while its event loop waits.
-        then: called at the end, unless it is closed before.
+        then: called at the end, unless it is closed before; never while this is being made.
 
     Attributes:
         stacks: the stacks of its threads and tasks; None as long as there are none.
@@ -55,7 +55,7 @@ class Examination:
         self._until = loop.time() + patience
         self._pulse = life.activity().pulse
         if heartbeat and life.ask_pulse():
-            self._await_pulse(loop.time() + pulse_time)
+            self._timer = loop.call_later(POLL, self._await_pulse, loop.time() + pulse_time)
         else:
             self._ask_c_code()
 

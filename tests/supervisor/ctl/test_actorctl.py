@@ -1,0 +1,363 @@
+"""Each verb of actorctl, against a real daemon whose actors die, hang and do not start."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from supervisor.ctl.app import actorctl
+from supervisor.ctl.client import connect
+from supervisor.ctl.daemons import daemons
+from tests.support.control import short_folder
+from tests.support.waiting import DEADLINE, ROOT, until_now
+
+pytestmark = pytest.mark.processes
+
+
+CTL = (sys.executable, "-m", "supervisor.ctl")
+
+
+@contextmanager
+def daemon(folder, module="tests.support.operated"):
+    """A daemon in a process of its own; its pid."""
+    config = folder / "config.toml"
+    config.touch()
+    variables = {name: value for name, value in os.environ.items() if name != "ACTORS_TESTS"}  # its actors come and go
+    variables |= {"XDG_RUNTIME_DIR": str(folder), "OPERATED_CONFIG": str(config), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
+    )
+    try:
+        assert b"ready\n" == process.stdout.readline()
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=DEADLINE)
+
+
+@pytest.fixture(scope="module")
+def running():
+    with short_folder() as folder, daemon(folder) as process:
+        yield folder, process.pid
+
+
+@pytest.fixture
+def ctl(running, monkeypatch):
+    """Runs a verb; returns what it prints."""
+    folder, _ = running
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    return verb
+
+
+def verb(*words, code=0, **options):
+    done = CliRunner().invoke(actorctl, words, **options)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert code == done.exit_code, done.output
+    return done.output.rstrip("\n")
+
+
+def shown(ctl, *words, **options):
+    return [json.loads(line) for line in ctl(*words, "--json", **options).splitlines()]
+
+
+def child(ctl, path):
+    def below(node):
+        yield node
+        for inner in node.get("children", ()):
+            yield from below(inner)
+
+    (tree,) = shown(ctl, "tree")
+    return next(node for node in below(tree["root"]) if node["path"] == path)
+
+
+def verdict(ctl, name):
+    return shown(ctl, "why", name)[0]["verdict"]
+
+
+# ---- look
+
+
+def test_ps(ctl, running):
+    _, pid = running
+    assert f"{pid}  /root" in ctl("ps")
+    (only,) = shown(ctl, "ps")
+    assert (pid, "/root", 11) == tuple(only["identity"][name] for name in ("pid", "tree", "children"))
+
+
+def test_tree(ctl):
+    lines = ctl("tree").splitlines()
+    assert lines[0].split() == ["NAME", "STATE", "LIFE", "UP", "QUEUE", "DOING"]
+    assert any(line.startswith("├─ worker ") for line in lines)
+    assert any(line.startswith("│  └─ once ") for line in lines)
+
+
+def test_names(ctl):
+    """A path, an end of it, what is near, and what is ambiguous."""
+    assert "/root/sub/inner is well" in ctl("why", "inner").replace("\n", " ")
+    assert "/root/pool/1" in ctl("why", "pool/1")
+    assert "several children are named 'once': /root/sub/once, /root/once" not in ctl("why", "/root/once")
+    assert "did you mean /root/worker?" in ctl("why", "worke", code=4)
+    assert "no child is named '/root/nothing'" in ctl("why", "/root/nothing", code=4)
+
+
+def test_a_short_name_under_the_root_wins(ctl):
+    assert ctl("why", "once").startswith("/root/once ")
+
+
+def test_why_of_a_killed_actor(ctl):
+    """It names the signal, the rule, and the life that followed."""
+    node = child(ctl, "/root/worker")
+    os.kill(node["pid"], signal.SIGKILL)
+    until_now(lambda: child(ctl, "/root/worker")["life"] > node["life"] and verdict(ctl, "worker") == "restarted")
+    text = " ".join(ctl("why", "worker").split())
+    assert "SIGKILL from outside" in text
+    assert "permanent children are restarted" in text
+    assert "ended: killed: SIGKILL" in ctl("why", "worker", "--report")
+
+
+def test_why_of_a_bad_configuration(ctl, running):
+    """A stranger reads what is missing; when it is there, the actor is well again."""
+    folder, _ = running
+    config = folder / "config.toml"
+    config.unlink()
+    os.kill(child(ctl, "/root/configured")["pid"], signal.SIGKILL)
+    until_now(lambda: verdict(ctl, "configured") == "crash_loop")
+    text = " ".join(ctl("why", "configured").split())
+    assert "ConfigError: no config.toml (in Configured.on_start)" in text
+    assert "what it needs to start is wrong" in text
+    assert "/root/configured" in ctl("why")
+    config.touch()
+    until_now(lambda: child(ctl, "/root/configured")["state"] == "running")
+
+
+@pytest.mark.parametrize("message", ['Sleep {"seconds": 3600}', 'SleepInC {"milliseconds": 3600000, "locked": true}'])
+def test_a_hung_actor(ctl, message):
+    """Stacks show where it is, in Python and in C; restart ends it and keeps what waits."""
+    name, _, body = message.partition(" ")
+    ctl("tell", "stuck", name, body)
+    until_now(lambda: child(ctl, "/root/stuck")["handling"] == name)
+    life = child(ctl, "/root/stuck")["life"]
+    stacks = ctl("stacks", "stuck")
+    assert "support/operated.py" in stacks
+    assert ("in sleep_in_c" if name == "SleepInC" else "in sleep") in stacks
+    ctl("tell", "stuck", "Add", '{"amount": 5}')
+    assert "/root/stuck has a new process; its messages have stayed" == ctl("restart", "stuck")
+    assert life < child(ctl, "/root/stuck")["life"]
+    assert "5" == ctl("ask", "stuck", "Add", '{"amount": 0}')
+
+
+@pytest.mark.parametrize("locked", [False, True], ids=["without the interpreter", "with it"])
+def test_stacks_disturb_no_system_call(ctl, running, locked):
+    """Asked for all the time, no call in C is cut short: it returns when its time is over, and errno is 0."""
+    folder, _ = running
+    body = json.dumps({"milliseconds": 2500, "locked": locked})
+    asked = subprocess.Popen(
+        [*CTL, "ask", "inner", "SleepInC", body, "-t", "60"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with connect(next(iter(folder.joinpath("actors").iterdir()))) as client:
+        until_now(lambda: child(ctl, "/root/sub/inner")["handling"] == "SleepInC")
+        taken = 0
+        while asked.poll() is None:
+            taken += "sleep_in_c" in client.stacks("inner")[0].stacks
+            time.sleep(0.01)
+    assert b"[0,0]\n" == asked.communicate()[0]
+    assert taken
+
+
+def test_stacks_of_what_is_no_actor(ctl):
+    assert "in compute" in ctl("stacks", "compute")
+    assert "in tick" in ctl("stacks", "tick")
+    assert "is a program" in ctl("stacks", "command", code=1)
+    assert "is a supervisor" in ctl("stacks", "sub", code=1)
+    assert 2 == len(shown(ctl, "stacks", "pool"))
+
+
+def test_events(ctl):
+    assert any("/root/worker life 1 is ready" in line for line in ctl("events").splitlines())
+    assert 2 == len(shown(ctl, "events", "-n", "2"))
+    assert "" == ctl("events", "-n", "0")
+
+
+def test_events_follow_until_the_end():
+    """Those that come are printed as they come; the end of the tree is the end."""
+    with short_folder() as folder:
+        with daemon(folder) as process:
+            following = subprocess.Popen(
+                [*CTL, "events", "-f", "-n", "1", "--json"],
+                stdout=subprocess.PIPE,
+                env={**os.environ, "XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(ROOT)},
+            )
+            assert following.stdout.readline()
+            process.terminate()
+            out, _ = following.communicate(timeout=DEADLINE)
+        last = json.loads(out.splitlines()[-1])
+        assert ("SupervisorStopped", "/root") == (last["event"]["type"], last["event"]["supervisor"])
+        assert 0 == following.returncode
+
+
+def test_metrics_are_those_of_the_daemon(ctl):
+    """There are some, or one line says why there are none."""
+    done = CliRunner().invoke(actorctl, ["metrics"])
+    assert done.exit_code == 0 or "metrics" in done.output
+
+
+# ---- act
+
+
+def test_tell_and_ask(ctl):
+    assert "/root/sub/inner has it" == ctl("tell", "inner", "Add", '{"amount": 2}')
+    assert "2" == ctl("ask", "inner", "Add", '{"amount": 0}')
+    assert {"x": 4, "y": 7} == json.loads(ctl("ask", "inner", "Move", '{"by": {"x": 3, "y": 7}}'))
+    assert "2" == ctl("ask", "inner", "Add", "-", input='{"amount": 0}')
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("Add", '{"amount": "x"}'), 1, "Expected `int`, got `str` - at `$.amount`; it is Add(amount: int, note: str"),
+        (("Add", "{}"), 1, "missing required field `amount`"),
+        (("Add", '{"amount": 1, "amont": 2}'), 1, "unknown field `amont`"),
+        (("Add", "[1]"), 1, "Expected `object`, got `array`"),
+        (("Add", "{"), 1, "this is no Add"),
+        (
+            ("Nothing",),
+            1,
+            "does not handle 'Nothing'; it handles Abort() -> None, Add(amount: int, note: str = 'none')",
+        ),
+        (("Refuse",), 1, "not today"),
+        (("Raise",), 1, "ValueError: a bug"),
+        (("Sleep", '{"seconds": 0.3}', "-t", "0.05"), 5, "no reply"),
+    ],
+)
+def test_what_an_actor_does_not_do(ctl, words, code, text):
+    assert text in ctl("ask", "inner", *words, code=code).replace("did not answer", "no reply")
+
+
+def test_messages_go_to_actors_alone(ctl):
+    assert "takes no messages" in ctl("tell", "tick", "Add", code=1)
+    assert "send to the pool" in ctl("tell", "pool/0", "Add", code=1)
+
+
+def test_stop_and_start(ctl):
+    assert "/root/once is down until it is started" in ctl("stop", "once")
+    assert "down" == verdict(ctl, "once")
+    assert "is down for good" in ctl("tell", "once", "Add", '{"amount": 1}', code=1)
+    assert "/root/once is ready" == ctl("start", "once")
+    assert "running" in ctl("start", "once", code=1)
+    assert "ends with its daemon" in ctl("stop", "/root", code=1)
+
+
+def test_restart_of_each_kind(ctl):
+    before = {path: child(ctl, path)["life"] for path in ("/root/tick", "/root/compute", "/root/pool/1", "/root/sub")}
+    for name in ("tick", "compute", "pool", "sub"):
+        ctl("restart", name)
+    for path, life in before.items():
+        assert life < child(ctl, path)["life"]
+
+
+def test_resize(ctl):
+    assert "/root/pool has 3 processes" == ctl("resize", "pool", "3")
+    assert "running" == child(ctl, "/root/pool/2")["state"]
+    ctl("resize", "pool", "2")
+    assert "no child is named 'pool/2'" in ctl("why", "pool/2", code=4)
+
+
+def test_dead_letters(ctl):
+    """Listed, shown, sent again, dropped."""
+
+    def aborted():
+        return [one for one in shown(ctl, "dead", "list", "stuck") if one["message_type"] == "Abort"]
+
+    ctl("tell", "stuck", "Abort")
+    until_now(aborted)
+    (letter,) = aborted()
+    assert ("crashed_while_handling", 1) == (letter["reason"], letter["deliveries"])
+    assert "Abort" in ctl("dead")
+    assert "{}" == shown(ctl, "dead", "show", letter["id"])[0]["body"]
+    assert "1 sent again" == ctl("dead", "requeue", letter["id"])
+    until_now(aborted)
+    (again,) = aborted()
+    assert letter["id"] != again["id"]
+    assert "1 dropped" == ctl("dead", "drop", again["id"])
+    assert "there is no dead letter" in ctl("dead", "show", again["id"], code=4)
+
+
+# ---- which daemon, and whose
+
+
+def test_several_daemons_are_told_apart(running, monkeypatch):
+    """Without a choice it lists them; by pid it takes one."""
+    folder, pid = running
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    with daemon(folder) as second:
+        text = verb("tree", code=3)
+        assert f"{pid} (/root)" in text
+        assert f"{second.pid} (/root)" in text
+        assert "-d PID" in text
+        assert verb("tree", "-d", str(second.pid)).startswith("NAME")
+        second.kill()
+        second.wait()
+        assert [pid] == [one.identity.pid for one in daemons()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_another_user_gets_nothing(running):
+    """Neither the directory nor the socket opens; and let into the directory, it is refused by its uid."""
+    folder, _ = running
+    socket_path = next(iter((folder / "actors").iterdir()))
+    script = (
+        "import os, socket, sys\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX)\n"
+        "try:\n"
+        "    s.connect(sys.argv[1])\n"
+        "    s.sendall(b'\\0\\0\\0\\x0e\\x81\\xa4type\\xa8Identify')\n"
+        "    print('got', s.recv(100))\n"
+        "except OSError as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+
+    def tried():
+        done = subprocess.run([sys.executable, "-c", script, socket_path], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert "PermissionError" == tried()
+    modes = {path: path.stat().st_mode for path in (folder, folder / "actors", socket_path)}
+    try:
+        for path in modes:
+            path.chmod(0o777)
+        assert tried() in ("got b''", "ConnectionResetError", "BrokenPipeError")
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode & 0o7777)
+
+
+def test_without_click_one_line_names_the_extra(tmp_path):
+    (tmp_path / "click.py").write_text("raise ModuleNotFoundError(\"No module named 'click'\", name='click')")
+    done = subprocess.run(
+        [*CTL, "ps"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (2, "actorctl needs click: pip install 'actor-supervisor[cli]'\n") == (done.returncode, done.stderr)
+
+
+def test_help_fits_a_terminal():
+    for command in ("", *actorctl.commands):
+        text = verb(*([command] if command else []), "--help")
+        assert max(map(len, text.splitlines())) <= 100
+    assert Path(ROOT, "docs/reference/actorctl.md").exists()
