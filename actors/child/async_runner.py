@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
@@ -288,7 +287,9 @@ class AsyncDriver:
         self._life.calls.waiters[correlation] = future.set_result
         self._life.outbox.flush()
         try:
-            async with asyncio.timeout_at(None if until is None else until - time.monotonic() + self._loop.time()):
+            async with asyncio.timeout_at(
+                None if until is None else until - self._life.clock.monotonic() + self._loop.time()
+            ):
                 return await future
         except BaseException:
             self._life.outbox.send(encode(Withdraw(correlation)))

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import count
 
-from actors.child.driver import Driver
+from actors.child.driver import Clock, Driver
 from actors.child.inbox import Inbox
 from actors.child.outbox import Outbox
 from actors.child.remote_ref import LargeAnswer
@@ -26,19 +26,22 @@ class Calls:
         path: of the actor.
         inbox: where answers arrive.
         outbox: where asks leave.
+        clock: of the life.
 
     Attributes:
         driver: how the caller waits.
         waiters: what gets the answer, by correlation number.
+        now: seconds of the life's clock, on which its deadlines are.
     """
 
-    def __init__(self, path: str, inbox: Inbox, outbox: Outbox) -> None:
+    def __init__(self, path: str, inbox: Inbox, outbox: Outbox, clock: Clock) -> None:
         self.driver: Driver
         self.waiters: dict[int, Callable[[Answer], None]] = {}
         self._path = path
         self._inbox = inbox
         self._outbox = outbox
         self._numbers = count(1)
+        self.now = clock.monotonic
         self._thread = threading.get_ident()
 
     def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:

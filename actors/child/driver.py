@@ -12,6 +12,16 @@ from actors.messages import Message
 from actors.wire.frames import Answer, Envelope
 
 
+class Clock(Protocol):
+    """The time of a life. In a process it is the module `time`, whose monotonic clock all processes share."""
+
+    def monotonic(self) -> float:
+        """Seconds."""
+
+    def monotonic_ns(self) -> int:
+        """The same in nanoseconds."""
+
+
 class Driver(Protocol):
     """A loop over the inbox (`sync_runner`), or an event loop (`async_runner`)."""
 
@@ -22,13 +32,13 @@ class Driver(Protocol):
         """Whether the actor handles nothing else while the caller waits."""
 
     async def answer(self, correlation: int, until: float | None) -> Answer:
-        """Wait for an answer while other handlers run; TimeoutError at `until` (time.monotonic())."""
+        """Wait for an answer while other handlers run; TimeoutError at `until` (seconds of the life's clock)."""
 
     def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
         """Every answer to a stream, each within `timeout` seconds; TimeoutError when one does not come."""
 
     def block(self, correlation: int, until: float | None) -> Answer:
-        """Wait for an answer and do nothing else; TimeoutError at `until` (time.monotonic())."""
+        """Wait for an answer and do nothing else; TimeoutError at `until` (seconds of the life's clock)."""
 
     def revoke(self, seq: int) -> None:
         """A message is no longer wanted: cancel its handler, or skip it."""

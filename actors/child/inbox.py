@@ -11,7 +11,6 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import cache
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.child.driver import Clock
 from actors.child.outbox import Outbox
 from actors.child.timers import Timer
 from actors.exits import EXIT_ORPHANED
@@ -89,6 +89,7 @@ class Inbox:
         channel: where they arrive.
         outbox: where those leave that do not begin.
         cells: of the black box, which says that messages are being decoded.
+        clock: of the life, for the deadlines of its messages.
         on_undecodable: turns an exception of a message's own code into an outcome.
 
     Attributes:
@@ -104,6 +105,7 @@ class Inbox:
         outbox: Outbox,
         *,
         cells: memoryview[int],
+        clock: Clock,
         on_undecodable: Callable[[BaseException], tuple[int, msgspec.Raw]],
     ) -> None:
         self.pending: deque[Envelope[Message[Any]] | PendingTells | Timer] = deque()
@@ -118,6 +120,7 @@ class Inbox:
         self._protocol = protocol
         self._decode = reader_of(protocol)
         self._cells = cells
+        self._clock = clock
         self._on_undecodable = on_undecodable
         self._cancelled: set[int] = set()
         self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
@@ -167,7 +170,7 @@ class Inbox:
             if self._cancelled and envelope.seq in self._cancelled:
                 self._cancelled.discard(envelope.seq)
                 self._outbox.skip(envelope.seq, wire.CANCELLED)
-            elif envelope.deadline is not None and time.monotonic() > envelope.deadline:
+            elif envelope.deadline is not None and self._clock.monotonic() > envelope.deadline:
                 self._outbox.skip(envelope.seq, wire.EXPIRED)
             else:
                 return envelope

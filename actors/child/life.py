@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from actors.actor import Actor
 from actors.child.calls import Calls
 from actors.child.context import ActorContext
-from actors.child.driver import Driver
+from actors.child.driver import Clock, Driver
 from actors.child.fork import Copies
 from actors.child.inbox import Inbox
 from actors.child.keeping import Keeper
@@ -31,7 +31,6 @@ from actors.child.sync_driver import SyncDriver
 from actors.child.timers import Timers
 from actors.child.tracebacks import ActorFailed, failure_of, words_of
 from actors.errors import Rejected, UsageError
-from actors.event import SafeEvent
 from actors.ipc.blackbox import DOORBELL, BlackBox
 from actors.ipc.channel import Channel
 from actors.messages import Message
@@ -62,12 +61,20 @@ from actors.wire.framing import Attachment
 Payload = msgspec.Raw | Attachment
 
 
+class StopEvent(Protocol):
+    """Is set when the daemon asks the life to stop; a `SafeEvent` in a process."""
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+
+
 class Life:
     """One life of an actor, from its StartActor to its end.
 
     Attributes:
         protocol: the actor's messages.
         output: what its process prints.
+        clock: its time.
         channel, inbox, outbox, streams, timers, calls, leaving, time_limit: its parts; each module says what it does.
         context: what the actor's code gets.
         sync_driver: the driver while no event loop runs.
@@ -84,26 +91,36 @@ class Life:
         protocol: ActorProtocol,
         channel: Channel,
         box: BlackBox,
-        stop: SafeEvent,
+        stop: StopEvent,
         *,
         reserve: Reserve,
         output: Output,
         copies: Copies,
+        clock: Clock = time,
     ) -> None:
         self.protocol = protocol
         self.output = output
+        self.clock = clock
         self.channel = channel
         channel.limit(part.max_frame)
         self.cells = box.cells
         self.rings = box.cells[DOORBELL]
-        self.outbox = Outbox(channel, sequential=protocol.actor.concurrency == 1)
-        self.inbox = Inbox(part.path, protocol, channel, self.outbox, cells=box.cells, on_undecodable=self._undecodable)
-        self.calls = Calls(part.path, self.inbox, self.outbox)
-        self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls)
+        self.outbox = Outbox(channel, clock, sequential=protocol.actor.concurrency == 1)
+        self.inbox = Inbox(
+            part.path,
+            protocol,
+            channel,
+            self.outbox,
+            cells=box.cells,
+            clock=clock,
+            on_undecodable=self._undecodable,
+        )
+        self.calls = Calls(part.path, self.inbox, self.outbox, clock)
+        self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls, clock)
         self.streams = Streams(self.outbox)
-        self.timers = Timers(part.path, protocol)
+        self.timers = Timers(part.path, protocol, clock)
         self.leaving = Leaving(box)
-        self.time_limit = TimeLimit(box, part.handler_timeout)
+        self.time_limit = TimeLimit(box, part.handler_timeout, clock.monotonic_ns)
         self.copies = copies
         self.context = ActorContext(
             part,
@@ -118,6 +135,7 @@ class Life:
         self.keeper: Keeper | None = None
         self._given = part.state
         self._box = box
+        self._now_ns = clock.monotonic_ns
         self._began = 0  # ns at which the last handler began
         self._reserve = reserve
         self._stop_event = stop
@@ -214,7 +232,7 @@ class Life:
 
     def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
         """Record that a handler is about to be called; what senders wait for leaves first."""
-        self._began = now = time.monotonic_ns()
+        self._began = now = self._now_ns()
         if self.outbox.oldest:
             self.outbox.before_handler(now)
         if envelope.seq:

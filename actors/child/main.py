@@ -8,14 +8,11 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import multiprocessing.process
 import os
-import pickle
 import sys
 import time
-from collections.abc import Awaitable
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import msgspec
 
@@ -25,11 +22,11 @@ from actors.child.exiting import Exit
 from actors.child.fork import Copies
 from actors.child.inbox import reader_of
 from actors.child.life import Life
-from actors.child.sync_runner import run
+from actors.child.serving import find_class, serve, serve_to_the_end, unpickled
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.event import SafeEvent
-from actors.exits import EXIT_ORPHANED, ExitReason
+from actors.exits import EXIT_ORPHANED
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
@@ -42,8 +39,7 @@ from actors.process.memory import Reserve, peak_memory
 from actors.process.options import apply_options
 from actors.process.signals import leave_to_the_daemon
 from actors.protocol import protocol_of
-from actors.wire.codec import encode
-from actors.wire.frames import Goodbye, Preload, StartActor
+from actors.wire.frames import Preload, StartActor
 from actors.wire.framing import Frame
 
 _CUES: Final = msgspec.msgpack.Decoder(StartActor | Preload)
@@ -82,19 +78,16 @@ def _play_and_report(  # noqa: PLR0917 - what spawn passes
     copies = Copies(channel, box)
     os.register_at_fork(after_in_child=copies.begin)
     try:
-        _play(channel, box, ready, stop, reserve, output_pipe=output_pipe, way_out=way_out, copies=copies)
-        channel.send(encode(Goodbye()))
-    except BaseException as error:
-        failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)
-        copies.leave(failed.error)
-        reserve.release()
-        channel.send(encode(failed.crash_report()))
-        return failed.exit_code
+        return serve_to_the_end(
+            lambda: _play(channel, box, ready, stop, reserve, output_pipe=output_pipe, way_out=way_out, copies=copies),
+            channel,
+            reserve,
+            copies,
+        )
     finally:
         flush_streams()
         output_pipe.settle()
         box.note_peak(peak_memory())
-    return 0
 
 
 def _play(
@@ -124,34 +117,17 @@ def _play(
         with only_importing():
             if part.main:
                 import_module("__main__", part.main)
-            cls = _find(part)
+            cls = find_class(part)
             protocol = protocol_of(cls)
     except BaseException as error:
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
     life = Life(part, protocol, channel, box, stop, reserve=reserve, output=output, copies=copies)
     if frames:
         life.inbox.take_in(frames)
-    try:
-        with only_importing():
-            args, kwargs = pickle.loads(part.arguments)  # refs among them are bound to it
-    except BaseException as error:
-        raise ActorFailed(f"unpickling the arguments of {part.qualname}", error) from error
+    with only_importing():
+        args, kwargs = unpickled(part)
     output.relay_loggers()
-    try:
-        actor = cls.__new__(cls)
-        actor.context = life.context
-        cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
-        life.made(actor)
-    except BaseException as error:
-        raise ActorFailed(f"in {part.qualname}.__init__", error) from error
-    copies.leave()
-    try:
-        if protocol.asynchronous:
-            _serve_with_loop(actor, life, ready)
-        else:
-            _serve(actor, life, ready)
-    finally:
-        life.outbox.flush()
+    serve(cls, args, kwargs, life, ready)
 
 
 def _await_part(
@@ -197,82 +173,3 @@ def _read_actors(module: str) -> None:
         if isinstance(value, type) and issubclass(value, Actor) and value.__module__ == module and not value.codecs:
             with contextlib.suppress(UsageError):  # the supervisor of a class that cannot work reports it
                 reader_of(protocol_of(value))
-
-
-def _serve(actor: Actor, life: Life, ready: SafeEvent) -> None:
-    try:
-        outcome: Any = actor.on_start()
-    except BaseException as error:
-        raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
-    life.copies.leave()
-    if isinstance(outcome, Awaitable):  # a plain method that returns what is to be awaited
-        _serve_with_loop(actor, life, ready, outcome)
-        return
-    life.output.relay_loggers()
-    life.load_given()
-    ready.set()
-    try:
-        reason = run(actor, life)
-    except ValueError:  # a copy has no black box in which it could note that its handler has returned
-        life.copies.leave()
-        raise
-    life.outbox.flush()
-    life.save_last()
-    try:
-        outcome = actor.on_stop(reason)
-        if isinstance(outcome, Awaitable):
-            _run(actor, life, outcome)
-    except BaseException as error:
-        raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error
-
-
-def _run(actor: Actor, life: Life, awaitable: Awaitable[object]) -> None:
-    """Await it on a loop of its own, on which it may ask other actors."""
-    import asyncio  # noqa: PLC0415 - only actors with async code pay for it
-
-    from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
-
-    async def wait() -> None:
-        with AsyncDriver(actor, life).reading():
-            await awaitable
-
-    asyncio.run(wait())
-
-
-def _serve_with_loop(actor: Actor, life: Life, ready: SafeEvent, starting: Awaitable[object] | None = None) -> None:
-    """Serve on an event loop; `starting` is what on_start has returned, None when it was not called yet."""
-    import asyncio  # noqa: PLC0415 - only actors with async handlers pay for it
-
-    from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
-
-    async def hook(name: str, *args: ExitReason) -> None:
-        try:
-            outcome: Any = starting if name == "on_start" and starting else getattr(actor, name)(*args)
-            if isinstance(outcome, Awaitable):
-                await outcome
-            life.copies.leave()
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            raise ActorFailed(f"in {type(actor).__qualname__}.{name}", error) from error
-
-    async def serve() -> None:
-        driver = AsyncDriver(actor, life)
-        with driver.reading():  # the hooks may ask other actors, too
-            await hook("on_start")
-            life.output.relay_loggers()
-            life.load_given()
-            ready.set()
-            reason = await driver.run()
-            life.outbox.flush()
-            life.save_last()
-            await hook("on_stop", reason)
-
-    asyncio.run(serve())
-
-
-def _find(part: StartActor) -> type[Actor]:
-    found: Any = importlib.import_module(part.module)
-    for name in part.qualname.split("."):
-        found = getattr(found, name)
-    if not (isinstance(found, type) and issubclass(found, Actor)):
-        raise TypeError(f"{part.module}:{part.qualname} is no Actor class in this process")
-    return found

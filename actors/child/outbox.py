@@ -8,11 +8,11 @@ Runs in the actor's process, in its main thread.
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 import msgspec
 
+from actors.child.driver import Clock
 from actors.ipc.channel import Channel
 from actors.wire import frames as wire
 from actors.wire.codec import encode
@@ -28,15 +28,17 @@ class Outbox:
 
     Args:
         channel: where it is sent.
+        clock: of the life.
         sequential: whether messages end in their order, so that one number acknowledges all before it.
 
     Attributes:
         oldest: ns at which the first of what waits ended or began, 0 when nothing waits.
     """
 
-    def __init__(self, channel: Channel, *, sequential: bool) -> None:
+    def __init__(self, channel: Channel, clock: Clock, *, sequential: bool) -> None:
         self.send = channel.send
         self._channel = channel
+        self._clock = clock
         self._sequential = sequential
         self._ack_up_to = 0
         self._waiting: list[Outcome] = []  # outcomes that wait for the next frame
@@ -111,4 +113,4 @@ class Outbox:
     def _note(self, since: int) -> None:
         self._count += 1
         if not self.oldest:
-            self.oldest = since or time.monotonic_ns()
+            self.oldest = since or self._clock.monotonic_ns()

@@ -7,7 +7,6 @@ Runs in the actor's process. `tell_nowait` works in every thread; what waits, in
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
@@ -44,20 +43,23 @@ class Transport(Protocol):
     def correlate(self) -> int:
         """A fresh correlation number."""
 
+    def now(self) -> float:
+        """Seconds of the life's clock."""
+
     def deadline(self) -> float | None:
-        """time.monotonic() seconds until which the current handler's result is wanted; its asks inherit it."""
+        """Seconds of the life's clock until which the current handler's result is wanted; its asks inherit it."""
 
     def blocks(self) -> bool:
         """Whether the actor handles nothing else while the caller waits."""
 
     async def answer(self, correlation: int, until: float | None) -> Answer:
-        """Wait for an answer while other handlers run; TimeoutError at `until` (time.monotonic())."""
+        """Wait for an answer while other handlers run; TimeoutError at `until` (seconds of the life's clock)."""
 
     def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
         """Every answer to a stream, each within `timeout` seconds; TimeoutError when one does not come."""
 
     def block(self, correlation: int, until: float | None) -> Answer:
-        """Wait for an answer and do nothing else; TimeoutError at `until` (time.monotonic())."""
+        """Wait for an answer and do nothing else; TimeoutError at `until` (seconds of the life's clock)."""
 
 
 class RemoteRef(ActorRef):
@@ -175,7 +177,7 @@ class RemoteRef(ActorRef):
         inherited = self._office.deadline()
         if timeout is None:
             return inherited
-        own = time.monotonic() + timeout
+        own = self._office.now() + timeout
         return own if inherited is None else min(own, inherited)
 
     def _too_late(self, message: Message[Any]) -> AskTimeout:

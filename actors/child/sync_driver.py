@@ -5,11 +5,11 @@ Runs in the actor's process, in its main thread.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
 from actors.child.calls import Calls
+from actors.child.driver import Clock
 from actors.child.inbox import Inbox
 from actors.child.outbox import Outbox
 from actors.errors import UsageError
@@ -27,7 +27,7 @@ class SyncDriver:
         health_wanted: whether the daemon wants to know how the actor is; it is told between two messages.
     """
 
-    def __init__(self, channel: Channel, inbox: Inbox, outbox: Outbox, calls: Calls) -> None:
+    def __init__(self, channel: Channel, inbox: Inbox, outbox: Outbox, calls: Calls, clock: Clock) -> None:
         self.health_wanted = False
         self.current: Envelope[Message[Any]] | None = None
         self.revoke = inbox.cancel
@@ -35,6 +35,7 @@ class SyncDriver:
         self._inbox = inbox
         self._outbox = outbox
         self._calls = calls
+        self._clock = clock
 
     def handled(self) -> Envelope[Message[Any]] | None:
         """See `Driver.handled`."""
@@ -63,7 +64,7 @@ class SyncDriver:
         self._outbox.flush()  # a sender that waits for an acknowledgement must not wait for this answer
         try:
             while not arrived:
-                if not self._channel.readable(None if until is None else until - time.monotonic()):
+                if not self._channel.readable(None if until is None else until - self._clock.monotonic()):
                     self._outbox.send(encode(Withdraw(correlation)))
                     raise TimeoutError
                 self._inbox.receive()

@@ -7,7 +7,6 @@ Runs in the actor's process, in its main thread.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -87,7 +86,7 @@ def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work
     """
     life.outbox.flush()  # it is not known how long these take
     life.sync_driver.current = None
-    cells, rings, clock = life.cells, life.rings, time.monotonic_ns
+    cells, rings, clock = life.cells, life.rings, life.clock.monotonic_ns
     messages, seq = tells.messages, tells.seq
     told = clock()
     unsaid = 0

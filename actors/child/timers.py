@@ -9,12 +9,12 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 import heapq
-import time
 from collections import deque
 from itertools import count
 from typing import Any
 
 from actors.bounds import LEAST_SECONDS, check_time
+from actors.child.driver import Clock
 from actors.messages import Message
 from actors.protocol import ActorProtocol
 
@@ -43,10 +43,11 @@ class Timers:
         missed: how many ticks were skipped.
     """
 
-    def __init__(self, path: str, protocol: ActorProtocol) -> None:
+    def __init__(self, path: str, protocol: ActorProtocol, clock: Clock) -> None:
         self.missed = 0
         self._path = path
         self._protocol = protocol
+        self._clock = clock
         self._line: list[tuple[float, int, Timer]] = []
         self._ids = count()
 
@@ -65,7 +66,7 @@ class Timers:
 
     def take_due(self, inbox: deque[Any]) -> float | None:
         """Append the timers that are due; returns seconds to the next one, None without any."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         while self._line:
             due, _, timer = self._line[0]
             if due > now:
@@ -85,7 +86,7 @@ class Timers:
 
     def _set(self, delay: float, period: float | None, message: Message[Any]) -> None:
         self._protocol.encode(message)  # the check of a sender
-        self._push(time.monotonic() + delay, Timer(period, message))
+        self._push(self._clock.monotonic() + delay, Timer(period, message))
 
     def _push(self, due: float, timer: Timer) -> None:
         heapq.heappush(self._line, (due, next(self._ids), timer))

@@ -8,7 +8,6 @@ Runs in the actor's process, in the thread that runs the actor.
 from __future__ import annotations
 
 import os
-import select
 import threading
 from collections.abc import Sequence
 from typing import Final, NoReturn
@@ -27,6 +26,7 @@ class Channel:
 
     Attributes:
         most: bytes of one frame with its attachments that the daemon accepts.
+        readable: whether there is something to receive, see `Duplex.readable`.
     """
 
     def __init__(self, duplex: Duplex) -> None:
@@ -35,8 +35,7 @@ class Channel:
         self._write = duplex.send
         self._framer = Framer()
         self._sending = threading.Lock()
-        self._poll = select.poll()
-        self._poll.register(duplex.incoming, select.POLLIN)
+        self.readable = duplex.readable
 
     def limit(self, most: int) -> None:
         """The daemon accepts frames of at most this many bytes."""
@@ -56,10 +55,6 @@ class Channel:
             frames = self._framer.feed(chunk)
             if frames:
                 return frames
-
-    def readable(self, timeout: float | None) -> bool:
-        """Whether there is something to receive within `timeout` seconds (None: wait without limit)."""
-        return bool(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
 
     def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
         """Send the attachments of a frame, then the frame; blocks while the daemon does not read.
@@ -107,7 +102,7 @@ class Channel:
 
     def fileno(self) -> int:
         """The descriptor that is readable when something arrives, for event loops."""
-        return self.duplex.incoming
+        return self.duplex.fileno()
 
 
 def _refuse(*_: object) -> NoReturn:

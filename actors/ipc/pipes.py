@@ -10,6 +10,7 @@ by `close`, or by the exit of the process.
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import context, reduction
@@ -28,11 +29,12 @@ class Duplex:
         send: writes; returns how many bytes were taken.
     """
 
-    __slots__ = ("incoming", "outgoing", "recv", "send")
+    __slots__ = ("_poll", "incoming", "outgoing", "recv", "send")
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         self.incoming = incoming
         self.outgoing = outgoing
+        self._poll: select.poll | None = None
         self.recv: Callable[[int], bytes] = partial(os.read, incoming)
         self.send: Callable[[bytes | bytearray | memoryview], int] = partial(os.write, outgoing)
 
@@ -58,6 +60,14 @@ class Duplex:
         while sent < len(data):  # a signal may interrupt a write
             data = memoryview(data)[sent:]
             sent = self.send(data)
+
+    def readable(self, timeout: float | None) -> bool:
+        """Whether there is something to receive within `timeout` seconds (None: wait without limit)."""
+        poll = self._poll
+        if poll is None:
+            poll = self._poll = select.poll()
+            poll.register(self.incoming, select.POLLIN)
+        return bool(poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
 
     def fileno(self) -> int:
         """The descriptor that is readable when something arrives."""

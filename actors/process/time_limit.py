@@ -7,7 +7,7 @@ Runs in the actor's process, in the thread that runs its handlers.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
@@ -17,7 +17,7 @@ from actors.ipc.blackbox import BlackBox
 LANE: Final[ContextVar[int]] = ContextVar("LANE", default=0)
 """The lane of the handler that runs in this context; sync handlers have one lane only."""
 
-_FOR_EVER: Final = 2**63 - 1  # ns; for a handler that waits for a reader or for items
+_FOR_EVER: Final = 2**63 - 1  # ns, the most that a cell holds; for a handler that waits for a reader or for items
 
 
 class TimeLimit:
@@ -26,11 +26,13 @@ class TimeLimit:
     Args:
         box: where it is recorded.
         limit: seconds one handler may take, or in a stream or a feed one item; 0 without a limit.
+        now: nanoseconds of the life's clock.
     """
 
-    def __init__(self, box: BlackBox, limit: float) -> None:
+    def __init__(self, box: BlackBox, limit: float, now: Callable[[], int]) -> None:
         self._box = box
         self._limit = int(limit * 1e9)
+        self._now = now
 
     def extend(self, seconds: float) -> None:
         """See `Context.extend`.
@@ -39,7 +41,7 @@ class TimeLimit:
             UsageError: `seconds` is not a number above 0.
         """
         check_time("what context.extend asks for", seconds, LEAST_SECONDS)
-        self._box.grant(_in(seconds), LANE.get())
+        self._box.grant(min(_FOR_EVER, self._now() + int(seconds * 1e9)), LANE.get())
 
     def rest(self) -> None:
         """The handler waits for a reader or for items: suspend its limit until `renew`."""
@@ -49,9 +51,4 @@ class TimeLimit:
     def renew(self) -> None:
         """An item was given or taken: the limit starts again."""
         if self._limit:
-            self._box.grant(time.monotonic_ns() + self._limit, LANE.get())
-
-
-def _in(seconds: float) -> int:
-    """The time.monotonic_ns() in this many seconds, bounded to what a cell holds."""
-    return min(_FOR_EVER, time.monotonic_ns() + int(seconds * 1e9))
+            self._box.grant(self._now() + self._limit, LANE.get())

@@ -12,6 +12,7 @@ import random
 from collections.abc import Coroutine
 from typing import Any
 
+from supervisor.clock import clock_of
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.wait_graph import WaitGraph
 from supervisor.core.place import LOCAL, Place
@@ -30,6 +31,7 @@ class TreeContext:
     ) -> None:
         self.loop = loop
         self._machines = machines
+        self.clock = clock_of(loop)
         self.launcher = launcher
         self.reports = reports
         self.registry = Registry()

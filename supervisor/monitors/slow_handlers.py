@@ -9,10 +9,10 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 
+from actors.child.driver import Clock
 from actors.wire.progress import Work
 from supervisor.monitors.examination import Examination
 from supervisor.ports import Life
@@ -28,13 +28,15 @@ class SlowHandlers:
         limit: seconds, `soft_timeout` of the spec.
         life: its process.
         loop: the daemon's.
+        clock: of the life.
         report: called for each slow handler.
     """
 
-    def __init__(self, limit: float, life: Life, loop: asyncio.AbstractEventLoop, report: Report) -> None:
+    def __init__(self, limit: float, life: Life, loop: asyncio.AbstractEventLoop, clock: Clock, report: Report) -> None:
         self._limit = int(limit * 1e9)
         self._life = life
         self._loop = loop
+        self._clock = clock
         self._report = report
         self._next: dict[tuple[int, int], int] = {}  # ns after which a call is reported next, by lane and beginning
         self._examination: Examination | None = None
@@ -47,7 +49,7 @@ class SlowHandlers:
             self._examination.close()
 
     def _look(self) -> None:
-        now, calls = time.monotonic_ns(), self._life.activity().work
+        now, calls = self._clock.monotonic_ns(), self._life.activity().work
         self._next = {key: self._next.get(key, self._limit) for key in map(_key, calls)}
         if any(self._due(call) <= now for call in calls):
             self._examination = Examination(self._life, self._loop, heartbeat=True, then=self._examined)
@@ -57,7 +59,7 @@ class SlowHandlers:
     def _examined(self) -> None:
         """The stacks are there, if they came in time."""
         stacks = None if self._examination is None else self._examination.stacks
-        now = time.monotonic_ns()
+        now = self._clock.monotonic_ns()
         for call in self._life.activity().work:
             if _key(call) in self._next and self._due(call) <= now:
                 while self._due(call) <= now:
@@ -80,7 +82,7 @@ class SlowHandlers:
             what()
         except Exception as error:
             self._loop.call_exception_handler({"message": f"error in {self!r}; it continues", "exception": error})
-            self._later(time.monotonic_ns())
+            self._later(self._clock.monotonic_ns())
 
 
 def _key(call: Work) -> tuple[int, int]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from actors.child.driver import Clock
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
 from supervisor.core.health.stacks import of_the_actor
@@ -44,12 +44,13 @@ class Watchdog:
         stacks: the stacks of its threads and tasks; None as long as it is not hung, and when they are not available.
     """
 
-    def __init__(self, limit: float, child: Watched, life: Life, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, limit: float, child: Watched, life: Life, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.stacks: str | None = None
         self._limit = limit
         self._child = child
         self._life = life
         self._loop = loop
+        self._clock = clock
         self._hang_detector = HangDetector(int(limit * 1e9))
         self._timer: asyncio.TimerHandle | None = None
         self._hang = ""  # the hang as text, once its stacks were asked for
@@ -79,7 +80,7 @@ class Watchdog:
             return
         alarm = self._seen()
         if alarm is None:
-            self._later((self._hang_detector.next_at - time.monotonic_ns()) / 1e9, self._look)
+            self._later((self._hang_detector.next_at - self._clock.monotonic_ns()) / 1e9, self._look)
         elif self._state() == "T":
             self._end(alarm, Finding.STOPPED)
         else:
@@ -116,7 +117,7 @@ class Watchdog:
         condition_now = self._life.condition()
         return self._hang_detector.look(
             Look(
-                now=time.monotonic_ns(),
+                now=self._clock.monotonic_ns(),
                 activity=self._life.activity(),
                 waiting=self._child.busy,
                 starved=condition_now.starved,

@@ -8,7 +8,6 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -117,9 +116,11 @@ class ActorLife:
         self.life_outcomes = self._on_outcomes if self._recycler is None else self._outcomes
         self._mailbox.connect(self._name, self.life)
         if self._pool.spec.handler_timeout is not None:
-            self._watch = Watchdog(self._pool.spec.handler_timeout, self, self.life, self._tree.loop)
+            self._watch = Watchdog(self._pool.spec.handler_timeout, self, self.life, self._tree.loop, self._tree.clock)
         if self._pool.spec.soft_timeout is not None:
-            self._slow = SlowHandlers(self._pool.spec.soft_timeout, self.life, self._tree.loop, self._handler_slow)
+            self._slow = SlowHandlers(
+                self._pool.spec.soft_timeout, self.life, self._tree.loop, self._tree.clock, self._handler_slow
+            )
         if self._mailbox.protocol.says_health:
             self._check = HealthCheck(
                 self.life,
@@ -253,7 +254,9 @@ class ActorLife:
             return None
         limit = self._pool.spec.handler_timeout
         state = self.life.condition().state
-        return health(self.life.activity(), state, time.monotonic_ns(), None if limit is None else int(limit * 1e9))
+        return health(
+            self.life.activity(), state, self._tree.clock.monotonic_ns(), None if limit is None else int(limit * 1e9)
+        )
 
     @property
     def did_something(self) -> bool:

@@ -70,6 +70,7 @@ class ChildFactory:
                 on_dead_letter=reports.message_dead_lettered,
                 resolve=registry.ref,
                 stop_reason=lambda: self._tree.stop_reason,
+                clock=self._tree.clock.monotonic,
             )
             registry.add(path, mailbox)
         return mailbox

@@ -7,7 +7,6 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-import time
 from typing import Any, Literal
 
 import msgspec
@@ -221,7 +220,7 @@ def _child(engine: Engine, view: ChildView) -> Snapshot:
         mailbox=child.mailbox.depth if first else 0,
         fates={fate.value: count for fate, count in child.mailbox.fates.items()} if first else {},
         handling=handling,
-        handling_for=None if since is None else max(0.0, (time.monotonic_ns() - since) / 1e9),
+        handling_for=None if since is None else max(0.0, (engine.tree.clock.monotonic_ns() - since) / 1e9),
         health=child.health(),
         last_exit=child.last_report,
         successor=view.successor,

@@ -92,6 +92,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.child.leaving",
     "actors.child.keeping",
     "actors.child.life",
+    "actors.child.serving",
     "actors.child.outbox",
     "actors.child.streams",
     "actors.child.sync_driver",

@@ -7,7 +7,6 @@ from collections import deque
 import pytest
 
 from actors import Actor, Message, UsageError, handles
-from actors.child import timers as module
 from actors.child.timers import Timers
 from actors.protocol import protocol_of
 
@@ -23,7 +22,7 @@ class Ticking(Actor):
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock():
     """The time that timers see, in seconds."""
 
     class Clock:
@@ -32,14 +31,12 @@ def clock(monkeypatch):
         def monotonic(self):
             return self.now
 
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+    return Clock()
 
 
 @pytest.fixture
-def timers():
-    return Timers("/root/a", protocol_of(Ticking))
+def timers(clock):
+    return Timers("/root/a", protocol_of(Ticking), clock)
 
 
 def begin_all(inbox):

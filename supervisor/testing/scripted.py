@@ -1,4 +1,4 @@
-"""Testing: lives that follow a script, for tests of a tree without a single process.
+"""Scripted: lives that follow a script, for tests of a tree without a single process and without an actor's code.
 
 A scripted life keeps every promise of `supervisor.ports.Life`: the listener is not called while the life is being
 launched, stopped or killed, and its end is reported once.
@@ -24,22 +24,9 @@ from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.observe.journal import Entry, Journal, read_lines, replay
 from supervisor.ports import Launcher, LifeListener, Said
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
-
-__all__ = [
-    "Entry",
-    "Journal",
-    "OnStart",
-    "OnStop",
-    "ScriptedLauncher",
-    "ScriptedLife",
-    "ScriptedSupervisor",
-    "read_lines",
-    "replay",
-]
 
 
 class OnStart(StrEnum):

@@ -1,0 +1,179 @@
+"""Serving: an actor's code in one life: its arguments, `__init__`, `on_start`, its handlers, `on_stop`, its last frame.
+
+    unpickled ─▶ serve: __init__ ─▶ on_start ─▶ ready ─▶ runner ─▶ on_stop ─▶ serve_to_the_end: Goodbye or CrashReport
+
+What is set on the process around it is in `actors.child.main`.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from actors.actor import Actor
+from actors.child.fork import Copies
+from actors.child.life import Life
+from actors.child.sync_runner import run
+from actors.child.tracebacks import ActorFailed
+from actors.exits import ExitReason
+from actors.ipc.channel import Channel
+from actors.process.memory import Reserve
+from actors.wire.codec import encode
+from actors.wire.frames import Goodbye, StartActor
+
+RunLoop = Callable[[Coroutine[Any, Any, None]], object]
+"""Runs a coroutine on a fresh event loop until it ends, as `asyncio.run` does."""
+
+
+class Ready(Protocol):
+    """Is told that the actor has started."""
+
+    def set(self) -> None:
+        """`on_start` has returned."""
+
+
+def find_class(part: StartActor) -> type[Actor]:
+    """The actor class that a StartActor names; its module is imported.
+
+    Raises:
+        TypeError: what has that name is no actor class.
+    """
+    found: Any = importlib.import_module(part.module)
+    for name in part.qualname.split("."):
+        found = getattr(found, name)
+    if not (isinstance(found, type) and issubclass(found, Actor)):
+        raise TypeError(f"{part.module}:{part.qualname} is no Actor class in this process")
+    return found
+
+
+def unpickled(part: StartActor) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of the actor; refs among them are bound to the life that was made last.
+
+    Raises:
+        ActorFailed: they cannot be unpickled here.
+    """
+    try:
+        args, kwargs = pickle.loads(part.arguments)
+    except BaseException as error:
+        raise ActorFailed(f"unpickling the arguments of {part.qualname}", error) from error
+    return args, kwargs
+
+
+def serve_to_the_end(play: Callable[[], None], channel: Channel, reserve: Reserve, copies: Copies) -> int:
+    """Run `play`, send the last frame of the life, and return its exit code."""
+    try:
+        play()
+        channel.send(encode(Goodbye()))
+    except BaseException as error:
+        failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)
+        copies.leave(failed.error)
+        reserve.release()
+        channel.send(encode(failed.crash_report()))
+        return failed.exit_code
+    return 0
+
+
+def run_on_a_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on an event loop of its own."""
+    import asyncio  # noqa: PLC0415 - only actors with async code pay for it
+
+    asyncio.run(main)
+
+
+def serve(  # noqa: PLR0917 - called once, by the process
+    cls: type[Actor],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    life: Life,
+    ready: Ready,
+    run_loop: RunLoop = run_on_a_loop,
+) -> None:
+    """Make the actor and let it serve until it stops.
+
+    Raises:
+        ActorFailed: its code raised.
+    """
+    try:
+        actor = cls.__new__(cls)
+        actor.context = life.context
+        cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
+        life.made(actor)
+    except BaseException as error:
+        raise ActorFailed(f"in {cls.__qualname__}.__init__", error) from error
+    life.copies.leave()
+    try:
+        if life.protocol.asynchronous:
+            _serve_with_loop(actor, life, ready, run_loop)
+        else:
+            _serve(actor, life, ready, run_loop)
+    finally:
+        life.outbox.flush()
+
+
+def _serve(actor: Actor, life: Life, ready: Ready, run_loop: RunLoop) -> None:
+    try:
+        outcome: Any = actor.on_start()
+    except BaseException as error:
+        raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
+    life.copies.leave()
+    if isinstance(outcome, Awaitable):  # a plain method that returns what is to be awaited
+        _serve_with_loop(actor, life, ready, run_loop, outcome)
+        return
+    life.output.relay_loggers()
+    life.load_given()
+    ready.set()
+    try:
+        reason = run(actor, life)
+    except ValueError:  # a copy has no black box in which it could note that its handler has returned
+        life.copies.leave()
+        raise
+    life.outbox.flush()
+    life.save_last()
+    try:
+        outcome = actor.on_stop(reason)
+        if isinstance(outcome, Awaitable):
+            run_loop(_await_it(actor, life, outcome))
+    except BaseException as error:
+        raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error
+
+
+async def _await_it(actor: Actor, life: Life, awaitable: Awaitable[object]) -> None:
+    """Await it on a loop of its own, on which it may ask other actors."""
+    from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+
+    with AsyncDriver(actor, life).reading():
+        await awaitable
+
+
+def _serve_with_loop(
+    actor: Actor, life: Life, ready: Ready, run_loop: RunLoop, starting: Awaitable[object] | None = None
+) -> None:
+    """Serve on an event loop; `starting` is what on_start has returned, None when it was not called yet."""
+    from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+
+    async def hook(name: str, *args: ExitReason) -> None:
+        try:
+            outcome: Any = starting if name == "on_start" and starting else getattr(actor, name)(*args)
+            if isinstance(outcome, Awaitable):
+                await outcome
+            life.copies.leave()
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            raise ActorFailed(f"in {type(actor).__qualname__}.{name}", error) from error
+
+    async def serve_on_it() -> None:
+        driver = AsyncDriver(actor, life)
+        with driver.reading():  # the hooks may ask other actors, too
+            await hook("on_start")
+            life.output.relay_loggers()
+            life.load_given()
+            ready.set()
+            reason = await driver.run()
+            life.outbox.flush()
+            life.save_last()
+            await hook("on_stop", reason)
+
+    run_loop(serve_on_it())

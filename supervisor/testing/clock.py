@@ -1,0 +1,176 @@
+"""Virtual clock: the time of one event loop in a test. It stands still while code runs, and jumps instead of waiting.
+
+    loop has nothing to do ─▶ select(timeout) ─▶ jump to the next timer, or to where `advance` stops
+
+So timers come due in their order, and everything that one causes is done before the next. Where something from outside
+is awaited, a socket or a thread of an executor, time passes as it really does.
+
+Runs on the loop's thread. It replaces `time`, `run_in_executor` and the selector's `select` of that loop object, and
+restores them in the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, Final, Protocol
+
+from actors.bounds import check_time
+from actors.errors import UsageError
+from supervisor.clock import VIRTUAL
+
+_SAME: Final = 1e-9  # seconds: two moments that are nearer than the loop's resolution are one
+
+
+class Outside(Protocol):
+    """A loop that may wait for something outside of the test."""
+
+    def awaits_outside(self) -> bool:
+        """Whether it waits for a socket or an executor's thread now."""
+
+
+class VirtualClock:
+    """The virtual time of one event loop.
+
+    Attributes:
+        others: further loops that run by this clock, those of inline actors.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.others: set[Outside] = set()
+        self._loop: Any = loop
+        self._selector = _selector_of(loop)
+        self._select: Callable[[float | None], list[Any]] = self._selector.select
+        self._now = time.monotonic()
+        self._stops: list[tuple[float, int, asyncio.Future[None]]] = []  # of `advance`, the next one first
+        self._ids = count()
+        self._users = 0
+        self._threads = 0  # calls in executors
+
+    def monotonic(self) -> float:
+        """Seconds, as `time.monotonic` when the clock was set."""
+        return self._now
+
+    def monotonic_ns(self) -> int:
+        """The same in nanoseconds."""
+        return int(self._now * 1e9)
+
+    async def advance(self, seconds: float) -> None:
+        """Let so many seconds pass: returns when everything that is due until then is done, and nothing runs.
+
+        `advance(0)` only waits until nothing runs.
+
+        Raises:
+            UsageError: `seconds` is no time.
+        """
+        check_time("what clock.advance gets", seconds)
+        future: asyncio.Future[None] = self._loop.create_future()
+        heapq.heappush(self._stops, (self._now + seconds, next(self._ids), future))
+        await future
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """While inside, the loop runs by this clock. Uses may overlap."""
+        if not self._users:
+            VIRTUAL[self._loop] = self
+            self._now = time.monotonic()
+            self._loop.time = self.monotonic
+            self._run_in_executor = self._loop.run_in_executor
+            self._loop.run_in_executor = self._in_executor
+            self._selector.select = self._wait
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                del VIRTUAL[self._loop]
+                del self._loop.time, self._loop.run_in_executor, self._selector.select
+
+    def awaits_outside(self) -> bool:
+        """Whether this loop, or another one of this clock, waits for a socket or an executor's thread."""
+        watched = len(self._selector.get_map()) - 1 - len(self.others)  # without the loop's own, and the other loops
+        return bool(self._threads) or watched > 0 or any(loop.awaits_outside() for loop in self.others)
+
+    def _wait(self, timeout: float | None = None) -> list[Any]:
+        """The loop's `select`: it does not wait for time."""
+        events = self._select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        due = float("inf") if timeout is None else self._now + timeout
+        while self._stops and self._stops[0][2].done():  # cancelled
+            heapq.heappop(self._stops)
+        if self._stops and self._stops[0][0] < due - _SAME:
+            stop, _, future = heapq.heappop(self._stops)
+            self._now = max(self._now, stop)
+            future.set_result(None)
+            return []
+        if timeout is None:
+            return self._select(None)
+        if not self._stops and self.awaits_outside():
+            began = time.monotonic()
+            events = self._select(timeout)
+            self._now += min(timeout, time.monotonic() - began)
+            return events
+        self._now = due
+        return []
+
+    def _in_executor(self, executor: Any, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """The loop's `run_in_executor`, counted."""
+        future: asyncio.Future[Any] = self._run_in_executor(executor, function, *args)
+        self._threads += 1
+        future.add_done_callback(self._executed)
+        return future
+
+    def _executed(self, _: asyncio.Future[Any]) -> None:
+        self._threads -= 1
+
+
+def virtual_clock() -> VirtualClock:
+    """The virtual clock of the running loop; a new one, which does not run yet, if it has none.
+
+    Raises:
+        UsageError: this kind of loop cannot have one, or no loop runs.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError("a virtual clock needs a running asyncio event loop; use it in an async test") from None
+    clock = VIRTUAL.get(loop)
+    return clock if isinstance(clock, VirtualClock) else VirtualClock(loop)
+
+
+class LoopClock:
+    """The clock of the running event loop: virtual where a test has one, else the real one."""
+
+    async def advance(self, seconds: float) -> None:
+        """Let so many seconds pass: at once where the clock is virtual, else by waiting. See `VirtualClock.advance`.
+
+        Raises:
+            UsageError: `seconds` is no time.
+        """
+        clock = VIRTUAL.get(asyncio.get_running_loop())
+        if isinstance(clock, VirtualClock):
+            await clock.advance(seconds)
+        else:
+            check_time("what clock.advance gets", seconds)
+            await asyncio.sleep(seconds)
+
+    def monotonic(self) -> float:
+        """Seconds, those of the loop's timers."""
+        return asyncio.get_running_loop().time()
+
+
+def _selector_of(loop: asyncio.AbstractEventLoop) -> Any:
+    """The selector in which a loop waits; asyncio has no other place to see that it has nothing to do."""
+    selector = getattr(loop, "_selector", None)
+    if selector is None or not hasattr(selector, "get_map"):
+        raise UsageError(
+            f"a virtual clock needs asyncio's own event loop, this one is a {type(loop).__module__}."
+            f"{type(loop).__qualname__}; run these tests on asyncio's, or with real processes"
+        )
+    return selector

@@ -1,0 +1,149 @@
+"""Inline: a tree whose actors run in the test's process, on a virtual clock. Everything is real but the processes.
+
+Runs on the thread of the loop that entered it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self
+
+from actors.actor import Actor
+from actors.child.function_main import Call
+from actors.errors import UsageError
+from actors.ref import ActorRef
+from actors.wire.frames import StartActor
+from supervisor.ports import Control, Launcher, LifeListener
+from supervisor.specs import AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
+from supervisor.supervisor import Supervisor
+from supervisor.testing.clock import VirtualClock, virtual_clock
+from supervisor.testing.life import InlineLife
+
+_ONLY_PROCESSES: Final = (
+    "runs only as a process; use Supervisor in this test, or the fixture `tree` with --actors=processes"
+)
+
+
+class InlineLauncher:
+    """Starts lives in the test's process."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: VirtualClock) -> None:
+        self._loop = loop
+        self._clock = clock
+
+    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> InlineLife:
+        """See `Launcher`."""
+        return InlineLife(part, lanes, listener, self._loop, self._clock)
+
+    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Control:
+        """Refused."""
+        del call, listener
+        _refuse(part.path)
+
+    def launch_command(
+        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
+    ) -> Control:
+        """Refused."""
+        del argv, stop_signal, listener
+        _refuse(part.path)
+
+    def check_main(self) -> None:
+        """See `Launcher`."""
+
+    @property
+    def spares(self) -> int:
+        """See `Launcher`."""
+        return 0
+
+    def preload(self, module: str, main: dict[str, str]) -> None:
+        """See `Launcher`."""
+
+    def wind_down(self) -> None:
+        """See `Launcher`."""
+
+    async def close(self) -> None:
+        """See `Launcher`."""
+
+
+class InlineSupervisor(Supervisor):
+    """A supervisor whose actors run in the test's process, on a virtual clock. Arguments as in Supervisor.
+
+    Left out is what only a process has: its options (nice, cpu_affinity, rlimits), the capture of what it prints, its
+    signals, its memory and its pid. A handler that ends the process (`os._exit`, a fault in C) ends the test's.
+
+    Raises:
+        UsageError: a child is a function or a command, which run only as processes.
+    """
+
+    def __init__(self, *children: AnySpec, **options: Any) -> None:
+        super().__init__(*children, **{**options, "reading": "loop"})
+        for spec in _all_specs(self.spec):
+            if isinstance(spec, FunctionSpec | CommandSpec):
+                _refuse(spec.name)
+        self._undo = ExitStack()
+
+    async def __aenter__(self) -> Self:
+        """See `Supervisor`; the loop's clock is virtual from now on."""
+        self._clock = virtual_clock()
+        self._undo.enter_context(self._clock.running())
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            self._undo.close()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """See `Supervisor`; the loop's clock is the former one afterwards."""
+        with self._undo:
+            await super().__aexit__(kind, error, trace)
+
+    def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
+        return InlineLauncher(loop, self._clock)
+
+    def _check_program(self) -> None:
+        """It starts no process, so any program may run it."""
+
+
+@asynccontextmanager
+async def inline(actor: type[Actor] | ChildSpec, *args: Any, **kwargs: Any) -> AsyncIterator[ActorRef]:
+    """Run one actor in the process of the test, supervised: `async with inline(Counter, 10) as ref: ...`.
+
+    It is supervised as with `Supervisor(ChildSpec(...))`: what ends its life is reported, and the next life follows by
+    its policy. The clock is virtual, see `VirtualClock`.
+
+    Args:
+        actor: the class, or a ChildSpec.
+        args: positional arguments of its `__init__`, if it is a class.
+        kwargs: keyword arguments of its `__init__`, if it is a class.
+
+    Raises:
+        UsageError: arguments beside a ChildSpec, which has its own; or the event loop is not asyncio's own.
+        StartFailed: the actor did not start.
+        RestartIntensityExceeded: it ended too often; out of the `async with`.
+    """
+    if isinstance(actor, ChildSpec):
+        if args or kwargs:
+            raise UsageError(
+                "inline(ChildSpec(...)) takes no arguments beside it; put them into args= of the ChildSpec"
+            )
+        spec = actor
+    else:
+        spec = ChildSpec(actor, args=args, kwargs=kwargs)
+    async with InlineSupervisor(spec) as root:
+        yield root[spec.name]
+
+
+def _all_specs(spec: SupervisorSpec) -> Iterator[AnySpec]:
+    for child in spec.children:
+        yield child
+        if isinstance(child, SupervisorSpec):
+            yield from _all_specs(child)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise UsageError(f"{name} {_ONLY_PROCESSES}")

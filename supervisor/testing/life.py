@@ -1,0 +1,277 @@
+"""InlineLife: one life of an actor in a fiber of the test's process.
+
+Everything between the two ends of the channel is what a process runs: `actors.child` in the fiber, the mailbox and the
+supervisor on the loop. What a process is and a fiber is not is left out: its options, its output, its signals.
+
+    post, stop, ... ─▶ channel ─▶ wake ─▶ _step: the fiber runs until it parks ─▶ _hear ─▶ LifeListener
+
+Runs on the loop's thread; `_main` runs in the fiber.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from actors.child.fork import Copies
+from actors.child.life import Life
+from actors.child.serving import find_class, serve, serve_to_the_end, unpickled
+from actors.errors import WireError
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.channel import Channel
+from actors.ipc.pipes import Duplex
+from actors.output.capture import Output
+from actors.process.memory import Reserve
+from actors.protocol import protocol_of
+from actors.wire.frames import CrashReport, StartActor
+from actors.wire.frames import Stop as StopFrame
+from actors.wire.log_lines import Record
+from actors.wire.progress import Progress
+from supervisor.core.health import life_end
+from supervisor.io.pipe_writer import PipeWriter
+from supervisor.ports import AnyReader, LifeListener
+from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.testing.clock import VirtualClock
+from supervisor.testing.fiber import Fiber
+from supervisor.testing.loop import InlineLoop
+from supervisor.testing.memory import DaemonEnd, InlineOutputPipe, LifeEnd, NoReader, Ready, Stop
+
+_SIGKILL = 9
+
+
+class InlineLife(ProcessDelivery):
+    """One life.
+
+    Args:
+        part: which actor it runs.
+        lanes: how many handlers may run at once.
+        listener: gets its events.
+        loop: the test's.
+        clock: of that loop.
+    """
+
+    def __init__(
+        self,
+        part: StartActor,
+        lanes: int,
+        listener: LifeListener,
+        loop: asyncio.AbstractEventLoop,
+        clock: VirtualClock,
+    ) -> None:
+        super().__init__()
+        self.pid: int | None = None
+        self._part = part
+        self._listener = listener
+        self._loop = loop
+        self._clock = clock
+        self._box = BlackBox(lanes)
+        self._fiber = Fiber(part.path, self._main)
+        self._life_end = LifeEnd(self._fiber, clock, self._say_bytes)
+        self._stop = Stop()
+        self._life: Life | None = None
+        self._said: deque[Callable[[], None]] = deque()  # what the life has done that is not heard yet
+        self._woken = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._exit_code: int | None = None
+        self._stop_at: float | None = None
+        self._grace: float | None = None
+        self._kill_asked = False
+        self._wire_error: str | None = None
+        self._frames = FrameReader(
+            part.max_frame, listener, on_farewell=_nothing, on_end=_nothing, on_error=self._broken
+        )
+        self._pipe_writer = PipeWriter(
+            cast("Duplex", DaemonEnd(self._write)),
+            cast("AnyReader", NoReader(loop)),
+            listener.life_writable,
+            self._refuse,
+            _broken_pipe,
+        )
+        self._wake()
+
+    # ---- Control, Inspection
+
+    def stop(self) -> None:
+        """See `Life`."""
+        if not self.over:
+            self._stop_at = self._loop.time()
+            self._stop.set()
+            self._send_now(StopFrame())
+
+    def kill(self) -> None:
+        """See `Life`."""
+        if self.over or self._kill_asked:
+            return
+        if self._stop_at is not None:
+            self._grace = self._loop.time() - self._stop_at
+        self._kill_asked = True
+        self._loop.call_soon(self._end_by_kill)
+
+    def die(self) -> None:
+        """End as by a SIGKILL from outside."""
+        if not self.over and not self._kill_asked:
+            self._loop.call_soon(self._end_by_kill)
+
+    @property
+    def said_farewell(self) -> bool:
+        """See `Life`."""
+        return self._frames.farewell is not None
+
+    def ask_pulse(self) -> bool:
+        """See `Life`; there is no interpreter of its own."""
+        return False
+
+    def dump_stacks(self) -> None:
+        """See `Life`; a debugger shows them."""
+
+    def text(self) -> str:
+        """See `Life`."""
+        return ""
+
+    # ---- steps of the fiber
+
+    def _write(self, data: bytes) -> None:
+        self._life_end.put(data)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let the fiber run soon."""
+        if not self._woken and not self.over:
+            self._woken = True
+            self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        self._woken = False
+        if self.over:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            self._fiber.run()
+        except BaseException:
+            self._loop.call_soon(self._end_by_kill)
+            raise
+        if not self._fiber.over and self._fiber.wish is not None:
+            self._timer = self._loop.call_later(self._fiber.wish, self._wake)
+        self._hear()
+        if self._fiber.over and not self.over:
+            self._end(self._exit_code)
+
+    def _hear(self) -> None:
+        """Pass on what the life has done, in its order."""
+        while self._said and not self.over:
+            self._said.popleft()()
+
+    def _say(self, deed: Callable[[], None]) -> None:
+        """The life has done something; any thread of the actor."""
+        if self._fiber.killed:
+            return
+        self._said.append(deed)
+        if not self._fiber.inside:
+            self._loop.call_soon_threadsafe(self._hear)
+
+    def _say_bytes(self, data: bytes) -> None:
+        self._say(lambda: self._frames.arrived(data))
+
+    def _log(self, record: Record) -> None:
+        self._say(lambda: self._listener.life_wrote(self._part.life, record))
+
+    # ---- its end
+
+    def _broken(self, error: Exception) -> None:
+        """A frame cannot be processed; later ones could not be trusted."""
+        if isinstance(error, WireError):
+            self._refuse(f"it broke the protocol: {error}")
+            return
+        context = {"message": f"a frame of {self._part.path} could not be processed", "exception": error}
+        self._loop.call_exception_handler(context)
+        self._refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
+
+    def _refuse(self, why: str) -> None:
+        self._wire_error = self._wire_error or why
+        self._frames.refused = True
+        self.kill()
+
+    def _end_by_kill(self) -> None:
+        """What its black box says now is what it was doing; then the fiber is unwound, and nothing of that is heard."""
+        if self.over:
+            return
+        end = self._box.progress()
+        if self._life is not None:
+            self._life.leaving.asked()  # no further message begins
+        self._fiber.kill()
+        self._end(-_SIGKILL, end)
+
+    def _end(self, exit_code: int | None, progress: Progress | None = None) -> None:
+        self._pipe_writer.close()
+        self._frames.drop()
+        if self._timer is not None:
+            self._timer.cancel()
+        farewell = self._frames.farewell
+        self._last_progress = progress or self._box.progress()
+        self._last_activity = self._box.activity()
+        idle = self._box.left_idle
+        self.over = True
+        if not self._fiber.lost:
+            self._box.close()
+            self._life_end.close()
+        self._life = None
+        self._listener.life_exited(
+            life_end.LifeEnd(
+                pid=None,
+                exit_code=exit_code,
+                crash_report=farewell if isinstance(farewell, CrashReport) else None,
+                goodbye=farewell is not None,
+                wire_error=self._wire_error,
+                stop_asked=self._stop_at is not None and not self._last_activity.leaving,
+                kill_asked=self._kill_asked,
+                grace=self._grace,
+                progress=self._last_progress,
+                idle=idle,
+            )
+        )
+
+    # ---- in the fiber
+
+    def _main(self) -> None:
+        channel = Channel(cast("Duplex", self._life_end))
+        copies, reserve = Copies(channel, self._box), Reserve()
+        try:
+            self._exit_code = serve_to_the_end(lambda: self._play(channel, copies, reserve), channel, reserve, copies)
+        finally:
+            reserve.release()
+
+    def _play(self, channel: Channel, copies: Copies, reserve: Reserve) -> None:
+        part = self._part
+        cls = find_class(part)
+        life = self._life = Life(
+            part,
+            protocol_of(cls),
+            channel,
+            self._box,
+            self._stop,
+            reserve=reserve,
+            output=Output(InlineOutputPipe(self._log), captured=False),
+            copies=copies,
+            clock=self._clock,
+        )
+        args, kwargs = unpickled(part)
+        serve(cls, args, kwargs, life, Ready(lambda: self._say(self._listener.life_ready)), self._run_loop)
+
+    def _run_loop(self, main: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=self._new_loop) as runner:
+            runner.run(main)
+
+    def _new_loop(self) -> InlineLoop:
+        return InlineLoop(self._fiber, self._clock, self._loop, self._wake)
+
+
+def _nothing() -> None:
+    """The fiber ends by itself."""
+
+
+def _broken_pipe(error: OSError) -> None:
+    raise error

@@ -1,0 +1,90 @@
+"""Inline loop: the event loop of an inline actor with async code. Where it would wait it parks its fiber.
+
+It runs by the test's clock. It is a real asyncio loop: sockets, executors and timers work in it. The test's loop watches its selector.
+
+Runs in the fiber of the life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from typing import Any, TypeVar, TypeVarTuple
+
+from supervisor.testing.clock import VirtualClock
+from supervisor.testing.fiber import Fiber
+
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class ParkingSelector(selectors.DefaultSelector):
+    """A selector that parks a fiber where another one waits in the kernel."""
+
+    def __init__(self, fiber: Fiber) -> None:
+        super().__init__()
+        self._fiber = fiber
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """What is ready."""
+        events = super().select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        self._fiber.park(timeout)
+        return super().select(0)
+
+
+class InlineLoop(asyncio.SelectorEventLoop):
+    """The event loop of one life.
+
+    Args:
+        fiber: of the life.
+        clock: of the test.
+        host: the test's loop.
+        wake: called on the test's loop when a descriptor of this one is ready.
+    """
+
+    def __init__(
+        self, fiber: Fiber, clock: VirtualClock, host: asyncio.AbstractEventLoop, wake: Callable[[], None]
+    ) -> None:
+        self._parking = ParkingSelector(fiber)
+        super().__init__(self._parking)
+        self._fiber = fiber
+        self._clock = clock
+        self._host = host
+        self._own = len(self._parking.get_map()) + 1  # its self-pipe, and the channel of its actor
+        self._threads = 0
+        host.add_reader(self._parking.fileno(), wake)
+        clock.others.add(self)
+
+    def time(self) -> float:
+        """The clock's."""
+        return self._clock.monotonic()
+
+    def awaits_outside(self) -> bool:
+        """See `Outside`."""
+        return bool(self._threads) or len(self._parking.get_map()) > self._own
+
+    def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """As ever, and counted."""
+        future = super().run_in_executor(executor, func, *args)
+        self._threads += 1
+        future.add_done_callback(self._executed)
+        return future
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """As ever; what a killed life leaves undone is not reported."""
+        if not self._fiber.killed:
+            super().call_exception_handler(context)
+
+    def close(self) -> None:
+        """Close it; the test's loop does not watch it any more."""
+        if not self.is_closed():
+            self._clock.others.discard(self)
+            self._host.remove_reader(self._parking.fileno())
+        super().close()
+
+    def _executed(self, _: object) -> None:
+        self._threads -= 1
