@@ -111,7 +111,10 @@ class InlineSupervisor(Supervisor):
 
 @asynccontextmanager
 async def inline(actor: type[Actor] | ChildSpec, *args: Any, **kwargs: Any) -> AsyncIterator[ActorRef]:
-    """Run one actor in the process of the test, supervised: `async with inline(Counter, 10) as ref: ...`.
+    """Run one actor in the process of the test, supervised.
+
+        async with inline(Counter, 10) as ref:
+            assert await ref.ask(Add(5)) == 15
 
     It is supervised as with `Supervisor(ChildSpec(...))`: what ends its life is reported, and the next life follows by
     its policy. The clock is virtual, see `VirtualClock`.

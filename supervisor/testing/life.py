@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from actors.child.fork import Copies
 from actors.child.life import Life
@@ -25,6 +25,7 @@ from actors.ipc.pipes import Duplex
 from actors.output.capture import Output
 from actors.process.memory import Reserve
 from actors.protocol import protocol_of
+from actors.puppet import HOST
 from actors.wire.frames import CrashReport, StartActor
 from actors.wire.frames import Stop as StopFrame
 from actors.wire.log_lines import Record
@@ -34,7 +35,7 @@ from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import AnyReader, LifeListener
 from supervisor.process.channel import FrameReader, ProcessDelivery
 from supervisor.testing.clock import VirtualClock
-from supervisor.testing.fiber import Fiber
+from supervisor.testing.fiber import Fiber, Killed
 from supervisor.testing.loop import InlineLoop
 from supervisor.testing.memory import DaemonEnd, InlineOutputPipe, LifeEnd, NoReader, Ready, Stop
 
@@ -75,6 +76,7 @@ class InlineLife(ProcessDelivery):
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._exit_code: int | None = None
+        self._died_doing: Progress | None = None  # what it was doing when it died by itself
         self._stop_at: float | None = None
         self._grace: float | None = None
         self._kill_asked = False
@@ -109,7 +111,7 @@ class InlineLife(ProcessDelivery):
         self._kill_asked = True
         self._loop.call_soon(self._end_by_kill)
 
-    def die(self) -> None:
+    def be_killed(self) -> None:
         """End as by a SIGKILL from outside."""
         if not self.over and not self._kill_asked:
             self._loop.call_soon(self._end_by_kill)
@@ -158,7 +160,7 @@ class InlineLife(ProcessDelivery):
             self._timer = self._loop.call_later(self._fiber.wish, self._wake)
         self._hear()
         if self._fiber.over and not self.over:
-            self._end(self._exit_code)
+            self._end(self._exit_code, self._died_doing)
 
     def _hear(self) -> None:
         """Pass on what the life has done, in its order."""
@@ -199,11 +201,11 @@ class InlineLife(ProcessDelivery):
         """What its black box says now is what it was doing; then the fiber is unwound, and nothing of that is heard."""
         if self.over:
             return
-        end = self._box.progress()
+        doing = self._box.progress()
         if self._life is not None:
             self._life.leaving.asked()  # no further message begins
         self._fiber.kill()
-        self._end(-_SIGKILL, end)
+        self._end(-_SIGKILL, doing)
 
     def _end(self, exit_code: int | None, progress: Progress | None = None) -> None:
         self._pipe_writer.close()
@@ -236,11 +238,26 @@ class InlineLife(ProcessDelivery):
 
     # ---- in the fiber
 
+    def die(self, number: int) -> NoReturn:
+        """See `actors.puppet.Host`."""
+        self._died_doing = self._box.progress()
+        self._exit_code = -number
+        self._fiber.killed = True  # nothing is heard and nothing waits any more
+        raise Killed
+
+    def hang(self) -> NoReturn:
+        """See `actors.puppet.Host`."""
+        while True:
+            self._fiber.park(None)
+
     def _main(self) -> None:
+        HOST.set(self)
         channel = Channel(cast("Duplex", self._life_end))
         copies, reserve = Copies(channel, self._box), Reserve()
         try:
-            self._exit_code = serve_to_the_end(lambda: self._play(channel, copies, reserve), channel, reserve, copies)
+            code = serve_to_the_end(lambda: self._play(channel, copies, reserve), channel, reserve, copies)
+            if self._died_doing is None:
+                self._exit_code = code
         finally:
             reserve.release()
 

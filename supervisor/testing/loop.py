@@ -1,6 +1,7 @@
 """Inline loop: the event loop of an inline actor with async code. Where it would wait it parks its fiber.
 
-It runs by the test's clock. It is a real asyncio loop: sockets, executors and timers work in it. The test's loop watches its selector.
+It runs by the test's clock. It is a real asyncio loop: sockets, executors and timers work in it, and the test's loop
+watches its selector.
 
 Runs in the fiber of the life.
 """
@@ -14,7 +15,6 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber
-
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
