@@ -11,6 +11,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from actors.child.driver import Clock
+from actors.errors import UsageError
 
 VIRTUAL: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Clock]] = WeakKeyDictionary()
 """The virtual clocks, see `supervisor.testing.clock`."""
@@ -19,3 +20,20 @@ VIRTUAL: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Clock]] = WeakKeyDic
 def clock_of(loop: asyncio.AbstractEventLoop) -> Clock:
     """The clock of a loop's trees: `time` itself, where no test has set another one."""
     return VIRTUAL.get(loop) or time
+
+
+def check_time_is_real() -> None:
+    """Check that the running loop, if there is one, has no virtual clock.
+
+    Raises:
+        UsageError: it has one.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if loop in VIRTUAL:
+        raise UsageError(
+            "this event loop has a virtual clock (actors.testing), and the time of processes is real; use "
+            "InlineSupervisor or the fixture `tree` here, or run this tree in a test without inline actors"
+        )

@@ -17,9 +17,13 @@ from pathlib import Path
 import pytest
 import structlog
 
+from supervisor.testing import InlineSupervisor
+
 LINGER = 2.0  # seconds in which what is on its way out may still be seen
 LINUX = sys.platform == "linux"
 OURS = f"actors-tests-{os.getpid()}"  # in the environment of whatever the tests start, and in names that they make
+
+pytest_plugins = ["actors.pytest_plugin"]  # where the project is installed pytest has loaded it already
 
 faulthandler.enable()
 os.environ["ACTORS_TESTS"] = OURS
@@ -49,6 +53,14 @@ def logs():
     """The structlog lines of the test, as dicts; nothing is printed."""
     with structlog.testing.capture_logs() as lines:
         yield lines
+
+
+@pytest.fixture
+def engine(request, monkeypatch):
+    """Where the actors of a test run, see `tests.support.engines`."""
+    if request.param == "inline":
+        monkeypatch.setattr(request.module, "Supervisor", InlineSupervisor)
+    return request.param
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self, get_args
 from actors.bounds import MOST_PROCESSES, check_time, is_count
 from actors.errors import UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
+from supervisor.clock import check_time_is_real
 from supervisor.control.place import check_control, open_door
 from supervisor.control.server import ControlServer
 from supervisor.core.tree import commands as do
@@ -210,6 +211,7 @@ class Lifecycle:
         Raises:
             UsageError: they cannot.
         """
+        check_time_is_real()
         check_first_start()
         check_patches()
         check_interpreter()

@@ -3,7 +3,8 @@
     loop has nothing to do ─▶ select(timeout) ─▶ jump to the next timer, or to where `advance` stops
 
 So timers come due in their order, and everything that one causes is done before the next. Where something from outside
-is awaited, a socket or a thread of an executor, time passes as it really does.
+is awaited, a socket or a thread of an executor, time passes as it really does; and where there is always something to
+do, a test that polls in a tight loop for instance, once that has gone on for a second.
 
 Runs on the loop's thread. It replaces `time`, `run_in_executor` and the selector's `select` of that loop object, and
 restores them in the end.
@@ -23,6 +24,8 @@ from actors.bounds import check_time
 from actors.errors import UsageError
 from supervisor.clock import VIRTUAL
 
+BUSY: Final = 1.0  # seconds of real time after which time passes though there is always something to do
+_TURN: Final = 0.01  # seconds of real time that one turn of the loop counts for at most: a debugger may stop in it
 _SAME: Final = 1e-9  # seconds: two moments that are nearer than the loop's resolution are one
 
 
@@ -50,6 +53,8 @@ class VirtualClock:
         self._ids = count()
         self._users = 0
         self._threads = 0  # calls in executors
+        self._turned = self._now  # when its last busy turn was
+        self._worked = 0.0  # for how long it has always had something to do
 
     def monotonic(self) -> float:
         """Seconds, as `time.monotonic` when the clock was set."""
@@ -100,7 +105,9 @@ class VirtualClock:
         """The loop's `select`: it does not wait for time."""
         events = self._select(0)
         if events or (timeout is not None and timeout <= 0):
+            self._work()
             return events
+        self._worked = 0.0
         due = float("inf") if timeout is None else self._now + timeout
         while self._stops and self._stops[0][2].done():  # cancelled
             heapq.heappop(self._stops)
@@ -118,6 +125,14 @@ class VirtualClock:
             return events
         self._now = due
         return []
+
+    def _work(self) -> None:
+        """A turn of the loop that has something to do."""
+        now = time.monotonic()
+        turn, self._turned = min(now - self._turned, _TURN), now
+        self._worked += turn
+        if self._worked > BUSY:
+            self._now += turn
 
     def _in_executor(self, executor: Any, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """The loop's `run_in_executor`, counted."""

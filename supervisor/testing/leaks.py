@@ -1,7 +1,7 @@
 """Leaks: what is there after a test and was not there before: processes, threads, descriptors.
 
-Counted by kind, so that what was replaced, as the process of a restarted actor, is no leak. Processes are seen where the
-system has /proc, descriptors where it has /dev/fd.
+Counted by kind, so that what was replaced, as the process of a restarted actor, is no leak. Processes are seen where
+the system has /proc, descriptors where it has /dev/fd.
 
 Runs in the test's thread.
 """

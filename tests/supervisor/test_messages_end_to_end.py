@@ -1,4 +1,4 @@
-"""What messages do between real processes: flow, time, cancellation, streams, topics, and the fate of each."""
+"""What messages do: flow, time, cancellation, streams, topics, the fate of each; between processes, and inline."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from actors.wire.framing import MAX_MESSAGE, _Arriving
 from examples.arrays import Scale, Scaler
 from supervisor import Backoff, ChildSpec, DeadReason, Intensity, Missed, Overflow, RestartPolicy, Supervisor
 from supervisor.io.fds import CHUNK
+from tests.support.engines import either_way
 from tests.support.messages import (
     ODD,
     PRICES,
@@ -63,8 +64,6 @@ from tests.support.messages import (
     WatchOther,
 )
 from tests.support.waiting import DEADLINE, Watch, at_rest, dead_letter, until
-
-pytestmark = pytest.mark.processes
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0)
 BOTH = pytest.mark.parametrize("actor", [Sync, Async])
@@ -110,6 +109,7 @@ async def said(path, line, times=1):
 # ---- back-pressure
 
 
+@pytest.mark.processes
 async def test_overflow_wait(tmp_path):
     """A tell waits for room; an ask waits, within its timeout; tell_nowait is refused; nothing is dropped."""
     gate = tmp_path / "gate"
@@ -131,6 +131,7 @@ async def test_overflow_wait(tmp_path):
         await counted(root, {"handled": 5})
 
 
+@pytest.mark.processes
 async def test_a_cancelled_tell_that_waited_sends_nothing(tmp_path):
     """Nor does it take the room of the next in line."""
     gate = tmp_path / "gate"
@@ -147,6 +148,7 @@ async def test_a_cancelled_tell_that_waited_sends_nothing(tmp_path):
         assert waiting[0].cancelled()
 
 
+@pytest.mark.processes
 async def test_an_actors_tell_that_is_cancelled_while_it_waits_sends_nothing(tmp_path):
     """Cancelling the handler that waits for room takes its tell out of the line."""
     gate, diary = tmp_path / "gate", tmp_path / "diary"
@@ -163,6 +165,7 @@ async def test_an_actors_tell_that_is_cancelled_while_it_waits_sends_nothing(tmp
         await counted(root, {"cancelled": 1}, "b")
 
 
+@pytest.mark.processes
 async def test_an_actors_tells_keep_their_order_while_they_wait(tmp_path):
     """Tells of one actor that wait for room together are taken in the order in which they were sent."""
     gate = tmp_path / "gate"
@@ -176,6 +179,7 @@ async def test_an_actors_tells_keep_their_order_while_they_wait(tmp_path):
         assert list(range(500)) == await ref.ask(Seen())
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("way", ["tell", "tell_nowait", "ask"])
 async def test_overflow_fail(tmp_path, way):
     """A sender of one message more gets MailboxFull at once."""
@@ -193,6 +197,7 @@ async def test_overflow_fail(tmp_path, way):
         assert [1, 2] == await ref.ask(Seen())
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("way", ["tell", "tell_nowait"])
 async def test_overflow_drop_oldest(tmp_path, way):
     """The longest-waiting message becomes a dead letter, its asker gets MailboxFull, the new one is taken."""
@@ -222,6 +227,7 @@ async def test_overflow_drop_oldest(tmp_path, way):
             assert 0 == await asked
 
 
+@pytest.mark.processes
 async def test_overflow_drop_newest(tmp_path):
     """The new message becomes a dead letter: a tell returns, an asker gets MailboxFull."""
     gate = tmp_path / "gate"
@@ -248,6 +254,7 @@ async def test_overflow_drop_newest(tmp_path):
         await counted(root, {"handled": 4, "mailbox_full": 5})
 
 
+@pytest.mark.processes
 async def test_an_actors_tell_nowait_to_a_full_mailbox_is_a_dead_letter(tmp_path):
     """It cannot be refused there, so the message itself is in the dead letter, with its sender."""
     gate = tmp_path / "gate"
@@ -262,6 +269,7 @@ async def test_an_actors_tell_nowait_to_a_full_mailbox_is_a_dead_letter(tmp_path
         await counted(root, {"handled": 2, "mailbox_full": 1})
 
 
+@pytest.mark.processes
 async def test_mailbox_bytes(tmp_path):
     """A mailbox may be full of bytes, too; dropping makes as much room as one message more needs."""
     gate = tmp_path / "gate"
@@ -285,6 +293,7 @@ async def test_mailbox_bytes(tmp_path):
         await counted(root, {"handled": 4, "mailbox_full": 1}, "b")
 
 
+@either_way
 async def test_max_message_bytes():
     """A message that is too large is refused at its sender, in the daemon and in an actor."""
     async with tree(child(max_message_bytes=1000), child(Async, "b")) as root:
@@ -296,6 +305,7 @@ async def test_max_message_bytes():
         await counted(root, {"handled": 2})
 
 
+@either_way
 async def test_what_fits_no_frame():
     """A message or a reply above what any channel carries is refused where it is made; the life goes on."""
     async with tree(child(Stoic)) as root:
@@ -320,6 +330,7 @@ def copies(monkeypatch):
     return sizes
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("reading", ["thread", "loop"])
 async def test_large_payloads_stall_nobody(reading, copies):
     """64 MiB go through an ask and back, while another actor answers; no more than a little is ever copied at once."""
@@ -335,6 +346,7 @@ async def test_large_payloads_stall_nobody(reading, copies):
     assert max(copies) <= CHUNK
 
 
+@pytest.mark.processes
 async def test_large_payloads_pass_through(copies):
     """The same from one actor to another: the daemon passes on what it gets."""
     size = 64 * 1024 * 1024
@@ -349,6 +361,7 @@ async def test_large_payloads_pass_through(copies):
     assert max(copies) <= CHUNK
 
 
+@either_way
 async def test_a_large_message_survives_a_crash():
     """Waiting for its next life, or buried, it is all there."""
     blob = random.Random(2).randbytes(2 * 1024 * 1024)
@@ -363,6 +376,7 @@ async def test_a_large_message_survives_a_crash():
         assert Blob(blob) == (await dead_letter(letters)).message
 
 
+@either_way
 async def test_an_async_actor_makes_large_replies():
     """As a sync one does."""
     async with tree(child(Async)) as root:
@@ -373,6 +387,7 @@ async def test_an_async_actor_makes_large_replies():
 # ---- deadlines
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("actor", [Sync, Async])
 async def test_a_deadline_is_inherited(tmp_path, actor):
     """An ask that a handler makes ends with the ask the handler works for, whatever its own timeout says."""
@@ -389,6 +404,7 @@ async def test_a_deadline_is_inherited(tmp_path, actor):
         await until(lambda: depth(root) == 0, "the held message is withdrawn")
 
 
+@pytest.mark.processes
 async def test_expired_work_is_skipped_and_counted(tmp_path):
     """What was cancelled is not begun, wherever it is."""
     gate = tmp_path / "gate"
@@ -405,6 +421,7 @@ async def test_expired_work_is_skipped_and_counted(tmp_path):
 # ---- cancellation
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("actor", [Async, Many])
 async def test_cancelling_an_ask_cancels_its_handler(tmp_path, actor):
     """The handler gets CancelledError, soon, and the actor goes on."""
@@ -417,6 +434,7 @@ async def test_cancelling_an_ask_cancels_its_handler(tmp_path, actor):
         await counted(root, {"cancelled": 1, "handled": 1})
 
 
+@pytest.mark.processes
 async def test_a_timeout_cancels_the_handler(tmp_path):
     """As a cancellation does; it counts as expired."""
     diary = tmp_path / "diary"
@@ -427,6 +445,7 @@ async def test_a_timeout_cancels_the_handler(tmp_path):
         await counted(root, {"expired": 1})
 
 
+@pytest.mark.processes
 @BOTH
 async def test_cancelling_removes_a_queued_message(tmp_path, actor):
     """In the daemon's queue and in the actor's process."""
@@ -444,6 +463,7 @@ async def test_cancelling_removes_a_queued_message(tmp_path, actor):
         await counted(root, {"cancelled": 1500, "handled": 2})
 
 
+@pytest.mark.processes
 async def test_a_cancellation_read_early_does_not_hold_up_an_async_actor(tmp_path):
     """What the doorbell let it read is not read again when its loop sees the channel readable: that would block."""
     gate = tmp_path / "gate"
@@ -460,6 +480,7 @@ async def test_a_cancellation_read_early_does_not_hold_up_an_async_actor(tmp_pat
         assert "after" == await after
 
 
+@pytest.mark.processes
 async def test_cancelling_cannot_stop_a_sync_handler(tmp_path):
     """It runs to its end; its reply is dropped, and it counts as handled."""
     gate = tmp_path / "gate"
@@ -472,6 +493,7 @@ async def test_cancelling_cannot_stop_a_sync_handler(tmp_path):
         await counted(root, {"handled": 2})
 
 
+@pytest.mark.processes
 async def test_cancellation_travels_on(tmp_path):
     """A handler that is cancelled cancels the ask it waits for."""
     diary = tmp_path / "diary"
@@ -486,6 +508,7 @@ async def test_cancellation_travels_on(tmp_path):
 # ---- streams
 
 
+@either_way
 @BOTH
 async def test_a_stream(actor):
     """All items, in order, then its end."""
@@ -495,6 +518,7 @@ async def test_a_stream(actor):
         await counted(root, {"handled": 2})
 
 
+@either_way
 @BOTH
 async def test_credit_bounds_how_far_a_stream_is_ahead(tmp_path, actor):
     """The actor makes as many items as its reader has room for, and waits."""
@@ -512,6 +536,7 @@ async def test_credit_bounds_how_far_a_stream_is_ahead(tmp_path, actor):
         await counted(root, {"cancelled": 1})
 
 
+@pytest.mark.processes
 @BOTH
 async def test_an_item_does_not_wait_for_the_next(actor):
     """The reader has all that was made while the generator is busy with the next one."""
@@ -523,6 +548,7 @@ async def test_an_item_does_not_wait_for_the_next(actor):
             assert list(range(10)) == [await anext(items) for _ in range(10)]
 
 
+@either_way
 @BOTH
 async def test_leaving_a_stream_closes_its_generator(tmp_path, actor):
     """Its `finally` runs in the actor, and the actor goes on."""
@@ -536,6 +562,7 @@ async def test_leaving_a_stream_closes_its_generator(tmp_path, actor):
         await counted(root, {"cancelled": 1, "handled": 1})
 
 
+@either_way
 @BOTH
 async def test_a_crash_in_mid_stream(actor):
     """The items that arrived, none twice, then ActorCrashed; and a dead letter."""
@@ -549,6 +576,7 @@ async def test_a_crash_in_mid_stream(actor):
         assert DeadReason.CRASHED is (await dead_letter(letters)).reason
 
 
+@either_way
 @BOTH
 async def test_a_generator_that_raises(actor):
     """The items, then HandlerError; the life ends as for any exception."""
@@ -562,6 +590,7 @@ async def test_a_generator_that_raises(actor):
         await counted(root, {"failed": 1})
 
 
+@pytest.mark.processes
 async def test_the_timeout_of_a_stream_is_for_each_item(tmp_path):
     """AskTimeout when the next one does not come, and the generator is closed."""
     diary = tmp_path / "diary"
@@ -575,6 +604,7 @@ async def test_the_timeout_of_a_stream_is_for_each_item(tmp_path):
         assert 1 == await root["a"].ask(Put(1))
 
 
+@either_way
 @BOTH
 async def test_an_actor_reads_anothers_stream(tmp_path, actor):
     """To its end, over more than the credit; or leaves it, which closes the generator."""
@@ -586,6 +616,7 @@ async def test_an_actor_reads_anothers_stream(tmp_path, actor):
         await counted(root, {"handled": 1, "cancelled": 1})
 
 
+@either_way
 @BOTH
 async def test_stopping_the_tree_ends_an_endless_stream(tmp_path, actor):
     """Within its grace, as a stop of any actor; the reader hears that the actor is stopped."""
@@ -614,6 +645,7 @@ async def drain(stream):
     return None
 
 
+@either_way
 async def test_ways_must_fit():
     """A stream is not asked for, an ask does not stream, what is fed is fed: UsageError, and nothing is sent."""
     async with tree(child()) as root:
@@ -633,6 +665,7 @@ async def test_ways_must_fit():
 # ---- feeds
 
 
+@either_way
 @BOTH
 async def test_feed(actor):
     """From an iterable and from an async one, over more than the credit, or of nothing at all."""
@@ -649,6 +682,7 @@ async def test_feed(actor):
         await counted(root, {"handled": 3})
 
 
+@either_way
 @BOTH
 async def test_a_feed_whose_items_fail(tmp_path, actor):
     """What the items raise comes out, a wrong item is refused; the handler ends, the actor goes on."""
@@ -668,6 +702,7 @@ async def test_a_feed_whose_items_fail(tmp_path, actor):
         assert 1 == await root["a"].ask(Put(1))
 
 
+@either_way
 @BOTH
 @pytest.mark.parametrize(("then", "error"), [("raise", HandlerError), ("kill", ActorCrashed)])
 async def test_a_feed_whose_handler_fails(actor, then, error):
@@ -685,6 +720,7 @@ async def test_a_feed_whose_handler_fails(actor, then, error):
         assert len(taken) < 1000
 
 
+@either_way
 @BOTH
 async def test_a_feed_whose_handler_has_enough(actor):
     """The reply is the reply, though items are left."""
@@ -695,6 +731,7 @@ async def test_a_feed_whose_handler_has_enough(actor):
 # ---- actor to actor
 
 
+@either_way
 async def test_call():
     """From sync handlers it waits; in the daemon and in async handlers it would hold up others: UsageError."""
     async with tree(child(), child(name="b"), child(Async, "c")) as root:
@@ -705,6 +742,7 @@ async def test_call():
             await root["c"].ask(Through(root["b"], how="call"))
 
 
+@either_way
 @pytest.mark.parametrize(
     ("way", "cycle"),
     [
@@ -723,6 +761,7 @@ async def test_a_cycle_of_asks_is_reported(way, cycle):
         assert "round" == await root["a"].ask(Ring(["b", "c"])), "no wait is left behind"
 
 
+@either_way
 async def test_no_false_alarm():
     """An actor that can go on while it waits closes no cycle: several at once, pools, asks of background tasks."""
     specs = child(Many), child(Async, "b"), child(Async, "pool", size=3), child(name="c")
@@ -736,6 +775,7 @@ async def test_no_false_alarm():
                 pass
 
 
+@pytest.mark.processes
 async def test_a_wait_that_was_given_up_closes_no_cycle(tmp_path):
     """A wait ends with the life that waits, too, also while there was no room for it."""
     gate = tmp_path / "gate"
@@ -754,6 +794,7 @@ async def test_a_wait_that_was_given_up_closes_no_cycle(tmp_path):
         assert [] == [number for number in await root["a"].ask(Seen()) if number == 7]
 
 
+@either_way
 async def test_refs_in_messages_and_replies():
     """A ref may be sent and replied, and works where it arrives."""
     async with tree(child(), child(Async, "b")) as root:
@@ -765,6 +806,7 @@ async def test_refs_in_messages_and_replies():
         assert [3, 4] == await root["a"].ask(Seen())
 
 
+@either_way
 @pytest.mark.parametrize("size", [1, 2])
 async def test_who_sent_it(size):
     """The sender of an actor's message is its ref, the pool's for one of a pool, which finds its siblings by name."""
@@ -774,6 +816,7 @@ async def test_who_sent_it(size):
             await root["a"].ask(Sender())
 
 
+@either_way
 async def test_arrays_through_a_codec():
     """A type that msgpack does not know, in a message and in its reply."""
     async with tree(child(Scaler)) as root:
@@ -783,6 +826,7 @@ async def test_arrays_through_a_codec():
         assert np.array_equal(array * 10.0, scaled)
 
 
+@either_way
 async def test_watch():
     """An actor that watches another is told when it is down for good, not when it is restarted."""
     specs = child(), child(name="b", restart=RestartPolicy.TRANSIENT)
@@ -807,6 +851,7 @@ async def test_watch():
 # ---- time
 
 
+@either_way
 async def test_timers_end_with_the_life():
     """What `after` and `every` would have sent is forgotten at a restart."""
     async with tree(child()) as root:
@@ -814,17 +859,18 @@ async def test_timers_end_with_the_life():
         await root["a"].ask(Timers(0.01))
         async with asyncio.timeout(DEADLINE):
             while len(await root["a"].ask(Seen())) < 5:
-                pass
+                await asyncio.sleep(0.002)
         await root["a"].tell(Kill())
         await watch.exited("a")
         await watch.started("a")
         await root["a"].tell(Put(-1), delay=0.05)  # several periods
         async with asyncio.timeout(DEADLINE):
             while not (seen := await root["a"].ask(Seen())):
-                pass
+                await asyncio.sleep(0.002)
         assert [-1] == seen
 
 
+@pytest.mark.processes
 async def test_a_delayed_tell(tmp_path):
     """It enters the mailbox when its time comes; a full mailbox or the supervisor's end makes it a dead letter."""
     gate = tmp_path / "gate"
@@ -856,6 +902,7 @@ async def test_a_delayed_tell(tmp_path):
 # ---- topics
 
 
+@either_way
 async def test_topics():
     """What an actor or the daemon publishes reaches every subscriber, actors and tasks of the daemon."""
     async with tree(child(Subscriber), child(Subscriber, "b"), child(Async, "c")) as root:
@@ -868,6 +915,7 @@ async def test_topics():
                 assert [1, 2] == await root[name].ask(Seen())
 
 
+@either_way
 async def test_a_message_of_another_type_is_not_published():
     """UsageError where it is published; under another topic of the same name it is a dead letter, and missed."""
     async with tree(child(Subscriber), child(Async, "c")) as root:
@@ -885,6 +933,7 @@ async def test_a_message_of_another_type_is_not_published():
         assert Price(1) == await anext(prices)
 
 
+@pytest.mark.processes
 async def test_a_full_subscriber_misses(tmp_path):
     """Its publisher does not wait for it: it gets a dead letter, the others the message."""
     gate = tmp_path / "gate"
@@ -899,6 +948,7 @@ async def test_a_full_subscriber_misses(tmp_path):
         assert ([1], [1, 2]) == (await root["a"].ask(Seen()), await root["b"].ask(Seen()))
 
 
+@either_way
 async def test_a_subscription_outlives_a_restart():
     """What is published while the actor is down waits in its mailbox, and it is subscribed once."""
     async with tree(child(Subscriber)) as root:
@@ -914,6 +964,7 @@ async def test_a_subscription_outlives_a_restart():
 # ---- fates
 
 
+@either_way
 @BOTH
 async def test_poison(actor):
     """A message that kills its actor is begun max_deliveries times, and then the rest goes on."""
@@ -931,6 +982,7 @@ async def test_poison(actor):
         await counted(root, {"poison": 1, "handled": 2})
 
 
+@either_way
 async def test_an_exhausted_budget_makes_dead_letters():
     """What waits when the tree gives up is buried, every message of it."""
     root = tree(child(), intensity=Intensity(1, 60.0))
@@ -948,6 +1000,7 @@ async def test_an_exhausted_budget_makes_dead_letters():
     assert {DeadReason.ACTOR_STOPPED} == {letter.reason for letter in dead[2:]}
 
 
+@pytest.mark.processes
 async def test_dead_letters_are_logged_with_a_count(tmp_path, logs):
     """One line for each actor and reason, then with every tenth power."""
     gate = tmp_path / "gate"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from actors import Actor, ActorRef, Fed, Message, Terminated, Topic, handles
+from actors.puppet import die
 from tests.support.actors import wait_for_file
 
 
@@ -194,7 +193,7 @@ class Sync(Notes):
 
     @handles
     def kill(self, msg: Kill | KillOften) -> Any:
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
 
     @handles
     def count(self, msg: Count) -> Iterator[int]:
@@ -302,7 +301,7 @@ class Async(Notes):
 
     @handles
     async def kill(self, msg: Kill | KillOften) -> Any:
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
 
     @handles
     async def count(self, msg: Count) -> AsyncIterator[int]:
@@ -483,12 +482,12 @@ class Subscriber(Notes):
 
     @handles
     def kill(self, msg: Kill) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
 
 
 def trouble(what: str) -> None:
     if what == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
     if what == "raise":
         raise ValueError("in the middle")
     if what == "hold":

@@ -1,0 +1,342 @@
+"""Inline: an actor in the test's process has the semantics that it has in one of its own, and time is virtual."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Rejected, UsageError
+from actors.testing import clock, inline
+from supervisor import (
+    Backoff,
+    Cause,
+    ChildExited,
+    ChildSpec,
+    CommandSpec,
+    FunctionSpec,
+    HandlerSlow,
+    HealthStatus,
+    Intensity,
+    Restart,
+    RestartIntensityExceeded,
+    RestartPolicy,
+    StartFailed,
+    Supervisor,
+    SupervisorSpec,
+    TaskSpec,
+)
+from supervisor.testing import (
+    Die,
+    Echo,
+    Exit,
+    Hang,
+    IgnoreStop,
+    Incarnation,
+    InlineSupervisor,
+    Puppet,
+    Raise,
+    SendGarbage,
+)
+from tests.support.functions import sleep
+from tests.support.inlined import (
+    PRICES,
+    Add,
+    Counter,
+    Fail,
+    Forever,
+    Later,
+    Nap,
+    Numbers,
+    Price,
+    Said,
+    Sleeper,
+    Slow,
+    Through,
+    Tick,
+    Ticks,
+    Watch,
+    Work,
+)
+from tests.support.waiting import Watch as Happenings
+from tests.support.waiting import until
+
+HOUR = 3600.0
+
+
+async def test_an_actor_answers_and_keeps_its_state():
+    """Arguments reach `__init__`, messages are typed, hooks and log lines are there."""
+    async with inline(Counter, 10, name="mine") as ref:
+        assert "/root/counter" == ref.path
+        assert [15, 16] == [await ref.ask(Add(5)), await ref.ask(Add(1))]
+        with pytest.raises(UsageError, match="Expected `int`, got `str`"):
+            await ref.ask(Add("five"))
+        with pytest.raises(UsageError, match="does not handle Nap"):
+            await ref.tell(Nap(1.0))
+
+
+async def test_hooks_and_log_lines(logs):
+    """`on_start` and `on_stop` run, and what the actor logs is in the daemon's log."""
+    async with inline(Counter, name="mine"):
+        pass
+    own = [line for line in logs if line["event"].startswith("counter.")]
+    assert [("counter.started", 1), ("counter.stopped", 1)] == [(line["event"], line["life"]) for line in own]
+    assert ("mine", "shutdown") == (own[0]["name"], own[1]["reason"])
+
+
+async def test_an_exception_is_an_error_with_its_traceback_and_ends_the_life():
+    """The next life follows by the policy and begins with `__init__`."""
+    async with inline(Counter, 10) as ref:
+        await ref.ask(Add(1))
+        with pytest.raises(HandlerError, match="ValueError: as told") as caught:
+            await ref.ask(Fail())
+        assert 'raise ValueError("as told")' in caught.value.traceback_text
+        assert 10 == await ref.ask(Add(0))
+        with pytest.raises(Rejected, match="no"):
+            await ref.ask(Fail("refuse"))
+        await ref.ask(Add(1))
+        assert 11 == await ref.ask(Add(0)), "a refusal ends nothing"
+
+
+async def test_ends_are_reported_as_those_of_processes():
+    """An exception, `sys.exit`, a signal, garbage: the same words, codes and blame."""
+    async with InlineSupervisor(ChildSpec(Puppet, name="a"), intensity=Intensity.unlimited()) as root:
+        watch, ref = Happenings(root), root["a"]
+        for message, kind, words in (
+            (Raise("why not"), "crashed", "RuntimeError: why not (in Puppet.raise_)"),
+            (Exit(3), "crashed", "exit code 3: sys.exit(3) in Puppet.exit"),
+            (Exit(0), "normal", "exit code 0: sys.exit(0) in Puppet.exit"),
+            (Die(), "killed", "SIGKILL from outside"),
+            (Die(11), "killed", "SIGSEGV, segmentation fault"),
+            (SendGarbage(), "crashed", "it broke the protocol: a frame of 1 bytes does not decode"),
+        ):
+            ref.tell_nowait(message)
+            report = await watch.exited("a")
+            assert (kind, type(message).__name__) == (report.reason.kind.value, report.last_message)
+            assert report.reason.detail.startswith(words)
+            assert report.pid is None
+            await watch.started("a")
+        assert 7 == await ref.ask(Incarnation())
+
+
+async def test_the_fate_of_a_message_in_flight_is_known():
+    """As over a kill -9: begun or not, and what waited reaches the next life."""
+    async with inline(Puppet) as ref:
+        asks = [asyncio.create_task(ref.ask(message)) for message in (Die(), Echo("next"))]
+        with pytest.raises(ActorCrashed) as caught:
+            await asks[0]
+        assert (True, False) == (caught.value.started, caught.value.finished)
+        assert "next" == await asks[1]
+        assert 2 == await ref.ask(Incarnation())
+
+
+async def test_rules_by_cause():
+    """A rule finds its exit code."""
+    rules = Restart(RestartPolicy.PERMANENT, {Cause.exit_code(78): "stop"})
+    async with inline(ChildSpec(Puppet, restart=rules)) as ref:
+        with pytest.raises(ActorCrashed):
+            await ref.ask(Exit(78))
+        with pytest.raises(ActorStopped):
+            await ref.ask(Echo())
+
+
+async def test_backoff_waits_by_the_clock():
+    """The second restart in a row waits; the clock jumps there."""
+    backoff = Backoff(initial=HOUR, cap=HOUR, jitter=0.0)
+    spec = ChildSpec(Puppet, kwargs={"bad_starts": 3}, name="a", backoff=backoff, restart="permanent")
+    with pytest.raises(StartFailed, match="RuntimeError"):
+        await InlineSupervisor(spec, intensity=Intensity.unlimited()).__aenter__()
+    never = Intensity.unlimited()
+    async with InlineSupervisor(ChildSpec(Puppet, name="a", backoff=backoff), intensity=never) as root:
+        began = clock.monotonic()
+        for life in (1, 2, 3):
+            assert life == await root["a"].ask(Incarnation(), timeout=None)
+            root["a"].tell_nowait(Raise())
+        await root["a"].ask(Incarnation(), timeout=None)
+        assert clock.monotonic() - began == pytest.approx(2 * HOUR)
+
+
+async def test_giving_up_cancels_the_body():
+    """RestartIntensityExceeded comes out of the `async with`."""
+    with pytest.raises(RestartIntensityExceeded, match="RuntimeError"):
+        async with InlineSupervisor(ChildSpec(Puppet, name="a"), intensity=Intensity(0)) as root:
+            root["a"].tell_nowait(Raise())
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("actor", [Counter, Sleeper])
+async def test_timers_and_delayed_tells_come_by_the_clock(actor):
+    """Not earlier, in their order, and without waiting."""
+    async with inline(actor) as ref:
+        await ref.ask(Later(10.0, again=True))
+        await ref.tell(Tick(), delay=25.0)
+        await clock.advance(9.999)
+        assert 0 == await ticks(ref, actor)
+        await clock.advance(0.001)
+        assert 1 == await ticks(ref, actor)
+        await clock.advance(20.0)
+        assert 4 == await ticks(ref, actor)
+        if actor is Sleeper:
+            assert [10.0, 20.0, 25.0, 30.0] == await ref.ask(Ticks())
+
+
+async def ticks(ref, actor):
+    return len(await ref.ask(Ticks())) if actor is Sleeper else await ref.ask(Add(0))
+
+
+async def test_sleeps_of_handlers_are_virtual():
+    """An hour is over at once, two handlers sleep at the same time, and a timeout is one."""
+    began = time.monotonic()
+    async with inline(Sleeper) as ref:
+        naps = [asyncio.create_task(ref.ask(Nap(seconds), timeout=None)) for seconds in (2 * HOUR, HOUR)]
+        await clock.advance(HOUR - 1)
+        assert [False, False] == [nap.done() for nap in naps]
+        await clock.advance(1)
+        assert [False, True] == [nap.done() for nap in naps]
+        assert [2 * HOUR, HOUR] == [round(await nap, 6) for nap in naps]
+        with pytest.raises(AskTimeout, match="it is being handled, for 10.0 s now"):
+            await ref.ask(Nap(HOUR), timeout=10.0)
+    assert time.monotonic() - began < HOUR
+
+
+async def test_the_clock_waits_for_a_thread():
+    """Where a handler awaits a thread time is real, so no timeout fires meanwhile."""
+    async with inline(Sleeper) as ref:
+        assert 42 == await ref.ask(Work(0.05), timeout=HOUR)
+
+
+async def test_a_stream_with_sleeps_between_its_items():
+    """Each item by the clock."""
+    async with inline(Slow) as ref:
+        began = clock.monotonic()
+        assert list(range(100)) == [number async for number in ref.stream(Numbers(100))]
+        assert clock.monotonic() - began == pytest.approx(100.0)
+
+
+async def test_actors_of_a_tree_send_watch_and_subscribe():
+    """A sync call to an async actor and back, the end of another, topics."""
+    specs = ChildSpec(Counter, name="a"), ChildSpec(Counter, name="b", restart="temporary")
+    async with InlineSupervisor(*specs, SupervisorSpec(ChildSpec(Sleeper), name="below")) as root:
+        assert 7 == await root["a"].ask(Through(root["b"], 7))
+        await root["a"].ask(Watch(root["b"]))
+        with pytest.raises(HandlerError, match="CallCycle"):
+            await root["b"].ask(Through(root["b"], 7))
+        root.publish(PRICES, Price(5))
+        await clock.advance(0)
+        assert ["/root/b", "5"] == await root["a"].ask(Said())
+        assert 1.0 == round(await root["below/sleeper"].ask(Nap(1.0)), 6)
+
+
+async def test_health_is_asked_by_the_clock():
+    """What `health()` says shows in the tree."""
+    async with InlineSupervisor(ChildSpec(Counter, name="a")) as root:
+        await root["a"].ask(Add(5000))
+        assert HealthStatus.HEALTHY is root.health().status
+        await clock.advance(2.0)
+        assert HealthStatus.DEGRADED is root.health().status
+        assert root.snapshot().children[0].degraded == "too much"
+
+
+@pytest.mark.parametrize(("actor", "handler"), [(Counter, "Counter.forever"), (Sleeper, "Sleeper.forever")])
+async def test_a_handler_that_hangs_is_killed_by_the_clock(actor, handler):
+    """`handler_timeout` and `soft_timeout` hold; the message gets its fate."""
+    spec = ChildSpec(actor, name="a", handler_timeout=60.0, soft_timeout=20.0)
+    async with InlineSupervisor(spec) as root:
+        watch = Happenings(root)
+        with pytest.raises(ActorCrashed) as caught:
+            await root["a"].ask(Forever(), timeout=None)
+        assert (True, False) == (caught.value.started, caught.value.finished)
+        report = await watch.exited("a")
+        assert (
+            f"hung: {handler} over its limit of 60 s (handler_timeout); killed by its supervisor"
+            in report.reason.detail
+        )
+        assert handler in [one.handler for one in watch.seen if isinstance(one, HandlerSlow)]
+
+
+@pytest.mark.parametrize("actor", [Counter, Sleeper])
+async def test_a_handler_that_does_not_end_is_killed_after_the_grace(actor):
+    """As a process is."""
+    async with InlineSupervisor(ChildSpec(actor, name="a", shutdown=30.0)) as root:
+        watch = Happenings(root)
+        asking = asyncio.create_task(root["a"].ask(Forever(), timeout=None))
+        await clock.advance(0)
+        began = clock.monotonic()
+    with pytest.raises(ActorCrashed):
+        await asking
+    report = await watch.exited("a")
+    assert "it was still there 30 s after it had been asked to stop" in report.reason.detail
+    assert began
+
+
+async def test_a_stop_that_is_ignored():
+    """A puppet that ignores it has to be killed, and a start that hangs ends at its timeout."""
+    async with InlineSupervisor(ChildSpec(Puppet, name="a", shutdown=1.0)) as root:
+        await root["a"].ask(IgnoreStop())
+        await root.terminate_child("a")
+        assert "killed" == root.snapshot().children[0].last_exit.reason.kind.value
+    with pytest.raises(StartFailed, match="not ready within"):
+        await InlineSupervisor(ChildSpec(Puppet, kwargs={"bad_starts": 1, "how": "hang"})).__aenter__()
+
+
+async def test_a_cancelled_ask_cancels_its_handler():
+    """And a sync one that hangs goes on, but is not waited for."""
+    async with inline(Sleeper) as ref:
+        asking = asyncio.create_task(ref.ask(Forever(), timeout=None))
+        await clock.advance(0)
+        asking.cancel()
+        await clock.advance(0)
+        assert 1.0 == round(await ref.ask(Nap(1.0)), 6)
+
+
+async def test_a_task_lives_in_the_tree_and_processes_are_refused():
+    """What is a task anyway runs inline; a function and a command only run as processes."""
+    ran = []
+
+    async def run():
+        ran.append(True)
+        await asyncio.Event().wait()
+
+    async with InlineSupervisor(TaskSpec(run, name="task"), ChildSpec(Puppet, name="a")) as root:
+        await root["a"].ask(Echo())
+        assert ran
+        with pytest.raises(StartFailed, match="late runs only as a process"):
+            await root.start_child(FunctionSpec(sleep, args=(None,), name="late"))
+    for spec in (FunctionSpec(sleep, args=(None,), name="f"), CommandSpec(("true",), name="f")):
+        with pytest.raises(UsageError, match="f runs only as a process; use Supervisor"):
+            InlineSupervisor(SupervisorSpec(spec, name="below"))
+
+
+async def test_processes_do_not_run_on_a_virtual_clock():
+    """Their time is real: the tree refuses, before anything is started."""
+    async with inline(Puppet):
+        with pytest.raises(UsageError, match="virtual clock"):
+            await Supervisor(ChildSpec(Puppet)).__aenter__()
+
+
+async def test_what_inline_refuses():
+    """Arguments beside a spec; a loop that is not asyncio's is refused where the clock is made."""
+    with pytest.raises(UsageError, match="takes no arguments beside it"):
+        await inline(ChildSpec(Puppet), 3).__aenter__()
+
+
+async def test_recycling_and_pools():
+    """A member of a pool is replaced, and no ask fails."""
+    async with InlineSupervisor(ChildSpec(Puppet, name="pool", size=3, max_messages=5)) as root:
+        lives = [await root["pool"].ask(Incarnation()) for _ in range(100)]
+        assert max(lives) > 2
+        await root.recycle("pool")
+        assert "x" == await root["pool"].ask(Echo("x"))
+
+
+async def test_exits_by_itself_are_events():
+    """A puppet that hangs is killed by the test from outside, as by `kill -9`."""
+    async with InlineSupervisor(ChildSpec(Puppet, name="a")) as root:
+        watch = Happenings(root)
+        asking = asyncio.create_task(root["a"].ask(Hang(), timeout=None))
+        await until(lambda: root.snapshot().children[0].handling == "Hang")
+        root.request_kill()
+        with pytest.raises(ActorCrashed):
+            await asking
+        assert isinstance(await watch.find(lambda one: isinstance(one, ChildExited)), ChildExited)

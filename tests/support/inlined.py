@@ -1,0 +1,195 @@
+"""Actors for the tests of the test kit."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+
+from actors import Actor, ActorRef, ExitReason, Message, Rejected, Terminated, Topic, handles
+from actors.puppet import hang
+
+
+class Add(Message[int]):
+    amount: int
+
+
+class Fail(Message[None]):
+    """Raise, exit or refuse."""
+
+    how: str = "raise"
+
+
+class Later(Message[None]):
+    """Set a timer: once, or again and again."""
+
+    seconds: float
+    again: bool = False
+
+
+class Tick(Message[None]):
+    pass
+
+
+class Ticks(Message[list[float]]):
+    """When the ticks came, in seconds since the start of the life."""
+
+
+class Nap(Message[float]):
+    """Sleep on the loop; how long that was by the loop's clock."""
+
+    seconds: float
+
+
+class Work(Message[int]):
+    """Add two numbers in a thread."""
+
+    seconds: float
+
+
+class Forever(Message[None]):
+    """Do not return."""
+
+
+class Through(Message[int]):
+    """Add by another actor."""
+
+    to: ActorRef
+    amount: int
+
+
+class Watch(Message[None]):
+    to: ActorRef
+
+
+class Said(Message[list[str]]):
+    pass
+
+
+class Price(Message[None]):
+    number: int
+
+
+PRICES = Topic("inlined-prices", Price)
+
+
+class Counter(Actor):
+    """Sync."""
+
+    def __init__(self, total: int = 0, *, name: str = "counter") -> None:
+        self.total = total
+        self.name = name
+        self.ticks: list[float] = []
+        self.said: list[str] = []
+
+    def on_start(self) -> None:
+        self.context.log.info("counter.started", name=self.name)
+        self.context.subscribe(PRICES)
+
+    def on_stop(self, reason: ExitReason) -> None:
+        self.context.log.info("counter.stopped", reason=reason.kind.value)
+
+    def health(self) -> str | None:
+        return "too much" if self.total > 1000 else None
+
+    @handles
+    def add(self, msg: Add) -> int:
+        self.total += msg.amount
+        return self.total
+
+    @handles
+    def fail(self, msg: Fail) -> None:
+        if msg.how == "exit":
+            sys.exit(3)
+        if msg.how == "refuse":
+            raise Rejected("no")
+        raise ValueError("as told")
+
+    @handles
+    def tick(self, msg: Tick) -> None:
+        self.total += 1
+
+    @handles
+    def later(self, msg: Later) -> None:
+        (self.context.every if msg.again else self.context.after)(msg.seconds, Tick())
+
+    @handles
+    def through(self, msg: Through) -> int:
+        return msg.to.call(Add(msg.amount), timeout=20.0)
+
+    @handles
+    def watch(self, msg: Watch) -> None:
+        self.context.watch(msg.to)
+
+    @handles
+    def terminated(self, msg: Terminated) -> None:
+        self.said.append(msg.path)
+
+    @handles
+    def price(self, msg: Price) -> None:
+        self.said.append(f"{msg.number}")
+
+    @handles
+    def tell_said(self, msg: Said) -> list[str]:
+        return self.said
+
+    @handles
+    def forever(self, msg: Forever) -> None:
+        hang()
+
+
+class Sleeper(Actor):
+    """Async, two at a time."""
+
+    concurrency = 2
+
+    def __init__(self) -> None:
+        self.ticks: list[float] = []
+
+    async def on_start(self) -> None:
+        self.began = asyncio.get_running_loop().time()
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        await asyncio.sleep(1.0)
+
+    @handles
+    async def nap(self, msg: Nap) -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await asyncio.sleep(msg.seconds)
+        return loop.time() - began
+
+    @handles
+    async def work(self, msg: Work) -> int:
+        return await asyncio.to_thread(lambda: time.sleep(msg.seconds) or 42)
+
+    @handles
+    async def later(self, msg: Later) -> None:
+        (self.context.every if msg.again else self.context.after)(msg.seconds, Tick())
+
+    @handles
+    async def tick(self, msg: Tick) -> None:
+        self.ticks.append(round(asyncio.get_running_loop().time() - self.began, 6))
+
+    @handles
+    async def tell_ticks(self, msg: Ticks) -> list[float]:
+        return self.ticks
+
+    @handles
+    async def forever(self, msg: Forever) -> None:
+        await asyncio.Event().wait()
+
+
+class Numbers(Message[AsyncIterator[int]]):
+    count: int
+
+
+class Slow(Actor):
+    """Streams a number each second."""
+
+    @handles
+    async def numbers(self, msg: Numbers) -> AsyncIterator[int]:
+        for number in range(msg.count):
+            await asyncio.sleep(1.0)
+            yield number
