@@ -10,8 +10,9 @@ beside `Actor`, and nothing that runs in an actor's process imports it.
 
 from supervisor.testing.clock import LoopClock
 from supervisor.testing.inline import inline
+from supervisor.testing.killing import kill
 
-__all__ = ["clock", "inline"]
+__all__ = ["clock", "inline", "kill"]
 
 clock = LoopClock()
 """The clock of the running test: `await clock.advance(seconds)`."""

@@ -23,8 +23,10 @@ from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser
 
 ROOT = Path(__file__).parent.parent
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTEST_PLUGINS": "actors.pytest_plugin"}
 DEADLINE = 60.0  # seconds for one command
 FILE = re.compile(r"# ([\w/]+\.py)\n")
+SETTINGS = re.compile(r"# ([\w/]+\.ini)\n")
 OURS = ("actors", "supervisor")
 
 
@@ -54,6 +56,18 @@ def missing_names(node: ast.ImportFrom) -> list[str]:
     return [f"{node.module}.{alias.name}" for alias in node.names if not hasattr(module, alias.name)]
 
 
+class Settings(CodeBlockParser):
+    """Blocks of settings, which are files, too."""
+
+    language = "ini"
+
+    def evaluate(self, example: Example) -> str | None:
+        """It is written."""
+        if name := SETTINGS.match(example.parsed):
+            Path(example.namespace["folder"].name, name.group(1)).write_text(example.parsed)
+        return None
+
+
 class Console(CodeBlockParser):
     """Blocks with commands."""
 
@@ -71,7 +85,7 @@ class Console(CodeBlockParser):
             run = subprocess.run(
                 [*start, *words[1:]],
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **ENVIRONMENT},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL if quiet else subprocess.STDOUT,
                 text=True,
@@ -106,5 +120,5 @@ def forget_folder(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[Python(), Console()], patterns=["*.md", "**/*.md"], setup=own_folder, teardown=forget_folder
+    parsers=[Python(), Settings(), Console()], patterns=["*.md", "**/*.md"], setup=own_folder, teardown=forget_folder
 ).pytest()

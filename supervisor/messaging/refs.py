@@ -36,6 +36,11 @@ class MailboxRef(ActorRef):
         super().__init__(mailbox.path)
         self._mailbox = mailbox
 
+    @property
+    def mailbox(self) -> Mailbox:
+        """The mailbox that it sends to."""
+        return self._mailbox
+
     async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
         """See `ActorRef.ask`."""
         mailbox = self._mailbox

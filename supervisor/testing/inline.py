@@ -16,7 +16,7 @@ from actors.child.function_main import Call
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from actors.wire.frames import StartActor
-from supervisor.ports import Control, Launcher, LifeListener
+from supervisor.ports import Inspected, Launcher, LifeListener
 from supervisor.specs import AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
 from supervisor.supervisor import Supervisor
 from supervisor.testing.clock import VirtualClock, virtual_clock
@@ -38,14 +38,14 @@ class InlineLauncher:
         """See `Launcher`."""
         return InlineLife(part, lanes, listener, self._loop, self._clock)
 
-    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Control:
+    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Inspected:
         """Refused."""
         del call, listener
         _refuse(part.path)
 
     def launch_command(
         self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
-    ) -> Control:
+    ) -> Inspected:
         """Refused."""
         del argv, stop_signal, listener
         _refuse(part.path)

@@ -31,9 +31,11 @@ from actors.wire.frames import Stop as StopFrame
 from actors.wire.log_lines import Record
 from actors.wire.progress import Progress
 from supervisor.core.health import life_end
+from supervisor.core.health.condition import Condition
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import AnyReader, LifeListener
 from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.system.procfs import condition
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber, Killed
 from supervisor.testing.loop import InlineLoop
@@ -63,6 +65,7 @@ class InlineLife(ProcessDelivery):
     ) -> None:
         super().__init__()
         self.pid: int | None = None
+        self.node: str | None = None
         self._part = part
         self._listener = listener
         self._loop = loop
@@ -127,6 +130,14 @@ class InlineLife(ProcessDelivery):
 
     def dump_stacks(self) -> None:
         """See `Life`; a debugger shows them."""
+
+    def condition(self) -> Condition:
+        """See `Life`; there is no process."""
+        return condition(None)
+
+    def resident_bytes(self) -> int | None:
+        """See `Life`; there is no process."""
+        return None
 
     def text(self) -> str:
         """See `Life`."""

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Rejected, UsageError
-from actors.testing import clock, inline
+from actors.testing import clock, inline, kill
 from supervisor import (
     Backoff,
     Cause,
@@ -330,8 +330,26 @@ async def test_recycling_and_pools():
         assert "x" == await root["pool"].ask(Echo("x"))
 
 
-async def test_exits_by_itself_are_events():
-    """A puppet that hangs is killed by the test from outside, as by `kill -9`."""
+async def test_a_life_is_killed_from_outside():
+    """As by `kill -9`: blamed, restarted; what waits reaches the next life. What is not served cannot be killed."""
+    async with InlineSupervisor(ChildSpec(Puppet, name="a"), ChildSpec(Sleeper, name="b")) as root:
+        watch = Happenings(root)
+        for name, message in (("a", Hang()), ("b", Forever())):
+            asking = asyncio.create_task(root[name].ask(message, timeout=None))
+            await clock.advance(0)
+            kill(root[name])
+            with pytest.raises(ActorCrashed):
+                await asking
+            assert (await watch.exited(name)).reason.detail.startswith("SIGKILL from outside")
+        kill(root["a"])
+        assert 3 == await root["a"].ask(Incarnation())
+        await root.terminate_child("a")
+        with pytest.raises(UsageError, match="/root/a is not served now"):
+            kill(root["a"])
+
+
+async def test_a_tree_is_killed_at_once():
+    """A handler that hangs does not hold it up."""
     async with InlineSupervisor(ChildSpec(Puppet, name="a")) as root:
         watch = Happenings(root)
         asking = asyncio.create_task(root["a"].ask(Hang(), timeout=None))
