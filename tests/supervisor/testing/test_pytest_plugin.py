@@ -79,6 +79,7 @@ def run(tmp_path, suite, *options, engine="inline"):
     (tmp_path / "test_shop.py").write_text(suite)
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\nfilterwarnings = error\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": engine, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["TMPDIR"] = str(tmp_path)
     command = [sys.executable, "-m", "pytest", "-p", "actors.pytest_plugin", "-p", "no:cacheprovider", "-q", *options]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False
