@@ -83,6 +83,7 @@ class InlineLife(ProcessDelivery):
         self._stop_at: float | None = None
         self._grace: float | None = None
         self._kill_asked = False
+        self._dying = False
         self._wire_error: str | None = None
         self._frames = FrameReader(
             part.max_frame, listener, on_farewell=_nothing, on_end=_nothing, on_error=self._broken
@@ -107,16 +108,17 @@ class InlineLife(ProcessDelivery):
 
     def kill(self) -> None:
         """See `Life`."""
-        if self.over or self._kill_asked:
+        if self.over or self._dying:
             return
         if self._stop_at is not None:
             self._grace = self._loop.time() - self._stop_at
         self._kill_asked = True
-        self._loop.call_soon(self._end_by_kill)
+        self.be_killed()
 
     def be_killed(self) -> None:
-        """End as by a SIGKILL from outside."""
-        if not self.over and not self._kill_asked:
+        """End as by a SIGKILL from outside: it does nothing more, and its end is reported soon."""
+        if not self.over and not self._dying:
+            self._dying = True
             self._loop.call_soon(self._end_by_kill)
 
     @property
@@ -157,7 +159,7 @@ class InlineLife(ProcessDelivery):
 
     def _step(self) -> None:
         self._woken = False
-        if self.over:
+        if self.over or self._dying:
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -165,7 +167,7 @@ class InlineLife(ProcessDelivery):
         try:
             self._fiber.run()
         except BaseException:
-            self._loop.call_soon(self._end_by_kill)
+            self.be_killed()
             raise
         if not self._fiber.over and self._fiber.wish is not None:
             self._timer = self._loop.call_later(self._fiber.wish, self._wake)
