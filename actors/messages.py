@@ -40,12 +40,15 @@ class Message(_Base, Generic[R_co]):
     Class attributes:
         idempotent: whether the message may be delivered again when the actor's process dies while it is being
             handled. False (the default) means at most once.
+        at_most_once: for actors whose state is stored with their messages: the message is noted as begun before its
+            handler runs, and never begun twice. False (the default) there means: handled again on the state before.
     """
 
     idempotent: ClassVar[bool] = False
+    at_most_once: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
-        """Refuse a class in which `idempotent` became a field of its messages.
+        """Refuse a class in which `idempotent` or `at_most_once` became a field of its messages, or which is both.
 
         Raises:
             UsageError: it did, or it is not a bool.
@@ -60,9 +63,13 @@ class Message(_Base, Generic[R_co]):
                 )
             if not isinstance(value, bool):
                 raise UsageError(f"{cls.__qualname__}.{name} must be True or False, it is {value!r}")
+        if cls.idempotent and cls.at_most_once:
+            raise UsageError(
+                f"{cls.__qualname__} is idempotent and at_most_once: it may be repeated, or it may not; write one"
+            )
 
 
-_SAID_BY_CLASS = ("idempotent",)
+_SAID_BY_CLASS = ("idempotent", "at_most_once")
 
 T = TypeVar("T")
 

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 STREAM_CREDIT: Final = 64  # items a stream may be ahead of its reader
 
+MAX_KEY: Final = 255  # characters of the key of a message to a durable actor
+
 ASK_TIMEOUT: Final = 5.0  # seconds; OTP's gen_server call waits as long
 
 WhenDown = Literal["wait", "fail"]
@@ -38,6 +40,16 @@ def check_ask(path: str, timeout: object, when_down: object = "wait") -> None:
         raise UsageError(f"when_down of a message to {path} must be 'wait' or 'fail'; it is {when_down!r}")
 
 
+def check_key(path: str, key: object) -> None:
+    """Check the key of a message.
+
+    Raises:
+        UsageError: it is no text of 1 to 255 characters. Nothing was sent.
+    """
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY):
+        raise UsageError(f"key of a message to {path} must be a text of 1 to {MAX_KEY} characters; it is {key!r}")
+
+
 class ActorRef(ABC):
     """A handle to one actor (or one pool of them).
 
@@ -51,7 +63,14 @@ class ActorRef(ABC):
         self.path: Final = path
 
     @abstractmethod
-    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
+    async def ask(
+        self,
+        message: Message[R],
+        *,
+        timeout: float | None = ASK_TIMEOUT,
+        when_down: WhenDown = "wait",
+        key: str | None = None,
+    ) -> R:
         """Send `message` and wait for its reply.
 
         While the actor is being restarted the message waits in the mailbox (`when_down="wait"`), or the ask ends
@@ -62,6 +81,8 @@ class ActorRef(ABC):
             message: what to send.
             timeout: seconds to wait for room in the mailbox and for the reply together; None waits for ever.
             when_down: what to do while the actor has no running process.
+            key: of a message to a durable actor, 1 to 255 characters: with the same key it is handled once, and each
+                ask with it gets that outcome, after a restart of the daemon, too. It is not withdrawn at the timeout.
 
         Raises:
             UsageError: the actor does not handle this message, a field has the wrong type, or the timeout is no time.
@@ -113,13 +134,14 @@ class ActorRef(ABC):
         """
 
     @abstractmethod
-    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
+    async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
         """Send `message` without waiting for its reply; waits while the mailbox is full.
 
         Args:
             message: what to send.
             delay: seconds after which it is put into the mailbox; then a full mailbox makes a dead letter of it, and
-                so does the end of the supervisor.
+                so does the end of the supervisor. To a durable actor both is kept.
+            key: as of `ask`.
 
         Raises:
             UsageError: the actor does not handle this message, or a field has the wrong type.
@@ -162,9 +184,16 @@ class UnboundRef(ActorRef):
 
     __slots__ = ()
 
-    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
+    async def ask(
+        self,
+        message: Message[R],
+        *,
+        timeout: float | None = ASK_TIMEOUT,
+        when_down: WhenDown = "wait",
+        key: str | None = None,
+    ) -> R:
         """Refused."""
-        raise self._unbound(message, timeout, when_down)
+        raise self._unbound(message, timeout, when_down, key)
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """Refused."""
@@ -178,9 +207,9 @@ class UnboundRef(ActorRef):
         """Refused."""
         raise self._unbound(message, items)
 
-    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
+    async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
         """Refused."""
-        raise self._unbound(message, delay)
+        raise self._unbound(message, delay, key)
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """Refused."""

@@ -17,6 +17,7 @@ from actors.wire.frames import (
     Publish,
     Saved,
     Send,
+    Settled,
     StartActor,
     Subscribe,
     Watch,
@@ -30,7 +31,7 @@ from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.place import Place
 
-Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved
+Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved | Settled
 """The requests a life may send. Its outcomes are reported apart, and its crash report and goodbye with its end."""
 
 

@@ -26,6 +26,7 @@ from actors.child.keeping import Keeper
 from actors.child.leaving import Leaving
 from actors.child.outbox import Outbox
 from actors.child.remote_ref import RemoteRef
+from actors.child.settling import SettlingOutbox
 from actors.child.streams import Streams
 from actors.child.sync_driver import SyncDriver
 from actors.child.timers import Timers
@@ -105,7 +106,7 @@ class Life:
         channel.limit(part.max_frame)
         self.cells = box.cells
         self.rings = box.cells[DOORBELL]
-        self.outbox = Outbox(channel, clock, sequential=protocol.actor.concurrency == 1)
+        self.outbox = self._outbox(part, protocol, channel, clock)
         self.inbox = Inbox(
             part.path,
             protocol,
@@ -134,6 +135,7 @@ class Life:
         self.health: Callable[[], object] = lambda: None
         self.keeper: Keeper | None = None
         self._given = part.state
+        self._durable = part.durable
         self._box = box
         self._now_ns = clock.monotonic_ns
         self._began = 0  # ns at which the last handler began
@@ -195,6 +197,7 @@ class Life:
             self.health = actor.health
         if self.protocol.state is not None:
             self.keeper = Keeper(actor, self.protocol.state)
+            self.outbox.keep(self.keeper)
 
     def load_given(self) -> None:
         """Give the actor the state with which this life was started, if any.
@@ -212,7 +215,7 @@ class Life:
         Raises:
             ActorFailed: it cannot be saved, or is larger than a frame.
         """
-        if self.keeper is None:
+        if self.keeper is None or self._durable:  # then it went with the last outcomes
             return
         state = self.keeper.save()
         try:
@@ -223,6 +226,13 @@ class Life:
     def stop_if_idle(self) -> None:
         """Stop, as the actor asked, unless a message waits here or in the channel; all handlers have returned."""
         self.leaving.settle(idle=not self.inbox.pending and not self.channel.readable(0))
+
+    @staticmethod
+    def _outbox(part: StartActor, protocol: ActorProtocol, channel: Channel, clock: Clock) -> Outbox:
+        """What sends outcomes: with the state where both are stored together."""
+        if part.durable and protocol.state is not None:
+            return SettlingOutbox(channel, clock, crashes=protocol.actor.on_error == "crash")
+        return Outbox(channel, clock, sequential=protocol.actor.concurrency == 1)
 
     def _load(self, frame: Load) -> None:
         if self.keeper is not None:
@@ -252,6 +262,7 @@ class Life:
         seq = envelope.seq
         if not seq:
             self._box.done_own(lane)
+            self.outbox.own_ended()
             return
         self._box.done(seq, lane)
         if envelope.kind == wire.TELL and kind == wire.REPLY:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from actors.child.driver import Clock
+from actors.child.keeping import Keeper
 from actors.ipc.channel import Channel
 from actors.wire import frames as wire
 from actors.wire.codec import encode
@@ -109,6 +110,12 @@ class Outbox:
         self._waiting.clear()
         self.oldest = self._count = 0
         self._urgent = False
+
+    def keep(self, keeper: Keeper) -> None:
+        """The actor has a state; here it leaves by itself, at the end of the life."""
+
+    def own_ended(self) -> None:
+        """The handler of a timer's message has ended, which has no outcome."""
 
     def _note(self, since: int) -> None:
         self._count += 1

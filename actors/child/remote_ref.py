@@ -19,7 +19,7 @@ from actors.errors import (
     UsageError,
 )
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
-from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask
+from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key
 from actors.wire import frames as wire
 from actors.wire.attachments import EncodedMessage, large_fields, pack
 from actors.wire.codec import encode, reply_codec
@@ -71,12 +71,21 @@ class RemoteRef(ActorRef):
         super().__init__(path)
         self._office = office
 
-    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
+    async def ask(
+        self,
+        message: Message[R],
+        *,
+        timeout: float | None = ASK_TIMEOUT,
+        when_down: WhenDown = "wait",
+        key: str | None = None,
+    ) -> R:
         """As `ActorRef.ask`; only from async handlers. Ends no later than the deadline of the asking handler."""
         self._office.check_thread("ref.ask")
         check_ask(self.path, timeout, when_down)
+        check_key(self.path, key)
         until = self._until(timeout)
-        correlation = self._send(message, ASK, until, fail_if_down=when_down == "fail", blocking=self._office.blocks())
+        blocks = self._office.blocks()
+        correlation = self._send(message, ASK, until, fail_if_down=when_down == "fail", blocking=blocks, key=key)
         try:
             answer = await self._office.answer(correlation, until)
         except TimeoutError:
@@ -122,12 +131,13 @@ class RemoteRef(ActorRef):
         del items
         raise UsageError(f"{name_of(message)} cannot be fed from inside an actor; send its items as messages")
 
-    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
+    async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
         """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has accepted the message."""
         self._office.check_thread("ref.tell")
         if delay:
             check_time(f"delay of tell to {self.path}", delay)
-        correlation = self._send(message, TELL, None, delay=delay)
+        check_key(self.path, key)
+        correlation = self._send(message, TELL, None, delay=delay, key=key)
         _open(await self._office.answer(correlation, None), None)
 
     def tell_nowait(self, message: Message[Any]) -> None:
@@ -151,9 +161,12 @@ class RemoteRef(ActorRef):
         delay: float = 0.0,
         fail_if_down: bool = False,
         blocking: bool = False,
+        key: str | None = None,
     ) -> int:
         correlation = self._office.correlate()
-        self._post(message, kind, correlation, until, delay=delay, fail_if_down=fail_if_down, blocking=blocking)
+        self._post(
+            message, kind, correlation, until, delay=delay, fail_if_down=fail_if_down, blocking=blocking, key=key
+        )
         return correlation
 
     def _post(
@@ -166,10 +179,11 @@ class RemoteRef(ActorRef):
         delay: float = 0.0,
         fail_if_down: bool = False,
         blocking: bool = False,
+        key: str | None = None,
     ) -> None:
         packed = _pack(message)
         raw = msgspec.Raw(packed.data)
-        frame = Send(self.path, kind, correlation, until, delay, fail_if_down, blocking, raw, packed.beside)
+        frame = Send(self.path, kind, correlation, until, delay, fail_if_down, blocking, raw, packed.beside, key)
         self._office.send(encode(frame), packed.attachments or ())
 
     def _until(self, timeout: float | None) -> float | None:

@@ -30,6 +30,8 @@ _PULSE: Final = 2  # cell the child increments when a heartbeat asks whether its
 _LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself; _IDLE when no message waited
 _IDLE: Final = 2
 _TAKEN: Final = 4  # cell that is not 0 when the child has read its StartActor
+_BOOT: Final = 6  # cell in which the daemon notes which boot of the machine this is; 0 where that is not known
+_LANES: Final = 7  # cell in which the daemon notes how many lanes there are
 DECODING: Final = 5  # cell that is not 0 while the child decodes messages
 FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
@@ -43,17 +45,28 @@ _UNTRACKED: Final[dict[str, Any]] = {"trackfd": False} if sys.version_info >= (3
 
 
 class BlackBox:
-    """The page of one life. Made in the daemon, mapped by both sides; picklable only during a spawn."""
+    """The page of one life. Made in the daemon, mapped by both sides; picklable only during a spawn.
 
-    def __init__(self, lanes: int = 1) -> None:
+    Args:
+        lanes: how many handler calls it records at a time.
+        file: name of a file that it is kept in, so that it can be read after the death of the daemon, too; None for one
+            without a name. The page cache has what was written when both sides are killed.
+    """
+
+    def __init__(self, lanes: int = 1, file: str | None = None) -> None:
         self.lanes = lanes
-        self._fd = _anonymous_file(_text_at(lanes) + TEXT)
+        self.file = file
+        self._stays = False  # whether the file outlives `close`
+        size = _text_at(lanes) + TEXT
+        self._fd = _anonymous_file(size) if file is None else _named_file(file, size)
         try:
             os.lseek(self._fd, _text_at(lanes), os.SEEK_SET)
             self._map()
         except BaseException:
             close_fd(self._fd)
             raise
+        if file is not None:
+            self.cells[_BOOT], self.cells[_LANES] = boot_number(), lanes
 
     def _map(self) -> None:
         self._mapping = mmap.mmap(self._fd, 0, **_UNTRACKED)
@@ -65,6 +78,7 @@ class BlackBox:
 
     def __setstate__(self, state: tuple[int, Any]) -> None:
         self.lanes, handle = state
+        self.file, self._stays = None, False
         self._fd = handle.detach()
         os.set_inheritable(self._fd, False)
         self._map()
@@ -75,8 +89,33 @@ class BlackBox:
         close_fd(fd)
         self.cells.release()
         self._mapping.close()
+        if self.file is not None and not self._stays:
+            os.unlink(self.file)  # noqa: PTH108 - see `keep`
+            self.file = None
 
     # ---- daemon
+
+    def keep(self, file: str) -> None:
+        """Give its file this name, under which it stays when the daemon dies."""
+        if self.file is not None:
+            os.rename(self.file, file)  # noqa: PTH104 - children import this module, and pathlib is more than it is
+            self.file = file
+            self._stays = True
+
+    @staticmethod
+    def left_by_the_dead(file: str) -> Progress | None:
+        """What a process was doing that died with its daemon; None when the machine was started anew since.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with open(file, "rb") as opened:  # noqa: PTH123 - as above
+            data = opened.read()
+        cells = memoryview(data[: len(data) // _CELL * _CELL]).cast("Q")
+        if len(cells) < FIRST_LANE or not cells[_BOOT] or cells[_BOOT] != boot_number():
+            return None
+        lanes = cells[_LANES]
+        return _progress(cells, lanes) if FIRST_LANE + lanes * _LANE <= len(cells) else None
 
     def ring(self) -> None:
         """Tell the child that a control frame or the stop event overtakes what it has read so far."""
@@ -84,17 +123,7 @@ class BlackBox:
 
     def progress(self) -> Progress:
         """What the child is doing now, or was doing when it died. Callable from any thread; never blocks."""
-        cells = self.cells
-        begun = 0
-        active: dict[int, tuple[int, int]] = {}
-        latest = (0, 0)
-        for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE):
-            seq, when = cells[at + BEGUN], (cells[at + SINCE], cells[at + HANDLER])
-            begun, latest = max(begun, seq), max(latest, when)
-            if seq != cells[at + DONE]:
-                active[seq] = when
-        since, handler = min(active.values(), default=latest)
-        return Progress(begun, frozenset(active), since, handler - 1, decoding=bool(cells[DECODING]))
+        return _progress(self.cells, self.lanes)
 
     def activity(self) -> Activity:
         """What the child is doing now, for the watchdog. Callable from any thread; never blocks."""
@@ -198,9 +227,43 @@ class BlackBox:
         self.cells[FIRST_LANE + lane * _LANE + DONE] = seq
 
 
+def _progress(cells: memoryview[int], lanes: int) -> Progress:
+    begun = 0
+    active: dict[int, tuple[int, int]] = {}
+    latest = (0, 0)
+    for at in range(FIRST_LANE, FIRST_LANE + lanes * _LANE, _LANE):
+        seq, when = cells[at + BEGUN], (cells[at + SINCE], cells[at + HANDLER])
+        begun, latest = max(begun, seq), max(latest, when)
+        if seq != cells[at + DONE]:
+            active[seq] = when
+    since, handler = min(active.values(), default=latest)
+    return Progress(begun, frozenset(active), since, handler - 1, decoding=bool(cells[DECODING]))
+
+
+def boot_number() -> int:
+    """A number that is another one after each boot of the machine; 0 where that is not known."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123 - as above
+            return int(file.read().strip().replace("-", "")[:16], 16)
+    except (OSError, ValueError):
+        return 0
+
+
 def _text_at(lanes: int) -> int:
     """Offset of the text: the first page without a lane."""
     return -(-(FIRST_LANE + _LANE * lanes) * _CELL // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
+def _named_file(file: str, size: int) -> int:
+    """A descriptor of a new file of `size` zero bytes, all of them allocated: a full disk shows here, not later."""
+    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except BaseException:
+        close_fd(fd)
+        os.unlink(file)  # noqa: PTH108 - as above
+        raise
+    return fd
 
 
 def _anonymous_file(size: int) -> int:

@@ -8,7 +8,7 @@ life, so code behind the decoder does not check again.
 
 Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Cancel`,
 `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon: `Outcomes`, `Send`, `MoreItems`,
-`Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `Saved`, `CrashReport`, `Goodbye`.
+`Settled`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `Saved`, `CrashReport`, `Goodbye`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 import msgspec
 
 from actors.exits import MAX_BASES, MAX_CLASS_NAME
+from actors.ref import MAX_KEY
 from actors.wire.framing import MAX_FRAME
 
 MAX_HEALTH: Final = 1024  # characters of the line in which an actor says how it is
@@ -52,6 +53,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # not NaN, which compares to n
 Text = Annotated[str, msgspec.Meta(max_length=256 * 1024)]  # goes into reports and logs
 ClassName = Annotated[str, msgspec.Meta(max_length=MAX_CLASS_NAME)]
 HealthText = Annotated[str, msgspec.Meta(max_length=MAX_HEALTH)]
+Key = Annotated[str, msgspec.Meta(max_length=MAX_KEY)]
 TopicName = Annotated[str, msgspec.Meta(max_length=255)]  # the daemon remembers it
 
 NOTHING: Final = msgspec.Raw(b"\xc0")  # an empty payload: msgpack's nil
@@ -191,6 +193,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
         log_level: number of `logging` from which on the daemon accepts its lines.
         heartbeat: whether the daemon may ask whether its interpreter runs, and where.
         state: what the life before has saved, in msgpack; None when it begins without.
+        durable: whether its messages are kept over the death of the daemon; then outcomes and state are sent together.
     """
 
     path: str
@@ -207,6 +210,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
     log_level: int = 30
     heartbeat: bool = False
     state: bytes | None = None
+    durable: bool = False
 
 
 class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
@@ -256,6 +260,7 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
         blocking: the sender handles nothing else until the answer arrives.
         message: the message's bytes.
         beside: as in `Envelope`.
+        key: of a message to a durable actor: the same key has the same outcome.
     """
 
     to: str
@@ -267,6 +272,7 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
     blocking: bool
     message: msgspec.Raw
     beside: tuple[int, ...] | None = None
+    key: Key | None = None
 
 
 class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=26):
@@ -313,6 +319,21 @@ class HealthIs(msgspec.Struct, frozen=True, array_like=True, tag=30):
     degraded: HealthText | None
 
 
+class Settled(msgspec.Struct, frozen=True, array_like=True, tag=32):
+    """Messages of a durable actor have ended, and this is its state then: both are stored, or neither.
+
+    The messages that it has sent since the last such frame belong to it, too.
+
+    Attributes:
+        ack_up_to, items: as in `Outcomes`.
+        state: after the last of these messages.
+    """
+
+    ack_up_to: Natural
+    items: list[Outcome]
+    state: msgspec.Raw
+
+
 class Saved(msgspec.Struct, frozen=True, array_like=True, tag=31):
     """The state of this life after its last message. The daemon hands it to the next life and does not decode it."""
 
@@ -346,5 +367,16 @@ class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=29):
 
 
 FromChild = (
-    Outcomes | Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved | CrashReport | Goodbye
+    Outcomes
+    | Settled
+    | Send
+    | MoreItems
+    | Withdraw
+    | Watch
+    | Subscribe
+    | Publish
+    | HealthIs
+    | Saved
+    | CrashReport
+    | Goodbye
 )

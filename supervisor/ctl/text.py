@@ -17,6 +17,8 @@ from supervisor.observe.reports import (
     ChildStarted,
     HandlerSlow,
     HealthChanged,
+    MailboxUnclaimed,
+    StoreFailed,
     SuccessorBegun,
     SupervisorGaveUp,
     SupervisorStarted,
@@ -122,7 +124,7 @@ def event_line(occurred: Occurred) -> str:
     return f"{clock}.{int(occurred.at * 1000) % 1000:03} {_event(occurred)}"
 
 
-def _event(occurred: Occurred) -> str:  # noqa: PLR0911 - one line for each event
+def _event(occurred: Occurred) -> str:  # noqa: C901, PLR0911 - one line for each event
     match occurred.event:
         case ChildStarted(actor, life, pid):
             return f"{actor} life {life} is ready" + ("" if pid is None else f", pid {pid}")
@@ -135,6 +137,10 @@ def _event(occurred: Occurred) -> str:  # noqa: PLR0911 - one line for each even
             return f"{actor} life {life} is slow: {handler} has taken {seconds(taken)}"
         case HealthChanged(actor, life, degraded):
             return f"{actor} life {life} " + ("is well again" if degraded is None else f"is degraded: {degraded}")
+        case MailboxUnclaimed(mailbox, waiting, dead):
+            return f"{mailbox} is in the store and not in the tree: {waiting} messages, {dead} dead letters"
+        case StoreFailed(mailbox, detail):
+            return f"{mailbox} cannot be stored: {detail}"
         case SupervisorStarted(supervisor):
             return f"{supervisor} runs"
         case SupervisorGaveUp(supervisor, child, restarts):

@@ -128,7 +128,7 @@ class Dispatcher:
             return None
         held = queue.cancel_message(seq, fate)
         if held is None:
-            self._settlement.count(fate)
+            self._settlement.withdrawn(seq, fate)
             self._capacity.grant()
             return None
         member, delivery_tag = held

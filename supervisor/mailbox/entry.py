@@ -46,6 +46,7 @@ class Entry(msgspec.Struct, frozen=True):
         deadline: when it is no longer wanted, on the mailbox's clock; None without a bound.
         asker: waits for its end.
         fail_if_down: whether it ends when no life serves the mailbox.
+        key: of a message to a durable actor, whose outcome is kept; None without one.
     """
 
     kind: int
@@ -54,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True):
     deadline: float | None = None
     asker: Asker | None = None
     fail_if_down: bool = False
+    key: str | None = None
 
 
 class Wait:

@@ -269,10 +269,22 @@ class Intake:
             f"{entry.message.name} was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
         )
 
+    def check_key(self, key: str | None) -> None:
+        """Check the key of a message.
+
+        Raises:
+            UsageError: the actor is not durable and keeps no outcomes, or the key is none.
+        """
+        if key is not None:
+            raise UsageError(
+                f"{self._path} is not durable and keeps no outcomes: write ChildSpec(..., durable=True), or leave key= "
+                f"out. Nothing was sent"
+            )
+
     def post_ask(
-        self, message: Admitted, timeout: float | None, *, fail_if_down: bool
+        self, message: Admitted, timeout: float | None, *, fail_if_down: bool, key: str | None = None
     ) -> tuple[PendingAsk, Taken | Wait | Dropped]:
-        """Post a checked ask of the daemon; its timeout includes the wait for room.
+        """Post a checked ask of the daemon; its timeout includes the wait for room, or for the store.
 
         Raises:
             MailboxFull: the message is refused.
@@ -280,7 +292,7 @@ class Intake:
         deadline = None if timeout is None else self._clock() + timeout
         read = self.reader_of(message.handler.reply)
         asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline)
-        entry = Entry(ASK, message, None, deadline, asker, fail_if_down)
+        entry = Entry(ASK, message, None, deadline, asker, fail_if_down, key)
         return asker, self.post(entry, Patience.WAIT)
 
     def post_published(self, payload: bytes, sender: str | None) -> None:
@@ -305,7 +317,9 @@ class Intake:
         except UsageError as error:
             self.refuse(EncodedMessage(payload), None, Fate.UNDECODABLE, str(error))
 
-    def post_later(self, delay: float, message: Admitted, sender: str | None = None) -> None:
+    def post_later(
+        self, delay: float, message: Admitted, sender: str | None = None, key: str | None = None
+    ) -> Wait | None:
         """Post a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
 
         Raises:
@@ -316,7 +330,9 @@ class Intake:
                 f"{len(self._delayed)} delayed messages for {self._path} wait for their time, as many as its mailbox "
                 f"holds; {message.name} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
             )
+        del key  # see `check_key`
         self._delayed.add(delay, message, sender)
+        return None
 
     def post_own(self, message: Message[Any], sender: str) -> None:
         """Take a tell that the daemon itself makes; it needs no room."""

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from heapq import merge
-from typing import cast
+from typing import Any, cast
 
 from actors.errors import ActorCrashed, ActorStopped
 from actors.exits import ExitReport
@@ -68,6 +68,7 @@ class Mailbox:
         consumers: who serves it.
         capacity: how many messages may wait.
         begun: whether a life of the actor was ever started.
+        classes: of its messages.
     """
 
     def __init__(
@@ -91,26 +92,27 @@ class Mailbox:
         self.protocol = protocol
         self.home = Home()
         self.begun = False
+        self.classes = self._read_classes()
         self._stop_reason = stop_reason
         self._clock = clock
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
         self._last_report: ExitReport | None = None
         concurrency, loop = protocol.actor.concurrency, self.home.loop
-        numbers, weighed = SequenceNumbers(), capacity_bytes is not None
-        new_queue = partial(MessageQueue, _classes_of(protocol), max_deliveries, numbers, weighed=weighed)
+        numbers, weighed = self._numbers(), capacity_bytes is not None
+        new_queue = partial(MessageQueue, self.classes, max_deliveries, numbers, weighed=weighed)
         self.consumers = Consumers(router, new_queue, concurrency, clock)
         for member in members:
             self.consumers.add(member)
         self.capacity = Capacity(self.consumers, capacity, capacity_bytes, loop, clock)
         decode = partial(decode_bound, resolve, protocol.decode)
-        self._settlement = Settlement(path, protocol, decode, stop_reason, on_dead_letter)
+        self._settlement = self._make_settlement(path, protocol, decode, stop_reason, on_dead_letter)
         # what is in flight cannot be dropped any more
         window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
         self.dispatcher = Dispatcher(
             self.consumers, self.capacity, self._settlement, self.home, concurrency=concurrency, window=window
         )
         self._deadlines = Deadlines(loop, clock, self._settlement.askers, self._expire)
-        self.intake = Intake(
+        self.intake = self._make_intake(
             path,
             protocol,
             admission=Admission(path, protocol, max_message_bytes, router),
@@ -237,6 +239,22 @@ class Mailbox:
         """Do not call it."""
         self._watchers.pop(who, None)
 
+    # ---- its parts
+
+    def _read_classes(self) -> Classes:
+        handlers = self.protocol.handlers
+        tags = {message.__struct_config__.tag: handler.index for message, handler in handlers.items()}
+        return Classes(cast("dict[str | int, int]", tags), [message.idempotent for message in handlers])
+
+    def _numbers(self) -> SequenceNumbers:
+        return SequenceNumbers()
+
+    def _make_settlement(self, *given: Any) -> Settlement:
+        return Settlement(*given)
+
+    def _make_intake(self, path: str, protocol: ActorProtocol, **parts: Any) -> Intake:
+        return Intake(path, protocol, **parts)
+
     # ---- inside
 
     def _drop_timers(self, fate: Fate, because: str) -> None:
@@ -272,8 +290,3 @@ class Mailbox:
         """Name of the message class of a handler; the index comes from the process and may be any number."""
         names = [message.__qualname__ for message in self.protocol.handlers]
         return names[handler] if 0 <= handler < len(names) else "a message"
-
-
-def _classes_of(protocol: ActorProtocol) -> Classes:
-    tags = {message.__struct_config__.tag: handler.index for message, handler in protocol.handlers.items()}
-    return Classes(cast("dict[str | int, int]", tags), [message.idempotent for message in protocol.handlers])

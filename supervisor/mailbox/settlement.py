@@ -44,6 +44,7 @@ class Settlement:
         on_dead_letter: called with each dead letter.
 
     Attributes:
+        path: as above.
         fates: how many messages ended in which way.
         askers: what waits for the end of a message, by its number, and the queue that has the message.
         fail_if_down: numbers of asks that end when no life serves them.
@@ -60,7 +61,7 @@ class Settlement:
         self.fates: Counter[Fate] = Counter()
         self.askers: dict[int, tuple[Asker, MessageQueue]] = {}
         self.fail_if_down: set[int] = set()
-        self._path = path
+        self.path = path
         self._handlers = tuple(protocol.handlers.values())
         self._decode = decode
         self._stop_reason = stop_reason
@@ -74,7 +75,7 @@ class Settlement:
         for outcome in outcomes:
             message = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
             if message is not None:
-                self._replied(message, outcome.payload)  # the common case
+                self.replied(message, outcome.payload)  # the common case
             else:
                 self._hear(queue, member, outcome, beside)
 
@@ -101,14 +102,19 @@ class Settlement:
         else:
             self.count(loss.fate)
         if asker is not None:
-            asker.failed(crashed(self._path, self.name_of(message), loss, report))
+            asker.failed(crashed(self.path, self.name_of(message), loss, report))
 
     def expired(self, message: QueuedMessage) -> None:
         """A message was not begun before its deadline."""
         self.count(Fate.EXPIRED)
         asker, _ = self.dismiss(message.seq)
         if asker is not None:
-            asker.failed(too_late(self._path))
+            asker.failed(too_late(self.path))
+
+    def withdrawn(self, seq: int, fate: Fate) -> None:
+        """A message that was queued ended, because its asker no longer waits."""
+        del seq
+        self.count(fate)
 
     def moved(self, seq: int, queue: MessageQueue) -> None:
         """A message is in another queue now."""
@@ -135,7 +141,7 @@ class Settlement:
             content = None
         self._dead(
             DeadLetter(
-                actor=self._path,
+                actor=self.path,
                 message=content,
                 message_type=self.name_of(message),
                 sender=message.sender,
@@ -161,11 +167,11 @@ class Settlement:
         if message is None:
             raise WireError(f"it answered message {outcome.seq}, which it does not have")
         if outcome.kind == wire.BESIDE:
-            self._replied_beside(message, next(beside, None))
+            self.replied_beside(message, next(beside, None))
         else:
-            self._ended(message, outcome, given_up)
+            self.ended(message, outcome, given_up)
 
-    def _replied(self, message: QueuedMessage, payload: msgspec.Raw) -> None:
+    def replied(self, message: QueuedMessage, payload: msgspec.Raw) -> None:
         """The common end of an ask."""
         self.fates[_HANDLED] += 1
         asker, _ = self.askers.pop(message.seq, (None, None))
@@ -178,7 +184,7 @@ class Settlement:
         except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
             self._broken_reply(asker, f"a reply does not decode: {error}", error)
 
-    def _replied_beside(self, message: QueuedMessage, attachment: Attachment | None) -> None:
+    def replied_beside(self, message: QueuedMessage, attachment: Attachment | None) -> None:
         """The end of an ask whose reply is large: the bytes of an attachment."""
         self.fates[_HANDLED] += 1
         asker, _ = self.dismiss(message.seq)
@@ -190,7 +196,7 @@ class Settlement:
     def _broken_reply(self, asker: Asker | None, why: str, cause: Exception | None = None) -> NoReturn:
         error = UndecodableMessage(why)
         if asker is not None:
-            asker.failed(ActorCrashed(f"{self._path}: {error}", started=True, finished=True))
+            asker.failed(ActorCrashed(f"{self.path}: {error}", started=True, finished=True))
         raise error from cause
 
     def _flows(self, queue: MessageQueue, member: str, outcome: Outcome) -> None:
@@ -216,18 +222,19 @@ class Settlement:
         for seq in told:
             asker, _ = self.dismiss(seq)
             if asker is not None:
-                asker.failed(ActorCrashed(f"{self._path}: {error}", started=True, finished=None))
+                asker.failed(ActorCrashed(f"{self.path}: {error}", started=True, finished=None))
         raise error
 
-    def _ended(self, message: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
+    def ended(self, message: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
+        """An outcome that is no reply: count its fate, and tell the asker."""
         asker, _ = self.dismiss(message.seq)
         try:
             fate = fate_of(message, outcome, asked=asker is not None)
-            error = error_of(self._path, outcome)
+            error = error_of(self.path, outcome)
         except WireError as wrong:
             self.dead_letter(message, Fate.CRASHED, str(wrong))
             if asker is not None:
-                asker.failed(ActorCrashed(f"{self._path}: {wrong}", started=None, finished=None))
+                asker.failed(ActorCrashed(f"{self.path}: {wrong}", started=None, finished=None))
             raise
         if outcome.kind == wire.UNDECODABLE:
             self.dead_letter(message, Fate.UNDECODABLE, str(error))

@@ -71,7 +71,7 @@ class Deadlines:
         deadlines = [
             (asker.deadline, seq)
             for seq, (asker, _) in self._waiting.items()
-            if type(asker) is PendingAsk and asker.deadline is not None
+            if isinstance(asker, PendingAsk) and asker.deadline is not None
         ]
         following = min((deadline for deadline, _ in deadlines if deadline > now + _EARLY), default=None)
         for deadline, seq in sorted(deadlines):

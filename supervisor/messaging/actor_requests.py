@@ -8,6 +8,7 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -44,6 +45,8 @@ from actors.wire.frames import (
 )
 from actors.wire.framing import MAX_FRAME, Attachment
 from supervisor.core.delivery.fates import Fate
+from supervisor.durable.mailbox import DurableMailbox
+from supervisor.durable.transaction import Sent
 from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
@@ -73,6 +76,7 @@ class ActorRequests:
         self._mailbox = mailbox
         self._tree = tree
         self._asking: dict[int, RemoteAsk] = {}  # asks of the current life, by correlation
+        self._held: list[Sent] | None = [] if isinstance(mailbox, DurableMailbox) else None
         self._in_line = 0  # bytes that wait for room in other mailboxes
 
     def begin(self, life: Delivery) -> None:
@@ -80,10 +84,17 @@ class ActorRequests:
         self.life = life
 
     def end(self) -> None:
-        """The life has ended: drop its waits."""
+        """The life has ended: drop its waits, and what it has sent that belongs to messages which are not settled."""
         self.life = None
+        if self._held:
+            self._held = []
         for asker in tuple(self._asking.values()):
             asker.life_over()
+
+    def take_held(self) -> list[Sent]:
+        """What a durable actor has sent to durable ones since the last call: it enters their mailboxes when stored."""
+        held, self._held = self._held or [], []
+        return held
 
     def over(self, correlation: int, asker: RemoteAsk) -> None:
         """An ask has ended; its correlation number is free again."""
@@ -138,13 +149,17 @@ class ActorRequests:
     def _post(
         self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted
     ) -> Taken | Wait | Dropped | None:
-        """Post a checked message; None when it is delayed."""
+        """Post a checked message; None when it is delayed, or held until what the actor handles is settled."""
         sender = self._mailbox.path
-        if frame.delay > 0:
-            mailbox.intake.post_later(frame.delay, message, sender)
+        mailbox.intake.check_key(frame.key)
+        if self._held is not None and frame.kind == TELL and frame.key is None and isinstance(mailbox, DurableMailbox):
+            due = time.time() + frame.delay if frame.delay > 0 else None
+            self._held.append(Sent(mailbox.stored, Entry(TELL, message, sender), due))
             return None
+        if frame.delay > 0:
+            return mailbox.intake.post_later(frame.delay, message, sender, frame.key)
         asks = None if frame.kind == TELL else asker
-        entry = Entry(frame.kind, message, sender, frame.deadline, asks, frame.fail_if_down)
+        entry = Entry(frame.kind, message, sender, frame.deadline, asks, frame.fail_if_down, frame.key)
         return mailbox.intake.post(entry, Patience.REFUSE if asker is None else Patience.WAIT)
 
     def _begin(self, asker: RemoteAsk) -> None:

@@ -19,7 +19,7 @@ from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask
 from actors.wire.frames import ASK, FEED, STREAM, TELL
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
-from supervisor.mailbox.entry import Entry, Patience, Taken, Wait
+from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
 
@@ -41,13 +41,20 @@ class MailboxRef(ActorRef):
         """The mailbox that it sends to."""
         return self._mailbox
 
-    async def ask(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait") -> R:
+    async def ask(
+        self,
+        message: Message[R],
+        *,
+        timeout: float | None = ASK_TIMEOUT,
+        when_down: WhenDown = "wait",
+        key: str | None = None,
+    ) -> R:
         """See `ActorRef.ask`."""
         mailbox = self._mailbox
-        asker = mailbox.intake.try_ask(message, timeout) if when_down == "wait" else None
+        asker = mailbox.intake.try_ask(message, timeout) if when_down == "wait" and key is None else None
         if asker is None:
             check_ask(self.path, timeout, when_down)
-            asker = await self._ask(message, timeout, fail_if_down=when_down == "fail")
+            asker = await self._ask(message, timeout, fail_if_down=when_down == "fail", key=key)
         try:
             reply: R = await asker.future
         except asyncio.CancelledError:
@@ -55,13 +62,16 @@ class MailboxRef(ActorRef):
             raise
         return reply
 
-    async def _ask(self, message: Message[Any], timeout: float | None, *, fail_if_down: bool) -> PendingAsk:
+    async def _ask(
+        self, message: Message[Any], timeout: float | None, *, fail_if_down: bool, key: str | None
+    ) -> PendingAsk:
         """Ask when the fast path does not apply: the message has to be checked, or there is no room."""
         mailbox = self._mailbox
+        mailbox.intake.check_key(key)
         admitted = mailbox.intake.check(message, ASK)
         if fail_if_down and mailbox.consumers.down:
             raise mailbox.unserved_error()
-        asker, entered = mailbox.intake.post_ask(admitted, timeout, fail_if_down=fail_if_down)
+        asker, entered = mailbox.intake.post_ask(admitted, timeout, fail_if_down=fail_if_down, key=key)
         if isinstance(entered, Wait):
             try:
                 await entered.taken(asker.deadline)
@@ -133,18 +143,19 @@ class MailboxRef(ActorRef):
             )
         return mailbox.home.run(self.ask(message, timeout=timeout), f"{name_of(message)} to {self.path}", timeout)
 
-    async def tell(self, message: Message[Any], *, delay: float = 0.0) -> None:
+    async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
         """See `ActorRef.tell`."""
         intake = self._mailbox.intake
-        if not delay and intake.try_tell(message):
+        if not delay and key is None and intake.try_tell(message):
             return
         if delay:
             check_time(f"delay of tell to {self.path}", delay)
+        intake.check_key(key)
         admitted = intake.check(message)
         if delay:
-            intake.post_later(delay, admitted)
-            return
-        entered = intake.post(Entry(TELL, admitted), Patience.WAIT)
+            entered: Taken | Wait | Dropped | None = intake.post_later(delay, admitted, key=key)
+        else:
+            entered = intake.post(Entry(TELL, admitted, key=key), Patience.WAIT)
         if isinstance(entered, Wait):
             await entered.taken()
 

@@ -16,6 +16,7 @@ from supervisor.clock import clock_of
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.wait_graph import WaitGraph
 from supervisor.core.place import LOCAL, Place
+from supervisor.durable.durability import Durability
 from supervisor.messaging.pubsub import PubSub
 from supervisor.messaging.registry import Registry
 from supervisor.observe.reports import Reports
@@ -37,6 +38,7 @@ class TreeContext:
         self.registry = Registry()
         self.waits = WaitGraph()
         self.store: Store | None = None
+        self.durability: Durability | None = None
         self.unended: dict[str, asyncio.Task[None]] = {}  # tasks that have swallowed every cancellation, by path
         self.ports: dict[str, int] = {}  # chosen for commands, by path
         self.heartbeats = False  # whether every process has a thread that answers where its code is

@@ -84,6 +84,32 @@ class HandlerSlow(msgspec.Struct, frozen=True, tag=True):
     stacks: str | None = None
 
 
+class MailboxUnclaimed(msgspec.Struct, frozen=True, tag=True):
+    """The store has a mailbox that no durable actor of the tree has: it was renamed or removed.
+
+    Attributes:
+        mailbox: its name in the store, the path of the actor below the root.
+        waiting: how many messages wait, delayed ones included.
+        dead_letters: how many dead letters it has.
+    """
+
+    mailbox: str
+    waiting: int
+    dead_letters: int
+
+
+class StoreFailed(msgspec.Struct, frozen=True, tag=True):
+    """What a durable actor has handled could not be stored: no reply leaves, and it is tried again until it is.
+
+    Attributes:
+        mailbox: the actor's name in the store, its path below the root.
+        detail: what is wrong.
+    """
+
+    mailbox: str
+    detail: str
+
+
 class HealthChanged(msgspec.Struct, frozen=True, tag=True):
     """An actor says something else of its health than before; `degraded` is None when it is well again."""
 
@@ -98,6 +124,8 @@ Happening = (
     | ChildExited
     | HandlerSlow
     | HealthChanged
+    | MailboxUnclaimed
+    | StoreFailed
     | SupervisorStarted
     | SupervisorGaveUp
     | SupervisorStopped
@@ -198,6 +226,18 @@ class Reports:
     def schedule_failed(self, name: str, child: str, why: str) -> None:
         """A scheduled message could not be sent when its time came; it is tried again."""
         self._write("warning", "schedule.failed", {"schedule": name, "actor": child, "detail": why})
+
+    def mailbox_unclaimed(self, mailbox: str, waiting: int, dead_letters: int) -> None:
+        """The store has a mailbox that no durable actor of the tree has."""
+        self.happenings.tell(MailboxUnclaimed(mailbox, waiting, dead_letters))
+        why = "no durable actor has this path: it was renamed or removed; root.store.move(...) or .discard(...) it"
+        fields = {"mailbox": mailbox, "waiting": waiting, "dead_letters": dead_letters, "detail": why}
+        self._write("warning", "mailbox.unclaimed", fields)
+
+    def store_failed(self, mailbox: str, error: Exception) -> None:
+        """A transaction of a mailbox was not stored; it is tried again."""
+        self.happenings.tell(StoreFailed(mailbox, str(error)))
+        self._write("error", "store.failed", {"mailbox": mailbox, "detail": str(error)})
 
     def message_dead_lettered(self, letter: DeadLetter) -> None:
         """A message became a dead letter. Logged the 1st, 10th, 100th... time for each actor and reason."""

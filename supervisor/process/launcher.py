@@ -17,6 +17,7 @@ from actors.child.function_main import Call
 from actors.wire.frames import StartActor
 from supervisor.io.output_reader import OutputReader
 from supervisor.ports import AnyReader, LifeListener
+from supervisor.process.boxes import Boxes
 from supervisor.process.command_life import CommandLife
 from supervisor.process.function_life import FunctionLife
 from supervisor.process.life import LifeServices, ProcessLife
@@ -41,6 +42,7 @@ class ProcessLauncher:
         spares: how many spares to keep.
         on_reaper_lost: called with the reason why there is no orphan reaper.
         on_spare_failed: called with the reason why a spare failed.
+        boxes: where black boxes outlive the daemon, None in a tree without a store.
     """
 
     def __init__(
@@ -50,9 +52,12 @@ class ProcessLauncher:
         spares: int,
         on_reaper_lost: OnLost,
         on_spare_failed: OnSpareFailed,
+        *,
+        boxes: Boxes | None = None,
     ) -> None:
         self._loop = loop
         self._reader = reader
+        self._boxes = boxes
         self._alive: set[ProcessLife] = set()
         self._starting: set[ProcessLife] = set()
         with contextlib.ExitStack() as undo:
@@ -82,7 +87,7 @@ class ProcessLauncher:
         if spare is None:
             return self._fresh(self._life, part, lanes, listener)
         life = self._life_on(spare, part, listener)
-        life.on_untaken = lambda why: self._replace(life, part.path, lanes, why)
+        life.on_untaken = lambda why: self._replace(life, part, lanes, why)
         self._loop.call_later(SPARE_PATIENCE, life.look_if_taken)
         return self._begun(life)
 
@@ -115,6 +120,7 @@ class ProcessLauncher:
     def _fresh(self, cls: type[L], part: StartActor, lanes: int, listener: LifeListener, program: Program = ACTOR) -> L:
         worker = self._make(part.path, lanes, program)
         try:
+            self._keep_box(worker, part)
             life = cls(worker, part, listener, self._services)
         except BaseException:
             worker.discard()
@@ -129,15 +135,16 @@ class ProcessLauncher:
 
     def _life_on(self, spare: WorkerProcess, part: StartActor, listener: LifeListener) -> ProcessLife:
         try:
-            return self._life(spare, part, listener, self._services)
+            return self._life(self._keep_box(spare, part), part, listener, self._services)
         except BaseException as error:
             self._spares.reject(spare, f"it could not be told which actor to run: {error}")
             raise
 
-    def _replace(self, life: ProcessLife, name: str, lanes: int, why: str) -> None:
+    def _replace(self, life: ProcessLife, part: StartActor, lanes: int, why: str) -> None:
         """The spare of a life does not run: start the life on a fresh process instead."""
+        name = part.path
         try:
-            worker = self._make(name, lanes)
+            worker = self._keep_box(self._make(name, lanes), part)
         except Exception as error:  # keep the spare; if it does not run either, the life does not become ready
             self._not_replaced(name, error)
             return
@@ -186,7 +193,16 @@ class ProcessLauncher:
         return worker
 
     def _make(self, name: str, lanes: int, program: Program = ACTOR) -> WorkerProcess:
-        return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes, program=program)
+        box = None
+        if self._boxes is not None and program is ACTOR:  # of a spare, too: any of them may become a durable actor
+            box = str(self._boxes.unkept())
+        return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes, program=program, box=box)
+
+    def _keep_box(self, worker: WorkerProcess, part: StartActor) -> WorkerProcess:
+        """The black box of a durable actor stays when the daemon dies."""
+        if part.durable and self._boxes is not None:
+            worker.box.keep(str(self._boxes.of(part.path, part.life)))
+        return worker
 
     def _ready(self, life: ProcessLife) -> None:
         self._starting.discard(life)

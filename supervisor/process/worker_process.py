@@ -77,6 +77,7 @@ class WorkerProcess:
         lanes: int,
         *,
         program: Program = ACTOR,
+        box: str | None = None,
     ) -> None:
         self.loop = loop
         self.reader = reader
@@ -91,7 +92,7 @@ class WorkerProcess:
             undo.callback(self._child_duplex.close)
             undo.callback(self.duplex.close)
             self.duplex.set_blocking(blocking=False)
-            self.box = BlackBox(lanes)
+            self.box = BlackBox(lanes, box)
             undo.callback(self.box.close)
             self.ready = SafeEvent()
             undo.callback(self.ready.close)

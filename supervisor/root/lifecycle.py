@@ -20,6 +20,7 @@ from supervisor.control.place import check_control, open_door
 from supervisor.control.server import ControlServer
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
+from supervisor.durable.durability import Durability
 from supervisor.errors import RestartIntensityExceeded, StartFailed
 from supervisor.io.loop_reader import LoopReader
 from supervisor.io.thread_reader import ThreadReader
@@ -32,6 +33,7 @@ from supervisor.root.scheduler import Scheduler
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
 from supervisor.spec_validation import check, check_places
 from supervisor.specs import AnySpec, SupervisorSpec
+from supervisor.store.port import Store
 from supervisor.system.descriptor_limit import shortage
 from supervisor.tree.child_factory import ChildFactory
 from supervisor.tree.engine import Engine
@@ -53,12 +55,15 @@ class Lifecycle:
         stop_timeout: float | None = None,
         spares: int = 1,
         on_give_up: OnGiveUp = "cancel",
+        store: Store | None = None,
         control: str | os.PathLike[str] | None = None,
         cluster: Cluster | None = None,
         **spec: Any,
     ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
-        check(self.spec)
+        check(self.spec, stored=store is not None)
+        self._store = store
+        self._durability: Durability | None = None
         if cluster is None:
             check_places(self.spec)
         elif not callable(getattr(cluster, "enter", None)):
@@ -98,6 +103,7 @@ class Lifecycle:
             StartFailed: one did not become ready; those started were stopped again.
             OSError, RuntimeError: the system has no descriptor or no thread left for the tree; nothing was started.
             UsageError: the program would start itself again in every process, or `control` has no place.
+            StoreError: the store cannot be used. Nothing was started.
         """
         if self._engine is not None:
             raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
@@ -110,6 +116,21 @@ class Lifecycle:
                 f"(with anyio, its asyncio backend), or use `with Supervisor.in_thread(...)` where there is none"
             ) from None
         loop = self._home.loop
+        if self._store is None:
+            return await self._enter(loop)
+        self._durability = Durability(self._store, self.path, loop, self._reports.store_failed)
+        left = await self._durability.open(self.spec)
+        try:
+            for summary in left:
+                self._reports.mailbox_unclaimed(
+                    summary.mailbox, summary.waiting + summary.delayed, summary.dead_letters
+                )
+            return await self._enter(loop)
+        except BaseException:
+            await self._durability.close()
+            raise
+
+    async def _enter(self, loop: asyncio.AbstractEventLoop) -> Self:
         door = None if self._control is None else open_door(self._control, self.spec.name)
         try:
             self._make_threads(loop)
@@ -122,6 +143,7 @@ class Lifecycle:
         if self._cluster is not None:
             self._machines = self._cluster.enter(self.path, loop, self._reader, self._spares, self._reports)
         self._tree = TreeContext(loop, self._launcher, self._reports, self._machines)
+        self._tree.store, self._tree.durability = self._store, self._durability
         self._scheduler = Scheduler(self.path, self._tree)
         self._tree.heartbeats = door is not None
         self._running = asyncio.Event()
@@ -225,6 +247,7 @@ class Lifecycle:
             self._spares,
             lambda why: self._reports.orphan_reaper_lost(self.path, why),
             lambda module, why: self._reports.spare_failed(self.path, module, why),
+            boxes=None if self._durability is None else self._durability.boxes,
         )
 
     def _engine_now(self) -> Engine:
@@ -286,6 +309,8 @@ class Lifecycle:
                 except asyncio.CancelledError as error:
                     cancelled = error
         finally:
+            if self._durability is not None:
+                await self._durability.close()
             self._reader.close()
             self._reports.close()
             if self._control_server is not None:

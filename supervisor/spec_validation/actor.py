@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from actors.bounds import is_count
 from actors.errors import UsageError
+from actors.jobs import Jobs
 from actors.protocol import protocol_of
 from actors.wire.framing import MAX_FRAME, MAX_MESSAGE, ROOM
 from supervisor.arguments import check_call
+from supervisor.core.place import LOCAL
 from supervisor.core.terms import Routing
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.process import check_in_time, check_options
@@ -47,6 +49,7 @@ def check_actor(child: ChildSpec, path: str) -> None:
         raise InvalidSpec(f"{path}.soft_timeout", soft, why)
     _check_recycling(child, path)
     check_place(child.place, f"{path}.place")
+    _check_durable(child, path)
 
 
 def _check_recycling(child: ChildSpec, path: str) -> None:
@@ -65,6 +68,30 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
             child.shutdown,
             f"{limits[0]} lets the process finish its message before it makes room; give it seconds of grace to do so",
         )
+
+
+def _check_durable(child: ChildSpec, path: str) -> None:
+    if not isinstance(child.durable, bool):
+        raise InvalidSpec(f"{path}.durable", child.durable, "expected True or False")
+    if not child.durable:
+        return
+    where, name = f"{path}.durable", child.actor.__qualname__
+    if issubclass(child.actor, Jobs):
+        raise InvalidSpec(
+            where, True, "a job belongs to its caller, which does not outlive the daemon; leave durable out"
+        )
+    if protocol_of(child.actor).state is not None and child.actor.concurrency > 1:
+        why = f"{name} has save and concurrency = {child.actor.concurrency}: there is no moment between its messages"
+        raise InvalidSpec(where, True, f"{why}; leave concurrency at 1, or save and load out")
+    if child.place != LOCAL:
+        why = "what a durable actor had begun is read from this machine's disk; leave place at 'local'"
+        raise InvalidSpec(f"{path}.place", child.place, why)
+    if child.overflow != Overflow.WAIT:
+        why = "a durable mailbox is never full: what is beyond `mailbox` waits in the store; leave overflow out"
+        raise InvalidSpec(f"{path}.overflow", child.overflow, why)
+    if child.mailbox_bytes is not None:
+        why = "a durable mailbox is bounded by the disk, and its part in memory by `mailbox`; leave mailbox_bytes out"
+        raise InvalidSpec(f"{path}.mailbox_bytes", child.mailbox_bytes, why)
 
 
 def _check_call(child: ChildSpec, path: str) -> None:

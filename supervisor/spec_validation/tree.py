@@ -25,8 +25,13 @@ from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, CommandS
 from supervisor.specs.common import policy_of, rules_of
 
 
-def check(spec: SupervisorSpec, path: str = "$") -> None:
+def check(spec: SupervisorSpec, path: str = "$", *, stored: bool = False) -> None:
     """Check a supervisor's spec and everything below it.
+
+    Args:
+        spec: of the supervisor.
+        path: where it stands.
+        stored: whether the tree has a store, for durable actors.
 
     Raises:
         InvalidSpec: something in it cannot work.
@@ -47,13 +52,13 @@ def check(spec: SupervisorSpec, path: str = "$") -> None:
     seen: set[str] = set()
     for index, child in enumerate(spec.children):
         where = f"{path}.children[{index}]"
-        check_child(child, spec, where)
+        check_child(child, spec, where, stored=stored)
         if child.name in seen:
             raise InvalidSpec(f"{where}.name", child.name, "another child has that name; names are unique")
         seen.add(child.name)
 
 
-def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None:
+def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$", *, stored: bool = False) -> None:
     """Check one child, as a child of that supervisor.
 
     Raises:
@@ -71,11 +76,14 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$") -> None
     _check_significance(child, parent, path)
     _check_escalation(child, parent.intensity, f"{path}.backoff")
     if isinstance(child, SupervisorSpec):
-        check(child, path)
+        check(child, path, stored=stored)
         return
     check_seconds(child.start_timeout, f"{path}.start_timeout", ", or INFINITY", but=(INFINITY,))
     if isinstance(child, ChildSpec):
         check_actor(child, path)
+        if child.durable and not stored:
+            why = 'its supervisor has no store; write Supervisor(..., store=SQLiteStore("shop.db"))'
+            raise InvalidSpec(f"{path}.durable", child.durable, why)
     elif isinstance(child, FunctionSpec):
         check_options(child, path)
         check_in_time(child.env, path)

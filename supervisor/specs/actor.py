@@ -74,6 +74,8 @@ class ChildSpec:
             has no memory, device or port for two.
         output: "capture": what it prints and logs goes to the daemon's log; "inherit": to where the daemon's own does.
 
+        durable: whether its messages, their outcomes and its state (`Actor.save`, `load`) are kept in the store of the
+            `Supervisor`, over the death of the daemon. `mailbox` is then how many messages are in memory.
         nice: added to the daemon's niceness; a negative one needs a privilege.
         cpu_affinity: numbers of the processors it may run on, None for the daemon's (Linux).
         env: added to the daemon's environment. What an interpreter or its loader reads before it runs any code,
@@ -119,6 +121,7 @@ class ChildSpec:
     rlimits: Mapping[str, int | tuple[int, int]] = field(default_factory=dict)
     overlap: bool = True
     place: Place = LOCAL
+    durable: bool = False
     arguments: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

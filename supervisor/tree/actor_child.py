@@ -13,6 +13,7 @@ from actors.exits import ExitReport
 from actors.wire.frames import StartActor
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.tree.commands import Decision, ReportExit
+from supervisor.durable.mailbox import DurableMailbox
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.logs import actor_logger, level_of
 from supervisor.ports import Life
@@ -57,7 +58,7 @@ class ActorChild:
             self._open()
             self._current = begun
             self._alone = life
-            part = replace(part, state=self._state)
+            part = replace(part, state=self._state_now())
         else:
             self.pool.recycling.add(self._name)
             self._successor = begun
@@ -118,7 +119,7 @@ class ActorChild:
         current = self._of(life)
         if current.life is not None:
             self._tree.reports.child_started(self.path, life, current.pid, current.node)
-        current.serve(None if life == self._alone else self._state)
+        current.serve(None if life == self._alone else self._state_now())
 
     def report(self, command: ReportExit) -> ExitReport:
         """Report a life that ended, then give each of its messages its fate. The successor takes its place."""
@@ -138,6 +139,11 @@ class ActorChild:
         if served:
             self.mailbox.lost(self._name, over.blamed(), report)
         return report
+
+    def _state_now(self) -> bytes | None:
+        """What the next life begins with."""
+        mailbox = self.mailbox
+        return mailbox.state_of(self._name) if isinstance(mailbox, DurableMailbox) else self._state
 
     def _pass_on(self, over: ActorLife, decision: Decision) -> None:
         """Keep what a life has saved when its next life follows at once; what it was given, if it has done nothing."""

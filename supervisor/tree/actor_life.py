@@ -17,7 +17,7 @@ from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
 from actors.jobs import Jobs
 from actors.protocol import ActorProtocol
-from actors.wire.frames import HealthIs, Outcomes, Saved, StartActor
+from actors.wire.frames import HealthIs, Outcomes, Saved, Settled, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress, Work
@@ -28,6 +28,7 @@ from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
+from supervisor.durable.mailbox import DurableMailbox
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
 from supervisor.monitors.examination import Examination
@@ -110,7 +111,10 @@ class ActorLife:
         self.serves = True
         if state is not None:
             self.life.restore(state)
-        self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
+        if isinstance(self._mailbox, DurableMailbox):
+            self._on_outcomes = partial(self._settle, self._mailbox, None)
+        else:
+            self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
         if self._pool.limited:
             self._recycler = recycler_of(self._pool.spec, self, self._tree)
         self.life_outcomes = self._on_outcomes if self._recycler is None else self._outcomes
@@ -272,6 +276,19 @@ class ActorLife:
     def _outcomes(self, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
         """Settle outcomes, and look what follows from them for this life."""
         self._on_outcomes(frame, attachments)
+        self._heard()
+
+    def _settle(
+        self, mailbox: DurableMailbox, state: bytes | None, frame: Outcomes, attachments: Sequence[Attachment] = ()
+    ) -> None:
+        """Settle outcomes of a durable actor with what it has sent since the last ones.
+
+        An exception that ends a life with state is settled alone: what it has sent is not, nor what it has changed.
+        """
+        alone = state is None and mailbox.protocol.state is not None
+        mailbox.settle(self._name, frame, state, attachments, [] if alone else self._requests.take_held())
+
+    def _heard(self) -> None:
         if self._recycler is not None:
             self._recycler.heard()
         if self._awaits_streams:
@@ -309,6 +326,13 @@ class ActorLife:
             if self._check is None:
                 raise WireError("it says how it is, and was not asked")
             self._check.heard(frame.degraded)
+        elif isinstance(frame, Settled):
+            if not isinstance(self._mailbox, DurableMailbox) or self._mailbox.protocol.state is None or not self.serves:
+                raise WireError(
+                    "it settles messages with a state, and is not durable, has no state, or has no messages"
+                )
+            self._settle(self._mailbox, bytes(frame.state), Outcomes(frame.ack_up_to, frame.items), attachments)
+            self._heard()
         elif isinstance(frame, Saved):
             if self._mailbox.protocol.state is None:
                 raise WireError("it saves a state, and its class has no save")

@@ -5,6 +5,9 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from actors.protocol import protocol_of
 from supervisor.core.delivery.routing import Router
 from supervisor.kinds.factory import lone_child
@@ -57,9 +60,10 @@ class ChildFactory:
         registry, reports = self._tree.registry, self._tree.reports
         mailbox = registry.get(path)
         if mailbox is None:
-            mailbox = Mailbox(
-                path,
-                protocol_of(spec.actor),
+            make: Callable[..., Mailbox] = partial(Mailbox, path, protocol_of(spec.actor))
+            if spec.durable and self._tree.durability is not None:
+                make = partial(self._tree.durability.mailbox, path, spec)
+            mailbox = make(
                 capacity=spec.mailbox,
                 capacity_bytes=spec.mailbox_bytes,
                 overflow=spec.overflow,

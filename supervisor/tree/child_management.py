@@ -47,11 +47,14 @@ def engine_at(root: Engine, name: str) -> Engine:
 async def start(root: Engine, spec: AnySpec, under: str) -> str:
     """Add a child and start it; returns its path. See `Supervisor.start_child`."""
     engine = engine_at(root, under)
-    check_child(spec, engine.spec)
+    durability = engine.tree.durability
+    check_child(spec, engine.spec, stored=durability is not None)
     if not engine.tree.clustered:
         check_places(spec)
     if spec.needs_main:
         engine.tree.launcher.check_main()
+    if durability is not None:
+        await durability.prepare(spec, f"{engine.path}/{spec.name}")
     call = engine.start_child(spec)
     try:
         answer = await call.answer()

@@ -53,6 +53,7 @@ class Pool:
             handler_timeout=spec.handler_timeout or 0.0,
             max_frame=spec.max_frame_bytes,
             heartbeat=spec.has_heartbeat,
+            durable=spec.durable,
         )
 
     @property

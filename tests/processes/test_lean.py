@@ -91,6 +91,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.child.inbox",
     "actors.child.leaving",
     "actors.child.keeping",
+    "actors.child.settling",
     "actors.child.life",
     "actors.child.serving",
     "actors.child.outbox",

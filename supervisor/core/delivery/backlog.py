@@ -80,9 +80,13 @@ class Backlog:
 
     def insert(self, message: QueuedMessage) -> None:
         """Add a message of another backlog, at its place by number."""
+        self.count += 1
+        last = self._items[-1] if self._items else None
+        if isinstance(last, QueuedMessage) and last.seq < message.seq:
+            self._items.append(message)  # the common case
+            return
         if any(type(item) is QueuedTells for item in self._items):
             self._items = deque(_apart(self._items))
-        self.count += 1
         if self._items and self._items[-1].seq > message.seq:
             self._items = deque(heapq.merge(self._items, (message,), key=_seq))
         else:

@@ -39,11 +39,13 @@ class Redelivery(msgspec.Struct, frozen=True):
         idempotent: whether its class allows that.
         before: how often lives that ended have begun it.
         most: how often it may be begun in all.
+        undone: whether the death has undone what its handler did: its state is stored with its outcome, or not at all.
     """
 
     idempotent: bool
     before: int
     most: int
+    undone: bool = False
 
 
 def lost_message(
@@ -60,14 +62,15 @@ def lost_message(
     """
     started = None if progress is None else delivery_tag <= progress.begun
     finished = None if progress is None else bool(started) and delivery_tag not in progress.active
-    deliveries = again.before + (started is not False)
+    guilty = not (again.undone and finished and progress is not None and progress.active)  # another one was handled
+    deliveries = again.before + (started is not False and guilty)
     may = again.idempotent and deliveries < again.most
     fate: Fate | None
     if unwanted is not None:
         fate = unwanted
-    elif started is False or (finished and message.kind == ASK and may):
+    elif started is False or (finished and may and (message.kind == ASK or again.undone)):
         fate = None  # handling a finished ask again gives the asker its reply
-    elif finished:
+    elif finished and not again.undone:
         fate = Fate.HANDLED if message.kind == TELL else Fate.HANDLED_UNANSWERED
     elif message.kind in (STREAM, FEED) or not again.idempotent:  # what has flowed cannot flow again
         fate = Fate.CRASHED

@@ -48,10 +48,19 @@ class Classes(msgspec.Struct, frozen=True):
     Attributes:
         tags: index by the tag under which the class travels.
         idempotent: whether a message of the class may be begun again.
+        undone: whether a death undoes what was handled and is not settled; see `Redelivery`.
     """
 
     tags: Mapping[str | int, int]
     idempotent: Sequence[bool]
+    undone: bool = False
+
+    def of(self, payload: bytes) -> int:
+        """The index of a message's class, UNKNOWN for bytes that are no message of the actor."""
+        try:
+            return self.tags.get(_read_tag(payload).tag, UNKNOWN)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return UNKNOWN
 
     def plain_tell(self, seq: int, payload: bytes) -> QueuedMessage:
         """A tell that is kept as its bytes, which were checked when it was accepted."""

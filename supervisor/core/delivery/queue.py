@@ -10,6 +10,7 @@ is begun twice unless it is idempotent.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
@@ -123,6 +124,11 @@ class MessageQueue:
         """The fate of a message in flight that was cancelled; None when it is wanted."""
         message = self.flight(consumer).messages.get(delivery_tag)
         return None if message is None else self._unwanted.get(message.seq)
+
+    def kind_of(self, seq: int) -> int | None:
+        """The kind of a message that waits here or is in flight, None when it is not here. Looks at all of them."""
+        held = (message for flight in self._flights.values() for _, message in flight.all())
+        return next((message.kind for message in chain(held, self.waiting()) if message.seq == seq), None)
 
     def deliveries(self, seq: int) -> int:
         """How often a message has been begun by lives that ended."""
@@ -369,7 +375,8 @@ class MessageQueue:
             begun += self._suspects.pop(seq, 0)
         elif progress.decoding and seq not in self._unwanted:
             self._suspects[seq] = self._suspects.get(seq, 0) + 1
-        again = Redelivery(self._classes.idempotent[message.handler], begun, self._max_deliveries)
+        classes = self._classes
+        again = Redelivery(classes.idempotent[message.handler], begun, self._max_deliveries, classes.undone)
         return lost_message(message, delivery_tag, progress, self._unwanted.get(seq), again)
 
     def _number_tells(self) -> QueuedTells:

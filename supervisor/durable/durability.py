@@ -1,0 +1,129 @@
+"""Durability: the store of one tree, and what it has of each durable actor before that is started.
+
+    open ─▶ prepare: rows, states and black boxes of every durable spec ─▶ mailbox, when the child is made
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+from actors.protocol import protocol_of
+from supervisor.durable.mailbox import DurableMailbox
+from supervisor.durable.stored import StoredMailbox
+from supervisor.process.boxes import Boxes, LeftBox
+from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
+from supervisor.store.errors import StoreError
+from supervisor.store.port import Store
+from supervisor.store.records import MailboxSummary, RecoveredMailbox, StoredMessage
+
+LAST: Final = 5.0  # seconds that the end of a tree waits for a store that fails
+
+
+class Prepared(NamedTuple):
+    """What the store has of one durable actor.
+
+    Attributes:
+        recovered: its mailbox.
+        rows: the first messages that wait.
+        left: by member, the black boxes of lives that died with their daemon.
+    """
+
+    recovered: RecoveredMailbox
+    rows: list[StoredMessage]
+    left: dict[str, list[LeftBox]]
+
+
+class Durability:
+    """The store of one tree.
+
+    Args:
+        store: the store.
+        root: path of the tree.
+        loop: of the tree.
+        trouble: told of a transaction that is not stored, with the path of its actor.
+
+    Attributes:
+        boxes: the black boxes of its durable actors; once it is open.
+    """
+
+    def __init__(
+        self, store: Store, root: str, loop: asyncio.AbstractEventLoop, trouble: Callable[[str, StoreError], None]
+    ) -> None:
+        self.boxes: Boxes
+        self._store = store
+        self._root = root
+        self._loop = loop
+        self._trouble = trouble
+        self._prepared: dict[str, Prepared] = {}
+        self._mailboxes: dict[str, StoredMailbox] = {}
+        self._closed = False
+
+    async def open(self, spec: SupervisorSpec) -> list[MailboxSummary]:
+        """Take the store, and read what it has of the tree; returns the mailboxes that no durable actor of it has.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        await self._store.open()
+        try:
+            self.boxes = Boxes(self._store.boxes)
+            self.boxes.clear()
+            await self.prepare(spec, self._root)
+            wanted = {self._name(path) for path in self._prepared}
+            return [summary for summary in await self._store.mailboxes() if summary.mailbox not in wanted]
+        except BaseException:
+            await self._store.close()
+            raise
+
+    async def prepare(self, spec: AnySpec, path: str) -> None:
+        """Read what the store has of a spec and everything below it, which will be at that path.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        for at, child in durable_in(spec, path):
+            name = self._name(at)
+            recovered = await self._store.recover(name)
+            rows = await self._store.messages(name, 0, child.mailbox) if recovered.waiting else []
+            above = at.rpartition("/")[0]
+            left = {member: self.boxes.left(f"{above}/{member}") for member in child.members()}
+            self._prepared[at] = Prepared(recovered, rows, left)
+
+    def mailbox(self, path: str, spec: ChildSpec, **parts: Any) -> DurableMailbox:
+        """The mailbox of a spec that was prepared."""
+        recovered, rows, left = self._prepared.pop(path)
+        stored = StoredMailbox(self._store, self._name(path), recovered, self._loop, self._trouble)
+        self._mailboxes[path] = stored
+        mailbox = DurableMailbox(stored, self.boxes, path, protocol_of(spec.actor), **parts)
+        mailbox.recover(rows, left)
+        return mailbox
+
+    async def close(self) -> None:
+        """Store what is left, and release the store; once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            async with asyncio.timeout(LAST):
+                for stored in self._mailboxes.values():
+                    await stored.settled()
+        except TimeoutError:
+            pass  # the store fails; what it has not stored was not acknowledged
+        await self._store.close()
+
+    def _name(self, path: str) -> str:
+        """The name of a mailbox in the store: its path below the root."""
+        return path.removeprefix(f"{self._root}/")
+
+
+def durable_in(spec: AnySpec, path: str) -> Iterator[tuple[str, ChildSpec]]:
+    """The durable actors of a spec and everything below it, with their paths."""
+    if isinstance(spec, SupervisorSpec):
+        for child in spec.children:
+            yield from durable_in(child, f"{path}/{child.name}")
+    elif isinstance(spec, ChildSpec) and spec.durable:
+        yield path, spec

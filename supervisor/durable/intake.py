@@ -1,0 +1,278 @@
+"""DurableIntake: the door into a durable mailbox: a message is stored, then it enters the queue.
+
+    post ─▶ Storing ─▶ StoredMailbox ─▶ entered ─▶ in the queue, while its window has room │ only in the store
+                                                       ▲                                         │
+                                                       └────────── refill, in order ─────────────┘
+
+The window is what the spec calls `mailbox`. A durable mailbox is never full.
+
+Runs on the loop's thread; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from actors.errors import ActorStopped, UsageError
+from actors.messages import Message
+from actors.ref import check_key
+from actors.wire.frames import ASK, TELL
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import UNKNOWN, Classes, QueuedMessage
+from supervisor.core.delivery.queue import MessageQueue
+from supervisor.durable.asks import DurableAsk, HeldAsk
+from supervisor.durable.keys import Keys
+from supervisor.durable.rows import queued_of, restored
+from supervisor.durable.stored import StoredMailbox
+from supervisor.durable.storing import Storing
+from supervisor.mailbox.askers import Asker, PendingAsk
+from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake import Intake
+from supervisor.mailbox.validation import Admitted
+from supervisor.store.errors import StoreError
+from supervisor.store.records import StoredMessage
+
+PATIENCE: Final = 0.5  # seconds until a read of the store that failed is tried again
+
+
+class DurableIntake(Intake):
+    """As `Intake`.
+
+    Args:
+        stored: the mailbox's side of the store.
+        classes: of its messages.
+        parts: as of `Intake`.
+
+    Attributes:
+        rest_stored: whether messages wait that are only in the store.
+    """
+
+    def __init__(self, stored: StoredMailbox, classes: Classes, path: str, protocol: Any, **parts: Any) -> None:
+        super().__init__(path, protocol, **parts)
+        self._plain = self._fast = {}
+        self._accept_tell = None
+        self._stored = stored
+        self._classes = classes
+        self._window = self._capacity.most
+        self._beyond = _Beyond(classes)  # stands for the queue of messages that are only in the store
+        self._last_stored = self._last_loaded = stored.numbers.next - 1
+        self._refilling = False
+        self._keys = Keys(stored, self._accept, self._attach)
+        stored.on_entered = self._entered
+
+    @property
+    def rest_stored(self) -> bool:
+        """Whether messages wait that are only in the store."""
+        return self._last_loaded < self._last_stored
+
+    # ---- the door
+
+    def check_key(self, key: str | None) -> None:
+        """See `Intake.check_key`."""
+        if key is not None:
+            check_key(self._path, key)
+
+    def post(self, entry: Entry, patience: Patience) -> Taken | Wait | Dropped:
+        """Store a checked message.
+
+        Raises:
+            UsageError: its sender in the daemon would not hear whether it is stored.
+        """
+        if patience is Patience.REFUSE and entry.sender is None:
+            raise UsageError(
+                f"{self._path} is durable, and tell_nowait returns before the message is stored; write "
+                f"`await ref.tell({entry.message.name}(...))`. Nothing was sent"
+            )
+        return self._store(entry)
+
+    def post_ask(
+        self, message: Admitted, timeout: float | None, *, fail_if_down: bool, key: str | None = None
+    ) -> tuple[PendingAsk, Taken | Wait | Dropped]:
+        """See `Intake.post_ask`."""
+        deadline = None if timeout is None else self._clock() + timeout
+        read = self.reader_of(message.handler.reply)
+        asker = DurableAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline)
+        asker.held = self._stored
+        return asker, self._store(Entry(ASK, message, None, deadline, asker, fail_if_down, key))
+
+    def post_published(self, payload: bytes, sender: str | None) -> None:
+        """Take a published message; if that is not possible, it becomes a dead letter."""
+        try:
+            admitted = self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender)
+        except (UsageError, ActorStopped):
+            super().post_published(payload, sender)
+        else:
+            self._store_unheard(Entry(TELL, admitted, sender))
+
+    def post_later(self, delay: float, message: Admitted, sender: str | None = None, key: str | None = None) -> Storing:
+        """Store a checked message that enters the mailbox in `delay` seconds."""
+        storing = Storing(Entry(TELL, message, sender, key=key), self._loop, time.time() + delay)
+        self._stored.accept(storing)
+        return storing
+
+    def post_own(self, message: Message[Any], sender: str) -> None:
+        """See `Intake.post_own`."""
+        self._store_unheard(Entry(TELL, self._admission.own(message), sender))
+
+    def drop_delayed(self, fate: Fate, because: str) -> None:
+        """They stay in the store."""
+        del fate, because
+
+    def _due(self, message: Admitted, sender: str | None) -> None:
+        """A message enters by itself: a scheduled one."""
+        self._store_unheard(Entry(TELL, message, sender))
+
+    def _store(self, entry: Entry) -> Storing:
+        return self._accept(entry) if entry.key is None else self._keys.post(entry, self._clock())
+
+    def _store_unheard(self, entry: Entry) -> None:
+        """Store a message whose sender does not wait; if it cannot be stored it becomes a dead letter."""
+        storing = self._accept(entry)
+        storing.forget(lambda error: self._dead_letter(entry, Fate.MAILBOX_FULL, str(error)))
+
+    def _accept(self, entry: Entry) -> Storing:
+        storing = Storing(entry, self._loop)
+        self._stored.accept(storing)
+        return storing
+
+    # ---- from the store
+
+    def recover(self, rows: Sequence[StoredMessage]) -> None:
+        """The first messages that the store has, of a mailbox without any in memory."""
+        self._last_loaded = 0
+        for row in rows:
+            self._adopt_row(row)
+        if len(rows) < self._window:
+            self._last_loaded = self._last_stored
+
+    def refill(self) -> None:
+        """Take more of what is only in the store, when half of the window is free."""
+        if self.rest_stored and not self._refilling and self.closed is None and self._free * 2 >= self._window:
+            self._refilling = True
+            self._loop.create_task(self._refill()).add_done_callback(self._refilled)
+
+    def entered_by_itself(self, seq: int) -> None:
+        """Messages up to this number are stored, and were not given to the queue."""
+        self._last_stored = max(self._last_stored, seq)
+        self.refill()
+
+    async def reload(self) -> None:
+        """The actor is started again after it was down for good: nothing of it is in memory."""
+        self._refilling = True
+        try:
+            await self._stored.settled()
+            self._last_loaded = 0
+        finally:
+            self._refilling = False
+        self.refill()
+
+    @property
+    def _free(self) -> int:
+        return self._window - self._consumers.depth
+
+    async def _refill(self) -> None:
+        known, room = self._last_stored, self._free
+        rows = await self._stored.store.messages(self._stored.name, self._last_loaded, room)
+        if self.closed is not None:
+            return
+        for row in rows:
+            if row.seq > self._last_stored:
+                break  # its commit is not reported yet
+            self._adopt_row(row)
+        if len(rows) < room:
+            self._last_loaded = max(self._last_loaded, known)
+
+    def _refilled(self, task: Any) -> None:
+        self._refilling = False
+        if task.cancelled():
+            return
+        if task.exception() is None:
+            self.refill()
+        elif isinstance(task.exception(), StoreError):
+            self._loop.call_later(PATIENCE, self.refill)
+        else:
+            raise task.exception()
+
+    def _entered(self, seq: int, entry: Entry) -> None:
+        """A message is stored: it enters the queue, or waits in the store behind others."""
+        rest, self._last_stored = self.rest_stored, max(self._last_stored, seq)
+        asker = entry.asker
+        if entry.key is not None:
+            self._stored.keys[seq] = entry.key
+        if self.closed is not None:
+            if asker is not None:
+                asker.failed(
+                    ActorStopped(f"{self._path} is down for good ({self.closed}); {entry.message.name} is stored")
+                )
+            return
+        if rest or self._free <= 0:
+            if asker is not None:
+                self._await(seq, asker, self._beyond, entry.fail_if_down)
+            return
+        self._last_loaded = seq
+        self._adopt(queued_of(seq, entry), asker, fail_if_down=entry.fail_if_down)
+
+    def _adopt_row(self, row: StoredMessage) -> None:
+        """A message of the store enters its queue."""
+        self._last_loaded = row.seq
+        handler = self._classes.of(row.payload)
+        message = restored(row, handler)
+        if row.key is not None:
+            self._stored.keys[row.seq] = row.key
+        asker, _ = self._askers.get(row.seq, (None, None))
+        if handler == UNKNOWN:
+            because = f"{row.message_type} is no message of the actor any more"
+            self._settlement.dead_letter(message, Fate.UNDECODABLE, because, row.deliveries)
+            self._settlement.dismiss(row.seq)
+            if asker is not None:
+                asker.failed(UsageError(f"{self._path}: {because}"))
+        else:
+            self._adopt(message, asker, row.deliveries)
+
+    def _adopt(
+        self, message: QueuedMessage, asker: Asker | None, deliveries: int = 0, *, fail_if_down: bool = False
+    ) -> None:
+        queue = self._consumers.queue_for(message.key)
+        queue.adopt(message, deliveries)
+        if asker is not None:
+            self._await(message.seq, asker, queue, fail_if_down)
+        self._dispatcher.accepted(queue)
+
+    def _await(self, seq: int, asker: Asker, queue: MessageQueue, fail_if_down: bool) -> None:
+        """An asker waits for the end of a message."""
+        if isinstance(asker, PendingAsk):
+            asker.seq = seq
+            if asker.deadline is not None and asker.deadline < self._deadlines.next:
+                self._deadlines.announce(asker.deadline)
+        elif not isinstance(asker, HeldAsk):
+            asker = HeldAsk(asker, self._stored)
+        self._askers[seq] = asker, queue
+        if fail_if_down:
+            self._settlement.fail_if_down.add(seq)
+
+    def _attach(self, seq: int, asker: Asker) -> bool:
+        """An asker waits for a message that is stored already; False when that has ended meanwhile, or is a tell."""
+        if seq > self._last_loaded:
+            self._await(seq, asker, self._beyond, fail_if_down=False)
+            return True
+        if seq not in self._stored.keys:
+            return False
+        for queue in self._consumers.queues.values():
+            kind = queue.kind_of(seq)
+            if kind is not None and kind != TELL:
+                self._await(seq, asker, queue, fail_if_down=False)
+                return True
+        return False
+
+
+class _Beyond(MessageQueue):
+    """The place of messages that are only in the store."""
+
+    def cancel_message(self, seq: int, fate: Fate) -> tuple[str, int] | None:
+        """Nothing is queued here; the settlement deletes it from the store."""
+        del seq, fate
+        return None

@@ -1,0 +1,98 @@
+"""Keys: messages of a durable mailbox that have a key: the same key has the same outcome, and is handled once.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from actors.wire.frames import TELL
+from supervisor.durable.asks import KeyedAsk
+from supervisor.durable.stored import StoredMailbox
+from supervisor.durable.storing import Storing
+from supervisor.mailbox.askers import Asker
+from supervisor.mailbox.entry import Entry
+from supervisor.store.errors import StoreError
+
+LOOK: Final = 0.02  # seconds between two looks for the outcome of a message that has no asker to tell
+
+
+class Keys:
+    """The keys of one mailbox.
+
+    Args:
+        stored: its side of the store.
+        accept: stores a message.
+        attach: lets an asker wait for a message that is stored already; False when that has ended meanwhile.
+    """
+
+    def __init__(
+        self, stored: StoredMailbox, accept: Callable[[Entry], Storing], attach: Callable[[int, Asker], bool]
+    ) -> None:
+        self._stored = stored
+        self._accept = accept
+        self._attach = attach
+        self._open: dict[tuple[str, bool], KeyedAsk] = {}  # asked for, or looked up now; tells apart
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def post(self, entry: Entry, now: float) -> Storing:
+        """A message with a key: store it if the key is new; in any case its asker gets the outcome of the key."""
+        assert entry.key is not None  # noqa: S101 - see `DurableIntake`
+        loop = asyncio.get_running_loop()
+        storing = Storing(entry, loop)
+        which = entry.key, entry.kind == TELL
+        known = self._open.get(which)
+        asked = known or KeyedAsk(lambda: self._close(which))
+        if entry.asker is not None:
+            asked.join(entry.asker, now)
+        if known is None:
+            self._open[which] = asked
+            task = loop.create_task(self._enter(entry, asked))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        asked.entered.add_done_callback(lambda number: _pass_on(number, storing))
+        return storing
+
+    def _close(self, which: tuple[str, bool]) -> None:
+        self._open.pop(which, None)
+
+    async def _enter(self, entry: Entry, asked: KeyedAsk) -> None:
+        try:
+            seq = await self._number(entry, asked)
+        except StoreError as error:
+            asked.forget()
+            asked.entered.set_exception(error)
+        else:
+            asked.entered.set_result(seq)
+            if entry.kind == TELL:
+                asked.forget()
+
+    async def _number(self, entry: Entry, asked: KeyedAsk) -> int:
+        """The number of the message with the key, which has an asker from now on."""
+        stored, key = self._stored, entry.key or ""
+        while True:
+            known = await stored.store.find_key(stored.name, key)
+            if known is None:
+                asker = None if entry.kind == TELL else asked
+                first = Entry(entry.kind, entry.message, entry.sender, None, asker, entry.fail_if_down, key)
+                return (await self._accept(first).taken()).seq
+            if known.kind is not None:
+                asked.ended(known.kind, msgspec.Raw(known.payload or b"\xc0"))
+                return known.seq
+            if entry.kind == TELL or self._attach(known.seq, asked):
+                return known.seq
+            await stored.settled()  # it has ended, and that is being stored
+            await asyncio.sleep(LOOK)
+
+
+def _pass_on(number: asyncio.Future[int], storing: Storing) -> None:
+    error = None if number.cancelled() else number.exception()
+    if isinstance(error, StoreError):
+        storing.failed(error)
+    elif error is None and not number.cancelled():
+        storing.stored(number.result())

@@ -1,0 +1,187 @@
+"""DurableMailbox: one durable actor's messages, kept over the death of the daemon.
+
+    senders ─▶ DurableIntake ─▶ store ─▶ MessageQueue ─▶ Dispatcher ─▶ process
+                                             ▲                            │ Settled: outcomes and state
+    askers, actors ◀── stored ◀── Transaction ◀── DurableSettlement ◀────┘
+
+What waits at the end of the daemon, or of the actor, stays in the store.
+
+Runs on the loop's thread; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from actors.errors import ActorStopped
+from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.messages import Terminated
+from actors.protocol import ActorProtocol
+from actors.wire.frames import Outcomes
+from actors.wire.framing import Attachment
+from actors.wire.progress import Progress
+from supervisor.core.delivery.messages import Classes, SequenceNumbers
+from supervisor.durable.delayed import Delayed
+from supervisor.durable.intake import DurableIntake
+from supervisor.durable.settlement import DurableSettlement
+from supervisor.durable.stored import StoredMailbox
+from supervisor.durable.transaction import Sent
+from supervisor.mailbox.intake import Intake
+from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.settlement import Settlement
+from supervisor.process.boxes import Boxes, LeftBox, drop
+from supervisor.store.records import StoredMessage
+
+
+class DurableMailbox(Mailbox):
+    """As `Mailbox`.
+
+    Args:
+        stored: its side of the store.
+        boxes: the black boxes of its lives.
+        path: as of `Mailbox`.
+        protocol: as of `Mailbox`.
+        parts: as of `Mailbox`.
+
+    Attributes:
+        stored: as above.
+    """
+
+    intake: DurableIntake
+
+    def __init__(self, stored: StoredMailbox, boxes: Boxes, path: str, protocol: ActorProtocol, **parts: Any) -> None:
+        self.stored = stored
+        self._boxes = boxes
+        super().__init__(path, protocol, **parts)
+        self._delayed = Delayed(stored, self.home.loop, self.intake.entered_by_itself)
+        self._type_name = "" if protocol.state is None else getattr(protocol.state.kept, "__qualname__", "")
+
+    # ---- from the daemon before
+
+    def recover(self, rows: Sequence[StoredMessage], left: dict[str, list[LeftBox]]) -> None:
+        """Take the first messages that the store has, and give those that were begun their fates.
+
+        Args:
+            rows: the messages.
+            left: by member, the black boxes of lives that died with their daemon.
+        """
+        self.intake.recover(rows)
+        for member, lives in left.items():
+            queue = self.consumers.queue_of(member)
+            for progress in (life.progress for life in lives if life.progress is not None):
+                begun = sum(message.seq <= progress.begun for message in queue.waiting())
+                if begun:
+                    queue.take(member, begun, 2**62)
+                for loss in queue.lose(member, progress):
+                    self._settlement.lost(loss, _died_with_the_daemon(self._path_of(member)))
+        self.stored.then_stored(partial(drop, [life.file for lives in left.values() for life in lives]))
+        self._delayed.look()
+
+    def state_of(self, member: str) -> bytes | None:
+        """What a member has saved last."""
+        return self.stored.states.get(self._key_of(member))
+
+    # ---- from its lives
+
+    def settle(
+        self, member: str, frame: Outcomes, state: bytes | None, attachments: Sequence[Attachment], sent: list[Sent]
+    ) -> None:
+        """Messages of a member have ended: store that, its state, and what it has sent meanwhile, all together.
+
+        Raises:
+            WireError: as of `Dispatcher.on_outcomes`.
+        """
+        stored = self.stored
+        with stored.together():
+            self.dispatcher.on_outcomes(member, frame, attachments)
+            if state is not None:
+                stored.keep(self._key_of(member), self._type_name, state)
+            if sent:
+                stored.send(sent)
+            stored.then(self.intake.refill)
+
+    def lost(self, member: str, progress: Progress | None, report: ExitReport) -> None:
+        """See `Mailbox.lost`; the black box goes when what it says is stored."""
+        super().lost(member, progress, report)
+        self.stored.then_stored(partial(drop, [self._boxes.of(report.actor, report.life)]))
+        self.intake.refill()
+
+    # ---- open and closed
+
+    def close(self, because: str) -> None:
+        """The actor is down for good, for now: what waits stays in the store; askers hear that."""
+        self.consumers.expect_none(*self.consumers.names)
+        for queue in self.consumers.queues.values():
+            queue.drain()
+        self._settlement.fail_if_down.clear()
+        for seq in tuple(self._settlement.askers):
+            asker, _ = self._settlement.dismiss(seq)
+            if asker is not None:
+                asker.failed(
+                    ActorStopped(
+                        f"{self.path} is down for good ({because}); the message had not begun, and is stored: it is "
+                        f"handled when the actor is started again"
+                    )
+                )
+        self.intake.close(because, self._stop_reason())
+        self._delayed.close()
+        watchers, self._watchers = self._watchers, {}
+        for told in watchers.values():
+            told(Terminated(self.path, because))
+
+    def open(self) -> None:
+        """See `Mailbox.open`."""
+        again = self.closed is not None
+        super().open()
+        if again:
+            self._reloading = self.home.loop.create_task(self.intake.reload())
+            self._delayed.look()
+
+    def withdraw(self, seq: int) -> None:
+        """See `Mailbox.withdraw`; a message with a key ends as it does."""
+        if seq not in self.stored.keys:
+            super().withdraw(seq)
+
+    @property
+    def drained(self) -> bool:
+        """See `Mailbox.drained`."""
+        return super().drained and not self.intake.rest_stored and self.stored.quiet
+
+    # ---- its parts
+
+    def _read_classes(self) -> Classes:
+        plain = super()._read_classes()
+        if self.protocol.state is None:
+            return plain
+        return Classes(plain.tags, [not message.at_most_once for message in self.protocol.handlers], undone=True)
+
+    def _numbers(self) -> SequenceNumbers:
+        return self.stored.numbers
+
+    def _make_settlement(self, *given: Any) -> Settlement:
+        return DurableSettlement(self.stored, *given)
+
+    def _make_intake(self, path: str, protocol: ActorProtocol, **parts: Any) -> Intake:
+        return DurableIntake(self.stored, self.classes, path, protocol, **parts)
+
+    # ---- inside
+
+    @property
+    def _supervisor(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    def _path_of(self, member: str) -> str:
+        return f"{self._supervisor}/{member}"
+
+    def _key_of(self, member: str) -> str:
+        """The name of a member in the store: empty for the only one."""
+        return "" if self._path_of(member) == self.path else member
+
+
+def _died_with_the_daemon(path: str) -> ExitReport:
+    """The report of a life that ended with its daemon."""
+    return ExitReport(
+        actor=path, life=0, pid=None, reason=ExitReason(ExitKind.KILLED, "its daemon died, and so did it")
+    )

@@ -1,0 +1,88 @@
+"""Rows: messages of a mailbox as a store keeps them, and back.
+
+A deadline is on the clock of the wall in the store, and on the monotonic clock in memory. Pure but for both clocks.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import msgspec
+
+from actors.wire.codec import encode
+from actors.wire.framing import Attachment
+from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.mailbox.entry import Entry
+from supervisor.store.records import StoredMessage
+from supervisor.store.writes import MessageRow
+
+_beside: Final = msgspec.msgpack.Decoder(tuple[tuple[int, ...], list[bytes]]).decode
+
+
+def row_of(seq: int, entry: Entry) -> MessageRow:
+    """A message as it is stored."""
+    message, packed = entry.message, entry.message.packed
+    now = time.time()
+    return MessageRow(
+        seq,
+        entry.kind,
+        message.name,
+        packed.data,
+        entry.sender,
+        None if entry.deadline is None else entry.deadline - time.monotonic() + now,
+        now,
+        message.key,
+        _packed(packed.beside, packed.attachments),
+        entry.key,
+    )
+
+
+def queued_of(seq: int, entry: Entry) -> QueuedMessage:
+    """A message as it lies in a queue."""
+    message, packed = entry.message, entry.message.packed
+    return QueuedMessage(
+        seq,
+        entry.kind,
+        entry.sender,
+        entry.deadline,
+        msgspec.Raw(packed.data),
+        packed.beside,
+        packed.attachments,
+        message.handler.index,
+        message.key,
+    )
+
+
+def restored(row: StoredMessage, handler: int) -> QueuedMessage:
+    """A stored message as it lies in a queue.
+
+    Args:
+        row: the message.
+        handler: index of its class in the actor's table.
+    """
+    beside, attachments = _unpacked(row.attachments)
+    return QueuedMessage(
+        row.seq,
+        row.kind,
+        row.sender,
+        None if row.deadline is None else row.deadline - time.time() + time.monotonic(),
+        msgspec.Raw(row.payload),
+        beside,
+        attachments,
+        handler,
+        row.routing_key,
+    )
+
+
+def _packed(beside: tuple[int, ...] | None, attachments: tuple[Attachment, ...] | None) -> bytes | None:
+    if attachments is None:
+        return None
+    return encode((beside or (), [bytes(attachment.value) for attachment in attachments]))
+
+
+def _unpacked(data: bytes | None) -> tuple[tuple[int, ...] | None, tuple[Attachment, ...] | None]:
+    if data is None:
+        return None, None
+    beside, values = _beside(data)
+    return beside, tuple(Attachment(value) for value in values)

@@ -1,0 +1,105 @@
+"""DurableSettlement: the ends of a durable mailbox's messages, stored before anybody hears of them.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from actors.errors import ActorCrashed
+from actors.exits import ExitReport
+from actors.wire import frames as wire
+from actors.wire.codec import encode
+from actors.wire.errors import encode_error
+from actors.wire.frames import NOTHING, Outcome
+from actors.wire.framing import Attachment
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.losses import LostMessage
+from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.outcomes import crashed
+from supervisor.core.delivery.queue import Acknowledged, MessageQueue
+from supervisor.durable.stored import StoredMailbox
+from supervisor.mailbox.settlement import Settlement
+
+_NO_OUTCOME = (wire.CANCELLED, wire.EXPIRED)
+
+
+class DurableSettlement(Settlement):
+    """As `Settlement`; each end is part of a transaction.
+
+    Args:
+        stored: the mailbox's side of the store.
+        given: as of `Settlement`.
+    """
+
+    def __init__(self, stored: StoredMailbox, *given: Any) -> None:
+        super().__init__(*given)
+        self._stored = stored
+
+    def on_outcomes(
+        self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Attachment]
+    ) -> None:
+        """See `Settlement.on_outcomes`."""
+        with self._stored.together():
+            super().on_outcomes(queue, member, outcomes, attachments)
+
+    def acknowledged(self, acknowledged: Acknowledged) -> None:
+        """See `Settlement.acknowledged`."""
+        for seq in acknowledged.outside:
+            self._stored.settle(seq, wire.DONE, bytes(NOTHING))
+        super().acknowledged(acknowledged)
+
+    def replied(self, message: QueuedMessage, payload: msgspec.Raw) -> None:
+        """See `Settlement.replied`."""
+        self._stored.settle(message.seq, wire.REPLY, bytes(payload))
+        super().replied(message, payload)
+
+    def replied_beside(self, message: QueuedMessage, attachment: Attachment | None) -> None:
+        """See `Settlement.replied_beside`."""
+        if attachment is not None:
+            self._stored.settle(message.seq, wire.REPLY, encode(bytes(attachment.value)))
+        super().replied_beside(message, attachment)
+
+    def ended(self, message: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
+        """See `Settlement.ended`."""
+        kind = None if outcome.kind in _NO_OUTCOME else outcome.kind
+        self._stored.settle(message.seq, kind, bytes(outcome.payload))
+        super().ended(message, outcome, given_up)
+
+    def lost(self, loss: LostMessage, report: ExitReport) -> None:
+        """See `Settlement.lost`."""
+        seq = loss.message.seq
+        if loss.fate is None:
+            if loss.deliveries:
+                self._stored.begun(seq, loss.deliveries)
+            return
+        with self._stored.together():
+            if loss.fate in (Fate.CRASHED, Fate.POISON, Fate.HANDLED_UNANSWERED):
+                error = crashed(self.path, self.name_of(loss.message), loss, report)
+                kept = ActorCrashed(str(error), started=error.started, finished=error.finished)
+                self._stored.settle(seq, *encode_error(kept))
+            elif loss.fate is Fate.HANDLED:
+                self._stored.settle(seq, wire.DONE, bytes(NOTHING))
+            else:
+                self._stored.settle(seq)
+            super().lost(loss, report)
+
+    def expired(self, message: QueuedMessage) -> None:
+        """See `Settlement.expired`."""
+        self._stored.settle(message.seq)
+        super().expired(message)
+
+    def withdrawn(self, seq: int, fate: Fate) -> None:
+        """See `Settlement.withdrawn`."""
+        self._stored.settle(seq)
+        super().withdrawn(seq, fate)
+
+    def dead_letter(self, message: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
+        """See `Settlement.dead_letter`; the store keeps the message with all its bytes."""
+        if message.seq:
+            self._stored.die(message.seq, fate.value, detail, deliveries)
+        super().dead_letter(message, fate, detail, deliveries)

@@ -1,0 +1,263 @@
+"""StoredMailbox: one mailbox's side of the store: its numbers, its groups, and what waits for their commits.
+
+    senders ─▶ accept ─▶ one group each turn of the loop ─▶ commit ─▶ entered, senders go on │ StoreError
+    outcomes ─▶ settle, die, keep, send ─▶ Transaction ─▶ commit ─▶ effects; the next one when this one is stored
+
+A group of senders that is not stored is theirs to hear of. A transaction that is not stored is tried again: what it
+says has happened, and the next ones build on it.
+
+Runs on the loop's thread; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+from supervisor.core.delivery.messages import SequenceNumbers
+from supervisor.durable.rows import row_of
+from supervisor.durable.storing import Storing
+from supervisor.durable.transaction import Sent, Transaction
+from supervisor.mailbox.entry import Entry
+from supervisor.store.errors import StoreError
+from supervisor.store.port import Store
+from supervisor.store.records import RecoveredMailbox
+from supervisor.store.writes import Accept, Delay, FallDue, MessageRow, SaveState, Write
+
+RETRY: Final = 0.5  # seconds until a transaction that was not stored is tried again
+
+Trouble = Callable[[str, StoreError], None]
+"""Told of a transaction that was not stored, with the name of the mailbox."""
+
+
+class StoredMailbox:
+    """What one mailbox hands over to the store.
+
+    Args:
+        store: the store.
+        name: of the mailbox there.
+        recovered: what the store had of it.
+        loop: of the tree.
+        trouble: told of a transaction that is not stored.
+
+    Attributes:
+        store, name: as above.
+        numbers: of its messages; they go on where the last daemon ended.
+        states: what each member has saved last, stored or about to be.
+        keys: of the messages in memory that have one, by number.
+        on_entered: called with each message that is stored, in the order of their numbers.
+        on_postponed: called when a delayed message is stored, with its time.
+    """
+
+    def __init__(
+        self, store: Store, name: str, recovered: RecoveredMailbox, loop: asyncio.AbstractEventLoop, trouble: Trouble
+    ) -> None:
+        self.store = store
+        self.name = name
+        self.numbers = SequenceNumbers()
+        self.numbers.next = recovered.last_seq + 1
+        self.states = {member: state.data for member, state in recovered.states.items()}
+        self.keys: dict[int, str] = {}
+        self.on_entered: Callable[[int, Entry], None]
+        self.on_postponed: Callable[[float], None]
+        self._loop = loop
+        self._trouble = trouble
+        self._accepting: list[Storing] = []
+        self._handed_over = 0  # groups of senders that are being stored
+        self._next: Transaction | None = None
+        self._storing: Transaction | None = None
+        self._gathering = 0
+        self._troubled = False
+        self._quiet = asyncio.Event()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is being stored."""
+        return not (self._accepting or self._handed_over or self._next or self._storing)
+
+    async def settled(self) -> None:
+        """Wait until nothing is being stored."""
+        while not self.quiet:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    # ---- messages enter
+
+    def accept(self, storing: Storing) -> None:
+        """Store a message at the end of this turn of the loop, with the others that come until then."""
+        if not self._accepting:
+            self._loop.call_soon(self._hand_over)
+        self._accepting.append(storing)
+
+    def number(self) -> int:
+        """The number of the next message."""
+        seq = self.numbers.next
+        self.numbers.next = seq + 1
+        return seq
+
+    def entered(self, seq: int, entry: Entry) -> None:
+        """A message is stored."""
+        self.on_entered(seq, entry)
+
+    def postponed(self, due: float) -> None:
+        """A delayed message is stored."""
+        self.on_postponed(due)
+
+    def _hand_over(self) -> None:
+        batch, self._accepting = self._accepting, []
+        together = [(self.number(), storing) for storing in batch if storing.entry.key is None]
+        if together:
+            self._commit_group(together)
+        for storing in batch:
+            if storing.entry.key is not None:  # one that is known by now fails its group
+                self._commit_group([(self.number(), storing)])
+
+    def _commit_group(self, batch: list[tuple[int, Storing]]) -> None:
+        rows: list[MessageRow] = []
+        writes: list[Write] = []
+        for seq, storing in batch:
+            if storing.due is None:
+                rows.append(row_of(seq, storing.entry))
+            else:
+                writes.append(Delay(self.name, storing.due, row_of(seq, storing.entry)))
+        if rows:
+            writes.append(Accept(self.name, rows))
+        self._handed_over += 1
+        self._commit(writes, partial(self._accepted, batch))
+
+    def _accepted(self, batch: list[tuple[int, Storing]], error: StoreError | None) -> None:
+        self._handed_over -= 1
+        for seq, storing in batch:
+            if error is not None:
+                storing.failed(error)
+            elif storing.due is not None:
+                storing.stored(seq)
+                self.postponed(storing.due)
+            elif storing.abandoned:
+                self.settle(seq)  # its asker has gone
+            else:
+                self.entered(seq, storing.entry)
+                storing.stored(seq)
+        self._look_quiet()
+
+    # ---- messages end
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is settled inside, and what follows from it for askers, is one transaction, or part of one."""
+        self._gathering += 1
+        try:
+            yield
+        finally:
+            self._gathering -= 1
+
+    def then(self, effect: Callable[[], None]) -> None:
+        """Do it once the transaction that is being gathered is stored; at once when none is."""
+        if self._gathering:
+            self._open().after.append(effect)
+        else:
+            effect()
+
+    def then_stored(self, effect: Callable[[], None]) -> None:
+        """Do it once all that has been settled so far is stored; at once when it is."""
+        last = self._next or self._storing
+        if last is None:
+            effect()
+        else:
+            last.after.append(effect)
+
+    def settle(self, seq: int, kind: int | None = None, payload: bytes = b"") -> None:
+        """A message has ended. Without an outcome its key, if it has one, is free again."""
+        key = self.keys.pop(seq, None)
+        self._open().settle(seq, None if kind is None else key, kind or 0, payload)
+
+    def die(self, seq: int, reason: str, detail: str, deliveries: int) -> None:
+        """A message becomes a dead letter."""
+        self._open().die(seq, reason, detail, deliveries)
+
+    def begun(self, seq: int, deliveries: int) -> None:
+        """A message has been begun so often, and waits again."""
+        self._open().deliveries[seq] = deliveries
+
+    def keep(self, member: str, type_name: str, state: bytes) -> None:
+        """The state of a member after what is settled with it."""
+        self.states[member] = state
+        self._open().states[member] = SaveState(self.name, member, type_name, state, time.time())
+
+    def send(self, sent: list[Sent]) -> None:
+        """Messages that the actor has sent meanwhile enter their mailboxes with what is settled."""
+        self._open().sent.extend(sent)
+
+    def _open(self) -> Transaction:
+        if self._next is None:
+            self._next = Transaction()
+            if self._storing is None:
+                self._loop.call_soon(self._go_on)
+        return self._next
+
+    def _go_on(self) -> None:
+        if self._storing is None and self._next is not None:
+            self._storing, self._next = self._next, None
+            self._store_transaction()
+
+    def _store_transaction(self) -> None:
+        if self._storing is not None:
+            self._commit(self._storing.writes(self.name), self._transacted)
+
+    def _transacted(self, error: StoreError | None) -> None:
+        if error is not None:
+            if not self._troubled:
+                self._troubled = True
+                self._trouble(self.name, error)
+            self._loop.call_later(RETRY, self._store_transaction)
+            return
+        self._troubled = False
+        stored, self._storing = self._storing, None
+        if stored is not None:
+            stored.over(self._effect_failed)
+        self._go_on()
+        self._look_quiet()
+
+    def _effect_failed(self, error: Exception) -> None:
+        context = {"message": f"what follows from a stored transaction of {self.name} raised", "exception": error}
+        self._loop.call_exception_handler(context)
+
+    # ---- both
+
+    def fall_due(self, formers: list[int], then: Callable[[int | None], None]) -> None:
+        """Delayed messages enter the mailbox; `then` gets the last of their new numbers, None if that is not stored."""
+        numbers = [(self.number(), former) for former in formers]
+        self._handed_over += 1
+
+        def over(error: StoreError | None) -> None:
+            self._handed_over -= 1
+            then(numbers[-1][0] if error is None else None)
+            self._look_quiet()
+
+        self._commit([FallDue(self.name, numbers)], over)
+
+    def _commit(self, writes: Sequence[Write], then: Callable[[StoreError | None], None]) -> None:
+        """Hand a group over; `then` hears whether it is stored."""
+        try:
+            future = self.store.commit(writes)
+        except StoreError as error:
+            self._loop.call_soon(then, error)
+            return
+        future.add_done_callback(lambda done: then(_error_of(done)))
+
+    def _look_quiet(self) -> None:
+        if self.quiet:
+            self._quiet.set()
+
+
+def _error_of(future: asyncio.Future[None]) -> StoreError | None:
+    if future.cancelled():
+        return StoreError("the store was closed before it had stored this; nothing of it is stored")
+    error = future.exception()
+    if error is None or isinstance(error, StoreError):
+        return error
+    return StoreError(f"the store failed: {type(error).__name__}: {error}")

@@ -1,0 +1,75 @@
+"""Boxes: the files of black boxes that outlive the daemon, by actor and life.
+
+Used on the loop's thread: before the tree starts, and at the begin and the end of a life.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from hashlib import blake2b
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from actors.ipc.blackbox import BlackBox
+from actors.wire.progress import Progress
+
+
+class LeftBox(NamedTuple):
+    """The black box of a life that died with its daemon.
+
+    Attributes:
+        file: where it is.
+        progress: what the life was doing; None where that is not known: the machine was started anew since.
+    """
+
+    file: Path
+    progress: Progress | None
+
+
+class Boxes:
+    """The black boxes of one run of a tree, in a directory that also has those of the runs before.
+
+    Args:
+        directory: of the store.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._run = os.urandom(6).hex()
+        self._unkept = count(1)
+
+    def unkept(self) -> Path:
+        """A file for a process that may become a durable actor."""
+        return self._directory / f"{self._run}.{next(self._unkept)}.tmp"
+
+    def of(self, path: str, life: int) -> Path:
+        """The file of one life of a durable actor."""
+        return self._directory / f"{_digest(path)}.{self._run}.{life}.box"
+
+    def left(self, path: str) -> list[LeftBox]:
+        """The boxes of an actor's lives in former runs."""
+        files = self._directory.glob(f"{_digest(path)}.*.box")
+        return [LeftBox(file, _read(file)) for file in sorted(files) if f".{self._run}." not in file.name]
+
+    def clear(self) -> None:
+        """Delete what former runs had for processes without a durable actor."""
+        drop(file for file in self._directory.glob("*.tmp") if not file.name.startswith(self._run))
+
+
+def drop(files: Iterable[Path]) -> None:
+    """What they say is stored: delete them."""
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> Progress | None:
+    try:
+        return BlackBox.left_by_the_dead(str(file))
+    except OSError:
+        return None
+
+
+def _digest(path: str) -> str:
+    return blake2b(path.encode(), digest_size=12).hexdigest()

@@ -1,0 +1,335 @@
+"""Durable actors: what was acknowledged is there after the end of the tree, of the actor and of the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import msgspec
+import pytest
+
+from actors import Actor, ActorCrashed, ActorStopped, HandlerError, Rejected, UsageError
+from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, Supervisor, SupervisorSpec
+from supervisor.store import SQLiteStore, StoreError
+from tests.support.actors import Puppet
+from tests.support.keepers import AsyncKeeper, Keeper, Put
+from tests.support.ledgers import (
+    Charge,
+    Fail,
+    Kill,
+    Ledger,
+    Note,
+    NoteAgain,
+    Notebook,
+    Once,
+    Refuse,
+    Show,
+    Transfer,
+)
+from tests.support.waiting import Watch, until
+
+AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
+
+
+def ledger(name="ledger", actor=Ledger, **options):
+    return ChildSpec(actor, name=name, durable=True, **{"backoff": AT_ONCE, **options})
+
+
+def tree(tmp_path, *specs, **options):
+    return Supervisor(
+        *(specs or (ledger(),)),
+        store=SQLiteStore(tmp_path / "shop.db"),
+        **{"intensity": Intensity(100, 5.0), **options},
+    )
+
+
+# ---- over the end of the tree
+
+
+async def test_state_keys_and_messages_outlive_the_tree(tmp_path):
+    """Asks, tells, delayed tells, keys: a new tree on the same store goes on where the last one ended."""
+    async with tree(tmp_path) as root:
+        assert 5 == await root["ledger"].ask(Charge(5, "a"), key="order-1")
+        assert [5, 5] == await asyncio.gather(*(root["ledger"].ask(Charge(5, "a"), key="order-1") for _ in range(2)))
+        await root["ledger"].tell(Charge(2, "b"), key="order-2")
+        await root["ledger"].tell(Charge(2, "b"), key="order-2")
+        with pytest.raises(Rejected):
+            await root["ledger"].ask(Refuse(), key="order-3")
+        await root["ledger"].tell(Charge(1, "late"), delay=0.05)
+    async with tree(tmp_path) as root:
+        assert 5 == await root["ledger"].ask(Charge(5, "a"), key="order-1")
+        with pytest.raises(Rejected, match="no"):
+            await root["ledger"].ask(Refuse(), key="order-3")
+        await until_async(lambda: has_entry(root, "late"))
+        book = await root["ledger"].ask(Show())
+        assert (8, ["a", "b", "late"]) == (book.balance, book.entries)
+
+
+async def has_entry(root, name):
+    return name in (await root["ledger"].ask(Show())).entries
+
+
+async def until_async(condition):
+    async with asyncio.timeout(30):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_what_waits_at_a_stop_is_handled_at_the_next_start(tmp_path):
+    """More than the window holds, in order; the asker of one that waits hears that it is stored."""
+    async with tree(tmp_path, ledger(mailbox=10)) as root:
+        os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)
+        await asyncio.gather(*(root["ledger"].tell(Charge(1, str(n))) for n in range(100)))
+        asking = asyncio.create_task(root["ledger"].ask(Charge(1, "asked"), timeout=60))
+        await until(lambda: root["ledger"]._mailbox.intake.rest_stored)
+        root.request_kill()
+        with pytest.raises(ActorStopped, match="stored"):
+            await asking
+    async with tree(tmp_path, ledger(mailbox=10)) as root:
+        assert 102 == await root["ledger"].ask(Charge(1, "last"), timeout=60)
+        assert [*map(str, range(100)), "asked", "last"] == (await root["ledger"].ask(Show())).entries
+
+
+# ---- over the death of the actor
+
+
+async def test_a_death_undoes_what_is_not_settled_and_the_message_is_handled_again(tmp_path):
+    """On the state before it; a message that always kills is poison, a dead letter, and the rest goes on."""
+    async with tree(tmp_path) as root:
+        await root["ledger"].ask(Charge(5, "a"))
+        assert await root["ledger"].ask(Kill(times=2)) is None
+        assert ["a", "killed"] == (await root["ledger"].ask(Show())).entries
+        letters = root.dead_letters()
+        with pytest.raises(ActorCrashed, match="for time 3"):
+            await root["ledger"].ask(Kill(times=100), key="k")
+        assert "poison" == (await anext(letters)).reason
+        with pytest.raises(ActorCrashed, match="for time 3"):
+            await root["ledger"].ask(Kill(times=0), key="k")
+        assert 6 == await root["ledger"].ask(Charge(1))
+
+
+async def test_an_exception_leaves_the_state_before_it(tmp_path):
+    """The tells before it, which were not settled yet, are not lost either."""
+    async with tree(tmp_path) as root:
+        for n in range(20):
+            await root["ledger"].tell(Charge(1, str(n)))
+        with pytest.raises(HandlerError, match="after half of it"):
+            await root["ledger"].ask(Fail())
+        book = await root["ledger"].ask(Show())
+        assert (20, [str(n) for n in range(20)]) == (book.balance, book.entries)
+
+
+async def test_at_most_once_is_not_begun_twice(tmp_path):
+    """It is a dead letter when its process died under it."""
+    async with tree(tmp_path) as root:
+        assert 3 == await root["ledger"].ask(Once(3, "x"))
+        os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+        assert 4 == await root["ledger"].ask(Once(1, "y"))
+        assert ["x", "y"] == (await root["ledger"].ask(Show())).entries
+
+
+async def test_a_transfer_enters_the_other_ledger_once(tmp_path):
+    """However often the sender is killed between sending and settling."""
+    async with tree(tmp_path, ledger(), ledger("other")) as root:
+        for n in range(10):
+            asking = asyncio.create_task(root["ledger"].ask(Transfer(1, "other", str(n))))
+            await asyncio.sleep(0)
+            if n % 3 == 0:
+                os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+            await asking
+        await until_async(lambda: balance_is(root, "other", 10))
+        assert -10 == (await root["ledger"].ask(Show())).balance
+        assert [str(n) for n in range(10)] == (await root["other"].ask(Show())).entries
+
+
+async def balance_is(root, name, wanted):
+    return (await root[name].ask(Show())).balance == wanted
+
+
+async def test_without_a_state_the_table_holds(tmp_path):
+    """What was begun and is not idempotent is a dead letter, what is idempotent is handled again."""
+    file = tmp_path / "notes"
+    async with tree(tmp_path, ledger(actor=Notebook, args=(str(file),), max_deliveries=2)) as root:
+        await root["ledger"].ask(Note("a"))
+        letters = root.dead_letters()
+        with pytest.raises(ActorCrashed):
+            await root["ledger"].ask(NoteAgain("b", kill=True))
+        assert "poison" == (await anext(letters)).reason
+        await root["ledger"].ask(Note("c"))
+    assert ["a", "b", "b", "c"] == file.read_text().split()
+
+
+@pytest.mark.parametrize("actor", [Keeper, AsyncKeeper])
+async def test_recycling_begins_with_what_is_stored(tmp_path, actor):
+    async with tree(tmp_path, ledger(actor=actor, max_messages=5)) as root:
+        assert list(range(1, 31)) == [await root["ledger"].ask(Put(1)) for _ in range(30)]
+        await root.recycle("ledger")
+        assert 31 == await root["ledger"].ask(Put(1))
+    async with tree(tmp_path, ledger(actor=actor, max_messages=5)) as root:
+        assert 32 == await root["ledger"].ask(Put(1))
+
+
+async def test_an_actor_that_was_terminated_keeps_its_messages(tmp_path):
+    """`restart_child` goes on with them."""
+    async with tree(tmp_path) as root:
+        os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)
+        for n in range(5):
+            await root["ledger"].tell(Charge(1, str(n)))
+        os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+        await root.terminate_child("ledger")
+        with pytest.raises(ActorStopped):
+            await root["ledger"].tell(Charge(1))
+        await root.restart_child("ledger")
+        assert 6 == await root["ledger"].ask(Charge(1))
+        await root.terminate_child("ledger")
+        await root.delete_child("ledger")
+        await root.start_child(ledger())
+        assert 7 == await root["ledger"].ask(Charge(1))
+
+
+async def test_nested_trees_have_mailboxes_of_their_own(tmp_path):
+    spec = SupervisorSpec(ledger(), name="shop")
+    async with tree(tmp_path, ledger(), spec) as root:
+        assert 1 == await root["ledger"].ask(Charge(1))
+        assert 2 == await root["shop/ledger"].ask(Charge(2))
+    async with tree(tmp_path, ledger(), spec) as root:
+        assert (1, 2) == ((await root["ledger"].ask(Charge(0))), (await root["shop/ledger"].ask(Charge(0))))
+
+
+async def test_a_renamed_actor_is_told_at_the_start(tmp_path):
+    """Its messages stay, and can be moved."""
+    async with tree(tmp_path) as root:
+        await root["ledger"].ask(Charge(5))
+        await root["ledger"].tell(Charge(1), delay=1000)
+    root = tree(tmp_path, ledger("book"))
+    events = root.events()
+    async with root:
+        told = await anext(events)
+        assert "ledger" == told.mailbox
+        assert (1, 0) == (told.waiting, told.dead_letters)
+
+
+# ---- what is refused
+
+
+async def test_tell_nowait_names_tell(tmp_path):
+    async with tree(tmp_path) as root:
+        with pytest.raises(UsageError, match=r"await ref\.tell\(Charge"):
+            root["ledger"].tell_nowait(Charge(1))
+        for key in ("", "x" * 256, 5):
+            with pytest.raises(UsageError, match="1 to 255 characters"):
+                await root["ledger"].ask(Charge(1), key=key)
+
+
+async def test_a_key_needs_a_durable_actor():
+    async with Supervisor(ChildSpec(Ledger)) as root:
+        with pytest.raises(UsageError, match="is not durable"):
+            await root["ledger"].ask(Charge(1), key="k")
+        with pytest.raises(UsageError, match="is not durable"):
+            await root["ledger"].tell(Charge(1), key="k")
+
+
+class Overlapping(Actor):
+    concurrency = 2
+
+    def save(self) -> int:
+        return 0
+
+    def load(self, state: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        (ledger(actor=Overlapping), "no moment between its messages"),
+        (ledger(overflow="drop_oldest"), "never full"),
+        (ledger(mailbox_bytes=1000), "bounded by the disk"),
+    ],
+)
+def test_what_cannot_be_durable_is_refused(tmp_path, spec, text):
+    with pytest.raises(InvalidSpec, match=text):
+        tree(tmp_path, spec)
+
+
+def test_durable_needs_a_store():
+    with pytest.raises(InvalidSpec, match="has no store"):
+        Supervisor(SupervisorSpec(ledger(), name="shop"))
+
+
+# ---- a store that fails
+
+
+class Failing(SQLiteStore):
+    """Refuses to store while `fails`."""
+
+    fails = False
+
+    def commit(self, group):
+        if self.fails:
+            raise StoreError("the disk is full")
+        return super().commit(group)
+
+
+async def test_a_full_disk_is_the_sender_s_error_and_the_tree_lives_on(tmp_path):
+    """What was handled meanwhile is acknowledged once it is stored."""
+    store = Failing(tmp_path / "shop.db")
+    async with Supervisor(ledger(), store=store) as root:
+        assert 1 == await root["ledger"].ask(Charge(1))
+        watch = Watch(root)
+        os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)
+        asking = asyncio.create_task(root["ledger"].ask(Charge(1), timeout=60))
+        await until(lambda: root["ledger"]._mailbox.depth == 1)
+        store.fails = True
+        os.kill(root.snapshot().children[0].pid, signal.SIGCONT)
+        for send in (
+            root["ledger"].ask(Charge(1)),
+            root["ledger"].tell(Charge(1)),
+            root["ledger"].ask(Charge(1), key="k"),
+        ):
+            with pytest.raises(StoreError, match="disk is full"):
+                await send
+        await watch.find(lambda event: getattr(event, "detail", "") == "the disk is full")
+        assert not asking.done()
+        store.fails = False
+        assert 2 == await asking
+        assert 3 == await root["ledger"].ask(Charge(1), key="k")
+
+
+class Narrow(Puppet):
+    """An actor whose state has another type."""
+
+    def save(self) -> list[int]:
+        return []
+
+    def load(self, state: list[int]) -> None: ...
+
+
+async def test_a_state_that_does_not_load_fails_the_start_and_nothing_is_lost(tmp_path):
+    async with tree(tmp_path) as root:
+        await root["ledger"].ask(Charge(5))
+    with pytest.raises(Exception, match=r"in Narrow.load") as failed:
+        async with tree(tmp_path, ledger(actor=Narrow), intensity=Intensity(0, 5)):
+            pass
+    assert "does not decode" in str(failed.value)
+    async with tree(tmp_path) as root:
+        assert 6 == await root["ledger"].ask(Charge(1))
+
+
+async def test_a_message_that_no_longer_decodes_is_a_dead_letter_with_its_bytes(tmp_path):
+    store = SQLiteStore(tmp_path / "shop.db")
+    async with tree(tmp_path) as root:
+        await root["ledger"].tell(Charge(5), delay=0.01)
+        await root.terminate_child("ledger")
+    root = Supervisor(ledger(actor=Keeper), store=store, intensity=Intensity(100, 5))
+    letters = root.dead_letters()
+    async with root:
+        letter = await anext(letters)
+        assert ("undecodable", "Charge") == (letter.reason, letter.message_type)
+        await until_async(lambda: letters_are(store, 1))
+        (stored,) = await store.dead_letters("ledger", 10)
+        assert ["Charge", 5, ""] == msgspec.msgpack.decode(stored.payload)
+
+
+async def letters_are(store, count):
+    return len(await store.dead_letters(None, 10)) == count
