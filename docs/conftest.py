@@ -1,7 +1,7 @@
 """The code of each page is run: `pytest docs`.
 
-A block of Python whose first line is a file's name, `# counter.py`, is a program: it is written into the page's own
-temporary folder. A block of `console` shows commands after `$`; those that run such a program, or its tests, are run
+A block of Python, or of settings (`ini`), whose first line is a file's name, `# counter.py`, is a file: it is written
+into the page's own temporary folder. A block of `console` shows commands after `$`; those that run such a file are run
 there, and print what the page says; `...` stands for anything. Other Python is a part of a program: it compiles, and
 what it imports from the project is there.
 """
@@ -25,8 +25,7 @@ from sybil.parsers.myst import CodeBlockParser
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTEST_PLUGINS": "actors.pytest_plugin"}
 DEADLINE = 60.0  # seconds for one command
-FILE = re.compile(r"# ([\w/]+\.py)\n")
-SETTINGS = re.compile(r"# ([\w/]+\.ini)\n")
+FILE = re.compile(r"^```(?:python|ini)\n(# ([\w/]+\.(?:py|ini))\n.*?)^```", re.MULTILINE | re.DOTALL)
 OURS = ("actors", "supervisor")
 
 
@@ -36,13 +35,8 @@ class Python(CodeBlockParser):
     language = "python"
 
     def evaluate(self, example: Example) -> str | None:
-        """A program is written, a part of one is compiled."""
-        code = str(example.parsed)
-        if name := FILE.match(code):
-            path = Path(example.namespace["folder"].name, name.group(1))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(code)
-        tree = ast.parse(code)
+        """It is compiled."""
+        tree = ast.parse(str(example.parsed))
         compile(tree, example.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         missing = [each for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in missing_names(node)]
         return f"does not exist: {', '.join(missing)}" if missing else None
@@ -56,16 +50,14 @@ def missing_names(node: ast.ImportFrom) -> list[str]:
     return [f"{node.module}.{alias.name}" for alias in node.names if not hasattr(module, alias.name)]
 
 
-class Settings(CodeBlockParser):
-    """Blocks of settings, which are files, too."""
-
-    language = "ini"
-
-    def evaluate(self, example: Example) -> str | None:
-        """It is written."""
-        if name := SETTINGS.match(example.parsed):
-            Path(example.namespace["folder"].name, name.group(1)).write_text(example.parsed)
-        return None
+def write_files(example: Example) -> Path:
+    """Write the files that stand above an example, whichever worker of the tests runs it; returns their folder."""
+    folder = Path(example.namespace["folder"].name)
+    for block in FILE.finditer(example.document.text, 0, example.start):
+        path = folder / block.group(2)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.group(1))
+    return folder
 
 
 class Console(CodeBlockParser):
@@ -75,7 +67,7 @@ class Console(CodeBlockParser):
 
     def evaluate(self, example: Example) -> str | None:
         """Each command that runs a file of the page prints what stands below it."""
-        folder = Path(example.namespace["folder"].name)
+        folder = write_files(example)
         for command, expected in commands(str(example.parsed)):
             plain, quiet, _ = command.partition(" 2>/dev/null")
             words = shlex.split(plain)
@@ -120,5 +112,5 @@ def forget_folder(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[Python(), Settings(), Console()], patterns=["*.md", "**/*.md"], setup=own_folder, teardown=forget_folder
+    parsers=[Python(), Console()], patterns=["*.md", "**/*.md"], setup=own_folder, teardown=forget_folder
 ).pytest()

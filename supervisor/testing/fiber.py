@@ -34,8 +34,7 @@ class Fiber:
         self.killed = False
         self.lost = False
         self._main = main
-        self._go = threading.Semaphore(0)
-        self._parked = threading.Semaphore(0)
+        self._go, self._parked = _taken(), _taken()  # each is released by the one for the other
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -85,3 +84,9 @@ class Fiber:
         finally:
             self.over = True
             self._parked.release()
+
+
+def _taken() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock

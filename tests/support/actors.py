@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from actors import Actor, ExitReason, HandlerError, Message, NoSuchActor, Rejected, handles
+from actors.puppet import hang
 from actors.wire.codec import encode
 from actors.wire.frames import NOTHING, Outcome, Outcomes
 from tests.support.inside import channel_of
@@ -398,6 +399,13 @@ class FailsToStartLater(Common):
 class HangsInStart(Common):
     def on_start(self) -> None:
         time.sleep(3600)
+
+
+class WaitsInStart(Common):
+    """As HangsInStart, and inline it can be killed."""
+
+    def on_start(self) -> None:
+        hang()
 
 
 class FailsInInit(Common):

@@ -12,7 +12,7 @@ from actors.wire.codec import encode
 from actors.wire.frames import ASK, REPLY, TELL, Outcomes, StartActor
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.messages import Classes, QueuedMessage, QueuedTells
-from tests.support.actors import Echo, Fail, FailsToStart, HangsInStart, Note, Notes, Puppet, StopYourself
+from tests.support.actors import Echo, Fail, FailsToStart, Note, Notes, Puppet, StopYourself, WaitsInStart
 from tests.support.waiting import at_rest, until
 
 CLASSES = Classes({message.__struct_config__.tag: at for at, message in enumerate(protocol_of(Puppet).handlers)}, ())
@@ -22,7 +22,7 @@ async def check_life(launcher):
     """Check every rule of the port.
 
     Args:
-        launcher: its lives act as the actors Puppet, FailsToStart and HangsInStart.
+        launcher: its lives act as the actors Puppet, FailsToStart and WaitsInStart.
     """
     for check in (
         _it_is_ready_once_and_handles_messages_in_order,
@@ -207,7 +207,7 @@ async def _it_ends_before_it_is_ready(trial):
 
 
 async def _it_is_killed_before_it_is_ready(trial):
-    life = trial.launch(HangsInStart)
+    life = trial.launch(WaitsInStart)
     trial.call(life.kill)
     end = await trial.ended(life)
     assert [end] == trial.heard

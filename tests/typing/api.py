@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import ClassVar, assert_type
 
 from actors import Actor, ActorRef, ActorsError, ExitReason, Message, handles, job
+from actors.testing import clock, inline, kill
 from supervisor import ChildSpec, Intensity, JobsRef, Missed, RestartPolicy, Strategy, Supervisor, SupervisorSpec
 from supervisor.bridge import AsyncQueueBridge
 from supervisor.bridge.event import AsyncEvent, await_event
+from supervisor.testing import InlineSupervisor
+from supervisor.testing.fixtures import Trees
 
 
 class Receipt(Message[None]):
@@ -131,3 +134,20 @@ async def runs_jobs(pool: JobsRef) -> None:
     await pool.run(join, "a", "b")  # type: ignore[arg-type]
     await pool.run(parse, "a.py", timeout="soon")  # type: ignore[arg-type]
     pool.map(parse, [1])  # type: ignore[arg-type]
+
+
+async def tests_actors(trees: Trees) -> None:
+    """Inline an actor has an ActorRef, the fixture `tree` gives a Supervisor."""
+    async with inline(Indexer, "code.db") as ref:
+        assert_type(ref, ActorRef)
+        assert_type(await ref.ask(Tokenise("a.py")), int)
+        await ref.ask("a.py")  # type: ignore[arg-type]
+    async with inline(ChildSpec(Indexer, args=("code.db",))) as ref:
+        await clock.advance(60)
+        kill(ref)
+    async with InlineSupervisor(ChildSpec(Indexer, args=("code.db",)), intensity=Intensity(3, 5.0)) as root:
+        assert_type(root, InlineSupervisor)
+        assert_type(root["indexer"], JobsRef)
+    assert_type(await trees(ChildSpec(Indexer, args=("code.db",))), Supervisor)
+    inline("Indexer")  # type: ignore[arg-type]
+    await clock.advance("a minute")  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import time
 
 import pytest
@@ -39,6 +40,8 @@ from supervisor.testing import (
     Raise,
     SendGarbage,
 )
+from supervisor.testing.clock import virtual_clock
+from supervisor.testing.inline import InlineLauncher
 from tests.support.functions import sleep
 from tests.support.inlined import (
     PRICES,
@@ -59,8 +62,9 @@ from tests.support.inlined import (
     Watch,
     Work,
 )
+from tests.support.life_conformance import check_life
+from tests.support.waiting import Script, until
 from tests.support.waiting import Watch as Happenings
-from tests.support.waiting import until
 
 HOUR = 3600.0
 
@@ -358,3 +362,29 @@ async def test_a_tree_is_killed_at_once():
         with pytest.raises(ActorCrashed):
             await asking
         assert isinstance(await watch.find(lambda one: isinstance(one, ChildExited)), ChildExited)
+
+
+async def test_an_inline_life_is_a_life():
+    """It keeps every promise of the port, as one in a process does."""
+    loop, time_ = asyncio.get_running_loop(), virtual_clock()
+    with time_.running():
+        await check_life(InlineLauncher(loop, time_))
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("uvloop"), reason="uvloop is not installed")
+def test_a_loop_that_is_not_asyncios_is_refused(tmp_path):
+    """In one line, before anything is started."""
+    code = """
+import asyncio, uvloop
+from supervisor import ChildSpec
+from supervisor.testing import InlineSupervisor, Puppet
+
+async def main():
+    await InlineSupervisor(ChildSpec(Puppet)).__aenter__()
+
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(main())
+"""
+    with Script(tmp_path, code) as script:
+        _, _, errors = script.end()
+    assert "UsageError: a virtual clock needs asyncio's own event loop, this one is a uvloop.Loop" in errors

@@ -18,7 +18,7 @@ from actors.wire.frames import REPLY, Outcome, Outcomes
 from supervisor import ChildSpec, Intensity, RestartPolicy, StartFailed
 from supervisor.core.rules.states import ChildState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedSupervisor, replay
-from tests.support.actors import Fail, FailsToStart, HangsInStart, Note, Notes, Puppet, StopYourself
+from tests.support.actors import Fail, FailsToStart, Note, Notes, Puppet, StopYourself, WaitsInStart
 from tests.support.life_conformance import check_life
 from tests.support.scripted import begin
 from tests.support.waiting import DEADLINE, ROOT, until
@@ -189,7 +189,7 @@ class Puppets(ScriptedLauncher):
     """Starts scripted lives of Puppet and of those that do not start."""
 
     def launch(self, part, lanes, listener):
-        starts = {FailsToStart.__qualname__: OnStart.FAIL, HangsInStart.__qualname__: OnStart.HANG}
+        starts = {FailsToStart.__qualname__: OnStart.FAIL, WaitsInStart.__qualname__: OnStart.HANG}
         self.plan(part.path, starts.get(part.qualname, OnStart.READY))
         self.on_launch = ScriptedPuppet
         return super().launch(part, lanes, listener)
