@@ -2,10 +2,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 1
+SUITE  ?= tests/supervisor/testing tests/processes/test_fates.py tests/test_examples_quickstart.py docs/how-to/testing.md
 # How many processes run tests side by side; most tests wait for processes of their own.
 TESTS  ?= 3
 
-.PHONY: compiled demo test chaos soak sweep check bench bench-peers docs clean
+.PHONY: compiled demo test chaos soak sweep check bench bench-peers docs wheel pyright clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -47,6 +48,17 @@ check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+pyright: $(VENV)/dev.ok        ## the public types, by another checker
+	$(BIN)/pyright
+
+wheel: $(VENV)/dev.ok          ## the wheel, in an empty environment with the sources out of the way; SUITE=tests for all
+	rm -rf build/wheel && mkdir -p build/wheel/suite
+	$(BIN)/python -m build --outdir build/wheel/dist
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls build/wheel/dist/*.whl)[test]"
+	cp -r tests examples docs benchmarks pyproject.toml Makefile *.md build/wheel/suite
+	cd build/wheel/suite && env -u PYTHONPATH ../venv/bin/python -m pytest $(SUITE)
 
 bench: compiled                ## ours and the standard library, targets and all; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks --runs $(RUNS)
