@@ -9,9 +9,10 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Final, cast
+from typing import Final
 
 from supervisor.control.frames import (
     MAX_REQUEST,
@@ -24,108 +25,125 @@ from supervisor.control.frames import (
     framed,
     read_request,
 )
+from supervisor.control.readiness import Readiness
 
 IDLE: Final = 60.0  # seconds a connection may stay without a complete request
 STALL: Final = 5.0  # seconds a client may take to read what is on its way to it
 PIPELINE: Final = 16  # requests that may wait behind the one being served
 HELD: Final = 64 * 1024  # bytes on their way to a client, above which it gets no more until it reads
+_CHUNK: Final = 64 * 1024  # bytes of one look at what it sent
 
 Serve = Callable[[Request], AsyncIterator[Reply]]
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """One client.
 
     Args:
-        loop: the daemon's.
+        client: its socket, which does not block.
+        readiness: watches it.
         serve: gives the replies to a request.
         turn: calls back when it is this connection's turn to begin a request.
         on_lost: called once, when the connection has ended.
+
+    Attributes:
+        task: serves its requests, None while it has none.
     """
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        client: socket.socket,
+        readiness: Readiness,
         serve: Serve,
         turn: Callable[[Callable[[], None]], None],
         on_lost: Callable[[Connection], None],
     ) -> None:
         self.task: asyncio.Task[None] | None = None
-        self._loop = loop
+        self._client = client
+        self._readiness = readiness
         self._serve = serve
         self._turn = turn
         self._on_lost = on_lost
-        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
         self._cutter = Cutter(MAX_REQUEST)
         self._requests: deque[Request | BadFrame] = deque()
-        self._readable = asyncio.Event()  # whether the client reads what it gets
-        self._readable.set()
-        self._idle = loop.call_later(IDLE, self.drop)
+        self._out: deque[memoryview] = deque()  # what the kernel has not taken yet
+        self._held = 0  # bytes of it
+        self._read = asyncio.Event()  # set when the client has read enough
+        self._read.set()
+        self._over = False
+        self._closes = False  # once all has left
+        readiness.add(client.fileno(), self._ready)
+        self._idle = self._loop.call_later(IDLE, self.drop)
 
-    # ---- asyncio.Protocol
+    def drop(self) -> None:
+        """End the connection now."""
+        if self._over:
+            return
+        self._over = True
+        self._readiness.drop(self._client.fileno())
+        self._client.close()
+        self._idle.cancel()
+        self._requests.clear()
+        self._out.clear()
+        self._read.set()
+        if self.task is not None:
+            self.task.cancel()
+        self._on_lost(self)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=HELD)
+    def close(self) -> None:
+        """End the connection when what was written has left; a client that does not read it is dropped."""
+        self._closes = True
+        self._write_out()
+        if not self._over:
+            self._idle.cancel()
+            self._idle = self._loop.call_later(STALL, self.drop)
 
-    def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`."""
+    # ---- what the client does
+
+    def _ready(self, readable: bool, writable: bool) -> None:
+        if writable:
+            self._write_out()
+        if readable and not self._over:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        try:
+            data = self._client.recv(_CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.drop()
+            return
+        if self._closes:
+            return
         try:
             frames = self._cutter.feed(data)
         except BadFrame as error:
             self._refuse(str(error))
             return
-        for frame in frames:
-            try:
-                self._requests.append(read_request(frame))
-            except BadFrame as error:
-                self._requests.append(error)
+        self._requests += map(_request, frames)
         if len(self._requests) > PIPELINE:
             self._refuse(f"more than {PIPELINE} requests at once")
         elif self._requests and self.task is None:
-            self._begin()
+            self._idle.cancel()
+            self.task = self._loop.create_task(self._work())
 
-    def pause_writing(self) -> None:
-        """See `asyncio.Protocol`."""
-        self._readable.clear()
-
-    def resume_writing(self) -> None:
-        """See `asyncio.Protocol`."""
-        self._readable.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it is asyncio's
-        """See `asyncio.Protocol`."""
-        self._transport = None
-        self._idle.cancel()
+    def _refuse(self, why: str) -> None:
+        """What follows cannot be read any more."""
         self._requests.clear()
-        self._readable.set()
-        if self.task is not None:
-            self.task.cancel()
-        self._on_lost(self)
+        self._write(Failed(Trouble.BAD_REQUEST, why))
+        if not self._over:
+            self.close()
 
-    # ---- for the server
-
-    def drop(self) -> None:
-        """End the connection now."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def close(self) -> None:
-        """End the connection when what was written has left."""
-        if self._transport is not None:
-            self._transport.close()
-
-    # ---- inside
-
-    def _begin(self) -> None:
-        self._idle.cancel()
-        self.task = self._loop.create_task(self._work())
+    # ---- what it gets
 
     async def _work(self) -> None:
         """Serve the requests that are there, in their order."""
         try:
-            while self._requests and self._transport is not None:
+            while self._requests:
                 await self._its_turn()
                 if not self._requests:
                     return
@@ -139,7 +157,7 @@ class Connection(asyncio.Protocol):
             self.drop()
         finally:
             self.task = None
-            if self._transport is not None:
+            if not (self._over or self._closes):
                 self._idle = self._loop.call_later(IDLE, self.drop)
 
     async def _its_turn(self) -> None:
@@ -154,16 +172,47 @@ class Connection(asyncio.Protocol):
         Raises:
             TimeoutError: it does not read at all.
         """
-        if self._transport is None:
-            raise TimeoutError
-        self._transport.write(framed(reply))
-        if not self._readable.is_set():
+        self._write(reply)
+        if not self._read.is_set():
             async with asyncio.timeout(STALL):
-                await self._readable.wait()
+                await self._read.wait()
 
-    def _refuse(self, why: str) -> None:
-        """What follows cannot be read any more."""
-        self._requests.clear()
-        if self._transport is not None:
-            self._transport.write(framed(Failed(Trouble.BAD_REQUEST, why)))
-            self._transport.close()
+    def _write(self, reply: Reply) -> None:
+        if self._over:
+            return
+        data = framed(reply)
+        self._out.append(memoryview(data))
+        self._held += len(data)
+        if len(self._out) == 1:
+            self._write_out()
+        if self._held > HELD:
+            self._read.clear()
+
+    def _write_out(self) -> None:
+        """Write what the kernel takes now."""
+        try:
+            while self._out:
+                sent = self._client.send(self._out[0])
+                self._held -= sent
+                if sent < len(self._out[0]):
+                    self._out[0] = self._out[0][sent:]
+                    break
+                self._out.popleft()
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self.drop()
+            return
+        if self._held <= HELD:
+            self._read.set()
+        if self._closes and not self._out:
+            self.drop()
+        elif not self._over:
+            self._readiness.await_writable(self._client.fileno(), wanted=bool(self._out))
+
+
+def _request(frame: bytes) -> Request | BadFrame:
+    try:
+        return read_request(frame)
+    except BadFrame as error:
+        return error

@@ -21,6 +21,7 @@ from supervisor.control.frames import Failed, Trouble, framed
 from supervisor.control.operations import Operations
 from supervisor.control.peer import may_control, peer_uid
 from supervisor.control.place import Door
+from supervisor.control.readiness import Readiness
 from supervisor.tree.engine import Engine
 
 MOST: Final = 256  # clients at once
@@ -41,8 +42,8 @@ class ControlServer:
         self._door = door
         self._loop = engine.tree.loop
         self._operations = Operations(engine)
+        self._readiness = Readiness(self._loop)
         self._connections: set[Connection] = set()
-        self._welcoming: set[asyncio.Task[object]] = set()
         self._turns: deque[Callable[[], None]] = deque()
         self._pause: asyncio.TimerHandle | None = None
         self._listen()
@@ -57,23 +58,23 @@ class ControlServer:
             if tasks:
                 await asyncio.wait(tasks, timeout=LAST_WORDS)
         finally:
-            for welcome in tuple(self._welcoming):
-                welcome.cancel()
             for connection in tuple(self._connections):
-                if connection.task is not None:
-                    connection.task.cancel()
-                connection.close()
+                connection.drop()
+            self._readiness.close()
 
     def _listen(self) -> None:
         self._pause = None
-        self._loop.add_reader(self._door.listener.fileno(), self._accept)
+        try:
+            self._readiness.add(self._door.listener.fileno(), self._accept)
+        except OSError:
+            self._pause = self._loop.call_later(PAUSE, self._listen)
 
     def _stop_listening(self) -> None:
         if self._pause is not None:
             self._pause.cancel()
-        self._loop.remove_reader(self._door.listener.fileno())
+        self._readiness.drop(self._door.listener.fileno())
 
-    def _accept(self) -> None:
+    def _accept(self, readable: bool, writable: bool) -> None:  # noqa: ARG002 - see `OnReady`
         """Let one client in; the others wait for the next turns."""
         try:
             client, _ = self._door.listener.accept()
@@ -85,28 +86,17 @@ class ControlServer:
             return
         try:
             client.setblocking(False)
-            welcome = may_control(peer_uid(client))
+            if not may_control(peer_uid(client)):
+                client.close()
+            elif len(self._connections) >= MOST:
+                _turn_away(client)
+            else:
+                self._connections.add(
+                    Connection(
+                        client, self._readiness, self._operations.serve, self._take_turn, self._connections.discard
+                    )
+                )
         except OSError:
-            welcome = False
-        if not welcome:
-            client.close()
-        elif len(self._connections) >= MOST:
-            _turn_away(client)
-        else:
-            self._welcome(client)
-
-    def _welcome(self, client: socket.socket) -> None:
-        connection = Connection(self._loop, self._operations.serve, self._take_turn, self._connections.discard)
-        self._connections.add(connection)
-        task = self._loop.create_task(self._connect(connection, client))
-        self._welcoming.add(task)
-        task.add_done_callback(self._welcoming.discard)
-
-    async def _connect(self, connection: Connection, client: socket.socket) -> None:
-        try:
-            await self._loop.connect_accepted_socket(lambda: connection, client)
-        except OSError:
-            connection.connection_lost(None)
             client.close()
 
     def _take_turn(self, begin: Callable[[], None]) -> None:
