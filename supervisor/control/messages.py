@@ -6,8 +6,9 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import inspect
+import re
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -80,7 +81,7 @@ def read(mailbox: Mailbox, message: str, body: str) -> Message[Any]:
         fields = msgspec.json.decode(body or "{}", type=_fields_of(cls), dec_hook=from_plain)
         return cls(**{name: getattr(fields, name) for name in fields.__struct_fields__})
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise UsageError(f"this is no {cls.__qualname__}: {error}; it is {signature(found[0])}") from None
+        raise UsageError(f"this is no {cls.__qualname__}: {error}; it is {signature(found[0])}{_where(cls)}") from None
 
 
 def signature(handler: Handler) -> str:
@@ -88,6 +89,14 @@ def signature(handler: Handler) -> str:
     fields = ", ".join(_field(field) for field in msgspec.structs.fields(handler.message))
     reply = _type_name(handler.reply.promised)
     return f"{handler.message.__qualname__}({fields}) -> {f'stream of {reply}' if handler.streams else reply}"
+
+
+def _where(message: type[Message[Any]]) -> str:
+    """What the structs in its fields are; empty without any."""
+    seen: dict[type, str] = {}
+    for field in msgspec.structs.fields(message):
+        _structs_in(field.type, seen)
+    return f", where {', '.join(seen.values())}" if seen else ""
 
 
 def as_json(value: object) -> str:
@@ -125,4 +134,20 @@ def _field(field: msgspec.structs.FieldInfo) -> str:
 
 
 def _type_name(annotation: Any) -> str:
-    return "None" if annotation is None else inspect.formatannotation(annotation).replace("NoneType", "None")
+    if annotation is None or annotation is type(None):
+        return "None"
+    return _MODULES.sub("", inspect.formatannotation(annotation)).replace("NoneType", "None")
+
+
+_MODULES: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
+
+
+def _structs_in(annotation: Any, seen: dict[type, str]) -> None:
+    """Describe the structs in the type of a field, by name and fields."""
+    for inner in get_args(annotation):
+        _structs_in(inner, seen)
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct) and annotation not in seen:
+        fields = msgspec.structs.fields(annotation)
+        seen[annotation] = f"{annotation.__qualname__} is {{{', '.join(map(_field, fields))}}}"
+        for field in fields:
+            _structs_in(field.type, seen)

@@ -24,13 +24,17 @@ from supervisor.control.look.explain import explain
 from supervisor.control.look.history import History
 from supervisor.control.look.names import named
 from supervisor.control.look.samples import Samples
+from supervisor.control.look.slices import in_slices
 from supervisor.control.look.slim import slim
 from supervisor.control.look.stacks import StackTaker
 from supervisor.errors import NoSuchChild
 from supervisor.tree.engine import Engine
-from supervisor.tree.snapshot import tree_of
+from supervisor.tree.snapshot import steps_of
 
 Answer = Callable[[Any], Awaitable[Reply]]
+
+
+BATCH: Final = 20  # events in one turn of the loop
 
 
 class Operations:
@@ -88,13 +92,13 @@ class Operations:
     # ---- look
 
     async def _identify(self, _: wire.Identify) -> Reply:
-        return identity_of(self._engine, self._started)
+        return await identity_of(self._engine, self._started)
 
     async def _tree(self, _: wire.ShowTree) -> Reply:
-        return wire.Tree(time.time(), slim(tree_of(self._engine)))
+        return wire.Tree(time.time(), slim(await in_slices(steps_of(self._engine))))
 
     async def _explain(self, asked: wire.Explain) -> Reply:
-        return wire.Explanations(explain(self._engine, asked.name, self._history, self._samples))
+        return wire.Explanations(await explain(self._engine, asked.name, self._history, self._samples))
 
     async def _take_stacks(self, asked: wire.TakeStacks) -> Reply:
         child = named(self._engine, asked.name)
@@ -107,8 +111,10 @@ class Operations:
     async def _events(self, asked: wire.ShowEvents) -> AsyncIterator[Reply]:
         past = list(self._history.events)[-asked.last :] if asked.last else []
         reading = self._engine.tree.reports.happenings.read() if asked.follow else None
-        for dated in past:
+        for number, dated in enumerate(past):
             yield wire.Occurred(dated.at, dated.event)
+            if number % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
         if reading is not None:
             async for event in reading:
                 yield wire.Occurred(time.time(), event)

@@ -22,7 +22,10 @@ BODY_HELP = "JSON is an object with the message's fields; '-' reads it from stan
 @daemon_option
 @json_option
 def tell(name: str, message: str, body: str, daemon: str | None, *, as_json: bool) -> None:
-    """Send MESSAGE to the actor NAME; returns when its mailbox has it."""
+    """Send MESSAGE to the actor NAME.
+
+    Returns when its mailbox has it.
+    """
     _do(daemon, lambda client: client.tell(name, message, _body(body)), as_json=as_json)
 
 
@@ -34,7 +37,10 @@ def tell(name: str, message: str, body: str, daemon: str | None, *, as_json: boo
 @daemon_option
 @json_option
 def ask(name: str, message: str, body: str, daemon: str | None, *, timeout: float, as_json: bool) -> None:  # noqa: ARG001 - a reply is JSON anyway
-    """Send MESSAGE to the actor NAME and print its reply as JSON; exit code 5 when there is none in time."""
+    """Send MESSAGE to the actor NAME and print its reply.
+
+    The reply is JSON; exit code 5 when there is none in time.
+    """
     with client_of(daemon) as client:
         click.echo(client.ask(name, message, _body(body), timeout=timeout))
 
@@ -53,7 +59,10 @@ def start(name: str, daemon: str | None, *, as_json: bool) -> None:
 @daemon_option
 @json_option
 def stop(name: str, daemon: str | None, *, as_json: bool) -> None:
-    """Stop a child until it is started; what waits for it becomes dead letters."""
+    """Stop a child until it is started.
+
+    What waits for it becomes dead letters.
+    """
     _do(daemon, lambda client: client.stop(name), as_json=as_json)
 
 
@@ -62,7 +71,10 @@ def stop(name: str, daemon: str | None, *, as_json: bool) -> None:
 @daemon_option
 @json_option
 def restart(name: str, daemon: str | None, *, as_json: bool) -> None:
-    """Give NAME new processes; an actor's messages stay, and no call fails."""
+    """Give NAME new processes; an actor's messages stay.
+
+    An actor or a pool is recycled, and no call fails. Any other child is stopped and started.
+    """
     _do(daemon, lambda client: client.restart(name), as_json=as_json)
 
 
@@ -79,7 +91,7 @@ def resize(name: str, size: int, daemon: str | None, *, as_json: bool) -> None:
 @actorctl.group(invoke_without_command=True)
 @click.pass_context
 def dead(ctx: click.Context) -> None:
-    """List, show, requeue or drop dead letters: messages that no actor handled."""
+    """Work dead letters: messages that no actor handled."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(dead_list, name="", daemon=None, as_json=False)
 

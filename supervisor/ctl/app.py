@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any, Final, TypeVar
 
 import click
@@ -38,8 +39,15 @@ class _Group(click.Group):
             ctx.exit(ExitCode.DONE)
 
 
+def _version() -> str:
+    try:
+        return metadata.version("actor-supervisor")
+    except metadata.PackageNotFoundError:  # a checkout
+        return "of a checkout"
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="actor-supervisor")
+@click.version_option(_version())
 def actorctl() -> None:
     """Look into the actors of a running daemon, and act on them.
 

@@ -19,7 +19,10 @@ from supervisor.ctl.text import duration, event_line, shortened, table, tree_lin
 @json_option
 @click.pass_context
 def ps(ctx: click.Context, *, as_json: bool) -> None:
-    """List the daemons of this user; exit code 3 when there is none."""
+    """List the daemons of this user.
+
+    Exit code 3 when there is none.
+    """
     found = daemons()
     if as_json:
         for daemon in found:
@@ -45,7 +48,7 @@ def _row(daemon: Daemon) -> tuple[str, ...]:
 @daemon_option
 @json_option
 def tree(daemon: str | None, *, as_json: bool) -> None:
-    """Show the whole tree: states, lives, queues, what each actor does."""
+    """Show the tree: states, lives, queues, what each child does."""
     with client_of(daemon) as client:
         now = client.tree()
     if as_json:
@@ -60,7 +63,10 @@ def tree(daemon: str | None, *, as_json: bool) -> None:
 @daemon_option
 @json_option
 def why(name: str, daemon: str | None, *, report: bool, as_json: bool) -> None:
-    """Say in one sentence why NAME is as it is, and what to do; without NAME, of each child that is not well."""
+    """Say in one sentence why NAME is as it is, and what to do.
+
+    Without NAME: of each child that is not well.
+    """
     with client_of(daemon) as client:
         found = client.why(name)
     for one in found:
@@ -82,7 +88,10 @@ def _print_sentence(one: Explanation, *, report: bool) -> None:
 @daemon_option
 @json_option
 def stacks(name: str, daemon: str | None, *, full: bool, as_json: bool) -> None:
-    """Show where the code of NAME is now, without stopping it: all threads and tasks, also inside C code."""
+    """Show where the code of NAME is now, without stopping it.
+
+    All threads and tasks, also inside C code; of a pool, each of its processes.
+    """
     with client_of(daemon) as client:
         found = client.stacks(name)
     for one in found:

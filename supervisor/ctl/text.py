@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from supervisor.control.frames import Letter, Occurred
-from supervisor.control.look.words import seconds
+from supervisor.control.look.words import brief, seconds
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState
 from supervisor.observe.broadcast import Missed
@@ -107,7 +107,7 @@ def _doing(node: Node) -> str:
         left = "no bound" if node.budget is None else f"{node.budget} left"
         return f"{node.strategy.value}, {node.restarts} restarts, {left}"
     if node.next_try is not None:
-        reason = "" if node.last_exit is None else f" after {node.last_exit.reason}"
+        reason = "" if node.last_exit is None else f" after {brief(node.last_exit.reason)}"
         return f"starts in {duration(node.next_try)}{reason}"
     if node.state is ChildState.RUNNING:
         if node.degraded is not None:
@@ -115,7 +115,7 @@ def _doing(node: Node) -> str:
         if node.handling is not None:
             return f"{node.handling} for {duration(node.handling_for)}"
         return "" if node.kind == "actor" else node.kind
-    return "" if node.last_exit is None else f"ended: {node.last_exit.reason}"
+    return "" if node.last_exit is None else f"ended: {brief(node.last_exit.reason)}"
 
 
 def event_line(occurred: Occurred) -> str:
@@ -132,7 +132,7 @@ def _event(occurred: Occurred) -> str:  # noqa: C901, PLR0911 - one line for eac
             return f"{actor} life {life} starts, to follow the current one"
         case ChildExited(report):
             delay = "" if report.delay is None else f" in {seconds(report.delay)}"
-            return f"{report.actor} life {report.life} ended: {report.reason}; {report.decision}{delay}"
+            return f"{report.actor} life {report.life} ended: {brief(report.reason)}; {report.decision}{delay}"
         case HandlerSlow(actor, life, handler, taken):
             return f"{actor} life {life} is slow: {handler} has taken {seconds(taken)}"
         case HealthChanged(actor, life, degraded):
@@ -152,10 +152,15 @@ def _event(occurred: Occurred) -> str:  # noqa: C901, PLR0911 - one line for eac
 
 
 def shortened(stacks: str) -> str:
-    """Stacks with the last two parts of each file name, so that a line fits a terminal."""
-    return _FILE.sub(r'File "\1"', stacks)
+    """Stacks without the frames that start every process, and with the last two parts of each file name."""
+    return _FILE.sub(r'File "\1"', _START.sub("", stacks)).rstrip()
 
 
+_START: Final = re.compile(
+    r'(?:^  File "[^"]*actors/child/(?:main|function_main)\.py", .*\n)'
+    r'(?:^  File "(?:[^"]*(?:actors/child|multiprocessing|asyncio)/\w+\.py|<string>)", .*\n?)*',
+    re.MULTILINE,
+)
 _FILE: Final = re.compile(r'File "[^"]*?([^"/]*/?[^"/]*)"')
 
 

@@ -7,6 +7,7 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any, Literal
 
 import msgspec
@@ -138,9 +139,21 @@ class ChildCounts(msgspec.Struct, frozen=True):
 
 def tree_of(engine: Engine) -> SupervisorSnapshot:
     """The tree from a root engine down."""
+    steps = steps_of(engine)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            tree: SupervisorSnapshot = end.value
+            return tree
+
+
+def steps_of(engine: Engine) -> Generator[None, None, SupervisorSnapshot]:
+    """The same in steps, one for each child, between which the loop may do other things and the tree may change."""
     running = engine.machine.phase not in (SupervisorState.NEW, SupervisorState.STOPPED)
     state = ChildState.RUNNING if running else ChildState.EXITED
-    return _supervisor(engine, engine.path.rpartition("/")[2], state, life=1, view=None, last_exit=None)
+    name = engine.path.rpartition("/")[2]
+    return (yield from _supervisor(engine, name, state, life=1, view=None, last_exit=None))
 
 
 def children_of(engine: Engine) -> tuple[ChildInfo, ...]:
@@ -176,7 +189,13 @@ def _supervisor(
     life: int,
     view: ChildView | None,
     last_exit: ExitReport | None,
-) -> SupervisorSnapshot:
+) -> Generator[None, None, SupervisorSnapshot]:
+    children: list[Snapshot] = []
+    for below in [below.name for below in engine.machine.children()]:
+        yield
+        found = engine.machine.view(below)
+        if found is not None and below in engine.children:
+            children.append((yield from _child(engine, found)))
     now = engine.tree.loop.time()
     restarts = engine.machine.restarts(now)
     most = engine.spec.intensity.max_restarts
@@ -192,15 +211,19 @@ def _supervisor(
         restarts=restarts,
         budget=None if most is None else max(0, most - restarts),
         spares=0 if view is not None else engine.tree.launcher.spares,
-        children=tuple(_child(engine, below) for below in engine.machine.children()),
+        children=tuple(children),
         last_exit=last_exit,
     )
 
 
-def _child(engine: Engine, view: ChildView) -> Snapshot:
+def _child(engine: Engine, view: ChildView) -> Generator[None, None, Snapshot]:
     child = engine.children[view.name]
     if isinstance(child, Subtree):
-        return _supervisor(child.engine, view.name, view.state, life=view.life, view=view, last_exit=child.last_report)
+        return (
+            yield from _supervisor(
+                child.engine, view.name, view.state, life=view.life, view=view, last_exit=child.last_report
+            )
+        )
     now = engine.tree.loop.time()
     if isinstance(child, LoneChild):
         return _lone(child, view, now)

@@ -1,25 +1,27 @@
 """Explain: why the children that an operator names are as they are.
 
-Runs on the loop's thread; waits for nothing.
+Runs on the loop's thread, in slices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from supervisor.control.frames import Explanation
 from supervisor.control.look.facts import Facts, facts_of
 from supervisor.control.look.history import History
 from supervisor.control.look.names import named
 from supervisor.control.look.samples import Samples
+from supervisor.control.look.slices import in_slices
 from supervisor.control.look.why import Verdict, why
 from supervisor.tree.engine import Engine
-from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, tree_of
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, steps_of
+from supervisor.tree.subtree import Subtree
 
 Node = ChildSnapshot | SupervisorSnapshot
 
 
-def explain(root: Engine, name: str, history: History, samples: Samples) -> tuple[Explanation, ...]:
+async def explain(root: Engine, name: str, history: History, samples: Samples) -> tuple[Explanation, ...]:
     """Why the child of that name is as it is; with an empty name, each that is not well, or the root.
 
     Of a pool the processes that are not well are explained, and the first where all are.
@@ -27,21 +29,36 @@ def explain(root: Engine, name: str, history: History, samples: Samples) -> tupl
     Raises:
         NoSuchChild: no child has this name, or several have.
     """
-    tree = tree_of(root)
+    child = named(root, name or root.path)
+    tree = await in_slices(steps_of(root))
     nodes = {node.path: (node, engine) for node, engine in _all(tree, root)}
     if not name:
-        found = [_explanation(*nodes[path], history, samples) for path in nodes]
-        unwell = [one for one in found if one.verdict != Verdict.HEALTHY]
+        unwell = await _explained(list(nodes.values()), history, samples)
         return tuple(one for one in unwell if not _said_below(one, unwell)) or (_root(root, tree),)
-    child = named(root, name)
     if not child.members:
         return (_root(root, tree),)
-    found = [
-        _explanation(*nodes[path], history, samples)
-        for path in (f"{child.engine.path}/{member}" for member in child.members)
-        if path in nodes
-    ]
-    return tuple(one for one in found if one.verdict != Verdict.HEALTHY) or tuple(found[:1])
+    paths = [f"{child.engine.path}/{member}" for member in child.members]
+    meant = [nodes[path] for path in paths if path in nodes]
+    unwell = await _explained(meant, history, samples)
+    return tuple(unwell) or tuple(_explanation(*one, history, samples) for one in meant[:1])
+
+
+async def _explained(nodes: list[tuple[Node, Engine]], history: History, samples: Samples) -> list[Explanation]:
+    """Explanations of those that are not well."""
+    return await in_slices(_explaining(nodes, history, samples))
+
+
+def _explaining(
+    nodes: list[tuple[Node, Engine]], history: History, samples: Samples
+) -> Generator[None, None, list[Explanation]]:
+    unwell = []
+    for node, engine in nodes:
+        yield
+        if node.name in engine.children:  # it was deleted meanwhile
+            found = _explanation(node, engine, history, samples)
+            if found.verdict != Verdict.HEALTHY:
+                unwell.append(found)
+    return unwell
 
 
 def _said_below(one: Explanation, others: list[Explanation]) -> bool:
@@ -67,5 +84,6 @@ def _all(tree: SupervisorSnapshot, engine: Engine) -> Iterator[tuple[Node, Engin
     for node in tree.children:
         yield node, engine
         if isinstance(node, SupervisorSnapshot):
-            below = engine.children[node.name]
-            yield from _all(node, below.engine)  # type: ignore[attr-defined]
+            below = engine.children.get(node.name)
+            if isinstance(below, Subtree):
+                yield from _all(node, below.engine)

@@ -13,7 +13,8 @@ import msgspec
 from actors.exits import ExitKind
 from supervisor.control.look.history import Death, History
 from supervisor.control.look.samples import Samples, Trend
-from supervisor.core.rules.states import SupervisorState
+from supervisor.control.look.words import brief
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.tree.commands import Decision, ReportExit, StartChild, StopChild
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
@@ -99,8 +100,10 @@ def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: 
     """
     child = engine.children[node.name]
     now = engine.tree.loop.time()
-    started, stopping, held = _from_journal(engine, node, now)
-    starting = [view.name for view in engine.machine.children() if view.state.value == "starting"]
+    deaths = history.deaths(node.path)
+    started, stopping, held = None, None, 0
+    if deaths or node.state in (ChildState.STARTING, ChildState.STOPPING):
+        started, stopping, held = _from_journal(engine, node, now)
     return Facts(
         node=node,
         supervisor=engine.path,
@@ -109,13 +112,20 @@ def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: 
         period=engine.spec.intensity.period,
         held=held,
         limits=_limits(child.spec),
-        exits=tuple(map(_exit, history.deaths(node.path))),
+        exits=tuple(map(_exit, deaths)),
         started_ago=started,
         stopping_ago=stopping,
         trend=samples.trend(node.path),
         senders=len(child.mailbox.capacity.line) if isinstance(child, ActorChild) else 0,
-        waits_for=f"{engine.path}/{starting[0]}" if starting and starting[0] != node.name else None,
+        waits_for=_first_starting(engine) if node.state is ChildState.STOPPED else None,
     )
+
+
+def _first_starting(engine: Engine) -> str | None:
+    """Path of the first child of a supervisor that starts, None when none does."""
+    starting = (view.name for view in engine.machine.children() if view.state is ChildState.STARTING)
+    first = next(starting, None)
+    return None if first is None else f"{engine.path}/{first}"
 
 
 def _from_journal(
@@ -142,7 +152,7 @@ def _exit(death: Death) -> Exit:
     report = death.report
     return Exit(
         ago=max(0.0, time.time() - death.at),
-        reason=str(report.reason),
+        reason=brief(report.reason),
         early=report.reason.kind is ExitKind.UNSTARTED,
         message=report.last_message if report.last_message_begun else None,
         decision=Decision(report.decision),

@@ -332,6 +332,9 @@ _ABNORMAL = (Decision.RESTART, Decision.GIVE_UP, Decision.LEAVE_DOWN)
 def _correct(facts: Facts, node: ChildSnapshot) -> str:
     """What to do about a crash loop."""
     last, name = facts.exits[-1], _short(node)
+    if "SIGKILL from outside" in last.reason:
+        who = "something outside of the daemon kills it: find that (dmesg, a script, a limit of its container)"
+        return f"{who}, or stop it: actorctl stop {name}"
     if last.early:
         return f"what it needs to start is wrong, so no restart helps: correct that, or stop it: actorctl stop {name}"
     if last.message is not None:

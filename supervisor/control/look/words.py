@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from actors.exits import ExitReason
+
+_COUNTED: Final = re.compile(r"(: a kill -9)? \(the kernel has counted [^)]*\)")
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def seconds(value: float) -> str:
-    """`0.3 s`, `42 s`, `5 min`, `3 h`, `2 d`."""
+    """`20 ms`, `0.3 s`, `42 s`, `5 min`, `3 h`, `2 d`."""
+    if 0 < value < 0.1:
+        return f"{value * 1000:.0f} ms"
     for size, unit in _UNITS:
         if value >= 2 * size:
             return f"{value / size:.0f} {unit}"
@@ -23,6 +29,11 @@ def ago(value: float) -> str:
 def mebibytes(size: float) -> str:
     """`480 MiB`; `1.5 GiB` from a GiB on."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def brief(reason: ExitReason) -> str:
+    """A reason without what the kernel has counted; the whole stands in the report."""
+    return _COUNTED.sub("", str(reason))
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -93,6 +93,11 @@ class SupervisorMachine:
         """All children, in order of start."""
         return tuple(child.view(self._it.plans.due(name)) for name, child in self._it.children.items())
 
+    def view(self, child: str) -> ChildView | None:
+        """One child, None when there is none of that name."""
+        found = self._it.children.get(child)
+        return None if found is None else found.view(self._it.plans.due(child))
+
     def restarts(self, now: float) -> int:
         """How many restarts count now; where children have budgets of their own, the budget that is nearest its end."""
         return self._it.budgets.most(now)
