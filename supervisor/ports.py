@@ -6,7 +6,7 @@ Code that uses a port does not know the implementation; a life may run on anothe
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from actors.child.function_main import Call
@@ -96,6 +96,9 @@ class Delivery(Doing, Killable, Protocol):
 
     def restore(self, state: bytes) -> None:
         """Send the state of the life before, in msgpack; before the first message."""
+
+    def note_given(self, given: Iterable[tuple[int, int]]) -> None:
+        """Note delivery tags and numbers of messages before they are sent, for after the death of the daemon."""
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send messages."""

@@ -40,6 +40,9 @@ _CELL: Final = 8  # bytes
 _CELL_MASK: Final = 2**64 - 1
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
 
+_GIVEN: Final = 1024  # messages given to the process last, of which a box in a file keeps delivery tag and number
+_GIVEN_BYTES: Final = _GIVEN * 2 * _CELL
+
 _UNTRACKED: Final[dict[str, Any]] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 """Without it a mapping keeps a descriptor of its own."""
 
@@ -57,10 +60,12 @@ class BlackBox:
         self.lanes = lanes
         self.file = file
         self._stays = False  # whether the file outlives `close`
-        size = _text_at(lanes) + TEXT
+        self._text_at = _text_at(lanes) + (0 if file is None else _GIVEN_BYTES)
+        self._given = 0  # messages noted as given
+        size = self._text_at + TEXT
         self._fd = _anonymous_file(size) if file is None else _named_file(file, size)
         try:
-            os.lseek(self._fd, _text_at(lanes), os.SEEK_SET)
+            os.lseek(self._fd, self._text_at, os.SEEK_SET)
             self._map()
         except BaseException:
             close_fd(self._fd)
@@ -78,7 +83,8 @@ class BlackBox:
 
     def __setstate__(self, state: tuple[int, Any]) -> None:
         self.lanes, handle = state
-        self.file, self._stays = None, False
+        self.file, self._stays, self._given = None, False, 0
+        self._text_at = _text_at(self.lanes)
         self._fd = handle.detach()
         os.set_inheritable(self._fd, False)
         self._map()
@@ -102,9 +108,18 @@ class BlackBox:
             self.file = file
             self._stays = True
 
+    def note_given(self, delivery_tag: int, seq: int) -> None:
+        """Note that the process is about to get a message, in a box in a file: which delivery tag it has there."""
+        if self.file is not None:
+            at = _text_at(self.lanes) // _CELL + self._given % _GIVEN * 2
+            self._given += 1
+            self.cells[at], self.cells[at + 1] = delivery_tag, seq
+
     @staticmethod
-    def left_by_the_dead(file: str) -> Progress | None:
+    def left_by_the_dead(file: str) -> tuple[Progress, dict[int, int]] | None:
         """What a process was doing that died with its daemon; None when the machine was started anew since.
+
+        With it the numbers of the messages that it was given last, by delivery tag, as far as they were noted.
 
         Raises:
             OSError: the file cannot be read.
@@ -115,7 +130,11 @@ class BlackBox:
         if len(cells) < FIRST_LANE or not cells[_BOOT] or cells[_BOOT] != boot_number():
             return None
         lanes = cells[_LANES]
-        return _progress(cells, lanes) if FIRST_LANE + lanes * _LANE <= len(cells) else None
+        at = _text_at(lanes) // _CELL
+        if at + _GIVEN * 2 > len(cells):
+            return None
+        given = cells[at : at + _GIVEN * 2].tolist()
+        return _progress(cells, lanes), {tag: seq for tag, seq in zip(given[::2], given[1::2], strict=True) if tag}
 
     def ring(self) -> None:
         """Tell the child that a control frame or the stop event overtakes what it has read so far."""
@@ -139,13 +158,13 @@ class BlackBox:
 
     def rewind(self) -> None:
         """Empty the text; the next write starts at its beginning, because both sides share the file offset."""
-        at = _text_at(self.lanes)
-        self._mapping[at:] = bytes(TEXT)
+        at = self._text_at
+        self._mapping[at : at + TEXT] = bytes(TEXT)
         os.lseek(self._fd, at, os.SEEK_SET)
 
     def text(self) -> str:
         """The text written since the last `rewind`. Callable from any thread; never blocks."""
-        at = _text_at(self.lanes)
+        at = self._text_at
         end = self._mapping.find(b"\0", at)
         return self._mapping[at : end if end >= 0 else None].decode("utf-8", "replace")
 

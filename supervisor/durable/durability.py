@@ -29,12 +29,12 @@ class Prepared(NamedTuple):
     Attributes:
         recovered: its mailbox.
         rows: the first messages that wait.
-        left: by member, the black boxes of lives that died with their daemon.
+        left: the black boxes of lives that died with their daemon.
     """
 
     recovered: RecoveredMailbox
     rows: list[StoredMessage]
-    left: dict[str, list[LeftBox]]
+    left: list[LeftBox]
 
 
 class Durability:
@@ -89,9 +89,7 @@ class Durability:
             name = self._name(at)
             recovered = await self._store.recover(name)
             rows = await self._store.messages(name, 0, child.mailbox) if recovered.waiting else []
-            above = at.rpartition("/")[0]
-            left = {member: self.boxes.left(f"{above}/{member}") for member in child.members()}
-            self._prepared[at] = Prepared(recovered, rows, left)
+            self._prepared[at] = Prepared(recovered, rows, self.boxes.left(at))
 
     def mailbox(self, path: str, spec: ChildSpec, **parts: Any) -> DurableMailbox:
         """The mailbox of a spec that was prepared."""

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.errors import ActorStopped, UsageError
+from actors.errors import ActorCrashed, ActorStopped, UsageError
 from actors.messages import Message
 from actors.ref import check_key
+from actors.wire.errors import encode_error
 from actors.wire.frames import ASK, TELL
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import UNKNOWN, Classes, QueuedMessage
@@ -141,11 +142,19 @@ class DurableIntake(Intake):
 
     # ---- from the store
 
-    def recover(self, rows: Sequence[StoredMessage]) -> None:
-        """The first messages that the store has, of a mailbox without any in memory."""
+    def recover(self, rows: Sequence[StoredMessage], doubtful: frozenset[int]) -> None:
+        """The first messages that the store has, of a mailbox without any in memory.
+
+        Args:
+            rows: the messages.
+            doubtful: indices of message classes that are not begun again where it is not known whether they were.
+        """
         self._last_loaded = 0
         for row in rows:
-            self._adopt_row(row)
+            if row.deliveries and self._classes.of(row.payload) in doubtful:
+                self._doubt(row)
+            else:
+                self._adopt_row(row)
         if len(rows) < self._window:
             self._last_loaded = self._last_stored
 
@@ -232,6 +241,16 @@ class DurableIntake(Intake):
                 asker.failed(UsageError(f"{self._path}: {because}"))
         else:
             self._adopt(message, asker, row.deliveries)
+
+    def _doubt(self, row: StoredMessage) -> None:
+        """A message was given to a process, and the machine was started anew: it may have begun."""
+        because = "it may have begun before the machine was started anew, and is at_most_once"
+        if row.key is not None:
+            self._stored.keys[row.seq] = row.key
+            lost = ActorCrashed(f"{self._path} died with its machine: {because}", started=None, finished=None)
+            self._stored.settle(row.seq, *encode_error(lost))
+        message = restored(row, self._classes.of(row.payload))
+        self._settlement.dead_letter(message, Fate.CRASHED, because, row.deliveries)
 
     def _adopt(
         self, message: QueuedMessage, asker: Asker | None, deliveries: int = 0, *, fail_if_down: bool = False

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from actors.errors import ActorStopped
 from actors.exits import ExitKind, ExitReason, ExitReport
@@ -23,7 +23,9 @@ from actors.wire.frames import Outcomes
 from actors.wire.framing import Attachment
 from actors.wire.progress import Progress
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
+from supervisor.core.delivery.queue import MessageQueue
 from supervisor.durable.delayed import Delayed
+from supervisor.durable.delivery import NotedDelivery
 from supervisor.durable.intake import DurableIntake
 from supervisor.durable.settlement import DurableSettlement
 from supervisor.durable.stored import StoredMailbox
@@ -31,8 +33,11 @@ from supervisor.durable.transaction import Sent
 from supervisor.mailbox.intake import Intake
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.settlement import Settlement
+from supervisor.ports import Delivery
 from supervisor.process.boxes import Boxes, LeftBox, drop
 from supervisor.store.records import StoredMessage
+
+_LEFT: Final = ""  # stands for a life of a daemon that died, which is no member of this one
 
 
 class DurableMailbox(Mailbox):
@@ -54,29 +59,31 @@ class DurableMailbox(Mailbox):
     def __init__(self, stored: StoredMailbox, boxes: Boxes, path: str, protocol: ActorProtocol, **parts: Any) -> None:
         self.stored = stored
         self._boxes = boxes
+        self._once = frozenset(row.index for cls, row in protocol.handlers.items() if cls.at_most_once)
         super().__init__(path, protocol, **parts)
+        self.consumers.ahead = 0  # what is given is noted, and never taken back
         self._delayed = Delayed(stored, self.home.loop, self.intake.entered_by_itself)
         self._type_name = "" if protocol.state is None else getattr(protocol.state.kept, "__qualname__", "")
 
     # ---- from the daemon before
 
-    def recover(self, rows: Sequence[StoredMessage], left: dict[str, list[LeftBox]]) -> None:
+    def recover(self, rows: Sequence[StoredMessage], left: Sequence[LeftBox]) -> None:
         """Take the first messages that the store has, and give those that were begun their fates.
 
         Args:
             rows: the messages.
-            left: by member, the black boxes of lives that died with their daemon.
+            left: the black boxes of lives that died with their daemon.
         """
-        self.intake.recover(rows)
-        for member, lives in left.items():
-            queue = self.consumers.queue_of(member)
-            for progress in (life.progress for life in lives if life.progress is not None):
-                begun = sum(message.seq <= progress.begun for message in queue.waiting())
-                if begun:
-                    queue.take(member, begun, 2**62)
-                for loss in queue.lose(member, progress):
-                    self._settlement.lost(loss, _died_with_the_daemon(self._path_of(member)))
-        self.stored.then_stored(partial(drop, [life.file for lives in left.values() for life in lives]))
+        unknown = any(life.progress is None for life in left)
+        self.intake.recover(rows, self._once if unknown else frozenset())
+        pooled = any(life.pooled for life in left)
+        for life in left:
+            if life.progress is not None:
+                for queue in self.consumers.queues.values():
+                    queue.resume_flight(_LEFT, life.given if pooled else _in_order(queue, life.progress))
+                    for loss in queue.lose(_LEFT, life.progress):
+                        self._settlement.lost(loss, _died_with_the_daemon(self.path))
+        self.stored.then_stored(partial(drop, [life.file for life in left]))
         self._delayed.look()
 
     def state_of(self, member: str) -> bytes | None:
@@ -102,10 +109,15 @@ class DurableMailbox(Mailbox):
                 stored.send(sent)
             stored.then(self.intake.refill)
 
+    def connect(self, member: str, life: Delivery) -> None:
+        """See `Mailbox.connect`."""
+        queue = self.consumers.queue_of(member)
+        super().connect(member, NotedDelivery(life, queue.flight_of(member), self._once, self.stored))
+
     def lost(self, member: str, progress: Progress | None, report: ExitReport) -> None:
         """See `Mailbox.lost`; the black box goes when what it says is stored."""
         super().lost(member, progress, report)
-        self.stored.then_stored(partial(drop, [self._boxes.of(report.actor, report.life)]))
+        self.stored.then_stored(partial(drop, [self._boxes.of(self.path, report.actor, report.life)]))
         self.intake.refill()
 
     # ---- open and closed
@@ -178,6 +190,11 @@ class DurableMailbox(Mailbox):
     def _key_of(self, member: str) -> str:
         """The name of a member in the store: empty for the only one."""
         return "" if self._path_of(member) == self.path else member
+
+
+def _in_order(queue: MessageQueue, progress: Progress) -> dict[int, int]:
+    """What the only consumer of a queue has begun: it was given everything in order, under its number."""
+    return {message.seq: message.seq for message in queue.waiting() if message.seq <= progress.begun}
 
 
 def _died_with_the_daemon(path: str) -> ExitReport:

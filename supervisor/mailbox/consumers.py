@@ -43,6 +43,7 @@ class Consumers:
         served: the lives that get messages, by member.
         shared_queue: the queue that all share; None when they have queues of their own.
         single_consumer: the one consumer; None for a pool, and while the actor is down.
+        ahead: how many messages a quick member has beyond those it handles, where others take from the same queue.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Consumers:
         self.served: dict[str, Delivery] = {}
         self.shared_queue: MessageQueue | None = None
         self.single_consumer: Consumer | None = None
+        self.ahead = AHEAD
         self._router = router
         self._new_queue = new_queue
         self._concurrency = concurrency
@@ -235,12 +237,13 @@ class Consumers:
         """
         most = self._concurrency
         shared = len(self.queues) == 1
+        ahead = self.ahead if shared else AHEAD
         able = [
             name
             for name, life in self.served.items()
             if self.queue_of(name) is queue
             and name not in self._paused
             and not life.congested
-            and queue.room(name, most + AHEAD if name in self._quick or not shared else most) > 0
+            and queue.room(name, most + ahead if name in self._quick or not shared else most) > 0
         ]
         return min(able, key=queue.in_flight, default=None)

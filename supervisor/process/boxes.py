@@ -22,10 +22,14 @@ class LeftBox(NamedTuple):
     Attributes:
         file: where it is.
         progress: what the life was doing; None where that is not known: the machine was started anew since.
+        given: numbers of the messages that it was given last, by delivery tag.
+        pooled: whether it was a member of a pool.
     """
 
     file: Path
     progress: Progress | None
+    given: dict[int, int]
+    pooled: bool
 
 
 class Boxes:
@@ -44,14 +48,20 @@ class Boxes:
         """A file for a process that may become a durable actor."""
         return self._directory / f"{self._run}.{next(self._unkept)}.tmp"
 
-    def of(self, path: str, life: int) -> Path:
-        """The file of one life of a durable actor."""
-        return self._directory / f"{_digest(path)}.{self._run}.{life}.box"
+    def of(self, mailbox: str, path: str, life: int) -> Path:
+        """The file of one life of a durable actor.
 
-    def left(self, path: str) -> list[LeftBox]:
-        """The boxes of an actor's lives in former runs."""
-        files = self._directory.glob(f"{_digest(path)}.*.box")
-        return [LeftBox(file, _read(file)) for file in sorted(files) if f".{self._run}." not in file.name]
+        Args:
+            mailbox: path of its mailbox: the pool's for a member of a pool.
+            path: of the actor.
+            life: its number.
+        """
+        return self._directory / f"{_digest(mailbox)}.{_digest(path)}.{self._run}.{life}.box"
+
+    def left(self, mailbox: str) -> list[LeftBox]:
+        """The boxes of lives in former runs, of all that have served a mailbox."""
+        files = self._directory.glob(f"{_digest(mailbox)}.*.box")
+        return [_read(file) for file in sorted(files) if f".{self._run}." not in file.name]
 
     def clear(self) -> None:
         """Delete what former runs had for processes without a durable actor."""
@@ -64,11 +74,14 @@ def drop(files: Iterable[Path]) -> None:
         file.unlink(missing_ok=True)
 
 
-def _read(file: Path) -> Progress | None:
+def _read(file: Path) -> LeftBox:
     try:
-        return BlackBox.left_by_the_dead(str(file))
+        left = BlackBox.left_by_the_dead(str(file))
     except OSError:
-        return None
+        left = None
+    mailbox, path, *_ = file.name.split(".")
+    progress, given = (None, dict[int, int]()) if left is None else left
+    return LeftBox(file, progress, given, path != mailbox)
 
 
 def _digest(path: str) -> str:

@@ -8,7 +8,7 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -67,6 +67,12 @@ class ProcessDelivery:
     def restore(self, state: bytes) -> None:
         """Send the state of the life before."""
         self._pipe_writer.send(Load(msgspec.Raw(state)))
+
+    def note_given(self, given: Iterable[tuple[int, int]]) -> None:
+        """Note which messages it is about to get."""
+        if not self.over:
+            for delivery_tag, seq in given:
+                self._box.note_given(delivery_tag, seq)
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send a batch of messages; what the kernel does not take now is written when it does.

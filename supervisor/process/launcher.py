@@ -201,7 +201,7 @@ class ProcessLauncher:
     def _keep_box(self, worker: WorkerProcess, part: StartActor) -> WorkerProcess:
         """The black box of a durable actor stays when the daemon dies."""
         if part.durable and self._boxes is not None:
-            worker.box.keep(str(self._boxes.of(part.path, part.life)))
+            worker.box.keep(str(self._boxes.of(part.address, part.path, part.life)))
         return worker
 
     def _ready(self, life: ProcessLife) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -159,6 +159,9 @@ class ScriptedLife:
     def restore(self, state: bytes) -> None:
         """See `Life`."""
         self.state = state
+
+    def note_given(self, given: Iterable[tuple[int, int]]) -> None:
+        """See `Life`."""
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """See `Life`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -131,6 +132,13 @@ class NoteAgain(Message[None]):
     kill: bool = False
 
 
+class HoldNote(Message[None]):
+    """Append to the file, then wait until the gate is there."""
+
+    text: str
+    gate: str
+
+
 class Notebook(Actor):
     """Durable without a state: what it does is in a file."""
 
@@ -138,8 +146,10 @@ class Notebook(Actor):
         self.file = file
 
     @handles
-    def note(self, msg: Note | NoteAgain) -> None:
+    def note(self, msg: Note | NoteAgain | HoldNote) -> None:
         with Path(self.file).open("a") as file:
             file.write(f"{msg.text}\n")
+        while isinstance(msg, HoldNote) and not Path(msg.gate).exists():
+            time.sleep(0.005)
         if isinstance(msg, NoteAgain) and msg.kill:
             os.kill(os.getpid(), signal.SIGKILL)

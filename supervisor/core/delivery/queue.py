@@ -10,6 +10,7 @@ is begun twice unless it is idempotent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -111,6 +112,10 @@ class MessageQueue:
     def flight(self, consumer: str) -> InFlight:
         """What a consumer has; to look at."""
         return self._flights.get(consumer) or InFlight(self._unwanted)
+
+    def flight_of(self, consumer: str) -> InFlight:
+        """What a consumer gets from now on; to look at."""
+        return self._flights.setdefault(consumer, InFlight(self._unwanted))
 
     def holder(self, seq: int) -> tuple[str, int] | None:
         """The consumer that has a message, and its delivery tag there."""
@@ -312,6 +317,25 @@ class MessageQueue:
         if holder is None and len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > self._backlog.count:
             self._backlog.close_gaps()
         return holder
+
+    def resume_flight(self, consumer: str, given: Mapping[int, int]) -> None:
+        """A consumer of a daemon that died had these messages: they are in flight to it, as far as they are here.
+
+        Args:
+            consumer: its name; nothing is in flight to it.
+            given: the numbers of messages, by delivery tag.
+        """
+        waiting = {message.seq: message for message in self.waiting()}
+        flight = self._flights.setdefault(consumer, InFlight(self._unwanted))
+        for delivery_tag, seq in sorted(given.items()):
+            message = waiting.pop(seq, None)
+            if message is not None:
+                flight.messages[delivery_tag] = message
+                flight.count += 1
+                flight.given += 1
+                flight.last_tag = delivery_tag
+        self._backlog.clear()
+        self._backlog.put_back(list(waiting.values()))
 
     def lose(self, consumer: str, progress: Progress | None) -> tuple[LostMessage, ...]:
         """A life has ended: the fate of everything in flight to it. What may go to the next life is queued again.

@@ -1,0 +1,109 @@
+"""NotedDelivery: a life of a durable actor as its mailbox sees it: what it is given is noted first.
+
+    post ─▶ number and delivery tag, in the black box ─▶ at_most_once: begun, in the store ─▶ the life
+
+What the life gets after a message that is being noted waits with it, so that nothing overtakes.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from actors.wire.framing import Attachment
+from actors.wire.progress import Activity, Progress
+from supervisor.core.delivery.in_flight import InFlight
+from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.durable.stored import StoredMailbox
+from supervisor.ports import Delivery
+
+
+class NotedDelivery:
+    """See `Delivery`.
+
+    Args:
+        life: the life.
+        flight: what it has.
+        once: indices of message classes of which it is stored that they are begun, before they are.
+        stored: the mailbox's side of the store.
+    """
+
+    def __init__(self, life: Delivery, flight: InFlight, once: frozenset[int], stored: StoredMailbox) -> None:
+        self._life = life
+        self._flight = flight
+        self._once = once
+        self._stored = stored
+        self._waiting: list[list[QueuedMessage]] = []
+
+    @property
+    def congested(self) -> bool:
+        """See `Delivery`."""
+        return bool(self._waiting) or self._life.congested
+
+    def post(self, batch: list[QueuedMessage]) -> None:
+        """See `Delivery`."""
+        held = self._flight.messages
+        self._life.note_given((message.seq, held[message.seq].seq) for message in batch)
+        once = [held[message.seq].seq for message in batch if message.handler in self._once]
+        if once or self._waiting:
+            self._waiting.append(batch)
+            for seq in once:
+                self._stored.begun(seq, 1)
+            self._stored.then_stored(self._go_on)
+        else:
+            self._life.post(batch)
+
+    def _go_on(self) -> None:
+        """What was noted first is stored; the rest waits for its own turn."""
+        if self._waiting:
+            self._life.post(self._waiting.pop(0))
+
+    def post_tells(self, batch: QueuedTells) -> None:
+        """See `Delivery`."""
+        self.post(list(batch.messages()))
+
+    @property
+    def caught_up(self) -> bool:
+        """See `Delivery`."""
+        return self._life.caught_up
+
+    def restore(self, state: bytes) -> None:
+        """See `Delivery`."""
+        self._life.restore(state)
+
+    def note_given(self, given: Iterable[tuple[int, int]]) -> None:
+        """See `Delivery`."""
+        self._life.note_given(given)
+
+    def cancel(self, seqs: list[int]) -> None:
+        """See `Delivery`."""
+        self._life.cancel(seqs)
+
+    def recall(self, seqs: list[int]) -> None:
+        """See `Delivery`."""
+        self._life.recall(seqs)
+
+    def credit(self, seq: int, count: int) -> None:
+        """See `Delivery`."""
+        self._life.credit(seq, count)
+
+    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+        """See `Delivery`."""
+        self._life.follow(seq, items, over=over)
+
+    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+        """See `Delivery`."""
+        self._life.answer(frame, attachments)
+
+    def kill(self) -> None:
+        """See `Delivery`."""
+        self._life.kill()
+
+    def progress(self) -> Progress:
+        """See `Delivery`."""
+        return self._life.progress()
+
+    def activity(self) -> Activity:
+        """See `Delivery`."""
+        return self._life.activity()
