@@ -134,17 +134,29 @@ class Database:
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction, which is rolled back when anything fails."""
+        connection = self._begun()
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+        except Exception:
+            self._roll_back()
+            raise
+        return result
+
+    def _begun(self) -> sqlite3.Connection:
+        """The connection, in a transaction.
+
+        One that cannot begin is opened anew at the next use. One that cannot commit is not: what SQLite has written of
+        the commit that failed is found again by who opens the file, and overwritten by who goes on.
+        """
         try:
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
-            result = work(connection)
-            connection.execute("COMMIT")
         except Exception as error:
-            self._roll_back()
             if loses_connection(error):
                 self._disconnect()
             raise
-        return result
+        return connection
 
     def _roll_back(self) -> None:
         if self._connection is not None:

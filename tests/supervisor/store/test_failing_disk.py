@@ -1,0 +1,242 @@
+"""A store on a disk that fails: what it acknowledged is there, what it refused is not, and it works again."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import random
+import subprocess
+
+import pytest
+
+from supervisor.store import SQLiteStore, StoreError
+from supervisor.store.sqlite import connection
+from supervisor.store.writes import Accept, SaveState, Settle
+from tests.support.disk import SHORT, Disk, library
+from tests.support.stored import row
+
+LONG = bool(os.environ.get("ACTORS_LONG"))
+ROUNDS, AT_ONCE = 5, 3
+FAULTS = [
+    ("pwrite", errno.ENOSPC),
+    ("pwrite", errno.EIO),
+    ("pwrite", errno.EINTR),
+    ("pwrite", errno.EDQUOT),
+    ("pwrite", SHORT),
+    ("sync", errno.EIO),
+    ("pread", errno.EIO),
+    ("pread", errno.EINTR),
+    ("open", errno.EMFILE),
+    ("open", errno.EACCES),
+    ("open", errno.EINTR),
+    ("ftruncate", errno.EIO),
+    ("ftruncate", errno.EINTR),
+    ("mmap", errno.ENOMEM),
+    ("fstat", errno.EIO),
+]
+
+pytestmark = pytest.mark.skipif(
+    library() is None, reason="this Python's SQLite is linked in: its calls cannot be reached"
+)
+
+
+class Model:
+    """What a store should have, by what it has acknowledged."""
+
+    def __init__(self):
+        self.waiting = set()
+        self.state = None
+        self.refused = 0
+        self.rounds = 0
+
+    async def work(self, store, rounds=ROUNDS):
+        """Rounds of groups; each takes two messages, and ends two of the round before with a new state."""
+        for number in range(self.rounds, self.rounds + rounds):
+            self.rounds += 1
+            first = 100 * number + 1
+            takes = [(first + 2 * one, first + 2 * one + 1) for one in range(AT_ONCE)]
+            ended = sorted(self.waiting)[:2]
+            commits = [store.commit([Accept("ledger", [row(seq, b"%d" % seq) for seq in take])]) for take in takes]
+            commits.append(
+                store.commit(
+                    [Settle("ledger", [(seq, seq) for seq in ended]), SaveState("ledger", "", "S", b"%d" % number, 1.0)]
+                )
+            )
+            *taken, settled = await asyncio.gather(*commits, return_exceptions=True)
+            for take, error in zip(takes, taken, strict=True):
+                self.note(error, lambda take=take: self.waiting.update(take))
+            self.note(settled, lambda ended=ended, number=number: self.settle(ended, number))
+        return self
+
+    def settle(self, ended, number):
+        self.waiting -= set(ended)
+        self.state = b"%d" % number
+
+    def note(self, error, then):
+        if error is None:
+            then()
+        else:
+            assert isinstance(error, StoreError), repr(error)
+            self.refused += 1
+
+    async def check(self, store):
+        found = await store.messages("ledger", 0, 10_000)
+        assert {message.seq for message in found} == self.waiting
+        recovered = await store.recover("ledger")
+        assert recovered.waiting == len(self.waiting)
+        assert (recovered.states[""].data if recovered.states else None) == self.state
+
+
+async def opened(path):
+    store = SQLiteStore(path)
+    await store.open()
+    return store
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A log that is written into the file often."""
+    monkeypatch.setattr(connection, "_CHECKPOINT", 10)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """How many calls of each function a run makes."""
+
+    async def run(path):
+        store = await opened(path)
+        await Model().work(store)
+        await store.close()
+
+    path = tmp_path_factory.mktemp("usual") / "shop.db"
+    with Disk(path) as disk:
+        asyncio.run(run(path))
+    return disk.calls
+
+
+def places(usual, function):
+    """Which calls fail, one after the other: a sample, in the long form all."""
+    most = usual[function] + 2
+    return range(1, most + 1) if LONG else sorted({1, most // 3, 2 * most // 3, most - 2} - {0, -1})
+
+
+@pytest.mark.parametrize("lasts", [1, 40], ids=["once", "for a while"])
+@pytest.mark.parametrize(("function", "error"), FAULTS, ids=lambda value: errno.errorcode.get(value, value))
+async def test_a_call_that_fails(tmp_path, usual, small, function, error, lasts):
+    """At each place: every group is stored or refused whole, and what follows is stored."""
+    for place in places(usual, function):
+        path = tmp_path / f"{place}.db"
+        with Disk(path) as disk:
+            disk.fail(function, place, error, lasts)
+            store, model = SQLiteStore(path), Model()
+            try:
+                await store.open()
+            except StoreError:
+                disk.heal()
+                await store.open()
+            await model.work(store)
+            disk.heal()
+            before = model.refused
+            await model.work(store, 1)
+            assert model.refused == before, "it does not work again"
+            await model.check(store)
+            await store.close()
+        store = await opened(path)
+        await model.check(store)
+        await store.close()
+
+
+@pytest.mark.parametrize("seed", range(20 if LONG else 3))
+async def test_a_power_cut(tmp_path, small, seed):
+    """With sync="full" everything acknowledged is there, though what was not synced is gone; groups are whole."""
+    path = tmp_path / "shop.db"
+    chance = random.Random(seed)
+    with Disk(path) as disk:
+        disk.copy_at_sync(tmp_path / "synced")
+        store, model = await opened(path), Model()
+        for cut in range(6):
+            await model.work(store, chance.randint(1, 4))
+            after = await opened(disk.cut_power(tmp_path / f"cut{cut}"))
+            await model.check(after)
+            await after.close()
+        await store.close()
+
+
+async def test_a_disk_that_is_full(tmp_path):
+    """A real one: nothing is acknowledged that is not there, and it goes on when there is room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not mounted(disk, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
+        pytest.skip("no right to mount a small file system")
+    try:
+        path, seq = disk / "shop.db", 0
+        store = await opened(path)
+        with pytest.raises(StoreError, match=r"its disk, or its quota, is full .* Free space"):
+            while True:
+                await store.commit([Accept("ledger", [row(seq + 1, bytes(50_000))])])
+                seq += 1
+        assert len(await store.messages("ledger", 0, 1000)) == seq
+        assert mounted(disk, "-o", "remount,size=4m")
+        await store.commit([Accept("ledger", [row(seq + 1, bytes(50_000))])])
+        assert len(await store.messages("ledger", 0, 1000)) == seq + 1
+        await store.close()
+        store = await opened(path)
+        assert len(await store.messages("ledger", 0, 1000)) == seq + 1
+        await store.close()
+    finally:
+        unmount(disk)
+
+
+def mounted(where, *arguments):
+    return subprocess.run(["mount", *arguments, where], check=False, capture_output=True).returncode == 0
+
+
+def unmount(where):
+    subprocess.run(["umount", "-l", where], check=True)
+
+
+async def test_settled_messages_make_room_on_a_full_disk(tmp_path):
+    """As long as the log has room to say so; a store that was full goes on with what it has."""
+    store = await opened(tmp_path / "shop.db")
+    pages = store._thread.call(lambda: store._database._connection.execute("PRAGMA max_page_count = 60").fetchone())
+    await pages
+    seq = 0
+    with pytest.raises(StoreError, match="full"):
+        while True:
+            await store.commit([Accept("ledger", [row(seq + 1, bytes(4000))])])
+            seq += 1
+    await store.commit([Settle("ledger", [(1, seq // 2)])])
+    await store.commit([Accept("ledger", [row(seq + 1, bytes(4000))])])
+    assert (await store.recover("ledger")).waiting == seq - seq // 2 + 1
+    await store.close()
+
+
+async def test_a_file_that_is_moved_and_put_back(tmp_path):
+    """Nothing is written into a file that no one can find; when it is back, the store goes on."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    store, model = await opened(folder / "shop.db"), Model()
+    await model.work(store)
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match=r"moved, deleted or replaced .* Put it back"):
+        await store.commit([Accept("ledger", [row(900)])])
+    (tmp_path / "elsewhere").rename(folder)
+    await model.work(store)
+    await store.close()
+    store = await opened(folder / "shop.db")
+    await model.check(store)
+    await store.close()
+
+
+async def test_a_file_that_is_deleted(tmp_path):
+    """No new one is made in its place behind the daemon's back."""
+    store = await opened(tmp_path / "shop.db")
+    await store.commit([Accept("ledger", [row(1)])])
+    (tmp_path / "shop.db").unlink()
+    with pytest.raises(StoreError, match="moved, deleted or replaced"):
+        await store.commit([Accept("ledger", [row(2)])])
+    with pytest.raises(StoreError, match="moved, deleted or replaced"):
+        await store.recover("ledger")
+    await store.close()
+    assert not (tmp_path / "shop.db").exists()
