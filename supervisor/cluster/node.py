@@ -4,7 +4,7 @@ When does it count as gone? When the agent's process has certainly ended, or its
 
     the link ends in good order (the kernel there closed it) ─▶ at once
     the driver says that Ray has seen its process end ────────▶ at once
-    silence, or the link breaks ──────────────────────────────▶ `lease` and a slack after its guard's last answer
+    silence, or the link breaks, or the agent is stuck ───────▶ `lease` and a slack after its guard's last answer
 
 Only then are its lives reported as ended, so no other life of theirs starts beside them. Runs on the loop's thread.
 """
@@ -29,7 +29,8 @@ from supervisor.cluster.remote_life import RemoteLife
 from supervisor.ports import AnyReader, MachinesSay
 
 SLACK: Final = 1.0  # seconds beyond a lease: clocks run differently, and killing takes a moment
-PINGS: Final = 5.0  # seconds between two looks at the clock of a machine
+PINGS: Final = 4  # in one lease, to the loop of the agent
+MISSED: Final = 6  # of them in a row without an answer: the agent is stuck
 
 
 class Node:
@@ -80,6 +81,7 @@ class Node:
         self._say = say
         self._on_gone = on_gone
         self._broken = ""
+        self._missed = 0
         self._ready = asyncio.Event()
         leases.add(guard)
         self._link = Link(
@@ -151,6 +153,7 @@ class Node:
         match value := wire.read_from_agent(data):
             case wire.Pong():
                 self._clock.heard(value.sent, value.now, time.monotonic_ns())
+                self._missed = 0
                 self._ready.set()
             case wire.ReaperLost():
                 self._say.orphan_reaper_lost(self._tree, f"{value.why} (on {self.name})")
@@ -193,5 +196,9 @@ class Node:
         self._look_timer = self._loop.call_later(min(self._lease / 4, self._lease + SLACK - since + 0.01), self._look)
 
     def _ping(self) -> None:
+        """Ping the agent's loop. Pings are counted and no time is taken, so a pause of this loop misses one at most."""
+        self._missed += 1
+        if self._missed > MISSED and not self.silent:
+            self._give_up(f"the agent on {self.name} does not answer")
         self._link.send(wire.Ping(time.monotonic_ns()))
-        self._ping_timer = self._loop.call_later(PINGS, self._ping)
+        self._ping_timer = self._loop.call_later(self._lease / PINGS, self._ping)

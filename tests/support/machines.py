@@ -30,14 +30,15 @@ class LocalDriver:
     Attributes:
         agents: those that were started, by machine; the last of each.
         told: changes what an agent says of itself; a test may set it.
-        says_ends: whether it says that an agent has ended, as Ray does; a test may set it.
+        says_ends: whether it says that an agent has ended, as Ray does.
     """
 
-    def __init__(self, names):
+    def __init__(self, names, *, wires=None, says_ends=True):
         self.names = list(names)
+        self._wires = wires or {}
         self.agents = {}
         self.told = {}
-        self.says_ends = True
+        self.says_ends = says_ends
         self.on_agent_ended = lambda agent, why: None
         self._calls = {}
         self._numbers = itertools.count(1)
@@ -66,7 +67,9 @@ class LocalDriver:
         self._watching.add(loop.run_in_executor(None, self._watch, value.call, process, loop))
         told = {**json.loads(line), **self.told}
         versions = {name: told[name] for name in ("python", "msgspec", "project")}
-        return say.AgentIs(value.call, told["host"], told["port"], versions)
+        wire = self._wires.get(value.machine)
+        host, port = (told["host"], told["port"]) if wire is None else wire.way_to(told["host"], told["port"])
+        return say.AgentIs(value.call, host, port, versions)
 
     def _watch(self, call, process, loop):
         process.wait()

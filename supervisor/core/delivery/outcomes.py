@@ -162,7 +162,9 @@ def crashed(path: str, name: str, loss: LostMessage, report: ExitReport) -> Acto
         loss: the fate of the message.
         report: of the life.
     """
-    if loss.finished:
+    if loss.started is None and loss.fate is not Fate.POISON:
+        how = f"with {name} in flight; whether it had begun is not known, so it is not delivered again"
+    elif loss.finished:
         how = f"after it had handled {name}, before the reply was out; what the handler did is done"
     elif loss.fate is Fate.POISON:
         how = f"while handling {name} for time {loss.deliveries}; it is not delivered again"
