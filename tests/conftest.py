@@ -18,6 +18,7 @@ import pytest
 import structlog
 
 from supervisor.testing import InlineSupervisor
+from tests.support.sites import site_of
 
 LINGER = 2.0  # seconds in which what is on its way out may still be seen
 LINUX = sys.platform == "linux"
@@ -29,6 +30,21 @@ faulthandler.enable()
 os.environ["ACTORS_TESTS"] = OURS
 process.current_process()._config["semprefix"] = f"/{OURS}"  # the names that multiprocessing gives to semaphores
 shared_memory._SHM_NAME_PREFIX = f"/{OURS}"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--engine",
+        choices=["local", "agents", "ray"],
+        default="local",
+        help="where the actors of the fate suite run: processes of the daemon, of agents without Ray, of a Ray cluster",
+    )
+
+
+@pytest.fixture
+def site(request):
+    """Where actors run: `ChildSpec(..., place=site.place)` and `Supervisor(..., **site.options)`."""
+    return site_of(request.config.getoption("--engine"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -106,6 +106,9 @@ class Node:
 
     def begin(self, life: RemoteLife) -> None:
         """Start a life here."""
+        if self.gone is not None:
+            life.failed_to_begin(f"its machine is gone: {self.gone}")
+            return
         number = next(self._numbers)
         self.lives[number] = life
         life.begin_on(self._link, number, self.name, self._clock)

@@ -17,6 +17,7 @@ import pytest
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, Intensity, Supervisor
 from tests.support.bank import Bank, Note, Pay, Pid
+from tests.support.sites import Site
 
 pytestmark = pytest.mark.processes
 
@@ -34,7 +35,7 @@ class Ledger:
 
 
 @pytest.mark.parametrize("kills", [40, pytest.param(200, marks=[LONG, pytest.mark.slow, pytest.mark.timeout(600)])])
-async def test_every_message_has_exactly_one_fate_over_kills(tmp_path: Path, kills: int) -> None:
+async def test_every_message_has_exactly_one_fate_over_kills(tmp_path: Path, kills: int, site: Site) -> None:
     """Money is never begun twice, notes are all taken, order holds, nothing is unaccounted for, nothing leaks."""
     book = tmp_path / "book"
     ledger = Ledger()
@@ -42,8 +43,16 @@ async def test_every_message_has_exactly_one_fate_over_kills(tmp_path: Path, kil
     resource_tracker.ensure_running()  # multiprocessing's own helper; it lives as long as this process
     before = resources()
     async with Supervisor(
-        ChildSpec(Bank, args=(str(book),), name="bank", backoff=Backoff(initial=0.0, cap=0.0), max_deliveries=1000),
+        ChildSpec(
+            Bank,
+            args=(str(book),),
+            name="bank",
+            backoff=Backoff(initial=0.0, cap=0.0),
+            max_deliveries=1000,
+            place=site.place,
+        ),
         intensity=Intensity.unlimited(),
+        **site.options,
     ) as root:
         await root["bank"].ask(Note(99, 0), timeout=60)
         inside = resources()

@@ -28,6 +28,7 @@ from actors.wire.framing import Framer, header
 from supervisor.cluster.driver import protocol as say
 
 CHUNK: Final = 64 * 1024  # bytes read at once
+AGAIN: Final = 0.5  # seconds until an agent that cannot be reached is asked again
 HANG_UP: Final = 8.0  # seconds for an orderly end once the daemon is gone
 QUIET: Final = {"RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
@@ -101,14 +102,28 @@ class Driver:
         def started(told: Mapping[str, Any]) -> None:
             versions = {name: str(told[name]) for name in ("python", "msgspec", "project")}
             self._tell(say.AgentIs(call.call, told["host"], told["port"], versions))
-            _when_done(agent.join.remote(), lambda _: None, ended)
-
-        def ended(error: BaseException) -> None:
-            if call.call in self._agents:
-                self._tell(say.AgentEnded(call.call, _in_words(error)))
+            self._watch(call.call, agent)
 
         start = agent.start.remote(call.token, call.lease, call.spares)
         _when_done(start, started, lambda error: self._tell(say.Failed(call.call, _in_words(error))))
+
+    def _watch(self, number: int, agent: Any) -> None:
+        """Say when Ray has seen the end of the agent's process.
+
+        An agent that cannot be reached, or whose whole node Ray believes dead, may only be cut off.
+        """
+
+        def ended(error: BaseException) -> None:
+            if number not in self._agents:
+                return
+            if type(error).__name__ != "ActorDiedError":
+                again = threading.Timer(AGAIN, self._watch, (number, agent))
+                again.daemon = True
+                again.start()
+            elif "node" not in str(error).partition("died because")[2].partition("\n")[0]:
+                self._tell(say.AgentEnded(number, _in_words(error)))
+
+        _when_done(agent.join.remote(), lambda _: None, ended)
 
     def _reserve(self, call: say.Reserve) -> None:
         group = self._ray.util.placement_group([call.resources])

@@ -1,4 +1,4 @@
-"""Never two lives at once: what ends on a machine that is cut off, stopped or given up, and when the next life begins."""
+"""Never two lives at once: what ends on a machine that is cut off, stopped or given up; when the next life begins."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -157,14 +158,5 @@ async def test_a_pool_is_spread_over_the_machines():
 
 def children_of(pid, name):
     """The children of a process whose command line has that name."""
-    found = []
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        words = file.read().split()
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as file:
-            words += file.read().split()
-    for child in dict.fromkeys(words):
-        with open(f"/proc/{child}/cmdline") as file:
-            if name in file.read():
-                found.append(int(child))
-    return found
+    words = [word for task in Path(f"/proc/{pid}/task").iterdir() for word in (task / "children").read_text().split()]
+    return [int(child) for child in words if name in Path(f"/proc/{child}/cmdline").read_text()]

@@ -1,0 +1,25 @@
+"""Sites: where the actors of a test run, so that one test runs on each: `pytest --engine=local|agents|ray`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Site(NamedTuple):
+    """A place for specs, and the options of their supervisor."""
+
+    place: str
+    options: dict[str, Any]
+
+
+def site_of(engine):
+    """The site of `--engine`."""
+    if engine == "local":
+        return Site("local", {})
+    if engine == "agents":
+        from tests.support.machines import LocalCluster  # noqa: PLC0415 - only where it is wanted
+
+        return Site("any", {"cluster": LocalCluster(("m1",), lease=30.0)})
+    from supervisor.cluster import RayCluster  # noqa: PLC0415 - it needs Ray
+
+    return Site("any", {"cluster": RayCluster(address="local", lease=30.0)})
