@@ -16,9 +16,11 @@ class ActorsError(Exception):
 
     Attributes:
         item: what `map` was given, in an error of one of its jobs; None in every other error.
+        taken: how many messages the mailbox had taken, in an error of `tell_many`; 0 in every other error.
     """
 
     item: Any = None
+    taken: int = 0
 
 
 class UsageError(ActorsError, TypeError):

@@ -8,12 +8,13 @@ A ref may be a field of a message or of a reply: it travels as its path and is b
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 from actors.bounds import check_time
-from actors.errors import UsageError
+from actors.errors import ActorsError, UsageError
 from actors.messages import Fed, Message, Terminated
 
 R = TypeVar("R")
@@ -48,6 +49,13 @@ def check_key(path: str, key: object) -> None:
     """
     if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY):
         raise UsageError(f"key of a message to {path} must be a text of 1 to {MAX_KEY} characters; it is {key!r}")
+
+
+def note_taken(error: BaseException, taken: int) -> None:
+    """Say in an exception that ends a `tell_many` how many messages were taken before."""
+    error.taken = taken  # type: ignore[attr-defined] # a CancelledError, too: asyncio.timeout compares its very class
+    if taken:
+        error.add_note(f"tell_many: the first {taken} messages were taken; the others were not sent")
 
 
 class ActorRef(ABC):
@@ -159,6 +167,82 @@ class ActorRef(ABC):
             UsageError: the actor does not handle this message, or a field has the wrong type.
             ActorStopped: the actor is down for good.
         """
+
+    async def tell_many(self, messages: Iterable[Message[Any]]) -> None:
+        """Send messages without waiting for replies: one check, one encoding and one wait for room for many.
+
+        Each is a message of its own, as told one after the other: with its own order, fate and dead letter. All are
+        checked before the first is taken. While the mailbox is full they enter part by part, as there is room.
+
+        Cancelled, or ended by an error, it has taken the first of them, and the others are not sent; the exception says
+        how many: `error.taken`, also of a CancelledError.
+
+        Args:
+            messages: of any classes that the actor handles.
+
+        Raises:
+            UsageError: the actor does not handle one of them, or a field has the wrong type. None was taken. (From
+                inside an actor messages are checked by the thousand: those before were taken.)
+            MailboxFull, ActorStopped: as `tell`.
+        """
+        taken = 0
+        try:
+            for message in messages:
+                await self.tell(message)
+                taken += 1
+        except BaseException as error:
+            note_taken(error, taken)
+            raise
+
+    async def ask_many(
+        self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
+    ) -> list[R | ActorsError]:
+        """Send messages and wait for all their replies: one check, one encoding, one wait for many.
+
+        Each is a message of its own, as asked one after the other: with its own order, deadline and fate.
+
+        Cancelling takes back what has not begun, and drops all replies.
+
+        Args:
+            messages: of any classes that the actor handles.
+            timeout: seconds for all of them together, room in the mailbox included; None waits for ever.
+            when_down: as in `ask`.
+
+        Returns:
+            For each message, in their order, its reply; or, in its place, the error that `ask` would have raised.
+
+        Raises:
+            UsageError: the actor does not handle one of them, a field has the wrong type, or the timeout is no time.
+                Nothing was sent. (From inside an actor messages are checked by the thousand: those before were sent.)
+        """
+        from asyncio import gather  # noqa: PLC0415 - actors with sync handlers do not import it
+
+        asks = (self.ask(message, timeout=timeout, when_down=when_down) for message in messages)
+        results = await gather(*asks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, ActorsError):
+                raise result
+        return cast("list[R | ActorsError]", results)
+
+    def call_many(
+        self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT
+    ) -> list[R | ActorsError]:
+        """Send messages and block until all their replies are there: the `ask_many` of sync handlers and other threads.
+
+        Raises:
+            UsageError: as `ask_many`; or it is called where blocking is wrong, as `call`.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        results: list[R | ActorsError] = []
+        for message in messages:
+            left = None if until is None else max(0.0, until - time.monotonic())
+            try:
+                results.append(self.call(message, timeout=left))
+            except UsageError:
+                raise
+            except ActorsError as error:
+                results.append(error)
+        return results
 
     @abstractmethod
     async def terminated(self) -> Terminated:

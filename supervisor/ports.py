@@ -15,8 +15,10 @@ from actors.wire.frames import (
     MoreItems,
     Outcomes,
     Publish,
+    Replies,
     Saved,
     Send,
+    SendMany,
     Settled,
     StartActor,
     Subscribe,
@@ -26,12 +28,13 @@ from actors.wire.frames import (
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
-from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.place import Place
 
-Said = Send | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved | Settled
+Said = Send | SendMany | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved | Settled
 """The requests a life may send. Its outcomes are reported apart, and its crash report and goodbye with its end."""
 
 
@@ -41,7 +44,7 @@ class LifeListener(Protocol):
     def life_ready(self) -> None:
         """`on_start` has returned."""
 
-    def life_outcomes(self, frame: Outcomes, attachments: Sequence[Attachment], /) -> None:
+    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment], /) -> None:
         """Messages have ended; attachments are the replies of some, in that order."""
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
@@ -103,8 +106,8 @@ class Delivery(Doing, Killable, Protocol):
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send messages."""
 
-    def post_tells(self, batch: QueuedTells) -> None:
-        """Send a batch of tells."""
+    def post_batch(self, batch: Batch) -> None:
+        """Send messages that are kept together."""
 
     def cancel(self, seqs: list[int]) -> None:
         """Cancel messages: those that have not begun will not begin; a handler that can be cancelled is cancelled."""

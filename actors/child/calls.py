@@ -8,6 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import count
+from typing import Final
+
+import msgspec
 
 from actors.child.driver import Clock, Driver
 from actors.child.inbox import Inbox
@@ -15,8 +18,10 @@ from actors.child.outbox import Outbox
 from actors.child.remote_ref import LargeAnswer
 from actors.errors import UsageError
 from actors.wire import frames as wire
-from actors.wire.frames import Answer
+from actors.wire.frames import Answer, End
 from actors.wire.framing import Attachment
+
+_read_ends: Final = msgspec.msgpack.Decoder(list[End]).decode
 
 
 class Calls:
@@ -32,11 +37,13 @@ class Calls:
         driver: how the caller waits.
         waiters: what gets the answer, by correlation number.
         now: seconds of the life's clock, on which its deadlines are.
+        ends: what has ended of each `SendMany` that waits for its answer, by correlation number.
     """
 
     def __init__(self, path: str, inbox: Inbox, outbox: Outbox, clock: Clock) -> None:
         self.driver: Driver
         self.waiters: dict[int, Callable[[Answer], None]] = {}
+        self.ends: dict[int, list[End]] = {}
         self._path = path
         self._inbox = inbox
         self._outbox = outbox
@@ -91,6 +98,10 @@ class Calls:
         if answer.kind == wire.BESIDE:
             attachment = self._inbox.last_attachment()
             answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, attachment.value)
+        if answer.kind == wire.ENDS:
+            if answer.correlation in self.ends:
+                self.ends[answer.correlation] += _read_ends(answer.payload)
+            return
         take = self.waiters.get if answer.kind == wire.ITEM else self.waiters.pop
         waiter = take(answer.correlation, None)
         if waiter is not None:

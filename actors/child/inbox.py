@@ -32,6 +32,7 @@ from actors.wire.codec import decoder_of
 from actors.wire.frames import (
     Answer,
     AskHealth,
+    Bulk,
     Cancel,
     Credit,
     Deliver,
@@ -46,38 +47,62 @@ from actors.wire.framing import Attachment, Frame
 
 Control = Cancel | Credit | Items | Stop | AskHealth | Load
 
-_MESSAGES: Final = frozenset({Deliver.__struct_config__.tag, TellBatch.__struct_config__.tag})  # of frames, byte 1
-_read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[msgspec.Raw]).decode
+_MESSAGES: Final = frozenset(frame.__struct_config__.tag for frame in (Deliver, TellBatch, Bulk))  # of frames, byte 1
+_read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[msgspec.Raw] | Bulk[msgspec.Raw]).decode
 
 
 @cache
 def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
     """A decoder of the daemon's frames, messages included; made once for an actor class."""
     messages = protocol.union
-    batches = Deliver[messages] | TellBatch[messages]  # type: ignore[valid-type]
+    batches = Deliver[messages] | TellBatch[messages] | Bulk[messages]  # type: ignore[valid-type]
     frames = batches | Answer | Cancel | Recall | Credit | Items | Stop | AskHealth | Load
     return decoder_of(frames).decode
 
 
-class PendingTells:
-    """A batch of tells in the inbox: those that have not begun.
+class BulkEnvelope(Envelope[Message[Any]], frozen=True, array_like=True, gc=False):
+    """A message of a batch. The reply to an ask among them may wait for those that follow."""
+
+
+class PendingBatch:
+    """A batch in the inbox: those of its messages that have not begun.
 
     Attributes:
         seq: number of the next one.
-        messages: the remaining messages.
+        kind: TELL or ASK.
+        sender: as in `Envelope`.
+        deadline: as in `Envelope`.
+        messages: all of them, in order.
+        begun: how many of them have begun or are skipped.
     """
 
-    __slots__ = ("messages", "seq")
+    __slots__ = ("begun", "deadline", "kind", "messages", "sender", "seq")
 
-    def __init__(self, tells: TellBatch[Message[Any]]) -> None:
-        self.seq = tells.first
-        self.messages = deque(tells.messages)
+    def __init__(
+        self, first: int, messages: list[Message[Any]], kind: int, sender: str | None, deadline: float | None
+    ) -> None:
+        self.seq = first
+        self.messages = messages
+        self.begun = 0
+        self.kind = kind
+        self.sender = sender
+        self.deadline = deadline
 
-    def next(self) -> Envelope[Message[Any]]:
+    @property
+    def over(self) -> bool:
+        """Whether none is left."""
+        return self.begun == len(self.messages)
+
+    def head(self) -> Envelope[Message[Any]]:
+        """The next one; it stays."""
+        return Envelope(self.seq, self.kind, self.sender, self.deadline, self.messages[self.begun])
+
+    def next(self) -> BulkEnvelope:
         """Take the next one."""
-        seq = self.seq
-        self.seq = seq + 1
-        return Envelope(seq, wire.TELL, None, None, self.messages.popleft())
+        envelope = BulkEnvelope(self.seq, self.kind, self.sender, self.deadline, self.messages[self.begun])
+        self.seq += 1
+        self.begun += 1
+        return envelope
 
 
 class Inbox:
@@ -108,10 +133,11 @@ class Inbox:
         clock: Clock,
         on_undecodable: Callable[[BaseException], tuple[int, msgspec.Raw]],
     ) -> None:
-        self.pending: deque[Envelope[Message[Any]] | PendingTells | Timer] = deque()
+        self.pending: deque[Envelope[Message[Any]] | PendingBatch | Timer] = deque()
         self.takers: dict[type, Callable[[Any], None]] = {
             Deliver: self._take_delivery,
-            TellBatch: lambda tells: self.pending.append(PendingTells(tells)),
+            TellBatch: self._take_tells,
+            Bulk: self._take_bulk,
             Recall: self._give_back,
         }
         self._path = path
@@ -159,23 +185,28 @@ class Inbox:
         pending = self.pending
         while pending:
             envelope = pending.popleft()
-            if isinstance(envelope, PendingTells):
-                one = envelope.next()
-                if envelope.messages:
-                    pending.appendleft(envelope)
-                return one
             if isinstance(envelope, Timer):
                 envelope.waits = False
                 return Envelope(0, wire.TELL, self._path, None, envelope.message)
-            if self._cancelled and envelope.seq in self._cancelled:
-                self._cancelled.discard(envelope.seq)
-                self._outbox.skip(envelope.seq, wire.CANCELLED)
-            elif envelope.deadline is not None and self._clock.monotonic() > envelope.deadline:
-                self._outbox.skip(envelope.seq, wire.EXPIRED)
-            else:
+            if isinstance(envelope, PendingBatch):
+                batch, envelope = envelope, envelope.next()
+                if not batch.over:
+                    pending.appendleft(batch)
+            if self.wanted(envelope.seq, envelope.deadline):
                 return envelope
         self._cancelled.clear()  # a cancelled message that is not here ended before it was cancelled
         return None
+
+    def wanted(self, seq: int, deadline: float | None) -> bool:
+        """Whether a message may begin; one that is cancelled or late is skipped."""
+        if self._cancelled and seq in self._cancelled:
+            self._cancelled.discard(seq)
+            self._outbox.skip(seq, wire.CANCELLED)
+        elif deadline is not None and self._clock.monotonic() > deadline:
+            self._outbox.skip(seq, wire.EXPIRED)
+        else:
+            return True
+        return False
 
     def cancel(self, seq: int) -> None:
         """A message is no longer wanted: skip it when its turn comes."""
@@ -197,6 +228,12 @@ class Inbox:
                 fill(whose.message, whose.beside, attachments)
         self.pending.extend(deliver.items)
 
+    def _take_tells(self, tells: TellBatch[Message[Any]]) -> None:
+        self.pending.append(PendingBatch(tells.first, tells.messages, wire.TELL, None, None))
+
+    def _take_bulk(self, bulk: Bulk[Message[Any]]) -> None:
+        self.pending.append(PendingBatch(bulk.first, bulk.messages, bulk.kind, bulk.sender, bulk.deadline))
+
     def _give_back(self, recall: Recall) -> None:
         """Skip what has not begun; what has begun is no longer in the inbox."""
         waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
@@ -207,6 +244,9 @@ class Inbox:
         batch = _read_loosely(data)
         if isinstance(batch, TellBatch):
             items = [Envelope(seq, wire.TELL, None, None, raw) for seq, raw in enumerate(batch.messages, batch.first)]
+        elif isinstance(batch, Bulk):
+            around = batch.kind, batch.sender, batch.deadline
+            items = [Envelope(seq, *around, raw) for seq, raw in enumerate(batch.messages, batch.first)]
         else:
             items = batch.items
         good = []

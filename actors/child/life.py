@@ -21,7 +21,7 @@ from actors.child.calls import Calls
 from actors.child.context import ActorContext
 from actors.child.driver import Clock, Driver
 from actors.child.fork import Copies
-from actors.child.inbox import Inbox
+from actors.child.inbox import BulkEnvelope, Inbox
 from actors.child.keeping import Keeper
 from actors.child.leaving import Leaving
 from actors.child.outbox import Outbox
@@ -278,7 +278,10 @@ class Life:
             self.finish(envelope, wire.REPLY, payload, lane)
         else:  # the common case
             self._box.done(envelope.seq, lane)
-            self.outbox.reply(envelope.seq, wire.REPLY, payload)
+            if type(envelope) is BulkEnvelope:
+                self.outbox.hold(envelope.seq, payload, self._began)
+            else:
+                self.outbox.reply(envelope.seq, wire.REPLY, payload)
 
     def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
         """Record that a handler raised. An exit is no answer: the daemon decides the fate of its message.

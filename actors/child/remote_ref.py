@@ -7,24 +7,22 @@ Runs in the actor's process. `tell_nowait` works in every thread; what waits, in
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from actors.bounds import check_time
-from actors.errors import (
-    AskTimeout,
-    UsageError,
-)
+from actors.child.chunks import Chunk, chunks
+from actors.errors import ActorsError, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
-from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key
+from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, note_taken
 from actors.wire import frames as wire
 from actors.wire.attachments import EncodedMessage, large_fields, pack
 from actors.wire.codec import encode, reply_codec
 from actors.wire.errors import decode_error
-from actors.wire.frames import ASK, STREAM, TELL, Answer, MoreItems, Send, SendKind, Watch
+from actors.wire.frames import ASK, STREAM, TELL, Answer, BulkKind, End, MoreItems, Send, SendKind, SendMany, Watch
 from actors.wire.framing import MAX_MESSAGE, Attachment
 
 R = TypeVar("R")
@@ -39,6 +37,9 @@ class Transport(Protocol):
 
     def check_thread(self, what: str) -> None:
         """Check that the caller runs in the thread of the handlers; UsageError when it does not."""
+
+    ends: dict[int, list[End]]
+    """What has ended of each `SendMany` that waits for its answer, by correlation number."""
 
     def correlate(self) -> int:
         """A fresh correlation number."""
@@ -139,6 +140,108 @@ class RemoteRef(ActorRef):
         check_key(self.path, key)
         correlation = self._send(message, TELL, None, delay=delay, key=key)
         _open(await self._office.answer(correlation, None), None)
+
+    async def tell_many(self, messages: Iterable[Message[Any]]) -> None:
+        """As `ActorRef.tell_many`; only from async handlers. Messages are checked and taken by the thousand."""
+        self._office.check_thread("ref.tell_many")
+        taken = 0
+        try:
+            for chunk in chunks(list(messages)):
+                if isinstance(chunk, Message):
+                    await self.tell(chunk)
+                    taken += 1
+                    continue
+                with self._sent_many(chunk, TELL, None) as (correlation, ends):
+                    answer = await self._office.answer(correlation, None)
+                taken += len(chunk) if answer.kind == wire.ACCEPTED else len(ends)
+                _open(answer, None)
+        except BaseException as error:
+            note_taken(error, taken)
+            raise
+
+    async def ask_many(
+        self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
+    ) -> list[R | ActorsError]:
+        """As `ActorRef.ask_many`; only from async handlers. Ends no later than the deadline of the asking handler."""
+        self._office.check_thread("ref.ask_many")
+        check_ask(self.path, timeout, when_down)
+        results: list[R | ActorsError] = []
+        until = self._until(timeout)
+        for chunk in chunks(list(messages)):
+            if isinstance(chunk, Message):
+                results.append(await self._settled(chunk, until, when_down))
+                continue
+            blocking, answer = self._office.blocks(), None
+            sent = self._sent_many(chunk, ASK, until, fail_if_down=when_down == "fail", blocking=blocking)
+            with sent as (correlation, ends), suppress(TimeoutError):
+                answer = await self._office.answer(correlation, until)
+            results += self._results(chunk, answer, ends)
+        return results
+
+    async def _settled(self, message: Message[R], until: float | None, when_down: WhenDown) -> R | ActorsError:
+        left = None if until is None else max(0.0, until - self._office.now())
+        try:
+            return await self.ask(message, timeout=left, when_down=when_down)
+        except ActorsError as error:
+            return error
+
+    def call_many(
+        self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT
+    ) -> list[R | ActorsError]:
+        """As `ActorRef.call_many`; only from sync handlers. Ends no later than the deadline of the calling handler."""
+        self._office.check_thread("ref.call_many")
+        check_ask(self.path, timeout)
+        results: list[R | ActorsError] = []
+        until = self._until(timeout)
+        for chunk in chunks(list(messages)):
+            if isinstance(chunk, Message):
+                left = None if until is None else max(0.0, until - self._office.now())
+                results += super().call_many([chunk], timeout=left)
+                continue
+            answer = None
+            sent = self._sent_many(chunk, ASK, until, blocking=True)
+            with sent as (correlation, ends), suppress(TimeoutError):
+                answer = self._office.block(correlation, until)
+            results += self._results(chunk, answer, ends)
+        return results
+
+    @contextmanager
+    def _sent_many(
+        self,
+        messages: Chunk,
+        kind: BulkKind,
+        until: float | None,
+        *,
+        fail_if_down: bool = False,
+        blocking: bool = False,
+    ) -> Iterator[tuple[int, list[End]]]:
+        """Send messages together; gives the number of their answer, and what has ended until it arrives."""
+        number = self._office.correlate()
+        ends = self._office.ends[number] = []
+        raw = msgspec.Raw(messages.encoded)
+        try:
+            self._office.send(encode(SendMany(self.path, kind, number, until, fail_if_down, blocking, raw)))
+            yield number, ends
+        finally:
+            del self._office.ends[number]
+
+    def _results(self, messages: Chunk, answer: Answer | None, ends: list[End]) -> list[Any]:
+        """What became of each message, by its index."""
+        results: list[Any] = [None] * len(messages)
+        missing = set(range(len(messages)))
+        for end in ends:
+            missing.discard(end.index)
+            if end.kind == wire.REPLY:
+                results[end.index] = reply_codec(reply_type(type(messages[end.index]))).decode(end.payload)
+            else:
+                results[end.index] = decode_error(end.kind, end.payload)
+        for index in missing:
+            refused = answer is not None and answer.kind != wire.ACCEPTED
+            error = decode_error(answer.kind, answer.payload) if answer is not None and refused else None
+            if isinstance(error, UsageError):
+                raise error
+            results[index] = error or self._too_late(messages[index])
+        return results
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """As `ActorRef.tell_nowait`, but a full mailbox, which cannot be seen from here, makes a dead letter."""

@@ -8,6 +8,8 @@ Runs in the actor's process, in its main thread.
 
 from __future__ import annotations
 
+from typing import Final, cast
+
 import msgspec
 
 from actors.child.life import Life, Payload
@@ -16,6 +18,9 @@ from actors.protocol import Handler
 from actors.wire import frames as wire
 from actors.wire.frames import NOTHING
 from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment
+
+_LEAST: Final = -(2**63)  # what an encoded int can be
+_MOST: Final = 2**64 - 1
 
 
 def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payload:
@@ -30,6 +35,20 @@ def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payloa
         _check_size(life, len(reply))
         return Attachment(reply)
     return msgspec.Raw(reply_bytes(life, handler, reply))
+
+
+def held_back(life: Life, handler: Handler, reply: object) -> float | bool | Payload | None:
+    """What the sender of an ask of a batch gets when its handler returned.
+
+    A number is given as it is, since it cannot change until it leaves with the other replies.
+
+    Raises:
+        UsageError: as `payload_of`.
+    """
+    steady = handler.reply.steady
+    if type(reply) is steady and (steady is not int or _LEAST <= cast("int", reply) <= _MOST):
+        return cast("float | bool | None", reply)
+    return payload_of(life, handler, wire.ASK, reply)
 
 
 def _check_size(life: Life, size: int) -> None:

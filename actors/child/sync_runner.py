@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, Final
 
 from actors.actor import Actor
-from actors.child.inbox import PendingTells
+from actors.child.inbox import PendingBatch
 from actors.child.life import Life, Payload
 from actors.child.outbox import ACK_AGE, ACK_EVERY
-from actors.child.replies import payload_of, reply_bytes
+from actors.child.replies import held_back, payload_of, reply_bytes
 from actors.child.streams import FlowEnded
 from actors.exits import ExitReason
 from actors.ipc.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
@@ -25,6 +25,7 @@ from actors.ref import STREAM_CREDIT
 from actors.wire import frames as wire
 from actors.wire.codec import ReplyCodec
 from actors.wire.frames import NOTHING, Envelope
+from actors.wire.framing import Attachment
 
 Work = Callable[..., Any]
 
@@ -47,8 +48,8 @@ def run(actor: Actor, life: Life) -> ExitReason:
         if life.leaving.reason is not None:
             driver.current = None
             return life.leaving.reason
-        if pending and type(pending[0]) is PendingTells:
-            _handle_tells(life, work, pending[0])
+        if pending and type(pending[0]) is PendingBatch:
+            _HANDLE[pending[0].kind](life, work, pending[0])
         elif (envelope := life.inbox.next_wanted()) is not None:
             handler, method = work[type(envelope.message)]
             _handle(life, handler, method, envelope)
@@ -79,19 +80,18 @@ def _handle(life: Life, handler: Handler, method: Work, envelope: Envelope[Messa
         life.finish_well(envelope, payload, 0)
 
 
-def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]], tells: PendingTells) -> None:
+def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]], tells: PendingBatch) -> None:
     """Handle a batch of tells with as few steps as possible, until it ends or the daemon rings.
 
     No sender waits for one of them: only the acknowledgement is held back, and the black box records each.
     """
     life.outbox.flush()  # it is not known how long these take
-    life.sync_driver.current = None
+    life.sync_driver.current = None if tells.sender is None else tells.head()
     cells, rings, clock = life.cells, life.rings, life.clock.monotonic_ns
-    messages, seq = tells.messages, tells.seq
+    begun, seq = tells.begun, tells.seq
     told = clock()
     unsaid = 0
-    while messages:
-        message = messages.popleft()
+    for message in tells.messages[begun:] if begun else tells.messages:
         handler, method = work[type(message)]
         cells[_SINCE] = now = clock()
         cells[_HANDLER] = handler.index + 1
@@ -108,11 +108,52 @@ def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work
             unsaid, told = 0, now
         if cells[DOORBELL] != rings or life.leaving.reason is not None:
             break
+    tells.begun += seq - tells.seq
     tells.seq = seq
     if unsaid:
         life.outbox.acknowledge_now(seq - 1)
-    if not messages:
+    if tells.over:
         life.inbox.pending.popleft()
+
+
+def _handle_asks(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]], asks: PendingBatch) -> None:
+    """Handle a batch of asks, until it ends, one of them fails, or the daemon rings.
+
+    Their sender waits for the last of them: replies leave together, after a millisecond at most, and always at the end.
+    """
+    outbox, inbox = life.outbox, life.inbox
+    outbox.flush()  # it is not known how long these take
+    life.sync_driver.current = asks.head()
+    cells, rings, clock, deadline = life.cells, life.rings, life.clock.monotonic_ns, asks.deadline
+    while not asks.over and cells[DOORBELL] == rings and life.leaving.reason is None:
+        message, seq = asks.messages[asks.begun], asks.seq
+        asks.begun += 1
+        asks.seq = seq + 1
+        if not inbox.wanted(seq, deadline):
+            continue
+        handler, method = work[type(message)]
+        now = clock()
+        if outbox.oldest:
+            outbox.before_handler(now)
+        cells[_SINCE] = now
+        cells[_HANDLER] = handler.index + 1
+        cells[_BEGUN] = seq
+        try:
+            payload = held_back(life, handler, method(message))
+        except BaseException as error:
+            life.fail(Envelope(seq, wire.ASK, asks.sender, deadline, message), handler, error, 0)
+        else:
+            cells[_DONE] = seq
+            if isinstance(payload, Attachment):
+                outbox.reply(seq, wire.BESIDE, NOTHING, (payload,))
+            else:
+                outbox.hold(seq, payload, now)
+    outbox.flush()
+    if asks.over:
+        inbox.pending.popleft()
+
+
+_HANDLE: Final = {wire.TELL: _handle_tells, wire.ASK: _handle_asks}
 
 
 def _outcome_of_flow(life: Life, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:

@@ -106,6 +106,7 @@ encode = _ENCODER.encode
 encode_into = _ENCODER.encode_into
 
 _EXACT: Final = frozenset({int, str, bytes, bool, float, type(None)})
+_STEADY: Final = frozenset({int, bool, float, type(None)})
 
 
 class ReplyCodec:
@@ -114,16 +115,18 @@ class ReplyCodec:
     Attributes:
         promised: the reply type, as the message's class names it.
         read: decodes a reply or raises msgspec's error; `decode` calls it. The fast path calls it directly.
+        steady: the promised type, if its values are a few bytes each and cannot change; else None.
         refers: whether a reply may contain refs, which must be bound where they arrive.
     """
 
-    __slots__ = ("_exact", "promised", "read", "refers")
+    __slots__ = ("_exact", "promised", "read", "refers", "steady")
 
     def __init__(self, promised: Any) -> None:
         self.promised = promised
         self.read: Final = decoder_of(promised).decode
         self.refers: Final = mentions_refs(promised)
         self._exact = promised if promised in _EXACT else None
+        self.steady: Final = promised if promised in _STEADY else None
 
     def encode(self, reply: object) -> bytes:
         """Encode a reply and check its type.

@@ -6,9 +6,10 @@ decode, and a frame of one direction does not decode in the other.
 The types of what a child sends carry the bounds. What is out of bounds does not decode, and that ends the child's
 life, so code behind the decoder does not check again.
 
-Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Cancel`,
-`Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon: `Outcomes`, `Send`, `MoreItems`,
-`Settled`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `Saved`, `CrashReport`, `Goodbye`.
+Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Bulk`,
+`Cancel`, `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon: `Outcomes`, `Replies`, `Settled`,
+`Send`, `SendMany`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `Saved`,
+`CrashReport`, `Goodbye`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from actors.exits import MAX_BASES, MAX_CLASS_NAME
 from actors.ref import MAX_KEY
 from actors.wire.framing import MAX_FRAME
 
+MAX_BULK: Final = 1024  # messages of one call that travel together
 MAX_HEALTH: Final = 1024  # characters of the line in which an actor says how it is
 
 M = TypeVar("M")
@@ -46,9 +48,12 @@ ITEM: Final = 13  # one item of a stream, which continues; payload: the item
 WANT: Final = 14  # a feed may send more items; payload: how many
 CYCLE: Final = 12  # Answer only: waiting for the reply would close a cycle of waits; payload: the text
 BESIDE: Final = 15  # as REPLY, the reply is the attachment before this frame
+ENDS: Final = 16  # Answer only: some messages of a SendMany have ended, others follow; payload: list[End]
 
 SendKind = Literal[0, 1, 2]  # TELL, ASK, STREAM: only the daemon feeds
+BulkKind = Literal[0, 1]  # TELL, ASK
 Natural = Annotated[int, msgspec.Meta(ge=0)]
+Correlation = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0)]  # not NaN, which compares to nothing; infinity is allowed
 Text = Annotated[str, msgspec.Meta(max_length=256 * 1024)]  # goes into reports and logs
 ClassName = Annotated[str, msgspec.Meta(max_length=MAX_CLASS_NAME)]
@@ -101,6 +106,24 @@ class TellBatch(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=7)
 TELL_BATCH_HEAD: Final = b"\x93\x07\xcf%b\xdd%b"
 """An encoded `TellBatch` up to its messages, which are appended: the first delivery tag as eight bytes, big-endian, and
 the number of messages as four."""
+
+
+class Bulk(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=11):
+    """Consecutive messages of one `tell_many` or `ask_many`, without an envelope each.
+
+    Attributes:
+        first: the delivery tag of the first; the others follow without a gap.
+        kind: TELL or ASK, of all of them.
+        sender: as in `Envelope`.
+        deadline: as in `Envelope`.
+        messages: at least one.
+    """
+
+    first: int
+    kind: int
+    sender: str | None
+    deadline: float | None
+    messages: list[M]
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -246,6 +269,20 @@ class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=20):
     items: list[Outcome]
 
 
+class Replies(msgspec.Struct, frozen=True, array_like=True, tag=33):
+    """The replies to consecutive asks of a `Bulk`.
+
+    Attributes:
+        first: the delivery tag of the first of them.
+        count: how many.
+        replies: their replies, as one encoded array.
+    """
+
+    first: Natural
+    count: Natural
+    replies: msgspec.Raw
+
+
 class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
     """A message from this actor to another. The daemon routes it and does not decode it.
 
@@ -273,6 +310,36 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
     message: msgspec.Raw
     beside: tuple[int, ...] | None = None
     key: Key | None = None
+
+
+class SendMany(msgspec.Struct, frozen=True, array_like=True, tag=34):
+    """Messages from this actor to another, as many `Send`s with one answer.
+
+    Attributes:
+        to: as in `Send`.
+        kind: TELL or ASK, of all of them.
+        correlation: number of the waiting call in this life.
+        deadline: as in `Envelope`.
+        fail_if_down: as in `Send`.
+        blocking: as in `Send`.
+        messages: as one encoded array.
+    """
+
+    to: str
+    kind: BulkKind
+    correlation: Correlation
+    deadline: Seconds | None
+    fail_if_down: bool
+    blocking: bool
+    messages: msgspec.Raw
+
+
+class End(msgspec.Struct, frozen=True, array_like=True):
+    """How one message of a `SendMany` ended: as an `Answer`, for the message at that index."""
+
+    index: int
+    kind: int
+    payload: msgspec.Raw
 
 
 class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=26):
@@ -369,7 +436,9 @@ class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=29):
 FromChild = (
     Outcomes
     | Settled
+    | Replies
     | Send
+    | SendMany
     | MoreItems
     | Withdraw
     | Watch

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from actors.exits import ExitReason, ExitReport
-from actors.wire.frames import Outcomes
+from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from supervisor.core.health.causes import causes_of
@@ -95,7 +95,7 @@ class ProcessChild(LoneChild[S]):
         """See `LifeListener`."""
         self._post(happened.ChildReady(self.name, self._number))
 
-    def life_outcomes(self, frame: Outcomes, attachments: Sequence[Attachment], /) -> None:
+    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment], /) -> None:
         """See `LifeListener`. There is no mailbox whose messages could end."""
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:

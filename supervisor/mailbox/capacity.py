@@ -75,6 +75,19 @@ class Capacity:
         return free
 
     @property
+    def weighed(self) -> bool:
+        """Whether bytes count."""
+        return self._most_bytes is not None
+
+    @property
+    def room(self) -> int:
+        """How many messages of one call may enter together now; none while others wait for room, or bytes count."""
+        shared_queue = self._consumers.shared_queue
+        if shared_queue is None or self._closed or self._most_bytes is not None or self.line or self.granted:
+            return 0
+        return self.most - shared_queue.unsettled
+
+    @property
     def overfull(self) -> bool:
         """Whether far more messages wait than the capacity.
 

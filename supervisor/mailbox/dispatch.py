@@ -1,6 +1,6 @@
 """Dispatcher: what goes from one mailbox to the lives that serve it, and what their outcomes make room for.
 
-    MessageQueue ─▶ dispatch ─▶ Delivery.post, Delivery.post_tells
+    MessageQueue ─▶ dispatch ─▶ Delivery.post, Delivery.post_batch
          ▲                             │
          └── on_outcomes ◀── Outcomes ─┘ ─▶ Settlement
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from actors.wire.frames import Outcomes
+from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.queue import MessageQueue
@@ -136,6 +136,28 @@ class Dispatcher:
             self._consumers.served[member].cancel([delivery_tag])
         return held
 
+    def withdraw_all(self, seqs: Sequence[int], fate: Fate) -> dict[int, tuple[str, int]]:
+        """As `withdraw`, of many; returns who has which of them in flight, and its delivery tag there."""
+        if self._home.forked:
+            return {}
+        in_flight: dict[int, tuple[str, int]] = {}
+        tags: dict[str, list[int]] = {}
+        for seq in seqs:
+            _, queue = self._settlement.dismiss(seq)
+            if queue is None:
+                continue
+            held = queue.cancel_message(seq, fate)
+            if held is None:
+                self._settlement.count(fate)
+            else:
+                in_flight[seq] = held
+                tags.setdefault(held[0], []).append(held[1])
+        for member, cancelled in tags.items():
+            if member in self._consumers.served:
+                self._consumers.served[member].cancel(cancelled)
+        self._capacity.grant()
+        return in_flight
+
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items."""
         held = self.holder(seq)
@@ -164,9 +186,9 @@ class Dispatcher:
             room = queue.room(member, self._window)
             if room <= 0:
                 return
-            tells = queue.take_tells(member, room)
-            if tells is not None:
-                life.post_tells(tells)
+            batch = queue.take_batch(member, room)
+            if batch is not None:
+                life.post_batch(batch)
             else:
                 self._give(queue, member, life, room)
 
@@ -180,7 +202,7 @@ class Dispatcher:
 
     # ---- from the lives
 
-    def on_outcomes(self, member: str, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
+    def on_outcomes(self, member: str, frame: Outcomes | Replies, attachments: Sequence[Attachment] = ()) -> None:
         """A member's life reports how messages ended; attachments are the replies of some, in that order.
 
         Raises:
@@ -190,9 +212,11 @@ class Dispatcher:
         queue = consumers.shared_queue or consumers.queue_of(member)
         pool = len(consumers.names) > 1
         had = queue.in_flight(member) if pool else 0
-        if frame.items:
+        if isinstance(frame, Replies):
+            self._settlement.on_replies(queue, member, frame)
+        elif frame.items:
             self._settlement.on_outcomes(queue, member, frame.items, attachments)
-        if frame.ack_up_to:
+        if isinstance(frame, Outcomes) and frame.ack_up_to:
             acknowledged = queue.finish_up_to(member, frame.ack_up_to)
             if acknowledged.outside:
                 self._settlement.acknowledged(acknowledged)

@@ -12,7 +12,7 @@ Runs on the loop's thread; nothing here blocks.
 from __future__ import annotations
 
 from asyncio import _get_running_loop  # the public one raises where there is none
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import get_ident
 from typing import Any, Final
 
@@ -205,6 +205,17 @@ class Intake:
         self._check_drained(admitted.name, None)
         return admitted
 
+    def check_sender(self, what: str) -> None:
+        """Check that the daemon may send here and now.
+
+        Raises:
+            UsageError, ActorStopped: as `check`.
+        """
+        if self.closed is None:
+            self._home.check(f"the ref of {self._path}")
+        self.check_open(what)
+        self._check_drained(what, None)
+
     def check_bytes(
         self,
         payload: msgspec.Raw,
@@ -294,6 +305,11 @@ class Intake:
         asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline)
         entry = Entry(ASK, message, None, deadline, asker, fail_if_down, key)
         return asker, self.post(entry, Patience.WAIT)
+
+    @property
+    def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
+        """Messages that are all in their bytes: index, and decoder of replies; none while it drains."""
+        return self._fast
 
     def post_published(self, payload: bytes, sender: str | None) -> None:
         """Take a published message if there is room and it fits; else it becomes a dead letter."""

@@ -32,10 +32,12 @@ from supervisor.core.delivery.routing import Router
 from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import PendingAsk, decode_bound
+from supervisor.mailbox.bulk import Bulk
 from supervisor.mailbox.capacity import Capacity
 from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.dispatch import WINDOW, Dispatcher
 from supervisor.mailbox.intake import Intake
+from supervisor.mailbox.many import AskPart, PendingAskMany
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines
 from supervisor.mailbox.validation import Admission
@@ -64,6 +66,7 @@ class Mailbox:
 
     Attributes:
         intake: takes messages.
+        bulk: takes many of one call.
         dispatcher: sends them, and what belongs to them.
         consumers: who serves it.
         capacity: how many messages may wait.
@@ -112,10 +115,11 @@ class Mailbox:
             self.consumers, self.capacity, self._settlement, self.home, concurrency=concurrency, window=window
         )
         self._deadlines = Deadlines(loop, clock, self._settlement.askers, self._expire)
+        admission = Admission(path, protocol, max_message_bytes, router)
         self.intake = self._make_intake(
             path,
             protocol,
-            admission=Admission(path, protocol, max_message_bytes, router),
+            admission=admission,
             consumers=self.consumers,
             capacity=self.capacity,
             settlement=self._settlement,
@@ -124,6 +128,17 @@ class Mailbox:
             overflow=overflow,
             resolve=resolve,
             home=self.home,
+        )
+        self.bulk = Bulk(
+            protocol,
+            admission=admission,
+            consumers=self.consumers,
+            capacity=self.capacity,
+            settlement=self._settlement,
+            dispatcher=self.dispatcher,
+            overflow=overflow,
+            intake=self.intake,
+            classes=self.classes,
         )
 
     # ---- what is known of it
@@ -161,6 +176,17 @@ class Mailbox:
         """The asker no longer waits: a message that has not begun will not begin."""
         self.dispatcher.withdraw(seq, Fate.CANCELLED)
 
+    def withdraw_many(self, asker: PendingAskMany) -> None:
+        """The asker no longer waits: messages that have not begun will not begin."""
+        self.dispatcher.withdraw_all([seq for _, seq in asker.open()], Fate.CANCELLED)
+
+    def expire_many(self, asker: PendingAskMany, names: Sequence[str], timeout: float | None) -> None:
+        """Some of many asks were not answered in time: they end so."""
+        late = list(asker.open())
+        held = self.dispatcher.withdraw_all([seq for _, seq in late], Fate.EXPIRED)
+        for index, seq in late:
+            asker.failed(index, unanswered(self.path, names[index], timeout, self._at_work(held.get(seq))))
+
     # ---- members and their lives
 
     def add_member(self, member: str) -> None:
@@ -190,7 +216,8 @@ class Mailbox:
             for seq in sorted(self._settlement.fail_if_down):
                 asker, _ = self._settlement.askers[seq]
                 self.dispatcher.withdraw(seq, Fate.FAILED_WHEN_DOWN)
-                asker.failed(self.unserved_error())
+                one = asker.at(seq) if isinstance(asker, AskPart) else asker
+                one.failed(self.unserved_error())
         self.capacity.grant()
         self.dispatcher.after_turn()
 

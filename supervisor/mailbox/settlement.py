@@ -20,7 +20,7 @@ from actors.messages import Message
 from actors.protocol import ActorProtocol
 from actors.wire import frames as wire
 from actors.wire.attachments import fill
-from actors.wire.frames import FEED, STREAM, Natural, Outcome
+from actors.wire.frames import FEED, STREAM, Natural, Outcome, Replies
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
@@ -28,9 +28,11 @@ from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
 from supervisor.core.delivery.queue import Acknowledged, MessageQueue
 from supervisor.mailbox.askers import Asker, FeedSource, StreamSink
+from supervisor.mailbox.many import AskPart
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 
 _HANDLED: Final = Fate.HANDLED
+_cut: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
 class Settlement:
@@ -59,7 +61,7 @@ class Settlement:
         on_dead_letter: Callable[[DeadLetter], None],
     ) -> None:
         self.fates: Counter[Fate] = Counter()
-        self.askers: dict[int, tuple[Asker, MessageQueue]] = {}
+        self.askers: dict[int, tuple[Asker | AskPart, MessageQueue]] = {}
         self.fail_if_down: set[int] = set()
         self.path = path
         self._handlers = tuple(protocol.handlers.values())
@@ -78,6 +80,42 @@ class Settlement:
                 self.replied(message, outcome.payload)  # the common case
             else:
                 self._hear(queue, member, outcome, beside)
+
+    def on_replies(self, queue: MessageQueue, member: str, frame: Replies) -> None:
+        """A life reports the replies to consecutive asks of a batch.
+
+        Raises:
+            WireError: it was not given these asks, or they have another number of replies.
+            UndecodableMessage: a reply does not decode.
+        """
+        first, count = frame.first, frame.count
+        part, _ = self.askers.get(first, (None, None))
+        if isinstance(part, AskPart) and part.covers(first, count):
+            values = part.read(frame.replies, count)
+            if values is not None and queue.finish_replied(member, first, count):
+                self.fates[_HANDLED] += count
+                self._forget(range(first, first + count))
+                part.replied_with(first, values)
+                return
+        try:
+            replies = _cut(frame.replies)
+        except msgspec.MsgspecError as error:
+            raise WireError(f"the replies to message {first} and those after it are no list: {error}") from error
+        if len(replies) != count:
+            raise WireError(f"it announces {count} replies and sends {len(replies)}")
+        for seq, payload in enumerate(replies, first):
+            message = queue.finish(member, seq)
+            if message is None:
+                raise WireError(f"it answered message {seq}, which it does not have")
+            self._replied(message, payload)
+
+    def _forget(self, seqs: range) -> None:
+        """Drop the askers of these messages."""
+        askers = self.askers
+        for seq in seqs:
+            del askers[seq]
+        if self.fail_if_down:
+            self.fail_if_down.difference_update(seqs)
 
     def acknowledged(self, acknowledged: Acknowledged) -> None:
         """A life acknowledges messages, some of them outside of batches.
@@ -124,7 +162,10 @@ class Settlement:
     def dismiss(self, seq: int) -> tuple[Asker, MessageQueue] | tuple[None, None]:
         """Remove and return the asker of a message, and the queue that has it."""
         self.fail_if_down.discard(seq)
-        return self.askers.pop(seq, (None, None))
+        asker, queue = self.askers.pop(seq, (None, None))
+        if queue is None or asker is None:
+            return None, None
+        return (asker.at(seq) if isinstance(asker, AskPart) else asker), queue
 
     def name_of(self, message: QueuedMessage) -> str:
         """The name of a message's class, `?` when it is not a message of the actor."""
@@ -177,6 +218,8 @@ class Settlement:
         asker, _ = self.askers.pop(message.seq, (None, None))
         if asker is None:
             return
+        if isinstance(asker, AskPart):
+            asker = asker.at(message.seq)
         if self.fail_if_down:
             self.fail_if_down.discard(message.seq)
         try:

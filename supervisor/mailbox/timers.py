@@ -12,7 +12,7 @@ from math import inf
 from typing import Final
 
 from supervisor.core.delivery.queue import MessageQueue
-from supervisor.mailbox.askers import Asker, PendingAsk
+from supervisor.mailbox.askers import PendingAsk
 from supervisor.mailbox.validation import Admitted
 
 _EARLY: Final = 0.0005  # seconds by which a loop's timer may be early
@@ -38,7 +38,7 @@ class Deadlines:
         self,
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float],
-        waiting: Mapping[int, tuple[Asker, MessageQueue]],
+        waiting: Mapping[int, tuple[object, MessageQueue]],
         late: Callable[[int], None],
     ) -> None:
         self.next = inf

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-
 from actors.errors import (
     ActorCrashed,
     ActorsError,
@@ -25,20 +23,14 @@ from actors.errors import (
     WireError,
 )
 from actors.messages import Terminated
-from actors.ref import STREAM_CREDIT
-from actors.wire import frames as wire
 from actors.wire.attachments import EncodedMessage
-from actors.wire.codec import encode
-from actors.wire.errors import encode_error
 from actors.wire.frames import (
     ASK,
-    NOTHING,
-    STREAM,
     TELL,
-    Answer,
     MoreItems,
     Publish,
     Send,
+    SendMany,
     Subscribe,
     Watch,
     Withdraw,
@@ -51,6 +43,8 @@ from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import MAX_PATH
+from supervisor.messaging.remote_ask import RemoteAsk
+from supervisor.messaging.remote_many import RemoteMany
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.ports import Delivery
@@ -102,7 +96,9 @@ class ActorRequests:
             del self._asking[correlation]
 
     def take(
-        self, frame: Send | MoreItems | Withdraw | Watch | Subscribe | Publish, attachments: Sequence[Attachment] = ()
+        self,
+        frame: Send | SendMany | MoreItems | Withdraw | Watch | Subscribe | Publish,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
         """Execute a request of the actor.
 
@@ -112,6 +108,8 @@ class ActorRequests:
         match frame:
             case Send():
                 self.send(frame, attachments)
+            case SendMany():
+                self.send_many(frame)
             case MoreItems():
                 if frame.correlation in self._asking:
                     self._asking[frame.correlation].grant(frame.count)
@@ -145,6 +143,35 @@ class ActorRequests:
             raise
         except ActorsError as error:
             self._refuse(frame, asker, error, mailbox)
+
+    def send_many(self, frame: SendMany) -> None:
+        """Put the messages of one call of this actor into another's mailbox.
+
+        Raises:
+            WireError: a correct actor would not send it.
+        """
+        asker = RemoteAsk(self, frame)
+        try:
+            self._begin(asker)
+            mailbox = self._tree.registry.find(frame.to)
+            parts = mailbox.bulk.check_bytes(frame.messages, frame.kind, self._path)
+            self._check_wait(frame, mailbox, asker)
+            size = memoryview(frame.messages).nbytes
+            self._check_in_line(size)
+        except WireError:
+            raise
+        except ActorsError as error:
+            asker.failed(error)
+            return
+        self._in_line += size
+
+        async def enter() -> None:
+            try:
+                await RemoteMany(asker, mailbox, parts).post(frame, self._mailbox.path)
+            finally:
+                self._in_line -= size
+
+        self._tree.keep(enter())
 
     def _post(
         self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted
@@ -191,11 +218,11 @@ class ActorRequests:
         Raises:
             MailboxFull: too many bytes of this actor wait.
         """
-        if self._in_line + size > MAX_WAITING_BYTES:
+        try:
+            self._check_in_line(size)
+        except MailboxFull:
             wait.cancel()
-            raise MailboxFull(
-                f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
-            )
+            raise
         self._in_line += size
         if asker is not None:
             asker.withdraw = wait.cancel
@@ -216,7 +243,18 @@ class ActorRequests:
 
         self._tree.keep(enter())
 
-    def _check_wait(self, frame: Send, mailbox: Mailbox, asker: RemoteAsk | None) -> None:
+    def _check_in_line(self, size: int) -> None:
+        """Check that so many bytes more of this actor may wait for room.
+
+        Raises:
+            MailboxFull: too many wait.
+        """
+        if self._in_line + size > MAX_WAITING_BYTES:
+            raise MailboxFull(
+                f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
+            )
+
+    def _check_wait(self, frame: Send | SendMany, mailbox: Mailbox, asker: RemoteAsk | None) -> None:
         """Check whether the actor may wait for the other now."""
         if frame.kind == ASK and frame.fail_if_down and mailbox.consumers.down:
             raise mailbox.unserved_error()
@@ -322,97 +360,6 @@ def _fate_for(error: ActorsError) -> Fate:
     return next((fate for cls, fate in _FATES.items() if isinstance(error, cls)), Fate.UNDECODABLE)
 
 
-class RemoteAsk:
-    """An actor that waits for the end of an ask, or for a tell to be accepted.
-
-    The answer goes to the life that asked, or nowhere.
-    """
-
-    def __init__(self, requests: ActorRequests, frame: Send | Watch) -> None:
-        self._requests = requests
-        self._life = requests.life
-        self.correlation = frame.correlation
-        self._ahead = STREAM_CREDIT if isinstance(frame, Send) and frame.kind == STREAM else 0
-        self._tells = isinstance(frame, Send) and frame.kind == TELL
-        self.gone = False  # whether it was withdrawn
-        self.withdraw: Callable[[], object] = _nothing
-        self.credit: Callable[[int], None] = _no_credit
-        self.over: Callable[[], None] = _nothing
-
-    def replied(self, payload: msgspec.Raw) -> None:
-        """See `Asker`."""
-        self._send(wire.REPLY, bytes(payload))
-
-    def replied_beside(self, attachment: Attachment) -> None:
-        """See `Asker`; it is passed on as it came."""
-        self._finish()
-        self._post(wire.BESIDE, bytes(NOTHING), (attachment,))
-
-    def replied_with(self, value: object) -> None:
-        """A reply that the daemon itself makes."""
-        self._send(wire.REPLY, encode(value))
-
-    def accepted(self) -> None:
-        """The tell is accepted."""
-        self._send(wire.ACCEPTED, encode(None))
-
-    def failed(self, error: ActorsError) -> None:
-        """See `Asker`."""
-        self._send(*encode_error(error))
-
-    def item(self, payload: msgspec.Raw) -> None:
-        """See `Asker`; the reader decodes it."""
-        self._ahead -= 1
-        if self._ahead < 0:
-            raise WireError("it streams more items than its reader takes")
-        self._post(wire.ITEM, bytes(payload))
-
-    def grant(self, count: int) -> None:
-        """The reader takes more items.
-
-        Raises:
-            WireError: more than one window of items at once.
-        """
-        self._ahead += count
-        if self._ahead > STREAM_CREDIT:
-            raise WireError(f"it takes {self._ahead} items of a stream at once, the most is {STREAM_CREDIT}")
-        self.credit(count)
-
-    def let_go(self) -> None:
-        """The asker no longer waits: withdraw what was sent."""
-        self.gone = True
-        self._finish()
-        self.withdraw()
-
-    def life_over(self) -> None:
-        """The asker's life has ended: withdraw, except a tell that waits for room, which counts as sent."""
-        if self._tells:
-            self._finish()
-        else:
-            self.let_go()
-
-    def _send(self, kind: int, payload: bytes) -> None:
-        self._finish()
-        self._post(kind, payload)
-
-    def _post(self, kind: int, payload: bytes, attachments: Sequence[Attachment] = ()) -> None:
-        if self._life is not None and self._life is self._requests.life:
-            self._life.answer(encode(Answer(self.correlation, kind, msgspec.Raw(payload))), attachments)
-
-    def _finish(self) -> None:
-        self._requests.over(self.correlation, self)
-        over, self.over = self.over, _nothing
-        over()
-
-
-def _nothing() -> None:
-    pass
-
-
 def _ignore_end(end: Terminated) -> None:
     """Ignore an end."""
     del end
-
-
-def _no_credit(count: int) -> None:
-    del count

@@ -11,16 +11,18 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from actors.bounds import check_time
-from actors.errors import ActorStopped, AskTimeout, UsageError
+from actors.errors import ActorsError, ActorStopped, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
-from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask
+from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, note_taken
 from actors.wire.frames import ASK, FEED, STREAM, TELL
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
+from supervisor.mailbox.bulk import BulkCall, Part
 from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.many import PendingAskMany
 from supervisor.mailbox.validation import Admitted
 
 R = TypeVar("R")
@@ -135,12 +137,7 @@ class MailboxRef(ActorRef):
         check_ask(self.path, timeout)
         if mailbox.closed is not None:
             raise ActorStopped(f"{self.path} is down for good ({mailbox.closed}); {name_of(message)} was not sent")
-        if mailbox.home.forked:
-            mailbox.home.check(f"the ref of {self.path}")
-        if mailbox.home.thread == get_ident():
-            raise UsageError(
-                f"call({name_of(message)}) would block the daemon's event loop; write `await ref.ask(...)`"
-            )
+        self._check_call(f"call({name_of(message)})", "ref.ask(...)", timeout)
         return mailbox.home.run(self.ask(message, timeout=timeout), f"{name_of(message)} to {self.path}", timeout)
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
@@ -158,6 +155,84 @@ class MailboxRef(ActorRef):
             entered = intake.post(Entry(TELL, admitted, key=key), Patience.WAIT)
         if isinstance(entered, Wait):
             await entered.taken()
+
+    async def tell_many(self, messages: Iterable[Message[Any]]) -> None:
+        """See `ActorRef.tell_many`."""
+        bulk = self._mailbox.bulk
+        call = BulkCall(TELL)
+        try:
+            await bulk.post(await bulk.check(list(messages), TELL), call)
+        except BaseException as error:
+            note_taken(error, call.taken)
+            raise
+
+    async def ask_many(
+        self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
+    ) -> list[R | ActorsError]:
+        """See `ActorRef.ask_many`."""
+        mailbox, asked = self._mailbox, list(messages)
+        check_ask(self.path, timeout, when_down)
+        deadline = None if timeout is None else mailbox.capacity.clock() + timeout
+        try:
+            parts = await mailbox.bulk.check(asked, ASK)
+        except ActorStopped as error:
+            return [error] * len(asked)
+        if when_down == "fail" and mailbox.consumers.down:
+            return [mailbox.unserved_error() for _ in asked]
+        asker = PendingAskMany([reader for part in parts for reader in mailbox.bulk.readers(part)])
+        call = BulkCall(ASK, None, deadline, asker, fail_if_down=when_down == "fail")
+        names = [type(message).__qualname__ for message in asked]
+        timer = None
+        if timeout is not None:
+            timer = mailbox.home.loop.call_later(timeout, mailbox.expire_many, asker, names, timeout)
+        try:
+            await self._post_asks(parts, call, asker, timeout)
+            if asked:
+                await asker.over
+        except BaseException:
+            mailbox.withdraw_many(asker)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return cast("list[R | ActorsError]", asker.results)
+
+    async def _post_asks(self, parts: list[Part], call: BulkCall, asker: PendingAskMany, timeout: float | None) -> None:
+        """Post asks; those that cannot be sent end with an error."""
+        error: ActorsError
+        try:
+            await self._mailbox.bulk.post(parts, call)
+        except TimeoutError:
+            room = f"{self.path} had no room for it within {timeout} s: {self._mailbox.depth} messages wait"
+            error = AskTimeout(room, started=False)
+        except ActorStopped as stopped:
+            error = stopped
+        else:
+            return
+        for index in list(asker.unsent()):
+            asker.failed(index, error)
+
+    def call_many(
+        self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT
+    ) -> list[R | ActorsError]:
+        """See `ActorRef.call_many`. From any thread of the daemon but the loop's."""
+        asked = list(messages)
+        self._check_call("call_many(...)", "ref.ask_many(...)", timeout)
+        what = f"{len(asked)} messages to {self.path}"
+        return self._mailbox.home.run(self.ask_many(asked, timeout=timeout), what, timeout)
+
+    def _check_call(self, what: str, instead: str, timeout: float | None) -> None:
+        """Check that this thread may block.
+
+        Raises:
+            UsageError: it may not.
+        """
+        home = self._mailbox.home
+        check_ask(self.path, timeout)
+        if home.forked:
+            home.check(f"the ref of {self.path}")
+        if home.thread == get_ident():
+            raise UsageError(f"{what} would block the daemon's event loop; write `await {instead}`")
 
     def tell_nowait(self, message: Message[Any]) -> None:
         """See `ActorRef.tell_nowait`."""

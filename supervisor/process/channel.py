@@ -18,7 +18,6 @@ from actors.ipc.blackbox import BlackBox
 from actors.wire.codec import encode
 from actors.wire.frames import (
     NOTHING,
-    TELL_BATCH_HEAD,
     AskHealth,
     Cancel,
     CrashReport,
@@ -32,11 +31,13 @@ from actors.wire.frames import (
     Outcome,
     Outcomes,
     Recall,
+    Replies,
     Stop,
 )
 from actors.wire.framing import HEADER, LARGE, Attachment, Frame, Framer
 from actors.wire.progress import Activity, Progress
-from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
 
@@ -90,11 +91,9 @@ class ProcessDelivery:
             around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each
             self._pipe_writer.send_around(around[:-2], payload, around[-1:])
 
-    def post_tells(self, batch: QueuedTells) -> None:
-        """Send a batch of tells: their bytes, joined, are the list that the process decodes."""
-        payloads = batch.payloads
-        head = TELL_BATCH_HEAD % (batch.seq.to_bytes(8, "big"), len(payloads).to_bytes(4, "big"))
-        self._pipe_writer.send_joined(head, payloads)
+    def post_batch(self, batch: Batch) -> None:
+        """Send a batch: the bytes of its messages, joined, are the list that the process decodes."""
+        self._pipe_writer.send_joined(*batch.pieces())
 
     @property
     def caught_up(self) -> bool:
@@ -223,7 +222,7 @@ class FrameReader:
         attachments: Sequence[Attachment] = ()
         if self._attachments:
             attachments, self._attachments = self._attachments, []
-        if isinstance(frame, Outcomes):
+        if isinstance(frame, Outcomes | Replies):
             self._listener.life_outcomes(frame, attachments)
         elif isinstance(frame, CrashReport | Goodbye):
             if self.farewell is not None:

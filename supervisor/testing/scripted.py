@@ -18,10 +18,11 @@ from typing import Any, Final
 from actors.child.function_main import Call
 from actors.errors import UsageError, WireError
 from actors.exits import ExitKind
-from actors.wire.frames import Outcomes, StartActor
+from actors.wire.frames import Outcomes, Replies, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
-from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.ports import Launcher, LifeListener, Said
@@ -134,12 +135,12 @@ class ScriptedLife:
         code, asked = _EXITS[kind]
         self._end(code, asked=asked, idle=idle)
 
-    def say(self, frame: Outcomes | Said) -> None:
+    def say(self, frame: Outcomes | Replies | Said) -> None:
         """Send a frame to the supervisor, which ends this life if it breaks the protocol."""
         if self.over or self._refused:
             return
         try:
-            if isinstance(frame, Outcomes):
+            if isinstance(frame, Outcomes | Replies):
                 self._listener.life_outcomes(frame, ())
             else:
                 self._listener.life_said(frame)
@@ -167,7 +168,7 @@ class ScriptedLife:
         """See `Life`."""
         self.received.extend(batch)
 
-    def post_tells(self, batch: QueuedTells) -> None:
+    def post_batch(self, batch: Batch) -> None:
         """See `Life`."""
         self.post(list(batch.messages()))
 

@@ -17,7 +17,7 @@ from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
 from actors.jobs import Jobs
 from actors.protocol import ActorProtocol
-from actors.wire.frames import HealthIs, Outcomes, Saved, Settled, StartActor
+from actors.wire.frames import HealthIs, Outcomes, Replies, Saved, Settled, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress, Work
@@ -41,7 +41,7 @@ from supervisor.ports import Life, Said
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
 
-OnOutcomes = Callable[[Outcomes, Sequence[Attachment]], None]
+OnOutcomes = Callable[[Outcomes | Replies, Sequence[Attachment]], None]
 
 
 class ActorLife:
@@ -273,7 +273,7 @@ class ActorLife:
         message, begun = _last_message(self._mailbox.protocol, progress)
         return (message, progress.since) if begun else (None, None)
 
-    def _outcomes(self, frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
+    def _outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment] = ()) -> None:
         """Settle outcomes, and look what follows from them for this life."""
         self._on_outcomes(frame, attachments)
         self._heard()
@@ -376,7 +376,7 @@ def _last_message(protocol: ActorProtocol, progress: Progress) -> tuple[str | No
     return handlers[progress.handler].__qualname__, bool(progress.active)
 
 
-def _refuse_outcomes(frame: Outcomes, attachments: Sequence[Attachment] = ()) -> None:
+def _refuse_outcomes(frame: Outcomes | Replies, attachments: Sequence[Attachment] = ()) -> None:
     """Refuse the outcomes of a life that was given no messages.
 
     Raises:

@@ -22,6 +22,7 @@ TO_CHILD = (
     wire.StartActor,
     wire.Deliver,
     wire.TellBatch,
+    wire.Bulk,
     wire.Cancel,
     wire.Recall,
     wire.Credit,

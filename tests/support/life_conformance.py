@@ -104,7 +104,7 @@ class Trial:
 
     def _call_everything(self, life):
         self.call(life.post, [queued(90, TELL, Note(1))])
-        self.call(life.post_tells, QueuedTells(91, [encode(Note(2))], CLASSES))
+        self.call(life.post_batch, QueuedTells(91, [encode(Note(2))], CLASSES))
         self.call(life.cancel, [90])
         self.call(life.recall, [90])
         self.call(life.credit, 90, 1)
@@ -156,7 +156,7 @@ def queued(seq, kind, message):
 async def _it_is_ready_once_and_handles_messages_in_order(trial):
     life = await trial.ready()
     trial.call(life.post, [queued(1, TELL, Note(1)), queued(2, ASK, Echo("a")), queued(3, TELL, Note(2))])
-    trial.call(life.post_tells, QueuedTells(4, [encode(Note(3)), encode(Note(4))], CLASSES))
+    trial.call(life.post_batch, QueuedTells(4, [encode(Note(3)), encode(Note(4))], CLASSES))
     trial.ask(life, 6, Notes())
     assert ("a", [1, 2, 3, 4]) == (await trial.reply(2), await trial.reply(6))
     assert max(frame.ack_up_to for frame in trial.heard if isinstance(frame, Outcomes)) >= 5

@@ -57,6 +57,10 @@ async def sends(ref: ActorRef) -> None:
     assert_type(await ref.ask(Tokenise("a.py"), timeout=5.0), int)
     assert_type(await ref.ask(Charge(order="b"), when_down="fail"), Receipt)
     assert_type(await ref.tell(Receipt(3)), None)
+    assert_type(await ref.ask_many([Tokenise("a.py"), Tokenise("b.py")], timeout=5.0), list[int | ActorsError])
+    assert_type(await ref.tell_many([Tokenise("a.py"), Receipt(3)]), None)
+    assert_type(ref.call_many(Tokenise(path) for path in ("a", "b")), list[int | ActorsError])
+    await ref.ask_many(["a.py"])  # type: ignore[arg-type]
     await ref.ask("a.py")  # type: ignore[arg-type]
     await ref.ask(Tokenise(3))  # type: ignore[arg-type]
     await ref.ask(Tokenise("a.py"), when_down="maybe")  # type: ignore[arg-type]

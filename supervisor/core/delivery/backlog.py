@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.delivery.messages import QueuedBulk, QueuedMessage, QueuedTells
+
+Batch = QueuedTells | QueuedBulk
 
 
 class Backlog:
@@ -25,36 +27,35 @@ class Backlog:
     def __init__(self, unwanted: dict[int, Fate]) -> None:
         self.count = 0
         self._unwanted = unwanted
-        self._items: deque[QueuedMessage | QueuedTells] = deque()
+        self._items: deque[QueuedMessage | Batch] = deque()
 
     def append(self, message: QueuedMessage) -> None:
         """Add the message with the highest number so far."""
         self._items.append(message)
         self.count += 1
 
-    def append_tells(self, batch: QueuedTells) -> None:
+    def append_batch(self, batch: Batch) -> None:
         """Add a batch with the highest numbers so far."""
         self._items.append(batch)
-        self.count += len(batch.payloads)
+        self.count += len(batch)
 
-    def pop_tells(self, after: int, most: int) -> QueuedTells | None:
-        """Take the batch of tells at the head, at most so many of them; None when none is there with numbers above."""
+    def pop_batch(self, after: int, most: int) -> Batch | None:
+        """Take the batch at the head, at most so many of them; None when none is there with numbers above."""
         batch = self._items[0] if self._items else None
-        if type(batch) is not QueuedTells or batch.seq <= after or most < 1:
+        if batch is None or isinstance(batch, QueuedMessage) or batch.seq <= after or most < 1:
             return None
-        if len(batch.payloads) > most:
+        if len(batch) > most:
             self._items[0] = batch.split(most)
         else:
             self._items.popleft()
-        self.count -= len(batch.payloads)
+        self.count -= len(batch)
         return batch
 
     def pop(self) -> QueuedMessage | None:
         """Take the first wanted message; None when a batch is before it, or there is none."""
         items, unwanted = self._items, self._unwanted
-        while items and type(items[0]) is not QueuedTells:
-            message = items.popleft()
-            assert isinstance(message, QueuedMessage)  # noqa: S101 - there is no third kind
+        while items and isinstance(message := items[0], QueuedMessage):
+            items.popleft()
             self.count -= 1
             if not unwanted or unwanted.pop(message.seq, None) is None:
                 return message
@@ -62,10 +63,18 @@ class Backlog:
 
     def take_apart_head(self) -> None:
         """Turn a batch at the head into single messages."""
-        if self._items and isinstance(self._items[0], QueuedTells):
-            batch = self._items.popleft()
-            assert isinstance(batch, QueuedTells)  # noqa: S101 - as looked at
+        if self._items and not isinstance(batch := self._items[0], QueuedMessage):
+            self._items.popleft()
             self._items.extendleft(reversed(list(batch.messages())))
+
+    def take_apart_at(self, seq: int) -> None:
+        """Turn the batch that has this message, if one has it, into single messages."""
+        for at, item in enumerate(self._items):
+            if not isinstance(item, QueuedMessage) and item.seq <= seq < item.seq + len(item):
+                items = list(self._items)
+                items[at : at + 1] = item.messages()
+                self._items = deque(items)
+                return
 
     def put_back(self, messages: list[QueuedMessage]) -> None:
         """Put back at the head, by number among those that came back before."""
@@ -85,7 +94,7 @@ class Backlog:
         if isinstance(last, QueuedMessage) and last.seq < message.seq:
             self._items.append(message)  # the common case
             return
-        if any(type(item) is QueuedTells for item in self._items):
+        if not all(isinstance(item, QueuedMessage) for item in self._items):
             self._items = deque(_apart(self._items))
         if self._items and self._items[-1].seq > message.seq:
             self._items = deque(heapq.merge(self._items, (message,), key=_seq))
@@ -110,13 +119,13 @@ class Backlog:
         self.count = 0
 
 
-def _seq(item: QueuedMessage | QueuedTells) -> int:
+def _seq(item: QueuedMessage | Batch) -> int:
     return item.seq
 
 
-def _apart(items: Iterable[QueuedMessage | QueuedTells]) -> Iterator[QueuedMessage]:
+def _apart(items: Iterable[QueuedMessage | Batch]) -> Iterator[QueuedMessage]:
     for item in items:
-        if isinstance(item, QueuedTells):
-            yield from item.messages()
-        else:
+        if isinstance(item, QueuedMessage):
             yield item
+        else:
+            yield from item.messages()

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Container, Iterator
 
 from actors.wire.frames import CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
-from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.messages import QueuedMessage
 
 
 class InFlight:
@@ -21,7 +22,7 @@ class InFlight:
 
     Attributes:
         messages: those outside of batches, by delivery tag, in the order of tags.
-        batches: batches of tells; there the delivery tag is the sequence number.
+        batches: messages that were sent together; there the delivery tag is the sequence number.
         count: how many messages both have.
         given: how many messages the consumer was ever given.
         last_tag: the highest delivery tag so far.
@@ -34,7 +35,7 @@ class InFlight:
     def __init__(self, unwanted: Container[int]) -> None:
         self.unwanted = unwanted
         self.messages: dict[int, QueuedMessage] = {}
-        self.batches: deque[QueuedTells] = deque()
+        self.batches: deque[Batch] = deque()
         self.count = 0
         self.given = 0
         self.last_tag = 0
@@ -117,9 +118,11 @@ class InFlight:
         return over
 
     def tag_of(self, seq: int) -> int | None:
-        """The delivery tag of a single message, None when it is not here; mostly it is the sequence number."""
+        """The delivery tag of a message, None when it is not here; mostly it is the sequence number."""
         message = self.messages.get(seq)
         if message is not None and message.seq == seq:
+            return seq
+        if any(batch.seq <= seq < batch.seq + len(batch) for batch in self.batches):
             return seq
         return next((tag for tag, held in self.messages.items() if held.seq == seq), None)
 

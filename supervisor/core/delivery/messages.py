@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
-from actors.wire.frames import TELL, Envelope
+from actors.wire.codec import encode
+from actors.wire.frames import TELL, TELL_BATCH_HEAD, Bulk, Envelope
 from actors.wire.framing import Attachment
+from supervisor.core.delivery.parcel import Parcel, array_head
 
 UNKNOWN: Final = -1
+
+_BULK_TAG: Final = Bulk.__struct_config__.tag
 
 
 class QueuedMessage(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
@@ -66,6 +70,10 @@ class Classes(msgspec.Struct, frozen=True):
         """A tell that is kept as its bytes, which were checked when it was accepted."""
         return QueuedMessage(seq, TELL, None, None, msgspec.Raw(payload), handler=self.tags[_read_tag(payload).tag])
 
+    def handler_of(self, payload: msgspec.Raw) -> int:
+        """The index of the class of a checked message."""
+        return self.tags[_read_tag(payload).tag]
+
 
 class QueuedTells(msgspec.Struct, eq=False):
     """Consecutive tells of the daemon: only bytes and numbers without gaps.
@@ -80,8 +88,20 @@ class QueuedTells(msgspec.Struct, eq=False):
     payloads: list[bytes]
     classes: Classes
 
+    kind: ClassVar[int] = TELL
+
     def __len__(self) -> int:
         return len(self.payloads)
+
+    def pieces(self) -> tuple[bytes, Sequence[bytes]]:
+        """The frame that carries it: its head, and the rest, to be joined."""
+        head = TELL_BATCH_HEAD % (self.seq.to_bytes(8, "big"), len(self.payloads).to_bytes(4, "big"))
+        return head, self.payloads
+
+    def drop(self, size: int) -> None:
+        """Remove the first `size`."""
+        del self.payloads[:size]
+        self.seq += size
 
     def messages(self) -> Iterator[QueuedMessage]:
         """The same messages as separate QueuedMessages."""
@@ -93,6 +113,59 @@ class QueuedTells(msgspec.Struct, eq=False):
         rest = QueuedTells(self.seq + size, self.payloads[size:], self.classes)
         del self.payloads[size:]
         return rest
+
+
+class QueuedBulk:
+    """Consecutive messages of one `tell_many` or `ask_many`, encoded together.
+
+    They are taken apart only where one of them has to be treated by itself.
+
+    Args:
+        seq: the sequence number of the first.
+        kind: TELL or ASK.
+        sender: path of the actor that sent them, None when the daemon did.
+        deadline: of all of them.
+        parcel: the messages.
+        classes: the message classes of the actor.
+    """
+
+    __slots__ = ("_deadline", "_parcel", "_sender", "classes", "kind", "seq")
+
+    def __init__(  # noqa: PLR0917 - as an envelope
+        self, seq: int, kind: int, sender: str | None, deadline: float | None, parcel: Parcel, classes: Classes
+    ) -> None:
+        self.seq = seq
+        self.kind = kind
+        self.classes = classes
+        self._sender = sender
+        self._deadline = deadline
+        self._parcel = parcel
+
+    def __len__(self) -> int:
+        return self._parcel.count
+
+    def pieces(self) -> tuple[bytes, Sequence[bytes]]:
+        """The frame that carries it: its head, and the rest, to be joined."""
+        parcel = self._parcel
+        head = encode((_BULK_TAG, self.seq, self.kind, self._sender, self._deadline))  # an array of five; the sixth is
+        return b"\x96" + head[1:] + array_head(parcel.count), (parcel.body,)  # the list of messages
+
+    def drop(self, size: int) -> None:
+        """Remove the first `size`."""
+        _, self._parcel = self._parcel.split(size)
+        self.seq += size
+
+    def messages(self) -> Iterator[QueuedMessage]:
+        """The same messages as separate QueuedMessages."""
+        handler_of = self.classes.handler_of
+        for seq, payload in enumerate(self._parcel.payloads(), self.seq):
+            yield QueuedMessage(seq, self.kind, self._sender, self._deadline, payload, handler=handler_of(payload))
+
+    def split(self, size: int) -> QueuedBulk:
+        """Keep the first `size`; returns the rest."""
+        first, rest = self._parcel.split(size)
+        self._parcel = first
+        return QueuedBulk(self.seq + size, self.kind, self._sender, self._deadline, rest, self.classes)
 
 
 class SequenceNumbers:

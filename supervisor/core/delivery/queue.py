@@ -16,14 +16,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from actors.wire.frames import ASK, TELL
 from actors.wire.framing import Attachment
 from actors.wire.progress import Progress
-from supervisor.core.delivery.backlog import Backlog
+from supervisor.core.delivery.backlog import Backlog, Batch
 from supervisor.core.delivery.byte_count import ByteCount
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.losses import LostMessage, Redelivery, lost_message
-from supervisor.core.delivery.messages import Classes, QueuedMessage, QueuedTells, SequenceNumbers
+from supervisor.core.delivery.messages import Classes, QueuedBulk, QueuedMessage, QueuedTells, SequenceNumbers
+from supervisor.core.delivery.parcel import Parcel
 
 
 class Acknowledged(NamedTuple):
@@ -128,7 +130,7 @@ class MessageQueue:
     def given_up(self, consumer: str, delivery_tag: int) -> Fate | None:
         """The fate of a message in flight that was cancelled; None when it is wanted."""
         message = self.flight(consumer).messages.get(delivery_tag)
-        return None if message is None else self._unwanted.get(message.seq)
+        return self._unwanted.get(delivery_tag if message is None else message.seq)  # in a batch it is the number
 
     def kind_of(self, seq: int) -> int | None:
         """The kind of a message that waits here or is in flight, None when it is not here. Looks at all of them."""
@@ -142,7 +144,7 @@ class MessageQueue:
     def waiting(self) -> list[QueuedMessage]:
         """What is queued and wanted, in order."""
         if self._fresh:
-            self._backlog.append_tells(self._number_tells())
+            self._backlog.append_batch(self._number_tells())
         return self._backlog.waiting()
 
     # ---- in
@@ -161,7 +163,7 @@ class MessageQueue:
     ) -> int:
         """Append a message to the queue; returns its sequence number."""
         if self._fresh:
-            self._backlog.append_tells(self._number_tells())
+            self._backlog.append_batch(self._number_tells())
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + 1
@@ -172,10 +174,24 @@ class MessageQueue:
             self._sizes.add(seq, message.size)
         return seq
 
+    def enqueue_bulk(self, kind: int, sender: str | None, deadline: float | None, parcel: Parcel) -> int:
+        """Append messages of one call to the queue; returns the sequence number of the first.
+
+        Allowed only when bytes are not counted.
+        """
+        if self._fresh:
+            self._backlog.append_batch(self._number_tells())
+        numbers = self._numbers
+        seq = numbers.next
+        numbers.next = seq + parcel.count
+        self._backlog.append_batch(QueuedBulk(seq, kind, sender, deadline, parcel, self._classes))
+        self._unsettled += parcel.count
+        return seq
+
     def adopt(self, message: QueuedMessage, deliveries: int) -> None:
         """Add a message that another queue released, at its place by sequence number."""
         if self._fresh:
-            self._backlog.append_tells(self._number_tells())
+            self._backlog.append_batch(self._number_tells())
         self._backlog.insert(message)
         self._unsettled += 1
         if self._sizes is not None:
@@ -202,20 +218,20 @@ class MessageQueue:
         self._unsettled += 1
         return message
 
-    def take_tells(self, consumer: str, most: int) -> QueuedTells | None:
-        """Take the batch of tells at the head of the queue, if the consumer may have it; else None."""
+    def take_batch(self, consumer: str, most: int) -> Batch | None:
+        """Take the batch at the head of the queue, if the consumer may have it; else None."""
         flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight(self._unwanted))
         count = len(self._fresh)
         if count and not self._backlog.count and count <= most and self._numbers.next > flight.last_tag:
-            batch = self._number_tells()  # the common case: nothing else waits
+            batch: Batch = self._number_tells()  # the common case: nothing else waits
         else:
             if count:
-                self._backlog.append_tells(self._number_tells())
-            waiting = self._backlog.pop_tells(flight.last_tag, most)
+                self._backlog.append_batch(self._number_tells())
+            waiting = self._backlog.pop_batch(flight.last_tag, most)
             if waiting is None:
                 return None
             batch = waiting
-        size = len(batch.payloads)
+        size = len(batch)
         flight.batches.append(batch)
         flight.count += size
         flight.given += size
@@ -231,7 +247,7 @@ class MessageQueue:
         deadline has passed. A batch of tells behind them stays; one at the head is taken apart.
         """
         if self._fresh:
-            self._backlog.append_tells(self._number_tells())
+            self._backlog.append_batch(self._number_tells())
         flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight(self._unwanted))
         backlog = self._backlog
         last, size = flight.last_tag, 0
@@ -282,24 +298,49 @@ class MessageQueue:
             return _NOTHING_NEW
         handled = 0
         batches = flight.batches
+        over: list[int] = []
         while batches and batches[0].seq <= ack_up_to:
             batch = batches[0]
-            done = ack_up_to - batch.seq + 1
-            if done < len(batch.payloads):
-                del batch.payloads[:done]
-                batch.seq += done
+            done = min(ack_up_to - batch.seq + 1, len(batch))
+            if batch.kind == TELL:
                 handled += done
+            else:
+                over.extend(range(batch.seq, batch.seq + done))
+            if done < len(batch):
+                batch.drop(done)
                 break
-            handled += len(batch.payloads)
             batches.popleft()
         self._unsettled -= handled
-        over = flight.take_up_to(ack_up_to) if flight.messages else []
+        if flight.messages:
+            over += flight.take_up_to(ack_up_to)
         unwanted = [self._unwanted[seq] for seq in over if seq in self._unwanted] if self._unwanted else []
         for seq in over:
             self._over(seq)
         handled += len(over)
         flight.count -= handled
         return Acknowledged(handled - len(unwanted), over, unwanted)
+
+    def finish_replied(self, consumer: str, first: int, count: int) -> bool:
+        """So many asks of one batch have been answered, in order, if that is all there is to it; else nothing is done.
+
+        Args:
+            consumer: that had them.
+            first: the delivery tag of the first.
+            count: how many.
+        """
+        flight = self._flights.get(consumer)
+        batch = flight.batches[0] if flight is not None and flight.batches else None
+        if flight is None or batch is None or batch.seq != first or batch.kind != ASK or len(batch) < count:
+            return False
+        if self._unwanted or self._deliveries or self._suspects:
+            return False
+        if len(batch) == count:
+            flight.batches.popleft()
+        else:
+            batch.drop(count)
+        flight.count -= count
+        self._unsettled -= count
+        return True
 
     def cancel_message(self, seq: int, fate: Fate) -> tuple[str, int] | None:
         """Cancel a message that has not ended.
@@ -312,6 +353,7 @@ class MessageQueue:
         """
         holder = self.holder(seq)
         if holder is None:
+            self._backlog.take_apart_at(seq)
             self._over(seq)
         self._unwanted[seq] = fate
         if holder is None and len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > self._backlog.count:
@@ -357,7 +399,7 @@ class MessageQueue:
     def drop_oldest(self) -> QueuedMessage | None:
         """Remove the message that has waited longest; None when all are in flight."""
         if self._fresh:
-            self._backlog.append_tells(self._number_tells())
+            self._backlog.append_batch(self._number_tells())
         message = None
         while message is None and self._backlog.count:
             self._backlog.take_apart_head()

@@ -136,10 +136,10 @@ def test_a_run_of_tells():
     assert 5 == delivery.enqueue(ASK, ONCE, None, None, b"e")
     delivery.accept_tell(f)
     assert (6, 6) == (delivery.queued, delivery.unsettled)
-    run = delivery.take_tells(7, 3)
+    run = delivery.take_batch(7, 3)
     assert (1, [a, b, c]) == (run.seq, run.payloads)
-    assert [4] == [posted.seq for posted in delivery.take_tells(7, 3).messages()]
-    assert delivery.take_tells(7, 3) is None
+    assert [4] == [posted.seq for posted in delivery.take_batch(7, 3).messages()]
+    assert delivery.take_batch(7, 3) is None
     assert [5] == seqs(take(delivery, 7, 9, PLENTY))
     assert [6] == seqs(take(delivery, 7, 9, PLENTY))
     assert b == bytes(delivery.finish(7, 2).message)
@@ -244,10 +244,10 @@ def test_a_batch_of_tells_that_was_being_decoded():
     delivery = MessageQueue(CLASSES, MOST)
     for number in range(2):
         delivery.accept_tell(payload(number))
-    delivery.take_tells(1, 100)
+    delivery.take_batch(1, 100)
     delivery.lose(1, DECODING)
     assert 1 == delivery.room(2, 100)
-    assert None is delivery.take_tells(2, 1)
+    assert None is delivery.take_batch(2, 1)
     assert [1] == seqs(take(delivery, 2, 1, PLENTY))
 
 
@@ -445,9 +445,9 @@ class DeliveryModel(RuleBasedStateMachine):
 
     @precondition(lambda self: self.lives)
     @rule(data=st.data(), most=st.integers(0, 5))
-    def take_tells(self, data, most):
+    def take_batch(self, data, most):
         child = data.draw(st.sampled_from(list(self.lives.values())))
-        run = self.delivery.take_tells(child.number, most)
+        run = self.delivery.take_batch(child.number, most)
         if run is not None:
             assert 1 <= len(run) <= most
             child.handed += [(posted.seq, self.identity(posted)) for posted in run.messages()]

@@ -1,0 +1,66 @@
+"""Chunks: the messages of one call to another actor, encoded together by the thousand.
+
+Runs in the actor's process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from actors.errors import UsageError
+from actors.messages import Message, name_of
+from actors.wire.codec import encode
+from actors.wire.frames import MAX_BULK
+
+MOST_BYTES: Final = 256 * 1024  # of messages that travel together
+
+
+class Chunk(list[Message[Any]]):
+    """Messages that travel together.
+
+    Attributes:
+        encoded: as an array.
+    """
+
+    def __init__(self, messages: Sequence[Message[Any]], encoded: bytes) -> None:
+        super().__init__(messages)
+        self.encoded = encoded
+
+
+def chunks(messages: Sequence[Message[Any]]) -> Iterator[Chunk | Message[Any]]:
+    """The messages in their order: many together, and those alone that are too large for that.
+
+    All are looked at before the first is given.
+
+    Raises:
+        UsageError: one of them is no message, or cannot be encoded.
+    """
+    for index, message in enumerate(messages):
+        if not isinstance(message, Message):
+            raise UsageError(f"message {index} of this call is a {type(message).__qualname__}, which is no message")
+    pieces = [_encoded(messages[start : start + MAX_BULK], start) for start in range(0, len(messages), MAX_BULK)]
+    return (part for piece in pieces for part in _cut(piece))
+
+
+def _encoded(messages: Sequence[Message[Any]], start: int) -> Chunk:
+    try:
+        return Chunk(messages, encode(messages))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        for index, message in enumerate(messages, start):
+            try:
+                encode(message)
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                raise UsageError(f"message {index} of this call, {name_of(message)}, cannot be sent: {error}") from None
+        raise
+
+
+def _cut(chunk: Chunk) -> Iterator[Chunk | Message[Any]]:
+    if len(chunk.encoded) <= MOST_BYTES:
+        yield chunk
+    elif len(chunk) == 1:
+        yield chunk[0]
+    else:
+        half = len(chunk) // 2
+        for part in (chunk[:half], chunk[half:]):
+            yield from _cut(Chunk(part, encode(part)))

@@ -1,0 +1,132 @@
+"""RemoteMany: an actor that waits for the ends of the messages of one call.
+
+    post ─▶ Bulk.post ─▶ ends, as they come ─▶ Answer(ENDS), ..., Answer(ACCEPTED)
+
+Replies are passed on as their bytes. Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from actors.errors import ActorsError, AskTimeout
+from actors.protocol import Handler
+from actors.wire import frames as wire
+from actors.wire.codec import encode
+from actors.wire.errors import encode_error
+from actors.wire.frames import ASK, NOTHING, End, SendMany
+from actors.wire.framing import LARGE, Attachment
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.parcel import Parcel, cut_array
+from supervisor.mailbox.bulk import BulkCall, Part
+from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.many import ReadAll
+from supervisor.messaging.remote_ask import RemoteAsk
+
+
+class RemoteMany:
+    """One call.
+
+    Args:
+        asker: gets the answer.
+        mailbox: of the receiver.
+        parts: the messages, checked.
+    """
+
+    def __init__(self, asker: RemoteAsk, mailbox: Mailbox, parts: Sequence[Part]) -> None:
+        self._asker = asker
+        self._mailbox = mailbox
+        self._parts = parts
+        self._open = {index for part in parts for index in _indices(part)}
+        self._numbers: dict[int, int] = {}  # of what is in the mailbox, by index
+        self._ends: list[End] = []  # what the actor does not know yet
+        self._bytes = 0  # of their payloads
+
+    async def post(self, frame: SendMany, sender: str) -> None:
+        """Put the messages into the mailbox; of tells that is all."""
+        task, asks = asyncio.current_task(), frame.kind == ASK
+        call = BulkCall(frame.kind, sender, frame.deadline, self if asks else None, fail_if_down=frame.fail_if_down)
+        if asks and task is not None:
+            self._asker.withdraw = lambda: self._withdraw(task)
+        error: ActorsError
+        try:
+            await self._mailbox.bulk.post(self._parts, call)
+        except TimeoutError:
+            error = AskTimeout(f"{self._mailbox.path} had no room in time", started=False)
+        except ActorsError as refused:
+            error = refused
+        else:
+            self._settle()
+            if not asks:
+                self._asker.accepted()
+            return
+        if asks:
+            for index in self._open - self._numbers.keys():
+                self.failed(index, error)
+            self._settle()
+        else:
+            self._asker.post(wire.ENDS, encode([End(index, wire.ACCEPTED, NOTHING) for index in range(call.taken)]))
+            self._asker.failed(error)
+
+    def _withdraw(self, task: asyncio.Task[Any]) -> None:
+        """The actor no longer waits, or its life has ended: what has not begun will not begin."""
+        task.cancel()
+        numbers = [self._numbers[index] for index in self._open if index in self._numbers]
+        self._mailbox.dispatcher.withdraw_all(numbers, Fate.CANCELLED)
+
+    # ---- as a ManyAsker
+
+    def read_all(self, handlers: set[Handler]) -> ReadAll | None:
+        """See `ManyAsker`: the replies stay bytes."""
+        del handlers
+        return cut_array
+
+    def sent(self, index: int, first: int, count: int) -> None:
+        """See `ManyAsker`."""
+        self._numbers.update(zip(range(index, index + count), range(first, first + count), strict=True))
+
+    def replied(self, index: int, payload: msgspec.Raw) -> None:
+        """See `ManyAsker`."""
+        self._end(index, wire.REPLY, payload)
+
+    def replied_with(self, index: int, values: list[Any]) -> None:
+        """See `ManyAsker`."""
+        for at, payload in enumerate(values, index):
+            self._end(at, wire.REPLY, payload)
+
+    def replied_beside(self, index: int, attachment: Attachment) -> None:
+        """See `ManyAsker`."""
+        self._end(index, wire.REPLY, msgspec.Raw(encode(attachment.value)))
+
+    def failed(self, index: int, error: ActorsError) -> None:
+        """See `ManyAsker`."""
+        kind, payload = encode_error(error)
+        self._end(index, kind, msgspec.Raw(payload))
+
+    def _end(self, index: int, kind: int, payload: msgspec.Raw) -> None:
+        if index not in self._open:
+            return
+        self._open.discard(index)
+        if not self._ends:
+            asyncio.get_running_loop().call_soon(self._settle)
+        self._ends.append(End(index, kind, payload))
+        self._bytes += memoryview(payload).nbytes
+        if self._bytes >= LARGE:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Tell the actor what has ended, and when that is all."""
+        if self._ends:
+            ends, self._ends, self._bytes = self._ends, [], 0
+            self._asker.post(wire.ENDS, encode(ends))
+            if not self._open:
+                self._asker.accepted()
+
+
+def _indices(part: Part) -> range:
+    count = part.content.count if isinstance(part.content, Parcel) else 1
+    return range(part.index, part.index + count)
