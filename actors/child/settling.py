@@ -70,6 +70,11 @@ class SettlingOutbox(Outbox):
         self._waiting.append(Outcome(seq, kind, payload))
         self._settle(attachments)
 
+    def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
+        """As `reply`: a durable mailbox gives no batch of asks."""
+        del began
+        self.reply(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else msgspec.Raw(encode(reply)))
+
     def acknowledge(self, seq: int, began: int) -> None:
         """The handler of a tell has returned; the daemon may hear of it later."""
         del began

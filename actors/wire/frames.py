@@ -7,8 +7,8 @@ The types of what a child sends carry the bounds. What is out of bounds does not
 life, so code behind the decoder does not check again.
 
 Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Bulk`,
-`Cancel`, `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon: `Outcomes`, `Replies`, `Settled`,
-`Send`, `SendMany`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `Saved`,
+`Cancel`, `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon: `Outcomes`, `Replies`,
+`Settled`, `Send`, `SendMany`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `Saved`,
 `CrashReport`, `Goodbye`.
 """
 

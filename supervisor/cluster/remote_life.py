@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from actors.errors import WireError
-from actors.wire.frames import CrashReport, Outcomes, Send, StartActor
+from actors.wire.frames import CrashReport, Outcomes, Replies, Send, StartActor
 from actors.wire.framing import Attachment
 from supervisor.cluster import wire
 from supervisor.cluster.clock import RemoteClock
@@ -255,7 +255,7 @@ class _Here:
         self.life_writable = listener.life_writable
         self.life_exited = listener.life_exited
 
-    def life_outcomes(self, frame: Outcomes, attachments: Sequence[Attachment], /) -> None:
+    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment], /) -> None:
         self._listener.life_outcomes(frame, attachments)
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:

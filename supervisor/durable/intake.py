@@ -33,6 +33,7 @@ from supervisor.durable.storing import Storing
 from supervisor.mailbox.askers import Asker, PendingAsk
 from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.intake import Intake
+from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.validation import Admitted
 from supervisor.store.errors import StoreError
 from supervisor.store.records import StoredMessage
@@ -51,6 +52,8 @@ class DurableIntake(Intake):
     Attributes:
         rest_stored: whether messages wait that are only in the store.
     """
+
+    stores = True
 
     def __init__(self, stored: StoredMailbox, classes: Classes, path: str, protocol: Any, **parts: Any) -> None:
         super().__init__(path, protocol, **parts)
@@ -233,6 +236,7 @@ class DurableIntake(Intake):
         if row.key is not None:
             self._stored.keys[row.seq] = row.key
         asker, _ = self._askers.get(row.seq, (None, None))
+        assert not isinstance(asker, AskPart)  # noqa: S101 - messages of a durable mailbox enter one by one
         if handler == UNKNOWN:
             because = f"{row.message_type} is no message of the actor any more"
             self._settlement.dead_letter(message, Fate.UNDECODABLE, because, row.deliveries)

@@ -19,7 +19,7 @@ from actors.errors import ActorStopped
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
 from actors.protocol import ActorProtocol
-from actors.wire.frames import Outcomes
+from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Attachment
 from actors.wire.progress import Progress
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
@@ -93,7 +93,12 @@ class DurableMailbox(Mailbox):
     # ---- from its lives
 
     def settle(
-        self, member: str, frame: Outcomes, state: bytes | None, attachments: Sequence[Attachment], sent: list[Sent]
+        self,
+        member: str,
+        frame: Outcomes | Replies,
+        state: bytes | None,
+        attachments: Sequence[Attachment],
+        sent: list[Sent],
     ) -> None:
         """Messages of a member have ended: store that, its state, and what it has sent meanwhile, all together.
 

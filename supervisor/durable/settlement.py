@@ -15,7 +15,7 @@ from actors.exits import ExitReport
 from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
-from actors.wire.frames import NOTHING, Outcome
+from actors.wire.frames import NOTHING, Outcome, Replies
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
@@ -46,6 +46,11 @@ class DurableSettlement(Settlement):
         """See `Settlement.on_outcomes`."""
         with self._stored.together():
             super().on_outcomes(queue, member, outcomes, attachments)
+
+    def on_replies(self, queue: MessageQueue, member: str, frame: Replies) -> None:
+        """See `Settlement.on_replies`."""
+        with self._stored.together():
+            super().on_replies(queue, member, frame)
 
     def acknowledged(self, acknowledged: Acknowledged) -> None:
         """See `Settlement.acknowledged`."""

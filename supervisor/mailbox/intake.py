@@ -14,7 +14,7 @@ from __future__ import annotations
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import Callable, Mapping, Sequence
 from threading import get_ident
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -305,6 +305,8 @@ class Intake:
         asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline)
         entry = Entry(ASK, message, None, deadline, asker, fail_if_down, key)
         return asker, self.post(entry, Patience.WAIT)
+
+    stores: ClassVar[bool] = False  # whether a message is stored before it is taken
 
     @property
     def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:

@@ -107,7 +107,7 @@ class Settlement:
             message = queue.finish(member, seq)
             if message is None:
                 raise WireError(f"it answered message {seq}, which it does not have")
-            self._replied(message, payload)
+            self.replied(message, payload)
 
     def _forget(self, seqs: range) -> None:
         """Drop the askers of these messages."""

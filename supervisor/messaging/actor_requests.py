@@ -39,6 +39,7 @@ from actors.wire.framing import MAX_FRAME, Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.durable.transaction import Sent
+from supervisor.mailbox.bulk import Part
 from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
@@ -163,6 +164,10 @@ class ActorRequests:
         except ActorsError as error:
             asker.failed(error)
             return
+        if self._held is not None and frame.kind == TELL and isinstance(mailbox, DurableMailbox):
+            self._hold(mailbox, parts)
+            asker.accepted()
+            return
         self._in_line += size
 
         async def enter() -> None:
@@ -172,6 +177,13 @@ class ActorRequests:
                 self._in_line -= size
 
         self._tree.keep(enter())
+
+    def _hold(self, mailbox: DurableMailbox, parts: list[Part]) -> None:
+        """Keep tells to a durable actor until what this one handles is settled; there each enters by itself."""
+        assert self._held is not None  # noqa: S101 - as was checked
+        for part in parts:
+            assert isinstance(part.content, Admitted)  # noqa: S101 - a durable mailbox takes no parcel
+            self._held.append(Sent(mailbox.stored, Entry(TELL, part.content, self._mailbox.path), None))
 
     def _post(
         self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted

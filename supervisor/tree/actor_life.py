@@ -279,7 +279,11 @@ class ActorLife:
         self._heard()
 
     def _settle(
-        self, mailbox: DurableMailbox, state: bytes | None, frame: Outcomes, attachments: Sequence[Attachment] = ()
+        self,
+        mailbox: DurableMailbox,
+        state: bytes | None,
+        frame: Outcomes | Replies,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
         """Settle outcomes of a durable actor with what it has sent since the last ones.
 

@@ -14,6 +14,7 @@ import pytest
 
 from actors import ActorCrashed, HandlerError
 from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, Intensity, Supervisor
+from supervisor.store import SQLiteStore
 from tests.support.bank import Bank, Pay, Pid
 from tests.support.bank import Note as Record
 from tests.support.senders import (
@@ -170,3 +171,21 @@ async def kill_often(root: Supervisor, kills: int, dice: random.Random) -> None:
             kills -= 1
             if not kills:
                 return
+
+
+async def test_many_messages_to_a_durable_actor_are_stored_together(tmp_path: Path):
+    """Each has its own outcome; what one durable actor tells another is settled with what it handles."""
+    store = SQLiteStore(tmp_path / "many.db", sync="normal")
+    async with Supervisor(
+        ChildSpec(Scholar, name="one", durable=True),
+        ChildSpec(AsyncSender, name="sender", durable=True),
+        start="parallel",
+        store=store,
+    ) as root:
+        await root["one"].tell_many([Note(n) for n in range(50)])
+        mixed = await root["one"].ask_many([Square(3), Refused(), Spell(4)], timeout=60)
+        assert (9, "number 4") == (mixed[0], mixed[2])
+        assert isinstance(mixed[1], HandlerError)
+        assert "ok" == await root["sender"].ask(Tell("one", 50), timeout=60)
+        assert [n**2 for n in range(50)] == await root["sender"].ask(Squares("one", 50), timeout=60)
+        assert [*range(50), *range(50)] == await root["one"].ask(Noted(), timeout=60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from actors.wire.frames import CrashReport, Goodbye, Outcomes
+from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies
 from actors.wire.framing import Attachment
 from actors.wire.log_lines import Record
 from supervisor.cluster import wire
@@ -147,7 +147,7 @@ class RelayListener:
         """See `LifeListener`."""
         self._home.link.send(wire.Ready(self.number, self.life.pid))
 
-    def life_outcomes(self, frame: Outcomes, attachments: Sequence[Attachment], /) -> None:
+    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment], /) -> None:
         """The daemon reads frames."""
 
     def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
