@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 
 from actors.wire.framing import Attachment
 from actors.wire.progress import Activity, Progress
+from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.in_flight import InFlight
-from supervisor.core.delivery.messages import QueuedMessage, QueuedTells
+from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.durable.stored import StoredMailbox
 from supervisor.ports import Delivery
 
@@ -59,7 +60,7 @@ class NotedDelivery:
         if self._waiting:
             self._life.post(self._waiting.pop(0))
 
-    def post_tells(self, batch: QueuedTells) -> None:
+    def post_batch(self, batch: Batch) -> None:
         """See `Delivery`."""
         self.post(list(batch.messages()))
 
