@@ -68,7 +68,7 @@ def lost_message(
     fate: Fate | None
     if unwanted is not None:
         fate = unwanted
-    elif started is False or (finished and may and (message.kind == ASK or again.undone)):
+    elif started is False or (finished and may and (message.kind == ASK or (again.undone and message.kind == TELL))):
         fate = None  # handling a finished ask again gives the asker its reply
     elif finished and not again.undone:
         fate = Fate.HANDLED if message.kind == TELL else Fate.HANDLED_UNANSWERED
