@@ -32,6 +32,7 @@ from supervisor.observe.reports import (
     SupervisorStopped,
 )
 from supervisor.root.scheduler import ScheduledMessage
+from supervisor.root.tree_store import KeptDeadLetter
 from supervisor.specs import (
     BRUTAL_KILL,
     INFINITY,
@@ -72,6 +73,7 @@ __all__ = [
     "Intensity",
     "InvalidSpec",
     "JobsRef",
+    "KeptDeadLetter",
     "MailboxUnclaimed",
     "Missed",
     "NoSuchChild",

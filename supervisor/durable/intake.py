@@ -37,6 +37,7 @@ from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.validation import Admitted
 from supervisor.store.errors import StoreError
 from supervisor.store.records import StoredMessage
+from supervisor.store.writes import Write
 
 PATIENCE: Final = 0.5  # seconds until a read of the store that failed is tried again
 
@@ -126,9 +127,15 @@ class DurableIntake(Intake):
         """They stay in the store."""
         del fate, because
 
-    def _due(self, message: Admitted, sender: str | None) -> None:
-        """A message enters by itself: a scheduled one."""
-        self._store_unheard(Entry(TELL, message, sender))
+    async def accept_with(self, message: Admitted, note: Write) -> None:
+        """Store a tell and a note in one group. Returns when they are stored.
+
+        Raises:
+            StoreError: they are not.
+        """
+        storing = Storing(Entry(TELL, message), self._loop, notes=(note,))
+        self._stored.accept(storing)
+        await storing.taken()
 
     def _store(self, entry: Entry) -> Storing:
         return self._accept(entry) if entry.key is None else self._keys.post(entry, self._clock())

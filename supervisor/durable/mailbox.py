@@ -11,11 +11,12 @@ Runs on the loop's thread; nothing here blocks.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from actors.errors import ActorStopped
+from actors.errors import ActorStopped, UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
 from actors.protocol import ActorProtocol
@@ -35,7 +36,9 @@ from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.settlement import Settlement
 from supervisor.ports import Delivery
 from supervisor.process.boxes import Boxes, LeftBox, drop
+from supervisor.store.port import Store
 from supervisor.store.records import StoredMessage
+from supervisor.store.writes import PutSchedule, RequeueDeadLetter
 
 _LEFT: Final = ""  # stands for a life of a daemon that died, which is no member of this one
 
@@ -165,6 +168,30 @@ class DurableMailbox(Mailbox):
     def drained(self) -> bool:
         """See `Mailbox.drained`."""
         return super().drained and not self.intake.rest_stored and self.stored.quiet
+
+    async def requeue(self, letter: int) -> None:
+        """A dead letter is the last message again. Returns when that is stored.
+
+        Raises:
+            StoreError: there is no such dead letter, or it cannot be stored.
+        """
+        seq = self.stored.number()
+        stored = self.stored.store.commit([RequeueDeadLetter(letter, self.stored.name, seq)])
+        stored.add_done_callback(partial(self._requeued, seq))
+        await asyncio.shield(stored)
+
+    def _requeued(self, seq: int, stored: asyncio.Future[None]) -> None:
+        if stored.exception() is None:
+            self.intake.entered_by_itself(seq)
+
+    async def post_scheduled(self, payload: bytes, note: PutSchedule, store: Store | None) -> None:
+        """See `Mailbox.post_scheduled`; message and note are stored together."""
+        try:
+            admitted = self.intake.check_stored(payload)
+        except UsageError:
+            await super().post_scheduled(payload, note, store)
+        else:
+            await self.intake.accept_with(admitted, note)
 
     # ---- its parts
 

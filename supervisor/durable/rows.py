@@ -6,10 +6,12 @@ A deadline is on the clock of the wall in the store, and on the monotonic clock 
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from actors.messages import Message
+from actors.wire.attachments import fill
 from actors.wire.codec import encode
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.messages import QueuedMessage
@@ -73,6 +75,18 @@ def restored(row: StoredMessage, handler: int) -> QueuedMessage:
         handler,
         row.routing_key,
     )
+
+
+def content_of(message: Message[Any], data: bytes | None) -> Message[Any]:
+    """A message with the values that were stored beside it.
+
+    Raises:
+        Exception: they do not fit.
+    """
+    beside, attachments = _unpacked(data)
+    if attachments is not None:
+        fill(message, beside or (), attachments)
+    return message
 
 
 def _packed(beside: tuple[int, ...] | None, attachments: tuple[Attachment, ...] | None) -> bytes | None:

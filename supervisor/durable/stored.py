@@ -120,6 +120,7 @@ class StoredMailbox:
         rows: list[MessageRow] = []
         writes: list[Write] = []
         for seq, storing in batch:
+            writes.extend(storing.notes)
             if storing.due is None:
                 rows.append(row_of(seq, storing.entry))
             else:

@@ -6,12 +6,13 @@ Used on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from actors.wire.frames import TELL
 from supervisor.mailbox.entry import Entry, Taken, Wait
 from supervisor.store.errors import StoreError
+from supervisor.store.writes import Write
 
 
 class Storing(Wait):
@@ -21,15 +22,19 @@ class Storing(Wait):
         entry: the message.
         loop: of the sender.
         due: when the message enters the mailbox, in seconds since the epoch; None for now.
+        notes: what is stored with the message.
 
     Attributes:
-        entry, due: as above.
+        entry, due, notes: as above.
         abandoned: whether its asker went away before it was stored: then it ends at once. A tell is sent even so.
     """
 
-    def __init__(self, entry: Entry, loop: asyncio.AbstractEventLoop, due: float | None = None) -> None:
+    def __init__(
+        self, entry: Entry, loop: asyncio.AbstractEventLoop, due: float | None = None, notes: Sequence[Write] = ()
+    ) -> None:
         self.entry = entry
         self.due = due
+        self.notes = notes
         self.abandoned = False
         self._loop = loop
         self._number: asyncio.Future[int] = loop.create_future()

@@ -234,6 +234,14 @@ class Intake:
         self._check_drained("the message", sender)
         return self._admission.check_bytes(payload, kind, beside, attachments)
 
+    def check_stored(self, payload: bytes) -> Admitted:
+        """Check bytes that were kept for the actor, which may be down.
+
+        Raises:
+            UsageError: as of `Admission.check_bytes`.
+        """
+        return self._admission.check_bytes(msgspec.Raw(payload), TELL, None, ())
+
     def check_open(self, what: str) -> None:
         """Check that messages may enter.
 
@@ -331,7 +339,7 @@ class Intake:
     def post_scheduled(self, payload: bytes) -> None:
         """Take a scheduled message, whose time has come; if that is not possible, it becomes a dead letter."""
         try:
-            self._due(self._admission.check_bytes(msgspec.Raw(payload), TELL, None, ()), None)
+            self._due(self.check_stored(payload), None)
         except UsageError as error:
             self.refuse(EncodedMessage(payload), None, Fate.UNDECODABLE, str(error))
 

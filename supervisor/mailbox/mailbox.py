@@ -44,6 +44,8 @@ from supervisor.mailbox.validation import Admission
 from supervisor.observe.dead_letters import DeadLetter
 from supervisor.ports import Delivery
 from supervisor.specs import Overflow
+from supervisor.store.port import Store
+from supervisor.store.writes import PutSchedule
 
 
 class Mailbox:
@@ -186,6 +188,16 @@ class Mailbox:
         held = self.dispatcher.withdraw_all([seq for _, seq in late], Fate.EXPIRED)
         for index, seq in late:
             asker.failed(index, unanswered(self.path, names[index], timeout, self._at_work(held.get(seq))))
+
+    async def post_scheduled(self, payload: bytes, note: PutSchedule, store: Store | None) -> None:
+        """Take a scheduled message whose time has come, once it is noted in the store, if there is one.
+
+        Raises:
+            StoreError: it is not noted, and nothing was sent.
+        """
+        if store is not None:
+            await store.commit([note])
+        self.intake.post_scheduled(payload)
 
     # ---- members and their lives
 

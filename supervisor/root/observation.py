@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
+from actors.errors import UsageError
 from actors.messages import Message
 from actors.topics import Topic
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter
 from supervisor.observe.reports import Happening
 from supervisor.root.lifecycle import Lifecycle
+from supervisor.root.tree_store import TreeStore
 from supervisor.tree.health import HealthStatus, TreeHealth, health_of
 from supervisor.tree.snapshot import SupervisorSnapshot, tree_of
 
@@ -22,6 +24,18 @@ M = TypeVar("M", bound=Message[Any])
 
 class Observation(Lifecycle):
     """What a tree shows of itself."""
+
+    @property
+    def store(self) -> TreeStore:
+        """What the store has: dead letters to list, requeue and drop; mailboxes that no actor has.
+
+        Raises:
+            UsageError: the tree has no store, or is not started.
+        """
+        self._engine_now()
+        if self._tree.store is None:
+            raise UsageError(f"{self.path} has no store: Supervisor(..., store=SQLiteStore('shop.db'))")
+        return TreeStore(self.path, self._tree, self._tree.store)
 
     def snapshot(self) -> SupervisorSnapshot:
         """The whole tree at this moment; its text is a readable tree. Changes nothing and waits for nothing."""

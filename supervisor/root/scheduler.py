@@ -170,8 +170,7 @@ class Scheduler:
 
     async def _send(self, row: ScheduleRow) -> None:
         mailbox = self._tree.registry.find(absolute(self._path, row.child))
-        await self._store(PutSchedule(row))
-        mailbox.intake.post_scheduled(row.payload)
+        await mailbox.post_scheduled(row.payload, PutSchedule(row), self._tree.store)
 
     def _store(self, write: Write) -> asyncio.Future[None]:
         if self._tree.store is not None:

@@ -1,0 +1,192 @@
+"""TreeStore: what the store of a running tree has, for a person: dead letters, and mailboxes that no actor has.
+
+Runs on the loop's thread; the reads are the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from typing import Any, Final
+
+import msgspec
+
+from actors.errors import UsageError
+from actors.messages import Message
+from supervisor.durable.mailbox import DurableMailbox
+from supervisor.durable.rows import content_of
+from supervisor.mailbox.askers import decode_bound
+from supervisor.messaging.shared import TreeContext
+from supervisor.observe.dead_letters import DeadLetter, DeadReason
+from supervisor.root.scheduler import absolute
+from supervisor.store.errors import NoSuchRecord
+from supervisor.store.port import Store
+from supervisor.store.records import MailboxSummary, StoredDeadLetter
+from supervisor.store.writes import DropDeadLetter, RequeueDeadLetter
+
+_PAGE: Final = 100  # dead letters read at once
+
+
+class KeptDeadLetter(DeadLetter, frozen=True, kw_only=True):
+    """A dead letter that is in the store.
+
+    Attributes:
+        id: its number, for `requeue` and `drop`.
+        sent_at: when it was taken, in seconds since the epoch.
+        died_at: when it became a dead letter.
+        payload: its bytes; they are kept, also where they decode to no message any more.
+    """
+
+    id: int
+    sent_at: float
+    died_at: float
+    payload: bytes
+
+
+class KeptDeadLetters:
+    """Dead letters of a store, the oldest first: `await` gives the list, `async for` reads any number of them."""
+
+    def __init__(self, store: TreeStore, mailbox: str | None) -> None:
+        self._store = store
+        self._mailbox = mailbox
+
+    def __await__(self) -> Generator[Any, None, list[KeptDeadLetter]]:
+        return self._all().__await__()
+
+    async def __aiter__(self) -> AsyncIterator[KeptDeadLetter]:
+        last = 0
+        while page := await self._store.page(self._mailbox, last):
+            for letter in page:
+                yield letter
+                last = letter.id
+
+    async def _all(self) -> list[KeptDeadLetter]:
+        return [letter async for letter in self]
+
+
+class TreeStore:
+    """What the store of a tree has: `root.store`.
+
+    Names of actors are as in `root[name]`, also of actors that the tree no longer has.
+
+    Args:
+        path: of the root.
+        tree: what the tree shares.
+        store: its store.
+    """
+
+    def __init__(self, path: str, tree: TreeContext, store: Store) -> None:
+        self._path = path
+        self._tree = tree
+        self._store = store
+
+    # ---- dead letters
+
+    def dead_letters(self, name: str | None = None) -> KeptDeadLetters:
+        """The dead letters of a durable actor, or of all: `await` them, or read them with `async for`.
+
+        Raises:
+            StoreError: while they are read: the store cannot be read.
+        """
+        return KeptDeadLetters(self, None if name is None else self._name(name))
+
+    async def requeue(self, letter: int) -> None:
+        """Send a dead letter again: it is the last message of its mailbox, and counts as begun by no life.
+
+        Returns when that is stored. Its actor may be down, or gone from the tree: then it waits in the store.
+
+        Raises:
+            StoreError: there is no such dead letter, or it cannot be stored.
+        """
+        found = await self._store.dead_letter(letter)
+        if found is None:
+            raise NoSuchRecord(f"there is no dead letter {letter!r}; `await root.store.dead_letters()` lists them")
+        mailbox = self._live(found.mailbox)
+        if mailbox is not None:
+            await mailbox.requeue(letter)
+        else:
+            last = (await self._store.recover(found.mailbox)).last_seq
+            await self._store.commit([RequeueDeadLetter(letter, found.mailbox, last + 1)])
+
+    async def drop(self, letter: int) -> None:
+        """Delete a dead letter.
+
+        Raises:
+            StoreError: there is no such dead letter, or the store fails.
+        """
+        await self._store.commit([DropDeadLetter(letter)])
+
+    async def page(self, mailbox: str | None, after: int) -> list[KeptDeadLetter]:
+        """Some dead letters with an id above `after`; none when there are no more."""
+        return [self._kept(letter) for letter in await self._store.dead_letters(mailbox, _PAGE, after)]
+
+    # ---- mailboxes
+
+    async def mailboxes(self) -> list[MailboxSummary]:
+        """All mailboxes that have something, with how much; also those of actors that the tree no longer has."""
+        return await self._store.mailboxes()
+
+    async def move(self, name: str, to: str) -> int:
+        """Append what an actor left, which was renamed, to the mailbox of another name; returns how many messages.
+
+        Neither may be in the tree: call it before the actor of the new name is started, in a tree without both.
+
+        Raises:
+            UsageError: one of them is in the tree.
+            StoreError: the store fails; nothing was moved.
+        """
+        return await self._store.move(self._gone(name), self._gone(to))
+
+    async def discard(self, name: str) -> int:
+        """Delete all that an actor left, which is no longer in the tree; returns how many messages waited.
+
+        Raises:
+            UsageError: it is in the tree.
+            StoreError: the store fails; nothing was deleted.
+        """
+        return await self._store.discard(self._gone(name))
+
+    # ---- inside
+
+    def _name(self, name: str) -> str:
+        if not isinstance(name, str):
+            raise UsageError(
+                f"{self._path} finds actors by name: root.store.dead_letters('ledger'); {name!r} is no str"
+            )
+        return absolute(self._path, name).removeprefix(f"{self._path}/")
+
+    def _gone(self, name: str) -> str:
+        if self._live(self._name(name)) is not None:
+            raise UsageError(f"{absolute(self._path, name)} is in the tree: what it has in the store is in use")
+        return self._name(name)
+
+    def _live(self, name: str) -> DurableMailbox | None:
+        mailbox = self._tree.registry.get(absolute(self._path, name))
+        return mailbox if isinstance(mailbox, DurableMailbox) else None
+
+    def _kept(self, letter: StoredDeadLetter) -> KeptDeadLetter:
+        return KeptDeadLetter(
+            id=letter.id,
+            actor=absolute(self._path, letter.mailbox),
+            message=self._message(letter),
+            message_type=letter.message_type,
+            sender=letter.sender,
+            reason=DeadReason(letter.reason),
+            detail=letter.detail,
+            deliveries=letter.deliveries,
+            sent_at=letter.sent_at,
+            died_at=letter.died_at,
+            payload=letter.payload,
+        )
+
+    def _message(self, letter: StoredDeadLetter) -> Message[Any] | None:
+        """The message, None where its actor is gone, or it does not decode."""
+        mailbox = self._live(letter.mailbox)
+        if mailbox is None:
+            return None
+        try:
+            message: Message[Any] = decode_bound(
+                self._tree.registry.ref, mailbox.protocol.decode, msgspec.Raw(letter.payload)
+            )
+            return content_of(message, letter.attachments)
+        except Exception:  # it may be dead because of that
+            return None
