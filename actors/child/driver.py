@@ -21,6 +21,9 @@ class Clock(Protocol):
     def monotonic_ns(self) -> int:
         """The same in nanoseconds."""
 
+    def time(self) -> float:
+        """Seconds since the epoch."""
+
 
 class Driver(Protocol):
     """A loop over the inbox (`sync_runner`), or an event loop (`async_runner`)."""

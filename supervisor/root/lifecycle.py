@@ -144,7 +144,7 @@ class Lifecycle:
             self._machines = self._cluster.enter(self.path, loop, self._reader, self._spares, self._reports)
         self._tree = TreeContext(loop, self._launcher, self._reports, self._machines)
         self._tree.store, self._tree.durability = self._store, self._durability
-        self._scheduler = Scheduler(self.path, self._tree)
+        self._scheduler = Scheduler(self.path, self._tree, self._tree.clock.time)
         self._tree.heartbeats = door is not None
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()

@@ -49,6 +49,7 @@ class VirtualClock:
         self._selector = _selector_of(loop)
         self._select: Callable[[float | None], list[Any]] = self._selector.select
         self._now = time.monotonic()
+        self._epoch = time.time() - self._now  # seconds since the epoch when this clock was 0
         self._stops: list[tuple[float, int, asyncio.Future[None]]] = []  # of `advance`, the next one first
         self._ids = count()
         self._users = 0
@@ -63,6 +64,10 @@ class VirtualClock:
     def monotonic_ns(self) -> int:
         """The same in nanoseconds."""
         return int(self._now * 1e9)
+
+    def time(self) -> float:
+        """Seconds since the epoch: the system's when the clock was set, and what has passed here since."""
+        return self._epoch + self._now
 
     async def advance(self, seconds: float) -> None:
         """Let so many seconds pass: returns when everything that is due until then is done, and nothing runs.
@@ -83,6 +88,7 @@ class VirtualClock:
         if not self._users:
             VIRTUAL[self._loop] = self
             self._now = time.monotonic()
+            self._epoch = time.time() - self._now
             self._loop.time = self.monotonic
             self._run_in_executor = self._loop.run_in_executor
             self._loop.run_in_executor = self._in_executor

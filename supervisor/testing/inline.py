@@ -26,6 +26,8 @@ _ONLY_PROCESSES: Final = (
     "runs only as a process; use Supervisor in this test, or the fixture `tree` with --actors=processes"
 )
 
+_NOT_INLINE: Final = ("store", "cluster", "control")  # options that need processes, or the system's time
+
 
 class InlineLauncher:
     """Starts lives in the test's process."""
@@ -75,10 +77,14 @@ class InlineSupervisor(Supervisor):
     signals, its memory and its pid. A handler that ends the process (`os._exit`, a fault in C) ends the test's.
 
     Raises:
-        UsageError: a child is a function or a command, which run only as processes.
+        UsageError: a child is a function or a command, which run only as processes; or `store`, `cluster` or `control`
+            is given.
     """
 
     def __init__(self, *children: AnySpec, **options: Any) -> None:
+        for name in _NOT_INLINE:
+            if options.get(name) is not None:
+                raise UsageError(f"an inline tree takes no {name}=; use Supervisor in this test, or leave it out")
         super().__init__(*children, **{**options, "reading": "loop"})
         for spec in _all_specs(self.spec):
             if isinstance(spec, FunctionSpec | CommandSpec):

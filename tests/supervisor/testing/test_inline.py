@@ -23,6 +23,7 @@ from supervisor import (
     Restart,
     RestartIntensityExceeded,
     RestartPolicy,
+    Schedule,
     StartFailed,
     Supervisor,
     SupervisorSpec,
@@ -323,6 +324,21 @@ async def test_what_inline_refuses():
     """Arguments beside a spec; a loop that is not asyncio's is refused where the clock is made."""
     with pytest.raises(UsageError, match="takes no arguments beside it"):
         await inline(ChildSpec(Puppet), 3).__aenter__()
+    for name in ("store", "cluster", "control"):
+        with pytest.raises(UsageError, match=f"an inline tree takes no {name}="):
+            InlineSupervisor(ChildSpec(Puppet), **{name: "auto"})
+
+
+async def test_schedules_are_kept_by_the_clock():
+    """So is a cron line: the hour comes when the test says so."""
+    async with InlineSupervisor(ChildSpec(Counter, name="a")) as root:
+        await root.schedule("often", "a", Tick(), Schedule.every(HOUR))
+        await clock.advance(HOUR - 1)
+        assert 0 == await root["a"].ask(Add(0))
+        await clock.advance(2)
+        assert 1 == await root["a"].ask(Add(0))
+        await clock.advance(5 * HOUR)
+        assert 6 == await root["a"].ask(Add(0))
 
 
 async def test_recycling_and_pools():
