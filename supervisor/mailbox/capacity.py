@@ -166,6 +166,8 @@ class Place:
         capacity = self._capacity
         try:
             async with asyncio.timeout(None if deadline is None else max(0.0, deadline - capacity.clock())):
+                if self._slot.done():  # before this task has run; those who wait longer were woken and run next
+                    await asyncio.sleep(0)
                 await self._slot
         except BaseException:
             if self._slot.done() and not self._slot.cancelled():

@@ -166,7 +166,11 @@ class InlineLife(ProcessDelivery):
             self._timer = None
         try:
             self._fiber.run()
-        except BaseException:
+        except BaseException as interruption:  # a test's timeout, Ctrl-C
+            self._wire_error = (
+                f"the test was interrupted ({type(interruption).__name__}: {interruption}) while code of the actor "
+                f"ran, which inline cannot be stopped: it goes on in a thread"
+            )
             self.be_killed()
             raise
         if not self._fiber.over and self._fiber.wish is not None:
@@ -230,9 +234,8 @@ class InlineLife(ProcessDelivery):
         self._last_activity = self._box.activity()
         idle = self._box.left_idle
         self.over = True
-        if not self._fiber.lost:
-            self._box.close()
-            self._life_end.close()
+        if not self._fiber.lost:  # else its code still uses them
+            self._close()
         self._life = None
         self._listener.life_exited(
             life_end.LifeEnd(
@@ -248,6 +251,10 @@ class InlineLife(ProcessDelivery):
                 idle=idle,
             )
         )
+
+    def _close(self) -> None:
+        self._box.close()
+        self._life_end.close()
 
     # ---- in the fiber
 
@@ -273,6 +280,8 @@ class InlineLife(ProcessDelivery):
                 self._exit_code = code
         finally:
             reserve.release()
+            if self._fiber.lost:
+                self._close()
 
     def _play(self, channel: Channel, copies: Copies, reserve: Reserve) -> None:
         part = self._part

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import signal
+import threading
 import time
 
 import pytest
@@ -318,6 +320,33 @@ async def test_processes_do_not_run_on_a_virtual_clock():
     async with inline(Puppet):
         with pytest.raises(UsageError, match="virtual clock"):
             await Supervisor(ChildSpec(Puppet)).__aenter__()
+
+
+async def test_a_test_that_is_interrupted_in_a_handler_goes_on(monkeypatch):
+    """A sync handler that blocks cannot be stopped: its life is over, the ask fails and says why."""
+    gate, timer = threading.Event(), threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGUSR1))
+    main = threading.get_ident()
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted("too long")
+
+    former = signal.signal(signal.SIGUSR1, interrupt)
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    monkeypatch.setattr(Puppet, "echo", lambda *_: gate.wait())
+    try:
+        async with inline(Puppet) as ref:
+            timer.start()
+            with pytest.raises(ActorCrashed, match="the test was interrupted"):
+                await ref.ask(Echo())
+    finally:
+        gate.set()
+        signal.signal(signal.SIGUSR1, former)
+        timer.join()
+    assert [Interrupted] == list(map(type, errors))
 
 
 async def test_what_inline_refuses():
