@@ -9,6 +9,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -47,7 +48,8 @@ class Connection:
         on_lost: called once, when the connection has ended.
 
     Attributes:
-        task: serves its requests, None while it has none.
+        task: serves a request, None while none is served.
+        drop_at: when it is to be dropped, in the loop's time, unless it sends something.
     """
 
     def __init__(
@@ -73,8 +75,9 @@ class Connection:
         self._read.set()
         self._over = False
         self._closes = False  # once all has left
+        self._in_line = False  # for a turn
+        self.drop_at = self._loop.time() + IDLE
         readiness.add(client.fileno(), self._ready)
-        self._idle = self._loop.call_later(IDLE, self.drop)
 
     def drop(self) -> None:
         """End the connection now."""
@@ -83,7 +86,6 @@ class Connection:
         self._over = True
         self._readiness.drop(self._client.fileno())
         self._client.close()
-        self._idle.cancel()
         self._requests.clear()
         self._out.clear()
         self._read.set()
@@ -95,9 +97,7 @@ class Connection:
         """End the connection when what was written has left; a client that does not read it is dropped."""
         self._closes = True
         self._write_out()
-        if not self._over:
-            self._idle.cancel()
-            self._idle = self._loop.call_later(STALL, self.drop)
+        self.drop_at = min(self.drop_at, self._loop.time() + STALL)
 
     # ---- what the client does
 
@@ -127,9 +127,20 @@ class Connection:
         self._requests += map(_request, frames)
         if len(self._requests) > PIPELINE:
             self._refuse(f"more than {PIPELINE} requests at once")
-        elif self._requests and self.task is None:
-            self._idle.cancel()
-            self.task = self._loop.create_task(self._work())
+        else:
+            self._get_in_line()
+
+    def _get_in_line(self) -> None:
+        """Many clients begin their requests in as many turns of the loop, so that they do not hold it up together."""
+        if self._requests and self.task is None and not self._in_line:
+            self._in_line = True
+            self.drop_at = math.inf
+            self._turn(self._begin)
+
+    def _begin(self) -> None:
+        self._in_line = False
+        if self._requests:
+            self.task = self._loop.create_task(self._work(self._requests.popleft()))
 
     def _refuse(self, why: str) -> None:
         """What follows cannot be read any more."""
@@ -140,31 +151,20 @@ class Connection:
 
     # ---- what it gets
 
-    async def _work(self) -> None:
-        """Serve the requests that are there, in their order."""
+    async def _work(self, request: Request | BadFrame) -> None:
+        """Serve one request."""
         try:
-            while self._requests:
-                await self._its_turn()
-                if not self._requests:
-                    return
-                request = self._requests.popleft()
-                if isinstance(request, BadFrame):
-                    await self._send(Failed(Trouble.BAD_REQUEST, str(request)))
-                    continue
+            if isinstance(request, BadFrame):
+                await self._send(Failed(Trouble.BAD_REQUEST, str(request)))
+            else:
                 async for reply in self._serve(request):
                     await self._send(reply)
         except TimeoutError:
             self.drop()
         finally:
             self.task = None
-            if not (self._over or self._closes):
-                self._idle = self._loop.call_later(IDLE, self.drop)
-
-    async def _its_turn(self) -> None:
-        """Many clients begin their requests in as many turns of the loop, so that they do not hold it up together."""
-        begin = self._loop.create_future()
-        self._turn(lambda: None if begin.done() else begin.set_result(None))
-        await begin
+            self.drop_at = self._loop.time() + (STALL if self._closes else IDLE)
+            self._get_in_line()
 
     async def _send(self, reply: Reply) -> None:
         """Send a reply, and wait while the client does not read.

@@ -26,6 +26,7 @@ from supervisor.tree.engine import Engine
 
 MOST: Final = 256  # clients at once
 PAUSE: Final = 1.0  # seconds without new clients after the system had no descriptor left for one
+SWEEP: Final = 1.0  # seconds between two looks for clients that are to be dropped
 LAST_WORDS: Final = 0.5  # seconds in which followers of events get the last ones
 
 
@@ -46,11 +47,13 @@ class ControlServer:
         self._connections: set[Connection] = set()
         self._turns: deque[Callable[[], None]] = deque()
         self._pause: asyncio.TimerHandle | None = None
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep)
         self._listen()
 
     async def close(self) -> None:
         """Give the followers the last events, then end all connections and remove the socket."""
         try:
+            self._sweeping.cancel()
             self._stop_listening()
             self._door.close()
             self._operations.close()
@@ -98,6 +101,13 @@ class ControlServer:
                 )
         except OSError:
             client.close()
+
+    def _sweep(self) -> None:
+        """Drop those that say nothing, or do not read the end."""
+        now = self._loop.time()
+        for connection in [connection for connection in self._connections if connection.drop_at <= now]:
+            connection.drop()
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep)
 
     def _take_turn(self, begin: Callable[[], None]) -> None:
         self._turns.append(begin)

@@ -145,6 +145,7 @@ async def test_a_frame_that_is_no_request_gets_an_error_and_the_next_is_served(r
 async def test_half_a_frame_is_dropped_in_time(path, monkeypatch):
     """It is neither answered nor waited for."""
     monkeypatch.setattr(connection, "IDLE", 0.05)
+    monkeypatch.setattr(server, "SWEEP", 0.01)
     async with ScriptedSupervisor(control=path):
         with raw(path) as client:
             client.send(framed(ShowTree())[:-1])
