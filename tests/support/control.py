@@ -8,6 +8,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from supervisor.control import place
+
 SHORT = "/tmp"  # the path of a Unix socket has at most 107 bytes; pytest's temporary folders are deeper
 
 
@@ -19,6 +21,16 @@ def short_folder():
         yield Path(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def own_runtime(monkeypatch):
+    """A runtime directory of this test's own; daemons elsewhere are out of sight."""
+    folders = place.folders
+    with short_folder() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+        monkeypatch.setattr(place, "folders", lambda: folders()[:1])
+        yield folder
 
 
 @contextmanager

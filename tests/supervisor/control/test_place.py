@@ -15,15 +15,12 @@ from supervisor.control import place
 from supervisor.ctl.daemons import chosen, daemons
 from supervisor.ctl.errors import NoDaemon
 from supervisor.testing import ScriptedSupervisor
-from tests.support.control import short_folder
-
-# What runs in a thread of a test must not wait for the loop of the test: these look at names only.
+from tests.support.control import own_runtime
 
 
 @pytest.fixture
 def runtime(monkeypatch):
-    with short_folder() as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    with own_runtime(monkeypatch) as folder:
         yield folder
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from supervisor.control import place
 from supervisor.ctl.app import actorctl
 from supervisor.ctl.client import connect
 from supervisor.ctl.daemons import daemons
@@ -50,11 +51,18 @@ def running():
         yield folder, process.pid
 
 
+def see_only(folder, monkeypatch):
+    """Daemons elsewhere are out of sight."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setattr(place, "folders", lambda: [folder / "actors"])
+
+
 @pytest.fixture
 def ctl(running, monkeypatch):
     """Runs a verb; returns what it prints."""
     folder, _ = running
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    see_only(folder, monkeypatch)
+    monkeypatch.setenv("ACTORCTL_DAEMON", str(next(iter((folder / "actors").iterdir()))))
     return verb
 
 
@@ -195,9 +203,9 @@ def test_events_follow_until_the_end():
     with short_folder() as folder:
         with daemon(folder) as process:
             following = subprocess.Popen(
-                [*CTL, "events", "-f", "-n", "1", "--json"],
+                [*CTL, "events", "-f", "-n", "1", "--json", "-d", next(iter((folder / "actors").iterdir()))],
                 stdout=subprocess.PIPE,
-                env={**os.environ, "XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
             assert following.stdout.readline()
             process.terminate()
@@ -300,7 +308,7 @@ def test_dead_letters(ctl):
 def test_several_daemons_are_told_apart(running, monkeypatch):
     """Without a choice it lists them; by pid it takes one."""
     folder, pid = running
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    see_only(folder, monkeypatch)
     with daemon(folder) as second:
         text = verb("tree", code=3)
         assert f"{pid} (/root)" in text
