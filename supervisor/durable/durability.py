@@ -94,10 +94,11 @@ class Durability:
     def mailbox(self, path: str, spec: ChildSpec, **parts: Any) -> DurableMailbox:
         """The mailbox of a spec that was prepared."""
         recovered, rows, left = self._prepared.pop(path)
-        stored = StoredMailbox(self._store, self._name(path), recovered, self._loop, self._trouble)
+        former = self._mailboxes.get(path)  # of a spec that was deleted: what was sent to it goes on
+        stored = former or StoredMailbox(self._store, self._name(path), recovered, self._loop, self._trouble)
         self._mailboxes[path] = stored
         mailbox = DurableMailbox(stored, self.boxes, path, protocol_of(spec.actor), **parts)
-        mailbox.recover(rows, left)
+        mailbox.recover(rows, left, complete=former is None)
         return mailbox
 
     async def close(self) -> None:

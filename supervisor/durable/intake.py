@@ -66,6 +66,7 @@ class DurableIntake(Intake):
         self._beyond = _Beyond(classes)  # stands for the queue of messages that are only in the store
         self._last_stored = self._last_loaded = stored.numbers.next - 1
         self._refilling = False
+        self._opened = 0  # how often it was opened again
         self._keys = Keys(stored, self._accept, self._attach)
         stored.on_entered = self._entered
 
@@ -152,12 +153,13 @@ class DurableIntake(Intake):
 
     # ---- from the store
 
-    def recover(self, rows: Sequence[StoredMessage], doubtful: frozenset[int]) -> None:
+    def recover(self, rows: Sequence[StoredMessage], doubtful: frozenset[int], *, complete: bool) -> None:
         """The first messages that the store has, of a mailbox without any in memory.
 
         Args:
             rows: the messages.
             doubtful: indices of message classes that are not begun again where it is not known whether they were.
+            complete: whether nothing can have been stored since they were read.
         """
         self._last_loaded = 0
         for row in rows:
@@ -165,38 +167,35 @@ class DurableIntake(Intake):
                 self._doubt(row)
             else:
                 self._adopt_row(row)
-        if len(rows) < self._window:
+        if complete and len(rows) < self._window:
             self._last_loaded = self._last_stored
 
     def refill(self) -> None:
         """Take more of what is only in the store, when half of the window is free."""
         if self.rest_stored and not self._refilling and self.closed is None and self._free * 2 >= self._window:
             self._refilling = True
-            self._loop.create_task(self._refill()).add_done_callback(self._refilled)
+            self._loop.create_task(self._refill(self._opened)).add_done_callback(self._refilled)
 
     def entered_by_itself(self, seq: int) -> None:
         """Messages up to this number are stored, and were not given to the queue."""
         self._last_stored = max(self._last_stored, seq)
         self.refill()
 
-    async def reload(self) -> None:
-        """The actor is started again after it was down for good: nothing of it is in memory."""
-        self._refilling = True
-        try:
-            await self._stored.settled()
-            self._last_loaded = 0
-        finally:
-            self._refilling = False
-        self.refill()
+    def rewind(self) -> None:
+        """The actor is about to be started again: nothing of it is in memory, everything is read from the store."""
+        self._opened += 1
+        self._last_loaded = 0
 
     @property
     def _free(self) -> int:
         return self._window - self._consumers.depth
 
-    async def _refill(self) -> None:
+    async def _refill(self, opened: int) -> None:
+        if not self._last_loaded:
+            await self._stored.settled()  # what has ended is not to be read again
         known, room = self._last_stored, self._free
         rows = await self._stored.store.messages(self._stored.name, self._last_loaded, room)
-        if self.closed is not None:
+        if self.closed is not None or opened != self._opened:
             return
         for row in rows:
             if row.seq > self._last_stored:
@@ -260,6 +259,7 @@ class DurableIntake(Intake):
             self._stored.keys[row.seq] = row.key
             lost = ActorCrashed(f"{self._path} died with its machine: {because}", started=None, finished=None)
             self._stored.settle(row.seq, *encode_error(lost))
+        self._last_loaded = row.seq
         message = restored(row, self._classes.of(row.payload))
         self._settlement.dead_letter(message, Fate.CRASHED, because, row.deliveries)
 

@@ -70,15 +70,16 @@ class DurableMailbox(Mailbox):
 
     # ---- from the daemon before
 
-    def recover(self, rows: Sequence[StoredMessage], left: Sequence[LeftBox]) -> None:
+    def recover(self, rows: Sequence[StoredMessage], left: Sequence[LeftBox], *, complete: bool) -> None:
         """Take the first messages that the store has, and give those that were begun their fates.
 
         Args:
             rows: the messages.
             left: the black boxes of lives that died with their daemon.
+            complete: whether nothing can have been stored since they were read.
         """
         unknown = any(life.progress is None for life in left)
-        self.intake.recover(rows, self._once if unknown else frozenset())
+        self.intake.recover(rows, self._once if unknown else frozenset(), complete=complete)
         pooled = any(life.pooled for life in left)
         for life in left:
             if life.progress is not None:
@@ -87,6 +88,7 @@ class DurableMailbox(Mailbox):
                     for loss in queue.lose(_LEFT, life.progress):
                         self._settlement.lost(loss, _died_with_the_daemon(self.path))
         self.stored.then_stored(partial(drop, [life.file for life in left]))
+        self.intake.refill()
         self._delayed.look()
 
     def state_of(self, member: str) -> bytes | None:
@@ -136,6 +138,7 @@ class DurableMailbox(Mailbox):
         for queue in self.consumers.queues.values():
             queue.drain()
         self._settlement.fail_if_down.clear()
+        self.stored.keys.clear()
         for seq in tuple(self._settlement.askers):
             asker, _ = self._settlement.dismiss(seq)
             if asker is not None:
@@ -154,9 +157,11 @@ class DurableMailbox(Mailbox):
     def open(self) -> None:
         """See `Mailbox.open`."""
         again = self.closed is not None
+        if again:
+            self.intake.rewind()
         super().open()
         if again:
-            self._reloading = self.home.loop.create_task(self.intake.reload())
+            self.intake.refill()
             self._delayed.look()
 
     def withdraw(self, seq: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from supervisor.durable.rows import row_of
@@ -108,12 +109,11 @@ class Transaction:
 
     def over(self, failed: Callable[[Exception], None]) -> None:
         """It is stored: carry out what follows. What raises is given to `failed`, and the rest goes on."""
-        for seq, (target, entry, due) in zip(self._numbered, self.sent, strict=True):
-            if due is None:
-                target.entered(seq, entry)
-            else:
-                target.postponed(due)
-        for then in self.after:
+        entering: list[Callable[[], None]] = [
+            partial(target.entered, seq, entry) if due is None else partial(target.postponed, due)
+            for seq, (target, entry, due) in zip(self._numbered, self.sent, strict=True)
+        ]
+        for then in (*entering, *self.after):
             try:
                 then()
             except Exception as error:

@@ -334,3 +334,46 @@ async def test_a_message_that_no_longer_decodes_is_a_dead_letter_with_its_bytes(
 
 async def letters_are(store, count):
     return len(await store.dead_letters(None, 10)) == count
+
+
+async def test_what_is_told_around_an_end_and_a_new_start_is_handled_once(tmp_path):
+    """Ends and starts of the child while others send to it; each message that was taken is handled once."""
+    async with tree(tmp_path) as root:
+        taken = []
+
+        async def send():
+            for n in range(200):
+                try:
+                    await root["ledger"].tell(Charge(1, str(n)))
+                except (ActorStopped, LookupError):
+                    await asyncio.sleep(0.005)
+                else:
+                    taken.append(str(n))
+                await asyncio.sleep(0)
+
+        sending = asyncio.create_task(send())
+        for _ in range(4):
+            await asyncio.sleep(0.01)
+            await root.terminate_child("ledger")
+            await root.restart_child("ledger")
+        await sending
+        await until(lambda: root["ledger"]._mailbox.drained)
+        assert taken == (await root["ledger"].ask(Show())).entries
+
+
+async def test_members_of_a_pool_keep_their_own_states(tmp_path):
+    """Over resizing, deaths and the end of the tree nothing is handled twice or lost."""
+    async with tree(tmp_path, ledger(size=3)) as root:
+        await asyncio.gather(*(root["ledger"].ask(Charge(1)) for _ in range(50)))
+        await root.resize("ledger", 4)
+        asking = [asyncio.create_task(root["ledger"].ask(Charge(1), timeout=60)) for _ in range(50)]
+        for child in root.snapshot().children:
+            if child.pid is not None:
+                os.kill(child.pid, signal.SIGKILL)
+        await asyncio.gather(*asking)
+        states = dict(root["ledger"]._mailbox.stored.states)
+        assert 100 == sum(msgspec.msgpack.decode(state)["balance"] for state in states.values())
+    async with tree(tmp_path, ledger(size=4)) as root:
+        await root["ledger"].ask(Charge(1))
+        states = root["ledger"]._mailbox.stored.states
+        assert 101 == sum(msgspec.msgpack.decode(state)["balance"] for state in states.values())
