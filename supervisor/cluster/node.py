@@ -114,8 +114,9 @@ class Node:
         life.begin_on(self._link, number, self.name, self._clock)
 
     def over(self, life: RemoteLife) -> None:
-        """A life has ended."""
-        self.lives.pop(life.number, None)
+        """A life has ended, here or on another machine."""
+        if self.lives.get(life.number) is life:
+            del self.lives[life.number]
 
     def preload(self, module: str, main: dict[str, str]) -> None:
         """Spares may import a module."""

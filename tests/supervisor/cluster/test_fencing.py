@@ -149,6 +149,8 @@ async def test_a_pool_is_spread_over_the_machines():
     async with Supervisor(spec, cluster=cluster, intensity=Intensity.unlimited(), spares=0) as root:
         watch = Watch(root)
         assert ["m1", "m1", "m2", "m2", "m3", "m3"] == sorted(child.node for child in root.snapshot().children)
+        os.kill(next(child.pid for child in root.snapshot().children if child.node == "m1"), signal.SIGKILL)
+        await watch.find(lambda happening: isinstance(happening, ChildStarted))
         cluster.driver.kill("m3")
         for _ in range(2):
             await watch.find(lambda happening: isinstance(happening, ChildStarted))
