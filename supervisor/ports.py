@@ -73,11 +73,12 @@ class Doing(Protocol):
         """Its handler calls in progress, those for timers included, and whether its interpreter runs."""
 
     @property
-    def caught_up(self) -> bool:
-        """Whether progress and activity are newer than the last control frame it was sent.
+    def at_once(self) -> bool:
+        """Whether progress and activity are of this moment; those of a life on another machine are of a moment ago."""
 
-        A life on another machine shows what it did a moment ago.
-        """
+    @property
+    def caught_up(self) -> bool:
+        """Whether progress and activity are newer than the last control frame it was sent."""
 
 
 class Killable(Protocol):

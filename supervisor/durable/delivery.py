@@ -65,6 +65,11 @@ class NotedDelivery:
         self.post(list(batch.messages()))
 
     @property
+    def at_once(self) -> bool:
+        """See `Delivery`."""
+        return self._life.at_once
+
+    @property
     def caught_up(self) -> bool:
         """See `Delivery`."""
         return self._life.caught_up

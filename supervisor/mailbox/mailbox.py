@@ -317,7 +317,7 @@ class Mailbox:
         started = held is not None and held[0] in served and held[1] <= doing[0].begun
         busy = min((one for one in doing if one.active), key=lambda one: one.since, default=None)
         return Held(
-            started=started,
+            started=started or (None if held is not None and not all(life.at_once for life in lives) else False),
             finished=held is not None and started and held[1] not in doing[0].active,
             handler=None if busy is None else self._class_name(busy.handler),
             running=None if busy is None or len(busy.active) > 1 else self._clock() - busy.since / 1e9,

@@ -217,6 +217,11 @@ class ScriptedLife:
         return self.goes_on
 
     @property
+    def at_once(self) -> bool:
+        """See `Life`."""
+        return True
+
+    @property
     def caught_up(self) -> bool:
         """See `Life`."""
         return True

@@ -55,7 +55,7 @@ async def test_a_pool_on_three_nodes_over_kills_of_an_actor_and_of_a_node(raylet
         )
         await watch.find(lambda happening: isinstance(happening, ChildStarted))
 
-        raylets.remove_node(next(iter(raylets.worker_nodes)), allow_graceful=False)
+        raylets.remove_node(raylets.right, allow_graceful=False)
         report = (await watch.find(lambda happening: getattr(happening, "report", None) is not None)).report
         assert "lost" == report.reason.kind
         await watch.find(lambda happening: isinstance(happening, ChildStarted))

@@ -93,7 +93,7 @@ class QueuedTells(msgspec.Struct, eq=False):
     def __len__(self) -> int:
         return len(self.payloads)
 
-    def pieces(self) -> tuple[bytes, Sequence[bytes]]:
+    def pieces(self, ahead: float = 0.0) -> tuple[bytes, Sequence[bytes]]:  # noqa: ARG002 - tells have no deadline
         """The frame that carries it: its head, and the rest, to be joined."""
         head = TELL_BATCH_HEAD % (self.seq.to_bytes(8, "big"), len(self.payloads).to_bytes(4, "big"))
         return head, self.payloads
@@ -144,10 +144,14 @@ class QueuedBulk:
     def __len__(self) -> int:
         return self._parcel.count
 
-    def pieces(self) -> tuple[bytes, Sequence[bytes]]:
-        """The frame that carries it: its head, and the rest, to be joined."""
+    def pieces(self, ahead: float = 0.0) -> tuple[bytes, Sequence[bytes]]:
+        """The frame that carries it: its head, and the rest, to be joined.
+
+        `ahead` is by how many seconds the clock of the receiver is ahead of this one.
+        """
         parcel = self._parcel
-        head = encode((_BULK_TAG, self.seq, self.kind, self._sender, self._deadline))  # an array of five; the sixth is
+        deadline = None if self._deadline is None else self._deadline + ahead
+        head = encode((_BULK_TAG, self.seq, self.kind, self._sender, deadline))  # an array of five; the sixth is
         return b"\x96" + head[1:] + array_head(parcel.count), (parcel.body,)  # the list of messages
 
     def drop(self, size: int) -> None:

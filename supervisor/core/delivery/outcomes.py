@@ -113,7 +113,7 @@ class Held(msgspec.Struct, frozen=True):
     """What an actor does when an ask times out.
 
     Attributes:
-        started: whether the handler of the ask has begun.
+        started: whether the handler of the ask has begun; None where that is not seen at once.
         finished: whether it has returned.
         handler: name of the message class whose handler has run longest; None when none runs.
         running: for how many seconds; None when several run and the ask's is one of them, or would be next.
@@ -121,7 +121,7 @@ class Held(msgspec.Struct, frozen=True):
         others: how many other messages wait or are being handled.
     """
 
-    started: bool
+    started: bool | None
     finished: bool
     handler: str | None
     running: float | None
@@ -143,6 +143,8 @@ def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTi
         how = "it has been handled, and the reply is on its way"
     elif held.started:
         how = f"it is being handled{lasts}"
+    elif held.started is None:
+        how = "whether it has begun is not known here at once"
     elif held.down:
         how = "it has not begun: the actor has no running process"
     elif held.handler is None:
