@@ -6,7 +6,7 @@ SUITE  ?= tests/supervisor/testing tests/processes/test_fates.py tests/test_exam
 # How many processes run tests side by side; most tests wait for processes of their own.
 TESTS  ?= 3
 
-.PHONY: compiled demo test chaos soak sweep check bench bench-peers docs wheel pyright clean
+.PHONY: compiled demo test chaos soak sweep cluster check bench bench-peers docs wheel pyright clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -43,6 +43,10 @@ soak: compiled                 ## ten minutes of constant kills; writes its tabl
 
 sweep: compiled                ## each call of the operating system fails, at every place; writes its table there, too
 	ACTORS_LONG=1 $(BIN)/python -m pytest tests/faults/test_sweep.py -k every_call
+
+cluster: compiled              ## five minutes of kills and cuts over three machines in network namespaces (root, Ray)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[ray]'
+	$(BIN)/python -m tests.cluster.namespaces
 
 check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/ruff format --check .

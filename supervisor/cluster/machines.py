@@ -129,6 +129,7 @@ class ClusterMachines:
         try:
             machine = await self._machine(life, place)
             self._placing[machine.key] += 1
+            life.waits_for = f"the agent on {machine.name} has not started"
             try:
                 node = await self._node(machine)
             finally:
@@ -143,6 +144,7 @@ class ClusterMachines:
     async def _machine(self, life: RemoteLife, place: Place) -> Machine:
         if isinstance(place, Mapping):
             return await self._with_resources(life, place)
+        life.waits_for = "Ray has not listed its machines; is the cluster up?"
         machines = await self._listed()
         lives = self._placing + Counter({node.key: len(node.lives) for node in self._nodes.values()})
         now = self._loop.time()
@@ -160,7 +162,6 @@ class ClusterMachines:
         resources = {_RAY_NAMES.get(name.lower(), name): float(amount) for name, amount in place.items()}
         life.waits_for = f"no machine of the cluster has {in_words(place)} free"
         reserved = await self._driver.call(say.Reserve(number, resources), say.Reserved)
-        life.waits_for = ""
         machines = {one.key: one for one in await self._listed()}
         if reserved.machine not in machines:
             raise CallFailed("the machine with its resources has just gone")

@@ -227,9 +227,7 @@ class RemoteLife(ProcessDelivery):
 
     def _killed_before_it_began(self) -> None:
         if self._link is None:
-            self._finish(
-                LifeEnd(pid=None, exit_code=None, wire_error=self.waits_for or "no machine was found for it in time")
-            )
+            self._finish(LifeEnd(pid=None, exit_code=None, wire_error=f"the search for a machine: {self.waits_for}"))
 
     def _finish(self, end: LifeEnd) -> None:
         if self.over:

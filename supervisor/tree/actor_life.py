@@ -367,7 +367,8 @@ class ActorLife:
             self._mailbox.consumers.make_room(self._name)
         because = OVER_A_JOB if job else ""
         roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._pool.by_cause else ()
-        hung_in = "" if self._examination is None else self._examination.place
+        hung_in = (end.wire_error or "") if end.pid is None else ""
+        hung_in = hung_in if self._examination is None else self._examination.place
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)
 
