@@ -162,6 +162,7 @@ class ClusterMachines:
         resources = {_RAY_NAMES.get(name.lower(), name): float(amount) for name, amount in place.items()}
         life.waits_for = f"no machine of the cluster has {in_words(place)} free"
         reserved = await self._driver.call(say.Reserve(number, resources), say.Reserved)
+        life.add_environment(reserved.env)
         machines = {one.key: one for one in await self._listed()}
         if reserved.machine not in machines:
             raise CallFailed("the machine with its resources has just gone")

@@ -10,7 +10,7 @@ is a sample there. Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -89,6 +89,13 @@ class RemoteLife(ProcessDelivery):
             self._tell(wire.StopLife(number))
         if self._kill_asked:
             self._tell(wire.KillLife(number))
+
+    def add_environment(self, env: Mapping[str, str]) -> None:
+        """Its process gets these variables, unless its spec sets them."""
+        if env:
+            conditions = self.part.conditions
+            conditions = msgspec.structs.replace(conditions, env={**env, **conditions.env})
+            self.part = msgspec.structs.replace(self.part, conditions=conditions)
 
     def failed_to_begin(self, why: str) -> None:
         """There is no place for it, or its machine cannot start it."""

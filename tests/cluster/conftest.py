@@ -28,7 +28,7 @@ def raylets():
     head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     for name in ("left", "right"):
-        node = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, resources={name: 2}, wait=False)
+        node = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, resources={name: 2}, num_gpus=1, wait=False)
         setattr(cluster, name, node)
     cluster.wait_for_nodes()
     yield cluster

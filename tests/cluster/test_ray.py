@@ -12,6 +12,7 @@ from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, ChildStarted, Intensity, StartFailed, Supervisor
 from supervisor.cluster import RayCluster
 from tests.support.actors import Block, Echo, Puppet, WhoAreYou
+from tests.support.variables import Reader, Variable
 from tests.support.waiting import Script, Watch, alive, until, until_now
 
 pytestmark = [
@@ -31,7 +32,7 @@ def tree(raylets, *specs, **options):
 
 async def test_a_pool_on_three_nodes_over_kills_of_an_actor_and_of_a_node(raylets, tmp_path):
     """Exact blame for the actor; what was in flight on the node is told, and its member runs elsewhere."""
-    spec = ChildSpec(Puppet, name="a", size=3, place="any", backoff=AT_ONCE, start_timeout=120)
+    spec = ChildSpec(Puppet, name="a", size=3, place="any", backoff=AT_ONCE, start_timeout=60)
     async with tree(raylets, spec) as root:
         watch = Watch(root)
         children = {child.name: child for child in root.snapshot().children}
@@ -66,7 +67,7 @@ async def test_a_pool_on_three_nodes_over_kills_of_an_actor_and_of_a_node(raylet
 
 async def test_a_life_takes_resources_that_ray_reserves(raylets):
     """It runs where they are; the one for which there are none waits and says so."""
-    spec = ChildSpec(Puppet, name="a", place={"left": 2}, start_timeout=120)
+    spec = ChildSpec(Puppet, name="a", place={"left": 2}, start_timeout=60)
     async with tree(raylets, spec) as root:
         assert "x" == await root["a"].ask(Echo("x"), timeout=60)
         with pytest.raises(StartFailed, match="no machine of the cluster has 1 left free"):
@@ -75,7 +76,7 @@ async def test_a_life_takes_resources_that_ray_reserves(raylets):
             )
         await root.terminate_child("a")
         await root.delete_child("a")
-        await root.start_child(ChildSpec(Puppet, name="b", place={"left": 1}, start_timeout=120))
+        await root.start_child(ChildSpec(Puppet, name="b", place={"left": 1}, start_timeout=60))
         assert "y" == await root["b"].ask(Echo("y"), timeout=60)
 
 
@@ -86,7 +87,7 @@ from supervisor.cluster import RayCluster
 from tests.support.actors import Puppet
 
 async def main():
-    spec = ChildSpec(Puppet, name="a", place="any", start_timeout=120)
+    spec = ChildSpec(Puppet, name="a", place="any", start_timeout=60)
     async with Supervisor(spec, cluster=RayCluster(address=sys.argv[1]), spares=0) as root:
         print("pid", root.snapshot().children[0].pid, flush=True)
         await root.serve()
@@ -104,7 +105,12 @@ def test_nothing_is_left_when_the_daemon_is_killed(raylets, tmp_path):
         until_now(lambda: not alive(pid), "it ends")
 
 
-async def test_who_they_are(raylets):
-    """A label of the place is a resource, an address or a name."""
-    async with tree(raylets, ChildSpec(Puppet, name="a", place="node:left", start_timeout=120)) as root:
+async def test_a_label_and_a_device(raylets):
+    """A label is a resource, an address or a name. A life sees the GPU that Ray has reserved for it."""
+    specs = (
+        ChildSpec(Puppet, name="a", place="node:left", start_timeout=60),
+        ChildSpec(Reader, name="b", place={"gpu": 1}, start_timeout=60),
+    )
+    async with tree(raylets, *specs) as root:
         assert alive((await root["a"].ask(WhoAreYou(), timeout=60)).pid)
+        assert "0" == await root["b"].ask(Variable("CUDA_VISIBLE_DEVICES"), timeout=60)

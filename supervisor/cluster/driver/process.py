@@ -129,11 +129,24 @@ class Driver:
         group = self._ray.util.placement_group([call.resources])
         self._reserved[call.call] = group
 
-        def placed(_: object) -> None:
-            table = self._ray.util.placement_group_table(group)
-            self._tell(say.Reserved(call.call, table["bundles_to_node_id"][0], {}))
+        def failed(error: BaseException) -> None:
+            self._tell(say.Failed(call.call, _in_words(error)))
 
-        _when_done(group.ready(), placed, lambda error: self._tell(say.Failed(call.call, _in_words(error))))
+        def placed(_: object) -> None:
+            machine = self._ray.util.placement_group_table(group)["bundles_to_node_id"][0]
+            if "GPU" in call.resources:
+                look = self._look_at_devices(group, call.resources["GPU"])
+                _when_done(look, lambda env: self._tell(say.Reserved(call.call, machine, env)), failed)
+            else:
+                self._tell(say.Reserved(call.call, machine, {}))
+
+        _when_done(group.ready(), placed, failed)
+
+    def _look_at_devices(self, group: Any, count: float) -> Any:
+        """Which devices Ray has given to a reservation: it tells only a task that runs there."""
+        strategy = self._ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(placement_group=group)
+        options = {"num_cpus": 0, "num_gpus": count, "scheduling_strategy": strategy}
+        return self._ray.remote(_devices).options(**options).remote()
 
     def _tell(self, value: msgspec.Struct) -> None:
         data = encode(value)
@@ -155,6 +168,14 @@ def _when_done(ref: Any, done: Callable[[Any], None], failed: Callable[[BaseExce
             failed(wrong)
 
     ref.future().add_done_callback(over)
+
+
+def _devices() -> dict[str, str]:
+    """The variables that name a task's devices. Sent by value, as its module is the main one."""
+    import os  # noqa: PLC0415 - it runs where this module is not
+
+    names = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ONEAPI_DEVICE_SELECTOR")
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _host_class() -> type:
