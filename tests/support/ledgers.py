@@ -34,6 +34,7 @@ class Once(Message[int]):
 
     amount: int
     name: str = ""
+    kill: bool = False
 
 
 class Transfer(Message[int]):
@@ -86,6 +87,8 @@ class Ledger(Actor):
 
     @handles
     def once(self, msg: Once) -> int:
+        if msg.kill:
+            os.kill(os.getpid(), signal.SIGKILL)
         return self.enter(msg.amount, msg.name)
 
     @handles

@@ -124,7 +124,12 @@ async def test_at_most_once_is_not_begun_twice(tmp_path):
     """It is a dead letter when its process died under it."""
     async with tree(tmp_path) as root:
         assert 3 == await root["ledger"].ask(Once(3, "x"))
-        os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+        letters = root.dead_letters()
+        for _ in range(2):
+            with pytest.raises(ActorCrashed, match="not delivered again") as crash:
+                await root["ledger"].ask(Once(9, "z", kill=True), key="z")
+            assert (True, False) == (crash.value.started, crash.value.finished)
+        assert "crashed_while_handling" == (await anext(letters)).reason
         assert 4 == await root["ledger"].ask(Once(1, "y"))
         assert ["x", "y"] == (await root["ledger"].ask(Show())).entries
 

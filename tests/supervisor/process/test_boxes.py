@@ -1,0 +1,53 @@
+"""Black boxes in files: what the next run of a tree reads of the lives of the one before."""
+
+from __future__ import annotations
+
+from actors.ipc import blackbox
+from actors.ipc.blackbox import BlackBox
+from supervisor.process.boxes import Boxes, drop
+
+
+def test_the_next_run_reads_what_a_life_was_doing(tmp_path):
+    """By mailbox, with what it was given; a box that was not kept is deleted."""
+    first = Boxes(tmp_path)
+    box, spare = BlackBox(2, str(first.unkept())), BlackBox(1, str(first.unkept()))
+    box.keep(str(first.of("/root/pool", "/root/pool/0", 3)))
+    box.note_given(7, 2)
+    box.begin(7, 1, 1000)
+    assert not first.left("/root/pool")
+    second = Boxes(tmp_path)
+    second.clear()
+    (left,) = second.left("/root/pool")
+    assert (7, {7}, {7: 2}, True) == (left.progress.begun, set(left.progress.active), left.given, left.pooled)
+    assert not second.left("/root/poo")
+    drop([left.file])
+    assert not list(tmp_path.iterdir())
+    box.close()
+    spare.file = None
+    spare.close()
+
+
+def test_after_a_boot_it_says_nothing(tmp_path, monkeypatch):
+    boxes = Boxes(tmp_path)
+    box = BlackBox(1, str(boxes.unkept()))
+    box.keep(str(boxes.of("/root/a", "/root/a", 1)))
+    monkeypatch.setattr(blackbox, "boot_number", lambda: 1)
+    (left,) = Boxes(tmp_path).left("/root/a")
+    assert (None, False) == (left.progress, left.pooled)
+    left.file.write_bytes(b"broken")
+    assert Boxes(tmp_path).left("/root/a")[0].progress is None
+    box.close()
+
+
+def test_the_text_of_a_box_in_a_file_is_its_own(tmp_path):
+    boxes = Boxes(tmp_path)
+    file = boxes.unkept()
+    box = BlackBox(1, str(file))
+    box.note_given(1, 1)
+    with open(box.fileno(), "wb", closefd=False) as stacks:
+        stacks.write(b"stacks")
+    assert "stacks" == box.text()
+    box.rewind()
+    assert "" == box.text()
+    box.close()
+    assert not file.exists()
