@@ -101,6 +101,18 @@ class Context(Protocol):
     def publish(self, topic: Topic[M], message: M) -> None:
         """Send a message to every actor that subscribed to the topic, at most once; returns at once."""
 
+    def count(self, name: str, amount: float = 1, /, **labels: object) -> None:
+        """Add to a counter of the application, which `supervisor.metrics` shows as `<name>_total`; from any thread.
+
+        What a handler counts holds once it has ended: with its message handled once, it is counted once, over any
+        number of deaths. The daemon keeps the sum of all lives.
+
+        Args:
+            name: a name of Prometheus, `orders`.
+            amount: a number of at least 0.
+            labels: words that take few values, `shop="berlin"`.
+        """
+
     def extend(self, seconds: float) -> None:
         """Let the running handler take this many seconds from now, whatever `handler_timeout` is.
 

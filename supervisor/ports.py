@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from actors.child.function_main import Call
+from actors.wire.counts import Counts
 from actors.wire.frames import (
     HealthIs,
     MoreItems,
@@ -30,6 +31,7 @@ from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.place import Place
@@ -63,6 +65,19 @@ class LifeListener(Protocol):
         """The life has ended, and all its frames were delivered. The last call; `end` has all that is known of it."""
 
 
+class Observer(Protocol):
+    """Looks at the messages of one mailbox as they pass: metrics, tracing. Called on the loop's thread.
+
+    A mailbox without observers pays for one look at an empty tuple, by batch.
+    """
+
+    def accepted(self) -> None:
+        """Messages were accepted: called at the end of the loop's turn, and for each ask that is sent at once."""
+
+    def outcomes(self, queue: MessageQueue, member: str, frame: Outcomes | Replies) -> None:
+        """A member reports how messages ended; called before they are settled. The frame may be wrong."""
+
+
 class Doing(Protocol):
     """What a life is doing, as its black box says; after its end, what it did last."""
 
@@ -79,6 +94,9 @@ class Doing(Protocol):
     @property
     def caught_up(self) -> bool:
         """Whether progress and activity are newer than the last control frame it was sent."""
+
+    def counts(self) -> Counts:
+        """What the actor has counted with `context.count`; nothing after its end, whose `LifeEnd` has it."""
 
 
 class Killable(Protocol):

@@ -1,13 +1,14 @@
 """ActorContext: what an actor's code finds in `self.context`.
 
-Runs in the actor's process, in its main thread. Logging, publishing, watching and the making of refs work in every
-thread.
+Runs in the actor's process, in its main thread. Logging, counting, publishing, watching and the making of refs work in
+every thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -16,6 +17,7 @@ from actors.child.leaving import Leaving
 from actors.child.remote_ref import RemoteRef
 from actors.child.timers import Timers
 from actors.errors import UsageError
+from actors.ipc.blackbox import BlackBox
 from actors.messages import Message, Terminated
 from actors.output.log import ActorLog
 from actors.process.time_limit import TimeLimit
@@ -24,6 +26,9 @@ from actors.ref import ActorRef
 from actors.topics import Topic
 from actors.wire.codec import encode
 from actors.wire.frames import Publish, StartActor, Subscribe, Watch
+
+if TYPE_CHECKING:
+    from actors.child.counters import Counters
 
 M = TypeVar("M", bound=Message[Any])
 
@@ -37,6 +42,7 @@ class ActorContext:
         protocol: ActorProtocol,
         log: ActorLog,
         *,
+        box: BlackBox,
         calls: Calls,
         timers: Timers,
         leaving: Leaving,
@@ -47,6 +53,9 @@ class ActorContext:
         self.ref: ActorRef = RemoteRef(part.address or part.path, calls)
         self.name = part.path.removeprefix(self.ref.path.rpartition("/")[0] + "/")
         self.log = log
+        self._box = box
+        self._counters: Counters | None = None
+        self._counting = Lock()
         self._protocol = protocol
         self._calls = calls
         self._timers = timers
@@ -100,6 +109,13 @@ class ActorContext:
         """See `Context.publish`."""
         self._calls.send(encode(Publish(topic.name, msgspec.Raw(published(topic, message)))))
 
+    def count(self, name: str, amount: float = 1, /, **labels: object) -> None:
+        """See `Context.count`."""
+        if self._counters is None:
+            self._begin_to_count()
+        assert self._counters is not None  # noqa: S101 - as begun
+        self._counters.count(name, amount, labels)
+
     def extend(self, seconds: float) -> None:
         """See `Context.extend`."""
         self._calls.check_thread("context.extend")
@@ -112,3 +128,10 @@ class ActorContext:
             self._leaving.wish_if_idle()
         else:
             self._leaving.stop()
+
+    def _begin_to_count(self) -> None:
+        from actors.child.counters import Counters  # noqa: PLC0415 - only actors that count pay for it
+
+        with self._counting:  # any thread may be the first
+            if self._counters is None:
+                self._counters = Counters(self.path, self._box)

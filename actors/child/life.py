@@ -127,6 +127,7 @@ class Life:
             part,
             protocol,
             ActorLog(output.output_pipe),
+            box=box,
             calls=self.calls,
             timers=self.timers,
             leaving=self.leaving,
@@ -138,7 +139,6 @@ class Life:
         self._durable = part.durable
         self._box = box
         self._now_ns = clock.monotonic_ns
-        self._began = 0  # ns at which the last handler began
         self._reserve = reserve
         self._stop_event = stop
         control: dict[type, Callable[[Any], None]] = {
@@ -242,7 +242,7 @@ class Life:
 
     def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
         """Record that a handler is about to be called; what senders wait for leaves first."""
-        self._began = now = self._now_ns()
+        now = self._now_ns()
         if self.outbox.oldest:
             self.outbox.before_handler(now)
         if envelope.seq:
@@ -265,10 +265,11 @@ class Life:
             self.outbox.own_ended()
             return
         self._box.done(seq, lane)
+        began = self._box.since(lane)
         if envelope.kind == wire.TELL and kind == wire.REPLY:
-            self.outbox.acknowledge(seq, self._began)
+            self.outbox.acknowledge(seq, began)
         else:
-            self.outbox.reply(seq, kind, payload, attachments)
+            self.outbox.reply(seq, kind, payload, began, attachments)
 
     def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
         """Record that a handler has returned, and send what its sender gets."""
@@ -279,9 +280,9 @@ class Life:
         else:  # the common case
             self._box.done(envelope.seq, lane)
             if type(envelope) is BulkEnvelope:
-                self.outbox.hold(envelope.seq, payload, self._began)
+                self.outbox.hold(envelope.seq, payload, self._box.since(lane))
             else:
-                self.outbox.reply(envelope.seq, wire.REPLY, payload)
+                self.outbox.reply(envelope.seq, wire.REPLY, payload, self._box.since(lane))
 
     def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
         """Record that a handler raised. An exit is no answer: the daemon decides the fate of its message.
@@ -294,8 +295,8 @@ class Life:
             self.finish(envelope, *self.verdict(error), lane)
         self._crash_or_continue(error, handler)
 
-    def fail_tell(self, seq: int, handler: Handler, error: BaseException) -> None:
-        """As `fail`, for a tell of a batch.
+    def fail_tell(self, seq: int, handler: Handler, error: BaseException, began: int) -> None:
+        """As `fail`, for a tell of a batch that began at that time (ns).
 
         Raises:
             ActorFailed: this life must end.
@@ -303,7 +304,7 @@ class Life:
         self.copies.leave(error)
         if not isinstance(error, SystemExit):
             self._box.done(seq)
-            self.outbox.reply(seq, *self.verdict(error))
+            self.outbox.reply(seq, *self.verdict(error), began)
         self._crash_or_continue(error, handler)
 
     def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:

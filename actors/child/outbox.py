@@ -51,15 +51,18 @@ class Outbox:
         self._held: list[Any] = []  # replies to consecutive asks of a batch; numbers as they are, others encoded
         self._held_from = 0  # the number of the first of these asks
         self._held_bytes = 0
+        self._began = 0  # ns at which the last acknowledged handler began
 
-    def reply(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Attachment, ...] = ()) -> None:
-        """A handler has ended: send what its sender gets."""
+    def reply(
+        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Attachment, ...] = ()
+    ) -> None:
+        """A handler has ended, which began at that time (ns): send what its sender gets."""
         if self._waiting or self._held:
             self.flush()
         if self._sequential:
             self._ack_up_to = self._told = seq
             self.oldest = self._count = 0
-        self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload)])), attachments)
+        self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload, began)], began)), attachments)
 
     def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
         """An ask of a batch has its reply; it leaves with those that follow.
@@ -89,13 +92,15 @@ class Outbox:
         """The handler of a tell has returned, which began at that time (ns); the daemon may hear of it later."""
         if self._sequential:
             self._ack_up_to = seq
+            self._began = began
         else:
-            self._waiting.append(Outcome(seq, wire.DONE, NOTHING))
+            self._waiting.append(Outcome(seq, wire.DONE, NOTHING, began))
         self._note(began)
 
-    def acknowledge_now(self, seq: int) -> None:
-        """Everything up to there has ended; the daemon hears of it now."""
+    def acknowledge_now(self, seq: int, began: int) -> None:
+        """Everything up to there has ended; the last began at that time (ns). The daemon hears of it now."""
         self._ack_up_to = seq
+        self._began = began
         self._note(1)
         self.flush()
 
@@ -140,13 +145,13 @@ class Outbox:
         self._urgent = False
 
     def _send_outcomes(self) -> None:
-        frame = encode(Outcomes(self._ack_up_to, self._waiting))
+        frame = encode(Outcomes(self._ack_up_to, self._waiting, self._began))
         if len(frame) <= self._channel.most:
             self.send(frame)
         else:  # each by itself fits
             for outcome in self._waiting:
                 self.send(encode(Outcomes(0, [outcome])))
-            self.send(encode(Outcomes(self._ack_up_to, [])))
+            self.send(encode(Outcomes(self._ack_up_to, [], self._began)))
         self._told = self._ack_up_to
         self._waiting.clear()
 

@@ -59,21 +59,22 @@ class SettlingOutbox(Outbox):
             self._first = now
         self._handling = True
 
-    def reply(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Attachment, ...] = ()) -> None:
+    def reply(
+        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Attachment, ...] = ()
+    ) -> None:
         """A handler has ended: settle, since its sender waits."""
         if kind == wire.FAILED and self._crashes:  # still handling: what it has left is never saved
-            self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload)])))
+            self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload, began)])))
             return
         self._handling = False
         self._changed = True
         self._ack_up_to = seq
-        self._waiting.append(Outcome(seq, kind, payload))
+        self._waiting.append(Outcome(seq, kind, payload, began))
         self._settle(attachments)
 
     def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
         """As `reply`: a durable mailbox gives no batch of asks."""
-        del began
-        self.reply(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else msgspec.Raw(encode(reply)))
+        self.reply(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else msgspec.Raw(encode(reply)), began)
 
     def acknowledge(self, seq: int, began: int) -> None:
         """The handler of a tell has returned; the daemon may hear of it later."""
@@ -83,9 +84,9 @@ class SettlingOutbox(Outbox):
         self._ack_up_to = seq
         self._count += 1
 
-    def acknowledge_now(self, seq: int) -> None:
+    def acknowledge_now(self, seq: int, began: int) -> None:
         """Everything up to there has ended; the daemon hears of it now."""
-        self.acknowledge(seq, 0)
+        self.acknowledge(seq, began)
         self._settle()
 
     def skip(self, seq: int, kind: int, payload: msgspec.Raw = NOTHING, *, over: bool = True) -> None:

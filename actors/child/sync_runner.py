@@ -89,7 +89,7 @@ def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work
     life.sync_driver.current = None if tells.sender is None else tells.head()
     cells, rings, clock = life.cells, life.rings, life.clock.monotonic_ns
     begun, seq = tells.begun, tells.seq
-    told = clock()
+    now = told = clock()
     unsaid = 0
     for message in tells.messages[begun:] if begun else tells.messages:
         handler, method = work[type(message)]
@@ -99,19 +99,19 @@ def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work
         try:
             method(message)
         except BaseException as error:
-            life.fail_tell(seq, handler, error)
+            life.fail_tell(seq, handler, error, now)
         cells[_DONE] = seq
         seq += 1
         unsaid += 1
         if unsaid == ACK_EVERY or now - told > ACK_AGE:
-            life.outbox.acknowledge_now(seq - 1)
+            life.outbox.acknowledge_now(seq - 1, now)
             unsaid, told = 0, now
         if cells[DOORBELL] != rings or life.leaving.reason is not None:
             break
     tells.begun += seq - tells.seq
     tells.seq = seq
     if unsaid:
-        life.outbox.acknowledge_now(seq - 1)
+        life.outbox.acknowledge_now(seq - 1, now)
     if tells.over:
         life.inbox.pending.popleft()
 
@@ -145,7 +145,7 @@ def _handle_asks(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]
         else:
             cells[_DONE] = seq
             if isinstance(payload, Attachment):
-                outbox.reply(seq, wire.BESIDE, NOTHING, (payload,))
+                outbox.reply(seq, wire.BESIDE, NOTHING, now, (payload,))
             else:
                 outbox.hold(seq, payload, now)
     outbox.flush()

@@ -4,9 +4,9 @@ The daemon writes only the doorbell, the child everything else. Every write is o
 no lock, and the record is consistent at every instant a kill can hit.
 
 The page is an anonymous mapped file: it has no name in the file system and disappears with its last holder. Behind
-the lanes is space for text, where faulthandler writes stacks through the descriptor (see
-`actors.process.diagnostics`). The file is sealed against resizing, so the text is bounded and reading the mapping is
-safe whatever the child does.
+the lanes are the actor's own counters (`actors.ipc.counter_cells`). At the end is space for text, where faulthandler
+writes stacks through the descriptor (see `actors.process.diagnostics`). The file is sealed against resizing, so the
+text is bounded and reading the mapping is safe whatever the child does.
 
 A lane belongs to one handler call at a time. Messages begin in the order of their sequence numbers. So of the
 messages in flight, those above the highest `begun` never began, those in a lane with `begun != done` are being
@@ -19,10 +19,14 @@ import mmap
 import os
 import sys
 from multiprocessing import context, reduction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.event import close_fd
 from actors.wire.progress import Activity, Progress, Work
+
+if TYPE_CHECKING:
+    from actors.ipc.counter_cells import CounterCells
+    from actors.wire.counts import Counts
 
 DOORBELL: Final = 0  # cell the daemon increments after a control frame; the child compares it between messages
 _PEAK: Final = 1  # cell in which the exiting child records its peak memory in bytes
@@ -38,6 +42,8 @@ BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
 _CELL: Final = 8  # bytes
 _CELL_MASK: Final = 2**64 - 1
+MAX_SERIES: Final = 256  # counters of one process, each with a name
+SERIES_ROOM: Final = 256  # bytes of a name, two of them for its length
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
 
 _GIVEN: Final = 1024  # messages given to the process last, of which a box in a file keeps delivery tag and number
@@ -76,6 +82,7 @@ class BlackBox:
     def _map(self) -> None:
         self._mapping = mmap.mmap(self._fd, 0, **_UNTRACKED)
         self.cells = memoryview(self._mapping).cast("Q")
+        self._counters: CounterCells | None = None
 
     def __getstate__(self) -> tuple[int, Any]:
         context.assert_spawning(self)
@@ -93,11 +100,24 @@ class BlackBox:
         """Unmap the page in this process."""
         fd, self._fd = self._fd, -1
         close_fd(fd)
+        if self._counters is not None:
+            self._counters.close()
         self.cells.release()
         self._mapping.close()
         if self.file is not None and not self._stays:
             os.unlink(self.file)  # noqa: PTH108 - see `keep`
             self.file = None
+
+    @property
+    def counters(self) -> CounterCells:
+        """The actor's own counters. Their code is imported by processes that count."""
+        if self._counters is None:
+            from actors.ipc.counter_cells import CounterCells  # noqa: PLC0415 - as said
+
+            at = _counters_at(self.lanes)
+            space = memoryview(self._mapping)[at : at + _counters_size(self.lanes)]
+            self._counters = CounterCells(space, self.lanes)
+        return self._counters
 
     # ---- daemon
 
@@ -155,6 +175,16 @@ class BlackBox:
                 until = cells[at + _UNTIL] if cells[at + _GRANT] == since else 0
                 work.append(Work(lane, since, until, cells[at + HANDLER] - 1))
         return Activity(tuple(work), steps, cells[_PULSE], bool(cells[_LEAVING]))
+
+    def counts(self) -> Counts:
+        """What the actor has counted, in handlers that have ended and outside. Callable from any thread."""
+        cells, running = self.cells, []
+        if not cells[_counters_at(self.lanes) // _CELL]:  # it has none
+            return {}
+        for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE):
+            busy = cells[at + BEGUN] != cells[at + DONE] or cells[at + _OWN]
+            running.append(cells[at + SINCE] if busy else 0)
+        return self.counters.totals(running)
 
     def rewind(self) -> None:
         """Empty the text; the next write starts at its beginning, because both sides share the file offset."""
@@ -215,6 +245,14 @@ class BlackBox:
         self.cells[at + _UNTIL] = until
         self.cells[at + _GRANT] = self.cells[at + SINCE]
 
+    def count(self, slot: int, lane: int, amount: float) -> None:
+        """Add to one of the actor's counters, for the handler that runs in a lane."""
+        self.counters.add(slot, lane, self.cells[FIRST_LANE + lane * _LANE + SINCE], amount)
+
+    def since(self, lane: int) -> int:
+        """time.monotonic_ns() at which the handler in a lane began."""
+        return self.cells[FIRST_LANE + lane * _LANE + SINCE]
+
     def beat(self) -> None:
         """Record that the interpreter runs."""
         self.cells[_PULSE] += 1
@@ -268,9 +306,23 @@ def boot_number() -> int:
         return 0
 
 
+def _counters_at(lanes: int) -> int:
+    """Offset of the counters: the first page without a lane."""
+    return _next_page((FIRST_LANE + _LANE * lanes) * _CELL)
+
+
 def _text_at(lanes: int) -> int:
-    """Offset of the text: the first page without a lane."""
-    return -(-(FIRST_LANE + _LANE * lanes) * _CELL // mmap.PAGESIZE) * mmap.PAGESIZE
+    """Offset of the text: the first page behind the counters."""
+    return _next_page(_counters_at(lanes) + _counters_size(lanes))
+
+
+def _counters_size(lanes: int) -> int:
+    """The bytes of a count, and of `MAX_SERIES` slots: a name, and four cells for each lane."""
+    return _CELL + MAX_SERIES * (SERIES_ROOM + 4 * _CELL * lanes)
+
+
+def _next_page(size: int) -> int:
+    return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def _named_file(file: str, size: int) -> int:

@@ -252,21 +252,35 @@ class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How one message ended."""
+    """How one message ended.
+
+    Attributes:
+        seq: its delivery tag.
+        kind: in which way, for instance REPLY.
+        payload: what belongs to that.
+        began: time.monotonic_ns() at which its handler began; 0 when it did not begin.
+    """
 
     seq: int
     kind: int
     payload: msgspec.Raw
+    began: Natural = 0
 
 
 class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Every message up to `ack_up_to` has ended; messages with a reply or an error have an item.
 
     `ack_up_to` 0: no change.
+
+    Attributes:
+        ack_up_to: a delivery tag.
+        items: by message.
+        began: time.monotonic_ns() at which the handler of the last acknowledged message began; 0 when that is not told.
     """
 
     ack_up_to: Natural
     items: list[Outcome]
+    began: Natural = 0
 
 
 class Replies(msgspec.Struct, frozen=True, array_like=True, tag=33):

@@ -14,14 +14,19 @@ import asyncio
 import contextlib
 import queue
 from functools import partial
+from itertools import count
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
+from weakref import WeakSet
 
 from actors.errors import UsageError
 from actors.queue import Putting, SafeQueue
 from supervisor.bridge.waiting import BridgeClosed, Side, call_on
 
 T = TypeVar("T")
+
+_numbers = count(1)
+_bridges: WeakSet[AsyncQueueBridge[Any]] = WeakSet()
 
 
 class AsyncQueueBridge(Generic[T]):
@@ -34,12 +39,15 @@ class AsyncQueueBridge(Generic[T]):
 
     Args:
         maxsize: how many items the queue may hold; 0 is unbounded.
+        name: what metrics call it; `bridge-1` and so on when empty.
     """
 
-    def __init__(self, maxsize: int = 0) -> None:
+    def __init__(self, maxsize: int = 0, *, name: str = "") -> None:
+        self.name = name or f"bridge-{next(_numbers)}"
         self._queue = SafeQueue(maxsize)
         self._sides: dict[asyncio.AbstractEventLoop, Side] = {}
         self._closed = False
+        _bridges.add(self)
 
     async def fetch(self) -> T:
         """Take the next item, waiting for it. Cancelled or timed out, it has taken none.
@@ -79,6 +87,13 @@ class AsyncQueueBridge(Generic[T]):
     def underlying_queue(self) -> SafeQueue:
         """The queue itself, for `Process(args=...)` and for synchronous code in any thread."""
         return self._queue
+
+    @property
+    def depth(self) -> int | None:
+        """About how many items wait; None once it is closed, and where the platform cannot tell."""
+        with contextlib.suppress(NotImplementedError, OSError, ValueError):
+            return None if self._closed or self._queue.closed else self._queue.qsize()
+        return None
 
     def close(self) -> None:
         """Close it in this process; may be called twice, and from any thread.
@@ -129,3 +144,8 @@ class AsyncQueueBridge(Generic[T]):
                 del self._sides[old]
             self._sides[loop] = Side(loop)
         return self._sides[loop]
+
+
+def open_bridges() -> list[AsyncQueueBridge[Any]]:
+    """The bridges of this process that are not closed, by name."""
+    return sorted((bridge for bridge in _bridges if bridge.depth is not None), key=lambda bridge: bridge.name)

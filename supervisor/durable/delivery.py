@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from actors.wire.counts import Counts
 from actors.wire.framing import Attachment
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.backlog import Batch
@@ -113,3 +114,7 @@ class NotedDelivery:
     def activity(self) -> Activity:
         """See `Delivery`."""
         return self._life.activity()
+
+    def counts(self) -> Counts:
+        """See `Delivery`."""
+        return self._life.counts()

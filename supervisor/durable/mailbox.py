@@ -206,7 +206,7 @@ class DurableMailbox(Mailbox):
             return plain
         return Classes(plain.tags, [not message.at_most_once for message in self.protocol.handlers], undone=True)
 
-    def _numbers(self) -> SequenceNumbers:
+    def _new_numbers(self) -> SequenceNumbers:
         return self.stored.numbers
 
     def _make_settlement(self, *given: Any) -> Settlement:

@@ -21,7 +21,7 @@ from supervisor.mailbox.capacity import TELL_BATCH, Capacity
 from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.recall import Recall
 from supervisor.mailbox.settlement import Settlement
-from supervisor.ports import Delivery
+from supervisor.ports import Delivery, Observer
 
 WINDOW: Final = 4096  # messages in flight to a life: enough while an acknowledgement travels
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
@@ -42,6 +42,7 @@ class Dispatcher:
     Attributes:
         due: whether a dispatch at the end of this turn of the loop is planned.
         undispatched: messages accepted since the last dispatch.
+        observers: look at the messages as they pass.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Dispatcher:
     ) -> None:
         self.due = False
         self.undispatched = 0
+        self.observers: tuple[Observer, ...] = ()
         self._consumers = consumers
         self._capacity = capacity
         self._settlement = settlement
@@ -79,8 +81,15 @@ class Dispatcher:
             for queue, member, life in consumers.takers():
                 self._give(queue, member, life, 1)
             self._recall.watch()
+        if self.observers:
+            self.observe_accepted()
         if self._capacity.fast_slots <= 0:
             self._capacity.refresh()
+
+    def observe_accepted(self) -> None:
+        """Let the observers see that messages were accepted."""
+        for observer in self.observers:
+            observer.accepted()
 
     def soon(self) -> None:
         """Dispatch at the end of this turn of the loop; at once when nothing else is in progress."""
@@ -212,6 +221,8 @@ class Dispatcher:
         queue = consumers.shared_queue or consumers.queue_of(member)
         pool = len(consumers.names) > 1
         had = queue.in_flight(member) if pool else 0
+        for observer in self.observers:
+            observer.outcomes(queue, member, frame)
         if isinstance(frame, Replies):
             self._settlement.on_replies(queue, member, frame)
         elif frame.items:
@@ -224,6 +235,10 @@ class Dispatcher:
                 self._settlement.fates[_HANDLED] += acknowledged.handled
         if pool:
             consumers.measure(member, had - queue.in_flight(member))
+        self._use_room(queue)
+
+    def _use_room(self, queue: MessageQueue) -> None:
+        """Messages have ended: others may be taken, and sent."""
         if self._capacity.line:
             self._capacity.grant()
         if queue.queued:

@@ -176,6 +176,8 @@ class Intake:
             queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data)
             asker.seq = queued.seq
             self._askers[queued.seq] = asker, shared_queue
+            if self._dispatcher.observers:
+                self._dispatcher.observe_accepted()
             consumer.life.post([queued])
             return asker
         seq = asker.seq = shared_queue.enqueue(ASK, handler, None, deadline, data)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from heapq import merge
 from typing import Any, cast
@@ -31,10 +31,11 @@ from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import Router
 from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
-from supervisor.mailbox.askers import PendingAsk, decode_bound
+from supervisor.mailbox.askers import Asker, PendingAsk, decode_bound
 from supervisor.mailbox.bulk import Bulk
 from supervisor.mailbox.capacity import Capacity
 from supervisor.mailbox.consumers import Consumers
+from supervisor.mailbox.counted import Counted
 from supervisor.mailbox.dispatch import WINDOW, Dispatcher
 from supervisor.mailbox.intake import Intake
 from supervisor.mailbox.many import AskPart, PendingAskMany
@@ -42,7 +43,7 @@ from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines
 from supervisor.mailbox.validation import Admission
 from supervisor.observe.dead_letters import DeadLetter
-from supervisor.ports import Delivery
+from supervisor.ports import Delivery, Observer
 from supervisor.specs import Overflow
 from supervisor.store.port import Store
 from supervisor.store.writes import PutSchedule
@@ -74,6 +75,7 @@ class Mailbox:
         capacity: how many messages may wait.
         begun: whether a life of the actor was ever started.
         classes: of its messages.
+        counted: what its lives have counted.
     """
 
     def __init__(
@@ -103,8 +105,9 @@ class Mailbox:
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
         self._last_report: ExitReport | None = None
         concurrency, loop = protocol.actor.concurrency, self.home.loop
-        numbers, weighed = self._numbers(), capacity_bytes is not None
-        new_queue = partial(MessageQueue, self.classes, max_deliveries, numbers, weighed=weighed)
+        self.counted = Counted()
+        self._numbers, weighed = self._new_numbers(), capacity_bytes is not None
+        new_queue = partial(MessageQueue, self.classes, max_deliveries, self._numbers, weighed=weighed)
         self.consumers = Consumers(router, new_queue, concurrency, clock)
         for member in members:
             self.consumers.add(member)
@@ -199,6 +202,20 @@ class Mailbox:
             await store.commit([note])
         self.intake.post_scheduled(payload)
 
+    @property
+    def accepted(self) -> int:
+        """The sequence number that the next accepted message gets."""
+        return self._numbers.next + sum(queue.fresh for queue in self.consumers.queues.values())
+
+    @property
+    def askers(self) -> Mapping[int, tuple[Asker | AskPart, MessageQueue]]:
+        """What waits for the end of a message, by its number; to look at."""
+        return self._settlement.askers
+
+    def observe(self, observer: Observer) -> None:
+        """Let an observer look at the messages from now on."""
+        self.dispatcher.observers += (observer,)
+
     # ---- members and their lives
 
     def add_member(self, member: str) -> None:
@@ -285,7 +302,7 @@ class Mailbox:
         tags = {message.__struct_config__.tag: handler.index for message, handler in handlers.items()}
         return Classes(cast("dict[str | int, int]", tags), [message.idempotent for message in handlers])
 
-    def _numbers(self) -> SequenceNumbers:
+    def _new_numbers(self) -> SequenceNumbers:
         return SequenceNumbers()
 
     def _make_settlement(self, *given: Any) -> Settlement:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import time
+from collections.abc import Callable
 from typing import Final
 
 from actors.errors import NoSuchActor
@@ -27,12 +28,21 @@ class Registry:
 
     def __init__(self) -> None:
         self._mailboxes: dict[str, Mailbox] = {}
+        self._visitors: list[Callable[[Mailbox], None]] = []
         self._hints_spent = 0.0  # seconds
         self._hinted = 0.0
 
     def add(self, path: str, mailbox: Mailbox) -> None:
         """Give a mailbox its path."""
         self._mailboxes[path] = mailbox
+        for visit in self._visitors:
+            visit(mailbox)
+
+    def each(self, visit: Callable[[Mailbox], None]) -> None:
+        """Call `visit` with each mailbox, and with each that comes later."""
+        self._visitors.append(visit)
+        for mailbox in self._mailboxes.values():
+            visit(mailbox)
 
     def remove(self, path: str, mailbox: Mailbox) -> None:
         """Remove a path, if it still belongs to that mailbox."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from supervisor.clock import clock_of
@@ -44,6 +44,7 @@ class TreeContext:
         self.heartbeats = False  # whether every process has a thread that answers where its code is
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()
+        self.at_end: list[Callable[[], None]] = []  # called when the tree has ended
         self.dice = random.Random()  # noqa: S311 - jitter is no secret
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -61,6 +62,13 @@ class TreeContext:
     def launcher_at(self, place: Place) -> ActorLauncher:
         """What starts the lives of actors at a place; a place of a cluster is checked before."""
         return self.launcher if self._machines is None or place == LOCAL else self._machines.at(place)
+
+    def end(self) -> None:
+        """The tree has ended."""
+        self.registry.shut_down()
+        self.topics.close()
+        for call in self.at_end:
+            call()
 
     def keep(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         """Let a coroutine run by itself, until the tree ends."""

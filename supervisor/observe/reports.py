@@ -20,6 +20,7 @@ from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree.commands import Decision
 from supervisor.observe.broadcast import Broadcast
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
+from supervisor.observe.deaths import Deaths
 from supervisor.observe.logs import TREE, actor_logger, write
 
 
@@ -133,11 +134,16 @@ Happening = (
 
 
 class Reports:
-    """Reports what happens in a tree. One per tree."""
+    """Reports what happens in a tree. One per tree.
+
+    Attributes:
+        deaths: what the ends of lives add up to.
+    """
 
     def __init__(self) -> None:
         self.happenings: Broadcast[Happening] = Broadcast()
         self.dead_letters: Broadcast[DeadLetter] = Broadcast()
+        self.deaths = Deaths()
         self._dead_lettered: dict[tuple[str, DeadReason], int] = {}
 
     def child_started(self, actor: str, life: int, pid: int | None, node: str | None = None) -> None:
@@ -168,6 +174,7 @@ class Reports:
 
     def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
         """A life has ended."""
+        self.deaths.add(report)
         self.happenings.tell(ChildExited(report))
         expected = report.decision == Decision.EXPECTED and not report.reason.abnormal
         level = "info" if expected or not report.reason.abnormal else "error"

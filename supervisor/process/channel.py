@@ -16,6 +16,7 @@ import msgspec
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
 from actors.wire.codec import encode
+from actors.wire.counts import Counts
 from actors.wire.frames import (
     NOTHING,
     AskHealth,
@@ -140,6 +141,10 @@ class ProcessDelivery:
         """What its black box says, for those who watch it; after its end, what it said last."""
         return self._last_activity if self.over else self._box.activity()
 
+    def counts(self) -> Counts:
+        """What the actor has counted; nothing after its end, which has it."""
+        return {} if self.over else self._box.counts()
+
     def _send_now(self, frame: Cancel | Recall | Credit | Items | Stop | AskHealth) -> None:
         """Send a frame, and let the process read it before it begins another message; one that is over has no box."""
         self._pipe_writer.send(frame)
@@ -257,27 +262,27 @@ def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
         WireError: a frame does not decode; what came before it was given.
     """
     items: list[Outcome] | None = None  # of the outcomes that are joined now
-    ack_up_to = 0
+    ack_up_to = began = 0
     for data in frames:
         try:
             frame = data if isinstance(data, Attachment) else _decode(data)
         except _BROKEN as error:
             if items is not None:
-                yield Outcomes(ack_up_to, items)
+                yield Outcomes(ack_up_to, items, began)
             raise _undecodable(data, error) from error
         if type(frame) is Outcomes:
-            ack_up_to = frame.ack_up_to or ack_up_to
+            ack_up_to, began = frame.ack_up_to or ack_up_to, frame.began or began
             if items is None:
                 items = frame.items
             else:
                 items.extend(frame.items)
             continue
         if items is not None:
-            yield Outcomes(ack_up_to, items)
-            items, ack_up_to = None, 0
+            yield Outcomes(ack_up_to, items, began)
+            items, ack_up_to, began = None, 0, 0
         yield frame
     if items is not None:
-        yield Outcomes(ack_up_to, items)
+        yield Outcomes(ack_up_to, items, began)
 
 
 def _undecodable(data: Frame, error: Exception) -> WireError:

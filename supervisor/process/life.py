@@ -330,4 +330,5 @@ class ProcessLife(ProcessDelivery):
             stderr=self._transcript.last_lines(),
             began=box.taken,
             idle=box.left_idle,
+            counts=box.counts(),
         )

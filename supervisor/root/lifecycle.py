@@ -89,6 +89,7 @@ class Lifecycle:
         self._reading = reading
         self._stop_timeout = stop_timeout
         self._reports = Reports()
+        self._visitors: list[Callable[[TreeContext], None]] = []
         self._drains = False
         self._engine: Engine | None = None
         self._end: do.Terminate | None = None
@@ -146,6 +147,8 @@ class Lifecycle:
         self._tree.store, self._tree.durability = self._store, self._durability
         self._scheduler = Scheduler(self.path, self._tree, self._tree.clock.time)
         self._tree.heartbeats = door is not None
+        for visit in self._visitors:
+            visit(self._tree)
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()
         self._engine = Engine(
@@ -187,6 +190,16 @@ class Lifecycle:
                 raise self._gave_up() from None
         elif kind is None and self._end is not None and self._end.exceeded:
             raise self._gave_up()
+
+    def with_tree(self, visit: Callable[[TreeContext], None]) -> None:
+        """Call `visit` with what the supervisors of this tree share: now, or before its first child starts.
+
+        For what observes a tree: metrics, tracing.
+        """
+        if self._engine is not None:
+            self._check_home()
+            visit(self._tree)
+        self._visitors.append(visit)
 
     def request_stop(self) -> None:
         """Begin to stop the tree; returns at once. `wait` returns when it is down."""
@@ -296,8 +309,7 @@ class Lifecycle:
             except asyncio.CancelledError as error:
                 cancelled = error
                 self.request_kill()
-        self._tree.registry.shut_down()
-        self._tree.topics.close()
+        self._tree.end()
         closing = asyncio.ensure_future(self._close_launchers())
         try:
             while not closing.done():

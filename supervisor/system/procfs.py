@@ -12,6 +12,7 @@ from pathlib import Path
 
 from supervisor.core.health.condition import UNSEEN, Condition
 
+_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -34,6 +35,21 @@ def peak_bytes(pid: int) -> int | None:
     """The peak resident memory of a process until now, in bytes."""
     lines = (_read(pid, "status") or "").splitlines()
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """The CPU time of a process and of its children that have ended, as `wait4` will tell it; in seconds."""
+    stat = _read(pid, "stat")
+    fields = [] if stat is None else stat.rpartition(") ")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS if len(fields) > 14 else None
+
+
+def open_descriptors(pid: int) -> int | None:
+    """How many descriptors a process has; None for a process of another user, too."""
+    try:
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return None
 
 
 def _read(pid: int, what: str) -> str | None:

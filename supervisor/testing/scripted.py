@@ -18,6 +18,7 @@ from typing import Any, Final
 from actors.child.function_main import Call
 from actors.errors import UsageError, WireError
 from actors.exits import ExitKind
+from actors.wire.counts import Counts
 from actors.wire.frames import Outcomes, Replies, StartActor
 from actors.wire.framing import Attachment
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
@@ -238,6 +239,10 @@ class ScriptedLife:
     def resident_bytes(self) -> int | None:
         """See `Life`."""
         return None
+
+    def counts(self) -> Counts:
+        """See `Life`."""
+        return {}
 
     def ask_pulse(self) -> bool:
         """See `Life`."""

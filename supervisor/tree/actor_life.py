@@ -95,6 +95,7 @@ class ActorLife:
         """
         self.life = self._pool.launcher.launch(part, self._pool.spec.actor.concurrency, self)
         self._requests.begin(self.life)
+        self._mailbox.counted.begin(self.life)
 
     def serve(self, state: bytes | None) -> None:
         """Take messages from the mailbox from now on.
@@ -357,6 +358,8 @@ class ActorLife:
         if self.serves:
             end = msgspec.structs.replace(end, progress=self._mailbox.consumers.blame(self._name, end.progress))
         self._end = end
+        if self.life is not None:
+            self._mailbox.counted.end(self.life, end.counts)
         self._look_no_more()
         hang = None if self._watch is None else self._watch.reason(end.exit_code)
         reason = hang or exit_reason(end)

@@ -160,6 +160,7 @@ class Engine:
                 self.children[command.child].retire(command.because)
             case do.DeleteChild():
                 self.children.pop(command.child).forget()
+                self.tree.reports.deaths.forget(f"{self.path}/{command.child}")
             case do.ReportReady():
                 self.children[command.child].ready(command.life)
             case do.ReportExit():
@@ -195,6 +196,7 @@ class Engine:
                 del self.children[name]
                 child.retire("its supervisor was restarted without it")
                 child.forget()
+                self.tree.reports.deaths.forget(f"{self.path}/{name}")
 
     def _set_timer(self, timer: Timer, after: float) -> None:
         self._cancel_timer(timer)

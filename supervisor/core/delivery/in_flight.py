@@ -90,6 +90,10 @@ class InFlight:
             return None
         return self._take({delivery_tag})
 
+    def in_batch(self, delivery_tag: int) -> bool:
+        """Whether a batch has that message."""
+        return any(batch.seq <= delivery_tag < batch.seq + len(batch) for batch in self.batches)
+
     def take_out(self, seq: int) -> QueuedMessage | None:
         """Take one message out of the batch that has it; None when none has."""
         batches = self.batches

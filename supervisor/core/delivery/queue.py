@@ -98,6 +98,11 @@ class MessageQueue:
         return self._backlog.count + len(self._fresh)
 
     @property
+    def fresh(self) -> int:
+        """How many accepted tells have no number yet."""
+        return len(self._fresh)
+
+    @property
     def total_bytes(self) -> int:
         """How many bytes all messages have, 0 when they are not counted."""
         return 0 if self._sizes is None else self._sizes.total

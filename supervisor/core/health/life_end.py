@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from actors.wire.counts import Counts
 from actors.wire.frames import CrashReport
 from actors.wire.progress import NOTHING_BEGUN, Progress
 
@@ -32,6 +33,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         idle: whether the actor stopped itself because no message waited.
         lost: why nothing is known of its end, as of a life whose machine is gone; None as a rule. Then `progress` says
             nothing.
+        counts: what the actor has counted.
         by_itself: what a normal end means that was not asked for, in words.
     """
 
@@ -53,6 +55,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     began: bool = True
     idle: bool = False
     lost: str | None = None
+    counts: Counts = {}
     by_itself: str = "the actor stopped itself"
 
     @property

@@ -1,0 +1,178 @@
+"""Meter: how long the messages of one mailbox wait, and how long asks take.
+
+Times are kept by batch, not by message: when a batch was accepted, and when the last of those that an actor
+acknowledges together began. In between they are spaced evenly; that is off by a millisecond, or by one handler, at
+most. An ask is measured by itself.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from actors.wire.frames import ASK, BESIDE, FAILED, REJECTED, REPLY, Outcomes, Replies
+from supervisor.core.delivery.in_flight import InFlight
+from supervisor.core.delivery.queue import MessageQueue
+from supervisor.mailbox.askers import PendingAsk
+from supervisor.mailbox.mailbox import Mailbox
+from supervisor.telemetry.histogram import Histogram
+
+_ANSWERS: Final = frozenset({REPLY, BESIDE, FAILED, REJECTED})
+_MOST: Final = 4096  # batches whose time is remembered; of more, every second one
+
+Runs = list[tuple[float | None, int]]
+"""Messages by the time at which they were accepted, in seconds: that, and how many."""
+
+
+class Marks:
+    """When messages were accepted: each mark says that those with lower numbers were, by then."""
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._times: list[float] = []
+
+    def note(self, following: int, now: float) -> None:
+        """All messages below that number are accepted."""
+        if self._numbers and self._numbers[-1] >= following:
+            return
+        self._numbers.append(following)
+        self._times.append(now)
+        if len(self._numbers) > _MOST:
+            del self._numbers[:-2:2], self._times[:-2:2]
+
+    def time_of(self, seq: int) -> float | None:
+        """When a message was accepted, None when that is not known."""
+        at = bisect_right(self._numbers, seq)
+        return self._times[at] if at < len(self._times) else None
+
+    def runs(self, first: int, last: int) -> Runs:
+        """The messages from `first` to `last` by the time at which they were accepted: that, and how many."""
+        found: Runs = []
+        at = bisect_right(self._numbers, first)
+        while first <= last:
+            known = at < len(self._numbers)
+            following = min(last + 1, self._numbers[at]) if known else last + 1
+            found.append((self._times[at] if known else None, following - first))
+            first, at = following, at + 1
+        return found
+
+    def forget(self, seq: int) -> None:
+        """Messages below that number have ended."""
+        at = bisect_right(self._numbers, seq)
+        if at > _MOST // 64:
+            del self._numbers[:at], self._times[:at]
+
+
+class Meter:
+    """Measures one mailbox.
+
+    Args:
+        mailbox: what it measures.
+        clock: seconds, of the mailbox and of the actors' processes.
+
+    Attributes:
+        latency: seconds from an ask to its answer.
+        waits: seconds from when a message was accepted until its handler began.
+    """
+
+    def __init__(self, mailbox: Mailbox, clock: Callable[[], float] = time.monotonic) -> None:
+        self.latency = Histogram()
+        self.waits = Histogram()
+        self._mailbox = mailbox
+        self._askers = mailbox.askers
+        self._clock = clock
+        self._marks = Marks()
+        self._began: dict[str, float] = {}  # when the last message of a member began, in seconds
+
+    def accepted(self) -> None:
+        """See `Observer`."""
+        self._marks.note(self._mailbox.accepted, self._clock())
+
+    def outcomes(self, queue: MessageQueue, member: str, frame: Outcomes | Replies) -> None:
+        """See `Observer`."""
+        if isinstance(frame, Replies):
+            self._replied(member, frame)
+            return
+        flight = queue.flight(member)
+        answered = self._answered(flight, frame) if frame.items else frozenset()
+        if frame.ack_up_to and frame.began and flight.count > len(answered):
+            self._acknowledged(flight, member, frame, answered)
+        if frame.ack_up_to:
+            self._marks.forget(frame.ack_up_to)
+
+    def _replied(self, member: str, frame: Replies) -> None:
+        """Measure consecutive asks of a batch; when each began is not told."""
+        now = self._clock()
+        runs = self._marks.runs(frame.first, frame.first + min(frame.count, len(self._askers)) - 1)
+        for since, size in runs:
+            self.latency.add_progression(0.0 if since is None else now - since, 0.0, size)
+        self._spread(runs, member, now)
+
+    def _answered(self, flight: InFlight, frame: Outcomes) -> frozenset[int]:
+        """Measure messages that have an outcome of their own; their delivery tags."""
+        now, askers, messages = self._clock(), self._askers, flight.messages
+        for outcome in frame.items:
+            message = messages.get(outcome.seq)
+            began = min(now, outcome.began / 1e9)
+            if message is None:
+                if began and flight.in_batch(outcome.seq):  # a tell that failed
+                    self._waited(self._marks.time_of(outcome.seq), began)
+                continue
+            asker, _ = askers.get(message.seq, (None, None))
+            since: float | None
+            if type(asker) is PendingAsk and asker.deadline is not None and asker.timeout is not None:
+                since = asker.deadline - asker.timeout
+            else:
+                since = self._marks.time_of(message.seq)
+            if began:
+                self._waited(since, began)
+            if asker is not None and message.kind == ASK and outcome.kind in _ANSWERS:
+                self.latency.add(now - since if since is not None and now > since else 0.0)
+        return frozenset(outcome.seq for outcome in frame.items)
+
+    def _waited(self, since: float | None, began: float) -> None:
+        self.waits.add(began - since if since is not None and began > since else 0.0)
+
+    def _acknowledged(self, flight: InFlight, member: str, frame: Outcomes, answered: frozenset[int]) -> None:
+        """Measure the tells that one number acknowledges."""
+        upto, began = frame.ack_up_to, min(self._clock(), frame.began / 1e9)
+        runs: Runs = []
+        for batch in flight.batches:
+            if batch.seq > upto:
+                break
+            for first, last in _without(batch.seq, min(upto, batch.seq + len(batch) - 1), answered):
+                runs += self._marks.runs(first, last)
+        for tag, message in flight.messages.items():
+            if tag > upto:
+                break
+            if tag not in answered:
+                runs.append((self._marks.time_of(message.seq), 1))
+        self._spread(runs, member, began)
+
+    def _spread(self, runs: Runs, member: str, began: float) -> None:
+        """Measure messages of which the last began then, and the others evenly spaced since the one before them."""
+        count = sum(size for _, size in runs)
+        if not count:
+            return
+        earliest = min((since for since, _ in runs if since is not None), default=began)
+        start = min(began, max(self._began.get(member, 0.0), earliest))
+        self._began[member] = began
+        step, done = (began - start) / count, 0
+        for since, size in runs:
+            at = start + step * (done + 1)
+            self.waits.add_progression(at - (at if since is None else since), step, size)
+            done += size
+
+
+def _without(first: int, last: int, tags: frozenset[int]) -> Iterator[tuple[int, int]]:
+    """The parts of a range of numbers that some of them divide."""
+    for tag in sorted(tag for tag in tags if first <= tag <= last):
+        if first < tag:
+            yield first, tag - 1
+        first = tag + 1
+    if first <= last:
+        yield first, last
