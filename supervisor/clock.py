@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from actors.child.driver import Clock
 from actors.errors import UsageError
 
 VIRTUAL: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Clock]] = WeakKeyDictionary()
 """The virtual clocks, see `supervisor.testing.clock`."""
+
+REAL: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[object]]] = WeakKeyDictionary()
+"""What starts processes on a loop, whose time is real."""
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Clock:

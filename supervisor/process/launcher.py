@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Final, TypeVar
+from weakref import WeakSet
 
 from actors.child import command_main, function_main
 from actors.child.function_main import Call
 from actors.wire.frames import StartActor
+from supervisor.clock import REAL
 from supervisor.io.output_reader import OutputReader
 from supervisor.ports import AnyReader, LifeListener
 from supervisor.process.boxes import Boxes
@@ -67,6 +69,7 @@ class ProcessLauncher:
             undo.pop_all()
         self._orphan_reaper = OrphanReaper(loop, reader, self._spawner.do, on_reaper_lost)
         self._keeps_spares = spares > 0
+        REAL.setdefault(loop, WeakSet()).add(self)
         self._spares = Spares(spares, loop, self._begin, on_spare_failed)
 
     @property
@@ -174,6 +177,7 @@ class ProcessLauncher:
 
     async def close(self) -> None:
         """End the spares, the orphan reaper, and the threads that spawn and read output. All lives must have ended."""
+        REAL[self._loop].discard(self)
         await self._spares.close()
         await self._orphan_reaper.close()
         self._spawner.close()

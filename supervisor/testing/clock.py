@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 
 from actors.bounds import check_time
 from actors.errors import UsageError
-from supervisor.clock import VIRTUAL
+from supervisor.clock import REAL, VIRTUAL
 
 BUSY: Final = 1.0  # seconds of real time after which time passes though there is always something to do
 _TURN: Final = 0.01  # seconds of real time that one turn of the loop counts for at most: a debugger may stop in it
@@ -84,7 +84,16 @@ class VirtualClock:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """While inside, the loop runs by this clock. Uses may overlap."""
+        """While inside, the loop runs by this clock. Uses may overlap.
+
+        Raises:
+            UsageError: a tree of processes runs on the loop.
+        """
+        if REAL.get(self._loop):
+            raise UsageError(
+                "a tree of processes runs on this event loop, and their time is real; leave it before the clock is "
+                "virtual, or use another loop for one of them"
+            )
         if not self._users:
             VIRTUAL[self._loop] = self
             self._now = time.monotonic()

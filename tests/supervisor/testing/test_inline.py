@@ -322,6 +322,17 @@ async def test_processes_do_not_run_on_a_virtual_clock():
             await Supervisor(ChildSpec(Puppet)).__aenter__()
 
 
+@pytest.mark.processes
+async def test_a_clock_does_not_become_virtual_under_processes():
+    """Their timeouts would come at once."""
+    async with Supervisor(ChildSpec(Puppet), spares=0) as root:
+        with pytest.raises(UsageError, match="a tree of processes runs on this event loop"):
+            await inline(Puppet).__aenter__()
+        assert "x" == await root["puppet"].ask(Echo("x"))
+    async with inline(Puppet) as ref:
+        assert "x" == await ref.ask(Echo("x"))
+
+
 async def test_a_test_that_is_interrupted_in_a_handler_goes_on(monkeypatch):
     """A sync handler that blocks cannot be stopped: its life is over, the ask fails and says why."""
     gate, timer = threading.Event(), threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGUSR1))
