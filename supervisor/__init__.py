@@ -16,6 +16,7 @@ from supervisor.errors import (
     SupervisorError,
 )
 from supervisor.jobs.jobs_ref import JobsRef
+from supervisor.messaging.tree_store import KeptDeadLetter
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.reports import (
@@ -32,7 +33,6 @@ from supervisor.observe.reports import (
     SupervisorStopped,
 )
 from supervisor.root.scheduler import ScheduledMessage
-from supervisor.root.tree_store import KeptDeadLetter
 from supervisor.specs import (
     BRUTAL_KILL,
     INFINITY,

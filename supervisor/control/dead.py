@@ -1,21 +1,30 @@
 """Dead: an operator lists, shows, requeues and drops the dead letters of a daemon.
 
+Those of durable actors are in the store; their ids begin with `s`.
+
 Runs on the loop's thread.
 """
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from actors.errors import UsageError
 from supervisor.control import frames as wire
 from supervisor.control.frames import Reply
-from supervisor.control.look.letters import KeptLetter, Letters
+from supervisor.control.look.letters import MOST, KeptLetter, Letters
 from supervisor.control.look.names import named
 from supervisor.control.messages import as_object
+from supervisor.durable.mailbox import DurableMailbox
 from supervisor.errors import NoSuchChild
 from supervisor.messaging.refs import MailboxRef
+from supervisor.messaging.tree_store import KeptDeadLetter, TreeStore
 from supervisor.tree.engine import Engine
+
+T = TypeVar("T")
 
 
 class DeadLetters:
@@ -33,11 +42,22 @@ class DeadLetters:
     async def list(self, asked: wire.ListDead) -> Reply:
         """The letters of an actor, or all."""
         path = named(self._engine, asked.name).path if asked.name else None
-        found = [kept for kept in self._letters if path is None or kept.letter.actor == path]
-        return wire.DeadLetters(tuple(map(_letter, found)), self._letters.lost)
+        found = [
+            _letter(kept) for kept in self._letters if path in (None, kept.letter.actor) and not self._kept_by(kept)
+        ]
+        store = self._store()
+        if store is not None:
+            stored = aiter(store.dead_letters(path))
+            found += [_stored(letter) async for letter in _first(MOST, stored)]
+        return wire.DeadLetters(tuple(found), self._letters.lost)
 
     async def show(self, asked: wire.ShowDead) -> Reply:
         """One letter with its message."""
+        store, number = self._stored_id(asked.id)
+        if store is not None:
+            letter = await store.dead_letter(number)
+            body = None if letter.message is None else as_object(letter.message)
+            return wire.DeadLetters((replace(_stored(letter), body=body),))
         kept = self._of(asked.id)
         mailbox = self._engine.tree.registry.get(kept.letter.actor)
         body = None
@@ -48,6 +68,10 @@ class DeadLetters:
     async def requeue(self, asked: wire.RequeueDead) -> Reply:
         """Send the messages of letters again; one after the other, and those that were sent are dropped."""
         for letter in asked.ids:
+            store, number = self._stored_id(letter)
+            if store is not None:
+                await store.requeue(number)
+                continue
             kept = self._of(letter)
             path = kept.letter.actor
             if kept.data is None:
@@ -59,13 +83,33 @@ class DeadLetters:
 
     async def drop(self, asked: wire.DropDead) -> Reply:
         """Drop letters."""
-        for kept in [self._of(letter) for letter in asked.ids]:
-            self._letters.take(kept.id)
+        stored = [self._stored_id(letter) for letter in asked.ids]
+        kept = [self._of(letter) for letter, (store, _) in zip(asked.ids, stored, strict=True) if store is None]
+        for store, number in stored:
+            if store is not None:
+                await store.drop(number)
+        for letter in kept:
+            self._letters.take(letter.id)
         return wire.Done(f"{len(asked.ids)} dropped")
+
+    def _store(self) -> TreeStore | None:
+        store = self._engine.tree.store
+        return None if store is None else TreeStore(self._engine.path, self._engine.tree, store)
+
+    def _stored_id(self, letter: str) -> tuple[TreeStore | None, int]:
+        """The store and the number there of a letter that is in the store; None and 0 of another one."""
+        digits = letter.removeprefix("s")
+        if digits == letter or not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+            return None, 0
+        return self._store(), int(digits)
+
+    def _kept_by(self, kept: KeptLetter) -> bool:
+        """Whether a letter is in the store, too."""
+        return isinstance(self._engine.tree.registry.get(kept.letter.actor), DurableMailbox)
 
     def _of(self, letter: str) -> KeptLetter:
         kept = self._letters.get(int(letter)) if letter.isascii() and letter.isdigit() and len(letter) < 19 else None
-        if kept is None:
+        if kept is None or self._kept_by(kept):
             raise NoSuchChild(f"there is no dead letter {letter!r}; `actorctl dead list` shows them")
         return kept
 
@@ -83,3 +127,25 @@ def _letter(kept: KeptLetter) -> wire.Letter:
         deliveries=letter.deliveries,
         size=None if kept.data is None else len(kept.data),
     )
+
+
+def _stored(letter: KeptDeadLetter) -> wire.Letter:
+    return wire.Letter(
+        id=f"s{letter.id}",
+        at=letter.died_at,
+        actor=letter.actor,
+        message_type=letter.message_type,
+        sender=letter.sender,
+        reason=letter.reason.value,
+        detail=letter.detail,
+        deliveries=letter.deliveries,
+        size=len(letter.payload),
+    )
+
+
+async def _first(most: int, items: AsyncIterator[T]) -> AsyncIterator[T]:
+    async for item in items:
+        if most <= 0:
+            return
+        most -= 1
+        yield item

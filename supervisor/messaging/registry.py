@@ -93,3 +93,8 @@ class Registry:
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
         self._hints_spent += time.perf_counter() - began
         return f"no actor has the path {path}; {hint}"
+
+
+def absolute(root: str, name: str) -> str:
+    """The path of an actor by its name below the root, or by its path."""
+    return name if name.startswith("/") else f"{root}/{name}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from supervisor.jobs.jobs_ref import JobsRef
+from supervisor.messaging.registry import absolute
 from supervisor.root.lifecycle import Lifecycle
-from supervisor.root.scheduler import absolute
 from supervisor.specs import AnySpec
 from supervisor.tree import child_management
 from supervisor.tree.snapshot import ChildCounts, ChildInfo, children_of, count_of

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from actors.errors import UsageError
 from actors.messages import Message
 from actors.topics import Topic
+from supervisor.messaging.tree_store import TreeStore
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter
 from supervisor.observe.reports import Happening
 from supervisor.root.lifecycle import Lifecycle
-from supervisor.root.tree_store import TreeStore
 from supervisor.tree.health import HealthStatus, TreeHealth, health_of
 from supervisor.tree.snapshot import SupervisorSnapshot, tree_of
 

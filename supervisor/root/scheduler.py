@@ -20,6 +20,7 @@ import msgspec
 from actors.errors import UsageError
 from supervisor.core.schedule import Schedule
 from supervisor.mailbox.validation import Admitted
+from supervisor.messaging.registry import absolute
 from supervisor.messaging.shared import TreeContext
 from supervisor.store.writes import DeleteSchedule, PutSchedule, ScheduleRow, Write
 
@@ -178,11 +179,6 @@ class Scheduler:
         done: asyncio.Future[None] = self._tree.loop.create_future()
         done.set_result(None)
         return done
-
-
-def absolute(root: str, name: str) -> str:
-    """The path of a child by its name below the root, or by its path."""
-    return name if name.startswith("/") else f"{root}/{name}"
 
 
 def _shown(entry: _Entry) -> ScheduledMessage:

@@ -11,8 +11,9 @@ from typing import Any
 from actors.errors import UsageError
 from actors.messages import Message
 from supervisor.core.schedule import Schedule
+from supervisor.messaging.registry import absolute
 from supervisor.root.lifecycle import Lifecycle
-from supervisor.root.scheduler import ScheduledMessage, absolute
+from supervisor.root.scheduler import ScheduledMessage
 
 
 class Schedules(Lifecycle):

@@ -15,9 +15,9 @@ from actors.messages import Message
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.durable.rows import content_of
 from supervisor.mailbox.askers import decode_bound
+from supervisor.messaging.registry import absolute
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
-from supervisor.root.scheduler import absolute
 from supervisor.store.errors import NoSuchRecord
 from supervisor.store.port import Store
 from supervisor.store.records import MailboxSummary, StoredDeadLetter
@@ -89,6 +89,14 @@ class TreeStore:
         """
         return KeptDeadLetters(self, None if name is None else self._name(name))
 
+    async def dead_letter(self, letter: int) -> KeptDeadLetter:
+        """One dead letter.
+
+        Raises:
+            StoreError: there is no such dead letter, or the store cannot be read.
+        """
+        return self._kept(await self._found(letter))
+
     async def requeue(self, letter: int) -> None:
         """Send a dead letter again: it is the last message of its mailbox, and counts as begun by no life.
 
@@ -97,9 +105,7 @@ class TreeStore:
         Raises:
             StoreError: there is no such dead letter, or it cannot be stored.
         """
-        found = await self._store.dead_letter(letter)
-        if found is None:
-            raise NoSuchRecord(f"there is no dead letter {letter!r}; `await root.store.dead_letters()` lists them")
+        found = await self._found(letter)
         mailbox = self._live(found.mailbox)
         if mailbox is not None:
             await mailbox.requeue(letter)
@@ -146,6 +152,12 @@ class TreeStore:
         return await self._store.discard(self._gone(name))
 
     # ---- inside
+
+    async def _found(self, letter: int) -> StoredDeadLetter:
+        found = await self._store.dead_letter(letter)
+        if found is None:
+            raise NoSuchRecord(f"there is no dead letter {letter!r}; `await root.store.dead_letters()` lists them")
+        return found
 
     def _name(self, name: str) -> str:
         if not isinstance(name, str):

@@ -1,0 +1,38 @@
+"""Dead letters of durable actors, as an operator has them: from the store, and from it alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors import ActorCrashed
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from supervisor.control import frames as wire
+from supervisor.control.dead import DeadLetters
+from supervisor.errors import NoSuchChild
+from supervisor.store import SQLiteStore, StoreError
+from tests.support.ledgers import Kill, Ledger, Show
+
+
+@pytest.mark.processes
+async def test_dead_letters_in_the_store(tmp_path):
+    """Listed once, shown with their message, requeued and dropped there."""
+    spec = ChildSpec(Ledger, durable=True, backoff=Backoff(initial=0.0, cap=0.0, jitter=0.0), max_deliveries=1)
+    async with Supervisor(spec, store=SQLiteStore(tmp_path / "shop.db"), intensity=Intensity(100, 5.0)) as root:
+        dead = DeadLetters(root._engine)
+        for _ in range(2):
+            with pytest.raises(ActorCrashed):
+                await root["ledger"].ask(Kill(times=2))
+        first, second = (await dead.list(wire.ListDead("ledger"))).letters
+        assert (first.id, first.actor, first.reason) == ("s1", "/root/ledger", "poison")
+        assert '"times":2' in (await dead.show(wire.ShowDead(first.id))).letters[0].body.replace(" ", "")
+        await dead.requeue(wire.RequeueDead((first.id,)))
+        while "killed" not in (await root["ledger"].ask(Show())).entries:
+            pass
+        assert [second] == list((await dead.list(wire.ListDead(""))).letters)
+        await dead.drop(wire.DropDead((second.id,)))
+        assert () == (await dead.list(wire.ListDead(""))).letters
+        with pytest.raises(StoreError, match="no dead letter 2"):
+            await dead.show(wire.ShowDead("s2"))
+        with pytest.raises(NoSuchChild):
+            await dead.show(wire.ShowDead("2"))
+        assert [] == await root.store.dead_letters()
