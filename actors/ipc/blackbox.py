@@ -329,7 +329,9 @@ def _named_file(file: str, size: int) -> int:
     """A descriptor of a new file of `size` zero bytes, all of them allocated: a full disk shows here, not later."""
     fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.posix_fallocate(fd, 0, size)
+        os.ftruncate(fd, size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(fd, 0, size)
     except BaseException:
         close_fd(fd)
         os.unlink(file)  # noqa: PTH108 - as above

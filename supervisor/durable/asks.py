@@ -75,7 +75,7 @@ class HeldAsk:
 
 
 class KeyedAsk:
-    """All that wait for the outcome of one key. The message ends as it does, whoever of them goes away.
+    """All that wait for the outcome of one key. The message ends as it does, also when they go away.
 
     Args:
         on_end: called when the outcome is known.

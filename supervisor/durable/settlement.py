@@ -1,4 +1,4 @@
-"""DurableSettlement: the ends of a durable mailbox's messages, stored before anybody hears of them.
+"""DurableSettlement: the ends of a durable mailbox's messages, stored before their askers hear of them.
 
 Runs on the loop's thread.
 """
