@@ -85,6 +85,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.job_definition",
     "actors.jobs",
     "actors.child.calls",
+    "actors.child.chunks",
     "actors.child.context",
     "actors.child.driver",
     "actors.child.fork",
