@@ -25,6 +25,7 @@ from actors.job_definition import job
 from actors.jobs import Jobs
 from actors.messages import Fed, Message, Terminated
 from actors.ref import ActorRef
+from actors.shared import Shared
 from actors.topics import Topic
 from actors.wire.codec import Codec
 
@@ -50,6 +51,7 @@ __all__ = [
     "Message",
     "NoSuchActor",
     "Rejected",
+    "Shared",
     "Terminated",
     "Topic",
     "UndecodableMessage",

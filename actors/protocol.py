@@ -27,7 +27,7 @@ from actors.messages import Message, fed_type, item_type, reply_type, tag_of
 from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
 from actors.state import StateCodec, state_codec
 from actors.topics import Topic
-from actors.wire.attachments import EncodedMessage, large_fields, pack
+from actors.wire.attachments import EncodedMessage, pack
 from actors.wire.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, register, reply_codec, unknown_type
 from actors.wire.framing import LARGE
 
@@ -101,8 +101,7 @@ class ActorProtocol:
         if type(message) not in self.handlers:
             raise UsageError(self._not_handled(message))
         try:
-            large = large_fields(message)
-            packed = pack(message, large) if large else EncodedMessage(encode(message))
+            packed = pack(message)
             if len(packed.data) < LARGE or not _fits(message):
                 self.check(packed.data)
         except Exception as error:  # msgspec's own, or one of the message's `__post_init__`

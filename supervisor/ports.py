@@ -26,7 +26,7 @@ from actors.wire.frames import (
     Watch,
     Withdraw,
 )
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.backlog import Batch
@@ -46,10 +46,10 @@ class LifeListener(Protocol):
     def life_ready(self) -> None:
         """`on_start` has returned."""
 
-    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment], /) -> None:
+    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Carried], /) -> None:
         """Messages have ended; attachments are the replies of some, in that order."""
 
-    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+    def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
         """The child sent a request, and before it the attachments that belong to it."""
 
     def life_wrote(self, life: int, record: Record) -> None:
@@ -137,10 +137,10 @@ class Delivery(Doing, Killable, Protocol):
     def credit(self, seq: int, count: int) -> None:
         """The reader of a stream takes more items."""
 
-    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
-        """Send items that follow a message; `over` when they are the last."""
+    def follow(self, seq: int, items: list[bytes], attachments: Sequence[Carried] = (), *, over: bool) -> None:
+        """Send items that follow a message, and before them their attachments; `over` when they are the last."""
 
-    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def answer(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send an encoded `Answer`, and before it the attachments that belong to it."""
 
 

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from actors.actor import Actor
 from actors.child.life import Life, Payload
-from actors.child.replies import payload_of, reply_bytes
-from actors.child.streams import FlowEnded
+from actors.child.replies import item_of, payload_of
+from actors.child.streams import FlowEnded, decoded_item
 from actors.child.sync_runner import Work
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
@@ -181,7 +181,7 @@ class AsyncDriver:
             while not over:
                 async with asyncio.timeout(timeout):
                     answer = await arrived.get()
-                over = answer.kind != wire.ITEM
+                over = answer.kind not in wire.ITEMS
                 yield answer
         finally:
             self._life.calls.waiters.pop(correlation, None)
@@ -218,7 +218,7 @@ class AsyncDriver:
         life.streams.open_stream(seq)
         async with aclosing(_as_async(method(envelope.message))) as items:
             async for item in items:
-                life.streams.put_item(seq, reply_bytes(life, handler, item))
+                life.streams.put_item(seq, *item_of(life, handler, item))
                 await self._wait_while(seq, lambda: not life.streams.has_credit(seq))
 
     async def _items(self, codec: ReplyCodec, seq: int) -> AsyncIterator[Any]:
@@ -229,7 +229,7 @@ class AsyncDriver:
             item = arrived.popleft()
             if item is None:
                 return
-            yield codec.decode(item)
+            yield decoded_item(codec, item)
             taken += 1
             if taken == STREAM_CREDIT // 2:
                 self._life.streams.want(seq, taken)

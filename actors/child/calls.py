@@ -15,11 +15,11 @@ import msgspec
 from actors.child.driver import Clock, Driver
 from actors.child.inbox import Inbox
 from actors.child.outbox import Outbox
-from actors.child.remote_ref import LargeAnswer
+from actors.child.remote_ref import LargeAnswer, SharedAnswer
 from actors.errors import UsageError
 from actors.wire import frames as wire
 from actors.wire.frames import Answer, End
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 
 _read_ends: Final = msgspec.msgpack.Decoder(list[End]).decode
 
@@ -51,7 +51,7 @@ class Calls:
         self.now = clock.monotonic
         self._thread = threading.get_ident()
 
-    def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send one frame, and before it the attachments that belong to it. Works in every thread."""
         self._outbox.send(frame, attachments)
 
@@ -96,13 +96,16 @@ class Calls:
     def take(self, answer: Answer) -> None:
         """An answer has arrived; one that is not awaited any more is dropped."""
         if answer.kind == wire.BESIDE:
-            attachment = self._inbox.last_attachment()
-            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, attachment.value)
+            value = self._inbox.take_attachments()[-1].value
+            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, value)
+        elif answer.kind in (wire.SHARED_REPLY, wire.SHARED_ITEM):
+            attachments = self._inbox.take_attachments()
+            answer = SharedAnswer(answer.correlation, answer.kind, answer.payload, attachments)
         if answer.kind == wire.ENDS:
             if answer.correlation in self.ends:
                 self.ends[answer.correlation] += _read_ends(answer.payload)
             return
-        take = self.waiters.get if answer.kind == wire.ITEM else self.waiters.pop
+        take = self.waiters.get if answer.kind in wire.ITEMS else self.waiters.pop
         waiter = take(answer.correlation, None)
         if waiter is not None:
             waiter(answer)

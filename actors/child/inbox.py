@@ -27,7 +27,7 @@ from actors.ipc.channel import Channel
 from actors.messages import Message
 from actors.protocol import ActorProtocol
 from actors.wire import frames as wire
-from actors.wire.attachments import fill
+from actors.wire.attachments import decode_sharing, fill
 from actors.wire.codec import decoder_of
 from actors.wire.frames import (
     Answer,
@@ -43,7 +43,7 @@ from actors.wire.frames import (
     Stop,
     TellBatch,
 )
-from actors.wire.framing import Attachment, Frame
+from actors.wire.framing import Announced, Attachment, Carried, Frame
 
 Control = Cancel | Credit | Items | Stop | AskHealth | Load
 
@@ -149,7 +149,7 @@ class Inbox:
         self._clock = clock
         self._on_undecodable = on_undecodable
         self._cancelled: set[int] = set()
-        self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
+        self._attachments: list[Carried] = []  # attachments whose frame has not come yet
 
     def receive(self) -> None:
         """Take in what arrives next; waits for it."""
@@ -166,12 +166,18 @@ class Inbox:
             os._exit(EXIT_ORPHANED)
         cells = self._cells
         for data in frames:
+            if isinstance(data, Announced):
+                self._attachments.append(self._channel.descriptors.take(data))
+                continue
             if isinstance(data, Attachment):
                 self._attachments.append(data)
                 continue
             cells[DECODING] = data[1] in _MESSAGES
             try:
-                frame = self._decode(data)
+                if self._attachments:
+                    frame = decode_sharing(self._decode, data, self._attachments)
+                else:
+                    frame = self._decode(data)
             except Exception:  # a __post_init__ may raise anything
                 frame = self._decoded_loosely(data)
             if type(frame) is Deliver and not self._attachments:
@@ -216,9 +222,10 @@ class Inbox:
         """Whether a running message has been cancelled."""
         return seq in self._cancelled
 
-    def last_attachment(self) -> Attachment:
-        """Take the attachment that came just before the frame."""
-        return self._attachments.pop()
+    def take_attachments(self) -> list[Carried]:
+        """Take the attachments that came just before the frame."""
+        attachments, self._attachments = self._attachments, []
+        return attachments
 
     def _take_delivery(self, deliver: Deliver[Message[Any]]) -> None:
         if self._attachments:
@@ -252,7 +259,7 @@ class Inbox:
         good = []
         for envelope in items:
             try:
-                message = self._protocol.decode(envelope.message)
+                message = decode_sharing(self._protocol.decode, envelope.message, self._attachments)
             except Exception as error:  # of a __post_init__, or no memory
                 self._outbox.skip(envelope.seq, *self._on_undecodable(error), over=False)
             else:

@@ -34,6 +34,7 @@ from actors.child.tracebacks import ActorFailed, failure_of, words_of
 from actors.errors import Rejected, UsageError
 from actors.ipc.blackbox import DOORBELL, BlackBox
 from actors.ipc.channel import Channel
+from actors.ipc.descriptors import Descriptors
 from actors.messages import Message
 from actors.output.capture import Output
 from actors.output.log import ActorLog
@@ -57,9 +58,22 @@ from actors.wire.frames import (
     StartActor,
     Stop,
 )
-from actors.wire.framing import Attachment
+from actors.wire.framing import Attachment, Carried
 
-Payload = msgspec.Raw | Attachment
+
+class Sharing(msgspec.Struct, frozen=True, gc=False):
+    """A reply with values in shared memory.
+
+    Attributes:
+        data: its bytes.
+        attachments: the values.
+    """
+
+    data: msgspec.Raw
+    attachments: tuple[Carried, ...]
+
+
+Payload = msgspec.Raw | Attachment | Sharing
 
 
 class StopEvent(Protocol):
@@ -104,6 +118,7 @@ class Life:
         self.clock = clock
         self.channel = channel
         channel.limit(part.max_frame)
+        channel.descriptors = Descriptors(part.descriptors)
         self.cells = box.cells
         self.rings = box.cells[DOORBELL]
         self.outbox = self._outbox(part, protocol, channel, clock)
@@ -145,7 +160,7 @@ class Life:
             Answer: self.calls.take,
             Stop: lambda _: self.leaving.asked(),
             Credit: self.streams.grant,
-            Items: self.streams.follow,
+            Items: lambda items: self.streams.follow(items, self.inbox.take_attachments()),
             Load: self._load,
         }
         self.inbox.takers |= control
@@ -256,7 +271,7 @@ class Life:
         kind: int,
         payload: msgspec.Raw,
         lane: int,
-        attachments: tuple[Attachment, ...] = (),
+        attachments: tuple[Carried, ...] = (),
     ) -> None:
         """Record that a handler has ended, and send what its sender gets; the acknowledgement of a tell may wait."""
         seq = envelope.seq
@@ -275,6 +290,8 @@ class Life:
         """Record that a handler has returned, and send what its sender gets."""
         if isinstance(payload, Attachment):
             self.finish(envelope, wire.BESIDE, NOTHING, lane, (payload,))
+        elif isinstance(payload, Sharing):
+            self.finish(envelope, wire.SHARED_REPLY, payload.data, lane, payload.attachments)
         elif envelope.kind == wire.TELL:
             self.finish(envelope, wire.REPLY, payload, lane)
         else:  # the common case

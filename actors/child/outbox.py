@@ -19,7 +19,7 @@ from actors.ipc.channel import Channel
 from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.frames import NOTHING, Outcome, Outcomes, Replies
-from actors.wire.framing import LARGE, Attachment
+from actors.wire.framing import LARGE, Carried
 
 ACK_AGE: Final = 1_000_000  # ns; an older acknowledgement does not wait for the next handler
 ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
@@ -54,7 +54,7 @@ class Outbox:
         self._began = 0  # ns at which the last acknowledged handler began
 
     def reply(
-        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Attachment, ...] = ()
+        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Carried, ...] = ()
     ) -> None:
         """A handler has ended, which began at that time (ns): send what its sender gets."""
         if self._waiting or self._held:
@@ -121,8 +121,12 @@ class Outbox:
         self._urgent = True
         self._note(1)
 
-    def item(self, seq: int, kind: int, payload: msgspec.Raw) -> None:
+    def item(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Carried, ...] = ()) -> None:
         """Send an item of a stream, or the wish for items, of a running message."""
+        if attachments:
+            self.flush()
+            self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload)])), attachments)
+            return
         self._waiting.append(Outcome(seq, kind, payload))
         self._note(1)
         self.flush()

@@ -19,11 +19,11 @@ from actors.errors import ActorsError, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
 from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, note_taken
 from actors.wire import frames as wire
-from actors.wire.attachments import EncodedMessage, large_fields, pack
-from actors.wire.codec import encode, reply_codec
+from actors.wire.attachments import EncodedMessage, decode_sharing, pack
+from actors.wire.codec import ReplyCodec, encode, reply_codec
 from actors.wire.errors import decode_error
 from actors.wire.frames import ASK, STREAM, TELL, Answer, BulkKind, End, MoreItems, Send, SendKind, SendMany, Watch
-from actors.wire.framing import MAX_MESSAGE, Attachment
+from actors.wire.framing import MAX_MESSAGE, Carried
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -32,7 +32,7 @@ T = TypeVar("T")
 class Transport(Protocol):
     """What a ref needs to send: the channel, correlation numbers, waiting."""
 
-    def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send one frame, and before it the attachments that belong to it."""
 
     def check_thread(self, what: str) -> None:
@@ -118,10 +118,10 @@ class RemoteRef(ActorRef):
         taken = 0
         async with aclosing(office.answers(correlation, timeout)) as answers:
             async for answer in answers:
-                if answer.kind != wire.ITEM:
+                if answer.kind not in wire.ITEMS:
                     _open(answer, None)
                     return
-                yield codec.decode(answer.payload)
+                yield _decoded(answer, codec)
                 taken += 1
                 if taken == STREAM_CREDIT // 2:
                     office.send(encode(MoreItems(correlation, taken)))
@@ -305,8 +305,7 @@ def _pack(message: Message[Any]) -> EncodedMessage:
     if not isinstance(message, Message):
         raise UsageError(f"a {type(message).__qualname__} is no message; send instances of Message subclasses")
     try:
-        large = large_fields(message)
-        packed = pack(message, large) if large else EncodedMessage(encode(message))
+        packed = pack(message)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"{name_of(message)} cannot be sent: {error}") from None
     if packed.size > MAX_MESSAGE:
@@ -320,11 +319,24 @@ class LargeAnswer(Answer, frozen=True):
     value: bytes
 
 
+class SharedAnswer(Answer, frozen=True):
+    """An answer with values in shared memory: kind `SHARED_REPLY` or `SHARED_ITEM`, and these values."""
+
+    attachments: list[Carried]
+
+
 def _open(answer: Answer, promised: Any) -> Any:
     if isinstance(answer, LargeAnswer):
         return answer.value
-    if answer.kind == wire.REPLY:
-        return reply_codec(promised).decode(answer.payload)
+    if answer.kind in (wire.REPLY, wire.SHARED_REPLY):
+        return _decoded(answer, reply_codec(promised))
     if answer.kind == wire.ACCEPTED:
         return None
     raise decode_error(answer.kind, answer.payload)
+
+
+def _decoded(answer: Answer, codec: ReplyCodec) -> Any:
+    """The reply or the item in an answer."""
+    if isinstance(answer, SharedAnswer):
+        return decode_sharing(codec.decode, answer.payload, answer.attachments)
+    return codec.decode(answer.payload)

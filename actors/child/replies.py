@@ -12,12 +12,13 @@ from typing import Final, cast
 
 import msgspec
 
-from actors.child.life import Life, Payload
+from actors.child.life import Life, Payload, Sharing
 from actors.errors import UsageError
 from actors.protocol import Handler
 from actors.wire import frames as wire
+from actors.wire.attachments import encode_sharing
 from actors.wire.frames import NOTHING
-from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment
+from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment, Carried
 
 _LEAST: Final = -(2**63)  # what an encoded int can be
 _MOST: Final = 2**64 - 1
@@ -34,7 +35,10 @@ def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payloa
     if type(reply) is bytes and len(reply) >= BESIDE and handler.reply.promised is bytes:
         _check_size(life, len(reply))
         return Attachment(reply)
-    return msgspec.Raw(reply_bytes(life, handler, reply))
+    if handler.reply.shares:
+        data, attachments = item_of(life, handler, reply)
+        return Sharing(msgspec.Raw(data), attachments) if attachments else msgspec.Raw(data)
+    return msgspec.Raw(_reply_bytes(life, handler.reply.encode(reply)))
 
 
 def held_back(life: Life, handler: Handler, reply: object) -> float | bool | Payload | None:
@@ -57,13 +61,23 @@ def _check_size(life: Life, size: int) -> None:
         raise UsageError(f"the reply has {size} bytes, the most is {most}; stream it in parts")
 
 
-def reply_bytes(life: Life, handler: Handler, reply: object) -> bytes:
-    """The bytes of a reply or an item, checked; a large one gets a frame of its own.
+def item_of(life: Life, handler: Handler, item: object) -> tuple[bytes, tuple[Carried, ...]]:
+    """The bytes of an item, checked, and its values in shared memory.
 
     Raises:
         UsageError: it does not have the promised type, or is too large.
     """
-    data = handler.reply.encode(reply)
+    codec = handler.reply
+    attachments: tuple[Carried, ...] = ()
+    if codec.shares:
+        data, attachments = encode_sharing(item, codec.encode)
+    else:
+        data = codec.encode(item)
+    return _reply_bytes(life, data), attachments
+
+
+def _reply_bytes(life: Life, data: bytes) -> bytes:
+    """The same bytes; large ones get a frame of their own."""
     if len(data) >= LARGE:
         _check_size(life, len(data))
         life.outbox.flush()

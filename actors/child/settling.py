@@ -23,7 +23,7 @@ from actors.ipc.channel import Channel
 from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.frames import NOTHING, Outcome, Outcomes, Settled
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 
 
 class SettlingOutbox(Outbox):
@@ -60,7 +60,7 @@ class SettlingOutbox(Outbox):
         self._handling = True
 
     def reply(
-        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Attachment, ...] = ()
+        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Carried, ...] = ()
     ) -> None:
         """A handler has ended: settle, since its sender waits."""
         if kind == wire.FAILED and self._crashes:  # still handling: what it has left is never saved
@@ -96,9 +96,9 @@ class SettlingOutbox(Outbox):
             self._ack_up_to = seq
         self._changed = self._urgent = True
 
-    def item(self, seq: int, kind: int, payload: msgspec.Raw) -> None:
+    def item(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Carried, ...] = ()) -> None:
         """Send an item of a running message by itself; nothing of it is stored."""
-        self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload)])))
+        self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload)])), attachments)
 
     def own_ended(self) -> None:
         """The handler of a timer's message has ended: the state may have changed."""
@@ -110,11 +110,11 @@ class SettlingOutbox(Outbox):
         if self._changed and not self._handling:
             self._settle()
 
-    def _send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def _send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         self._sent = True
         self._channel.send(frame, attachments)
 
-    def _settle(self, attachments: Sequence[Attachment] = ()) -> None:
+    def _settle(self, attachments: Sequence[Carried] = ()) -> None:
         assert self._keeper is not None  # noqa: S101 - set before the first message
         frame = encode(Settled(self._ack_up_to, self._waiting, self._keeper.save()))
         try:

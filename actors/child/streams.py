@@ -6,15 +6,30 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from actors.child.outbox import Outbox
 from actors.ref import STREAM_CREDIT
 from actors.wire import frames as wire
-from actors.wire.codec import encode
+from actors.wire.attachments import decode_sharing
+from actors.wire.codec import ReplyCodec, encode
 from actors.wire.frames import Credit, Items
+from actors.wire.framing import Carried
+
+FedItem = tuple[msgspec.Raw, Sequence[Carried]]
+
+
+def decoded_item(codec: ReplyCodec, item: FedItem) -> Any:
+    """An item of a feed.
+
+    Raises:
+        UndecodableMessage: it does not have the promised type.
+    """
+    payload, attachments = item
+    return decode_sharing(codec.decode, payload, attachments) if attachments else codec.decode(payload)
 
 
 class FlowEnded(Exception):
@@ -39,7 +54,7 @@ class Streams:
         self.on_news: Callable[[int], None]
         self._outbox = outbox
         self._credits: dict[int, int] = {}  # of running streams: items their readers still take
-        self._items: dict[int, deque[msgspec.Raw | None]] = {}  # of running feeds; None is the end
+        self._items: dict[int, deque[FedItem | None]] = {}  # of running feeds; None is the end
 
     def grant(self, credit: Credit) -> None:
         """The reader of a stream takes more items; without effect once the stream has ended."""
@@ -47,11 +62,11 @@ class Streams:
             self._credits[credit.seq] += credit.count
             self.on_news(credit.seq)
 
-    def follow(self, items: Items) -> None:
-        """Items arrived for a running message; without effect once it has ended."""
+    def follow(self, items: Items, attachments: Sequence[Carried]) -> None:
+        """Items arrived for a running message; without effect once it has ended. Attachments come with one item."""
         waiting = self._items.get(items.seq)
         if waiting is not None:
-            waiting.extend(items.items)
+            waiting.extend((item, attachments) for item in items.items)
             if items.over:
                 waiting.append(None)
             self.on_news(items.seq)
@@ -64,10 +79,10 @@ class Streams:
         """Whether the reader takes one more item."""
         return self._credits[seq] > 0
 
-    def put_item(self, seq: int, payload: bytes) -> None:
+    def put_item(self, seq: int, payload: bytes, attachments: tuple[Carried, ...]) -> None:
         """Send an item at once: the next one may take long."""
         self._credits[seq] -= 1
-        self._outbox.item(seq, wire.ITEM, msgspec.Raw(payload))
+        self._outbox.item(seq, wire.SHARED_ITEM if attachments else wire.ITEM, msgspec.Raw(payload), attachments)
 
     def open_feed(self, seq: int) -> None:
         """A handler of a fed message begins: the items may come."""
@@ -78,7 +93,7 @@ class Streams:
         """Let the sender send more items."""
         self._outbox.item(seq, wire.WANT, msgspec.Raw(encode(count)))
 
-    def arrived(self, seq: int) -> deque[msgspec.Raw | None]:
+    def arrived(self, seq: int) -> deque[FedItem | None]:
         """The items of a feed that have not been taken."""
         return self._items[seq]
 

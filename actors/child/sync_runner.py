@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from actors.actor import Actor
 from actors.child.inbox import PendingBatch
-from actors.child.life import Life, Payload
+from actors.child.life import Life, Payload, Sharing
 from actors.child.outbox import ACK_AGE, ACK_EVERY
-from actors.child.replies import held_back, payload_of, reply_bytes
-from actors.child.streams import FlowEnded
+from actors.child.replies import held_back, item_of, payload_of
+from actors.child.streams import FlowEnded, decoded_item
 from actors.exits import ExitReason
 from actors.ipc.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
 from actors.messages import Message
@@ -146,6 +146,8 @@ def _handle_asks(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]
             cells[_DONE] = seq
             if isinstance(payload, Attachment):
                 outbox.reply(seq, wire.BESIDE, NOTHING, now, (payload,))
+            elif isinstance(payload, Sharing):
+                outbox.reply(seq, wire.SHARED_REPLY, payload.data, now, payload.attachments)
             else:
                 outbox.hold(seq, payload, now)
     outbox.flush()
@@ -176,7 +178,7 @@ def _yield_all(life: Life, handler: Handler, method: Work, envelope: Envelope[Me
     life.streams.open_stream(seq)
     with closing(method(envelope.message)) as items:
         for item in items:
-            life.streams.put_item(seq, reply_bytes(life, handler, item))
+            life.streams.put_item(seq, *item_of(life, handler, item))
             life.check_control()
             _wait_while(life, seq, lambda: not life.streams.has_credit(seq))
 
@@ -189,7 +191,7 @@ def _items(life: Life, codec: ReplyCodec, seq: int) -> Iterator[Any]:
         item = arrived.popleft()
         if item is None:
             return
-        yield codec.decode(item)
+        yield decoded_item(codec, item)
         taken += 1
         if taken == STREAM_CREDIT // 2:
             life.streams.want(seq, taken)

@@ -14,8 +14,20 @@ from typing import Final, NoReturn
 
 from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
+from actors.ipc.descriptors import Descriptors
 from actors.ipc.pipes import Duplex
-from actors.wire.framing import HEADER, MAX_FRAME, Attachment, Frame, Framer, attachment_header, header
+from actors.wire.framing import (
+    HEADER,
+    MAX_FRAME,
+    Attachment,
+    Carried,
+    Frame,
+    Framer,
+    SharedAttachment,
+    attachment_header,
+    header,
+    shared_header,
+)
 
 CHUNK: Final = 64 * 1024  # bytes per read; larger reads are not faster, since they exceed the cache
 JOIN_BELOW: Final = 16 * 1024  # bytes; up to this size copying header and frame together beats a second write
@@ -27,10 +39,12 @@ class Channel:
     Attributes:
         most: bytes of one frame with its attachments that the daemon accepts.
         readable: whether there is something to receive, see `Duplex.readable`.
+        descriptors: passes descriptors, beside the pipes.
     """
 
     def __init__(self, duplex: Duplex) -> None:
         self.duplex = duplex
+        self.descriptors = Descriptors("")
         self.limit(MAX_FRAME)
         self._write = duplex.send
         self._framer = Framer()
@@ -56,7 +70,7 @@ class Channel:
             if frames:
                 return frames
 
-    def send(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send the attachments of a frame, then the frame; blocks while the daemon does not read.
 
         When the daemon is gone, this process exits.
@@ -77,9 +91,11 @@ class Channel:
         except ConnectionError:
             os._exit(EXIT_ORPHANED)
 
-    def _send_large(self, frame: bytes, attachments: Sequence[Attachment]) -> None:
+    def _send_large(self, frame: bytes, attachments: Sequence[Carried]) -> None:
         size = len(frame)
-        if size + sum(len(attachment.value) for attachment in attachments) > self.most:
+        if any(isinstance(one, SharedAttachment) for one in attachments) and not self.descriptors.usable():
+            attachments = [one if isinstance(one, Attachment) else Attachment(one.value) for one in attachments]
+        if size + sum(one.size for one in attachments if isinstance(one, Attachment)) > self.most:
             raise UsageError(
                 f"this takes a frame of {size} bytes, the most is {self.most}; send less at once, or raise "
                 f"max_frame_bytes in the actor's ChildSpec"
@@ -87,8 +103,12 @@ class Channel:
         try:
             with self._sending:
                 for attachment in attachments:
-                    self.duplex.send_all(attachment_header(len(attachment.value)))
-                    self.duplex.send_all(attachment.value)
+                    if isinstance(attachment, SharedAttachment):
+                        self.descriptors.send(attachment)
+                        self.duplex.send_all(shared_header(attachment.size))
+                    else:
+                        self.duplex.send_all(attachment_header(attachment.size))
+                        self.duplex.send_all(attachment.value)
                 self.duplex.send_all(header(size))
                 self.duplex.send_all(frame)
         except ConnectionError:
@@ -97,6 +117,7 @@ class Channel:
     def abandon(self) -> None:
         """Close it, in a fork of the actor's process; whatever would use it is refused."""
         self.duplex.close()
+        self.descriptors.abandon()
         self.duplex.send = self.duplex.recv = self._write = _refuse
         self._sending = threading.Lock()  # another thread may have held it
 

@@ -16,6 +16,7 @@ from msgspec import inspect as types
 
 from actors.errors import UndecodableMessage, UsageError
 from actors.ref import ActorRef, UnboundRef
+from actors.wire.framing import Carried
 
 T = TypeVar("T")
 
@@ -26,6 +27,16 @@ RESOLVE: Final[ContextVar[Callable[[str], ActorRef]]] = ContextVar("RESOLVE", de
 def bound(path: str) -> ActorRef:
     """The ref of a path, bound in this process; pickled refs among an actor's arguments are restored by it."""
     return RESOLVE.get()(path)
+
+
+class SharedValue:
+    """Base of the class whose instances leave their bytes in shared memory; see `actors.wire.attachments`."""
+
+    __slots__ = ()
+
+    def carried(self) -> Carried:
+        """What travels beside the message."""
+        raise NotImplementedError
 
 
 class Codec(msgspec.Struct, Generic[T], frozen=True):
@@ -70,6 +81,8 @@ def to_plain(value: object) -> object:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a user's codec may raise anything; it fails this message only
+                if isinstance(value, SharedValue):
+                    raise TypeError(str(error)) from None
                 raise TypeError(f"the codec of {cls.__qualname__} raised {_in_words(error)}") from error
     raise TypeError(f"objects of type {type(value).__qualname__} have no codec")
 
@@ -117,14 +130,16 @@ class ReplyCodec:
         read: decodes a reply or raises msgspec's error; `decode` calls it. The fast path calls it directly.
         steady: the promised type, if its values are a few bytes each and cannot change; else None.
         refers: whether a reply may contain refs, which must be bound where they arrive.
+        shares: whether a reply may contain values in shared memory.
     """
 
-    __slots__ = ("_exact", "promised", "read", "refers", "steady")
+    __slots__ = ("_exact", "promised", "read", "refers", "shares", "steady")
 
     def __init__(self, promised: Any) -> None:
         self.promised = promised
         self.read: Final = decoder_of(promised).decode
-        self.refers: Final = mentions_refs(promised)
+        self.refers: Final = mentions(promised, ActorRef)
+        self.shares: Final = mentions(promised, SharedValue)
         self._exact = promised if promised in _EXACT else None
         self.steady: Final = promised if promised in _STEADY else None
 
@@ -171,9 +186,9 @@ def unknown_type(annotation: Any) -> str | None:
     return None
 
 
-def mentions_refs(annotation: Any) -> bool:
-    """Whether a value of that type may contain an ActorRef."""
-    return any(cls is ActorRef for cls in _custom_types(types.type_info(annotation), set()))
+def mentions(annotation: Any, wanted: type) -> bool:
+    """Whether a value of that type may contain an instance of that class, which msgspec does not know."""
+    return any(issubclass(cls, wanted) for cls in _custom_types(types.type_info(annotation), set()))
 
 
 def _custom_types(node: object, seen: set[type]) -> Iterator[type]:

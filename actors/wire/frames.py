@@ -49,6 +49,9 @@ WANT: Final = 14  # a feed may send more items; payload: how many
 CYCLE: Final = 12  # Answer only: waiting for the reply would close a cycle of waits; payload: the text
 BESIDE: Final = 15  # as REPLY, the reply is the attachment before this frame
 ENDS: Final = 16  # Answer only: some messages of a SendMany have ended, others follow; payload: list[End]
+SHARED_REPLY: Final = 17  # as REPLY, with values in shared memory: the attachments before this frame
+SHARED_ITEM: Final = 18  # as ITEM, likewise
+ITEMS: Final = (ITEM, SHARED_ITEM)
 
 SendKind = Literal[0, 1, 2]  # TELL, ASK, STREAM: only the daemon feeds
 BulkKind = Literal[0, 1]  # TELL, ASK
@@ -217,6 +220,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
         heartbeat: whether the daemon may ask whether its interpreter runs, and where.
         state: what the life before has saved, in msgpack; None when it begins without.
         durable: whether its messages are kept over the death of the daemon; then outcomes and state are sent together.
+        descriptors: name of the abstract socket over which descriptors are passed; empty where none are.
     """
 
     path: str
@@ -234,6 +238,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
     heartbeat: bool = False
     state: bytes | None = None
     durable: bool = False
+    descriptors: str = ""
 
 
 class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):

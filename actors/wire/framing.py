@@ -4,7 +4,8 @@ The same bytes yield the same frames, however they are chunked. A frame over the
 
 A frame is four bytes of length, little-endian, then its bytes. A length whose top bit is set announces an attachment:
 a large value of the frame that follows it, which is not decoded. It is collected while it arrives, so no step copies
-all of it at once.
+all of it at once. With the next bit set, too, the value is in shared memory and only eight bytes follow, its size: its
+descriptor comes beside the stream, see `actors.ipc.descriptors`.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ MAX_MESSAGE: Final = MAX_FRAME - ROOM  # bytes
 LARGE: Final = 64 * 1024  # bytes; from this size on a frame is viewed, not copied
 BESIDE: Final = 1024 * 1024  # bytes; from this size on a value travels as an attachment
 MAX_ATTACHMENTS: Final = 16  # attachments of one message
+MAX_SHARED: Final = 128  # values in shared memory of one message
 
 _SIZE: Final = struct.Struct("<I")
-_NONE: Final = (0, 0)
+_NONE: Final = (0, 0, 0)
 put_length: Final = _SIZE.pack_into
 """Write the length of a frame into a buffer: `put_length(buffer, offset, size)`."""
 
 _ATTACHMENT_BIT: Final = 1 << 31
+_SHARED_BIT: Final = 1 << 30
+_SHARED_SIZE: Final = struct.Struct("<Q")
 
 
 class Attachment:
@@ -43,6 +47,38 @@ class Attachment:
 
     def __init__(self, value: bytes) -> None:
         self.value = value
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.value)
+
+
+class SharedAttachment:
+    """A value in shared memory that travels beside its message: only its descriptor does.
+
+    Attributes:
+        size: its bytes.
+    """
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    @property
+    def value(self) -> bytes:
+        """A copy of its bytes, for a way that carries no descriptors."""
+        raise NotImplementedError
+
+
+class Announced(SharedAttachment):
+    """Says that the next descriptor beside the stream belongs to the frame that follows."""
+
+    __slots__ = ()
+
+
+Carried = Attachment | SharedAttachment
 
 
 class _Arriving:
@@ -67,7 +103,7 @@ class _Arriving:
         return Attachment(self._buffer.getvalue())
 
 
-Frame = bytes | memoryview | Attachment
+Frame = bytes | memoryview | Attachment | Announced
 
 
 def header(size: int) -> bytes:
@@ -78,6 +114,11 @@ def header(size: int) -> bytes:
 def attachment_header(size: int) -> bytes:
     """The four bytes that announce an attachment of `size` bytes."""
     return (size | _ATTACHMENT_BIT).to_bytes(HEADER, "little")
+
+
+def shared_header(size: int) -> bytes:
+    """What announces a value of `size` bytes in shared memory."""
+    return (_SHARED_SIZE.size | _ATTACHMENT_BIT | _SHARED_BIT).to_bytes(HEADER, "little") + _SHARED_SIZE.pack(size)
 
 
 class Framer:
@@ -99,7 +140,9 @@ class Framer:
         self._held = 0  # bytes in them
         self._wanted = HEADER  # bytes needed for the next step
         self._arriving: _Arriving | None = None  # the incomplete attachment
-        self._attachments = _NONE  # number and bytes of the attachments that wait for their frame
+        self._attachments = (
+            _NONE  # number and bytes of the attachments that wait for their frame, number of shared ones
+        )
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completes, in order.
@@ -124,7 +167,7 @@ class Framer:
         self._arriving = None
         self._wanted, self._held = HEADER, 0
 
-    def _cut(self, chunk: bytes) -> list[Frame]:
+    def _cut(self, chunk: bytes) -> list[Frame]:  # noqa: C901 - one loop over what a chunk may hold
         frames: list[Frame] = []
         start = 0
         if self._arriving is not None:
@@ -141,6 +184,16 @@ class Framer:
         while end - start >= HEADER:
             (size,) = _SIZE.unpack_from(chunk, start)
             begin = start + HEADER
+            if size & _SHARED_BIT and size & _ATTACHMENT_BIT:
+                if size ^ _SHARED_BIT ^ _ATTACHMENT_BIT != _SHARED_SIZE.size:
+                    raise WireError("a value in shared memory is announced by a length that it never has")
+                stop = begin + _SHARED_SIZE.size
+                if stop > end:
+                    self._wanted = stop - start
+                    break
+                frames.append(self._announced_shared(*_SHARED_SIZE.unpack_from(chunk, begin)))
+                start = stop
+                continue
             if size & _ATTACHMENT_BIT:
                 self._arriving = self._announced(size ^ _ATTACHMENT_BIT)
                 start = self._fill(self._arriving, chunk, begin, frames)
@@ -161,13 +214,21 @@ class Framer:
         return frames
 
     def _announced(self, size: int) -> _Arriving:
-        count, total = self._attachments
-        self._attachments = count, total = count + 1, total + size
+        count, total, shared = self._attachments
+        count, total = count + 1, total + size
+        self._attachments = count, total, shared
         if total > self._limit:
             raise FrameTooLarge(f"attachments announce {total} bytes for one frame, the limit is {self._limit}")
         if count > MAX_ATTACHMENTS:
             raise WireError(f"more than {MAX_ATTACHMENTS} attachments come before a frame")
         return _Arriving(size)
+
+    def _announced_shared(self, size: int) -> Announced:
+        count, total, shared = self._attachments
+        self._attachments = count, total, shared + 1
+        if shared == MAX_SHARED:
+            raise WireError(f"more than {MAX_SHARED} values in shared memory come before a frame")
+        return Announced(size)
 
     def _fill(self, arriving: _Arriving, chunk: bytes, start: int, frames: list[Frame]) -> int:
         """Add bytes of the chunk to the incomplete attachment; returns the index in the chunk where the rest begins."""

@@ -16,7 +16,7 @@ import msgspec
 from actors.errors import WireError
 from actors.ipc.pipes import Duplex
 from actors.wire.codec import encode
-from actors.wire.framing import MAX_FRAME, Attachment, Frame, Framer
+from actors.wire.framing import MAX_FRAME, Announced, Attachment, Frame, Framer
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import AnyReader
 
@@ -109,7 +109,7 @@ class Link:
             self._end(error)
 
     def _take(self, frame: Frame) -> None:
-        if isinstance(frame, Attachment):
+        if isinstance(frame, Attachment | Announced):
             raise WireError("an attachment is part of no frame here")
         number = int.from_bytes(frame[:_NUMBER], "little")
         if number:

@@ -16,7 +16,7 @@ import msgspec
 
 from actors.errors import WireError
 from actors.wire.frames import CrashReport, Outcomes, Replies, Send, StartActor
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from supervisor.cluster import wire
 from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.flow import Flow
@@ -270,10 +270,10 @@ class _Here:
         self.life_writable = listener.life_writable
         self.life_exited = listener.life_exited
 
-    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment], /) -> None:
+    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Carried], /) -> None:
         self._listener.life_outcomes(frame, attachments)
 
-    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+    def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
         if isinstance(frame, Send) and frame.deadline is not None:
             frame = msgspec.structs.replace(frame, deadline=self._life.clock.here(frame.deadline))
         self._listener.life_said(frame, attachments)

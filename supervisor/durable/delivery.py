@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from actors.wire.counts import Counts
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.in_flight import InFlight
@@ -95,11 +95,11 @@ class NotedDelivery:
         """See `Delivery`."""
         self._life.credit(seq, count)
 
-    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+    def follow(self, seq: int, items: list[bytes], attachments: Sequence[Carried] = (), *, over: bool) -> None:
         """See `Delivery`."""
-        self._life.follow(seq, items, over=over)
+        self._life.follow(seq, items, attachments, over=over)
 
-    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def answer(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """See `Delivery`."""
         self._life.answer(frame, attachments)
 

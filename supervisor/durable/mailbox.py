@@ -21,7 +21,7 @@ from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
 from actors.protocol import ActorProtocol
 from actors.wire.frames import Outcomes, Replies
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.progress import Progress
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
@@ -102,7 +102,7 @@ class DurableMailbox(Mailbox):
         member: str,
         frame: Outcomes | Replies,
         state: bytes | None,
-        attachments: Sequence[Attachment],
+        attachments: Sequence[Carried],
         sent: list[Sent],
     ) -> None:
         """Messages of a member have ended: store that, its state, and what it has sent meanwhile, all together.

@@ -13,7 +13,7 @@ import msgspec
 from actors.messages import Message
 from actors.wire.attachments import fill
 from actors.wire.codec import encode
-from actors.wire.framing import Attachment
+from actors.wire.framing import Attachment, Carried
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.mailbox.entry import Entry
 from supervisor.store.records import StoredMessage
@@ -89,7 +89,7 @@ def content_of(message: Message[Any], data: bytes | None) -> Message[Any]:
     return message
 
 
-def _packed(beside: tuple[int, ...] | None, attachments: tuple[Attachment, ...] | None) -> bytes | None:
+def _packed(beside: tuple[int, ...] | None, attachments: tuple[Carried, ...] | None) -> bytes | None:
     if attachments is None:
         return None
     return encode((beside or (), [bytes(attachment.value) for attachment in attachments]))

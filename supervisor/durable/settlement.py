@@ -16,7 +16,7 @@ from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.frames import NOTHING, Outcome, Replies
-from actors.wire.framing import Attachment
+from actors.wire.framing import Attachment, Carried
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import QueuedMessage
@@ -41,7 +41,7 @@ class DurableSettlement(Settlement):
         self._stored = stored
 
     def on_outcomes(
-        self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Attachment]
+        self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Carried]
     ) -> None:
         """See `Settlement.on_outcomes`."""
         with self._stored.together():

@@ -16,7 +16,17 @@ import msgspec
 
 from actors.ipc.pipes import Duplex
 from actors.wire.codec import encode_into
-from actors.wire.framing import HEADER, LARGE, MAX_FRAME, Attachment, attachment_header, header, put_length
+from actors.wire.framing import (
+    HEADER,
+    LARGE,
+    MAX_FRAME,
+    Carried,
+    SharedAttachment,
+    attachment_header,
+    header,
+    put_length,
+    shared_header,
+)
 from supervisor.ports import AnyReader
 
 MAX_BYTES: Final = 4 * MAX_FRAME  # that may wait for a child to read: a few of the largest messages
@@ -86,10 +96,16 @@ class PipeWriter:
         """Send one frame with a large payload in it, which is not copied."""
         self._put((header(len(before) + len(payload) + len(after)) + before, payload, after))
 
-    def send_with(self, attachments: Sequence[Attachment], frame: bytes) -> None:
-        """Send one frame and before it the attachments that belong to it, which are not copied."""
+    def send_with(self, attachments: Sequence[Carried], frame: bytes) -> None:
+        """Send one frame and before it the attachments that belong to it, which are not copied.
+
+        Of what is in shared memory, the announcement: its descriptor has been sent.
+        """
         for attachment in attachments:
-            self._put((attachment_header(len(attachment.value)), attachment.value))
+            if isinstance(attachment, SharedAttachment):
+                self._put((shared_header(attachment.size),))
+            else:
+                self._put((attachment_header(attachment.size), attachment.value))
         self._put((header(len(frame)) + frame,))
 
     def send_raw(self, data: bytes) -> None:

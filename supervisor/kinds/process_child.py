@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from actors.exits import ExitReason, ExitReport
 from actors.wire.frames import Outcomes, Replies
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
 from supervisor.core.health.causes import causes_of
 from supervisor.core.health.exit_cause import native_stack, signal_name
@@ -95,10 +95,10 @@ class ProcessChild(LoneChild[S]):
         """See `LifeListener`."""
         self._post(happened.ChildReady(self.name, self._number))
 
-    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment], /) -> None:
+    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Carried], /) -> None:
         """See `LifeListener`. There is no mailbox whose messages could end."""
 
-    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+    def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
         """See `LifeListener`. There is no mailbox to which a frame could belong."""
 
     def life_wrote(self, life: int, record: Record) -> None:

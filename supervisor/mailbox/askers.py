@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -18,8 +18,9 @@ import msgspec
 
 from actors.errors import ActorsError, UsageError, WireError
 from actors.ref import STREAM_CREDIT, ActorRef
+from actors.wire.attachments import encode_sharing
 from actors.wire.codec import RESOLVE, ReplyCodec
-from actors.wire.framing import Attachment
+from actors.wire.framing import Attachment, Carried
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class Asker(Protocol):
     """Waits for the end of one message."""
 
     def replied(self, payload: msgspec.Raw) -> None:
-        """The handler's reply.
+        """The handler's reply. Its values in shared memory are those of `actors.wire.attachments.arrived` meanwhile.
 
         Raises:
             UndecodableMessage: the bytes are not of the promised type.
@@ -198,7 +199,10 @@ class PendingFeed:
         self._news.set()
 
     async def feed(
-        self, items: AsyncIterable[T] | Iterable[T], codec: ReplyCodec, send: Callable[[list[bytes], bool], None]
+        self,
+        items: AsyncIterable[T] | Iterable[T],
+        codec: ReplyCodec,
+        send: Callable[[list[bytes], Sequence[Carried], bool], None],
     ) -> None:
         """Send the items as they are wanted, then their end.
 
@@ -207,18 +211,18 @@ class PendingFeed:
         """
         async for item in _as_async(items):
             try:
-                data = codec.encode(item)
+                data, attachments = encode_sharing(item, codec.encode) if codec.shares else (codec.encode(item), ())
             except UsageError as error:
                 raise UsageError(f"an item of the feed cannot be sent: {error}") from None
             while not self._wanted:
                 self._news.clear()
                 await self._news.wait()
             self._wanted -= 1
-            send([data], False)
+            send([data], attachments, False)
         while not self._wanted:  # before it has begun there is no life to send to
             self._news.clear()
             await self._news.wait()
-        send([], True)
+        send([], (), True)
 
 
 def reader(codec: ReplyCodec, resolve: Callable[[str], ActorRef]) -> Callable[[msgspec.Raw], Any]:

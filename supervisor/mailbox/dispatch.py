@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from actors.wire.frames import Outcomes, Replies
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.loop_affinity import Home
@@ -174,12 +174,12 @@ class Dispatcher:
             life, delivery_tag = held
             life.credit(delivery_tag, count)
 
-    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+    def follow(self, seq: int, items: list[bytes], attachments: Sequence[Carried] = (), *, over: bool) -> None:
         """Send items that follow a message that has begun."""
         held = self.holder(seq)
         if held is not None:
             life, delivery_tag = held
-            life.follow(delivery_tag, items, over=over)
+            life.follow(delivery_tag, items, attachments, over=over)
 
     def holder(self, seq: int) -> tuple[Delivery, int] | None:
         """The life that has a message in flight, and its delivery tag there; None while it is queued, or has ended."""
@@ -211,7 +211,7 @@ class Dispatcher:
 
     # ---- from the lives
 
-    def on_outcomes(self, member: str, frame: Outcomes | Replies, attachments: Sequence[Attachment] = ()) -> None:
+    def on_outcomes(self, member: str, frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:
         """A member's life reports how messages ended; attachments are the replies of some, in that order.
 
         Raises:

@@ -23,10 +23,10 @@ from actors.errors import ActorStopped, MailboxFull, UsageError
 from actors.messages import Message
 from actors.protocol import ActorProtocol
 from actors.ref import ActorRef
-from actors.wire.attachments import EncodedMessage, bytes_fields
+from actors.wire.attachments import EncodedMessage, bytes_fields, shares
 from actors.wire.codec import ReplyCodec, encode
 from actors.wire.frames import ASK, TELL
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.loop_affinity import Home
@@ -102,7 +102,7 @@ class Intake:
         self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
             message: (handler.index, self.reader_of(handler.reply))
             for message, handler in protocol.handlers.items()
-            if not handler.flows and not bytes_fields(message)
+            if not handler.flows and not bytes_fields(message) and not shares(message)
         }
         self._fast = self._plain  # empty while nothing may take the fast path
         self._accept_tell = None if consumers.shared_queue is None else consumers.shared_queue.accept_tell
@@ -223,7 +223,7 @@ class Intake:
         payload: msgspec.Raw,
         kind: int,
         beside: tuple[int, ...] | None,
-        attachments: Sequence[Attachment],
+        attachments: Sequence[Carried],
         sender: str | None = None,
     ) -> Admitted:
         """Check an encoded message of another actor, or a published one; see `Admission.check_bytes`.

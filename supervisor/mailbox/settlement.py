@@ -9,7 +9,8 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, NoReturn, cast
 
 import msgspec
@@ -19,9 +20,9 @@ from actors.exits import ExitReport
 from actors.messages import Message
 from actors.protocol import ActorProtocol
 from actors.wire import frames as wire
-from actors.wire.attachments import fill
+from actors.wire.attachments import decode_sharing, fill
 from actors.wire.frames import FEED, STREAM, Natural, Outcome, Replies
-from actors.wire.framing import Attachment
+from actors.wire.framing import Attachment, Carried
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
@@ -70,16 +71,15 @@ class Settlement:
         self._dead = on_dead_letter
 
     def on_outcomes(
-        self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Attachment]
+        self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Carried]
     ) -> None:
         """A life reports how messages ended that it took from a queue; see `Dispatcher.on_outcomes`."""
-        beside = iter(attachments)
         for outcome in outcomes:
             message = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
             if message is not None:
                 self.replied(message, outcome.payload)  # the common case
             else:
-                self._hear(queue, member, outcome, beside)
+                self._hear(queue, member, outcome, attachments)
 
     def on_replies(self, queue: MessageQueue, member: str, frame: Replies) -> None:
         """A life reports the replies to consecutive asks of a batch.
@@ -175,9 +175,7 @@ class Settlement:
         """Make a dead letter of a message; one that does not decode here has its name only."""
         self.count(fate)
         try:
-            content: Message[Any] | None = self._decode(message.message)
-            if content is not None and message.attachments is not None:
-                fill(content, message.beside or (), message.attachments)
+            content = self._content(message)
         except Exception:  # it may be dead because it does not decode, or its codec works no more
             content = None
         self._dead(
@@ -192,14 +190,21 @@ class Settlement:
             )
         )
 
+    def _content(self, message: QueuedMessage) -> Message[Any] | None:
+        if message.attachments is None:
+            return self._decode(message.message)
+        content = decode_sharing(self._decode, message.message, message.attachments)
+        fill(content, message.beside or (), message.attachments)
+        return content
+
     def count(self, fate: Fate) -> None:
         """Count a fate."""
         self.fates[fate] += 1
 
-    def _hear(self, queue: MessageQueue, member: str, outcome: Outcome, beside: Iterator[Attachment]) -> None:
+    def _hear(self, queue: MessageQueue, member: str, outcome: Outcome, attachments: Sequence[Carried]) -> None:
         """Handle an outcome that is not a plain reply."""
-        if outcome.kind in (wire.ITEM, wire.WANT):
-            self._flows(queue, member, outcome)
+        if outcome.kind in (*wire.ITEMS, wire.WANT):
+            self._flows(queue, member, outcome, attachments)
             return
         if queue.came_back(member, outcome.seq, outcome.kind):
             return
@@ -208,7 +213,10 @@ class Settlement:
         if message is None:
             raise WireError(f"it answered message {outcome.seq}, which it does not have")
         if outcome.kind == wire.BESIDE:
-            self.replied_beside(message, next(beside, None))
+            only = attachments[0] if len(attachments) == 1 else None
+            self.replied_beside(message, only if isinstance(only, Attachment) else None)
+        elif outcome.kind == wire.SHARED_REPLY:
+            decode_sharing(partial(self.replied, message), outcome.payload, attachments)
         else:
             self.ended(message, outcome, given_up)
 
@@ -242,9 +250,9 @@ class Settlement:
             asker.failed(ActorCrashed(f"{self.path}: {error}", started=True, finished=True))
         raise error from cause
 
-    def _flows(self, queue: MessageQueue, member: str, outcome: Outcome) -> None:
+    def _flows(self, queue: MessageQueue, member: str, outcome: Outcome, attachments: Sequence[Carried]) -> None:
         message = queue.flight(member).messages.get(outcome.seq)
-        if message is None or message.kind != (STREAM if outcome.kind == wire.ITEM else FEED):
+        if message is None or message.kind != (FEED if outcome.kind == wire.WANT else STREAM):
             raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
         asker, _ = self.askers.get(message.seq, (None, None))
         if asker is None:
@@ -253,7 +261,7 @@ class Settlement:
             cast("FeedSource", asker).wants(payload_of(outcome, Natural))
             return
         try:
-            cast("StreamSink", asker).item(outcome.payload)
+            decode_sharing(cast("StreamSink", asker).item, outcome.payload, attachments)
         except WireError:
             raise
         except Exception as error:

@@ -15,10 +15,10 @@ import msgspec
 from actors.errors import UsageError
 from actors.messages import Message, name_of
 from actors.protocol import ActorProtocol, Handler
-from actors.wire.attachments import EncodedMessage, check_beside
+from actors.wire.attachments import EncodedMessage, check_beside, decode_sharing
 from actors.wire.codec import encode
 from actors.wire.frames import FEED, STREAM
-from actors.wire.framing import MAX_MESSAGE, Attachment
+from actors.wire.framing import MAX_MESSAGE, Carried
 from supervisor.core.delivery.routing import Router
 
 
@@ -72,7 +72,7 @@ class Admission:
         return Admitted(handler, packed, self._router.key_of(message))
 
     def check_bytes(
-        self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Attachment]
+        self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Carried]
     ) -> Admitted:
         """Check an encoded message of another actor, and its attachments.
 
@@ -83,7 +83,7 @@ class Admission:
         packed = EncodedMessage(bytes(payload), beside, tuple(attachments) or None)
         self._check_size("the message", packed.size)
         try:
-            message = self._protocol.decode(packed.data)
+            message = decode_sharing(self._protocol.decode, packed.data, attachments)
         except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
             raise UsageError(
                 f"{self._path} does not handle this message, or a field has the wrong type: {error}"

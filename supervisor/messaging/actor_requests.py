@@ -35,7 +35,7 @@ from actors.wire.frames import (
     Watch,
     Withdraw,
 )
-from actors.wire.framing import MAX_FRAME, Attachment
+from actors.wire.framing import MAX_FRAME, Carried
 from supervisor.core.delivery.fates import Fate
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.durable.transaction import Sent
@@ -99,7 +99,7 @@ class ActorRequests:
     def take(
         self,
         frame: Send | SendMany | MoreItems | Withdraw | Watch | Subscribe | Publish,
-        attachments: Sequence[Attachment] = (),
+        attachments: Sequence[Carried] = (),
     ) -> None:
         """Execute a request of the actor.
 
@@ -123,7 +123,7 @@ class ActorRequests:
             case Publish():
                 self._tree.topics.publish(frame.topic, bytes(frame.message), self._mailbox.path)
 
-    def send(self, frame: Send, attachments: Sequence[Attachment] = ()) -> None:
+    def send(self, frame: Send, attachments: Sequence[Carried] = ()) -> None:
         """Put a message of this actor into another's mailbox; attachments are passed on as they came."""
         if frame.kind != TELL and not frame.correlation:
             raise WireError("it asks without a correlation number")

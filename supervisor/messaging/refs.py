@@ -118,7 +118,11 @@ class MailboxRef(ActorRef):
         seq = await self._enter(FEED, admitted, asker)
         follow = mailbox.dispatcher.follow
         feeding = asyncio.create_task(
-            asker.feed(items, handler.fed or handler.reply, lambda data, over: follow(seq, data, over=over))
+            asker.feed(
+                items,
+                handler.fed or handler.reply,
+                lambda data, attachments, over: follow(seq, data, attachments, over=over),
+            )
         )
         try:
             await asyncio.wait((asker.reply, feeding), return_when=asyncio.FIRST_COMPLETED)

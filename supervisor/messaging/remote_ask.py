@@ -13,10 +13,11 @@ import msgspec
 from actors.errors import ActorsError, WireError
 from actors.ref import STREAM_CREDIT
 from actors.wire import frames as wire
+from actors.wire.attachments import arrived
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.frames import NOTHING, STREAM, TELL, Answer, Send, SendMany, Watch
-from actors.wire.framing import Attachment
+from actors.wire.framing import Attachment, Carried
 from supervisor.ports import Delivery
 
 
@@ -47,8 +48,10 @@ class RemoteAsk:
         self.over: Callable[[], None] = _nothing
 
     def replied(self, payload: msgspec.Raw) -> None:
-        """See `Asker`."""
-        self._send(wire.REPLY, bytes(payload))
+        """See `Asker`; its values in shared memory are passed on as they came."""
+        attachments = arrived()
+        self._finish()
+        self.post(wire.SHARED_REPLY if attachments else wire.REPLY, bytes(payload), attachments)
 
     def replied_beside(self, attachment: Attachment) -> None:
         """See `Asker`; it is passed on as it came."""
@@ -72,7 +75,8 @@ class RemoteAsk:
         self._ahead -= 1
         if self._ahead < 0:
             raise WireError("it streams more items than its reader takes")
-        self.post(wire.ITEM, bytes(payload))
+        attachments = arrived()
+        self.post(wire.SHARED_ITEM if attachments else wire.ITEM, bytes(payload), attachments)
 
     def grant(self, count: int) -> None:
         """The reader takes more items.
@@ -102,7 +106,7 @@ class RemoteAsk:
         self._finish()
         self.post(kind, payload)
 
-    def post(self, kind: int, payload: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def post(self, kind: int, payload: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send the life an answer, if it is still the one that asked."""
         if self._life is not None and self._life is self._requests.life:
             self._life.answer(encode(Answer(self.correlation, kind, msgspec.Raw(payload))), attachments)

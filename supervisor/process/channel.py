@@ -35,19 +35,29 @@ from actors.wire.frames import (
     Replies,
     Stop,
 )
-from actors.wire.framing import HEADER, LARGE, Attachment, Frame, Framer
+from actors.wire.framing import (
+    HEADER,
+    LARGE,
+    Announced,
+    Attachment,
+    Carried,
+    Frame,
+    Framer,
+    SharedAttachment,
+)
 from actors.wire.progress import Activity, Progress
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
+from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
 
 _BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a frame may raise
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
 
 class ProcessDelivery:
-    """The part `supervisor.ports.Delivery` of a life in a process; a subclass sets its pipe writer and its box.
+    """The part `supervisor.ports.Delivery` of a life in a process; a subclass sets its pipe writer, box, listener.
 
     Attributes:
         over: whether the life has ended.
@@ -60,6 +70,13 @@ class ProcessDelivery:
 
     def __init__(self) -> None:
         self.over = False
+        self._accepts_descriptors: DescriptorListener | None = None  # where none pass
+        self._descriptors: LifeDescriptors | None = None  # until the first value in shared memory passes
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, None before the spawn."""
+        raise NotImplementedError
 
     @property
     def congested(self) -> bool:
@@ -84,7 +101,7 @@ class ProcessDelivery:
         last = batch[-1]
         if last.attachments is not None:
             bare = msgspec.structs.replace(last, attachments=None)
-            self._pipe_writer.send_with(last.attachments, _deliver([*batch[:-1], bare]))
+            self._send_with(last.attachments, _deliver([*batch[:-1], bare]))
         elif (payload := memoryview(last.message)).nbytes < LARGE:
             self._pipe_writer.send(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
         else:
@@ -122,14 +139,17 @@ class ProcessDelivery:
         """The reader of a stream takes more items; overtakes what the process has read."""
         self._send_now(Credit(seq, count))
 
-    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
-        """Send items that follow a message."""
-        self._send_now(Items(seq, [msgspec.Raw(item) for item in items], over))
+    def follow(self, seq: int, items: list[bytes], attachments: Sequence[Carried] = (), *, over: bool) -> None:
+        """Send items that follow a message, and the attachments that belong to them."""
+        frame = Items(seq, [msgspec.Raw(item) for item in items], over)
+        if attachments:
+            self._send_with(attachments, encode(frame))
+        self._send_now(Items(seq, [], over) if attachments else frame)
 
-    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def answer(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send an already encoded `Answer`, and the attachments that belong to it."""
         if attachments:
-            self._pipe_writer.send_with(attachments, frame)
+            self._send_with(attachments, frame)
         else:
             self._pipe_writer.send_joined(frame, ())
 
@@ -144,6 +164,28 @@ class ProcessDelivery:
     def counts(self) -> Counts:
         """What the actor has counted; nothing after its end, which has it."""
         return {} if self.over else self._box.counts()
+
+    def _send_with(self, attachments: Sequence[Carried], frame: bytes) -> None:
+        """Send a frame and before it its attachments: of what is in shared memory the descriptor, if that can pass."""
+        if self.over:
+            return
+        carried: list[Carried] = []
+        for attachment in attachments:
+            if isinstance(attachment, SharedAttachment):
+                descriptors = self._passing()
+                if descriptors is None:
+                    carried.append(Attachment(attachment.value))
+                    continue
+                descriptors.send(attachment)
+            carried.append(attachment)
+        self._pipe_writer.send_with(carried, frame)
+
+    def _passing(self) -> LifeDescriptors | None:
+        """What passes descriptors to its process; None where none pass."""
+        listener, pid = self._accepts_descriptors, self.pid
+        if self._descriptors is None and listener is not None and listener.name and pid is not None:
+            self._descriptors = LifeDescriptors(listener, pid)
+        return self._descriptors
 
     def _send_now(self, frame: Cancel | Recall | Credit | Items | Stop | AskHealth) -> None:
         """Send a frame, and let the process read it before it begins another message; one that is over has no box."""
@@ -179,6 +221,7 @@ class FrameReader:
         on_farewell: called when its last frame has come.
         on_end: called at the end of the pipe.
         on_error: called when a frame breaks the protocol or cannot be processed. No frame is read afterwards.
+        take: takes a value in shared memory that was announced; None where no descriptors pass.
 
     Attributes:
         farewell: its goodbye or crash report, None as long as it has sent none.
@@ -193,13 +236,15 @@ class FrameReader:
         on_farewell: Callable[[], None],
         on_end: Callable[[], None],
         on_error: Callable[[Exception], None],
+        take: Callable[[Announced], SharedAttachment] | None = None,
     ) -> None:
         self.farewell: CrashReport | Goodbye | None = None
         self.refused = False
         self._framer = Framer(max_frame)
         self._small = min(LARGE, max_frame + 1)  # bytes; of a frame that need not be viewed
-        self._attachments: list[Attachment] = []  # attachments whose frame has not come yet
+        self._attachments: list[Carried] = []  # attachments whose frame has not come yet
         self._listener = listener
+        self._take = take
         self._on_farewell = on_farewell
         self._on_end = on_end
         self._on_error = on_error
@@ -225,11 +270,11 @@ class FrameReader:
         self._framer.drop()
         self._attachments.clear()
 
-    def _hear(self, frame: FromChild | Attachment) -> None:
-        if isinstance(frame, Attachment):
-            self._attachments.append(frame)
+    def _hear(self, frame: FromChild | Attachment | Announced) -> None:
+        if isinstance(frame, Attachment | Announced):
+            self._attachments.append(frame if isinstance(frame, Attachment) else self._taken(frame))
             return
-        attachments: Sequence[Attachment] = ()
+        attachments: Sequence[Carried] = ()
         if self._attachments:
             attachments, self._attachments = self._attachments, []
         if isinstance(frame, Outcomes | Replies):
@@ -241,6 +286,11 @@ class FrameReader:
             self._on_farewell()
         else:
             self._listener.life_said(frame, attachments)
+
+    def _taken(self, announced: Announced) -> SharedAttachment:
+        if self._take is None:
+            raise WireError("it announced a value in shared memory where no descriptors pass")
+        return self._take(announced)
 
 
 def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
@@ -255,7 +305,7 @@ def _decoded(data: bytes | memoryview) -> FromChild:
     return frame
 
 
-def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
+def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment | Announced]:
     """Decode frames. Outcomes that follow each other become one, since the work of the daemon is by frame.
 
     Raises:
@@ -265,7 +315,7 @@ def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
     ack_up_to = began = 0
     for data in frames:
         try:
-            frame = data if isinstance(data, Attachment) else _decode(data)
+            frame = data if isinstance(data, Attachment | Announced) else _decode(data)
         except _BROKEN as error:
             if items is not None:
                 yield Outcomes(ack_up_to, items, began)
@@ -286,5 +336,5 @@ def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment]:
 
 
 def _undecodable(data: Frame, error: Exception) -> WireError:
-    size = 0 if isinstance(data, Attachment) else len(data)
+    size = 0 if isinstance(data, Attachment | Announced) else len(data)
     return WireError(f"a frame of {size} bytes does not decode: {error}")

@@ -13,6 +13,8 @@ import contextlib
 from typing import Final, TypeVar
 from weakref import WeakSet
 
+from msgspec.structs import replace
+
 from actors.child import command_main, function_main
 from actors.child.function_main import Call
 from actors.wire.frames import StartActor
@@ -21,6 +23,7 @@ from supervisor.io.output_reader import OutputReader
 from supervisor.ports import AnyReader, LifeListener
 from supervisor.process.boxes import Boxes
 from supervisor.process.command_life import CommandLife
+from supervisor.process.descriptors import DescriptorListener
 from supervisor.process.function_life import FunctionLife
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.spares import OnSpareFailed, Spares
@@ -63,7 +66,9 @@ class ProcessLauncher:
         self._alive: set[ProcessLife] = set()
         self._starting: set[ProcessLife] = set()
         with contextlib.ExitStack() as undo:
-            self._services = LifeServices(OomWitness(), OutputReader(loop), self._ready, self._over)
+            descriptors = DescriptorListener(loop, reader)
+            undo.callback(descriptors.close)
+            self._services = LifeServices(OomWitness(), OutputReader(loop), descriptors, self._ready, self._over)
             undo.callback(self._services.output_reader.close)
             self._spawner = Spawner(loop, self._abandon)
             undo.pop_all()
@@ -78,6 +83,7 @@ class ProcessLauncher:
         return self._spares.ready
 
     _life: type[ProcessLife] = ProcessLife
+    _passes_descriptors = True  # between this process and those it starts
 
     def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
         """Start a life; `listener` gets its events, never before this returns.
@@ -86,6 +92,7 @@ class ProcessLauncher:
             OSError: the system has no descriptor or no memory left for it. Nothing was started.
         """
         self._services.oom.look()
+        part = replace(part, descriptors=self._services.descriptors.name if self._passes_descriptors else "")
         spare = self._spares.take(part, lanes) if self._keeps_spares else None
         if spare is None:
             return self._fresh(self._life, part, lanes, listener)
@@ -182,6 +189,7 @@ class ProcessLauncher:
         await self._orphan_reaper.close()
         self._spawner.close()
         self._services.output_reader.close()
+        self._services.descriptors.close()
 
     def _abandon(self) -> None:
         """The loop was closed first: kill and reap every process. Runs in the spawner's thread."""
@@ -189,6 +197,7 @@ class ProcessLauncher:
             life.abandon()
         self._spares.abandon()
         self._services.output_reader.abandon()
+        self._services.descriptors.abandon()
         self._orphan_reaper.abandon()
 
     def _begin(self, name: str, lanes: int) -> WorkerProcess:

@@ -22,6 +22,7 @@ from actors.errors import WireError
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.wire.frames import CrashReport, StartActor, Stop
+from actors.wire.framing import Announced, SharedAttachment
 from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.output_buffer import OutputBuffer
@@ -29,6 +30,7 @@ from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
 from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
+from supervisor.process.descriptors import DescriptorListener
 from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
 from supervisor.system.procfs import condition, peak_bytes, resident_bytes
@@ -45,12 +47,14 @@ class LifeServices:
     Attributes:
         oom: whether the kernel has killed for lack of memory.
         output_reader: reads what they write.
+        descriptors: accepts the connections over which they pass descriptors.
         on_ready: called when one of them has become ready.
         on_over: called when one of them is over, before its listener is.
     """
 
     oom: OomWitness
     output_reader: OutputReader
+    descriptors: DescriptorListener
     on_ready: Callable[[ProcessLife], None]
     on_over: Callable[[ProcessLife], None]
 
@@ -104,10 +108,12 @@ class ProcessLife(ProcessDelivery):
             on_farewell=self._said_farewell,
             on_end=self._channel_ended,
             on_error=self._broken,
+            take=self._take,
         )
 
     def _begin_on(self, worker: WorkerProcess, frames: ChannelReader) -> None:
         self._worker = worker
+        self._accepts_descriptors = self._services.descriptors
         self._frames = frames
         self._duplex = worker.duplex
         self._box = worker.box
@@ -232,6 +238,12 @@ class ProcessLife(ProcessDelivery):
 
     # ---- from the child
 
+    def _take(self, announced: Announced) -> SharedAttachment:
+        descriptors = self._passing()
+        if descriptors is None:
+            raise WireError("it announced a value in shared memory where no descriptors pass")
+        return descriptors.take(announced)
+
     def _said_farewell(self) -> None:
         """A thread of its own may keep it from exiting."""
         self._loop.call_later(GOODBYE, self._kill_if_alive, self._worker)
@@ -299,6 +311,10 @@ class ProcessLife(ProcessDelivery):
         if self.over or not (self._channel_over and self._output_over):
             return
         self._frames.drop()  # timers may keep this life for a while
+        if self._descriptors is not None:
+            self._descriptors.close()
+        elif self.pid in self._services.descriptors.accepted:
+            self._services.descriptors.forget(self.pid)
         self._pipe_writer.close()
         end = self._life_end()
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text

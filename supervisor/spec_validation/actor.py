@@ -76,6 +76,12 @@ def _check_durable(child: ChildSpec, path: str) -> None:
     if not child.durable:
         return
     where, name = f"{path}.durable", child.actor.__qualname__
+    for handler in protocol_of(child.actor).handlers.values():
+        if handler.reply.shares:
+            message = handler.message.__qualname__
+            raise InvalidSpec(
+                where, True, f"the reply to {message} has a Shared in it; reply with bytes, which are kept"
+            )
     if issubclass(child.actor, Jobs):
         raise InvalidSpec(
             where, True, "a job belongs to its caller, which does not outlive the daemon; leave durable out"

@@ -52,6 +52,12 @@ def open_descriptors(pid: int) -> int | None:
         return None
 
 
+def parent_of(pid: int) -> int | None:
+    """The process id of the parent of a process."""
+    stat = _read(pid, "stat")
+    return None if stat is None else int(stat.rpartition(") ")[2].split()[1])
+
+
 def _read(pid: int, what: str) -> str | None:
     try:
         return Path(f"/proc/{pid}/{what}").read_text(encoding="utf-8", errors="replace")

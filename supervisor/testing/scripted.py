@@ -20,7 +20,7 @@ from actors.errors import UsageError, WireError
 from actors.exits import ExitKind
 from actors.wire.counts import Counts
 from actors.wire.frames import Outcomes, Replies, StartActor
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
@@ -188,11 +188,12 @@ class ScriptedLife:
         """See `Life`."""
         self.credits[seq] = self.credits.get(seq, 0) + count
 
-    def follow(self, seq: int, items: list[bytes], *, over: bool) -> None:
+    def follow(self, seq: int, items: list[bytes], attachments: Sequence[Carried] = (), *, over: bool) -> None:
         """See `Life`."""
+        del attachments
         self.followed.append((seq, items, over))
 
-    def answer(self, frame: bytes, attachments: Sequence[Attachment] = ()) -> None:
+    def answer(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """See `Life`."""
         del attachments
         self.answers.append(frame)

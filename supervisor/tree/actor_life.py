@@ -18,7 +18,7 @@ from actors.exits import ExitKind, ExitReport
 from actors.jobs import Jobs
 from actors.protocol import ActorProtocol
 from actors.wire.frames import HealthIs, Outcomes, Replies, Saved, Settled, StartActor
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress, Work
 from supervisor.core.health.causes import causes_of
@@ -41,7 +41,7 @@ from supervisor.ports import Life, Said
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
 
-OnOutcomes = Callable[[Outcomes | Replies, Sequence[Attachment]], None]
+OnOutcomes = Callable[[Outcomes | Replies, Sequence[Carried]], None]
 
 
 class ActorLife:
@@ -274,7 +274,7 @@ class ActorLife:
         message, begun = _last_message(self._mailbox.protocol, progress)
         return (message, progress.since) if begun else (None, None)
 
-    def _outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment] = ()) -> None:
+    def _outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:
         """Settle outcomes, and look what follows from them for this life."""
         self._on_outcomes(frame, attachments)
         self._heard()
@@ -284,7 +284,7 @@ class ActorLife:
         mailbox: DurableMailbox,
         state: bytes | None,
         frame: Outcomes | Replies,
-        attachments: Sequence[Attachment] = (),
+        attachments: Sequence[Carried] = (),
     ) -> None:
         """Settle outcomes of a durable actor with what it has sent since the last ones.
 
@@ -325,7 +325,7 @@ class ActorLife:
         """See `LifeListener`."""
         self._mailbox.dispatcher.dispatch()
 
-    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+    def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
         """See `LifeListener`."""
         if isinstance(frame, HealthIs):
             if self._check is None:
@@ -384,7 +384,7 @@ def _last_message(protocol: ActorProtocol, progress: Progress) -> tuple[str | No
     return handlers[progress.handler].__qualname__, bool(progress.active)
 
 
-def _refuse_outcomes(frame: Outcomes | Replies, attachments: Sequence[Attachment] = ()) -> None:
+def _refuse_outcomes(frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:
     """Refuse the outcomes of a life that was given no messages.
 
     Raises:

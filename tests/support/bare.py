@@ -13,6 +13,7 @@ from actors.wire.frames import REPLY, TELL, Answer, Cancel, Credit, Deliver, Ite
 from actors.wire.framing import Framer, header
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.io.output_reader import OutputReader
+from supervisor.process.descriptors import DescriptorListener
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
@@ -61,7 +62,9 @@ class BareLauncher:
     def __init__(self, loop, reader):
         self._loop = loop
         self._reader = reader
-        self._services = LifeServices(OomWitness(), OutputReader(loop), _nothing, _nothing)
+        self._services = LifeServices(
+            OomWitness(), OutputReader(loop), DescriptorListener(loop, self._reader), _nothing, _nothing
+        )
         self.current = {}
 
     def launch(self, part, lanes, listener):
@@ -79,8 +82,9 @@ class BareLauncher:
         """There are no spares."""
 
     async def close(self):
-        """Nothing runs but the output reader."""
+        """Nothing runs but the output reader and the socket for descriptors."""
         self._services.output_reader.close()
+        self._services.descriptors.close()
 
 
 class BareSupervisor(Supervisor):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
 from supervisor.cluster import wire
 from supervisor.cluster.link import Link
@@ -75,6 +75,7 @@ class RelayLauncher(ProcessLauncher):
     """Starts lives whose channels are passed on."""
 
     _life = RelayedLife
+    _passes_descriptors = False
 
 
 class Home(Protocol):
@@ -147,10 +148,10 @@ class RelayListener:
         """See `LifeListener`."""
         self._home.link.send(wire.Ready(self.number, self.life.pid))
 
-    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Attachment], /) -> None:
+    def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Carried], /) -> None:
         """The daemon reads frames."""
 
-    def life_said(self, frame: Said, attachments: Sequence[Attachment] = ()) -> None:
+    def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
         """The daemon reads frames."""
 
     def life_wrote(self, life: int, record: Record) -> None:

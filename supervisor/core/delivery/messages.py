@@ -9,7 +9,7 @@ import msgspec
 
 from actors.wire.codec import encode
 from actors.wire.frames import TELL, TELL_BATCH_HEAD, Bulk, Envelope
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from supervisor.core.delivery.parcel import Parcel, array_head
 
 UNKNOWN: Final = -1
@@ -21,19 +21,19 @@ class QueuedMessage(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=Fals
     """A message in the daemon: its envelope, its attachments, and its class.
 
     Attributes:
-        attachments: the values of the fields named by `beside`, in that order.
+        attachments: its values in shared memory, then those of the fields named by `beside`, in that order.
         handler: index of its class in the actor's table, UNKNOWN for bytes that are not a message of the actor.
         key: what it is routed by, None where it is not routed by key.
     """
 
-    attachments: tuple[Attachment, ...] | None = None
+    attachments: tuple[Carried, ...] | None = None
     handler: int = UNKNOWN
     key: bytes | None = None
 
     @property
     def size(self) -> int:
         """How many bytes the message has."""
-        beside = 0 if self.attachments is None else sum(len(attachment.value) for attachment in self.attachments)
+        beside = 0 if self.attachments is None else sum(attachment.size for attachment in self.attachments)
         return memoryview(self.message).nbytes + beside
 
 

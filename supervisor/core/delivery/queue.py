@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from actors.wire.frames import ASK, TELL
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.progress import Progress
 from supervisor.core.delivery.backlog import Backlog, Batch
 from supervisor.core.delivery.byte_count import ByteCount
@@ -163,7 +163,7 @@ class MessageQueue:
         payload: bytes,
         *,
         beside: tuple[int, ...] | None = None,
-        attachments: tuple[Attachment, ...] | None = None,
+        attachments: tuple[Carried, ...] | None = None,
         key: bytes | None = None,
     ) -> int:
         """Append a message to the queue; returns its sequence number."""
@@ -248,6 +248,8 @@ class MessageQueue:
     ) -> tuple[list[QueuedMessage], list[QueuedMessage]]:
         """Take messages from the head of the queue for a consumer: the first, and more within both bounds.
 
+        One with attachments is the last.
+
         Returns what is to be sent, with delivery tags in place of sequence numbers; and what has ended because its
         deadline has passed. A batch of tells behind them stays; one at the head is taken apart.
         """
@@ -279,6 +281,8 @@ class MessageQueue:
             flight.messages[last] = message
             flight.count += 1
             size += message.size
+            if message.attachments is not None:
+                break  # what belongs to a message comes before its frame
         flight.given += len(taken)
         flight.last_tag = last
         return taken, expired

@@ -49,7 +49,7 @@ def test_what_is_large(photo, places):
 def test_there_and_back():
     """The values are not in the message's bytes, are never copied, and stand where they were when it arrives."""
     photo = Photo("a", LARGE, LARGE[::-1], b"abc")
-    packed = pack(photo, large_fields(photo))
+    packed = pack(photo)
     assert len(packed.data) < 100
     assert (2 * BESIDE + len(packed.data), (1, 2)) == (packed.size, packed.beside)
     assert packed.attachments[0].value is photo.raw

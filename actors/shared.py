@@ -1,0 +1,320 @@
+"""Shared: a value in shared memory, as messages and replies carry it.
+
+    of(array), allocate(size) ─▶ Segment ─▶ message ─▶ Segment ─▶ array(), memoryview(): no byte is copied
+
+Written once by its maker, mapped read only where it arrives, freed with its last holder.
+
+Runs on both sides, in any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from math import prod
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from actors.bounds import is_count
+from actors.errors import UsageError
+from actors.ipc.shared_memory import SMALL, Draft, LostSegment, Segment, available
+from actors.wire.attachments import carried_at, place_of
+from actors.wire.codec import Codec, SharedValue, register
+from actors.wire.framing import Attachment, Carried
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_SIZE: Final = 2**62  # bytes; more than any machine has
+View = memoryview  # the class has a method of that name
+
+_BYTES: Final = "|u1"
+_FORMATS: Final = frozenset("?bBhHiIlLqQefd")  # of the buffer protocol, which numpy reads in the same way
+_DTYPE: Final = 4096  # characters of a dtype
+
+
+class Shared(SharedValue):
+    """A value in shared memory: `class Frame(Message[float]): pixels: Shared`.
+
+    Make one with `Shared.of(array)`, or with `Shared.allocate(size)` to write it in place. It may stand anywhere in a
+    message, a reply, an item of a stream or feed, and be sent any number of times; only its descriptor travels, and
+    every process that gets it maps the same memory, read only. `array()` and `memoryview()` are views of it, which keep
+    the memory as long as they live.
+
+    Used as a context manager, one from `allocate` is sealed at the end of the block; any other is closed.
+
+    Args:
+        held: what `of` and `allocate` make, or what came in a message; None while a message is only checked.
+        size: see below.
+        dtype: see below.
+        shape: see below.
+
+    Attributes:
+        size: its bytes.
+        dtype: of its array, as numpy takes it.
+        shape: of its array.
+    """
+
+    __slots__ = ("__weakref__", "_carried", "_draft", "_owner", "dtype", "shape", "size")
+
+    def __init__(self, held: Draft | Carried | None, size: int, dtype: str, shape: tuple[int, ...]) -> None:
+        self._draft = held if isinstance(held, Draft) else None
+        self._carried = None if isinstance(held, Draft) else held
+        self._owner = os.getpid()
+        self.size: Final = size
+        self.dtype: Final = dtype
+        self.shape: Final = shape
+
+    @classmethod
+    def of(cls, value: object) -> Self:
+        """A copy of a numpy array, or of anything with the buffer protocol: bytes, bytearray, memoryview, array.array.
+
+        dtype and shape of an array are kept. Takes the time of the copy; call it in a thread where that is too long
+        for the event loop: `await asyncio.to_thread(Shared.of, array)`.
+
+        Raises:
+            UsageError: the value has no bytes that another process could read.
+            OSError: the system has no descriptor or no memory left.
+        """
+        np: Any = sys.modules.get("numpy")
+        if np is not None and isinstance(value, np.ndarray | np.generic):
+            return cls._of_array(np, np.asarray(value))
+        try:
+            view = memoryview(value)  # type: ignore[arg-type]  # what has no buffer raises
+        except TypeError:
+            raise UsageError(
+                f"a {type(value).__qualname__} has no bytes to share; pass a numpy array, bytes, or anything with the "
+                f"buffer protocol"
+            ) from None
+        plain = view.format in _FORMATS and view.format != "B"
+        data = view.cast("B") if view.c_contiguous and view.nbytes else memoryview(view.tobytes())
+        return cls._filled(data, view.format if plain else _BYTES, (view.shape or ()) if plain else (view.nbytes,))
+
+    @classmethod
+    def allocate(cls, size: int | None = None, *, shape: int | Sequence[int] | None = None, dtype: Any = None) -> Self:
+        """A value that is written in place by its maker, and sealed when it is sent or at the end of a `with` block.
+
+        Args:
+            size: its bytes; they are zero at first.
+            shape: in place of `size`: of the array that it is.
+            dtype: of that array, as numpy takes it; bytes without.
+
+        Raises:
+            UsageError: there is no such size.
+            OSError: the system has no descriptor or no memory left.
+        """
+        if (size is None) == (shape is None):
+            raise UsageError("Shared.allocate takes a size in bytes, or shape= and dtype= of an array")
+        extent = tuple(shape) if isinstance(shape, Sequence) else (size if shape is None else shape,)
+        if not all(is_count(one, 0, MAX_SIZE) for one in extent):
+            raise UsageError(f"a Shared has a whole number of bytes, or a shape of such; it was given {extent!r}")
+        words, item = _BYTES, 1
+        if dtype is not None:
+            kind = _numpy().dtype(dtype)
+            words, item = _words_of(kind), kind.itemsize
+        total = item * prod(extent)  # type: ignore[arg-type]  # they were just checked
+        if size is not None:
+            if size % item:
+                raise UsageError(f"{size} bytes are no whole number of {dtype} of {item} bytes each")
+            extent, total = (size // item,), size
+        if total > MAX_SIZE:
+            raise UsageError(f"a Shared has at most {MAX_SIZE} bytes, not {total}")
+        return cls(_draft(total), total, words, extent)  # type: ignore[arg-type]  # as above
+
+    # ---- its bytes
+
+    def memoryview(self) -> View:
+        """Its bytes as a view: writable while its maker writes it, else read only.
+
+        Raises:
+            UsageError: it is closed, or another process writes it.
+            OSError: the system has no room for the mapping.
+        """
+        if self._draft is not None:
+            if self._owner != os.getpid():
+                raise UsageError("this Shared is still written by the process that allocated it; seal it there first")
+            return self._draft.view()
+        carried = self._open()
+        if isinstance(carried, Segment | LostSegment):
+            return carried.view()
+        return memoryview(carried.value)
+
+    def array(self) -> np.ndarray[Any, Any]:
+        """It as a numpy array of its dtype and shape, without a copy: writable while its maker writes it.
+
+        Raises:
+            UsageError: it is closed, numpy is not installed, or its bytes are no such array.
+        """
+        numpy = _numpy()
+        view = self.memoryview()
+        try:
+            dtype = _dtype_of(numpy, self.dtype)
+            # np.ndarray(buffer=view) would not keep the view open, so that a draft could be sealed under the array
+            flat = numpy.frombuffer(view, dtype) if view.nbytes else numpy.empty(0, dtype)
+            array: np.ndarray[Any, Any] = flat.reshape(self.shape)
+        except (TypeError, ValueError, SyntaxError) as error:
+            raise UsageError(f"{self!r} is no such array: {error}") from None
+        return array
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __bytes__(self) -> bytes:
+        return bytes(self.memoryview())
+
+    def __buffer__(self, flags: int) -> View:  # from Python 3.12 on: memoryview(shared)
+        del flags
+        return self.memoryview()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        array = self.array()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a Shared of {array.dtype} is no {dtype} without a copy")
+            array = array.astype(dtype)
+        elif copy:
+            array = array.copy()
+        return array
+
+    # ---- its life
+
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing in it changes any more."""
+        return self._draft is None
+
+    @property
+    def closed(self) -> bool:
+        """Whether this process has let go of it."""
+        return self._draft is None and self._carried is None
+
+    def seal(self) -> Self:
+        """End the writing; sending does it, too. May be called twice.
+
+        Raises:
+            UsageError: a writable view of it is open, or another process writes it.
+        """
+        if self._draft is not None:
+            if self._owner != os.getpid():
+                raise UsageError("this Shared is still written by the process that allocated it; seal it there first")
+            self._carried = self._draft.seal()
+            self._draft = None
+        return self
+
+    def close(self) -> None:
+        """Let go of it in this process. Views that are open, and messages that were sent, keep the memory.
+
+        May be called twice.
+        """
+        if self._draft is not None:
+            self._draft.close()
+        self._draft = self._carried = None
+
+    def carried(self) -> Carried:
+        """What travels beside the message.
+
+        Raises:
+            UsageError: it is closed, or a writable view of it is open.
+        """
+        self.seal()
+        return self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._draft is not None and kind is None:
+            self.seal()
+        else:
+            self.close()
+
+    def __repr__(self) -> str:
+        state = "" if self._carried is not None else ", closed" if self._draft is None else ", still written"
+        return f"<Shared of {self.size} bytes, {self.dtype} {self.shape}{state}>"
+
+    def __reduce__(self) -> Any:
+        raise UsageError("a Shared cannot be pickled or copied; it travels in messages: send it to the actor")
+
+    # ---- inside
+
+    @classmethod
+    def _of_array(cls, np: Any, array: Any) -> Self:
+        words = _words_of(array.dtype)
+        if array.flags.c_contiguous:
+            data = memoryview(array.reshape(-1).view(np.uint8)) if array.nbytes else memoryview(b"")
+            return cls._filled(data, words, array.shape)
+        made = cls(_draft(array.nbytes), array.nbytes, words, array.shape)
+        np.copyto(made.array(), array)
+        return made.seal()
+
+    @classmethod
+    def _filled(cls, data: View, dtype: str, shape: tuple[int, ...]) -> Self:
+        draft = _draft(data.nbytes)
+        draft.write(data)
+        return cls(draft.seal(), data.nbytes, dtype, shape)
+
+    def _open(self) -> Carried:
+        if self._carried is None:
+            raise UsageError(f"{self!r} cannot be used or sent: this process has closed it; make another one")
+        return self._carried
+
+
+def _to_plain(value: Shared) -> tuple[int | bytes, int, str, tuple[int, ...]]:
+    """Its index among the attachments, or its bytes when they are few."""
+    carried = value.carried()
+    place = carried.value if isinstance(carried, Attachment) and carried.size < SMALL else place_of(value)
+    return place, len(value), value.dtype, value.shape
+
+
+def _from_plain(plain: Any) -> Shared:
+    place, size, dtype, shape = plain
+    if not (is_count(size, 0, MAX_SIZE) and isinstance(dtype, str) and len(dtype) <= _DTYPE):
+        raise ValueError("it has no size or no dtype")
+    if not all(is_count(one, 0, MAX_SIZE) for one in shape):
+        raise ValueError("it has no shape")
+    carried = Attachment(place) if isinstance(place, bytes) else carried_at(place)
+    if carried is not None and carried.size != size:
+        raise ValueError(f"{carried.size} bytes came, announced were {size}")
+    return Shared(carried, size, dtype, tuple(shape))
+
+
+register(Codec(Shared, _to_plain, _from_plain))
+
+
+def _draft(size: int) -> Draft:
+    return Draft(size, shared=size >= SMALL and available())
+
+
+def _numpy() -> Any:
+    try:
+        import numpy as np  # noqa: PLC0415 - only who wants arrays pays for it
+    except ImportError:
+        raise UsageError(
+            "arrays of a Shared need numpy: pip install numpy; memoryview() gives its bytes without it"
+        ) from None
+    return np
+
+
+def _words_of(dtype: Any) -> str:
+    """A dtype as text.
+
+    Raises:
+        UsageError: it has objects of this process in it.
+    """
+    if dtype.hasobject:
+        raise UsageError(f"an array of {dtype} holds references to objects of this process; share an array of values")
+    return str(dtype.str) if dtype.names is None and dtype.subdtype is None else repr(dtype.descr)
+
+
+def _dtype_of(np: Any, words: str) -> Any:
+    if not words.startswith("["):
+        return np.dtype(words)
+    import ast  # noqa: PLC0415 - only structured arrays need it
+
+    return np.lib.format.descr_to_dtype(ast.literal_eval(words))

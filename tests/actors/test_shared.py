@@ -1,0 +1,141 @@
+"""Shared: its bytes, dtype and shape in one process; what it refuses."""
+
+from __future__ import annotations
+
+import array
+import copy
+import os
+import pickle
+import sys
+
+import numpy as np
+import pytest
+
+from actors import Shared, UsageError
+from actors.ipc.shared_memory import SMALL, SWITCH
+
+ARRAYS = [
+    np.arange(5),
+    np.arange(SMALL, dtype=">u2").reshape(2, -1),
+    np.arange(SMALL, dtype="f4").reshape(4, -1).T,
+    np.zeros((3, 0, 2)),
+    np.array(1.5),
+    np.array([("a", 1)] * SMALL, dtype=[("name", "U3"), ("n", "<i8")]),
+    np.array(["2026-01-01"] * SMALL, dtype="M8[D]"),
+    np.ones(SMALL, dtype="c16")[::2],
+    np.ones(SMALL, dtype="?"),
+]
+
+
+@pytest.fixture(params=["shared", "off"], autouse=True)
+def way(request, monkeypatch):
+    if request.param == "off":
+        monkeypatch.setenv(SWITCH, "off")
+
+
+@pytest.mark.parametrize("value", ARRAYS, ids=lambda value: f"{value.dtype}-{value.shape}")
+def test_an_array_keeps_dtype_and_shape(value):
+    """Its order in memory becomes C's."""
+    shared = Shared.of(value)
+    np.testing.assert_array_equal(value, shared.array())
+    assert (value.dtype, value.shape, value.nbytes) == (shared.array().dtype, shared.shape, len(shared))
+    np.testing.assert_array_equal(value, np.asarray(shared))
+
+
+@pytest.mark.parametrize("size", [0, 10, SMALL])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes(kind, size):
+    """Whatever has bytes."""
+    data = os.urandom(size)
+    shared = Shared.of(kind(data))
+    assert data == bytes(shared) == shared.memoryview() == shared.array().tobytes()
+    assert ("|u1", (size,), size) == (shared.dtype, shared.shape, len(shared))
+    assert shared
+
+
+def test_an_array_of_the_standard_library():
+    """Its type is kept, too."""
+    shared = Shared.of(array.array("d", range(SMALL)))
+    assert ("d", SMALL - 1.0) == (shared.dtype, shared.array()[-1])
+    assert bytes(shared) == bytes(Shared.of(memoryview(shared.memoryview())[::1]))
+
+
+@pytest.mark.parametrize("size", [10, SMALL])
+def test_written_in_place(size):
+    """Until it is sealed, by its maker."""
+    with Shared.allocate(size) as shared:
+        view = shared.memoryview()
+        view[:3] = b"abc"
+        assert not shared.sealed
+        view.release()
+    assert shared.sealed
+    assert b"abc" == shared.memoryview()[:3]
+    with pytest.raises(TypeError, match="read-only"):
+        shared.memoryview()[0] = 1
+    with pytest.raises(UsageError, match="no whole number"):
+        Shared.allocate(10, dtype="f8")
+    two = Shared.allocate(shape=(2, size), dtype="i4")
+    two.array()[1] = 5
+    assert (5 * size, 8 * size) == (two.seal().array().sum(), len(two))
+
+
+@pytest.mark.parametrize("size", [10, SMALL])
+def test_not_sealed_while_a_view_is_open(size):
+    """What was sent would change later. It stays as it was, and can be sealed afterwards."""
+    shared = Shared.allocate(size)
+    view = shared.memoryview()
+    with pytest.raises(UsageError, match="writable view or array of it is open"):
+        shared.seal()
+    view[0] = 9
+    view.release()
+    assert 9 == shared.seal().memoryview()[0]
+
+
+def test_closed():
+    """A view that is open keeps the memory; everything else is refused in one line."""
+    shared = Shared.of(bytes(SMALL))
+    view = shared.memoryview()
+    shared.close()
+    shared.close()
+    assert (shared.closed, SMALL) == (True, len(view))
+    for use in (shared.memoryview, shared.array, shared.carried, lambda: bytes(shared)):
+        with pytest.raises(UsageError, match="closed it; make another one"):
+            use()
+    with Shared.of(b"x") as other:
+        pass
+    assert other.closed
+
+
+def test_an_exception_in_the_block_closes_it():
+    """A half-written value is not sent."""
+    with pytest.raises(LookupError):
+        with Shared.allocate(SMALL) as shared:
+            raise LookupError
+    assert shared.closed
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: Shared.of("text"), "a str has no bytes"),
+        (lambda: Shared.of([1, 2]), "a list has no bytes"),
+        (lambda: Shared.of(np.array([object()], dtype="O")), "references to objects"),
+        (Shared.allocate, "takes a size in bytes"),
+        (lambda: Shared.allocate(4, shape=(4,)), "takes a size in bytes"),
+        (lambda: Shared.allocate(-1), "whole number"),
+        (lambda: Shared.allocate(shape=(2, -1)), "whole number"),
+        (lambda: Shared.allocate(shape=(2**40, 2**40)), "at most"),
+        (lambda: pickle.dumps(Shared.of(b"x")), "cannot be pickled"),
+        (lambda: copy.copy(Shared.of(b"x")), "cannot be pickled or copied"),
+    ],
+)
+def test_what_is_refused(make, why):
+    """In one line that says what to do."""
+    with pytest.raises(UsageError, match=why):
+        make()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes have the buffer protocol from 3.12 on")
+def test_the_buffer_protocol():
+    """A Shared is a buffer itself."""
+    assert b"abc" == memoryview(Shared.of(b"abc"))

@@ -1,0 +1,192 @@
+"""Values in shared memory pass every way, keep their bytes over kills, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors import ActorCrashed, Shared, UsageError
+from actors.ipc.shared_memory import SMALL, SWITCH
+from supervisor import ChildSpec, Supervisor
+from tests.support.sharers import (
+    SIZE,
+    Drop,
+    Echo,
+    EchoPair,
+    Hold,
+    Keep,
+    Make,
+    Numbers,
+    Pair,
+    Photo,
+    Pid,
+    Relay,
+    Relayer,
+    Summer,
+    Total,
+    TotalOfAll,
+    TotalOrDie,
+    Upload,
+    Write,
+    segments,
+)
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.processes
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memfd is Linux's")
+AT_ONCE = 60.0
+
+
+@pytest.fixture(params=["shared", "off"])
+def way(request, monkeypatch):
+    """In shared memory, and as bytes through the pipe, where there is none."""
+    if request.param == "off":
+        monkeypatch.setenv(SWITCH, "off")
+    return request.param
+
+
+def ones(count=SIZE // 8):
+    return Shared.of(np.ones(count))
+
+
+async def test_every_way(way):
+    """To an actor and back, nested, beside large bytes, in a stream, in a feed, from actor to actor."""
+    numbers = np.arange(SIZE // 8, dtype="f8").reshape(64, -1)
+    big, small = Shared.of(numbers), Shared.of(np.arange(6, dtype=">i2"))
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+        summer = root["summer"]
+        assert numbers.sum() == await summer.ask(Total(big), timeout=AT_ONCE)
+        assert 15.0 == await summer.ask(Total(small))
+        back = await summer.ask(Echo(big))
+        np.testing.assert_array_equal(numbers, back.array())
+        assert ("<f8", (64, SIZE // 8 // 64), SIZE) == (back.dtype, back.shape, len(back))
+        assert not back.array().flags.writeable
+        nested = TotalOfAll([{"a": big, "b": small}, {}, {"c": big}], Pair(big, ones()))
+        assert 3 * numbers.sum() + 15 + SIZE // 8 == await summer.ask(nested)
+        pairs = await summer.ask(EchoPair(Pair(big, small)))
+        assert [SIZE, SIZE] == [len(pair.left) for pair in pairs]
+        assert bytes(small) == bytes(pairs[0].right or b"")
+        assert b"rarrta" == await summer.ask(Photo(b"ra" * SIZE, Shared.of(b"rr" * SIZE), b"ta" * SIZE))
+        made = await summer.ask(Make(SIZE // 8, 3.0))
+        assert 3.0 * (SIZE // 8) == made.array().sum() == await summer.ask(Total(made))
+        assert list(range(70)) == [item.array()[5] async for item in summer.stream(Numbers(70))]
+        assert 5 * (SIZE // 8) == await summer.feed(Upload("five"), [ones() for _ in range(5)])
+        assert 2 * numbers.sum() == await root["relayer"].ask(Relay("summer", big))
+
+
+async def test_a_reader_that_writes_gets_an_error(way):
+    """And nothing is changed, wherever else the value is."""
+    async with Supervisor(ChildSpec(Summer, name="summer")) as root:
+        value = ones()
+        assert "read-only" in await root["summer"].ask(Write(value), timeout=AT_ONCE)
+        with pytest.raises(ValueError, match="read-only"):
+            value.array()[0] = 7.0
+        with pytest.raises(TypeError, match="read-only"):
+            value.memoryview()[0] = 7
+        assert SIZE // 8 == await root["summer"].ask(Total(value))
+
+
+async def test_a_pool_and_a_kill_in_the_middle(way, tmp_path):
+    """What is delivered again has the same bytes."""
+    async with Supervisor(ChildSpec(Summer, name="pool", size=2)) as root:
+        values = [Shared.of(np.full(SIZE // 8, float(number))) for number in range(20)]
+        asks = [root["pool"].ask(Total(value), timeout=AT_ONCE) for value in values]
+        dying = root["pool"].ask(TotalOrDie(values[3], str(tmp_path / "died")), timeout=AT_ONCE)
+        del values
+        *totals, again = await asyncio.gather(*asks, dying, return_exceptions=True)
+        assert 3.0 * (SIZE // 8) == again
+        for number, total in enumerate(totals):
+            assert isinstance(total, ActorCrashed) or total == number * (SIZE // 8)
+
+
+@LINUX
+async def test_freed_when_the_last_holder_lets_go():
+    """Not before: what an actor keeps stays, also when its sender has closed it."""
+    async with Supervisor(ChildSpec(Summer, name="summer")) as root:
+        summer = root["summer"]
+        pid = await summer.ask(Pid(), timeout=AT_ONCE)
+        with ones() as value:
+            assert 1 == await summer.ask(Keep(value))
+        del value
+        await nothing_of()
+        assert segments(pid)
+        await summer.ask(Drop())
+        await nothing_of(pid)
+        assert SIZE // 8 == await summer.ask(Total(ones()))
+        back = await summer.ask(Echo(ones()))
+        await nothing_of(pid)
+        view = back.memoryview()
+        back.close()
+        assert b"\0\0\0\0\0\0\xf0\x3f" == view[:8]
+        del view, back
+        await nothing_of()
+
+
+@LINUX
+@pytest.mark.parametrize("victim", ["receiver", "maker"])
+async def test_a_kill_leaves_no_memory_and_no_descriptor(victim, tmp_path):
+    """Of an actor that has values, waits for them, or has made them."""
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+        summer = root["summer"]
+        pid = await summer.ask(Pid(), timeout=AT_ONCE)
+        await summer.ask(Keep(ones()))
+        made = await summer.ask(Make(SIZE // 8, 1.0)) if victim == "maker" else None
+        holding = asyncio.create_task(summer.ask(Hold(ones(), str(tmp_path / "never")), timeout=AT_ONCE))
+        waiting = asyncio.create_task(summer.ask(Total(ones()), timeout=AT_ONCE))
+        await until((tmp_path / "never.begun").exists, "the first message is being handled")
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ActorCrashed):
+            await holding
+        assert SIZE // 8 == await waiting
+        if made is not None:
+            assert SIZE // 8 == made.array().sum()
+            made.close()
+        del holding, waiting, made
+        await nothing_of(await summer.ask(Pid()))
+
+
+@LINUX
+async def test_an_idle_actor_has_no_descriptor_more():
+    """The socket for descriptors is made when the first value passes."""
+    async with Supervisor(ChildSpec(Summer, name="summer")) as root:
+        pid = await root["summer"].ask(Pid(), timeout=AT_ONCE)
+        before = sockets(pid)
+        await root["summer"].ask(Total(ones()))
+        assert before + 1 == sockets(pid)
+
+
+async def test_what_cannot_be_sent_is_refused_at_once(way):
+    """In the sender's own call; the actor is not disturbed."""
+    async with Supervisor(ChildSpec(Summer, name="summer")) as root:
+        summer = root["summer"]
+        value = Shared.allocate(shape=(4, SIZE // 32), dtype="f8")
+        with pytest.raises(UsageError, match="writable view or array of it is open"):
+            view = value.array()
+            await summer.ask(Total(value))
+        view[:] = 2.0
+        del view
+        assert SIZE / 4 == await summer.ask(Total(value), timeout=AT_ONCE)
+        value.close()
+        with pytest.raises(UsageError, match="closed it; make another one"):
+            await summer.ask(Total(value))
+        with pytest.raises(UsageError, match="cannot be pickled"):
+            ChildSpec(Relayer, args=(ones(),))
+        with pytest.raises(UsageError, match="at most 128 values"):
+            await summer.ask(TotalOfAll([{str(n): ones(SMALL) for n in range(140)}], Pair(ones())))
+        assert 0.0 == await summer.ask(Total(Shared.of(np.zeros(1))))
+
+
+def sockets(pid):
+    return sum("socket:" in str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir())
+
+
+async def nothing_of(*pids):
+    gc.collect()
+    await until(lambda: not segments(*pids), "all shared values are gone")
