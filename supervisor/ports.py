@@ -92,6 +92,10 @@ class Doing(Protocol):
         """Whether progress and activity are of this moment; those of a life on another machine are of a moment ago."""
 
     @property
+    def window(self) -> int:
+        """How many messages may be in flight to it, at most: those whose fate its machine takes along."""
+
+    @property
     def caught_up(self) -> bool:
         """Whether progress and activity are newer than the last control frame it was sent."""
 

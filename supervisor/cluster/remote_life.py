@@ -10,6 +10,7 @@ is a sample there. Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -22,6 +23,7 @@ from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.flow import Flow
 from supervisor.cluster.link import Link
 from supervisor.cluster.mirror import Mirror
+from supervisor.cluster.window import Window
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.condition import Condition
@@ -76,6 +78,8 @@ class RemoteLife(ProcessDelivery):
             on_error=self._broken,
         )
         self._wire_error: str | None = None
+        self._window = Window()
+        self._acknowledged = 0
         self._unpassed = 0  # bytes that arrived, and for which the agent has not got its room back
         self._stop_asked = self._kill_asked = False
 
@@ -118,6 +122,11 @@ class RemoteLife(ProcessDelivery):
     def at_once(self) -> bool:
         """It shows a sample, as long as it lives."""
         return self.over
+
+    @property
+    def window(self) -> int:
+        """As much as it handles in a short while."""
+        return self._window.size(time.monotonic())
 
     @property
     def caught_up(self) -> bool:
@@ -167,6 +176,15 @@ class RemoteLife(ProcessDelivery):
     def text(self) -> str:
         """The stacks it has written."""
         return self._last_text if self.over else self._box.text()
+
+    def note_ended(self, frame: Outcomes | Replies) -> None:
+        """Messages have ended: as many may be sent ahead again."""
+        if isinstance(frame, Replies):
+            count = frame.count
+        else:
+            count = len(frame.items) + max(0, frame.ack_up_to - self._acknowledged)
+            self._acknowledged = max(self._acknowledged, frame.ack_up_to)
+        self._window.ended(count, time.monotonic())
 
     # ---- from its agent
 
@@ -271,6 +289,7 @@ class _Here:
         self.life_exited = listener.life_exited
 
     def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Carried], /) -> None:
+        self._life.note_ended(frame)
         self._listener.life_outcomes(frame, attachments)
 
     def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:

@@ -71,6 +71,11 @@ class NotedDelivery:
         return self._life.at_once
 
     @property
+    def window(self) -> int:
+        """See `Delivery`."""
+        return self._life.window
+
+    @property
     def caught_up(self) -> bool:
         """See `Delivery`."""
         return self._life.caught_up

@@ -192,7 +192,7 @@ class Dispatcher:
     def _fill(self, queue: MessageQueue, member: str, life: Delivery) -> None:
         """Send the single life as much as its window takes."""
         while queue.queued and not life.congested:
-            room = queue.room(member, self._window)
+            room = queue.room(member, min(self._window, life.window))
             if room <= 0:
                 return
             batch = queue.take_batch(member, room)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final
@@ -222,6 +223,11 @@ class ScriptedLife:
     def at_once(self) -> bool:
         """See `Life`."""
         return True
+
+    @property
+    def window(self) -> int:
+        """See `Life`."""
+        return sys.maxsize
 
     @property
     def caught_up(self) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, StartFailed, Supervisor
+from supervisor.cluster.window import FEW, Window
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.observe.reports import Reports
 from tests.support.actors import Block, Echo, Puppet, WhoAreYou
@@ -97,6 +98,7 @@ async def test_the_death_of_an_agent_is_told_and_the_next_life_runs_elsewhere(tm
         watch = Watch(root)
         here = root.snapshot().children[0].node
         hangs = asyncio.create_task(root["a"].ask(Block(str(tmp_path / "never")), timeout=60))
+        queued = [asyncio.create_task(root["a"].ask(Echo(str(n)), timeout=60)) for n in range(50)]
         await until(lambda: root.snapshot().children[0].handling == "Block", "it begins")
         cluster.driver.kill(here)
         report = await watch.exited("a")
@@ -105,4 +107,19 @@ async def test_the_death_of_an_agent_is_told_and_the_next_life_runs_elsewhere(tm
             await hangs
         assert (None, None) == (crash.value.started, crash.value.finished)
         assert (await watch.started("a")).node != here
+        fates = await asyncio.gather(*queued, return_exceptions=True)
+        assert [str(n) for n in range(FEW, 50)] == fates[FEW:], "what was queued is handled by the next life"
         assert "again" == await root["a"].ask(Echo("again"), timeout=30)
+
+
+def test_as_much_is_sent_ahead_as_is_handled_in_a_short_while():
+    """A few at first and after a pause; a fast life gets much, a slow one little."""
+    window = Window()
+    assert FEW == window.size(1.0)
+    for step in range(100):
+        window.ended(100, 1.0 + step / 1000)
+    assert window.size(1.1) > 1000
+    assert FEW == window.size(9.0)
+    for step in range(10):
+        window.ended(1, 10.0 + step / 25)
+    assert FEW == window.size(10.37)
