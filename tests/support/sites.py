@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 
@@ -21,5 +22,7 @@ def site_of(engine):
 
         return Site("any", {"cluster": LocalCluster(("m1",), lease=30.0)})
     from supervisor.cluster import RayCluster  # noqa: PLC0415 - it needs Ray
+
+    os.environ.setdefault("RAY_TMPDIR", "/tmp")  # its sockets need a short path, and its logs stay there
 
     return Site("any", {"cluster": RayCluster(address="local", lease=30.0)})
