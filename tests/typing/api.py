@@ -9,9 +9,22 @@ from typing import ClassVar, assert_type
 
 from actors import Actor, ActorRef, ActorsError, ExitReason, Message, handles, job
 from actors.testing import clock, inline, kill
-from supervisor import ChildSpec, Intensity, JobsRef, Missed, RestartPolicy, Strategy, Supervisor, SupervisorSpec
+from supervisor import (
+    ChildSpec,
+    Intensity,
+    JobsRef,
+    KeptDeadLetter,
+    Missed,
+    RestartPolicy,
+    Schedule,
+    ScheduledMessage,
+    Strategy,
+    Supervisor,
+    SupervisorSpec,
+)
 from supervisor.bridge import AsyncQueueBridge
 from supervisor.bridge.event import AsyncEvent, await_event
+from supervisor.store import SQLiteStore, Store
 from supervisor.testing import InlineSupervisor
 from supervisor.testing.fixtures import Trees
 
@@ -138,6 +151,19 @@ async def runs_jobs(pool: JobsRef) -> None:
     await pool.run(join, "a", "b")  # type: ignore[arg-type]
     await pool.run(parse, "a.py", timeout="soon")  # type: ignore[arg-type]
     pool.map(parse, [1])  # type: ignore[arg-type]
+
+
+async def keeps_messages(message: Tokenise) -> None:
+    """A store is any of the port; schedules and dead letters are typed."""
+    store: Store = SQLiteStore("shop.db", sync="normal", keep_keys=60)
+    async with Supervisor(ChildSpec(Indexer, args=("code.db",), durable=True), store=store) as root:
+        await root.schedule("nightly", "indexer", message, Schedule.cron("0 3 * * *", tz="Europe/Berlin"))
+        root.schedule("often", "indexer", message, 60)  # type: ignore[arg-type]
+        assert_type(root.schedules(), tuple[ScheduledMessage, ...])
+        assert_type(await root.store.dead_letters("indexer"), list[KeptDeadLetter])
+        async for letter in root.store.dead_letters():
+            await root.store.requeue(letter.id)
+    SQLiteStore("shop.db", sync="fast")  # type: ignore[arg-type]
 
 
 async def tests_actors(trees: Trees) -> None:
