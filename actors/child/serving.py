@@ -30,7 +30,7 @@ RunLoop = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Ready(Protocol):
-    """Is told that the actor has started."""
+    """The event that the daemon waits for at a start; a `SafeEvent` in a process."""
 
     def set(self) -> None:
         """`on_start` has returned."""

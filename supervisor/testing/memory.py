@@ -111,14 +111,14 @@ class InlineOutputPipe(OutputPipe):
 
 
 class Ready:
-    """Told once `on_start` has returned."""
+    """The event `ready` of a life: set once, when `on_start` has returned."""
 
-    def __init__(self, told: Callable[[], None]) -> None:
-        self.set = told
+    def __init__(self, on_set: Callable[[], None]) -> None:
+        self.set = on_set
 
 
 class Stop:
-    """Whether the life is asked to stop, as its `SafeEvent`."""
+    """The event `stop` of a life: set when it is asked to stop."""
 
     def __init__(self) -> None:
         self._asked = False

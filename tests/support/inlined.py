@@ -104,7 +104,7 @@ class Counter(Actor):
             sys.exit(3)
         if msg.how == "refuse":
             raise Rejected("no")
-        raise ValueError("as told")
+        raise ValueError("as asked")
 
     @handles
     def tick(self, msg: Tick) -> None:

@@ -96,9 +96,9 @@ async def test_an_exception_is_an_error_with_its_traceback_and_ends_the_life():
     """The next life follows by the policy and begins with `__init__`."""
     async with inline(Counter, 10) as ref:
         await ref.ask(Add(1))
-        with pytest.raises(HandlerError, match="ValueError: as told") as caught:
+        with pytest.raises(HandlerError, match="ValueError: as asked") as caught:
             await ref.ask(Fail())
-        assert 'raise ValueError("as told")' in caught.value.traceback_text
+        assert 'raise ValueError("as asked")' in caught.value.traceback_text
         assert 10 == await ref.ask(Add(0))
         with pytest.raises(Rejected, match="no"):
             await ref.ask(Fail("refuse"))

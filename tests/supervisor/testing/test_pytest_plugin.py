@@ -107,7 +107,7 @@ def test_the_same_suite_runs_everywhere(tmp_path, mode, engine, options):
 
 
 def test_a_test_that_leaves_something_behind_fails(tmp_path):
-    """It is told what; the test that follows is not blamed."""
+    """The failure says what; the test that follows is not blamed."""
     suite = """
 import os
 import subprocess

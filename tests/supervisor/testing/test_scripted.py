@@ -45,7 +45,7 @@ async def test_without_a_script_everything_works():
 
 @pytest.mark.parametrize("kind", [kind for kind in ExitKind if kind is not ExitKind.UNSTARTED])
 async def test_a_life_ends_as_it_is_told(kind):
-    """What is told to the supervisor is the end that the test asked for."""
+    """The supervisor hears of the end that the test asked for."""
     async with ScriptedSupervisor(spec("a", restart=RestartPolicy.TRANSIENT)) as root:
         root.launcher.life("/root/a").exit(kind)
         (child,) = root.snapshot().children
@@ -88,7 +88,7 @@ async def test_a_start_hangs_until_the_test_goes_on():
 
 
 async def test_a_deaf_life_has_to_be_killed():
-    """A stop that is ignored ends with the kill after the grace; one that breaks is told as a crash."""
+    """A stop that is ignored ends with the kill after the grace; one that breaks is a crash."""
     launcher = ScriptedLauncher()
     launcher.plan("/root/a", on_stop=OnStop.IGNORE)
     launcher.plan("/root/b", on_stop=OnStop.CRASH)
@@ -100,7 +100,7 @@ async def test_a_deaf_life_has_to_be_killed():
 
 
 async def test_messages_reach_the_life():
-    """What is told to the actor lies in the life's hands."""
+    """What is sent to the actor reaches the life."""
     async with ScriptedSupervisor(spec("a")) as root:
         await root["a"].tell(Note(1))
         life = root.launcher.life("/root/a")
@@ -109,7 +109,7 @@ async def test_messages_reach_the_life():
 
 
 async def test_what_cannot_be_scripted_is_said():
-    """No way out as UNSTARTED, no life where there is none, and an end is told once."""
+    """No way out as UNSTARTED, no life where there is none, and an end is reported once."""
     async with ScriptedSupervisor(spec("a", restart=RestartPolicy.TEMPORARY)) as root:
         life = root.launcher.life("/root/a")
         with pytest.raises(UsageError):
