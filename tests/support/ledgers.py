@@ -116,6 +116,31 @@ class Ledger(Actor):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Entry(Message[int]):
+    """An amount of one customer."""
+
+    customer: str
+    amount: int
+
+
+class Customers(Actor):
+    """One member of a keyed pool: the balances of its customers."""
+
+    def __init__(self) -> None:
+        self.balances: dict[str, int] = {}
+
+    def save(self) -> dict[str, int]:
+        return self.balances
+
+    def load(self, state: dict[str, int]) -> None:
+        self.balances = state
+
+    @handles
+    def entry(self, msg: Entry) -> int:
+        self.balances[msg.customer] = self.balances.get(msg.customer, 0) + msg.amount
+        return self.balances[msg.customer]
+
+
 class Seen(Message[list[str]]):
     """What a stateless actor has handled, by its file."""
 

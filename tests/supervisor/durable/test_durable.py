@@ -16,6 +16,8 @@ from tests.support.actors import Puppet
 from tests.support.keepers import AsyncKeeper, Keeper, Put
 from tests.support.ledgers import (
     Charge,
+    Customers,
+    Entry,
     Fail,
     Kill,
     Ledger,
@@ -382,3 +384,21 @@ async def test_members_of_a_pool_keep_their_own_states(tmp_path):
         await root["ledger"].ask(Charge(1))
         states = root["ledger"]._mailbox.stored.states
         assert 101 == sum(msgspec.msgpack.decode(state)["balance"] for state in states.values())
+
+
+async def test_a_keyed_pool_finds_the_state_of_each_key_again(tmp_path):
+    """What waited at the stop goes to the member that has the key's state; a sibling's death restarts both."""
+    spec = ledger(actor=Customers, size=3, routing="by_key", key="customer")
+    names = [f"customer {n}" for n in range(12)]
+    async with tree(tmp_path, spec, ledger("other"), strategy="one_for_all") as root:
+        assert [1] * 12 == await asyncio.gather(*(root["ledger"].ask(Entry(name, 1)) for name in names))
+        for child in root.snapshot().children[:3]:
+            os.kill(child.pid, signal.SIGSTOP)
+        for name in names:
+            await root["ledger"].tell(Entry(name, 1))
+        root.request_kill()
+    async with tree(tmp_path, spec, ledger("other"), strategy="one_for_all") as root:
+        assert [3] * 12 == await asyncio.gather(*(root["ledger"].ask(Entry(name, 1)) for name in names))
+        asking = [asyncio.create_task(root["ledger"].ask(Entry(name, 1), timeout=60)) for name in names]
+        os.kill(root.snapshot().children[3].pid, signal.SIGKILL)
+        assert [4] * 12 == await asyncio.gather(*asking)
