@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from actors.wire.counts import Counts
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.wire import Sample
@@ -26,6 +27,7 @@ class Mirror:
         self._activity = Activity((), 0, 0, False)
         self._progress: Progress = NOTHING_BEGUN
         self._text = ""
+        self._counts: Counts = {}
         self._rings = 0  # sent
         self._heard = 0  # of them, when the last sample was read
         self._on_ring = on_ring
@@ -48,6 +50,7 @@ class Mirror:
         if sample.condition is not None:
             self.condition = sample.condition
             self.resident = sample.resident
+            self._counts = sample.counts
         if sample.text is not None:
             self._text = sample.text
 
@@ -62,6 +65,10 @@ class Mirror:
     def activity(self) -> Activity:
         """Its handler calls in progress."""
         return self._activity
+
+    def counts(self) -> Counts:
+        """What the actor had counted a moment ago."""
+        return self._counts
 
     def text(self) -> str:
         """The stacks it has written."""

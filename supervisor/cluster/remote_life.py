@@ -58,7 +58,7 @@ class RemoteLife(ProcessDelivery):
         super().__init__()
         self.part = part
         self.lanes = lanes
-        self.pid: int | None = None
+        self._pid: int | None = None
         self.node: str | None = None
         self.number = 0
         self.waits_for = ""  # why it has no place yet
@@ -104,6 +104,11 @@ class RemoteLife(ProcessDelivery):
     def failed_to_begin(self, why: str) -> None:
         """There is no place for it, or its machine cannot start it."""
         self._finish(LifeEnd(pid=None, exit_code=None, wire_error=why))
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id on its machine, None before the spawn."""
+        return self._pid
 
     # ---- Delivery
 
@@ -206,10 +211,10 @@ class RemoteLife(ProcessDelivery):
             case wire.Took():
                 self._flow.took(value.size)
             case wire.Sample():
-                self.pid = value.pid
+                self._pid = value.pid
                 self._box.show(value, self.clock)
             case wire.Ready():
-                self.pid = value.pid
+                self._pid = value.pid
                 self._listener.life_ready()
             case wire.Wrote():
                 self._listener.life_wrote(value.life, value.record)
@@ -269,7 +274,7 @@ class RemoteLife(ProcessDelivery):
             kill_asked=end.kill_asked or self._kill_asked,
             progress=self.clock.progress(end.progress),
         )
-        self.pid = end.pid
+        self._pid = end.pid
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
         self.over = True
         self._on_over(self)

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from actors.wire.counts import Counts
 from actors.wire.frames import StartActor
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
@@ -130,6 +131,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, tag=22):
         condition: of its process; None when it was not looked at.
         resident: bytes of its process; None when it was not looked at.
         text: of its black box; None when it was not read.
+        counts: what it has counted, when its process was looked at.
     """
 
     number: int
@@ -140,6 +142,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, tag=22):
     condition: Condition | None = None
     resident: int | None = None
     text: str | None = None
+    counts: Counts = {}
 
 
 class Wrote(msgspec.Struct, frozen=True, array_like=True, tag=23):

@@ -67,8 +67,9 @@ class Sampler:
             life.condition() if looks else None,
             life.resident_bytes() if looks else None,
             life.text() if texts else None,
+            life.counts() if looks else {},
         )
-        core = msgspec.structs.replace(sample, condition=None, resident=None, text=None)
+        core = msgspec.structs.replace(sample, condition=None, resident=None, text=None, counts={})
         if core != one.last or looks:
             self._link.send(sample)
         if core == one.last and not texts and not activity.work and life.pid is not None and not looks:
