@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from actors.child.function_main import Call
 from actors.wire.counts import Counts
@@ -257,6 +257,22 @@ class Cluster(Protocol):
         """
 
 
+class Expected(NamedTuple):
+    """A life that is about to start.
+
+    Attributes:
+        path: the actor's path.
+        module: where its class is imported from.
+        main: how the daemon's main module is imported, as pairs; empty when it is not.
+        lanes: of its black box.
+    """
+
+    path: str
+    module: str
+    main: tuple[tuple[str, str], ...]
+    lanes: int
+
+
 class Launcher(ActorLauncher, Protocol):
     """Starts lives on the daemon's machine."""
 
@@ -267,6 +283,12 @@ class Launcher(ActorLauncher, Protocol):
         self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
     ) -> Control:
         """Start a program; `listener` is called later. Its `life_ready` means that the program was executed."""
+
+    def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
+        """These lives of a supervisor are about to start, one after the other: their processes may be spawned ahead.
+
+        It replaces what the supervisor expected before.
+        """
 
     def check_main(self) -> None:
         """Check that what it launches can import the daemon's main module.

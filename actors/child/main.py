@@ -145,8 +145,11 @@ def _await_part(
             if isinstance(cue, StartActor):
                 box.take()
                 return cue, frames[at + 1 :], output
-            _preload(cue, box)
-            ready.set()
+            if cue.quiet:
+                _import_ahead(cue)
+            else:
+                _preload(cue, box)
+                ready.set()
     os._exit(EXIT_ORPHANED)
 
 
@@ -162,6 +165,14 @@ def _preload(preload: Preload, box: BlackBox) -> None:
             raise ActorFailed(f"importing {module}", error) from error
         box.done(number)
     box.clear()
+
+
+def _import_ahead(preload: Preload) -> None:
+    """Import the module of the life that is about to start; what is raised here is raised, and told, there again."""
+    for module in preload.modules:
+        with contextlib.suppress(BaseException), only_importing():
+            import_module(module, preload.main)
+            _read_actors(module)
 
 
 def _read_actors(module: str) -> None:

@@ -249,11 +249,14 @@ class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
         main: as in `StartActor`.
         captured: as in `StartActor`; what the imports write becomes the first output of the life that gets the
             process.
+        quiet: whether it is for one life, which is about to start: `ready` stays as it is, and an import that fails is
+            left to that life.
     """
 
     modules: list[str]
     main: dict[str, str]
     captured: bool = True
+    quiet: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -14,6 +14,7 @@ from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
 from supervisor.messaging.shared import TreeContext
+from supervisor.ports import Expected
 from supervisor.specs import LoneSpec
 
 LoneKind = Literal["task", "function", "command"]
@@ -53,6 +54,11 @@ class LoneChild(ABC, Generic[S]):
     @property
     def port(self) -> int | None:
         """The port that its supervisor has chosen for it, None without one."""
+        return None
+
+    @property
+    def expected(self) -> Expected | None:
+        """None: see `Child`."""
         return None
 
     @abstractmethod

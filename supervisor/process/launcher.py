@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import Final, TypeVar
 from weakref import WeakSet
 
@@ -20,7 +21,8 @@ from actors.child.function_main import Call
 from actors.wire.frames import StartActor
 from supervisor.clock import REAL
 from supervisor.io.output_reader import OutputReader
-from supervisor.ports import AnyReader, LifeListener
+from supervisor.ports import AnyReader, Expected, LifeListener
+from supervisor.process.ahead import Ahead
 from supervisor.process.boxes import Boxes
 from supervisor.process.command_life import CommandLife
 from supervisor.process.descriptors import DescriptorListener
@@ -73,6 +75,7 @@ class ProcessLauncher:
             self._spawner = Spawner(loop, self._abandon)
             undo.pop_all()
         self._orphan_reaper = OrphanReaper(loop, reader, self._spawner.do, on_reaper_lost)
+        self._ahead = Ahead(self._begin)
         self._keeps_spares = spares > 0
         REAL.setdefault(loop, WeakSet()).add(self)
         self._spares = Spares(spares, loop, self._begin, on_spare_failed)
@@ -92,8 +95,7 @@ class ProcessLauncher:
             OSError: the system has no descriptor or no memory left for it. Nothing was started.
         """
         self._services.oom.look()
-        part = replace(part, descriptors=self._services.descriptors.name if self._passes_descriptors else "")
-        spare = self._spares.take(part, lanes) if self._keeps_spares else None
+ot        spare = self._spares.take(part, lanes) if self._keeps_spares else None
         if spare is None:
             return self._fresh(self._life, part, lanes, listener)
         life = self._life_on(spare, part, listener)
@@ -150,6 +152,15 @@ class ProcessLauncher:
             self._spares.reject(spare, f"it could not be told which actor to run: {error}")
             raise
 
+    def _life_ahead(self, worker: WorkerProcess, part: StartActor, listener: LifeListener) -> ProcessLife:
+        """A life on a process that was spawned for it."""
+        self._spares.learn(part.module, part.main)
+        try:
+            return self._life(self._keep_box(worker, part), part, listener, self._services)
+        except BaseException:
+            self._ahead.reject(worker)
+            raise
+
     def _replace(self, life: ProcessLife, part: StartActor, lanes: int, why: str) -> None:
         """The spare of a life does not run: start the life on a fresh process instead."""
         name = part.path
@@ -167,6 +178,10 @@ class ProcessLauncher:
         self._spares.reject(former, why)
         self._spawner.begin(worker)
 
+    def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
+        """See `Launcher`."""
+        self._ahead.expect(supervisor, lives)
+
     def preload(self, module: str, main: dict[str, str]) -> None:
         """See `Launcher`."""
         if self._spares.learn(module, main):
@@ -181,11 +196,13 @@ class ProcessLauncher:
     def wind_down(self) -> None:
         """No more lives are expected: end the spares."""
         self._spares.dismiss()
+        self._ahead.dismiss()
 
     async def close(self) -> None:
         """End the spares, the orphan reaper, and the threads that spawn and read output. All lives must have ended."""
         REAL[self._loop].discard(self)
         await self._spares.close()
+        await self._ahead.close()
         await self._orphan_reaper.close()
         self._spawner.close()
         self._services.output_reader.close()
@@ -196,6 +213,7 @@ class ProcessLauncher:
         for life in self._alive:
             life.abandon()
         self._spares.abandon()
+        self._ahead.abandon()
         self._services.output_reader.abandon()
         self._services.descriptors.abandon()
         self._orphan_reaper.abandon()

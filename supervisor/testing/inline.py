@@ -6,7 +6,7 @@ Runs on the thread of the loop that entered it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
@@ -16,7 +16,7 @@ from actors.child.function_main import Call
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from actors.wire.frames import StartActor
-from supervisor.ports import Inspected, Launcher, LifeListener
+from supervisor.ports import Expected, Inspected, Launcher, LifeListener
 from supervisor.specs import AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
 from supervisor.supervisor import Supervisor
 from supervisor.testing.clock import VirtualClock, virtual_clock
@@ -59,6 +59,9 @@ class InlineLauncher:
     def spares(self) -> int:
         """See `Launcher`."""
         return 0
+
+    def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
+        """See `Launcher`."""
 
     def preload(self, module: str, main: dict[str, str]) -> None:
         """See `Launcher`."""

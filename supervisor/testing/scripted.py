@@ -27,7 +27,7 @@ from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.ports import Launcher, LifeListener, Said
+from supervisor.ports import Expected, Launcher, LifeListener, Said
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
 
@@ -363,6 +363,9 @@ class ScriptedLauncher:
     def spares(self) -> int:
         """See `Launcher`."""
         return 0
+
+    def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
+        """See `Launcher`."""
 
     def preload(self, module: str, main: dict[str, str]) -> None:
         """See `Launcher`."""

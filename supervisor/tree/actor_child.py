@@ -10,13 +10,14 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from actors.exits import ExitReport
-from actors.wire.frames import StartActor
+from actors.wire.frames import ProcessOptions, StartActor
 from supervisor.core.health.hang_detector import Health
+from supervisor.core.place import LOCAL
 from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.logs import actor_logger, level_of
-from supervisor.ports import Life
+from supervisor.ports import Expected, Life
 from supervisor.specs import ChildSpec
 from supervisor.tree.actor_life import ActorLife
 from supervisor.tree.child import Post
@@ -43,6 +44,14 @@ class ActorChild:
     def spec(self) -> ChildSpec:
         """The spec of the actor or pool."""
         return self.pool.spec
+
+    @property
+    def expected(self) -> Expected | None:
+        """See `Child`: what must hold during imports needs a fresh process."""
+        template = self.pool.template
+        if self.spec.place != LOCAL or not template.captured or template.conditions != ProcessOptions():
+            return None
+        return Expected(self.path, template.module, tuple(template.main.items()), self.spec.actor.concurrency)
 
     # ---- deeds
 

@@ -14,6 +14,7 @@ from actors.exits import ExitReport
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
 from supervisor.messaging.shared import TreeContext
+from supervisor.ports import Expected
 from supervisor.specs import AnySpec
 
 Post = Callable[[AnyEvent], None]
@@ -30,6 +31,10 @@ class Child(Protocol):
     @property
     def last_report(self) -> ExitReport | None:
         """The report of its last life that ended."""
+
+    @property
+    def expected(self) -> Expected | None:
+        """What its next life needs of a process that is spawned ahead; None where that is not possible."""
 
     def start(self, life: int) -> None:
         """Start a life: the next one, or the successor of the current one. It posts ChildReady and ChildExited.

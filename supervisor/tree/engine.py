@@ -77,6 +77,7 @@ class Engine:
         self._on_terminated = on_terminated
         self._inbox: deque[AnyEvent] = deque()
         self._working = False
+        self._expects = False  # whether processes may have been spawned ahead
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._calls = Calls(tree.loop)
         self.children: dict[str, Child] = {
@@ -96,6 +97,15 @@ class Engine:
                     self._carry_out(command)
         finally:
             self._working = False
+        self._expect()
+
+    def _expect(self) -> None:
+        """Let processes of children that are about to be started be spawned ahead; the order of starts stays."""
+        upcoming = self.machine.upcoming
+        if upcoming or self._expects:
+            self._expects = bool(upcoming)
+            lives = (self.children[name].expected for name in upcoming if name in self.children)
+            self.tree.launcher.expect(self.path, [life for life in lives if life is not None])
 
     def shut_down(self, how: happened.StopRequested | happened.KillRequested) -> None:
         """Stop the tree; dead letters say SHUTDOWN unless it was already stopping."""

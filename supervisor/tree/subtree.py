@@ -13,6 +13,7 @@ from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.messaging.shared import TreeContext
+from supervisor.ports import Expected
 from supervisor.specs import SupervisorSpec
 from supervisor.tree.child import ChildMaker, Post
 from supervisor.tree.engine import Engine
@@ -36,6 +37,11 @@ class Subtree:
         self._make_children = make_children
         self._started_at = 0.0
         self.engine = self._fresh(1)
+
+    @property
+    def expected(self) -> Expected | None:
+        """None: see `Child`."""
+        return None
 
     def start(self, life: int) -> None:
         """Boot an engine: static children start, dynamic ones are dropped (OTP)."""

@@ -93,6 +93,11 @@ class SupervisorMachine:
         """All children, in order of start."""
         return tuple(child.view(self._it.plans.due(name)) for name, child in self._it.children.items())
 
+    @property
+    def upcoming(self) -> tuple[str, ...]:
+        """The children that are about to be started one after the other, in order."""
+        return self._it.plans.upcoming
+
     def view(self, child: str) -> ChildView | None:
         """One child, None when there is none of that name."""
         found = self._it.children.get(child)

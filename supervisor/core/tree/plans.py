@@ -104,6 +104,11 @@ class Plans:
         """Whether some plan will start this child."""
         return any(name in plan.start for plan in self._plans)
 
+    @property
+    def upcoming(self) -> tuple[str, ...]:
+        """The children that are about to be started one after the other, in order; not those that wait for a time."""
+        return tuple(name for plan in self._plans if plan.resume_at is None for name in plan.start)
+
     def due(self, name: str) -> float | None:
         """The earliest moment at which the child is started, None when no plan waits to start it."""
         for plan in self._plans:
