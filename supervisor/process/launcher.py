@@ -95,7 +95,11 @@ class ProcessLauncher:
             OSError: the system has no descriptor or no memory left for it. Nothing was started.
         """
         self._services.oom.look()
-ot        spare = self._spares.take(part, lanes) if self._keeps_spares else None
+        part = replace(part, descriptors=self._services.descriptors.name if self._passes_descriptors else "")
+        ahead = self._ahead.take(part, lanes)
+        if ahead is not None:
+            return self._begun(self._life_ahead(ahead, part, listener))
+        spare = self._spares.take(part, lanes) if self._keeps_spares else None
         if spare is None:
             return self._fresh(self._life, part, lanes, listener)
         life = self._life_on(spare, part, listener)
