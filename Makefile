@@ -55,7 +55,7 @@ check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/lint-imports
 
 pyright: $(VENV)/dev.ok        ## the public types, by another checker
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 wheel: $(VENV)/dev.ok          ## the wheel, in an empty environment with the sources out of the way; SUITE=tests for all
 	rm -rf build/wheel && mkdir -p build/wheel/suite
