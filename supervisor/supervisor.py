@@ -18,6 +18,7 @@ from actors.ref import ActorRef
 from supervisor.root.children import Children, path_of
 from supervisor.root.observation import Observation
 from supervisor.root.schedules import Schedules
+from supervisor.root.service import reloading, serving
 from supervisor.specs import AnySpec
 from supervisor.system.signals import until_signalled
 from supervisor.threaded import in_thread
@@ -99,6 +100,9 @@ class Supervisor(Children, Observation, Schedules):
         ended (exit code 128 + signal), and a third signal ends it at once. Any number of trees may serve: a signal is
         meant for all of them. The previous handlers are restored afterwards. Signals are watched only in the main
         thread; elsewhere this is `wait`.
+
+        Where systemd has started the daemon (NOTIFY_SOCKET is set), it is told: ready, status, signs of life while the
+        tree is healthy (WatchdogSec=), stopping, and more time while a start or stop makes its way.
         """
         self._engine_now()
         stop = self.request_stop
@@ -106,7 +110,13 @@ class Supervisor(Children, Observation, Schedules):
             check_time("drain of serve", drain)
             stop = partial(self._request_drain, drain)
         async with until_signalled(stop, self.request_kill):
-            return await self.wait()
+            with serving(self.health):
+                return await self.wait()
+
+    def reloading(self) -> AbstractContextManager[None]:
+        """`with root.reloading():` around what reads the configuration again: it is told to systemd."""
+        self._engine_now()
+        return reloading()
 
     @classmethod
     def in_thread(cls, *children: AnySpec, **options: Any) -> AbstractContextManager[Self]:

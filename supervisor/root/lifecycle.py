@@ -30,6 +30,7 @@ from supervisor.observe.reports import Reports
 from supervisor.ports import AnyReader, Cluster, Launcher, Machines
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.root.scheduler import Scheduler
+from supervisor.root.service import starting
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
 from supervisor.spec_validation import check, check_places
 from supervisor.specs import AnySpec, SupervisorSpec
@@ -37,6 +38,8 @@ from supervisor.store.port import Store
 from supervisor.system.descriptor_limit import shortage
 from supervisor.tree.child_factory import ChildFactory
 from supervisor.tree.engine import Engine
+from supervisor.tree.health import health_of
+from supervisor.tree.snapshot import tree_of
 
 Reading = Literal["thread", "loop"]
 
@@ -164,7 +167,9 @@ class Lifecycle:
             self._control_server = ControlServer(door, self._engine)
         try:
             self._engine.post(happened.Boot())
-            await self._until_running()
+            engine = self._engine
+            with starting(lambda: health_of(tree_of(engine))):
+                await self._until_running()
             await self._scheduler.recover()
         except BaseException:
             await self._stop()
