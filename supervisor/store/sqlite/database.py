@@ -65,12 +65,13 @@ class Database:
         """
         self._ownership = Ownership(self._path)
         try:
+            _create(self._path)
             self._connected()
             self.boxes.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             self.close()
             raise StoreError(
-                f"{self.boxes} cannot be made: {error.strerror}. The daemon needs to write there"
+                f"{error.filename} cannot be made: {error.strerror}. The daemon needs to write in {self._path.parent}"
             ) from error
         except Exception as error:
             self.close()
@@ -186,6 +187,16 @@ class Database:
                 f"{self._path}: the file was moved, deleted or replaced while it was open. Nothing was stored. Put it "
                 f"back with its -wal file; to begin with another one, start the daemon anew"
             )
+
+
+def _create(path: Path) -> None:
+    """Make a file that only its owner reads, unless there is one; SQLite gives its log and index the same mode.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import threading
 import time
 
@@ -320,6 +321,16 @@ async def test_a_closed_store_refuses(path):
     with pytest.raises(StoreError, match="is not open"):
         await store.recover("ledger")
     await store.close()
+
+
+async def test_a_new_store_is_its_owners_alone(store, path):
+    """The log and the index, too; a mode that was given to a file stays."""
+    await store.commit(accept("ledger", 1))
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert {modes["shop.db"], modes["shop.db-wal"], modes["shop.db-shm"]} == {0o600}
+    path.chmod(0o640)
+    await reopened(store)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 async def test_a_cancelled_commit_harms_no_other(store):
