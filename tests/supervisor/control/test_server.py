@@ -303,3 +303,13 @@ def test_frames_are_cut_wherever_the_bytes_are_cut():
         assert not cutter.waits
     with pytest.raises(BadFrame, match="the most is 10"):
         Cutter(10).feed(b"\0\0\0\x0b")
+
+
+async def test_a_loop_that_watches_each_client_itself(path, monkeypatch):
+    """Where there is no epoll, all is the same."""
+    monkeypatch.delattr("select.epoll")
+    async with ScriptedSupervisor(ChildSpec(Puppet, name="a"), control=path):
+        with raw(path) as client:
+            client.send(framed(ShowTree()) * 3)
+            assert 3 == len(await replies(client, 3))
+        await still_serves(path)
