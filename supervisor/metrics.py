@@ -37,6 +37,7 @@ from supervisor.telemetry.readings import (
 )
 
 try:
+    from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.metrics_core import (
         CounterMetricFamily,
         GaugeMetricFamily,
@@ -118,10 +119,17 @@ class Collector:
 
     def _begin(self, tree: TreeContext) -> None:
         self._tree = tree
+        tree.metrics_text = self._text
         self._thread = get_ident()
         self._stall = LoopStall(tree.loop)
         tree.registry.each(self._measure)
         tree.at_end.append(self._end)
+
+    def _text(self) -> str:
+        """All metrics as Prometheus' text; for `actorctl metrics`."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry).decode()
 
     def _measure(self, mailbox: Mailbox) -> None:
         meter = self._meters[mailbox] = Meter(mailbox)

@@ -34,6 +34,10 @@ from supervisor.tree.snapshot import steps_of
 Answer = Callable[[Any], Awaitable[Reply]]
 
 
+NO_METRICS: Final = (
+    "this daemon counts no metrics: make a Collector(root) of supervisor.metrics in it (extra `metrics`); it need not "
+    "be registered or served"
+)
 BATCH: Final = 20  # events in one turn of the loop
 
 
@@ -121,7 +125,10 @@ class Operations:
         yield wire.Done("the tree is down" if asked.follow else "")
 
     async def _metrics(self, _: wire.ShowMetrics) -> Reply:
-        return Failed(Trouble.REFUSED, "this daemon has no metrics")
+        text = self._engine.tree.metrics_text
+        if text is None:
+            return Failed(Trouble.REFUSED, NO_METRICS)
+        return wire.Text(await asyncio.to_thread(text))
 
     # ---- act
 

@@ -41,6 +41,7 @@ class TreeContext:
         self.durability: Durability | None = None
         self.unended: dict[str, asyncio.Task[None]] = {}  # tasks that have swallowed every cancellation, by path
         self.ports: dict[str, int] = {}  # chosen for commands, by path
+        self.metrics_text: Callable[[], str] | None = None  # what a collector of metrics says; in any thread
         self.heartbeats = False  # whether every process has a thread that answers where its code is
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()

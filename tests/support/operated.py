@@ -21,6 +21,7 @@ from supervisor import (
     SupervisorSpec,
     TaskSpec,
 )
+from supervisor.metrics import Collector
 
 CONFIGURED = Path(os.environ.get("OPERATED_CONFIG", "/nonexistent"))  # while it is there, `configured` starts
 
@@ -153,9 +154,12 @@ def tree() -> Supervisor:
 
 
 async def main() -> None:
-    async with tree() as root:
+    supervised = tree()
+    collector = Collector(supervised)
+    async with supervised as root:
         print("ready", flush=True)  # noqa: T201 - the test waits for it
         await root.serve()
+    del collector  # until then actorctl shows what it counts
 
 
 if __name__ == "__main__":
