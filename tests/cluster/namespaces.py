@@ -95,10 +95,10 @@ async def chaos(root, until, counts):
             with contextlib.suppress(OSError):
                 os.kill(parent_of(child.pid), signal.SIGKILL)
         elif what in ("cut", "short cut") and child.node is not None and child.node != f"{NETWORK}.1":
-            link = f"{NAMES[int(child.node.rpartition('.')[2]) - 1]}-out"
-            run("ip", "link", "set", link, "down")
+            there = NAMES[int(child.node.rpartition(".")[2]) - 1]
+            inside(there, "ip", "link", "set", "eth0", "down")
             await asyncio.sleep(LEASE * 2 + 1 if what == "cut" else 0.5)
-            run("ip", "link", "set", link, "up")
+            inside(there, "ip", "link", "set", "eth0", "up")
 
 
 async def daemon(place, seconds):
