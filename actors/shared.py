@@ -21,7 +21,7 @@ from actors.errors import UsageError
 from actors.ipc.shared_memory import SMALL, Draft, LostSegment, Segment, available
 from actors.wire.attachments import carried_at, place_of
 from actors.wire.codec import Codec, SharedValue, register
-from actors.wire.framing import Attachment, Carried
+from actors.wire.framing import Attachment, Carried, SharedAttachment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ class Shared(SharedValue):
 
     def __init__(self, held: Draft | Carried | None, size: int, dtype: str, shape: tuple[int, ...]) -> None:
         self._draft = held if isinstance(held, Draft) else None
-        self._carried = None if isinstance(held, Draft) else held
+        self._carried = held.origin if isinstance(held, SharedAttachment) else None if isinstance(held, Draft) else held
         self._owner = os.getpid()
         self.size: Final = size
         self.dtype: Final = dtype

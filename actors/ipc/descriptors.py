@@ -42,10 +42,11 @@ def send_descriptor(sock: socket.socket, attachment: SharedAttachment) -> None:
         BlockingIOError: the socket takes none now.
         OSError: `errno` is in FULL: the system takes none now; else the other side is gone.
     """
-    if not isinstance(attachment, Segment):
+    segment = attachment.origin
+    if not isinstance(segment, Segment):
         sock.sendmsg([b"\0"])  # it was lost on its way here, and is there
         return
-    rights = array.array("i", [attachment.fileno()])
+    rights = array.array("i", [segment.fileno()])
     sock.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
 
 

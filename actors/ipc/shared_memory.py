@@ -47,11 +47,12 @@ class Segment(SharedAttachment):
         size: its bytes.
     """
 
-    __slots__ = ("__weakref__", "_close", "_fd", "_mapping")
+    __slots__ = ("__weakref__", "_close", "_fd", "_key", "_mapping")
 
     def __init__(self, fd: int, size: int) -> None:
         super().__init__(size)
         self._fd = fd
+        self._key: int | None = None
         self._mapping: mmap.mmap | None = None
         self._close: Callable[[int], None] = os.close  # at interpreter exit module globals may be gone
 
@@ -74,6 +75,13 @@ class Segment(SharedAttachment):
             close_fd(fd)
             raise UsageError(f"a descriptor that came has {actual} bytes and seals {seals:#x}; announced were {size}")
         return cls(fd, size)
+
+    @property
+    def key(self) -> int:
+        """The number of its file."""
+        if self._key is None:
+            self._key = os.fstat(self._fd).st_ino
+        return self._key
 
     def fileno(self) -> int:
         """Its descriptor."""

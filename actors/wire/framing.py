@@ -71,6 +71,16 @@ class SharedAttachment:
         """A copy of its bytes, for a way that carries no descriptors."""
         raise NotImplementedError
 
+    @property
+    def key(self) -> int:
+        """The same for all that stand for the same memory."""
+        return id(self)
+
+    @property
+    def origin(self) -> SharedAttachment:
+        """The value itself, of one that holds room for it."""
+        return self
+
 
 class Announced(SharedAttachment):
     """Says that the next descriptor beside the stream belongs to the frame that follows."""

@@ -10,6 +10,7 @@ from enum import Enum
 
 import msgspec
 
+from actors.wire.framing import Carried
 from supervisor.mailbox.askers import Asker
 from supervisor.mailbox.capacity import Place
 from supervisor.mailbox.validation import Admitted
@@ -56,6 +57,12 @@ class Entry(msgspec.Struct, frozen=True):
     asker: Asker | None = None
     fail_if_down: bool = False
     key: str | None = None
+
+    def holding(self, attachments: tuple[Carried, ...]) -> Entry:
+        """The same with attachments that hold room for shared values."""
+        message = self.message
+        packed = msgspec.structs.replace(message.packed, attachments=attachments)
+        return msgspec.structs.replace(self, message=msgspec.structs.replace(message, packed=packed))
 
 
 class Wait:

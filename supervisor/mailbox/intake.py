@@ -36,6 +36,7 @@ from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.dispatch import Dispatcher
 from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.settlement import Settlement
+from supervisor.mailbox.shared_budget import SharedBudget
 from supervisor.mailbox.timers import Deadlines, DelayedTells
 from supervisor.mailbox.validation import Admission, Admitted
 from supervisor.specs import Overflow
@@ -63,6 +64,7 @@ class Intake:
     Attributes:
         closed: why nothing enters any more, None while the mailbox is open.
         closed_reason: the fate of what comes all the same.
+        budget: the room for shared values in the tree, None without a bound.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Intake:
     ) -> None:
         self.closed: str | None = None
         self.closed_reason = Fate.ACTOR_STOPPED
+        self.budget: SharedBudget | None = None
         self._path = path
         self._handlers = protocol.handlers
         self._check: Final = protocol.check
@@ -269,7 +272,28 @@ class Intake:
 
         Raises:
             MailboxFull: the message is refused.
+            UsageError: its shared values never fit.
         """
+        budget, attachments = self.budget, entry.message.packed.attachments
+        if budget is None or attachments is None:
+            return self._post(entry, patience)
+        held = budget.hold(attachments, self._path)
+        if held is not None:
+            return self._post(entry.holding(held), patience)
+        if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
+            return budget.wait(self, entry, self._post_held)
+        raise budget.full(entry.message.name, self._path)
+
+    def _post_held(self, entry: Entry) -> Taken | Wait | Dropped:
+        """Post a message that has waited for room for its shared values.
+
+        Raises:
+            ActorStopped: the actor went down for good meanwhile.
+        """
+        self.check_open(entry.message.name)
+        return self._post(entry, Patience.WAIT)
+
+    def _post(self, entry: Entry, patience: Patience) -> Taken | Wait | Dropped:
         capacity = self._capacity
         if capacity.line:
             capacity.grant()  # what has begun meanwhile takes no room any more
@@ -378,6 +402,8 @@ class Intake:
         self.closed = because
         self.closed_reason = reason
         self._capacity.close()
+        if self.budget is not None:
+            self.budget.close(self)
 
     def open(self) -> None:
         """The actor is started; after it was down for good, messages enter again."""

@@ -17,18 +17,26 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.wait_graph import WaitGraph
 from supervisor.core.place import LOCAL, Place
 from supervisor.durable.durability import Durability
+from supervisor.mailbox.shared_budget import SharedBudget
 from supervisor.messaging.pubsub import PubSub
 from supervisor.messaging.registry import Registry
 from supervisor.observe.reports import Reports
 from supervisor.ports import ActorLauncher, Launcher, Machines
 from supervisor.store.port import Store
+from supervisor.system.descriptor_limit import max_shared_values
 
 
 class TreeContext:
     """What all supervisors of one tree share."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, launcher: Launcher, reports: Reports, machines: Machines | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        launcher: Launcher,
+        reports: Reports,
+        machines: Machines | None = None,
+        *,
+        max_shared_bytes: int | None = None,
     ) -> None:
         self.loop = loop
         self._machines = machines
@@ -46,6 +54,7 @@ class TreeContext:
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()
         self.at_end: list[Callable[[], None]] = []  # called when the tree has ended
+        self.shared = SharedBudget(max_shared_bytes, max_shared_values(), loop)
         self.dice = random.Random()  # noqa: S311 - jitter is no secret
         self._tasks: set[asyncio.Task[object]] = set()
 

@@ -57,6 +57,7 @@ class Lifecycle:
         reading: Reading = "thread",
         stop_timeout: float | None = None,
         spares: int = 1,
+        max_shared_bytes: int | None = None,
         on_give_up: OnGiveUp = "cancel",
         store: Store | None = None,
         control: str | os.PathLike[str] | None = None,
@@ -86,6 +87,11 @@ class Lifecycle:
         self._control = control
         self._control_server: ControlServer | None = None
         self._on_give_up = on_give_up
+        if max_shared_bytes is not None and not is_count(max_shared_bytes, 1):
+            raise UsageError(
+                f"max_shared_bytes must be a whole number of at least 1, or None, not {max_shared_bytes!r}"
+            )
+        self._max_shared_bytes = max_shared_bytes
         self._spares = spares
         self._cluster = cluster
         self._machines: Machines | None = None
@@ -146,7 +152,9 @@ class Lifecycle:
             self._reports.descriptors_short(self.path, *short)
         if self._cluster is not None:
             self._machines = self._cluster.enter(self.path, loop, self._reader, self._spares, self._reports)
-        self._tree = TreeContext(loop, self._launcher, self._reports, self._machines)
+        self._tree = TreeContext(
+            loop, self._launcher, self._reports, self._machines, max_shared_bytes=self._max_shared_bytes
+        )
         self._tree.store, self._tree.durability = self._store, self._durability
         self._scheduler = Scheduler(self.path, self._tree, self._tree.clock.time)
         self._tree.heartbeats = door is not None

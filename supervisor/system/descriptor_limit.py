@@ -34,3 +34,9 @@ def _open_now() -> int:
         return len(os.listdir("/dev/fd"))  # noqa: PTH208 - names alone are counted
     except OSError:
         return 0
+
+
+def max_shared_values() -> int:
+    """How many shared values the messages of a tree may hold: a quarter of the descriptors of this process."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2**30 if soft == resource.RLIM_INFINITY else max(16, soft // 4)

@@ -76,5 +76,7 @@ class ChildFactory:
                 stop_reason=lambda: self._tree.stop_reason,
                 clock=self._tree.clock.monotonic,
             )
+            if not spec.durable:
+                mailbox.intake.budget = self._tree.shared
             registry.add(path, mailbox)
         return mailbox

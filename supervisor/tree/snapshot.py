@@ -85,6 +85,8 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
         restarts: restarts in the window now.
         budget: restarts left before it gives up, None without a bound.
         spares: processes that wait to become the next life of any actor; the root's are for the whole tree.
+        shared_values: `Shared` values that messages hold in mailboxes and in flight; the root's are for the whole tree.
+        shared_bytes: bytes of these.
         children: in the order of their start.
         last_exit: report of its last life that ended, None before the first.
     """
@@ -102,6 +104,8 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
     spares: int
     children: tuple[ChildSnapshot | SupervisorSnapshot, ...]
     last_exit: ExitReport | None
+    shared_values: int = 0
+    shared_bytes: int = 0
 
     def __str__(self) -> str:
         return "\n".join(_lines(self, ""))
@@ -211,6 +215,8 @@ def _supervisor(
         restarts=restarts,
         budget=None if most is None else max(0, most - restarts),
         spares=0 if view is not None else engine.tree.launcher.spares,
+        shared_values=0 if view is not None else engine.tree.shared.values,
+        shared_bytes=0 if view is not None else engine.tree.shared.used,
         children=tuple(children),
         last_exit=last_exit,
     )
@@ -288,6 +294,8 @@ def _lines(node: Snapshot, indent: str) -> list[str]:
     line = f"{node.name} ({node.strategy.value}) {node.phase.value}, {node.restarts} restarts, {budget}"
     if node.spares:
         line += f", {node.spares} spare"
+    if node.shared_values:
+        line += f", {node.shared_values} shared values of {node.shared_bytes} bytes"
     return [indent + line, *(text for child in node.children for text in _lines(child, indent + "  "))]
 
 

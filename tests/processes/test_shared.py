@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors import ActorCrashed, Shared, UsageError
+from actors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull, Shared, UsageError
 from actors.ipc.shared_memory import SMALL, SWITCH
 from supervisor import ChildSpec, Supervisor
 from tests.support.sharers import (
@@ -181,6 +181,48 @@ async def test_what_cannot_be_sent_is_refused_at_once(way):
         with pytest.raises(UsageError, match="at most 128 values"):
             await summer.ask(TotalOfAll([{str(n): ones(SMALL) for n in range(140)}], Pair(ones())))
         assert 0.0 == await summer.ask(Total(Shared.of(np.zeros(1))))
+
+
+async def test_bounded_for_a_tree(tmp_path):
+    """What does not fit waits, in the order of arrival, or is refused; it is counted until it is settled."""
+    async with Supervisor(ChildSpec(Summer, name="summer"), max_shared_bytes=2 * SIZE) as root:
+        summer, go = root["summer"], tmp_path / "go"
+        value = ones()
+        with pytest.raises(UsageError, match="raise max_shared_bytes"):
+            summer.tell_nowait(Total(ones(SIZE)))
+        holding = asyncio.create_task(summer.ask(Hold(value, str(go)), timeout=AT_ONCE))
+        await until((tmp_path / "go.begun").exists, "it is being handled")
+        summer.tell_nowait(Total(value))  # the same value counts once
+        summer.tell_nowait(Total(ones()))
+        assert (2, 2 * SIZE) == (root.snapshot().shared_values, root.snapshot().shared_bytes)
+        assert "2 shared values" in str(root.snapshot())
+        with pytest.raises(MailboxFull, match="raise max_shared_bytes"):
+            summer.tell_nowait(Total(ones()))
+        late = asyncio.create_task(summer.ask(Total(ones()), timeout=0.05))
+        waiting = asyncio.create_task(summer.ask(Total(ones()), timeout=AT_ONCE))
+        gone = asyncio.create_task(summer.tell(Total(ones())))
+        with pytest.raises(AskTimeout, match="had no room"):
+            await late
+        gone.cancel()
+        assert not waiting.done()
+        go.touch()
+        await holding
+        assert SIZE // 8 == await waiting
+        assert SIZE // 8 == await summer.ask(Total(ones()))
+        await until(lambda: not root.snapshot().shared_bytes, "nothing is counted")
+
+
+async def test_who_waits_when_the_actor_goes_down(tmp_path):
+    """Gets its error at once."""
+    async with Supervisor(ChildSpec(Summer, name="summer"), max_shared_bytes=SIZE) as root:
+        holding = asyncio.create_task(root["summer"].ask(Hold(ones(), str(tmp_path / "never")), timeout=AT_ONCE))
+        await until((tmp_path / "never.begun").exists, "it is being handled")
+        waiting = asyncio.create_task(root["summer"].ask(Total(ones()), timeout=AT_ONCE))
+        await asyncio.sleep(0)
+        await root.terminate_child("summer")
+        with pytest.raises(ActorStopped):
+            await waiting
+        await asyncio.gather(holding, return_exceptions=True)
 
 
 def sockets(pid):
