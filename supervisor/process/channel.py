@@ -51,7 +51,7 @@ from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
-from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
+from supervisor.process.descriptors import LifeDescriptors
 
 _BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a frame may raise
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
@@ -71,13 +71,6 @@ class ProcessDelivery:
 
     def __init__(self) -> None:
         self.over = False
-        self._accepts_descriptors: DescriptorListener | None = None  # where none pass
-        self._descriptors: LifeDescriptors | None = None  # until the first value in shared memory passes
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id, None before the spawn."""
-        raise NotImplementedError
 
     @property
     def congested(self) -> bool:
@@ -188,10 +181,7 @@ class ProcessDelivery:
 
     def _passing(self) -> LifeDescriptors | None:
         """What passes descriptors to its process; None where none pass."""
-        listener, pid = self._accepts_descriptors, self.pid
-        if self._descriptors is None and listener is not None and listener.name and pid is not None:
-            self._descriptors = LifeDescriptors(listener, pid)
-        return self._descriptors
+        return None
 
     def _send_now(self, frame: Cancel | Recall | Credit | Items | Stop | AskHealth) -> None:
         """Send a frame, and let the process read it before it begins another message; one that is over has no box."""

@@ -30,7 +30,7 @@ from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
 from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
-from supervisor.process.descriptors import DescriptorListener
+from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
 from supervisor.process.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
 from supervisor.system.procfs import condition, peak_bytes, resident_bytes
@@ -87,6 +87,7 @@ class ProcessLife(ProcessDelivery):
         self._peak: int | None = None
         self._channel_over = False
         self._output_over = False
+        self._descriptors: LifeDescriptors | None = None  # until the first value in shared memory passes
         self._begin_on(worker, self._attach(worker))
 
     def _attach(self, worker: WorkerProcess) -> ChannelReader:
@@ -113,7 +114,6 @@ class ProcessLife(ProcessDelivery):
 
     def _begin_on(self, worker: WorkerProcess, frames: ChannelReader) -> None:
         self._worker = worker
-        self._accepts_descriptors = self._services.descriptors
         self._frames = frames
         self._duplex = worker.duplex
         self._box = worker.box
@@ -237,6 +237,11 @@ class ProcessLife(ProcessDelivery):
         return self._last_text if self.over else self._box.text()
 
     # ---- from the child
+
+    def _passing(self) -> LifeDescriptors | None:
+        if self._descriptors is None and self._services.descriptors.name and self.pid is not None:
+            self._descriptors = LifeDescriptors(self._services.descriptors, self.pid)
+        return self._descriptors
 
     def _take(self, announced: Announced) -> SharedAttachment:
         descriptors = self._passing()
