@@ -64,7 +64,6 @@ class InlineLife(ProcessDelivery):
         clock: VirtualClock,
     ) -> None:
         super().__init__()
-        self.pid: int | None = None
         self.node: str | None = None
         self._part = part
         self._listener = listener
@@ -98,6 +97,11 @@ class InlineLife(ProcessDelivery):
         self._wake()
 
     # ---- Control, Inspection
+
+    @property
+    def pid(self) -> int | None:
+        """See `Life`; there is no process."""
+        return None
 
     def stop(self) -> None:
         """See `Life`."""
