@@ -251,6 +251,8 @@ async def test_reports(logs):
     reports.supervisor_stopped("/root", ExitReason(ExitKind.SHUTDOWN))
     reports.orphan_reaper_lost("/root", "words")
     reports.spare_failed("/root", "module", "words")
+    reports.node_joined("n1")
+    reports.node_lost("n1", "words")
     reports.mailbox_unclaimed("a", 5, 1)
     reports.store_failed("a", OSError("words"))
     reports.schedule_failed("nightly", "a", "words")

@@ -13,7 +13,9 @@ from actors.wire import frames as wire
 from actors.wire.frames import FromChild
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "supervisor").rglob("*.py"))
+DAEMON = ROOT / "supervisor"
+COMMAND = DAEMON / "ctl"  # `actorctl` is a process of its own, and `run` imports the program that it is told
+SOURCES = sorted(path for path in DAEMON.rglob("*.py") if COMMAND not in path.parents)
 MODULES = {"marshal", "shelve", "dill", "cloudpickle", "yaml"}
 READERS = {"load", "loads", "Unpickler", "import_module"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
