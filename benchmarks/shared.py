@@ -3,7 +3,8 @@
     python -m benchmarks.shared
 
 Medians of one run. `made each time` copies the array into shared memory for each message; else one Shared is sent
-again and again. Shared memory alone: another mapping of the same memory, made and summed in this process, without any message.
+again and again. Shared memory alone: another mapping of the same memory, made and summed in this process, without a
+message.
 """
 
 from __future__ import annotations
