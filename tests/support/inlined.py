@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
-from actors import Actor, ActorRef, ExitReason, Message, Rejected, Terminated, Topic, handles
+from actors import Actor, ActorRef, ExitReason, Message, Rejected, Shared, Terminated, Topic, handles
 from actors.puppet import hang
 
 
@@ -183,6 +183,16 @@ class Sleeper(Actor):
 
 class Numbers(Message[AsyncIterator[int]]):
     count: int
+
+
+class Copy(Message[Shared]):
+    value: Shared
+
+
+class Copier(Actor):
+    @handles
+    def copy(self, msg: Copy) -> Shared:
+        return Shared.of(bytes(msg.value) * 2)
 
 
 class Slow(Actor):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Rejected, UsageError
+from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Rejected, Shared, UsageError
 from actors.testing import clock, inline, kill
 from supervisor import (
     Backoff,
@@ -49,6 +49,8 @@ from tests.support.functions import sleep
 from tests.support.inlined import (
     PRICES,
     Add,
+    Copier,
+    Copy,
     Counter,
     Fail,
     Forever,
@@ -367,6 +369,13 @@ async def test_what_inline_refuses():
     for name in ("store", "cluster", "control"):
         with pytest.raises(UsageError, match=f"an inline tree takes no {name}="):
             InlineSupervisor(ChildSpec(Puppet), **{name: "auto"})
+
+
+async def test_values_in_shared_memory_pass():
+    """In messages and in replies."""
+    async with inline(Copier) as ref:
+        with Shared.of(b"x" * 200_000) as value, await ref.ask(Copy(value)) as copy:
+            assert b"x" * 400_000 == bytes(copy)
 
 
 async def test_schedules_are_kept_by_the_clock():
