@@ -83,7 +83,8 @@ def _handle(life: Life, handler: Handler, method: Work, envelope: Envelope[Messa
 def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]], tells: PendingBatch) -> None:
     """Handle a batch of tells with as few steps as possible, until it ends or the daemon rings.
 
-    No sender waits for one of them: only the acknowledgement is held back, and the black box records each.
+    No sender waits for one of them: only the acknowledgement is held back. The black box records each that begins, so
+    those before it have ended; the end of one is recorded by itself before anything else than the next one runs.
     """
     life.outbox.flush()  # it is not known how long these take
     life.sync_driver.current = None if tells.sender is None else tells.head()
@@ -91,8 +92,11 @@ def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work
     begun, seq = tells.begun, tells.seq
     now = told = clock()
     unsaid = 0
+    current: type[Message[Any]] | None = None
     for message in tells.messages[begun:] if begun else tells.messages:
-        handler, method = work[type(message)]
+        if type(message) is not current:
+            current = type(message)
+            handler, method = work[current]
         cells[_SINCE] = now = clock()
         cells[_HANDLER] = handler.index + 1
         cells[_BEGUN] = seq
@@ -100,14 +104,15 @@ def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work
             method(message)
         except BaseException as error:
             life.fail_tell(seq, handler, error, now)
-        cells[_DONE] = seq
         seq += 1
         unsaid += 1
         if unsaid == ACK_EVERY or now - told > ACK_AGE:
+            cells[_DONE] = seq - 1
             life.outbox.acknowledge_now(seq - 1, now)
             unsaid, told = 0, now
         if cells[DOORBELL] != rings or life.leaving.reason is not None:
             break
+    cells[_DONE] = seq - 1
     tells.begun += seq - tells.seq
     tells.seq = seq
     if unsaid:

@@ -75,6 +75,9 @@ class BareLauncher:
         self._loop.call_soon(worker._spawned)
         return life
 
+    def expect(self, supervisor, lives):
+        pass
+
     def preload(self, module, main):
         pass
 
