@@ -6,6 +6,7 @@ Runs on the thread of the event loop that entered it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -141,13 +142,28 @@ class Lifecycle:
             raise
 
     async def _enter(self, loop: asyncio.AbstractEventLoop) -> Self:
-        door = None if self._control is None else open_door(self._control, self.spec.name)
+        async with contextlib.AsyncExitStack() as undo:  # what was made, where the next part cannot be
+            self._engine = self._make_parts(loop, undo)
+            undo.pop_all()
         try:
-            self._make_threads(loop)
+            engine = self._engine
+            engine.post(happened.Boot())
+            with starting(lambda: health_of(tree_of(engine))):
+                await self._until_running()
+            await self._scheduler.recover()
         except BaseException:
-            if door is not None:
-                door.close()
+            await self._stop()
             raise
+        self._body = asyncio.current_task()
+        return self
+
+    def _make_parts(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> Engine:
+        door = None if self._control is None else open_door(self._control, self.spec.name)
+        if door is not None:
+            undo.callback(door.close)
+        self._make_threads(loop)
+        undo.callback(self._reader.close)
+        undo.push_async_callback(self._close_launchers)
         if short := shortage(self.spec.processes + self._spares):
             self._reports.descriptors_short(self.path, *short)
         if self._cluster is not None:
@@ -162,7 +178,7 @@ class Lifecycle:
             visit(self._tree)
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()
-        self._engine = Engine(
+        engine = Engine(
             self.spec,
             self.path,
             self._tree,
@@ -172,18 +188,8 @@ class Lifecycle:
             on_gave_up=self._on_gave_up,
         )
         if door is not None:
-            self._control_server = ControlServer(door, self._engine)
-        try:
-            self._engine.post(happened.Boot())
-            engine = self._engine
-            with starting(lambda: health_of(tree_of(engine))):
-                await self._until_running()
-            await self._scheduler.recover()
-        except BaseException:
-            await self._stop()
-            raise
-        self._body = asyncio.current_task()
-        return self
+            self._control_server = ControlServer(door, engine)
+        return engine
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

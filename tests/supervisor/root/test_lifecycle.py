@@ -1,0 +1,32 @@
+"""A tree of which a part cannot be made: nothing of it is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor import ChildSpec, Supervisor
+from tests.support.actors import Puppet
+
+
+class NoCluster:
+    """A cluster that cannot be reached."""
+
+    def enter(self, *_: object) -> None:
+        raise ConnectionError("no machine answers")
+
+
+async def test_a_cluster_that_is_not_there(tmp_path):
+    """Threads, descriptors and the control socket are gone again; `nothing_left_behind` looks."""
+    path = tmp_path / "control"
+    root = Supervisor(ChildSpec(Puppet, name="a"), cluster=NoCluster(), control=str(path))
+    with pytest.raises(ConnectionError, match="no machine answers"):
+        await root.__aenter__()
+    assert not path.exists()
+
+
+async def test_an_observer_that_raises():
+    """What was to observe the tree cannot: the tree does not start."""
+    root = Supervisor(ChildSpec(Puppet, name="a"))
+    root.with_tree(lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        await root.__aenter__()
