@@ -869,7 +869,8 @@ async def test_an_actor_stops_itself():
     ("how", "words"),
     [
         ("garbage", "does not decode"),
-        ("length", "attachments announce 2147483647 bytes for one frame"),
+        ("length", "attachments announce 1073741823 bytes for one frame"),
+        ("shared length", "a value in shared memory is announced by a length that it never has"),
         ("forged", "message 999, which it does not have"),
         ("close", "closed its channel and lived on"),
     ],

@@ -238,6 +238,8 @@ class Puppet(Common):
         if msg.how == "garbage":
             channel.send(b"\xc1\xc1")
         elif msg.how == "length":
+            channel.duplex.send_all(b"\xff\xff\xff\xbf")
+        elif msg.how == "shared length":
             channel.duplex.send_all(b"\xff\xff\xff\xff")
         elif msg.how == "deaf":
             channel.duplex.close_incoming()
