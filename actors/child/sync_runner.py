@@ -55,6 +55,7 @@ def run(actor: Actor, life: Life) -> ExitReason:
             _handle(life, handler, method, envelope)
             if not envelope.seq:  # a timer's: however many are due, the mailbox is read between them
                 life.inbox.receive_all()
+            driver.current = envelope = None  # an idle actor keeps no message, which may hold much
         wait = life.timers.take_due(pending) if life.timers else None
         if life.leaving.if_idle:
             life.stop_if_idle()

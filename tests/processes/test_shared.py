@@ -30,6 +30,7 @@ from tests.support.sharers import (
     Relay,
     Relayer,
     Summer,
+    SyncSummer,
     Total,
     TotalOfAll,
     TotalOrDie,
@@ -127,6 +128,15 @@ async def test_freed_when_the_last_holder_lets_go():
         assert b"\0\0\0\0\0\0\xf0\x3f" == view[:8]
         del view, back
         await nothing_of()
+
+
+@LINUX
+async def test_an_idle_actor_keeps_no_value():
+    """Not even that of its last message."""
+    async with Supervisor(ChildSpec(SyncSummer, name="summer")) as root:
+        pid = await root["summer"].ask(Pid(), timeout=AT_ONCE)
+        assert SIZE // 8 == await root["summer"].ask(Total(ones()))
+        await nothing_of(pid)
 
 
 @LINUX

@@ -195,6 +195,18 @@ class Summer(Actor):
         return os.getpid()
 
 
+class SyncSummer(Actor):
+    """Without an event loop."""
+
+    @handles
+    def total(self, msg: Total) -> float:
+        return float(msg.array.array().sum())
+
+    @handles
+    def pid(self, msg: Pid) -> int:
+        return os.getpid()
+
+
 class Relayer(Actor):
     """Passes on what it gets, and sends what it makes."""
 
