@@ -51,6 +51,20 @@ def check_key(path: str, key: object) -> None:
         raise UsageError(f"key of a message to {path} must be a text of 1 to {MAX_KEY} characters; it is {key!r}")
 
 
+def listed(path: str, messages: Iterable[Message[R]]) -> list[Message[R]]:
+    """The messages of one call.
+
+    Raises:
+        UsageError: it is no iterable. Nothing was sent.
+    """
+    try:
+        each = iter(messages)
+    except TypeError:
+        kind = type(messages).__name__
+        raise UsageError(f"messages to {path} must be an iterable of messages, as a list; it is a {kind}") from None
+    return list(each)
+
+
 def note_taken(error: BaseException, taken: int) -> None:
     """Say in an exception that ends a `tell_many` how many messages were taken before."""
     error.taken = taken  # type: ignore[attr-defined] # a CancelledError, too: asyncio.timeout compares its very class

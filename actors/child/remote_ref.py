@@ -17,7 +17,7 @@ from actors.bounds import check_time
 from actors.child.chunks import Chunk, chunks
 from actors.errors import ActorsError, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
-from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, note_taken
+from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, listed, note_taken
 from actors.wire import frames as wire
 from actors.wire.attachments import EncodedMessage, decode_sharing, pack
 from actors.wire.codec import ReplyCodec, encode, reply_codec
@@ -146,7 +146,7 @@ class RemoteRef(ActorRef):
         self._office.check_thread("ref.tell_many")
         taken = 0
         try:
-            for chunk in chunks(list(messages)):
+            for chunk in chunks(listed(self.path, messages)):
                 if isinstance(chunk, Message):
                     await self.tell(chunk)
                     taken += 1
@@ -167,7 +167,7 @@ class RemoteRef(ActorRef):
         check_ask(self.path, timeout, when_down)
         results: list[R | ActorsError] = []
         until = self._until(timeout)
-        for chunk in chunks(list(messages)):
+        for chunk in chunks(listed(self.path, messages)):
             if isinstance(chunk, Message):
                 results.append(await self._settled(chunk, until, when_down))
                 continue
@@ -193,7 +193,7 @@ class RemoteRef(ActorRef):
         check_ask(self.path, timeout)
         results: list[R | ActorsError] = []
         until = self._until(timeout)
-        for chunk in chunks(list(messages)):
+        for chunk in chunks(listed(self.path, messages)):
             if isinstance(chunk, Message):
                 left = None if until is None else max(0.0, until - self._office.now())
                 results += super().call_many([chunk], timeout=left)

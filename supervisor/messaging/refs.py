@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 from actors.bounds import check_time
 from actors.errors import ActorsError, ActorStopped, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
-from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, note_taken
+from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, listed, note_taken
 from actors.wire.frames import ASK, FEED, STREAM, TELL
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
 from supervisor.mailbox.bulk import BulkCall, Part
@@ -165,7 +165,7 @@ class MailboxRef(ActorRef):
         bulk = self._mailbox.bulk
         call = BulkCall(TELL)
         try:
-            await bulk.post(await bulk.check(list(messages), TELL), call)
+            await bulk.post(await bulk.check(listed(self.path, messages), TELL), call)
         except BaseException as error:
             note_taken(error, call.taken)
             raise
@@ -174,7 +174,7 @@ class MailboxRef(ActorRef):
         self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
     ) -> list[R | ActorsError]:
         """See `ActorRef.ask_many`."""
-        mailbox, asked = self._mailbox, list(messages)
+        mailbox, asked = self._mailbox, listed(self.path, messages)
         check_ask(self.path, timeout, when_down)
         deadline = None if timeout is None else mailbox.capacity.clock() + timeout
         try:
@@ -220,7 +220,7 @@ class MailboxRef(ActorRef):
         self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT
     ) -> list[R | ActorsError]:
         """See `ActorRef.call_many`. From any thread of the daemon but the loop's."""
-        asked = list(messages)
+        asked = listed(self.path, messages)
         self._check_call("call_many(...)", "ref.ask_many(...)", timeout)
         what = f"{len(asked)} messages to {self.path}"
         return self._mailbox.home.run(self.ask_many(asked, timeout=timeout), what, timeout)

@@ -49,6 +49,15 @@ async def test_tells_of_one_call_keep_their_order_and_that_of_others():
     assert 0 == box.mailbox.depth
 
 
+async def test_what_is_no_iterable_of_messages_is_refused():
+    box = Box()
+    box.live()
+    for call in box.ref.tell_many, box.ref.ask_many:
+        with pytest.raises(UsageError, match=r"must be an iterable of messages, as a list; it is a Add"):
+            await call(Add(1))
+    assert 0 == box.mailbox.depth
+
+
 async def test_replies_come_in_the_order_of_the_messages():
     """Of several classes, whoever answers, in one frame or in several."""
     box = Box()
