@@ -10,7 +10,7 @@ import click
 from supervisor.control.frames import Explanation, ProcessStacks
 from supervisor.ctl.app import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
 from supervisor.ctl.completion import NAME
-from supervisor.ctl.daemons import Daemon, daemons
+from supervisor.ctl.daemons import Daemon, chosen, daemons
 from supervisor.ctl.errors import ExitCode
 from supervisor.ctl.text import duration, event_line, shortened, table, tree_lines
 
@@ -55,6 +55,20 @@ def tree(daemon: str | None, *, as_json: bool) -> None:
         print_json(now)
     else:
         print_lines(tree_lines(now.root, width()))
+
+
+@actorctl.command()
+@daemon_option
+def top(daemon: str | None) -> None:
+    """Show the tree live, full screen; `?` shows the keys."""
+    path = chosen(daemon)
+    try:
+        from supervisor.ctl.top import Top  # noqa: PLC0415 - textual is an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"textual", "rich"}:
+            raise
+        raise click.UsageError("top needs textual: pip install 'actor-supervisor[cli]'") from None
+    Top(path).run()
 
 
 @actorctl.command()
