@@ -10,7 +10,7 @@ import click
 from supervisor.control.frames import Explanation, ProcessStacks
 from supervisor.ctl.app import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
 from supervisor.ctl.completion import NAME
-from supervisor.ctl.daemons import Daemon, chosen, daemons
+from supervisor.ctl.daemons import Daemon, daemons
 from supervisor.ctl.errors import ExitCode
 from supervisor.ctl.text import duration, event_line, shortened, table, tree_lines
 
@@ -61,7 +61,8 @@ def tree(daemon: str | None, *, as_json: bool) -> None:
 @daemon_option
 def top(daemon: str | None) -> None:
     """Show the tree live, full screen; `?` shows the keys."""
-    path = chosen(daemon)
+    with client_of(daemon) as client:  # no daemon is said before the screen is taken
+        path = client.path
     try:
         from supervisor.ctl.top import Top  # noqa: PLC0415 - textual is an extra
     except ModuleNotFoundError as error:
