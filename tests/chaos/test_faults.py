@@ -75,7 +75,7 @@ TABLE = (
     ),
     Fault("fork", "SIGKILL from outside"),
     Fault("closed descriptors", "it closed its channel and lived on"),
-    Fault("garbage", "it broke the protocol: attachments announce 2147483647 bytes"),
+    Fault("garbage", "it broke the protocol: a value in shared memory is announced by a length that it never has"),
     Fault("2 GiB announced", "it broke the protocol: a frame announces 2147483647 bytes"),
     Fault("half a frame, death", "SIGKILL from outside"),
     Fault("half a frame, silence", "hung: ", hangs=True),
