@@ -124,6 +124,7 @@ async def test_a_tree_of_thirty_converges_after_every_storm(storms: int, record_
         watching = asyncio.create_task(witness.watch())
         paths = set(up(root))
         assert len(paths) == 30
+        await until(lambda: root.snapshot().spares == 1, "a spare")
         before = descriptors()
         for _ in range(storms):
             await storm(root, dice, paths)
