@@ -19,7 +19,7 @@ from typing import Final
 from actors.wire.frames import StartActor
 from supervisor.cluster import handshake
 from supervisor.cluster.driver import protocol as say
-from supervisor.cluster.driver.client import CallFailed, Driver
+from supervisor.cluster.driver.client import CallFailed, Driver, MachineFailed
 from supervisor.cluster.leases import Leases
 from supervisor.cluster.node import Node
 from supervisor.cluster.placement import Machine, choose
@@ -127,19 +127,31 @@ class ClusterMachines:
 
     async def _place(self, life: RemoteLife, place: Place) -> None:
         try:
-            machine = await self._machine(life, place)
-            self._placing[machine.key] += 1
-            life.waits_for = f"the agent on {machine.name} has not started"
-            try:
-                node = await self._node(machine)
-            finally:
-                self._placing[machine.key] -= 1
+            node = await self._with_agent(life, place)
             if not life.over:
                 node.begin(life)
         except CallFailed as error:
             life.failed_to_begin(f"it has no machine: {error}")
         except Exception as error:  # whatever it is, this life did not start
             life.failed_to_begin(f"it has no machine: {type(error).__name__}: {error}")
+
+    async def _with_agent(self, life: RemoteLife, place: Place) -> Node:
+        """A machine whose agent runs. One that fails is in doubt, so the next choice is another while there is one."""
+        failed: dict[str, MachineFailed] = {}
+        while True:
+            machine = await self._machine(life, place)
+            if machine.key in failed:
+                raise failed[machine.key]
+            self._placing[machine.key] += 1
+            life.waits_for = f"the agent on {machine.name} has not started"
+            try:
+                return await self._node(machine)
+            except MachineFailed as error:
+                if isinstance(place, Mapping):  # its resources are reserved there
+                    raise
+                failed[machine.key] = error
+            finally:
+                self._placing[machine.key] -= 1
 
     async def _machine(self, life: RemoteLife, place: Place) -> Machine:
         if isinstance(place, Mapping):
@@ -197,8 +209,10 @@ class ClusterMachines:
         except BaseException as error:
             self._doubts[machine.key] = self._loop.time() + DOUBT
             if isinstance(error, TimeoutError):
-                raise CallFailed(f"no agent ran on {machine.name} within {AGENT_TIME:g} s") from None
-            if isinstance(error, CallFailed | OSError):
+                raise MachineFailed(f"no agent ran on {machine.name} within {AGENT_TIME:g} s") from None
+            if isinstance(error, MachineFailed | OSError):
+                raise MachineFailed(f"no agent can run on {machine.name}: {error}") from None
+            if isinstance(error, CallFailed):
                 raise CallFailed(f"no agent can run on {machine.name}: {error}") from None
             raise
 
@@ -231,7 +245,7 @@ class ClusterMachines:
         self._nodes[machine.key] = node
         await node.ready()
         if node.gone is not None:
-            raise CallFailed(node.gone)
+            raise MachineFailed(node.gone)
         for module, main in self._preloaded.items():
             node.preload(module, main)
         self._say.node_joined(node.name)

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, field
 
 from supervisor.cluster.driver import protocol as say
-from supervisor.cluster.driver.client import CallFailed
+from supervisor.cluster.driver.client import CallFailed, MachineFailed
 from supervisor.cluster.machines import ClusterMachines
 
 _AGENT = """
@@ -31,6 +31,7 @@ class LocalDriver:
         agents: those that were started, by machine; the last of each.
         told: changes what an agent says of itself; a test may set it.
         says_ends: whether it says that an agent has ended, as Ray does.
+        dying: machines that are listed and run no agent any more.
     """
 
     def __init__(self, names, *, wires=None, says_ends=True):
@@ -39,6 +40,7 @@ class LocalDriver:
         self.agents = {}
         self.told = {}
         self.says_ends = says_ends
+        self.dying = set()
         self.on_agent_ended = lambda agent, why: None
         self._calls = {}
         self._numbers = itertools.count(1)
@@ -57,6 +59,8 @@ class LocalDriver:
         raise CallFailed(f"cannot {value}")
 
     async def _start(self, value):
+        if value.machine in self.dying:
+            raise MachineFailed("it was cancelled before it started")
         process = _agent(value)
         self.agents[value.machine] = self._calls[value.call] = process
         loop = asyncio.get_running_loop()

@@ -33,6 +33,10 @@ class CallFailed(Exception):
     """A call of the driver has failed; the text is for people."""
 
 
+class MachineFailed(CallFailed):
+    """It is the machine that failed; the same call may work on another."""
+
+
 class Driver(Protocol):
     """What the machines of a tree need from Ray.
 
@@ -50,6 +54,7 @@ class Driver(Protocol):
 
         Raises:
             CallFailed: it has failed, or the driver has ended.
+            MachineFailed: the machine has failed.
         """
 
     def tell(self, value: say.EndAgent | say.Release) -> None:
@@ -176,8 +181,10 @@ class _Process:
             heard = await future
         finally:
             self._calls.pop(value.call, None)
+        if isinstance(heard, say.Failed):
+            raise (MachineFailed if heard.elsewhere else CallFailed)(heard.why)
         if not isinstance(heard, answer):
-            raise CallFailed(heard.why if isinstance(heard, say.Failed) else f"it answered {heard}")
+            raise CallFailed(f"it answered {heard}")
         return heard
 
     def send(self, value: msgspec.Struct) -> None:

@@ -30,6 +30,7 @@ from supervisor.cluster.driver import protocol as say
 CHUNK: Final = 64 * 1024  # bytes read at once
 AGAIN: Final = 0.5  # seconds until an agent that cannot be reached is asked again
 HANG_UP: Final = 8.0  # seconds for an orderly end once the daemon is gone
+MACHINE_FAILED: Final = frozenset({"ActorDiedError", "ActorUnavailableError", "ActorUnschedulableError"})
 QUIET: Final = {"RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -104,8 +105,11 @@ class Driver:
             self._tell(say.AgentIs(call.call, told["host"], told["port"], versions))
             self._watch(call.call, agent)
 
-        start = agent.start.remote(call.token, call.lease, call.spares)
-        _when_done(start, started, lambda error: self._tell(say.Failed(call.call, _in_words(error))))
+        def failed(error: BaseException) -> None:
+            # Ray lists a machine for some seconds after its death, and ends what was to start there.
+            self._tell(say.Failed(call.call, _in_words(error), type(error).__name__ in MACHINE_FAILED))
+
+        _when_done(agent.start.remote(call.token, call.lease, call.spares), started, failed)
 
     def _watch(self, number: int, agent: Any) -> None:
         """Say when Ray has seen the end of the agent's process.

@@ -103,10 +103,15 @@ class Reserved(msgspec.Struct, frozen=True, array_like=True, tag=23):
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=24):
-    """A call has failed, and why."""
+    """A call has failed, and why.
+
+    Attributes:
+        elsewhere: whether it is the machine that failed, so the same call may work on another.
+    """
 
     call: int
     why: str
+    elsewhere: bool = False
 
 
 class AgentEnded(msgspec.Struct, frozen=True, array_like=True, tag=25):

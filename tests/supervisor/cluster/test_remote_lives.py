@@ -83,6 +83,25 @@ async def test_another_version_there_is_a_failed_start():
             raise AssertionError
 
 
+async def test_a_life_that_may_run_anywhere_passes_over_a_machine_that_has_just_died():
+    """It is still listed for a while. A life that has to run there fails its start, with what was wrong."""
+    cluster = LocalCluster(("m1", "m2"), driver=LocalDriver(["m1", "m2"]))
+    cluster.driver.dying.add("m1")
+    async with tree(cluster, ChildSpec(Puppet, name="a", place="any"), intensity=Intensity(0)) as root:
+        assert "m2" == root.snapshot().children[0].node
+        with pytest.raises(StartFailed, match="no agent can run on m1: it was cancelled before it started"):
+            await root.start_child(ChildSpec(Puppet, name="b", place="node:label-m1", restart="temporary"))
+
+
+async def test_no_machine_of_many_can_run_an_agent():
+    """Each is tried once."""
+    cluster = LocalCluster(("m1", "m2"), driver=LocalDriver(["m1", "m2"]))
+    cluster.driver.dying.update(("m1", "m2"))
+    with pytest.raises(StartFailed, match=r"no agent can run on m[12]: it was cancelled before it started"):
+        async with tree(cluster, ChildSpec(Puppet, name="a", place="any"), intensity=Intensity(0)):
+            raise AssertionError
+
+
 async def test_no_machine_fits():
     """The text names those that there are."""
     spec = ChildSpec(Puppet, name="a", place="node:gpu-box")
