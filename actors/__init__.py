@@ -21,12 +21,11 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.job_definition import job
-from actors.jobs import Jobs
-from actors.messages import Fed, Message, Terminated
+from actors.ipc.shared import Shared
+from actors.jobs.definition import job
+from actors.jobs.jobs import Jobs
+from actors.messages import Fed, Message, Terminated, Topic
 from actors.ref import ActorRef
-from actors.shared import Shared
-from actors.topics import Topic
 from actors.wire.codec import Codec
 
 __all__ = [

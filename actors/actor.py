@@ -17,10 +17,9 @@ from typing import (
 
 from actors.errors import UsageError
 from actors.exits import ExitReason
-from actors.messages import Message
+from actors.messages import Message, Topic
 from actors.ref import ActorRef
 from actors.signatures import MARK
-from actors.topics import Topic
 from actors.wire.codec import Codec
 
 F = TypeVar("F", bound=Callable[..., Any])

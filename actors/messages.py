@@ -1,17 +1,21 @@
 """Message: the base of everything a user sends.
 
 A message is a frozen value; its class name is its tag on the wire, its parameter `R` the type of its reply.
+A topic is a name under which messages of one type are published to all subscribers: at most once, and bounded; a
+subscriber that is full or down misses the message, the publisher never waits.
 
 Annotations are not postponed here: msgspec reads a postponed ClassVar as a field where imports are lazy (3.15).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, dataclass_transform, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, dataclass_transform, get_args, get_origin
 
 import msgspec
 
 from actors.errors import UsageError
+
+MAX_TOPIC: Final = 255  # characters of a topic's name: the daemon keeps them
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -130,3 +134,22 @@ class Terminated(Message[None]):
 
     path: str
     reason: str
+
+
+M = TypeVar("M", bound=Message[Any])
+
+
+class Topic(msgspec.Struct, Generic[M], frozen=True):
+    """A topic: `PRICES = Topic("prices", Price)`, at the top level of a module that publishers and subscribers import.
+
+    Attributes:
+        name: unique in the tree.
+        message: the class of what is published; its reply type is None, since there is no reply.
+    """
+
+    name: str
+    message: type[M]
+
+    def __post_init__(self) -> None:
+        if len(self.name) > MAX_TOPIC:
+            raise UsageError(f"topic {self.name[:20]!r}... has a name of {len(self.name)} characters, {MAX_TOPIC} fit")

@@ -1,7 +1,7 @@
 """ActorRef: a handle to send messages to; it stays valid over every restart of its actor.
 
 This module says what sending means; the daemon's refs (`supervisor.messaging.refs`) and the actor's
-(`actors.child.remote_ref`) implement it.
+(`actors.child.messages.remote_ref`) implement it.
 
 A ref may be a field of a message or of a reply: it travels as its path and is bound again where it arrives.
 """

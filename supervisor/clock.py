@@ -10,7 +10,7 @@ import time
 from typing import Final
 from weakref import WeakKeyDictionary, WeakSet
 
-from actors.child.driver import Clock
+from actors.child.messages.driver import Clock
 from actors.errors import UsageError
 
 VIRTUAL: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Clock]] = WeakKeyDictionary()

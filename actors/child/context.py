@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from actors.child.calls import Calls
 from actors.child.leaving import Leaving
-from actors.child.remote_ref import RemoteRef
-from actors.child.timers import Timers
+from actors.child.messages.calls import Calls
+from actors.child.messages.remote_ref import RemoteRef
+from actors.child.messages.timers import Timers
 from actors.errors import UsageError
 from actors.ipc.blackbox import BlackBox
-from actors.messages import Message, Terminated
+from actors.messages import Message, Terminated, Topic
 from actors.output.log import ActorLog
 from actors.process.time_limit import TimeLimit
-from actors.protocol import ActorProtocol, published
+from actors.protocol.protocol import ActorProtocol, published
 from actors.ref import ActorRef
-from actors.topics import Topic
 from actors.wire.codec import encode
 from actors.wire.frames import Publish, StartActor, Subscribe, Watch
 

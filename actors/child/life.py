@@ -17,19 +17,19 @@ from typing import Any, Protocol
 import msgspec
 
 from actors.actor import Actor
-from actors.child.calls import Calls
 from actors.child.context import ActorContext
-from actors.child.driver import Clock, Driver
 from actors.child.fork import Copies
-from actors.child.inbox import BulkEnvelope, Inbox
-from actors.child.keeping import Keeper
 from actors.child.leaving import Leaving
-from actors.child.outbox import Outbox
-from actors.child.remote_ref import RemoteRef
-from actors.child.settling import SettlingOutbox
-from actors.child.streams import Streams
-from actors.child.sync_driver import SyncDriver
-from actors.child.timers import Timers
+from actors.child.messages.calls import Calls
+from actors.child.messages.driver import Clock, Driver
+from actors.child.messages.inbox import BulkEnvelope, Inbox
+from actors.child.messages.keeping import Keeper
+from actors.child.messages.outbox import Outbox
+from actors.child.messages.remote_ref import RemoteRef
+from actors.child.messages.settling import SettlingOutbox
+from actors.child.messages.streams import Streams
+from actors.child.messages.sync_driver import SyncDriver
+from actors.child.messages.timers import Timers
 from actors.child.tracebacks import ActorFailed, failure_of, words_of
 from actors.errors import Rejected, UsageError
 from actors.ipc.blackbox import DOORBELL, BlackBox
@@ -40,7 +40,7 @@ from actors.output.capture import Output
 from actors.output.log import ActorLog
 from actors.process.memory import Reserve
 from actors.process.time_limit import TimeLimit
-from actors.protocol import ActorProtocol, Handler
+from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire import frames as wire
 from actors.wire.codec import RESOLVE, encode
 from actors.wire.frames import (

@@ -20,8 +20,8 @@ from actors.actor import Actor
 from actors.child.beginning import exit_with_parent, import_module, only_importing, show_as
 from actors.child.exiting import Exit
 from actors.child.fork import Copies
-from actors.child.inbox import reader_of
 from actors.child.life import Life
+from actors.child.messages.inbox import reader_of
 from actors.child.serving import find_class, serve, serve_to_the_end, unpickled
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
@@ -38,7 +38,7 @@ from actors.process.heartbeat import shield, start_heartbeat
 from actors.process.memory import Reserve, peak_memory
 from actors.process.options import apply_options
 from actors.process.signals import leave_to_the_daemon
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from actors.wire.frames import Preload, StartActor
 from actors.wire.framing import Frame
 

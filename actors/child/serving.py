@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from actors.actor import Actor
 from actors.child.fork import Copies
 from actors.child.life import Life
-from actors.child.sync_runner import run
+from actors.child.runners.sync_runner import run
 from actors.child.tracebacks import ActorFailed
 from actors.exits import ExitReason
 from actors.ipc.channel import Channel
@@ -143,7 +143,7 @@ def _serve(actor: Actor, life: Life, ready: Ready, run_loop: RunLoop) -> None:
 
 async def _await_it(actor: Actor, life: Life, awaitable: Awaitable[object]) -> None:
     """Await it on a loop of its own, on which it may ask other actors."""
-    from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+    from actors.child.runners.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
 
     with AsyncDriver(actor, life).reading():
         await awaitable
@@ -153,7 +153,7 @@ def _serve_with_loop(
     actor: Actor, life: Life, ready: Ready, run_loop: RunLoop, starting: Awaitable[object] | None = None
 ) -> None:
     """Serve on an event loop; `starting` is what on_start has returned, None when it was not called yet."""
-    from actors.child.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+    from actors.child.runners.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
 
     async def hook(name: str, *args: ExitReason) -> None:
         try:

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.wire.frames import StartActor
-from supervisor.cluster import handshake
 from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.driver.client import CallFailed, Driver, MachineFailed
 from supervisor.cluster.leases import Leases
+from supervisor.cluster.link import handshake
 from supervisor.cluster.node import Node
 from supervisor.cluster.placement import Machine, choose
 from supervisor.cluster.remote_life import RemoteLife

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from actors.wire.counts import Counts
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.cluster.clock import RemoteClock
-from supervisor.cluster.wire import Sample
+from supervisor.cluster.link.wire import Sample
 from supervisor.core.health.condition import UNSEEN, Condition
 
 

@@ -21,10 +21,10 @@ from typing import Final
 import msgspec
 
 from actors.errors import WireError
-from supervisor.cluster import wire
 from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.leases import Leases
-from supervisor.cluster.link import Link
+from supervisor.cluster.link import wire
+from supervisor.cluster.link.link import Link
 from supervisor.cluster.remote_life import RemoteLife
 from supervisor.ports import AnyReader, MachinesSay
 

@@ -18,12 +18,12 @@ import msgspec
 from actors.errors import WireError
 from actors.wire.frames import CrashReport, Outcomes, Replies, Send, StartActor
 from actors.wire.framing import Carried
-from supervisor.cluster import wire
 from supervisor.cluster.clock import RemoteClock
-from supervisor.cluster.flow import Flow
-from supervisor.cluster.link import Link
+from supervisor.cluster.link import wire
+from supervisor.cluster.link.flow import Flow
+from supervisor.cluster.link.link import Link
+from supervisor.cluster.link.window import Window
 from supervisor.cluster.mirror import Mirror
-from supervisor.cluster.window import Window
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.condition import Condition

@@ -14,7 +14,7 @@ import msgspec
 
 from actors.errors import UsageError
 from actors.messages import Message, tag_of
-from actors.protocol import Handler
+from actors.protocol.protocol import Handler
 from actors.wire.codec import from_plain, to_plain
 from supervisor.control.look.names import named
 from supervisor.mailbox.mailbox import Mailbox

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.durable.stored import StoredMailbox
 from supervisor.process.boxes import Boxes, LeftBox

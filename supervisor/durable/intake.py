@@ -31,8 +31,8 @@ from supervisor.durable.rows import queued_of, restored
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.storing import Storing
 from supervisor.mailbox.askers import Asker, PendingAsk
-from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
-from supervisor.mailbox.intake import Intake
+from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake.intake import Intake
 from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.validation import Admitted
 from supervisor.store.errors import StoreError

@@ -16,7 +16,7 @@ from supervisor.durable.asks import KeyedAsk
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.storing import Storing
 from supervisor.mailbox.askers import Asker
-from supervisor.mailbox.entry import Entry
+from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.errors import StoreError
 
 LOOK: Final = 0.02  # seconds between two looks for the outcome of a message that has no asker to tell

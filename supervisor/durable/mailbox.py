@@ -19,7 +19,7 @@ from typing import Any, Final
 from actors.errors import ActorStopped, UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
-from actors.protocol import ActorProtocol
+from actors.protocol.protocol import ActorProtocol
 from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Carried
 from actors.wire.progress import Progress
@@ -31,7 +31,7 @@ from supervisor.durable.intake import DurableIntake
 from supervisor.durable.settlement import DurableSettlement
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.transaction import Sent
-from supervisor.mailbox.intake import Intake
+from supervisor.mailbox.intake.intake import Intake
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.settlement import Settlement
 from supervisor.ports import Delivery

@@ -15,7 +15,7 @@ from actors.wire.attachments import fill
 from actors.wire.codec import encode
 from actors.wire.framing import Attachment, Carried
 from supervisor.core.delivery.messages import QueuedMessage
-from supervisor.mailbox.entry import Entry
+from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.records import StoredMessage
 from supervisor.store.writes import MessageRow
 

@@ -22,7 +22,7 @@ from supervisor.core.delivery.messages import SequenceNumbers
 from supervisor.durable.rows import row_of
 from supervisor.durable.storing import Storing
 from supervisor.durable.transaction import Sent, Transaction
-from supervisor.mailbox.entry import Entry
+from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.errors import StoreError
 from supervisor.store.port import Store
 from supervisor.store.records import RecoveredMailbox

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from actors.wire.frames import TELL
-from supervisor.mailbox.entry import Entry, Taken, Wait
+from supervisor.mailbox.intake.entry import Entry, Taken, Wait
 from supervisor.store.errors import StoreError
 from supervisor.store.writes import Write
 

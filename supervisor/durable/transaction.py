@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from supervisor.durable.rows import row_of
-from supervisor.mailbox.entry import Entry
+from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.writes import (
     Accept,
     Begin,

@@ -20,13 +20,13 @@ from actors.errors import (
     HandlerError,
     UndecodableMessage,
 )
-from actors.jobs import IMPORT_LIMIT
+from actors.jobs.jobs import IMPORT_LIMIT
 from actors.wire.frames import ASK
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.jobs.job_end import JobEnd
 from supervisor.jobs.prepared_job import PreparedJob
-from supervisor.mailbox.entry import Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake.entry import Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 
 _LOOK_AGAIN: Final = 0.1  # seconds; the end of an import brings the end of a job's time nearer

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar, TypeVarTuple, overload
 
 from actors.bounds import is_count
 from actors.errors import ActorsError, UsageError
-from actors.jobs import Jobs
+from actors.jobs.jobs import Jobs
 from supervisor.jobs.job_map import JobMap
 from supervisor.jobs.job_run import JobRun
 from supervisor.jobs.prepared_job import PreparedJob

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from actors.bounds import LEAST_SECONDS, check_time
 from actors.errors import UsageError
-from actors.job_definition import JobDefinition, definition_of
-from actors.jobs import RunIdempotentJob, RunJob
-from supervisor.process.lean_spawn import main_module
+from actors.jobs.definition import JobDefinition, definition_of
+from actors.jobs.jobs import RunIdempotentJob, RunJob
+from supervisor.process.spawn.lean_spawn import main_module
 from supervisor.spawnable import MAIN, check_main_guard, check_module
 
 MAX_SHOWN: Final = 80  # characters of the arguments in an error

@@ -21,7 +21,7 @@ from typing import Any, cast
 from actors.errors import ActorCrashed, ActorStopped
 from actors.exits import ExitReport
 from actors.messages import Terminated
-from actors.protocol import ActorProtocol
+from actors.protocol.protocol import ActorProtocol
 from actors.ref import ActorRef
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
@@ -32,12 +32,12 @@ from supervisor.core.delivery.routing import Router
 from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import Asker, PendingAsk, decode_bound
-from supervisor.mailbox.bulk import Bulk
 from supervisor.mailbox.capacity import Capacity
 from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.counted import Counted
 from supervisor.mailbox.dispatch import WINDOW, Dispatcher
-from supervisor.mailbox.intake import Intake
+from supervisor.mailbox.intake.bulk import Bulk
+from supervisor.mailbox.intake.intake import Intake
 from supervisor.mailbox.many import AskPart, PendingAskMany
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 
 from actors.errors import ActorsError
-from actors.protocol import Handler
+from actors.protocol.protocol import Handler
 from actors.wire.codec import ReplyCodec, decoder_of
 from actors.wire.framing import Attachment
 

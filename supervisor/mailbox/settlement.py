@@ -18,7 +18,7 @@ import msgspec
 from actors.errors import ActorCrashed, UndecodableMessage, WireError
 from actors.exits import ExitReport
 from actors.messages import Message
-from actors.protocol import ActorProtocol
+from actors.protocol.protocol import ActorProtocol
 from actors.wire import frames as wire
 from actors.wire.attachments import decode_sharing, fill
 from actors.wire.frames import FEED, STREAM, Natural, Outcome, Replies

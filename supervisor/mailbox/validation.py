@@ -14,7 +14,7 @@ import msgspec
 
 from actors.errors import UsageError
 from actors.messages import Message, name_of
-from actors.protocol import ActorProtocol, Handler
+from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire.attachments import EncodedMessage, check_beside, decode_sharing
 from actors.wire.codec import encode
 from actors.wire.frames import FEED, STREAM

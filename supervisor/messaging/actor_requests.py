@@ -39,8 +39,8 @@ from actors.wire.framing import MAX_FRAME, Carried
 from supervisor.core.delivery.fates import Fate
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.durable.transaction import Sent
-from supervisor.mailbox.bulk import Part
-from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake.bulk import Part
+from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import MAX_PATH

@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from actors.errors import WireError
-from actors.messages import Message
-from actors.protocol import published
-from actors.topics import Topic
+from actors.messages import Message, Topic
+from actors.protocol.protocol import published
 from actors.wire.codec import decoder_of
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.observe.broadcast import Broadcast, Missed

@@ -19,8 +19,8 @@ from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, listed, note_taken
 from actors.wire.frames import ASK, FEED, STREAM, TELL
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
-from supervisor.mailbox.bulk import BulkCall, Part
-from supervisor.mailbox.entry import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake.bulk import BulkCall, Part
+from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.many import PendingAskMany
 from supervisor.mailbox.validation import Admitted

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from actors.errors import ActorsError, AskTimeout
-from actors.protocol import Handler
+from actors.protocol.protocol import Handler
 from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
@@ -22,7 +22,7 @@ from actors.wire.frames import ASK, NOTHING, End, SendMany
 from actors.wire.framing import LARGE, Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.parcel import Parcel, cut_array
-from supervisor.mailbox.bulk import BulkCall, Part
+from supervisor.mailbox.intake.bulk import BulkCall, Part
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.many import ReadAll
 from supervisor.messaging.remote_ask import RemoteAsk

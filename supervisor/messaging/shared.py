@@ -17,7 +17,7 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.wait_graph import WaitGraph
 from supervisor.core.place import LOCAL, Place
 from supervisor.durable.durability import Durability
-from supervisor.mailbox.shared_budget import SharedBudget
+from supervisor.mailbox.intake.shared_budget import SharedBudget
 from supervisor.messaging.pubsub import PubSub
 from supervisor.messaging.registry import Registry
 from supervisor.observe.reports import Reports

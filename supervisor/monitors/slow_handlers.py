@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from actors.child.driver import Clock
+from actors.child.messages.driver import Clock
 from actors.wire.progress import Work
 from supervisor.monitors.examination import Examination
 from supervisor.ports import Life

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from actors.child.driver import Clock
+from actors.child.messages.driver import Clock
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
 from supervisor.core.health.stacks import of_the_actor

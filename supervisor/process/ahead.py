@@ -21,8 +21,8 @@ from actors.wire.codec import encode
 from actors.wire.frames import Preload, StartActor
 from actors.wire.framing import header
 from supervisor.ports import Expected
-from supervisor.process.surroundings import source_files, surroundings, unchanged
-from supervisor.process.worker_process import WorkerProcess
+from supervisor.process.spawn.surroundings import source_files, surroundings, unchanged
+from supervisor.process.spawn.worker_process import WorkerProcess
 
 AT_ONCE: Final = (os.cpu_count() or 1) + 2  # processes that wait or import: more would only share the processors
 

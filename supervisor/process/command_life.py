@@ -8,7 +8,7 @@ from __future__ import annotations
 from actors.wire.frames import StartActor
 from supervisor.ports import LifeListener
 from supervisor.process.life import LifeServices, ProcessLife
-from supervisor.process.worker_process import WorkerProcess
+from supervisor.process.spawn.worker_process import WorkerProcess
 
 
 class CommandLife(ProcessLife):

@@ -29,8 +29,8 @@ from supervisor.process.descriptors import DescriptorListener
 from supervisor.process.function_life import FunctionLife
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.spares import OnSpareFailed, Spares
-from supervisor.process.spawner import Spawner
-from supervisor.process.worker_process import ACTOR, Program, WorkerProcess
+from supervisor.process.spawn.spawner import Spawner
+from supervisor.process.spawn.worker_process import ACTOR, Program, WorkerProcess
 from supervisor.spawnable import check_main_guard
 from supervisor.system.oom import OomWitness
 from supervisor.system.orphans import OnLost, OrphanReaper

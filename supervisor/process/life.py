@@ -3,7 +3,7 @@
 Nothing here blocks the event loop, and nothing is decided here: events go to a listener. The channel, the events and
 the black box belong to this life alone and are never used again.
 
-Runs on the loop's thread; only the spawn has its own, see `supervisor.process.spawner`.
+Runs on the loop's thread; only the spawn has its own, see `supervisor.process.spawn.spawner`.
 
     started ─▶ StartActor ─▶ ready ─▶ frames both ways, see `supervisor.process.channel`
     exited, channel read, output read: all three ─▶ LifeEnd ─▶ LifeListener.life_exited
@@ -31,7 +31,7 @@ from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
 from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
 from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
-from supervisor.process.worker_process import WorkerProcess
+from supervisor.process.spawn.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
 from supervisor.system.procfs import condition, peak_bytes, resident_bytes
 

@@ -23,8 +23,8 @@ from actors.event import close_fd
 from actors.wire.codec import encode
 from actors.wire.frames import CrashReport, Preload, ProcessOptions, StartActor
 from actors.wire.framing import Framer, header
-from supervisor.process.surroundings import Stamp, source_files, surroundings, unchanged
-from supervisor.process.worker_process import WorkerProcess
+from supervisor.process.spawn.surroundings import Stamp, source_files, surroundings, unchanged
+from supervisor.process.spawn.worker_process import WorkerProcess
 
 CALM: Final = 0.02  # seconds without a start before a spare is made: starts in a row come first
 PAUSE: Final = 0.5  # seconds before another is made when one died unused, doubled each time

@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from actors.errors import UsageError
-from actors.messages import Message
-from actors.topics import Topic
+from actors.messages import Message, Topic
 from supervisor.messaging.tree_store import TreeStore
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from actors.bounds import is_count
 from actors.errors import UsageError
-from actors.jobs import Jobs
-from actors.protocol import protocol_of
+from actors.jobs.jobs import Jobs
+from actors.protocol.protocol import protocol_of
 from actors.wire.framing import MAX_FRAME, MAX_MESSAGE, ROOM
 from supervisor.arguments import check_call
 from supervisor.core.place import LOCAL

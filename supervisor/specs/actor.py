@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from actors.actor import Actor
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from actors.wire.frames import ProcessOptions
 from actors.wire.framing import MAX_FRAME, MAX_MESSAGE
 from supervisor.arguments import check_call, check_containers, pickled

@@ -24,7 +24,7 @@ from actors.ipc.channel import Channel
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output
 from actors.process.memory import Reserve
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from actors.puppet import HOST
 from actors.wire.frames import CrashReport, StartActor
 from actors.wire.frames import Stop as StopFrame

@@ -15,8 +15,8 @@ import msgspec
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReport
-from actors.jobs import Jobs
-from actors.protocol import ActorProtocol
+from actors.jobs.jobs import Jobs
+from actors.protocol.protocol import ActorProtocol
 from actors.wire.frames import HealthIs, Outcomes, Replies, Saved, Settled, StartActor
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record

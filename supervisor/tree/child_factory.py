@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from supervisor.core.delivery.routing import Router
 from supervisor.kinds.factory import lone_child
 from supervisor.mailbox.mailbox import Mailbox

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from actors.wire.frames import StartActor
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.ports import ActorLauncher
-from supervisor.process.lean_spawn import main_module
+from supervisor.process.spawn.lean_spawn import main_module
 from supervisor.specs import ChildSpec
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from actors import Actor, ActorRef, Message, UsageError, handles
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from supervisor import ChildSpec
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from actors import Actor, ActorCrashed, ExitKind, ExitReason, ExitReport, Fed, MailboxFull, Message, handles
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from actors.ref import UnboundRef
 from actors.wire.log_lines import PRINTED, Record
 from actors.wire.progress import Progress

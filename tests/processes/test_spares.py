@@ -15,8 +15,8 @@ import pytest
 from actors import UsageError
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.process import spares
-from supervisor.process.lean_spawn import LeanProcess
-from supervisor.process.surroundings import source_files, surroundings, unchanged
+from supervisor.process.spawn.lean_spawn import LeanProcess
+from supervisor.process.spawn.surroundings import source_files, surroundings, unchanged
 from tests.support.actors import AsyncPuppet, Block, Echo, Modules, Puppet, WhoAreYou
 from tests.support.waiting import Watch, alive, until, until_now
 

@@ -15,7 +15,7 @@ from supervisor import BRUTAL_KILL, Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.io.output_reader import OutputReader
 from supervisor.process.descriptors import DescriptorListener
 from supervisor.process.life import LifeServices, ProcessLife
-from supervisor.process.worker_process import WorkerProcess
+from supervisor.process.spawn.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
 from tests.support.waiting import at_rest
 

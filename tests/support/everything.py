@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from actors import Actor, ActorRef, Fed, Message, Terminated, handles
-from actors.topics import Topic
+from actors.messages import Topic
 
 
 class Word(Message[str]):

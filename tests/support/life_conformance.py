@@ -7,7 +7,7 @@ import pickle
 import msgspec
 
 from actors.errors import WireError
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from actors.wire.codec import encode
 from actors.wire.frames import ASK, REPLY, TELL, Outcomes, StartActor
 from actors.wire.progress import Activity, Progress

@@ -19,11 +19,11 @@ import threading
 import time
 from typing import Any, Final
 
-from supervisor.cluster import handshake, wire
 from supervisor.cluster.agent import lease_guard
 from supervisor.cluster.agent.relay import RelayedLife, RelayLauncher, RelayListener
 from supervisor.cluster.agent.sampler import Sampler
-from supervisor.cluster.link import Link
+from supervisor.cluster.link import handshake, wire
+from supervisor.cluster.link.link import Link
 from supervisor.cluster.versions import versions
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.loop_reader import LoopReader

@@ -8,8 +8,8 @@ from typing import Protocol
 from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
-from supervisor.cluster import wire
-from supervisor.cluster.link import Link
+from supervisor.cluster.link import wire
+from supervisor.cluster.link.link import Link
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.ports import Said
 from supervisor.process.channel import ChannelReader

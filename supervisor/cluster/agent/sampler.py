@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
-from supervisor.cluster import wire
 from supervisor.cluster.agent.relay import RelayListener
-from supervisor.cluster.link import Link
+from supervisor.cluster.link import wire
+from supervisor.cluster.link.link import Link
 
 PACE: Final = 0.02  # seconds between two looks at a life that is busy
 SLOW: Final = 25  # looks at a life between two looks at its process in /proc

@@ -10,7 +10,7 @@ import pytest
 
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, StartFailed, Supervisor
-from supervisor.cluster.window import FEW, Window
+from supervisor.cluster.link.window import FEW, Window
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.observe.reports import Reports
 from tests.support.actors import Block, Echo, Puppet, WhoAreYou

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, UsageError
-from actors.jobs import IMPORT_LIMIT
+from actors.jobs.jobs import IMPORT_LIMIT
 from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree.commands import Decision

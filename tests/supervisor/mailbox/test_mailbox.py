@@ -25,7 +25,7 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from actors.ref import UnboundRef
 from actors.wire import frames as wire
 from actors.wire.codec import encode

@@ -12,8 +12,8 @@ import pytest
 from supervisor import Backoff, ChildSpec, Intensity, StartFailed, Supervisor
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.process.launcher import ProcessLauncher
-from supervisor.process.lean_spawn import LeanProcess
 from supervisor.process.life import ProcessLife
+from supervisor.process.spawn.lean_spawn import LeanProcess
 from tests.support.actors import Puppet, WhoAreYou
 from tests.support.life_conformance import check_life
 from tests.support.waiting import Watch, until
@@ -130,8 +130,8 @@ async def test_a_process_that_may_not_be_killed_is_reaped_when_it_ends(reading, 
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
         with monkeypatch.context() as patch:
-            patch.setattr("supervisor.process.worker_process.send_signal", refuse)
-            patch.setattr("supervisor.process.worker_process.kill_process_group", lambda _: None)
+            patch.setattr("supervisor.process.spawn.worker_process.send_signal", refuse)
+            patch.setattr("supervisor.process.spawn.worker_process.kill_process_group", lambda _: None)
             for life in tuple(root._engine.tree.launcher._alive):
                 life.kill()
             report = await watch.exited("a")

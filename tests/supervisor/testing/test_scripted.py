@@ -12,7 +12,7 @@ import pytest
 
 from actors.errors import UsageError
 from actors.exits import ExitKind
-from actors.protocol import protocol_of
+from actors.protocol.protocol import protocol_of
 from actors.wire.codec import encode
 from actors.wire.frames import REPLY, Outcome, Outcomes
 from supervisor import ChildSpec, Intensity, RestartPolicy, StartFailed

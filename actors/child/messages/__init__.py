@@ -1,0 +1,1 @@
+"""Messages: what one life receives, what it answers, and what it sends to others."""

@@ -1,0 +1,111 @@
+"""Calls: the asks of one life that wait for their answers.
+
+Runs in the actor's process, in its main thread; what waits is refused in every other one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from itertools import count
+from typing import Final
+
+import msgspec
+
+from actors.child.messages.driver import Clock, Driver
+from actors.child.messages.inbox import Inbox
+from actors.child.messages.outbox import Outbox
+from actors.child.messages.remote_ref import LargeAnswer, SharedAnswer
+from actors.errors import UsageError
+from actors.wire import frames as wire
+from actors.wire.frames import Answer, End
+from actors.wire.framing import Carried
+
+_read_ends: Final = msgspec.msgpack.Decoder(list[End]).decode
+
+
+class Calls:
+    """How refs send and wait in one life: the transport of every `RemoteRef`.
+
+    Args:
+        path: of the actor.
+        inbox: where answers arrive.
+        outbox: where asks leave.
+        clock: of the life.
+
+    Attributes:
+        driver: how the caller waits.
+        waiters: what gets the answer, by correlation number.
+        now: seconds of the life's clock, on which its deadlines are.
+        ends: what has ended of each `SendMany` that waits for its answer, by correlation number.
+    """
+
+    def __init__(self, path: str, inbox: Inbox, outbox: Outbox, clock: Clock) -> None:
+        self.driver: Driver
+        self.waiters: dict[int, Callable[[Answer], None]] = {}
+        self.ends: dict[int, list[End]] = {}
+        self._path = path
+        self._inbox = inbox
+        self._outbox = outbox
+        self._numbers = count(1)
+        self.now = clock.monotonic
+        self._thread = threading.get_ident()
+
+    def send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
+        """Send one frame, and before it the attachments that belong to it. Works in every thread."""
+        self._outbox.send(frame, attachments)
+
+    def check_thread(self, what: str) -> None:
+        """Check that the caller runs in the thread of the handlers.
+
+        Raises:
+            UsageError: it does not. Nothing was done.
+        """
+        if threading.get_ident() != self._thread:
+            raise UsageError(
+                f"{what} of {self._path} works only in the thread of its handlers, not in "
+                f"{threading.current_thread().name}: what arrives is read there; send with tell_nowait(...) from here, "
+                f"or hand the work back to a handler"
+            )
+
+    def correlate(self) -> int:
+        """A fresh correlation number."""
+        return next(self._numbers)
+
+    def deadline(self) -> float | None:
+        """Until when the result of the current handler is wanted."""
+        envelope = self.driver.handled()
+        return None if envelope is None else envelope.deadline
+
+    def blocks(self) -> bool:
+        """See `Driver.blocks`."""
+        return self.driver.blocks()
+
+    async def answer(self, correlation: int, until: float | None) -> Answer:
+        """See `Driver.answer`."""
+        return await self.driver.answer(correlation, until)
+
+    def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+        """See `Driver.answers`."""
+        return self.driver.answers(correlation, timeout)
+
+    def block(self, correlation: int, until: float | None) -> Answer:
+        """See `Driver.block`."""
+        return self.driver.block(correlation, until)
+
+    def take(self, answer: Answer) -> None:
+        """An answer has arrived; one that is not awaited any more is dropped."""
+        if answer.kind == wire.BESIDE:
+            value = self._inbox.take_attachments()[-1].value
+            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, value)
+        elif answer.kind in (wire.SHARED_REPLY, wire.SHARED_ITEM):
+            attachments = self._inbox.take_attachments()
+            answer = SharedAnswer(answer.correlation, answer.kind, answer.payload, attachments)
+        if answer.kind == wire.ENDS:
+            if answer.correlation in self.ends:
+                self.ends[answer.correlation] += _read_ends(answer.payload)
+            return
+        take = self.waiters.get if answer.kind in wire.ITEMS else self.waiters.pop
+        waiter = take(answer.correlation, None)
+        if waiter is not None:
+            waiter(answer)

@@ -1,0 +1,268 @@
+"""Inbox: what arrives for one life, and which message is next.
+
+    Channel ─▶ take_in ─▶ pending ─▶ next_wanted
+                  └─▶ Answer, Cancel, Recall, Credit, Items, Stop, AskHealth, Load: control, read when the daemon rings
+
+Messages begin in the order of the mailbox; control overtakes them.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from actors.child.messages.driver import Clock
+from actors.child.messages.outbox import Outbox
+from actors.child.messages.timers import Timer
+from actors.exits import EXIT_ORPHANED
+from actors.ipc.blackbox import DECODING
+from actors.ipc.channel import Channel
+from actors.messages import Message
+from actors.protocol.protocol import ActorProtocol
+from actors.wire import frames as wire
+from actors.wire.attachments import decode_sharing, fill
+from actors.wire.codec import decoder_of
+from actors.wire.frames import (
+    Answer,
+    AskHealth,
+    Bulk,
+    Cancel,
+    Credit,
+    Deliver,
+    Envelope,
+    Items,
+    Load,
+    Recall,
+    Stop,
+    TellBatch,
+)
+from actors.wire.framing import Announced, Attachment, Carried, Frame
+
+Control = Cancel | Credit | Items | Stop | AskHealth | Load
+
+_MESSAGES: Final = frozenset(frame.__struct_config__.tag for frame in (Deliver, TellBatch, Bulk))  # of frames, byte 1
+_read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[msgspec.Raw] | Bulk[msgspec.Raw]).decode
+
+
+@cache
+def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
+    """A decoder of the daemon's frames, messages included; made once for an actor class."""
+    messages = protocol.union
+    batches = Deliver[messages] | TellBatch[messages] | Bulk[messages]  # type: ignore[valid-type]
+    frames = batches | Answer | Cancel | Recall | Credit | Items | Stop | AskHealth | Load
+    return decoder_of(frames).decode
+
+
+class BulkEnvelope(Envelope[Message[Any]], frozen=True, array_like=True, gc=False):
+    """A message of a batch. The reply to an ask among them may wait for those that follow."""
+
+
+class PendingBatch:
+    """A batch in the inbox: those of its messages that have not begun.
+
+    Attributes:
+        seq: number of the next one.
+        kind: TELL or ASK.
+        sender: as in `Envelope`.
+        deadline: as in `Envelope`.
+        messages: all of them, in order.
+        begun: how many of them have begun or are skipped.
+    """
+
+    __slots__ = ("begun", "deadline", "kind", "messages", "sender", "seq")
+
+    def __init__(
+        self, first: int, messages: list[Message[Any]], kind: int, sender: str | None, deadline: float | None
+    ) -> None:
+        self.seq = first
+        self.messages = messages
+        self.begun = 0
+        self.kind = kind
+        self.sender = sender
+        self.deadline = deadline
+
+    @property
+    def over(self) -> bool:
+        """Whether none is left."""
+        return self.begun == len(self.messages)
+
+    def head(self) -> Envelope[Message[Any]]:
+        """The next one; it stays."""
+        return Envelope(self.seq, self.kind, self.sender, self.deadline, self.messages[self.begun])
+
+    def next(self) -> BulkEnvelope:
+        """Take the next one."""
+        envelope = BulkEnvelope(self.seq, self.kind, self.sender, self.deadline, self.messages[self.begun])
+        self.seq += 1
+        self.begun += 1
+        return envelope
+
+
+class Inbox:
+    """The messages of one life that have not begun.
+
+    Args:
+        path: of the actor, the sender of its timers' messages.
+        protocol: its messages.
+        channel: where they arrive.
+        outbox: where those leave that do not begin.
+        cells: of the black box, which says that messages are being decoded.
+        clock: of the life, for the deadlines of its messages.
+        on_undecodable: turns an exception of a message's own code into an outcome.
+
+    Attributes:
+        pending: the messages, in the order in which they begin.
+        takers: who takes an answer or a control frame, by its class.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        channel: Channel,
+        outbox: Outbox,
+        *,
+        cells: memoryview[int],
+        clock: Clock,
+        on_undecodable: Callable[[BaseException], tuple[int, msgspec.Raw]],
+    ) -> None:
+        self.pending: deque[Envelope[Message[Any]] | PendingBatch | Timer] = deque()
+        self.takers: dict[type, Callable[[Any], None]] = {
+            Deliver: self._take_delivery,
+            TellBatch: self._take_tells,
+            Bulk: self._take_bulk,
+            Recall: self._give_back,
+        }
+        self._path = path
+        self._channel = channel
+        self._outbox = outbox
+        self._protocol = protocol
+        self._decode = reader_of(protocol)
+        self._cells = cells
+        self._clock = clock
+        self._on_undecodable = on_undecodable
+        self._cancelled: set[int] = set()
+        self._attachments: list[Carried] = []  # attachments whose frame has not come yet
+
+    def receive(self) -> None:
+        """Take in what arrives next; waits for it."""
+        self.take_in(self._channel.receive())
+
+    def receive_all(self) -> None:
+        """Take in what has arrived."""
+        while self._channel.readable(0):
+            self.take_in(self._channel.receive())
+
+    def take_in(self, frames: list[Frame]) -> None:
+        """Sort the arrived frames. No frame means that the daemon is gone: this process exits."""
+        if not frames:
+            os._exit(EXIT_ORPHANED)
+        cells = self._cells
+        for data in frames:
+            if isinstance(data, Announced):
+                self._attachments.append(self._channel.descriptors.take(data))
+                continue
+            if isinstance(data, Attachment):
+                self._attachments.append(data)
+                continue
+            cells[DECODING] = data[1] in _MESSAGES
+            try:
+                if self._attachments:
+                    frame = decode_sharing(self._decode, data, self._attachments)
+                else:
+                    frame = self._decode(data)
+            except Exception:  # a __post_init__ may raise anything
+                frame = self._decoded_loosely(data)
+            if type(frame) is Deliver and not self._attachments:
+                self.pending.extend(frame.items)  # the common case
+            else:
+                self.takers[type(frame)](frame)
+            cells[DECODING] = 0
+
+    def next_wanted(self) -> Envelope[Message[Any]] | None:
+        """The next message that is not cancelled; None when there is none."""
+        pending = self.pending
+        while pending:
+            envelope = pending.popleft()
+            if isinstance(envelope, Timer):
+                envelope.waits = False
+                return Envelope(0, wire.TELL, self._path, None, envelope.message)
+            if isinstance(envelope, PendingBatch):
+                batch, envelope = envelope, envelope.next()
+                if not batch.over:
+                    pending.appendleft(batch)
+            if self.wanted(envelope.seq, envelope.deadline):
+                return envelope
+        self._cancelled.clear()  # a cancelled message that is not here ended before it was cancelled
+        return None
+
+    def wanted(self, seq: int, deadline: float | None) -> bool:
+        """Whether a message may begin; one that is cancelled or late is skipped."""
+        if self._cancelled and seq in self._cancelled:
+            self._cancelled.discard(seq)
+            self._outbox.skip(seq, wire.CANCELLED)
+        elif deadline is not None and self._clock.monotonic() > deadline:
+            self._outbox.skip(seq, wire.EXPIRED)
+        else:
+            return True
+        return False
+
+    def cancel(self, seq: int) -> None:
+        """A message is no longer wanted: skip it when its turn comes."""
+        self._cancelled.add(seq)
+
+    def cancelled(self, seq: int) -> bool:
+        """Whether a running message has been cancelled."""
+        return seq in self._cancelled
+
+    def take_attachments(self) -> list[Carried]:
+        """Take the attachments that came just before the frame."""
+        attachments, self._attachments = self._attachments, []
+        return attachments
+
+    def _take_delivery(self, deliver: Deliver[Message[Any]]) -> None:
+        if self._attachments:
+            attachments, self._attachments = self._attachments, []
+            whose = next((envelope for envelope in deliver.items if envelope.beside is not None), None)
+            if whose is not None and whose.beside is not None:
+                fill(whose.message, whose.beside, attachments)
+        self.pending.extend(deliver.items)
+
+    def _take_tells(self, tells: TellBatch[Message[Any]]) -> None:
+        self.pending.append(PendingBatch(tells.first, tells.messages, wire.TELL, None, None))
+
+    def _take_bulk(self, bulk: Bulk[Message[Any]]) -> None:
+        self.pending.append(PendingBatch(bulk.first, bulk.messages, bulk.kind, bulk.sender, bulk.deadline))
+
+    def _give_back(self, recall: Recall) -> None:
+        """Skip what has not begun; what has begun is no longer in the inbox."""
+        waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
+        self._cancelled.update(waiting.intersection(recall.seqs))
+
+    def _decoded_loosely(self, data: bytes | memoryview) -> Deliver[Message[Any]]:
+        """The good messages of a batch with a bad one in it; each bad one is answered by itself."""
+        batch = _read_loosely(data)
+        if isinstance(batch, TellBatch):
+            items = [Envelope(seq, wire.TELL, None, None, raw) for seq, raw in enumerate(batch.messages, batch.first)]
+        elif isinstance(batch, Bulk):
+            around = batch.kind, batch.sender, batch.deadline
+            items = [Envelope(seq, *around, raw) for seq, raw in enumerate(batch.messages, batch.first)]
+        else:
+            items = batch.items
+        good = []
+        for envelope in items:
+            try:
+                message = decode_sharing(self._protocol.decode, envelope.message, self._attachments)
+            except Exception as error:  # of a __post_init__, or no memory
+                self._outbox.skip(envelope.seq, *self._on_undecodable(error), over=False)
+            else:
+                kept = (envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message, envelope.beside)
+                good.append(Envelope(*kept))
+        return Deliver(good)

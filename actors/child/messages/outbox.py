@@ -1,0 +1,175 @@
+"""Outbox: how messages ended, on its way to the daemon.
+
+A reply is sent at once: the code that runs next may hang, crash or keep the interpreter. Only acknowledgements of
+tells, for which no sender waits, share a frame; and the replies to one `ask_many`, whose sender waits for the last of
+them, for a millisecond at most.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from actors.child.messages.driver import Clock
+from actors.child.messages.keeping import Keeper
+from actors.ipc.channel import Channel
+from actors.wire import frames as wire
+from actors.wire.codec import encode
+from actors.wire.frames import NOTHING, Outcome, Outcomes, Replies
+from actors.wire.framing import LARGE, Carried
+
+ACK_AGE: Final = 1_000_000  # ns; an older acknowledgement does not wait for the next handler
+ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
+
+
+class Outbox:
+    """What the daemon does not know yet.
+
+    Args:
+        channel: where it is sent.
+        clock: of the life.
+        sequential: whether messages end in their order, so that one number acknowledges all before it.
+
+    Attributes:
+        oldest: ns at which the first of what waits ended or began, 0 when nothing waits.
+    """
+
+    def __init__(self, channel: Channel, clock: Clock, *, sequential: bool) -> None:
+        self.send = channel.send
+        self._channel = channel
+        self._clock = clock
+        self._sequential = sequential
+        self._ack_up_to = 0
+        self._told = 0  # what the daemon knows of that
+        self._waiting: list[Outcome] = []  # outcomes that wait for the next frame
+        self._count = 0  # ended messages that the daemon does not know of
+        self.oldest = 0
+        self._urgent = False  # whether a sender waits for one of them
+        self._held: list[Any] = []  # replies to consecutive asks of a batch; numbers as they are, others encoded
+        self._held_from = 0  # the number of the first of these asks
+        self._held_bytes = 0
+        self._began = 0  # ns at which the last acknowledged handler began
+
+    def reply(
+        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Carried, ...] = ()
+    ) -> None:
+        """A handler has ended, which began at that time (ns): send what its sender gets."""
+        if self._waiting or self._held:
+            self.flush()
+        if self._sequential:
+            self._ack_up_to = self._told = seq
+            self.oldest = self._count = 0
+        self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload, began)], began)), attachments)
+
+    def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
+        """An ask of a batch has its reply; it leaves with those that follow.
+
+        Args:
+            seq: its number.
+            reply: its bytes, or the value itself if that is a few bytes that cannot change.
+            began: ns at which its handler began.
+        """
+        held = self._held
+        if not self._sequential:
+            self._waiting.append(Outcome(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else _raw(reply)))
+        elif held and seq == self._held_from + len(held):
+            held.append(reply)
+        else:
+            if self.oldest:
+                self.flush()
+            self._held_from = seq
+            held.append(reply)
+        if isinstance(reply, msgspec.Raw):
+            self._held_bytes += memoryview(reply).nbytes
+        self._note(began)
+        if self._held_bytes >= LARGE:
+            self.flush()
+
+    def acknowledge(self, seq: int, began: int) -> None:
+        """The handler of a tell has returned, which began at that time (ns); the daemon may hear of it later."""
+        if self._sequential:
+            self._ack_up_to = seq
+            self._began = began
+        else:
+            self._waiting.append(Outcome(seq, wire.DONE, NOTHING, began))
+        self._note(began)
+
+    def acknowledge_now(self, seq: int, began: int) -> None:
+        """Everything up to there has ended; the last began at that time (ns). The daemon hears of it now."""
+        self._ack_up_to = seq
+        self._began = began
+        self._note(1)
+        self.flush()
+
+    def skip(self, seq: int, kind: int, payload: msgspec.Raw = NOTHING, *, over: bool = True) -> None:
+        """A message has ended that did not begin; it leaves before the next one begins.
+
+        Args:
+            seq: its number.
+            kind: how it ended.
+            payload: the text of its error.
+            over: whether the messages before it have ended, too.
+        """
+        if self._held:
+            self.flush()
+        self._waiting.append(Outcome(seq, kind, payload))
+        if over and self._sequential:
+            self._ack_up_to = seq
+        self._urgent = True
+        self._note(1)
+
+    def item(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Carried, ...] = ()) -> None:
+        """Send an item of a stream, or the wish for items, of a running message."""
+        if attachments:
+            self.flush()
+            self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload)])), attachments)
+            return
+        self._waiting.append(Outcome(seq, kind, payload))
+        self._note(1)
+        self.flush()
+
+    def before_handler(self, now: int) -> None:
+        """Something waits, and a handler is about to be called at that time (ns): it is not known how long it takes."""
+        if self._urgent or now - self.oldest > ACK_AGE or self._count >= ACK_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send everything that waits."""
+        if not self.oldest:
+            return
+        if self._held:
+            self.send(encode(Replies(self._held_from, len(self._held), _raw(self._held))))
+            self._held.clear()
+        if self._waiting or self._ack_up_to > self._told:
+            self._send_outcomes()
+        self.oldest = self._count = self._held_bytes = 0
+        self._urgent = False
+
+    def _send_outcomes(self) -> None:
+        frame = encode(Outcomes(self._ack_up_to, self._waiting, self._began))
+        if len(frame) <= self._channel.most:
+            self.send(frame)
+        else:  # each by itself fits
+            for outcome in self._waiting:
+                self.send(encode(Outcomes(0, [outcome])))
+            self.send(encode(Outcomes(self._ack_up_to, [], self._began)))
+        self._told = self._ack_up_to
+        self._waiting.clear()
+
+    def keep(self, keeper: Keeper) -> None:
+        """The actor has a state; here it leaves by itself, at the end of the life."""
+
+    def own_ended(self) -> None:
+        """The handler of a timer's message has ended, which has no outcome."""
+
+    def _note(self, since: int) -> None:
+        self._count += 1
+        if not self.oldest:
+            self.oldest = since or self._clock.monotonic_ns()
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(encode(value))

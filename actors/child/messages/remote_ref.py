@@ -1,0 +1,342 @@
+"""RemoteRef: how an actor sends to other actors; everything goes through the daemon.
+
+The sender encodes, the daemon routes, the receiver decodes; no two actors share a descriptor.
+
+Runs in the actor's process. `tell_nowait` works in every thread; what waits, in the thread of the handlers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from actors.bounds import check_time
+from actors.child.messages.chunks import Chunk, chunks
+from actors.errors import ActorsError, AskTimeout, UsageError
+from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
+from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, listed, note_taken
+from actors.wire import frames as wire
+from actors.wire.attachments import EncodedMessage, decode_sharing, pack
+from actors.wire.codec import ReplyCodec, encode, reply_codec
+from actors.wire.errors import decode_error
+from actors.wire.frames import ASK, STREAM, TELL, Answer, BulkKind, End, MoreItems, Send, SendKind, SendMany, Watch
+from actors.wire.framing import MAX_MESSAGE, Carried
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Transport(Protocol):
+    """What a ref needs to send: the channel, correlation numbers, waiting."""
+
+    def send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
+        """Send one frame, and before it the attachments that belong to it."""
+
+    def check_thread(self, what: str) -> None:
+        """Check that the caller runs in the thread of the handlers; UsageError when it does not."""
+
+    ends: dict[int, list[End]]
+    """What has ended of each `SendMany` that waits for its answer, by correlation number."""
+
+    def correlate(self) -> int:
+        """A fresh correlation number."""
+
+    def now(self) -> float:
+        """Seconds of the life's clock."""
+
+    def deadline(self) -> float | None:
+        """Seconds of the life's clock until which the current handler's result is wanted; its asks inherit it."""
+
+    def blocks(self) -> bool:
+        """Whether the actor handles nothing else while the caller waits."""
+
+    async def answer(self, correlation: int, until: float | None) -> Answer:
+        """Wait for an answer while other handlers run; TimeoutError at `until` (seconds of the life's clock)."""
+
+    def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
+        """Every answer to a stream, each within `timeout` seconds; TimeoutError when one does not come."""
+
+    def block(self, correlation: int, until: float | None) -> Answer:
+        """Wait for an answer and do nothing else; TimeoutError at `until` (seconds of the life's clock)."""
+
+
+class RemoteRef(ActorRef):
+    """The ref of another actor (or this one) in an actor's process."""
+
+    __slots__ = ("_office",)
+
+    def __init__(self, path: str, office: Transport) -> None:
+        super().__init__(path)
+        self._office = office
+
+    async def ask(
+        self,
+        message: Message[R],
+        *,
+        timeout: float | None = ASK_TIMEOUT,
+        when_down: WhenDown = "wait",
+        key: str | None = None,
+    ) -> R:
+        """As `ActorRef.ask`; only from async handlers. Ends no later than the deadline of the asking handler."""
+        self._office.check_thread("ref.ask")
+        check_ask(self.path, timeout, when_down)
+        check_key(self.path, key)
+        until = self._until(timeout)
+        blocks = self._office.blocks()
+        correlation = self._send(message, ASK, until, fail_if_down=when_down == "fail", blocking=blocks, key=key)
+        try:
+            answer = await self._office.answer(correlation, until)
+        except TimeoutError:
+            raise self._too_late(message) from None
+        reply: R = _open(answer, reply_type(type(message)))
+        return reply
+
+    def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
+        """As `ActorRef.call`; only from sync handlers. Ends no later than the deadline of the calling handler."""
+        self._office.check_thread("ref.call")
+        check_ask(self.path, timeout)
+        until = self._until(timeout)
+        correlation = self._send(message, ASK, until, blocking=True)
+        try:
+            answer = self._office.block(correlation, until)
+        except TimeoutError:
+            raise self._too_late(message) from None
+        reply: R = _open(answer, reply_type(type(message)))
+        return reply
+
+    async def stream(
+        self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
+    ) -> AsyncGenerator[T, None]:
+        """As `ActorRef.stream`; only from async handlers."""
+        self._office.check_thread("ref.stream")
+        check_ask(self.path, timeout)
+        office, codec = self._office, reply_codec(item_type(type(message)))
+        correlation = self._send(message, STREAM, office.deadline(), blocking=office.blocks())
+        taken = 0
+        async with aclosing(office.answers(correlation, timeout)) as answers:
+            async for answer in answers:
+                if answer.kind not in wire.ITEMS:
+                    _open(answer, None)
+                    return
+                yield _decoded(answer, codec)
+                taken += 1
+                if taken == STREAM_CREDIT // 2:
+                    office.send(encode(MoreItems(correlation, taken)))
+                    taken = 0
+
+    async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
+        """Refused: only the daemon feeds. An actor sends several messages instead."""
+        del items
+        raise UsageError(f"{name_of(message)} cannot be fed from inside an actor; send its items as messages")
+
+    async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
+        """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has accepted the message."""
+        self._office.check_thread("ref.tell")
+        if delay:
+            check_time(f"delay of tell to {self.path}", delay)
+        check_key(self.path, key)
+        correlation = self._send(message, TELL, None, delay=delay, key=key)
+        _open(await self._office.answer(correlation, None), None)
+
+    async def tell_many(self, messages: Iterable[Message[Any]]) -> None:
+        """As `ActorRef.tell_many`; only from async handlers. Messages are checked and taken by the thousand."""
+        self._office.check_thread("ref.tell_many")
+        taken = 0
+        try:
+            for chunk in chunks(listed(self.path, messages)):
+                if isinstance(chunk, Message):
+                    await self.tell(chunk)
+                    taken += 1
+                    continue
+                with self._sent_many(chunk, TELL, None) as (correlation, ends):
+                    answer = await self._office.answer(correlation, None)
+                taken += len(chunk) if answer.kind == wire.ACCEPTED else len(ends)
+                _open(answer, None)
+        except BaseException as error:
+            note_taken(error, taken)
+            raise
+
+    async def ask_many(
+        self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
+    ) -> list[R | ActorsError]:
+        """As `ActorRef.ask_many`; only from async handlers. Ends no later than the deadline of the asking handler."""
+        self._office.check_thread("ref.ask_many")
+        check_ask(self.path, timeout, when_down)
+        results: list[R | ActorsError] = []
+        until = self._until(timeout)
+        for chunk in chunks(listed(self.path, messages)):
+            if isinstance(chunk, Message):
+                results.append(await self._settled(chunk, until, when_down))
+                continue
+            blocking, answer = self._office.blocks(), None
+            sent = self._sent_many(chunk, ASK, until, fail_if_down=when_down == "fail", blocking=blocking)
+            with sent as (correlation, ends), suppress(TimeoutError):
+                answer = await self._office.answer(correlation, until)
+            results += self._results(chunk, answer, ends)
+        return results
+
+    async def _settled(self, message: Message[R], until: float | None, when_down: WhenDown) -> R | ActorsError:
+        left = None if until is None else max(0.0, until - self._office.now())
+        try:
+            return await self.ask(message, timeout=left, when_down=when_down)
+        except ActorsError as error:
+            return error
+
+    def call_many(
+        self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT
+    ) -> list[R | ActorsError]:
+        """As `ActorRef.call_many`; only from sync handlers. Ends no later than the deadline of the calling handler."""
+        self._office.check_thread("ref.call_many")
+        check_ask(self.path, timeout)
+        results: list[R | ActorsError] = []
+        until = self._until(timeout)
+        for chunk in chunks(listed(self.path, messages)):
+            if isinstance(chunk, Message):
+                left = None if until is None else max(0.0, until - self._office.now())
+                results += super().call_many([chunk], timeout=left)
+                continue
+            answer = None
+            sent = self._sent_many(chunk, ASK, until, blocking=True)
+            with sent as (correlation, ends), suppress(TimeoutError):
+                answer = self._office.block(correlation, until)
+            results += self._results(chunk, answer, ends)
+        return results
+
+    @contextmanager
+    def _sent_many(
+        self,
+        messages: Chunk,
+        kind: BulkKind,
+        until: float | None,
+        *,
+        fail_if_down: bool = False,
+        blocking: bool = False,
+    ) -> Iterator[tuple[int, list[End]]]:
+        """Send messages together; gives the number of their answer, and what has ended until it arrives."""
+        number = self._office.correlate()
+        ends = self._office.ends[number] = []
+        raw = msgspec.Raw(messages.encoded)
+        try:
+            self._office.send(encode(SendMany(self.path, kind, number, until, fail_if_down, blocking, raw)))
+            yield number, ends
+        finally:
+            del self._office.ends[number]
+
+    def _results(self, messages: Chunk, answer: Answer | None, ends: list[End]) -> list[Any]:
+        """What became of each message, by its index."""
+        results: list[Any] = [None] * len(messages)
+        missing = set(range(len(messages)))
+        for end in ends:
+            missing.discard(end.index)
+            if end.kind == wire.REPLY:
+                results[end.index] = reply_codec(reply_type(type(messages[end.index]))).decode(end.payload)
+            else:
+                results[end.index] = decode_error(end.kind, end.payload)
+        for index in missing:
+            refused = answer is not None and answer.kind != wire.ACCEPTED
+            error = decode_error(answer.kind, answer.payload) if answer is not None and refused else None
+            if isinstance(error, UsageError):
+                raise error
+            results[index] = error or self._too_late(messages[index])
+        return results
+
+    def tell_nowait(self, message: Message[Any]) -> None:
+        """As `ActorRef.tell_nowait`, but a full mailbox, which cannot be seen from here, makes a dead letter."""
+        self._post(message, TELL, 0)
+
+    async def terminated(self) -> Terminated:
+        """As `ActorRef.terminated`; only from async handlers."""
+        self._office.check_thread("ref.terminated")
+        correlation = self._office.correlate()
+        self._office.send(encode(Watch(self.path, correlation)))
+        end: Terminated = _open(await self._office.answer(correlation, None), Terminated)
+        return end
+
+    def _send(
+        self,
+        message: Message[Any],
+        kind: SendKind,
+        until: float | None,
+        *,
+        delay: float = 0.0,
+        fail_if_down: bool = False,
+        blocking: bool = False,
+        key: str | None = None,
+    ) -> int:
+        correlation = self._office.correlate()
+        self._post(
+            message, kind, correlation, until, delay=delay, fail_if_down=fail_if_down, blocking=blocking, key=key
+        )
+        return correlation
+
+    def _post(
+        self,
+        message: Message[Any],
+        kind: SendKind,
+        correlation: int,
+        until: float | None = None,
+        *,
+        delay: float = 0.0,
+        fail_if_down: bool = False,
+        blocking: bool = False,
+        key: str | None = None,
+    ) -> None:
+        packed = _pack(message)
+        raw = msgspec.Raw(packed.data)
+        frame = Send(self.path, kind, correlation, until, delay, fail_if_down, blocking, raw, packed.beside, key)
+        self._office.send(encode(frame), packed.attachments or ())
+
+    def _until(self, timeout: float | None) -> float | None:
+        """When an ask ends: after its timeout, or at the deadline of the asking handler."""
+        inherited = self._office.deadline()
+        if timeout is None:
+            return inherited
+        own = self._office.now() + timeout
+        return own if inherited is None else min(own, inherited)
+
+    def _too_late(self, message: Message[Any]) -> AskTimeout:
+        return AskTimeout(f"{self.path} did not answer {name_of(message)} in time")
+
+
+def _pack(message: Message[Any]) -> EncodedMessage:
+    if not isinstance(message, Message):
+        raise UsageError(f"a {type(message).__qualname__} is no message; send instances of Message subclasses")
+    try:
+        packed = pack(message)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UsageError(f"{name_of(message)} cannot be sent: {error}") from None
+    if packed.size > MAX_MESSAGE:
+        raise UsageError(f"{name_of(message)} has {packed.size} bytes, the most is {MAX_MESSAGE}")
+    return packed
+
+
+class LargeAnswer(Answer, frozen=True):
+    """An answer whose reply came as an attachment: kind `BESIDE`, and the reply itself."""
+
+    value: bytes
+
+
+class SharedAnswer(Answer, frozen=True):
+    """An answer with values in shared memory: kind `SHARED_REPLY` or `SHARED_ITEM`, and these values."""
+
+    attachments: list[Carried]
+
+
+def _open(answer: Answer, promised: Any) -> Any:
+    if isinstance(answer, LargeAnswer):
+        return answer.value
+    if answer.kind in (wire.REPLY, wire.SHARED_REPLY):
+        return _decoded(answer, reply_codec(promised))
+    if answer.kind == wire.ACCEPTED:
+        return None
+    raise decode_error(answer.kind, answer.payload)
+
+
+def _decoded(answer: Answer, codec: ReplyCodec) -> Any:
+    """The reply or the item in an answer."""
+    if isinstance(answer, SharedAnswer):
+        return decode_sharing(codec.decode, answer.payload, answer.attachments)
+    return codec.decode(answer.payload)

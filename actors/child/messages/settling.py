@@ -1,0 +1,126 @@
+"""Settling: outcomes of a durable actor with `save`, each frame with the state that they have led to.
+
+    handler ends ─▶ outcome kept ─▶ no handler runs ─▶ save ─▶ Settled(outcomes, state)
+
+What the daemon stores of one frame it stores together. So a frame leaves between two messages only: at once when a
+sender waits for a reply, else before the next handler, when the actor has sent something, or some time has passed.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.child.messages.driver import Clock
+from actors.child.messages.keeping import Keeper
+from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, Outbox
+from actors.child.tracebacks import ActorFailed
+from actors.errors import UsageError
+from actors.ipc.channel import Channel
+from actors.wire import frames as wire
+from actors.wire.codec import encode
+from actors.wire.frames import NOTHING, Outcome, Outcomes, Settled
+from actors.wire.framing import Carried
+
+
+class SettlingOutbox(Outbox):
+    """What the daemon does not know yet, of an actor that handles one message at a time.
+
+    Args:
+        channel: where it is sent.
+        clock: of the life.
+        crashes: whether an exception in a handler ends the life. Then the state that it left is not kept, and the
+            messages before it that are not settled are handled again, on the state before them.
+    """
+
+    def __init__(self, channel: Channel, clock: Clock, *, crashes: bool) -> None:
+        super().__init__(channel, clock, sequential=True)
+        self.send = self._send
+        self._crashes = crashes
+        self._keeper: Keeper | None = None
+        self._handling = False
+        self._changed = False  # whether a handler has run since the last frame
+        self._sent = False  # whether the actor has sent something since
+        self._first = 0  # ns at which the first of what waits began
+        self.oldest = 1  # `before_handler` is called each time
+
+    def keep(self, keeper: Keeper) -> None:
+        """See `Outbox.keep`."""
+        self._keeper = keeper
+
+    def before_handler(self, now: int) -> None:
+        """A handler is about to be called at that time (ns): settle what must not wait for it."""
+        if self._changed and (self._sent or self._urgent or now - self._first > ACK_AGE or self._count >= ACK_EVERY):
+            self._settle()
+        if not self._first:
+            self._first = now
+        self._handling = True
+
+    def reply(
+        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Carried, ...] = ()
+    ) -> None:
+        """A handler has ended: settle, since its sender waits."""
+        if kind == wire.FAILED and self._crashes:  # still handling: what it has left is never saved
+            self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload, began)])))
+            return
+        self._handling = False
+        self._changed = True
+        self._ack_up_to = seq
+        self._waiting.append(Outcome(seq, kind, payload, began))
+        self._settle(attachments)
+
+    def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
+        """As `reply`: a durable mailbox gives no batch of asks."""
+        self.reply(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else msgspec.Raw(encode(reply)), began)
+
+    def acknowledge(self, seq: int, began: int) -> None:
+        """The handler of a tell has returned; the daemon may hear of it later."""
+        del began
+        self._handling = False
+        self._changed = True
+        self._ack_up_to = seq
+        self._count += 1
+
+    def acknowledge_now(self, seq: int, began: int) -> None:
+        """Everything up to there has ended; the daemon hears of it now."""
+        self.acknowledge(seq, began)
+        self._settle()
+
+    def skip(self, seq: int, kind: int, payload: msgspec.Raw = NOTHING, *, over: bool = True) -> None:
+        """A message has ended that did not begin."""
+        self._waiting.append(Outcome(seq, kind, payload))
+        if over:
+            self._ack_up_to = seq
+        self._changed = self._urgent = True
+
+    def item(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Carried, ...] = ()) -> None:
+        """Send an item of a running message by itself; nothing of it is stored."""
+        self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload)])), attachments)
+
+    def own_ended(self) -> None:
+        """The handler of a timer's message has ended: the state may have changed."""
+        self._handling = False
+        self._changed = True
+
+    def flush(self) -> None:
+        """Settle what waits; not while a handler runs, whose changes are not complete."""
+        if self._changed and not self._handling:
+            self._settle()
+
+    def _send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
+        self._sent = True
+        self._channel.send(frame, attachments)
+
+    def _settle(self, attachments: Sequence[Carried] = ()) -> None:
+        assert self._keeper is not None  # noqa: S101 - set before the first message
+        frame = encode(Settled(self._ack_up_to, self._waiting, self._keeper.save()))
+        try:
+            self._channel.send(frame, attachments)
+        except UsageError as error:
+            raise ActorFailed("settling its messages with its state", error) from error
+        self._waiting.clear()
+        self._count = self._first = 0
+        self._changed = self._sent = self._urgent = False

@@ -1,0 +1,103 @@
+"""Streams: credit and items of the running messages that stream or are fed.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.child.messages.outbox import Outbox
+from actors.ref import STREAM_CREDIT
+from actors.wire import frames as wire
+from actors.wire.attachments import decode_sharing
+from actors.wire.codec import ReplyCodec, encode
+from actors.wire.frames import Credit, Items
+from actors.wire.framing import Carried
+
+FedItem = tuple[msgspec.Raw, Sequence[Carried]]
+
+
+def decoded_item(codec: ReplyCodec, item: FedItem) -> Any:
+    """An item of a feed.
+
+    Raises:
+        UndecodableMessage: it does not have the promised type.
+    """
+    payload, attachments = item
+    return decode_sharing(codec.decode, payload, attachments) if attachments else codec.decode(payload)
+
+
+class FlowEnded(Exception):
+    """A stream or a feed is ended early."""
+
+    def __init__(self, kind: int) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Streams:
+    """The streams and feeds of one life.
+
+    Args:
+        outbox: where items leave.
+
+    Attributes:
+        on_news: called with the message that has new credit or items.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.on_news: Callable[[int], None]
+        self._outbox = outbox
+        self._credits: dict[int, int] = {}  # of running streams: items their readers still take
+        self._items: dict[int, deque[FedItem | None]] = {}  # of running feeds; None is the end
+
+    def grant(self, credit: Credit) -> None:
+        """The reader of a stream takes more items; without effect once the stream has ended."""
+        if credit.seq in self._credits:
+            self._credits[credit.seq] += credit.count
+            self.on_news(credit.seq)
+
+    def follow(self, items: Items, attachments: Sequence[Carried]) -> None:
+        """Items arrived for a running message; without effect once it has ended. Attachments come with one item."""
+        waiting = self._items.get(items.seq)
+        if waiting is not None:
+            waiting.extend((item, attachments) for item in items.items)
+            if items.over:
+                waiting.append(None)
+            self.on_news(items.seq)
+
+    def open_stream(self, seq: int) -> None:
+        """A generator begins, with this much credit."""
+        self._credits[seq] = STREAM_CREDIT
+
+    def has_credit(self, seq: int) -> bool:
+        """Whether the reader takes one more item."""
+        return self._credits[seq] > 0
+
+    def put_item(self, seq: int, payload: bytes, attachments: tuple[Carried, ...]) -> None:
+        """Send an item at once: the next one may take long."""
+        self._credits[seq] -= 1
+        self._outbox.item(seq, wire.SHARED_ITEM if attachments else wire.ITEM, msgspec.Raw(payload), attachments)
+
+    def open_feed(self, seq: int) -> None:
+        """A handler of a fed message begins: the items may come."""
+        self._items[seq] = deque()
+        self.want(seq, STREAM_CREDIT)
+
+    def want(self, seq: int, count: int) -> None:
+        """Let the sender send more items."""
+        self._outbox.item(seq, wire.WANT, msgspec.Raw(encode(count)))
+
+    def arrived(self, seq: int) -> deque[FedItem | None]:
+        """The items of a feed that have not been taken."""
+        return self._items[seq]
+
+    def close(self, seq: int) -> None:
+        """The handler has ended: drop its credit and items."""
+        self._credits.pop(seq, None)
+        self._items.pop(seq, None)

@@ -1,0 +1,84 @@
+"""Replies: what a handler returned, as its sender gets it.
+
+A reply must have the promised type and fit into a frame, or it is an error of the actor. A large one gets a frame of
+its own, and the largest bytes travel as an attachment.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import msgspec
+
+from actors.child.life import Life, Payload, Sharing
+from actors.errors import UsageError
+from actors.protocol.protocol import Handler
+from actors.wire import frames as wire
+from actors.wire.attachments import encode_sharing
+from actors.wire.frames import NOTHING
+from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment, Carried
+
+_LEAST: Final = -(2**63)  # what an encoded int can be
+_MOST: Final = 2**64 - 1
+
+
+def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payload:
+    """What the sender of a message of that kind gets when its handler returned.
+
+    Raises:
+        UsageError: the reply does not have the promised type, or is too large.
+    """
+    if kind == wire.TELL:
+        return NOTHING
+    if type(reply) is bytes and len(reply) >= BESIDE and handler.reply.promised is bytes:
+        _check_size(life, len(reply))
+        return Attachment(reply)
+    if handler.reply.shares:
+        data, attachments = item_of(life, handler, reply)
+        return Sharing(msgspec.Raw(data), attachments) if attachments else msgspec.Raw(data)
+    return msgspec.Raw(_reply_bytes(life, handler.reply.encode(reply)))
+
+
+def held_back(life: Life, handler: Handler, reply: object) -> float | bool | Payload | None:
+    """What the sender of an ask of a batch gets when its handler returned.
+
+    A number is given as it is, since it cannot change until it leaves with the other replies.
+
+    Raises:
+        UsageError: as `payload_of`.
+    """
+    steady = handler.reply.steady
+    if type(reply) is steady and (steady is not int or _LEAST <= cast("int", reply) <= _MOST):
+        return cast("float | bool | None", reply)
+    return payload_of(life, handler, wire.ASK, reply)
+
+
+def _check_size(life: Life, size: int) -> None:
+    most = life.channel.most - ROOM
+    if size > most:
+        raise UsageError(f"the reply has {size} bytes, the most is {most}; stream it in parts")
+
+
+def item_of(life: Life, handler: Handler, item: object) -> tuple[bytes, tuple[Carried, ...]]:
+    """The bytes of an item, checked, and its values in shared memory.
+
+    Raises:
+        UsageError: it does not have the promised type, or is too large.
+    """
+    codec = handler.reply
+    attachments: tuple[Carried, ...] = ()
+    if codec.shares:
+        data, attachments = encode_sharing(item, codec.encode)
+    else:
+        data = codec.encode(item)
+    return _reply_bytes(life, data), attachments
+
+
+def _reply_bytes(life: Life, data: bytes) -> bytes:
+    """The same bytes; large ones get a frame of their own."""
+    if len(data) >= LARGE:
+        _check_size(life, len(data))
+        life.outbox.flush()
+    return data

@@ -1,0 +1,1 @@
+"""Jobs: functions marked with `@job`, and the actor class that runs them."""

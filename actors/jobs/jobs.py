@@ -1,0 +1,95 @@
+"""Jobs: the actor class whose processes run functions marked with `@job`, one call at a time in each.
+
+    daemon: run(parse, "a.py") ─▶ RunJob(module, function, arguments) ─▶ mailbox ─▶ Jobs.run ─▶ parse("a.py")
+                  Report ◀──────────── decoded as the annotation says ◀──────────── bytes of the result
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from actors.actor import Actor, handles
+from actors.bounds import LEAST_SECONDS
+from actors.child.beginning import import_module, only_importing
+from actors.jobs.definition import definition_of
+from actors.messages import Message
+
+IMPORT_LIMIT: Final = 30.0  # seconds that the import of a job's module may take, which are not part of its timeout
+
+_MAIN: Final = "__mp_main__"  # what multiprocessing calls the daemon's main module, once it is imported here
+
+
+class RunJob(Message[bytes]):
+    """Run a job. The reply is its encoded result.
+
+    Attributes:
+        module: where its function is defined.
+        function: its name there.
+        arguments: encoded, by name.
+        timeout: seconds it may run, 0 for no limit.
+        main: how the daemon's main module is imported, for a job that is defined there.
+    """
+
+    module: str
+    function: str
+    arguments: bytes
+    timeout: float = 0.0
+    main: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class RunIdempotentJob(RunJob):
+    """The same; when the process that runs it dies, the next one runs it again."""
+
+    idempotent: ClassVar[bool] = True
+
+
+class Jobs(Actor):
+    """Runs jobs: `ChildSpec(Jobs, name="pool", size=8)` is eight processes, each of which runs one at a time.
+
+    `root["pool"].run(parse, "a.py")` runs one job, `root["pool"].map(parse, paths)` many. Whatever a job raises,
+    SystemExit and KeyboardInterrupt included, is a `HandlerError` of its caller, and the process goes on. A process
+    that ends while it runs a job is replaced at once, and that counts for no restart intensity.
+
+    A subclass may have `codecs`, `on_start` and `on_stop`.
+    """
+
+    on_error = "reply"
+
+    @handles
+    def run(self, msg: RunJob | RunIdempotentJob) -> bytes:
+        """Run a job."""
+        function = self._find(msg)
+        if msg.timeout:
+            self.context.extend(msg.timeout)
+        try:
+            return definition_of(function).call(function, msg.arguments)
+        except Exception:
+            raise
+        except BaseException as error:  # the job is over, not the process
+            raise _as_exception(error) from None
+
+    def _find(self, msg: RunJob) -> Callable[..., Any]:
+        """The function; its module is imported if need be."""
+        module = sys.modules.get(msg.module)
+        if module is None or (msg.main and module.__name__ != _MAIN):
+            self.context.extend(IMPORT_LIMIT)
+            with only_importing():
+                import_module(msg.module, msg.main)
+            self.context.extend(LEAST_SECONDS)
+            module = sys.modules[msg.module]
+        found: Callable[..., Any] = getattr(module, msg.function)
+        return found
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """An Exception with the name, the text and the traceback of what is none, a SystemExit for instance."""
+    cls = type(error)
+    named = type(cls.__name__, (Exception,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
+    stand_in: Exception = named(str(error))
+    return stand_in.with_traceback(error.__traceback__)

@@ -1,0 +1,1 @@
+"""Protocol: what an actor class handles and keeps, read and checked before any process exists."""

@@ -1,0 +1,319 @@
+"""Protocol: the table of handlers of an actor class, read before any process exists.
+
+`protocol_of` reads a class once and refuses one that cannot work. Runs on both sides.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable
+from typing import (
+    Any,
+    Final,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from actors.actor import Actor, M, _defaults
+from actors.bounds import is_count
+from actors.errors import UsageError
+from actors.messages import Message, Topic, fed_type, item_type, reply_type, tag_of
+from actors.protocol.definitions import check_hooks, check_promise, handlers_in
+from actors.protocol.state import StateCodec, state_codec
+from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
+from actors.wire.attachments import EncodedMessage, pack
+from actors.wire.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, register, reply_codec, unknown_type
+from actors.wire.framing import LARGE
+
+_SHOWN: Final = 200  # characters of a message in an error
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """One row of an actor's table.
+
+    Attributes:
+        index: its index in the table, the same in every process.
+        name: the method's name.
+        message: the message class.
+        asynchronous: whether the method needs an event loop.
+        reply: codec of the reply type; of a stream, of its items.
+        streams: whether the method is a generator.
+        fed: codec of the items that follow the message, None when none do.
+        flows: whether items go with the message, one way or the other.
+    """
+
+    index: int
+    name: str
+    message: type[Message[Any]]
+    asynchronous: bool
+    reply: ReplyCodec
+    streams: bool = False
+    fed: ReplyCodec | None = None
+    flows: bool = False
+
+
+class ActorProtocol:
+    """What an actor class handles, read from the class.
+
+    Attributes:
+        actor: the class.
+        handlers: message class to handler.
+        asynchronous: whether its process needs an event loop.
+        says_health: whether the class overrides `Actor.health`.
+        state: codec of what its `save` returns and its `load` takes; None without these.
+        union: the type of all its messages together, for one typed decoder.
+        check: decodes a message, or raises msgspec's error; `decode` calls it. The fast path calls it directly.
+    """
+
+    def __init__(self, actor: type[Actor]) -> None:
+        self.actor = actor
+        if not isinstance(actor.codecs, tuple | list) or not all(isinstance(one, Codec) for one in actor.codecs):
+            raise UsageError(f"{actor.__qualname__}.codecs must be a tuple of Codec(...), it is {actor.codecs!r}")
+        check_hooks(actor)
+        for codec in actor.codecs:
+            register(codec)
+        self.handlers = _read_handlers(actor)
+        self.says_health = actor.health is not Actor.health
+        self.state: StateCodec | None = state_codec(actor)
+        hooks = (actor.on_start, actor.on_stop)
+        self.asynchronous = any(handler.asynchronous for handler in self.handlers.values()) or any(
+            is_asynchronous(hook) for hook in hooks
+        )
+        _check_class(actor, self.handlers)
+        self.union = _union(self.handlers)
+        self.check: Final = decoder_of(self.union).decode
+
+    def encode(self, message: Message[Any]) -> EncodedMessage:
+        """Encode a message this actor handles and check the types of its fields.
+
+        Runs at the sender. Decoding the encoded bytes is the check: msgspec does not check a Struct's fields when it
+        is made, and an actor must never get what its annotations exclude.
+
+        Raises:
+            UsageError: the actor does not handle it, or a field has the wrong type.
+        """
+        if type(message) not in self.handlers:
+            raise UsageError(self._not_handled(message))
+        try:
+            packed = pack(message)
+            if len(packed.data) < LARGE or not _fits(message):
+                self.check(packed.data)
+        except Exception as error:  # msgspec's own, or one of the message's `__post_init__`
+            raise UsageError(
+                f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
+                f"the message was {_short(message)}"
+            ) from None
+        return packed
+
+    def decode(self, data: bytes | msgspec.Raw) -> Message[Any]:
+        """Decode a message that `encode` made."""
+        message: Message[Any] = self.check(data)
+        return message
+
+    def _not_handled(self, message: object) -> str:
+        known = ", ".join(sorted(cls.__qualname__ for cls in self.handlers)) or "no message at all"
+        if not isinstance(message, Message):
+            return (
+                f"a {type(message).__qualname__} is no message: {self.actor.__qualname__} handles {known}; "
+                f"messages are instances of Message subclasses"
+            )
+        return (
+            f"{self.actor.__qualname__} does not handle {type(message).__qualname__}; it handles {known}. "
+            f"Add a method marked @handles with a parameter annotated {type(message).__qualname__}"
+        )
+
+
+_PROTOCOLS: Final[WeakKeyDictionary[type[Actor], ActorProtocol]] = WeakKeyDictionary()
+
+
+def protocol_of(actor: type[Actor]) -> ActorProtocol:
+    """The table of an actor class; cached per class.
+
+    Raises:
+        UsageError: the class cannot work; the text names class, method and remedy.
+    """
+    protocol = _PROTOCOLS.get(actor)
+    if protocol is None:
+        protocol = _PROTOCOLS[actor] = ActorProtocol(actor)
+    return protocol
+
+
+class _Nothing(Message[None]):
+    """Stands for the messages of an actor that handles none."""
+
+
+def _read_handlers(actor: type[Actor]) -> dict[type[Message[Any]], Handler]:
+    handlers: dict[type[Message[Any]], Handler] = {}
+    tags: dict[str, type[Message[Any]]] = {}
+    for name, method in handlers_in(actor, Actor):
+        for message in _messages_of(actor, name, method):
+            if message in handlers:
+                raise UsageError(
+                    f"{actor.__qualname__}.{name} and {actor.__qualname__}.{handlers[message].name} both handle "
+                    f"{message.__qualname__}; keep one of them"
+                )
+            if tag_of(message) in tags:
+                raise UsageError(
+                    f"{actor.__qualname__} handles two messages named {tag_of(message)!r}: {tags[tag_of(message)]} "
+                    f"and {message}; rename one, or give it its own tag: class ...(Message[...], tag='other')"
+                )
+            tags[tag_of(message)] = message
+            handlers[message] = _handler(len(handlers), actor, name, method, message)
+    return handlers
+
+
+def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> tuple[type[Message[Any]], ...]:
+    """The message classes in the annotation of a handler's one parameter."""
+    where = f"{actor.__qualname__}.{name}"
+    parameters = parameters_of(method)[1:]
+    if not parameters or not all(one.plain for one in parameters):
+        raise UsageError(f"{where} must take exactly one message: def {name}(self, msg: SomeMessage)")
+    parameter = parameters[0]
+    if parameter.annotation is None:
+        raise UsageError(
+            f"{where} does not say which message it handles; annotate it: def {name}(self, {parameter.name}: "
+            f"SomeMessage)"
+        )
+    holder = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    try:
+        hint = get_type_hints(holder, globals_of(method))[parameter.name]
+    except NameError as error:
+        raise UsageError(
+            f"the annotation of {where} cannot be read: {error}; define the message class at the top level of the "
+            f"module, and import it outside `if TYPE_CHECKING`"
+        ) from None
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    for member in members:
+        if _is_message(get_origin(member)):
+            generic = get_origin(member).__qualname__
+            raise UsageError(
+                f"{where} handles {generic}[...], and what stands in the brackets does not travel; annotate {generic} "
+                f"itself, or make a class of it: class Some{generic}({generic}[...]): pass"
+            )
+        if not _is_message(member):
+            if getattr(member, "__module__", "builtins") == "builtins":  # int, None, list[Ping]
+                raise UsageError(
+                    f"{where} handles {getattr(member, '__qualname__', member)}, which is no message; annotate "
+                    f"message classes alone, each a class It(Message[ReplyType]): ..."
+                )
+            raise UsageError(
+                f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
+                f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."
+            )
+    wanted = 2 if any(fed_type(member) is not None for member in members) else 1
+    if len(parameters) != wanted:
+        what = "one message and its items" if wanted == 2 else "exactly one message"
+        items = ", items: AsyncIterator[ItemType]" if wanted == 2 else ""
+        raise UsageError(f"{where} must take {what}: def {name}(self, msg: SomeMessage{items})")
+    return members
+
+
+def published(topic: Topic[M], message: M) -> bytes:
+    """Encode a message for its topic.
+
+    Raises:
+        UsageError: it does not have the topic's type.
+    """
+    if type(message) is not topic.message:
+        raise UsageError(
+            f"topic {topic.name!r} is for {topic.message.__qualname__}, not for {type(message).__qualname__}"
+        )
+    try:
+        data = encode(message)
+        decoder_of(topic.message).decode(data)
+    except Exception as error:  # as in `ActorProtocol.encode`
+        raise UsageError(f"{message!r} cannot be published: {error}") from None
+    return data
+
+
+def _fits(message: Message[Any]) -> bool:
+    """Whether a large message certainly fits its fields' types. Looks at the values, where decoding would copy them."""
+    plain = (tag_of(type(message)), *msgspec.structs.astuple(message))
+    try:
+        msgspec.convert(plain, type(message), builtin_types=(bytes,), dec_hook=from_plain)
+    except Exception:  # decoding will say what is wrong
+        return False
+    return True
+
+
+def _short(message: Message[Any]) -> str:
+    try:
+        text = repr(message)
+    except Exception as error:  # a value without a valid repr
+        text = f"a {type(message).__qualname__} whose repr raised {type(error).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _union(messages: Iterable[type[Message[Any]]]) -> Any:
+    return Union[tuple(messages) or (_Nothing,)]  # noqa: UP007 - made of values
+
+
+def _is_message(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Message) and annotation is not Message
+
+
+def _handler(
+    index: int, actor: type[Actor], name: str, method: Callable[..., Any], message: type[Message[Any]]
+) -> Handler:
+    where = f"{actor.__qualname__}.{name}"
+    item, fed, reply = item_type(message), fed_type(message), reply_type(message)
+    streams = is_generator(method)
+    if streams and item is None:
+        raise UsageError(
+            f"{where} is a generator, but {message.__qualname__} promises one reply; write class "
+            f"{message.__qualname__}(Message[AsyncIterator[ItemType]]), or return the reply"
+        )
+    if item is not None and not streams:
+        raise UsageError(
+            f"{message.__qualname__} promises a stream, but {where} is no generator; yield the items, or promise one "
+            f"reply: class {message.__qualname__}(Message[ReplyType])"
+        )
+    unset = [name for name, value in _defaults(message) if value is msgspec.UNSET]
+    if unset:
+        raise UsageError(
+            f"{message.__qualname__}.{unset[0]} may be UNSET, which has no place in a message: its fields travel by "
+            f"their order; write {unset[0]}: ... | None = None"
+        )
+    answer = reply if item is None else item
+    for what, annotation in (("message", message), ("reply", answer), ("item", fed)):
+        _check_codec(where, what, annotation)
+    check_promise(where, method, answer, streams=streams)
+    asynchronous = is_asynchronous(method)
+    follows = None if fed is None else reply_codec(fed)
+    return Handler(
+        index, name, message, asynchronous, reply_codec(answer), streams, follows, streams or fed is not None
+    )
+
+
+def _check_codec(where: str, what: str, annotation: Any) -> None:
+    try:
+        unknown = unknown_type(annotation)
+    except (TypeError, NameError) as error:
+        raise UsageError(f"the {what} type of {where} has no codec: {error}") from None
+    if unknown is not None:
+        raise UsageError(
+            f"the {what} type of {where}, {getattr(annotation, '__qualname__', annotation)}, contains {unknown}, "
+            f"which has no codec; use types that msgspec knows, or give the actor class one: codecs = (Codec(...),)"
+        )
+
+
+def _check_class(actor: type[Actor], handlers: dict[type[Message[Any]], Handler]) -> None:
+    if not is_count(actor.concurrency, 1):
+        raise UsageError(f"{actor.__qualname__}.concurrency must be an int of at least 1, it is {actor.concurrency!r}")
+    if not isinstance(actor.on_error, str) or actor.on_error not in ("crash", "reply"):
+        raise UsageError(f"{actor.__qualname__}.on_error must be 'crash' or 'reply', it is {actor.on_error!r}")
+    sync = [handler.name for handler in handlers.values() if not handler.asynchronous]
+    if actor.concurrency > 1 and sync:
+        raise UsageError(
+            f"{actor.__qualname__} says concurrency = {actor.concurrency}, but {actor.__qualname__}.{sync[0]} is not "
+            f"async and would hold up the others; write `async def {sync[0]}`, or leave concurrency at 1"
+        )
+    try:
+        msgspec.msgpack.Decoder(_union(handlers))
+    except TypeError as error:
+        raise UsageError(f"the messages of {actor.__qualname__} cannot be told apart on the wire: {error}") from None

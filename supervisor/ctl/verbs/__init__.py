@@ -1,0 +1,1 @@
+"""Verbs: what `actorctl` is told to do."""

@@ -1,0 +1,1 @@
+"""Intake: how messages come into a mailbox: one by one, in bulk, with shared values."""

@@ -1,0 +1,330 @@
+"""Bulk: many messages of one call on their way into a mailbox, and their askers.
+
+    check ─▶ parts, encoded together ─▶ room ─▶ QueuedBulk ─▶ MessageQueue
+               └─ single messages: large ones, and those routed by themselves ─▶ Intake.post
+
+All messages are checked before the first is taken. They enter part by part, in their order, as there is room.
+
+Runs on the loop's thread; the loop does other things between two parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.errors import ActorsError, MailboxFull, UsageError, WireError
+from actors.messages import Message
+from actors.protocol.protocol import ActorProtocol, Handler
+from actors.wire.attachments import EncodedMessage
+from actors.wire.codec import decoder_of, encode
+from actors.wire.frames import MAX_BULK
+from supervisor.core.delivery.messages import Classes
+from supervisor.core.delivery.parcel import NOTHING, Parcel, cut_array
+from supervisor.mailbox.capacity import Capacity
+from supervisor.mailbox.consumers import Consumers
+from supervisor.mailbox.dispatch import WINDOW_BYTES, Dispatcher
+from supervisor.mailbox.intake.entry import Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake.intake import Intake
+from supervisor.mailbox.many import AskPart, AskSlot, ManyAsker
+from supervisor.mailbox.settlement import Settlement
+from supervisor.mailbox.validation import Admission, Admitted
+from supervisor.specs import Overflow
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Checked messages that enter together.
+
+    Attributes:
+        index: of the first in its call.
+        content: their bytes; or one message that enters by itself.
+        handlers: of all of them.
+    """
+
+    index: int
+    content: Parcel | Admitted
+    handlers: set[Handler]
+
+
+class BulkCall:
+    """One call.
+
+    Args:
+        kind: TELL or ASK.
+        sender: path of the actor that sends, None when the daemon does.
+        deadline: on the mailbox's clock, None without a bound.
+        asker: waits for the ends; of asks.
+        fail_if_down: whether an ask ends when no life serves the mailbox.
+
+    Attributes:
+        taken: how many messages the mailbox has taken so far, or dropped by its rule.
+    """
+
+    def __init__(
+        self,
+        kind: int,
+        sender: str | None = None,
+        deadline: float | None = None,
+        asker: ManyAsker | None = None,
+        *,
+        fail_if_down: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.sender = sender
+        self.deadline = deadline
+        self.asker = asker
+        self.fail_if_down = fail_if_down
+        self.taken = 0
+
+
+class Bulk:
+    """The way of many messages of one call into one mailbox.
+
+    Args:
+        protocol: what the actor handles.
+        admission: checks single messages.
+        consumers: whose queue takes them.
+        capacity: of the mailbox.
+        settlement: of the mailbox.
+        dispatcher: sends what was taken.
+        overflow: what happens to one message more than fits.
+        intake: takes single messages.
+        classes: of the messages.
+    """
+
+    def __init__(
+        self,
+        protocol: ActorProtocol,
+        *,
+        admission: Admission,
+        consumers: Consumers,
+        capacity: Capacity,
+        settlement: Settlement,
+        dispatcher: Dispatcher,
+        overflow: Overflow,
+        intake: Intake,
+        classes: Classes,
+    ) -> None:
+        self._classes = classes
+        self._protocol = protocol
+        self._handlers = tuple(protocol.handlers.values())
+        self._admission = admission
+        self._consumers = consumers
+        self._capacity = capacity
+        self._settlement = settlement
+        self._dispatcher = dispatcher
+        self._overflow = overflow
+        self._intake = intake
+        self._decode: Callable[[bytes | msgspec.Raw], list[Message[Any]]] | None = None
+
+    # ---- checks
+
+    async def check(self, messages: Sequence[Message[Any]], kind: int) -> list[Part]:
+        """Check messages of the daemon.
+
+        Raises:
+            UsageError: the actor does not handle one of them, or a field has the wrong type; which one, is in the text.
+            ActorStopped: the actor is down for good, or drains.
+        """
+        parts: list[Part] = []
+        self._intake.check_sender(f"the {len(messages)} messages of this call")
+        for start in range(0, len(messages), MAX_BULK):
+            if start:
+                await asyncio.sleep(0)
+            chunk = messages[start : start + MAX_BULK]
+            if self._together and self._intake.plain.keys() >= (kinds := set(map(type, chunk))):
+                try:
+                    data = encode(chunk)
+                    self._read(data)
+                    self._check_sizes(data)
+                except Exception:  # the check of each says which, and what is wrong with it
+                    parts += self._singly(chunk, start, kind)
+                else:
+                    handlers = {self._protocol.handlers[one] for one in kinds}
+                    parts += self._parts(Parcel.of_array(len(chunk), data), start, handlers)
+            else:
+                parts += self._singly(chunk, start, kind)
+        return parts
+
+    def readers(self, part: Part) -> list[Callable[[msgspec.Raw], Any]]:
+        """The decoders of the replies to the messages of a part, in their order."""
+        reader_of = self._intake.reader_of
+        if isinstance(part.content, Admitted):
+            return [reader_of(part.content.handler.reply)]
+        if len(part.handlers) == 1:
+            return [reader_of(next(iter(part.handlers)).reply)] * part.content.count
+        read = [reader_of(handler.reply) for handler in self._handlers]
+        return [read[self._classes.handler_of(payload)] for payload in part.content.payloads()]
+
+    @property
+    def _together(self) -> bool:
+        """Whether messages may enter together: one queue takes all of them, and their bytes are not counted."""
+        return self._consumers.shared_queue is not None and not self._capacity.weighed
+
+    def _check_sizes(self, data: bytes | msgspec.Raw) -> None:
+        """UsageError when a message of an encoded array is larger than allowed; the check of each says which."""
+        most = self._admission.max_message_bytes
+        if memoryview(data).nbytes > most and any(memoryview(one).nbytes > most for one in cut_array(data)):
+            raise UsageError("a message is too large")
+
+    def _read(self, data: bytes | msgspec.Raw) -> list[Message[Any]]:
+        if self._decode is None:
+            self._decode = decoder_of(types.GenericAlias(list, (self._protocol.union,))).decode
+        return self._decode(data)
+
+    def _singly(self, messages: Sequence[Message[Any]], start: int, kind: int) -> Iterator[Part]:
+        for index, message in enumerate(messages, start):
+            try:
+                admitted = self._intake.check(message, kind)
+            except UsageError as error:
+                raise UsageError(f"message {index} of this call: {error}; none of them was sent") from None
+            yield Part(index, admitted, {admitted.handler})
+
+    def check_bytes(self, messages: msgspec.Raw, kind: int, sender: str) -> list[Part]:
+        """Check encoded messages of another actor.
+
+        Raises:
+            UsageError: the actor does not handle one of them, or a field has the wrong type.
+            ActorStopped: the actor is down for good, or drains.
+            WireError: they are no list, or have another length than may be.
+        """
+        self._intake.check_open("the messages")
+        if self._together:
+            try:
+                read = self._read(messages)
+                self._check_sizes(messages)
+            except Exception:  # as in `check`
+                read = []
+            if read and self._intake.plain.keys() >= (kinds := set(map(type, read))):
+                handlers = {self._protocol.handlers[one] for one in kinds}
+                self._check_count(len(read))
+                return list(self._parts(Parcel.of_array(len(read), bytes(messages)), 0, handlers))
+        try:
+            singles = cut_array(messages)
+        except msgspec.MsgspecError as error:
+            raise WireError(f"the messages of one call are no list: {error}") from error
+        self._check_count(len(singles))
+        checked = (self._intake.check_bytes(one, kind, None, (), sender) for one in singles)
+        return [Part(index, admitted, {admitted.handler}) for index, admitted in enumerate(checked)]
+
+    @staticmethod
+    def _check_count(count: int) -> None:
+        if not 0 < count <= MAX_BULK:
+            raise WireError(f"it sends {count} messages together, from 1 to {MAX_BULK} may be")
+
+    def _parts(self, parcel: Parcel, start: int, handlers: set[Handler]) -> Iterator[Part]:
+        """The messages of a parcel, in parts that fit into a frame; a large one enters by itself."""
+        if len(parcel.body) <= WINDOW_BYTES:
+            yield Part(start, parcel, handlers)
+        elif parcel.count == 1:
+            admitted = self._one(parcel)
+            yield Part(start, admitted, {admitted.handler})
+        else:
+            half = parcel.count // 2
+            first, rest = parcel.split(half)
+            yield from self._parts(first, start, handlers)
+            yield from self._parts(rest, start + half, handlers)
+
+    def _one(self, parcel: Parcel) -> Admitted:
+        """The only message of a parcel."""
+        (payload,) = parcel.payloads()
+        return Admitted(self._handlers[self._classes.handler_of(payload)], EncodedMessage(bytes(payload)))
+
+    # ---- the door
+
+    async def post(self, parts: Sequence[Part], call: BulkCall) -> None:
+        """Put checked messages into the mailbox, and wait for room where there is none.
+
+        Raises:
+            MailboxFull: a tell is refused; those before it were taken.
+            ActorStopped: the actor went down for good; those counted in `call.taken` were taken.
+            TimeoutError: there was no room until `call.deadline`.
+        """
+        if self._intake.stores:
+            await self._store(parts, call)
+            return
+        for part in parts:
+            if part.index:
+                await asyncio.sleep(0)
+            if isinstance(part.content, Admitted):
+                await self._post_one(part.index, part.content, call)
+            else:
+                await self._post_parcel(part, part.content, call)
+
+    async def _store(self, parts: Sequence[Part], call: BulkCall) -> None:
+        """Store messages, each by itself, and wait once for all of them."""
+        self._intake.check_open("the messages of this call")
+        waits: list[tuple[int, Wait]] = []
+        for part in parts:
+            assert isinstance(part.content, Admitted)  # noqa: S101 - a durable mailbox takes no parcel
+            asker = None if call.asker is None else AskSlot(call.asker, part.index)
+            entry = Entry(call.kind, part.content, call.sender, call.deadline, asker, call.fail_if_down)
+            entered = self._intake.post(entry, Patience.WAIT)
+            assert isinstance(entered, Wait)  # noqa: S101 - it is stored first
+            waits.append((part.index, entered))
+        for index, wait in waits:
+            try:
+                taken = await wait.taken(call.deadline)
+            except ActorsError as error:
+                if call.asker is None:
+                    raise
+                call.asker.failed(index, error)
+                continue
+            call.taken += 1
+            if call.asker is not None:
+                call.asker.sent(index, taken.seq, 1)
+
+    async def _post_parcel(self, part: Part, parcel: Parcel, call: BulkCall) -> None:
+        index = part.index
+        while parcel.count:
+            room = self._capacity.room
+            if room <= 0 and self._overflow is not Overflow.WAIT:
+                one, parcel = parcel.split(1)
+                await self._post_one(index, self._one(one), call)
+                index += 1
+                continue
+            if room <= 0:
+                await self._capacity.join().wait(call.deadline)
+                room = max(1, self._capacity.room)  # one is granted, and all that is free when no other waits
+            self._intake.check_open("the rest of this call")
+            now, parcel = (parcel, NOTHING) if room >= parcel.count else parcel.split(room)
+            self._enter(now, index, part.handlers, call)
+            index += now.count
+
+    async def _post_one(self, index: int, message: Admitted, call: BulkCall) -> None:
+        self._intake.check_open(message.name)
+        asker = None if call.asker is None else AskSlot(call.asker, index)
+        entry = Entry(call.kind, message, call.sender, call.deadline, asker, call.fail_if_down)
+        try:
+            entered = self._intake.post(entry, Patience.WAIT)
+            if isinstance(entered, Wait):
+                entered = await entered.taken(call.deadline)
+        except MailboxFull as error:
+            if call.asker is None:
+                raise
+            call.asker.failed(index, error)
+            return
+        call.taken += 1
+        if call.asker is not None and isinstance(entered, Taken):
+            call.asker.sent(index, entered.seq, 1)
+
+    def _enter(self, parcel: Parcel, index: int, handlers: set[Handler], call: BulkCall) -> None:
+        """Enqueue messages for which there is room, and send them."""
+        queue = self._consumers.shared_queue
+        assert queue is not None  # noqa: S101 - as was checked
+        count = parcel.count
+        first = queue.enqueue_bulk(call.kind, call.sender, call.deadline, parcel)
+        call.taken += count
+        if call.asker is not None:
+            part = AskPart(call.asker, index, first, count, call.asker.read_all(handlers))
+            numbers = range(first, first + count)
+            self._settlement.askers.update(dict.fromkeys(numbers, (part, queue)))
+            if call.fail_if_down:
+                self._settlement.fail_if_down.update(numbers)
+            call.asker.sent(index, first, count)
+        self._dispatcher.dispatch()
+        self._capacity.refresh()

@@ -1,0 +1,510 @@
+"""Intake: the one door into a mailbox, for messages of the daemon, of other actors, of topics and of timers.
+
+    try_tell, try_ask: fast path ───┐
+    check, check_bytes ─▶ post ─────┴─▶ Taken: in the queue
+                            └─────────▶ Wait, then Taken │ Dropped: a dead letter │ MailboxFull
+
+A message is checked and encoded once, before anything of it is kept.
+
+Runs on the loop's thread; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+from asyncio import _get_running_loop  # the public one raises where there is none
+from collections.abc import Callable, Mapping, Sequence
+from threading import get_ident
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from actors.bounds import MOST_SECONDS
+from actors.errors import ActorStopped, MailboxFull, UsageError
+from actors.messages import Message
+from actors.protocol.protocol import ActorProtocol
+from actors.ref import ActorRef
+from actors.wire.attachments import EncodedMessage, bytes_fields, shares
+from actors.wire.codec import ReplyCodec, encode
+from actors.wire.frames import ASK, TELL
+from actors.wire.framing import Carried
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.loop_affinity import Home
+from supervisor.mailbox.askers import PendingAsk, reader
+from supervisor.mailbox.capacity import Capacity
+from supervisor.mailbox.consumers import Consumers
+from supervisor.mailbox.dispatch import Dispatcher
+from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake.shared_budget import SharedBudget
+from supervisor.mailbox.settlement import Settlement
+from supervisor.mailbox.timers import Deadlines, DelayedTells
+from supervisor.mailbox.validation import Admission, Admitted
+from supervisor.specs import Overflow
+
+SMALL: Final = 1024  # bytes; a larger tell travels in an envelope of its own
+ASK_BATCH: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
+
+
+class Intake:
+    """The door into one mailbox.
+
+    Args:
+        path: the actor's path.
+        protocol: what it handles.
+        admission: checks messages.
+        consumers: whose queues take them.
+        capacity: of the mailbox.
+        settlement: of the mailbox.
+        dispatcher: sends what was taken.
+        deadlines: of the asks.
+        overflow: what happens to one message more than fits.
+        resolve: makes a ref of a path that arrives in a reply.
+        home: the loop, thread and process of the mailbox.
+
+    Attributes:
+        closed: why nothing enters any more, None while the mailbox is open.
+        closed_reason: the fate of what comes all the same.
+        budget: the room for shared values in the tree, None without a bound.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        *,
+        admission: Admission,
+        consumers: Consumers,
+        capacity: Capacity,
+        settlement: Settlement,
+        dispatcher: Dispatcher,
+        deadlines: Deadlines,
+        overflow: Overflow,
+        resolve: Callable[[str], ActorRef],
+        home: Home,
+    ) -> None:
+        self.closed: str | None = None
+        self.closed_reason = Fate.ACTOR_STOPPED
+        self.budget: SharedBudget | None = None
+        self._path = path
+        self._handlers = protocol.handlers
+        self._check: Final = protocol.check
+        self._admission = admission
+        self._consumers = consumers
+        self._capacity = capacity
+        self._settlement = settlement
+        self._askers = settlement.askers
+        self._dispatcher = dispatcher
+        self._deadlines = deadlines
+        self._overflow = overflow
+        self._resolve = resolve
+        self._home = home
+        self._loop = home.loop
+        self._clock: Final = capacity.clock
+        self._delayed = DelayedTells(home.loop, self._due)
+        self._drained: str | None = None  # the part of the tree that is drained with this mailbox
+        self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
+            message: (handler.index, self.reader_of(handler.reply))
+            for message, handler in protocol.handlers.items()
+            if not handler.flows and not bytes_fields(message) and not shares(message)
+        }
+        self._fast = self._plain  # empty while nothing may take the fast path
+        self._accept_tell = None if consumers.shared_queue is None else consumers.shared_queue.accept_tell
+
+    # ---- the fast path
+
+    def try_tell(self, message: Message[Any]) -> bool:
+        """Fast path of tell: enqueue without an envelope. False: check and post it.
+
+        No number is given and no room is checked for a single message.
+        """
+        capacity = self._capacity
+        slots = capacity.fast_slots
+        accept = self._accept_tell
+        if slots <= 0 or accept is None or type(message) not in self._fast or get_ident() != self._home.thread:
+            return False
+        try:
+            data = encode(message)
+            self._check(data)
+        except Exception:
+            return False  # the check says what is wrong with it
+        if len(data) > SMALL:
+            self._tell_large(message, data)
+            return True
+        dispatcher = self._dispatcher
+        if not dispatcher.due and _get_running_loop() is not self._loop:
+            return False
+        capacity.fast_slots = slots - 1
+        accept(data)
+        if slots == 1:
+            dispatcher.dispatch()  # a full batch; a sender that never yields to the loop pays for it itself
+        elif not dispatcher.due:
+            dispatcher.soon()
+        return True
+
+    def _tell_large(self, message: Message[Any], data: bytes) -> None:
+        """Enqueue a tell that is encoded and checked; there is room for it.
+
+        Raises:
+            UsageError: it is too large, or the caller is on another loop.
+        """
+        self._home.check(f"the ref of {self._path}")
+        self._enqueue(Entry(TELL, self._admission.encoded(message, data)))
+
+    def try_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
+        """Fast path of ask. None: check and post it."""
+        capacity, shared_queue = self._capacity, self._consumers.shared_queue
+        slots = capacity.fast_slots
+        plain = self._fast.get(type(message))
+        if slots <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
+            return None
+        try:
+            if not (timeout is None or 0 <= timeout <= MOST_SECONDS):  # NaN is not, either
+                return None
+            data = encode(message)
+            self._check(data)
+        except Exception:
+            return None  # the checks say what is wrong
+        if len(data) > self._admission.max_message_bytes:
+            return None
+        capacity.fast_slots = slots - 1
+        deadline = None if timeout is None else self._clock() + timeout
+        handler, read = plain
+        name = type(message).__qualname__
+        asker = PendingAsk(self._loop.create_future(), read, self._path, name, timeout, deadline)
+        if deadline is not None and deadline < self._deadlines.next:
+            self._deadlines.announce(deadline)
+        consumer = self._consumers.single_consumer
+        if consumer is not None and not shared_queue.unsettled and not consumer.life.congested:
+            # nothing else is in progress: send at once
+            queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data)
+            asker.seq = queued.seq
+            self._askers[queued.seq] = asker, shared_queue
+            if self._dispatcher.observers:
+                self._dispatcher.observe_accepted()
+            consumer.life.post([queued])
+            return asker
+        seq = asker.seq = shared_queue.enqueue(ASK, handler, None, deadline, data)
+        self._askers[seq] = asker, shared_queue
+        dispatcher = self._dispatcher
+        dispatcher.undispatched += 1
+        if slots == 1 or dispatcher.undispatched == ASK_BATCH:
+            dispatcher.dispatch()
+        elif not dispatcher.due:
+            dispatcher.due = True
+            self._loop.call_soon(dispatcher.dispatch)
+        return asker
+
+    # ---- checks
+
+    def check(self, message: Message[Any], kind: int = TELL) -> Admitted:
+        """Check a message of the daemon; see `Admission.check`.
+
+        Raises:
+            UsageError: as there, or the caller is on another loop, thread or process than the tree's.
+            ActorStopped: the actor is down for good.
+        """
+        if self.closed is None:
+            self._home.check(f"the ref of {self._path}")
+        admitted = self._admission.check(message, kind)
+        self.check_open(admitted.name)
+        self._check_drained(admitted.name, None)
+        return admitted
+
+    def check_sender(self, what: str) -> None:
+        """Check that the daemon may send here and now.
+
+        Raises:
+            UsageError, ActorStopped: as `check`.
+        """
+        if self.closed is None:
+            self._home.check(f"the ref of {self._path}")
+        self.check_open(what)
+        self._check_drained(what, None)
+
+    def check_bytes(
+        self,
+        payload: msgspec.Raw,
+        kind: int,
+        beside: tuple[int, ...] | None,
+        attachments: Sequence[Carried],
+        sender: str | None = None,
+    ) -> Admitted:
+        """Check an encoded message of another actor, or a published one; see `Admission.check_bytes`.
+
+        Raises:
+            ActorStopped: the actor is down for good, or drains, and the sender is not drained with it.
+            UsageError, WireError: as there.
+        """
+        self.check_open("the message")
+        self._check_drained("the message", sender)
+        return self._admission.check_bytes(payload, kind, beside, attachments)
+
+    def check_stored(self, payload: bytes) -> Admitted:
+        """Check bytes that were kept for the actor, which may be down.
+
+        Raises:
+            UsageError: as of `Admission.check_bytes`.
+        """
+        return self._admission.check_bytes(msgspec.Raw(payload), TELL, None, ())
+
+    def check_open(self, what: str) -> None:
+        """Check that messages may enter.
+
+        Raises:
+            ActorStopped: the actor is down for good; the text says that `what` was not sent.
+        """
+        if self.closed is not None:
+            raise ActorStopped(f"{self._path} is down for good ({self.closed}); {what} was not sent")
+
+    def _check_drained(self, what: str, sender: str | None) -> None:
+        part = self._drained
+        if part is not None and not (sender is not None and within(sender, part)):
+            raise ActorStopped(f"{self._path} drains: it finishes what it has, then it stops; {what} was not sent")
+
+    def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
+        """A decoder of replies; refs in them are bound to this tree."""
+        return reader(codec, self._resolve)
+
+    # ---- the door
+
+    def post(self, entry: Entry, patience: Patience) -> Taken | Wait | Dropped:
+        """Put a checked message into the mailbox, or begin to wait for room; see `Overflow`.
+
+        Raises:
+            MailboxFull: the message is refused.
+            UsageError: its shared values never fit.
+        """
+        budget, attachments = self.budget, entry.message.packed.attachments
+        if budget is None or attachments is None:
+            return self._post(entry, patience)
+        held = budget.hold(attachments, self._path)
+        if held is not None:
+            return self._post(entry.holding(held), patience)
+        if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
+            return budget.wait(self, entry, self._post_held)
+        raise budget.full(entry.message.name, self._path)
+
+    def _post_held(self, entry: Entry) -> Taken | Wait | Dropped:
+        """Post a message that has waited for room for its shared values.
+
+        Raises:
+            ActorStopped: the actor went down for good meanwhile.
+        """
+        self.check_open(entry.message.name)
+        return self._post(entry, Patience.WAIT)
+
+    def _post(self, entry: Entry, patience: Patience) -> Taken | Wait | Dropped:
+        capacity = self._capacity
+        if capacity.line:
+            capacity.grant()  # what has begun meanwhile takes no room any more
+        if not capacity.full:
+            return Taken(self._enqueue(entry))
+        if self._overflow is Overflow.DROP_OLDEST:
+            while self._drop_oldest():
+                if capacity.free > 0:
+                    return Taken(self._enqueue(entry))
+        elif self._overflow is Overflow.DROP_NEWEST:
+            self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full, and the newest goes")
+            if entry.kind == TELL:
+                return Dropped()
+        if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
+            return Wait(capacity.join(), entry, self._enter)
+        raise MailboxFull(
+            f"{self._path} has {self._consumers.depth} messages waiting, as many as its mailbox holds; "
+            f"{entry.message.name} was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
+        )
+
+    def check_key(self, key: str | None) -> None:
+        """Check the key of a message.
+
+        Raises:
+            UsageError: the actor is not durable and keeps no outcomes, or the key is none.
+        """
+        if key is not None:
+            raise UsageError(
+                f"{self._path} is not durable and keeps no outcomes: write ChildSpec(..., durable=True), or leave key= "
+                f"out. Nothing was sent"
+            )
+
+    def post_ask(
+        self, message: Admitted, timeout: float | None, *, fail_if_down: bool, key: str | None = None
+    ) -> tuple[PendingAsk, Taken | Wait | Dropped]:
+        """Post a checked ask of the daemon; its timeout includes the wait for room, or for the store.
+
+        Raises:
+            MailboxFull: the message is refused.
+        """
+        deadline = None if timeout is None else self._clock() + timeout
+        read = self.reader_of(message.handler.reply)
+        asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline)
+        entry = Entry(ASK, message, None, deadline, asker, fail_if_down, key)
+        return asker, self.post(entry, Patience.WAIT)
+
+    stores: ClassVar[bool] = False  # whether a message is stored before it is taken
+
+    @property
+    def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
+        """Messages that are all in their bytes: index, and decoder of replies; none while it drains."""
+        return self._fast
+
+    def post_published(self, payload: bytes, sender: str | None) -> None:
+        """Take a published message if there is room and it fits; else it becomes a dead letter."""
+        try:
+            entry = Entry(TELL, self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender), sender)
+        except UsageError as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
+            return
+        except ActorStopped as error:
+            self.refuse(EncodedMessage(payload), sender, Fate.ACTOR_STOPPED, str(error))
+            return
+        if self._capacity.full:
+            self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full when it was published")
+        else:
+            self._enqueue(entry)
+
+    def post_scheduled(self, payload: bytes) -> None:
+        """Take a scheduled message, whose time has come; if that is not possible, it becomes a dead letter."""
+        try:
+            self._due(self.check_stored(payload), None)
+        except UsageError as error:
+            self.refuse(EncodedMessage(payload), None, Fate.UNDECODABLE, str(error))
+
+    def post_later(
+        self, delay: float, message: Admitted, sender: str | None = None, key: str | None = None
+    ) -> Wait | None:
+        """Post a checked message in `delay` seconds; if that is not possible then, it becomes a dead letter.
+
+        Raises:
+            MailboxFull: as many delayed messages wait as the mailbox holds.
+        """
+        if len(self._delayed) >= self._capacity.most:
+            raise MailboxFull(
+                f"{len(self._delayed)} delayed messages for {self._path} wait for their time, as many as its mailbox "
+                f"holds; {message.name} was not sent. Raise `mailbox=` in its ChildSpec, or send it when it is due"
+            )
+        del key  # see `check_key`
+        self._delayed.add(delay, message, sender)
+        return None
+
+    def post_own(self, message: Message[Any], sender: str) -> None:
+        """Take a tell that the daemon itself makes; it needs no room."""
+        self._enqueue(Entry(TELL, self._admission.own(message), sender))
+
+    def refuse(self, packed: EncodedMessage, sender: str | None, fate: Fate, detail: str) -> None:
+        """Make a dead letter of bytes whose sender does not wait for an answer."""
+        packed_as = (msgspec.Raw(packed.data), packed.beside, packed.attachments)
+        self._settlement.dead_letter(QueuedMessage(0, TELL, sender, None, *packed_as), fate, detail)
+
+    # ---- open and closed
+
+    def close(self, because: str, reason: Fate) -> None:
+        """The actor is down for good: nothing enters, and the senders that wait for room get an error."""
+        self.closed = because
+        self.closed_reason = reason
+        self._capacity.close()
+        if self.budget is not None:
+            self.budget.close(self)
+
+    def open(self) -> None:
+        """The actor is started; after it was down for good, messages enter again."""
+        if self.closed is not None:
+            self.resume()
+        self.closed = None
+        self._capacity.open()
+
+    def drain(self, part: str) -> None:
+        """Refuse new messages, except those of actors in this part of the tree, which is drained with the mailbox."""
+        self._drained = part
+        self._fast = {}
+
+    def resume(self) -> None:
+        """Take messages of all senders again."""
+        self._drained = None
+        self._fast = self._plain
+
+    def drop_delayed(self, fate: Fate, because: str) -> None:
+        """Delayed messages become dead letters."""
+        for message, sender in self._delayed.drain():
+            self._dead_letter(Entry(TELL, message, sender), fate, because)
+
+    # ---- inside
+
+    def _enter(self, entry: Entry) -> Taken:
+        """Take a message that has waited for room.
+
+        Raises:
+            ActorStopped: the actor went down for good meanwhile.
+        """
+        self.check_open(entry.message.name)
+        return Taken(self._enqueue(entry))
+
+    def _enqueue(self, entry: Entry) -> int:
+        """Enqueue a checked message, for which there is room; returns its sequence number."""
+        message, asker = entry.message, entry.asker
+        packed = message.packed
+        queue = self._consumers.queue_for(message.key)
+        seq = queue.enqueue(
+            entry.kind,
+            message.handler.index,
+            entry.sender,
+            entry.deadline,
+            packed.data,
+            beside=packed.beside,
+            attachments=packed.attachments,
+            key=message.key,
+        )
+        if asker is not None:
+            self._askers[seq] = asker, queue
+            if entry.fail_if_down:
+                self._settlement.fail_if_down.add(seq)
+            if type(asker) is PendingAsk:
+                asker.seq = seq
+                if asker.deadline is not None and asker.deadline < self._deadlines.next:
+                    self._deadlines.announce(asker.deadline)
+        self._capacity.fast_slots -= 1
+        self._dispatcher.accepted(queue)
+        return seq
+
+    def _due(self, message: Admitted, sender: str | None) -> None:
+        """A delayed tell is due."""
+        entry = Entry(TELL, message, sender)
+        if self.closed is not None:
+            self._dead_letter(entry, self.closed_reason, self.closed)
+            return
+        try:
+            self.post(entry, Patience.REFUSE)
+        except MailboxFull:
+            self._dead_letter(entry, Fate.MAILBOX_FULL, "the mailbox was full when its time came")
+
+    def _drop_oldest(self) -> bool:
+        """Make a dead letter of the oldest message of the longest queue; False when all are in flight."""
+        longest = max(self._consumers.queues.values(), key=lambda queue: queue.queued)
+        dropped = longest.drop_oldest()
+        if dropped is None:
+            return False
+        because = "the mailbox was full, and the oldest goes"
+        self._settlement.dead_letter(dropped, Fate.MAILBOX_FULL, because)
+        asker, _ = self._settlement.dismiss(dropped.seq)
+        if asker is not None:
+            asker.failed(MailboxFull(f"{self._path} dropped the message: {because}"))
+        return True
+
+    def _dead_letter(self, entry: Entry, fate: Fate, because: str) -> None:
+        """Make a dead letter of a message that was never enqueued, and has no number."""
+        message, packed = entry.message, entry.message.packed
+        queued = QueuedMessage(
+            0,
+            entry.kind,
+            entry.sender,
+            None,
+            msgspec.Raw(packed.data),
+            packed.beside,
+            packed.attachments,
+            message.handler.index,
+        )
+        self._settlement.dead_letter(queued, fate, because)
+
+
+def within(path: str, part: str) -> bool:
+    """Whether an actor is that part of the tree, or below it; a member of a pool is below its pool."""
+    return path == part or path.startswith(f"{part}/")

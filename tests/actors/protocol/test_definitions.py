@@ -1,0 +1,517 @@
+"""Definitions: a class that cannot work is refused when its spec is made, in one line with the remedy."""
+
+from __future__ import annotations
+
+import abc
+import functools
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+import msgspec
+import pytest
+
+from actors import Actor, Message, UsageError, handles
+from actors.protocol.protocol import protocol_of
+from supervisor import ChildSpec, Supervisor
+
+T = TypeVar("T")
+
+
+class Ping(Message[int]):
+    pass
+
+
+class Box(Message[int], Generic[T]):
+    content: T
+
+
+class Unset(Message[int]):
+    number: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class One(msgspec.Struct):
+    number: int
+
+
+class Other(msgspec.Struct):
+    number: int
+
+
+class Derived(One):
+    pass
+
+
+class Base(Actor):
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Override(Base):
+    def ping(self, msg: Ping) -> int:
+        return 2
+
+
+class GrandOverride(Base):
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return 2
+
+
+class GreatOverride(GrandOverride):
+    ping = 5
+
+
+class TakenAway(Base):
+    ping = None
+
+
+class Static(Actor):
+    @handles
+    @staticmethod
+    def ping(msg: Ping) -> int:
+        return 1
+
+
+class StaticOutside(Actor):
+    @staticmethod
+    @handles
+    def ping(msg: Ping) -> int:
+        return 1
+
+
+class ClassMethod(Actor):
+    @handles
+    @classmethod
+    def ping(cls, msg: Ping) -> int:
+        return 1
+
+
+class Partial(Actor):
+    def some(self, msg: Ping, number: int) -> int:
+        return number
+
+    ping = handles(functools.partialmethod(some, number=1))
+
+
+class Property(Actor):
+    @property
+    @handles
+    def ping(self) -> int:
+        raise AssertionError("this is never called")
+
+
+class Instance:
+    def __call__(self, msg: Ping) -> int:
+        return 1
+
+
+class CallableThing(Actor):
+    ping = handles(Instance())
+
+
+def traced(function):
+    @functools.wraps(function)
+    def wrapper(self, msg):
+        return function(self, msg)
+
+    return wrapper
+
+
+class Traced(Actor):
+    @handles
+    @traced
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class TracedTwice(Actor):
+    @handles
+    @traced
+    @traced
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class CachedCoroutine(Actor):
+    @handles
+    @functools.lru_cache  # noqa: B019 - what it keeps is the matter
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Single(Actor):
+    @handles
+    @functools.singledispatchmethod
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Unfinished(Actor, abc.ABC):
+    @handles
+    @abc.abstractmethod
+    def ping(self, msg: Ping) -> int: ...
+
+
+class StopTakesNothing(Actor):
+    def on_stop(self):
+        pass
+
+
+class StartTakesMore(Actor):
+    def on_start(self, *, path):
+        pass
+
+
+class HandlesNumber(Actor):
+    @handles
+    def ping(self, msg: Ping | int) -> int:
+        return 1
+
+
+class SequenceNumbers(Message[AsyncIterator[int]]):
+    pass
+
+
+class TracedStream(Actor):
+    @handles
+    @traced
+    def numbers(self, msg: SequenceNumbers) -> Iterator[int]:
+        yield 1
+
+
+class GenericMessage(Actor):
+    @handles
+    def box(self, msg: Box[int]) -> int:
+        return 1
+
+
+class GenericInUnion(Actor):
+    @handles
+    def box(self, msg: Ping | Box[int]) -> int:
+        return 1
+
+
+class MayBeUnset(Actor):
+    @handles
+    def unset(self, msg: Unset) -> int:
+        return 1
+
+
+class AsyncInit(Actor):
+    async def __init__(self) -> None:
+        pass
+
+
+def yields(self):
+    yield
+
+
+class InitYields(Actor):
+    __init__ = yields
+
+
+class StartYields(Actor):
+    def on_start(self):
+        yield
+
+
+class StaticStop(Actor):
+    @staticmethod
+    def on_stop(reason):
+        pass
+
+
+class MarkedHook(Actor):
+    @handles
+    def on_stop(self, msg: Ping) -> int:
+        return 1
+
+
+class NoCodecs(Actor):
+    codecs = 5
+
+
+class BareCodec(Actor):
+    codecs = (int,)
+
+
+class SlottedConcurrency(Actor):
+    __slots__ = ("concurrency",)
+
+
+@pytest.mark.parametrize(
+    ("actor", "words"),
+    [
+        (Override, ["Override.ping", "Base", "without @handles", "ping = None"]),
+        (GreatOverride, ["GreatOverride.ping", "GrandOverride", "without @handles"]),
+        (Static, ["Static.ping", "staticmethod", "def ping(self, msg: SomeMessage)"]),
+        (StaticOutside, ["StaticOutside.ping", "staticmethod"]),
+        (ClassMethod, ["ClassMethod.ping", "classmethod"]),
+        (Partial, ["Partial.ping", "partialmethod"]),
+        (Property, ["Property.ping", "property"]),
+        (CallableThing, ["CallableThing.ping", "Instance"]),
+        (Traced, ["Traced.ping is async", "wrapper()", "async def"]),
+        (TracedTwice, ["TracedTwice.ping is async", "wrapper()"]),
+        (TracedStream, ["TracedStream.numbers yields", "wrapper()"]),
+        (CachedCoroutine, ["CachedCoroutine.ping is async", "_lru_cache_wrapper"]),
+        (Single, ["Single.ping", "singledispatchmethod"]),
+        (Unfinished, ["Unfinished is abstract", "lacks ping"]),
+        (StopTakesNothing, ["StopTakesNothing.on_stop", "def on_stop(self, reason)"]),
+        (StartTakesMore, ["StartTakesMore.on_start", "def on_start(self)"]),
+        (HandlesNumber, ["HandlesNumber.ping handles int", "no message"]),
+        (GenericMessage, ["GenericMessage.box", "Box[...]", "annotate Box itself"]),
+        (GenericInUnion, ["GenericInUnion.box", "Box[...]"]),
+        (MayBeUnset, ["Unset.number", "None = None"]),
+        (AsyncInit, ["AsyncInit.__init__", "async def on_start"]),
+        (InitYields, ["InitYields.__init__", "yield"]),
+        (StartYields, ["StartYields.on_start", "yield"]),
+        (StaticStop, ["StaticStop.on_stop", "staticmethod"]),
+        (MarkedHook, ["MarkedHook.on_stop", "hook"]),
+        (NoCodecs, ["NoCodecs.codecs", "tuple of Codec"]),
+        (BareCodec, ["BareCodec.codecs", "tuple of Codec"]),
+        (SlottedConcurrency, ["SlottedConcurrency.concurrency", "at least 1"]),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_a_class_that_cannot_work(actor, words):
+    """Class, method and remedy stand in one line."""
+    with pytest.raises(UsageError) as caught:
+        ChildSpec(actor, name="x")
+    assert [] == [word for word in words if word not in str(caught.value)], str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def awaits(function):
+    @functools.wraps(function)
+    async def wrapper(self, msg):
+        return await function(self, msg)
+
+    return wrapper
+
+
+class Decorated(Actor):
+    @handles
+    @awaits
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class DecoratedTwice(Actor):
+    @handles
+    @awaits
+    @traced  # its coroutine is awaited
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class DecoratedOutside(Actor):
+    @awaits
+    @handles
+    async def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Cached(Actor):
+    @handles
+    @functools.lru_cache  # noqa: B019
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class Finished(Unfinished):
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+    def on_start(self, path="") -> None:
+        pass
+
+    def on_stop(self, *reasons: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("actor", [Decorated, DecoratedTwice, DecoratedOutside, Cached, Finished])
+def test_a_class_that_works(actor):
+    """What looks like one that cannot work is accepted."""
+    assert "x" == ChildSpec(actor, name="x").name
+
+
+def test_a_handler_that_was_taken_away():
+    """`ping = None`, as with __hash__."""
+    assert {} == protocol_of(TakenAway).handlers
+
+
+class Watched(Actor):
+    @property
+    def broken(self) -> int:
+        raise AssertionError("this is never called")
+
+    class Meta:
+        pass
+
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+def test_nothing_of_a_class_is_evaluated():
+    """A property of the class is never evaluated."""
+
+    class Curious(type):
+        @property
+        def nosy(cls) -> int:
+            raise AssertionError("this is never called")
+
+    assert [Ping] == list(protocol_of(Watched).handlers)
+    assert [Ping] == list(protocol_of(Curious("Odd", (Watched,), {})).handlers)
+
+
+@pytest.mark.parametrize("wrong", [Ping, 5, None, "Ping"], ids=repr)
+def test_the_mark_takes_no_arguments(wrong):
+    """`@handles(Ping)` is told how it is written."""
+    with pytest.raises(UsageError, match="@handles"):
+        handles(wrong)
+
+
+# ---- what a handler returns
+
+
+def handler(promised, returns):
+    """An actor whose message promises one type, and whose handler names another."""
+
+    class Asked(Message[promised]):
+        pass
+
+    def take(self, msg):
+        return 1
+
+    take.__annotations__ = {"msg": Asked, "return": returns}
+    return type("Answers", (Actor,), {"take": handles(take)})
+
+
+@pytest.mark.parametrize(
+    ("promised", "returns"),
+    [
+        (int, str),
+        (int, None),
+        (None, int),
+        (str, bytes),
+        (int, bool),
+        (list[int], dict[str, int]),
+        (list[int], list[str]),
+        (dict[str, int], dict[str, str]),
+        (int | None, str | bytes),
+        (One, int),
+        (One, Other),
+        (int, Coroutine[Any, Any, int]),
+        (Literal["a"], int),
+        (int, "str"),
+    ],
+    ids=repr,
+)
+def test_a_return_that_contradicts_the_promise(promised, returns):
+    """Both types and the handler are named."""
+    with pytest.raises(UsageError, match=r"Answers\.take returns .*, but its message promises"):
+        protocol_of(handler(promised, returns))
+
+
+@pytest.mark.parametrize(
+    ("promised", "returns"),
+    [
+        (int, int),
+        (int, Any),
+        (Any, str),
+        (float, int),
+        (int | None, int),
+        (int, int | None),
+        (list[int], Sequence[int]),
+        (list[int], tuple[int, ...]),
+        (list[int], list),
+        (dict[str, int], Mapping[str, int]),
+        (One, Derived),
+        (One, dict),
+        (Annotated[int, msgspec.Meta(ge=0)], int),
+        (Literal["a", "b"], str),
+        (int, T),
+        (int, "Elsewhere"),
+        (int, object),
+    ],
+    ids=repr,
+)
+def test_a_return_that_may_keep_the_promise(promised, returns):
+    """Only what surely cannot be is refused."""
+    protocol_of(handler(promised, returns))
+
+
+# ---- words of a class about itself
+
+
+def test_a_word_that_became_a_field():
+    """Without ClassVar it is a field, and as a word about the class always true: the class is refused."""
+    with pytest.raises(UsageError, match=r"Sure\.idempotent is a field .* write idempotent: ClassVar\[bool\]"):
+
+        class Sure(Message[int]):
+            idempotent: bool = False
+
+
+def test_a_word_that_is_no_bool():
+    """Whatever else it is would be true, too."""
+    with pytest.raises(UsageError, match=r"Odd\.idempotent must be True or False, it is 'no'"):
+
+        class Odd(Message[int]):
+            idempotent = "no"
+
+
+def test_a_word_well_said():
+    """With ClassVar, or without an annotation; a subclass has it from its base."""
+
+    class Sure(Message[int]):
+        idempotent: ClassVar[bool] = True
+
+    class Short(Message[int], tag="short", kw_only=True):
+        idempotent = True
+        number: int
+
+    class Heir(Sure):
+        number: int
+
+    assert Sure.idempotent
+    assert Short.idempotent
+    assert Heir.idempotent
+    assert ("number",) == Heir.__struct_fields__
+
+
+# ---- hooks that return what is to be awaited
+
+
+class Connects(Actor):
+    def on_start(self):
+        return self.connect()
+
+    async def connect(self) -> None:
+        self.number = 7
+
+    def on_stop(self, reason):
+        return self.leave()
+
+    async def leave(self) -> None:
+        self.context.log.info("left", number=self.number)
+
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return self.number
+
+
+class Leaves(Connects):
+    def on_start(self) -> None:
+        self.number = 8
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("actor", "number"), [(Connects, 7), (Leaves, 8)])
+async def test_a_hook_that_returns_a_coroutine(actor, number, logs):
+    """It is awaited, in an actor of sync handlers, too."""
+    async with Supervisor(ChildSpec(actor, name="a"), spares=0) as root:
+        assert number == await root["a"].ask(Ping())
+    assert [number] == [line["number"] for line in logs if line["event"] == "left"]
