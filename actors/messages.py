@@ -15,7 +15,7 @@ import msgspec
 
 from actors.errors import UsageError
 
-MAX_TOPIC: Final = 255  # characters of a topic's name: the daemon keeps them
+MAX_TOPIC_NAME: Final = 255  # characters of a topic's name: the daemon keeps them
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -151,5 +151,7 @@ class Topic(msgspec.Struct, Generic[M], frozen=True):
     message: type[M]
 
     def __post_init__(self) -> None:
-        if len(self.name) > MAX_TOPIC:
-            raise UsageError(f"topic {self.name[:20]!r}... has a name of {len(self.name)} characters, {MAX_TOPIC} fit")
+        if len(self.name) > MAX_TOPIC_NAME:
+            raise UsageError(
+                f"topic {self.name[:20]!r}... has a name of {len(self.name)} characters, {MAX_TOPIC_NAME} fit"
+            )

@@ -14,6 +14,7 @@ import time
 from multiprocessing import process, resource_tracker, shared_memory
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -27,6 +28,8 @@ OURS = f"actors-tests-{os.getpid()}"  # in the environment of whatever the tests
 pytest_plugins = ["actors.pytest_plugin"]  # where the project is installed pytest has loaded it already
 
 faulthandler.enable()
+hypothesis.settings.register_profile("suite", deadline=None)  # how long an example takes says how busy the machine is
+hypothesis.settings.load_profile("suite")
 os.environ["ACTORS_TESTS"] = OURS
 process.current_process()._config["semprefix"] = f"/{OURS}"  # the names that multiprocessing gives to semaphores
 shared_memory._SHM_NAME_PREFIX = f"/{OURS}"

@@ -240,7 +240,7 @@ def at_rest(engine: Engine) -> bool:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(
     spec=trees(),
     starts=st.lists(

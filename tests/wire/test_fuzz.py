@@ -236,7 +236,7 @@ written = st.one_of(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(st.lists(written, min_size=1, max_size=12), min_size=1, max_size=6))
 def test_hostile_frames(streams):
     """Whatever the numbers, names, kinds and payloads are, at worst that life ends."""

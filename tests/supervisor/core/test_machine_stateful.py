@@ -356,6 +356,4 @@ class Supervision(RuleBasedStateMachine):
 
 
 TestSupervision = Supervision.TestCase
-TestSupervision.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestSupervision.settings = settings(max_examples=80, stateful_step_count=40, suppress_health_check=list(HealthCheck))

@@ -631,6 +631,6 @@ class PoolModel(DeliveryModel):
 
 
 TestDelivery = DeliveryModel.TestCase
-TestDelivery.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestDelivery.settings = settings(max_examples=150, stateful_step_count=40)
 TestPool = PoolModel.TestCase
-TestPool.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPool.settings = settings(max_examples=150, stateful_step_count=40)
