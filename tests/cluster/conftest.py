@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
+
+PATIENCE = 240.0  # seconds for Ray, on a slow machine that has just been installed
+SETTINGS = {
+    "RAY_TMPDIR": "/tmp",  # its sockets need a short path
+    "RAY_memory_monitor_refresh_ms": "0",  # it would kill agents where other programs fill the memory
+    "RAY_health_check_period_ms": "300",  # a killed raylet refuses each check at once and is soon known to be dead,
+    "RAY_health_check_timeout_ms": "20000",  # while one that only gets no processor has minutes
+    "RAY_health_check_failure_threshold": "10",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -20,17 +28,36 @@ def logs():
 
 @pytest.fixture(scope="session")
 def raylets():
-    """A head and two more nodes, each with one processor; the nodes are labelled `left` and `right`."""
+    """A head and two more nodes, each with one processor; `left` and `right` have resources of that name, and a GPU.
+
+    They are the same before and after each test. A test that kills a node adds one of its own, see `doomed`.
+    """
     pytest.importorskip("ray", reason="needs Ray: pip install 'actor-supervisor[ray]'")
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - only where it is installed
 
-    os.environ["RAY_TMPDIR"] = "/tmp"  # its sockets need a short path
-    head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    for name in ("left", "right"):
-        node = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, resources={name: 2}, num_gpus=1, wait=False)
-        setattr(cluster, name, node)
-    cluster.wait_for_nodes()
-    yield cluster
-    cluster.shutdown()
-    sys.stdout.flush()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False, "wait": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        add(cluster, resources={"left": 2, "outer": 1}, num_gpus=1)
+        add(cluster, resources={"right": 2}, num_gpus=1)
+        cluster.wait_for_nodes(timeout=PATIENCE)
+        yield cluster
+        cluster.shutdown()
+        sys.stdout.flush()
+
+
+@pytest.fixture
+def doomed(raylets):
+    """A node more, with resources `doomed` and `outer`; the test kills it. Afterwards Ray lists it no more."""
+    node = add(raylets, resources={"doomed": 1, "outer": 1})
+    raylets.wait_for_nodes(timeout=PATIENCE)
+    yield node
+    if node in raylets.worker_nodes:
+        raylets.remove_node(node, allow_graceful=False)
+    raylets.wait_for_nodes(timeout=PATIENCE)
+
+
+def add(cluster, **options):
+    return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, wait=False, **options)
