@@ -96,6 +96,7 @@ class Life:
         copies: what a fork of the process is left with.
         cells: the black box's.
         rings: the count of the doorbell that was last heeded.
+        watched: whether the time of each handler counts: it has a limit, or is looked at from outside.
         health: says how the actor is; set once there is one.
         keeper: saves and loads the actor's state; set once there is one, None for an actor without state.
     """
@@ -121,6 +122,7 @@ class Life:
         channel.descriptors = Descriptors(part.descriptors)
         self.cells = box.cells
         self.rings = box.cells[DOORBELL]
+        self.watched = part.heartbeat
         self.outbox = self._outbox(part, protocol, channel, clock)
         self.inbox = Inbox(
             part.path,

@@ -119,6 +119,7 @@ class Inbox:
 
     Attributes:
         pending: the messages, in the order in which they begin.
+        cancelled: numbers of messages that are no longer wanted, the running one's among them.
         takers: who takes an answer or a control frame, by its class.
     """
 
@@ -134,6 +135,7 @@ class Inbox:
         on_undecodable: Callable[[BaseException], tuple[int, msgspec.Raw]],
     ) -> None:
         self.pending: deque[Envelope[Message[Any]] | PendingBatch | Timer] = deque()
+        self.cancelled: set[int] = set()
         self.takers: dict[type, Callable[[Any], None]] = {
             Deliver: self._take_delivery,
             TellBatch: self._take_tells,
@@ -148,7 +150,6 @@ class Inbox:
         self._cells = cells
         self._clock = clock
         self._on_undecodable = on_undecodable
-        self._cancelled: set[int] = set()
         self._attachments: list[Carried] = []  # attachments whose frame has not come yet
 
     def receive(self) -> None:
@@ -200,13 +201,13 @@ class Inbox:
                     pending.appendleft(batch)
             if self.wanted(envelope.seq, envelope.deadline):
                 return envelope
-        self._cancelled.clear()  # a cancelled message that is not here ended before it was cancelled
+        self.cancelled.clear()  # a cancelled message that is not here ended before it was cancelled
         return None
 
     def wanted(self, seq: int, deadline: float | None) -> bool:
         """Whether a message may begin; one that is cancelled or late is skipped."""
-        if self._cancelled and seq in self._cancelled:
-            self._cancelled.discard(seq)
+        if self.cancelled and seq in self.cancelled:
+            self.cancelled.discard(seq)
             self._outbox.skip(seq, wire.CANCELLED)
         elif deadline is not None and self._clock.monotonic() > deadline:
             self._outbox.skip(seq, wire.EXPIRED)
@@ -216,11 +217,7 @@ class Inbox:
 
     def cancel(self, seq: int) -> None:
         """A message is no longer wanted: skip it when its turn comes."""
-        self._cancelled.add(seq)
-
-    def cancelled(self, seq: int) -> bool:
-        """Whether a running message has been cancelled."""
-        return seq in self._cancelled
+        self.cancelled.add(seq)
 
     def take_attachments(self) -> list[Carried]:
         """Take the attachments that came just before the frame."""
@@ -244,7 +241,7 @@ class Inbox:
     def _give_back(self, recall: Recall) -> None:
         """Skip what has not begun; what has begun is no longer in the inbox."""
         waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
-        self._cancelled.update(waiting.intersection(recall.seqs))
+        self.cancelled.update(waiting.intersection(recall.seqs))
 
     def _decoded_loosely(self, data: bytes | memoryview) -> Deliver[Message[Any]]:
         """The good messages of a batch with a bad one in it; each bad one is answered by itself."""

@@ -35,6 +35,8 @@ class Outbox:
 
     Attributes:
         oldest: ns at which the first of what waits ended or began, 0 when nothing waits.
+        held: replies to consecutive asks of a batch that wait for those that follow; numbers as they are, others
+            encoded.
     """
 
     def __init__(self, channel: Channel, clock: Clock, *, sequential: bool) -> None:
@@ -48,7 +50,7 @@ class Outbox:
         self._count = 0  # ended messages that the daemon does not know of
         self.oldest = 0
         self._urgent = False  # whether a sender waits for one of them
-        self._held: list[Any] = []  # replies to consecutive asks of a batch; numbers as they are, others encoded
+        self.held: list[Any] = []  # replies to consecutive asks of a batch; numbers as they are, others encoded
         self._held_from = 0  # the number of the first of these asks
         self._held_bytes = 0
         self._began = 0  # ns at which the last acknowledged handler began
@@ -57,7 +59,7 @@ class Outbox:
         self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Carried, ...] = ()
     ) -> None:
         """A handler has ended, which began at that time (ns): send what its sender gets."""
-        if self._waiting or self._held:
+        if self._waiting or self.held:
             self.flush()
         if self._sequential:
             self._ack_up_to = self._told = seq
@@ -72,7 +74,7 @@ class Outbox:
             reply: its bytes, or the value itself if that is a few bytes that cannot change.
             began: ns at which its handler began.
         """
-        held = self._held
+        held = self.held
         if not self._sequential:
             self._waiting.append(Outcome(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else _raw(reply)))
         elif held and seq == self._held_from + len(held):
@@ -113,7 +115,7 @@ class Outbox:
             payload: the text of its error.
             over: whether the messages before it have ended, too.
         """
-        if self._held:
+        if self.held:
             self.flush()
         self._waiting.append(Outcome(seq, kind, payload))
         if over and self._sequential:
@@ -140,9 +142,9 @@ class Outbox:
         """Send everything that waits."""
         if not self.oldest:
             return
-        if self._held:
-            self.send(encode(Replies(self._held_from, len(self._held), _raw(self._held))))
-            self._held.clear()
+        if self.held:
+            self.send(encode(Replies(self._held_from, len(self.held), _raw(self.held))))
+            self.held.clear()
         if self._waiting or self._ack_up_to > self._told:
             self._send_outcomes()
         self.oldest = self._count = self._held_bytes = 0

@@ -17,8 +17,8 @@ from typing import Any, Final
 from actors.actor import Actor
 from actors.child.life import Life, Payload
 from actors.child.messages.streams import FlowEnded, decoded_item
+from actors.child.runners.batches import Work
 from actors.child.runners.replies import item_of, payload_of
-from actors.child.runners.sync_runner import Work
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.exits import ExitReason

@@ -8,7 +8,7 @@ Runs in the actor's process, in its main thread.
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
@@ -20,8 +20,8 @@ from actors.wire.attachments import encode_sharing
 from actors.wire.frames import NOTHING
 from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment, Carried
 
-_LEAST: Final = -(2**63)  # what an encoded int can be
-_MOST: Final = 2**64 - 1
+LEAST_INT: Final = -(2**63)  # what an encoded int can be
+MOST_INT: Final = 2**64 - 1
 
 
 def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payload:
@@ -39,20 +39,6 @@ def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payloa
         data, attachments = item_of(life, handler, reply)
         return Sharing(msgspec.Raw(data), attachments) if attachments else msgspec.Raw(data)
     return msgspec.Raw(_reply_bytes(life, handler.reply.encode(reply)))
-
-
-def held_back(life: Life, handler: Handler, reply: object) -> float | bool | Payload | None:
-    """What the sender of an ask of a batch gets when its handler returned.
-
-    A number is given as it is, since it cannot change until it leaves with the other replies.
-
-    Raises:
-        UsageError: as `payload_of`.
-    """
-    steady = handler.reply.steady
-    if type(reply) is steady and (steady is not int or _LEAST <= cast("int", reply) <= _MOST):
-        return cast("float | bool | None", reply)
-    return payload_of(life, handler, wire.ASK, reply)
 
 
 def _check_size(life: Life, size: int) -> None:

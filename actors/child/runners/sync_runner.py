@@ -9,27 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, Final
+from typing import Any
 
 from actors.actor import Actor
-from actors.child.life import Life, Payload, Sharing
+from actors.child.life import Life, Payload
 from actors.child.messages.inbox import PendingBatch
-from actors.child.messages.outbox import ACK_AGE, ACK_EVERY
 from actors.child.messages.streams import FlowEnded, decoded_item
-from actors.child.runners.replies import held_back, item_of, payload_of
+from actors.child.runners.batches import Work, handle_batch
+from actors.child.runners.replies import item_of, payload_of
 from actors.exits import ExitReason
-from actors.ipc.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
+from actors.ipc.blackbox import DOORBELL
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.ref import STREAM_CREDIT
 from actors.wire import frames as wire
 from actors.wire.codec import ReplyCodec
 from actors.wire.frames import NOTHING, Envelope
-from actors.wire.framing import Attachment
-
-Work = Callable[..., Any]
-
-_BEGUN, _DONE, _SINCE, _HANDLER = (FIRST_LANE + cell for cell in (BEGUN, DONE, SINCE, HANDLER))
 
 
 def run(actor: Actor, life: Life) -> ExitReason:
@@ -49,7 +44,7 @@ def run(actor: Actor, life: Life) -> ExitReason:
             driver.current = None
             return life.leaving.reason
         if pending and type(pending[0]) is PendingBatch:
-            _HANDLE[pending[0].kind](life, work, pending[0])
+            handle_batch(life, work, pending[0])
         elif (envelope := life.inbox.next_wanted()) is not None:
             handler, method = work[type(envelope.message)]
             _handle(life, handler, method, envelope)
@@ -79,89 +74,6 @@ def _handle(life: Life, handler: Handler, method: Work, envelope: Envelope[Messa
         life.fail(envelope, handler, error, 0)
     else:
         life.finish_well(envelope, payload, 0)
-
-
-def _handle_tells(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]], tells: PendingBatch) -> None:
-    """Handle a batch of tells with as few steps as possible, until it ends or the daemon rings.
-
-    No sender waits for one of them: only the acknowledgement is held back. The black box records each that begins, so
-    those before it have ended; the end of one is recorded by itself before anything else than the next one runs.
-    """
-    life.outbox.flush()  # it is not known how long these take
-    life.sync_driver.current = None if tells.sender is None else tells.head()
-    cells, rings, clock = life.cells, life.rings, life.clock.monotonic_ns
-    begun, seq = tells.begun, tells.seq
-    now = told = clock()
-    unsaid = 0
-    current: type[Message[Any]] | None = None
-    for message in tells.messages[begun:] if begun else tells.messages:
-        if type(message) is not current:
-            current = type(message)
-            handler, method = work[current]
-        cells[_SINCE] = now = clock()
-        cells[_HANDLER] = handler.index + 1
-        cells[_BEGUN] = seq
-        try:
-            method(message)
-        except BaseException as error:
-            life.fail_tell(seq, handler, error, now)
-        seq += 1
-        unsaid += 1
-        if unsaid == ACK_EVERY or now - told > ACK_AGE:
-            cells[_DONE] = seq - 1
-            life.outbox.acknowledge_now(seq - 1, now)
-            unsaid, told = 0, now
-        if cells[DOORBELL] != rings or life.leaving.reason is not None:
-            break
-    cells[_DONE] = seq - 1
-    tells.begun += seq - tells.seq
-    tells.seq = seq
-    if unsaid:
-        life.outbox.acknowledge_now(seq - 1, now)
-    if tells.over:
-        life.inbox.pending.popleft()
-
-
-def _handle_asks(life: Life, work: dict[type[Message[Any]], tuple[Handler, Work]], asks: PendingBatch) -> None:
-    """Handle a batch of asks, until it ends, one of them fails, or the daemon rings.
-
-    Their sender waits for the last of them: replies leave together, after a millisecond at most, and always at the end.
-    """
-    outbox, inbox = life.outbox, life.inbox
-    outbox.flush()  # it is not known how long these take
-    life.sync_driver.current = asks.head()
-    cells, rings, clock, deadline = life.cells, life.rings, life.clock.monotonic_ns, asks.deadline
-    while not asks.over and cells[DOORBELL] == rings and life.leaving.reason is None:
-        message, seq = asks.messages[asks.begun], asks.seq
-        asks.begun += 1
-        asks.seq = seq + 1
-        if not inbox.wanted(seq, deadline):
-            continue
-        handler, method = work[type(message)]
-        now = clock()
-        if outbox.oldest:
-            outbox.before_handler(now)
-        cells[_SINCE] = now
-        cells[_HANDLER] = handler.index + 1
-        cells[_BEGUN] = seq
-        try:
-            payload = held_back(life, handler, method(message))
-        except BaseException as error:
-            life.fail(Envelope(seq, wire.ASK, asks.sender, deadline, message), handler, error, 0)
-        else:
-            cells[_DONE] = seq
-            if isinstance(payload, Attachment):
-                outbox.reply(seq, wire.BESIDE, NOTHING, now, (payload,))
-            elif isinstance(payload, Sharing):
-                outbox.reply(seq, wire.SHARED_REPLY, payload.data, now, payload.attachments)
-            else:
-                outbox.hold(seq, payload, now)
-    outbox.flush()
-    if asks.over:
-        inbox.pending.popleft()
-
-
-_HANDLE: Final = {wire.TELL: _handle_tells, wire.ASK: _handle_asks}
 
 
 def _outcome_of_flow(life: Life, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload:
@@ -208,7 +120,7 @@ def _wait_while(life: Life, seq: int, lacks: Callable[[], bool]) -> None:
     """Read the channel until the flow can continue; ends it when it is cancelled or the actor must stop."""
     try:
         while True:
-            if life.inbox.cancelled(seq):
+            if seq in life.inbox.cancelled:
                 raise FlowEnded(wire.CANCELLED)
             if life.leaving.reason is not None:
                 raise FlowEnded(wire.STOPPED)

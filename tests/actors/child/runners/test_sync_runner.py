@@ -230,7 +230,7 @@ def test_cancelling_what_is_over_leaves_nothing_behind(daemon_of):
     daemon.deliver(StopYourself())
     run(daemon.actor, daemon.life)
     assert daemon.life.inbox.next_wanted() is None
-    assert set() == daemon.life.inbox._cancelled
+    assert set() == daemon.life.inbox.cancelled
 
 
 def test_expired_messages_do_not_begin(daemon_of):

@@ -1,0 +1,144 @@
+"""Batches: messages that came together, handled one after the other with as few steps as possible.
+
+    PendingBatch ─▶ handle_batch ─▶ the black box says which has begun ─▶ method ─▶ Outbox, for many at once
+
+A message of a batch is one like any other: it begins in its turn, is recorded by itself, and a doorbell stops the
+batch before the next one.
+
+Runs in the actor's process, in its main thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from actors.child.life import Life, Payload, Sharing
+from actors.child.messages.inbox import PendingBatch
+from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, Outbox
+from actors.child.runners.replies import LEAST_INT, MOST_INT, payload_of
+from actors.ipc.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
+from actors.messages import Message
+from actors.protocol.protocol import Handler
+from actors.wire import frames as wire
+from actors.wire.frames import NOTHING, Envelope
+from actors.wire.framing import Attachment
+
+Work = Callable[..., Any]
+Table = Mapping[type[Message[Any]], tuple[Handler, Work]]
+
+GROUP: Final = 8  # quick tells that share one look at the clock
+QUICK: Final = 5_000  # ns of a tell, below which those that follow are taken for quick
+NEVER: Final = 2**63  # ns
+
+_BEGUN, _DONE, _SINCE, _HANDLER = (FIRST_LANE + cell for cell in (BEGUN, DONE, SINCE, HANDLER))
+
+
+def handle_batch(life: Life, work: Table, batch: PendingBatch) -> None:
+    """Handle the messages of a batch until it ends, one of them fails, or the daemon rings."""
+    life.outbox.flush()  # it is not known how long these take
+    if batch.kind == wire.TELL:
+        _handle_tells(life, work, batch)
+    else:
+        _handle_asks(life, work, batch)
+    if batch.over:
+        life.inbox.pending.popleft()
+
+
+def _handle_tells(life: Life, work: Table, tells: PendingBatch) -> None:
+    """Handle tells. No sender waits for one of them: only the acknowledgement is held back.
+
+    The black box records each that begins, so those before it have ended; the end of one is recorded by itself before
+    anything else than the next one runs. While they are quick and nothing watches their time, the time at which one
+    began is that of the first of its group.
+    """
+    life.sync_driver.current = None if tells.sender is None else tells.head()
+    cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
+    messages, seq = islice(tells.messages, tells.begun, None), tells.seq
+    acknowledged, last = seq - 1, seq + len(tells.messages) - tells.begun - 1
+    current: type[Message[Any]] | None = None
+    now = told = clock()
+    size, disturbed = 1, False
+    while seq <= last and not disturbed:
+        cells[_SINCE] = now
+        for message in islice(messages, size):
+            if type(message) is not current:
+                current = type(message)
+                handler, method = work[current]
+                cells[_HANDLER] = handler.index + 1
+            cells[_BEGUN] = seq
+            try:
+                method(message)
+            except BaseException as error:
+                life.fail_tell(seq, handler, error, now)
+            seq += 1
+            if cells[DOORBELL] != rings or leaving.reason is not None:
+                disturbed = True
+                break
+        began, now = now, clock()
+        if seq > last or disturbed or seq - acknowledged > ACK_EVERY or now - told > ACK_AGE:
+            acknowledged = cells[_DONE] = seq - 1
+            life.outbox.acknowledge_now(acknowledged, began)
+            told = now
+        size = GROUP if now - began < QUICK * size and not life.watched else 1
+    tells.begun += seq - tells.seq
+    tells.seq = seq
+
+
+def _handle_asks(life: Life, work: Table, asks: PendingBatch) -> None:
+    """Handle asks. Their sender waits for the last of them: replies leave together.
+
+    That is after a millisecond at most, before the next one begins, and always at the end. The black box records each
+    that begins, as of tells, and when.
+    """
+    life.sync_driver.current = asks.head()
+    outbox, inbox, held, cancelled = life.outbox, life.inbox, life.outbox.held, life.inbox.cancelled
+    cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
+    deadline = NEVER if asks.deadline is None else int(asks.deadline * 1e9)
+    flush_at = NEVER
+    current: type[Message[Any]] | None = None
+    for seq, message in enumerate(islice(asks.messages, asks.begun, None), asks.seq):
+        now = clock()
+        if now > flush_at:
+            cells[_DONE] = cells[_BEGUN]
+            outbox.flush()
+            flush_at = NEVER
+        if (cancelled or now > deadline) and not inbox.wanted(seq, asks.deadline):
+            continue
+        if type(message) is not current:
+            current = type(message)
+            handler, method = work[current]
+            cells[_HANDLER] = handler.index + 1
+            promised = handler.reply.steady  # None where a reply may be more than a few bytes, or change
+        cells[_SINCE] = now
+        cells[_BEGUN] = seq
+        try:
+            reply = method(message)
+            steady = type(reply) is promised and (promised is not int or LEAST_INT <= reply <= MOST_INT)
+            payload = reply if steady else payload_of(life, handler, wire.ASK, reply)
+        except BaseException as error:
+            life.fail(Envelope(seq, wire.ASK, asks.sender, asks.deadline, message), handler, error, 0)
+        else:
+            if steady and held:
+                held.append(payload)
+            else:
+                cells[_DONE] = seq
+                _hold(outbox, seq, payload, now)
+                flush_at = outbox.oldest + ACK_AGE if held else NEVER
+        if cells[DOORBELL] != rings or leaving.reason is not None:
+            break
+    cells[_DONE] = cells[_BEGUN]  # the last one may have been skipped
+    asks.begun += seq + 1 - asks.seq
+    asks.seq = seq + 1
+    outbox.flush()
+
+
+def _hold(outbox: Outbox, seq: int, payload: float | bool | Payload | None, began: int) -> None:
+    """Let a reply wait for those that follow, unless it is too large for that."""
+    if isinstance(payload, Attachment):
+        outbox.reply(seq, wire.BESIDE, NOTHING, began, (payload,))
+    elif isinstance(payload, Sharing):
+        outbox.reply(seq, wire.SHARED_REPLY, payload.data, began, payload.attachments)
+    else:
+        outbox.hold(seq, payload, began)
