@@ -45,9 +45,8 @@ class NotedDelivery:
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """See `Delivery`."""
-        held = self._flight.messages
-        self._life.note_given((message.seq, held[message.seq].seq) for message in batch)
-        once = [held[message.seq].seq for message in batch if message.handler in self._once]
+        self._life.note_given((message.seq, self._number(message)) for message in batch)
+        once = [self._number(message) for message in batch if message.handler in self._once]
         if once or self._waiting:
             self._waiting.append(batch)
             for seq in once:
@@ -55,6 +54,11 @@ class NotedDelivery:
             self._stored.then_stored(self._go_on)
         else:
             self._life.post(batch)
+
+    def _number(self, message: QueuedMessage) -> int:
+        """The number of a message by its delivery tag; in a batch both are the same."""
+        held = self._flight.messages.get(message.seq)
+        return message.seq if held is None else held.seq
 
     def _go_on(self) -> None:
         """What was noted first is stored; the rest waits for its own turn."""

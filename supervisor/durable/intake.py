@@ -1,8 +1,9 @@
 """DurableIntake: the door into a durable mailbox: a message is stored, then it enters the queue.
 
-    post ─▶ Storing ─▶ StoredMailbox ─▶ entered ─▶ in the queue, while its window has room │ only in the store
-                                                       ▲                                         │
-                                                       └────────── refill, in order ─────────────┘
+    try_store: StoringTells ─┐
+    post: Storing ───────────┴─▶ StoredMailbox ─▶ entered ─▶ in the queue, while its window has room │ only in the store
+                                                                ▲                                         │
+                                                                └────────── refill, in order ─────────────┘
 
 The window is what the spec calls `mailbox`. A durable mailbox is never full.
 
@@ -11,28 +12,36 @@ Runs on the loop's thread; nothing here blocks.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from asyncio import _get_running_loop  # the public one raises where there is none
+from collections.abc import Callable, Mapping, Sequence
+from threading import get_ident
 from typing import Any, Final
 
 import msgspec
 
 from actors.errors import ActorCrashed, ActorStopped, UsageError
 from actors.messages import Message
+from actors.protocol.protocol import Handler
 from actors.ref import check_key
+from actors.wire.attachments import shares
+from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.frames import ASK, TELL
+from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import UNKNOWN, Classes, QueuedMessage
+from supervisor.core.delivery.parcel import Parcel
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.durable.asks import DurableAsk, HeldAsk
 from supervisor.durable.keys import Keys
 from supervisor.durable.rows import queued_of, restored
 from supervisor.durable.stored import StoredMailbox
-from supervisor.durable.storing import Storing
+from supervisor.durable.storing import Storing, StoringParcel
 from supervisor.mailbox.askers import Asker, PendingAsk
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
-from supervisor.mailbox.intake.intake import Intake
+from supervisor.mailbox.intake.intake import SMALL, Intake
 from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.validation import Admitted
 from supervisor.store.errors import StoreError
@@ -54,10 +63,13 @@ class DurableIntake(Intake):
         rest_stored: whether messages wait that are only in the store.
     """
 
-    stores = True
-
     def __init__(self, stored: StoredMailbox, classes: Classes, path: str, protocol: Any, **parts: Any) -> None:
         super().__init__(path, protocol, **parts)
+        one_queue = self._consumers.shared_queue is not None
+        self._together = self._plain if one_queue else {}
+        self._storable = {  # what is all in its bytes when it is small
+            message for message, handler in protocol.handlers.items() if one_queue and not handler.flows
+        } - set(filter(shares, protocol.handlers))
         self._plain = self._fast = {}
         self._accept_tell = None
         self._stored = stored
@@ -69,13 +81,49 @@ class DurableIntake(Intake):
         self._opened = 0  # how often it was opened again
         self._keys = Keys(stored, self._accept, self._attach)
         stored.on_entered = self._entered
+        stored.on_entered_batch = self._entered_batch
 
     @property
     def rest_stored(self) -> bool:
         """Whether messages wait that are only in the store."""
         return self._last_loaded < self._last_stored
 
+    @property
+    def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
+        """See `Intake.plain`: messages that may be stored together."""
+        return self._together if self._drained is None else {}
+
     # ---- the door
+
+    def try_store(self, message: Message[Any]) -> asyncio.Future[None] | None:
+        """See `Intake.try_store`."""
+        if type(message) not in self._storable or self.closed is not None or self._drained is not None:
+            return None
+        if get_ident() != self._home.thread or _get_running_loop() is not self._loop:
+            return None
+        try:
+            data = encode(message)
+            self._check(data)
+        except Exception:
+            return None  # the check says what is wrong with it
+        if len(data) > SMALL:
+            return None
+        return self._stored.accept_tell(type(message).__qualname__, data, self._classes)
+
+    async def store_parcel(self, parcel: Parcel, handlers: set[Handler], sender: str | None) -> None:
+        """Store checked tells of one call. Returns when they are stored.
+
+        Raises:
+            StoreError: none of them is.
+        """
+        if len(handlers) == 1:
+            names = [next(iter(handlers)).message.__qualname__] * parcel.count
+        else:
+            each = [handler.message.__qualname__ for handler in self._handlers.values()]
+            names = [each[self._classes.handler_of(payload)] for payload in parcel.payloads()]
+        storing = StoringParcel(parcel, names, sender, self._classes, self._loop)
+        self._stored.accept(storing)
+        await storing.over
 
     def check_key(self, key: str | None) -> None:
         """See `Intake.check_key`."""
@@ -233,6 +281,19 @@ class DurableIntake(Intake):
             return
         self._last_loaded = seq
         self._adopt(queued_of(seq, entry), asker, fail_if_down=entry.fail_if_down)
+
+    def _entered_batch(self, batch: Batch) -> None:
+        """Tells are stored: they enter the queue, as far as its window has room and none waits in the store."""
+        rest = self.rest_stored
+        self._last_stored = max(self._last_stored, batch.seq + len(batch) - 1)
+        queue, room = self._consumers.shared_queue, self._free
+        if self.closed is not None or rest or room <= 0 or queue is None:
+            return
+        if len(batch) > room:
+            batch.split(room)  # the rest of it waits in the store
+        self._last_loaded = batch.seq + len(batch) - 1
+        queue.adopt_batch(batch)
+        self._dispatcher.after_turn()
 
     def _adopt_row(self, row: StoredMessage) -> None:
         """A message of the store enters its queue."""

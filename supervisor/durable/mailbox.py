@@ -25,6 +25,7 @@ from actors.wire.framing import Carried
 from actors.wire.progress import Progress
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
+from supervisor.durable.bulk import DurableBulk
 from supervisor.durable.delayed import Delayed
 from supervisor.durable.delivery import NotedDelivery
 from supervisor.durable.intake import DurableIntake
@@ -58,6 +59,7 @@ class DurableMailbox(Mailbox):
     """
 
     intake: DurableIntake
+    bulk: DurableBulk
 
     def __init__(self, stored: StoredMailbox, boxes: Boxes, path: str, protocol: ActorProtocol, **parts: Any) -> None:
         self.stored = stored
@@ -117,12 +119,15 @@ class DurableMailbox(Mailbox):
                 stored.keep(self._key_of(member), self._type_name, state)
             if sent:
                 stored.send(sent)
-            stored.then(self.intake.refill)
+            if self.intake.rest_stored:
+                stored.then(self.intake.refill)
 
     def connect(self, member: str, life: Delivery) -> None:
-        """See `Mailbox.connect`."""
-        queue = self.consumers.queue_of(member)
-        super().connect(member, NotedDelivery(life, queue.flight_of(member), self._once, self.stored))
+        """See `Mailbox.connect`; what the only consumer has is known without a note, see `recover`."""
+        if self._once or self._key_of(member):
+            queue = self.consumers.queue_of(member)
+            life = NotedDelivery(life, queue.flight_of(member), self._once, self.stored)
+        super().connect(member, life)
 
     def lost(self, member: str, progress: Progress | None, report: ExitReport) -> None:
         """See `Mailbox.lost`; the black box goes when what it says is stored."""
@@ -214,6 +219,9 @@ class DurableMailbox(Mailbox):
 
     def _make_intake(self, path: str, protocol: ActorProtocol, **parts: Any) -> Intake:
         return DurableIntake(self.stored, self.classes, path, protocol, **parts)
+
+    def _make_bulk(self, protocol: ActorProtocol, **parts: Any) -> DurableBulk:
+        return DurableBulk(parts.pop("intake"), protocol, **parts)
 
     # ---- inside
 

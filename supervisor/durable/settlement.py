@@ -54,6 +54,8 @@ class DurableSettlement(Settlement):
 
     def acknowledged(self, acknowledged: Acknowledged) -> None:
         """See `Settlement.acknowledged`."""
+        if acknowledged.batches:
+            self._stored.settle_tells(acknowledged.batches)
         for seq in acknowledged.outside:
             self._stored.settle(seq, wire.DONE, bytes(NOTHING))
         super().acknowledged(acknowledged)

@@ -4,7 +4,8 @@
     outcomes ─▶ settle, die, keep, send ─▶ Transaction ─▶ commit ─▶ effects; the next one when this one is stored
 
 A group of senders that is not stored is theirs to hear of. A transaction that is not stored is tried again: what it
-says has happened, and the next ones build on it.
+says has happened, and the next ones build on it. One for which nothing waits leaves with the next group, or a little
+later: a commit costs as much as many messages.
 
 Runs on the loop's thread; nothing here blocks.
 """
@@ -18,17 +19,18 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from supervisor.core.delivery.messages import SequenceNumbers
-from supervisor.durable.rows import row_of
-from supervisor.durable.storing import Storing
+from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.messages import Classes, SequenceNumbers
+from supervisor.durable.storing import Stored, StoringTells
 from supervisor.durable.transaction import Sent, Transaction
 from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.errors import StoreError
 from supervisor.store.port import Store
 from supervisor.store.records import RecoveredMailbox
-from supervisor.store.writes import Accept, Delay, FallDue, MessageRow, SaveState, Write
+from supervisor.store.writes import FallDue, SaveState, Write
 
 RETRY: Final = 0.5  # seconds until a transaction that was not stored is tried again
+LAZY: Final = 0.005  # seconds that a transaction for which nothing waits stays open for more
 
 Trouble = Callable[[str, StoreError], None]
 """Told of a transaction that was not stored, with the name of the mailbox."""
@@ -50,6 +52,7 @@ class StoredMailbox:
         states: what each member has saved last, stored or about to be.
         keys: of the messages in memory that have one, by number.
         on_entered: called with each message that is stored, in the order of their numbers.
+        on_entered_batch: called with tells that are stored, in the same order.
         on_postponed: called when a delayed message is stored, with its time.
     """
 
@@ -63,13 +66,16 @@ class StoredMailbox:
         self.states = {member: state.data for member, state in recovered.states.items()}
         self.keys: dict[int, str] = {}
         self.on_entered: Callable[[int, Entry], None]
+        self.on_entered_batch: Callable[[Batch], None]
         self.on_postponed: Callable[[float], None]
         self._loop = loop
         self._trouble = trouble
-        self._accepting: list[Storing] = []
+        self._accepting: list[Stored] = []
         self._handed_over = 0  # groups of senders that are being stored
         self._next: Transaction | None = None
         self._storing: Transaction | None = None
+        self._wanted = False  # whether something waits for the next transaction
+        self._timer: asyncio.TimerHandle | None = None
         self._gathering = 0
         self._troubled = False
         self._quiet = asyncio.Event()
@@ -82,16 +88,26 @@ class StoredMailbox:
     async def settled(self) -> None:
         """Wait until nothing is being stored."""
         while not self.quiet:
+            self._want()
             self._quiet.clear()
             await self._quiet.wait()
 
     # ---- messages enter
 
-    def accept(self, storing: Storing) -> None:
-        """Store a message at the end of this turn of the loop, with the others that come until then."""
+    def accept(self, storing: Stored) -> None:
+        """Store messages at the end of this turn of the loop, with the others that come until then."""
         if not self._accepting:
             self._loop.call_soon(self._hand_over)
         self._accepting.append(storing)
+
+    def accept_tell(self, name: str, payload: bytes, classes: Classes) -> asyncio.Future[None]:
+        """As `accept`, of a tell that is all in its bytes; the future is done when it is stored."""
+        last = self._accepting[-1] if self._accepting else None
+        if isinstance(last, StoringTells):
+            return last.add(name, payload)
+        run = StoringTells(classes, self._loop)
+        self.accept(run)
+        return run.add(name, payload)
 
     def number(self) -> int:
         """The number of the next message."""
@@ -103,46 +119,42 @@ class StoredMailbox:
         """A message is stored."""
         self.on_entered(seq, entry)
 
+    def entered_batch(self, batch: Batch) -> None:
+        """Tells are stored."""
+        self.on_entered_batch(batch)
+
     def postponed(self, due: float) -> None:
         """A delayed message is stored."""
         self.on_postponed(due)
 
     def _hand_over(self) -> None:
         batch, self._accepting = self._accepting, []
-        together = [(self.number(), storing) for storing in batch if storing.entry.key is None]
+        together = [storing for storing in batch if not storing.alone]
         if together:
             self._commit_group(together)
         for storing in batch:
-            if storing.entry.key is not None:  # one that is known by now fails its group
-                self._commit_group([(self.number(), storing)])
+            if storing.alone:
+                self._commit_group([storing])
+        self._go_on()
 
-    def _commit_group(self, batch: list[tuple[int, Storing]]) -> None:
-        rows: list[MessageRow] = []
+    def _commit_group(self, batch: list[Stored]) -> None:
+        numbered: list[tuple[int, Stored]] = []
         writes: list[Write] = []
-        for seq, storing in batch:
-            writes.extend(storing.notes)
-            if storing.due is None:
-                rows.append(row_of(seq, storing.entry))
-            else:
-                writes.append(Delay(self.name, storing.due, row_of(seq, storing.entry)))
-        if rows:
-            writes.append(Accept(self.name, rows))
+        for storing in batch:
+            first = self.numbers.next
+            self.numbers.next = first + storing.count
+            numbered.append((first, storing))
+            writes.extend(storing.writes(self.name, first))
         self._handed_over += 1
-        self._commit(writes, partial(self._accepted, batch))
+        self._commit(writes, partial(self._accepted, numbered))
 
-    def _accepted(self, batch: list[tuple[int, Storing]], error: StoreError | None) -> None:
+    def _accepted(self, batch: list[tuple[int, Stored]], error: StoreError | None) -> None:
         self._handed_over -= 1
-        for seq, storing in batch:
+        for first, storing in batch:
             if error is not None:
                 storing.failed(error)
-            elif storing.due is not None:
-                storing.stored(seq)
-                self.postponed(storing.due)
-            elif storing.abandoned:
-                self.settle(seq)  # its asker has gone
             else:
-                self.entered(seq, storing.entry)
-                storing.stored(seq)
+                storing.arrive(first, self)
         self._look_quiet()
 
     # ---- messages end
@@ -160,6 +172,7 @@ class StoredMailbox:
         """Do it once the transaction that is being gathered is stored; at once when none is."""
         if self._gathering:
             self._open().after.append(effect)
+            self._want()
         else:
             effect()
 
@@ -170,19 +183,28 @@ class StoredMailbox:
             effect()
         else:
             last.after.append(effect)
+            self._want()
 
     def settle(self, seq: int, kind: int | None = None, payload: bytes = b"") -> None:
         """A message has ended. Without an outcome its key, if it has one, is free again."""
         key = self.keys.pop(seq, None)
         self._open().settle(seq, None if kind is None else key, kind or 0, payload)
+        if key is not None:
+            self._want()
+
+    def settle_tells(self, batches: Sequence[tuple[int, int]]) -> None:
+        """Tells without a key have ended, from the first to the last number of each batch."""
+        self._open().ranges.extend(batches)
 
     def die(self, seq: int, reason: str, detail: str, deliveries: int) -> None:
         """A message becomes a dead letter."""
         self._open().die(seq, reason, detail, deliveries)
+        self._want()
 
     def begun(self, seq: int, deliveries: int) -> None:
         """A message has been begun so often, and waits again."""
         self._open().deliveries[seq] = deliveries
+        self._want()
 
     def keep(self, member: str, type_name: str, state: bytes) -> None:
         """The state of a member after what is settled with it."""
@@ -192,17 +214,29 @@ class StoredMailbox:
     def send(self, sent: list[Sent]) -> None:
         """Messages that the actor has sent meanwhile enter their mailboxes with what is settled."""
         self._open().sent.extend(sent)
+        self._want()
 
     def _open(self) -> Transaction:
+        """The next transaction."""
         if self._next is None:
             self._next = Transaction()
-            if self._storing is None:
-                self._loop.call_soon(self._go_on)
+            self._timer = self._loop.call_later(LAZY, self._want)
         return self._next
 
+    def _want(self) -> None:
+        """Something waits for the next transaction: it leaves at the end of this turn, or after the one before it."""
+        if not self._wanted and self._next is not None:
+            self._wanted = True
+            if self._storing is None:
+                self._loop.call_soon(self._go_on)
+
     def _go_on(self) -> None:
+        """Store the next transaction, if there is one and the one before it is stored."""
         if self._storing is None and self._next is not None:
             self._storing, self._next = self._next, None
+            self._wanted = False
+            if self._timer is not None:
+                self._timer.cancel()
             self._store_transaction()
 
     def _store_transaction(self) -> None:
@@ -220,7 +254,8 @@ class StoredMailbox:
         stored, self._storing = self._storing, None
         if stored is not None:
             stored.over(self._effect_failed)
-        self._go_on()
+        if self._wanted:
+            self._go_on()
         self._look_quiet()
 
     def _effect_failed(self, error: Exception) -> None:

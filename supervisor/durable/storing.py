@@ -1,4 +1,8 @@
-"""Storing: a message on its way into the store, and its sender, who waits for the commit.
+"""Storing: messages on their way into the store, and their senders, who wait for the commit.
+
+    Storing: one message, of any kind
+    StoringTells: tells of the daemon that follow each other; each sender waits for its own
+    StoringParcel: tells of one `tell_many`, whose sender waits once
 
 Used on the loop's thread.
 """
@@ -6,13 +10,60 @@ Used on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import Protocol
+
+import msgspec
 
 from actors.wire.frames import TELL
+from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.messages import Classes, QueuedBulk, QueuedTells
+from supervisor.core.delivery.parcel import Parcel
+from supervisor.durable.rows import row_of
 from supervisor.mailbox.intake.entry import Entry, Taken, Wait
 from supervisor.store.errors import StoreError
-from supervisor.store.writes import Write
+from supervisor.store.writes import Accept, AcceptTells, Delay, Write
+
+
+class Entering(Protocol):
+    """The mailbox that messages enter once they are stored."""
+
+    def entered(self, seq: int, entry: Entry) -> None:
+        """A message is stored."""
+
+    def entered_batch(self, batch: Batch) -> None:
+        """Tells are stored."""
+
+    def postponed(self, due: float) -> None:
+        """A delayed message is stored."""
+
+    def settle(self, seq: int) -> None:
+        """A stored message has ended."""
+
+
+class Stored(Protocol):
+    """What is stored in a group of its mailbox.
+
+    Attributes:
+        alone: whether it is a group by itself, because the store may refuse it.
+    """
+
+    alone: bool
+
+    @property
+    def count(self) -> int:
+        """How many messages."""
+
+    def writes(self, mailbox: str, first: int) -> Sequence[Write]:
+        """What is stored, under numbers from `first` on."""
+
+    def arrive(self, first: int, mailbox: Entering) -> None:
+        """It is stored."""
+
+    def failed(self, error: StoreError) -> None:
+        """It is not stored."""
 
 
 class Storing(Wait):
@@ -23,21 +74,36 @@ class Storing(Wait):
         loop: of the sender.
         due: when the message enters the mailbox, in seconds since the epoch; None for now.
         notes: what is stored with the message.
-
-    Attributes:
-        entry, due, notes: as above.
-        abandoned: whether its asker went away before it was stored: then it ends at once. A tell is sent even so.
     """
+
+    count = 1
 
     def __init__(
         self, entry: Entry, loop: asyncio.AbstractEventLoop, due: float | None = None, notes: Sequence[Write] = ()
     ) -> None:
-        self.entry = entry
-        self.due = due
-        self.notes = notes
-        self.abandoned = False
+        self.alone = entry.key is not None  # one that is known by now fails its group
+        self._entry = entry
+        self._due = due
+        self._notes = notes
+        self._abandoned = False  # its asker went away before it was stored: then it ends at once
         self._loop = loop
         self._number: asyncio.Future[int] = loop.create_future()
+
+    def writes(self, mailbox: str, first: int) -> Sequence[Write]:
+        """See `Stored`."""
+        row = row_of(first, self._entry)
+        return (*self._notes, Accept(mailbox, (row,)) if self._due is None else Delay(mailbox, self._due, row))
+
+    def arrive(self, first: int, mailbox: Entering) -> None:
+        """See `Stored`."""
+        if self._due is not None:
+            self.stored(first)
+            mailbox.postponed(self._due)
+        elif self._abandoned:
+            mailbox.settle(first)
+        else:
+            mailbox.entered(first, self._entry)
+            self.stored(first)
 
     def stored(self, seq: int) -> None:
         """It is stored, under this number."""
@@ -80,4 +146,101 @@ class Storing(Wait):
             raise
 
     def _abandon(self) -> None:
-        self.abandoned = self.entry.kind != TELL and self.entry.key is None
+        """An ask is not wanted any more; a tell is sent even so, and one with a key ends as it does."""
+        self._abandoned = self._entry.kind != TELL and self._entry.key is None
+
+
+class StoringTells:
+    """Tells of the daemon, one after the other, with nothing beside their bytes.
+
+    Args:
+        classes: of the actor's messages.
+        loop: of the senders.
+    """
+
+    alone = False
+
+    def __init__(self, classes: Classes, loop: asyncio.AbstractEventLoop) -> None:
+        self._classes = classes
+        self._new_future = loop.create_future
+        self._names: list[str] = []
+        self._payloads: list[bytes] = []
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def count(self) -> int:
+        """See `Stored`."""
+        return len(self._payloads)
+
+    def add(self, name: str, payload: bytes) -> asyncio.Future[None]:
+        """One more; its sender waits for the future."""
+        self._names.append(name)
+        self._payloads.append(payload)
+        future: asyncio.Future[None] = self._new_future()
+        self._waiting.append(future)
+        return future
+
+    def writes(self, mailbox: str, first: int) -> Sequence[Write]:
+        """See `Stored`."""
+        return (AcceptTells(mailbox, first, None, time.time(), self._names, self._payloads),)
+
+    def arrive(self, first: int, mailbox: Entering) -> None:
+        """See `Stored`."""
+        mailbox.entered_batch(QueuedTells(first, self._payloads, self._classes))
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def failed(self, error: StoreError) -> None:
+        """See `Stored`."""
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(StoreError(str(error)))  # each sender its own
+
+
+class StoringParcel:
+    """Tells of one call.
+
+    Args:
+        parcel: the tells.
+        names: of their classes, one for each.
+        sender: path of the actor that sent them, None when the daemon did.
+        classes: of the actor's messages.
+        loop: of the sender.
+
+    Attributes:
+        over: done when all are stored.
+    """
+
+    alone = False
+
+    def __init__(
+        self,
+        parcel: Parcel,
+        names: Sequence[str],
+        sender: str | None,
+        classes: Classes,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.count = parcel.count
+        self.over: asyncio.Future[None] = loop.create_future()
+        self._parcel = parcel
+        self._names = names
+        self._sender = sender
+        self._classes = classes
+
+    def writes(self, mailbox: str, first: int) -> Sequence[Write]:
+        """See `Stored`."""
+        payloads: Sequence[msgspec.Raw] = self._parcel.payloads()
+        return (AcceptTells(mailbox, first, self._sender, time.time(), self._names, payloads),)
+
+    def arrive(self, first: int, mailbox: Entering) -> None:
+        """See `Stored`."""
+        mailbox.entered_batch(QueuedBulk(first, TELL, self._sender, None, self._parcel, self._classes))
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def failed(self, error: StoreError) -> None:
+        """See `Stored`."""
+        if not self.over.done():
+            self.over.set_exception(error)

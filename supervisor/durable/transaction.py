@@ -27,6 +27,7 @@ from supervisor.store.writes import (
     SaveState,
     Settle,
     Write,
+    joined,
 )
 
 
@@ -66,6 +67,7 @@ class Transaction:
 
     Attributes:
         settled: numbers of messages that have ended.
+        ranges: first and last numbers of others that have.
         outcomes: of those with a key.
         deaths: of messages that become dead letters.
         deliveries: how often messages were begun, by number.
@@ -74,10 +76,11 @@ class Transaction:
         after: called once everything is stored, in order.
     """
 
-    __slots__ = ("_numbered", "after", "deaths", "deliveries", "outcomes", "sent", "settled", "states")
+    __slots__ = ("_numbered", "after", "deaths", "deliveries", "outcomes", "ranges", "sent", "settled", "states")
 
     def __init__(self) -> None:
         self.settled: list[int] = []
+        self.ranges: list[tuple[int, int]] = []
         self.outcomes: list[OutcomeRow] = []
         self.deaths: dict[int, DeathRow] = {}
         self.deliveries: dict[int, int] = {}
@@ -89,9 +92,10 @@ class Transaction:
     def writes(self, mailbox: str) -> Sequence[Write]:
         """Everything as writes. Messages sent get their numbers now, new ones when it is tried again."""
         writes: list[Write] = []
-        over = [seq for seq in self.settled if seq not in self.deaths]
+        over = [(seq, seq) for seq in self.settled if seq not in self.deaths]
+        over += self.ranges
         if over or self.outcomes:
-            writes.append(Settle(mailbox, _ranges(over), self.outcomes))
+            writes.append(Settle(mailbox, joined(over), self.outcomes))
         if self.deaths:
             writes.append(DeadLetterWrite(mailbox, list(self.deaths.values())))
         if self.deliveries:
@@ -128,14 +132,3 @@ class Transaction:
     def die(self, seq: int, reason: str, detail: str, deliveries: int) -> None:
         """A message becomes a dead letter."""
         self.deaths[seq] = DeathRow(seq, reason, detail, deliveries, time.time())
-
-
-def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
-    """Runs of numbers, first and last of each."""
-    ranges: list[tuple[int, int]] = []
-    for number in sorted(numbers):
-        if ranges and number <= ranges[-1][1] + 1:
-            ranges[-1] = ranges[-1][0], number
-        else:
-            ranges.append((number, number))
-    return ranges

@@ -25,7 +25,6 @@ from supervisor.ports import Delivery, Observer
 
 WINDOW: Final = 4096  # messages in flight to a life: enough while an acknowledgement travels
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch
-_HANDLED: Final = Fate.HANDLED
 
 
 class Dispatcher:
@@ -229,10 +228,8 @@ class Dispatcher:
             self._settlement.on_outcomes(queue, member, frame.items, attachments)
         if isinstance(frame, Outcomes) and frame.ack_up_to:
             acknowledged = queue.finish_up_to(member, frame.ack_up_to)
-            if acknowledged.outside:
+            if acknowledged.outside or acknowledged.handled:
                 self._settlement.acknowledged(acknowledged)
-            elif acknowledged.handled:
-                self._settlement.fates[_HANDLED] += acknowledged.handled
         if pool:
             consumers.measure(member, had - queue.in_flight(member))
         self._use_room(queue)

@@ -134,7 +134,7 @@ class Mailbox:
             resolve=resolve,
             home=self.home,
         )
-        self.bulk = Bulk(
+        self.bulk = self._make_bulk(
             protocol,
             admission=admission,
             consumers=self.consumers,
@@ -310,6 +310,9 @@ class Mailbox:
 
     def _make_intake(self, path: str, protocol: ActorProtocol, **parts: Any) -> Intake:
         return Intake(path, protocol, **parts)
+
+    def _make_bulk(self, protocol: ActorProtocol, **parts: Any) -> Bulk:
+        return Bulk(protocol, **parts)
 
     # ---- inside
 

@@ -118,7 +118,7 @@ class Settlement:
             self.fail_if_down.difference_update(seqs)
 
     def acknowledged(self, acknowledged: Acknowledged) -> None:
-        """A life acknowledges messages, some of them outside of batches.
+        """A life acknowledges messages.
 
         Raises:
             WireError: an ask among them was not answered.
@@ -126,7 +126,7 @@ class Settlement:
         self.fates[_HANDLED] += acknowledged.handled
         for fate in acknowledged.unwanted:
             self.count(fate)
-        if self.askers and not self.askers.keys().isdisjoint(acknowledged.outside):
+        if acknowledged.outside and self.askers and not self.askers.keys().isdisjoint(acknowledged.outside):
             self._never_answered(acknowledged.outside)
 
     def lost(self, loss: LostMessage, report: ExitReport) -> None:

@@ -181,9 +181,8 @@ class ActorRequests:
     def _hold(self, mailbox: DurableMailbox, parts: list[Part]) -> None:
         """Keep tells to a durable actor until what this one handles is settled; there each enters by itself."""
         assert self._held is not None  # noqa: S101 - as was checked
-        for part in parts:
-            assert isinstance(part.content, Admitted)  # noqa: S101 - a durable mailbox takes no parcel
-            self._held.append(Sent(mailbox.stored, Entry(TELL, part.content, self._mailbox.path), None))
+        for _, message in mailbox.bulk.singles(parts):
+            self._held.append(Sent(mailbox.stored, Entry(TELL, message, self._mailbox.path), None))
 
     def _post(
         self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted

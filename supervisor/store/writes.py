@@ -90,6 +90,26 @@ class Accept(_Write, frozen=True):
     messages: Sequence[MessageRow]
 
 
+class AcceptTells(_Write, frozen=True):
+    """Tells enter a mailbox that have consecutive numbers, and nothing beside their bytes.
+
+    Attributes:
+        mailbox: its name in the store.
+        first: the number of the first.
+        sender: path of the actor that sent them, None when the daemon did.
+        sent_at: when they were taken.
+        names: of their classes, one for each.
+        payloads: their bytes.
+    """
+
+    mailbox: str
+    first: int
+    sender: str | None
+    sent_at: float
+    names: Sequence[str]
+    payloads: Sequence[bytes | msgspec.Raw]
+
+
 class Delay(_Write, frozen=True):
     """A message waits for its time. Its number is one of the mailbox's; when it is due it gets another one.
 
@@ -230,6 +250,7 @@ class DeleteSchedule(_Write, frozen=True):
 
 Write: TypeAlias = (
     Accept
+    | AcceptTells
     | Delay
     | FallDue
     | Begin
@@ -241,3 +262,16 @@ Write: TypeAlias = (
     | PutSchedule
     | DeleteSchedule
 )
+
+
+def joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same numbers in as few ranges as possible, ascending."""
+    if len(ranges) < 2:
+        return list(ranges)
+    result: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if result and first <= result[-1][1] + 1:
+            result[-1] = result[-1][0], max(last, result[-1][1])
+        else:
+            result.append((first, last))
+    return result

@@ -33,16 +33,18 @@ class Acknowledged(NamedTuple):
 
     Attributes:
         handled: how many messages were wanted.
-        outside: the sequence numbers of those that are in no batch.
+        outside: the sequence numbers of those that are in no batch of tells.
         unwanted: the fates of the others.
+        batches: first and last sequence number of those in batches of tells.
     """
 
     handled: int
     outside: list[int]
     unwanted: list[Fate]
+    batches: list[tuple[int, int]]
 
 
-_NOTHING_NEW: Final = Acknowledged(0, [], [])
+_NOTHING_NEW: Final = Acknowledged(0, [], [], [])
 _GAPS: Final = 64  # cancelled messages that may lie in the backlog before it is compacted
 
 
@@ -204,6 +206,14 @@ class MessageQueue:
         if deliveries:
             self._deliveries[message.seq] = deliveries
 
+    def adopt_batch(self, batch: Batch) -> None:
+        """Add a batch that has its numbers, higher ones than all that were queued so far.
+
+        Allowed only when bytes are not counted.
+        """
+        self._backlog.append_batch(batch)
+        self._unsettled += len(batch)
+
     # ---- to a consumer
 
     def send_now(self, consumer: str, kind: int, handler: int, deadline: float | None, payload: bytes) -> QueuedMessage:
@@ -308,11 +318,13 @@ class MessageQueue:
         handled = 0
         batches = flight.batches
         over: list[int] = []
+        told: list[tuple[int, int]] = []
         while batches and batches[0].seq <= ack_up_to:
             batch = batches[0]
             done = min(ack_up_to - batch.seq + 1, len(batch))
             if batch.kind == TELL:
                 handled += done
+                told.append((batch.seq, batch.seq + done - 1))
             else:
                 over.extend(range(batch.seq, batch.seq + done))
             if done < len(batch):
@@ -327,7 +339,7 @@ class MessageQueue:
             self._over(seq)
         handled += len(over)
         flight.count -= handled
-        return Acknowledged(handled - len(unwanted), over, unwanted)
+        return Acknowledged(handled - len(unwanted), over, unwanted, told)
 
     def finish_replied(self, consumer: str, first: int, count: int) -> bool:
         """So many asks of one batch have been answered, in order, if that is all there is to it; else nothing is done.

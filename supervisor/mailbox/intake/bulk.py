@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from actors.errors import ActorsError, MailboxFull, UsageError, WireError
+from actors.errors import MailboxFull, UsageError, WireError
 from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire.attachments import EncodedMessage
@@ -244,9 +244,6 @@ class Bulk:
             ActorStopped: the actor went down for good; those counted in `call.taken` were taken.
             TimeoutError: there was no room until `call.deadline`.
         """
-        if self._intake.stores:
-            await self._store(parts, call)
-            return
         for part in parts:
             if part.index:
                 await asyncio.sleep(0)
@@ -254,29 +251,6 @@ class Bulk:
                 await self._post_one(part.index, part.content, call)
             else:
                 await self._post_parcel(part, part.content, call)
-
-    async def _store(self, parts: Sequence[Part], call: BulkCall) -> None:
-        """Store messages, each by itself, and wait once for all of them."""
-        self._intake.check_open("the messages of this call")
-        waits: list[tuple[int, Wait]] = []
-        for part in parts:
-            assert isinstance(part.content, Admitted)  # noqa: S101 - a durable mailbox takes no parcel
-            asker = None if call.asker is None else AskSlot(call.asker, part.index)
-            entry = Entry(call.kind, part.content, call.sender, call.deadline, asker, call.fail_if_down)
-            entered = self._intake.post(entry, Patience.WAIT)
-            assert isinstance(entered, Wait)  # noqa: S101 - it is stored first
-            waits.append((part.index, entered))
-        for index, wait in waits:
-            try:
-                taken = await wait.taken(call.deadline)
-            except ActorsError as error:
-                if call.asker is None:
-                    raise
-                call.asker.failed(index, error)
-                continue
-            call.taken += 1
-            if call.asker is not None:
-                call.asker.sent(index, taken.seq, 1)
 
     async def _post_parcel(self, part: Part, parcel: Parcel, call: BulkCall) -> None:
         index = part.index

@@ -11,10 +11,11 @@ Runs on the loop's thread; nothing here blocks.
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import Callable, Mapping, Sequence
 from threading import get_ident
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -140,6 +141,11 @@ class Intake:
         elif not dispatcher.due:
             dispatcher.soon()
         return True
+
+    def try_store(self, message: Message[Any]) -> asyncio.Future[None] | None:
+        """Fast path of a tell to a durable actor: done when it is stored. None: check and post it."""
+        del message
+        return None
 
     def _tell_large(self, message: Message[Any], data: bytes) -> None:
         """Enqueue a tell that is encoded and checked; there is room for it.
@@ -339,8 +345,6 @@ class Intake:
         asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline)
         entry = Entry(ASK, message, None, deadline, asker, fail_if_down, key)
         return asker, self.post(entry, Patience.WAIT)
-
-    stores: ClassVar[bool] = False  # whether a message is stored before it is taken
 
     @property
     def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
 
+from actors.wire.frames import TELL
 from supervisor.store.errors import NoSuchRecord
 from supervisor.store.sqlite.mailboxes import Mailboxes
 from supervisor.store.writes import (
     Accept,
+    AcceptTells,
     Begin,
     DeadLetterWrite,
     Delay,
@@ -30,12 +32,24 @@ from supervisor.store.writes import (
     ScheduleRow,
     Settle,
     Write,
+    joined,
 )
 
 _FIELDS: Final = len(MessageRow._fields)
 _KEY: Final = MessageRow._fields.index("key")
 _ROW: Final = ", ".join(MessageRow._fields)
 _SIZES: Final = (64, 8, 1)  # rows of one INSERT; SQLite takes 999 parameters everywhere
+
+
+def _insert_tells(rows: int) -> str:
+    """An INSERT of that many tells into mailbox ?1, from number ?2 on, from sender ?3 at time ?4."""
+    values = (f"(?1, ?2 + {row}, {TELL}, ?{5 + 2 * row}, ?{6 + 2 * row}, ?3, ?4)" for row in range(rows))
+    return (
+        f"INSERT INTO message (mailbox, seq, kind, message_type, payload, sender, sent_at) VALUES {', '.join(values)}"  # noqa: S608 - as below
+    )
+
+
+_INSERTS_OF_TELLS: Final = tuple((size, _insert_tells(size)) for size in (256, *_SIZES))
 
 
 def _insert(rows: int) -> str:
@@ -90,6 +104,7 @@ class _Batch:
         self._connection = connection
         self._mailboxes = mailboxes
         self._messages: defaultdict[str, list[MessageRow]] = defaultdict(list)
+        self._tells: list[AcceptTells] = []
         self._deliveries: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         self._ranges: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         self._outcomes: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
@@ -101,6 +116,8 @@ class _Batch:
         match write:
             case Accept():
                 self._messages[write.mailbox].extend(write.messages)
+            case AcceptTells():
+                self._tells.append(write)
             case Settle():
                 self._ranges[write.mailbox].extend(write.ranges)
                 if write.outcomes:
@@ -117,6 +134,8 @@ class _Batch:
     def write(self) -> None:
         for name, messages in self._messages.items():
             self._accept(self._mailboxes.made(name), messages)
+        for tells in self._tells:
+            self._accept_tells(self._mailboxes.made(tells.mailbox), tells)
         for early in self._early:
             self._enter(early)
         for name, deliveries in self._deliveries.items():
@@ -139,6 +158,15 @@ class _Batch:
                 at += size
         self._take_keys(mailbox, messages)
         self._mailboxes.change(mailbox, len(messages), max((message[0] for message in messages), default=0))
+
+    def _accept_tells(self, mailbox: int, tells: AcceptTells) -> None:
+        at, count, execute = 0, len(tells.payloads), self._connection.execute
+        for size, insert in _INSERTS_OF_TELLS:
+            while count - at >= size:
+                each = zip(tells.names[at : at + size], tells.payloads[at : at + size], strict=True)
+                execute(insert, [mailbox, tells.first + at, tells.sender, tells.sent_at, *chain.from_iterable(each)])
+                at += size
+        self._mailboxes.change(mailbox, count, tells.first + count - 1)
 
     def _take_keys(self, mailbox: int, messages: Sequence[MessageRow]) -> None:
         keyed = [(mailbox, message.key, message.seq) for message in messages if message[_KEY] is not None]
@@ -210,16 +238,3 @@ class _Batch:
                 execute(_PUT_SCHEDULE, write.row)
             case DeleteSchedule():
                 execute("DELETE FROM schedule WHERE name = ?", (write.name,))
-
-
-def joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same numbers in as few ranges as possible, ascending."""
-    if len(ranges) < 2:
-        return list(ranges)
-    result: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if result and first <= result[-1][1] + 1:
-            result[-1] = result[-1][0], max(last, result[-1][1])
-        else:
-            result.append((first, last))
-    return result

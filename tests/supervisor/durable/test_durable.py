@@ -12,6 +12,7 @@ import pytest
 from actors import Actor, ActorCrashed, ActorStopped, HandlerError, Rejected, UsageError
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, Supervisor, SupervisorSpec
 from supervisor.store import SQLiteStore, StoreError
+from supervisor.store.writes import AcceptTells
 from tests.support.actors import Puppet
 from tests.support.keepers import AsyncKeeper, Keeper, Put
 from tests.support.ledgers import (
@@ -91,6 +92,33 @@ async def test_what_waits_at_a_stop_is_handled_at_the_next_start(tmp_path):
     async with tree(tmp_path, ledger(mailbox=10)) as root:
         assert 102 == await root["ledger"].ask(Charge(1, "last"), timeout=60)
         assert [*map(str, range(100)), "asked", "last"] == (await root["ledger"].ask(Show())).entries
+
+
+@pytest.mark.parametrize("mailbox", [3, 1000])
+async def test_what_is_sent_in_one_turn_keeps_its_order(tmp_path, mailbox):
+    """Tells that are stored together, asks, large messages and many of one call; more than the window holds, too."""
+    async with tree(tmp_path, ledger(mailbox=mailbox)) as root:
+        book, names = root["ledger"], [str(n) for n in range(12)]
+        await asyncio.gather(
+            book.tell(Charge(1, "0")),
+            book.tell(Charge(1, "1")),
+            book.ask(Charge(1, "2")),
+            book.tell(Charge(1, "3")),
+            book.tell_many([Charge(1, name) for name in names[4:8]]),
+            book.tell(Charge(1, "8")),
+            book.tell(Charge(1, "9")),
+            book.tell(Charge(1, "x" * 5000)),
+            book.tell(Charge(1, "10")),
+        )
+        await book.tell(Charge(1, "11"))
+        entries = (await book.ask(Show())).entries
+        assert ["x" * 5000] == entries[10:11]
+        assert names[:4] + names[8:10] == [name for name in entries if name in ("0", "1", "2", "3", "8", "9")]
+        assert names[4:8] == [name for name in entries if name in names[4:8]]
+        assert ["10", "11"] == entries[-2:]
+    async with tree(tmp_path) as root:
+        assert entries == (await root["ledger"].ask(Show())).entries
+        assert not await root["ledger"]._mailbox.stored.store.messages("ledger", 0, 10)
 
 
 # ---- over the death of the actor
@@ -301,6 +329,25 @@ async def test_a_full_disk_is_the_sender_s_error_and_the_tree_lives_on(tmp_path)
         store.fails = False
         assert 2 == await asking
         assert 3 == await root["ledger"].ask(Charge(1), key="k")
+
+
+async def test_many_tells_are_stored_part_by_part(tmp_path):
+    """Where a part cannot be stored, those before it were taken, and the error says how many."""
+    store = Failing(tmp_path / "shop.db")
+    async with Supervisor(ledger(), store=store) as root:
+        commit, parts = store.commit, []
+
+        def fail_at_the_third(group):
+            parts.extend(write for write in group if isinstance(write, AcceptTells))
+            store.fails = len(parts) > 2
+            return commit(group)
+
+        store.commit = fail_at_the_third
+        with pytest.raises(StoreError, match="disk is full") as failed:
+            await root["ledger"].tell_many([Charge(1, str(n)) for n in range(3000)])
+        store.commit, store.fails = commit, False
+        assert 2048 == failed.value.taken
+        assert 2048 == await root["ledger"].ask(Charge(0), timeout=60)
 
 
 class Narrow(Puppet):

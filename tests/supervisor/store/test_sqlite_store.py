@@ -16,6 +16,7 @@ from supervisor.store.records import KnownKey, MailboxSummary, RecoveredMailbox,
 from supervisor.store.sqlite.database import Database
 from supervisor.store.writes import (
     Accept,
+    AcceptTells,
     Begin,
     DeadLetterWrite,
     Delay,
@@ -83,6 +84,18 @@ async def test_any_number_of_messages(store, count):
         message.payload for message in await store.messages("ledger", 0, 2000)
     ]
     assert (await store.recover("ledger")).waiting == count
+
+
+@pytest.mark.parametrize("count", [1, 9, 65, 400])
+async def test_tells_that_are_stored_together(store, count):
+    """Each is a message as others are."""
+    names, payloads = [f"C{n % 3}" for n in range(count)], [b"%d" % n for n in range(count)]
+    await store.commit([AcceptTells("ledger", 5, "/root/a", 4.5, names, payloads)])
+    assert [
+        (*row(seq, payload, message_type=name, sender="/root/a", sent_at=4.5), 0)
+        for seq, name, payload in zip(range(5, 5 + count), names, payloads, strict=True)
+    ] == await store.messages("ledger", 0, 2000)
+    assert await store.recover("ledger") == RecoveredMailbox(4 + count, count, 0, {})
 
 
 async def test_settled_messages_are_gone(store):

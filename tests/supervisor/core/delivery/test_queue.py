@@ -120,10 +120,10 @@ def test_finish_through():
     enqueue(delivery, 5)
     take(delivery, 7, 4, PLENTY)
     delivery.finish(7, 2)
-    assert (2, [1, 3], []) == delivery.finish_up_to(7, 3)
-    assert (0, [], []) == delivery.finish_up_to(7, 3)
-    assert (1, [4], []) == delivery.finish_up_to(7, 99)
-    assert (0, [], []) == delivery.finish_up_to(8, 99)
+    assert (2, [1, 3], [], []) == delivery.finish_up_to(7, 3)
+    assert (0, [], [], []) == delivery.finish_up_to(7, 3)
+    assert (1, [4], [], []) == delivery.finish_up_to(7, 99)
+    assert (0, [], [], []) == delivery.finish_up_to(8, 99)
     assert (1, 0) == (delivery.unsettled, delivery.in_flight(7))
 
 
@@ -144,7 +144,7 @@ def test_a_run_of_tells():
     assert [6] == seqs(take(delivery, 7, 9, PLENTY))
     assert b == bytes(delivery.finish(7, 2).message)
     assert delivery.finish(7, 2) is None
-    assert (2, [], []) == delivery.finish_up_to(7, 3)
+    assert (2, [], [], [(1, 1), (3, 3)]) == delivery.finish_up_to(7, 3)
     assert (3, 3) == (delivery.in_flight(7), delivery.unsettled)
     losses = delivery.lose(7, Progress(5, frozenset({5}), 0, 0))
     assert [(4, Fate.HANDLED), (5, Fate.CRASHED), (6, None)] == [(loss.message.seq, loss.fate) for loss in losses]
@@ -499,7 +499,7 @@ class DeliveryModel(RuleBasedStateMachine):
                 covered.append(identity)
         child.untold = []
         if self.lanes == 1:
-            told, outside, unwanted = self.delivery.finish_up_to(child.number, child.ack_up_to)
+            told, outside, unwanted, _ = self.delivery.finish_up_to(child.number, child.ack_up_to)
             assert len(covered) == told + len(unwanted)
             assert [identity for identity in covered if identity in outside] == outside
         for identity in covered:

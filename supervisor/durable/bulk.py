@@ -1,0 +1,86 @@
+"""DurableBulk: many messages of one call on their way into a durable mailbox.
+
+    parts ─▶ tells: StoringParcel, a commit for each part ─▶ QueuedBulk ─▶ MessageQueue
+             asks, large tells: single messages ─▶ DurableIntake.post, and one wait for all of them
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from actors.errors import ActorsError
+from actors.wire.attachments import EncodedMessage
+from actors.wire.frames import TELL
+from supervisor.core.delivery.parcel import Parcel
+from supervisor.durable.intake import DurableIntake
+from supervisor.mailbox.intake.bulk import Bulk, BulkCall, Part
+from supervisor.mailbox.intake.entry import Entry, Patience, Wait
+from supervisor.mailbox.many import AskSlot
+from supervisor.mailbox.validation import Admitted
+
+
+class DurableBulk(Bulk):
+    """As `Bulk`.
+
+    Args:
+        intake: takes single messages, and parcels.
+        parts: as of `Bulk`.
+    """
+
+    def __init__(self, intake: DurableIntake, *parts: Any, **others: Any) -> None:
+        super().__init__(*parts, intake=intake, **others)
+        self._into = intake
+
+    async def post(self, parts: Sequence[Part], call: BulkCall) -> None:
+        """See `Bulk.post`.
+
+        Raises:
+            ActorStopped: the actor is down for good.
+            StoreError: some cannot be stored; the tells counted in `call.taken` are.
+        """
+        self._into.check_open("the messages of this call")
+        for together, run in groupby(parts, lambda part: call.kind == TELL and isinstance(part.content, Parcel)):
+            if together:
+                await self._post_parcels(run, call)
+            else:
+                await self._post_singles(self.singles(run), call)
+
+    def singles(self, parts: Iterator[Part] | Sequence[Part]) -> Iterator[tuple[int, Admitted]]:
+        """The messages of parts one by one, each with its index."""
+        for part in parts:
+            if isinstance(part.content, Admitted):
+                yield part.index, part.content
+            else:
+                for index, payload in enumerate(part.content.payloads(), part.index):
+                    handler = self._handlers[self._classes.handler_of(payload)]
+                    yield index, Admitted(handler, EncodedMessage(bytes(payload)))
+
+    async def _post_parcels(self, parts: Iterator[Part], call: BulkCall) -> None:
+        for part in parts:
+            assert isinstance(part.content, Parcel)  # noqa: S101 - see `post`
+            await self._into.store_parcel(part.content, part.handlers, call.sender)
+            call.taken += part.content.count
+
+    async def _post_singles(self, messages: Iterator[tuple[int, Admitted]], call: BulkCall) -> None:
+        waits: list[tuple[int, Wait]] = []
+        for index, message in messages:
+            asker = None if call.asker is None else AskSlot(call.asker, index)
+            entry = Entry(call.kind, message, call.sender, call.deadline, asker, call.fail_if_down)
+            entered = self._into.post(entry, Patience.WAIT)
+            assert isinstance(entered, Wait)  # noqa: S101 - it is stored first
+            waits.append((index, entered))
+        for index, wait in waits:
+            try:
+                taken = await wait.taken(call.deadline)
+            except ActorsError as error:
+                if call.asker is None:
+                    raise
+                call.asker.failed(index, error)
+                continue
+            call.taken += 1
+            if call.asker is not None:
+                call.asker.sent(index, taken.seq, 1)
