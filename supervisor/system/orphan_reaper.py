@@ -32,6 +32,8 @@ TICK = 0.2  # seconds between looks at the daemon where its end cannot be awaite
 
 LONG = 86400.0  # seconds
 
+MEMORY, ENVIRONMENT = 20, 47  # fields of /proc/<pid>/stat, counted from behind the name
+
 FOR_EVER = sys.maxsize
 
 
@@ -127,18 +129,17 @@ class Reaper:
                 return False
             self._answer(b"%d\n" % pid)
             return True
-        if relative or self._bears_a_mark(pid):
+        environment = read(f"/proc/{pid}/environ")
+        if relative or self._is_marked(environment) or self._is_marked_fork(pid):
             self._killed.add((pid, start))
             return kill(pid, start)
-        return False
+        return not environment and is_executing(pid)  # the next look sees what it bears
 
-    def _bears_a_mark(self, pid: int) -> bool:
-        if self._is_marked(f"/proc/{pid}/environ"):
-            return True
-        return link(f"/proc/{pid}/exe") == self._exe and self._is_marked(f"/proc/{pid}/maps")  # it may be a mere fork
+    def _is_marked_fork(self, pid: int) -> bool:
+        return link(f"/proc/{pid}/exe") == self._exe and self._is_marked(read(f"/proc/{pid}/maps"))
 
-    def _is_marked(self, path: str) -> bool:
-        for rest in read(path).split(self._tree)[1:]:
+    def _is_marked(self, text: bytes) -> bool:
+        for rest in text.split(self._tree)[1:]:
             digits = rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
             if digits and int(digits) < self._known and int(digits) not in self._heads:
                 return True
@@ -149,6 +150,15 @@ def look_at(pid: int) -> tuple[bytes, int, int, bytes] | None:
     """State, parent, session and start time of a process; None when there is none."""
     fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return (fields[0], int(fields[1]), int(fields[3]), fields[19]) if fields else None
+
+
+def is_executing(pid: int) -> bool:
+    """Whether a process that showed no environment was executing a program, and may have one now or soon."""
+    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    if not fields or fields[MEMORY] == b"0" or not link(f"/proc/{pid}/exe"):  # gone, the kernel's, or not ours to read
+        return False
+    begin, end = fields[ENVIRONMENT : ENVIRONMENT + 2]
+    return end == b"0" or begin != end  # else it has none
 
 
 def start_of(pid: int) -> bytes:

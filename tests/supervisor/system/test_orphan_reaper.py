@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from supervisor.system.orphan_reaper import Reaper, kill, look_at, start_of
+from supervisor.system import orphan_reaper
+from supervisor.system.orphan_reaper import Reaper, kill, look_at, read, start_of
 from tests.support.waiting import alive, until_now
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marks are looked for in /proc")
@@ -24,6 +25,7 @@ def process(mark="", *, session=True):
         ["/bin/sleep", "3600"], env={**os.environ, "ACTORS_FAMILY": mark}, start_new_session=session
     )
     try:
+        until_now(lambda: read(f"/proc/{made.pid}/environ"), "its environment: it comes after the start of its program")
         yield made
     finally:
         made.kill()
@@ -59,6 +61,39 @@ def test_who_bears_a_mark(said, ended):
         if ended:
             assert -9 == made.wait(5)
         assert ended != alive(made.pid)
+
+
+def test_a_process_whose_environment_is_not_there_yet(monkeypatch):
+    """It is executing its program: the reaper looks again, and finds the mark."""
+    with process(f"{TREE}:7") as made:
+        early, fields = True, read(f"/proc/{made.pid}/stat").split()
+        fields[49] = fields[50] = b"0"
+
+        def read_early(path):
+            of_it = early and path.startswith(f"/proc/{made.pid}/")
+            return read(path) if not of_it else b"" if path.endswith("environ") else b" ".join(fields)
+
+        monkeypatch.setattr(orphan_reaper, "read", read_early)
+        ward = reaper("?7\n")
+        ward.look()
+        assert ward.uneasy
+        assert alive(made.pid)
+        early = False
+        ward.look()
+        assert -9 == made.wait(5)
+
+
+@pytest.mark.parametrize("environment", [{}, {"A": "b"}])
+def test_a_stranger_does_not_keep_the_reaper_busy(environment):
+    """Whether it has an environment or none, it is over soon."""
+    made = subprocess.Popen(["/bin/sleep", "3600"], env=environment)
+    try:
+        ward = reaper("?7\n")
+        until_now(lambda: ward.look() or not ward.uneasy, "rest")
+        assert alive(made.pid)
+    finally:
+        made.kill()
+        made.wait()
 
 
 @pytest.mark.parametrize("mark", ["", "7", "fedcba9876543210:7", f"{TREE}:", f"{TREE}"])
