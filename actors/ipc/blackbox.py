@@ -25,6 +25,7 @@ from actors.event import close_fd
 from actors.wire.progress import Activity, Progress, Work
 
 if TYPE_CHECKING:
+    from actors.ipc.box_file import BoxFile
     from actors.ipc.counter_cells import CounterCells
     from actors.wire.counts import Counts
 
@@ -34,20 +35,17 @@ _PULSE: Final = 2  # cell the child increments when a heartbeat asks whether its
 _LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself; _IDLE when no message waited
 _IDLE: Final = 2
 _TAKEN: Final = 4  # cell that is not 0 when the child has read its StartActor
-_BOOT: Final = 6  # cell in which the daemon notes which boot of the machine this is; 0 where that is not known
-_LANES: Final = 7  # cell in which the daemon notes how many lanes there are
+BOOT: Final = 6  # cell in which the daemon notes which boot of the machine this is; 0 where that is not known
+LANES: Final = 7  # cell in which the daemon notes how many lanes there are
 DECODING: Final = 5  # cell that is not 0 while the child decodes messages
 FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
-_CELL: Final = 8  # bytes
+CELL: Final = 8  # bytes
 _CELL_MASK: Final = 2**64 - 1
 MAX_SERIES: Final = 256  # counters of one process, each with a name
 SERIES_ROOM: Final = 256  # bytes of a name, two of them for its length
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
-
-_GIVEN: Final = 1024  # messages given to the process last, of which a box in a file keeps delivery tag and number
-_GIVEN_BYTES: Final = _GIVEN * 2 * _CELL
 
 _UNTRACKED: Final[dict[str, Any]] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 """Without it a mapping keeps a descriptor of its own."""
@@ -58,18 +56,15 @@ class BlackBox:
 
     Args:
         lanes: how many handler calls it records at a time.
-        file: name of a file that it is kept in, so that it can be read after the death of the daemon, too; None for one
-            without a name. The page cache has what was written when both sides are killed.
+        file: where it is kept so that it can be read after the death of the daemon, too; None for one without a name.
     """
 
-    def __init__(self, lanes: int = 1, file: str | None = None) -> None:
+    def __init__(self, lanes: int = 1, file: BoxFile | None = None) -> None:
         self.lanes = lanes
         self.file = file
-        self._stays = False  # whether the file outlives `close`
-        self._text_at = _text_at(lanes) + (0 if file is None else _GIVEN_BYTES)
-        self._given = 0  # messages noted as given
+        self._text_at = text_at(lanes) + (0 if file is None else file.room)
         size = self._text_at + TEXT
-        self._fd = _anonymous_file(size) if file is None else _named_file(file, size)
+        self._fd = _anonymous_file(size) if file is None else file.make(size)
         try:
             os.lseek(self._fd, self._text_at, os.SEEK_SET)
             self._map()
@@ -77,7 +72,7 @@ class BlackBox:
             close_fd(self._fd)
             raise
         if file is not None:
-            self.cells[_BOOT], self.cells[_LANES] = boot_number(), lanes
+            file.begin(self.cells, lanes)
 
     def _map(self) -> None:
         self._mapping = mmap.mmap(self._fd, 0, **_UNTRACKED)
@@ -90,8 +85,8 @@ class BlackBox:
 
     def __setstate__(self, state: tuple[int, Any]) -> None:
         self.lanes, handle = state
-        self.file, self._stays, self._given = None, False, 0
-        self._text_at = _text_at(self.lanes)
+        self.file = None
+        self._text_at = text_at(self.lanes)
         self._fd = handle.detach()
         os.set_inheritable(self._fd, False)
         self._map()
@@ -104,9 +99,8 @@ class BlackBox:
             self._counters.close()
         self.cells.release()
         self._mapping.close()
-        if self.file is not None and not self._stays:
-            os.unlink(self.file)  # noqa: PTH108 - see `keep`
-            self.file = None
+        if self.file is not None:
+            self.file.close()
 
     @property
     def counters(self) -> CounterCells:
@@ -121,48 +115,13 @@ class BlackBox:
 
     # ---- daemon
 
-    def keep(self, file: str) -> None:
-        """Give its file this name, under which it stays when the daemon dies."""
-        if self.file is not None:
-            os.rename(self.file, file)  # noqa: PTH104 - children import this module, and pathlib is more than it is
-            self.file = file
-            self._stays = True
-
-    def note_given(self, delivery_tag: int, seq: int) -> None:
-        """Note that the process is about to get a message, in a box in a file: which delivery tag it has there."""
-        if self.file is not None:
-            at = _text_at(self.lanes) // _CELL + self._given % _GIVEN * 2
-            self._given += 1
-            self.cells[at], self.cells[at + 1] = delivery_tag, seq
-
-    @staticmethod
-    def left_by_the_dead(file: str) -> tuple[Progress, dict[int, int]] | None:
-        """What a process was doing that died with its daemon; None when the machine was started anew since.
-
-        With it the numbers of the messages that it was given last, by delivery tag, as far as they were noted.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        with open(file, "rb") as opened:  # noqa: PTH123 - as above
-            data = opened.read()
-        cells = memoryview(data[: len(data) // _CELL * _CELL]).cast("Q")
-        if len(cells) < FIRST_LANE or not cells[_BOOT] or cells[_BOOT] != boot_number():
-            return None
-        lanes = cells[_LANES]
-        at = _text_at(lanes) // _CELL
-        if at + _GIVEN * 2 > len(cells):
-            return None
-        given = cells[at : at + _GIVEN * 2].tolist()
-        return _progress(cells, lanes), {tag: seq for tag, seq in zip(given[::2], given[1::2], strict=True) if tag}
-
     def ring(self) -> None:
         """Tell the child that a control frame or the stop event overtakes what it has read so far."""
         self.cells[DOORBELL] = (self.cells[DOORBELL] + 1) & _CELL_MASK  # the child may have written there
 
     def progress(self) -> Progress:
         """What the child is doing now, or was doing when it died. Callable from any thread; never blocks."""
-        return _progress(self.cells, self.lanes)
+        return progress_in(self.cells, self.lanes)
 
     def activity(self) -> Activity:
         """What the child is doing now, for the watchdog. Callable from any thread; never blocks."""
@@ -179,7 +138,7 @@ class BlackBox:
     def counts(self) -> Counts:
         """What the actor has counted, in handlers that have ended and outside. Callable from any thread."""
         cells, running = self.cells, []
-        if not cells[_counters_at(self.lanes) // _CELL]:  # it has none
+        if not cells[_counters_at(self.lanes) // CELL]:  # it has none
             return {}
         for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE):
             busy = cells[at + BEGUN] != cells[at + DONE] or cells[at + _OWN]
@@ -284,7 +243,8 @@ class BlackBox:
         self.cells[FIRST_LANE + lane * _LANE + DONE] = seq
 
 
-def _progress(cells: memoryview[int], lanes: int) -> Progress:
+def progress_in(cells: memoryview[int], lanes: int) -> Progress:
+    """What the cells of a box say."""
     begun = 0
     active: dict[int, tuple[int, int]] = {}
     latest = (0, 0)
@@ -297,46 +257,23 @@ def _progress(cells: memoryview[int], lanes: int) -> Progress:
     return Progress(begun, frozenset(active), since, handler - 1, decoding=bool(cells[DECODING]))
 
 
-def boot_number() -> int:
-    """A number that is another one after each boot of the machine; 0 where that is not known."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123 - as above
-            return int(file.read().strip().replace("-", "")[:16], 16)
-    except (OSError, ValueError):
-        return 0
-
-
 def _counters_at(lanes: int) -> int:
     """Offset of the counters: the first page without a lane."""
-    return _next_page((FIRST_LANE + _LANE * lanes) * _CELL)
+    return _next_page((FIRST_LANE + _LANE * lanes) * CELL)
 
 
-def _text_at(lanes: int) -> int:
+def text_at(lanes: int) -> int:
     """Offset of the text: the first page behind the counters."""
     return _next_page(_counters_at(lanes) + _counters_size(lanes))
 
 
 def _counters_size(lanes: int) -> int:
     """The bytes of a count, and of `MAX_SERIES` slots: a name, and four cells for each lane."""
-    return _CELL + MAX_SERIES * (SERIES_ROOM + 4 * _CELL * lanes)
+    return CELL + MAX_SERIES * (SERIES_ROOM + 4 * CELL * lanes)
 
 
 def _next_page(size: int) -> int:
     return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
-
-
-def _named_file(file: str, size: int) -> int:
-    """A descriptor of a new file of `size` zero bytes, all of them allocated: a full disk shows here, not later."""
-    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.ftruncate(fd, size)
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(fd, 0, size)
-    except BaseException:
-        close_fd(fd)
-        os.unlink(file)  # noqa: PTH108 - as above
-        raise
-    return fd
 
 
 def _anonymous_file(size: int) -> int:

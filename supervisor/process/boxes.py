@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from actors.ipc.blackbox import BlackBox
+from actors.ipc.box_file import left_by_the_dead
 from actors.wire.progress import Progress
 
 
@@ -76,7 +76,7 @@ def drop(files: Iterable[Path]) -> None:
 
 def _read(file: Path) -> LeftBox:
     try:
-        left = BlackBox.left_by_the_dead(str(file))
+        left = left_by_the_dead(file)
     except OSError:
         left = None
     mailbox, path, *_ = file.name.split(".")

@@ -83,9 +83,9 @@ class ProcessDelivery:
 
     def note_given(self, given: Iterable[tuple[int, int]]) -> None:
         """Note which messages it is about to get."""
-        if not self.over:
+        if not self.over and self._box.file is not None:
             for delivery_tag, seq in given:
-                self._box.note_given(delivery_tag, seq)
+                self._box.file.note_given(delivery_tag, seq)
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send a batch of messages; what the kernel does not take now is written when it does.

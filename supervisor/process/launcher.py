@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from actors.child import command_main, function_main
 from actors.child.function_main import Call
+from actors.ipc.box_file import BoxFile
 from actors.wire.frames import StartActor
 from supervisor.clock import REAL
 from supervisor.io.output_reader import OutputReader
@@ -230,13 +231,13 @@ class ProcessLauncher:
     def _make(self, name: str, lanes: int, program: Program = ACTOR) -> WorkerProcess:
         box = None
         if self._boxes is not None and program is ACTOR:  # of a spare, too: any of them may become a durable actor
-            box = str(self._boxes.unkept())
+            box = BoxFile(self._boxes.unkept())
         return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes, program=program, box=box)
 
     def _keep_box(self, worker: WorkerProcess, part: StartActor) -> WorkerProcess:
         """The black box of a durable actor stays when the daemon dies."""
-        if part.durable and self._boxes is not None:
-            worker.box.keep(str(self._boxes.of(part.address, part.path, part.life)))
+        if part.durable and self._boxes is not None and worker.box.file is not None:
+            worker.box.file.keep(self._boxes.of(part.address, part.path, part.life))
         return worker
 
     def _ready(self, life: ProcessLife) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from actors.child import main
 from actors.event import SafeEvent, close_fd, readable
 from actors.ipc.blackbox import BlackBox
+from actors.ipc.box_file import BoxFile
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.process.diagnostics import DUMP_SIGNAL
@@ -77,7 +78,7 @@ class WorkerProcess:
         lanes: int,
         *,
         program: Program = ACTOR,
-        box: str | None = None,
+        box: BoxFile | None = None,
     ) -> None:
         self.loop = loop
         self.reader = reader

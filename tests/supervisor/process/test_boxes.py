@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from actors.ipc import blackbox
+from actors.ipc import box_file
 from actors.ipc.blackbox import BlackBox
+from actors.ipc.box_file import BoxFile
 from supervisor.process.boxes import Boxes, drop
 
 
 def test_the_next_run_reads_what_a_life_was_doing(tmp_path):
     """By mailbox, with what it was given; a box that was not kept is deleted."""
     first = Boxes(tmp_path)
-    box, spare = BlackBox(2, str(first.unkept())), BlackBox(1, str(first.unkept()))
-    box.keep(str(first.of("/root/pool", "/root/pool/0", 3)))
-    box.note_given(7, 2)
+    file = BoxFile(first.unkept())
+    box, spare = BlackBox(2, file), BlackBox(1, BoxFile(first.unkept()))
+    file.keep(first.of("/root/pool", "/root/pool/0", 3))
+    file.note_given(7, 2)
     box.begin(7, 1, 1000)
     assert not first.left("/root/pool")
     second = Boxes(tmp_path)
@@ -23,15 +25,15 @@ def test_the_next_run_reads_what_a_life_was_doing(tmp_path):
     drop([left.file])
     assert not list(tmp_path.iterdir())
     box.close()
-    spare.file = None
     spare.close()
 
 
 def test_after_a_boot_it_says_nothing(tmp_path, monkeypatch):
     boxes = Boxes(tmp_path)
-    box = BlackBox(1, str(boxes.unkept()))
-    box.keep(str(boxes.of("/root/a", "/root/a", 1)))
-    monkeypatch.setattr(blackbox, "boot_number", lambda: 1)
+    file = BoxFile(boxes.unkept())
+    box = BlackBox(1, file)
+    file.keep(boxes.of("/root/a", "/root/a", 1))
+    monkeypatch.setattr(box_file, "boot_number", lambda: 1)
     (left,) = Boxes(tmp_path).left("/root/a")
     assert (None, False) == (left.progress, left.pooled)
     left.file.write_bytes(b"broken")
@@ -41,13 +43,14 @@ def test_after_a_boot_it_says_nothing(tmp_path, monkeypatch):
 
 def test_the_text_of_a_box_in_a_file_is_its_own(tmp_path):
     boxes = Boxes(tmp_path)
-    file = boxes.unkept()
-    box = BlackBox(1, str(file))
-    box.note_given(1, 1)
+    path = boxes.unkept()
+    file = BoxFile(path)
+    box = BlackBox(1, file)
+    file.note_given(1, 1)
     with open(box.fileno(), "wb", closefd=False) as stacks:
         stacks.write(b"stacks")
     assert "stacks" == box.text()
     box.rewind()
     assert "" == box.text()
     box.close()
-    assert not file.exists()
+    assert not path.exists()
