@@ -61,6 +61,7 @@ COUNTERS: Final = {
 GAUGES: Final = {
     "actor_up": ("1 while the child runs and is ready, else 0.", ("actor", "kind")),
     "actor_life": ("The number of the current or last life.", ("actor",)),
+    "actor_node": ("1 for the other machine on which the process runs.", ("actor", "node")),
     "actor_mailbox_messages": ("Messages that wait or are being handled.", ("actor",)),
     "actor_resident_memory_bytes": ("Resident memory of the process.", ("actor",)),
     "actor_open_fds": ("Open descriptors of the process.", ("actor",)),
@@ -190,7 +191,9 @@ def _show_child(families: dict[str, Any], child: ChildReading) -> None:
     families["actor_up"].add_metric([path, child.kind], int(child.up))
     families["actor_life"].add_metric([path], child.life)
     _show_restarts(families, path, child.restarts)
-    process = ProcessReading(None, None, None) if child.pid is None else ProcessReading.of(child.pid)
+    process = ProcessReading.of(child)
+    if child.node:
+        families["actor_node"].add_metric([path, child.node], 1)
     if child.pid is not None or child.cpu_before:
         families["actor_cpu_seconds"].add_metric([path], child.cpu_before + (process.cpu or 0.0))
     if process.memory is not None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from actors.errors import WireError
-from actors.wire.frames import CrashReport, Outcomes, Replies, Send, StartActor
+from actors.wire.frames import CrashReport, Outcomes, Replies, Send, SendMany, StartActor, Stop
 from actors.wire.framing import Carried
 from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.link import wire
@@ -141,9 +141,11 @@ class RemoteLife(ProcessDelivery):
     # ---- Control
 
     def stop(self) -> None:
-        """Ask it to finish its message and exit."""
-        self._stop_asked = True
-        self._tell(wire.StopLife(self.number))
+        """Ask it to finish its message and exit. The frame keeps its place between those of messages."""
+        if not self.over:
+            self._stop_asked = True
+            self._pipe_writer.send(Stop())
+            self._tell(wire.StopLife(self.number))
 
     def kill(self) -> None:
         """Kill it; one that has no place yet ends at once."""
@@ -298,7 +300,7 @@ class _Here:
         self._listener.life_outcomes(frame, attachments)
 
     def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
-        if isinstance(frame, Send) and frame.deadline is not None:
+        if isinstance(frame, Send | SendMany) and frame.deadline is not None:
             frame = msgspec.structs.replace(frame, deadline=self._life.clock.here(frame.deadline))
         self._listener.life_said(frame, attachments)
 

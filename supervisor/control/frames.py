@@ -238,11 +238,13 @@ class ProcessStacks(msgspec.Struct, frozen=True):
         path: of the child.
         pid: of its process, None for a task of the daemon.
         stacks: of its threads and tasks, or one line that says why there are none.
+        node: name of the machine of its process; None on the daemon's.
     """
 
     path: str
     pid: int | None
     stacks: str
+    node: str | None = None
 
 
 class Stacks(Reply, frozen=True):

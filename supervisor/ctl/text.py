@@ -67,9 +67,18 @@ def cut_keeping(line: str, width: int) -> str:
 
 def tree_lines(root: SupervisorSnapshot, width: int) -> list[str]:
     """A tree, one line for each child, as a table with branches."""
-    rows: list[tuple[str, ...]] = [("NAME", "STATE", "LIFE", "UP", "QUEUE", "DOING")]
-    rows += [_row(prefix + node.name, node) for prefix, node in _branches(root)]
+    nodes = list(_branches(root))
+    elsewhere = any(_machine(node) for _, node in nodes)
+    rows: list[tuple[str, ...]] = [("NAME", "STATE", "LIFE", "UP", "QUEUE", *(["NODE"] * elsewhere), "DOING")]
+    for prefix, node in nodes:
+        *cells, doing = _row(prefix + node.name, node)
+        rows.append((*cells, *([_machine(node)] * elsewhere), doing))
     return table(rows, width, right=(2, 3, 4))
+
+
+def _machine(node: Node) -> str:
+    """Name of the other machine on which its process runs."""
+    return node.node or "" if isinstance(node, ChildSnapshot) else ""
 
 
 def _branches(root: SupervisorSnapshot) -> Iterable[tuple[str, Node]]:
@@ -126,13 +135,14 @@ def event_line(occurred: Occurred) -> str:
 
 def _event(occurred: Occurred) -> str:  # noqa: C901, PLR0911 - one line for each event
     match occurred.event:
-        case ChildStarted(actor, life, pid):
-            return f"{actor} life {life} is ready" + ("" if pid is None else f", pid {pid}")
+        case ChildStarted(actor, life, pid, node):
+            return f"{actor} life {life} is ready" + ("" if pid is None else f", pid {pid}{_on(node)}")
         case SuccessorBegun(actor, life):
             return f"{actor} life {life} starts, to follow the current one"
         case ChildExited(report):
             delay = "" if report.delay is None else f" in {seconds(report.delay)}"
-            return f"{report.actor} life {report.life} ended: {brief(report.reason)}; {report.decision}{delay}"
+            who = f"{report.actor} life {report.life}{_on(report.node)}"
+            return f"{who} ended: {brief(report.reason)}; {report.decision}{delay}"
         case HandlerSlow(actor, life, handler, taken):
             return f"{actor} life {life} is slow: {handler} has taken {seconds(taken)}"
         case HealthChanged(actor, life, degraded):
@@ -149,6 +159,10 @@ def _event(occurred: Occurred) -> str:  # noqa: C901, PLR0911 - one line for eac
             return f"{supervisor} has stopped: {reason}"
         case Missed(count):
             return f"{count} events are missing here: they came faster than they were read"
+
+
+def _on(node: str | None) -> str:
+    return "" if node is None else f" on {node}"
 
 
 def shortened(stacks: str) -> str:

@@ -76,7 +76,10 @@ def rows(now: Look, before: Look | None, order: str, wanted: str) -> list[Row]:
         rate = max(0, _ended(node) - counts.get(node.path, _ended(node))) / passed if passed else 0.0
         cpu = max(0.0, used.cpu - earlier.cpu) / passed * 100 if used and earlier and passed else 0.0
         name = indent + node.name if order == "tree" else node.path
-        found.append(Row(node.path, name, node, rate, cpu, used.memory if used else 0))
+        memory = used.memory if used else 0
+        if isinstance(node, ChildSnapshot) and node.resident is not None:
+            memory = node.resident
+        found.append(Row(node.path, name, node, rate, cpu, memory))
     found = [row for row in found if wanted.lower() in row.path.lower()]
     return found if order == "tree" else sorted(found, key=lambda row: -_figure(row, order))
 

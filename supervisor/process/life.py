@@ -178,12 +178,14 @@ class ProcessLife(ProcessDelivery):
 
     def stop(self) -> None:
         """Ask it to finish its message and exit. The event overtakes a full channel, the frame wakes a reader."""
-        if self.over:
-            return
+        if not self.over:
+            self._ask_to_stop()
+            self._send_now(Stop())
+
+    def _ask_to_stop(self) -> None:
         self._stop_at = self._loop.time()
         with contextlib.suppress(OSError):  # the frame says the same
             self._stop.set()
-        self._send_now(Stop())
 
     def kill(self) -> None:
         """SIGKILL, now or as soon as there is a process. Runs on any thread."""

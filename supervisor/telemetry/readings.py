@@ -46,7 +46,12 @@ class MailboxReading(msgspec.Struct, frozen=True):
 
 
 class ChildReading(msgspec.Struct, frozen=True):
-    """One child that is no supervisor: its state, and what its former lives add up to."""
+    """One child that is no supervisor: its state, and what its former lives add up to.
+
+    Attributes:
+        node: name of the machine of its process; empty on the daemon's.
+        resident: bytes of its process where that is on another machine, None where they are not known.
+    """
 
     path: str
     kind: str
@@ -55,6 +60,8 @@ class ChildReading(msgspec.Struct, frozen=True):
     pid: int | None
     restarts: Mapping[str, int]
     cpu_before: float
+    node: str = ""
+    resident: int | None = None
 
 
 class ProcessReading(msgspec.Struct, frozen=True):
@@ -65,9 +72,11 @@ class ProcessReading(msgspec.Struct, frozen=True):
     descriptors: int | None
 
     @classmethod
-    def of(cls, pid: int) -> ProcessReading:
-        """What it says now."""
-        return cls(cpu_seconds(pid), resident_bytes(pid), open_descriptors(pid))
+    def of(cls, child: ChildReading) -> ProcessReading:
+        """What it says now; of a process on another machine, what its machine has said."""
+        if child.pid is None or child.node:
+            return cls(None, child.resident, None)
+        return cls(cpu_seconds(child.pid), resident_bytes(child.pid), open_descriptors(child.pid))
 
 
 class Readings(msgspec.Struct, frozen=True):
@@ -135,6 +144,8 @@ def _children(node: SupervisorSnapshot, tree: TreeContext) -> Iterator[ChildRead
                 child.pid,
                 dict(ended.restarts),
                 ended.cpu_time,
+                child.node or "",
+                child.resident,
             )
         else:
             yield from _children(child, tree)

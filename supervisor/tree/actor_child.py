@@ -178,6 +178,11 @@ class ActorChild:
         """Name of the machine of its current life; None on the daemon's."""
         return None if self._current is None else self._current.node
 
+    @property
+    def resident(self) -> int | None:
+        """Bytes of resident memory of its process, None without one."""
+        return None if self._current is None else self._current.resident_bytes()
+
     def health(self) -> Health | None:
         """The health of its life; None without a process."""
         return None if self._current is None else self._current.health()

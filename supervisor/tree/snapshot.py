@@ -46,6 +46,8 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         kind: actor, task, function or command. Only actors have messages and a health.
         degraded: what `Actor.health` said last; None when it is well, and where it says nothing.
         node: name of the machine its process runs on; None on the daemon's.
+        resident: bytes of resident memory of a process on another machine, None where they are not known. Those of a
+            process on the daemon's machine are in its /proc.
         port: the number that stands for `{port}` in a command, None without one.
     """
 
@@ -68,6 +70,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
     port: int | None = None
     degraded: str | None = None
     node: str | None = None
+    resident: int | None = None
 
 
 class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervisor"):
@@ -255,6 +258,7 @@ def _child(engine: Engine, view: ChildView) -> Generator[None, None, Snapshot]:
         successor=view.successor,
         degraded=child.degraded,
         node=child.node,
+        resident=None if child.node is None else child.resident,
     )
 
 

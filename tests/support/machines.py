@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.driver.client import CallFailed, MachineFailed
@@ -32,11 +33,18 @@ class LocalDriver:
         told: changes what an agent says of itself; a test may set it.
         says_ends: whether it says that an agent has ended, as Ray does.
         dying: machines that are listed and run no agent any more.
+
+    Args:
+        names: of the machines.
+        wires: networks between the daemon and some of them.
+        says_ends: as above.
+        skews: by how many seconds the clocks of some of them are ahead.
     """
 
-    def __init__(self, names, *, wires=None, says_ends=True):
+    def __init__(self, names, *, wires=None, says_ends=True, skews=None):
         self.names = list(names)
         self._wires = wires or {}
+        self._skews = skews or {}
         self.agents = {}
         self.told = {}
         self.says_ends = says_ends
@@ -61,7 +69,7 @@ class LocalDriver:
     async def _start(self, value):
         if value.machine in self.dying:
             raise MachineFailed("it was cancelled before it started")
-        process = _agent(value)
+        process = _agent(value, self._skews.get(value.machine, 0))
         self.agents[value.machine] = self._calls[value.call] = process
         loop = asyncio.get_running_loop()
         line = await loop.run_in_executor(None, process.stdout.readline)
@@ -98,9 +106,13 @@ class LocalDriver:
         await asyncio.gather(*self._watching)
 
 
-def _agent(value):
+def _agent(value, skew):
     words = [sys.executable, "-c", _AGENT, value.token.hex(), str(value.lease), str(value.spares)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
+    environment = dict(os.environ)
+    if skew:
+        path = [str(Path(__file__).parent / "skewed"), *sys.path]
+        environment |= {"ACTORS_TEST_SKEW": str(skew), "PYTHONPATH": os.pathsep.join(filter(None, path))}
+    return subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True, env=environment)
 
 
 @dataclass

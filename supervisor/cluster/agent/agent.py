@@ -204,7 +204,7 @@ class Relaying:
         assert isinstance(life, RelayedLife)  # noqa: S101 - the launcher makes no other
         one.life = life
         self._lives[value.number] = one
-        self._sampler.stir(one)
+        self._sampler.begin(one)
 
 
 def _nothing() -> None:

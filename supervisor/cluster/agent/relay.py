@@ -53,6 +53,12 @@ class RelayedLife(ProcessLife):
         """Write bytes of its channel."""
         self._pipe_writer.send_raw(data)
 
+    def stop(self) -> None:
+        """Ask it to stop. The frame that says the same comes from the daemon, between those of messages."""
+        if not self.over:
+            self._ask_to_stop()
+            self._box.ring()
+
     def ring(self) -> None:
         """Ring its doorbell."""
         if not self.over:
@@ -99,7 +105,9 @@ class RelayListener:
     Attributes:
         life: set when it is launched.
         rings: how often its doorbell was rung.
-        busy_until: loop time until which its text is of interest.
+        last: the last look at what it does.
+        surveyed: the last look at its process.
+        text_until: loop time until which its text is of interest.
     """
 
     life: RelayedLife
@@ -108,6 +116,7 @@ class RelayListener:
         self.number = number
         self.rings = 0
         self.last: wire.Sample | None = None
+        self.surveyed: wire.Sample | None = None
         self.text_until = 0.0
         self._home = home
         self._taken = 0  # bytes written to the process for which the daemon has not got its room back

@@ -32,6 +32,7 @@ class Exit(msgspec.Struct, frozen=True):
         decision: what followed.
         because: why.
         out_of_memory: whether the kernel killed it for lack of memory.
+        node: name of the machine on which it ran; empty on the daemon's.
     """
 
     ago: float
@@ -41,6 +42,7 @@ class Exit(msgspec.Struct, frozen=True):
     decision: Decision = Decision.RESTART
     because: str = ""
     out_of_memory: bool = False
+    node: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +160,7 @@ def _exit(death: Death) -> Exit:
         decision=Decision(report.decision),
         because=report.because,
         out_of_memory=bool(report.out_of_memory),
+        node=report.node or "",
     )
 
 

@@ -15,7 +15,6 @@ from typing import Final
 import msgspec
 
 from supervisor.core.rules.states import ChildState
-from supervisor.system.procfs import resident_bytes
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 from supervisor.tree.subtree import Subtree
@@ -112,9 +111,7 @@ class Samples:
             self._windows[child.path] = deque(maxlen=WINDOW)
             return
         mailbox = child.mailbox
-        sample = Sample(
-            self._root.tree.loop.time(), mailbox.depth, sum(mailbox.fates.values()), resident_bytes(pid) or 0
-        )
+        sample = Sample(self._root.tree.loop.time(), mailbox.depth, sum(mailbox.fates.values()), child.resident or 0)
         began = self._began.get(child.path)
         if began is None or began[0] != pid:
             self._windows[child.path] = deque(maxlen=WINDOW)

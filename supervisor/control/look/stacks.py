@@ -32,7 +32,7 @@ class StackTaker:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._under_way: dict[int, asyncio.Future[str]] = {}
+        self._under_way: dict[Inspection, asyncio.Future[str]] = {}
 
     async def take(self, path: str, child: Child) -> ProcessStacks:
         """The stacks of one child.
@@ -44,7 +44,8 @@ class StackTaker:
             case TaskChild():
                 return ProcessStacks(path, None, child.stacks_now() or _none(path))
             case ActorChild() | FunctionChild() if child.pid is not None and child.life is not None:
-                return ProcessStacks(path, child.pid, await self._of(child.pid, child.life) or _silent(path))
+                node = child.node if isinstance(child, ActorChild) else None
+                return ProcessStacks(path, child.pid, await self._of(child.life) or _silent(path), node)
             case ActorChild() | FunctionChild():
                 return ProcessStacks(path, None, _none(path))
             case Subtree():
@@ -53,16 +54,16 @@ class StackTaker:
                 why = f"{path} is a program, and only its own tools know its stacks; its pid is {child_pid(child)}"
                 raise SupervisorBusy(why, answer="refused")
 
-    async def _of(self, pid: int, life: Inspection) -> str:
-        found = self._under_way.get(pid)
+    async def _of(self, life: Inspection) -> str:
+        found = self._under_way.get(life)
         if found is None:
-            found = self._under_way[pid] = self._loop.create_future()
-            self._examine(pid, life, found)
+            found = self._under_way[life] = self._loop.create_future()
+            self._examine(life, found)
         return await asyncio.shield(found)
 
-    def _examine(self, pid: int, life: Inspection, found: asyncio.Future[str]) -> None:
+    def _examine(self, life: Inspection, found: asyncio.Future[str]) -> None:
         def then() -> None:
-            del self._under_way[pid]
+            del self._under_way[life]
             if not found.done():
                 found.set_result(examination.stacks or "")
 

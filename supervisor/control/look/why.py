@@ -165,7 +165,8 @@ def _suspended(_facts: Facts, node: ChildSnapshot) -> Why | None:
     if node.health is not Health.STOPPED:
         return None
     what = "is suspended: a signal (SIGSTOP) has stopped its process, which is not dead and so is not restarted"
-    return Why(Verdict.SUSPENDED, what, "", "", f"continue it: kill -CONT {node.pid}")
+    there = "" if node.node is None else f" on {node.node}"
+    return Why(Verdict.SUSPENDED, what, "", "", f"continue it: kill -CONT {node.pid}{there}")
 
 
 def _crash_loop(facts: Facts, node: ChildSnapshot) -> Why | None:
@@ -259,7 +260,7 @@ def _just_restarted(facts: Facts, node: ChildSnapshot) -> Why | None:
 
 def _healthy(facts: Facts, node: ChildSnapshot) -> Why:
     up = "" if node.uptime is None else f" for {seconds(node.uptime)}"
-    what = f"is well: life {node.life} runs{up}"
+    what = f"is well: life {node.life} runs{'' if node.node is None else f' on {node.node}'}{up}"
     if node.kind == "actor":
         doing = "it is idle" if node.handling is None else f"it handles {node.handling}"
         done = count(sum(node.fates.values()), "message")
@@ -346,7 +347,8 @@ def _died(facts: Facts, node: ChildSnapshot) -> str:
     last = facts.exits[-1] if facts.exits else Exit(0.0, str(node.last_exit.reason) if node.last_exit else "an end")
     over = "" if last.message is None else f" while it handled {last.message}"
     early = " before it was ready" if last.early else ""
-    return f"died {ago(last.ago)}{early}{over} ({last.reason})"
+    where = f" on {last.node}" if last.node else ""
+    return f"died {ago(last.ago)}{where}{early}{over} ({last.reason})"
 
 
 def _rule(facts: Facts) -> str:

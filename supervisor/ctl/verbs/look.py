@@ -117,7 +117,8 @@ def stacks(name: str, daemon: str | None, *, full: bool, as_json: bool) -> None:
 
 
 def _print_stacks(one: ProcessStacks, *, full: bool) -> None:
-    click.echo(f"{one.path}{'' if one.pid is None else f' (pid {one.pid})'}:")
+    where = "" if one.node is None else f" on {one.node}"
+    click.echo(f"{one.path}{'' if one.pid is None else f' (pid {one.pid}{where})'}:")
     click.echo(textwrap.indent(one.stacks if full else shortened(one.stacks), "  "))
 
 
