@@ -155,6 +155,7 @@ class Life:
         self._given = part.state
         self._durable = part.durable
         self._box = box
+        self._keeps_replies = part.keeps_replies
         self._now_ns = clock.monotonic_ns
         self._reserve = reserve
         self._stop_event = stop
@@ -181,6 +182,11 @@ class Life:
         self.inbox.takers[Cancel] = revoke
         self.inbox.takers[AskHealth] = lambda _: driver.health_asked()
 
+    def keep_replies(self) -> None:
+        """Handlers are sync: keep replies in the black box where the daemon reads them there."""
+        if self._keeps_replies:
+            self.outbox.keep_replies(self._box.replies, self.inbox.pending)
+
     def check_control(self) -> None:
         """Let control overtake: when the daemon has rung, read everything it has written first."""
         rings = self.cells[DOORBELL]
@@ -193,6 +199,7 @@ class Life:
 
     def between_messages(self) -> None:
         """Let control overtake, and tell the daemon how the actor is if it wants to know. No sync handler runs."""
+        self.outbox.flush()  # it is not known how long decoding and `health` take
         self.check_control()
         if self.sync_driver.health_wanted:
             self.sync_driver.health_wanted = False

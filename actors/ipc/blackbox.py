@@ -4,9 +4,10 @@ The daemon writes only the doorbell, the child everything else. Every write is o
 no lock, and the record is consistent at every instant a kill can hit.
 
 The page is an anonymous mapped file: it has no name in the file system and disappears with its last holder. Behind
-the lanes are the actor's own counters (`actors.ipc.counter_cells`). At the end is space for text, where faulthandler
-writes stacks through the descriptor (see `actors.process.diagnostics`). The file is sealed against resizing, so the
-text is bounded and reading the mapping is safe whatever the child does.
+the lanes are the actor's own counters (`actors.ipc.counter_cells`), then replies that the daemon has not read yet
+(`actors.ipc.reply_area`). At the end is space for text, where faulthandler writes stacks through the descriptor (see
+`actors.process.diagnostics`). The file is sealed against resizing, so the text is bounded and reading the mapping is
+safe whatever the child does.
 
 A lane belongs to one handler call at a time. Messages begin in the order of their sequence numbers. So of the
 messages in flight, those above the highest `begun` never began, those in a lane with `begun != done` are being
@@ -22,6 +23,7 @@ from multiprocessing import context, reduction
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.event import close_fd
+from actors.ipc.reply_area import AREA, ReplyArea
 from actors.wire.progress import Activity, Progress, Work
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ class BlackBox:
     def __init__(self, lanes: int = 1, file: BoxFile | None = None) -> None:
         self.lanes = lanes
         self.file = file
-        self._text_at = text_at(lanes) + (0 if file is None else file.room)
+        self._replies_at = behind_counters(lanes) + (0 if file is None else file.room)
+        self._text_at = self._replies_at + AREA
         size = self._text_at + TEXT
         self._fd = _anonymous_file(size) if file is None else file.make(size)
         try:
@@ -78,15 +81,16 @@ class BlackBox:
         self._mapping = mmap.mmap(self._fd, 0, **_UNTRACKED)
         self.cells = memoryview(self._mapping).cast("Q")
         self._counters: CounterCells | None = None
+        self._replies: ReplyArea | None = None
 
-    def __getstate__(self) -> tuple[int, Any]:
+    def __getstate__(self) -> tuple[int, int, Any]:
         context.assert_spawning(self)
-        return self.lanes, reduction.DupFd(self._fd)
+        return self.lanes, self._replies_at, reduction.DupFd(self._fd)
 
-    def __setstate__(self, state: tuple[int, Any]) -> None:
-        self.lanes, handle = state
+    def __setstate__(self, state: tuple[int, int, Any]) -> None:
+        self.lanes, self._replies_at, handle = state
         self.file = None
-        self._text_at = text_at(self.lanes)
+        self._text_at = self._replies_at + AREA
         self._fd = handle.detach()
         os.set_inheritable(self._fd, False)
         self._map()
@@ -97,6 +101,8 @@ class BlackBox:
         close_fd(fd)
         if self._counters is not None:
             self._counters.close()
+        if self._replies is not None:
+            self._replies.close()
         self.cells.release()
         self._mapping.close()
         if self.file is not None:
@@ -112,6 +118,13 @@ class BlackBox:
             space = memoryview(self._mapping)[at : at + _counters_size(self.lanes)]
             self._counters = CounterCells(space, self.lanes)
         return self._counters
+
+    @property
+    def replies(self) -> ReplyArea:
+        """The replies that the daemon has not read yet."""
+        if self._replies is None:
+            self._replies = ReplyArea(memoryview(self._mapping)[self._replies_at : self._text_at])
+        return self._replies
 
     # ---- daemon
 
@@ -262,8 +275,8 @@ def _counters_at(lanes: int) -> int:
     return _next_page((FIRST_LANE + _LANE * lanes) * CELL)
 
 
-def text_at(lanes: int) -> int:
-    """Offset of the text: the first page behind the counters."""
+def behind_counters(lanes: int) -> int:
+    """Offset of what a file keeps, and of the replies and the text: the first page behind the counters."""
     return _next_page(_counters_at(lanes) + _counters_size(lanes))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.event import close_fd
-from actors.ipc.blackbox import BOOT, CELL, FIRST_LANE, LANES, progress_in, text_at
+from actors.ipc.blackbox import BOOT, CELL, FIRST_LANE, LANES, behind_counters, progress_in
 from actors.wire.progress import Progress
 
 _GIVEN: Final = 1024  # messages given to the process last, of which delivery tag and number are kept
@@ -56,7 +56,7 @@ class BoxFile:
     def begin(self, cells: memoryview[int], lanes: int) -> None:
         """The file is mapped: note what a later reader needs."""
         cells[BOOT], cells[LANES] = boot_number(), lanes
-        self._cells, self._given_at = cells, text_at(lanes) // CELL
+        self._cells, self._given_at = cells, behind_counters(lanes) // CELL
 
     def keep(self, path: Path) -> None:
         """Give it this name, under which it stays when the box is closed, or the daemon dies."""
@@ -88,7 +88,7 @@ def left_by_the_dead(file: Path) -> tuple[Progress, dict[int, int]] | None:
     if len(cells) < FIRST_LANE or not cells[BOOT] or cells[BOOT] != boot_number():
         return None
     lanes = cells[LANES]
-    at = text_at(lanes) // CELL
+    at = behind_counters(lanes) // CELL
     if at + _GIVEN * 2 > len(cells):
         return None
     given = cells[at : at + _GIVEN * 2].tolist()

@@ -8,8 +8,8 @@ life, so code behind the decoder does not check again.
 
 Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Bulk`,
 `Cancel`, `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon: `Outcomes`, `Replies`,
-`Settled`, `Send`, `SendMany`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`, `Saved`,
-`CrashReport`, `Goodbye`.
+`KeptReplies`, `Settled`, `Send`, `SendMany`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`,
+`Saved`, `CrashReport`, `Goodbye`.
 """
 
 from __future__ import annotations
@@ -220,6 +220,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
         heartbeat: whether the daemon may ask whether its interpreter runs, and where.
         state: what the life before has saved, in msgpack; None when it begins without.
         durable: whether its messages are kept over the death of the daemon; then outcomes and state are sent together.
+        keeps_replies: whether the daemon reads replies in the black box.
         descriptors: name of the abstract socket over which descriptors are passed; empty where none are.
     """
 
@@ -239,6 +240,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
     state: bytes | None = None
     durable: bool = False
     descriptors: str = ""
+    keeps_replies: bool = False
 
 
 class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
@@ -303,6 +305,21 @@ class Replies(msgspec.Struct, frozen=True, array_like=True, tag=33):
     first: Natural
     count: Natural
     replies: msgspec.Raw
+
+
+class KeptReplies(msgspec.Struct, frozen=True, array_like=True, tag=35):
+    """Replies lie in the black box (`actors.ipc.reply_area`); with them, messages have ended as in `Outcomes`.
+
+    Attributes:
+        mark: how far they are written.
+        ack_up_to, began: as in `Outcomes`.
+        more: whether more follow in the next millisecond without such a frame, to be looked for a little later.
+    """
+
+    mark: Natural
+    ack_up_to: Natural
+    began: Natural
+    more: bool
 
 
 class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
@@ -459,6 +476,7 @@ FromChild = (
     Outcomes
     | Settled
     | Replies
+    | KeptReplies
     | Send
     | SendMany
     | MoreItems

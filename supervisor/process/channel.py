@@ -36,6 +36,7 @@ from actors.wire.frames import (
     Replies,
     Stop,
 )
+from actors.wire.frames import KeptReplies as KeptRepliesFrame
 from actors.wire.framing import (
     HEADER,
     LARGE,
@@ -52,6 +53,7 @@ from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
 from supervisor.process.descriptors import LifeDescriptors
+from supervisor.process.kept_replies import KeptReplies
 
 _BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a frame may raise
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
@@ -204,6 +206,9 @@ class ChannelReader(Protocol):
     def arrived(self, chunk: bytes) -> None:
         """Take bytes in, none at the end."""
 
+    def take_rest(self) -> None:
+        """The process has ended, and its channel is read."""
+
     def drop(self) -> None:
         """No more will come."""
 
@@ -218,6 +223,7 @@ class FrameReader:
         on_end: called at the end of the pipe.
         on_error: called when a frame breaks the protocol or cannot be processed. No frame is read afterwards.
         take: takes a value in shared memory that was announced; None where no descriptors pass.
+        kept: the replies in its black box; None where none are kept.
 
     Attributes:
         farewell: its goodbye or crash report, None as long as it has sent none.
@@ -233,6 +239,7 @@ class FrameReader:
         on_end: Callable[[], None],
         on_error: Callable[[Exception], None],
         take: Callable[[Announced], SharedAttachment] | None = None,
+        kept: KeptReplies | None = None,
     ) -> None:
         self.farewell: CrashReport | Goodbye | None = None
         self.refused = False
@@ -241,6 +248,9 @@ class FrameReader:
         self._attachments: list[Carried] = []  # attachments whose frame has not come yet
         self._listener = listener
         self._take = take
+        self._kept = kept
+        if kept is not None:
+            kept.on_mark = self._read_kept
         self._on_farewell = on_farewell
         self._on_end = on_end
         self._on_error = on_error
@@ -261,8 +271,14 @@ class FrameReader:
                 self.refused = True
                 self._on_error(error)
 
+    def take_rest(self) -> None:
+        """The process has ended, and its pipe is read: take in what lies in its black box."""
+        self._read_kept(None)
+
     def drop(self) -> None:
         """No more will come: free what has arrived of an incomplete frame, which may be large."""
+        if self._kept is not None:
+            self._kept.close()
         self._framer.drop()
         self._attachments.clear()
 
@@ -275,6 +291,10 @@ class FrameReader:
             attachments, self._attachments = self._attachments, []
         if isinstance(frame, Outcomes | Replies):
             self._listener.life_outcomes(frame, attachments)
+        elif isinstance(frame, KeptRepliesFrame):
+            if self._kept is None:
+                raise WireError("it keeps replies where none are read")
+            self._listener.life_outcomes(self._kept.announced(frame), ())
         elif isinstance(frame, CrashReport | Goodbye):
             if self.farewell is not None:
                 raise WireError("it said goodbye twice")
@@ -282,6 +302,18 @@ class FrameReader:
             self._on_farewell()
         else:
             self._listener.life_said(frame, attachments)
+
+    def _read_kept(self, mark: int | None) -> None:
+        """Pass on replies in the black box up to a mark, or all of them."""
+        if self._kept is None or self.refused:
+            return
+        try:
+            found = self._kept.rest() if mark is None else self._kept.read(mark)
+            if found:
+                self._listener.life_outcomes(Outcomes(0, found), ())
+        except Exception as error:
+            self.refused = True
+            self._on_error(error)
 
     def _taken(self, announced: Announced) -> SharedAttachment:
         if self._take is None:

@@ -16,9 +16,12 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
+
+from msgspec.structs import replace
 
 from actors.errors import WireError
+from actors.ipc.blackbox import BlackBox
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.wire.frames import CrashReport, StartActor, Stop
@@ -31,6 +34,7 @@ from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
 from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
 from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
+from supervisor.process.kept_replies import KeptReplies
 from supervisor.process.spawn.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
 from supervisor.system.procfs import condition, peak_bytes, resident_bytes
@@ -73,6 +77,8 @@ class ProcessLife(ProcessDelivery):
             life again.
     """
 
+    _keeps_replies: ClassVar[bool] = True
+
     def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
         super().__init__()
         self.on_untaken: Callable[[str], None] | None = None
@@ -80,7 +86,7 @@ class ProcessLife(ProcessDelivery):
         self._reader = worker.reader
         self._loop = worker.loop
         self._listener = listener
-        self._part = part
+        self._part = replace(part, keeps_replies=self._keeps_replies and not part.durable)
         self._wire_error: str | None = None
         self._stop_at: float | None = None
         self._grace: float | None = None
@@ -92,7 +98,7 @@ class ProcessLife(ProcessDelivery):
 
     def _attach(self, worker: WorkerProcess) -> ChannelReader:
         """Let the reader watch a process for this life; when that fails nothing has changed."""
-        frames = self._frame_reader(self._part.max_frame)
+        frames = self._frame_reader(worker.box)
         self._reader.stream(worker.duplex, frames.arrived)
         try:
             self._reader.once(worker.ready.fileno(), self._became_ready)
@@ -101,15 +107,16 @@ class ProcessLife(ProcessDelivery):
             raise
         return frames
 
-    def _frame_reader(self, max_frame: int) -> ChannelReader:
+    def _frame_reader(self, box: BlackBox) -> ChannelReader:
         """What takes the bytes of its channel."""
         return FrameReader(
-            max_frame,
+            self._part.max_frame,
             self._listener,
             on_farewell=self._said_farewell,
             on_end=self._channel_ended,
             on_error=self._broken,
             take=self._take,
+            kept=KeptReplies(box, self._loop) if self._part.keeps_replies else None,
         )
 
     def _begin_on(self, worker: WorkerProcess, frames: ChannelReader) -> None:
@@ -317,6 +324,7 @@ class ProcessLife(ProcessDelivery):
         """The life ends, its black box is closed, and what is known of it is reported as a value."""
         if self.over or not (self._channel_over and self._output_over):
             return
+        self._frames.take_rest()
         self._frames.drop()  # timers may keep this life for a while
         if self._descriptors is not None:
             self._descriptors.close()

@@ -1,14 +1,18 @@
 """Outbox: how messages ended, on its way to the daemon.
 
-A reply is sent at once: the code that runs next may hang, crash or keep the interpreter. Only acknowledgements of
-tells, for which no sender waits, share a frame; and the replies to one `ask_many`, whose sender waits for the last of
-them, for a millisecond at most.
+The code that runs next may hang, crash or keep the interpreter. So a reply is sent at once, or it is kept in the black
+box, where the daemon finds it after a death, and soon after a frame that tells it to look. What is kept leaves in one
+frame: when no message waits, or before a handler that begins a millisecond after the last such frame.
+
+Acknowledgements of tells, for which no sender waits, share a frame; and the replies to one `ask_many`, whose sender
+waits for the last of them, for a millisecond at most.
 
 Runs in the actor's process, in its main thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Any, Final
 
 import msgspec
@@ -16,9 +20,10 @@ import msgspec
 from actors.child.messages.driver import Clock
 from actors.child.messages.keeping import Keeper
 from actors.ipc.channel import Channel
+from actors.ipc.reply_area import MOST, ReplyArea
 from actors.wire import frames as wire
 from actors.wire.codec import encode
-from actors.wire.frames import NOTHING, Outcome, Outcomes, Replies
+from actors.wire.frames import NOTHING, KeptReplies, Outcome, Outcomes, Replies
 from actors.wire.framing import LARGE, Carried
 
 ACK_AGE: Final = 1_000_000  # ns; an older acknowledgement does not wait for the next handler
@@ -54,12 +59,33 @@ class Outbox:
         self._held_from = 0  # the number of the first of these asks
         self._held_bytes = 0
         self._began = 0  # ns at which the last acknowledged handler began
+        self._area: ReplyArea | None = None
+        self._pending: Sized = ()
+        self._kept = False  # whether replies in the area are not announced yet
+        self._looking = 0  # ns at which the daemon was asked to look for more
+
+    def keep_replies(self, area: ReplyArea, pending: Sized) -> None:
+        """From now on keep replies in the area while messages are pending.
+
+        Whatever may take long runs after `before_handler` or `flush`.
+        """
+        self._area = area
+        self._pending = pending
 
     def reply(
         self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Carried, ...] = ()
     ) -> None:
         """A handler has ended, which began at that time (ns): send what its sender gets."""
-        if self._waiting or self.held:
+        if self._area is not None and kind == wire.REPLY and (self._pending or self._kept) and not attachments:
+            outcome = encode(Outcome(seq, kind, payload, began))
+            if len(outcome) <= MOST and not self.held and self._area.put(outcome):
+                self._ack_up_to = seq
+                self._began = began
+                self._kept = True
+                if not self.oldest:
+                    self.oldest = began
+                return
+        if self._waiting or self.held or self._kept:
             self.flush()
         if self._sequential:
             self._ack_up_to = self._told = seq
@@ -135,13 +161,21 @@ class Outbox:
 
     def before_handler(self, now: int) -> None:
         """Something waits, and a handler is about to be called at that time (ns): it is not known how long it takes."""
-        if self._urgent or now - self.oldest > ACK_AGE or self._count >= ACK_EVERY:
-            self.flush()
+        if self._kept:
+            if now - self._looking > ACK_AGE or now - self.oldest > ACK_AGE or self._urgent:
+                self._looking = now
+                self._flush(more=True)
+        elif self._urgent or now - self.oldest > ACK_AGE or self._count >= ACK_EVERY:
+            self._flush(more=False)
 
     def flush(self) -> None:
         """Send everything that waits."""
-        if not self.oldest:
-            return
+        if self.oldest:
+            self._flush(more=False)
+
+    def _flush(self, *, more: bool) -> None:
+        if self._kept:
+            self._announce(more=more)
         if self.held:
             self.send(encode(Replies(self._held_from, len(self.held), _raw(self.held))))
             self.held.clear()
@@ -149,6 +183,14 @@ class Outbox:
             self._send_outcomes()
         self.oldest = self._count = self._held_bytes = 0
         self._urgent = False
+
+    def _announce(self, *, more: bool) -> None:
+        """Tell the daemon how far kept replies are written."""
+        assert self._area is not None  # noqa: S101 - it keeps them
+        up_to = 0 if self._waiting else self._ack_up_to  # what waits is no acknowledgement
+        self.send(encode(KeptReplies(self._area.mark, up_to, self._began, more)))
+        self._told = up_to or self._told
+        self._kept = False
 
     def _send_outcomes(self) -> None:
         frame = encode(Outcomes(self._ack_up_to, self._waiting, self._began))

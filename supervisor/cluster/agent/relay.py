@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from actors.ipc.blackbox import BlackBox
 from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
@@ -35,6 +36,9 @@ class RelayedFrames:
         else:
             self._on_end()
 
+    def take_rest(self) -> None:
+        """There is none."""
+
     def drop(self) -> None:
         """Nothing is kept."""
 
@@ -44,9 +48,11 @@ class RelayedLife(ProcessLife):
 
     _listener: RelayListener
 
-    def _frame_reader(self, max_frame: int) -> ChannelReader:
+    _keeps_replies = False  # the daemon does not see its black box
+
+    def _frame_reader(self, box: BlackBox) -> ChannelReader:
         """The daemon checks the size of frames."""
-        del max_frame
+        del box
         return RelayedFrames(self._relay, self._channel_ended)
 
     def write(self, data: bytes) -> None:

@@ -1,0 +1,90 @@
+"""KeptReplies: reads the replies that a process has left in its black box.
+
+    a frame says how far they are written ─▶ announced
+    it says that more follow ─▶ a millisecond later: how far are they written? ─▶ one later: on_mark
+    the process has ended ─▶ rest
+
+What a look finds is read a millisecond later, when both sides see the same bytes on every processor.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from actors.errors import WireError
+from actors.ipc.blackbox import BlackBox
+from actors.wire import frames as wire
+from actors.wire.frames import Outcome, Outcomes
+
+LOOK: Final = 0.001  # seconds from such a frame to the look, and from there to the reading
+
+_BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding may raise
+_decode: Final = msgspec.msgpack.Decoder(list[Outcome]).decode
+
+
+class KeptReplies:
+    """Those of one life.
+
+    Args:
+        box: of its process.
+        loop: of the looks.
+
+    Attributes:
+        on_mark: called after a look: up to this mark it may be read.
+    """
+
+    def __init__(self, box: BlackBox, loop: asyncio.AbstractEventLoop) -> None:
+        self.on_mark: Callable[[int], None] = lambda _: None
+        self._box = box
+        self._loop = loop
+        self._closed = False
+
+    def announced(self, frame: wire.KeptReplies) -> Outcomes:
+        """What a frame announces.
+
+        Raises:
+            WireError: it is not of the protocol.
+        """
+        if frame.more:
+            self._loop.call_later(LOOK, self._look)
+        return Outcomes(frame.ack_up_to, self.read(frame.mark), frame.began)
+
+    def read(self, mark: int) -> list[Outcome]:
+        """What is written up to a mark and was not read yet.
+
+        Raises:
+            WireError: it is not of the protocol.
+        """
+        data = self._box.replies.take(mark)
+        if not data:
+            return []
+        try:
+            return _decode(data)
+        except _BROKEN as error:
+            raise WireError(f"replies in its black box do not decode: {error}") from error
+
+    def rest(self) -> list[Outcome]:
+        """What a process that has ended has left.
+
+        Raises:
+            WireError: it is not of the protocol.
+        """
+        return [] if self._closed else self.read(self._box.replies.mark)
+
+    def close(self) -> None:
+        """The life is over, its box is closed soon."""
+        self._closed = True
+
+    def _look(self) -> None:
+        if not self._closed:
+            self._loop.call_later(LOOK, self._looked, self._box.replies.mark)
+
+    def _looked(self, mark: int) -> None:
+        if not self._closed:
+            self.on_mark(mark)

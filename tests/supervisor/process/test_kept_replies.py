@@ -1,0 +1,111 @@
+"""Replies in the black box of a process: announced, found by a look, found at its end; wrong ones end its life."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from actors.ipc.blackbox import BlackBox
+from actors.wire.codec import encode
+from actors.wire.frames import NOTHING, Outcome, Outcomes
+from actors.wire.frames import KeptReplies as Announcement
+from actors.wire.framing import header
+from supervisor.process.channel import FrameReader
+from supervisor.process.kept_replies import KeptReplies
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.heard: list[Outcomes] = []
+        self.some = asyncio.Event()
+
+    def life_outcomes(self, frame, attachments):
+        assert not attachments
+        self.heard.append(frame)
+        self.some.set()
+
+    @property
+    def seqs(self) -> list[int]:
+        return [outcome.seq for frame in self.heard for outcome in frame.items]
+
+
+@pytest.fixture
+def box():
+    box = BlackBox()
+    yield box
+    box.close()
+
+
+def reader_of(box: BlackBox, listener: Listener, errors: list[Exception]) -> FrameReader:
+    return FrameReader(
+        1000,
+        listener,  # type: ignore[arg-type]
+        on_farewell=list,
+        on_end=list,
+        on_error=errors.append,
+        kept=KeptReplies(box, asyncio.get_running_loop()),
+    )
+
+
+def put(box: BlackBox, seq: int) -> None:
+    assert box.replies.put(encode(Outcome(seq, 0, NOTHING)))
+
+
+def frame_of(value: object) -> bytes:
+    data = encode(value)
+    return header(len(data)) + data
+
+
+async def test_each_is_heard_once_whoever_finds_it_first(box):
+    """Two objects of the area: the child's is the box's of the other side in a process; here one file, two mappings."""
+    errors: list[Exception] = []
+    listener, child = Listener(), BlackBox.__new__(BlackBox)
+    child.__setstate__((1, box._replies_at, _Handle(box)))
+    reader = reader_of(box, listener, errors)
+    put(child, 1)
+    reader.arrived(frame_of(Announcement(child.replies.mark, 0, 0, more=True)))
+    assert [1] == listener.seqs
+    put(child, 2)
+    listener.some.clear()
+    async with asyncio.timeout(30):
+        await listener.some.wait()
+    put(child, 3)
+    reader.arrived(frame_of(Announcement(child.replies.mark, 3, 5, more=False)))
+    assert (3, 5) == (listener.heard[-1].ack_up_to, listener.heard[-1].began)
+    put(child, 4)
+    reader.take_rest()
+    reader.take_rest()
+    assert [1, 2, 3, 4] == listener.seqs
+    assert not errors
+    child.close()
+
+
+class _Handle:
+    def __init__(self, box: BlackBox) -> None:
+        self._fd = box.fileno()
+
+    def detach(self) -> int:
+        return os.dup(self._fd)
+
+
+@pytest.mark.parametrize("outcome", [b"\xc1", encode("no outcome")])
+async def test_bytes_that_are_no_outcomes_end_the_life(box, outcome):
+    errors: list[Exception] = []
+    listener = Listener()
+    reader = reader_of(box, listener, errors)
+    mark = (1 << 32) | len(outcome)
+    box._mapping[box._replies_at + 128 : box._replies_at + 128 + len(outcome)] = outcome
+    reader.arrived(frame_of(Announcement(mark, 0, 0, more=False)))
+    reader.take_rest()
+    assert 1 == len(errors)
+    assert reader.refused
+    assert not listener.heard
+
+
+async def test_a_life_whose_replies_are_not_read_may_not_announce_any(box):
+    errors: list[Exception] = []
+    reader = FrameReader(1000, Listener(), on_farewell=list, on_end=list, on_error=errors.append)  # type: ignore[arg-type]
+    reader.arrived(frame_of(Announcement(0, 0, 0, more=False)))
+    assert "keeps replies" in str(errors[0])
