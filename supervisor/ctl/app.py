@@ -94,4 +94,4 @@ def print_lines(lines: list[str]) -> None:
     click.echo("\n".join(lines))
 
 
-from supervisor.ctl.verbs import act, look, run  # noqa: E402, F401 - the verbs add themselves
+from supervisor.ctl.verbs import act, look, page, run  # noqa: E402, F401 - the verbs add themselves

@@ -8,6 +8,7 @@ Runs in any thread of any process of the daemon's user; one client is for one th
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -68,6 +69,11 @@ class Client:
     def close(self) -> None:
         """End the connection."""
         self._socket.close()
+
+    def interrupt(self) -> None:
+        """End the connection from another thread: a call that waits for a reply raises `NoDaemon`."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def fileno(self) -> int:
         """The descriptor of the connection."""

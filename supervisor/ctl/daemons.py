@@ -82,6 +82,24 @@ def chosen(which: str | None) -> Path:
     )
 
 
+def successor(identity: Identity) -> Path:
+    """The control socket of the daemon that took the place of one that has ended: same tree, command and directory.
+
+    Raises:
+        NoDaemon: there is none, or several could be meant.
+    """
+    meant = (identity.tree, identity.argv, identity.cwd)
+    found = [
+        daemon.path
+        for daemon in daemons()
+        if daemon.identity is not None and meant == (daemon.identity.tree, daemon.identity.argv, daemon.identity.cwd)
+    ]
+    if len(found) != 1:
+        few = "no other one runs" if not found else f"{len(found)} others run"
+        raise NoDaemon(f"the daemon with pid {identity.pid} has ended, and {few} with its command line; waits for one")
+    return found[0]
+
+
 def _named(path: Path, which: str) -> bool:
     pid, _, tree = path.stem.partition("-")
     return which in (pid, tree)

@@ -16,6 +16,7 @@ from supervisor.observe.reports import (
     ChildExited,
     ChildStarted,
     HandlerSlow,
+    Happening,
     HealthChanged,
     MailboxUnclaimed,
     StoreFailed,
@@ -71,8 +72,8 @@ def tree_lines(root: SupervisorSnapshot, width: int) -> list[str]:
     elsewhere = any(_machine(node) for _, node in nodes)
     rows: list[tuple[str, ...]] = [("NAME", "STATE", "LIFE", "UP", "QUEUE", *(["NODE"] * elsewhere), "DOING")]
     for prefix, node in nodes:
-        *cells, doing = _row(prefix + node.name, node)
-        rows.append((*cells, *([_machine(node)] * elsewhere), doing))
+        *cells, does = _row(prefix + node.name, node)
+        rows.append((*cells, *([_machine(node)] * elsewhere), does))
     return table(rows, width, right=(2, 3, 4))
 
 
@@ -96,7 +97,7 @@ def _below(node: SupervisorSnapshot, indent: str) -> Iterable[tuple[str, Node]]:
 
 def _row(name: str, node: Node) -> tuple[str, ...]:
     queue = str(node.mailbox) if isinstance(node, ChildSnapshot) and node.kind == "actor" else ""
-    return (name, state_of(node), str(node.life), duration(node.uptime), queue, _doing(node))
+    return (name, state_of(node), str(node.life), duration(node.uptime), queue, doing(node))
 
 
 def state_of(node: Node) -> str:
@@ -110,7 +111,7 @@ def state_of(node: Node) -> str:
     return node.state.value
 
 
-def _doing(node: Node) -> str:
+def doing(node: Node) -> str:
     """What it does, or why it does nothing."""
     if isinstance(node, SupervisorSnapshot):
         left = "no bound" if node.budget is None else f"{node.budget} left"
@@ -130,11 +131,12 @@ def _doing(node: Node) -> str:
 def event_line(occurred: Occurred) -> str:
     """An event as one line: when, who, what."""
     clock = time.strftime("%H:%M:%S", time.localtime(occurred.at))
-    return f"{clock}.{int(occurred.at * 1000) % 1000:03} {_event(occurred)}"
+    return f"{clock}.{int(occurred.at * 1000) % 1000:03} {event_text(occurred.event)}"
 
 
-def _event(occurred: Occurred) -> str:  # noqa: C901, PLR0911 - one line for each event
-    match occurred.event:
+def event_text(event: Happening | Missed) -> str:  # noqa: C901, PLR0911 - one line for each event
+    """What has happened, as one line."""
+    match event:
         case ChildStarted(actor, life, pid, node):
             return f"{actor} life {life} is ready" + ("" if pid is None else f", pid {pid}{_on(node)}")
         case SuccessorBegun(actor, life):

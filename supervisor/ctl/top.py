@@ -20,8 +20,9 @@ from textual.widgets import DataTable, Input, Static
 
 from supervisor.ctl.client import Client
 from supervisor.ctl.errors import ControlError
+from supervisor.ctl.rows import Look, rows, usage
 from supervisor.ctl.text import shortened
-from supervisor.ctl.top_rows import ORDERS, Look, heading, line, rows, usage
+from supervisor.ctl.top_lines import ORDERS, chosen, heading, line
 
 PERIOD: Final = 1.0  # seconds between two looks
 HELP: Final = """Up, Down  choose a child
@@ -33,7 +34,7 @@ r  restart, asked first
 x  stop, asked first
 q  quit
 
-RESTA: restarts in the window / left before it gives up.
+DOING of a supervisor: restarts in its window, and how many are left before it gives up.
 RATE: messages ended a second. A pool's are at its first process.
 CPU and MEM are read from /proc of this machine."""
 
@@ -160,13 +161,13 @@ class Top(App[None]):
         board.query_one("#head", Static).update(self.said or heading(width))
         if self._now is None:
             return
-        shown = rows(self._now, self._before, self.order, self._wanted)
-        chosen, offset = self._chosen(), table.scroll_offset
+        shown = chosen(rows(self._now, self._before), self.order, self._wanted)
+        path, offset = self._chosen(), table.scroll_offset
         table.clear(columns=True)
         table.add_column("", width=width)
         for row in shown:
-            table.add_row(Text(line(row, width)), key=row.path)
-        at = next((at for at, row in enumerate(shown) if row.path == chosen), 0)
+            table.add_row(Text(line(row, self.order, width)), key=row.node.path)
+        at = next((at for at, row in enumerate(shown) if row.node.path == path), 0)
         table.move_cursor(row=at, scroll=False)
         table.scroll_to(y=offset.y, animate=False)
 

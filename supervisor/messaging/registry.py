@@ -24,9 +24,14 @@ HINTS_AT_ONCE: Final = 0.05  # and seconds at once: an actor that asks for unkno
 
 
 class Registry:
-    """The names of one tree."""
+    """The names of one tree.
+
+    Attributes:
+        other: says what else has a path that is no mailbox's, as `a task`; None where nothing has.
+    """
 
     def __init__(self) -> None:
+        self.other: Callable[[str], str | None] = lambda _: None
         self._mailboxes: dict[str, Mailbox] = {}
         self._visitors: list[Callable[[Mailbox], None]] = []
         self._hints_spent = 0.0  # seconds
@@ -57,10 +62,13 @@ class Registry:
         """The mailbox of a path.
 
         Raises:
-            NoSuchActor: no actor has it; the text lists similar names.
+            NoSuchActor: no actor has it; the text says what else has it, or lists similar names.
         """
         mailbox = self._mailboxes.get(path)
         if mailbox is None:
+            other = self.other(path)
+            if other is not None:
+                raise NoSuchActor(f"{path} is {other}")
             raise NoSuchActor(self._unknown(path))
         return mailbox
 

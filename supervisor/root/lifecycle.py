@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self, get_args
 
@@ -40,7 +41,7 @@ from supervisor.system.descriptor_limit import shortage
 from supervisor.tree.child_factory import ChildFactory
 from supervisor.tree.engine import Engine
 from supervisor.tree.health import health_of
-from supervisor.tree.snapshot import tree_of
+from supervisor.tree.snapshot import other_than_mailbox, tree_of
 
 Reading = Literal["thread", "loop"]
 
@@ -187,6 +188,7 @@ class Lifecycle:
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,
         )
+        self._tree.registry.other = partial(other_than_mailbox, engine)
         if door is not None:
             self._control_server = ControlServer(door, engine)
         return engine

@@ -8,7 +8,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -166,6 +166,35 @@ def steps_of(engine: Engine) -> Generator[None, None, SupervisorSnapshot]:
 def children_of(engine: Engine) -> tuple[ChildInfo, ...]:
     """The children of one supervisor, in the order of their start."""
     return tuple(_info(engine, view) for view in engine.machine.children())
+
+
+def other_than_mailbox(engine: Engine, path: str) -> str | None:
+    """What has a path without taking messages, and where to send them instead; None where nothing has it."""
+    if path == engine.path:
+        return "the root supervisor, which takes no messages: name one of its actors"
+    name = path.removeprefix(f"{engine.path}/")
+    while name not in engine.children:
+        first, _, name = name.partition("/")
+        below = engine.children.get(first)
+        if not isinstance(below, Subtree):
+            return None
+        engine = below.engine
+    child = engine.children[name]
+    if isinstance(child, LoneChild):
+        return f"a {child.kind}, which takes no messages: {_TAKES_NONE[child.kind]}"
+    if isinstance(child, Subtree):
+        return "a supervisor, which takes no messages: name one of its actors"
+    pool = child.spec.name
+    return (
+        None if pool == name else f"one process of a pool, which takes messages for all of them: {engine.path}/{pool}"
+    )
+
+
+_TAKES_NONE: Final[dict[LoneKind, str]] = {
+    "task": "it runs in the daemon, so call its code, or share a queue with it",
+    "function": "make it an actor, ChildSpec(...), if it shall have some",
+    "command": "it is a program; speak to it as that program expects, for instance over its port",
+}
 
 
 def count_of(engine: Engine) -> ChildCounts:

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.ctl.client import Client
+from supervisor.ctl.rows import Look, rows, usage
 from supervisor.ctl.text import event_line, tree_lines
-from supervisor.ctl.top_rows import Look, rows, usage
 from supervisor.metrics import Collector
 from tests.support.actors import Echo, Puppet
 from tests.support.machines import LocalCluster
@@ -66,7 +66,7 @@ def look(path):
         tree = client.tree()
         stacks = [(one.node, one.stacks) for name in ("home", "away") for one in client.stacks(name)]
         used = usage(tree)
-        memory = {row.path: row.memory for row in rows(Look(tree, used), None, "tree", "")}
+        memory = {row.node.path: row.memory for row in rows(Look(tree, used), None)}
         return {
             "tree": tree_lines(tree.root, 120),
             "why": client.why("away")[0].sentence,

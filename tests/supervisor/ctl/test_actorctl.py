@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,37 +17,10 @@ from supervisor.control import place
 from supervisor.ctl.app import actorctl
 from supervisor.ctl.client import connect
 from supervisor.ctl.daemons import daemons
-from tests.support.control import short_folder
+from tests.support.control import CTL, daemon, short_folder
 from tests.support.waiting import DEADLINE, ROOT, until_now
 
 pytestmark = pytest.mark.processes
-
-
-CTL = (sys.executable, "-m", "supervisor.ctl")
-
-
-@contextmanager
-def daemon(folder, module="tests.support.operated"):
-    """A daemon in a process of its own; its pid."""
-    config = folder / "config.toml"
-    config.touch()
-    variables = {name: value for name, value in os.environ.items() if name != "ACTORS_TESTS"}  # its actors come and go
-    variables |= {"XDG_RUNTIME_DIR": str(folder), "OPERATED_CONFIG": str(config), "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", module], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
-    )
-    try:
-        assert b"ready\n" == process.stdout.readline()
-        yield process
-    finally:
-        process.terminate()
-        process.communicate(timeout=DEADLINE)
-
-
-@pytest.fixture(scope="module")
-def running():
-    with short_folder() as folder, daemon(folder) as process:
-        yield folder, process.pid
 
 
 def see_only(folder, monkeypatch):
