@@ -80,7 +80,7 @@ def raw_pipe(count: int) -> None:
 async def ours(name: str, reading: Literal["thread", "loop"], count: int) -> None:
     async with Supervisor(ChildSpec(Adder), reading=reading, spares=0) as root:
         adder, pid = root["adder"], root.which_children()[0].pid or 0
-        await asks(adder, 1_000)
+        await asks(adder, min(count, 1_000))
         with Costs(f"ask, {name}", pid, count):
             await asks(adder, count)
         with Costs(f"ask, {IN_FLIGHT} in flight, {name}", pid, count):

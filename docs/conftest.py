@@ -23,7 +23,12 @@ from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser
 
 ROOT = Path(__file__).parent.parent
-ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTEST_PLUGINS": "actors.pytest_plugin"}
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "PYTHONUNBUFFERED": "1",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # each run would import all that there are
+    "PYTEST_PLUGINS": "actors.pytest_plugin,pytest_asyncio.plugin",
+}
 DEADLINE = 60.0  # seconds for one command
 FILE = re.compile(r"^```(?:python|ini)\n(# ([\w/]+\.(?:py|ini))\n.*?)^```", re.MULTILINE | re.DOTALL)
 OURS = ("actors", "supervisor")

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.__main__ import replaced, write
 from benchmarks.charts import charts
-from benchmarks.measure import ENTRANTS, OURS, RAW_PIPE, Entrant, Plan, count_for, measure
+from benchmarks.measure import ENTRANTS, OURS, OURS_LOOP, OURS_UVLOOP, RAW_PIPE, Entrant, Plan, count_for, measure
 from benchmarks.numbers import digits, plain
 from benchmarks.processes import carrying, marked
 from benchmarks.report import ahead, excuses, group_table, page, pooled, targets
@@ -21,6 +21,7 @@ from benchmarks.results import Results, Run, load, save
 from benchmarks.session import ROOT, ContenderFailed, Session
 from benchmarks.targets import TARGETS, Target, holds, judge
 from benchmarks.workloads import FIGURES, Workload, workloads
+from tests.support.long import LONG
 from tests.support.waiting import until_now
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -44,6 +45,12 @@ def tiny(workload):
     }
 
 
+def asked_of(entrant):
+    """All workloads; a few of the forms of ours that share their code with the first."""
+    chosen = workloads(idle=0.05)
+    return chosen if LONG or entrant.name not in (OURS_LOOP, OURS_UVLOOP) else chosen[:5]
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize("entrant", ENTRANTS, ids=lambda entrant: entrant.name)
 def test_every_contender_does_every_workload(entrant):
@@ -52,7 +59,7 @@ def test_every_contender_does_every_workload(entrant):
     with Session(entrant.module, *entrant.options) as session:
         assert "Python" in session.versions
         done = {}
-        for workload in workloads(idle=0.05):
+        for workload in asked_of(entrant):
             known = workload.do, tuple(tiny(workload).items())
             answer = done[known] = done.get(known) or session.do(workload.do, tiny(workload), 30.0)
             if "absent" in answer:

@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FILES = 60
+FILES = 30
 
 pytestmark = pytest.mark.processes
 
 
 @pytest.fixture
 def tree(tmp_path):
-    """Sixty files that take a while, three of them hard to read, and what is to be left alone."""
+    """Thirty files that take a while, three of them hard to read, and what is to be left alone."""
     root = tmp_path / "tree"
     for number in range(FILES):
         path = root / f"package{number % 5}" / f"module{number}.py"

@@ -24,7 +24,7 @@ from tests.support.figures import SOAKS
 from tests.support.load import Sender, Ticker
 from tests.support.waiting import until
 
-SECONDS = float(os.environ.get("ACTORS_SOAK") or (600 if os.environ.get("ACTORS_LONG") == "1" else 10))
+SECONDS = float(os.environ.get("ACTORS_SOAK") or (600 if os.environ.get("ACTORS_LONG") == "1" else 6))
 NAMES = ("a", "b", "c", "d")
 PAUSES = (0.0, 0.01, 0.05, 0.1)  # seconds between kills
 SAMPLES = 60

@@ -18,6 +18,7 @@ from supervisor.process import spares
 from supervisor.process.spawn.lean_spawn import LeanProcess
 from supervisor.process.spawn.surroundings import source_files, surroundings, unchanged
 from tests.support.actors import AsyncPuppet, Block, Echo, Modules, Puppet, WhoAreYou
+from tests.support.long import often
 from tests.support.waiting import Watch, alive, until, until_now
 
 pytestmark = pytest.mark.processes
@@ -379,7 +380,7 @@ async def test_a_hanging_import_delays_no_stop(module):
 
 async def test_stopping_while_one_is_made():
     """At whatever moment of its making: conftest sees that nothing is left."""
-    for moment in range(12):
+    for moment in range(0, 12, often(3, 1)):
         async with tree(child()) as root:
             await until(lambda: root._launcher._spares._timer is not None, "the calm")
             await asyncio.sleep(0.02 + moment * 0.005)

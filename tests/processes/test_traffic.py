@@ -73,7 +73,7 @@ class Routed:
 @pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(40, id="40-kills"),
+        pytest.param(24, id="24-kills"),
         pytest.param(1000, id="1000-kills", marks=[LONG, pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )

@@ -28,6 +28,7 @@ from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 from supervisor.tree.subtree import Subtree
 from tests.support.actors import Puppet
+from tests.support.long import often
 
 MOVING = {ChildState.STARTING, ChildState.STOPPING, ChildState.BACKOFF}
 PATIENCE = 5_000  # turns of the loop; no run needs a tenth
@@ -240,7 +241,7 @@ def at_rest(engine: Engine) -> bool:
     )
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), phases=PHASES)
+@settings(max_examples=often(50, 500), suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(
     spec=trees(),
     starts=st.lists(

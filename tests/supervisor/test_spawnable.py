@@ -301,7 +301,7 @@ class Parrot(Actor):
         return msg.text
 
 async def main():
-    async with Supervisor(ChildSpec(Parrot, name="parrot")) as root:
+    async with Supervisor(ChildSpec(Parrot, name="parrot"), spares=0) as root:
         print("SAID", await root["parrot"].ask(Echo("hello")))
 """
 
@@ -520,10 +520,11 @@ def test_a_supervisor_at_the_top_of_an_imported_module(tmp_path):
     assert "put the start under" in err
 
 
-def test_pytest_itself(tmp_path):
+def test_pytest_itself(tmp_path, monkeypatch):
     """A test that starts a supervisor needs nothing special."""
     write(tmp_path, "tree.py", ACTOR)
     write(tmp_path, "test_tree.py", "import asyncio, tree\ndef test_it():\n    asyncio.run(tree.main())\n")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     code, out, _ = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_tree.py")
     assert 0 == code, out
 

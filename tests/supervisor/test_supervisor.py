@@ -1065,7 +1065,7 @@ async def test_a_stopped_actor_holds_up_nobody():
 
 
 async def test_nothing_is_left_over_many_lives():
-    """Ten deaths later there are as many descriptors and threads as after one."""
+    """Six deaths later there are as many descriptors and threads as after one."""
     async with tree(child(), intensity=Intensity.unlimited()) as root:
         watch = Watch(root)
 
@@ -1081,7 +1081,7 @@ async def test_nothing_is_left_over_many_lives():
 
         await die(2)
         first = held()
-        await die(10)
+        await die(6)
         await until(lambda: held() == first, f"{first}, it is {held()}")
 
 

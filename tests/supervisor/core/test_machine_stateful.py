@@ -27,6 +27,7 @@ from supervisor.core.tree.events import (
     TimerKind,
 )
 from supervisor.core.tree.machine import SupervisorMachine
+from tests.support.long import often
 
 NAMES = "abcdefgh"
 ENDING = {SupervisorState.STOPPING, SupervisorState.STOPPED}
@@ -356,4 +357,6 @@ class Supervision(RuleBasedStateMachine):
 
 
 TestSupervision = Supervision.TestCase
-TestSupervision.settings = settings(max_examples=80, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+TestSupervision.settings = settings(
+    max_examples=often(50, 500), stateful_step_count=40, suppress_health_check=list(HealthCheck)
+)

@@ -63,9 +63,8 @@ class TestInAClass:
         assert await first["counter"].ask(Add(1)) == await second["counter"].ask(Add(1))
 """
 
-AUTO, STRICT = (
-    ["-o", f"asyncio_mode={mode}", "-o", "asyncio_default_fixture_loop_scope=function"] for mode in ("auto", "strict")
-)
+ASYNCIO = ["-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function"]
+AUTO, STRICT = ([*ASYNCIO, "-o", f"asyncio_mode={mode}"] for mode in ("auto", "strict"))
 MARKS = {
     "auto": "",
     "strict": "pytestmark = pytest.mark.asyncio",
@@ -79,6 +78,7 @@ def run(tmp_path, suite, *options, engine="inline"):
     (tmp_path / "test_shop.py").write_text(suite)
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\nfilterwarnings = error\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": engine, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # each start would import all that there are
     environment["TMPDIR"] = str(tmp_path)
     command = [sys.executable, "-m", "pytest", "-p", "actors.pytest_plugin", "-p", "no:cacheprovider", "-q", *options]
     done = subprocess.run(
@@ -92,8 +92,8 @@ def run(tmp_path, suite, *options, engine="inline"):
     [
         ("auto", "inline", AUTO),
         ("strict", "inline", [*STRICT, "--actors=inline"]),
-        ("anyio", "inline", ["-p", "no:asyncio"]),
-        pytest.param("auto", "processes", [*AUTO, "-n", "2"], marks=pytest.mark.processes),
+        ("anyio", "inline", ["-p", "anyio"]),
+        pytest.param("auto", "processes", [*AUTO, "-p", "xdist.plugin", "-n", "1"], marks=pytest.mark.processes),
     ],
     ids=["auto", "strict", "anyio", "processes under xdist"],
 )
@@ -114,6 +114,9 @@ import subprocess
 import sys
 import threading
 
+import supervisor.testing.leaks
+
+supervisor.testing.leaks.LINGER = 0.3
 kept = []
 
 def test_a_process(no_leaks):

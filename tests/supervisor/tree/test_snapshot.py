@@ -34,7 +34,7 @@ from supervisor import (
     SupervisorStopped,
     TreeHealth,
 )
-from supervisor.observe.broadcast import BACKLOG
+from supervisor.observe.broadcast import BACKLOG, Broadcast
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
 from tests.support.actors import Block, Echo, Note, Puppet
 from tests.support.pooled import Take, Worker
@@ -395,18 +395,20 @@ async def test_the_happenings_of_the_roots_end():
     assert [] == [item async for item in root.events()]
 
 
-async def test_a_slow_reader_is_told_what_it_missed():
+async def test_a_slow_reader_is_told_what_it_missed(monkeypatch):
     """The oldest are lost, the tree does not wait, and a quick reader loses nothing."""
+    few = 50
+    monkeypatch.setattr(Broadcast.read, "__defaults__", (few,))
     async with tree(child(), intensity=Intensity.unlimited()) as root:
         slow, quick, seen = root.events(), root.events(), []
-        for _ in range(BACKLOG):
+        for _ in range(few):
             root.launcher.life("/root/a").exit(ExitKind.CRASHED)
             seen += [await anext(quick)]
             await until(lambda: "running" == of(root).state)
             seen += [await anext(quick)]
-        assert 2 * BACKLOG == len(seen)
-        assert Missed(BACKLOG) == await anext(slow)
-        assert seen[BACKLOG:] == [await anext(slow) for _ in range(BACKLOG)]
+        assert 2 * few == len(seen)
+        assert Missed(few) == await anext(slow)
+        assert seen[few:] == [await anext(slow) for _ in range(few)]
 
 
 async def test_dead_letters():

@@ -16,6 +16,7 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import blame
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
+from tests.support.long import often
 
 MOST = 3  # max_deliveries
 PLENTY = 1_000_000
@@ -631,6 +632,6 @@ class PoolModel(DeliveryModel):
 
 
 TestDelivery = DeliveryModel.TestCase
-TestDelivery.settings = settings(max_examples=150, stateful_step_count=40)
+TestDelivery.settings = settings(max_examples=often(50, 500), stateful_step_count=40)
 TestPool = PoolModel.TestCase
-TestPool.settings = settings(max_examples=150, stateful_step_count=40)
+TestPool.settings = settings(max_examples=often(50, 500), stateful_step_count=40)
