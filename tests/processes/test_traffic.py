@@ -274,7 +274,7 @@ def judge_messages(sent, letters, lines) -> None:
         elif end == "crashed":
             assert (key in dead) == (one.error.finished is False)
             assert one.error.started is True
-            assert ended[key] == 1 or not one.error.finished
+            assert ended[key] == 1 or not one.error.finished, f"{key} was begun {begun[key]} times and has not ended"
         elif end == "timeout":  # a stream may have crashed behind the items at which its reader left
             assert key not in dead, f"{key}: it was withdrawn"
         judge_reply(one, end)
