@@ -21,6 +21,7 @@ from supervisor.store.port import Store
 from supervisor.store.records import MailboxSummary, RecoveredMailbox, StoredMessage
 
 LAST: Final = 5.0  # seconds that the end of a tree waits for a store that fails
+FIRST: Final = 256  # messages of a mailbox that are read before its actor is started: enough to begin with
 
 
 class Prepared(NamedTuple):
@@ -29,11 +30,13 @@ class Prepared(NamedTuple):
     Attributes:
         recovered: its mailbox.
         rows: the first messages that wait.
+        more: whether others wait behind them.
         left: the black boxes of lives that died with their daemon.
     """
 
     recovered: RecoveredMailbox
     rows: list[StoredMessage]
+    more: bool
     left: list[LeftBox]
 
 
@@ -87,18 +90,31 @@ class Durability:
         """
         for at, child in durable_in(spec, path):
             name = self._name(at)
-            recovered = await self._store.recover(name)
-            rows = await self._store.messages(name, 0, child.mailbox) if recovered.waiting else []
-            self._prepared[at] = Prepared(recovered, rows, self.boxes.left(at))
+            recovered, left = await self._store.recover(name), self.boxes.left(at)
+            rows, more = await self._first(name, left, child.mailbox) if recovered.waiting else ([], False)
+            self._prepared[at] = Prepared(recovered, rows, more, left)
+
+    async def _first(self, name: str, left: list[LeftBox], window: int) -> tuple[list[StoredMessage], bool]:
+        """The first messages of a mailbox, and whether there are others: all that lives before may have begun."""
+        begun = [life.last_begun for life in left]
+        rows: list[StoredMessage] = []
+        at_once = min(FIRST, window)
+        while True:
+            found = await self._store.messages(name, rows[-1].seq if rows else 0, at_once)
+            rows += found
+            if len(found) < at_once:
+                return rows, False
+            if all(len(rows) >= window if last is None else rows[-1].seq >= last for last in begun):
+                return rows, True
 
     def mailbox(self, path: str, spec: ChildSpec, **parts: Any) -> DurableMailbox:
         """The mailbox of a spec that was prepared."""
-        recovered, rows, left = self._prepared.pop(path)
+        recovered, rows, more, left = self._prepared.pop(path)
         former = self._mailboxes.get(path)  # of a spec that was deleted: what was sent to it goes on
         stored = former or StoredMailbox(self._store, self._name(path), recovered, self._loop, self._trouble)
         self._mailboxes[path] = stored
         mailbox = DurableMailbox(stored, self.boxes, path, protocol_of(spec.actor), **parts)
-        mailbox.recover(rows, left, complete=former is None)
+        mailbox.recover(rows, left, complete=former is None and not more)
         return mailbox
 
     async def close(self) -> None:

@@ -49,6 +49,7 @@ from supervisor.store.records import StoredMessage
 from supervisor.store.writes import Write
 
 PATIENCE: Final = 0.5  # seconds until a read of the store that failed is tried again
+AT_ONCE: Final = 1024  # messages that are read at once
 
 
 class DurableIntake(Intake):
@@ -207,7 +208,7 @@ class DurableIntake(Intake):
         Args:
             rows: the messages.
             doubtful: indices of message classes that are not begun again where it is not known whether they were.
-            complete: whether nothing can have been stored since they were read.
+            complete: whether these are all, and nothing can have been stored since they were read.
         """
         self._last_loaded = 0
         for row in rows:
@@ -215,7 +216,7 @@ class DurableIntake(Intake):
                 self._doubt(row)
             else:
                 self._adopt_row(row)
-        if complete and len(rows) < self._window:
+        if complete:
             self._last_loaded = self._last_stored
 
     def refill(self) -> None:
@@ -241,7 +242,7 @@ class DurableIntake(Intake):
     async def _refill(self, opened: int) -> None:
         if not self._last_loaded:
             await self._stored.settled()  # what has ended is not to be read again
-        known, room = self._last_stored, self._free
+        known, room = self._last_stored, min(self._free, AT_ONCE)
         rows = await self._stored.store.messages(self._stored.name, self._last_loaded, room)
         if self.closed is not None or opened != self._opened:
             return

@@ -78,7 +78,7 @@ class DurableMailbox(Mailbox):
         Args:
             rows: the messages.
             left: the black boxes of lives that died with their daemon.
-            complete: whether nothing can have been stored since they were read.
+            complete: whether these are all, and nothing can have been stored since they were read.
         """
         unknown = any(life.progress is None for life in left)
         self.intake.recover(rows, self._once if unknown else frozenset(), complete=complete)
@@ -90,7 +90,6 @@ class DurableMailbox(Mailbox):
                     for loss in queue.lose(_LEFT, life.progress):
                         self._settlement.lost(loss, _died_with_the_daemon(self.path))
         self.stored.then_stored(partial(drop, [life.file for life in left]))
-        self.intake.refill()
         self._delayed.look()
 
     def state_of(self, member: str) -> bytes | None:
@@ -128,6 +127,7 @@ class DurableMailbox(Mailbox):
             queue = self.consumers.queue_of(member)
             life = NotedDelivery(life, queue.flight_of(member), self._once, self.stored)
         super().connect(member, life)
+        self.intake.refill()
 
     def lost(self, member: str, progress: Progress | None, report: ExitReport) -> None:
         """See `Mailbox.lost`; the black box goes when what it says is stored."""

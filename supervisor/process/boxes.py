@@ -31,6 +31,13 @@ class LeftBox(NamedTuple):
     given: dict[int, int]
     pooled: bool
 
+    @property
+    def last_begun(self) -> int | None:
+        """No message with a higher number was begun; None where that is not known."""
+        if self.progress is None:
+            return None
+        return max(self.given.values(), default=0) if self.pooled else self.progress.begun
+
 
 class Boxes:
     """The black boxes of one run of a tree, in a directory that also has those of the runs before.
