@@ -72,7 +72,9 @@ def chosen(which: str | None) -> Path:
         return alive[0].path
     if alive:
         there = ", ".join(f"{daemon.pid} ({daemon.tree})" for daemon in alive)
-        raise NoDaemon(f"several daemons run: {there}. Choose one with -d PID, -d TREE, or ACTORCTL_DAEMON")
+        raise NoDaemon(
+            f"several daemons run: {there}. Choose one after the verb: -d PID or -d TREE, or set ACTORCTL_DAEMON"
+        )
     if which:
         raise NoDaemon(f"no daemon of yours is {which!r}; `actorctl ps` lists them")
     places = " and ".join(str(folder) for folder in folders())
