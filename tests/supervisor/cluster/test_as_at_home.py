@@ -29,8 +29,8 @@ AT_ONCE = Backoff(initial=0.0, cap=0.0)
 AHEAD = 3600  # seconds
 
 
-def tree(*specs, names=("m1",), **options):
-    cluster = LocalCluster(names, 60.0, LocalDriver(names, skews=dict.fromkeys(names, AHEAD)))
+def tree(*specs, ahead=AHEAD, **options):
+    cluster = LocalCluster(lease=60.0, driver=LocalDriver(["m1"], skews={"m1": ahead}))
     return Supervisor(*specs, cluster=cluster, **{"intensity": Intensity.unlimited(), "spares": 0, **options})
 
 
@@ -73,7 +73,7 @@ async def test_a_handler_that_begins_late_is_seen():
         (child,) = root.snapshot().children
         assert 1 == await root["a"].ask(Ping(), timeout=30)
         os.kill(child.pid, signal.SIGSTOP)
-        asked = asyncio.create_task(root["a"].ask(Sleep(3600), timeout=60))
+        asked = asyncio.create_task(root["a"].ask(Sleep(3600), timeout=None))
         await asyncio.sleep(0.3)  # the load itself: long enough for the agent to see nothing new
         os.kill(child.pid, signal.SIGCONT)
         await until(lambda: "Sleep" == root.snapshot().children[0].handling, "it is seen")
@@ -124,8 +124,9 @@ async def test_streams_have_credit_and_are_left():
 
 
 async def test_asks_end_at_their_deadline_and_are_cancelled():
-    """Remaining time crosses: the clock of the machine is an hour ahead."""
-    async with tree(there(Diarist), there(Async, "b"), there(Deputy, "c")) as root:
+    """Remaining time crosses, whether the clock of the machine is ahead or behind."""
+    behind = -int(time.monotonic() / 2)  # no clock of a machine is below zero
+    async with tree(there(Diarist), there(Deputy, "c"), ahead=behind) as root:
         assert "x" == await root["a"].ask(Say("x"), timeout=30)
         cancelled = asyncio.create_task(root["a"].ask(Wait(), timeout=60))
         await until(lambda: root.snapshot().children[0].handling == "Wait", "it begins")
@@ -133,7 +134,7 @@ async def test_asks_end_at_their_deadline_and_are_cancelled():
         await until_asked(root["a"], Cancelled(), 1)
         with pytest.raises(AskTimeout) as late:
             await root["a"].ask(Wait(), timeout=0.2)
-        assert late.value.started
+        assert late.value.started is not False  # True, or None: what a sample does not show at once is not known
         await until_asked(root["a"], Cancelled(), 2)
         # an actor there asks another one there, one by one and many at once, with time enough and without
         assert ["1", "2", "3"] == await root["c"].ask(Delegate(30.0), timeout=60)
