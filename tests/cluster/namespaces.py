@@ -1,7 +1,8 @@
 """Three machines in network namespaces of one: `make cluster` (as root, with Ray and iproute2).
 
-Each namespace has a raylet; the daemon runs beside the head. A chaos task kills the actor, kills agents, cuts links and
-heals them. At the end every message is accounted for, none was begun twice, and no lock was ever found taken.
+Each namespace has a raylet; the daemon runs beside the head. A chaos task kills the actor, agents, raylets, twice the
+head, cuts links and heals them. At the end every message is accounted for, none was begun twice, and no lock was ever
+found taken.
 
     python -m tests.cluster.namespaces [seconds]
 """
@@ -13,6 +14,7 @@ import contextlib
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -65,37 +67,71 @@ def remove():
     run("ip", "link", "del", BRIDGE, check=False)
 
 
-def start_raylets(place):
+def start_raylet(name, place):
+    """The raylet of a namespace, with the head in the first."""
     ray = str(Path(sys.executable).with_name("ray"))
+    number = NAMES.index(name) + 1
+    role = ("--head", "--port=6379", "--include-dashboard=false", f"--temp-dir={place}/ray")
+    role = role if number == 1 else (f"--address={NETWORK}.1:6379",)
     common = ("--num-cpus=1", f"--object-store-memory={80 * 2**20}", "--disable-usage-stats")
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(Path.cwd())}
-    for number, name in enumerate(NAMES, 1):
-        address = f"--node-ip-address={NETWORK}.{number}"
-        role = ("--head", "--port=6379", "--include-dashboard=false", f"--temp-dir={place}")
-        role = role if number == 1 else (f"--address={NETWORK}.1:6379",)
-        inside(name, ray, "start", *role, address, *common, env=environment)
+    inside(name, ray, "start", *role, f"--node-ip-address={NETWORK}.{number}", *common, env=environment)
+
+
+def kill(name, *programs):
+    """Kill -9 what runs these programs in a namespace."""
+    for pid in map(int, run("ip", "netns", "pids", name).stdout.split()):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+            if any(program in words for program in programs):
+                os.kill(pid, signal.SIGKILL)
+
+
+def kill_raylet(name, place):
+    """Its workers end, and so does the agent; a new one joins."""
+    kill(name, "raylet/raylet")
+    time.sleep(1.0)
+    start_raylet(name, place)
+
+
+def kill_head(place):
+    """The head alone; some seconds later all raylets, since none joins another head; then everything anew."""
+    kill(NAMES[0], "gcs/gcs_server")
+    time.sleep(5.0)
+    for name in NAMES:
+        kill(name, "raylet/raylet", "/site-packages/ray/")
+    for name in NAMES:
+        start_raylet(name, place)
 
 
 def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-async def chaos(root, until, counts):
+async def chaos(root, place, seconds, counts):
     """Kills, cuts and heals, one after the other."""
     dice = random.Random(7)
-    while time.monotonic() < until:
+    begin = time.monotonic()
+    heads = [begin + seconds * part for part in (0.4, 0.75)]
+    while time.monotonic() < begin + seconds:
         await asyncio.sleep(dice.uniform(1.0, 4.0))
         (child,) = root.snapshot().children
-        what = dice.choice(["actor", "actor", "agent", "cut", "short cut"])
-        counts[what] += 1
-        if what == "actor" and child.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGKILL)
-        elif what == "agent" and child.pid is not None:
+        elsewhere = child.node not in (None, f"{NETWORK}.1")
+        there = NAMES[int(child.node.rpartition(".")[2]) - 1] if elsewhere else ""
+        what = dice.choice(["actor", "actor", "agent", "raylet", "cut", "short cut"])
+        if heads and time.monotonic() > heads[0]:
+            heads.pop(0)
+            counts["head killed"] += 1
+            await asyncio.to_thread(kill_head, place)
+        elif what in ("actor", "agent") and child.pid is not None:
+            counts[f"{what} killed"] += 1
             with contextlib.suppress(OSError):
-                os.kill(parent_of(child.pid), signal.SIGKILL)
-        elif what in ("cut", "short cut") and child.node is not None and child.node != f"{NETWORK}.1":
-            there = NAMES[int(child.node.rpartition(".")[2]) - 1]
+                os.kill(child.pid if what == "actor" else parent_of(child.pid), signal.SIGKILL)
+        elif what == "raylet" and there:
+            counts["raylet killed"] += 1
+            await asyncio.to_thread(kill_raylet, there, place)
+        elif there:
+            counts[what] += 1
             inside(there, "ip", "link", "set", "eth0", "down")
             await asyncio.sleep(LEASE * 2 + 1 if what == "cut" else 0.5)
             inside(there, "ip", "link", "set", "eth0", "up")
@@ -116,28 +152,38 @@ async def daemon(place, seconds):
     cluster = RayCluster(address=f"{NETWORK}.1:6379", lease=LEASE)
     async with Supervisor(spec, cluster=cluster, intensity=Intensity.unlimited()) as root:
         burying = asyncio.create_task(collect(root, letters))
-        watching = asyncio.create_task(watch(root, counts))
+        pauses = {}
+        watching = asyncio.create_task(watch(root, counts, pauses))
         over = asyncio.Event()
         senders = [asyncio.create_task(send(root, ledger, sender, over)) for sender in range(SENDERS)]
-        await chaos(root, time.monotonic() + seconds, counts)
+        await chaos(root, place, seconds, counts)
         over.set()
         await asyncio.gather(*senders)
-        await root["bank"].ask(Note(99, 1), timeout=120)
+        await root["bank"].ask(Note(99, 1), timeout=300)
     burying.cancel()
     watching.cancel()
     judge(ledger, letters, book.read_text().splitlines())
     assert not taken.exists(), f"two lives at once: {taken.read_text()}"
     sys.stdout.write(
-        f"{len(ledger.sent)} messages, {len(letters)} dead letters, {dict(counts)}; lost 0, doubled 0, two at once 0\n"
+        f"{len(ledger.sent)} messages, {len(letters)} dead letters; {dict(counts)}\nlost 0, doubled 0, two at once 0\n"
     )
+    for kind, times in pauses.items():
+        sys.stdout.write(f"down after {kind}: median {statistics.median(times):.2f} s, most {max(times):.2f} s\n")
 
 
-async def watch(root, counts):
+async def watch(root, counts, pauses):
+    """Count starts and ends; how long each kind of end kept the actor down."""
+    ended = None
     async for event in root.events():
         if isinstance(event, ChildStarted):
             counts[f"starts on {event.node}"] += 1
+            if ended is not None:
+                pauses.setdefault(ended[0], []).append(time.monotonic() - ended[1])
+            ended = None
         elif isinstance(event, ChildExited):
-            counts[event.report.reason.kind.value] += 1
+            kind = event.report.reason.kind.value
+            counts[kind] += 1
+            ended = ended or (kind, time.monotonic())
 
 
 def main():
@@ -148,7 +194,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="ac", dir="/tmp") as place:
         try:
             build()
-            start_raylets(f"{place}/ray")
+            for name in NAMES:
+                start_raylet(name, place)
             environment = {**os.environ, "ACTORS_INSIDE": place, "RAY_AUTH_MODE": "disabled"}
             seconds = sys.argv[1] if len(sys.argv) > 1 else "300"
             words = ("ip", "netns", "exec", NAMES[0], sys.executable, "-m", "tests.cluster.namespaces", seconds)
