@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -33,11 +34,13 @@ def raylets():
     They are the same before and after each test. A test that kills a node adds one of its own, see `doomed`.
     """
     pytest.importorskip("ray", reason="needs Ray: pip install 'actor-supervisor[ray]'")
-    from ray.cluster_utils import Cluster  # noqa: PLC0415 - only where it is installed
+    from ray._private import services  # noqa: PLC0415 - only where it is installed
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - as above
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
+        patch.setattr(services, "get_node", patient(services.get_node))
         head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False, "wait": False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         add(cluster, resources={"left": 2, "outer": 1}, num_gpus=1)
@@ -57,6 +60,22 @@ def doomed(raylets):
     if node in raylets.worker_nodes:
         raylets.remove_node(node, allow_graceful=False)
     raylets.wait_for_nodes(timeout=PATIENCE)
+
+
+def patient(get_node):
+    """Ray gives a node up that it does not see within half a minute, as on a machine that has much else to do."""
+
+    def get(*args, **options):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return get_node(*args, **options)
+            except RuntimeError:  # it has not registered yet, or the head does not answer yet
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    return get
 
 
 def add(cluster, **options):

@@ -33,6 +33,7 @@ NETWORK = "10.77.0"
 BRIDGE = "actors-br"
 LEASE = 3.0
 SENDERS = 3
+TRIES = 5  # of a start of Ray
 
 
 def run(*words, check=True, **options):
@@ -75,7 +76,12 @@ def start_raylet(name, place):
     role = role if number == 1 else (f"--address={NETWORK}.1:6379",)
     common = ("--num-cpus=1", f"--object-store-memory={80 * 2**20}", "--disable-usage-stats")
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(Path.cwd())}
-    inside(name, ray, "start", *role, f"--node-ip-address={NETWORK}.{number}", *common, env=environment)
+    words = (ray, "start", *role, f"--node-ip-address={NETWORK}.{number}", *common)
+    for _ in range(TRIES):
+        if not inside(name, *words, check=False, env=environment).returncode:
+            return
+        kill(name, "raylet/raylet", "/site-packages/ray/")  # Ray waits half a minute, which may be too short here
+    raise RuntimeError(f"Ray does not start in {name}")
 
 
 def kill(name, *programs):
