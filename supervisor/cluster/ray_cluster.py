@@ -41,13 +41,13 @@ class RayCluster:
     def __post_init__(self) -> None:
         if importlib.util.find_spec("ray") is None:
             raise UsageError("RayCluster needs Ray, which is not installed: pip install 'actor-supervisor[ray]'")
-        if self.address is not None and (not isinstance(self.address, str) or not self.address):
-            raise UsageError(f"address must be 'auto', 'local' or 'host:port', it is {self.address!r}")
-        if self.address is not None and self.address.startswith("ray://"):
+        if isinstance(self.address, str) and self.address.startswith("ray://"):
             raise UsageError(
                 f"address {self.address!r} is of Ray's client, which is no machine of the cluster; run the daemon on "
                 "one, with address='auto'"
             )
+        if self.address is not None and not _is_address(self.address):
+            raise UsageError(f"address must be 'auto', 'local' or 'host:port', it is {self.address!r}")
         if self.runtime_env is not None and not isinstance(self.runtime_env, Mapping):
             raise UsageError(f"runtime_env must be a mapping, as of ray.init, or None; it is {self.runtime_env!r}")
         if not is_time(self.lease, SHORTEST):
@@ -64,3 +64,11 @@ class RayCluster:
         """See `Cluster`."""
         driver = RayDriver(self.address, dict(self.runtime_env or {}), loop, reader)
         return ClusterMachines(path, loop, reader, spares=spares, on_news=say, driver=driver, lease=self.lease)
+
+
+def _is_address(address: object) -> bool:
+    """Whether it names a cluster as `ray.init` does."""
+    if not isinstance(address, str):
+        return False
+    host, _, port = address.rpartition(":")
+    return address in ("auto", "local") or bool(host and port.isascii() and port.isdigit() and int(port) < 65536)

@@ -29,9 +29,14 @@ from supervisor.cluster.driver import protocol as say
 
 CHUNK: Final = 64 * 1024  # bytes read at once
 AGAIN: Final = 0.5  # seconds until an agent that cannot be reached is asked again
+HEAD_TIME: Final = 5.0  # seconds for the head to take a connection; Ray itself would try for minutes
 HANG_UP: Final = 8.0  # seconds for an orderly end once the daemon is gone
 MACHINE_FAILED: Final = frozenset({"ActorDiedError", "ActorUnavailableError", "ActorUnschedulableError"})
 QUIET: Final = {"RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+class NotJoined(Exception):
+    """There is no cluster to join, or it is of another kind; the text is for people."""
 
 
 class Driver:
@@ -58,6 +63,8 @@ class Driver:
                 call = say.read_to_driver(frame)  # type: ignore[arg-type]  # no attachments are sent
                 try:
                     self._do(call)
+                except NotJoined as error:
+                    self._tell(say.Failed(getattr(call, "call", 0), str(error)))
                 except Exception as error:
                     self._tell(say.Failed(getattr(call, "call", 0), _in_words(error)))
 
@@ -83,14 +90,26 @@ class Driver:
 
     def _join(self, call: say.Join) -> None:
         own = {"num_cpus": os.cpu_count(), "include_dashboard": False} if call.address == "local" else {}
-        self._ray.init(
-            address=call.address,
-            runtime_env=call.runtime_env or None,
-            log_to_driver=False,
-            logging_level="error",
-            namespace=f"actors-{os.urandom(8).hex()}",
-            **own,
-        )
+        if call.address is not None and ":" in call.address:
+            _check_head(call.address)
+        try:
+            self._ray.init(
+                address=call.address,
+                runtime_env=call.runtime_env or None,
+                log_to_driver=False,
+                logging_level="error",
+                namespace=f"actors-{os.urandom(8).hex()}",
+                **own,
+            )
+        except ConnectionError:
+            if call.address != "auto":
+                raise
+            raise NotJoined(
+                "no Ray runs on this machine: start one with `ray start`, or name the head of its cluster: "
+                "RayCluster(address='host:port')"
+            ) from None
+        except RuntimeError as error:  # of several lines: what the cluster has, and what is here
+            raise NotJoined(" ".join(str(error).split())) from error
         self._host = self._ray.remote(_host_class())
         self._tell(say.Joined(call.call))
 
@@ -107,7 +126,7 @@ class Driver:
 
         def failed(error: BaseException) -> None:
             # Ray lists a machine for some seconds after its death, and ends what was to start there.
-            self._tell(say.Failed(call.call, _in_words(error), type(error).__name__ in MACHINE_FAILED))
+            self._tell(say.Failed(call.call, _why_no_agent(error), type(error).__name__ in MACHINE_FAILED))
 
         _when_done(agent.start.remote(call.token, call.lease, call.spares), started, failed)
 
@@ -156,6 +175,22 @@ class Driver:
         data = encode(value)
         with self._sending, contextlib.suppress(OSError):
             self._sock.sendall(header(len(data)) + data)
+
+
+def _check_head(address: str) -> None:
+    """Check that something listens at the address of the head.
+
+    Raises:
+        NotJoined: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), HEAD_TIME).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise NotJoined(
+            f"no head of a Ray cluster answers at {address}: {why}; is it up, and is this its address?"
+        ) from (error)
 
 
 def _when_done(ref: Any, done: Callable[[Any], None], failed: Callable[[BaseException], None]) -> None:
@@ -221,6 +256,13 @@ def _in_words(error: BaseException) -> str:
     lines = [line.strip() for line in str(cause).strip().splitlines() if line.strip()]
     said = lines[-1] if lines else ""
     return f"{type(cause).__name__}: {said}" if said and type(cause).__name__ not in said else said or repr(cause)
+
+
+def _why_no_agent(error: BaseException) -> str:
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0] in ("actors", "supervisor"):
+        return f"this project is not there ({cause}): pip install 'actor-supervisor[ray]' there"
+    return _in_words(error)
 
 
 def _end_with_the_daemon(sock: socket.socket) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
+import sys
 
 import pytest
 
@@ -74,32 +76,32 @@ def test_what_is_no_place(place):
         Supervisor(ChildSpec(Puppet, place=place), cluster=LocalCluster())
 
 
-async def test_another_version_there_is_a_failed_start():
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ({"msgspec": "0.1"}, r"msgspec 0\.1 there and .* here"),
+        ({"python": "3.99"}, r"Python 3\.99 there and .* here"),
+        ({"project": "0"}, r"actor-supervisor \(digest of its code\) 0 there and .* here"),
+    ],
+)
+async def test_another_version_there_is_a_failed_start(told, text):
     """It says what differs."""
     cluster = LocalCluster(driver=LocalDriver(["m1"]))
-    cluster.driver.told = {"msgspec": "0.1"}
-    with pytest.raises(StartFailed, match=r"no agent can run on m1: msgspec 0\.1 there and .* here; install the same"):
+    cluster.driver.told = told
+    with pytest.raises(StartFailed, match=f"no agent can run on m1: {text}; install the same"):
         async with tree(cluster, ChildSpec(Puppet, name="a", place="any"), intensity=Intensity(0)):
             raise AssertionError
 
 
-async def test_a_life_that_may_run_anywhere_passes_over_a_machine_that_has_just_died():
-    """It is still listed for a while. A life that has to run there fails its start, with what was wrong."""
-    cluster = LocalCluster(("m1", "m2"), driver=LocalDriver(["m1", "m2"]))
-    cluster.driver.dying.add("m1")
-    async with tree(cluster, ChildSpec(Puppet, name="a", place="any"), intensity=Intensity(0)) as root:
-        assert "m2" == root.snapshot().children[0].node
-        with pytest.raises(StartFailed, match="no agent can run on m1: it was cancelled before it started"):
-            await root.start_child(ChildSpec(Puppet, name="b", place="node:label-m1", restart="temporary"))
-
-
-async def test_no_machine_of_many_can_run_an_agent():
-    """Each is tried once."""
-    cluster = LocalCluster(("m1", "m2"), driver=LocalDriver(["m1", "m2"]))
-    cluster.driver.dying.update(("m1", "m2"))
-    with pytest.raises(StartFailed, match=r"no agent can run on m[12]: it was cancelled before it started"):
-        async with tree(cluster, ChildSpec(Puppet, name="a", place="any"), intensity=Intensity(0)):
+async def test_a_module_that_is_not_there_is_a_failed_start(tmp_path, monkeypatch):
+    """It names the module, and the machine."""
+    (tmp_path / "only_here.py").write_text("from actors import Actor\n\n\nclass Here(Actor):\n    pass\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    spec = ChildSpec(importlib.import_module("only_here").Here, name="a", place="any")
+    with pytest.raises(StartFailed, match="No module named 'only_here'") as failed:
+        async with tree(LocalCluster(), spec, intensity=Intensity(0)):
             raise AssertionError
+    assert "m1" == failed.value.report.node
 
 
 async def test_no_machine_fits():

@@ -1,0 +1,126 @@
+"""The driver's answers where a cluster cannot be joined, or a machine runs no agent; Ray is scripted."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from actors.wire.codec import encode
+from actors.wire.framing import Framer, header
+from supervisor.cluster.driver import protocol as say
+from supervisor.cluster.driver.process import Driver
+
+
+class Ray:
+    """As much of Ray as a driver needs to fail."""
+
+    def __init__(self, *, init=None, start=None):
+        self._init = init
+        self._start = start
+        strategies = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda *_, **__: None)
+        self.util = SimpleNamespace(scheduling_strategies=strategies)
+
+    def init(self, **_):
+        if self._init is not None:
+            raise self._init
+
+    def remote(self, _):
+        start = SimpleNamespace(remote=lambda *_: Failing(self._start))
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda *_: SimpleNamespace(start=start)))
+
+
+class Failing:
+    """A call of a Ray actor that fails."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def future(self):
+        return self
+
+    def add_done_callback(self, call):
+        call(self)
+
+    def exception(self):
+        return self._error
+
+
+class RayTaskError(Exception):
+    """As Ray's: it has the error of the other side, and its traceback as text."""
+
+    def __init__(self, cause):
+        super().__init__("ray::Host.start() (pid=7)\n  File ...\n" + repr(cause))
+        self.cause = cause
+
+
+def answers(ray, *calls):
+    """What a driver answers."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        serving = threading.Thread(target=Driver(theirs, ray).serve)
+        serving.start()
+        framer, found = Framer(), []
+        for call in calls:
+            data = encode(call)
+            ours.sendall(header(len(data)) + data)
+            while len(found) < calls.index(call) + 1:
+                found += [say.read_from_driver(frame) for frame in framer.feed(ours.recv(65536))]
+        ours.shutdown(socket.SHUT_WR)
+        serving.join()
+    return found
+
+
+def test_an_address_where_nothing_listens():
+    """It is said at once, and Ray is not asked, which would try for minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    (failed,) = answers(Ray(init=AssertionError()), say.Join(1, address, {}))
+    assert f"no head of a Ray cluster answers at {address}: Connection refused; is it up" in failed.why
+    (failed,) = answers(Ray(init=AssertionError()), say.Join(1, "head.invalid:6379", {}))
+    assert failed.why.startswith("no head of a Ray cluster answers at head.invalid:6379: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            ConnectionError("Could not find any running Ray instance."),
+            "no Ray runs on this machine: start one with `ray",
+        ),
+        (
+            RuntimeError(
+                "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\nThis ..."
+            ),
+            "Version mismatch: The cluster was started with: Ray: 2.60.0 Python: 3.12.1 This ...",
+        ),
+        (ValueError("runtime_env is odd"), "ValueError: runtime_env is odd"),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined(error, text):
+    """One line says what is wrong."""
+    (failed,) = answers(Ray(init=error), say.Join(1, "auto", {}))
+    assert failed.why.startswith(text)
+    assert "\n" not in failed.why
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "elsewhere"),
+    [
+        (
+            RayTaskError(ModuleNotFoundError("No module named 'supervisor'", name="supervisor")),
+            "this project is not there (No module named 'supervisor'): pip install 'actor-supervisor[ray]' there",
+            False,
+        ),
+        (RayTaskError(OSError(24, "Too many open files")), "OSError: [Errno 24] Too many open files", False),
+        (type("ActorDiedError", (Exception,), {})("it died\nThe actor's node has died."), "The actor's node", True),
+    ],
+)
+def test_a_machine_that_runs_no_agent(error, text, elsewhere):
+    """What is missing there, and whether another machine may do."""
+    start = say.StartAgent(2, "node", b"t", 5.0, 0, [])
+    _, failed = answers(Ray(start=error), say.Join(1, None, {}), start)
+    assert text in failed.why
+    assert elsewhere == failed.elsewhere
