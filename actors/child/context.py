@@ -79,7 +79,7 @@ class ActorContext:
     def after(self, delay: float, message: Message[Any]) -> None:
         """See `Context.after`."""
         self._calls.check_thread("context.after")
-        self._timers.after(delay, message)
+        self._timers.after(delay, message, self._calls.trace())
 
     def every(self, period: float, message: Message[Any]) -> None:
         """See `Context.every`."""
@@ -106,7 +106,7 @@ class ActorContext:
 
     def publish(self, topic: Topic[M], message: M) -> None:
         """See `Context.publish`."""
-        self._calls.send(encode(Publish(topic.name, msgspec.Raw(published(topic, message)))))
+        self._calls.send(encode(Publish(topic.name, msgspec.Raw(published(topic, message)), self._calls.trace())))
 
     def count(self, name: str, amount: float = 1, /, **labels: object) -> None:
         """See `Context.count`."""

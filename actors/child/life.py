@@ -30,6 +30,7 @@ from actors.child.messages.settling import SettlingOutbox
 from actors.child.messages.streams import Streams
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
+from actors.child.spans import Spans
 from actors.child.tracebacks import ActorFailed, failure_of, words_of
 from actors.errors import Rejected, UsageError
 from actors.ipc.blackbox import DOORBELL, BlackBox
@@ -59,6 +60,7 @@ from actors.wire.frames import (
     Stop,
 )
 from actors.wire.framing import Attachment, Carried
+from actors.wire.traces import is_sampled
 
 
 class Sharing(msgspec.Struct, frozen=True, gc=False):
@@ -134,6 +136,8 @@ class Life:
             on_undecodable=self._undecodable,
         )
         self.calls = Calls(part.path, self.inbox, self.outbox, clock)
+        if part.tracing:
+            self.calls.spans = Spans()
         self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls, clock)
         self.streams = Streams(self.outbox)
         self.timers = Timers(part.path, protocol, clock)
@@ -269,6 +273,8 @@ class Life:
         now = self._now_ns()
         if self.outbox.oldest:
             self.outbox.before_handler(now)
+        if self.calls.spans is not None:
+            self.calls.spans.enter(envelope.trace)
         if envelope.seq:
             self._box.begin(envelope.seq, handler.index, now, lane)
         else:
@@ -291,7 +297,8 @@ class Life:
         self._box.done(seq, lane)
         began = self._box.since(lane)
         if envelope.kind == wire.TELL and kind == wire.REPLY:
-            self.outbox.acknowledge(seq, began)
+            traced = envelope.trace is not None and is_sampled(envelope.trace)
+            self.outbox.acknowledge(seq, began, self._now_ns() if traced else 0)
         else:
             self.outbox.reply(seq, kind, payload, began, attachments)
 

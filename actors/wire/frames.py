@@ -21,6 +21,7 @@ import msgspec
 from actors.exits import MAX_BASES, MAX_CLASS_NAME
 from actors.ref import MAX_KEY
 from actors.wire.framing import MAX_FRAME
+from actors.wire.traces import Trace
 
 MAX_BULK: Final = 1024  # messages of one call that travel together
 MAX_HEALTH: Final = 1024  # characters of the line in which an actor says how it is
@@ -78,6 +79,7 @@ class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=Fals
             clock.
         message: the message, or its bytes (msgspec.Raw) where they are only passed on.
         beside: indices of the fields whose values are the attachments before this frame; None as a rule.
+        trace: the trace context in which it was sent, see `actors.wire.traces`; None outside of any.
     """
 
     seq: int
@@ -86,6 +88,7 @@ class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=Fals
     deadline: float | None
     message: M
     beside: tuple[int, ...] | None = None
+    trace: str | None = None
 
 
 class Deliver(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=0):
@@ -100,15 +103,17 @@ class TellBatch(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=7)
     Attributes:
         first: the delivery tag of the first; the others follow without a gap.
         messages: at least one.
+        trace: as in `Envelope`, of all of them.
     """
 
     first: int
     messages: list[M]
+    trace: str | None = None
 
 
-TELL_BATCH_HEAD: Final = b"\x93\x07\xcf%b\xdd%b"
-"""An encoded `TellBatch` up to its messages, which are appended: the first delivery tag as eight bytes, big-endian, and
-the number of messages as four."""
+TELL_BATCH_HEAD: Final = b"%b\x07\xcf%b\xdd%b"
+"""An encoded `TellBatch` up to its messages, which are appended: the array's own head, the first delivery tag as eight
+bytes, big-endian, and the number of messages as four."""
 
 
 class Bulk(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=11):
@@ -120,6 +125,7 @@ class Bulk(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=11):
         sender: as in `Envelope`.
         deadline: as in `Envelope`.
         messages: at least one.
+        trace: as in `Envelope`.
     """
 
     first: int
@@ -127,6 +133,7 @@ class Bulk(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=11):
     sender: str | None
     deadline: float | None
     messages: list[M]
+    trace: str | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -222,6 +229,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
         durable: whether its messages are kept over the death of the daemon; then outcomes and state are sent together.
         keeps_replies: whether the daemon reads replies in the black box.
         descriptors: name of the abstract socket over which descriptors are passed; empty where none are.
+        tracing: whether its handlers run in the trace context of their message, for the OpenTelemetry API.
     """
 
     path: str
@@ -241,6 +249,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
     durable: bool = False
     descriptors: str = ""
     keeps_replies: bool = False
+    tracing: bool = False
 
 
 class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
@@ -269,12 +278,14 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
         kind: in which way, for instance REPLY.
         payload: what belongs to that.
         began: time.monotonic_ns() at which its handler began; 0 when it did not begin.
+        ended: time.monotonic_ns() at which it ended; 0 when that is now.
     """
 
     seq: int
     kind: int
     payload: msgspec.Raw
     began: Natural = 0
+    ended: Natural = 0
 
 
 class Outcomes(msgspec.Struct, frozen=True, array_like=True, tag=20):
@@ -337,6 +348,7 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
         message: the message's bytes.
         beside: as in `Envelope`.
         key: of a message to a durable actor: the same key has the same outcome.
+        trace: as in `Envelope`.
     """
 
     to: str
@@ -349,6 +361,7 @@ class Send(msgspec.Struct, frozen=True, array_like=True, tag=21):
     message: msgspec.Raw
     beside: tuple[int, ...] | None = None
     key: Key | None = None
+    trace: Trace | None = None
 
 
 class SendMany(msgspec.Struct, frozen=True, array_like=True, tag=34):
@@ -362,6 +375,7 @@ class SendMany(msgspec.Struct, frozen=True, array_like=True, tag=34):
         fail_if_down: as in `Send`.
         blocking: as in `Send`.
         messages: as one encoded array.
+        trace: as in `Envelope`, of all of them.
     """
 
     to: str
@@ -371,6 +385,7 @@ class SendMany(msgspec.Struct, frozen=True, array_like=True, tag=34):
     fail_if_down: bool
     blocking: bool
     messages: msgspec.Raw
+    trace: Trace | None = None
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):
@@ -395,10 +410,17 @@ class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=27):
 
 
 class Publish(msgspec.Struct, frozen=True, array_like=True, tag=28):
-    """A message for all subscribers of that topic."""
+    """A message for all subscribers of that topic.
+
+    Attributes:
+        topic: its name.
+        message: the message's bytes.
+        trace: as in `Envelope`.
+    """
 
     topic: TopicName
     message: msgspec.Raw
+    trace: Trace | None = None
 
 
 class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag=25):

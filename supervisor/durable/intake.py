@@ -154,12 +154,12 @@ class DurableIntake(Intake):
         asker.held = self._stored
         return asker, self._store(Entry(ASK, message, None, deadline, asker, fail_if_down, key))
 
-    def post_published(self, payload: bytes, sender: str | None) -> None:
+    def post_published(self, payload: bytes, sender: str | None, trace: str | None = None) -> None:
         """Take a published message; if that is not possible, it becomes a dead letter."""
         try:
-            admitted = self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender)
+            admitted = self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender, trace)
         except (UsageError, ActorStopped):
-            super().post_published(payload, sender)
+            super().post_published(payload, sender, trace)
         else:
             self._store_unheard(Entry(TELL, admitted, sender))
 
@@ -281,6 +281,8 @@ class DurableIntake(Intake):
                 self._await(seq, asker, self._beyond, entry.fail_if_down)
             return
         self._last_loaded = seq
+        if entry.message.trace is not None and self.tracer is not None:
+            self.tracer.entered(seq, entry.message.trace, entry.message.name)
         self._adopt(queued_of(seq, entry), asker, fail_if_down=entry.fail_if_down)
 
     def _entered_batch(self, batch: Batch) -> None:

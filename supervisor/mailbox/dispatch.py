@@ -156,7 +156,7 @@ class Dispatcher:
                 continue
             held = queue.cancel_message(seq, fate)
             if held is None:
-                self._settlement.count(fate)
+                self._settlement.withdrawn(seq, fate)
             else:
                 in_flight[seq] = held
                 tags.setdefault(held[0], []).append(held[1])

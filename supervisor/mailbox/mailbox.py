@@ -43,7 +43,7 @@ from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines
 from supervisor.mailbox.validation import Admission
 from supervisor.observe.dead_letters import DeadLetter
-from supervisor.ports import Delivery, Observer
+from supervisor.ports import Delivery, Observer, Tracer
 from supervisor.specs import Overflow
 from supervisor.store.port import Store
 from supervisor.store.writes import PutSchedule
@@ -216,6 +216,12 @@ class Mailbox:
         """Let an observer look at the messages from now on."""
         self.dispatcher.observers += (observer,)
 
+    def trace_with(self, tracer: Tracer) -> None:
+        """Trace the messages that are sent from now on."""
+        self.observe(tracer)
+        self.intake.trace_with(tracer)
+        self._settlement.on_dropped = tracer.dropped
+
     # ---- members and their lives
 
     def add_member(self, member: str) -> None:
@@ -239,7 +245,10 @@ class Mailbox:
         if report.decision != Decision.RECYCLE:
             self.consumers.expect_none(member)
         self._last_report = report
-        for loss in self.consumers.queue_of(member).lose(member, progress):
+        losses = self.consumers.queue_of(member).lose(member, progress)
+        for observer in self.dispatcher.observers:
+            observer.lost(losses, progress, report)
+        for loss in losses:
             self._settlement.lost(loss, report)
         if self.consumers.down:
             for seq in sorted(self._settlement.fail_if_down):

@@ -51,6 +51,7 @@ class Settlement:
         fates: how many messages ended in which way.
         askers: what waits for the end of a message, by its number, and the queue that has the message.
         fail_if_down: numbers of asks that end when no life serves them.
+        on_dropped: called with the number of a message that has ended without an outcome of a life, and its fate.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Settlement:
         self.fates: Counter[Fate] = Counter()
         self.askers: dict[int, tuple[Asker | AskPart, MessageQueue]] = {}
         self.fail_if_down: set[int] = set()
+        self.on_dropped: Callable[[int, Fate], None] | None = None
         self.path = path
         self._handlers = tuple(protocol.handlers.values())
         self._decode = decode
@@ -144,15 +146,14 @@ class Settlement:
 
     def expired(self, message: QueuedMessage) -> None:
         """A message was not begun before its deadline."""
-        self.count(Fate.EXPIRED)
+        self._drop(message.seq, Fate.EXPIRED)
         asker, _ = self.dismiss(message.seq)
         if asker is not None:
             asker.failed(too_late(self.path))
 
     def withdrawn(self, seq: int, fate: Fate) -> None:
         """A message that was queued ended, because its asker no longer waits."""
-        del seq
-        self.count(fate)
+        self._drop(seq, fate)
 
     def moved(self, seq: int, queue: MessageQueue) -> None:
         """A message is in another queue now."""
@@ -173,7 +174,7 @@ class Settlement:
 
     def dead_letter(self, message: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
         """Make a dead letter of a message; one that does not decode here has its name only."""
-        self.count(fate)
+        self._drop(message.seq, fate)
         try:
             content = self._content(message)
         except Exception:  # it may be dead because it does not decode, or its codec works no more
@@ -196,6 +197,11 @@ class Settlement:
         content = decode_sharing(self._decode, message.message, message.attachments)
         fill(content, message.beside or (), message.attachments)
         return content
+
+    def _drop(self, seq: int, fate: Fate) -> None:
+        self.count(fate)
+        if self.on_dropped is not None:
+            self.on_dropped(seq, fate)
 
     def count(self, fate: Fate) -> None:
         """Count a fate."""

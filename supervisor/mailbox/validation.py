@@ -29,11 +29,13 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
         handler: its row in the actor's table.
         packed: the encoded message.
         key: what it is routed by, None where it is not routed by key.
+        trace: the trace context in which it is sent, None outside of any.
     """
 
     handler: Handler
     packed: EncodedMessage
     key: bytes | None = None
+    trace: str | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +60,7 @@ class Admission:
         self.max_message_bytes = max_message_bytes
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
 
-    def check(self, message: Message[Any], kind: int) -> Admitted:
+    def check(self, message: Message[Any], kind: int, trace: str | None) -> Admitted:
         """Check a message of the daemon.
 
         Raises:
@@ -69,10 +71,15 @@ class Admission:
         if kind >= STREAM or self._any_flows:
             self._check_way(handler, kind)
         self._check_size(name_of(message), packed.size)
-        return Admitted(handler, packed, self._router.key_of(message))
+        return Admitted(handler, packed, self._router.key_of(message), trace)
 
     def check_bytes(
-        self, payload: msgspec.Raw, kind: int, beside: tuple[int, ...] | None, attachments: Sequence[Carried]
+        self,
+        payload: msgspec.Raw,
+        kind: int,
+        beside: tuple[int, ...] | None,
+        attachments: Sequence[Carried],
+        trace: str | None = None,
     ) -> Admitted:
         """Check an encoded message of another actor, and its attachments.
 
@@ -92,16 +99,17 @@ class Admission:
             check_beside(message, beside or (), attachments)
         handler = self._protocol.handlers[type(message)]
         self._check_way(handler, kind)
-        return Admitted(handler, packed, self._router.key_of(message))
+        return Admitted(handler, packed, self._router.key_of(message), trace)
 
-    def encoded(self, message: Message[Any], data: bytes) -> Admitted:
+    def encoded(self, message: Message[Any], data: bytes, trace: str | None) -> Admitted:
         """The same for a message that was encoded and decoded already, and has no attachments.
 
         Raises:
             UsageError: it is too large, or has no key.
         """
         self._check_size(name_of(message), len(data))
-        return Admitted(self._protocol.handlers[type(message)], EncodedMessage(data), self._router.key_of(message))
+        handler = self._protocol.handlers[type(message)]
+        return Admitted(handler, EncodedMessage(data), self._router.key_of(message), trace)
 
     def own(self, message: Message[Any]) -> Admitted:
         """Encode a message that the daemon itself makes; no check needed."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from actors.errors import (
     ActorCrashed,
@@ -47,11 +49,14 @@ from supervisor.messaging.registry import MAX_PATH
 from supervisor.messaging.remote_ask import RemoteAsk
 from supervisor.messaging.remote_many import RemoteMany
 from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tracing import Tracing
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.ports import Delivery
 
 MAX_ASKS: Final = 65_536  # asks, streams, watches and awaited tells of one life at the same time
 MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that wait for room in the mailboxes of others
+
+Sends = TypeVar("Sends", Send, SendMany)
 
 
 class ActorRequests:
@@ -121,19 +126,23 @@ class ActorRequests:
             case Subscribe():
                 self._tree.topics.subscribe(frame.topic, self._mailbox)
             case Publish():
-                self._tree.topics.publish(frame.topic, bytes(frame.message), self._mailbox.path)
+                self._tree.topics.publish(frame.topic, bytes(frame.message), self._mailbox.path, frame.trace)
 
     def send(self, frame: Send, attachments: Sequence[Carried] = ()) -> None:
         """Put a message of this actor into another's mailbox; attachments are passed on as they came."""
         if frame.kind != TELL and not frame.correlation:
             raise WireError("it asks without a correlation number")
         asker = RemoteAsk(self, frame) if frame.correlation else None
+        if self._tree.tracing is not None:
+            frame = self._traced(frame, asker, self._tree.tracing)
         mailbox = None
         try:
             if asker is not None:
                 self._begin(asker)
             mailbox = self._tree.registry.find(frame.to)
-            message = mailbox.intake.check_bytes(frame.message, frame.kind, frame.beside, attachments, self._path)
+            message = mailbox.intake.check_bytes(
+                frame.message, frame.kind, frame.beside, attachments, self._path, frame.trace
+            )
             self._check_wait(frame, mailbox, asker)
             entered = self._post(frame, asker, mailbox, message)
             if isinstance(entered, Wait):
@@ -152,10 +161,12 @@ class ActorRequests:
             WireError: a correct actor would not send it.
         """
         asker = RemoteAsk(self, frame)
+        if self._tree.tracing is not None:
+            frame = self._traced(frame, asker, self._tree.tracing)
         try:
             self._begin(asker)
             mailbox = self._tree.registry.find(frame.to)
-            parts = mailbox.bulk.check_bytes(frame.messages, frame.kind, self._path)
+            parts = mailbox.bulk.check_bytes(frame.messages, frame.kind, self._path, frame.trace)
             self._check_wait(frame, mailbox, asker)
             size = memoryview(frame.messages).nbytes
             self._check_in_line(size)
@@ -177,6 +188,17 @@ class ActorRequests:
                 self._in_line -= size
 
         self._tree.keep(enter())
+
+    def _traced(self, frame: Sends, asker: RemoteAsk | None, tracing: Tracing) -> Sends:
+        """The frame in the trace context of its own sending, whose span ends with what its sender waits for."""
+        sending = tracing.sent(frame, self._mailbox.path)
+        if sending is None:
+            return frame
+        if asker is None:
+            sending.end(None)
+        else:
+            asker.ended = sending.end
+        return msgspec.structs.replace(frame, trace=sending.trace)
 
     def _hold(self, mailbox: DurableMailbox, parts: list[Part]) -> None:
         """Keep tells to a durable actor until what this one handles is settled; there each enters by itself."""

@@ -52,16 +52,23 @@ class PubSub:
         Raises:
             UsageError: the message is not of the topic's type.
         """
-        self.publish(topic.name, published(topic, message), None)
+        self.publish(topic.name, published(topic, message), None, None)
 
-    def publish(self, topic: str, payload: bytes, sender: str | None) -> None:
-        """Give a message to all subscribers."""
+    def publish(self, topic: str, payload: bytes, sender: str | None, trace: str | None) -> None:
+        """Give a message to all subscribers.
+
+        Args:
+            topic: its name.
+            payload: the message's bytes.
+            sender: path of the actor that publishes, None when the daemon does.
+            trace: the trace context in which an actor does.
+        """
         for path, mailbox in tuple(self._mailboxes.get(topic, {}).items()):
             if mailbox.closed is not None:
                 del self._mailboxes[topic][path]
                 self._count[path] -= 1
             else:
-                mailbox.intake.post_published(payload, sender)
+                mailbox.intake.post_published(payload, sender, trace)
         if topic in self._readers:
             known, broadcast = self._readers[topic]
             try:

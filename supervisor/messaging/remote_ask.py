@@ -46,6 +46,7 @@ class RemoteAsk:
         self.withdraw: Callable[[], object] = _nothing
         self.credit: Callable[[int], None] = _no_credit
         self.over: Callable[[], None] = _nothing
+        self.ended: Callable[[str | None], None] = _unseen  # called with the text of its error, None without one
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`; its values in shared memory are passed on as they came."""
@@ -68,7 +69,8 @@ class RemoteAsk:
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
-        self._send(*encode_error(error))
+        self._finish(str(error))
+        self.post(*encode_error(error))
 
     def item(self, payload: msgspec.Raw) -> None:
         """See `Asker`; the reader decodes it."""
@@ -92,7 +94,7 @@ class RemoteAsk:
     def let_go(self) -> None:
         """The asker no longer waits: withdraw what was sent."""
         self.gone = True
-        self._finish()
+        self._finish("it was withdrawn")
         self.withdraw()
 
     def life_over(self) -> None:
@@ -111,10 +113,12 @@ class RemoteAsk:
         if self._life is not None and self._life is self._requests.life:
             self._life.answer(encode(Answer(self.correlation, kind, msgspec.Raw(payload))), attachments)
 
-    def _finish(self) -> None:
+    def _finish(self, error: str | None = None) -> None:
         self._requests.over(self.correlation, self)
         over, self.over = self.over, _nothing
         over()
+        ended, self.ended = self.ended, _unseen
+        ended(error)
 
 
 def _nothing() -> None:
@@ -123,3 +127,7 @@ def _nothing() -> None:
 
 def _no_credit(count: int) -> None:
     del count
+
+
+def _unseen(error: str | None) -> None:
+    del error

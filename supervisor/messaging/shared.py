@@ -20,6 +20,7 @@ from supervisor.durable.durability import Durability
 from supervisor.mailbox.intake.shared_budget import SharedBudget
 from supervisor.messaging.pubsub import PubSub
 from supervisor.messaging.registry import Registry
+from supervisor.messaging.tracing import Tracing
 from supervisor.observe.reports import Reports
 from supervisor.ports import ActorLauncher, Launcher, Machines
 from supervisor.store.port import Store
@@ -51,6 +52,8 @@ class TreeContext:
         self.ports: dict[str, int] = {}  # chosen for commands, by path
         self.metrics_text: Callable[[], str] | None = None  # what a collector of metrics says; in any thread
         self.heartbeats = False  # whether every process has a thread that answers where its code is
+        self.ref_class: Callable[..., Any] | None = None  # of the refs that `root[name]` gives, None for the plain one
+        self.tracing: Tracing | None = None  # makes the spans of what is sent, None where messages are not traced
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()
         self.at_end: list[Callable[[], None]] = []  # called when the tree has ended

@@ -101,9 +101,10 @@ class ProcessDelivery:
         elif (payload := memoryview(last.message)).nbytes < LARGE:
             self._pipe_writer.send(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
         else:
-            envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING)
-            around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each
-            self._pipe_writer.send_around(around[:-2], payload, around[-1:])
+            envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING, trace=last.trace)
+            around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each, and trace
+            behind = 1 + len(encode(last.trace))
+            self._pipe_writer.send_around(around[: -behind - 1], payload, around[-behind:])
 
     def post_batch(self, batch: Batch) -> None:
         """Send a batch: the bytes of its messages, joined, are the list that the process decodes."""

@@ -5,6 +5,8 @@ Runs on the thread of the event loop that entered the tree, but for looking up a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from supervisor.jobs.jobs_ref import JobsRef
@@ -32,7 +34,8 @@ class Children(Lifecycle):
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
         mailbox = self._tree.registry.find(absolute(self.path, name))
-        return JobsRef(mailbox, self._tree.preload)
+        make: Callable[..., JobsRef] = self._tree.ref_class or JobsRef
+        return make(mailbox, self._tree.preload)
 
     def ref(self, path: str) -> JobsRef:
         """The same as `root[path]`."""

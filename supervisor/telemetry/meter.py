@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from actors.exits import ExitReport
 from actors.wire.frames import ASK, BESIDE, FAILED, REJECTED, REPLY, Outcomes, Replies
+from actors.wire.progress import Progress
 from supervisor.core.delivery.in_flight import InFlight
+from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import PendingAsk
 from supervisor.mailbox.mailbox import Mailbox
@@ -103,6 +106,9 @@ class Meter:
             self._acknowledged(flight, member, frame, answered)
         if frame.ack_up_to:
             self._marks.forget(frame.ack_up_to)
+
+    def lost(self, losses: Sequence[LostMessage], progress: Progress | None, report: ExitReport) -> None:
+        """See `Observer`; what a life had begun and not reported has no times."""
 
     def _replied(self, member: str, frame: Replies) -> None:
         """Measure consecutive asks of a batch; when each began is not told."""

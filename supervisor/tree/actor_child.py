@@ -220,4 +220,5 @@ class ActorChild:
             life=life,
             log_level=level_of(actor_logger(self.path)),
             heartbeat=template.heartbeat or self._tree.heartbeats,
+            tracing=self._tree.tracing is not None,
         )

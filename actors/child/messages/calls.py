@@ -16,6 +16,7 @@ from actors.child.messages.driver import Clock, Driver
 from actors.child.messages.inbox import Inbox
 from actors.child.messages.outbox import Outbox
 from actors.child.messages.remote_ref import LargeAnswer, SharedAnswer
+from actors.child.spans import Spans
 from actors.errors import UsageError
 from actors.wire import frames as wire
 from actors.wire.frames import Answer, End
@@ -38,12 +39,14 @@ class Calls:
         waiters: what gets the answer, by correlation number.
         now: seconds of the life's clock, on which its deadlines are.
         ends: what has ended of each `SendMany` that waits for its answer, by correlation number.
+        spans: the current span of the OpenTelemetry API, None where it is not looked at.
     """
 
     def __init__(self, path: str, inbox: Inbox, outbox: Outbox, clock: Clock) -> None:
         self.driver: Driver
         self.waiters: dict[int, Callable[[Answer], None]] = {}
         self.ends: dict[int, list[End]] = {}
+        self.spans: Spans | None = None
         self._path = path
         self._inbox = inbox
         self._outbox = outbox
@@ -76,6 +79,12 @@ class Calls:
         """Until when the result of the current handler is wanted."""
         envelope = self.driver.handled()
         return None if envelope is None else envelope.deadline
+
+    def trace(self) -> str | None:
+        """The trace context of what the caller sends: of the message that it handles, or of its own current span."""
+        envelope = self.driver.handled()
+        trace = None if envelope is None else envelope.trace
+        return trace if self.spans is None else self.spans.current(trace)
 
     def blocks(self) -> bool:
         """See `Driver.blocks`."""

@@ -72,14 +72,21 @@ class PendingBatch:
         kind: TELL or ASK.
         sender: as in `Envelope`.
         deadline: as in `Envelope`.
+        trace: as in `Envelope`.
         messages: all of them, in order.
         begun: how many of them have begun or are skipped.
     """
 
-    __slots__ = ("begun", "deadline", "kind", "messages", "sender", "seq")
+    __slots__ = ("begun", "deadline", "kind", "messages", "sender", "seq", "trace")
 
-    def __init__(
-        self, first: int, messages: list[Message[Any]], kind: int, sender: str | None, deadline: float | None
+    def __init__(  # noqa: PLR0917 - as the frame
+        self,
+        first: int,
+        messages: list[Message[Any]],
+        kind: int,
+        sender: str | None,
+        deadline: float | None,
+        trace: str | None,
     ) -> None:
         self.seq = first
         self.messages = messages
@@ -87,6 +94,7 @@ class PendingBatch:
         self.kind = kind
         self.sender = sender
         self.deadline = deadline
+        self.trace = trace
 
     @property
     def over(self) -> bool:
@@ -95,11 +103,13 @@ class PendingBatch:
 
     def head(self) -> Envelope[Message[Any]]:
         """The next one; it stays."""
-        return Envelope(self.seq, self.kind, self.sender, self.deadline, self.messages[self.begun])
+        message = self.messages[self.begun]
+        return Envelope(self.seq, self.kind, self.sender, self.deadline, message, trace=self.trace)
 
     def next(self) -> BulkEnvelope:
         """Take the next one."""
-        envelope = BulkEnvelope(self.seq, self.kind, self.sender, self.deadline, self.messages[self.begun])
+        message = self.messages[self.begun]
+        envelope = BulkEnvelope(self.seq, self.kind, self.sender, self.deadline, message, trace=self.trace)
         self.seq += 1
         self.begun += 1
         return envelope
@@ -194,7 +204,7 @@ class Inbox:
             envelope = pending.popleft()
             if isinstance(envelope, Timer):
                 envelope.waits = False
-                return Envelope(0, wire.TELL, self._path, None, envelope.message)
+                return Envelope(0, wire.TELL, self._path, None, envelope.message, trace=envelope.trace)
             if isinstance(envelope, PendingBatch):
                 batch, envelope = envelope, envelope.next()
                 if not batch.over:
@@ -233,10 +243,11 @@ class Inbox:
         self.pending.extend(deliver.items)
 
     def _take_tells(self, tells: TellBatch[Message[Any]]) -> None:
-        self.pending.append(PendingBatch(tells.first, tells.messages, wire.TELL, None, None))
+        self.pending.append(PendingBatch(tells.first, tells.messages, wire.TELL, None, None, tells.trace))
 
     def _take_bulk(self, bulk: Bulk[Message[Any]]) -> None:
-        self.pending.append(PendingBatch(bulk.first, bulk.messages, bulk.kind, bulk.sender, bulk.deadline))
+        batch = PendingBatch(bulk.first, bulk.messages, bulk.kind, bulk.sender, bulk.deadline, bulk.trace)
+        self.pending.append(batch)
 
     def _give_back(self, recall: Recall) -> None:
         """Skip what has not begun; what has begun is no longer in the inbox."""
@@ -247,10 +258,11 @@ class Inbox:
         """The good messages of a batch with a bad one in it; each bad one is answered by itself."""
         batch = _read_loosely(data)
         if isinstance(batch, TellBatch):
-            items = [Envelope(seq, wire.TELL, None, None, raw) for seq, raw in enumerate(batch.messages, batch.first)]
+            singles = enumerate(batch.messages, batch.first)
+            items = [Envelope(seq, wire.TELL, None, None, raw, None, batch.trace) for seq, raw in singles]
         elif isinstance(batch, Bulk):
-            around = batch.kind, batch.sender, batch.deadline
-            items = [Envelope(seq, *around, raw) for seq, raw in enumerate(batch.messages, batch.first)]
+            around, singles = (batch.kind, batch.sender, batch.deadline), enumerate(batch.messages, batch.first)
+            items = [Envelope(seq, *around, raw, None, batch.trace) for seq, raw in singles]
         else:
             items = batch.items
         good = []
@@ -260,6 +272,6 @@ class Inbox:
             except Exception as error:  # of a __post_init__, or no memory
                 self._outbox.skip(envelope.seq, *self._on_undecodable(error), over=False)
             else:
-                kept = (envelope.seq, envelope.kind, envelope.sender, envelope.deadline, message, envelope.beside)
-                good.append(Envelope(*kept))
+                head = (envelope.seq, envelope.kind, envelope.sender, envelope.deadline)
+                good.append(Envelope(*head, message, envelope.beside, envelope.trace))
         return Deliver(good)

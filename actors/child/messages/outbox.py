@@ -116,13 +116,19 @@ class Outbox:
         if self._held_bytes >= LARGE:
             self.flush()
 
-    def acknowledge(self, seq: int, began: int) -> None:
-        """The handler of a tell has returned, which began at that time (ns); the daemon may hear of it later."""
+    def acknowledge(self, seq: int, began: int, ended: int = 0) -> None:
+        """The handler of a tell has returned; the daemon may hear of it later.
+
+        Args:
+            seq: its number.
+            began: ns at which its handler began.
+            ended: ns at which it ended, where the daemon is to know that: of a message that is traced.
+        """
         if self._sequential:
             self._ack_up_to = seq
             self._began = began
-        else:
-            self._waiting.append(Outcome(seq, wire.DONE, NOTHING, began))
+        if ended or not self._sequential:
+            self._waiting.append(Outcome(seq, wire.DONE, NOTHING, began, ended))
         self._note(began)
 
     def acknowledge_now(self, seq: int, began: int) -> None:

@@ -50,6 +50,9 @@ class Transport(Protocol):
     def deadline(self) -> float | None:
         """Seconds of the life's clock until which the current handler's result is wanted; its asks inherit it."""
 
+    def trace(self) -> str | None:
+        """The trace context of what the caller sends, None outside of any."""
+
     def blocks(self) -> bool:
         """Whether the actor handles nothing else while the caller waits."""
 
@@ -220,7 +223,8 @@ class RemoteRef(ActorRef):
         ends = self._office.ends[number] = []
         raw = msgspec.Raw(messages.encoded)
         try:
-            self._office.send(encode(SendMany(self.path, kind, number, until, fail_if_down, blocking, raw)))
+            trace = self._office.trace()
+            self._office.send(encode(SendMany(self.path, kind, number, until, fail_if_down, blocking, raw, trace)))
             yield number, ends
         finally:
             del self._office.ends[number]
@@ -286,7 +290,8 @@ class RemoteRef(ActorRef):
     ) -> None:
         packed = _pack(message)
         raw = msgspec.Raw(packed.data)
-        frame = Send(self.path, kind, correlation, until, delay, fail_if_down, blocking, raw, packed.beside, key)
+        options = (until, delay, fail_if_down, blocking)
+        frame = Send(self.path, kind, correlation, *options, raw, packed.beside, key, self._office.trace())
         self._office.send(encode(frame), packed.attachments or ())
 
     def _until(self, timeout: float | None) -> float | None:

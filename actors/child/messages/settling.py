@@ -76,9 +76,10 @@ class SettlingOutbox(Outbox):
         """As `reply`: a durable mailbox gives no batch of asks."""
         self.reply(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else msgspec.Raw(encode(reply)), began)
 
-    def acknowledge(self, seq: int, began: int) -> None:
+    def acknowledge(self, seq: int, began: int, ended: int = 0) -> None:
         """The handler of a tell has returned; the daemon may hear of it later."""
-        del began
+        if ended:
+            self._waiting.append(Outcome(seq, wire.DONE, NOTHING, began, ended))
         self._handling = False
         self._changed = True
         self._ack_up_to = seq

@@ -25,14 +25,16 @@ class Timer:
     Attributes:
         period: seconds between two of its messages, None for a single one.
         message: what it sends.
+        trace: the trace context in which it was set; of one that repeats none, since each tick begins something new.
         waits: whether its last message has not begun: it gets no other before.
     """
 
-    __slots__ = ("message", "period", "waits")
+    __slots__ = ("message", "period", "trace", "waits")
 
-    def __init__(self, period: float | None, message: Message[Any]) -> None:
+    def __init__(self, period: float | None, message: Message[Any], trace: str | None) -> None:
         self.period = period
         self.message = message
+        self.trace = trace
         self.waits = False
 
 
@@ -54,15 +56,15 @@ class Timers:
     def __bool__(self) -> bool:
         return bool(self._line)
 
-    def after(self, delay: float, message: Message[Any]) -> None:
+    def after(self, delay: float, message: Message[Any], trace: str | None) -> None:
         """See `Context.after`."""
         check_time(f"the delay of context.after in {self._path}", delay)
-        self._set(delay, None, message)
+        self._set(delay, None, message, trace)
 
     def every(self, period: float, message: Message[Any]) -> None:
         """See `Context.every`."""
         check_time(f"the period of context.every in {self._path}", period, LEAST_SECONDS)
-        self._set(period, period, message)
+        self._set(period, period, message, None)
 
     def take_due(self, inbox: deque[Any]) -> float | None:
         """Append the timers that are due; returns seconds to the next one, None without any."""
@@ -84,9 +86,9 @@ class Timers:
                 self._push(max(following, now + timer.period / 2), timer)
         return None
 
-    def _set(self, delay: float, period: float | None, message: Message[Any]) -> None:
+    def _set(self, delay: float, period: float | None, message: Message[Any], trace: str | None) -> None:
         self._protocol.encode(message)  # the check of a sender
-        self._push(self._clock.monotonic() + delay, Timer(period, message))
+        self._push(self._clock.monotonic() + delay, Timer(period, message, trace))
 
     def _push(self, due: float, timer: Timer) -> None:
         heapq.heappush(self._line, (due, next(self._ids), timer))

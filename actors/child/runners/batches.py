@@ -38,6 +38,8 @@ _BEGUN, _DONE, _SINCE, _HANDLER = (FIRST_LANE + cell for cell in (BEGUN, DONE, S
 def handle_batch(life: Life, work: Table, batch: PendingBatch) -> None:
     """Handle the messages of a batch until it ends, one of them fails, or the daemon rings."""
     life.outbox.flush()  # it is not known how long these take
+    if life.calls.spans is not None:
+        life.calls.spans.enter(batch.trace)
     if batch.kind == wire.TELL:
         _handle_tells(life, work, batch)
     else:
@@ -53,7 +55,7 @@ def _handle_tells(life: Life, work: Table, tells: PendingBatch) -> None:
     anything else than the next one runs. While they are quick and nothing watches their time, the time at which one
     began is that of the first of its group.
     """
-    life.sync_driver.current = None if tells.sender is None else tells.head()
+    life.sync_driver.current = None if tells.sender is None and tells.trace is None else tells.head()
     cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
     messages, seq = islice(tells.messages, tells.begun, None), tells.seq
     acknowledged, last = seq - 1, seq + len(tells.messages) - tells.begun - 1

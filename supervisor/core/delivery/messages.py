@@ -66,9 +66,10 @@ class Classes(msgspec.Struct, frozen=True):
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return UNKNOWN
 
-    def plain_tell(self, seq: int, payload: bytes) -> QueuedMessage:
+    def plain_tell(self, seq: int, payload: bytes, trace: str | None) -> QueuedMessage:
         """A tell that is kept as its bytes, which were checked when it was accepted."""
-        return QueuedMessage(seq, TELL, None, None, msgspec.Raw(payload), handler=self.tags[_read_tag(payload).tag])
+        handler = self.tags[_read_tag(payload).tag]
+        return QueuedMessage(seq, TELL, None, None, msgspec.Raw(payload), trace=trace, handler=handler)
 
     def handler_of(self, payload: msgspec.Raw) -> int:
         """The index of the class of a checked message."""
@@ -82,11 +83,13 @@ class QueuedTells(msgspec.Struct, eq=False):
         seq: the sequence number of the first.
         payloads: their bytes.
         classes: the message classes of the actor.
+        trace: the trace context of all of them.
     """
 
     seq: int
     payloads: list[bytes]
     classes: Classes
+    trace: str | None = None
 
     kind: ClassVar[int] = TELL
 
@@ -95,8 +98,10 @@ class QueuedTells(msgspec.Struct, eq=False):
 
     def pieces(self, ahead: float = 0.0) -> tuple[bytes, Sequence[bytes]]:  # noqa: ARG002 - tells have no deadline
         """The frame that carries it: its head, and the rest, to be joined."""
-        head = TELL_BATCH_HEAD % (self.seq.to_bytes(8, "big"), len(self.payloads).to_bytes(4, "big"))
-        return head, self.payloads
+        trace = self.trace
+        array = b"\x93" if trace is None else b"\x94"
+        head = TELL_BATCH_HEAD % (array, self.seq.to_bytes(8, "big"), len(self.payloads).to_bytes(4, "big"))
+        return head, self.payloads if trace is None else [*self.payloads, encode(trace)]
 
     def drop(self, size: int) -> None:
         """Remove the first `size`."""
@@ -106,11 +111,11 @@ class QueuedTells(msgspec.Struct, eq=False):
     def messages(self) -> Iterator[QueuedMessage]:
         """The same messages as separate QueuedMessages."""
         for seq, payload in enumerate(self.payloads, self.seq):
-            yield self.classes.plain_tell(seq, payload)
+            yield self.classes.plain_tell(seq, payload, self.trace)
 
     def split(self, size: int) -> QueuedTells:
         """Keep the first `size`; returns the rest."""
-        rest = QueuedTells(self.seq + size, self.payloads[size:], self.classes)
+        rest = QueuedTells(self.seq + size, self.payloads[size:], self.classes, self.trace)
         del self.payloads[size:]
         return rest
 
@@ -127,12 +132,20 @@ class QueuedBulk:
         deadline: of all of them.
         parcel: the messages.
         classes: the message classes of the actor.
+        trace: the trace context of all of them.
     """
 
-    __slots__ = ("_deadline", "_parcel", "_sender", "classes", "kind", "seq")
+    __slots__ = ("_deadline", "_parcel", "_sender", "_trace", "classes", "kind", "seq")
 
     def __init__(  # noqa: PLR0917 - as an envelope
-        self, seq: int, kind: int, sender: str | None, deadline: float | None, parcel: Parcel, classes: Classes
+        self,
+        seq: int,
+        kind: int,
+        sender: str | None,
+        deadline: float | None,
+        parcel: Parcel,
+        classes: Classes,
+        trace: str | None = None,
     ) -> None:
         self.seq = seq
         self.kind = kind
@@ -140,6 +153,7 @@ class QueuedBulk:
         self._sender = sender
         self._deadline = deadline
         self._parcel = parcel
+        self._trace = trace
 
     def __len__(self) -> int:
         return self._parcel.count
@@ -152,7 +166,9 @@ class QueuedBulk:
         parcel = self._parcel
         deadline = None if self._deadline is None else self._deadline + ahead
         head = encode((_BULK_TAG, self.seq, self.kind, self._sender, deadline))  # an array of five; the sixth is
-        return b"\x96" + head[1:] + array_head(parcel.count), (parcel.body,)  # the list of messages
+        if self._trace is None:
+            return b"\x96" + head[1:] + array_head(parcel.count), (parcel.body,)  # the list of messages
+        return b"\x97" + head[1:] + array_head(parcel.count), (parcel.body, encode(self._trace))
 
     def drop(self, size: int) -> None:
         """Remove the first `size`."""
@@ -161,15 +177,15 @@ class QueuedBulk:
 
     def messages(self) -> Iterator[QueuedMessage]:
         """The same messages as separate QueuedMessages."""
-        handler_of = self.classes.handler_of
+        handler_of, given = self.classes.handler_of, (self.kind, self._sender, self._deadline)
         for seq, payload in enumerate(self._parcel.payloads(), self.seq):
-            yield QueuedMessage(seq, self.kind, self._sender, self._deadline, payload, handler=handler_of(payload))
+            yield QueuedMessage(seq, *given, payload, trace=self._trace, handler=handler_of(payload))
 
     def split(self, size: int) -> QueuedBulk:
         """Keep the first `size`; returns the rest."""
         first, rest = self._parcel.split(size)
         self._parcel = first
-        return QueuedBulk(self.seq + size, self.kind, self._sender, self._deadline, rest, self.classes)
+        return QueuedBulk(self.seq + size, self.kind, self._sender, self._deadline, rest, self.classes, self._trace)
 
 
 class SequenceNumbers:

@@ -80,6 +80,7 @@ class MessageQueue:
         self._unwanted: dict[int, Fate] = {}  # cancelled, and still queued or in flight; how they end
         self._backlog = Backlog(self._unwanted)
         self._fresh: list[bytes] = []  # accepted tells without a number yet
+        self._trace: str | None = None  # their trace context
         self.accept_tell: Final = self._fresh.append
         self._flights: dict[str, InFlight] = {}
         self._deliveries: dict[int, int] = {}  # how often lives that ended have begun a message
@@ -166,6 +167,7 @@ class MessageQueue:
         *,
         beside: tuple[int, ...] | None = None,
         attachments: tuple[Carried, ...] | None = None,
+        trace: str | None = None,
         key: bytes | None = None,
     ) -> int:
         """Append a message to the queue; returns its sequence number."""
@@ -174,14 +176,18 @@ class MessageQueue:
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + 1
-        message = QueuedMessage(seq, kind, sender, deadline, msgspec.Raw(payload), beside, attachments, handler, key)
+        message = QueuedMessage(
+            seq, kind, sender, deadline, msgspec.Raw(payload), beside, trace, attachments, handler, key
+        )
         self._backlog.append(message)
         self._unsettled += 1
         if self._sizes is not None:
             self._sizes.add(seq, message.size)
         return seq
 
-    def enqueue_bulk(self, kind: int, sender: str | None, deadline: float | None, parcel: Parcel) -> int:
+    def enqueue_bulk(
+        self, kind: int, sender: str | None, deadline: float | None, parcel: Parcel, trace: str | None = None
+    ) -> int:
         """Append messages of one call to the queue; returns the sequence number of the first.
 
         Allowed only when bytes are not counted.
@@ -191,9 +197,15 @@ class MessageQueue:
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + parcel.count
-        self._backlog.append_batch(QueuedBulk(seq, kind, sender, deadline, parcel, self._classes))
+        self._backlog.append_batch(QueuedBulk(seq, kind, sender, deadline, parcel, self._classes, trace))
         self._unsettled += parcel.count
         return seq
+
+    def trace_tells(self, trace: str | None) -> None:
+        """The tells that `accept_tell` takes from now on have that trace context."""
+        if self._fresh:
+            self._backlog.append_batch(self._number_tells())
+        self._trace = trace
 
     def adopt(self, message: QueuedMessage, deliveries: int) -> None:
         """Add a message that another queue released, at its place by sequence number."""
@@ -216,7 +228,9 @@ class MessageQueue:
 
     # ---- to a consumer
 
-    def send_now(self, consumer: str, kind: int, handler: int, deadline: float | None, payload: bytes) -> QueuedMessage:
+    def send_now(  # noqa: PLR0917 - called for each ask
+        self, consumer: str, kind: int, handler: int, deadline: float | None, payload: bytes, trace: str | None = None
+    ) -> QueuedMessage:
         """Give a tell or ask straight to a consumer, past the queue.
 
         Allowed only when nothing waits and bytes are not counted.
@@ -224,7 +238,7 @@ class MessageQueue:
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + 1
-        message = QueuedMessage(seq, kind, None, deadline, msgspec.Raw(payload), handler=handler)
+        message = QueuedMessage(seq, kind, None, deadline, msgspec.Raw(payload), trace=trace, handler=handler)
         flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight(self._unwanted))
         flight.messages[seq] = message
         flight.last_tag = seq
@@ -469,7 +483,7 @@ class MessageQueue:
     def _number_tells(self) -> QueuedTells:
         """Give the fresh tells their numbers."""
         fresh, numbers = self._fresh, self._numbers
-        batch = QueuedTells(numbers.next, fresh.copy(), self._classes)
+        batch = QueuedTells(numbers.next, fresh.copy(), self._classes, self._trace)
         numbers.next += len(fresh)
         self._unsettled += len(fresh)
         fresh.clear()

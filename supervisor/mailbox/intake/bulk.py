@@ -23,6 +23,7 @@ from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire.attachments import EncodedMessage
 from actors.wire.codec import decoder_of, encode
 from actors.wire.frames import MAX_BULK
+from actors.wire.traces import is_sampled
 from supervisor.core.delivery.messages import Classes
 from supervisor.core.delivery.parcel import NOTHING, Parcel, cut_array
 from supervisor.mailbox.capacity import Capacity
@@ -43,11 +44,13 @@ class Part(msgspec.Struct, frozen=True):
         index: of the first in its call.
         content: their bytes; or one message that enters by itself.
         handlers: of all of them.
+        trace: the trace context of all of them; what is sampled enters one by one.
     """
 
     index: int
     content: Parcel | Admitted
     handlers: set[Handler]
+    trace: str | None = None
 
 
 class BulkCall:
@@ -132,11 +135,13 @@ class Bulk:
         """
         parts: list[Part] = []
         self._intake.check_sender(f"the {len(messages)} messages of this call")
+        trace = self._intake.current_trace
+        together = self._together and not (trace is not None and is_sampled(trace))
         for start in range(0, len(messages), MAX_BULK):
             if start:
                 await asyncio.sleep(0)
             chunk = messages[start : start + MAX_BULK]
-            if self._together and self._intake.plain.keys() >= (kinds := set(map(type, chunk))):
+            if together and self._intake.plain.keys() >= (kinds := set(map(type, chunk))):
                 try:
                     data = encode(chunk)
                     self._read(data)
@@ -145,7 +150,7 @@ class Bulk:
                     parts += self._singly(chunk, start, kind)
                 else:
                     handlers = {self._protocol.handlers[one] for one in kinds}
-                    parts += self._parts(Parcel.of_array(len(chunk), data), start, handlers)
+                    parts += self._parts(Parcel.of_array(len(chunk), data), start, handlers, trace)
             else:
                 parts += self._singly(chunk, start, kind)
         return parts
@@ -184,7 +189,7 @@ class Bulk:
                 raise UsageError(f"message {index} of this call: {error}; none of them was sent") from None
             yield Part(index, admitted, {admitted.handler})
 
-    def check_bytes(self, messages: msgspec.Raw, kind: int, sender: str) -> list[Part]:
+    def check_bytes(self, messages: msgspec.Raw, kind: int, sender: str, trace: str | None = None) -> list[Part]:
         """Check encoded messages of another actor.
 
         Raises:
@@ -193,7 +198,7 @@ class Bulk:
             WireError: they are no list, or have another length than may be.
         """
         self._intake.check_open("the messages")
-        if self._together:
+        if self._together and not (trace is not None and is_sampled(trace)):
             try:
                 read = self._read(messages)
                 self._check_sizes(messages)
@@ -202,13 +207,13 @@ class Bulk:
             if read and self._intake.plain.keys() >= (kinds := set(map(type, read))):
                 handlers = {self._protocol.handlers[one] for one in kinds}
                 self._check_count(len(read))
-                return list(self._parts(Parcel.of_array(len(read), bytes(messages)), 0, handlers))
+                return list(self._parts(Parcel.of_array(len(read), bytes(messages)), 0, handlers, trace))
         try:
             singles = cut_array(messages)
         except msgspec.MsgspecError as error:
             raise WireError(f"the messages of one call are no list: {error}") from error
         self._check_count(len(singles))
-        checked = (self._intake.check_bytes(one, kind, None, (), sender) for one in singles)
+        checked = (self._intake.check_bytes(one, kind, None, (), sender, trace) for one in singles)
         return [Part(index, admitted, {admitted.handler}) for index, admitted in enumerate(checked)]
 
     @staticmethod
@@ -216,23 +221,24 @@ class Bulk:
         if not 0 < count <= MAX_BULK:
             raise WireError(f"it sends {count} messages together, from 1 to {MAX_BULK} may be")
 
-    def _parts(self, parcel: Parcel, start: int, handlers: set[Handler]) -> Iterator[Part]:
+    def _parts(self, parcel: Parcel, start: int, handlers: set[Handler], trace: str | None) -> Iterator[Part]:
         """The messages of a parcel, in parts that fit into a frame; a large one enters by itself."""
         if len(parcel.body) <= WINDOW_BYTES:
-            yield Part(start, parcel, handlers)
+            yield Part(start, parcel, handlers, trace)
         elif parcel.count == 1:
-            admitted = self._one(parcel)
+            admitted = self._one(parcel, trace)
             yield Part(start, admitted, {admitted.handler})
         else:
             half = parcel.count // 2
             first, rest = parcel.split(half)
-            yield from self._parts(first, start, handlers)
-            yield from self._parts(rest, start + half, handlers)
+            yield from self._parts(first, start, handlers, trace)
+            yield from self._parts(rest, start + half, handlers, trace)
 
-    def _one(self, parcel: Parcel) -> Admitted:
+    def _one(self, parcel: Parcel, trace: str | None) -> Admitted:
         """The only message of a parcel."""
         (payload,) = parcel.payloads()
-        return Admitted(self._handlers[self._classes.handler_of(payload)], EncodedMessage(bytes(payload)))
+        handler = self._handlers[self._classes.handler_of(payload)]
+        return Admitted(handler, EncodedMessage(bytes(payload)), trace=trace)
 
     # ---- the door
 
@@ -258,7 +264,7 @@ class Bulk:
             room = self._capacity.room
             if room <= 0 and self._overflow is not Overflow.WAIT:
                 one, parcel = parcel.split(1)
-                await self._post_one(index, self._one(one), call)
+                await self._post_one(index, self._one(one, part.trace), call)
                 index += 1
                 continue
             if room <= 0:
@@ -266,7 +272,7 @@ class Bulk:
                 room = max(1, self._capacity.room)  # one is granted, and all that is free when no other waits
             self._intake.check_open("the rest of this call")
             now, parcel = (parcel, NOTHING) if room >= parcel.count else parcel.split(room)
-            self._enter(now, index, part.handlers, call)
+            self._enter(now, index, part, call)
             index += now.count
 
     async def _post_one(self, index: int, message: Admitted, call: BulkCall) -> None:
@@ -286,17 +292,17 @@ class Bulk:
         if call.asker is not None and isinstance(entered, Taken):
             call.asker.sent(index, entered.seq, 1)
 
-    def _enter(self, parcel: Parcel, index: int, handlers: set[Handler], call: BulkCall) -> None:
-        """Enqueue messages for which there is room, and send them."""
+    def _enter(self, parcel: Parcel, index: int, part: Part, call: BulkCall) -> None:
+        """Enqueue messages of a part for which there is room, and send them."""
         queue = self._consumers.shared_queue
         assert queue is not None  # noqa: S101 - as was checked
         count = parcel.count
-        first = queue.enqueue_bulk(call.kind, call.sender, call.deadline, parcel)
+        first = queue.enqueue_bulk(call.kind, call.sender, call.deadline, parcel, part.trace)
         call.taken += count
         if call.asker is not None:
-            part = AskPart(call.asker, index, first, count, call.asker.read_all(handlers))
+            asks = AskPart(call.asker, index, first, count, call.asker.read_all(part.handlers))
             numbers = range(first, first + count)
-            self._settlement.askers.update(dict.fromkeys(numbers, (part, queue)))
+            self._settlement.askers.update(dict.fromkeys(numbers, (asks, queue)))
             if call.fail_if_down:
                 self._settlement.fail_if_down.update(numbers)
             call.asker.sent(index, first, count)

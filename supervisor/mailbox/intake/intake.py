@@ -40,6 +40,7 @@ from supervisor.mailbox.intake.shared_budget import SharedBudget
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines, DelayedTells
 from supervisor.mailbox.validation import Admission, Admitted
+from supervisor.ports import Tracer
 from supervisor.specs import Overflow
 
 SMALL: Final = 1024  # bytes; a larger tell travels in an envelope of its own
@@ -66,6 +67,8 @@ class Intake:
         closed: why nothing enters any more, None while the mailbox is open.
         closed_reason: the fate of what comes all the same.
         budget: the room for shared values in the tree, None without a bound.
+        tracer: reads the trace context of what is sent, None where messages are not traced.
+        trace: the trace context of the message that the fast path checked last.
     """
 
     def __init__(
@@ -86,9 +89,11 @@ class Intake:
         self.closed: str | None = None
         self.closed_reason = Fate.ACTOR_STOPPED
         self.budget: SharedBudget | None = None
+        self.tracer: Tracer | None = None
+        self.trace: str | None = None
         self._path = path
         self._handlers = protocol.handlers
-        self._check: Final = protocol.check
+        self._check: Callable[[bytes], object] = protocol.check
         self._admission = admission
         self._consumers = consumers
         self._capacity = capacity
@@ -154,7 +159,7 @@ class Intake:
             UsageError: it is too large, or the caller is on another loop.
         """
         self._home.check(f"the ref of {self._path}")
-        self._enqueue(Entry(TELL, self._admission.encoded(message, data)))
+        self._enqueue(Entry(TELL, self._admission.encoded(message, data, self.trace)))
 
     def try_ask(self, message: Message[Any], timeout: float | None) -> PendingAsk | None:
         """Fast path of ask. None: check and post it."""
@@ -182,14 +187,14 @@ class Intake:
         consumer = self._consumers.single_consumer
         if consumer is not None and not shared_queue.unsettled and not consumer.life.congested:
             # nothing else is in progress: send at once
-            queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data)
+            queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data, self.trace)
             asker.seq = queued.seq
             self._askers[queued.seq] = asker, shared_queue
             if self._dispatcher.observers:
                 self._dispatcher.observe_accepted()
             consumer.life.post([queued])
             return asker
-        seq = asker.seq = shared_queue.enqueue(ASK, handler, None, deadline, data)
+        seq = asker.seq = shared_queue.enqueue(ASK, handler, None, deadline, data, trace=self.trace)
         self._askers[seq] = asker, shared_queue
         dispatcher = self._dispatcher
         dispatcher.undispatched += 1
@@ -199,6 +204,25 @@ class Intake:
             dispatcher.due = True
             self._loop.call_soon(dispatcher.dispatch)
         return asker
+
+    # ---- tracing
+
+    def trace_with(self, tracer: Tracer) -> None:
+        """Give each message its trace context from now on. The fast path takes none that needs a span."""
+        self.tracer = tracer
+        self._check = tracer.checking(self._check, self._turn_to)
+
+    def _turn_to(self, trace: str | None) -> None:
+        """What the fast path takes from now on has that trace context."""
+        if trace != self.trace:
+            self.trace = trace
+            if self._consumers.shared_queue is not None:
+                self._consumers.shared_queue.trace_tells(trace)
+
+    @property
+    def current_trace(self) -> str | None:
+        """The trace context in which the daemon sends now."""
+        return None if self.tracer is None else self.tracer.current()
 
     # ---- checks
 
@@ -211,7 +235,7 @@ class Intake:
         """
         if self.closed is None:
             self._home.check(f"the ref of {self._path}")
-        admitted = self._admission.check(message, kind)
+        admitted = self._admission.check(message, kind, self.current_trace)
         self.check_open(admitted.name)
         self._check_drained(admitted.name, None)
         return admitted
@@ -227,13 +251,14 @@ class Intake:
         self.check_open(what)
         self._check_drained(what, None)
 
-    def check_bytes(
+    def check_bytes(  # noqa: PLR0917 - as a frame has them
         self,
         payload: msgspec.Raw,
         kind: int,
         beside: tuple[int, ...] | None,
         attachments: Sequence[Carried],
         sender: str | None = None,
+        trace: str | None = None,
     ) -> Admitted:
         """Check an encoded message of another actor, or a published one; see `Admission.check_bytes`.
 
@@ -243,7 +268,7 @@ class Intake:
         """
         self.check_open("the message")
         self._check_drained("the message", sender)
-        return self._admission.check_bytes(payload, kind, beside, attachments)
+        return self._admission.check_bytes(payload, kind, beside, attachments, trace)
 
     def check_stored(self, payload: bytes) -> Admitted:
         """Check bytes that were kept for the actor, which may be down.
@@ -351,10 +376,12 @@ class Intake:
         """Messages that are all in their bytes: index, and decoder of replies; none while it drains."""
         return self._fast
 
-    def post_published(self, payload: bytes, sender: str | None) -> None:
+    def post_published(self, payload: bytes, sender: str | None, trace: str | None = None) -> None:
         """Take a published message if there is room and it fits; else it becomes a dead letter."""
+        if sender is None:
+            trace = self.current_trace
         try:
-            entry = Entry(TELL, self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender), sender)
+            entry = Entry(TELL, self.check_bytes(msgspec.Raw(payload), TELL, None, (), sender, trace), sender)
         except UsageError as error:
             self.refuse(EncodedMessage(payload), sender, Fate.UNDECODABLE, str(error))
             return
@@ -396,8 +423,8 @@ class Intake:
 
     def refuse(self, packed: EncodedMessage, sender: str | None, fate: Fate, detail: str) -> None:
         """Make a dead letter of bytes whose sender does not wait for an answer."""
-        packed_as = (msgspec.Raw(packed.data), packed.beside, packed.attachments)
-        self._settlement.dead_letter(QueuedMessage(0, TELL, sender, None, *packed_as), fate, detail)
+        queued = QueuedMessage(0, TELL, sender, None, msgspec.Raw(packed.data), packed.beside, None, packed.attachments)
+        self._settlement.dead_letter(queued, fate, detail)
 
     # ---- open and closed
 
@@ -455,8 +482,11 @@ class Intake:
             packed.data,
             beside=packed.beside,
             attachments=packed.attachments,
+            trace=message.trace,
             key=message.key,
         )
+        if message.trace is not None and self.tracer is not None:
+            self.tracer.entered(seq, message.trace, message.name)
         if asker is not None:
             self._askers[seq] = asker, queue
             if entry.fail_if_down:
@@ -503,6 +533,7 @@ class Intake:
             None,
             msgspec.Raw(packed.data),
             packed.beside,
+            message.trace,
             packed.attachments,
             message.handler.index,
         )

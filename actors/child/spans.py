@@ -1,0 +1,51 @@
+"""Spans: the trace context of the message being handled as the OpenTelemetry API's current context.
+
+A span that an actor's code begins in a handler belongs to the message's trace, and what it sends inside of that span
+belongs to the span. Only in trees that are traced, and only once the actor's code has imported `opentelemetry.trace`:
+nothing is imported here.
+
+Runs in the actor's process, in the thread, and in the context, of the handlers.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from actors.wire.traces import carrier_of, text_of
+
+
+class Spans:
+    """The current context of the handlers of one life."""
+
+    def __init__(self) -> None:
+        self._propagator: Any = None  # of OpenTelemetry, once that is imported
+        self._trace: str | None = None  # the last context that was entered, and what it is to the API
+        self._context: Any = None
+
+    def enter(self, trace: str | None) -> None:
+        """A handler is about to be called, for a message of that trace context."""
+        if not self._ready():
+            return
+        from opentelemetry.context import Context, attach  # noqa: PLC0415 - see above
+
+        if trace != self._trace or self._context is None:
+            self._trace = trace
+            self._context = Context() if trace is None else self._propagator.extract(carrier_of(trace), Context())
+        attach(self._context)
+
+    def current(self, handled: str | None) -> str | None:
+        """The trace context of what the caller sends; `handled` is that of the message which it handles."""
+        if not self._ready():
+            return handled
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier)
+        return text_of(carrier) or handled
+
+    def _ready(self) -> bool:
+        """Whether the actor's code has imported the API."""
+        if self._propagator is None and "opentelemetry.trace" in sys.modules:
+            from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - see above
+
+            self._propagator = tracecontext.TraceContextTextMapPropagator()
+        return self._propagator is not None

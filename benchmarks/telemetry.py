@@ -1,0 +1,145 @@
+"""Telemetry: what metrics and unsampled tracing cost, beside a tree without both, turn by turn in one run.
+
+python -m benchmarks.telemetry            nine rounds; medians, and their ratio to the plain tree
+python -m benchmarks.telemetry --rounds 21
+
+"cpu" is processor time of the daemon and of the actor's process for each message, which a busy machine changes less
+than the rate. `sampled` is here to be seen, not to be cheap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from actors import Actor, Message, handles
+from supervisor import ChildSpec, Supervisor
+from supervisor.jobs.jobs_ref import JobsRef
+from supervisor.metrics import Collector
+from supervisor.system.procfs import cpu_seconds
+from supervisor.tracing import instrument
+
+ASKS = 500
+AT_ONCE = 64
+TELLS = 10_000
+
+
+class Add(Message[None]):
+    number: int
+
+
+class Square(Message[int]):
+    number: int
+
+
+class Worker(Actor):
+    @handles
+    def add(self, msg: Add) -> None: ...
+
+    @handles
+    def square(self, msg: Square) -> int:
+        return msg.number
+
+
+async def asks(ref: JobsRef) -> int:
+    """One after the other."""
+    for number in range(ASKS):
+        await ref.ask(Square(number))
+    return ASKS
+
+
+async def asks_at_once(ref: JobsRef) -> int:
+    """Of many tasks."""
+
+    async def some() -> None:
+        for number in range(2 * ASKS // AT_ONCE):
+            await ref.ask(Square(number))
+
+    await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+    return 2 * ASKS // AT_ONCE * AT_ONCE
+
+
+async def tells(ref: JobsRef) -> int:
+    """One after the other, and an ask at the end."""
+    for number in range(TELLS):
+        await ref.tell(Add(number))
+    await ref.ask(Square(0), timeout=None)
+    return TELLS
+
+
+WAYS: dict[str, Callable[[JobsRef], Awaitable[int]]] = {
+    "ask": asks,
+    f"ask, {AT_ONCE} at once": asks_at_once,
+    "tell": tells,
+}
+
+
+def plain(root: Supervisor) -> None:
+    """Nothing is on."""
+
+
+def metrics(root: Supervisor) -> None:
+    """A collector."""
+    Collector(root)
+
+
+def unsampled(root: Supervisor) -> None:
+    """Tracing, with a sampler that samples nothing."""
+    instrument(root, tracer_provider=TracerProvider(sampler=ALWAYS_OFF))
+
+
+def sampled(root: Supervisor) -> None:
+    """Tracing of everything; nothing is exported."""
+    instrument(root, tracer_provider=TracerProvider())
+
+
+async def main(rounds: int, *, every: bool) -> None:
+    """Measure, and print ratios."""
+    logging.disable()
+    kinds = [plain, metrics, unsampled, *([sampled] if every else [])]
+    refs: dict[str, tuple[JobsRef, int]] = {}
+    async with AsyncExitStack() as stack:
+        for kind in kinds:
+            root = Supervisor(ChildSpec(Worker))
+            kind(root)
+            await stack.enter_async_context(root)
+            refs[kind.__name__] = root["worker"], root.snapshot().children[0].pid or 0  # type: ignore[union-attr]
+        rates: dict[tuple[str, str], list[float]] = {}
+        cpus: dict[tuple[str, str], list[float]] = {}
+        for number in range(rounds + 1):  # the first warms up
+            order = list(refs) if number % 2 else list(refs)[::-1]
+            for way, work in WAYS.items():
+                for kind_name in order:
+                    ref, pid = refs[kind_name]
+                    used, begun = time.process_time() + (cpu_seconds(pid) or 0.0), time.perf_counter()
+                    count = await work(ref)
+                    took = time.perf_counter() - begun
+                    used = time.process_time() + (cpu_seconds(pid) or 0.0) - used
+                    if number:
+                        rates.setdefault((way, kind_name), []).append(count / took)
+                        cpus.setdefault((way, kind_name), []).append(used / count)
+    for way in WAYS:
+        bare, bare_cpu = (statistics.median(table[way, "plain"]) for table in (rates, cpus))
+        for kind_name in refs:
+            rate, cpu = (statistics.median(table[way, kind_name]) for table in (rates, cpus))
+            sys.stdout.write(
+                f"{way:18} {kind_name:10} {rate:10,.0f} /s  {rate / bare:5.2f} x   cpu {cpu * 1e6:7.2f} µs"
+                f"  {bare_cpu / cpu:5.2f} x\n"
+            )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="benchmarks.telemetry", description="What metrics and tracing cost.")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--sampled", action="store_true", help="also a tree of which everything is sampled")
+    given = parser.parse_args()
+    asyncio.run(main(given.rounds, every=given.sampled))
