@@ -206,9 +206,7 @@ class MessageSpans:
         )
         return Link(span.get_span_context(), {"actor.link": "redelivery of"})
 
-    def _record_queue(
-        self, opened: _Open, seq: int, until: int, more: Attributes, error: str | None = None
-    ) -> None:
+    def _record_queue(self, opened: _Open, seq: int, until: int, more: Attributes, error: str | None = None) -> None:
         name = opened.name
         attributes = {
             **described("queue", name, "message", self._mailbox.path),
