@@ -296,11 +296,11 @@ class Life:
             return
         self._box.done(seq, lane)
         began = self._box.since(lane)
+        ended = 0 if envelope.trace is None else self._end_of(envelope.trace)
         if envelope.kind == wire.TELL and kind == wire.REPLY:
-            traced = envelope.trace is not None and is_sampled(envelope.trace)
-            self.outbox.acknowledge(seq, began, self._now_ns() if traced else 0)
+            self.outbox.acknowledge(seq, began, ended)
         else:
-            self.outbox.reply(seq, kind, payload, began, attachments)
+            self.outbox.reply(seq, kind, payload, began, attachments, ended)
 
     def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
         """Record that a handler has returned, and send what its sender gets."""
@@ -314,8 +314,15 @@ class Life:
             self._box.done(envelope.seq, lane)
             if type(envelope) is BulkEnvelope:
                 self.outbox.hold(envelope.seq, payload, self._box.since(lane))
-            else:
+            elif envelope.trace is None:
                 self.outbox.reply(envelope.seq, wire.REPLY, payload, self._box.since(lane))
+            else:
+                ended = self._end_of(envelope.trace)
+                self.outbox.reply(envelope.seq, wire.REPLY, payload, self._box.since(lane), (), ended)
+
+    def _end_of(self, trace: str) -> int:
+        """Now (ns), where the daemon makes a span of the message; else 0."""
+        return self._now_ns() if is_sampled(trace) else 0
 
     def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
         """Record that a handler raised. An exit is no answer: the daemon decides the fate of its message.

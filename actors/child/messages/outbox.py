@@ -72,12 +72,27 @@ class Outbox:
         self._area = area
         self._pending = pending
 
-    def reply(
-        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Carried, ...] = ()
+    def reply(  # noqa: PLR0917 - as the outcome has them
+        self,
+        seq: int,
+        kind: int,
+        payload: msgspec.Raw,
+        began: int,
+        attachments: tuple[Carried, ...] = (),
+        ended: int = 0,
     ) -> None:
-        """A handler has ended, which began at that time (ns): send what its sender gets."""
+        """A handler has ended: send what its sender gets.
+
+        Args:
+            seq: number of its message.
+            kind: how it ended.
+            payload: what belongs to that.
+            began: ns at which it began.
+            attachments: what travels before the frame.
+            ended: as of `acknowledge`.
+        """
         if self._area is not None and kind == wire.REPLY and (self._pending or self._kept) and not attachments:
-            outcome = encode(Outcome(seq, kind, payload, began))
+            outcome = encode(Outcome(seq, kind, payload, began, ended))
             if len(outcome) <= MOST and not self.held and self._area.put(outcome):
                 self._ack_up_to = seq
                 self._began = began
@@ -90,7 +105,7 @@ class Outbox:
         if self._sequential:
             self._ack_up_to = self._told = seq
             self.oldest = self._count = 0
-        self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload, began)], began)), attachments)
+        self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload, began, ended)], began)), attachments)
 
     def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
         """An ask of a batch has its reply; it leaves with those that follow.

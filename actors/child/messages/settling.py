@@ -59,17 +59,23 @@ class SettlingOutbox(Outbox):
             self._first = now
         self._handling = True
 
-    def reply(
-        self, seq: int, kind: int, payload: msgspec.Raw, began: int, attachments: tuple[Carried, ...] = ()
+    def reply(  # noqa: PLR0917 - as the outcome has them
+        self,
+        seq: int,
+        kind: int,
+        payload: msgspec.Raw,
+        began: int,
+        attachments: tuple[Carried, ...] = (),
+        ended: int = 0,
     ) -> None:
         """A handler has ended: settle, since its sender waits."""
         if kind == wire.FAILED and self._crashes:  # still handling: what it has left is never saved
-            self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload, began)])))
+            self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload, began, ended)])))
             return
         self._handling = False
         self._changed = True
         self._ack_up_to = seq
-        self._waiting.append(Outcome(seq, kind, payload, began))
+        self._waiting.append(Outcome(seq, kind, payload, began, ended))
         self._settle(attachments)
 
     def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
