@@ -82,7 +82,7 @@ def test_a_tick_that_waits_gets_no_second(clock, timers):
 def test_a_late_single_timer_comes(clock, timers):
     """It is no tick: it is never skipped."""
     inbox = deque()
-    timers.after(1.0, Tick())
+    timers.after(1.0, Tick(), None)
     clock.now += 3600
     assert timers.take_due(inbox) is None
     assert (1, 0) == (begin_all(inbox), timers.missed)
