@@ -30,7 +30,6 @@ from actors.child.messages.settling import SettlingOutbox
 from actors.child.messages.streams import Streams
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
-from actors.child.spans import Spans
 from actors.child.tracebacks import ActorFailed, failure_of, words_of
 from actors.errors import Rejected, UsageError
 from actors.ipc.blackbox import DOORBELL, BlackBox
@@ -137,6 +136,8 @@ class Life:
         )
         self.calls = Calls(part.path, self.inbox, self.outbox, clock)
         if part.tracing:
+            from actors.child.spans import Spans  # noqa: PLC0415 - only traced trees pay for it
+
             self.calls.spans = Spans()
         self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls, clock)
         self.streams = Streams(self.outbox)

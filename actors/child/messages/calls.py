@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from itertools import count
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,11 +16,13 @@ from actors.child.messages.driver import Clock, Driver
 from actors.child.messages.inbox import Inbox
 from actors.child.messages.outbox import Outbox
 from actors.child.messages.remote_ref import LargeAnswer, SharedAnswer
-from actors.child.spans import Spans
 from actors.errors import UsageError
 from actors.wire import frames as wire
 from actors.wire.frames import Answer, End
 from actors.wire.framing import Carried
+
+if TYPE_CHECKING:
+    from actors.child.spans import Spans
 
 _read_ends: Final = msgspec.msgpack.Decoder(list[End]).decode
 
