@@ -32,6 +32,7 @@ CONNECT: Final = 10.0  # seconds to connect to an agent
 AGENT_TIME: Final = 60.0  # seconds in which an agent must have started
 DOUBT: Final = 10.0  # seconds for which a machine that failed is taken only when no other fits
 LIST_TIME: Final = 10.0  # seconds for the list of machines
+LIST_FRESH: Final = 1.0  # seconds after which one that was used is asked for anew, for the next life
 
 
 class ClusterMachines:
@@ -70,6 +71,8 @@ class ClusterMachines:
         self._nodes: dict[str, Node] = {}  # by machine
         self._agents: dict[int, str] = {}  # the machines of agents, by the call that started them
         self._starting: dict[str, asyncio.Task[Node]] = {}
+        self._known: tuple[float, list[Machine]] | None = None  # the last list, and its loop time
+        self._asking: asyncio.Task[list[Machine]] | None = None
         self._placing: Counter[str] = Counter()  # lives that will begin on a machine
         self._doubts: dict[str, float] = {}  # loop time until which a machine is doubtful
         self._reserved: dict[RemoteLife, int] = {}
@@ -96,7 +99,8 @@ class ClusterMachines:
 
     async def close(self) -> None:
         """End every agent, and the driver. All lives have ended."""
-        for task in (*self._tasks, *self._starting.values()):
+        asking = [] if self._asking is None else [self._asking]
+        for task in (*self._tasks, *self._starting.values(), *asking):
             task.cancel()
         nodes = tuple(self._nodes.values())
         for node in nodes:
@@ -156,17 +160,46 @@ class ClusterMachines:
     async def _machine(self, life: RemoteLife, place: Place) -> Machine:
         if isinstance(place, Mapping):
             return await self._with_resources(life, place)
+        machine = self._known_machine(place)
+        if machine is not None:
+            return machine
         life.waits_for = "Ray has not listed its machines; is the cluster up?"
         machines = await self._listed()
-        lives = self._placing + Counter({node.key: len(node.lives) for node in self._nodes.values()})
-        now = self._loop.time()
-        doubtful = {key for key, until in self._doubts.items() if until > now}
-        doubtful |= {node.key for node in self._nodes.values() if node.silent}
-        machine = choose(place, machines, lives, doubtful)
+        machine = self._choose(place, machines)
         if machine is None:
             known = ", ".join(sorted(one.name for one in machines)) or "none"
             raise CallFailed(f"none of the cluster fits place={place!r}; its machines: {known}")
         return machine
+
+    def _known_machine(self, place: str) -> Machine | None:
+        """The machine for a life by the last list; None when Ray must be asked.
+
+        So a restart does not wait for Ray. Only a machine whose agent answers is taken, which is better proof than a
+        list. The list is asked for anew meanwhile, for the next life.
+        """
+        if self._known is None:
+            return None
+        machine = self._choose(place, self._known[1])
+        if machine is None or machine.key not in self._nodes or self._is_doubtful(machine.key):
+            return None
+        if self._loop.time() - self._known[0] > LIST_FRESH and self._asking is None:
+            self._asking = self._loop.create_task(self._listed())
+            self._asking.add_done_callback(self._asked)
+        return machine
+
+    def _asked(self, asking: asyncio.Task[list[Machine]]) -> None:
+        """A list that was asked for beside has come, or has not: then the last one stays."""
+        self._asking = None
+        if not asking.cancelled():
+            asking.exception()
+
+    def _choose(self, place: str, machines: list[Machine]) -> Machine | None:
+        lives = self._placing + Counter({node.key: len(node.lives) for node in self._nodes.values()})
+        return choose(place, machines, lives, {one.key for one in machines if self._is_doubtful(one.key)})
+
+    def _is_doubtful(self, key: str) -> bool:
+        node = self._nodes.get(key)
+        return self._doubts.get(key, 0.0) > self._loop.time() or (node is not None and node.silent)
 
     async def _with_resources(self, life: RemoteLife, place: Mapping[str, float]) -> Machine:
         number = self._driver.number()
@@ -187,7 +220,9 @@ class ClusterMachines:
                 answer = await self._driver.call(call, say.MachinesAre)
         except TimeoutError:
             raise CallFailed(f"Ray did not list its machines within {LIST_TIME:g} s; is its head alive?") from None
-        return [Machine(one.key, one.name, frozenset(one.words), one.cpus) for one in answer.machines]
+        machines = [Machine(one.key, one.name, frozenset(one.words), one.cpus) for one in answer.machines]
+        self._known = self._loop.time(), machines
+        return machines
 
     # ---- agents
 
@@ -207,6 +242,7 @@ class ClusterMachines:
             async with asyncio.timeout(AGENT_TIME):
                 return await self._started(machine)
         except BaseException as error:
+            self._known = None
             self._doubts[machine.key] = self._loop.time() + DOUBT
             if isinstance(error, TimeoutError):
                 raise MachineFailed(f"no agent ran on {machine.name} within {AGENT_TIME:g} s") from None
@@ -253,6 +289,7 @@ class ClusterMachines:
 
     def _gone(self, node: Node, why: str, agent: int) -> None:
         self._nodes.pop(node.key, None)
+        self._known = None
         if self._agents.pop(agent, None) is not None:
             self._driver.tell(say.EndAgent(agent))
         if not node.closing:

@@ -33,6 +33,7 @@ class LocalDriver:
         told: changes what an agent says of itself; a test may set it.
         says_ends: whether it says that an agent has ended, as Ray does.
         dying: machines that are listed and run no agent any more.
+        headless: whether the head of the cluster is gone: no call has an answer.
 
     Args:
         names: of the machines.
@@ -49,6 +50,7 @@ class LocalDriver:
         self.told = {}
         self.says_ends = says_ends
         self.dying = set()
+        self.headless = False
         self.on_agent_ended = lambda agent, why: None
         self._calls = {}
         self._numbers = itertools.count(1)
@@ -58,6 +60,8 @@ class LocalDriver:
         return next(self._numbers)
 
     async def call(self, value, answer):
+        if self.headless:
+            await asyncio.Event().wait()
         match value:
             case say.ListMachines():
                 machines = [say.MachineIs(name, name, [name, f"label-{name}"], 1.0) for name in self.names]

@@ -133,6 +133,20 @@ async def test_the_death_of_an_agent_is_told_and_the_next_life_runs_elsewhere(tm
         assert "again" == await root["a"].ask(Echo("again"), timeout=30)
 
 
+async def test_a_restart_does_not_need_the_head():
+    """Where an agent answers, the next life begins without a word of Ray."""
+    cluster = LocalCluster(("m1", "m2"))
+    async with tree(cluster, ChildSpec(Puppet, name="a", place="any", backoff=AT_ONCE)) as root:
+        watch = Watch(root)
+        cluster.driver.headless = True
+        for _ in range(3):
+            os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+            await watch.exited("a")
+            await watch.started("a")
+        assert "x" == await root["a"].ask(Echo("x"), timeout=30)
+        await root.terminate_child("a")
+
+
 def test_as_much_is_sent_ahead_as_is_handled_in_a_short_while():
     """A few at first and after a pause; a fast life gets much, a slow one little."""
     window = Window()
