@@ -76,6 +76,7 @@ class DurableIntake(Intake):
         self._stored = stored
         self._classes = classes
         self._window = self._capacity.most
+        self._little = min(self._window // 2, AT_ONCE)
         self._beyond = _Beyond(classes)  # stands for the queue of messages that are only in the store
         self._last_stored = self._last_loaded = stored.numbers.next - 1
         self._refilling = False
@@ -220,8 +221,8 @@ class DurableIntake(Intake):
             self._last_loaded = self._last_stored
 
     def refill(self) -> None:
-        """Take more of what is only in the store, when half of the window is free."""
-        if self.rest_stored and not self._refilling and self.closed is None and self._free * 2 >= self._window:
+        """Take more of what is only in the store, when little is left in memory."""
+        if self.rest_stored and not self._refilling and self.closed is None and self._consumers.depth <= self._little:
             self._refilling = True
             self._loop.create_task(self._refill(self._opened)).add_done_callback(self._refilled)
 

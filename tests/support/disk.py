@@ -8,6 +8,7 @@ file is copied, so that a power cut can be played: what was not synced is gone.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import threading
@@ -15,6 +16,23 @@ from collections import Counter
 from pathlib import Path
 
 SHORT = "short"  # in place of an errno: half of the bytes are written
+FAULTS = [
+    ("pwrite", errno.ENOSPC),
+    ("pwrite", errno.EIO),
+    ("pwrite", errno.EINTR),
+    ("pwrite", errno.EDQUOT),
+    ("pwrite", SHORT),
+    ("sync", errno.EIO),
+    ("pread", errno.EIO),
+    ("pread", errno.EINTR),
+    ("open", errno.EMFILE),
+    ("open", errno.EACCES),
+    ("open", errno.EINTR),
+    ("ftruncate", errno.EIO),
+    ("ftruncate", errno.EINTR),
+    ("mmap", errno.ENOMEM),
+    ("fstat", errno.EIO),
+]
 
 _int, _pointer, _size, _offset = ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_longlong
 _PROTOTYPES = {

@@ -13,28 +13,11 @@ import pytest
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.sqlite import connection
 from supervisor.store.writes import Accept, SaveState, Settle
-from tests.support.disk import SHORT, Disk, library
+from tests.support.disk import FAULTS, Disk, library
 from tests.support.stored import row
 
 LONG = bool(os.environ.get("ACTORS_LONG"))
 ROUNDS, AT_ONCE = 5, 3
-FAULTS = [
-    ("pwrite", errno.ENOSPC),
-    ("pwrite", errno.EIO),
-    ("pwrite", errno.EINTR),
-    ("pwrite", errno.EDQUOT),
-    ("pwrite", SHORT),
-    ("sync", errno.EIO),
-    ("pread", errno.EIO),
-    ("pread", errno.EINTR),
-    ("open", errno.EMFILE),
-    ("open", errno.EACCES),
-    ("open", errno.EINTR),
-    ("ftruncate", errno.EIO),
-    ("ftruncate", errno.EINTR),
-    ("mmap", errno.ENOMEM),
-    ("fstat", errno.EIO),
-]
 
 pytestmark = pytest.mark.skipif(
     library() is None, reason="this Python's SQLite is linked in: its calls cannot be reached"
