@@ -10,10 +10,12 @@ import threading
 from collections import Counter
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
-from supervisor import Backoff, ChildExited, ChildSpec, DeadLetter, Intensity, Supervisor
+from supervisor import Backoff, ChildExited, ChildSpec, CommandSpec, DeadLetter, FunctionSpec, Intensity, Supervisor
 from supervisor.core.rules.states import ChildState
-from tests.support.swept import Count, Counting, Echo, Stubborn
+from supervisor.specs import AnySpec
+from tests.support.swept import Count, Counting, Echo, Stubborn, work
 from tests.support.waiting import until
 
 WORKS, ERROR, FAILED = "works", "told error", "failed start"
@@ -85,11 +87,14 @@ class Tree:
 
     Args:
         folder: for the books of its actors.
-        extra: a child beside the two, "pool" or "stubborn".
+        extra: a child beside the two: "pool", "stubborn", "function" or "command".
         spares: how many it keeps.
+        reading: as in `Supervisor`.
     """
 
-    def __init__(self, folder: Path, *, extra: str | None = None, spares: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, extra: str | None = None, spares: int = 0, reading: Literal["thread", "loop"] = "thread"
+    ) -> None:
         self.errors: list[object] = []
         self.unstarted = False
         self._folder = folder
@@ -98,12 +103,18 @@ class Tree:
         self.senders = [Sender(name, folder / name) for name in ACTORS]
         for sender in self.senders:
             sender.book.write_text("")
-        specs = [self.spec(name) for name in ACTORS]
+        specs: list[AnySpec] = [self.spec(name) for name in ACTORS]
         if extra == "pool":
             specs.append(self.spec("p", size=1))
         elif extra == "stubborn":
             specs.append(self.spec("s", Stubborn, shutdown=0.05))
-        self.root = Supervisor(*specs, intensity=Intensity.unlimited(), spares=spares, start="parallel")
+        elif extra == "function":
+            specs.append(FunctionSpec(work, name="f", backoff=AT_ONCE, start_timeout=5.0))
+        elif extra == "command":
+            specs.append(CommandSpec(["sleep", "3600"], name="f", backoff=AT_ONCE, start_timeout=5.0))
+        self.root = Supervisor(
+            *specs, intensity=Intensity.unlimited(), spares=spares, start="parallel", reading=reading
+        )
         self._watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._collect())]
 
     def spec(self, name: str, actor=Counting, **options) -> ChildSpec:
@@ -205,6 +216,14 @@ async def restart(tree: Tree) -> None:
     await tree.root["a"].ask(Echo(), timeout=None)
 
 
+async def restart_lone(tree: Tree) -> None:
+    """A function's or a command's process is killed; its next life is started."""
+    before = tree.pid("f")
+    os.kill(before, signal.SIGKILL)
+    await until(lambda: tree.pid("f") not in {None, before}, "a restart")
+    await until(lambda: tree.state("f") is ChildState.RUNNING, "its readiness")
+
+
 async def start_child(tree: Tree) -> None:
     """A dynamic child is started."""
     await tree.root.start_child(tree.spec("c"))
@@ -246,6 +265,9 @@ async def messages(tree: Tree) -> None:
 LIVING = {
     "messages": (messages, {}),
     "restart": (restart, {}),
+    "reading=loop": (restart, {"reading": "loop"}),
+    "function": (restart_lone, {"extra": "function"}),
+    "command": (restart_lone, {"extra": "command"}),
     "start_child": (start_child, {}),
     "resize": (resize, {"extra": "pool"}),
     "recycle": (recycle, {}),

@@ -25,7 +25,16 @@ LONG = os.environ.get("ACTORS_LONG") == "1"
 TIMES = int(os.environ.get("ACTORS_ROUNDS") or 1)  # the first so many calls at one place fail
 MOST = int(os.environ.get("ACTORS_RUNS") or 0) or None  # runs in each phase of `make sweep`, spread evenly
 LEARNING = 2 if LONG else 1  # runs in which nothing fails, to learn the places
-SAMPLE = {"first start": 2, "messages": 4, "restart": 3, "recycle": 3, "stop": 2}  # runs that the suite makes
+SAMPLE = {
+    "first start": 2,
+    "messages": 3,
+    "restart": 2,
+    "reading=loop": 2,
+    "function": 1,
+    "command": 1,
+    "recycle": 2,
+    "stop": 2,
+}  # runs that the suite makes
 
 pytestmark = [
     pytest.mark.processes,

@@ -20,7 +20,8 @@ SOAKS: list[tuple[float, int, int, Any, Any, Any, float, float]] = []
 """Seconds, kills, messages, the first sample, that with the most memory, the last, longest stall, of which computed."""
 
 PHASES = (
-    "first start", "messages", "restart", "start_child", "resize", "recycle", "spare refill", "forced kill", "stop"
+    "first start", "messages", "restart", "reading=loop", "function", "command", "start_child", "resize", "recycle",
+    "spare refill", "forced kill", "stop",
 )  # fmt: skip
 """Of the sweep, in the order of their columns."""
 

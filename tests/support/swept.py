@@ -47,3 +47,8 @@ class Stubborn(Counting):
 
     def on_stop(self, reason: ExitReason) -> None:
         time.sleep(3600)
+
+
+def work() -> None:
+    """A function that goes on."""
+    time.sleep(3600)
