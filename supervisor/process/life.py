@@ -22,11 +22,8 @@ from msgspec.structs import replace
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
-from actors.process.diagnostics import DUMP_SIGNAL
-from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.wire.frames import CrashReport, StartActor, Stop
 from actors.wire.framing import Announced, SharedAttachment
-from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
@@ -34,10 +31,11 @@ from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
 from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
 from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
+from supervisor.process.inspection import ProcessInspection
 from supervisor.process.kept_replies import KeptReplies
 from supervisor.process.spawn.worker_process import WorkerProcess
 from supervisor.system.oom import OomWitness
-from supervisor.system.procfs import condition, peak_bytes, resident_bytes
+from supervisor.system.procfs import peak_bytes
 
 LINGER: Final = 1.0  # seconds a process may run on after it closed its channel
 CLOSED: Final = "it closed its channel and lived on"
@@ -63,7 +61,7 @@ class LifeServices:
     on_over: Callable[[ProcessLife], None]
 
 
-class ProcessLife(ProcessDelivery):
+class ProcessLife(ProcessDelivery, ProcessInspection):
     """One life, from its StartActor until everything its process sent is read.
 
     Args:
@@ -172,11 +170,6 @@ class ProcessLife(ProcessDelivery):
         return self._worker is not former
 
     @property
-    def pid(self) -> int | None:
-        """Its process id, None before the spawn."""
-        return self._worker.pid
-
-    @property
     def node(self) -> str | None:
         """It runs on the daemon's machine."""
         return None
@@ -207,43 +200,6 @@ class ProcessLife(ProcessDelivery):
     def abandon(self) -> None:
         """SIGKILL, and close everything without the loop. Runs in the spawner's thread."""
         self._worker.abandon()
-
-    # ---- Inspection
-
-    @property
-    def said_farewell(self) -> bool:
-        """Whether its goodbye or crash report has arrived."""
-        return self._frames.farewell is not None
-
-    def ask_pulse(self) -> bool:
-        """Ask for a heartbeat; False on systems where there is none."""
-        if HEARTBEAT_SIGNAL is None:
-            return False
-        if not self.over:
-            self._box.rewind()
-            self._worker.signal(HEARTBEAT_SIGNAL)
-        return True
-
-    def dump_stacks(self) -> None:
-        """Have faulthandler write the Python stacks of all its threads, also when its interpreter is stuck.
-
-        They are in `text` as soon as the kernel has let it run.
-        """
-        if not self.over:
-            self._box.rewind()
-            self._worker.signal(DUMP_SIGNAL)
-
-    def condition(self) -> Condition:
-        """How the kernel treats its process."""
-        return condition(self.pid)
-
-    def resident_bytes(self) -> int | None:
-        """The resident memory of its process."""
-        return None if self.pid is None else resident_bytes(self.pid)
-
-    def text(self) -> str:
-        """The stacks in its black box: those it was asked for last, and those of a fatal fault."""
-        return self._last_text if self.over else self._box.text()
 
     # ---- from the child
 

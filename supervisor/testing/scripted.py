@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -21,15 +20,13 @@ from actors.errors import UsageError, WireError
 from actors.exits import ExitKind
 from actors.wire.counts import Counts
 from actors.wire.frames import Outcomes, Replies, StartActor
-from actors.wire.framing import Carried
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
-from supervisor.core.delivery.backlog import Batch
-from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.ports import Expected, Launcher, LifeListener, Said
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
+from supervisor.testing.scripted_delivery import ScriptedDelivery
 
 
 class OnStart(StrEnum):
@@ -58,7 +55,7 @@ _EXITS: Final[dict[ExitKind, tuple[int | None, bool]]] = {  # exit code, and whe
 }
 
 
-class ScriptedLife:
+class ScriptedLife(ScriptedDelivery):
     """One life without a process.
 
     Attributes:
@@ -67,14 +64,9 @@ class ScriptedLife:
         number: number of the life, as its supervisor counts them.
         ready: whether it has become ready.
         over: whether its end has been reported.
-        received: the messages it was given, oldest first.
-        answers: the encoded `Answer` frames it was given.
-        taken_back: sequence numbers of messages that were cancelled.
-        recalled: sequence numbers of messages it was asked to give back if it has not begun them.
         doing: the progress in its black box; a test may set it.
         goes_on: the activity in its black box; a test may set it.
         stacks: the text in its black box; a test may set it.
-        state: what the life before has saved, None when it was given nothing. A test saves with `say(Saved(...))`.
         dumps: how often it was asked for its stacks.
         congested: whether more messages must wait; a test may set it.
         said_farewell: whether its goodbye or crash report has arrived; a test may set it.
@@ -87,21 +79,15 @@ class ScriptedLife:
         on_start: OnStart = OnStart.READY,
         on_stop: OnStop = OnStop.OBEY,
     ) -> None:
+        super().__init__(part.state)
         self.pid: int | None = None
         self.path = part.path
         self.number = part.life
         self.ready = False
         self.over = False
-        self.received: list[QueuedMessage] = []
-        self.answers: list[bytes] = []
-        self.credits: dict[int, int] = {}
-        self.followed: list[tuple[int, list[bytes], bool]] = []
-        self.taken_back: list[int] = []
-        self.recalled: list[int] = []
         self.doing = NOTHING_BEGUN
         self.goes_on = Activity((), 0, 0, False)
         self.stacks = ""
-        self.state = part.state
         self.dumps = 0
         self.congested = False
         self.said_farewell = False
@@ -159,45 +145,8 @@ class ScriptedLife:
 
     # ---- Life
 
-    def restore(self, state: bytes) -> None:
-        """See `Life`."""
-        self.state = state
-
-    def note_given(self, given: Iterable[tuple[int, int]]) -> None:
-        """See `Life`."""
-
-    def post(self, batch: list[QueuedMessage]) -> None:
-        """See `Life`."""
-        self.received.extend(batch)
-
-    def post_batch(self, batch: Batch) -> None:
-        """See `Life`."""
-        self.post(list(batch.messages()))
-
-    def cancel(self, seqs: list[int]) -> None:
-        """See `Life`."""
-        self.taken_back.extend(seqs)
-
-    def recall(self, seqs: list[int]) -> None:
-        """See `Life`."""
-        self.recalled.extend(seqs)
-
     def ask_health(self) -> None:
         """See `Life`. A test answers with `say(HealthIs(...))`."""
-
-    def credit(self, seq: int, count: int) -> None:
-        """See `Life`."""
-        self.credits[seq] = self.credits.get(seq, 0) + count
-
-    def follow(self, seq: int, items: list[bytes], attachments: Sequence[Carried] = (), *, over: bool) -> None:
-        """See `Life`."""
-        del attachments
-        self.followed.append((seq, items, over))
-
-    def answer(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
-        """See `Life`."""
-        del attachments
-        self.answers.append(frame)
 
     def stop(self) -> None:
         """See `Life`."""
@@ -218,21 +167,6 @@ class ScriptedLife:
     def activity(self) -> Activity:
         """See `Life`."""
         return self.goes_on
-
-    @property
-    def at_once(self) -> bool:
-        """See `Life`."""
-        return True
-
-    @property
-    def window(self) -> int:
-        """See `Life`."""
-        return sys.maxsize
-
-    @property
-    def caught_up(self) -> bool:
-        """See `Life`."""
-        return True
 
     @property
     def node(self) -> str | None:

@@ -127,7 +127,7 @@ class ActorChild:
         self.pool.recycling.discard(self._name)
         current = self._of(life)
         if current.life is not None:
-            self._tree.reports.child_started(self.path, life, current.pid, current.node)
+            self._tree.reports.child_started(self.path, life, current.life.pid, current.node)
         current.serve(None if life == self._alone else self._state_now())
 
     def report(self, command: ReportExit) -> ExitReport:
@@ -158,7 +158,7 @@ class ActorChild:
         """Keep what a life has saved when its next life follows at once; what it was given, if it has done nothing."""
         if decision is Decision.RECYCLE and over.saved is not None:
             self._state = over.saved
-        elif over.did_something:
+        elif over.progress().since > 0:  # it has begun a message, or one of its own timers
             self._state = None
 
     # ---- what is known of its current life
@@ -171,7 +171,7 @@ class ActorChild:
     @property
     def pid(self) -> int | None:
         """Its process id, None when it has no process."""
-        return None if self._current is None else self._current.pid
+        return None if self.life is None else self.life.pid
 
     @property
     def node(self) -> str | None:
@@ -190,7 +190,7 @@ class ActorChild:
     @property
     def degraded(self) -> str | None:
         """What is wrong with its life, as it says itself."""
-        return None if self._current is None else self._current.degraded
+        return None if self._current is None else self._current.monitors.degraded
 
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""

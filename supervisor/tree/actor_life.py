@@ -20,7 +20,7 @@ from actors.protocol.protocol import ActorProtocol
 from actors.wire.frames import HealthIs, Outcomes, Replies, Saved, Settled, StartActor
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
-from actors.wire.progress import NOTHING_BEGUN, Progress, Work
+from actors.wire.progress import NOTHING_BEGUN, Progress
 from supervisor.core.health.causes import causes_of
 from supervisor.core.health.exit_cause import exit_reason, native_stack, signal_name
 from supervisor.core.health.hang_detector import Health, health
@@ -31,12 +31,7 @@ from supervisor.core.tree.commands import ReportExit
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
-from supervisor.monitors.examination import Examination
-from supervisor.monitors.health_check import HealthCheck
-from supervisor.monitors.recycler import Recycler, recycler_of
-from supervisor.monitors.slow_handlers import SlowHandlers
-from supervisor.monitors.watchdog import Watchdog
-from supervisor.observe.reports import HandlerSlow, HealthChanged
+from supervisor.monitors.monitors import Monitors
 from supervisor.ports import Life, Said
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
@@ -59,6 +54,7 @@ class ActorLife:
         life: its process, None when that could not be started.
         serves: whether it ever got messages.
         saved: its state after its last message, in msgpack; None as long as it has not said it.
+        monitors: what looks at it.
         life_outcomes: see `LifeListener`; once it serves, the mailbox's own, unless more has to be done.
     """
 
@@ -68,6 +64,7 @@ class ActorLife:
         self.serves = False
         self.saved: bytes | None = None
         self.life_outcomes: OnOutcomes = _refuse_outcomes
+        self.monitors = Monitors(path, number, pool.spec, tree)
         self._path = path
         self._name = name
         self._pool = pool
@@ -77,11 +74,6 @@ class ActorLife:
         self._since = tree.loop.time()
         self._requests = ActorRequests(path, pool.mailbox, tree)
         self._end: LifeEnd | None = None
-        self._watch: Watchdog | None = None
-        self._recycler: Recycler | None = None
-        self._examination: Examination | None = None
-        self._slow: SlowHandlers | None = None
-        self._check: HealthCheck | None = None
         self._asked = False  # whether the next life was asked for
         self._awaits_streams = False
 
@@ -103,9 +95,7 @@ class ActorLife:
         Args:
             state: what the life before has saved; None when it has said nothing, or this life was started with it.
         """
-        if self._examination is not None:
-            self._examination.close()
-            self._examination = None
+        self.monitors.ready()
         self._since = self._tree.loop.time()
         if self.life is None:
             return
@@ -116,22 +106,9 @@ class ActorLife:
             self._on_outcomes = partial(self._settle, self._mailbox, None)
         else:
             self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
-        if self._pool.limited:
-            self._recycler = recycler_of(self._pool.spec, self, self._tree)
-        self.life_outcomes = self._on_outcomes if self._recycler is None else self._outcomes
+        self.life_outcomes = self._outcomes if self._pool.limited else self._on_outcomes
         self._mailbox.connect(self._name, self.life)
-        if self._pool.spec.handler_timeout is not None:
-            self._watch = Watchdog(self._pool.spec.handler_timeout, self, self.life, self._tree.loop, self._tree.clock)
-        if self._pool.spec.soft_timeout is not None:
-            self._slow = SlowHandlers(
-                self._pool.spec.soft_timeout, self.life, self._tree.loop, self._tree.clock, self._handler_slow
-            )
-        if self._mailbox.protocol.says_health:
-            self._check = HealthCheck(
-                self.life,
-                self._tree.loop,
-                lambda degraded: self._tree.reports.health_changed(HealthChanged(self._path, self.number, degraded)),
-            )
+        self.monitors.begin(self, self.life, says_health=self._mailbox.protocol.says_health)
 
     def await_streams(self) -> None:
         """Post StreamsOver when no stream or feed is in flight."""
@@ -142,8 +119,7 @@ class ActorLife:
 
     def stop(self) -> None:
         """Ask it to stop. Its handlers are watched on."""
-        if self._recycler is not None:
-            self._recycler.close()
+        self.monitors.stop()
         if self.life is not None:
             self.life.stop()
 
@@ -151,13 +127,12 @@ class ActorLife:
         """Ask it for its stacks, then call `then`; at once when it has no process."""
         if self.life is None or self.life.pid is None:
             then()
-            return
-        heartbeat = self._pool.spec.has_heartbeat or self._tree.heartbeats
-        self._examination = Examination(self.life, self._tree.loop, heartbeat=heartbeat, then=then)
+        else:
+            self.monitors.examine(self.life, then)
 
     def kill(self) -> None:
         """Kill it."""
-        self._look_no_more()
+        self.monitors.close()
         if self.life is not None:
             self.life.kill()
 
@@ -172,11 +147,6 @@ class ActorLife:
     # ---- what is known of it
 
     @property
-    def pid(self) -> int | None:
-        """Its process id, None when it has no process."""
-        return None if self.life is None else self.life.pid
-
-    @property
     def node(self) -> str | None:
         """Name of the machine it runs on; None on the daemon's, and before it has one."""
         return None if self.life is None else self.life.node
@@ -184,11 +154,6 @@ class ActorLife:
     def resident_bytes(self) -> int | None:
         """The resident memory of its process."""
         return None if self.life is None else self.life.resident_bytes()
-
-    @property
-    def degraded(self) -> str | None:
-        """What is wrong with it, as it says; None when it is well, or does not say."""
-        return None if self._check is None else self._check.degraded
 
     @property
     def busy(self) -> bool:
@@ -246,7 +211,7 @@ class ActorLife:
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
             stderr=end.stderr,
-            stacks=next((looks.stacks for looks in (self._watch, self._examination) if looks is not None), None),
+            stacks=self.monitors.stacks,
             uptime=self._tree.loop.time() - self._since,
             decision=command.decision.value,
             because=command.because,
@@ -262,11 +227,6 @@ class ActorLife:
         return health(
             self.life.activity(), state, self._tree.clock.monotonic_ns(), None if limit is None else int(limit * 1e9)
         )
-
-    @property
-    def did_something(self) -> bool:
-        """Whether it has begun a message, or one of its own timers: from then on its state is its own."""
-        return self.progress().since > 0
 
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
@@ -294,20 +254,9 @@ class ActorLife:
         mailbox.settle(self._name, frame, state, attachments, [] if alone else self._requests.take_held())
 
     def _heard(self) -> None:
-        if self._recycler is not None:
-            self._recycler.heard()
+        self.monitors.heard()
         if self._awaits_streams:
             self._tell_streams_over()
-
-    def _look_no_more(self) -> None:
-        for looks in (self._recycler, self._watch, self._slow, self._check, self._examination):
-            if looks is not None:
-                looks.close()
-
-    def _handler_slow(self, call: Work, seconds: float, stacks: str | None) -> None:
-        self._tree.reports.handler_slow(
-            HandlerSlow(self._path, self.number, self.handler_name(call.handler), seconds, stacks)
-        )
 
     def _tell_streams_over(self) -> None:
         if not self._mailbox.consumers.flowing(self._name):
@@ -328,9 +277,7 @@ class ActorLife:
     def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
         """See `LifeListener`."""
         if isinstance(frame, HealthIs):
-            if self._check is None:
-                raise WireError("it says how it is, and was not asked")
-            self._check.heard(frame.degraded)
+            self.monitors.health_said(frame.degraded)
         elif isinstance(frame, Settled):
             if not isinstance(self._mailbox, DurableMailbox) or self._mailbox.protocol.state is None or not self.serves:
                 raise WireError(
@@ -360,8 +307,8 @@ class ActorLife:
         self._end = end
         if self.life is not None:
             self._mailbox.counted.end(self.life, end.counts)
-        self._look_no_more()
-        hang = None if self._watch is None else self._watch.reason(end.exit_code)
+        self.monitors.close()
+        hang = self.monitors.hang(end.exit_code)
         reason = hang or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
         wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
@@ -371,7 +318,7 @@ class ActorLife:
         because = OVER_A_JOB if job else ""
         roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._pool.by_cause else ()
         hung_in = (end.wire_error or "") if end.pid is None else ""
-        hung_in = hung_in if self._examination is None else self._examination.place
+        hung_in = hung_in if self.monitors.place is None else self.monitors.place
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)
 

@@ -19,7 +19,7 @@ from tests.support.swept import Count, Counting, Echo, Stubborn, work
 from tests.support.waiting import until
 
 WORKS, ERROR, FAILED = "works", "told error", "failed start"
-DEADLINE = 20.0  # seconds for everything that must end
+DEADLINE = 60.0  # seconds for everything that must end
 LARGE = bytes(600_000)  # more than a channel holds
 PACE = 0.02  # seconds between two rounds of a sender
 AT_ONCE = Backoff(initial=0.02, cap=0.02, jitter=0.0)
@@ -109,9 +109,9 @@ class Tree:
         elif extra == "stubborn":
             specs.append(self.spec("s", Stubborn, shutdown=0.05))
         elif extra == "function":
-            specs.append(FunctionSpec(work, name="f", backoff=AT_ONCE, start_timeout=5.0))
+            specs.append(FunctionSpec(work, name="f", backoff=AT_ONCE, start_timeout=20.0))
         elif extra == "command":
-            specs.append(CommandSpec(["sleep", "3600"], name="f", backoff=AT_ONCE, start_timeout=5.0))
+            specs.append(CommandSpec(["sleep", "3600"], name="f", backoff=AT_ONCE, start_timeout=20.0))
         self.root = Supervisor(
             *specs, intensity=Intensity.unlimited(), spares=spares, start="parallel", reading=reading
         )
@@ -120,7 +120,7 @@ class Tree:
     def spec(self, name: str, actor=Counting, **options) -> ChildSpec:
         """The spec of a child."""
         return ChildSpec(
-            actor, args=(str(self._folder / name),), name=name, backoff=AT_ONCE, start_timeout=5.0, **options
+            actor, args=(str(self._folder / name),), name=name, backoff=AT_ONCE, start_timeout=20.0, **options
         )
 
     async def _watch(self) -> None:

@@ -38,7 +38,7 @@ SAMPLE = {
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.timeout(4 * 3600 if LONG else 60),
+    pytest.mark.timeout(4 * 3600 if LONG else 120),
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
 
