@@ -3,8 +3,9 @@
 python -m benchmarks.hops
 
 Calls of Python functions of `actors` and `supervisor`, counted with `sys.setprofile` in all threads of the daemon, with
-`reading="loop"`. A walk begins with the call (of a death: with SIGKILL) and ends when the daemon has settled it (of a
-death: with the next life's first reply).
+`reading="loop"`. A walk begins with the call (of a death: with SIGKILL) and ends when the daemon has settled it: of a
+death, when its report is delivered and the launcher gets the command to start the next life. A recovery goes on from
+there: the process is started, the ask that waited for it is sent, and its reply is there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = tuple(f"{ROOT / package}{os.sep}" for package in ("actors", "supervisor"))
 WARM = 50  # asks before the first walk
 TELLS = 100
+LAUNCH = ROOT / "supervisor/process/launcher.py", "launch"
 TIMEOUT = 60.0  # seconds; longer than all walks together, so that no timer is part of one
 
 
@@ -71,7 +73,7 @@ class Walk(msgspec.Struct, frozen=True):
 
 
 async def walks() -> dict[str, Walk]:
-    """One ask, one tell, a batch of tells, and one death, each on an actor that is idle."""
+    """One ask, one tell, a batch of tells, one death and one recovery, each on an actor that is idle."""
     found = {}
     spec = ChildSpec(Walker, name="walker")
     async with Supervisor(spec, intensity=Intensity(3, 5.0), reading="loop", spares=0) as root:
@@ -90,17 +92,24 @@ async def walks() -> dict[str, Walk]:
                 await walker.tell(Tell(number))
             await _settled(root, WARM + 2 + TELLS)
         found["tells"] = counted.walk(f"{TELLS} tells in a row")
-        found["death"] = await _death(root, walker)
+        found["recovery"], found["death"] = await _death(root, walker)
     return found
 
 
-async def _death(root: Supervisor, walker: ActorRef) -> Walk:
+async def _death(root: Supervisor, walker: ActorRef) -> tuple[Walk, Walk]:
     pid = _walker(root).pid
     assert pid is not None
     with _counting() as counted:
         os.kill(pid, signal.SIGKILL)
         await walker.ask(Ask(1), timeout=TIMEOUT)
-    return counted.walk("one death")
+    recovery = counted.walk("one recovery")
+    pid = _walker(root).pid
+    assert pid is not None
+    with _counting(until=LAUNCH) as counted:
+        os.kill(pid, signal.SIGKILL)
+        while not counted.over:
+            await asyncio.sleep(0.001)
+    return recovery, counted.walk("one death")
 
 
 async def _settled(root: Supervisor, count: int) -> None:
@@ -122,17 +131,20 @@ def _walker(root: Supervisor) -> ChildSnapshot:
 
 
 class _Counted:
-    def __init__(self) -> None:
+    def __init__(self, until: tuple[Path, str] | None) -> None:
         self.calls: Counter[str] = Counter()  # by module, in the order of their first calls
         self.moves = 0
+        self.over = False
         self._last = ""
+        self._until = None if until is None else (str(until[0]), until[1])
 
     def walk(self, what: str) -> Walk:
         return Walk(what, tuple(self.calls), self.calls.total(), self.moves)
 
     def profile(self, frame: FrameType, event: str, _: object) -> None:
         path = frame.f_code.co_filename
-        if event == "call" and path.startswith(PACKAGES):
+        if event == "call" and path.startswith(PACKAGES) and not self.over:
+            self.over = (path, frame.f_code.co_name) == self._until
             module = Path(path).relative_to(ROOT).as_posix()
             self.calls[module] += 1
             self.moves += module != self._last
@@ -140,8 +152,8 @@ class _Counted:
 
 
 @contextmanager
-def _counting() -> Iterator[_Counted]:
-    counted = _Counted()
+def _counting(until: tuple[Path, str] | None = None) -> Iterator[_Counted]:
+    counted = _Counted(until)
     of_all = getattr(threading, "setprofile_all_threads", threading.setprofile)  # 3.11 counts new threads only
     of_all(counted.profile)
     sys.setprofile(counted.profile)
