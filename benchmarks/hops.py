@@ -107,7 +107,7 @@ async def _death(root: Supervisor, walker: ActorRef) -> tuple[Walk, Walk]:
     assert pid is not None
     with _counting(until=LAUNCH) as counted:
         os.kill(pid, signal.SIGKILL)
-        while not counted.over:
+        while not counted.over:  # noqa: ASYNC110 - an event would be part of the walk
             await asyncio.sleep(0.001)
     return recovery, counted.walk("one death")
 
