@@ -54,12 +54,11 @@ class Browser:
         return found["result"].get("value")
 
     def until(self, expression):
-        """What an expression becomes as soon as it is true."""
+        """Wait until an expression is true."""
         end = time.monotonic() + DEADLINE
-        while not (found := self.js(expression)):
+        while not self.js(f"Boolean({expression})"):
             assert time.monotonic() < end, (expression, self.js("document.body.innerText"), self.problems)
             time.sleep(0.05)
-        return found
 
     def text(self):
         return self.js("document.body.innerText")
@@ -127,10 +126,8 @@ def browser():
         found = Browser(process.stdin, process.stdout)
         yield found
         found.end()
+        process.wait(DEADLINE)
     finally:
-        try:
-            process.wait(DEADLINE)
-        finally:
-            process.kill()
-            process.communicate()
-            shutil.rmtree(folder, ignore_errors=True)
+        process.kill()
+        process.communicate()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -2,78 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
-from contextlib import ExitStack, contextmanager, suppress
-from urllib.parse import parse_qs, urlsplit
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from supervisor.ctl.client import connect
-from tests.support.control import CTL, daemon, short_folder
+from tests.support.control import CTL, daemon, environment, short_folder, web
 from tests.support.waiting import DEADLINE, ROOT
 
 pytestmark = pytest.mark.processes
-
-
-def environment(folder):
-    return {**os.environ, "XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(ROOT), "ACTORCTL_DAEMON": ""}
-
-
-@contextmanager
-def web(socket_path, *words):
-    """The page's process; its port and its token."""
-    process = subprocess.Popen(
-        [*CTL, "web", "-d", str(socket_path), "--port", "0", "--json", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(socket_path.parent.parent),
-    )
-    try:
-        url = urlsplit(json.loads(process.stdout.readline())["url"])
-        yield Served(url, process)
-    finally:
-        process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=DEADLINE)
-    assert (b"", b"") == (out, errors)
-
-
-class Served:
-    def __init__(self, url, process):
-        self.url = url.geturl()
-        self.port = url.port
-        self.token = parse_qs(url.query)["token"][0]
-        self.process = process
-
-    def ask(self, path, *, method="GET", body=None, **headers):
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
-        named = {name.capitalize(): value for name, value in headers.items()}
-        client.request(method, path, body, {"Host": f"127.0.0.1:{self.port}"} | named)
-        reply = client.getresponse()
-        text = reply.read().decode()
-        client.close()
-        return reply, text
-
-    def get(self, path, **query):
-        reply, text = self.ask(path + "".join(f"?{name}={value}" for name, value in query.items()), **self.bearer())
-        return reply.status, json.loads(text)
-
-    def do(self, verb, name, **headers):
-        reply, text = self.ask("/do", method="POST", body=json.dumps({"verb": verb, "name": name}), **headers)
-        return reply.status, text
-
-    def bearer(self):
-        return {"authorization": f"Bearer {self.token}"}
-
-    def live(self):
-        """A connection that has asked for what is live."""
-        client = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
-        client.sendall(f"GET /live?token={self.token} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        return client
 
 
 @pytest.fixture(scope="module")
