@@ -63,7 +63,7 @@ async def run(options: Options, files: list[str], terminal: Terminal) -> bool:
     """Index `files` under fire, show what came of it, and serve it if asked to. True when all is well."""
     with _database(options.db) as db:
         supervisor = tree(options.path, db)
-        collector = Collector(supervisor)  # for actorctl metrics and web; Prometheus would get it by REGISTRY.register
+        Collector(supervisor)  # for actorctl metrics and web; Prometheus gets it by REGISTRY.register(...)
         chronicle = Chronicle(terminal.say)
         keeping = asyncio.create_task(chronicle.keep(supervisor.events()))  # ends with the tree
         async with supervisor as root, _web(root["index"], options.port) as url:

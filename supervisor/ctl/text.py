@@ -168,14 +168,28 @@ def _on(node: str | None) -> str:
 
 
 def shortened(stacks: str) -> str:
-    """Stacks without the frames that start every process, and with the last two parts of each file name."""
-    return _FILE.sub(r'File "\1"', _START.sub("", stacks)).rstrip()
+    """Stacks without the frames that every process has around its own code, and with short file names."""
+    lines: list[str] = []
+    for line in stacks.splitlines():
+        if not line.startswith(_FRAME):
+            _cut_surroundings(lines)
+        lines.append(line)
+    _cut_surroundings(lines)
+    return _FILE.sub(r'File "\1"', "\n".join(lines)).rstrip()
 
 
-_START: Final = re.compile(
-    r'(?:^  File "[^"]*actors/child/(?:main|function_main)\.py", .*\n)'
-    r'(?:^  File "(?:[^"]*(?:actors/child|multiprocessing|asyncio)/\w+\.py|<string>)", .*\n?)*',
-    re.MULTILINE,
+def _cut_surroundings(lines: list[str]) -> None:
+    """Cut the outermost frames of the last stack, which has its newest frame first; that one stays."""
+    if not lines or not _START.match(lines[-1]):
+        return
+    while lines[-2].startswith(_FRAME) and _AROUND.match(lines[-1]):
+        lines.pop()
+
+
+_FRAME: Final = "  File "
+_START: Final = re.compile(r'  File "(?:[^"]*(?:actors/child|multiprocessing)/\w+\.py|<string>)"')
+_AROUND: Final = re.compile(
+    r'  File "(?:[^"]*(?:actors/child|actors/child/runners|multiprocessing|asyncio)/\w+\.py|<string>)"'
 )
 _FILE: Final = re.compile(r'File "[^"]*?([^"/]*/?[^"/]*)"')
 

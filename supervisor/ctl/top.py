@@ -18,7 +18,9 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 
+from supervisor.control.frames import Identity
 from supervisor.ctl.client import Client
+from supervisor.ctl.daemons import successor
 from supervisor.ctl.errors import ControlError
 from supervisor.ctl.rows import Look, rows, usage
 from supervisor.ctl.text import shortened
@@ -29,7 +31,7 @@ HELP: Final = """Up, Down  choose a child
 s  stacks: where its code is now
 w  why it is as it is
 o  order by the next column
-/  filter by a part of the path; Enter ends it
+/  filter by a part of the path; Enter keeps it, Escape ends it
 r  restart, asked first
 x  stop, asked first
 q  quit
@@ -92,6 +94,7 @@ class Top(App[None]):
         ("w", "why", "Why"),
         ("o", "order", "Order"),
         ("slash", "filter", "Filter"),
+        ("escape", "all", "All"),
         ("r", "restart", "Restart"),
         ("x", "stop", "Stop"),
         ("question_mark", "help", "Help"),
@@ -104,6 +107,7 @@ class Top(App[None]):
         self.order = ORDERS[0]
         self.said = ""
         self._wanted = ""
+        self._identity: Identity | None = None  # of the daemon that was seen last
         self._over = threading.Event()
         self._now: Look | None = None
         self._before: Look | None = None
@@ -129,7 +133,8 @@ class Top(App[None]):
         client: Client | None = None
         while not self._over.is_set():
             try:
-                client = client or Client(self.path)
+                client = client or self._connected()
+                self._identity = client.identify()
                 tree = client.tree()
                 self.call_from_thread(self._seen, Look(tree, usage(tree)))
             except ControlError as error:
@@ -141,6 +146,16 @@ class Top(App[None]):
             self._over.wait(PERIOD)
         if client is not None:
             client.close()
+
+    def _connected(self) -> Client:
+        """A connection to the daemon, or to the one that has taken its place."""
+        try:
+            return Client(self.path)
+        except ControlError:
+            if self._identity is None:
+                raise
+            self.path = successor(self._identity)
+            return Client(self.path)
 
     def _seen(self, now: Look) -> None:
         self._before, self._now, self.said = self._now, now, ""
@@ -195,6 +210,11 @@ class Top(App[None]):
         field.display = True
         field.focus()
 
+    def action_all(self) -> None:
+        """Show all children again."""
+        self.query_one(Input).value = ""
+        self.on_input_submitted()
+
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while it is typed."""
         self._wanted = event.value
@@ -208,32 +228,35 @@ class Top(App[None]):
     def action_stacks(self) -> None:
         """Show the stacks of the chosen child."""
         path = self._chosen()
-        self._ask(lambda client: "\n".join(shortened(one.stacks) for one in client.stacks(path)))
+        self._ask(path, lambda client: "\n".join(shortened(one.stacks) for one in client.stacks(path)))
 
     def action_why(self) -> None:
         """Show why the chosen child is as it is."""
         path = self._chosen()
-        self._ask(lambda client: "\n\n".join(one.sentence for one in client.why(path)))
+        self._ask(path, lambda client: "\n\n".join(one.sentence for one in client.why(path)))
 
     def action_restart(self) -> None:
         """Restart the chosen child, after a question."""
         path = self._chosen()
-        self._confirm(f"restart {path}?", lambda client: client.restart(path))
+        self._confirm("restart", path, lambda client: client.restart(path))
 
     def action_stop(self) -> None:
         """Stop the chosen child, after a question."""
         path = self._chosen()
-        self._confirm(f"stop {path}?", lambda client: client.stop(path))
+        self._confirm("stop", path, lambda client: client.stop(path))
 
-    def _confirm(self, question: str, deed: Callable[[Client], str]) -> None:
+    def _confirm(self, verb: str, path: str, deed: Callable[[Client], str]) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
-                self._ask(deed)
+                self._ask(path, deed)
 
-        self.push_screen(Confirm(question), answered)
+        if path:
+            self.push_screen(Confirm(f"{verb} {path}?"), answered)
 
-    def _ask(self, deed: Callable[[Client], str]) -> None:
-        threading.Thread(target=self._answer, args=(deed,), daemon=True).start()  # a stop may outlast the program
+    def _ask(self, path: str, deed: Callable[[Client], str]) -> None:
+        """Ask the daemon about the chosen child; nothing is chosen where no row is shown."""
+        if path:  # in a thread that does not hold up the end of the program: a stop may outlast it
+            threading.Thread(target=self._answer, args=(deed,), daemon=True).start()
 
     def _answer(self, deed: Callable[[Client], str]) -> None:
         try:

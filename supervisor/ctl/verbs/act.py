@@ -89,11 +89,15 @@ def resize(name: str, size: int, daemon: str | None, *, as_json: bool) -> None:
 
 
 @actorctl.group(invoke_without_command=True)
+@daemon_option
+@json_option
 @click.pass_context
-def dead(ctx: click.Context) -> None:
-    """Work dead letters: messages that no actor handled."""
+def dead(ctx: click.Context, daemon: str | None, *, as_json: bool) -> None:
+    """Work dead letters: messages that no actor handled. Without a verb, list them all."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(dead_list, name="", daemon=None, as_json=False)
+        ctx.invoke(dead_list, name="", daemon=daemon, as_json=as_json)
+    else:
+        ctx.default_map = {verb: {"daemon": daemon, "as_json": as_json} for verb in dead.commands}
 
 
 @dead.command("list")

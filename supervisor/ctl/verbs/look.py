@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 import time
 
@@ -61,6 +62,10 @@ def tree(daemon: str | None, *, as_json: bool) -> None:
 @daemon_option
 def top(daemon: str | None) -> None:
     """Show the tree live, full screen; `?` shows the keys."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError(
+            "top needs a terminal, and this is none; `actorctl ps` and `actorctl tree` print once, `events -f` goes on"
+        )
     with client_of(daemon) as client:  # no daemon is said before the screen is taken
         path = client.path
     try:

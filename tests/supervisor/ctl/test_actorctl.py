@@ -129,6 +129,7 @@ def test_a_hung_actor(ctl, message):
     life = child(ctl, "/root/stuck")["life"]
     stacks = ctl("stacks", "stuck")
     assert "support/operated.py" in stacks
+    assert "child/" not in stacks.partition("operated.py")[2].partition("Thread")[0]
     assert ("in sleep_in_c" if name == "SleepInC" else "in sleep") in stacks
     ctl("tell", "stuck", "Add", '{"amount": 5}')
     assert "/root/stuck has a new process; its messages have stayed" == ctl("restart", "stuck")
@@ -270,6 +271,10 @@ def test_dead_letters(ctl):
     (letter,) = aborted()
     assert ("crashed_while_handling", 1) == (letter["reason"], letter["deliveries"])
     assert "Abort" in ctl("dead")
+    assert letter["id"] in [one["id"] for one in shown(ctl, "dead")]
+    assert [letter["id"]] == [
+        json.loads(line)["id"] for line in ctl("dead", "--json", "show", letter["id"]).splitlines()
+    ]
     assert "{}" == shown(ctl, "dead", "show", letter["id"])[0]["body"]
     assert "1 sent again" == ctl("dead", "requeue", letter["id"])
     until_now(aborted)
@@ -277,6 +282,10 @@ def test_dead_letters(ctl):
     assert letter["id"] != again["id"]
     assert "1 dropped" == ctl("dead", "drop", again["id"])
     assert "there is no dead letter" in ctl("dead", "show", again["id"], code=4)
+
+
+def test_top_needs_a_terminal(ctl):
+    assert "top needs a terminal, and this is none; `actorctl ps`" in ctl("top", code=2)
 
 
 # ---- which daemon, and whose

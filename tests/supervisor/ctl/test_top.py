@@ -8,8 +8,9 @@ import signal
 import pytest
 from textual.widgets import DataTable
 
-from supervisor import ChildSpec, Supervisor
+from supervisor import ChildSpec, Supervisor, SupervisorSpec
 from supervisor.ctl.top import Confirm, Page, Top
+from supervisor.ctl.top_lines import heading
 from tests.support.control import short_folder
 from tests.support.operated import Worker
 from tests.support.waiting import until
@@ -20,6 +21,61 @@ pytestmark = pytest.mark.processes
 def text(app):
     table = app.screen_stack[0].query_one(DataTable)
     return "\n".join(str(table.get_row_at(at)[0]) for at in range(table.row_count))
+
+
+def shown(app):
+    """The names in the table."""
+    return [line.split()[0] for line in text(app).splitlines()]
+
+
+async def page(app, pilot, *keys):
+    """The text that keys open over the table; it is closed again."""
+    await pilot.press(*keys)
+    await until(lambda: isinstance(app.screen, Page))
+    found = app.screen.text
+    await pilot.press("escape")
+    await until(lambda: not isinstance(app.screen, Page))
+    return found
+
+
+async def test_keys():
+    """Filter, help, why, stacks, restart; with a filter that nothing fits there is nothing to act on."""
+    with short_folder() as folder:
+        path = folder / "top.sock"
+        async with Supervisor(
+            ChildSpec(Worker, name="worker"), SupervisorSpec(ChildSpec(Worker, name="inner"), name="sub"), control=path
+        ):
+            app = Top(path)
+            async with app.run_test(size=(80, 24)) as pilot:
+                await until(lambda: ["root", "worker", "sub", "inner"] == shown(app))
+                assert "r  restart, asked first" in await page(app, pilot, "?")
+                await pilot.press("slash", *"INNER")
+                await until(lambda: ["inner"] == shown(app))
+                await pilot.press("enter")
+                assert "/root/sub/inner is well" in await page(app, pilot, "w")
+                assert "Thread 0x" in await page(app, pilot, "s")
+                await pilot.press("r")
+                await until(lambda: isinstance(app.screen, Confirm))
+                assert "restart /root/sub/inner?" == app.screen.question
+                assert "has a new process" in await page(app, pilot, "y")
+                await pilot.press("x")
+                await until(lambda: isinstance(app.screen, Confirm))
+                await pilot.press("n")
+                await until(lambda: not isinstance(app.screen, Confirm))
+                assert "has run" in (said := await page(app, pilot, "w")) or "is well" in said
+                await pilot.press("slash", "z")
+                await until(lambda: [] == shown(app))
+                await pilot.press("enter", "x", "r", "w", "s")
+                assert not isinstance(app.screen, Confirm | Page)
+                await pilot.press("escape")
+                await until(lambda: 4 == len(shown(app)))
+
+
+@pytest.mark.parametrize("width", [78, 198])
+def test_headings_and_rows_fit(width):
+    head = heading(width)
+    assert ["NAME", "STATE", "LIFE", "QUEUE", "RATE", "CPU", "MEM", "DOING", "LAST", "EXIT"] == head.split()
+    assert len(head) <= width
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])

@@ -174,7 +174,7 @@ let turn = 0; // which question is the newest
 function choose(path) {
   state.chosen = path;
   asked = 0;
-  say($("why"), "…");
+  say($("why"), "");
   drawTree();
 }
 
@@ -203,7 +203,7 @@ function drawChosen() {
   chart($("depth"), looks, [[1, "curve"]], number, "Messages waiting");
   say($("depth-now"), number(last[1]));
   chart($("latency"), looks, [[2, "curve"], [3, "second"]], duration, "Time to answer an ask");
-  say($("latency-now"), last[3] === null ? "" : `half within ${duration(last[2])}, 99 in 100 within ${duration(last[3])}`);
+  say($("latency-now"), last[3] === null ? "" : `p50 ${duration(last[2])}, p99 ${duration(last[3])}`);
   say($("note"), state.note || (last[3] === null ? "no asks in the last seconds" : ""));
   if (!gone && Date.now() - asked > 3000) askWhy(row.path);
 }
