@@ -75,7 +75,10 @@ class Observer(Protocol):
     """
 
     def accepted(self) -> None:
-        """Messages were accepted: called at the end of the loop's turn, and for each ask that is sent at once."""
+        """Messages were accepted: called at the end of the loop's turn, and for an ask without a timeout sent at once.
+
+        Of an ask with a timeout, its asker knows since when it waits.
+        """
 
     def outcomes(self, queue: MessageQueue, member: str, frame: Outcomes | Replies) -> None:
         """A member reports how messages ended; called before they are settled. The frame may be wrong."""

@@ -155,7 +155,7 @@ class BlackBox:
             return {}
         for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE):
             busy = cells[at + BEGUN] != cells[at + DONE] or cells[at + _OWN]
-            running.append(cells[at + SINCE] if busy else 0)
+            running.append(cells[at + SINCE] + cells[at + BEGUN] if busy else 0)
         return self.counters.totals(running)
 
     def rewind(self) -> None:
@@ -219,7 +219,8 @@ class BlackBox:
 
     def count(self, slot: int, lane: int, amount: float) -> None:
         """Add to one of the actor's counters, for the handler that runs in a lane."""
-        self.counters.add(slot, lane, self.cells[FIRST_LANE + lane * _LANE + SINCE], amount)
+        at = FIRST_LANE + lane * _LANE
+        self.counters.add(slot, lane, self.cells[at + SINCE] + self.cells[at + BEGUN], amount)
 
     def since(self, lane: int) -> int:
         """time.monotonic_ns() at which the handler in a lane began."""

@@ -205,6 +205,9 @@ class Mailbox:
     @property
     def accepted(self) -> int:
         """The sequence number that the next accepted message gets."""
+        shared_queue = self.consumers.shared_queue
+        if shared_queue is not None:
+            return self._numbers.next + shared_queue.fresh
         return self._numbers.next + sum(queue.fresh for queue in self.consumers.queues.values())
 
     @property

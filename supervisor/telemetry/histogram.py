@@ -21,18 +21,23 @@ class Histogram:
 
     Attributes:
         total: the sum of all values; see `buckets`.
+        values: those that are not counted yet. Who appends many calls `settle` then.
     """
 
     def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
         self.total = 0.0
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)  # values up to each bound, and above the last; not cumulated
-        self._values: list[float] = []
+        self.values: list[float] = []
 
     def add(self, value: float) -> None:
         """Add one value."""
-        self._values.append(value)
-        if len(self._values) >= _BULK:
+        self.values.append(value)
+        self.settle()
+
+    def settle(self) -> None:
+        """Count the values, if it is worth it."""
+        if len(self.values) >= _BULK:
             self._fold()
 
     def add_progression(self, first: float, step: float, count: int) -> None:
@@ -64,8 +69,8 @@ class Histogram:
         return found
 
     def _fold(self) -> None:
-        values = sorted(self._values)
-        self._values.clear()
+        values = sorted(self.values)
+        self.values.clear()
         self.total += sum(values)
         below = 0
         for at, bound in enumerate(self._bounds):

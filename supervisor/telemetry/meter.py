@@ -12,10 +12,11 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from actors.exits import ExitReport
-from actors.wire.frames import ASK, BESIDE, FAILED, REJECTED, REPLY, Outcomes, Replies
+from actors.wire.frames import ASK, BESIDE, FAILED, REJECTED, REPLY, Outcome, Outcomes, Replies
 from actors.wire.progress import Progress
 from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.losses import LostMessage
@@ -25,6 +26,7 @@ from supervisor.mailbox.mailbox import Mailbox
 from supervisor.telemetry.histogram import Histogram
 
 _ANSWERS: Final = frozenset({REPLY, BESIDE, FAILED, REJECTED})
+_UNASKED: Final = (None, None)
 _MOST: Final = 4096  # batches whose time is remembered; of more, every second one
 
 Runs = list[tuple[float | None, int]]
@@ -47,6 +49,11 @@ class Marks:
         if len(self._numbers) > _MOST:
             del self._numbers[:-2:2], self._times[:-2:2]
 
+    @property
+    def many(self) -> bool:
+        """Whether it is worth to forget some."""
+        return len(self._numbers) > _MOST // 64
+
     def time_of(self, seq: int) -> float | None:
         """When a message was accepted, None when that is not known."""
         at = bisect_right(self._numbers, seq)
@@ -66,8 +73,7 @@ class Marks:
     def forget(self, seq: int) -> None:
         """Messages below that number have ended."""
         at = bisect_right(self._numbers, seq)
-        if at > _MOST // 64:
-            del self._numbers[:at], self._times[:at]
+        del self._numbers[:at], self._times[:at]
 
 
 class Meter:
@@ -100,12 +106,13 @@ class Meter:
         if isinstance(frame, Replies):
             self._replied(member, frame)
             return
-        flight = queue.flight(member)
-        answered = self._answered(flight, frame) if frame.items else frozenset()
-        if frame.ack_up_to and frame.began and flight.count > len(answered):
-            self._acknowledged(flight, member, frame, answered)
-        if frame.ack_up_to:
-            self._marks.forget(frame.ack_up_to)
+        flight, items, upto = queue.flight(member), frame.items, frame.ack_up_to
+        if items:
+            self._answered(flight, items)
+        if upto and frame.began and not _all_answered(flight, items, upto):
+            self._acknowledged(flight, member, frame)
+        if upto and self._marks.many:
+            self._marks.forget(upto)
 
     def lost(self, losses: Sequence[LostMessage], progress: Progress | None, report: ExitReport) -> None:
         """See `Observer`; what a life had begun and not reported has no times."""
@@ -118,33 +125,35 @@ class Meter:
             self.latency.add_progression(0.0 if since is None else now - since, 0.0, size)
         self._spread(runs, member, now)
 
-    def _answered(self, flight: InFlight, frame: Outcomes) -> frozenset[int]:
-        """Measure messages that have an outcome of their own; their delivery tags."""
+    def _answered(self, flight: InFlight, items: list[Outcome]) -> None:
+        """Measure messages that have an outcome of their own. Each ask comes here, so it does as little as possible."""
         now, askers, messages = self._clock(), self._askers, flight.messages
-        for outcome in frame.items:
+        latency, waits = self.latency.values.append, self.waits.values.append
+        for outcome in items:
             message = messages.get(outcome.seq)
-            began = min(now, outcome.began / 1e9)
+            began = outcome.began / 1e9
             if message is None:
                 if began and flight.in_batch(outcome.seq):  # a tell that failed
-                    self._waited(self._marks.time_of(outcome.seq), began)
+                    self._waited(self._marks.time_of(outcome.seq), min(now, began))
                 continue
-            asker, _ = askers.get(message.seq, (None, None))
-            since: float | None
+            asker, _ = askers.get(message.seq, _UNASKED)
             if type(asker) is PendingAsk and asker.deadline is not None and asker.timeout is not None:
                 since = asker.deadline - asker.timeout
             else:
-                since = self._marks.time_of(message.seq)
+                since = self._marks.time_of(message.seq) or now
             if began:
-                self._waited(since, began)
+                waits(began - since if since < began < now else max(0.0, min(now, began) - since))
             if asker is not None and message.kind == ASK and outcome.kind in _ANSWERS:
-                self.latency.add(now - since if since is not None and now > since else 0.0)
-        return frozenset(outcome.seq for outcome in frame.items)
+                latency(now - since if now > since else 0.0)
+        self.latency.settle()
+        self.waits.settle()
 
     def _waited(self, since: float | None, began: float) -> None:
         self.waits.add(began - since if since is not None and began > since else 0.0)
 
-    def _acknowledged(self, flight: InFlight, member: str, frame: Outcomes, answered: frozenset[int]) -> None:
+    def _acknowledged(self, flight: InFlight, member: str, frame: Outcomes) -> None:
         """Measure the tells that one number acknowledges."""
+        answered = frozenset(outcome.seq for outcome in frame.items)
         upto, began = frame.ack_up_to, min(self._clock(), frame.began / 1e9)
         runs: Runs = []
         for batch in flight.batches:
@@ -172,6 +181,13 @@ class Meter:
             at = start + step * (done + 1)
             self.waits.add_progression(at - (at if since is None else since), step, size)
             done += size
+
+
+def _all_answered(flight: InFlight, items: list[Outcome], upto: int) -> bool:
+    """Whether all that a number acknowledges has an outcome of its own: of asks alone, the common case."""
+    if (flight.batches and flight.batches[0].seq <= upto) or any(outcome.seq > upto for outcome in items):
+        return False
+    return next(islice(flight.messages, len(items), None), upto + 1) > upto
 
 
 def _without(first: int, last: int, tags: frozenset[int]) -> Iterator[tuple[int, int]]:

@@ -190,7 +190,7 @@ class Intake:
             queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data, self.trace)
             asker.seq = queued.seq
             self._askers[queued.seq] = asker, shared_queue
-            if self._dispatcher.observers:
+            if deadline is None and self._dispatcher.observers:  # else the asker knows since when it waits
                 self._dispatcher.observe_accepted()
             consumer.life.post([queued])
             return asker
