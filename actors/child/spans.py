@@ -25,7 +25,7 @@ class Spans:
 
     def enter(self, trace: str | None) -> None:
         """A handler is about to be called, for a message of that trace context."""
-        if not self._ready():
+        if self._propagator is None and not self._ready():
             return
         from opentelemetry.context import Context, attach  # noqa: PLC0415 - see above
 

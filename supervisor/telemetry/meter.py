@@ -131,20 +131,22 @@ class Meter:
         latency, waits = self.latency.values.append, self.waits.values.append
         for outcome in items:
             message = messages.get(outcome.seq)
-            began = outcome.began / 1e9
             if message is None:
-                if began and flight.in_batch(outcome.seq):  # a tell that failed
-                    self._waited(self._marks.time_of(outcome.seq), min(now, began))
+                if outcome.began and flight.in_batch(outcome.seq):  # a tell that failed
+                    self._waited(self._marks.time_of(outcome.seq), min(now, outcome.began / 1e9))
                 continue
             asker, _ = askers.get(message.seq, _UNASKED)
-            if type(asker) is PendingAsk and asker.deadline is not None and asker.timeout is not None:
-                since = asker.deadline - asker.timeout
-            else:
-                since = self._marks.time_of(message.seq) or now
+            since = asker.deadline - asker.timeout if type(asker) is PendingAsk and asker.timeout else 0.0  # type: ignore[operator]
+            began = outcome.began / 1e9
+            if since < began < now and outcome.kind == REPLY and since:  # the common case
+                waits(began - since)
+                latency(now - since)
+                continue
+            known = since or self._marks.time_of(message.seq)
             if began:
-                waits(began - since if since < began < now else max(0.0, min(now, began) - since))
+                self._waited(known, min(now, began))
             if asker is not None and message.kind == ASK and outcome.kind in _ANSWERS:
-                latency(now - since if now > since else 0.0)
+                latency(max(0.0, now - known) if known is not None else 0.0)
         self.latency.settle()
         self.waits.settle()
 
@@ -185,9 +187,12 @@ class Meter:
 
 def _all_answered(flight: InFlight, items: list[Outcome], upto: int) -> bool:
     """Whether all that a number acknowledges has an outcome of its own: of asks alone, the common case."""
-    if (flight.batches and flight.batches[0].seq <= upto) or any(outcome.seq > upto for outcome in items):
+    messages, batches = flight.messages, flight.batches
+    if not items or (batches and batches[0].seq <= upto):
         return False
-    return next(islice(flight.messages, len(items), None), upto + 1) > upto
+    if len(items) == 1:
+        return items[0].seq == upto == next(iter(messages), 0)
+    return max([outcome.seq for outcome in items]) <= upto < next(islice(messages, len(items), None), upto + 1)
 
 
 def _without(first: int, last: int, tags: frozenset[int]) -> Iterator[tuple[int, int]]:

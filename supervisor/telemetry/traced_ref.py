@@ -50,6 +50,10 @@ class TracedRef(JobsRef):
         key: str | None = None,
     ) -> R:
         """See `ActorRef.ask`."""
+        asker = self._mailbox.intake.try_ask(message, timeout) if when_down == "wait" and key is None else None
+        if asker is not None:
+            reply: R = await self._answered(asker)
+            return reply
         with self._sending(message, "ask"):
             return await super().ask(message, timeout=timeout, when_down=when_down, key=key)
 
