@@ -77,6 +77,7 @@ class PendingAsk(msgspec.Struct):
         timeout: seconds it waits at most.
         deadline: when that is over, on the mailbox's clock.
         seq: the number of its message.
+        since: since when it waits, on that clock; 0 where it waits for ever.
     """
 
     future: asyncio.Future[Any]
@@ -86,6 +87,7 @@ class PendingAsk(msgspec.Struct):
     timeout: float | None
     deadline: float | None
     seq: int = 0
+    since: float = 0.0
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""

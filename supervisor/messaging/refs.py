@@ -64,14 +64,6 @@ class MailboxRef(ActorRef):
             raise
         return reply
 
-    async def _answered(self, asker: PendingAsk) -> Any:
-        """The reply to an ask that the fast path has taken; `ask` itself saves the call."""
-        try:
-            return await asker.future
-        except asyncio.CancelledError:
-            self._mailbox.withdraw(asker.seq)
-            raise
-
     async def _ask(
         self, message: Message[Any], timeout: float | None, *, fail_if_down: bool, key: str | None
     ) -> PendingAsk:

@@ -127,28 +127,34 @@ class Meter:
 
     def _answered(self, flight: InFlight, items: list[Outcome]) -> None:
         """Measure messages that have an outcome of their own. Each ask comes here, so it does as little as possible."""
-        now, askers, messages = self._clock(), self._askers, flight.messages
+        now, askers = self._clock(), self._askers
         latency, waits = self.latency.values.append, self.waits.values.append
+        numbered = self._mailbox.consumers.single_consumer is not None  # delivery tags are the messages' numbers
         for outcome in items:
-            message = messages.get(outcome.seq)
-            if message is None:
-                if outcome.began and flight.in_batch(outcome.seq):  # a tell that failed
-                    self._waited(self._marks.time_of(outcome.seq), min(now, outcome.began / 1e9))
-                continue
-            asker, _ = askers.get(message.seq, _UNASKED)
-            since = asker.deadline - asker.timeout if type(asker) is PendingAsk and asker.timeout else 0.0  # type: ignore[operator]
-            began = outcome.began / 1e9
-            if since < began < now and outcome.kind == REPLY and since:  # the common case
-                waits(began - since)
-                latency(now - since)
-                continue
-            known = since or self._marks.time_of(message.seq)
-            if began:
-                self._waited(known, min(now, began))
-            if asker is not None and message.kind == ASK and outcome.kind in _ANSWERS:
-                latency(max(0.0, now - known) if known is not None else 0.0)
+            if numbered and outcome.kind == REPLY:  # the common case
+                asker, _ = askers.get(outcome.seq, _UNASKED)
+                if type(asker) is PendingAsk and asker.since < (began := outcome.began / 1e9) < now and asker.since:
+                    waits(began - asker.since)
+                    latency(now - asker.since)
+                    continue
+            self._ended(flight, outcome, now)
         self.latency.settle()
         self.waits.settle()
+
+    def _ended(self, flight: InFlight, outcome: Outcome, now: float) -> None:
+        """Measure one message."""
+        message, began = flight.messages.get(outcome.seq), min(now, outcome.began / 1e9)
+        if message is None:
+            if began and flight.in_batch(outcome.seq):  # a tell that failed
+                self._waited(self._marks.time_of(outcome.seq), began)
+            return
+        asker, _ = self._askers.get(message.seq, _UNASKED)
+        since = asker.since or None if isinstance(asker, PendingAsk) else None
+        since = since or self._marks.time_of(message.seq)
+        if began:
+            self._waited(since, began)
+        if asker is not None and message.kind == ASK and outcome.kind in _ANSWERS:
+            self.latency.add(max(0.0, now - since) if since is not None else 0.0)
 
     def _waited(self, since: float | None, began: float) -> None:
         self.waits.add(began - since if since is not None and began > since else 0.0)

@@ -5,6 +5,7 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, aclosing
 from typing import Any, TypeVar, TypeVarTuple
@@ -52,7 +53,11 @@ class TracedRef(JobsRef):
         """See `ActorRef.ask`."""
         asker = self._mailbox.intake.try_ask(message, timeout) if when_down == "wait" and key is None else None
         if asker is not None:
-            reply: R = await self._answered(asker)
+            try:
+                reply: R = await asker.future
+            except asyncio.CancelledError:
+                self._mailbox.withdraw(asker.seq)
+                raise
             return reply
         with self._sending(message, "ask"):
             return await super().ask(message, timeout=timeout, when_down=when_down, key=key)

@@ -178,10 +178,11 @@ class Intake:
         if len(data) > self._admission.max_message_bytes:
             return None
         capacity.fast_slots = slots - 1
-        deadline = None if timeout is None else self._clock() + timeout
+        since = 0.0 if timeout is None else self._clock()
+        deadline = None if timeout is None else since + timeout
         handler, read = plain
         name = type(message).__qualname__
-        asker = PendingAsk(self._loop.create_future(), read, self._path, name, timeout, deadline)
+        asker = PendingAsk(self._loop.create_future(), read, self._path, name, timeout, deadline, 0, since)
         if deadline is not None and deadline < self._deadlines.next:
             self._deadlines.announce(deadline)
         consumer = self._consumers.single_consumer
@@ -365,9 +366,10 @@ class Intake:
         Raises:
             MailboxFull: the message is refused.
         """
-        deadline = None if timeout is None else self._clock() + timeout
+        since = 0.0 if timeout is None else self._clock()
+        deadline = None if timeout is None else since + timeout
         read = self.reader_of(message.handler.reply)
-        asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline)
+        asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline, 0, since)
         entry = Entry(ASK, message, None, deadline, asker, fail_if_down, key)
         return asker, self.post(entry, Patience.WAIT)
 
