@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,7 +25,9 @@ from supervisor.cluster.driver import protocol as say
 from supervisor.ports import AnyReader
 
 LAST_WAIT: Final = 10.0  # seconds for Ray's orderly end
-WORDS: Final = 2000  # bytes of what the process wrote last that an error shows
+WORDS: Final = 16_000  # bytes of what the process wrote last that an error shows
+
+_FRAME: Final = re.compile(r"\(\+0x|\+0x[0-9a-f]+\)|\[0x[0-9a-f]+\]|StackTrace Information")
 
 A = TypeVar("A", bound=say.Answer)
 
@@ -228,8 +231,13 @@ class _Process:
     def _last_words(self) -> str:
         size = self._words.seek(0, os.SEEK_END)
         self._words.seek(max(0, size - WORDS))
-        lines = [line for line in self._words.read().decode(errors="replace").splitlines() if line.strip()]
-        return lines[-1].strip() if lines else "it said nothing"
+        return last_words(self._words.read().decode(errors="replace"))
+
+
+def last_words(text: str) -> str:
+    """The last line that a person reads: what follows is the stack of C++ that Ray prints when it aborts."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not _FRAME.search(line)]
+    return lines[-1] if lines else "it said nothing"
 
 
 def _nothing(agent: int, why: str) -> None:

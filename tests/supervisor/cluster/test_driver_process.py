@@ -11,6 +11,7 @@ import pytest
 from actors.wire.codec import encode
 from actors.wire.framing import Framer, header
 from supervisor.cluster.driver import protocol as say
+from supervisor.cluster.driver.client import last_words
 from supervisor.cluster.driver.process import Driver
 
 
@@ -124,3 +125,14 @@ def test_a_machine_that_runs_no_agent(error, text, elsewhere):
     _, failed = answers(Ray(start=error), say.Join(1, None, {}), start)
     assert text in failed.why
     assert elsewhere == failed.elsewhere
+
+
+def test_the_last_words_of_a_driver_that_aborts():
+    """The line before the stack of C++ says why."""
+    text = (
+        "[2026-11-28 15:30:01,1 C 7 9] gcs_rpc_client.h:212: Failed to connect to GCS within 60 seconds. The program "
+        "will terminate.\n*** StackTrace Information ***\n/x/ray/_raylet.so(+0x18b5b0a) [0x7f26] ray::operator<<()\n"
+        "/lib/x86_64-linux-gnu/libc.so.6(+0x1098ec) [0x7f266d1278ec]\n\n"
+    )
+    assert last_words(text).endswith("Failed to connect to GCS within 60 seconds. The program will terminate.")
+    assert "it said nothing" == last_words("")
