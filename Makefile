@@ -6,7 +6,7 @@ SUITE  ?= tests/supervisor/testing tests/processes/test_fates.py tests/test_exam
 # How many processes run tests side by side; most tests wait for processes of their own.
 TESTS  ?= 3
 
-.PHONY: compiled demo test chaos soak sweep cluster check bench bench-peers docs wheel pyright clean
+.PHONY: compiled demo test chaos soak sweep cluster check bench bench-peers docs wheel pyright pythons clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -47,6 +47,9 @@ sweep: compiled                ## each call of the operating system fails, at ev
 cluster: compiled              ## five minutes of kills and cuts over three machines in network namespaces (root, Ray)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[ray]'
 	$(BIN)/python -m tests.cluster.namespaces
+
+pythons:                       ## the whole suite on each CPython there is; writes its table into docs/how-to/where-it-runs.md
+	TESTS=$(TESTS) $(PYTHON) -m tests.pythons $(PYTHONS)
 
 check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/ruff format --check .

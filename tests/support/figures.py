@@ -1,6 +1,7 @@
-"""Figures: what long runs measured, and where it is written down: docs/explanation/reliability.md.
+"""Figures: what long runs measured, and where it is written down.
 
-`make chaos`, `make soak` and `make sweep` write it.
+`make chaos`, `make soak` and `make sweep` write docs/explanation/reliability.md, `make pythons` and `make crossings`
+docs/how-to/where-it-runs.md.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-BOOK = Path(__file__).parents[2] / "docs/explanation/reliability.md"
+ROOT = Path(__file__).parents[2]
+BOOK = ROOT / "docs/explanation/reliability.md"
+PLACES = ROOT / "docs/how-to/where-it-runs.md"
 
 FAULTS: list[tuple[str, int, int, int, int, float, float, float, str]] = []
 """Name, rounds, messages, lost, doubled, longest stall, of which computed, longest recovery, the cause as reported."""
@@ -112,14 +115,19 @@ def sweeps() -> str:
 
 def written_sweeps() -> list[tuple[str, str, int, int, int]]:
     """What the table of the sweep says already."""
-    lines = BOOK.read_text().partition("<!-- sweep -->")[2].partition("<!-- end of sweep -->")[0].splitlines()
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    table = written("sweep")
     return [
         (phase, function.strip("`"), *map(int, cell.split(" / ")))
         for function, *cells in table[2:]
         for phase, cell in zip(table[0][1:], cells, strict=True)
         if cell
     ]
+
+
+def written(name: str, book: Path = BOOK) -> list[list[str]]:
+    """The rows of a section's table as it is now: its head, the line below it, and what was measured."""
+    lines = book.read_text().partition(f"<!-- {name} -->")[2].partition(f"<!-- end of {name} -->")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
 
 
 def where() -> str:
@@ -131,10 +139,10 @@ def where() -> str:
     )
 
 
-def write(made: dict[str, str]) -> None:
-    """Put tables into the book, each between the marks of its section."""
-    text = BOOK.read_text()
+def write(made: dict[str, str], book: Path = BOOK) -> None:
+    """Put tables into a book, each between the marks of its section."""
+    text = book.read_text()
     for name, table in made.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         text = re.sub(f"{begin}.*?{end}", lambda _, b=begin, t=table, e=end: f"{b}\n{t}\n{e}", text, flags=re.DOTALL)
-    BOOK.write_text(text)
+    book.write_text(text)
