@@ -13,10 +13,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from multiprocessing import spawn
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 import msgspec
 
+from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
@@ -57,6 +58,25 @@ def show_as(path: str) -> None:
     """Set the name that `top` and `ps -o comm` show: the end of the path, of which the kernel keeps 15 bytes."""
     with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as comm:  # noqa: PTH123 - pathlib is not imported
         comm.write(path.encode()[-15:])
+
+
+def explain_breakpoints() -> None:
+    """From now on `breakpoint()` says how to debug this process, which has no terminal.
+
+    PYTHONBREAKPOINT in the environment, and what a debugger has put into its place, do as they say.
+    """
+    if "PYTHONBREAKPOINT" not in os.environ and sys.breakpointhook is sys.__breakpointhook__:
+        sys.breakpointhook = _no_terminal
+
+
+def _no_terminal(*args: object, **kwargs: object) -> NoReturn:
+    del args, kwargs
+    attach = f"attach to it: `{sys.executable} -m pdb -p {os.getpid()}`"
+    raise UsageError(
+        "breakpoint() needs a terminal, and the process of an actor has none; run the actor in the test's process "
+        "(`actors.testing.inline`), or set PYTHONBREAKPOINT=debugpy.breakpoint in the daemon's environment"
+        + (f", or {attach}" if sys.version_info >= (3, 14) else "")
+    )
 
 
 @contextlib.contextmanager

@@ -20,7 +20,14 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any, cast
 
-from actors.child.beginning import await_part, exit_with_parent, import_module, only_importing, show_as
+from actors.child.beginning import (
+    await_part,
+    exit_with_parent,
+    explain_breakpoints,
+    import_module,
+    only_importing,
+    show_as,
+)
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.event import SafeEvent
@@ -89,6 +96,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     _page = mark_descendants(mark)
     leave_to_the_daemon()
     _stop_by_sigterm(stop)
+    explain_breakpoints()
     record_faults(box)
     shield()
     channel = Channel(duplex)

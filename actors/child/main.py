@@ -17,7 +17,7 @@ from typing import Final, cast
 import msgspec
 
 from actors.actor import Actor
-from actors.child.beginning import exit_with_parent, import_module, only_importing, show_as
+from actors.child.beginning import exit_with_parent, explain_breakpoints, import_module, only_importing, show_as
 from actors.child.exiting import Exit
 from actors.child.fork import Copies
 from actors.child.life import Life
@@ -62,6 +62,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     exit_with_parent(daemon)
     _page = descendants.mark_descendants(mark)
     leave_to_the_daemon()
+    explain_breakpoints()
     record_faults(box)
     shield()
     way_out = Exit()

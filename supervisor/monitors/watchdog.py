@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from actors.child.messages.driver import Clock
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
-from supervisor.core.health.stacks import of_the_actor
+from supervisor.core.health.stacks import in_debugger, of_the_actor
 from supervisor.ports import Life
 
 PULSE_TIME: Final = 0.5  # seconds that a suspect has to answer a heartbeat
@@ -108,6 +108,9 @@ class Watchdog:
             return
         alarm = self._seen()
         if alarm is None or self._life.said_farewell:
+            self._look()
+        elif in_debugger(text):
+            self._hang_detector.excuse(self._clock.monotonic_ns())
             self._look()
         else:
             self.stacks = of_the_actor(text) or None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import pdb  # noqa: T100 - a handler stands in it
 import re
 import signal
 import sys
@@ -68,6 +70,16 @@ class ExitHeldUp(Message[None]):
     """Exit with code 3, held up by a thread."""
 
 
+class Debug(Message[str]):
+    """Stand in pdb for so many seconds."""
+
+    seconds: float
+
+
+class Break(Message[None]):
+    """Call breakpoint()."""
+
+
 class Sync(Actor):
     """One thing at a time."""
 
@@ -127,6 +139,19 @@ class Sync(Actor):
     def exit_held_up(self, msg: ExitHeldUp) -> None:
         threading.Thread(target=time.sleep, args=(3600,)).start()
         sys.exit(3)
+
+    @handles
+    def debug(self, msg: Debug) -> str:
+        read, write = os.pipe()
+        threading.Timer(msg.seconds, os.write, (write, b"continue\n")).start()
+        with os.fdopen(read) as commands:
+            pdb.Pdb(stdin=commands, stdout=io.StringIO(), nosigint=True).set_trace()
+        os.close(write)
+        return "debugged"
+
+    @handles
+    def stop_here(self, msg: Break) -> None:
+        breakpoint()  # noqa: T100 - what it is about
 
     @handles
     def leave_slowly(self, msg: LeaveSlowly) -> None:

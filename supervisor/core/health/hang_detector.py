@@ -61,6 +61,7 @@ class HangDetector:
         self._lost_before: dict[Key, int] = {}  # how many of them before the look that first saw a call
         self._last: Look | None = None
         self._suspect: Key | None = None
+        self._over_since = 0  # since when the suspect is over its limit
         self._stands: tuple[Key, int] | None = None  # what makes no progress though it should, and since when
         self.next_at = 0
 
@@ -78,10 +79,16 @@ class HangDetector:
             self.next_at = look.now + self._limit if first is None else min(ends[first], look.now + self._limit)
             return None
         self.next_at = look.now + SECOND_LOOK
+        self._over_since = ends[first]
         if self._suspect != first:
             self._suspect = first
             return None
         return Alarm(watched[first][1])
+
+    def excuse(self, now: int) -> None:
+        """What raised the alarm has the whole of its limit again: its handler stands in a debugger."""
+        self._lost += now - self._over_since + self._limit
+        self._suspect = None
 
     def _watched(self, look: Look) -> dict[Key, tuple[int, Work | None]]:
         """What may exceed its limit, and when it does if no time is excused."""

@@ -8,11 +8,22 @@ from typing import Final
 _FRAME: Final = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 _HEARTBEAT: Final = "actors/process/heartbeat.py"
 _OWN: Final = "/actors/child/"  # folder of the code that calls hooks and handlers
+_DEBUGGER: Final = re.compile(r"(?:^|/)(?:bdb|pdb|_?pydevd?[\w-]*)(?:\.py|/)|/(?:debugpy|IPython/core/debugger\.py)")
 
 
 def of_the_actor(stacks: str) -> str:
     """The stacks without that of the heartbeat thread."""
     return "\n\n".join(stack for stack in stacks.split("\n\n") if _HEARTBEAT not in stack)
+
+
+def in_debugger(stacks: str) -> bool:
+    """Whether the thread that calls handlers stands in a debugger of Python's, such as pdb and debugpy.
+
+    A debugger below that code only started the process.
+    """
+    threads = [part for part in of_the_actor(stacks).strip().split("\n\n") if not part.lstrip().startswith("Task ")]
+    inner, own, _ = threads[-1].partition(_OWN) if threads else ("", "", "")
+    return bool(own) and any(_DEBUGGER.search(file) for file, _, _ in _FRAME.findall(inner))
 
 
 def waiting_place(stacks: str, libraries: str) -> str:

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from actors import ActorCrashed, UsageError
+from actors import ActorCrashed, HandlerError, UsageError
 from actors.ipc.blackbox import BlackBox
 from actors.process.time_limit import TimeLimit
 from actors.wire.progress import Activity, Work
@@ -22,6 +22,8 @@ from supervisor.testing import ScriptedSupervisor
 from tests.support.actors import Echo, Puppet
 from tests.support.hangers import (
     Async,
+    Break,
+    Debug,
     Drip,
     ExitHeldUp,
     HangAlone,
@@ -41,6 +43,14 @@ from tests.support.waiting import DEADLINE, Watch, until
 
 real = pytest.mark.processes
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the state of a process is read from /proc")
+
+
+IN_PDB = """Current thread 0x1 (most recent call first):
+  File "/usr/lib/python3.11/cmd.py", line 126 in cmdloop
+  File "/usr/lib/python3.11/bdb.py", line 115 in dispatch_line
+  File "/srv/shop/a.py", line 5 in handle
+  File "/site-packages/actors/child/sync_runner.py", line 50 in run
+"""
 
 
 def tree(actor=Sync, limit=0.3, **options):
@@ -275,7 +285,36 @@ async def test_a_handler_that_hangs_while_its_actor_is_to_stop():
         assert " in sleep" in report.stacks
 
 
+@real
+async def test_time_in_a_debugger_is_not_counted():
+    """The handler that was over its limit there has the whole of it again."""
+    async with tree(limit=0.2) as root:
+        assert "debugged" == await root["a"].ask(Debug(1.2), timeout=DEADLINE)
+
+
+@real
+async def test_breakpoint_says_how_to_debug_an_actor():
+    """Its process has no terminal."""
+    async with tree(limit=DEADLINE) as root:
+        with pytest.raises(HandlerError, match="PYTHONBREAKPOINT=debugpy.breakpoint"):
+            await root["a"].ask(Break(), timeout=DEADLINE)
+
+
 # ---- without processes
+
+
+async def test_a_handler_in_a_debugger_is_looked_at_once_in_a_limit():
+    """It stays; as soon as it hangs elsewhere it is ended."""
+    spec = ChildSpec(Puppet, name="a", handler_timeout=0.05)
+    async with ScriptedSupervisor(spec) as root:
+        watch = Watch(root)
+        life = root.launcher.life("/root/a")
+        life.stacks = IN_PDB
+        life.goes_on = Activity((Work(0, time.monotonic_ns(), 0, 0),), 1, 0, leaving=False)
+        await until(lambda: life.dumps == 2, "two examinations")
+        assert not life.over
+        life.stacks = "Current thread"
+        assert "over its limit" in (await watch.exited("a")).reason.detail
 
 
 async def test_what_goes_on_while_it_is_examined_is_left_alone():

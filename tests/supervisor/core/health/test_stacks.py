@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.core.health.stacks import of_the_actor, waiting_place
+from supervisor.core.health.stacks import in_debugger, of_the_actor, waiting_place
 
 LIBRARIES = "/usr/lib/python3.11/"
 
@@ -49,3 +49,24 @@ def test_where_it_waits(stacks, place):
 def test_the_heartbeat_is_no_part_of_the_actor():
     """The thread that answers is left out."""
     assert f"{LOADER}\n{MAIN}" == of_the_actor(f"{HEARTBEAT}\n{LOADER}\n{MAIN}")
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "expected"),
+    [
+        ("/usr/lib/python3.11/bdb.py", "/usr/bin/app", True),
+        ("/site-packages/debugpy/_vendored/pydevd/pydevd.py", "/usr/bin/app", True),
+        ("/site-packages/_pydevd_bundle/pydevd_frame.py", "/usr/bin/app", True),
+        ("/srv/shop/pdb_codes.py", "/usr/bin/app", False),
+        ("/srv/shop/a.py", "/site-packages/debugpy/server/cli.py", False),
+    ],
+)
+def test_whether_it_stands_in_a_debugger(inner, outer, expected):
+    """Its main thread does, inside of the code that calls handlers; a debugger that started the process is none."""
+    main = [
+        "Current thread 0x1 (most recent call first):",
+        f'  File "{inner}", line 1 in wait',
+        '  File "/site-packages/actors/child/sync_runner.py", line 50 in run',
+        f'  File "{outer}", line 2 in main',
+    ]
+    assert expected == in_debugger("\n".join([HEARTBEAT, LOADER, *main, "", TASK]))
