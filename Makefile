@@ -6,7 +6,7 @@ SUITE  ?= tests/supervisor/testing tests/processes/test_fates.py tests/test_exam
 # How many processes run tests side by side; most tests wait for processes of their own.
 TESTS  ?= 3
 
-.PHONY: compiled demo test chaos soak sweep cluster check bench bench-peers docs wheel pyright pythons clean
+.PHONY: compiled demo test chaos soak sweep cluster check bench bench-peers docs wheel pyright pythons crossings clean
 
 # One stamp per set of extras: a second run installs nothing.
 $(VENV)/demo.ok: pyproject.toml
@@ -51,6 +51,11 @@ cluster: compiled              ## five minutes of kills and cuts over three mach
 pythons:                       ## the whole suite on each CPython there is; writes its table into docs/how-to/where-it-runs.md
 	TESTS=$(TESTS) $(PYTHON) -m tests.pythons $(PYTHONS)
 
+crossings:                     ## beside servers, debuggers and other tools; writes its table into docs/how-to/where-it-runs.md
+	@test -x .venv-crossings/bin/python || $(PYTHON) -m venv .venv-crossings
+	@.venv-crossings/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,crossings]'
+	ACTORS_CROSSINGS=1 .venv-crossings/bin/python -m pytest tests/crossings
+
 check: $(VENV)/dev.ok          ## format, lint, types, floors
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -79,4 +84,4 @@ docs: $(VENV)/docs.ok         ## the site, in build/site; a warning is an error
 	@echo "build/site/index.html"
 
 clean:
-	rm -rf $(VENV) .venv-peers
+	rm -rf $(VENV) .venv-peers .venv-crossings build/pythons

@@ -1,4 +1,4 @@
-"""A frozen program: its processes are starts of itself. Needs PyInstaller, which no extra of the project brings."""
+"""A frozen program: its processes are starts of itself."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("PyInstaller")
-
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600), pytest.mark.crossing("pyinstaller")]
 
 ROOT = Path(__file__).resolve().parents[2]
 

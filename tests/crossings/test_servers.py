@@ -1,0 +1,116 @@
+"""Servers: each worker has a tree of its own, which is gone with it, however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+from tests.support.crossings import ASGI, SHOP, await_end, free_port, get, serving, write
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
+
+PYTHON = (sys.executable, "-m")
+GUNICORN = (*PYTHON, "gunicorn", "app:app", "--workers", "2", "--bind", "127.0.0.1:{port}")
+UVICORN_WORKER = (*GUNICORN, "--worker-class", "uvicorn_worker.UvicornWorker")
+UVICORN = (*PYTHON, "uvicorn", "app:app", "--port", "{port}")
+HYPERCORN = (*PYTHON, "hypercorn", "app:app", "--bind", "127.0.0.1:{port}")
+GRANIAN = (*PYTHON, "granian", "app:app", "--interface", "asgi", "--port", "{port}", "--respawn-failed-workers")
+
+
+def server(tool, command, *more, name, needs=()):
+    return pytest.param((*command, *more), id=name, marks=pytest.mark.crossing(tool, *needs))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        server("uvicorn", UVICORN, "--workers", "2", name="uvicorn --workers"),
+        server("uvicorn", UVICORN, "--loop", "uvloop", "--workers", "2", name="uvicorn --loop uvloop"),
+        server("gunicorn", UVICORN_WORKER, name="gunicorn, uvicorn-worker", needs=["uvicorn-worker"]),
+        server("gunicorn", UVICORN_WORKER, "--preload", name="gunicorn --preload", needs=["uvicorn-worker"]),
+        server("hypercorn", HYPERCORN, "--workers", "2", name="hypercorn --workers"),
+        server("granian", GRANIAN, "--workers", "2", name="granian --workers"),
+    ],
+)
+def test_a_worker_that_is_killed(tmp_path, command):
+    """Its actors end, another worker answers with actors of its own, and SIGTERM ends all."""
+    port, log = free_port(), tmp_path / "server.log"
+    write(tmp_path, app=ASGI)
+    with serving(tmp_path, *(word.format(port=port) for word in command)) as running:
+        worker, actor = json.loads(get(port, running, log))
+        os.kill(worker, signal.SIGKILL)
+        await_end(actor)
+        other, another = json.loads(get(port, running, log))
+    assert worker != other
+    assert actor != another
+    await_end(another)
+
+
+@pytest.mark.crossing("uvicorn")
+def test_a_reload(tmp_path):
+    """The tree of the old code stops, the new code has another."""
+    port, log = free_port(), tmp_path / "server.log"
+    write(tmp_path, app=ASGI)
+    with serving(tmp_path, *(word.format(port=port) for word in UVICORN), "--reload") as running:
+        _, actor = json.loads(get(port, running, log))
+        (tmp_path / "app.py").write_text(ASGI + "\n# edited\n")
+        await_end(actor)
+        assert actor != json.loads(get(port, running, log))[1]
+
+
+@pytest.mark.crossing("gunicorn", "uvicorn-worker")
+def test_a_worker_that_does_not_answer_the_arbiter(tmp_path):
+    """WORKER TIMEOUT: gunicorn aborts it, and its actors end."""
+    port, log = free_port(), tmp_path / "server.log"
+    write(tmp_path, app=ASGI)
+    command = (*UVICORN_WORKER, "--timeout", "5")
+    with serving(tmp_path, *(word.format(port=port) for word in command)) as running:
+        worker, actor = json.loads(get(port, running, log))
+        os.kill(worker, signal.SIGSTOP)
+        await_end(actor)
+        get(port, running, log)
+
+
+WSGI = """
+import json, os, shop
+from supervisor import Supervisor
+root = None
+
+def app(environ, start_response):
+    global root
+    if root is None:  # in the worker, not in the arbiter
+        root = shop.tree_in_a_thread()
+    start_response("200 OK", [("Connection", "close")])
+    return [json.dumps([os.getpid(), root["sync"].call(shop.Pid())]).encode()]
+"""
+
+IN_A_THREAD = """
+def tree_in_a_thread():
+    root = Supervisor.in_thread(ChildSpec(Sync), spares=0)
+    return root.__enter__()
+"""
+
+
+@pytest.mark.parametrize(
+    "worker_class",
+    [
+        pytest.param("sync", marks=pytest.mark.crossing("gunicorn")),
+        pytest.param("gthread", marks=pytest.mark.crossing("gunicorn")),
+        pytest.param("gevent", marks=pytest.mark.crossing("gevent", "gunicorn")),
+    ],
+)
+def test_a_program_without_an_event_loop(tmp_path, worker_class):
+    """Its tree lives in a thread."""
+    port, log = free_port(), tmp_path / "server.log"
+    write(tmp_path, app=WSGI, shop=SHOP + IN_A_THREAD)
+    command = (*GUNICORN, "--worker-class", worker_class, "--preload")
+    with serving(tmp_path, *(word.format(port=port) for word in command)) as running:
+        worker, actor = json.loads(get(port, running, log))
+        os.kill(worker, signal.SIGKILL)
+        await_end(actor)
+        _, another = json.loads(get(port, running, log))
+    await_end(another)
