@@ -7,7 +7,7 @@ inspect and its dependencies; a wrapped, bound or marked function is left to ins
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CodeType, FunctionType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, Final, NamedTuple
 
 _VARARGS: Final = 0x04
@@ -15,6 +15,8 @@ _VARIADIC: Final = 0x04 | 0x08  # flags of a code object: it has *args, **kwargs
 _GENERATOR: Final = 0x20
 _COROUTINE: Final = 0x80
 _ASYNC_GENERATOR: Final = 0x200
+
+_IN_C: Final = (WrapperDescriptorType, MethodDescriptorType, BuiltinFunctionType)  # object.__init__, for one
 
 MARK: Final = "__handles__"  # the one attribute that a plain function may have
 
@@ -58,7 +60,7 @@ def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
 
 
 def _inspected(function: Callable[..., Any]) -> list[Parameter]:
-    import inspect  # noqa: PLC0415 - see the law
+    import inspect  # noqa: PLC0415 - see the module's docstring
 
     kind, empty = inspect.Parameter, inspect.Parameter.empty
     return [
@@ -106,7 +108,9 @@ def _flags(function: Callable[..., Any]) -> int:
     code = _plain_code(function)
     if code is not None:
         return code.co_flags
-    import inspect  # noqa: PLC0415 - see the law
+    if isinstance(function, _IN_C):
+        return 0
+    import inspect  # noqa: PLC0415 - see the module's docstring
 
     kinds = {
         _COROUTINE: inspect.iscoroutinefunction,

@@ -22,13 +22,14 @@ from actors import Actor, Message, handles
 class Modules(Message[list[str]]):
     pass
 
-class Lister(Actor):
-    def __init__(self, anything=None) -> None:
-        self.anything = anything
-
+class Plain(Actor):
     @handles
     def modules(self, msg: Modules) -> list[str]:
         return sorted(sys.modules)
+
+class Lister(Plain):
+    def __init__(self, anything=None) -> None:
+        self.anything = anything
 """
 
 BARE = """
@@ -54,8 +55,8 @@ import multiprocessing
 from supervisor import ChildSpec, Supervisor
 import lister
 
-async def main(*args):
-    async with Supervisor(ChildSpec(lister.Lister, args)) as root:
+async def main(*args, actor=lister.Lister):
+    async with Supervisor(ChildSpec(actor, args, name="lister")) as root:
         return await root["lister"].ask(lister.Modules())
 """
 
@@ -173,14 +174,17 @@ def names_of_main(tmp_path):
     return (tmp_path / "names").read_text().split()
 
 
-def test_what_a_child_imports(tmp_path):
+@pytest.mark.parametrize("actor", ["Plain", "Lister"])
+def test_what_a_child_imports(tmp_path, actor):
     """It is this list, and nothing else: no asyncio, no structlog, no traceback, nothing of the daemon's.
 
-    What a process of multiprocessing's imports that needs msgspec alone is no fault of ours.
+    What a process of multiprocessing's imports that needs msgspec alone is no fault of ours. msgspec imports
+    typing_extensions, and with it inspect, only where that is installed: here it is not.
     """
-    end = """
+    (tmp_path / "typing_extensions.py").write_text("raise ImportError")
+    end = f"""
 if __name__ == "__main__":
-    print(*asyncio.run(main()))
+    print(*asyncio.run(main(actor=lister.{actor})))
 """
     code, out, err = run(tmp_path, daemon=DAEMON + end)
     assert (0, "") == (code, err)
