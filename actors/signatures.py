@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, WrapperDescriptorType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 _VARARGS: Final = 0x04
 _VARIADIC: Final = 0x04 | 0x08  # flags of a code object: it has *args, **kwargs
@@ -84,6 +84,11 @@ def accepts(function: Callable[..., Any], count: int) -> bool:
     least = code.co_argcount - len(function.__defaults__ or ())
     most = count if code.co_flags & _VARARGS else code.co_argcount
     return least <= count <= most and code.co_kwonlyargcount <= len(function.__kwdefaults__ or ())
+
+
+def type_name(hint: Any) -> str:
+    """A type as it is written: `Order`, `list[int]`, `int | None`."""
+    return hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint)
 
 
 def globals_of(function: Callable[..., Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def run(python: str) -> tuple[str, str, str, str]:
     if not own.exists():
         subprocess.run([python, "-m", "venv", str(BUILD / version)], check=True)
     pip = [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--editable", f"{ROOT}[test]"], check=True)
+    subprocess.run([*pip, "--editable", f"{ROOT}[demo,test]"], check=True)
     subprocess.run([str(own), "-m", "compileall", "-q", *("actors", "supervisor", "tests")], cwd=ROOT, check=False)
     found = BUILD / f"{version}.xml"
     suite = ["-n", os.environ.get("TESTS", "3"), "--dist", "worksteal", "--ignore", "tests/cluster"]

@@ -166,10 +166,6 @@ class Shared(SharedValue):
     def __bytes__(self) -> bytes:
         return bytes(self.memoryview())
 
-    def __buffer__(self, flags: int) -> View:  # from Python 3.12 on: memoryview(shared)
-        del flags
-        return self.memoryview()
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.array()
         if dtype is not None and array.dtype != dtype:

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar, get_type_hints
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
+from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of, type_name
 from actors.wire.codec import ReplyCodec, decoder_of, encode, reply_codec, unknown_type
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,7 +110,7 @@ class JobDefinition:
         except UsageError as error:
             raise UsageError(
                 f"{self.name} returned a {type(returned).__qualname__}, its annotation promises "
-                f"{_words(codec.promised)}: {error.__cause__}"
+                f"{type_name(codec.promised)}: {error.__cause__}"
             ) from None
 
     def _by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,10 +218,6 @@ def _check_type(what: str, annotation: Any) -> None:
         raise UsageError(f"{what} cannot travel: {error}") from None
     if unknown is not None:
         raise _NoCodec(
-            f"{what}, {_words(annotation)}, contains {unknown}, which has no codec; use types that msgspec knows, or "
+            f"{what}, {type_name(annotation)}, contains {unknown}, which has no codec; use types that msgspec knows, or "
             f"give the pool's class one: class MyJobs(Jobs): codecs = (Codec(...),)"
         )
-
-
-def _words(annotation: Any) -> str:
-    return getattr(annotation, "__name__", None) or str(annotation)

@@ -31,7 +31,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import MARK, accepts, globals_of, is_asynchronous, is_generator
+from actors.signatures import MARK, accepts, globals_of, is_asynchronous, is_generator, type_name
 
 _UNBOUND: Final[dict[str, str]] = {  # attributes that are not methods of an instance, and where their function is
     "staticmethod": "__func__",
@@ -134,8 +134,8 @@ def check_promise(where: str, method: Callable[..., Any], promised: Any, *, stre
         hint = get_args(hint)[0]
     if _contradict(hint, promised):
         raise UsageError(
-            f"{where} returns {_named(hint)}, but its message promises {_named(promised)}; return what "
-            f"class ...(Message[{_named(promised)}]) says, or change it there"
+            f"{where} returns {type_name(hint)}, but its message promises {type_name(promised)}; return what "
+            f"class ...(Message[{type_name(promised)}]) says, or change it there"
         )
 
 
@@ -230,7 +230,3 @@ def _kinds(hint: Any) -> frozenset[str]:
 
 def _is_struct(hint: Any) -> bool:
     return isinstance(hint, type) and (issubclass(hint, msgspec.Struct) or hasattr(hint, "__dataclass_fields__"))
-
-
-def _named(hint: Any) -> str:
-    return hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint)

@@ -16,6 +16,7 @@ from msgspec import inspect as types
 
 from actors.errors import UndecodableMessage, UsageError
 from actors.ref import ActorRef, UnboundRef
+from actors.signatures import type_name
 from actors.wire.framing import Carried
 
 T = TypeVar("T")
@@ -154,9 +155,8 @@ class ReplyCodec:
             if self._exact is None or type(reply) is not self._exact:
                 self.read(data)
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-            promised = getattr(self.promised, "__name__", None) or str(self.promised)
             raise UsageError(
-                f"the reply is a {type(reply).__name__}, the message promises {promised} ({error})"
+                f"the reply is a {type(reply).__name__}, the message promises {type_name(self.promised)} ({error})"
             ) from error
         return data
 
