@@ -218,6 +218,6 @@ def _check_type(what: str, annotation: Any) -> None:
         raise UsageError(f"{what} cannot travel: {error}") from None
     if unknown is not None:
         raise _NoCodec(
-            f"{what}, {type_name(annotation)}, contains {unknown}, which has no codec; use types that msgspec knows, or "
-            f"give the pool's class one: class MyJobs(Jobs): codecs = (Codec(...),)"
+            f"{what}, {type_name(annotation)}, contains {unknown}, which has no codec; use types that msgspec knows, "
+            f"or give the pool's class one: class MyJobs(Jobs): codecs = (Codec(...),)"
         )
