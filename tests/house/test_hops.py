@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
 from benchmarks.hops import walks
 
-BOUNDS = {"ask": 9, "tell": 9, "death": 54, "recovery": 63}  # as the docs say
+SPAWNER = 0 if sys.version_info < (3, 12) else 2  # modules; only there a thread that runs already is counted
+BOUNDS = {"ask": 9, "tell": 9, "death": 54 + SPAWNER, "recovery": 63 + SPAWNER}  # as the docs say
 JOINED = {"actors/wire/framing.py"}  # acknowledgements that arrive together are cut apart
 
 

@@ -122,7 +122,8 @@ async def test_a_fork():
                 texts = await _in_a_thread_of_the_fork(root, ref)
                 saying.send([name for name, text in texts.items() if "in a fork of its daemon" not in text])
                 waiting.cancel()
-                await asyncio.sleep(0)
+                if sys.version_info < (3, 14):  # in a fork of a later Python no task takes another step
+                    await asyncio.sleep(0)
                 await root.__aexit__(SystemExit, SystemExit(), None)
             finally:
                 os._exit(7)
