@@ -166,6 +166,12 @@ class Shared(SharedValue):
     def __bytes__(self) -> bytes:
         return bytes(self.memoryview())
 
+    def __buffer__(self, flags: int) -> View:  # from Python 3.12 on: memoryview(shared), of plain bytes
+        del flags
+        if self.dtype != _BYTES or len(self.shape) != 1:  # numpy asks here first, and would see no array
+            raise BufferError(f"{self!r} is an array; array() and memoryview() are views of it")
+        return self.memoryview()
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.array()
         if dtype is not None and array.dtype != dtype:

@@ -54,7 +54,7 @@ import asyncio
 import sentry_sdk
 from sentry_sdk.transport import Transport
 import shop
-from supervisor import events
+from supervisor import ChildExited
 
 sent = []
 
@@ -67,7 +67,7 @@ async def main():
     async with shop.tree() as root:
         async def forward():
             async for event in root.events():
-                if isinstance(event, events.ChildExited) and event.report.reason.abnormal:
+                if isinstance(event, ChildExited) and event.report.reason.abnormal:
                     sentry_sdk.capture_message(str(event.report), level="error")
         forwarding = asyncio.create_task(forward())
         try:

@@ -137,5 +137,7 @@ def test_what_is_refused(make, why):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="classes have the buffer protocol from 3.12 on")
 def test_the_buffer_protocol():
-    """A Shared is a buffer itself."""
+    """A Shared of bytes is a buffer itself; numpy gets arrays in another way."""
     assert b"abc" == memoryview(Shared.of(b"abc"))
+    with pytest.raises(BufferError, match=r"array\(\)"):
+        memoryview(Shared.of(np.ones(3)))
