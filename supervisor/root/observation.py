@@ -45,9 +45,10 @@ class Observation(Lifecycle):
 
         Changes nothing and waits for nothing. Call it on the loop's thread.
         """
-        if self._drains:
+        health = health_of(self.snapshot())
+        if self._drains and health.status is not HealthStatus.STOPPING:  # it takes no messages, and does not stop yet
             return TreeHealth(HealthStatus.STOPPING, (f"{self.path} drains",))
-        return health_of(self.snapshot())
+        return health
 
     def journal(self) -> list[str]:
         """The last events and decisions of the root supervisor, one JSON object a line: what a bug report asks for.

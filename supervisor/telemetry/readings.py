@@ -86,6 +86,7 @@ class Readings(msgspec.Struct, frozen=True):
         path: of the root.
         healthy: whether all of it is.
         spares: how many processes wait.
+        shared: bytes of shared values that messages hold.
         stall: by how much the loop's timers are late.
         children: those that are no supervisors.
         supervisors: path of each supervisor below the root, and its restarts by cause.
@@ -95,6 +96,7 @@ class Readings(msgspec.Struct, frozen=True):
     path: str
     healthy: bool
     spares: int
+    shared: int
     stall: HistogramReading
     children: list[ChildReading]
     supervisors: list[tuple[str, Mapping[str, int]]]
@@ -108,6 +110,7 @@ def readings_of(root: Observation, tree: TreeContext, meters: Mapping[Mailbox, M
         snapshot.path,
         root.health().ready,
         snapshot.spares,
+        tree.shared.used,
         HistogramReading.of(stall.late),
         list(_children(snapshot, tree)),
         list(_supervisors(snapshot, tree)),

@@ -55,9 +55,14 @@ def health_of(tree: SupervisorSnapshot) -> TreeHealth:
         return TreeHealth(HealthStatus.STOPPING, (f"{tree.path} is {tree.phase}",))
     why = tuple(_complaints(tree))
     if tree.phase in (SupervisorState.NEW, SupervisorState.STARTING):
-        waits = (f"{child.path} is {child.state}" for child in tree.children if child.state is not ChildState.RUNNING)
-        return TreeHealth(HealthStatus.STARTING, tuple(waits))
+        waits = (child for child in tree.children if child.state is not ChildState.RUNNING)
+        return TreeHealth(HealthStatus.STARTING, tuple(f"{child.path} is {_how_far(child)}" for child in waits))
     return TreeHealth(HealthStatus.DEGRADED, why) if why else TreeHealth(HealthStatus.HEALTHY)
+
+
+def _how_far(child: SupervisorSnapshot | ChildSnapshot) -> str:
+    """The state of a child in a start, in words."""
+    return "not started yet" if child.state is ChildState.STOPPED and not child.life else child.state.value
 
 
 def _complaints(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[str]:

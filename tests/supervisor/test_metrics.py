@@ -8,15 +8,16 @@ import random
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from actors import ActorCrashed, HandlerError
-from supervisor import ChildSpec, Intensity, Supervisor, SupervisorSpec, TaskSpec
+from actors import ActorCrashed, HandlerError, Shared
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorSpec, TaskSpec
 from supervisor.bridge import AsyncQueueBridge
-from tests.support.shop import Busy, Idle, Note, Order, Shop
+from tests.support.shop import Busy, Go, Hold, Holder, Idle, Keep, Note, Order, Shop
 
 prometheus = pytest.importorskip("prometheus_client")
 
@@ -26,6 +27,7 @@ from supervisor import metrics  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 WAIT = 30.0
+AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
 NUMBERS = 300
 
 
@@ -100,6 +102,52 @@ async def test_equal_to_a_model_under_kills(registry, shop):
     assert {(): answered} == of(samples, "actor_ask_latency_seconds_count", actor="/root/shop")
     begun = of(samples, "actor_queue_time_seconds_count", actor="/root/shop")[()]
     assert 0 < begun <= fates["handled",] + fates["failed",]  # a process may die before it reports when one began
+
+
+@pytest.mark.processes
+async def test_counters_of_quick_tells_under_kills(registry):
+    """What was handled is counted, also where many quick messages begin at one time, whichever of them is deadly."""
+    root = Supervisor(ChildSpec(Shop, name="shop", backoff=AT_ONCE), intensity=Intensity.unlimited())
+    registry.register(metrics.Collector(root))
+    async with root:
+        for number in range(1, 401):
+            root["shop"].tell_nowait(Note(deadly=number % 67 == 0))
+        async with asyncio.timeout(WAIT):
+            while root.snapshot().children[0].mailbox:
+                await asyncio.sleep(0.01)
+        samples = scrape(registry)
+    fates = of(samples, "actor_messages_total", actor="/root/shop")
+    assert (395, 5) == (fates["handled",], fates["crashed_while_handling",])
+    assert {(): 395} == of(samples, "notes_total", actor="/root/shop")
+    assert 5 == of(samples, "actor_restarts_total", actor="/root/shop")["signal",]
+
+
+@pytest.mark.processes
+async def test_shared_values_and_the_loop(registry):
+    """Bytes that messages hold, until they are handled; a blocked loop; bridges, also in the scrape of a thread."""
+    bridge = AsyncQueueBridge(name="frames")
+    async with Supervisor(ChildSpec(Holder, name="holder")) as root:
+        registry.register(metrics.Collector(root))
+        assert {("/root",): 0} == of(scrape(registry), "supervisor_shared_bytes")
+        waits = asyncio.create_task(root["holder"].ask(Hold(), timeout=None))
+        for _ in range(2):
+            await root["holder"].tell(Keep(Shared.of(b"x" * 100_000)))
+        for item in range(3):
+            await bridge.submit(item)
+        samples = await asyncio.to_thread(scrape, registry)
+        assert {("/root",): 200_000} == of(samples, "supervisor_shared_bytes")
+        assert {("frames",): 3} == of(samples, "supervisor_bridge_items")
+        time.sleep(0.3)  # noqa: ASYNC251 - the loop is blocked
+        async with asyncio.timeout(WAIT):
+            while of(scrape(registry), "supervisor_loop_stall_seconds_sum")["/root",] < 0.15:
+                await asyncio.sleep(0.01)
+        assert of(scrape(registry), "supervisor_loop_stall_seconds_count")["/root",] >= 1
+        root["holder"].tell_nowait(Go())
+        await waits
+        async with asyncio.timeout(WAIT):
+            while of(scrape(registry), "supervisor_shared_bytes")["/root",]:
+                await asyncio.sleep(0.01)
+    bridge.close()
 
 
 @pytest.mark.processes

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 
-from actors import Actor, Message, handles
+from actors import Actor, Message, Shared, handles
 
 
 class Order(Message[int]):
@@ -58,3 +58,35 @@ class Busy(Shop):
 class Idle(Actor):
     @handles
     def note(self, message: Note) -> None: ...
+
+
+class Hold(Message[None]):
+    """Ends with the next `Go`."""
+
+
+class Go(Message[None]): ...
+
+
+class Keep(Message[None]):
+    value: Shared
+
+
+class Holder(Actor):
+    """Messages with shared values are under way until the next `Go`."""
+
+    concurrency = 4
+
+    def __init__(self) -> None:
+        self._go = asyncio.Event()
+
+    @handles
+    async def hold(self, message: Hold) -> None:
+        await self._go.wait()
+
+    @handles
+    async def keep(self, message: Keep) -> None:
+        await self._go.wait()
+
+    @handles
+    async def go(self, message: Go) -> None:
+        self._go.set()

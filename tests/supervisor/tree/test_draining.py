@@ -74,8 +74,10 @@ async def test_what_was_sent_is_finished(folder):
         with pytest.raises(ActorStopped):
             root["writer"].tell_nowait(Write(9))
         (folder / "gate").touch()
+        assert ("/root drains",) == root.health().why
         assert 4 == await asked
         assert await drained
+        assert ("/root is stopped",) == root.health().why
     assert [str(line) for line in range(5)] == (folder / "book").read_text().split()
     assert "shutdown" == (await root.wait()).kind
 

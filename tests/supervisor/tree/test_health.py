@@ -1,5 +1,6 @@
 """The health of a tree in one word, and why."""
 
+import asyncio
 import os
 import signal
 
@@ -34,6 +35,25 @@ async def test_a_tree_that_runs_is_healthy():
         assert "healthy" == str(health)
     assert HealthStatus.STOPPING is root.health().status
     assert not root.health().alive
+
+
+async def test_a_start_names_what_it_waits_for():
+    """A child that starts, and those that have not begun."""
+    launcher = ScriptedLauncher()
+    launcher.plan("/root/a", OnStart.HANG)
+    root = ScriptedSupervisor(spec("a"), spec("b"), SupervisorSpec(spec("c"), name="sub"), launcher=launcher)
+
+    async def serve() -> None:
+        async with root:
+            pass
+
+    served = asyncio.create_task(serve())
+    await until(lambda: "starting" in repr(root), "the first start")
+    health = root.health()
+    assert HealthStatus.STARTING is health.status
+    assert ("/root/a is starting", "/root/b is not started yet", "/root/sub is not started yet") == health.why
+    launcher.life("/root/a").become_ready()
+    await served
 
 
 async def test_what_is_down_is_named():
