@@ -22,6 +22,7 @@ from supervisor.durable.mailbox import DurableMailbox
 from supervisor.errors import NoSuchChild
 from supervisor.messaging.refs import MailboxRef
 from supervisor.messaging.tree_store import KeptDeadLetter, TreeStore
+from supervisor.observe.dead_letters import DeadLetter
 from supervisor.tree.engine import Engine
 
 T = TypeVar("T")
@@ -115,31 +116,25 @@ class DeadLetters:
 
 
 def _letter(kept: KeptLetter) -> wire.Letter:
-    letter = kept.letter
-    return wire.Letter(
-        id=str(kept.id),
-        at=kept.at,
-        actor=letter.actor,
-        message_type=letter.message_type,
-        sender=letter.sender,
-        reason=letter.reason.value,
-        detail=letter.detail,
-        deliveries=letter.deliveries,
-        size=None if kept.data is None else len(kept.data),
-    )
+    size = None if kept.data is None else len(kept.data)
+    return _on_the_wire(kept.letter, str(kept.id), kept.at, size)
 
 
 def _stored(letter: KeptDeadLetter) -> wire.Letter:
+    return _on_the_wire(letter, f"s{letter.id}", letter.died_at, len(letter.payload))
+
+
+def _on_the_wire(letter: DeadLetter | KeptDeadLetter, number: str, at: float, size: int | None) -> wire.Letter:
     return wire.Letter(
-        id=f"s{letter.id}",
-        at=letter.died_at,
+        id=number,
+        at=at,
         actor=letter.actor,
         message_type=letter.message_type,
         sender=letter.sender,
         reason=letter.reason.value,
         detail=letter.detail,
         deliveries=letter.deliveries,
-        size=len(letter.payload),
+        size=size,
     )
 
 
