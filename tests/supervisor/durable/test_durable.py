@@ -165,8 +165,8 @@ async def test_at_most_once_is_not_begun_twice(tmp_path):
 
 
 async def test_a_transfer_enters_the_other_ledger_once(tmp_path):
-    """However often the sender is killed between sending and settling."""
-    async with tree(tmp_path, ledger(), ledger("other")) as root:
+    """However often the sender is killed between sending and settling, and the other restarted with it."""
+    async with tree(tmp_path, ledger(), ledger("other"), strategy="rest_for_one") as root:
         for n in range(10):
             asking = asyncio.create_task(root["ledger"].ask(Transfer(1, "other", str(n))))
             await asyncio.sleep(0)
