@@ -57,12 +57,12 @@ class DurableBulk(Bulk):
             else:
                 for index, payload in enumerate(part.content.payloads(), part.index):
                     handler = self._handlers[self._classes.handler_of(payload)]
-                    yield index, Admitted(handler, EncodedMessage(bytes(payload)))
+                    yield index, Admitted(handler, EncodedMessage(bytes(payload)), trace=part.trace)
 
     async def _post_parcels(self, parts: Iterator[Part], call: BulkCall) -> None:
         for part in parts:
             assert isinstance(part.content, Parcel)  # noqa: S101 - see `post`
-            await self._into.store_parcel(part.content, part.handlers, call.sender)
+            await self._into.store_parcel(part.content, part.handlers, call.sender, part.trace)
             call.taken += part.content.count
 
     async def _post_singles(self, messages: Iterator[tuple[int, Admitted]], call: BulkCall) -> None:

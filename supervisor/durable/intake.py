@@ -110,9 +110,9 @@ class DurableIntake(Intake):
             return None  # the check says what is wrong with it
         if len(data) > SMALL:
             return None
-        return self._stored.accept_tell(type(message).__qualname__, data, self._classes)
+        return self._stored.accept_tell(type(message).__qualname__, data, self._classes, self.trace)
 
-    async def store_parcel(self, parcel: Parcel, handlers: set[Handler], sender: str | None) -> None:
+    async def store_parcel(self, parcel: Parcel, handlers: set[Handler], sender: str | None, trace: str | None) -> None:
         """Store checked tells of one call. Returns when they are stored.
 
         Raises:
@@ -123,7 +123,7 @@ class DurableIntake(Intake):
         else:
             each = [handler.message.__qualname__ for handler in self._handlers.values()]
             names = [each[self._classes.handler_of(payload)] for payload in parcel.payloads()]
-        storing = StoringParcel(parcel, names, sender, self._classes, self._loop)
+        storing = StoringParcel(parcel, names, sender, self._classes, self._loop, trace)
         self._stored.accept(storing)
         await storing.over
 

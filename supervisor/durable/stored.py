@@ -100,12 +100,12 @@ class StoredMailbox:
             self._loop.call_soon(self._hand_over)
         self._accepting.append(storing)
 
-    def accept_tell(self, name: str, payload: bytes, classes: Classes) -> asyncio.Future[None]:
+    def accept_tell(self, name: str, payload: bytes, classes: Classes, trace: str | None) -> asyncio.Future[None]:
         """As `accept`, of a tell that is all in its bytes; the future is done when it is stored."""
         last = self._accepting[-1] if self._accepting else None
-        if isinstance(last, StoringTells):
+        if isinstance(last, StoringTells) and last.trace == trace:
             return last.add(name, payload)
-        run = StoringTells(classes, self._loop)
+        run = StoringTells(classes, self._loop, trace)
         self.accept(run)
         return run.add(name, payload)
 

@@ -156,11 +156,16 @@ class StoringTells:
     Args:
         classes: of the actor's messages.
         loop: of the senders.
+        trace: the trace context of all of them.
+
+    Attributes:
+        trace: as above.
     """
 
     alone = False
 
-    def __init__(self, classes: Classes, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, classes: Classes, loop: asyncio.AbstractEventLoop, trace: str | None) -> None:
+        self.trace = trace
         self._classes = classes
         self._new_future = loop.create_future
         self._names: list[str] = []
@@ -186,7 +191,7 @@ class StoringTells:
 
     def arrive(self, first: int, mailbox: Entering) -> None:
         """See `Stored`."""
-        mailbox.entered_batch(QueuedTells(first, self._payloads, self._classes))
+        mailbox.entered_batch(QueuedTells(first, self._payloads, self._classes, self.trace))
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
@@ -207,6 +212,7 @@ class StoringParcel:
         sender: path of the actor that sent them, None when the daemon did.
         classes: of the actor's messages.
         loop: of the sender.
+        trace: the trace context of all of them.
 
     Attributes:
         over: done when all are stored.
@@ -214,13 +220,14 @@ class StoringParcel:
 
     alone = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - as an envelope
         self,
         parcel: Parcel,
         names: Sequence[str],
         sender: str | None,
         classes: Classes,
         loop: asyncio.AbstractEventLoop,
+        trace: str | None,
     ) -> None:
         self.count = parcel.count
         self.over: asyncio.Future[None] = loop.create_future()
@@ -228,6 +235,7 @@ class StoringParcel:
         self._names = names
         self._sender = sender
         self._classes = classes
+        self._trace = trace
 
     def writes(self, mailbox: str, first: int) -> Sequence[Write]:
         """See `Stored`."""
@@ -236,7 +244,7 @@ class StoringParcel:
 
     def arrive(self, first: int, mailbox: Entering) -> None:
         """See `Stored`."""
-        mailbox.entered_batch(QueuedBulk(first, TELL, self._sender, None, self._parcel, self._classes))
+        mailbox.entered_batch(QueuedBulk(first, TELL, self._sender, None, self._parcel, self._classes, self._trace))
         if not self.over.done():
             self.over.set_result(None)
 
