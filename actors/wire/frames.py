@@ -6,10 +6,10 @@ decode, and a frame of one direction does not decode in the other.
 The types of what a child sends carry the bounds. What is out of bounds does not decode, and that ends the child's
 life, so code behind the decoder does not check again.
 
-Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `Bulk`,
-`Cancel`, `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon: `Outcomes`, `Replies`,
-`KeptReplies`, `Settled`, `Send`, `SendMany`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`, `Publish`, `HealthIs`,
-`Saved`, `CrashReport`, `Goodbye`.
+Daemon to child: `StartActor` once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`,
+`AskBatch`, `Bulk`, `Cancel`, `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Child to daemon:
+`Outcomes`, `Replies`, `KeptReplies`, `Settled`, `Send`, `SendMany`, `MoreItems`, `Withdraw`, `Watch`, `Subscribe`,
+`Publish`, `HealthIs`, `Saved`, `CrashReport`, `Goodbye`.
 """
 
 from __future__ import annotations
@@ -134,6 +134,20 @@ class Bulk(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=11):
     deadline: float | None
     messages: list[M]
     trace: str | None = None
+
+
+class AskBatch(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=12):
+    """Consecutive asks of the daemon, without an envelope each; each has a sender that waits for it alone.
+
+    Attributes:
+        first: the delivery tag of the first; the others follow without a gap.
+        deadlines: of each, as in `Envelope`.
+        messages: as many.
+    """
+
+    first: int
+    deadlines: list[float | None]
+    messages: list[M]
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=1):

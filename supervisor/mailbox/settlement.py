@@ -28,7 +28,7 @@ from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
 from supervisor.core.delivery.queue import Acknowledged, MessageQueue
-from supervisor.mailbox.askers import Asker, FeedSource, StreamSink
+from supervisor.mailbox.askers import Asker, FeedSource, PendingAsk, StreamSink
 from supervisor.mailbox.many import AskPart
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 
@@ -76,10 +76,19 @@ class Settlement:
         self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Carried]
     ) -> None:
         """A life reports how messages ended that it took from a queue; see `Dispatcher.on_outcomes`."""
+        first, count = outcomes[0].seq, 0
+        for outcome in outcomes:
+            if outcome.kind != wire.REPLY or outcome.seq != first + count:
+                break
+            count += 1
+        if queue.finish_replied(member, first, count):  # the common case: asks that travelled together
+            self.fates[_HANDLED] += count
+            self._answer_all(outcomes[:count])
+            outcomes = outcomes[count:]
         for outcome in outcomes:
             message = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
             if message is not None:
-                self.replied(message, outcome.payload)  # the common case
+                self.replied(message, outcome.payload)
             else:
                 self._hear(queue, member, outcome, attachments)
 
@@ -229,13 +238,36 @@ class Settlement:
     def replied(self, message: QueuedMessage, payload: msgspec.Raw) -> None:
         """The common end of an ask."""
         self.fates[_HANDLED] += 1
-        asker, _ = self.askers.pop(message.seq, (None, None))
+        self._answer(message.seq, payload)
+
+    def _answer_all(self, outcomes: Sequence[Outcome]) -> None:
+        """Give askers their replies; one that does not decode keeps no other from its asker."""
+        askers, broken = self.askers, None
+        for outcome in outcomes:
+            seq = outcome.seq
+            asker, _ = askers.get(seq, (None, None))
+            try:
+                if type(asker) is PendingAsk and not self.fail_if_down and not asker.future.done():
+                    asker.future.set_result(asker.read(outcome.payload))
+                    del askers[seq]
+                else:
+                    self._answer(seq, outcome.payload)
+            except Exception:
+                try:
+                    self._answer(seq, outcome.payload)
+                except UndecodableMessage as error:
+                    broken = broken or error
+        if broken is not None:
+            raise broken
+
+    def _answer(self, seq: int, payload: msgspec.Raw) -> None:
+        asker, _ = self.askers.pop(seq, (None, None))
         if asker is None:
             return
         if isinstance(asker, AskPart):
-            asker = asker.at(message.seq)
+            asker = asker.at(seq)
         if self.fail_if_down:
-            self.fail_if_down.discard(message.seq)
+            self.fail_if_down.discard(seq)
         try:
             asker.replied(payload)
         except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec

@@ -144,16 +144,17 @@ class Meter:
     def _ended(self, flight: InFlight, outcome: Outcome, now: float) -> None:
         """Measure one message."""
         message, began = flight.messages.get(outcome.seq), min(now, outcome.began / 1e9)
-        if message is None:
-            if began and flight.in_batch(outcome.seq):  # a tell that failed
-                self._waited(self._marks.time_of(outcome.seq), began)
+        seq = outcome.seq if message is None else message.seq  # in a batch the tag is the number
+        asker, _ = self._askers.get(seq, _UNASKED)
+        if message is None and asker is None:
+            if began and flight.in_batch(seq):  # a tell that failed
+                self._waited(self._marks.time_of(seq), began)
             return
-        asker, _ = self._askers.get(message.seq, _UNASKED)
         since = asker.since or None if isinstance(asker, PendingAsk) else None
-        since = since or self._marks.time_of(message.seq)
+        since = since or self._marks.time_of(seq)
         if began:
             self._waited(since, began)
-        if asker is not None and message.kind == ASK and outcome.kind in _ANSWERS:
+        if asker is not None and (message is None or message.kind == ASK) and outcome.kind in _ANSWERS:
             self.latency.add(max(0.0, now - since) if since is not None else 0.0)
 
     def _waited(self, since: float | None, began: float) -> None:

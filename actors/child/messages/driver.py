@@ -6,10 +6,9 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any, Protocol
+from typing import Protocol
 
-from actors.messages import Message
-from actors.wire.frames import Answer, Envelope
+from actors.wire.frames import Answer
 
 
 class Clock(Protocol):
@@ -25,10 +24,26 @@ class Clock(Protocol):
         """Seconds since the epoch."""
 
 
+class Handled(Protocol):
+    """The message that is being handled, or the batch that has it."""
+
+    @property
+    def sender(self) -> str | None:
+        """As in `Envelope`."""
+
+    @property
+    def deadline(self) -> float | None:
+        """As in `Envelope`."""
+
+    @property
+    def trace(self) -> str | None:
+        """As in `Envelope`."""
+
+
 class Driver(Protocol):
     """A loop over the inbox (`sync_runner`), or an event loop (`async_runner`)."""
 
-    def handled(self) -> Envelope[Message[Any]] | None:
+    def handled(self) -> Handled | None:
         """The message that the caller handles."""
 
     def blocks(self) -> bool:

@@ -31,6 +31,7 @@ from actors.wire.attachments import decode_sharing, fill
 from actors.wire.codec import decoder_of
 from actors.wire.frames import (
     Answer,
+    AskBatch,
     AskHealth,
     Bulk,
     Cancel,
@@ -47,15 +48,19 @@ from actors.wire.framing import Announced, Attachment, Carried, Frame
 
 Control = Cancel | Credit | Items | Stop | AskHealth | Load
 
-_MESSAGES: Final = frozenset(frame.__struct_config__.tag for frame in (Deliver, TellBatch, Bulk))  # of frames, byte 1
-_read_loosely: Final = msgspec.msgpack.Decoder(Deliver[msgspec.Raw] | TellBatch[msgspec.Raw] | Bulk[msgspec.Raw]).decode
+_MESSAGES: Final = frozenset(
+    frame.__struct_config__.tag for frame in (Deliver, TellBatch, AskBatch, Bulk)
+)  # of frames, byte 1
+_read_loosely: Final = msgspec.msgpack.Decoder(
+    Deliver[msgspec.Raw] | TellBatch[msgspec.Raw] | AskBatch[msgspec.Raw] | Bulk[msgspec.Raw]
+).decode
 
 
 @cache
 def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
     """A decoder of the daemon's frames, messages included; made once for an actor class."""
     messages = protocol.union
-    batches = Deliver[messages] | TellBatch[messages] | Bulk[messages]  # type: ignore[valid-type]
+    batches = Deliver[messages] | TellBatch[messages] | AskBatch[messages] | Bulk[messages]  # type: ignore[valid-type]
     frames = batches | Answer | Cancel | Recall | Credit | Items | Stop | AskHealth | Load
     return decoder_of(frames).decode
 
@@ -101,17 +106,35 @@ class PendingBatch:
         """Whether none is left."""
         return self.begun == len(self.messages)
 
-    def head(self) -> Envelope[Message[Any]]:
-        """The next one; it stays."""
-        message = self.messages[self.begun]
-        return Envelope(self.seq, self.kind, self.sender, self.deadline, message, trace=self.trace)
-
-    def next(self) -> BulkEnvelope:
+    def next(self) -> Envelope[Message[Any]]:
         """Take the next one."""
         message = self.messages[self.begun]
         envelope = BulkEnvelope(self.seq, self.kind, self.sender, self.deadline, message, trace=self.trace)
         self.seq += 1
         self.begun += 1
+        return envelope
+
+
+class PendingAsks(PendingBatch):
+    """Asks in the inbox, each with a sender of its own.
+
+    Attributes:
+        deadline: of the one that is being handled.
+        deadlines: of all of them, in order.
+    """
+
+    __slots__ = ("deadlines",)
+
+    def __init__(self, first: int, messages: list[Message[Any]], deadlines: list[float | None]) -> None:
+        super().__init__(first, messages, wire.ASK, None, None, None)
+        self.deadlines = deadlines
+
+    def next(self) -> Envelope[Message[Any]]:
+        """Take the next one."""
+        at = self.begun
+        envelope = Envelope(self.seq, wire.ASK, None, self.deadlines[at], self.messages[at])
+        self.seq += 1
+        self.begun = at + 1
         return envelope
 
 
@@ -149,6 +172,7 @@ class Inbox:
         self.takers: dict[type, Callable[[Any], None]] = {
             Deliver: self._take_delivery,
             TellBatch: self._take_tells,
+            AskBatch: self._take_asks,
             Bulk: self._take_bulk,
             Recall: self._give_back,
         }
@@ -245,6 +269,9 @@ class Inbox:
     def _take_tells(self, tells: TellBatch[Message[Any]]) -> None:
         self.pending.append(PendingBatch(tells.first, tells.messages, wire.TELL, None, None, tells.trace))
 
+    def _take_asks(self, asks: AskBatch[Message[Any]]) -> None:
+        self.pending.append(PendingAsks(asks.first, asks.messages, asks.deadlines))
+
     def _take_bulk(self, bulk: Bulk[Message[Any]]) -> None:
         batch = PendingBatch(bulk.first, bulk.messages, bulk.kind, bulk.sender, bulk.deadline, bulk.trace)
         self.pending.append(batch)
@@ -260,6 +287,9 @@ class Inbox:
         if isinstance(batch, TellBatch):
             singles = enumerate(batch.messages, batch.first)
             items = [Envelope(seq, wire.TELL, None, None, raw, None, batch.trace) for seq, raw in singles]
+        elif isinstance(batch, AskBatch):
+            each = enumerate(zip(batch.deadlines, batch.messages, strict=True), batch.first)
+            items = [Envelope(seq, wire.ASK, None, deadline, raw) for seq, (deadline, raw) in each]
         elif isinstance(batch, Bulk):
             around, singles = (batch.kind, batch.sender, batch.deadline), enumerate(batch.messages, batch.first)
             items = [Envelope(seq, *around, raw, None, batch.trace) for seq, raw in singles]

@@ -12,7 +12,7 @@ Runs in the actor's process, in its main thread.
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +27,7 @@ from actors.wire.frames import NOTHING, KeptReplies, Outcome, Outcomes, Replies
 from actors.wire.framing import LARGE, Carried
 
 ACK_AGE: Final = 1_000_000  # ns; an older acknowledgement does not wait for the next handler
+NEVER: Final = 2**63  # ns
 ACK_EVERY: Final = 1024  # messages; a quarter of the daemon's window, so that it never runs dry
 
 
@@ -40,6 +41,7 @@ class Outbox:
 
     Attributes:
         oldest: ns at which the first of what waits ended or began, 0 when nothing waits.
+        due: ns from which on `before_handler` sends what waits.
         held: replies to consecutive asks of a batch that wait for those that follow; numbers as they are, others
             encoded.
     """
@@ -54,12 +56,14 @@ class Outbox:
         self._waiting: list[Outcome] = []  # outcomes that wait for the next frame
         self._count = 0  # ended messages that the daemon does not know of
         self.oldest = 0
+        self.due = NEVER
         self._urgent = False  # whether a sender waits for one of them
         self.held: list[Any] = []  # replies to consecutive asks of a batch; numbers as they are, others encoded
         self._held_from = 0  # the number of the first of these asks
         self._held_bytes = 0
         self._began = 0  # ns at which the last acknowledged handler began
         self._area: ReplyArea | None = None
+        self._put: Callable[[bytes], bool] | None = None  # into the area
         self._pending: Sized = ()
         self._kept = False  # whether replies in the area are not announced yet
         self._looking = 0  # ns at which the daemon was asked to look for more
@@ -70,6 +74,7 @@ class Outbox:
         Whatever may take long runs after `before_handler` or `flush`.
         """
         self._area = area
+        self._put = area.put
         self._pending = pending
 
     def reply(  # noqa: PLR0917 - as the outcome has them
@@ -91,21 +96,38 @@ class Outbox:
             attachments: what travels before the frame.
             ended: as of `acknowledge`.
         """
-        if self._area is not None and kind == wire.REPLY and (self._pending or self._kept) and not attachments:
-            outcome = encode(Outcome(seq, kind, payload, began, ended))
-            if len(outcome) <= MOST and not self.held and self._area.put(outcome):
-                self._ack_up_to = seq
-                self._began = began
-                self._kept = True
-                if not self.oldest:
-                    self.oldest = began
-                return
+        small = kind == wire.REPLY and not attachments
+        if small and (self._pending or self._kept) and self.keep_reply(seq, payload, began, ended):
+            return
         if self._waiting or self.held or self._kept:
             self.flush()
         if self._sequential:
             self._ack_up_to = self._told = seq
             self.oldest = self._count = 0
+            self.due = NEVER
         self.send(encode(Outcomes(self._ack_up_to, [Outcome(seq, kind, payload, began, ended)], began)), attachments)
+
+    def keep_reply(self, seq: int, reply: object, began: int, ended: int = 0) -> bool:
+        """The handler of an ask has returned, which began at that time (ns): keep its reply, if that is possible.
+
+        Args:
+            seq: its number.
+            reply: its bytes, or the value itself, whose type is checked.
+            began: ns at which its handler began.
+            ended: as of `acknowledge`.
+        """
+        if self._put is None or self.held:
+            return False
+        outcome = encode((seq, wire.REPLY, reply, began, ended))
+        if len(outcome) > MOST or not self._put(outcome):
+            return False
+        self._ack_up_to = seq
+        self._began = began
+        self._kept = True
+        if not self.oldest:
+            self.oldest = began
+            self.due = min(began, self._looking) + ACK_AGE
+        return True
 
     def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
         """An ask of a batch has its reply; it leaves with those that follow.
@@ -169,6 +191,7 @@ class Outbox:
             self._ack_up_to = seq
         self._urgent = True
         self._note(1)
+        self.due = 0
 
     def item(self, seq: int, kind: int, payload: msgspec.Raw, attachments: tuple[Carried, ...] = ()) -> None:
         """Send an item of a stream, or the wish for items, of a running message."""
@@ -203,6 +226,7 @@ class Outbox:
         if self._waiting or self._ack_up_to > self._told:
             self._send_outcomes()
         self.oldest = self._count = self._held_bytes = 0
+        self.due = NEVER
         self._urgent = False
 
     def _announce(self, *, more: bool) -> None:
@@ -234,6 +258,7 @@ class Outbox:
         self._count += 1
         if not self.oldest:
             self.oldest = since or self._clock.monotonic_ns()
+            self.due = self.oldest + ACK_AGE
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -6,30 +6,28 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 from actors.child.messages.calls import Calls
-from actors.child.messages.driver import Clock
+from actors.child.messages.driver import Clock, Handled
 from actors.child.messages.inbox import Inbox
 from actors.child.messages.outbox import Outbox
 from actors.errors import UsageError
 from actors.ipc.channel import Channel
-from actors.messages import Message
 from actors.wire.codec import encode
-from actors.wire.frames import Answer, Envelope, Withdraw
+from actors.wire.frames import Answer, Withdraw
 
 
 class SyncDriver:
     """The driver of one life while its code is sync.
 
     Attributes:
-        current: the message being handled, None for one of a batch.
+        current: the message being handled, or the batch that has it.
         health_wanted: whether the daemon wants to know how the actor is; it is told between two messages.
     """
 
     def __init__(self, channel: Channel, inbox: Inbox, outbox: Outbox, calls: Calls, clock: Clock) -> None:
         self.health_wanted = False
-        self.current: Envelope[Message[Any]] | None = None
+        self.current: Handled | None = None
         self.revoke = inbox.cancel
         self._channel = channel
         self._inbox = inbox
@@ -37,7 +35,7 @@ class SyncDriver:
         self._calls = calls
         self._clock = clock
 
-    def handled(self) -> Envelope[Message[Any]] | None:
+    def handled(self) -> Handled | None:
         """See `Driver.handled`."""
         return self.current
 

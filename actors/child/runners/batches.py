@@ -14,14 +14,17 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
+
 from actors.child.life import Life, Payload, Sharing
-from actors.child.messages.inbox import PendingBatch
-from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, Outbox
+from actors.child.messages.inbox import PendingAsks, PendingBatch
+from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, NEVER, Outbox
 from actors.child.runners.replies import LEAST_INT, MOST_INT, payload_of
 from actors.ipc.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.wire import frames as wire
+from actors.wire.codec import encode
 from actors.wire.frames import NOTHING, Envelope
 from actors.wire.framing import Attachment
 
@@ -30,20 +33,24 @@ Table = Mapping[type[Message[Any]], tuple[Handler, Work]]
 
 GROUP: Final = 8  # quick tells that share one look at the clock
 QUICK: Final = 5_000  # ns of a tell, below which those that follow are taken for quick
-NEVER: Final = 2**63  # ns
 
 _BEGUN, _DONE, _SINCE, _HANDLER = (FIRST_LANE + cell for cell in (BEGUN, DONE, SINCE, HANDLER))
 
 
 def handle_batch(life: Life, work: Table, batch: PendingBatch) -> None:
     """Handle the messages of a batch until it ends, one of them fails, or the daemon rings."""
-    life.outbox.flush()  # it is not known how long these take
+    life.sync_driver.current = batch
     if life.calls.spans is not None:
         life.calls.spans.enter(batch.trace)
-    if batch.kind == wire.TELL:
-        _handle_tells(life, work, batch)
-    else:
+    if isinstance(batch, PendingAsks):
         _handle_asks(life, work, batch)
+    else:
+        life.outbox.flush()  # it is not known how long these take
+        if batch.kind == wire.TELL:
+            _handle_tells(life, work, batch)
+        else:
+            _handle_asks_of_one(life, work, batch)
+    life.sync_driver.current = None  # an idle actor keeps no message
     if batch.over:
         life.inbox.pending.popleft()
 
@@ -55,7 +62,6 @@ def _handle_tells(life: Life, work: Table, tells: PendingBatch) -> None:
     anything else than the next one runs. While they are quick and nothing watches their time, the time at which one
     began is that of the first of its group.
     """
-    life.sync_driver.current = None if tells.sender is None and tells.trace is None else tells.head()
     cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
     messages, seq = islice(tells.messages, tells.begun, None), tells.seq
     acknowledged, last = seq - 1, seq + len(tells.messages) - tells.begun - 1
@@ -88,13 +94,49 @@ def _handle_tells(life: Life, work: Table, tells: PendingBatch) -> None:
     tells.seq = seq
 
 
-def _handle_asks(life: Life, work: Table, asks: PendingBatch) -> None:
-    """Handle asks. Their sender waits for the last of them: replies leave together.
+def _handle_asks(life: Life, work: Table, asks: PendingAsks) -> None:
+    """Handle asks whose senders wait for each by itself: its reply is kept in the black box, or leaves at once."""
+    outbox, inbox, cancelled = life.outbox, life.inbox, life.inbox.cancelled
+    cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
+    current: type[Message[Any]] | None = None
+    each = islice(zip(asks.messages, asks.deadlines, strict=True), asks.begun, None)
+    for seq, (message, deadline) in enumerate(each, asks.seq):
+        now = clock()
+        if now > outbox.due:
+            outbox.before_handler(now)
+        late = deadline is not None and now > deadline * 1e9
+        if (late or cancelled) and not inbox.wanted(seq, deadline):
+            continue
+        if type(message) is not current:
+            current = type(message)
+            handler, method = work[current]
+            cells[_HANDLER] = handler.index + 1
+            promised = handler.reply.steady
+        asks.deadline = deadline
+        cells[_SINCE] = now
+        cells[_BEGUN] = seq
+        try:
+            reply = method(message)
+            steady = type(reply) is promised and (promised is not int or LEAST_INT <= reply <= MOST_INT)
+            payload = reply if steady else payload_of(life, handler, wire.ASK, reply)
+        except BaseException as error:
+            life.fail(Envelope(seq, wire.ASK, None, deadline, message), handler, error, 0)
+        else:
+            cells[_DONE] = seq
+            if not steady or not outbox.keep_reply(seq, payload, now):
+                _reply(outbox, seq, payload, now)
+        if cells[DOORBELL] != rings or leaving.reason is not None:
+            break
+    asks.begun += seq + 1 - asks.seq
+    asks.seq = seq + 1
+
+
+def _handle_asks_of_one(life: Life, work: Table, asks: PendingBatch) -> None:
+    """Handle asks of one call. Its sender waits for the last of them: replies leave together.
 
     That is after a millisecond at most, before the next one begins, and always at the end. The black box records each
     that begins, as of tells, and when.
     """
-    life.sync_driver.current = asks.head()
     outbox, inbox, held, cancelled = life.outbox, life.inbox, life.outbox.held, life.inbox.cancelled
     cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
     deadline = NEVER if asks.deadline is None else int(asks.deadline * 1e9)
@@ -138,9 +180,17 @@ def _handle_asks(life: Life, work: Table, asks: PendingBatch) -> None:
 
 def _hold(outbox: Outbox, seq: int, payload: float | bool | Payload | None, began: int) -> None:
     """Let a reply wait for those that follow, unless it is too large for that."""
+    if isinstance(payload, Attachment | Sharing):
+        _reply(outbox, seq, payload, began)
+    else:
+        outbox.hold(seq, payload, began)
+
+
+def _reply(outbox: Outbox, seq: int, payload: float | bool | Payload | None, began: int) -> None:
     if isinstance(payload, Attachment):
         outbox.reply(seq, wire.BESIDE, NOTHING, began, (payload,))
     elif isinstance(payload, Sharing):
         outbox.reply(seq, wire.SHARED_REPLY, payload.data, began, payload.attachments)
     else:
-        outbox.hold(seq, payload, began)
+        data = payload if isinstance(payload, msgspec.Raw) else msgspec.Raw(encode(payload))
+        outbox.reply(seq, wire.REPLY, data, began)

@@ -44,7 +44,7 @@ def run(actor: Actor, life: Life) -> ExitReason:
         if life.leaving.reason is not None:
             driver.current = None
             return life.leaving.reason
-        if pending and type(pending[0]) is PendingBatch:
+        if pending and isinstance(pending[0], PendingBatch):
             handle_batch(life, work, pending[0])
         elif (envelope := life.inbox.next_wanted()) is not None:
             handler, method = work[type(envelope.message)]

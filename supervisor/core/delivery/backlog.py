@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.messages import QueuedBulk, QueuedMessage, QueuedTells
+from supervisor.core.delivery.messages import QueuedAsks, QueuedBulk, QueuedMessage, QueuedTells
 
-Batch = QueuedTells | QueuedBulk
+Batch = QueuedTells | QueuedAsks | QueuedBulk
 
 
 class Backlog:

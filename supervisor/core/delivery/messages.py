@@ -8,13 +8,14 @@ from typing import ClassVar, Final
 import msgspec
 
 from actors.wire.codec import encode
-from actors.wire.frames import TELL, TELL_BATCH_HEAD, Bulk, Envelope
+from actors.wire.frames import ASK, TELL, TELL_BATCH_HEAD, AskBatch, Bulk, Envelope
 from actors.wire.framing import Carried
 from supervisor.core.delivery.parcel import Parcel, array_head
 
 UNKNOWN: Final = -1
 
 _BULK_TAG: Final = Bulk.__struct_config__.tag
+_ASKS_TAG: Final = AskBatch.__struct_config__.tag
 
 
 class QueuedMessage(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
@@ -117,6 +118,53 @@ class QueuedTells(msgspec.Struct, eq=False):
         """Keep the first `size`; returns the rest."""
         rest = QueuedTells(self.seq + size, self.payloads[size:], self.classes, self.trace)
         del self.payloads[size:]
+        return rest
+
+
+class QueuedAsks(msgspec.Struct, eq=False):
+    """Consecutive small asks of the daemon: only bytes and deadlines, and numbers without gaps.
+
+    Attributes:
+        seq: the sequence number of the first.
+        payloads: their bytes.
+        deadlines: of each, None without one.
+        classes: the message classes of the actor.
+    """
+
+    seq: int
+    payloads: list[bytes]
+    deadlines: list[float | None]
+    classes: Classes
+
+    kind: ClassVar[int] = ASK
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    def pieces(self, ahead: float = 0.0) -> tuple[bytes, Sequence[bytes]]:
+        """The frame that carries it; see `QueuedBulk.pieces`."""
+        deadlines = self.deadlines
+        if ahead:
+            deadlines = [None if deadline is None else deadline + ahead for deadline in deadlines]
+        head = encode((_ASKS_TAG, self.seq, deadlines))  # an array of three; the fourth is the list of messages
+        return b"\x94" + head[1:] + array_head(len(self.payloads)), self.payloads
+
+    def drop(self, size: int) -> None:
+        """Remove the first `size`."""
+        del self.payloads[:size], self.deadlines[:size]
+        self.seq += size
+
+    def messages(self) -> Iterator[QueuedMessage]:
+        """The same messages as separate QueuedMessages."""
+        handler_of = self.classes.handler_of
+        for seq, (payload, deadline) in enumerate(zip(self.payloads, self.deadlines, strict=True), self.seq):
+            raw = msgspec.Raw(payload)
+            yield QueuedMessage(seq, ASK, None, deadline, raw, handler=handler_of(raw))
+
+    def split(self, size: int) -> QueuedAsks:
+        """Keep the first `size`; returns the rest."""
+        rest = QueuedAsks(self.seq + size, self.payloads[size:], self.deadlines[size:], self.classes)
+        del self.payloads[size:], self.deadlines[size:]
         return rest
 
 

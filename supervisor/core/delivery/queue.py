@@ -24,7 +24,14 @@ from supervisor.core.delivery.byte_count import ByteCount
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.losses import LostMessage, Redelivery, lost_message
-from supervisor.core.delivery.messages import Classes, QueuedBulk, QueuedMessage, QueuedTells, SequenceNumbers
+from supervisor.core.delivery.messages import (
+    Classes,
+    QueuedAsks,
+    QueuedBulk,
+    QueuedMessage,
+    QueuedTells,
+    SequenceNumbers,
+)
 from supervisor.core.delivery.parcel import Parcel
 
 
@@ -45,6 +52,7 @@ class Acknowledged(NamedTuple):
 
 
 _NOTHING_NEW: Final = Acknowledged(0, [], [], [])
+TOGETHER: Final = 256  # small asks that one frame carries
 _GAPS: Final = 64  # cancelled messages that may lie in the backlog before it is compacted
 
 
@@ -81,6 +89,7 @@ class MessageQueue:
         self._backlog = Backlog(self._unwanted)
         self._fresh: list[bytes] = []  # accepted tells without a number yet
         self._trace: str | None = None  # their trace context
+        self._asks: QueuedAsks | None = None  # accepted before them, the last that have a number
         self.accept_tell: Final = self._fresh.append
         self._flights: dict[str, InFlight] = {}
         self._deliveries: dict[int, int] = {}  # how often lives that ended have begun a message
@@ -98,7 +107,7 @@ class MessageQueue:
     @property
     def queued(self) -> int:
         """How many lie in the queue, cancelled ones included."""
-        return self._backlog.count + len(self._fresh)
+        return self._backlog.count + len(self._fresh) + (0 if self._asks is None else len(self._asks.payloads))
 
     @property
     def fresh(self) -> int:
@@ -151,8 +160,8 @@ class MessageQueue:
 
     def waiting(self) -> list[QueuedMessage]:
         """What is queued and wanted, in order."""
-        if self._fresh:
-            self._backlog.append_batch(self._number_tells())
+        if self._fresh or self._asks is not None:
+            self._gather()
         return self._backlog.waiting()
 
     # ---- in
@@ -171,8 +180,8 @@ class MessageQueue:
         key: bytes | None = None,
     ) -> int:
         """Append a message to the queue; returns its sequence number."""
-        if self._fresh:
-            self._backlog.append_batch(self._number_tells())
+        if self._fresh or self._asks is not None:
+            self._gather()
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + 1
@@ -185,6 +194,27 @@ class MessageQueue:
             self._sizes.add(seq, message.size)
         return seq
 
+    def enqueue_ask(self, deadline: float | None, payload: bytes) -> int:
+        """Append a small ask of the daemon to the queue; returns its sequence number.
+
+        Allowed only when bytes are not counted. It travels with those before and after it.
+        """
+        if self._fresh:
+            self._gather()
+        numbers = self._numbers
+        seq = numbers.next
+        numbers.next = seq + 1
+        self._unsettled += 1
+        asks = self._asks
+        if asks is None or len(asks.payloads) == TOGETHER:
+            if asks is not None:
+                self._backlog.append_batch(asks)
+            self._asks = QueuedAsks(seq, [payload], [deadline], self._classes)
+        else:
+            asks.payloads.append(payload)
+            asks.deadlines.append(deadline)
+        return seq
+
     def enqueue_bulk(
         self, kind: int, sender: str | None, deadline: float | None, parcel: Parcel, trace: str | None = None
     ) -> int:
@@ -192,8 +222,8 @@ class MessageQueue:
 
         Allowed only when bytes are not counted.
         """
-        if self._fresh:
-            self._backlog.append_batch(self._number_tells())
+        if self._fresh or self._asks is not None:
+            self._gather()
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + parcel.count
@@ -204,13 +234,13 @@ class MessageQueue:
     def trace_tells(self, trace: str | None) -> None:
         """The tells that `accept_tell` takes from now on have that trace context."""
         if self._fresh:
-            self._backlog.append_batch(self._number_tells())
+            self._gather()
         self._trace = trace
 
     def adopt(self, message: QueuedMessage, deliveries: int) -> None:
         """Add a message that another queue released, at its place by sequence number."""
-        if self._fresh:
-            self._backlog.append_batch(self._number_tells())
+        if self._fresh or self._asks is not None:
+            self._gather()
         self._backlog.insert(message)
         self._unsettled += 1
         if self._sizes is not None:
@@ -223,6 +253,7 @@ class MessageQueue:
 
         Allowed only when bytes are not counted.
         """
+        self._gather()
         self._backlog.append_batch(batch)
         self._unsettled += len(batch)
 
@@ -251,11 +282,12 @@ class MessageQueue:
         """Take the batch at the head of the queue, if the consumer may have it; else None."""
         flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight(self._unwanted))
         count = len(self._fresh)
-        if count and not self._backlog.count and count <= most and self._numbers.next > flight.last_tag:
+        alone = count and self._asks is None and not self._backlog.count
+        if alone and count <= most and self._numbers.next > flight.last_tag:
             batch: Batch = self._number_tells()  # the common case: nothing else waits
         else:
-            if count:
-                self._backlog.append_batch(self._number_tells())
+            if count or self._asks is not None:
+                self._gather()
             waiting = self._backlog.pop_batch(flight.last_tag, most)
             if waiting is None:
                 return None
@@ -277,8 +309,8 @@ class MessageQueue:
         Returns what is to be sent, with delivery tags in place of sequence numbers; and what has ended because its
         deadline has passed. A batch of tells behind them stays; one at the head is taken apart.
         """
-        if self._fresh:
-            self._backlog.append_batch(self._number_tells())
+        if self._fresh or self._asks is not None:
+            self._gather()
         flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight(self._unwanted))
         backlog = self._backlog
         last, size = flight.last_tag, 0
@@ -356,7 +388,7 @@ class MessageQueue:
         return Acknowledged(handled - len(unwanted), over, unwanted, told)
 
     def finish_replied(self, consumer: str, first: int, count: int) -> bool:
-        """So many asks of one batch have been answered, in order, if that is all there is to it; else nothing is done.
+        """So many asks of batches have been answered, in order, if that is all there is to it; else nothing is done.
 
         Args:
             consumer: that had them.
@@ -364,15 +396,23 @@ class MessageQueue:
             count: how many.
         """
         flight = self._flights.get(consumer)
-        batch = flight.batches[0] if flight is not None and flight.batches else None
-        if flight is None or batch is None or batch.seq != first or batch.kind != ASK or len(batch) < count:
+        if flight is None or self._unwanted or self._deliveries or self._suspects:
             return False
-        if self._unwanted or self._deliveries or self._suspects:
-            return False
-        if len(batch) == count:
-            flight.batches.popleft()
+        over, left = 0, count
+        for batch in flight.batches:
+            if batch.seq != first or batch.kind != ASK:
+                return False
+            if len(batch) > left:
+                break
+            over, left, first = over + 1, left - len(batch), first + len(batch)
+            if not left:
+                break
         else:
-            batch.drop(count)
+            return False
+        for _ in range(over):
+            flight.batches.popleft()
+        if left:
+            flight.batches[0].drop(left)
         flight.count -= count
         self._unsettled -= count
         return True
@@ -388,6 +428,7 @@ class MessageQueue:
         """
         holder = self.holder(seq)
         if holder is None:
+            self._gather()
             self._backlog.take_apart_at(seq)
             self._over(seq)
         self._unwanted[seq] = fate
@@ -433,8 +474,8 @@ class MessageQueue:
 
     def drop_oldest(self) -> QueuedMessage | None:
         """Remove the message that has waited longest; None when all are in flight."""
-        if self._fresh:
-            self._backlog.append_batch(self._number_tells())
+        if self._fresh or self._asks is not None:
+            self._gather()
         message = None
         while message is None and self._backlog.count:
             self._backlog.take_apart_head()
@@ -479,6 +520,14 @@ class MessageQueue:
         classes = self._classes
         again = Redelivery(classes.idempotent[message.handler], begun, self._max_deliveries, classes.undone)
         return lost_message(message, delivery_tag, progress, self._unwanted.get(seq), again)
+
+    def _gather(self) -> None:
+        """Put fresh asks, then fresh tells, into the backlog."""
+        if self._asks is not None:
+            self._backlog.append_batch(self._asks)
+            self._asks = None
+        if self._fresh:
+            self._backlog.append_batch(self._number_tells())
 
     def _number_tells(self) -> QueuedTells:
         """Give the fresh tells their numbers."""

@@ -43,7 +43,7 @@ from supervisor.mailbox.validation import Admission, Admitted
 from supervisor.ports import Tracer
 from supervisor.specs import Overflow
 
-SMALL: Final = 1024  # bytes; a larger tell travels in an envelope of its own
+SMALL: Final = 1024  # bytes; a larger message travels in an envelope of its own
 ASK_BATCH: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
 
 
@@ -186,7 +186,7 @@ class Intake:
         if deadline is not None and deadline < self._deadlines.next:
             self._deadlines.announce(deadline)
         consumer = self._consumers.single_consumer
-        if consumer is not None and not shared_queue.unsettled and not consumer.life.congested:
+        if consumer is not None and not self._askers and not shared_queue.unsettled and not consumer.life.congested:
             # nothing else is in progress: send at once
             queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data, self.trace)
             asker.seq = queued.seq
@@ -195,7 +195,12 @@ class Intake:
                 self._dispatcher.observe_accepted()
             consumer.life.post([queued])
             return asker
-        seq = asker.seq = shared_queue.enqueue(ASK, handler, None, deadline, data, trace=self.trace)
+        together = consumer is not None and self.trace is None and len(data) <= SMALL
+        seq = asker.seq = (
+            shared_queue.enqueue_ask(deadline, data)
+            if together
+            else shared_queue.enqueue(ASK, handler, None, deadline, data, trace=self.trace)
+        )
         self._askers[seq] = asker, shared_queue
         dispatcher = self._dispatcher
         dispatcher.undispatched += 1
