@@ -26,6 +26,7 @@ from supervisor import ChildSpec, Supervisor
 
 TICK = os.sysconf("SC_CLK_TCK")
 IN_FLIGHT = 64
+AT_ONCE = 1_000  # messages of one call
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,14 @@ async def ours(name: str, reading: Literal["thread", "loop"], count: int) -> Non
             for _ in range(10 * count):
                 await adder.tell(Add(1))
             await adder.ask(Add(1), timeout=None)
+        many = [Add(1)] * AT_ONCE
+        with Costs(f"tell_many of {AT_ONCE:,}, {name}", pid, 10 * count):
+            for _ in range(10 * count // AT_ONCE):
+                await adder.tell_many(many)
+            await adder.ask(Add(1), timeout=None)
+        with Costs(f"ask_many of {AT_ONCE:,}, {name}", pid, count):
+            for _ in range(count // AT_ONCE):
+                await adder.ask_many(many, timeout=None)
 
 
 async def asks(adder: ActorRef, count: int) -> None:
