@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.support.traced import (
     Note,
     Opened,
     Sender,
+    Several,
     Strike,
     Where,
 )
@@ -96,7 +98,7 @@ async def test_what_the_daemon_sends():
     async with tree(traces, ChildSpec(Calc, name="calc")) as root:
         calc = root["calc"]
         with traces.tracer.start_as_current_span("request"):
-            assert 3 == await calc.ask(Add(1, 2))
+            assert 3 == await calc.ask(Add(1, 2), timeout=None)
         (send,), (queue,), (handle,) = [await traces.wait(f"{one} Add") for one in ("send", "queue", "handle")]
         (request,) = traces.named("request")
         under(request, send)
@@ -127,9 +129,9 @@ async def test_what_the_daemon_sends():
         assert 1 == parents.count(request.context.span_id)  # what is published is sent by no ref
 
         traces.exporter.clear()
-        assert [3, 5] == await calc.ask_many([Add(1, 2), Add(2, 3)])
+        assert [3, 5] == await calc.ask_many([Add(1, 2), Add(2, 3)], timeout=None)
         assert [0, 1, 2] == [item async for item in calc.stream(Count(3))]
-        assert 7 == await asyncio.to_thread(calc.call, Add(3, 4))
+        assert 7 == await asyncio.to_thread(calc.call, Add(3, 4), timeout=None)
         (flow,) = await traces.wait("handle Count")
         under(traces.named("send Count")[0], flow, *traces.named("queue Count"))
         assert {1: 1, 2: 1} == {
@@ -154,7 +156,7 @@ async def test_from_actor_to_actor():
         ):
             traces.exporter.clear()
             with traces.tracer.start_as_current_span("request") as request:
-                await root["sender"].ask(Forward("calc", how))
+                await root["sender"].ask(Forward("calc", how), timeout=None)
             handles = await traces.wait(f"handle {name}", 2 if how == "many" else 1)
             trace_id = request.get_span_context().trace_id
             assert {trace_id} == {span.context.trace_id for span in traces.spans}, how
@@ -171,7 +173,7 @@ async def test_a_killed_handler():
     """Its span exists, says why it ended, and the next delivery is linked to it."""
     traces = Traces()
     async with tree(traces, ChildSpec(Calc, name="calc", backoff=AT_ONCE)) as root:
-        assert 3 == await root["calc"].ask(Kill(until=2))
+        assert 3 == await root["calc"].ask(Kill(until=2), timeout=None)
         first, second, third = await traces.wait("handle Kill", 3)
         assert [StatusCode.ERROR, StatusCode.ERROR, StatusCode.UNSET] == [
             span.status.status_code for span in (first, second, third)
@@ -190,7 +192,7 @@ async def test_a_killed_handler():
         under(traces.named("send Kill")[0], first, second, third)
 
         with pytest.raises(ActorCrashed):
-            await root["calc"].ask(Kill(until=99))
+            await root["calc"].ask(Kill(until=99), timeout=None)
         assert "poison" == traces.named("handle Kill")[-1].attributes["actor.fate"]
         (_, send) = traces.named("send Kill")
         assert StatusCode.ERROR == send.status.status_code
@@ -201,12 +203,44 @@ async def test_a_killed_handler():
         assert "killed" == strike.attributes["actor.exit.kind"]
 
 
+@pytest.mark.parametrize(("actor", "size"), [(Calc, 1), (Calc, 2), (Several, 1)])
+async def test_no_span_is_lost(actor, size):
+    """Under kills each message has one handling that ended it, of an actor, a pool, and an async actor."""
+    traces = Traces()
+    async with tree(traces, ChildSpec(actor, name="calc", size=size, backoff=AT_ONCE, max_deliveries=100)) as root:
+        calc = root["calc"]
+        asks = []
+        for number in range(60):
+            asks.append(asyncio.create_task(calc.ask(Kill(until=0), timeout=None)))
+            await calc.tell(Note())
+            if number % 20 == 10:
+                await calc.tell(Strike())
+                await asyncio.sleep(0)
+        await asyncio.gather(*asks)
+        await until(lambda: not root.snapshot().children[0].mailbox, "the end of all messages")
+        fates = root["calc"].mailbox.fates
+    ends = [span for span in traces.spans if span.name.startswith("handle ")]
+    for name, count in (("Kill", 60), ("Note", 60), ("Strike", 3)):
+        sends = {span.context.span_id for span in traces.named(f"send {name}")}
+        over = [
+            span.parent.span_id
+            for span in ends
+            if span.name == f"handle {name}" and span.attributes["actor.fate"] != "redelivered"
+        ]
+        assert count == len(sends) == len(over)
+        assert sends == set(over)
+    told = Counter(span.attributes["actor.fate"] for span in ends)
+    assert {fate.value: count for fate, count in fates.items()} == {
+        fate: count for fate, count in told.items() if fate != "redelivered"
+    }
+
+
 async def test_errors():
     """Of a handler, of an ask that is too late, and of what was never begun."""
     traces = Traces()
     async with tree(traces, ChildSpec(Calc, name="calc")) as root:
         with pytest.raises(HandlerError):
-            await root["calc"].ask(Fail("so be it"))
+            await root["calc"].ask(Fail("so be it"), timeout=None)
         (handle,) = await traces.wait("handle Fail")
         assert StatusCode.ERROR == handle.status.status_code
         assert "ValueError: so be it" == handle.status.description
@@ -229,9 +263,9 @@ async def test_the_api_in_an_actor():
     """Its current span is that of the message; nothing is imported for it."""
     traces = Traces()
     async with tree(traces, ChildSpec(Opened, name="opened")) as root:
-        await root["opened"].ask(Where())
+        await root["opened"].ask(Where(), timeout=None)
         with traces.tracer.start_as_current_span("request") as request:
-            inside = await root["opened"].ask(Where())
+            inside = await root["opened"].ask(Where(), timeout=None)
         assert f"{request.get_span_context().trace_id:032x}" == inside
 
 
@@ -240,16 +274,16 @@ async def test_unsampled(sampler):
     """No span, no batch less; the context of an unsampled trace travels all the same."""
     traces = Traces(sampler)
     async with tree(traces, ChildSpec(Opened, name="opened"), ChildSpec(Calc, name="calc")) as root:
-        await root["opened"].ask(Where())
+        await root["opened"].ask(Where(), timeout=None)
         with traces.tracer.start_as_current_span("request") as request:
             assert request.get_span_context().is_valid
-            assert f"{request.get_span_context().trace_id:032x}" == await root["opened"].ask(Where())
+            assert f"{request.get_span_context().trace_id:032x}" == await root["opened"].ask(Where(), timeout=None)
             for _ in range(100):
                 await root["calc"].tell(Note())
             await root["calc"].tell_many([Note()] * 100)
         for _ in range(100):
             await root["calc"].tell(Note())
-        assert 3 == await root["calc"].ask(Add(1, 2))
+        assert 3 == await root["calc"].ask(Add(1, 2), timeout=None)
         assert 301 == root.snapshot().children[1].fates["handled"]
     assert not traces.spans
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -82,13 +83,32 @@ class Calc(Actor):
         yield from range(message.upto)
 
 
+class Several(Actor):
+    """Several at once, on an event loop."""
+
+    concurrency = 4
+
+    @handles
+    async def kill(self, message: Kill) -> int:
+        await asyncio.sleep(0)
+        return Calc.kill(self, message)  # type: ignore[arg-type]
+
+    @handles
+    async def note(self, message: Note) -> None:
+        await asyncio.sleep(0)
+
+    @handles
+    async def strike(self, message: Strike) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Sender(Actor):
     @handles
     async def forward(self, message: Forward) -> int:
         other = self.context.actor(message.to)
         match message.how:
             case "ask":
-                return await other.ask(Add(1, 2))
+                return await other.ask(Add(1, 2), timeout=None)
             case "tell":
                 await other.tell(Note())
             case "nowait":
@@ -97,7 +117,7 @@ class Sender(Actor):
                 await other.tell(Note(), delay=0.01)
             case "many":
                 await other.tell_many([Note(), Note()])
-                return len(await other.ask_many([Add(1, 2), Add(2, 3)]))
+                return len(await other.ask_many([Add(1, 2), Add(2, 3)], timeout=None))
             case "stream":
                 return sum([item async for item in other.stream(Count(3))])
             case "publish":
