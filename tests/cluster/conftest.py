@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import sys
 import time
 
 import pytest
 
 PATIENCE = 240.0  # seconds for Ray, on a slow machine that has just been installed
+PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
 SETTINGS = {
+    "RAY_agent_register_timeout_ms": "240000",
     "RAY_TMPDIR": "/tmp",  # its sockets need a short path
     "RAY_memory_monitor_refresh_ms": "0",  # it would kill agents where other programs fill the memory
     "RAY_health_check_period_ms": "300",  # a killed raylet refuses each check at once and is soon known to be dead,
@@ -41,7 +45,7 @@ def raylets():
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
         patch.setattr(services, "get_node", patient(services.get_node))
-        head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False, "wait": False}
+        head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False, "wait": False, **ports()}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         add(cluster, resources={"left": 2, "outer": 1}, num_gpus=1)
         add(cluster, resources={"right": 2}, num_gpus=1)
@@ -79,4 +83,11 @@ def patient(get_node):
 
 
 def add(cluster, **options):
-    return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, wait=False, **options)
+    return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, wait=False, **ports(), **options)
+
+
+def ports():
+    """Ports for what a raylet starts beside it: one that has to find them aborts when they do not come within 15 s."""
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_server(("", 0))) for _ in PORTS]
+        return {name: sock.getsockname()[1] for name, sock in zip(PORTS, socks, strict=True)}
