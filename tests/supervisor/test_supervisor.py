@@ -1065,7 +1065,7 @@ async def test_a_stopped_actor_holds_up_nobody():
 
 
 async def test_nothing_is_left_over_many_lives():
-    """Six deaths later there are as many descriptors and threads as after one."""
+    """Six deaths later there are no more descriptors and threads than after two."""
     async with tree(child(), intensity=Intensity.unlimited()) as root:
         watch = Watch(root)
 
@@ -1082,7 +1082,8 @@ async def test_nothing_is_left_over_many_lives():
         await die(2)
         first = held()
         await die(6)
-        await until(lambda: held() == first, f"{first}, it is {held()}")
+        # what the last death of the first round left open may still be in `first`; a leak would be there six times
+        await until(lambda: all(now <= before for now, before in zip(held(), first, strict=True)), f"at most {first}")
 
 
 # ---- scripts
