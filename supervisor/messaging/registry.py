@@ -14,7 +14,7 @@ from typing import Final
 
 from actors.errors import NoSuchActor
 from actors.ref import ActorRef, UnboundRef
-from supervisor.mailbox.intake.intake import within
+from supervisor.mailbox.intake.checks import within
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
 

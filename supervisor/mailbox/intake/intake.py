@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import _get_running_loop  # the public one raises where there is none
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from threading import get_ident
 from typing import Any, Final
 
@@ -27,7 +27,6 @@ from actors.ref import ActorRef
 from actors.wire.attachments import EncodedMessage, bytes_fields, shares
 from actors.wire.codec import ReplyCodec, encode
 from actors.wire.frames import ASK, TELL
-from actors.wire.framing import Carried
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.loop_affinity import Home
@@ -35,6 +34,7 @@ from supervisor.mailbox.askers import PendingAsk, reader
 from supervisor.mailbox.capacity import Capacity
 from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.dispatch import Dispatcher
+from supervisor.mailbox.intake.checks import IntakeChecks
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.intake.shared_budget import SharedBudget
 from supervisor.mailbox.settlement import Settlement
@@ -47,7 +47,7 @@ SMALL: Final = 1024  # bytes; a larger message travels in an envelope of its own
 ASK_BATCH: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
 
 
-class Intake:
+class Intake(IntakeChecks):
     """The door into one mailbox.
 
     Args:
@@ -64,10 +64,8 @@ class Intake:
         home: the loop, thread and process of the mailbox.
 
     Attributes:
-        closed: why nothing enters any more, None while the mailbox is open.
         closed_reason: the fate of what comes all the same.
         budget: the room for shared values in the tree, None without a bound.
-        tracer: reads the trace context of what is sent, None where messages are not traced.
         trace: the trace context of the message that the fast path checked last.
     """
 
@@ -86,15 +84,12 @@ class Intake:
         resolve: Callable[[str], ActorRef],
         home: Home,
     ) -> None:
-        self.closed: str | None = None
+        super().__init__(path, admission, home)
         self.closed_reason = Fate.ACTOR_STOPPED
         self.budget: SharedBudget | None = None
-        self.tracer: Tracer | None = None
         self.trace: str | None = None
-        self._path = path
         self._handlers = protocol.handlers
         self._check: Callable[[bytes], object] = protocol.check
-        self._admission = admission
         self._consumers = consumers
         self._capacity = capacity
         self._settlement = settlement
@@ -103,11 +98,9 @@ class Intake:
         self._deadlines = deadlines
         self._overflow = overflow
         self._resolve = resolve
-        self._home = home
         self._loop = home.loop
         self._clock: Final = capacity.clock
         self._delayed = DelayedTells(home.loop, self._due)
-        self._drained: str | None = None  # the part of the tree that is drained with this mailbox
         self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
             message: (handler.index, self.reader_of(handler.reply))
             for message, handler in protocol.handlers.items()
@@ -225,79 +218,6 @@ class Intake:
             if self._consumers.shared_queue is not None:
                 self._consumers.shared_queue.trace_tells(trace)
 
-    @property
-    def current_trace(self) -> str | None:
-        """The trace context in which the daemon sends now."""
-        return None if self.tracer is None else self.tracer.current()
-
-    # ---- checks
-
-    def check(self, message: Message[Any], kind: int = TELL) -> Admitted:
-        """Check a message of the daemon; see `Admission.check`.
-
-        Raises:
-            UsageError: as there, or the caller is on another loop, thread or process than the tree's.
-            ActorStopped: the actor is down for good.
-        """
-        if self.closed is None:
-            self._home.check(f"the ref of {self._path}")
-        admitted = self._admission.check(message, kind, self.current_trace)
-        self.check_open(admitted.name)
-        self._check_drained(admitted.name, None)
-        return admitted
-
-    def check_sender(self, what: str) -> None:
-        """Check that the daemon may send here and now.
-
-        Raises:
-            UsageError, ActorStopped: as `check`.
-        """
-        if self.closed is None:
-            self._home.check(f"the ref of {self._path}")
-        self.check_open(what)
-        self._check_drained(what, None)
-
-    def check_bytes(  # noqa: PLR0917 - as a frame has them
-        self,
-        payload: msgspec.Raw,
-        kind: int,
-        beside: tuple[int, ...] | None,
-        attachments: Sequence[Carried],
-        sender: str | None = None,
-        trace: str | None = None,
-    ) -> Admitted:
-        """Check an encoded message of another actor, or a published one; see `Admission.check_bytes`.
-
-        Raises:
-            ActorStopped: the actor is down for good, or drains, and the sender is not drained with it.
-            UsageError, WireError: as there.
-        """
-        self.check_open("the message")
-        self._check_drained("the message", sender)
-        return self._admission.check_bytes(payload, kind, beside, attachments, trace)
-
-    def check_stored(self, payload: bytes) -> Admitted:
-        """Check bytes that were kept for the actor, which may be down.
-
-        Raises:
-            UsageError: as of `Admission.check_bytes`.
-        """
-        return self._admission.check_bytes(msgspec.Raw(payload), TELL, None, ())
-
-    def check_open(self, what: str) -> None:
-        """Check that messages may enter.
-
-        Raises:
-            ActorStopped: the actor is down for good; the text says that `what` was not sent.
-        """
-        if self.closed is not None:
-            raise ActorStopped(f"{self._path} is down for good ({self.closed}); {what} was not sent")
-
-    def _check_drained(self, what: str, sender: str | None) -> None:
-        part = self._drained
-        if part is not None and not (sender is not None and within(sender, part)):
-            raise ActorStopped(f"{self._path} drains: it finishes what it has, then it stops; {what} was not sent")
-
     def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
         """A decoder of replies; refs in them are bound to this tree."""
         return reader(codec, self._resolve)
@@ -350,18 +270,6 @@ class Intake:
             f"{self._path} has {self._consumers.depth} messages waiting, as many as its mailbox holds; "
             f"{entry.message.name} was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
         )
-
-    def check_key(self, key: str | None) -> None:
-        """Check the key of a message.
-
-        Raises:
-            UsageError: the actor is not durable and keeps no outcomes, or the key is none.
-        """
-        if key is not None:
-            raise UsageError(
-                f"{self._path} is not durable and keeps no outcomes: write ChildSpec(..., durable=True), or leave key= "
-                f"out. Nothing was sent"
-            )
 
     def post_ask(
         self, message: Admitted, timeout: float | None, *, fail_if_down: bool, key: str | None = None
@@ -545,8 +453,3 @@ class Intake:
             message.handler.index,
         )
         self._settlement.dead_letter(queued, fate, because)
-
-
-def within(path: str, part: str) -> bool:
-    """Whether an actor is that part of the tree, or below it; a member of a pool is below its pool."""
-    return path == part or path.startswith(f"{part}/")

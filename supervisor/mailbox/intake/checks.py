@@ -1,0 +1,129 @@
+"""Intake checks: whether a message may come into a mailbox now: from here, from this sender, in this way.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from actors.errors import ActorStopped, UsageError
+from actors.messages import Message
+from actors.wire.frames import TELL
+from actors.wire.framing import Carried
+from supervisor.loop_affinity import Home
+from supervisor.mailbox.validation import Admission, Admitted
+from supervisor.ports import Tracer
+
+
+class IntakeChecks:
+    """The checks of the door into one mailbox.
+
+    Args:
+        path: the actor's path.
+        admission: checks messages.
+        home: the loop, thread and process of the mailbox.
+
+    Attributes:
+        closed: why nothing enters any more, None while the mailbox is open.
+        tracer: reads the trace context of what is sent, None where messages are not traced.
+    """
+
+    def __init__(self, path: str, admission: Admission, home: Home) -> None:
+        self.closed: str | None = None
+        self.tracer: Tracer | None = None
+        self._path = path
+        self._admission = admission
+        self._home = home
+        self._drained: str | None = None  # the part of the tree that is drained with this mailbox
+
+    @property
+    def current_trace(self) -> str | None:
+        """The trace context in which the daemon sends now."""
+        return None if self.tracer is None else self.tracer.current()
+
+    def check(self, message: Message[Any], kind: int = TELL) -> Admitted:
+        """Check a message of the daemon; see `Admission.check`.
+
+        Raises:
+            UsageError: as there, or the caller is on another loop, thread or process than the tree's.
+            ActorStopped: the actor is down for good.
+        """
+        if self.closed is None:
+            self._home.check(f"the ref of {self._path}")
+        admitted = self._admission.check(message, kind, self.current_trace)
+        self.check_open(admitted.name)
+        self._check_drained(admitted.name, None)
+        return admitted
+
+    def check_sender(self, what: str) -> None:
+        """Check that the daemon may send here and now.
+
+        Raises:
+            UsageError, ActorStopped: as `check`.
+        """
+        if self.closed is None:
+            self._home.check(f"the ref of {self._path}")
+        self.check_open(what)
+        self._check_drained(what, None)
+
+    def check_bytes(  # noqa: PLR0917 - as a frame has them
+        self,
+        payload: msgspec.Raw,
+        kind: int,
+        beside: tuple[int, ...] | None,
+        attachments: Sequence[Carried],
+        sender: str | None = None,
+        trace: str | None = None,
+    ) -> Admitted:
+        """Check an encoded message of another actor, or a published one; see `Admission.check_bytes`.
+
+        Raises:
+            ActorStopped: the actor is down for good, or drains, and the sender is not drained with it.
+            UsageError, WireError: as there.
+        """
+        self.check_open("the message")
+        self._check_drained("the message", sender)
+        return self._admission.check_bytes(payload, kind, beside, attachments, trace)
+
+    def check_stored(self, payload: bytes) -> Admitted:
+        """Check bytes that were kept for the actor, which may be down.
+
+        Raises:
+            UsageError: as of `Admission.check_bytes`.
+        """
+        return self._admission.check_bytes(msgspec.Raw(payload), TELL, None, ())
+
+    def check_open(self, what: str) -> None:
+        """Check that messages may enter.
+
+        Raises:
+            ActorStopped: the actor is down for good; the text says that `what` was not sent.
+        """
+        if self.closed is not None:
+            raise ActorStopped(f"{self._path} is down for good ({self.closed}); {what} was not sent")
+
+    def _check_drained(self, what: str, sender: str | None) -> None:
+        part = self._drained
+        if part is not None and not (sender is not None and within(sender, part)):
+            raise ActorStopped(f"{self._path} drains: it finishes what it has, then it stops; {what} was not sent")
+
+    def check_key(self, key: str | None) -> None:
+        """Check the key of a message.
+
+        Raises:
+            UsageError: the actor is not durable and keeps no outcomes, or the key is none.
+        """
+        if key is not None:
+            raise UsageError(
+                f"{self._path} is not durable and keeps no outcomes: write ChildSpec(..., durable=True), or leave key= "
+                f"out. Nothing was sent"
+            )
+
+
+def within(path: str, part: str) -> bool:
+    """Whether an actor is that part of the tree, or below it; a member of a pool is below its pool."""
+    return path == part or path.startswith(f"{part}/")
