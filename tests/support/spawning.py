@@ -9,7 +9,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-DEADLINE = 30.0  # seconds: nothing here takes so long, except on a machine that is about to give up
+DEADLINE = 60.0  # seconds: nothing here takes so long, except on a machine that is about to give up
 
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -24,6 +24,12 @@ AT_ONCE = Backoff(initial=0.0, cap=0.0)
 LEASE = 1.0
 
 
+@pytest.fixture(autouse=True)
+def slack(monkeypatch):
+    """A guard that shares its processors with a whole test suite kills later than one on a machine of its own."""
+    monkeypatch.setattr("supervisor.cluster.node.SLACK", 4.0)
+
+
 def tree(cluster, **options):
     spec = ChildSpec(Puppet, name="a", place="any", backoff=AT_ONCE)
     return Supervisor(spec, cluster=cluster, intensity=Intensity.unlimited(), spares=0, **options)
