@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from actors.exits import ExitReason
 from supervisor.control.look.words import brief, count
 from supervisor.ctl.rows import Row
 from supervisor.ctl.text import cut_keeping, duration, state_of
@@ -42,8 +43,13 @@ def line(row: Row, order: str, width: int) -> str:
     if isinstance(node, ChildSnapshot) and node.kind == "actor":
         queue, rate = str(node.mailbox), f"{row.rate:.0f}"
     process = (f"{row.cpu:.0f}%", f"{row.memory >> 20}M") if row.memory else ("", "")
-    ended = "" if node.last_exit is None else brief(node.last_exit.reason)
+    ended = "" if node.last_exit is None else _short(node.last_exit.reason)
     return _line((name, state_of(node), str(node.life), queue, rate, *process, _doing(row), ended), width)
+
+
+def _short(reason: ExitReason) -> str:
+    """A reason by its detail, which says more than its kind."""
+    return brief(reason).removeprefix(f"{reason.kind}: ")
 
 
 def _doing(row: Row) -> str:

@@ -275,6 +275,9 @@ def test_the_dashboard():
     for table, suffix in ((metrics.COUNTERS, "_total"), (metrics.GAUGES, ""), (metrics.HISTOGRAMS, "_bucket")):
         for name in table:
             assert f"{name}{suffix}" in shown
+    exported = {f"{name}_total" for name in metrics.COUNTERS} | {*metrics.GAUGES}
+    exported |= {f"{name}_bucket" for name in metrics.HISTOGRAMS}
+    assert exported >= set(re.findall(r"\b(?:actor|supervisor)_\w+", shown))
     assert len(panels) == len({panel["id"] for panel in panels})
     cells = [
         (column, row)

@@ -184,7 +184,7 @@ def _hung(facts: Facts, node: ChildSnapshot) -> Why | None:
     limit, name = facts.limits.handler_timeout, _short(node)
     look = f"see where it is: actorctl stacks {name}"
     what = f"has been handling one {node.handling} for {seconds(node.handling_for)}"
-    waits = f", while {count(node.mailbox - 1, 'message')} wait" if node.mailbox > 1 else ""
+    waits = f", while {count(node.mailbox - 1, 'message waits', 'messages wait')}" if node.mailbox > 1 else ""
     if node.health is Health.OVER and limit is not None:
         rule = f"its limit is {seconds(limit)} (handler_timeout)"
         next_ = "it is looked at once more, then killed with its stacks in the report and restarted"
@@ -236,7 +236,9 @@ def _slow(facts: Facts, node: ChildSnapshot) -> Why | None:
     behind = node.mailbox / rate if rate else None
     if not (full or facts.senders) and behind is not None and behind < SLOW:
         return None
-    wait = f"{count(node.mailbox, 'message')} wait" + (f", {seconds(behind)} of work" if behind is not None else "")
+    wait = count(node.mailbox, "message waits", "messages wait") + (
+        f", {seconds(behind)} of work" if behind is not None else ""
+    )
     happened = f"{pace}: {wait}" if pace else f"is behind: {wait}"
     rule = _mailbox_rule(facts) if full or facts.senders else ""
     more = f"more processes: actorctl resize {_short(node, pool=True)} {limits.size + 1}"

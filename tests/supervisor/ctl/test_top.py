@@ -89,7 +89,7 @@ async def test_top(size):
                 await until(lambda: "running" in text(app))
                 assert all(len(row) <= size[0] for row in text(app).splitlines())
                 os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
-                await until(lambda: "killed" in text(app))
+                await until(lambda: "SIGKILL" in text(app))
                 await until(lambda: root.snapshot().children[0].pid is not None)
                 await pilot.press("down", "w")
                 await until(lambda: isinstance(app.screen, Page))

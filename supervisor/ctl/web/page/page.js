@@ -1,10 +1,11 @@
 // Page: draws what /live sends. Nothing from the daemon becomes markup: all of it is set as text.
 
 const TOKEN = document.querySelector("meta[name=token]").content;
-const KEPT = 300; // looks of five minutes
+const KEPT = 300; // looks, and seconds of a chart at most
+const SHORT = 60; // seconds of a chart, or of the timeline, at least
 const EVENTS = 500;
 const SHOWN = 60; // events in the table
-const SPAN = 600; // seconds of the timeline
+const SPAN = 600; // seconds of the timeline at most
 const LANES = 12;
 
 const $ = (id) => document.getElementById(id);
@@ -111,7 +112,7 @@ function rowNode(path) {
   const cells = {
     state: cell("state"), life: cell("number more"), up: cell("number more"), waiting: cell("number"),
     spark: cell("most"), rate: cell("number"), cpu: cell("number more"), memory: cell("number more"),
-    doing: cell("more wrap"),
+    doing: cell("more doing"),
   };
   const head = make("th", { scope: "row" }, pick);
   return { row: make("tr", {}, head, ...Object.values(cells)), head, pick, cells };
@@ -156,6 +157,7 @@ function fill(node, row, wanted) {
   say(cells.memory, bytes(row.memory));
   const exit = row.last_exit && !row.doing.includes(row.last_exit) ? `last exit: ${row.last_exit}` : "";
   say(cells.doing, [row.doing, exit].filter(Boolean).join("; "));
+  cells.doing.title = cells.doing.textContent;
   if (row.waiting !== null) spark(cells.spark, past.get(row.path) ?? []);
 }
 
@@ -220,14 +222,19 @@ function highest(looks, columns) {
   return Math.max(...looks.flatMap((look) => columns.map((column) => look[column] ?? 0)), 0);
 }
 
+function spanOf(looks) {
+  return looks.length ? Math.min(KEPT, Math.max(SHORT, looks.at(-1)[0] - looks[0][0])) : KEPT;
+}
+
 // A line through one column of the looks; the newest is at the right edge.
 function curve(looks, column, width, height, most, above) {
   const end = looks.at(-1)?.[0] ?? 0;
+  const span = spanOf(looks);
   let path = "";
   let open = false;
   for (const look of looks) {
     if (look[column] === null) { open = false; continue; }
-    const x = width * (1 - (end - look[0]) / KEPT);
+    const x = width * (1 - (end - look[0]) / span);
     const y = above + height * (1 - look[column] / (most || 1));
     path += `${open ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
     open = true;
@@ -245,10 +252,10 @@ function chart(svg, looks, columns, worded, name) {
   for (const [column, className] of columns) {
     parts.push(draw("path", { class: className, d: curve(looks, column, width, height, most, above) }));
   }
-  parts.push(draw("text", { x: 0, y: 10 }, most ? worded(most) : ""), draw("text", { x: 0, y: 108 }, "5 min ago"));
+  parts.push(draw("text", { x: 0, y: 10 }, most ? worded(most) : ""), draw("text", { x: 0, y: 108 }, `${duration(spanOf(looks))} ago`));
   parts.push(draw("text", { x: width, y: 108, "text-anchor": "end" }, "now"));
   svg.replaceChildren(...parts);
-  svg.setAttribute("aria-label", `${name}, at most ${most ? worded(most) : "none"} in the last 5 minutes`);
+  svg.setAttribute("aria-label", `${name}, at most ${most ? worded(most) : "none"} in the last ${duration(spanOf(looks))}`);
 }
 
 // ---- events
@@ -264,6 +271,7 @@ function drawEvents() {
 function drawTimeline() {
   const end = now();
   const recent = state.events.filter((one) => end - one.at < SPAN);
+  const span = recent.length ? Math.max(SHORT, end - recent[0].at) : SPAN;
   const lanes = [...new Set(recent.filter((one) => one.path && one.kind !== "note").map((one) => one.path).reverse())];
   const shown = lanes.slice(0, LANES).sort();
   const svg = $("timeline");
@@ -271,7 +279,7 @@ function drawTimeline() {
   const left = Math.min(180, width / 3);
   const step = 20;
   const height = shown.length * step;
-  const at = (one) => left + (width - left - 6) * (1 - (end - one.at) / SPAN);
+  const at = (one) => left + (width - left - 6) * (1 - (end - one.at) / span);
   const parts = [];
   shown.forEach((path, lane) => {
     const y = lane * step + step / 2;
@@ -292,7 +300,7 @@ function drawTimeline() {
     shape.append(draw("title", {}, `${clock(one.at)} ${one.text}`));
     parts.push(shape);
   }
-  parts.push(draw("text", { x: left, y: height + 14 }, "10 min ago"));
+  parts.push(draw("text", { x: left, y: height + 14 }, `${duration(span)} ago`));
   parts.push(draw("text", { x: width, y: height + 14, "text-anchor": "end" }, "now"));
   if (!shown.length) parts.push(draw("text", { x: 0, y: 14 }, "nothing has died"));
   svg.setAttribute("viewBox", `0 0 ${width} ${height + 18}`);
