@@ -21,6 +21,7 @@ from tests.support.traced import (
     Fail,
     Forward,
     Kill,
+    Large,
     Note,
     Opened,
     Sender,
@@ -257,6 +258,20 @@ async def test_errors():
         await until(lambda: traces.named("queue Add"), "the span of what was not begun")
         (queue,) = traces.named("queue Add")
         assert queue.attributes["actor.fate"] in {"expired", "handled"}
+
+
+@pytest.mark.parametrize("sampler", [None, ALWAYS_OFF])
+async def test_large_messages_of_a_tree_that_runs(sampler):
+    """The context stands behind a message that is not copied, and before its attachments."""
+    traces = Traces(sampler)
+    async with Supervisor(ChildSpec(Calc, name="calc"), intensity=Intensity.unlimited()) as root:
+        instrument(root, tracer_provider=traces.provider)
+        with traces.tracer.start_as_current_span("request"):
+            assert 300_000 == await root["calc"].ask(Large("x" * 300_000), timeout=None)
+            assert 500_001 == await root["calc"].ask(Large("x", b"y" * 500_000), timeout=None)
+            await root["calc"].tell(Large("x" * 300_000))
+            assert [200_000] * 3 == await root["calc"].ask_many([Large("x" * 200_000)] * 3, timeout=None)
+    assert (6 if sampler is None else 0) == len(traces.named("handle Large"))
 
 
 async def test_the_api_in_an_actor():

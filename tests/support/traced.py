@@ -31,6 +31,11 @@ class Fail(Message[int]):
     text: str = "no"
 
 
+class Large(Message[int]):
+    text: str
+    data: bytes = b""
+
+
 class Count(Message[AsyncIterator[int]]):
     upto: int
 
@@ -77,6 +82,10 @@ class Calc(Actor):
     @handles
     def fail(self, message: Fail) -> int:
         raise ValueError(message.text)
+
+    @handles
+    def large(self, message: Large) -> int:
+        return len(message.text) + len(message.data)
 
     @handles
     def count(self, message: Count) -> Iterator[int]:
