@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import sys
 import time
 
 import pytest
 
 PATIENCE = 240.0  # seconds for Ray, on a slow machine that has just been installed
-PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+SLOW = 60.0  # seconds for one node to register
+TRIES = 4
 SETTINGS = {
     "RAY_agent_register_timeout_ms": "240000",
     "RAY_TMPDIR": "/tmp",  # its sockets need a short path
@@ -45,8 +44,8 @@ def raylets():
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
         patch.setattr(services, "get_node", patient(services.get_node))
-        head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False, "wait": False, **ports()}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster = Cluster()
+        add(cluster)
         add(cluster, resources={"left": 2, "outer": 1}, num_gpus=1)
         add(cluster, resources={"right": 2}, num_gpus=1)
         cluster.wait_for_nodes(timeout=PATIENCE)
@@ -67,10 +66,10 @@ def doomed(raylets):
 
 
 def patient(get_node):
-    """Ray gives a node up that it does not see within half a minute, as on a machine that has much else to do."""
+    """Ray gives a node up that it does not see within half a minute, or that it cannot ask for once."""
 
     def get(*args, **options):
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + SLOW
         while True:
             try:
                 return get_node(*args, **options)
@@ -83,11 +82,17 @@ def patient(get_node):
 
 
 def add(cluster, **options):
-    return cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, wait=False, **ports(), **options)
+    """A node. A raylet aborts where the Python process beside it takes more than 15 s to start: then another is tried.
 
-
-def ports():
-    """Ports for what a raylet starts beside it: one that has to find them aborts when they do not come within 15 s."""
-    with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(socket.create_server(("", 0))) for _ in PORTS]
-        return {name: sock.getsockname()[1] for name, sock in zip(PORTS, socks, strict=True)}
+    Where Ray itself does not start, nothing of ours can be tested.
+    """
+    size = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    for left in reversed(range(TRIES)):
+        try:
+            return cluster.add_node(wait=False, **size, **options)
+        except Exception as error:  # it raises Exception itself
+            if "timed out during startup" not in str(error):
+                raise
+            if not left:
+                pytest.skip(f"Ray does not start here: {error}")
+    raise AssertionError
