@@ -103,6 +103,7 @@ def test_more_than_there_is_room_for(box):
     ready = SafeEvent()
     with running(count, box, ready) as process:
         assert ready.wait(DEADLINE)
+        os.write(box.fileno(), b"x" * (TEXT - 100))
         until_now(lambda: os.kill(process.pid, DUMP_SIGNAL) or len(box.text()) == TEXT, "a full text")
         assert process.is_alive()
     ready.close()
