@@ -18,6 +18,7 @@ from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, Intensity, Supervisor
 from tests.support.bank import Bank, Note, Pay, Pid
 from tests.support.sites import Site
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.processes
 
@@ -55,6 +56,7 @@ async def test_every_message_has_exactly_one_fate_over_kills(tmp_path: Path, kil
         **site.options,
     ) as root:
         await root["bank"].ask(Note(99, 0), timeout=60)
+        await until(lambda: site.place != "local" or root.snapshot().spares == 1, "a spare, which holds descriptors")
         inside = resources()
         buried = asyncio.create_task(collect(root, letters))
         over = asyncio.Event()
