@@ -29,6 +29,8 @@ def carrier_of(trace: str) -> dict[str, str]:
 
 
 def text_of(carrier: dict[str, str]) -> str | None:
-    """Headers as a trace context; None without any."""
+    """Headers as a trace context; None without any. A `tracestate` that is too long is left out."""
     parent, state = carrier.get("traceparent"), carrier.get("tracestate")
-    return parent if parent is None or not state else f"{parent} {state}"
+    if parent is None or not state or len(parent) + 1 + len(state) > MAX_TRACE:
+        return parent
+    return f"{parent} {state}"
