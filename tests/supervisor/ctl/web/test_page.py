@@ -24,7 +24,7 @@ def path(running):
     return next(iter((folder / "actors").iterdir()))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def daemon(path):
     with connect(path) as client:
         yield client
