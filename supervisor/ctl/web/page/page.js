@@ -355,7 +355,7 @@ function show(title, text, yes = "") {
   $("dialog-yes").hidden = !yes;
   dialog.returnValue = "no";
   dialog.showModal();
-  return new Promise((done) => { dialog.onclose = () => done(dialog.returnValue === "yes"); });
+  return new Promise((done) => { dialog.onclose = () => dialog.open || done(dialog.returnValue === "yes"); }); // the end of the one before may come late
 }
 
 async function change(verb, name, question, text = "") {
