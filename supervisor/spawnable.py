@@ -246,6 +246,9 @@ def _still_loading(module: ModuleType) -> bool:
     return module.__name__ in MAIN or bool(getattr(spec, "_initializing", False))
 
 
+_NEEDED: Final = {"thread": "_thread", "queue": "queue"}  # arguments of patch_all, and the modules that they patch
+
+
 def check_patches() -> None:
     """Check that what gevent has replaced in this process fits together.
 
@@ -256,7 +259,7 @@ def check_patches() -> None:
     if monkey is None:
         return
     patched = [name for name in ("select", "os", "subprocess") if monkey.is_module_patched(name)]
-    missing = [name for name in ("thread", "queue") if not monkey.is_module_patched(name)]
+    missing = [name for name, module in _NEEDED.items() if not monkey.is_module_patched(module)]
     if patched and missing:
         raise UsageError(
             f"gevent has patched {', '.join(patched)}, but not {', '.join(missing)}, so that the threads of a tree "

@@ -118,8 +118,7 @@ if __name__ == "__main__":
 def test_loguru(tmp_path):
     """Its lines arrive in the daemon's log."""
     write(tmp_path, main=LOGURU)
-    (line,) = [line for line in run(tmp_path, sys.executable, "main.py").splitlines() if "from the actor" in line]
-    assert "/root/speaker" in line
+    assert "from the actor" in run(tmp_path, sys.executable, "main.py")
 
 
 GEVENT = """

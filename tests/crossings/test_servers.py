@@ -32,8 +32,6 @@ def server(tool, command, *more, name, needs=()):
         server("uvicorn", UVICORN, "--loop", "uvloop", "--workers", "2", name="uvicorn --loop uvloop"),
         server("gunicorn", UVICORN_WORKER, name="gunicorn, uvicorn-worker", needs=["uvicorn-worker"]),
         server("gunicorn", UVICORN_WORKER, "--preload", name="gunicorn --preload", needs=["uvicorn-worker"]),
-        server("hypercorn", HYPERCORN, "--workers", "2", name="hypercorn --workers"),
-        server("granian", GRANIAN, "--workers", "2", name="granian --workers"),
     ],
 )
 def test_a_worker_that_is_killed(tmp_path, command):
@@ -48,6 +46,22 @@ def test_a_worker_that_is_killed(tmp_path, command):
     assert worker != other
     assert actor != another
     await_end(another)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        server("hypercorn", HYPERCORN, "--workers", "2", name="hypercorn --workers"),
+        server("granian", GRANIAN, "--workers", "2", name="granian --workers"),
+    ],
+)
+def test_a_server_that_is_stopped(tmp_path, command):
+    """SIGTERM ends the worker and its actors."""
+    port, log = free_port(), tmp_path / "server.log"
+    write(tmp_path, app=ASGI)
+    with serving(tmp_path, *(word.format(port=port) for word in command)) as running:
+        _, actor = json.loads(get(port, running, log))
+    await_end(actor)
 
 
 @pytest.mark.crossing("uvicorn")
@@ -76,22 +90,22 @@ def test_a_worker_that_does_not_answer_the_arbiter(tmp_path):
 
 
 WSGI = """
-import json, os, shop
+import contextlib, json, os, shop
 from supervisor import Supervisor
 root = None
+stack = contextlib.ExitStack()
 
 def app(environ, start_response):
     global root
     if root is None:  # in the worker, not in the arbiter
-        root = shop.tree_in_a_thread()
+        root = stack.enter_context(shop.tree_in_a_thread())
     start_response("200 OK", [("Connection", "close")])
     return [json.dumps([os.getpid(), root["sync"].call(shop.Pid())]).encode()]
 """
 
 IN_A_THREAD = """
 def tree_in_a_thread():
-    root = Supervisor.in_thread(ChildSpec(Sync), spares=0)
-    return root.__enter__()
+    return Supervisor.in_thread(ChildSpec(Sync), spares=0)
 """
 
 

@@ -54,7 +54,12 @@ def test_uv_run(tmp_path):
     """A script with its requirements on top."""
     head = f'# /// script\n# requires-python = ">=3.11"\n# dependencies = ["actor-supervisor @ file://{ROOT}"]\n# ///\n'
     write(tmp_path, main=head + MAIN)
-    env = {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_PYTHON": sys.executable, "UV_LINK_MODE": "copy"}
+    env = {
+        "TMPDIR": str(tmp_path),
+        "UV_CACHE_DIR": str(tmp_path / "cache"),
+        "UV_PYTHON": sys.executable,
+        "UV_LINK_MODE": "copy",
+    }
     assert "SCENARIO WORKED" in run(tmp_path, tool("uv"), "run", "--quiet", "main.py", **env)
 
 
@@ -110,7 +115,7 @@ def test_tests_side_by_side(tmp_path):
     write(tmp_path, test_mine=USERS_TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
     plugin = {} if "actors.pytest_plugin" in _plugins() else {"PYTEST_PLUGINS": "actors.pytest_plugin"}
-    assert "4 passed" in run(tmp_path, sys.executable, "-m", "pytest", "-q", "-n", "2", **plugin)
+    assert "4 passed" in run(tmp_path, sys.executable, "-m", "pytest", "-q", "-n", "2", "--basetemp", "work", **plugin)
 
 
 def _plugins() -> set[str]:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from importlib import metadata
@@ -85,17 +86,17 @@ def tree():
 async def scenario():
     async with tree() as root:
         for name in ("sync", "async"):
-            first = await root[name].ask(Pid())
+            first = await root[name].ask(Pid(), timeout=60)
             os.kill(first, signal.SIGKILL)
-            while first == await root[name].ask(Pid()):
+            while first == await root[name].ask(Pid(), timeout=60):
                 await asyncio.sleep(0.01)
             try:
-                await root[name].ask(Die())
+                await root[name].ask(Die(), timeout=60)
             except ActorCrashed as crash:
                 assert "SIGKILL" in str(crash), crash
-            await root[name].ask(Pid())
+            await root[name].ask(Pid(), timeout=60)
         try:
-            await root["sync"].ask(Fail())
+            await root["sync"].ask(Fail(), timeout=60)
         except HandlerError as error:
             assert "no such thing" in str(error)
     print("SCENARIO WORKED", flush=True)
@@ -127,7 +128,7 @@ class App:
             await send({"type": "lifespan.shutdown.complete"})
             return
         import os
-        body = json.dumps([os.getpid(), await self.root["sync"].ask(shop.Pid())]).encode()
+        body = json.dumps([os.getpid(), await self.root["sync"].ask(shop.Pid(), timeout=60)]).encode()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
         await send({"type": "http.response.body", "body": body})
 
@@ -223,7 +224,9 @@ def get(port: int, server: subprocess.Popen[str], log: Path) -> str:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
                 text: str = answer.read().decode()
                 return text
-        except OSError:
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             assert time.monotonic() < end, log.read_text()
             assert server.poll() is None, log.read_text()
             time.sleep(0.05)

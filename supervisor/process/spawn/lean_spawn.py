@@ -24,10 +24,16 @@ from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
     BaseProcess,
 )
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from actors.event import close_fd
 from supervisor.system.pipe_budget import fit
+
+_STANDARD: Final = {
+    *("name", "log_to_stderr", "log_level", "authkey", "sys_path", "sys_argv", "orig_dir", "dir", "start_method"),
+    *("init_main_from_name", "init_main_from_path"),
+}
+"""What `multiprocessing.spawn.get_preparation_data` gathers."""
 
 
 def main_module() -> dict[str, str]:
@@ -51,6 +57,7 @@ def _preparation(name: str) -> dict[str, Any]:
     A process inherits that, and it may have been removed.
     """
     told: dict[str, Any] = {
+        **_added_by_tools(name),
         "name": name,
         "log_to_stderr": util._log_to_stderr,  # type: ignore[attr-defined]  # noqa: SLF001
         "sys_path": [place or ORIGINAL_DIR or "" for place in sys.path],
@@ -61,6 +68,16 @@ def _preparation(name: str) -> dict[str, Any]:
     if util._logger is not None:  # type: ignore[attr-defined]  # noqa: SLF001
         told["log_level"] = util.get_logger().getEffectiveLevel()
     return told
+
+
+def _added_by_tools(name: str) -> dict[str, Any]:
+    """What a tool adds that has replaced the original, as coverage does to measure processes."""
+    if spawn.get_preparation_data.__module__ == spawn.__name__:
+        return {}
+    with contextlib.suppress(OSError):  # the working directory was removed
+        told = spawn.get_preparation_data(name)
+        return {key: told[key] for key in told.keys() - _STANDARD}
+    return {}
 
 
 class LeanProcess(SpawnProcess):
