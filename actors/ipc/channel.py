@@ -49,7 +49,13 @@ class Channel:
         self._write = duplex.send
         self._framer = Framer()
         self._sending = threading.Lock()
+        self._sent = memoryview(bytearray(8)).cast("Q")
         self.readable = duplex.readable
+
+    def count_in(self, cell: memoryview[int]) -> None:
+        """Count the frames that are sent in this cell, each before it is written; those up to now included."""
+        with self._sending:
+            cell[0], self._sent = self._sent[0], cell
 
     def limit(self, most: int) -> None:
         """The daemon accepts frames of at most this many bytes."""
@@ -85,6 +91,7 @@ class Channel:
         data = size.to_bytes(HEADER, "little") + frame
         try:
             with self._sending:
+                self._sent[0] += 1
                 sent = self._write(data)
                 if sent < len(data):  # a signal may interrupt a write
                     self.duplex.send_all(memoryview(data)[sent:])
@@ -102,6 +109,7 @@ class Channel:
             )
         try:
             with self._sending:
+                self._sent[0] += 1
                 for attachment in attachments:
                     if isinstance(attachment, SharedAttachment):
                         self.descriptors.send(attachment)

@@ -4,6 +4,8 @@ The child writes outcomes, one after the other, in a ring, and then how far it h
 there and then writes how far it has read. Each cell has one writer and is stored at once, so a kill at any instant
 leaves whole outcomes.
 
+The child also counts here the frames that it sends: a reply must not overtake what its handler has sent before it.
+
 Positions count bytes and outcomes from the beginning of the life, modulo 2**32; a mark is both in one cell.
 """
 
@@ -18,7 +20,7 @@ HEAD: Final = 128  # bytes before them; each side's cell has a cache line of its
 AREA: Final = HEAD + SIZE
 MOST: Final = 1024  # bytes of an outcome that is kept here
 
-_WRITTEN, _READ = 0, 8  # cells
+_WRITTEN, _SENT, _READ = 0, 1, 8  # cells
 _BITS: Final = 32
 _MASK: Final = 2**_BITS - 1
 
@@ -50,7 +52,16 @@ class ReplyArea:
         """How far the child has written."""
         return self._cells[_WRITTEN]
 
+    @property
+    def frames_sent(self) -> int:
+        """How many frames the child has sent, each counted before it is written."""
+        return self._cells[_SENT]
+
     # ---- child
+
+    def sent_cell(self) -> memoryview[int]:
+        """The one cell in which the child counts the frames that it sends."""
+        return self._cells[_SENT : _SENT + 1]
 
     def put(self, outcome: bytes) -> bool:
         """Keep an encoded outcome; False when there is no room."""

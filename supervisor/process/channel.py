@@ -290,6 +290,8 @@ class FrameReader:
         attachments: Sequence[Carried] = ()
         if self._attachments:
             attachments, self._attachments = self._attachments, []
+        if self._kept is not None:
+            self._kept.heard += 1
         if isinstance(frame, Outcomes | Replies):
             self._listener.life_outcomes(frame, attachments)
         elif isinstance(frame, KeptRepliesFrame):

@@ -4,7 +4,9 @@
     it says that more follow ─▶ a millisecond later: how far are they written? ─▶ one later: on_mark
     the process has ended ─▶ rest
 
-What a look finds is read a millisecond later, when both sides see the same bytes on every processor.
+What a look finds is read a millisecond later, when both sides see the same bytes on every processor, and every frame
+has arrived that the process has sent: a reply overtakes nothing that its handler has sent before it, as an item of a
+stream or a message to another actor.
 
 Runs on the loop's thread.
 """
@@ -37,10 +39,12 @@ class KeptReplies:
 
     Attributes:
         on_mark: called after a look: up to this mark it may be read.
+        heard: how many frames have arrived.
     """
 
     def __init__(self, box: BlackBox, loop: asyncio.AbstractEventLoop) -> None:
         self.on_mark: Callable[[int], None] = lambda _: None
+        self.heard = 0
         self._box = box
         self._loop = loop
         self._closed = False
@@ -86,5 +90,9 @@ class KeptReplies:
             self._loop.call_later(LOOK, self._looked, self._box.replies.mark)
 
     def _looked(self, mark: int) -> None:
-        if not self._closed:
+        if self._closed:
+            return
+        if self._box.replies.frames_sent == self.heard:
             self.on_mark(mark)
+        else:
+            self._loop.call_later(LOOK, self._look)

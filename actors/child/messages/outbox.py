@@ -73,6 +73,7 @@ class Outbox:
 
         Whatever may take long runs after `before_handler` or `flush`.
         """
+        self._channel.count_in(area.sent_cell())
         self._area = area
         self._put = area.put
         self._pending = pending

@@ -9,11 +9,11 @@ import pytest
 
 from actors.ipc.blackbox import BlackBox
 from actors.wire.codec import encode
-from actors.wire.frames import NOTHING, Outcome, Outcomes
+from actors.wire.frames import ITEM, NOTHING, Outcome, Outcomes
 from actors.wire.frames import KeptReplies as Announcement
 from actors.wire.framing import header
 from supervisor.process.channel import FrameReader
-from supervisor.process.kept_replies import KeptReplies
+from supervisor.process.kept_replies import LOOK, KeptReplies
 
 
 class Listener:
@@ -49,6 +49,13 @@ def reader_of(box: BlackBox, listener: Listener, errors: list[Exception]) -> Fra
     )
 
 
+def of_the_child(box: BlackBox) -> BlackBox:
+    """The box as the process has it."""
+    child = BlackBox.__new__(BlackBox)
+    child.__setstate__((1, box._replies_at, _Handle(box)))
+    return child
+
+
 def put(box: BlackBox, seq: int) -> None:
     assert box.replies.put(encode(Outcome(seq, 0, NOTHING)))
 
@@ -59,12 +66,13 @@ def frame_of(value: object) -> bytes:
 
 
 async def test_each_is_heard_once_whoever_finds_it_first(box):
-    """Two objects of the area: the child's is the box's of the other side in a process; here one file, two mappings."""
+    """Two objects of the area, one file, two mappings."""
     errors: list[Exception] = []
-    listener, child = Listener(), BlackBox.__new__(BlackBox)
-    child.__setstate__((1, box._replies_at, _Handle(box)))
+    listener, child = Listener(), of_the_child(box)
     reader = reader_of(box, listener, errors)
+    sent = child.replies.sent_cell()
     put(child, 1)
+    sent[0] += 1
     reader.arrived(frame_of(Announcement(child.replies.mark, 0, 0, more=True)))
     assert [1] == listener.seqs
     put(child, 2)
@@ -72,6 +80,7 @@ async def test_each_is_heard_once_whoever_finds_it_first(box):
     async with asyncio.timeout(30):
         await listener.some.wait()
     put(child, 3)
+    sent[0] += 1
     reader.arrived(frame_of(Announcement(child.replies.mark, 3, 5, more=False)))
     assert (3, 5) == (listener.heard[-1].ack_up_to, listener.heard[-1].began)
     put(child, 4)
@@ -79,6 +88,32 @@ async def test_each_is_heard_once_whoever_finds_it_first(box):
     reader.take_rest()
     assert [1, 2, 3, 4] == listener.seqs
     assert not errors
+    sent.release()
+    child.close()
+
+
+async def test_a_reply_overtakes_no_frame_that_was_sent_before_it(box):
+    """A look that finds it waits until as many frames have arrived as were sent."""
+    errors: list[Exception] = []
+    listener, child = Listener(), of_the_child(box)
+    reader = reader_of(box, listener, errors)
+    sent = child.replies.sent_cell()
+    sent[0] += 1
+    reader.arrived(frame_of(Announcement(child.replies.mark, 0, 0, more=True)))
+    assert [] == listener.seqs
+    sent[0] += 1  # an item of a stream, which is on its way
+    put(child, 7)  # and the end of that stream
+    listener.some.clear()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(20 * LOOK):
+            await listener.some.wait()
+    reader.arrived(frame_of(Outcomes(0, [Outcome(7, ITEM, NOTHING)])))
+    listener.some.clear()
+    async with asyncio.timeout(30):
+        await listener.some.wait()
+    assert [ITEM, 0] == [outcome.kind for frame in listener.heard for outcome in frame.items]
+    reader.drop()
+    sent.release()
     child.close()
 
 
