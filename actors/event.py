@@ -57,13 +57,13 @@ class KernelCounter:
         with contextlib.suppress(BlockingIOError):  # full: it is far above zero
             os.write(self._end(-1), ONE)
 
-    def take(self) -> bool:
-        """Take one (or all); never waits. False when there was nothing to take."""
+    def take(self) -> int:
+        """Take one (or all); never waits. How many were taken."""
         try:
-            os.read(self.fileno(), len(ONE) if self._semaphore else PIPE)
+            read = os.read(self.fileno(), len(ONE) if self._semaphore else PIPE)
         except BlockingIOError:
-            return False
-        return True
+            return 0
+        return 1 if self._semaphore else _counted(read)
 
     def close(self) -> None:
         """Close the descriptors in this process. May be called twice."""
@@ -134,6 +134,11 @@ class SafeEvent(KernelCounter):
     def __repr__(self) -> str:
         state = "closed" if not self._fds else "set" if self.is_set() else "unset"
         return f"<{type(self).__name__} {state}>"
+
+
+def _counted(read: bytes) -> int:
+    """How many increments were read: an eventfd tells the sum, a pipe holds them one by one."""
+    return sum(int.from_bytes(read[at : at + len(ONE)], sys.byteorder) for at in range(0, len(read), len(ONE)))
 
 
 def close_fd(fd: int) -> None:

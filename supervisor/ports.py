@@ -38,6 +38,7 @@ from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.place import Place
+from supervisor.core.rules.spare_count import SpareCount
 
 Said = Send | SendMany | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved | Settled
 """The requests a life may send. Its outcomes are reported apart, and its crash report and goodbye with its end."""
@@ -283,7 +284,9 @@ class MachinesSay(Protocol):
 class Cluster(Protocol):
     """Other machines on which a tree may start actors; a value until a tree enters it."""
 
-    def enter(self, path: str, loop: AbstractEventLoop, reader: AnyReader, spares: int, say: MachinesSay) -> Machines:
+    def enter(
+        self, path: str, loop: AbstractEventLoop, reader: AnyReader, spares: SpareCount, say: MachinesSay
+    ) -> Machines:
         """The machines for one tree. Returns at once; nothing is started before the first life.
 
         Args:

@@ -42,7 +42,8 @@ class Supervisor(Children, Observation, Schedules):
             until it is settled; None (the default) without a bound. Senders wait for room, `tell_nowait` raises
             MailboxFull.
         spares: how many processes are kept that have imported the modules of the tree's actors and wait to become the
-            next life of any of them; 0 for none. They are started when nothing else is starting.
+            next life of any of them; 0 for none; "auto" for as many as restarts need at once, at least one, within a
+            sixteenth of the memory. They are made at low priority.
         on_give_up: what is done at once when the running tree gives up. "cancel" (the default): the task that entered
             is cancelled. "sigterm": this process gets SIGTERM, which ends a web server whose lifespan entered
             the tree.

@@ -11,7 +11,6 @@ import contextlib
 import multiprocessing.process
 import os
 import sys
-import time
 from typing import Final, cast
 
 import msgspec
@@ -23,11 +22,11 @@ from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.messages.inbox import reader_of
 from actors.child.serving import find_class, serve, serve_to_the_end, unpickled
-from actors.child.tracebacks import ActorFailed
+from actors.child.tracebacks import EXIT_FAILED, ActorFailed, failure_of
 from actors.errors import UsageError
 from actors.event import SafeEvent
 from actors.exits import EXIT_ORPHANED
-from actors.ipc.blackbox import BlackBox
+from actors.ipc.blackbox import TEXT, BlackBox
 from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
@@ -149,23 +148,30 @@ def _await_part(
             if cue.quiet:
                 _import_ahead(cue)
             else:
-                _preload(cue, box)
+                _preload(cue, box, channel if frame is frames[-1] else None)
                 ready.set()
     os._exit(EXIT_ORPHANED)
 
 
-def _preload(preload: Preload, box: BlackBox) -> None:
-    """Import modules that actors may need. The black box says which one, in case this process dies in it."""
+def _preload(preload: Preload, box: BlackBox, unread: Channel | None) -> None:
+    """Import modules that actors may need, until one of them is to start here: until `unread` has something to read.
+
+    The black box says which module, in case this process dies in it. One that raises ends the process without a crash
+    report, which the channel of a life that has just got this process would take for its own.
+    """
     for number, module in enumerate(preload.modules, 1):
-        box.begin(number, 0, time.monotonic_ns())
+        if unread is None or unread.readable(0):
+            break
+        box.import_module(number)
         try:
             with only_importing():
                 import_module(module, preload.main)
                 _read_actors(module)
         except BaseException as error:
-            raise ActorFailed(f"importing {module}", error) from error
-        box.done(number)
-    box.clear()
+            failure = failure_of(error)
+            os.write(box.fileno(), f"{failure.type_name}: {failure.message}".encode()[:TEXT])
+            os._exit(EXIT_FAILED)
+    box.import_module(0)
 
 
 def _import_ahead(preload: Preload) -> None:

@@ -36,7 +36,8 @@ _PEAK: Final = 1  # cell in which the exiting child records its peak memory in b
 _PULSE: Final = 2  # cell the child increments when a heartbeat asks whether its interpreter runs
 _LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself; _IDLE when no message waited
 _IDLE: Final = 2
-_TAKEN: Final = 4  # cell that is not 0 when the child has read its StartActor
+_STAGE: Final = 4  # cell that says how far the child has come: 0 at first, _TAKEN, or above that what a spare imports
+_TAKEN: Final = 1  # it has read its StartActor
 BOOT: Final = 6  # cell in which the daemon notes which boot of the machine this is; 0 where that is not known
 LANES: Final = 7  # cell in which the daemon notes how many lanes there are
 DECODING: Final = 5  # cell that is not 0 while the child decodes messages
@@ -178,7 +179,12 @@ class BlackBox:
     @property
     def taken(self) -> bool:
         """Whether the child has read its StartActor."""
-        return bool(self.cells[_TAKEN])
+        return self.cells[_STAGE] == _TAKEN
+
+    @property
+    def importing(self) -> int:
+        """Which of the modules of its Preload a spare imports, or died importing, from 1; 0 when it imports none."""
+        return max(0, self.cells[_STAGE] - _TAKEN)
 
     # ---- child
 
@@ -232,7 +238,11 @@ class BlackBox:
 
     def take(self) -> None:
         """Record that the child has read its StartActor."""
-        self.cells[_TAKEN] = 1
+        self.cells[_STAGE] = _TAKEN
+
+    def import_module(self, number: int) -> None:
+        """Record that a spare imports this module of its Preload, from 1; 0 when it has imported all."""
+        self.cells[_STAGE] = _TAKEN + number if number else 0
 
     def leave(self) -> None:
         """Record that the actor has stopped itself and handles nothing more."""
@@ -246,11 +256,6 @@ class BlackBox:
     def left_idle(self) -> bool:
         """Whether the actor has stopped itself because no message waited."""
         return self.cells[_LEAVING] == _IDLE
-
-    def clear(self) -> None:
-        """Reset: no message has begun."""
-        for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE):
-            self.cells[at] = 0
 
     def done(self, seq: int, lane: int = 0) -> None:
         """Record that the handler has ended; its reply may not have been sent yet."""

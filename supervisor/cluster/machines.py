@@ -26,6 +26,7 @@ from supervisor.cluster.placement import Machine, choose
 from supervisor.cluster.remote_life import RemoteLife
 from supervisor.cluster.versions import difference
 from supervisor.core.place import Place, in_words
+from supervisor.core.rules.spare_count import SpareCount
 from supervisor.ports import AnyReader, LifeListener, MachinesSay
 
 CONNECT: Final = 10.0  # seconds to connect to an agent
@@ -54,7 +55,7 @@ class ClusterMachines:
         loop: asyncio.AbstractEventLoop,
         reader: AnyReader,
         *,
-        spares: int,
+        spares: SpareCount,
         on_news: MachinesSay,
         driver: Driver,
         lease: float,

@@ -12,6 +12,7 @@ from actors.bounds import is_time
 from actors.errors import UsageError
 from supervisor.cluster.driver.client import RayDriver
 from supervisor.cluster.machines import ClusterMachines
+from supervisor.core.rules.spare_count import SpareCount
 from supervisor.ports import AnyReader, MachinesSay
 
 SHORTEST: Final = 0.5  # seconds of a lease: below, a busy machine would lose it without a fault
@@ -58,7 +59,7 @@ class RayCluster:
         path: str,
         loop: asyncio.AbstractEventLoop,
         reader: AnyReader,
-        spares: int,
+        spares: SpareCount,
         say: MachinesSay,
     ) -> ClusterMachines:
         """See `Cluster`."""

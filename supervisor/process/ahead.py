@@ -66,6 +66,11 @@ class Ahead:
             return
         self._adapt()
 
+    @property
+    def expects(self) -> bool:
+        """Whether any life is about to start."""
+        return bool(self._expected)
+
     def take(self, part: StartActor, lanes: int) -> WorkerProcess | None:
         """The process for a life, which may still import; None when there is none."""
         for waiting in self._waiting:

@@ -21,6 +21,7 @@ from actors.child.function_main import Call
 from actors.ipc.box_file import BoxFile
 from actors.wire.frames import StartActor
 from supervisor.clock import REAL
+from supervisor.core.rules.spare_count import SpareCount, spare_size
 from supervisor.io.output_reader import OutputReader
 from supervisor.ports import AnyReader, Expected, LifeListener
 from supervisor.process.ahead import Ahead
@@ -29,16 +30,18 @@ from supervisor.process.command_life import CommandLife
 from supervisor.process.descriptors import DescriptorListener
 from supervisor.process.function_life import FunctionLife
 from supervisor.process.life import LifeServices, ProcessLife
-from supervisor.process.spares import OnSpareFailed, Spares
+from supervisor.process.spares import OnSpareFailed, Spare, Spares
 from supervisor.process.spawn.spawner import Spawner
 from supervisor.process.spawn.worker_process import ACTOR, Program, WorkerProcess
 from supervisor.spawnable import check_main_guard
+from supervisor.system.memory_limit import memory_limit
 from supervisor.system.oom import OomWitness
 from supervisor.system.orphans import OnLost, OrphanReaper
 
 L = TypeVar("L", bound=ProcessLife)
 
 SPARE_PATIENCE: Final = 0.5  # seconds that a spare has to read its StartActor
+STARTING: Final = 2.0  # seconds for which a life that starts holds spares back
 
 
 class ProcessLauncher:
@@ -47,7 +50,7 @@ class ProcessLauncher:
     Args:
         loop: of the tree.
         reader: waits for what the processes send, and for their ends.
-        spares: how many spares to keep.
+        spares: how many spares to keep; "auto" for as many as are needed.
         on_reaper_lost: called with the reason why there is no orphan reaper.
         on_spare_failed: called with the reason why a spare failed.
         boxes: where black boxes outlive the daemon, None in a tree without a store.
@@ -57,7 +60,7 @@ class ProcessLauncher:
         self,
         loop: asyncio.AbstractEventLoop,
         reader: AnyReader,
-        spares: int,
+        spares: SpareCount,
         on_reaper_lost: OnLost,
         on_spare_failed: OnSpareFailed,
         *,
@@ -67,7 +70,7 @@ class ProcessLauncher:
         self._reader = reader
         self._boxes = boxes
         self._alive: set[ProcessLife] = set()
-        self._starting: set[ProcessLife] = set()
+        self._starting: dict[ProcessLife, float] = {}  # and since when
         with contextlib.ExitStack() as undo:
             descriptors = DescriptorListener(loop, reader)
             undo.callback(descriptors.close)
@@ -77,9 +80,10 @@ class ProcessLauncher:
             undo.pop_all()
         self._orphan_reaper = OrphanReaper(loop, reader, self._spawner.do, on_reaper_lost)
         self._ahead = Ahead(self._begin)
-        self._keeps_spares = spares > 0
+        self._keeps_spares = spares != 0
         REAL.setdefault(loop, WeakSet()).add(self)
-        self._spares = Spares(spares, loop, self._begin, on_spare_failed)
+        size = spare_size(spares, memory_limit())
+        self._spares = Spares(size, loop, self._begin_spare, self._starts_first, on_spare_failed)
 
     @property
     def spares(self) -> int:
@@ -104,8 +108,8 @@ class ProcessLauncher:
         if spare is None:
             return self._fresh(self._life, part, lanes, listener)
         life = self._life_on(spare, part, listener)
-        life.on_untaken = lambda why: self._replace(life, part, lanes, why)
-        self._loop.call_later(SPARE_PATIENCE, life.look_if_taken)
+        life.await_taken(SPARE_PATIENCE, lambda why: self._replace(life, spare, part, lanes, why))
+        self._spares.refill_soon()
         return self._begun(life)
 
     def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> FunctionLife:
@@ -147,12 +151,12 @@ class ProcessLauncher:
 
     def _begun(self, life: L) -> L:
         self._alive.add(life)
-        self._starting.add(life)
+        self._starting[life] = self._loop.time()
         return life
 
-    def _life_on(self, spare: WorkerProcess, part: StartActor, listener: LifeListener) -> ProcessLife:
+    def _life_on(self, spare: Spare, part: StartActor, listener: LifeListener) -> ProcessLife:
         try:
-            return self._life(self._keep_box(spare, part), part, listener, self._services)
+            return self._life(self._keep_box(spare.worker, part), part, listener, self._services)
         except BaseException as error:
             self._spares.reject(spare, f"it could not be told which actor to run: {error}")
             raise
@@ -166,7 +170,7 @@ class ProcessLauncher:
             self._ahead.reject(worker)
             raise
 
-    def _replace(self, life: ProcessLife, part: StartActor, lanes: int, why: str) -> None:
+    def _replace(self, life: ProcessLife, spare: Spare, part: StartActor, lanes: int, why: str) -> None:
         """The spare of a life does not run: start the life on a fresh process instead."""
         name = part.path
         try:
@@ -175,12 +179,12 @@ class ProcessLauncher:
             self._not_replaced(name, error)
             return
         try:
-            former = life.begin_again(worker)
+            life.begin_again(worker)
         except Exception as error:
             worker.discard()
             self._not_replaced(name, error)
             return
-        self._spares.reject(former, why)
+        self._spares.reject(spare, why)
         self._spawner.begin(worker)
 
     def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
@@ -223,6 +227,11 @@ class ProcessLauncher:
         self._services.descriptors.abandon()
         self._orphan_reaper.abandon()
 
+    def _begin_spare(self, name: str, lanes: int) -> WorkerProcess:
+        worker = self._begin(name, lanes)
+        self._spawner.do(worker.step_back)
+        return worker
+
     def _begin(self, name: str, lanes: int) -> WorkerProcess:
         worker = self._make(name, lanes)
         self._spawner.begin(worker)
@@ -241,14 +250,19 @@ class ProcessLauncher:
         return worker
 
     def _ready(self, life: ProcessLife) -> None:
-        self._starting.discard(life)
+        self._starting.pop(life, None)
         self._refill_spares()
 
     def _over(self, life: ProcessLife) -> None:
-        self._starting.discard(life)
+        self._starting.pop(life, None)
         self._alive.discard(life)
         self._refill_spares()
 
     def _refill_spares(self) -> None:
-        if not self._starting and self._keeps_spares:
+        if self._keeps_spares:
             self._spares.refill_soon()
+
+    def _starts_first(self) -> bool:
+        """Whether several lives start, or more are expected: they come before spares."""
+        lately = self._loop.time() - STARTING
+        return self._ahead.expects or sum(since > lately for since in self._starting.values()) > 1

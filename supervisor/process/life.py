@@ -25,6 +25,7 @@ from actors.ipc.blackbox import BlackBox
 from actors.wire.frames import CrashReport, StartActor, Stop
 from actors.wire.framing import Announced, SharedAttachment
 from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.health.patience import AGAIN, Patience
 from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
@@ -155,9 +156,18 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         self._begin_on(worker, frames)
         return former
 
-    def look_if_taken(self) -> None:
-        """Called when a spare should have read its StartActor; a life that is being stopped keeps the spare."""
-        if not self._worker.gone:
+    def await_taken(self, seconds: float, on_untaken: Callable[[str], None]) -> None:
+        """Wait so long for a spare to read its StartActor; a life that is being stopped keeps the spare."""
+        self.on_untaken = on_untaken
+        self._loop.call_later(seconds, self._look_if_taken, Patience(seconds, self._loop.time(), self.condition()))
+
+    def _look_if_taken(self, patience: Patience) -> None:
+        if self.on_untaken is None or self.over or self._worker.gone or self._box.taken:
+            return
+        wait = patience.look(self._loop.time(), self.condition())
+        if wait or self._box.importing:  # the import of its own module, which would take as long elsewhere
+            self._loop.call_later(wait or AGAIN, self._look_if_taken, patience)
+        else:
             self._untaken("it did not run when a life was to start on it")
 
     def _untaken(self, why: str) -> bool:
@@ -234,6 +244,10 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         self.kill()
 
     def _became_ready(self) -> None:
+        with contextlib.suppress(OSError):  # where the kernel does not say it counts as ready
+            if not self._worker.was_set():  # it was a spare that imported, and has done so
+                self._reader.once(self._worker.ready.fileno(), self._became_ready)
+                return
         self._worker.drop_ready()
         self._services.on_ready(self)
         if not self._worker.gone:

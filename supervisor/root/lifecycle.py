@@ -20,6 +20,7 @@ from actors.exits import ExitKind, ExitReason, ExitReport
 from supervisor.clock import check_time_is_real
 from supervisor.control.place import check_control, open_door
 from supervisor.control.server import ControlServer
+from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.durable.durability import Durability
@@ -58,7 +59,7 @@ class Lifecycle:
         *children: AnySpec,
         reading: Reading = "thread",
         stop_timeout: float | None = None,
-        spares: int = 1,
+        spares: SpareCount = 1,
         max_shared_bytes: int | None = None,
         on_give_up: OnGiveUp = "cancel",
         store: Store | None = None,
@@ -76,9 +77,9 @@ class Lifecycle:
             raise UsageError(f"cluster must be a RayCluster or None, it is {cluster!r}")
         if not isinstance(reading, str) or reading not in get_args(Reading):
             raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
-        if not is_count(spares, 0, MOST_PROCESSES):
+        if spares != "auto" and not is_count(spares, 0, MOST_PROCESSES):
             raise UsageError(
-                f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, it is {spares!r}"
+                f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, or 'auto', it is {spares!r}"
             )
         if stop_timeout is not None:
             check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
@@ -165,7 +166,7 @@ class Lifecycle:
         self._make_threads(loop)
         undo.callback(self._reader.close)
         undo.push_async_callback(self._close_launchers)
-        if short := shortage(self.spec.processes + self._spares):
+        if short := shortage(self.spec.processes + (1 if self._spares == "auto" else self._spares)):
             self._reports.descriptors_short(self.path, *short)
         if self._cluster is not None:
             self._machines = self._cluster.enter(self.path, loop, self._reader, self._spares, self._reports)

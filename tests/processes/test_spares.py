@@ -186,6 +186,107 @@ async def test_several_spares():
         assert set(waiting) == {(await who(root, name)).pid for name in "ab"}
 
 
+# ---- while it is made
+
+
+async def importing(root):
+    """Wait until a spare imports; it."""
+    made = root._launcher._spares._spares
+    await until(lambda: made and made[0].importing, "a spare that imports")
+    return made[0]
+
+
+async def test_one_that_imports_is_taken(module, tmp_path):
+    """No fresh process is started beside it, and it is ready only when the actor is."""
+    actor = module("spared_slow", f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)")
+    async with tree(child(actor)) as root:
+        watch = Watch(root)
+        spare = await importing(root)
+        os.kill((await who(root)).pid, signal.SIGKILL)
+        await until(lambda: 2 == root.snapshot().children[0].incarnation, "the next life")
+        assert spare not in root._launcher._spares._spares
+        asked = asyncio.create_task(who(root))
+        await asyncio.sleep(0)
+        assert [] == watch.reports
+        (tmp_path / "go").touch()
+        second = await asked
+        assert (spare.worker.pid, 2) == (second.pid, second.incarnation)
+        (another,) = await ready(root)
+        os.kill(second.pid, signal.SIGKILL)
+        assert another == (await who(root)).pid
+
+
+async def test_one_that_imports_another_module_is_not_taken(module, tmp_path):
+    """Nor does the actor wait for it; what is needed last is imported first."""
+    slow = module("spared_foreign", f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)")
+    async with tree(child(), child(slow, name="slow")) as root:
+        spare = await importing(root)
+        assert ("spared_foreign", "tests.support.actors") == spare.knows
+        os.kill((await who(root)).pid, signal.SIGKILL)
+        second = await who(root)
+        assert 2 == second.incarnation
+        assert spare.worker.pid != second.pid
+        (tmp_path / "go").touch()
+        await ready(root)
+
+
+async def test_one_that_dies_in_the_import_of_a_life(module, tmp_path, logs):
+    """The life starts on a fresh process; the module is left out of the next spare."""
+    code = f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)"
+    actor = module("spared_in_vain", code, "raise LookupError('not here')")
+    async with tree(child(actor)) as root:
+        spare = await importing(root)
+        os.kill((await who(root)).pid, signal.SIGKILL)
+        await until(lambda: spare not in root._launcher._spares._spares, "the next life")
+        (tmp_path / "go").touch()
+        second = await who(root)
+        assert 2 == second.incarnation
+        assert spare.worker.pid != second.pid
+        await until(lambda: any(line["event"] == "spare.failed" for line in logs), "its report")
+    (line,) = [line for line in logs if line["event"] == "spare.failed"]
+    assert ("spared_in_vain", "LookupError: not here") == (line["module"], line["detail"])
+
+
+async def test_it_gives_way_while_it_imports(module, tmp_path):
+    """And runs as others do when it is ready, or taken."""
+    actor = module("spared_polite", f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)")
+    async with tree(child(actor)) as root:
+        pid = (await importing(root)).worker.pid
+        if hasattr(os, "sched_getscheduler"):
+            assert os.SCHED_OTHER != os.sched_getscheduler(pid)
+        os.kill((await who(root)).pid, signal.SIGKILL)
+        (tmp_path / "go").touch()
+        assert pid == (await who(root)).pid
+        (waiting,) = await ready(root)
+        if hasattr(os, "sched_getscheduler"):
+            assert [os.SCHED_OTHER] * 2 == [os.sched_getscheduler(pid), os.sched_getscheduler(waiting)]
+
+
+async def test_an_actor_that_dies_whenever_it_starts():
+    """A crash loop without a pause: it runs on spares, too."""
+    async with tree(child(), spares=1, intensity=Intensity(1000, 5.0)) as root:
+        await ready(root)
+        seen = []
+        for _ in range(6):
+            life = await who(root)
+            seen += [spare.worker.pid for spare in root._launcher._spares._spares]
+            await until(lambda: root._launcher._spares._spares, "the next one")
+            seen += [spare.worker.pid for spare in root._launcher._spares._spares]
+            os.kill(life.pid, signal.SIGKILL)
+        assert (await who(root)).pid in seen
+
+
+async def test_as_many_as_are_needed():
+    """`spares="auto"`: one, until a group has died together."""
+    names = "abc"
+    async with tree(*(child(name=name) for name in names), spares="auto") as root:
+        await ready(root)
+        for name in names:
+            os.kill((await who(root, name)).pid, signal.SIGKILL)
+        assert [2, 2, 2] == [(await who(root, name)).incarnation for name in names]
+        await ready(root, 3)
+
+
 # ---- none is stale
 
 

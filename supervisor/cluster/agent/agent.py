@@ -26,6 +26,7 @@ from supervisor.cluster.link import handshake, wire
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.versions import versions
 from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.rules.spare_count import SpareCount
 from supervisor.io.loop_reader import LoopReader
 
 PATIENCE: Final = 60.0  # seconds in which the daemon must have connected
@@ -42,7 +43,7 @@ class Agent:
         host: address of this machine, on which it listens.
     """
 
-    def __init__(self, token: bytes, lease: float, spares: int, host: str) -> None:
+    def __init__(self, token: bytes, lease: float, spares: SpareCount, host: str) -> None:
         self._token = token
         self._lease = lease
         self._spares = spares
@@ -109,7 +110,7 @@ class Relaying:
         spares: how many are kept.
     """
 
-    def __init__(self, stream: socket.socket, guard: int, spares: int) -> None:
+    def __init__(self, stream: socket.socket, guard: int, spares: SpareCount) -> None:
         self._stream = stream
         self._guard = guard
         self._spares = spares

@@ -26,6 +26,7 @@ import msgspec
 from actors.wire.codec import encode
 from actors.wire.framing import Framer, header
 from supervisor.cluster.driver import protocol as say
+from supervisor.core.rules.spare_count import SpareCount
 
 CHUNK: Final = 64 * 1024  # bytes read at once
 AGAIN: Final = 0.5  # seconds until an agent that cannot be reached is asked again
@@ -226,7 +227,7 @@ def _host_class() -> type:
 
             sys.path.extend(path for path in paths if path not in sys.path)
 
-        def start(self, token: bytes, lease: float, spares: int) -> dict[str, Any]:
+        def start(self, token: bytes, lease: float, spares: SpareCount) -> dict[str, Any]:
             import ray  # noqa: PLC0415 - as above
 
             from supervisor.cluster.agent.agent import Agent  # noqa: PLC0415 - as above

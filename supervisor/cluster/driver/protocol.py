@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
+from supervisor.core.rules.spare_count import SpareCount
+
 # ---- daemon to driver; `call` is the number of the answer
 
 
@@ -30,7 +32,7 @@ class StartAgent(msgspec.Struct, frozen=True, array_like=True, tag=2):
     machine: str
     token: bytes
     lease: float
-    spares: int
+    spares: SpareCount
     paths: list[str]
 
 

@@ -25,6 +25,7 @@ from supervisor.process.spawn.lean_spawn import LeanProcess
 from supervisor.system.orphans import OrphanReaper, kill_process_group
 from supervisor.system.pidfd import open_pidfd, send_signal
 from supervisor.system.pipe_budget import BUDGET, widen
+from supervisor.system.priority import step_back, step_forward
 from supervisor.system.reap import ExitStatus, has_ended, reap
 
 RECHECK: Final = 0.01  # seconds between looks at a process without a pidfd, from when its descriptors are closed
@@ -64,6 +65,7 @@ class WorkerProcess:
         output: the reading end of the pipe for everything it writes.
         error: why it could not be started or ended, None otherwise.
         traceback: where its start failed, None otherwise.
+        preloads: how often it will set `ready` before its life is ready: once for each `Preload` of a spare.
         kill_asked: whether `kill` was called.
         gone: whether the process is known to be dead, or could not be started.
         on_gone: called on the loop, once, when it is gone.
@@ -86,6 +88,7 @@ class WorkerProcess:
         self.error: Exception | None = None
         self.traceback: str | None = None
         self.kill_asked = False
+        self.preloads = 0
         self.gone = False
         self.on_gone: Callable[[], None] = _nothing
         with contextlib.ExitStack() as undo:
@@ -114,6 +117,7 @@ class WorkerProcess:
         self._program = program
         self._process: LeanProcess | None = None
         self._ready_dropped = False
+        self._stands_back = True  # should it be a spare, until it is ready or taken
         self._runs_on = False  # it may not be killed, and counts as gone
 
     def spawn(self) -> None:
@@ -134,6 +138,26 @@ class WorkerProcess:
             self.kill()
         if not self._on_loop(self._spawned):
             self.kill()
+
+    def step_back(self) -> None:
+        """Give way to other processes until `step_forward`. Runs in the spawner's thread, after `spawn`."""
+        if self.pid is not None and self._stands_back and step_back(self.pid) and not self._stands_back:
+            step_forward(self.pid)  # the loop has said so meanwhile
+
+    def step_forward(self) -> None:
+        """Run as other processes do."""
+        stood_back, self._stands_back = self._stands_back, False
+        if stood_back and self.pid is not None and not self.gone:
+            step_forward(self.pid)
+
+    def was_set(self) -> bool:
+        """Take in that `ready` was set: whether its life is ready, and not only what it was given to import.
+
+        Raises:
+            OSError: the kernel does not say.
+        """
+        self.preloads -= self.ready.take()
+        return self.preloads < 0
 
     def _close_child_ends(self) -> None:
         """Close what only the child keeps; once."""

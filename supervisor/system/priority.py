@@ -1,0 +1,68 @@
+"""Priority: processes that run only while nothing else wants the processor.
+
+A nice value cannot be lowered again without privilege; a scheduling policy can be left. SCHED_IDLE gives way at once to
+every other process, and the kernel lets a process leave it where it has CAP_SYS_NICE or a high enough RLIMIT_NICE.
+SCHED_BATCH can always be left; it never interrupts another process that runs, and has the same share as any.
+
+Runs in any thread. Where the system has no such policies nothing happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+from typing import Final
+
+_ROUNDS: Final = 5  # looks for threads that begin meanwhile
+
+
+def step_back(pid: int) -> bool:
+    """Let a process that has just begun give way to others; whether it does.
+
+    A daemon with a policy of its own chose it, and its processes keep it.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        return False
+    with contextlib.suppress(OSError):
+        if os.sched_getscheduler(pid) == os.SCHED_OTHER:
+            os.sched_setscheduler(pid, lowest(), os.sched_param(0))
+            return True
+    return False
+
+
+def step_forward(pid: int) -> None:
+    """Let all threads of a process that has stepped back run as others do."""
+    done: set[str] = set()
+    for _ in range(_ROUNDS):
+        found = {task for task in _tasks(pid) if task not in done}
+        if not found:
+            return
+        for task in sorted(found, key=lambda task: task != str(pid)):  # threads that it starts now are as it is
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(int(task), os.SCHED_OTHER, os.sched_param(0))
+        done |= found
+
+
+def lowest() -> int:
+    """The lowest policy that this process may leave again."""
+    left: list[int] = []
+
+    def try_it() -> None:  # the policy of this one thread, which ends
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            left.append(os.SCHED_IDLE)
+
+    trial = threading.Thread(target=try_it, name="actors-trial")
+    trial.start()
+    trial.join()
+    return left[0] if left else os.SCHED_BATCH
+
+
+def _tasks(pid: int) -> list[str]:
+    try:
+        return [task.name for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return []
