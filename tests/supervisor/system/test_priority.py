@@ -22,9 +22,10 @@ print(flush=True)
 input()
 """
 UNPRIVILEGED = """
-import os, sys
-os.setgid(65534); os.setuid(65534)
+import os
 from supervisor.system.priority import lowest
+os.setgid(65534)
+os.setuid(65534)
 print(lowest() == os.SCHED_BATCH, os.sched_getscheduler(0) == os.SCHED_OTHER)
 """
 
@@ -41,7 +42,7 @@ def process():
 
 def policies(pid):
     with contextlib.suppress(ProcessLookupError):
-        return {os.sched_getscheduler(int(task)) for task in os.listdir(f"/proc/{pid}/task")}
+        return {os.sched_getscheduler(int(task.name)) for task in os.scandir(f"/proc/{pid}/task")}
 
 
 @pytest.mark.processes

@@ -13,7 +13,7 @@ CASES = {
     # restarts at these seconds, one takes so long, is so large, memory, asked at: so many
     "nothing has died": ([], 0.2, 20 * MIB, 8 * GIB, 1.0, 1),
     "one now and then": ([0.0, 5.0, 10.0], 0.2, 20 * MIB, 8 * GIB, 10.0, 1),
-    "five a second": ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2], 0.2, 20 * MIB, 8 * GIB, 2.0, 5),
+    "four a second": ([0.0, 0.25, 0.5, 0.75, 1.0, 1.25], 0.2, 20 * MIB, 8 * GIB, 2.0, 4),
     "a group of eight": ([7.0] * 8, 0.2, 20 * MIB, 8 * GIB, 7.0, 8),
     "the largest group counts": ([1.0] * 3 + [50.0] * 6 + [90.0], 0.2, 20 * MIB, 8 * GIB, 100.0, 6),
     "one takes long to make": ([0.0, 2.0, 4.0], 5.0, 20 * MIB, 8 * GIB, 5.0, 3),
