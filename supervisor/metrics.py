@@ -66,8 +66,9 @@ GAUGES: Final = {
     "actor_resident_memory_bytes": ("Resident memory of the process.", ("actor",)),
     "actor_open_fds": ("Open descriptors of the process.", ("actor",)),
     "supervisor_healthy": ("1 while the whole tree is healthy, else 0.", ("supervisor",)),
+    "supervisor_shared_values": ("Shared values that messages hold in mailboxes and in flight.", ("supervisor",)),
+    "supervisor_shared_bytes": ("Bytes of these values, in shared memory.", ("supervisor",)),
     "supervisor_spares": ("Processes that wait to become the next life of any actor.", ("supervisor",)),
-    "supervisor_shared_bytes": ("Bytes of shared values that messages hold.", ("supervisor",)),
     "supervisor_bridge_items": ("Items that wait in an AsyncQueueBridge of this process.", ("bridge",)),
 }
 HISTOGRAMS: Final = {
@@ -182,7 +183,8 @@ def _families() -> dict[str, Any]:
 def _show_tree(families: dict[str, Any], tree: Readings) -> None:
     families["supervisor_healthy"].add_metric([tree.path], int(tree.healthy))
     families["supervisor_spares"].add_metric([tree.path], tree.spares)
-    families["supervisor_shared_bytes"].add_metric([tree.path], tree.shared)
+    families["supervisor_shared_values"].add_metric([tree.path], tree.shared_values)
+    families["supervisor_shared_bytes"].add_metric([tree.path], tree.shared_bytes)
     _show_histogram(families, "supervisor_loop_stall_seconds", tree.path, tree.stall)
     for path, restarts in tree.supervisors:
         _show_restarts(families, path, restarts)

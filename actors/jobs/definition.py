@@ -13,7 +13,9 @@ import msgspec
 
 from actors.errors import UsageError
 from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of, type_name
-from actors.wire.codec import ReplyCodec, decoder_of, encode, reply_codec, unknown_type
+from actors.wire.attachments import decode_sharing, encode_sharing
+from actors.wire.codec import ReplyCodec, SharedValue, decoder_of, encode, mentions, reply_codec, unknown_type
+from actors.wire.framing import Carried
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,10 +33,12 @@ class JobDefinition:
 
     Attributes:
         name: of the function.
+        shares: whether its arguments or its result may contain a `Shared`, once the types are read.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name: Final = function.__qualname__
+        self.shares = False
         self._function = function
         self._parameters = {one.name: one for one in parameters_of(function)}
         self._places = [name for name, one in self._parameters.items() if not one.keyword_only]
@@ -59,6 +63,7 @@ class JobDefinition:
         _check_type(f"the result of job {self.name}", hints["return"])
         self._arguments = msgspec.defstruct(self.name, fields, kw_only=True, forbid_unknown_fields=True)
         self._decode = decoder_of(self._arguments).decode
+        self.shares = any(mentions(hint, SharedValue) for hint in hints.values())
         self._result = reply_codec(hints["return"])
 
     @property
@@ -78,8 +83,10 @@ class JobDefinition:
         assert self._result is not None  # noqa: S101 - it was just read
         return self._result
 
-    def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
-        """Encode arguments and check their types. A parameter that is left out keeps the function's own default.
+    def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[bytes, tuple[Carried, ...]]:
+        """Encode arguments and check their types: their bytes, and their values in shared memory.
+
+        A parameter that is left out keeps the function's own default.
 
         Raises:
             UsageError: the function does not take them, or one has the wrong type.
@@ -87,26 +94,29 @@ class JobDefinition:
         values = self._by_name(args, kwargs)
         _ = self.result
         try:
-            data = encode(self._arguments(**values))
+            given = self._arguments(**values)
+            data, shared = encode_sharing(given) if self.shares else (encode(given), ())
             self._decode(data)
         except Exception as error:  # msgspec's own, or of a type's `__post_init__`
             raise UsageError(f"job {self.name} cannot be run: {error}") from None
-        return data
+        return data, shared
 
-    def call(self, function: Callable[..., Any], arguments: bytes) -> bytes:
-        """Call the function, as it is found in this process, and encode its result.
+    def call(
+        self, function: Callable[..., Any], arguments: bytes, shared: Sequence[Carried] = ()
+    ) -> tuple[bytes, tuple[Carried, ...]]:
+        """Call the function, as it is found in this process, and encode its result, as `encode` does.
 
         Raises:
             UsageError: the result does not have the promised type.
             BaseException: whatever the function raises.
         """
         codec = self.result
-        given = self._decode(arguments)
+        given = decode_sharing(self._decode, arguments, shared) if shared else self._decode(arguments)
         values = {name: value for name in self._parameters if (value := getattr(given, name)) is not msgspec.UNSET}
         by_place = [name for name in self._places if not self._parameters[name].plain and name in values]
         returned = function(*[values.pop(name) for name in by_place], **values)
         try:
-            return codec.encode(returned)
+            return encode_sharing(returned, codec.encode) if codec.shares else (codec.encode(returned), ())
         except UsageError as error:
             raise UsageError(
                 f"{self.name} returned a {type(returned).__qualname__}, its annotation promises "

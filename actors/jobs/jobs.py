@@ -9,7 +9,7 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -17,8 +17,10 @@ import msgspec
 from actors.actor import Actor, handles
 from actors.bounds import LEAST_SECONDS
 from actors.child.beginning import import_module, only_importing
+from actors.ipc.shared import Shared
 from actors.jobs.definition import definition_of
 from actors.messages import Message
+from actors.wire.framing import Carried
 
 IMPORT_LIMIT: Final = 30.0  # seconds that the import of a job's module may take, which are not part of its timeout
 
@@ -49,6 +51,39 @@ class RunIdempotentJob(RunJob):
     idempotent: ClassVar[bool] = True
 
 
+class SharingResult(msgspec.Struct, frozen=True):
+    """The encoded result of a job, and the values in shared memory that are in it."""
+
+    data: bytes
+    shared: list[Shared]
+
+
+class RunSharingJob(Message[SharingResult]):
+    """Run a job whose arguments or result may contain values in shared memory.
+
+    Attributes:
+        shared: those in the arguments, which refer to them by index; the other attributes are as in `RunJob`.
+    """
+
+    module: str
+    function: str
+    arguments: bytes
+    timeout: float = 0.0
+    main: dict[str, str] = msgspec.field(default_factory=dict)
+    shared: list[Shared] = msgspec.field(default_factory=list)
+
+
+class RunIdempotentSharingJob(RunSharingJob):
+    """The same; as `RunIdempotentJob`."""
+
+    idempotent: ClassVar[bool] = True
+
+
+def as_shared(carried: Sequence[Carried]) -> list[Shared]:
+    """Values in shared memory, whatever they are in what refers to them, as a message carries them."""
+    return [Shared(one, one.size, "|u1", (one.size,)) for one in carried]
+
+
 class Jobs(Actor):
     """Runs jobs: `ChildSpec(Jobs, name="pool", size=8)` is eight processes, each of which runs one at a time.
 
@@ -64,17 +99,27 @@ class Jobs(Actor):
     @handles
     def run(self, msg: RunJob | RunIdempotentJob) -> bytes:
         """Run a job."""
+        data, _ = self._call(msg, ())
+        return data
+
+    @handles
+    def run_sharing(self, msg: RunSharingJob | RunIdempotentSharingJob) -> SharingResult:
+        """Run a job with values in shared memory."""
+        data, shared = self._call(msg, [one.carried() for one in msg.shared])
+        return SharingResult(data, as_shared(shared))
+
+    def _call(self, msg: RunJob | RunSharingJob, shared: Sequence[Carried]) -> tuple[bytes, tuple[Carried, ...]]:
         function = self._find(msg)
         if msg.timeout:
             self.context.extend(msg.timeout)
         try:
-            return definition_of(function).call(function, msg.arguments)
+            return definition_of(function).call(function, msg.arguments, shared)
         except Exception:
             raise
         except BaseException as error:  # the job is over, not the process
             raise _as_exception(error) from None
 
-    def _find(self, msg: RunJob) -> Callable[..., Any]:
+    def _find(self, msg: RunJob | RunSharingJob) -> Callable[..., Any]:
         """The function; its module is imported if need be."""
         module = sys.modules.get(msg.module)
         if module is None or (msg.main and module.__name__ != _MAIN):

@@ -151,7 +151,7 @@ def place_of(value: SharedValue) -> int:
     if leaving is None:
         raise UsageError(
             "a Shared travels where an annotation says so: in a field of a message, a reply, an item of a stream or "
-            "feed; topics and jobs do not carry one"
+            "feed, or of a job; topics do not carry one"
         )
     place = next((place for place, one in enumerate(leaving) if one is value), len(leaving))
     if place == len(leaving):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +20,9 @@ from actors.errors import (
     HandlerError,
     UndecodableMessage,
 )
-from actors.jobs.jobs import IMPORT_LIMIT
+from actors.jobs.jobs import IMPORT_LIMIT, SharingResult
+from actors.wire.attachments import decode_sharing
+from actors.wire.codec import decoder_of
 from actors.wire.frames import ASK
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
@@ -31,6 +33,7 @@ from supervisor.mailbox.mailbox import Mailbox
 
 _LOOK_AGAIN: Final = 0.1  # seconds; the end of an import brings the end of a job's time nearer
 _READ_BYTES: Final = msgspec.msgpack.Decoder(bytes).decode
+_READ_SHARING: Final[Callable[[msgspec.Raw], SharingResult]] = decoder_of(SharingResult).decode
 
 
 class JobRun:
@@ -83,12 +86,17 @@ class JobRun:
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
-        self._returned(_READ_BYTES(payload))
+        if self._job.shares:
+            result = _READ_SHARING(payload)
+            shared = [one.carried() for one in result.shared]
+            self._returned(result.data, lambda data: decode_sharing(self._read, data, shared))
+        else:
+            self._returned(_READ_BYTES(payload), self._read)
 
     def replied_beside(self, attachment: Attachment) -> None:
         """See `Asker`."""
         try:
-            self._returned(attachment.value)
+            self._returned(attachment.value, self._read)
         except Exception as error:
             self.failed(UndecodableMessage(f"its result does not decode: {error}"))
 
@@ -98,10 +106,10 @@ class JobRun:
         if not self.future.done():
             self.future.set_exception(self._named(error))
 
-    def _returned(self, data: bytes | bytearray) -> None:
+    def _returned(self, data: bytes | bytearray, read: Callable[[msgspec.Raw], Any]) -> None:
         self._forget_time()
         if not self.future.done():
-            self.future.set_result(self._read(msgspec.Raw(data)))
+            self.future.set_result(read(msgspec.Raw(data)))
 
     # ---- its time
 

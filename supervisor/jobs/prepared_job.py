@@ -12,7 +12,7 @@ from typing import Any, Final
 from actors.bounds import LEAST_SECONDS, check_time
 from actors.errors import UsageError
 from actors.jobs.definition import JobDefinition, definition_of
-from actors.jobs.jobs import RunIdempotentJob, RunJob
+from actors.jobs.jobs import RunIdempotentJob, RunIdempotentSharingJob, RunJob, RunSharingJob, as_shared
 from supervisor.process.spawn.lean_spawn import main_module
 from supervisor.spawnable import MAIN, check_main_guard, check_module
 
@@ -31,6 +31,7 @@ class PreparedJob:
         timeout: as given.
         idempotent: as given.
         module: where the function is defined.
+        shares: whether values in shared memory may be in its arguments or its result.
         main: how the daemon's main module is imported, where that is it; else empty.
 
     Raises:
@@ -40,6 +41,7 @@ class PreparedJob:
     def __init__(self, function: Callable[..., Any], timeout: float | None, *, idempotent: bool) -> None:
         self._definition = definition_of(function)
         self.result: Final = self._definition.result
+        self.shares: Final = self._definition.shares
         if timeout is not None:
             check_time(f"timeout of job {self._definition.name}", timeout, LEAST_SECONDS, otherwise=", or None")
         self.timeout: Final = timeout
@@ -47,21 +49,23 @@ class PreparedJob:
         self.module = function.__module__
         _check_found(function, self._definition)
         self.main = main_module() if self.module in MAIN else {}
-        self._message = RunIdempotentJob if idempotent else RunJob
 
     @property
     def name(self) -> str:
         """The name of its function."""
         return self._definition.name
 
-    def message(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> RunJob:
+    def message(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> RunJob | RunSharingJob:
         """The message that runs it.
 
         Raises:
             UsageError: the function does not take these arguments.
         """
-        arguments = self._definition.encode(args, kwargs)
-        return self._message(self.module, self._definition.name, arguments, self.timeout or 0.0, self.main)
+        arguments, shared = self._definition.encode(args, kwargs)
+        given = self.module, self._definition.name, arguments, self.timeout or 0.0, self.main
+        if self.shares:
+            return (RunIdempotentSharingJob if self.idempotent else RunSharingJob)(*given, as_shared(shared))
+        return (RunIdempotentJob if self.idempotent else RunJob)(*given)
 
     def shown(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """It and its arguments, for a person: `parse('a.py')`."""

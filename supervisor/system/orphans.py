@@ -23,10 +23,13 @@ from multiprocessing import spawn, util
 from pathlib import Path
 from typing import Any, Final
 
-from actors.event import close_fd
+from actors.event import close_fd, readable
+from supervisor.core.health.condition import Condition
+from supervisor.core.health.patience import AGAIN, Patience
 from supervisor.ports import AnyReader
 from supervisor.system import orphan_reaper
 from supervisor.system.pidfd import open_pidfd, send_signal
+from supervisor.system.procfs import condition
 
 LAST_LOOK: Final = orphan_reaper.PATIENCE + 1.0  # seconds the reaper may take to exit
 ANSWER: Final = 2.0  # seconds it may take to answer
@@ -225,12 +228,20 @@ class OrphanReaper:
 
     def _expect(self, number: int, process: _Process) -> None:
         """Wait for its answer that it knows the end of that life; replace it if none comes."""
-        self._unanswered[number] = self._loop.call_later(ANSWER, self._out_of_patience, process)
+        patience = Patience(ANSWER, self._loop.time(), process.condition())
+        self._unanswered[number] = self._loop.call_later(ANSWER, self._look_for_answer, number, process, patience)
 
-    def _out_of_patience(self, process: _Process) -> None:
-        if process is self._process:
-            self._words = f"it did not answer within {ANSWER:g} s"
-            process.kill()
+    def _look_for_answer(self, number: int, process: _Process, patience: Patience) -> None:
+        if process is not self._process:
+            return
+        wait = patience.look(self._loop.time(), process.condition())
+        if not wait and process.has_spoken():  # the daemon has not read it yet
+            wait = AGAIN
+        if wait:
+            self._unanswered[number] = self._loop.call_later(wait, self._look_for_answer, number, process, patience)
+            return
+        self._words = f"it did not answer within {ANSWER:g} s"
+        process.kill()
 
     def _answered_all(self) -> None:
         for timer in self._unanswered.values():
@@ -297,6 +308,16 @@ class _Process:
         if not self._ended:
             with contextlib.suppress(PermissionError):
                 send_signal(self._pid, self._pidfd, signal.SIGKILL)
+
+    def condition(self) -> Condition:
+        """How the kernel treats it."""
+        return condition(self._pid)
+
+    def has_spoken(self) -> bool:
+        """Whether there is an answer to read."""
+        with contextlib.suppress(OSError, ValueError):
+            return readable(self.sock.fileno())
+        return False
 
     def gone_within(self, seconds: float) -> bool:
         """Wait up to this long for its end; returns whether it came."""

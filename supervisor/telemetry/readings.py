@@ -86,7 +86,8 @@ class Readings(msgspec.Struct, frozen=True):
         path: of the root.
         healthy: whether all of it is.
         spares: how many processes wait.
-        shared: bytes of shared values that messages hold.
+        shared_values: `Shared` values that messages hold.
+        shared_bytes: bytes of these.
         stall: by how much the loop's timers are late.
         children: those that are no supervisors.
         supervisors: path of each supervisor below the root, and its restarts by cause.
@@ -96,7 +97,8 @@ class Readings(msgspec.Struct, frozen=True):
     path: str
     healthy: bool
     spares: int
-    shared: int
+    shared_values: int
+    shared_bytes: int
     stall: HistogramReading
     children: list[ChildReading]
     supervisors: list[tuple[str, Mapping[str, int]]]
@@ -110,7 +112,8 @@ def readings_of(root: Observation, tree: TreeContext, meters: Mapping[Mailbox, M
         snapshot.path,
         root.health().ready,
         snapshot.spares,
-        tree.shared.used,
+        snapshot.shared_values,
+        snapshot.shared_bytes,
         HistogramReading.of(stall.late),
         list(_children(snapshot, tree)),
         list(_supervisors(snapshot, tree)),

@@ -198,7 +198,8 @@ async def test_everything_of_a_tree(registry):
             assert {("/root/sub/pool/0",), ("/root/sub/pool/1",), ("/root/gone",)} == set(found)
             assert all(value > 0 for value in found.values())
         assert {("/root",): 1} == of(samples, "supervisor_healthy")
-        assert {("/root",)} == set(of(samples, "supervisor_spares"))
+        for name in ("supervisor_spares", "supervisor_shared_values", "supervisor_shared_bytes"):
+            assert {("/root",)} == set(of(samples, name))
         assert 1 == of(samples, "supervisor_bridge_items")["uploads",]
         await root.terminate_child("gone")
         await root.delete_child("gone")

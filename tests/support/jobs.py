@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from actors import Codec, Jobs, job
+from actors import Codec, Jobs, Shared, job
 
 Deed = Literal["fine", "raise", "segfault", "exit", "memory", "hang", "slow"]
 
@@ -54,6 +54,16 @@ def note(path: str, what: object) -> None:
     """Append a line; short lines are written whole."""
     with Path(path).open("a") as file:
         file.write(f"{what}\n")
+
+
+@job
+def reversed_bytes(values: list[Shared], die_once: str = "") -> dict[str, Shared]:
+    """The values joined, backwards; at the first time the process ends instead."""
+    if die_once and not Path(die_once).exists():
+        Path(die_once).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    joined = b"".join(map(bytes, values))
+    return {"back": Shared.of(joined[::-1]), "first": values[0]}
 
 
 @job

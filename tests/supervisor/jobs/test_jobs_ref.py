@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, UsageError
+from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, Shared, UsageError
+from actors.ipc.shared_memory import SWITCH
 from actors.jobs.jobs import IMPORT_LIMIT
 from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
 from supervisor.core.rules.policy import OVER_A_JOB
@@ -22,6 +23,7 @@ from supervisor.core.tree.commands import Decision
 from tests.support import jobs, late_jobs
 from tests.support.actors import Puppet
 from tests.support.jobs import Item, Report, double, work
+from tests.support.sharers import segments
 from tests.support.waiting import DEADLINE, Watch, until
 
 pytestmark = pytest.mark.processes
@@ -45,6 +47,26 @@ async def test_a_job_runs_in_another_process_and_answers_with_its_type():
         assert await pool.run(jobs.options, "a", 1, strict=True) == ("a", 1, True)
         assert await pool.run(jobs.length, bytes(3_000_000)) == 3_000_000
         assert await pool.run(jobs.zeros, 3_000_000) == bytes(3_000_000)
+
+
+@pytest.mark.parametrize("way", ["shared", "off"])
+async def test_values_in_shared_memory(way, monkeypatch, tmp_path):
+    """In arguments and results, beside small ones, and again after a crash; none is left."""
+    monkeypatch.setenv(SWITCH, "on" if way == "shared" else "off")
+    large, small = bytes(range(256)) * 1024, b"small"
+    async with tree(size=1) as root:
+        pool = root["pool"]
+        values = [Shared.of(large), Shared.of(small), Shared.of(large)]
+        died = str(tmp_path / "died")
+        result = await pool.run(jobs.reversed_bytes, values, die_once=died, idempotent=True, timeout=None)
+        assert (large + small + large)[::-1] == bytes(result["back"])
+        assert large == bytes(result["first"])
+        async for one in pool.map(jobs.reversed_bytes, [[values[1]], [values[0]]]):
+            assert bytes(one["back"])[::-1] == bytes(one["first"])
+        del values, result, one
+        await until(lambda: not root.snapshot().shared_values, "nothing is counted")
+        gc.collect()
+        await until(lambda: not segments(), "nothing is left")
 
 
 async def test_what_a_job_raises_is_told_in_one_line_and_its_process_goes_on():
