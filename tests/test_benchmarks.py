@@ -376,5 +376,5 @@ def test_costs_by_process():
         [sys.executable, "-m", "benchmarks.costs", "128"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     rows = [line.split("  ")[0] for line in printed.stdout.splitlines()[1:]]
-    assert 2 + 3 * 3 == len(rows)
+    assert 2 + 3 * 5 == len(rows)
     assert ["ask, raw pipe", "tell, raw pipe", "ask, thread", "ask, 64 in flight, thread"] == rows[:4]

@@ -128,6 +128,7 @@ class Channel:
         self.descriptors.abandon()
         self.duplex.send = self.duplex.recv = self._write = _refuse
         self._sending = threading.Lock()  # another thread may have held it
+        self._sent = memoryview(bytearray(8)).cast("Q")
 
     def fileno(self) -> int:
         """The descriptor that is readable when something arrives, for event loops."""

@@ -32,10 +32,11 @@ class ReplyArea:
         space: its memory, `AREA` bytes, all zero at first.
     """
 
-    __slots__ = ("_at", "_cells", "_count", "_data", "_position", "_room")
+    __slots__ = ("_at", "_cells", "_count", "_data", "_position", "_room", "_sent")
 
     def __init__(self, space: memoryview) -> None:
         self._cells = space[:HEAD].cast("Q")
+        self._sent = self._cells[_SENT : _SENT + 1]
         self._data = space[HEAD:AREA]
         self._position = 0  # of the next outcome: to write in the child, to read in the daemon
         self._count = 0
@@ -44,6 +45,7 @@ class ReplyArea:
 
     def close(self) -> None:
         """Give the memory back."""
+        self._sent.release()
         self._cells.release()
         self._data.release()
 
@@ -60,8 +62,8 @@ class ReplyArea:
     # ---- child
 
     def sent_cell(self) -> memoryview[int]:
-        """The one cell in which the child counts the frames that it sends."""
-        return self._cells[_SENT : _SENT + 1]
+        """The one cell in which the child counts the frames that it sends; until `close`."""
+        return self._sent
 
     def put(self, outcome: bytes) -> bool:
         """Keep an encoded outcome; False when there is no room."""

@@ -47,6 +47,7 @@ class KeptReplies:
         self.heard = 0
         self._box = box
         self._loop = loop
+        self._looking = False
         self._closed = False
 
     def announced(self, frame: wire.KeptReplies) -> Outcomes:
@@ -55,7 +56,8 @@ class KeptReplies:
         Raises:
             WireError: it is not of the protocol.
         """
-        if frame.more:
+        if frame.more and not self._looking:  # one look finds what all of them announce
+            self._looking = True
             self._loop.call_later(LOOK, self._look)
         return Outcomes(frame.ack_up_to, self.read(frame.mark), frame.began)
 
@@ -93,6 +95,7 @@ class KeptReplies:
         if self._closed:
             return
         if self._box.replies.frames_sent == self.heard:
+            self._looking = False
             self.on_mark(mark)
         else:
             self._loop.call_later(LOOK, self._look)

@@ -183,12 +183,15 @@ def other_than_mailbox(engine: Engine, path: str) -> str | None:
     if isinstance(child, LoneChild):
         return f"a {child.kind}, which takes no messages: {_TAKES_NONE[child.kind]}"
     if isinstance(child, Subtree):
-        return "a supervisor, which takes no messages: name one of its actors"
+        named = ", ".join(f"{path}/{one}" for one in list(child.engine.children)[:_NAMED])
+        return "a supervisor, which takes no messages: name one of its actors" + (f", as {named}" if named else "")
     pool = child.spec.name
     return (
         None if pool == name else f"one process of a pool, which takes messages for all of them: {engine.path}/{pool}"
     )
 
+
+_NAMED: Final = 5  # children of a supervisor that an error names
 
 _TAKES_NONE: Final[dict[LoneKind, str]] = {
     "task": "it runs in the daemon, so call its code, or share a queue with it",

@@ -9,7 +9,21 @@ import os
 import msgspec
 
 from actors.wire.codec import encode
-from actors.wire.frames import REPLY, TELL, Answer, Cancel, Credit, Deliver, Items, Outcome, Outcomes, Stop, TellBatch
+from actors.wire.frames import (
+    ASK,
+    REPLY,
+    TELL,
+    Answer,
+    AskBatch,
+    Cancel,
+    Credit,
+    Deliver,
+    Items,
+    Outcome,
+    Outcomes,
+    Stop,
+    TellBatch,
+)
 from actors.wire.framing import Framer, header
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.io.output_reader import OutputReader
@@ -21,7 +35,9 @@ from tests.support.waiting import at_rest
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
 
-_FROM_DAEMON = Deliver[msgspec.Raw] | TellBatch[msgspec.Raw] | Answer | Cancel | Credit | Items | Stop
+_FROM_DAEMON = (
+    Deliver[msgspec.Raw] | TellBatch[msgspec.Raw] | AskBatch[msgspec.Raw] | Answer | Cancel | Credit | Items | Stop
+)
 
 
 class BarePlayer(WorkerProcess):
@@ -162,6 +178,8 @@ class Child:
             self.given += [(one.seq, one.kind, bytes(one.message)) for one in frame.items]
         elif isinstance(frame, TellBatch):
             self.given += [(frame.first + at, TELL, bytes(raw)) for at, raw in enumerate(frame.messages)]
+        elif isinstance(frame, AskBatch):
+            self.given += [(frame.first + at, ASK, bytes(raw)) for at, raw in enumerate(frame.messages)]
         elif isinstance(frame, Answer):
             self.answers.append(frame)
 

@@ -199,6 +199,7 @@ send = st.tuples(
 others = st.one_of(
     st.tuples(st.just(26), correlations, numbers),
     st.tuples(st.just(25), correlations),
+    st.tuples(st.just(35), numbers, st.integers(0, 6) | numbers, numbers, st.booleans()),
     st.tuples(st.just(24), names, correlations),
     st.tuples(st.just(27), names),
     st.tuples(st.just(28), names, payloads),
@@ -214,6 +215,7 @@ hostile = outcomes | send | others
 said = st.sampled_from(PAYLOADS[:17]).map(raw)
 waiting = st.integers(1, 6)
 to = st.sampled_from(["/root/sibling", "/root/other", "/root/hostile", "/root/nobody"])
+marks = st.integers(0, 3).map(lambda count: count << 32 | count * 20)
 plausible = st.one_of(
     st.tuples(st.just(20), st.integers(0, 8), st.lists(st.tuples(waiting, st.integers(0, 15), said), max_size=4)),
     st.tuples(
@@ -222,6 +224,7 @@ plausible = st.one_of(
     ),
     st.tuples(st.just(26), waiting, st.integers(0, 65)),
     st.tuples(st.just(25), waiting),
+    st.tuples(st.just(35), marks, waiting, st.just(0), st.booleans()),
     st.tuples(st.just(24), to, st.integers(0, 4)),
     st.tuples(st.just(27), st.sampled_from(["news", "other"])),
     st.tuples(st.just(28), st.sampled_from(["news", "other"]), said),

@@ -88,7 +88,6 @@ async def test_each_is_heard_once_whoever_finds_it_first(box):
     reader.take_rest()
     assert [1, 2, 3, 4] == listener.seqs
     assert not errors
-    sent.release()
     child.close()
 
 
@@ -113,7 +112,6 @@ async def test_a_reply_overtakes_no_frame_that_was_sent_before_it(box):
         await listener.some.wait()
     assert [ITEM, 0] == [outcome.kind for frame in listener.heard for outcome in frame.items]
     reader.drop()
-    sent.release()
     child.close()
 
 
