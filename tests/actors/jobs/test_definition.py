@@ -120,7 +120,8 @@ def test_a_job_is_called_directly_as_before():
 )
 def test_a_call_by_bytes_is_the_call(args, kwargs):
     definition = definition_of(options)
-    result = definition.call(options, definition.encode(args, kwargs))
+    result, shared = definition.call(options, *definition.encode(args, kwargs))
+    assert not shared
     assert definition.result.decode(result) == options(*args, **kwargs)
 
 
@@ -151,6 +152,6 @@ def test_a_result_that_breaks_the_promise_is_told_in_one_line():
     definition = definition_of(wrong)
     for kind, name in (("text", "str"), ("open", "builtin_function_or_method")):
         with pytest.raises(UsageError) as refused:
-            definition.call(wrong, definition.encode((kind,), {}))
+            definition.call(wrong, *definition.encode((kind,), {}))
         assert str(refused.value).startswith(f"wrong returned a {name}, its annotation promises int | None: ")
         assert "\n" not in str(refused.value)
