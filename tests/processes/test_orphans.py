@@ -19,6 +19,9 @@ import actors
 import supervisor
 import tests
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from supervisor.core.health import patience
+from supervisor.core.health.condition import Condition
+from supervisor.system import orphans
 from tests.support.relatives import KINDS, Beget, Leave, Parent
 from tests.support.waiting import Script, Watch, alive, until, until_now
 
@@ -183,6 +186,30 @@ async def test_an_orphan_reaper_that_does_not_answer_is_replaced(logs):
         await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
         assert ["it ended: it did not answer within 2 s"] == lost(logs)
         await until(lambda: 2 == len([line for line in logs if line["event"] == "child.started"]), "the next life")
+
+
+async def test_an_orphan_reaper_that_gets_no_processor_is_left(logs, monkeypatch):
+    """A loaded machine is no reason to replace it, however long the answer takes."""
+    monkeypatch.setattr(orphans, "ANSWER", 0.05)
+    monkeypatch.setattr(patience, "MOST", 100_000)
+    looks = []
+
+    def condition(process):
+        looks.append(process)
+        return Condition("R", 0)  # it wants a processor
+
+    monkeypatch.setattr(orphans._Process, "condition", condition)
+    async with tree() as root:
+        await until(reapers, "an orphan reaper")
+        (pid,) = reapers()
+        os.kill(pid, signal.SIGSTOP)
+        root["a"].tell_nowait(Leave())
+        await until(lambda: len(looks) > 3, "looks for its answer")
+        assert [pid] == reapers()
+        os.kill(pid, signal.SIGCONT)
+        await until(lambda: not root._launcher._orphan_reaper._unanswered, "its answer")
+        assert [pid] == reapers()
+    assert [] == lost(logs)
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, assert_type
 
-from actors import Actor, ActorRef, ActorsError, ExitReason, Message, handles, job
+from actors import Actor, ActorRef, ActorsError, ExitReason, Message, Shared, handles, job
 from actors.testing import clock, inline, kill
 from supervisor import (
     ChildSpec,
@@ -151,6 +151,35 @@ async def runs_jobs(pool: JobsRef) -> None:
     await pool.run(join, "a", "b")  # type: ignore[arg-type]
     await pool.run(parse, "a.py", timeout="soon")  # type: ignore[arg-type]
     pool.map(parse, [1])  # type: ignore[arg-type]
+
+
+class Picture(Message[Shared]):
+    pixels: Shared
+    mask: Shared | None = None
+
+
+@job
+def blur(picture: Shared, others: list[Shared]) -> tuple[Shared, float]:
+    return others[0] if others else picture, 0.5
+
+
+async def shares_memory(ref: ActorRef, pool: JobsRef) -> None:
+    """A Shared is a value like any other, in messages, replies and jobs."""
+    made = Shared.of(b"pixels")
+    assert_type(made, Shared)
+    assert_type(await ref.ask(Picture(made)), Shared)
+    assert_type(await pool.run(blur, made, [made]), tuple[Shared, float])
+    assert_type(made.memoryview(), memoryview)
+    assert_type(made.seal(), Shared)
+    assert_type((made.size, made.dtype, made.shape), tuple[int, str, tuple[int, ...]])
+    with Shared.allocate(1000) as written:
+        assert_type(written, Shared)
+    Shared.allocate(shape=(1080, 1920), dtype="f4")
+    Picture(b"pixels")  # type: ignore[arg-type]
+    Shared.allocate("large")  # type: ignore[arg-type]
+    async with Supervisor(ChildSpec(Indexer, args=("code.db",)), spares="auto", max_shared_bytes=2**30) as root:
+        assert_type(root.snapshot().shared_bytes, int)
+    Supervisor(ChildSpec(Indexer), spares="many")  # type: ignore[arg-type]
 
 
 async def keeps_messages(message: Tokenise) -> None:
