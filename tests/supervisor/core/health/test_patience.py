@@ -24,7 +24,7 @@ def gives_up(seconds, condition_at, *, late_at=()):
         wait = patience.look(now, condition_at(now - BEGUN))
         if not wait:
             return now - BEGUN
-        if now > BEGUN + 10 * MOST * seconds:
+        if now > BEGUN + 10 * MOST * seconds + sum(late for _, late in late_at):
             return None
     raise AssertionError("it looks without end")
 
