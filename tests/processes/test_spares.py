@@ -380,6 +380,8 @@ def test_what_is_looked_at():
     files = source_files(("tests",))
     assert __file__ in files
     assert os.__file__ not in files
+    assert spares.__file__ not in files
+    assert spares.__file__ in source_files(("supervisor.testing",))
     assert surroundings() == surroundings()
     assert unchanged(files)
     assert not unchanged({**files, "/nowhere": (1, 2, 3)})

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+_OURS: Final = frozenset({"actors", "supervisor"})
 _LIBRARIES: Final = ("site-packages", "dist-packages")
 _LIMITS: Final = tuple(getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_"))
 _STANDARD: Final = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - sys.modules has strings
@@ -57,12 +58,16 @@ def surroundings() -> Surroundings:
 
 
 def source_files(modules: tuple[str, ...]) -> dict[str, Stamp]:
-    """The files of loaded modules: all in the packages of `modules`, and all outside of libraries."""
+    """The files of loaded modules: all in the packages of `modules`, and all outside of libraries.
+
+    This project is a library wherever it is: also in a checkout, where its files are many.
+    """
     packages = {module.partition(".")[0] for module in modules}
     files: dict[str, Stamp] = {}
     for name, module in tuple(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and (name.partition(".")[0] in packages or not _in_library(file)):
+        package = name.partition(".")[0]
+        if isinstance(file, str) and (package in packages or not (package in _OURS or _in_library(file))):
             stamp = _stamp(file)
             if stamp is not None:
                 files[file] = stamp
