@@ -39,7 +39,7 @@ from supervisor.ports import Delivery
 from supervisor.process.boxes import Boxes, LeftBox, drop
 from supervisor.store.port import Store
 from supervisor.store.records import StoredMessage
-from supervisor.store.writes import PutSchedule, RequeueDeadLetter
+from supervisor.store.writes import RequeueDeadLetter, ScheduleRan
 
 _LEFT: Final = ""  # stands for a life of a daemon that died, which is no member of this one
 
@@ -194,7 +194,7 @@ class DurableMailbox(Mailbox):
         if stored.exception() is None:
             self.intake.entered_by_itself(seq)
 
-    async def post_scheduled(self, payload: bytes, note: PutSchedule, store: Store | None) -> None:
+    async def post_scheduled(self, payload: bytes, note: ScheduleRan, store: Store | None) -> None:
         """See `Mailbox.post_scheduled`; message and note are stored together."""
         try:
             admitted = self.intake.check_stored(payload)

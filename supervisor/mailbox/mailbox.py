@@ -46,7 +46,7 @@ from supervisor.observe.dead_letters import DeadLetter
 from supervisor.ports import Delivery, Observer, Tracer
 from supervisor.specs import Overflow
 from supervisor.store.port import Store
-from supervisor.store.writes import PutSchedule
+from supervisor.store.writes import ScheduleRan
 
 
 class Mailbox:
@@ -192,7 +192,7 @@ class Mailbox:
         for index, seq in late:
             asker.failed(index, unanswered(self.path, names[index], timeout, self._at_work(held.get(seq))))
 
-    async def post_scheduled(self, payload: bytes, note: PutSchedule, store: Store | None) -> None:
+    async def post_scheduled(self, payload: bytes, note: ScheduleRan, store: Store | None) -> None:
         """Take a scheduled message whose time has come, once it is noted in the store, if there is one.
 
         Raises:

@@ -22,7 +22,7 @@ from supervisor.core.schedule import Schedule
 from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import absolute
 from supervisor.messaging.shared import TreeContext
-from supervisor.store.writes import DeleteSchedule, PutSchedule, ScheduleRow, Write
+from supervisor.store.writes import DeleteSchedule, PutSchedule, ScheduleRan, ScheduleRow, Write
 
 _LOOK: Final = 60.0  # seconds between two looks at the wall clock
 _RETRY: Final = 5.0  # seconds until a run that could not be stored is tried again
@@ -171,7 +171,7 @@ class Scheduler:
 
     async def _send(self, row: ScheduleRow) -> None:
         mailbox = self._tree.registry.find(absolute(self._path, row.child))
-        await mailbox.post_scheduled(row.payload, PutSchedule(row), self._tree.store)
+        await mailbox.post_scheduled(row.payload, ScheduleRan(row.name, row.after), self._tree.store)
 
     def _store(self, write: Write) -> asyncio.Future[None]:
         if self._tree.store is not None:

@@ -237,9 +237,21 @@ class ScheduleRow(NamedTuple):
 
 
 class PutSchedule(_Write, frozen=True):
-    """A schedule is new, has changed, or has run."""
+    """A schedule is new, or has changed."""
 
     row: ScheduleRow
+
+
+class ScheduleRan(_Write, frozen=True):
+    """A schedule has run. One that was deleted meanwhile stays deleted.
+
+    Attributes:
+        name: of the schedule.
+        after: as in `ScheduleRow`.
+    """
+
+    name: str
+    after: float
 
 
 class DeleteSchedule(_Write, frozen=True):
@@ -260,6 +272,7 @@ Write: TypeAlias = (
     | RequeueDeadLetter
     | DropDeadLetter
     | PutSchedule
+    | ScheduleRan
     | DeleteSchedule
 )
 

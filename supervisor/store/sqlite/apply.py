@@ -29,6 +29,7 @@ from supervisor.store.writes import (
     PutSchedule,
     RequeueDeadLetter,
     SaveState,
+    ScheduleRan,
     ScheduleRow,
     Settle,
     Write,
@@ -110,7 +111,7 @@ class _Batch:
         self._outcomes: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
         self._early: list[Delay | FallDue | RequeueDeadLetter] = []
         self._deaths: list[DeadLetterWrite] = []
-        self._late: list[SaveState | DropDeadLetter | PutSchedule | DeleteSchedule] = []
+        self._late: list[SaveState | DropDeadLetter | PutSchedule | ScheduleRan | DeleteSchedule] = []
 
     def add(self, write: Write) -> None:
         match write:
@@ -222,7 +223,7 @@ class _Batch:
         )
         self._mailboxes.change(mailbox, -max(0, deleted))
 
-    def _finish(self, write: SaveState | DropDeadLetter | PutSchedule | DeleteSchedule) -> None:
+    def _finish(self, write: SaveState | DropDeadLetter | PutSchedule | ScheduleRan | DeleteSchedule) -> None:
         execute = self._connection.execute
         match write:
             case SaveState():
@@ -236,5 +237,7 @@ class _Batch:
                     raise NoSuchRecord(f"there is no dead letter {write.letter}: it was requeued or dropped before")
             case PutSchedule():
                 execute(_PUT_SCHEDULE, write.row)
+            case ScheduleRan():
+                execute("UPDATE schedule SET after = ? WHERE name = ?", (write.after, write.name))
             case DeleteSchedule():
                 execute("DELETE FROM schedule WHERE name = ?", (write.name,))

@@ -26,6 +26,7 @@ from supervisor.store.writes import (
     PutSchedule,
     RequeueDeadLetter,
     SaveState,
+    ScheduleRan,
     ScheduleRow,
     Settle,
 )
@@ -269,6 +270,8 @@ async def test_schedules_are_kept(store):
     assert await store.schedules() == [nightly._replace(name="hourly"), nightly._replace(after=6.0)]
     await store.commit([DeleteSchedule("hourly")])
     assert await store.schedules() == [nightly._replace(after=6.0)]
+    await store.commit([ScheduleRan("nightly", 7.0), ScheduleRan("hourly", 7.0)])  # a run that was under way
+    assert await store.schedules() == [nightly._replace(after=7.0)]
 
 
 # ---- mailboxes
