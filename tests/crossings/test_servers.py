@@ -114,7 +114,6 @@ def tree_in_a_thread():
     [
         pytest.param("sync", marks=pytest.mark.crossing("gunicorn")),
         pytest.param("gthread", marks=pytest.mark.crossing("gunicorn")),
-        pytest.param("gevent", marks=pytest.mark.crossing("gevent", "gunicorn")),
     ],
 )
 def test_a_program_without_an_event_loop(tmp_path, worker_class):
