@@ -123,6 +123,7 @@ def test_ready_and_stopping(kind, tmp_path):
 def test_signs_of_life_only_while_it_is_healthy(tmp_path):
     """SIGHUP makes the actor of the daemon say that it is unwell, a second one that it is well again."""
     with Systemd(str(tmp_path / "notify"), watchdog="100000") as systemd:
+        systemd.until("READY=1")  # a sign of life may come before: then SIGHUP has no handler yet
         systemd.until("WATCHDOG=1")
         systemd.daemon.send_signal(signal.SIGHUP)
         systemd.until("RELOADING=1")
