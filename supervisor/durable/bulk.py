@@ -1,6 +1,6 @@
 """DurableBulk: many messages of one call on their way into a durable mailbox.
 
-    parts ─▶ tells: StoringParcel, a commit for each part ─▶ QueuedBulk ─▶ MessageQueue
+    parts ─▶ tells: StoringParcel, a commit for each thousand ─▶ QueuedBulk ─▶ MessageQueue
              asks, large tells: single messages ─▶ DurableIntake.post, and one wait for all of them
 
 Runs on the loop's thread.
@@ -8,19 +8,23 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from actors.errors import ActorsError
-from actors.wire.attachments import EncodedMessage
-from actors.wire.frames import TELL
+from actors.messages import Message
+from actors.wire.attachments import EncodedMessage, bytes_fields, large_fields
+from actors.wire.frames import MAX_BULK, TELL
 from supervisor.core.delivery.parcel import Parcel
 from supervisor.durable.intake import DurableIntake
 from supervisor.mailbox.intake.bulk import Bulk, BulkCall, Part
 from supervisor.mailbox.intake.entry import Entry, Patience, Wait
 from supervisor.mailbox.many import AskSlot
 from supervisor.mailbox.validation import Admitted
+
+_GROUP: Final = 8 * 1024 * 1024  # bytes of one call that are stored together
 
 
 class DurableBulk(Bulk):
@@ -59,11 +63,17 @@ class DurableBulk(Bulk):
                     handler = self._handlers[self._classes.handler_of(payload)]
                     yield index, Admitted(handler, EncodedMessage(bytes(payload)), trace=part.trace)
 
+    def _joinable(self, messages: Sequence[Message[Any]], kinds: set[type[Message[Any]]]) -> bool:
+        """Also those with fields of plain `bytes`, unless one is so large that it travels beside its message."""
+        return super()._joinable(messages, kinds) and not (
+            any(map(bytes_fields, kinds)) and any(map(large_fields, messages))
+        )
+
     async def _post_parcels(self, parts: Iterator[Part], call: BulkCall) -> None:
-        for part in parts:
-            assert isinstance(part.content, Parcel)  # noqa: S101 - see `post`
-            await self._into.store_parcel(part.content, part.handlers, call.sender, part.trace)
-            call.taken += part.content.count
+        for group in _groups(parts):
+            stored = [self._into.store_parcel(parcel, part.handlers, call.sender, part.trace) for part, parcel in group]
+            await asyncio.gather(*stored)
+            call.taken += sum(parcel.count for _, parcel in group)
 
     async def _post_singles(self, messages: Iterator[tuple[int, Admitted]], call: BulkCall) -> None:
         waits: list[tuple[int, Wait]] = []
@@ -84,3 +94,19 @@ class DurableBulk(Bulk):
             call.taken += 1
             if call.asker is not None:
                 call.asker.sent(index, taken.seq, 1)
+
+
+def _groups(parts: Iterator[Part]) -> Iterator[list[tuple[Part, Parcel]]]:
+    """Parcels that are stored together: up to MAX_BULK messages."""
+    group: list[tuple[Part, Parcel]] = []
+    count = size = 0
+    for part in parts:
+        parcel = part.content
+        assert isinstance(parcel, Parcel)  # noqa: S101 - see `DurableBulk.post`
+        if group and (count + parcel.count > MAX_BULK or size + len(parcel.body) > _GROUP):
+            yield group
+            group, count, size = [], 0, 0
+        group.append((part, parcel))
+        count, size = count + parcel.count, size + len(parcel.body)
+    if group:
+        yield group

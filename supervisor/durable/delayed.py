@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from supervisor.durable.stored import StoredMailbox
@@ -24,10 +25,12 @@ class Delayed:
     Args:
         stored: its side of the store.
         loop: its timers are used.
-        entered: called with the last number of messages that have entered the mailbox.
+        entered: called with the last number of messages that have entered the mailbox, and how many.
     """
 
-    def __init__(self, stored: StoredMailbox, loop: asyncio.AbstractEventLoop, entered: Callable[[int], None]) -> None:
+    def __init__(
+        self, stored: StoredMailbox, loop: asyncio.AbstractEventLoop, entered: Callable[[int, int], None]
+    ) -> None:
         self._stored = stored
         self._loop = loop
         self._entered = entered
@@ -74,11 +77,11 @@ class Delayed:
         due = [one.message.seq for one in waiting if one.due <= now]
         later = next((one.due for one in waiting if one.due > now), None)
         if due:
-            self._stored.fall_due(due, self._fell)
+            self._stored.fall_due(due, partial(self._fell, len(due)))
         elif later is not None and later < self._due:
             self._set(later)
 
-    def _fell(self, last: int | None) -> None:
+    def _fell(self, count: int, last: int | None) -> None:
         if last is not None:
-            self._entered(last)
+            self._entered(last, count)
         self._set(time.time() + (0.0 if last is not None else PATIENCE))

@@ -114,7 +114,7 @@ class Durability:
         stored = former or StoredMailbox(self._store, self._name(path), recovered, self._loop, self._trouble)
         self._mailboxes[path] = stored
         mailbox = DurableMailbox(stored, self.boxes, path, protocol_of(spec.actor), **parts)
-        mailbox.recover(rows, left, complete=former is None and not more)
+        mailbox.recover(rows, recovered.waiting, left, complete=former is None and not more)
         return mailbox
 
     async def close(self) -> None:

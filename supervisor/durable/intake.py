@@ -62,15 +62,17 @@ class DurableIntake(Intake):
 
     Attributes:
         rest_stored: whether messages wait that are only in the store.
+        beyond: how many those are.
     """
 
     def __init__(self, stored: StoredMailbox, classes: Classes, path: str, protocol: Any, **parts: Any) -> None:
         super().__init__(path, protocol, **parts)
         one_queue = self._consumers.shared_queue is not None
-        self._together = self._plain if one_queue else {}
-        self._storable = {  # what is all in its bytes when it is small
-            message for message, handler in protocol.handlers.items() if one_queue and not handler.flows
-        } - set(filter(shares, protocol.handlers))
+        self._storable = {  # what is all in its bytes, unless a field of plain `bytes` is large
+            message: (handler.index, self.reader_of(handler.reply))
+            for message, handler in protocol.handlers.items()
+            if one_queue and not handler.flows and not shares(message)
+        }
         self._plain = self._fast = {}
         self._accept_tell = None
         self._stored = stored
@@ -91,9 +93,14 @@ class DurableIntake(Intake):
         return self._last_loaded < self._last_stored
 
     @property
+    def beyond(self) -> int:
+        """How many messages wait that are only in the store."""
+        return self._beyond.count
+
+    @property
     def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
         """See `Intake.plain`: messages that may be stored together."""
-        return self._together if self._drained is None else {}
+        return self._storable if self._drained is None else {}
 
     # ---- the door
 
@@ -112,12 +119,10 @@ class DurableIntake(Intake):
             return None
         return self._stored.accept_tell(type(message).__qualname__, data, self._classes, self.trace)
 
-    async def store_parcel(self, parcel: Parcel, handlers: set[Handler], sender: str | None, trace: str | None) -> None:
-        """Store checked tells of one call. Returns when they are stored.
-
-        Raises:
-            StoreError: none of them is.
-        """
+    def store_parcel(
+        self, parcel: Parcel, handlers: set[Handler], sender: str | None, trace: str | None
+    ) -> asyncio.Future[None]:
+        """Store checked tells of one call, in one group with all else of this turn; done when they are stored."""
         if len(handlers) == 1:
             names = [next(iter(handlers)).message.__qualname__] * parcel.count
         else:
@@ -125,7 +130,7 @@ class DurableIntake(Intake):
             names = [each[self._classes.handler_of(payload)] for payload in parcel.payloads()]
         storing = StoringParcel(parcel, names, sender, self._classes, self._loop, trace)
         self._stored.accept(storing)
-        await storing.over
+        return storing.over
 
     def check_key(self, key: str | None) -> None:
         """See `Intake.check_key`."""
@@ -203,15 +208,17 @@ class DurableIntake(Intake):
 
     # ---- from the store
 
-    def recover(self, rows: Sequence[StoredMessage], doubtful: frozenset[int], *, complete: bool) -> None:
+    def recover(self, rows: Sequence[StoredMessage], waiting: int, doubtful: frozenset[int], *, complete: bool) -> None:
         """The first messages that the store has, of a mailbox without any in memory.
 
         Args:
             rows: the messages.
+            waiting: how many there are in all.
             doubtful: indices of message classes that are not begun again where it is not known whether they were.
             complete: whether these are all, and nothing can have been stored since they were read.
         """
         self._last_loaded = 0
+        self._beyond.count = waiting
         for row in rows:
             if row.deliveries and self._classes.of(row.payload) in doubtful:
                 self._doubt(row)
@@ -226,10 +233,15 @@ class DurableIntake(Intake):
             self._refilling = True
             self._loop.create_task(self._refill(self._opened)).add_done_callback(self._refilled)
 
-    def entered_by_itself(self, seq: int) -> None:
-        """Messages up to this number are stored, and were not given to the queue."""
+    def entered_by_itself(self, seq: int, count: int) -> None:
+        """So many messages are stored, up to this number, and were not given to the queue."""
         self._last_stored = max(self._last_stored, seq)
+        self._beyond.count += count
         self.refill()
+
+    def leave(self, count: int) -> None:
+        """So many messages that were in memory are only in the store: the actor is down for good, for now."""
+        self._beyond.count += count
 
     def rewind(self) -> None:
         """The actor is about to be started again: nothing of it is in memory, everything is read from the store."""
@@ -253,6 +265,8 @@ class DurableIntake(Intake):
             self._adopt_row(row)
         if len(rows) < room:
             self._last_loaded = max(self._last_loaded, known)
+        if not self.rest_stored:
+            self._beyond.count = 0
 
     def _refilled(self, task: Any) -> None:
         self._refilling = False
@@ -272,12 +286,14 @@ class DurableIntake(Intake):
         if entry.key is not None:
             self._stored.keys[seq] = entry.key
         if self.closed is not None:
+            self._beyond.count += 1
             if asker is not None:
                 asker.failed(
                     ActorStopped(f"{self._path} is down for good ({self.closed}); {entry.message.name} is stored")
                 )
             return
         if rest or self._free <= 0:
+            self._beyond.count += 1
             if asker is not None:
                 self._await(seq, asker, self._beyond, entry.fail_if_down)
             return
@@ -292,9 +308,10 @@ class DurableIntake(Intake):
         self._last_stored = max(self._last_stored, batch.seq + len(batch) - 1)
         queue, room = self._consumers.shared_queue, self._free
         if self.closed is not None or rest or room <= 0 or queue is None:
+            self._beyond.count += len(batch)
             return
         if len(batch) > room:
-            batch.split(room)  # the rest of it waits in the store
+            self._beyond.count += len(batch.split(room))  # the rest of it waits in the store
         self._last_loaded = batch.seq + len(batch) - 1
         queue.adopt_batch(batch)
         self._dispatcher.after_turn()
@@ -302,6 +319,7 @@ class DurableIntake(Intake):
     def _adopt_row(self, row: StoredMessage) -> None:
         """A message of the store enters its queue."""
         self._last_loaded = row.seq
+        self._beyond.count = max(0, self._beyond.count - 1)
         handler = self._classes.of(row.payload)
         message = restored(row, handler)
         if row.key is not None:
@@ -325,6 +343,7 @@ class DurableIntake(Intake):
             lost = ActorCrashed(f"{self._path} died with its machine: {because}", started=None, finished=None)
             self._stored.settle(row.seq, *encode_error(lost))
         self._last_loaded = row.seq
+        self._beyond.count = max(0, self._beyond.count - 1)
         message = restored(row, self._classes.of(row.payload))
         self._settlement.dead_letter(message, Fate.CRASHED, because, row.deliveries)
 
@@ -365,9 +384,18 @@ class DurableIntake(Intake):
 
 
 class _Beyond(MessageQueue):
-    """The place of messages that are only in the store."""
+    """The place of messages that are only in the store.
+
+    Attributes:
+        count: how many.
+    """
+
+    def __init__(self, classes: Classes) -> None:
+        super().__init__(classes)
+        self.count = 0
 
     def cancel_message(self, seq: int, fate: Fate) -> tuple[str, int] | None:
         """Nothing is queued here; the settlement deletes it from the store."""
         del seq, fate
+        self.count = max(0, self.count - 1)
         return None

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from actors.errors import ActorStopped, UsageError
+from actors.errors import ActorStopped, AskTimeout, UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
 from actors.protocol.protocol import ActorProtocol
@@ -72,16 +72,17 @@ class DurableMailbox(Mailbox):
 
     # ---- from the daemon before
 
-    def recover(self, rows: Sequence[StoredMessage], left: Sequence[LeftBox], *, complete: bool) -> None:
+    def recover(self, rows: Sequence[StoredMessage], waiting: int, left: Sequence[LeftBox], *, complete: bool) -> None:
         """Take the first messages that the store has, and give those that were begun their fates.
 
         Args:
             rows: the messages.
+            waiting: how many there are in all.
             left: the black boxes of lives that died with their daemon.
             complete: whether these are all, and nothing can have been stored since they were read.
         """
         unknown = any(life.progress is None for life in left)
-        self.intake.recover(rows, self._once if unknown else frozenset(), complete=complete)
+        self.intake.recover(rows, waiting, self._once if unknown else frozenset(), complete=complete)
         pooled = any(life.pooled for life in left)
         for life in left:
             if life.progress is not None:
@@ -140,8 +141,7 @@ class DurableMailbox(Mailbox):
     def close(self, because: str) -> None:
         """The actor is down for good, for now: what waits stays in the store; askers hear that."""
         self.consumers.expect_none(*self.consumers.names)
-        for queue in self.consumers.queues.values():
-            queue.drain()
+        self.intake.leave(sum(len(queue.drain()) for queue in self.consumers.queues.values()))
         self._settlement.fail_if_down.clear()
         self.stored.keys.clear()
         for seq in tuple(self._settlement.askers):
@@ -175,9 +175,22 @@ class DurableMailbox(Mailbox):
             super().withdraw(seq)
 
     @property
+    def depth(self) -> int:
+        """See `Mailbox.depth`; also what waits only in the store."""
+        return super().depth + self.intake.beyond
+
+    @property
     def drained(self) -> bool:
         """See `Mailbox.drained`."""
-        return super().drained and not self.intake.rest_stored and self.stored.quiet
+        waits = self.intake.rest_stored and self.closed is None
+        return not waits and not self.consumers.depth and self.stored.quiet
+
+    def not_taken(self, name: str, timeout: float | None) -> AskTimeout:
+        """See `Mailbox.not_taken`."""
+        return AskTimeout(
+            f"{self.path} did not store {name} within {timeout} s; it was not sent: the store is busy, or it fails",
+            started=False,
+        )
 
     async def requeue(self, letter: int) -> None:
         """A dead letter is the last message again. Returns when that is stored.
@@ -192,7 +205,7 @@ class DurableMailbox(Mailbox):
 
     def _requeued(self, seq: int, stored: asyncio.Future[None]) -> None:
         if stored.exception() is None:
-            self.intake.entered_by_itself(seq)
+            self.intake.entered_by_itself(seq, 1)
 
     async def post_scheduled(self, payload: bytes, note: ScheduleRan, store: Store | None) -> None:
         """See `Mailbox.post_scheduled`; message and note are stored together."""

@@ -18,7 +18,7 @@ from functools import partial
 from heapq import merge
 from typing import Any, cast
 
-from actors.errors import ActorCrashed, ActorStopped
+from actors.errors import ActorCrashed, ActorStopped, AskTimeout
 from actors.exits import ExitReport
 from actors.messages import Terminated
 from actors.protocol.protocol import ActorProtocol
@@ -176,6 +176,12 @@ class Mailbox:
     def unserved_error(self) -> ActorCrashed:
         """The error of an ask that does not wait for an actor that is down."""
         return unserved(self.path, self._last_report)
+
+    def not_taken(self, name: str, timeout: float | None) -> AskTimeout:
+        """The error of an ask that did not enter in time."""
+        return AskTimeout(
+            f"{self.path} had no room for {name} within {timeout} s: {self.depth} messages wait", started=False
+        )
 
     def withdraw(self, seq: int) -> None:
         """The asker no longer waits: a message that has not begun will not begin."""

@@ -78,8 +78,7 @@ class MailboxRef(ActorRef):
             try:
                 await entered.taken(asker.deadline)
             except TimeoutError:
-                room = f"{self.path} had no room for {name_of(message)} within {timeout} s"
-                raise AskTimeout(f"{room}: {mailbox.depth} messages wait", started=False) from None
+                raise mailbox.not_taken(name_of(message), timeout) from None
         return asker
 
     async def _enter(self, kind: int, message: Admitted, asker: Asker) -> int:
@@ -212,8 +211,7 @@ class MailboxRef(ActorRef):
         try:
             await self._mailbox.bulk.post(parts, call)
         except TimeoutError:
-            room = f"{self.path} had no room for it within {timeout} s: {self._mailbox.depth} messages wait"
-            error = AskTimeout(room, started=False)
+            error = self._mailbox.not_taken("it", timeout)
         except ActorStopped as stopped:
             error = stopped
         else:

@@ -141,7 +141,7 @@ class Bulk:
             if start:
                 await asyncio.sleep(0)
             chunk = messages[start : start + MAX_BULK]
-            if together and self._intake.plain.keys() >= (kinds := set(map(type, chunk))):
+            if together and self._joinable(chunk, kinds := set(map(type, chunk))):
                 try:
                     data = encode(chunk)
                     self._read(data)
@@ -169,6 +169,11 @@ class Bulk:
     def _together(self) -> bool:
         """Whether messages may enter together: one queue takes all of them, and their bytes are not counted."""
         return self._consumers.shared_queue is not None and not self._capacity.weighed
+
+    def _joinable(self, messages: Sequence[Message[Any]], kinds: set[type[Message[Any]]]) -> bool:
+        """Whether messages, of these classes, may be encoded together."""
+        del messages
+        return self._intake.plain.keys() >= kinds
 
     def _check_sizes(self, data: bytes | msgspec.Raw) -> None:
         """UsageError when a message of an encoded array is larger than allowed; the check of each says which."""

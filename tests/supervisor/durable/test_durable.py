@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 
 import msgspec
 import pytest
 
-from actors import Actor, ActorCrashed, ActorStopped, HandlerError, Rejected, UsageError
+from actors import Actor, ActorCrashed, ActorStopped, AskTimeout, HandlerError, Message, Rejected, UsageError, handles
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, Supervisor, SupervisorSpec
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.writes import AcceptTells
@@ -82,16 +83,85 @@ async def until_async(condition):
 async def test_what_waits_at_a_stop_is_handled_at_the_next_start(tmp_path):
     """More than the window holds, in order; the asker of one that waits hears that it is stored."""
     async with tree(tmp_path, ledger(mailbox=10)) as root:
+        ref = root["ledger"]
         os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)
-        await asyncio.gather(*(root["ledger"].tell(Charge(1, str(n))) for n in range(100)))
-        asking = asyncio.create_task(root["ledger"].ask(Charge(1, "asked"), timeout=60))
-        await until(lambda: root["ledger"]._mailbox.intake.rest_stored)
+        await asyncio.gather(*(ref.tell(Charge(1, str(n))) for n in range(100)))
+        asking = asyncio.create_task(ref.ask(Charge(1, "asked"), timeout=60))
+        await until(lambda: ref.mailbox.depth == 101)
+        assert 101 == root.snapshot().children[0].mailbox
+        assert "101 other messages" in await late(ref)
         root.request_kill()
         with pytest.raises(ActorStopped, match="stored"):
             await asking
+    assert 101 == ref.mailbox.depth
     async with tree(tmp_path, ledger(mailbox=10)) as root:
         assert 102 == await root["ledger"].ask(Charge(1, "last"), timeout=60)
         assert [*map(str, range(100)), "asked", "last"] == (await root["ledger"].ask(Show())).entries
+
+
+async def late(ref):
+    """What an ask says that is stored and not answered."""
+    for timeout in (0.01, 0.1, 1, 10):
+        with pytest.raises(AskTimeout) as error:
+            await ref.ask(Show(), timeout=timeout)
+        if "did not store" not in str(error.value):
+            break
+    return str(error.value)
+
+
+async def test_an_ask_that_is_not_stored_in_time_says_so(tmp_path):
+    """It was not sent: it does not wait for room."""
+    store, go_on = SQLiteStore(tmp_path / "shop.db"), threading.Event()
+    async with Supervisor(ledger(), store=store) as root:
+        working = store._thread.call(go_on.wait)
+        with pytest.raises(AskTimeout, match="did not store Charge within") as error:
+            await root["ledger"].ask(Charge(1), timeout=0.01)
+        assert error.value.started is False
+        go_on.set()
+        await working
+        assert 1 == await root["ledger"].ask(Charge(1))
+
+
+class Piece(Message[None]):
+    data: bytes
+
+
+class Sizes(Message[list[int]]): ...
+
+
+class Pieces(Actor):
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def save(self) -> list[int]:
+        return self.sizes
+
+    def load(self, state: list[int]) -> None:
+        self.sizes = state
+
+    @handles
+    def piece(self, msg: Piece) -> None:
+        self.sizes.append(len(msg.data))
+
+    @handles
+    def show(self, msg: Sizes) -> list[int]:
+        return self.sizes
+
+
+@pytest.mark.parametrize(
+    ("sizes", "writes"),
+    [([1, 2, 3], 1), ([1000] * 1500, 6), ([5, 2**20, 7], 0)],
+    ids=["small", "two groups", "one travels beside its message"],
+)
+async def test_bytes_of_one_call_are_stored_together(tmp_path, sizes, writes):
+    """In one write for each piece of a frame's size, and one commit for each thousand."""
+    store, seen = SQLiteStore(tmp_path / "shop.db"), []
+    commit = store.commit
+    async with Supervisor(ledger(actor=Pieces, mailbox=10), store=store) as root:
+        store.commit = lambda group: seen.extend(one for one in group if isinstance(one, AcceptTells)) or commit(group)
+        await root["ledger"].tell_many([Piece(bytes(size)) for size in sizes])
+        assert writes == len(seen)
+        assert sizes == await root["ledger"].ask(Sizes(), timeout=60)
 
 
 @pytest.mark.parametrize("mailbox", [3, 1000])
