@@ -47,7 +47,8 @@ class KeptReplies:
         self.heard = 0
         self._box = box
         self._loop = loop
-        self._looking = False
+        self._looking = False  # whether a look is on its way
+        self._again = False  # whether another one has to follow it
         self._closed = False
 
     def announced(self, frame: wire.KeptReplies) -> Outcomes:
@@ -56,9 +57,8 @@ class KeptReplies:
         Raises:
             WireError: it is not of the protocol.
         """
-        if frame.more and not self._looking:  # one look finds what all of them announce
-            self._looking = True
-            self._loop.call_later(LOOK, self._look)
+        if frame.more:
+            self._look_later()
         return Outcomes(frame.ack_up_to, self.read(frame.mark), frame.began)
 
     def read(self, mark: int) -> list[Outcome]:
@@ -87,15 +87,27 @@ class KeptReplies:
         """The life is over, its box is closed soon."""
         self._closed = True
 
+    def _look_later(self) -> None:
+        """Look in a millisecond. Where a look is on its way, which may come too early, another one follows it."""
+        if self._looking:
+            self._again = True
+        else:
+            self._looking = True
+            self._loop.call_later(LOOK, self._look)
+
     def _look(self) -> None:
-        if not self._closed:
-            self._loop.call_later(LOOK, self._looked, self._box.replies.mark)
+        self._looking = False
+        if self._closed:
+            return
+        self._loop.call_later(LOOK, self._looked, self._box.replies.mark)
+        if self._again:
+            self._again = False
+            self._look_later()
 
     def _looked(self, mark: int) -> None:
         if self._closed:
             return
         if self._box.replies.frames_sent == self.heard:
-            self._looking = False
             self.on_mark(mark)
         else:
-            self._loop.call_later(LOOK, self._look)
+            self._look_later()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
+from collections.abc import Callable
 
 import pytest
 
@@ -112,6 +114,41 @@ async def test_a_reply_overtakes_no_frame_that_was_sent_before_it(box):
         await listener.some.wait()
     assert [ITEM, 0] == [outcome.kind for frame in listener.heard for outcome in frame.items]
     reader.drop()
+    child.close()
+
+
+class Timers:
+    """A loop whose timers are called one by one."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Callable[..., None], tuple[int, ...]]] = deque()
+
+    def call_later(self, _: float, deed: Callable[..., None], *args: int) -> None:
+        self._waiting.append((deed, args))
+
+    def call(self) -> bool:
+        """Call the next one; whether there was one."""
+        if not self._waiting:
+            return False
+        deed, args = self._waiting.popleft()
+        deed(*args)
+        return True
+
+
+@pytest.mark.parametrize("called", range(3))
+def test_a_frame_that_comes_while_a_look_is_on_its_way_is_followed_by_a_look_of_its_own(box, called):
+    """What is kept after that frame was not there when the look began."""
+    timers, child, marks = Timers(), of_the_child(box), []
+    kept = KeptReplies(box, timers)  # type: ignore[arg-type]
+    kept.on_mark = marks.append
+    kept.announced(Announcement(child.replies.mark, 0, 0, more=True))
+    for _ in range(called):
+        timers.call()
+    kept.announced(Announcement(child.replies.mark, 0, 0, more=True))
+    put(child, 1)
+    while timers.call():
+        pass
+    assert child.replies.mark in marks
     child.close()
 
 
