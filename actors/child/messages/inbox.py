@@ -5,6 +5,9 @@
 
 Messages begin in the order of the mailbox; control overtakes them.
 
+The daemon takes a message whose turn is over as handled. So nothing that has arrived may be passed over: when an
+exception interrupts the reading, whatever raised it, nothing is read any more, and the life ends.
+
 Runs in the actor's process, in its main thread.
 """
 
@@ -21,6 +24,8 @@ import msgspec
 from actors.child.messages.driver import Clock
 from actors.child.messages.outbox import Outbox
 from actors.child.messages.timers import Timer
+from actors.child.tracebacks import ActorFailed
+from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
 from actors.ipc.blackbox import DECODING
 from actors.ipc.channel import Channel
@@ -185,15 +190,28 @@ class Inbox:
         self._clock = clock
         self._on_undecodable = on_undecodable
         self._attachments: list[Carried] = []  # attachments whose frame has not come yet
+        self._receiving = False
 
     def receive(self) -> None:
-        """Take in what arrives next; waits for it."""
+        """Take in what arrives next; waits for it.
+
+        Raises:
+            ActorFailed: an exception has interrupted this before.
+        """
+        if self._receiving:
+            raise ActorFailed("reading its channel", UsageError("an exception has interrupted it, and was suppressed"))
+        self._receiving = True  # and it stays so when this raises
         self.take_in(self._channel.receive())
+        self._receiving = False
 
     def receive_all(self) -> None:
-        """Take in what has arrived."""
+        """Take in what has arrived.
+
+        Raises:
+            ActorFailed: as of `receive`.
+        """
         while self._channel.readable(0):
-            self.take_in(self._channel.receive())
+            self.receive()
 
     def take_in(self, frames: list[Frame]) -> None:
         """Sort the arrived frames. No frame means that the daemon is gone: this process exits."""

@@ -12,6 +12,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final
 
 from actors.actor import Actor
@@ -19,7 +20,6 @@ from actors.child.life import Life, Payload
 from actors.child.messages.streams import FlowEnded, decoded_item
 from actors.child.runners.batches import Work
 from actors.child.runners.replies import item_of, payload_of
-from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.ipc.blackbox import DOORBELL
@@ -89,17 +89,22 @@ class AsyncDriver:
         return reason
 
     def _readable(self) -> None:
-        channel = self._life.channel
         try:
-            if channel.readable(0):  # `check_control` may have read it since the loop looked, and `receive` blocks
-                self._life.inbox.take_in(channel.receive())
+            if self._life.channel.readable(0):  # `check_control` may have read it since the loop looked
+                self._life.inbox.receive()
+        except BaseException as error:
+            self._fail(error)
+        else:
             self._go_on()
-        except ActorFailed as error:  # a state that does not load
-            if not self._over.done():
-                self._over.set_exception(error)
 
     def _go_on(self) -> None:
         """Begin what can begin. Called whenever something arrived, came due or ended."""
+        try:
+            self._begin_next()
+        except BaseException as error:  # the loop would go on without what has not been done
+            self._fail(error)
+
+    def _begin_next(self) -> None:
         life = self._life
         if life.cells[DOORBELL] != life.rings:  # before the next message begins, as in `sync_runner`
             life.check_control()
@@ -107,7 +112,7 @@ class AsyncDriver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if wait is None else self._loop.call_later(wait, self._go_on)
-        while self._free and self._serving and life.leaving.reason is None:
+        while self._free and self._serving and self._failure is None and life.leaving.reason is None:
             envelope = life.inbox.next_wanted()
             if envelope is None:
                 break
@@ -125,6 +130,15 @@ class AsyncDriver:
         if not life.inbox.pending or not self._free or life.leaving.reason is not None:  # no message begins now
             life.outbox.flush()
 
+    def _fail(self, error: BaseException) -> None:
+        """This life ends by an exception: nothing begins any more, and no handler is waited for."""
+        self._failure = self._failure or error
+        if not self._over.done():
+            self._over.set_exception(error)
+        else:
+            for task in self._busy:
+                task.cancel()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._busy.discard(task)
         error = None if task.cancelled() else task.exception()
@@ -132,16 +146,22 @@ class AsyncDriver:
             self._failure = self._failure or error
             if not self._over.done():
                 self._over.set_exception(error)
-        elif not task.cancelled():  # the rest is cancelled once this life has ended: nothing may begin any more
+        elif self._failure is None:
             self._go_on()
 
     async def _handle(self, envelope: Envelope[Message[Any]], lane: int) -> None:
+        if self._failure is not None:
+            return
         life = self._life
         handler, method = self._work[type(envelope.message)]
         self._begun.add(envelope.seq)
         _HANDLED.set(envelope)
         LANE.set(lane)
-        life.begin(envelope, handler, lane)
+        try:
+            life.begin(envelope, handler, lane)
+        except BaseException as error:  # if the next one began, this one would count as handled
+            self._fail(error)
+            raise
         if envelope.seq in self._revoked:  # withdrawn after it was taken from the inbox
             self._tasks[envelope.seq].cancel()
         try:
@@ -284,7 +304,7 @@ class AsyncDriver:
     async def answer(self, correlation: int, until: float | None) -> Answer:
         """See `Driver.answer`."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._life.calls.waiters[correlation] = future.set_result
+        self._life.calls.waiters[correlation] = partial(_answered, future)
         self._life.outbox.flush()
         try:
             async with asyncio.timeout_at(
@@ -296,6 +316,11 @@ class AsyncDriver:
             raise
         finally:
             self._life.calls.waiters.pop(correlation, None)
+
+
+def _answered(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():  # its handler is cancelled, and has not run since
+        future.set_result(answer)
 
 
 async def _as_async(items: Any) -> AsyncGenerator[Any, None]:

@@ -129,6 +129,7 @@ def _wait_while(life: Life, seq: int, lacks: Callable[[], bool]) -> None:
                 return
             life.time_limit.rest()
             life.outbox.flush()
+            life.channel.readable(None)  # here a signal handler of the actor may raise, not inside `receive`
             life.inbox.receive()
     finally:
         life.time_limit.renew()

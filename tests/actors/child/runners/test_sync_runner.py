@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import time
@@ -615,3 +616,88 @@ async def test_asking_is_seen_by_the_asker_only(serving):
     assert [2] == [item.seq for item in told.items]
     daemon.send(Answer(sent.correlation, wire.REPLY, msgspec.Raw(encode("y"))))
     assert [(1, wire.REPLY, "y")] == await collect(daemon, 1)
+
+
+# ---- what has arrived is never passed over: the daemon would take it as handled
+
+
+async def test_an_answer_behind_the_cancellation_of_its_handler(serving):
+    """What comes behind both of them begins."""
+    daemon, _ = serving(AsyncPuppet)
+    daemon.deliver(AskOther("b", "x"))
+    frames = []
+    await until(lambda: frames.extend(daemon.frames()) or frames, "the question")
+    daemon.send(Cancel([1]))
+    daemon.send(Answer(frames[0].correlation, wire.REPLY, msgspec.Raw(encode("y"))))
+    daemon.deliver(Note(7))
+    assert {(1, wire.CANCELLED, None), (2, wire.REPLY, None)} == set(await collect(daemon, 2))
+    assert [7] == daemon.actor.notes
+
+
+async def test_a_reading_that_fails_ends_the_life(serving):
+    """Nothing that has arrived later begins."""
+    daemon, task = serving(AsyncPuppet)
+    daemon.life.inbox.takers[Answer] = raise_it
+    daemon.send(Answer(1, wire.REPLY, msgspec.Raw(encode("y"))))
+    daemon.deliver(Note(1))
+    with pytest.raises(ZeroDivisionError):
+        await task
+    daemon.deliver(Note(2))
+    await at_rest()
+    assert 0 == daemon.box.progress().begun
+
+
+def test_a_reading_that_fails_in_a_sync_handler(daemon_of):
+    """The life ends, also when the handler suppresses the exception."""
+    daemon = daemon_of(Suppressing)
+    daemon.life.inbox.takers[Answer] = raise_it
+    daemon.deliver(Look())
+    daemon.life.inbox.receive()
+    daemon.send(Answer(1, wire.REPLY, msgspec.Raw(encode("y"))))
+    daemon.deliver(Quick())
+    with pytest.raises(ActorFailed, match="reading its channel"):
+        run(daemon.actor, daemon.life)
+    assert 1 == daemon.box.progress().begun
+
+
+async def test_nothing_begins_behind_what_could_not_begin(serving, monkeypatch):
+    """A message that has not begun is below all that have."""
+    daemon, task = serving(AsyncPuppet)
+    begin = daemon.life.begin
+    monkeypatch.setattr(
+        daemon.life,
+        "begin",
+        lambda envelope, *rest: begin(envelope, *rest) if envelope.seq != 2 else raise_it(envelope),
+    )
+    daemon.deliver(Note(1), Note(2), Note(3))
+    with pytest.raises(ZeroDivisionError):
+        await task
+    assert 1 == daemon.box.progress().begun
+
+
+async def test_a_cancelled_handler_that_never_waits(serving):
+    """Cancelled just before it begins, it ends as ever, and the next message begins."""
+    daemon, _ = serving(One)
+    await at_rest()
+    daemon.deliver(Note(1), Note(2))
+    driver = daemon.life.calls.driver
+    driver._readable()
+    driver.revoke(1)
+    await collect(daemon, 2)
+    assert [1, 2] == daemon.actor.notes
+
+
+def raise_it(frame):
+    raise ZeroDivisionError(frame)
+
+
+class Suppressing(Actor):
+    """Its handler carries on, whatever an ask raises."""
+
+    @handles
+    def look(self, msg: Look) -> None:
+        with contextlib.suppress(Exception):
+            self.context.actor("b").call(Quick())
+
+    @handles
+    def quick(self, msg: Quick) -> None: ...
