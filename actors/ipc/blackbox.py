@@ -23,7 +23,7 @@ from multiprocessing import context, reduction
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.event import close_fd
-from actors.ipc.reply_area import AREA, ReplyArea
+from actors.ipc.reply_area import AREA, READ, WRITTEN, ReplyArea
 from actors.wire.progress import Activity, Progress, Work
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
 _LANE: Final = 8
 CELL: Final = 8  # bytes
 _CELL_MASK: Final = 2**64 - 1
+_POSITION: Final = 2**32 - 1  # bits of a mark of replies
 MAX_SERIES: Final = 256  # counters of one process, each with a name
 SERIES_ROOM: Final = 256  # bytes of a name, two of them for its length
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
@@ -128,6 +129,12 @@ class BlackBox:
         return self._replies
 
     # ---- daemon
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether there are replies that the daemon has not read."""
+        at = self._replies_at // CELL
+        return self.cells[at + WRITTEN] & _POSITION != self.cells[at + READ]
 
     def ring(self) -> None:
         """Tell the child that a control frame or the stop event overtakes what it has read so far."""

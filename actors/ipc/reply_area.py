@@ -20,7 +20,7 @@ HEAD: Final = 128  # bytes before them; each side's cell has a cache line of its
 AREA: Final = HEAD + SIZE
 MOST: Final = 1024  # bytes of an outcome that is kept here
 
-_WRITTEN, _SENT, _READ = 0, 1, 8  # cells
+WRITTEN, _SENT, READ = 0, 1, 8  # cells
 _BITS: Final = 32
 _MASK: Final = 2**_BITS - 1
 
@@ -52,7 +52,7 @@ class ReplyArea:
     @property
     def mark(self) -> int:
         """How far the child has written."""
-        return self._cells[_WRITTEN]
+        return self._cells[WRITTEN]
 
     @property
     def frames_sent(self) -> int:
@@ -69,7 +69,7 @@ class ReplyArea:
         """Keep an encoded outcome; False when there is no room."""
         size = len(outcome)
         if size > self._room:
-            self._room = SIZE - ((self._position - self._cells[_READ]) & _MASK)
+            self._room = SIZE - ((self._position - self._cells[READ]) & _MASK)
             if size > self._room:
                 return False
         at, data = self._at, self._data
@@ -85,7 +85,7 @@ class ReplyArea:
         self._room -= size
         self._position = position = (self._position + size) & _MASK
         self._count = count = (self._count + 1) & _MASK
-        self._cells[_WRITTEN] = count << _BITS | position
+        self._cells[WRITTEN] = count << _BITS | position
         return True
 
     # ---- daemon
@@ -107,5 +107,5 @@ class ReplyArea:
         body = bytes(data[at:end]) if end <= SIZE else bytes(data[at:]) + bytes(data[: end - SIZE])
         self._at = end % SIZE
         self._position, self._count = position, total
-        self._cells[_READ] = position
+        self._cells[READ] = position
         return b"\xdd" + count.to_bytes(4, "big") + body

@@ -67,7 +67,8 @@ class LoopReader:
     def forget(self, fd: int, *, close: OnReady | None = None) -> None:
         """As `ThreadReader.forget`."""
         self._stop_reading(fd)
-        self._writing.forget(fd)
+        if fd in self._writing.watched:
+            self._writing.forget(fd)
         self._streams.pop(fd, None)
         if close is not None:
             close()

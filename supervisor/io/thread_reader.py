@@ -105,7 +105,8 @@ class ThreadReader:
 
         `close` is called when the thread no longer uses it.
         """
-        self._writing.forget(fd)
+        if fd in self._writing.watched:
+            self._writing.forget(fd)
         item = self._items.pop(fd, None)
         if item is not None:
             item.wanted = False

@@ -16,11 +16,15 @@ from supervisor.io.poller import PACE
 
 
 class WriteWatch:
-    """Reports once when a descriptor takes data again."""
+    """Reports once when a descriptor takes data again.
+
+    Attributes:
+        watched: the descriptors, and the next look at each; None where the loop watches it.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.watched: dict[int, asyncio.TimerHandle | None] = {}
         self._loop = loop
-        self._looks: dict[int, asyncio.TimerHandle | None] = {}  # None: the loop watches it
 
     def once(self, fd: int, on_ready: OnReady) -> None:
         """Call `on_ready` once, when `fd` takes data again, or is broken."""
@@ -29,27 +33,26 @@ class WriteWatch:
             self.forget(fd)
             on_ready()
 
-        self._looks[fd] = None
+        self.watched[fd] = None
         try:
             self._loop.add_writer(fd, writable)
         except OSError:
             self._look_later(fd, writable)
 
     def forget(self, fd: int) -> None:
-        """Stop watching `fd`, if it is watched."""
-        if fd in self._looks:
-            look = self._looks.pop(fd)
-            if look is not None:
-                look.cancel()
-            self._loop.remove_writer(fd)
+        """Stop watching `fd`, which is watched."""
+        look = self.watched.pop(fd)
+        if look is not None:
+            look.cancel()
+        self._loop.remove_writer(fd)
 
     def close(self) -> None:
         """Stop watching everything."""
-        for fd in tuple(self._looks):
+        for fd in tuple(self.watched):
             self.forget(fd)
 
     def _look_later(self, fd: int, writable: OnReady) -> None:
-        self._looks[fd] = self._loop.call_later(PACE, self._look, fd, writable)
+        self.watched[fd] = self._loop.call_later(PACE, self._look, fd, writable)
 
     def _look(self, fd: int, writable: OnReady) -> None:
         poll = select.poll()

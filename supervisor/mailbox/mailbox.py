@@ -265,8 +265,10 @@ class Mailbox:
                 self.dispatcher.withdraw(seq, Fate.FAILED_WHEN_DOWN)
                 one = asker.at(seq) if isinstance(asker, AskPart) else asker
                 one.failed(self.unserved_error())
-        self.capacity.grant()
-        self.dispatcher.after_turn()
+        if self.capacity.line:
+            self.capacity.grant()
+        if self.depth:
+            self.dispatcher.after_turn()
 
     # ---- open and closed
 
@@ -292,7 +294,8 @@ class Mailbox:
     def open(self) -> None:
         """The actor is started, perhaps again after it was down for good."""
         self.begun = True
-        self.intake.open()
+        if self.closed is not None:
+            self.intake.open()
 
     def shut_down(self) -> None:
         """The tree has ended: delayed messages become dead letters."""

@@ -60,28 +60,26 @@ Sends = TypeVar("Sends", Send, SendMany)
 
 
 class ActorRequests:
-    """The requests of one actor, over all of its lives.
+    """The requests of one life of an actor.
 
     Args:
         path: of the process that sends.
         mailbox: the actor's own, for what comes back as a message; its path is the sender, also for a member of a
             pool.
         tree: the tree.
+        life: gets the answers.
+        ready: whether it has been ready.
     """
 
-    def __init__(self, path: str, mailbox: Mailbox, tree: TreeContext) -> None:
-        self.life: Delivery | None = None
-        self.ready = False  # whether its current life has been ready
+    def __init__(self, path: str, mailbox: Mailbox, tree: TreeContext, life: Delivery | None, *, ready: bool) -> None:
+        self.life = life
+        self.ready = ready
         self._path = path
         self._mailbox = mailbox
         self._tree = tree
-        self._asking: dict[int, RemoteAsk] = {}  # asks of the current life, by correlation
+        self._asking: dict[int, RemoteAsk] = {}  # by correlation
         self._held: list[Sent] | None = [] if isinstance(mailbox, DurableMailbox) else None
         self._in_line = 0  # bytes that wait for room in other mailboxes
-
-    def begin(self, life: Delivery) -> None:
-        """A life begins: answers go to it."""
-        self.life = life
 
     def end(self) -> None:
         """The life has ended: drop its waits, and what it has sent that belongs to messages which are not settled."""

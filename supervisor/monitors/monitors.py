@@ -6,7 +6,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from actors.errors import WireError
 from actors.exits import ExitReason
@@ -24,6 +24,23 @@ from supervisor.specs import ChildSpec
 
 class Monitored(Watched, Recycled, Protocol):
     """The life that is looked at."""
+
+
+class Seen(NamedTuple):
+    """What was seen of a life, when it has ended.
+
+    Attributes:
+        hang: why it ended, if it ended by a hang.
+        stacks: of its threads, if it hung, or did not start in time.
+        place: where its start waited; None when that was not looked at.
+    """
+
+    hang: ExitReason | None = None
+    stacks: str | None = None
+    place: str | None = None
+
+
+NOTHING_SEEN: Final = Seen()
 
 
 class Monitors:
@@ -97,32 +114,23 @@ class Monitors:
         if self._recycler is not None:
             self._recycler.close()
 
+    def end(self, exit_code: int | None) -> Seen:
+        """The life has ended, with this exit code: look no more. Returns what was seen of it."""
+        self.close()
+        hang = None if self.watchdog is None else self.watchdog.reason(exit_code)
+        stacks = next((looks.stacks for looks in (self.watchdog, self._examination) if looks is not None), None)
+        return Seen(hang, stacks, None if self._examination is None else self._examination.place)
+
     def close(self) -> None:
         """Look no more."""
         for looks in (self._recycler, self.watchdog, self._slow, self._check, self._examination):
             if looks is not None:
                 looks.close()
 
-    # ---- what they have seen
-
     @property
     def degraded(self) -> str | None:
         """What is wrong with it, as it says; None when it is well, or does not say."""
         return None if self._check is None else self._check.degraded
-
-    @property
-    def stacks(self) -> str | None:
-        """The stacks of a life that hung, or did not start in time."""
-        return next((looks.stacks for looks in (self.watchdog, self._examination) if looks is not None), None)
-
-    @property
-    def place(self) -> str | None:
-        """Where its start waited, None when that was not looked at."""
-        return None if self._examination is None else self._examination.place
-
-    def hang(self, exit_code: int | None) -> ExitReason | None:
-        """Why it ended, if it ended by a hang."""
-        return None if self.watchdog is None else self.watchdog.reason(exit_code)
 
     def _health_changed(self, degraded: str | None) -> None:
         self._tree.reports.health_changed(HealthChanged(self._path, self._number, degraded))

@@ -208,7 +208,7 @@ class ChannelReader(Protocol):
         """Take bytes in, none at the end."""
 
     def take_rest(self) -> None:
-        """The process has ended, and its channel is read."""
+        """The process has ended, its channel is read, and there are replies in its black box."""
 
     def drop(self) -> None:
         """No more will come."""
@@ -273,14 +273,15 @@ class FrameReader:
                 self._on_error(error)
 
     def take_rest(self) -> None:
-        """The process has ended, and its pipe is read: take in what lies in its black box."""
+        """The process has ended, and its pipe is read: take in the replies that lie in its black box."""
         self._read_kept(None)
 
     def drop(self) -> None:
         """No more will come: free what has arrived of an incomplete frame, which may be large."""
         if self._kept is not None:
-            self._kept.close()
-        self._framer.drop()
+            self._kept.closed = True
+        if not self._framer.between:
+            self._framer.drop()
         self._attachments.clear()
 
     def _hear(self, frame: FromChild | Attachment | Announced) -> None:

@@ -40,6 +40,7 @@ class KeptReplies:
     Attributes:
         on_mark: called after a look: up to this mark it may be read.
         heard: how many frames have arrived.
+        closed: set when the life is over; its box is closed soon.
     """
 
     def __init__(self, box: BlackBox, loop: asyncio.AbstractEventLoop) -> None:
@@ -47,9 +48,9 @@ class KeptReplies:
         self.heard = 0
         self._box = box
         self._loop = loop
+        self.closed = False
         self._looking = False  # whether a look is on its way
         self._again = False  # whether another one has to follow it
-        self._closed = False
 
     def announced(self, frame: wire.KeptReplies) -> Outcomes:
         """What a frame announces.
@@ -81,11 +82,9 @@ class KeptReplies:
         Raises:
             WireError: it is not of the protocol.
         """
-        return [] if self._closed else self.read(self._box.replies.mark)
-
-    def close(self) -> None:
-        """The life is over, its box is closed soon."""
-        self._closed = True
+        if self.closed or not self._box.has_unread:
+            return []
+        return self.read(self._box.replies.mark)
 
     def _look_later(self) -> None:
         """Look in a millisecond. Where a look is on its way, which may come too early, another one follows it."""
@@ -97,7 +96,7 @@ class KeptReplies:
 
     def _look(self) -> None:
         self._looking = False
-        if self._closed:
+        if self.closed:
             return
         self._loop.call_later(LOOK, self._looked, self._box.replies.mark)
         if self._again:
@@ -105,7 +104,7 @@ class KeptReplies:
             self._look_later()
 
     def _looked(self, mark: int) -> None:
-        if self._closed:
+        if self.closed:
             return
         if self._box.replies.frames_sent == self.heard:
             self.on_mark(mark)

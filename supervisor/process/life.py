@@ -294,13 +294,13 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         """The life ends, its black box is closed, and what is known of it is reported as a value."""
         if self.over or not (self._channel_over and self._output_over):
             return
-        self._frames.take_rest()
+        if self._box.has_unread:
+            self._frames.take_rest()
         self._frames.drop()  # timers may keep this life for a while
         if self._descriptors is not None:
             self._descriptors.close()
-        elif self.pid in self._services.descriptors.accepted:
-            self._services.descriptors.forget(self.pid)
-        self._pipe_writer.close()
+        elif self._worker.pid in self._services.descriptors.accepted:
+            self._services.descriptors.forget(self._worker.pid)
         end = self._life_end()
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
         self.over = True

@@ -228,8 +228,16 @@ class OrphanReaper:
 
     def _expect(self, number: int, process: _Process) -> None:
         """Wait for its answer that it knows the end of that life; replace it if none comes."""
-        patience = Patience(ANSWER, self._loop.time(), process.condition())
-        self._unanswered[number] = self._loop.call_later(ANSWER, self._look_for_answer, number, process, patience)
+        self._unanswered[number] = self._loop.call_later(ANSWER / 2, self._grow_impatient, number, process)
+
+    def _grow_impatient(self, number: int, process: _Process) -> None:
+        """It has not answered for a while: from now on only time counts that it could use."""
+        if process is self._process:
+            patience = Patience(ANSWER / 2, self._loop.time(), process.condition())
+            self._look_later(ANSWER / 2, number, process, patience)
+
+    def _look_later(self, wait: float, number: int, process: _Process, patience: Patience) -> None:
+        self._unanswered[number] = self._loop.call_later(wait, self._look_for_answer, number, process, patience)
 
     def _look_for_answer(self, number: int, process: _Process, patience: Patience) -> None:
         if process is not self._process:
@@ -238,7 +246,7 @@ class OrphanReaper:
         if not wait and process.has_spoken():  # the daemon has not read it yet
             wait = AGAIN
         if wait:
-            self._unanswered[number] = self._loop.call_later(wait, self._look_for_answer, number, process, patience)
+            self._look_later(wait, number, process, patience)
             return
         self._words = f"it did not answer within {ANSWER:g} s"
         process.kill()

@@ -190,7 +190,7 @@ class ActorChild:
     @property
     def degraded(self) -> str | None:
         """What is wrong with its life, as it says itself."""
-        return None if self._current is None else self._current.monitors.degraded
+        return None if self._current is None else self._current.degraded
 
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""

@@ -31,7 +31,7 @@ from supervisor.core.tree.commands import ReportExit
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
-from supervisor.monitors.monitors import Monitors
+from supervisor.monitors.monitors import NOTHING_SEEN, Monitors
 from supervisor.ports import Life, Said
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
@@ -54,7 +54,7 @@ class ActorLife:
         life: its process, None when that could not be started.
         serves: whether it ever got messages.
         saved: its state after its last message, in msgpack; None as long as it has not said it.
-        monitors: what looks at it.
+        monitors: what looks at it; None as long as there is nothing to look for.
         life_outcomes: see `LifeListener`; once it serves, the mailbox's own, unless more has to be done.
     """
 
@@ -64,7 +64,7 @@ class ActorLife:
         self.serves = False
         self.saved: bytes | None = None
         self.life_outcomes: OnOutcomes = _refuse_outcomes
-        self.monitors = Monitors(path, number, pool.spec, tree)
+        self.monitors: Monitors | None = None
         self._path = path
         self._name = name
         self._pool = pool
@@ -72,8 +72,10 @@ class ActorLife:
         self._tree = tree
         self._post = post
         self._since = tree.loop.time()
-        self._requests = ActorRequests(path, pool.mailbox, tree)
+        self._requests: ActorRequests | None = None  # once it asks the tree for something
+        self._ready = False
         self._end: LifeEnd | None = None
+        self._seen = NOTHING_SEEN  # of its end
         self._asked = False  # whether the next life was asked for
         self._awaits_streams = False
 
@@ -86,7 +88,6 @@ class ActorLife:
             OSError: the system has no descriptor or no memory left for it.
         """
         self.life = self._pool.launcher.launch(part, self._pool.spec.actor.concurrency, self)
-        self._requests.begin(self.life)
         self._mailbox.counted.begin(self.life)
 
     def serve(self, state: bytes | None) -> None:
@@ -95,7 +96,8 @@ class ActorLife:
         Args:
             state: what the life before has saved; None when it has said nothing, or this life was started with it.
         """
-        self.monitors.ready()
+        if self.monitors is not None:
+            self.monitors.ready()
         self._since = self._tree.loop.time()
         if self.life is None:
             return
@@ -108,7 +110,8 @@ class ActorLife:
             self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
         self.life_outcomes = self._outcomes if self._pool.limited else self._on_outcomes
         self._mailbox.connect(self._name, self.life)
-        self.monitors.begin(self, self.life, says_health=self._mailbox.protocol.says_health)
+        if self._pool.monitored:
+            self._watch().begin(self, self.life, says_health=self._mailbox.protocol.says_health)
 
     def await_streams(self) -> None:
         """Post StreamsOver when no stream or feed is in flight."""
@@ -119,7 +122,8 @@ class ActorLife:
 
     def stop(self) -> None:
         """Ask it to stop. Its handlers are watched on."""
-        self.monitors.stop()
+        if self.monitors is not None:
+            self.monitors.stop()
         if self.life is not None:
             self.life.stop()
 
@@ -128,11 +132,12 @@ class ActorLife:
         if self.life is None or self.life.pid is None:
             then()
         else:
-            self.monitors.examine(self.life, then)
+            self._watch().examine(self.life, then)
 
     def kill(self) -> None:
         """Kill it."""
-        self.monitors.close()
+        if self.monitors is not None:
+            self.monitors.close()
         if self.life is not None:
             self.life.kill()
 
@@ -142,7 +147,8 @@ class ActorLife:
 
     def over(self) -> None:
         """Its end was reported: withdraw its own requests."""
-        self._requests.end()
+        if self._requests is not None:
+            self._requests.end()
 
     # ---- what is known of it
 
@@ -150,6 +156,11 @@ class ActorLife:
     def node(self) -> str | None:
         """Name of the machine it runs on; None on the daemon's, and before it has one."""
         return None if self.life is None else self.life.node
+
+    @property
+    def degraded(self) -> str | None:
+        """What is wrong with it, as it says; None when it is well, or does not say."""
+        return None if self.monitors is None else self.monitors.degraded
 
     def resident_bytes(self) -> int | None:
         """The resident memory of its process."""
@@ -211,7 +222,7 @@ class ActorLife:
             cpu_time=end.cpu_time,
             peak_memory=end.peak_memory,
             stderr=end.stderr,
-            stacks=self.monitors.stacks,
+            stacks=self._seen.stacks,
             uptime=self._tree.loop.time() - self._since,
             decision=command.decision.value,
             because=command.because,
@@ -251,10 +262,18 @@ class ActorLife:
         An exception that ends a life with state is settled alone: what it has sent is not, nor what it has changed.
         """
         alone = state is None and mailbox.protocol.state is not None
-        mailbox.settle(self._name, frame, state, attachments, [] if alone else self._requests.take_held())
+        held = [] if alone or self._requests is None else self._requests.take_held()
+        mailbox.settle(self._name, frame, state, attachments, held)
+
+    def _watch(self) -> Monitors:
+        """What looks at it, from now on."""
+        if self.monitors is None:
+            self.monitors = Monitors(self._path, self.number, self._pool.spec, self._tree)
+        return self.monitors
 
     def _heard(self) -> None:
-        self.monitors.heard()
+        if self.monitors is not None:
+            self.monitors.heard()
         if self._awaits_streams:
             self._tell_streams_over()
 
@@ -267,7 +286,9 @@ class ActorLife:
 
     def life_ready(self) -> None:
         """See `LifeListener`."""
-        self._requests.ready = True
+        self._ready = True
+        if self._requests is not None:
+            self._requests.ready = True
         self._post(happened.ChildReady(self._name, self.number))
 
     def life_writable(self) -> None:
@@ -277,7 +298,7 @@ class ActorLife:
     def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
         """See `LifeListener`."""
         if isinstance(frame, HealthIs):
-            self.monitors.health_said(frame.degraded)
+            self._watch().health_said(frame.degraded)
         elif isinstance(frame, Settled):
             if not isinstance(self._mailbox, DurableMailbox) or self._mailbox.protocol.state is None or not self.serves:
                 raise WireError(
@@ -290,6 +311,8 @@ class ActorLife:
                 raise WireError("it saves a state, and its class has no save")
             self.saved = bytes(frame.state)
         else:
+            if self._requests is None:
+                self._requests = ActorRequests(self._path, self._mailbox, self._tree, self.life, ready=self._ready)
             self._requests.take(frame, attachments)
 
     def life_wrote(self, life: int, record: Record) -> None:
@@ -302,13 +325,14 @@ class ActorLife:
 
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""
-        if self.serves:
+        if self.serves and end.progress.decoding:
             end = msgspec.structs.replace(end, progress=self._mailbox.consumers.blame(self._name, end.progress))
         self._end = end
-        if self.life is not None:
-            self._mailbox.counted.end(self.life, end.counts)
-        self.monitors.close()
-        hang = self.monitors.hang(end.exit_code)
+        if end.counts:
+            self._mailbox.counted.end(end.counts)
+        if self.monitors is not None:
+            self._seen = self.monitors.end(end.exit_code)
+        hang = self._seen.hang
         reason = hang or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
         wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
@@ -318,7 +342,7 @@ class ActorLife:
         because = OVER_A_JOB if job else ""
         roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._pool.by_cause else ()
         hung_in = (end.wire_error or "") if end.pid is None else ""
-        hung_in = hung_in if self.monitors.place is None else self.monitors.place
+        hung_in = hung_in if self._seen.place is None else self._seen.place
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)
 

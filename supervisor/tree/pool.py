@@ -29,6 +29,7 @@ class Pool:
         template: the first frame of their lives, but for the path, the number and the log level of each.
         by_cause: whether what follows from a death depends on its cause.
         limited: whether a life is replaced when it reaches a limit.
+        monitored: whether anything is looked at while a life serves.
     """
 
     def __init__(self, mailbox: Mailbox, spec: ChildSpec, launcher: ActorLauncher) -> None:
@@ -40,6 +41,7 @@ class Pool:
         self.recycling: set[str] = set()
         self.by_cause = bool(spec.terms_of(spec.name).rules)
         self.limited = not (spec.max_messages is None and spec.max_age is None and spec.max_rss is None)
+        self.monitored = self.limited or spec.has_heartbeat or mailbox.protocol.says_health
         self.template = StartActor(
             path=mailbox.path,
             life=0,

@@ -462,7 +462,9 @@ class MessageQueue:
             consumer: its name.
             progress: what its black box says; None when it cannot be read.
         """
-        flight = self._flights.pop(consumer, None) or InFlight(self._unwanted)
+        flight = self._flights.pop(consumer, None)
+        if flight is None or not flight.count:
+            return ()
         losses = tuple(self._lose(message, delivery_tag, progress) for delivery_tag, message in flight.all())
         self._backlog.put_back(sorted((loss.message for loss in losses if loss.fate is None), key=_seq))
         for loss in losses:

@@ -10,9 +10,9 @@ from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.rules import policy, restart_rate
 from supervisor.core.rules.policy import Choice, scope
 from supervisor.core.rules.states import SupervisorState
-from supervisor.core.terms import RestartPolicy
+from supervisor.core.terms import Backoff, RestartPolicy
 from supervisor.core.tree.child import Child, EndedLife, StopCause
-from supervisor.core.tree.commands import Decision
+from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.core.tree.ending import Ending
 from supervisor.core.tree.events import ChildExited, TimerKind
 from supervisor.core.tree.plans import Plan
@@ -43,10 +43,10 @@ class Deaths:
         elif dead.goal in (StopCause.CALL, StopCause.UNDO):
             self._ended_by_call(child, dead)
         elif dead.goal is StopCause.PLAN:
-            it.report(child, dead, Decision.EXPECTED, SIBLING)
+            self.report(child, dead, Decision.EXPECTED, SIBLING)
             self._await_plan(child, SIBLING)
         elif dead.goal is StopCause.LEFT:
-            it.report(child, dead, Decision.EXPECTED, _LEFT)
+            self.report(child, dead, Decision.EXPECTED, _LEFT)
             self._leave_down(child, _LEFT)
         elif (dead.made_room or event.wanted) and not stopped_by_plan:
             self.follow(child, dead, event)
@@ -76,16 +76,16 @@ class Deaths:
             case RestartAction.RESTART_UNCOUNTED:
                 restart()
             case RestartAction.STOP:
-                self._it.report(child, dead, Decision.LEAVE_DOWN, choice.because)
+                self.report(child, dead, Decision.LEAVE_DOWN, choice.because)
                 stop()
             case RestartAction.ESCALATE:
                 self._give_up(child, dead, choice.because)
 
     def follow(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
         """A planned replacement: the next life follows whatever the policy, and no restart is counted."""
-        child.attempt = self._it.attempt_after(child, dead)
+        child.attempt = self.attempt_after(child, dead)
         because = child.recycled_because if dead.made_room else event.because or CAME
-        self._it.report(child, dead, Decision.RECYCLE, because, 0.0)
+        self.report(child, dead, Decision.RECYCLE, because, 0.0)
         if not child.alive:
             child.start()
 
@@ -100,6 +100,33 @@ class Deaths:
         self._give_up(child, dead, f"{needed} within {allowed.period:g} s, where {allowed.max_restarts} are allowed")
         return True
 
+    def report(
+        self, child: Child, dead: EndedLife, decision: Decision, because: str, delay: float | None = None
+    ) -> None:
+        """Report an end of a life and what follows."""
+        it = self._it
+        it.out.say(
+            ReportExit(
+                child=child.name,
+                life=dead.life,
+                reason=dead.reason,
+                policy=child.terms.restart,
+                decision=decision,
+                because=because,
+                delay=delay,
+                restarts=it.budgets.held(child.terms, it.now),
+            )
+        )
+
+    def attempt_after(self, child: Child, dead: EndedLife) -> int:
+        """The number of the restart that follows a life of a child."""
+        healthy = restart_rate.healthy_after(self._backoff(child), self._it.terms.intensity)
+        return restart_rate.attempt_after(child.attempt, dead.uptime, healthy)
+
+    def pause(self, child: Child, roll: float) -> float:
+        """Seconds before the next restart of a child."""
+        return restart_rate.delay(child.attempt, roll, self._backoff(child))
+
     def down_by_call(self, child: Child) -> None:
         """A terminated child is down: keep its spec, unless it is temporary or its start was still awaited."""
         if child.callers.adding or child.terms.restart is RestartPolicy.TEMPORARY:
@@ -110,25 +137,25 @@ class Deaths:
         child.callers.down()
 
     def _ended_in_the_end(self, child: Child, dead: EndedLife) -> None:
-        self._it.report(child, dead, Decision.EXPECTED, self._it.ending_because)
+        self.report(child, dead, Decision.EXPECTED, self._it.ending_because)
         self._ending.leave_closed(child)
         child.callers.down()
 
     def _ended_by_call(self, child: Child, dead: EndedLife) -> None:
         if dead.goal is StopCause.UNDO:
-            self._it.report(child, dead, Decision.EXPECTED, UNDONE)
+            self.report(child, dead, Decision.EXPECTED, UNDONE)
             self._starts.undone(child)
         else:
-            self._it.report(child, dead, Decision.EXPECTED, TERMINATED)
+            self.report(child, dead, Decision.EXPECTED, TERMINATED)
             self.down_by_call(child)
 
     def _joined_a_plan(self, child: Child, dead: EndedLife) -> None:
         """It ended by itself just before a plan would have stopped it: no restart of its own is counted."""
         because = "a restart under way was about to stop it"
         if child.terms.restart is RestartPolicy.TEMPORARY:
-            self._it.report(child, dead, Decision.LEAVE_DOWN, because)
+            self.report(child, dead, Decision.LEAVE_DOWN, because)
         else:
-            self._it.report(child, dead, Decision.RESTART, because, self._it.delay(child))
+            self.report(child, dead, Decision.RESTART, because, self._delay(child))
         self._await_plan(child, because)
 
     def _await_plan(self, child: Child, because: str) -> None:
@@ -141,7 +168,7 @@ class Deaths:
     def _failed_its_caller(self, child: Child, dead: EndedLife) -> None:
         """A start requested by the API is not retried and does not count for the intensity."""
         because = "a start that was called for is not repeated"
-        self._it.report(child, dead, Decision.LEAVE_DOWN, because)
+        self.report(child, dead, Decision.LEAVE_DOWN, because)
         if child.callers.adding:
             self._starts.forget(child, because)
         else:
@@ -154,7 +181,7 @@ class Deaths:
 
     def _failed_to_boot(self, child: Child, dead: EndedLife) -> None:
         because = "a failing first start ends the supervisor"
-        self._it.report(child, dead, Decision.LEAVE_DOWN, because)
+        self.report(child, dead, Decision.LEAVE_DOWN, because)
         self._ending.begin(dead.reason, f"{child.name!r} did not start", failed=child.name)
 
     def _leave_down(self, child: Child, because: str) -> None:
@@ -167,8 +194,8 @@ class Deaths:
 
     def _restart(self, child: Child, dead: EndedLife, because: str, roll: float) -> None:
         it = self._it
-        child.attempt = it.attempt_after(child, dead)
-        delay = restart_rate.delay(child.attempt, roll, it.backoff(child))
+        child.attempt = self.attempt_after(child, dead)
+        delay = self.pause(child, roll)
         child.attempt += 1
         at_once = delay <= 0 and not dead.failed_start  # a failed start always yields to other events
         order = [sibling.terms for sibling in it.children.values()]
@@ -180,10 +207,18 @@ class Deaths:
             )
         )
         child.wait()
-        it.report(child, dead, Decision.RESTART, because, it.delay(child))
+        self.report(child, dead, Decision.RESTART, because, self._delay(child))
+
+    def _backoff(self, child: Child) -> Backoff:
+        return restart_rate.terms_for(child.terms.backoff, self._it.terms.intensity)
+
+    def _delay(self, child: Child) -> float:
+        """The least seconds before a child is started again."""
+        due = self._it.plans.due(child.name)
+        return 0.0 if due is None else max(0.0, due - self._it.now)
 
     def _give_up(self, child: Child, dead: EndedLife, because: str) -> None:
-        self._it.report(child, dead, Decision.GIVE_UP, because)
+        self.report(child, dead, Decision.GIVE_UP, because)
         self._ending.begin(
             ExitReason(ExitKind.SHUTDOWN, f"gave up: {because}"),
             "its supervisor gave up",

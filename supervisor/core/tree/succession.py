@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from supervisor.core.rules import restart_rate
 from supervisor.core.rules.policy import Scope, scope
 from supervisor.core.rules.states import ChildState
 from supervisor.core.tree.child import Child, EndedLife, StopCause
@@ -49,19 +48,21 @@ class Succession:
         it = self._it
         stops = child.goal > StopCause.RECYCLE or it.plans.stops(child.name) or it.final_command is not None
         if stops or not dead.failed_start:
-            it.report(child, dead, Decision.EXPECTED, "it was stopped with the life that it was to follow")
+            self._deaths.report(child, dead, Decision.EXPECTED, "it was stopped with the life that it was to follow")
             return
         goes_on = f"life {child.life} goes on" if child.state is ChildState.RUNNING else "another one follows"
         if child.callers.recycles:
-            it.report(child, dead, Decision.LEAVE_DOWN, f"a recycle that was called for is not repeated; {goes_on}")
+            self._deaths.report(
+                child, dead, Decision.LEAVE_DOWN, f"a recycle that was called for is not repeated; {goes_on}"
+            )
             why = f"{child.name!r} did not start: {dead.reason}; {goes_on}"
             child.callers.recycle_failed(Verdict.START_FAILED, why)
         elif not self._deaths.exceeds(child, dead):
-            delay = restart_rate.delay(child.attempt, roll, it.backoff(child))
+            delay = self._deaths.pause(child, roll)
             child.attempt += 1
             if child.state is ChildState.RUNNING:
                 child.recycle_later(delay)
-            it.report(child, dead, Decision.RESTART, f"the next life did not start; {goes_on}", delay)
+            self._deaths.report(child, dead, Decision.RESTART, f"the next life did not start; {goes_on}", delay)
 
     def succeeded(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
         """A life has ended and its successor is the current one, whatever ended it. If need be, that ends, too."""
@@ -69,7 +70,7 @@ class Succession:
         child.succeed(dead)
         because = self._expected(child, dead)
         if because:
-            it.report(child, dead, Decision.EXPECTED, because)
+            self._deaths.report(child, dead, Decision.EXPECTED, because)
         elif dead.made_room or event.wanted:
             self._deaths.follow(child, dead, event)
         else:
@@ -100,11 +101,11 @@ class Succession:
     def _replace(self, child: Child, dead: EndedLife, because: str) -> None:
         """A life died beside its successor. That is its restart; siblings follow by the strategy."""
         it = self._it
-        child.attempt = it.attempt_after(child, dead) + 1
+        child.attempt = self._deaths.attempt_after(child, dead) + 1
         order = [sibling.terms for sibling in it.children.values()]
         touched = scope(it.terms.strategy, order, child.name)
         plan = Plan(Scope(touched.stop, tuple(name for name in touched.start if name != child.name)))
         if child.state is not ChildState.RUNNING:
             plan.pending.add(child.name)
         it.plans.begin(plan)
-        it.report(child, dead, Decision.RESTART, f"{because}; its next life had begun", 0.0)
+        self._deaths.report(child, dead, Decision.RESTART, f"{because}; its next life had begun", 0.0)

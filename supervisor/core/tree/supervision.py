@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from supervisor.core.rules import restart_rate
 from supervisor.core.rules.restart_rate import Budgets
 from supervisor.core.rules.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
-from supervisor.core.terms import Backoff, ChildTerms, SupervisorTerms
-from supervisor.core.tree.child import Child, EndedLife
-from supervisor.core.tree.commands import CommandBuffer, Decision, ReportExit, ReportReady, Terminate
+from supervisor.core.terms import ChildTerms, SupervisorTerms
+from supervisor.core.tree.child import Child
+from supervisor.core.tree.commands import CommandBuffer, ReportReady, Terminate
 from supervisor.core.tree.plans import Plans
 
 
@@ -43,23 +42,6 @@ class Supervision:
         """Go to the next state."""
         self.phase = supervisor_after(self.terms.path, self.phase, step)
 
-    def report(
-        self, child: Child, dead: EndedLife, decision: Decision, because: str, delay: float | None = None
-    ) -> None:
-        """Report an end of a life and what follows."""
-        self.out.say(
-            ReportExit(
-                child=child.name,
-                life=dead.life,
-                reason=dead.reason,
-                policy=child.terms.restart,
-                decision=decision,
-                because=because,
-                delay=delay,
-                restarts=self.budgets.held(child.terms, self.now),
-            )
-        )
-
     def serves(self, child: Child) -> None:
         """A life of a child is ready and is its current one."""
         self.out.say(ReportReady(child.name, child.life))
@@ -77,17 +59,3 @@ class Supervision:
         """Whether a child runs and is not about to be stopped anyway."""
         ending = self.final_command is not None or self.plans.stops(child.name)
         return child.state is ChildState.RUNNING and not ending
-
-    def backoff(self, child: Child) -> Backoff:
-        """The backoff of a child."""
-        return restart_rate.terms_for(child.terms.backoff, self.terms.intensity)
-
-    def attempt_after(self, child: Child, dead: EndedLife) -> int:
-        """The number of the restart that follows a life of a child."""
-        healthy = restart_rate.healthy_after(self.backoff(child), self.terms.intensity)
-        return restart_rate.attempt_after(child.attempt, dead.uptime, healthy)
-
-    def delay(self, child: Child) -> float:
-        """The least seconds before the child is started again."""
-        due = self.plans.due(child.name)
-        return 0.0 if due is None else max(0.0, due - self.now)

@@ -25,22 +25,22 @@ class Spawner:
     Args:
         loop: of the tree.
         on_orphaned: the thread's last job when the loop was closed before the spawner.
+
+    Attributes:
+        do: runs a short job in the thread, after those given before. May be called on any thread.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_orphaned: Callable[[], None]) -> None:
         self._loop = loop
         self._on_orphaned = on_orphaned
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.do: Final[Callable[[Callable[[], None]], None]] = self._jobs.put
         self._thread = threading.Thread(target=self._run, name="actors-spawner", daemon=True)
         self._thread.start()
 
     def begin(self, worker: WorkerProcess) -> None:
         """Start a process, after those begun before; returns at once."""
         self.do(worker.spawn)
-
-    def do(self, job: Callable[[], None]) -> None:
-        """Run a short job in the thread, after those given before. Runs on any thread."""
-        self._jobs.put(job)
 
     def close(self) -> None:
         """End the thread, and wait for that."""

@@ -336,7 +336,7 @@ async def test_without_a_limit_nobody_looks():
         life = root.launcher.life("/root/a")
         life.activity = None
         await root["a"].tell(Echo("x"))
-        assert root._engine.children["a"]._current.monitors.watchdog is None
+        assert root._engine.children["a"]._current.monitors is None
 
 
 async def test_a_hung_process_that_dies_of_being_asked():
