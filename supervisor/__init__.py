@@ -19,7 +19,7 @@ from supervisor.jobs.jobs_ref import JobsRef
 from supervisor.messaging.tree_store import KeptDeadLetter
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
-from supervisor.observe.reports import (
+from supervisor.observe.happenings import (
     ChildExited,
     ChildStarted,
     HandlerSlow,

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from supervisor.observe.broadcast import Missed
-from supervisor.observe.reports import Happening
+from supervisor.observe.happenings import Happening
 from supervisor.tree.health import TreeHealth
 from supervisor.tree.snapshot import SupervisorSnapshot
 

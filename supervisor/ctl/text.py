@@ -12,7 +12,7 @@ from supervisor.control.look.words import brief, seconds
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState
 from supervisor.observe.broadcast import Missed
-from supervisor.observe.reports import (
+from supervisor.observe.happenings import (
     ChildExited,
     ChildStarted,
     HandlerSlow,

@@ -17,7 +17,7 @@ from supervisor.monitors.health_check import HealthCheck
 from supervisor.monitors.recycler import Recycled, Recycler, recycler_of
 from supervisor.monitors.slow_handlers import SlowHandlers
 from supervisor.monitors.watchdog import Watchdog, Watched
-from supervisor.observe.reports import HandlerSlow, HealthChanged
+from supervisor.observe.happenings import HandlerSlow, HealthChanged
 from supervisor.ports import Life
 from supervisor.specs import ChildSpec
 

@@ -1,4 +1,4 @@
-"""Reports: what happens in the tree, once as a typed event and once as a log line.
+"""Reports: what happens in the tree, once as a typed event and once as a log line; and what deaths add up to.
 
 The daemon's log configuration is used and never changed.
 
@@ -8,129 +8,72 @@ Runs on the loop's thread. Event names are `noun.past_tense`; `docs/reference/re
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from actors.exits import ExitReason, ExitReport
+from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.wire.log_lines import Record
+from supervisor.core.causes import CauseKind
 from supervisor.core.health.lifetime_limits import TOO_LOW
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree.commands import Decision
 from supervisor.observe.broadcast import Broadcast
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
-from supervisor.observe.deaths import Deaths
+from supervisor.observe.happenings import (
+    ChildExited,
+    ChildStarted,
+    HandlerSlow,
+    Happening,
+    HealthChanged,
+    MailboxUnclaimed,
+    StoreFailed,
+    SuccessorBegun,
+    SupervisorGaveUp,
+    SupervisorStarted,
+    SupervisorStopped,
+)
 from supervisor.observe.logs import TREE, actor_logger, write
 
-
-class ChildStarted(msgspec.Struct, frozen=True, tag=True):
-    """A life is ready for messages."""
-
-    actor: str
-    life: int
-    pid: int | None
-    node: str | None = None
+_RESTARTS = frozenset({Decision.RESTART, Decision.RECYCLE})
 
 
-class SuccessorBegun(msgspec.Struct, frozen=True, tag=True):
-    """A life is started beside the current one, to follow it when it is ready."""
-
-    actor: str
-    life: int
-
-
-class ChildExited(msgspec.Struct, frozen=True, tag=True):
-    """A life has ended; the report says why and what happens next."""
-
-    report: ExitReport
-
-
-class SupervisorStarted(msgspec.Struct, frozen=True, tag=True):
-    """All static children of a supervisor are ready."""
-
-    supervisor: str
-
-
-class SupervisorGaveUp(msgspec.Struct, frozen=True, tag=True):
-    """A supervisor exceeded its restart intensity and stops its children."""
-
-    supervisor: str
-    child: str
-    restarts: int
-
-
-class SupervisorStopped(msgspec.Struct, frozen=True, tag=True):
-    """A supervisor and all of its children are down."""
-
-    supervisor: str
-    reason: ExitReason
-
-
-class HandlerSlow(msgspec.Struct, frozen=True, tag=True):
-    """A handler takes longer than `soft_timeout`; nothing is done about it.
+class Ended:
+    """What is known of the lives of one child that have ended.
 
     Attributes:
-        actor: path of the actor.
-        life: the number of its life.
-        handler: in words, `Index.search`.
-        seconds: how long it has taken so far.
-        stacks: of the threads and tasks of its process, None when they did not come in time.
+        restarts: how many of them were followed by another life, by cause.
+        cpu_time: seconds of CPU time of all of them.
     """
 
-    actor: str
-    life: int
-    handler: str
-    seconds: float
-    stacks: str | None = None
+    __slots__ = ("cpu_time", "restarts")
+
+    def __init__(self) -> None:
+        self.restarts: Counter[str] = Counter()
+        self.cpu_time = 0.0
 
 
-class MailboxUnclaimed(msgspec.Struct, frozen=True, tag=True):
-    """The store has a mailbox that no durable actor of the tree has: it was renamed or removed.
+class Deaths:
+    """The ends of all lives of one tree, by path."""
 
-    Attributes:
-        mailbox: its name in the store, the path of the actor below the root.
-        waiting: how many messages wait, delayed ones included.
-        dead_letters: how many dead letters it has.
-    """
+    def __init__(self) -> None:
+        self._ended: dict[str, Ended] = {}
 
-    mailbox: str
-    waiting: int
-    dead_letters: int
+    def add(self, report: ExitReport) -> None:
+        """A life has ended."""
+        ended = self._ended.setdefault(report.actor, Ended())
+        ended.cpu_time += report.cpu_time or 0.0
+        if report.decision in _RESTARTS:
+            ended.restarts[cause_of(report)] += 1
 
+    def of(self, path: str) -> Ended:
+        """What the lives of a child add up to."""
+        return self._ended.get(path) or Ended()
 
-class StoreFailed(msgspec.Struct, frozen=True, tag=True):
-    """What a durable actor has handled could not be stored: no reply leaves, and it is tried again until it is.
-
-    Attributes:
-        mailbox: the actor's name in the store, its path below the root.
-        detail: what is wrong.
-    """
-
-    mailbox: str
-    detail: str
-
-
-class HealthChanged(msgspec.Struct, frozen=True, tag=True):
-    """An actor says something else of its health than before; `degraded` is None when it is well again."""
-
-    actor: str
-    life: int
-    degraded: str | None
-
-
-Happening = (
-    ChildStarted
-    | SuccessorBegun
-    | ChildExited
-    | HandlerSlow
-    | HealthChanged
-    | MailboxUnclaimed
-    | StoreFailed
-    | SupervisorStarted
-    | SupervisorGaveUp
-    | SupervisorStopped
-)
+    def forget(self, path: str) -> None:
+        """The child at this path is gone, with everything below it."""
+        for known in [known for known in self._ended if known == path or known.startswith(f"{path}/")]:
+            del self._ended[known]
 
 
 class Reports:
@@ -334,3 +277,18 @@ def _fields(report: ExitReport) -> dict[str, Any]:
         "stacks": report.stacks,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def cause_of(report: ExitReport) -> str:
+    """The cause of a death in one word: the kind of a `Cause`, `recycle`, or the kind of the reason."""
+    reason = report.reason
+    words = {
+        "recycle": report.decision == Decision.RECYCLE,
+        CauseKind.HANG.value: reason.detail.startswith("hung:"),
+        CauseKind.OUT_OF_MEMORY.value: bool(report.out_of_memory),
+        CauseKind.FAILED_START.value: reason.kind is ExitKind.UNSTARTED,
+        CauseKind.SIGNAL.value: reason.kind is ExitKind.KILLED and report.signal is not None,
+        CauseKind.EXCEPTION.value: reason.kind is ExitKind.CRASHED and report.traceback is not None,
+        CauseKind.EXIT_CODE.value: reason.kind is ExitKind.CRASHED and report.exit_code is not None,
+    }
+    return next((word for word, holds in words.items() if holds), reason.kind.value)

@@ -35,8 +35,8 @@ from supervisor.process.spawn.spawner import Spawner
 from supervisor.process.spawn.worker_process import ACTOR, Program, WorkerProcess
 from supervisor.spawnable import check_main_guard
 from supervisor.system.memory_limit import memory_limit
-from supervisor.system.oom import OomWitness
 from supervisor.system.orphans import OnLost, OrphanReaper
+from supervisor.system.post_mortem import OomWitness
 
 L = TypeVar("L", bound=ProcessLife)
 

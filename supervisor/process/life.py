@@ -35,7 +35,7 @@ from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
 from supervisor.process.inspection import ProcessInspection
 from supervisor.process.kept_replies import KeptReplies
 from supervisor.process.spawn.worker_process import WorkerProcess
-from supervisor.system.oom import OomWitness
+from supervisor.system.post_mortem import OomWitness
 from supervisor.system.procfs import peak_bytes
 
 LINGER: Final = 1.0  # seconds a process may run on after it closed its channel

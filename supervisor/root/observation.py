@@ -13,7 +13,7 @@ from actors.messages import Message, Topic
 from supervisor.messaging.tree_store import TreeStore
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter
-from supervisor.observe.reports import Happening
+from supervisor.observe.happenings import Happening
 from supervisor.root.lifecycle import Lifecycle
 from supervisor.tree.health import HealthStatus, TreeHealth, health_of
 from supervisor.tree.snapshot import SupervisorSnapshot, tree_of

@@ -7,7 +7,7 @@ from typing import get_args
 from actors.bounds import is_count
 from supervisor.core.place import LOCAL
 from supervisor.core.restart import Restart
-from supervisor.core.rules import policy, restart_rate
+from supervisor.core.rules import policy
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Start, Strategy
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.actor import check_actor
@@ -151,7 +151,7 @@ def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
     most = intensity.max_restarts
     if most is None or child.backoff is None or policy_of(child.restart) is RestartPolicy.TEMPORARY:
         return
-    span = restart_rate.span(child.backoff, most)
+    span = policy.span(child.backoff, most)
     if span > intensity.period:
         raise InvalidSpec(
             path,

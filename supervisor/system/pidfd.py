@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 
-from supervisor.system.reap import has_ended
+from supervisor.system.post_mortem import has_ended
 
 
 def open_pidfd(pid: int) -> int:

@@ -13,7 +13,7 @@ from actors.wire.counts import Counts
 from supervisor.core.rules.states import ChildState
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.shared import TreeContext
-from supervisor.observe.deaths import Ended
+from supervisor.observe.reports import Ended
 from supervisor.root.observation import Observation
 from supervisor.system.procfs import cpu_seconds, open_descriptors, resident_bytes
 from supervisor.telemetry.histogram import Histogram

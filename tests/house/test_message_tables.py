@@ -21,7 +21,8 @@ from supervisor.core.terms import Routing
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
-from supervisor.observe.reports import HandlerSlow, HealthChanged, Reports
+from supervisor.observe.happenings import HandlerSlow, HealthChanged
+from supervisor.observe.reports import Reports
 from supervisor.specs import Overflow
 from tests.support.scripted import LoneLife
 from tests.support.waiting import at_rest

@@ -17,7 +17,6 @@ import pytest
 from actors import ActorCrashed, ExitKind, HandlerError
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, DeadReason, Intensity, StartFailed, Supervisor, SupervisorSpec
 from supervisor.process import life as hands
-from supervisor.system import reap
 from tests.support.perils import (
     AsyncVictim,
     Blabbers,
@@ -444,7 +443,7 @@ async def test_a_life_that_breaks_the_protocol():
 
 async def test_an_exit_code_that_someone_else_took(monkeypatch):
     """Where the kernel does not know the exit code any more, what else is known is told: here, the fault."""
-    monkeypatch.setattr(reap, "_told", lambda pidfd: None)
+    monkeypatch.setattr(post_mortem, "_told", lambda pidfd: None)
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         async with tree(child(Victim)) as root:

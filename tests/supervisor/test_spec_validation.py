@@ -21,7 +21,7 @@ from supervisor import (
     Strategy,
     SupervisorSpec,
 )
-from supervisor.core.rules import restart_rate
+from supervisor.core.rules import policy
 from supervisor.spec_validation import check
 from tests.support.actors import Puppet
 
@@ -257,16 +257,16 @@ def test_words_that_are_none(name, value):
 def test_the_default_backoff_fits_itself(intensity):
     """No intensity is out of its reach: so many restarts leave time for the starts themselves."""
     check(SupervisorSpec(child(), intensity=intensity))
-    fitted = restart_rate.terms_for(None, intensity)
-    assert restart_rate.span(fitted, intensity.max_restarts or 0) <= intensity.period
+    fitted = policy.terms_for(None, intensity)
+    assert policy.span(fitted, intensity.max_restarts or 0) <= intensity.period
     assert 0 < fitted.initial <= fitted.cap <= 1.0
 
 
 def test_the_default_backoff_where_it_fits():
     """Then it is what `Backoff()` says."""
-    assert Backoff() == restart_rate.terms_for(None, Intensity())
-    assert Backoff() == restart_rate.terms_for(None, Intensity.unlimited())
-    assert SLOW is restart_rate.terms_for(SLOW, Intensity(3, 5.0))
+    assert Backoff() == policy.terms_for(None, Intensity())
+    assert Backoff() == policy.terms_for(None, Intensity.unlimited())
+    assert SLOW is policy.terms_for(SLOW, Intensity(3, 5.0))
 
 
 def test_a_backoff_that_was_written_is_not_changed():

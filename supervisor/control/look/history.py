@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from actors.exits import ExitReport
 from supervisor.control.look.slim import without_texts
 from supervisor.observe.broadcast import Missed
-from supervisor.observe.reports import ChildExited, HandlerSlow, Happening
+from supervisor.observe.happenings import ChildExited, HandlerSlow, Happening
 
 KEPT: Final = 500  # events
 DEATHS: Final = 20  # of one child

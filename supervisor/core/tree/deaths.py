@@ -7,7 +7,7 @@ from typing import Final
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.causes import Cause, RestartAction
-from supervisor.core.rules import policy, restart_rate
+from supervisor.core.rules import policy
 from supervisor.core.rules.policy import Choice, scope
 from supervisor.core.rules.states import SupervisorState
 from supervisor.core.terms import Backoff, RestartPolicy
@@ -120,12 +120,12 @@ class Deaths:
 
     def attempt_after(self, child: Child, dead: EndedLife) -> int:
         """The number of the restart that follows a life of a child."""
-        healthy = restart_rate.healthy_after(self._backoff(child), self._it.terms.intensity)
-        return restart_rate.attempt_after(child.attempt, dead.uptime, healthy)
+        healthy = policy.healthy_after(self._backoff(child), self._it.terms.intensity)
+        return policy.attempt_after(child.attempt, dead.uptime, healthy)
 
     def pause(self, child: Child, roll: float) -> float:
         """Seconds before the next restart of a child."""
-        return restart_rate.delay(child.attempt, roll, self._backoff(child))
+        return policy.delay(child.attempt, roll, self._backoff(child))
 
     def down_by_call(self, child: Child) -> None:
         """A terminated child is down: keep its spec, unless it is temporary or its start was still awaited."""
@@ -210,7 +210,7 @@ class Deaths:
         self.report(child, dead, Decision.RESTART, because, self._delay(child))
 
     def _backoff(self, child: Child) -> Backoff:
-        return restart_rate.terms_for(child.terms.backoff, self._it.terms.intensity)
+        return policy.terms_for(child.terms.backoff, self._it.terms.intensity)
 
     def _delay(self, child: Child) -> float:
         """The least seconds before a child is started again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from supervisor.core.rules.restart_rate import Budgets
+from supervisor.core.rules.policy import Budgets
 from supervisor.core.rules.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
 from supervisor.core.terms import ChildTerms, SupervisorTerms
 from supervisor.core.tree.child import Child

@@ -13,7 +13,7 @@ from supervisor.core.rules.states import ChildState
 from supervisor.ctl.rows import Row
 from supervisor.ctl.text import doing, event_text, state_of
 from supervisor.observe.broadcast import Missed
-from supervisor.observe.reports import ChildExited, ChildStarted, SupervisorGaveUp
+from supervisor.observe.happenings import ChildExited, ChildStarted, SupervisorGaveUp
 from supervisor.tree.snapshot import ChildSnapshot
 
 

@@ -25,8 +25,8 @@ from supervisor.process.spawn.lean_spawn import LeanProcess
 from supervisor.system.orphans import OrphanReaper, kill_process_group
 from supervisor.system.pidfd import open_pidfd, send_signal
 from supervisor.system.pipe_budget import BUDGET, widen
+from supervisor.system.post_mortem import ExitStatus, has_ended, reap
 from supervisor.system.priority import step_back, step_forward
-from supervisor.system.reap import ExitStatus, has_ended, reap
 
 RECHECK: Final = 0.01  # seconds between looks at a process without a pidfd, from when its descriptors are closed
 LAST_WAIT: Final = 1.0  # seconds for a killed process to end

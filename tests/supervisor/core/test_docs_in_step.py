@@ -8,8 +8,7 @@ from actors.exits import ExitKind, ExitReason
 from supervisor.core.causes import Cause, CauseKind, RestartAction, Rule
 from supervisor.core.health.hang_detector import Finding, explain
 from supervisor.core.rules import policy
-from supervisor.core.rules.policy import scope
-from supervisor.core.rules.restart_rate import delay
+from supervisor.core.rules.policy import delay, scope
 from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, RestartPolicy, Strategy, SupervisorTerms
 from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.core.tree.events import Boot, ChildExited, ChildReady, RecycleAsked, Timer, TimerFired, TimerKind

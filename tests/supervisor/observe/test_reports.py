@@ -11,15 +11,15 @@ import structlog
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.wire.log_lines import Record
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
-from supervisor.observe.logs import actor_logger, level_of
-from supervisor.observe.reports import (
+from supervisor.observe.happenings import (
     ChildExited,
     ChildStarted,
-    Reports,
     SupervisorGaveUp,
     SupervisorStarted,
     SupervisorStopped,
 )
+from supervisor.observe.logs import actor_logger, level_of
+from supervisor.observe.reports import Reports
 from tests.support.actors import Note
 
 REPORT = ExitReport(

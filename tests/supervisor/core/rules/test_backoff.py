@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.core.rules.restart_rate import attempt_after, delay, healthy_after
+from supervisor.core.rules.policy import attempt_after, delay, healthy_after
 from supervisor.core.terms import Backoff, Intensity
 
 PEKKO = Backoff(initial=3.0, cap=30.0, jitter=0.2)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.core.rules.restart_rate import Window
+from supervisor.core.rules.policy import Window
 from supervisor.core.terms import Intensity
 
 

@@ -1,8 +1,11 @@
-"""Reap: the exit code of a process that has ended, and the resources it used.
+"""Post-mortem: what the kernel says of a process that has ended: exit code, resources, kills for lack of memory.
 
 When another part of the daemon has taken the exit code, the kernel is asked through the pidfd. What the kernel does
 not know is None, and no error. It waits, for `COMPLETE` seconds at most, only where the system has neither pidfds nor
 `waitid`: there `has_ended` cannot tell.
+
+The kernel keeps no record that a parent can read of whom it has killed for lack of memory, only counters. One that rose
+just before a SIGKILL of unknown origin is the best evidence there is.
 
 Runs on the loop's thread.
 """
@@ -15,7 +18,10 @@ import resource
 import struct
 import sys
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -27,6 +33,12 @@ COMPLETE: Final = 0.05  # seconds from the end of a process's descriptors to its
 _PIDFD_GET_INFO: Final = 0xC040FF0B  # Linux 6.13; ioctl: struct pidfd_info in its first version, 64 bytes
 _PIDFD_INFO_EXIT: Final = 8  # Linux 6.15; bit: the status, once the process is reaped
 _PIDFD_INFO: Final = struct.Struct("=Q52xi")  # mask, what is not needed here, status
+
+RECENT: Final = 1.0  # seconds; when several processes are killed together, each gets the whole number
+
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+_MACHINE: Final = Path("/proc/vmstat")
+_MAX_CHARACTERS: Final = 64 * 1024  # characters of any of these files
 
 
 class ExitStatus(msgspec.Struct, frozen=True):
@@ -94,3 +106,60 @@ def _peak(usage: resource.struct_rusage) -> int | None:
     """Its peak memory. The kernel counts from before the exec, when it was a copy of the daemon."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return usage.ru_maxrss * _UNIT if usage.ru_maxrss > before else None
+
+
+class OomWitness:
+    """Remembers the count, so that an earlier kill is not taken for the cause of a death now.
+
+    Attributes:
+        source: the file it reads: of the daemon's own control group where there is one, else of the whole
+            machine; None
+            when there is none.
+    """
+
+    def __init__(self, sources: Iterator[Path] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        found = (path for path in sources or _sources() if _count(path) is not None)
+        self.source = next(found, None)
+        self._looks: deque[tuple[float, int]] = deque()
+        self.look()
+
+    def look(self) -> int | None:
+        """How many processes were killed since the last look that is older than RECENT; None when not known."""
+        count = None if self.source is None else _count(self.source)
+        if count is None:
+            return None
+        now = self._clock()
+        self._looks.append((now, count))
+        while len(self._looks) > 2 and self._looks[1][0] <= now - RECENT:
+            self._looks.popleft()
+        return count - self._looks[0][1]
+
+
+def _sources() -> Iterator[Path]:
+    """Files that may hold the count, best first."""
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, place = line.split(":", 2)
+        if not controllers:
+            yield _CGROUPS / place.lstrip("/") / "memory.events"
+        elif controllers == "memory":
+            yield _CGROUPS / "memory" / place.lstrip("/") / "memory.oom_control"
+    yield _CGROUPS / "memory.events"  # in a container the group's own name may not be visible
+    yield _CGROUPS / "memory" / "memory.oom_control"
+    yield _MACHINE
+
+
+def _count(source: Path) -> int | None:
+    for line in _read(source).splitlines():
+        name, _, value = line.partition(" ")
+        if name == "oom_kill" and value.isdigit():
+            return int(value)
+    return None
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open(encoding="ascii", errors="replace") as file:
+            return file.read(_MAX_CHARACTERS)
+    except OSError:
+        return ""

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-import supervisor.system.oom
-from supervisor.system.oom import OomWitness
+import supervisor.system.post_mortem
+from supervisor.system.post_mortem import OomWitness
 
 
 class Count:
@@ -105,11 +105,11 @@ def test_the_own_control_group(tmp_path, monkeypatch, groups, place):
     counter = tmp_path / place
     counter.parent.mkdir(parents=True, exist_ok=True)
     counter.write_text("oom_kill 1\n")
-    read = supervisor.system.oom._read
-    monkeypatch.setattr("supervisor.system.oom._CGROUPS", tmp_path)
-    monkeypatch.setattr("supervisor.system.oom._MACHINE", tmp_path / "vmstat")
+    read = supervisor.system.post_mortem._read
+    monkeypatch.setattr("supervisor.system.post_mortem._CGROUPS", tmp_path)
+    monkeypatch.setattr("supervisor.system.post_mortem._MACHINE", tmp_path / "vmstat")
     monkeypatch.setattr(
-        "supervisor.system.oom._read",
+        "supervisor.system.post_mortem._read",
         lambda path: groups if "self" in path.parts and "proc" in path.parts else read(path),
     )
     assert counter == OomWitness().source

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from supervisor.system.reap import ExitStatus, has_ended, reap
+from supervisor.system.post_mortem import ExitStatus, has_ended, reap
 from tests.support.spawning import DEADLINE, SPAWN
 
 pytestmark = pytest.mark.processes
