@@ -17,6 +17,7 @@ import pytest
 from actors import ActorCrashed, ExitKind, HandlerError
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, DeadReason, Intensity, StartFailed, Supervisor, SupervisorSpec
 from supervisor.process import life as hands
+from supervisor.system import post_mortem
 from tests.support.perils import (
     AsyncVictim,
     Blabbers,
