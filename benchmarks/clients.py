@@ -3,9 +3,11 @@
 python -m benchmarks.clients              twenty rounds; medians
 python -m benchmarks.clients --clients 50
 
-Half of the clients ask for the tree again and again, once in two seconds each; the others are connected and read
-nothing. "stall" is by how much a timer of the loop is late, the 99th percentile. "cpu" is processor time of the daemon
-and of the actor's process for each message, the least of the rounds.
+Of eight clients four ask for the tree, one sends garbage, one half a frame, one asks and never reads, and one says
+nothing; each acts once in two seconds, and one that was dropped comes again. "late" is by how much a timer of the loop
+is late. "work" is the processor time that the loop's thread takes between two looks, a millisecond or more apart: what
+the daemon itself does, whatever else the machine runs. "cpu" is processor time of the daemon and of the actor's process
+for each message, the least of the rounds.
 """
 
 from __future__ import annotations
@@ -29,44 +31,69 @@ from supervisor import ChildSpec, Supervisor
 EVERY: Final = 0.001  # seconds between two looks at the loop
 
 CROWD: Final = """
-import sys, time
+import socket, sys, time
+from itertools import cycle
 from pathlib import Path
-from typing import Final
+from supervisor.control.frames import Identify, ShowEvents, ShowTree, framed
 from supervisor.ctl.client import Client
 
-path, count = Path(sys.argv[1]), int(sys.argv[2])
-clients = []
-for _ in range(count):
-    clients.append(Client(path, timeout=60.0))
-    clients[-1].identify()  # one after the other: the backlog is shorter
-asking = clients[::2]
+PATH, COUNT = Path(sys.argv[1]), int(sys.argv[2])
+NEVER_READ = framed(ShowTree()) * 16 + framed(ShowEvents())
+BAD = {4: b"GET / HTTP/1.1\\r\\n\\r\\n" * 100, 5: framed(Identify())[:-1], 6: NEVER_READ}
+
+class Stranger:
+    def __init__(self, data):
+        self.data = data
+        self.act()
+
+    def act(self):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60.0)
+        self.socket.connect(str(PATH))
+        self.socket.sendall(self.data)
+
+class Asking(Client):
+    def act(self):
+        self.tree()
+
+def client(number):
+    if number % 8 in BAD:
+        return Stranger(BAD[number % 8])
+    one = (Asking if number % 8 < 4 else Client)(PATH, timeout=60.0)
+    one.identify()  # one after the other: the backlog is shorter
+    return one
+
+clients = [client(number) for number in range(COUNT)]
 print("here", flush=True)
-while True:
-    for client in asking:
-        begun = time.monotonic()
-        client.tree()
-        time.sleep(max(0.0, 2.0 / len(asking) - (time.monotonic() - begun)))
+acting = [one for one in clients if hasattr(one, "act")]
+for one in cycle(acting):
+    begun = time.monotonic()
+    one.act()
+    time.sleep(max(0.0, 2.0 / len(acting) - (time.monotonic() - begun)))
 """
 
 
 class Stall:
-    """By how much a timer is late, while inside."""
+    """By how much a timer is late, and how long the loop's thread works between two looks, in seconds."""
 
     def __init__(self) -> None:
         self.late: list[float] = []
+        self.work: list[float] = []
 
     async def look(self) -> None:
         """Until it is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + EVERY
+            due, used = loop.time() + EVERY, time.thread_time()
             await asyncio.sleep(EVERY)
             self.late.append(loop.time() - due)
+            self.work.append(time.thread_time() - used)
 
-    @property
-    def most(self) -> float:
-        """The 99th percentile, in seconds."""
-        return sorted(self.late)[int(len(self.late) * 0.99)]
+
+def most(values: list[float]) -> str:
+    """The 99th percentile and the longest of some seconds, as text."""
+    values = sorted(values)
+    return f"{values[int(len(values) * 0.99)] * 1e3:6.2f} ms (99 %) {values[-1] * 1e3:6.2f} ms (longest)"
 
 
 @contextlib.asynccontextmanager
@@ -107,7 +134,7 @@ async def main(rounds: int, clients: int) -> None:
                                 rates.setdefault((way, crowded), []).append(count / took)
                                 cpus.setdefault((way, crowded), []).append(used / count)
                         look = asyncio.create_task(stalls[crowded].look())
-                        await asyncio.sleep(0.5)
+                        await asyncio.sleep(1.0)
                         look.cancel()
     for way in WAYS:
         alone, beside = (statistics.median(rates[way, crowded]) for crowded in (False, True))
@@ -118,7 +145,7 @@ async def main(rounds: int, clients: int) -> None:
         )
     for crowded, stall in stalls.items():
         who = f"with {clients} clients" if crowded else "alone"
-        sys.stdout.write(f"stall of the loop, {who:18} {stall.most * 1e3:6.2f} ms\n")
+        sys.stdout.write(f"{who:18} late {most(stall.late)}   work {most(stall.work)}\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from supervisor.control.frames import (
     BadFrame,
     Cutter,
     Failed,
-    Reply,
     Request,
     Trouble,
     framed,
@@ -34,7 +33,7 @@ PIPELINE: Final = 16  # requests that may wait behind the one being served
 HELD: Final = 64 * 1024  # bytes on their way to a client, above which it gets no more until it reads
 _CHUNK: Final = 64 * 1024  # bytes of one look at what it sent
 
-Serve = Callable[[Request], AsyncIterator[Reply]]
+Serve = Callable[[Request], AsyncIterator[bytes]]
 
 
 class Connection:
@@ -43,7 +42,7 @@ class Connection:
     Args:
         client: its socket, which does not block.
         readiness: watches it.
-        serve: gives the replies to a request.
+        serve: gives the frames of the replies to a request.
         turn: calls back when it is this connection's turn to begin a request.
         on_lost: called once, when the connection has ended.
 
@@ -145,7 +144,7 @@ class Connection:
     def _refuse(self, why: str) -> None:
         """What follows cannot be read any more."""
         self._requests.clear()
-        self._write(Failed(Trouble.BAD_REQUEST, why))
+        self._write(framed(Failed(Trouble.BAD_REQUEST, why)))
         if not self._over:
             self.close()
 
@@ -155,10 +154,10 @@ class Connection:
         """Serve one request."""
         try:
             if isinstance(request, BadFrame):
-                await self._send(Failed(Trouble.BAD_REQUEST, str(request)))
+                await self._send(framed(Failed(Trouble.BAD_REQUEST, str(request))))
             else:
-                async for reply in self._serve(request):
-                    await self._send(reply)
+                async for frame in self._serve(request):
+                    await self._send(frame)
         except TimeoutError:
             self.drop()
         finally:
@@ -166,23 +165,22 @@ class Connection:
             self.drop_at = self._loop.time() + (STALL if self._closes else IDLE)
             self._get_in_line()
 
-    async def _send(self, reply: Reply) -> None:
-        """Send a reply, and wait while the client does not read.
+    async def _send(self, frame: bytes) -> None:
+        """Send the frame of a reply, and wait while the client does not read.
 
         Raises:
             TimeoutError: it does not read at all.
         """
-        self._write(reply)
+        self._write(frame)
         if not self._read.is_set():
             async with asyncio.timeout(STALL):
                 await self._read.wait()
 
-    def _write(self, reply: Reply) -> None:
+    def _write(self, frame: bytes) -> None:
         if self._over:
             return
-        data = framed(reply)
-        self._out.append(memoryview(data))
-        self._held += len(data)
+        self._out.append(memoryview(frame))
+        self._held += len(frame)
         if len(self._out) == 1:
             self._write_out()
         if self._held > HELD:

@@ -12,16 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from supervisor.control.frames import Identity
-from supervisor.control.look.slices import in_slices
 from supervisor.core.rules.states import ChildState
-from supervisor.tree.engine import Engine
 from supervisor.tree.health import health_of
-from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, steps_of
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 
 
-async def identity_of(engine: Engine, started: float) -> Identity:
-    """Which daemon this is; `started` is when its tree was entered, in time.time()."""
-    tree = await in_slices(steps_of(engine))
+def identity_of(tree: SupervisorSnapshot, started: float) -> Identity:
+    """Which daemon this is, with its tree now; `started` is when that was entered, in time.time()."""
     children = list(_children(tree))
     return Identity(
         pid=os.getpid(),

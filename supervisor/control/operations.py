@@ -18,18 +18,16 @@ from actors.errors import ActorCrashed, ActorsError, AskTimeout, HandlerError, N
 from supervisor.control import changes, messages
 from supervisor.control import frames as wire
 from supervisor.control.dead import DeadLetters
-from supervisor.control.frames import Failed, Reply, Request, Trouble
+from supervisor.control.frames import Failed, Reply, Request, Trouble, framed
 from supervisor.control.identity import identity_of
 from supervisor.control.look.explain import explain
 from supervisor.control.look.history import History
 from supervisor.control.look.names import named
 from supervisor.control.look.samples import Samples
-from supervisor.control.look.slices import in_slices
-from supervisor.control.look.slim import slim
+from supervisor.control.look.snapshots import Snapshots
 from supervisor.control.look.stacks import StackTaker
 from supervisor.errors import NoSuchChild
 from supervisor.tree.engine import Engine
-from supervisor.tree.snapshot import steps_of
 
 Answer = Callable[[Any], Awaitable[Reply]]
 
@@ -54,11 +52,11 @@ class Operations:
         self._history = History()
         self._dead = DeadLetters(engine)
         self._samples = Samples(engine)
+        self._snapshots = Snapshots(engine)
         self._stacks = StackTaker(engine.tree.loop)
         engine.tree.reports.happenings.follow(self._history)
         self._answers: Final[dict[type[Request], Answer]] = {
             wire.Identify: self._identify,
-            wire.ShowTree: self._tree,
             wire.Explain: self._explain,
             wire.TakeStacks: self._take_stacks,
             wire.Tell: self._tell,
@@ -77,32 +75,35 @@ class Operations:
     def close(self) -> None:
         """The tree is down."""
         self._samples.close()
+        self._snapshots.close()
 
-    async def serve(self, request: Request) -> AsyncIterator[Reply]:
-        """The replies to a request, the last of which ends it. What fails is a reply, too."""
+    async def serve(self, request: Request) -> AsyncIterator[bytes]:
+        """The frames of the replies to a request, the last of which ends it. What fails is a reply, too."""
         try:
-            if isinstance(request, wire.ShowEvents):
+            if isinstance(request, wire.ShowTree):
+                yield (await self._snapshots.take()).frame
+            elif isinstance(request, wire.ShowEvents):
                 async for reply in self._events(request):
-                    yield reply
+                    yield framed(reply)
             else:
-                yield await self._answers[type(request)](request)
+                yield framed(await self._answers[type(request)](request))
         except ActorsError as error:
-            yield Failed(_trouble(error), str(error))
+            yield framed(Failed(_trouble(error), str(error)))
         except Exception as error:
             context = {"message": f"the control request {type(request).__name__} failed", "exception": error}
             self._engine.tree.loop.call_exception_handler(context)
-            yield Failed(Trouble.FAILED, f"error in the daemon: {type(error).__name__}: {error}; see its log")
+            text = f"error in the daemon: {type(error).__name__}: {error}; see its log"
+            yield framed(Failed(Trouble.FAILED, text))
 
     # ---- look
 
     async def _identify(self, _: wire.Identify) -> Reply:
-        return await identity_of(self._engine, self._started)
-
-    async def _tree(self, _: wire.ShowTree) -> Reply:
-        return wire.Tree(time.time(), slim(await in_slices(steps_of(self._engine))))
+        return identity_of((await self._snapshots.take()).tree, self._started)
 
     async def _explain(self, asked: wire.Explain) -> Reply:
-        return wire.Explanations(await explain(self._engine, asked.name, self._history, self._samples))
+        named(self._engine, asked.name or self._engine.path)
+        tree = (await self._snapshots.take()).tree
+        return wire.Explanations(await explain(self._engine, tree, asked.name, self._history, self._samples))
 
     async def _take_stacks(self, asked: wire.TakeStacks) -> Reply:
         child = named(self._engine, asked.name)

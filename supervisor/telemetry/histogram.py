@@ -12,7 +12,7 @@ SECONDS: Final = (  # bounds for times, from 50 µs to a minute
     *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-_BULK: Final = 1024  # values that are sorted together
+BULK: Final = 1024  # values that are sorted together
 _FEW: Final = 8  # values that are not worth a progression
 
 
@@ -37,7 +37,7 @@ class Histogram:
 
     def settle(self) -> None:
         """Count the values, if it is worth it."""
-        if len(self.values) >= _BULK:
+        if len(self.values) >= BULK:
             self._fold()
 
     def add_progression(self, first: float, step: float, count: int) -> None:

@@ -23,7 +23,7 @@ from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import PendingAsk
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.telemetry.histogram import Histogram
+from supervisor.telemetry.histogram import BULK, Histogram
 
 _ANSWERS: Final = frozenset({REPLY, BESIDE, FAILED, REJECTED})
 _UNASKED: Final = (None, None)
@@ -96,6 +96,8 @@ class Meter:
         self._clock = clock
         self._marks = Marks()
         self._began: dict[str, float] = {}  # when the last message of a member began, in seconds
+        self._consumers = mailbox.consumers
+        self._took, self._waited_for = self.latency.values.append, self.waits.values.append  # both of one ask
 
     def accepted(self) -> None:
         """See `Observer`."""
@@ -106,7 +108,10 @@ class Meter:
         if isinstance(frame, Replies):
             self._replied(member, frame)
             return
-        flight, items, upto = queue.flight(member), frame.items, frame.ack_up_to
+        items = frame.items
+        if len(items) == 1 and queue.unsettled == 1 and self._only_one(items[0]):
+            return
+        flight, upto = queue.flight(member), frame.ack_up_to
         if items:
             self._answered(flight, items)
         if upto and frame.began and not _all_answered(flight, items, upto):
@@ -125,11 +130,26 @@ class Meter:
             self.latency.add_progression(0.0 if since is None else now - since, 0.0, size)
         self._spread(runs, member, now)
 
+    def _only_one(self, outcome: Outcome) -> bool:
+        """Measure the reply to an ask, where nothing else is in progress; False where that is not what it is."""
+        asker, _ = self._askers.get(outcome.seq, _UNASKED)
+        if type(asker) is not PendingAsk or outcome.kind != REPLY or self._consumers.single_consumer is None:
+            return False
+        since, began, now = asker.since, outcome.began * 1e-9, self._clock()
+        if not 0.0 < since < began < now:
+            return False
+        self._waited_for(began - since)
+        self._took(now - since)
+        if len(self.latency.values) >= BULK:
+            self.latency.settle()
+            self.waits.settle()
+        return True
+
     def _answered(self, flight: InFlight, items: list[Outcome]) -> None:
-        """Measure messages that have an outcome of their own. Each ask comes here, so it does as little as possible."""
+        """Measure messages that have an outcome of their own."""
         now, askers = self._clock(), self._askers
-        latency, waits = self.latency.values.append, self.waits.values.append
-        numbered = self._mailbox.consumers.single_consumer is not None  # delivery tags are the messages' numbers
+        latency, waits = self._took, self._waited_for
+        numbered = self._consumers.single_consumer is not None  # delivery tags are the messages' numbers
         for outcome in items:
             if numbered and outcome.kind == REPLY:  # the common case
                 asker, _ = askers.get(outcome.seq, _UNASKED)

@@ -15,22 +15,23 @@ from supervisor.control.look.samples import Samples
 from supervisor.control.look.slices import in_slices
 from supervisor.control.look.why import Verdict, why
 from supervisor.tree.engine import Engine
-from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, steps_of
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 from supervisor.tree.subtree import Subtree
 
 Node = ChildSnapshot | SupervisorSnapshot
 
 
-async def explain(root: Engine, name: str, history: History, samples: Samples) -> tuple[Explanation, ...]:
+async def explain(
+    root: Engine, tree: SupervisorSnapshot, name: str, history: History, samples: Samples
+) -> tuple[Explanation, ...]:
     """Why the child of that name is as it is; with an empty name, each that is not well, or the root.
 
-    Of a pool the processes that are not well are explained, and the first where all are.
+    Of a pool the processes that are not well are explained, and the first where all are. `tree` is the whole tree now.
 
     Raises:
         NoSuchChild: no child has this name, or several have.
     """
     child = named(root, name or root.path)
-    tree = await in_slices(steps_of(root))
     nodes = {node.path: (node, engine) for node, engine in _all(tree, root)}
     if not name:
         unwell = await _explained(list(nodes.values()), history, samples)

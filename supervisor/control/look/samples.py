@@ -2,18 +2,19 @@
 
 What a rate is made of, and what shows that a queue or a process grows. Only where there is a control socket.
 
-Runs on the loop's thread; a few actors in a turn.
+Runs on the loop's thread, in slices.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 import msgspec
 
+from supervisor.control.look.slices import in_slices
 from supervisor.core.rules.states import ChildState
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
@@ -21,7 +22,6 @@ from supervisor.tree.subtree import Subtree
 
 PERIOD: Final = 2.0  # seconds between two samples of an actor
 WINDOW: Final = 30  # samples: one minute
-BATCH: Final = 20  # actors in one turn of the loop
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -94,16 +94,19 @@ class Samples:
 
     async def _sample(self) -> None:
         while True:
-            seen = set()
-            for number, (child, runs) in enumerate(tuple(_actors(self._root))):
-                seen.add(child.path)
-                self._look(child, child.pid if runs else None)
-                if number % BATCH == BATCH - 1:
-                    await asyncio.sleep(0)
-            for path in self._windows.keys() - seen:
-                del self._windows[path]
-                self._began.pop(path, None)
+            await in_slices(self._look_at_all())
             await asyncio.sleep(PERIOD)
+
+    def _look_at_all(self) -> Generator[None, None, None]:
+        """Sample each actor, one in each step, and forget those that are gone."""
+        seen = set()
+        for child, runs in tuple(_actors(self._root)):
+            seen.add(child.path)
+            self._look(child, child.pid if runs else None)
+            yield
+        for path in self._windows.keys() - seen:
+            del self._windows[path]
+            self._began.pop(path, None)
 
     def _look(self, child: ActorChild, pid: int | None) -> None:
         """Sample one actor; while it starts it has no samples."""
