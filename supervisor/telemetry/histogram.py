@@ -12,7 +12,7 @@ SECONDS: Final = (  # bounds for times, from 50 µs to a minute
     *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-BULK: Final = 1024  # values that are sorted together
+_BULK: Final = 1024  # values that are sorted together
 _FEW: Final = 8  # values that are not worth a progression
 
 
@@ -21,23 +21,24 @@ class Histogram:
 
     Attributes:
         total: the sum of all values; see `buckets`.
-        values: those that are not counted yet. Who appends many calls `settle` then.
     """
 
     def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
         self.total = 0.0
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)  # values up to each bound, and above the last; not cumulated
-        self.values: list[float] = []
+        self._values: list[float] = []  # those that are not counted yet
 
     def add(self, value: float) -> None:
         """Add one value."""
-        self.values.append(value)
-        self.settle()
+        self._values.append(value)
+        if len(self._values) >= _BULK:
+            self._fold()
 
-    def settle(self) -> None:
-        """Count the values, if it is worth it."""
-        if len(self.values) >= BULK:
+    def add_all(self, values: list[float]) -> None:
+        """Add some values."""
+        self._values += values
+        if len(self._values) >= _BULK:
             self._fold()
 
     def add_progression(self, first: float, step: float, count: int) -> None:
@@ -69,8 +70,8 @@ class Histogram:
         return found
 
     def _fold(self) -> None:
-        values = sorted(self.values)
-        self.values.clear()
+        values = sorted(self._values)
+        self._values.clear()
         self.total += sum(values)
         below = 0
         for at, bound in enumerate(self._bounds):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Final
 
 from actors.exits import ExitReport
@@ -23,7 +22,7 @@ from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import PendingAsk
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.telemetry.histogram import BULK, Histogram
+from supervisor.telemetry.histogram import Histogram
 
 _ANSWERS: Final = frozenset({REPLY, BESIDE, FAILED, REJECTED})
 _UNASKED: Final = (None, None)
@@ -97,7 +96,6 @@ class Meter:
         self._marks = Marks()
         self._began: dict[str, float] = {}  # when the last message of a member began, in seconds
         self._consumers = mailbox.consumers
-        self._took, self._waited_for = self.latency.values.append, self.waits.values.append  # both of one ask
 
     def accepted(self) -> None:
         """See `Observer`."""
@@ -108,13 +106,13 @@ class Meter:
         if isinstance(frame, Replies):
             self._replied(member, frame)
             return
-        items = frame.items
-        if len(items) == 1 and queue.unsettled == 1 and self._only_one(items[0]):
-            return
-        flight, upto = queue.flight(member), frame.ack_up_to
-        if items:
-            self._answered(flight, items)
-        if upto and frame.began and not _all_answered(flight, items, upto):
+        items, upto = frame.items, frame.ack_up_to
+        if items and self._replied_to(items):
+            if queue.unsettled == len(items):
+                return  # that was all: an ask alone, the common case
+        elif items:
+            self._answered(queue.flight(member), items)
+        if upto and frame.began and not _all_answered(flight := queue.flight(member), items, upto):
             self._acknowledged(flight, member, frame)
         if upto and self._marks.many:
             self._marks.forget(upto)
@@ -130,36 +128,33 @@ class Meter:
             self.latency.add_progression(0.0 if since is None else now - since, 0.0, size)
         self._spread(runs, member, now)
 
-    def _only_one(self, outcome: Outcome) -> bool:
-        """Measure the reply to an ask, where nothing else is in progress; False where that is not what it is."""
-        asker, _ = self._askers.get(outcome.seq, _UNASKED)
-        if type(asker) is not PendingAsk or outcome.kind != REPLY or self._consumers.single_consumer is None:
-            return False
-        since, began, now = asker.since, outcome.began * 1e-9, self._clock()
-        if not 0.0 < since < began < now:
-            return False
-        self._waited_for(began - since)
-        self._took(now - since)
-        if len(self.latency.values) >= BULK:
-            self.latency.settle()
-            self.waits.settle()
+    def _replied_to(self, items: list[Outcome]) -> bool:
+        """Measure asks of tasks, if all are that and have got a reply; else nothing is done.
+
+        Each ask comes here, so it does as little as possible.
+        """
+        if self._consumers.single_consumer is None:
+            return False  # delivery tags are not the messages' numbers
+        askers, now = self._askers, self._clock()
+        waits, took = [], []
+        for outcome in items:
+            asker, _ = askers.get(outcome.seq, _UNASKED)
+            if type(asker) is not PendingAsk or outcome.kind != REPLY:
+                return False
+            since, began = asker.since, outcome.began * 1e-9
+            if not 0.0 < since < began < now:
+                return False
+            waits.append(began - since)
+            took.append(now - since)
+        self.waits.add_all(waits)
+        self.latency.add_all(took)
         return True
 
     def _answered(self, flight: InFlight, items: list[Outcome]) -> None:
-        """Measure messages that have an outcome of their own."""
-        now, askers = self._clock(), self._askers
-        latency, waits = self._took, self._waited_for
-        numbered = self._consumers.single_consumer is not None  # delivery tags are the messages' numbers
+        """Measure messages that have an outcome of their own, one by one."""
+        now = self._clock()
         for outcome in items:
-            if numbered and outcome.kind == REPLY:  # the common case
-                asker, _ = askers.get(outcome.seq, _UNASKED)
-                if type(asker) is PendingAsk and asker.since < (began := outcome.began / 1e9) < now and asker.since:
-                    waits(began - asker.since)
-                    latency(now - asker.since)
-                    continue
             self._ended(flight, outcome, now)
-        self.latency.settle()
-        self.waits.settle()
 
     def _ended(self, flight: InFlight, outcome: Outcome, now: float) -> None:
         """Measure one message."""
@@ -214,12 +209,10 @@ class Meter:
 
 def _all_answered(flight: InFlight, items: list[Outcome], upto: int) -> bool:
     """Whether all that a number acknowledges has an outcome of its own: of asks alone, the common case."""
-    messages, batches = flight.messages, flight.batches
-    if not items or (batches and batches[0].seq <= upto):
+    if not items or items[-1].seq != upto or upto - items[0].seq != len(items) - 1:
         return False
-    if len(items) == 1:
-        return items[0].seq == upto == next(iter(messages), 0)
-    return max([outcome.seq for outcome in items]) <= upto < next(islice(messages, len(items), None), upto + 1)
+    messages, batches = flight.messages, flight.batches
+    return items[0].seq <= min(next(iter(messages), upto), batches[0].seq if batches else upto)
 
 
 def _without(first: int, last: int, tags: frozenset[int]) -> Iterator[tuple[int, int]]:
