@@ -42,7 +42,7 @@ BOOT: Final = 6  # cell in which the daemon notes which boot of the machine this
 LANES: Final = 7  # cell in which the daemon notes how many lanes there are
 DECODING: Final = 5  # cell that is not 0 while the child decodes messages
 FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache line of their own
-BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane
+BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane; _OWN is odd while a timer's runs
 _LANE: Final = 8
 CELL: Final = 8  # bytes
 _CELL_MASK: Final = 2**64 - 1
@@ -151,7 +151,7 @@ class BlackBox:
             at = FIRST_LANE + lane * _LANE
             since = cells[at + SINCE]
             steps += since + cells[at + DONE] + cells[at + _OWN]
-            if cells[at + BEGUN] != cells[at + DONE] or cells[at + _OWN]:
+            if _busy(cells, at):
                 until = cells[at + _UNTIL] if cells[at + _GRANT] == since else 0
                 work.append(Work(lane, since, until, cells[at + HANDLER] - 1))
         return Activity(tuple(work), steps, cells[_PULSE], bool(cells[_LEAVING]))
@@ -162,8 +162,7 @@ class BlackBox:
         if not cells[_counters_at(self.lanes) // CELL]:  # it has none
             return {}
         for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE):
-            busy = cells[at + BEGUN] != cells[at + DONE] or cells[at + _OWN]
-            running.append(cells[at + SINCE] + cells[at + BEGUN] if busy else 0)
+            running.append(_call(cells, at) if _busy(cells, at) else 0)
         return self.counters.totals(running)
 
     def rewind(self) -> None:
@@ -218,11 +217,11 @@ class BlackBox:
         at = FIRST_LANE + lane * _LANE
         self.cells[at + SINCE] = now
         self.cells[at + HANDLER] = handler + 1
-        self.cells[at + _OWN] = 1
+        self.cells[at + _OWN] += 1
 
     def done_own(self, lane: int = 0) -> None:
         """Record that the handler of a timer's message has ended."""
-        self.cells[FIRST_LANE + lane * _LANE + _OWN] = 0
+        self.cells[FIRST_LANE + lane * _LANE + _OWN] += 1
 
     def grant(self, until: int, lane: int = 0) -> None:
         """Extend the limit of the handler running in a lane. The extension is tied to this call by its start time."""
@@ -232,8 +231,7 @@ class BlackBox:
 
     def count(self, slot: int, lane: int, amount: float) -> None:
         """Add to one of the actor's counters, for the handler that runs in a lane."""
-        at = FIRST_LANE + lane * _LANE
-        self.counters.add(slot, lane, self.cells[at + SINCE] + self.cells[at + BEGUN], amount)
+        self.counters.add(slot, lane, _call(self.cells, FIRST_LANE + lane * _LANE), amount)
 
     def since(self, lane: int) -> int:
         """time.monotonic_ns() at which the handler in a lane began."""
@@ -267,6 +265,16 @@ class BlackBox:
     def done(self, seq: int, lane: int = 0) -> None:
         """Record that the handler has ended; its reply may not have been sent yet."""
         self.cells[FIRST_LANE + lane * _LANE + DONE] = seq
+
+
+def _busy(cells: memoryview[int], at: int) -> bool:
+    """Whether a handler runs in a lane, for a message or for one of the actor's own timer."""
+    return cells[at + BEGUN] != cells[at + DONE] or cells[at + _OWN] % 2 == 1
+
+
+def _call(cells: memoryview[int], at: int) -> int:
+    """A number that ascends with each call in a lane, and with nothing else."""
+    return cells[at + BEGUN] + cells[at + _OWN]
 
 
 def progress_in(cells: memoryview[int], lanes: int) -> Progress:

@@ -5,10 +5,10 @@ the handler has ended. So a counter that grows by one a message is the number of
 is delivered again.
 
 The child writes, the daemon reads; both without a lock or a system call. A series has a slot, and for each lane two
-halves there: the call that counted last and the sum with it, and the same of the call before. The call is named by a
-number that ascends: the time of the lane plus the number of the message there, since quick messages share a time, and
-timers' have no number. A new call writes its sum into the older half first and its name last, with one store; so at
-every instant the newer half, or the older one while its call runs, is the sum.
+halves there: the call that counted last and the sum with it, and the same of the call before. A call is named by the
+numbers in the lane that say which message has begun, and by which its fate is decided after a death: so a message is
+counted if and only if it counts as handled. A new call writes its sum into the older half first and its name last, with
+one store; so at every instant the newer half, or the older one while its call runs, is the sum.
 """
 
 from __future__ import annotations
