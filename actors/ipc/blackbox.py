@@ -158,11 +158,11 @@ class BlackBox:
 
     def counts(self) -> Counts:
         """What the actor has counted, in handlers that have ended and outside. Callable from any thread."""
-        cells, running = self.cells, []
+        cells = self.cells
         if not cells[_counters_at(self.lanes) // CELL]:  # it has none
             return {}
-        for at in range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE):
-            running.append(_call(cells, at) if _busy(cells, at) else 0)
+        lanes = range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE)
+        running = [_call(cells, at) if _busy(cells, at) else 0 for at in lanes]
         return self.counters.totals(running)
 
     def rewind(self) -> None:
