@@ -7,6 +7,7 @@ subscriber that is full or down misses the message, the publisher never waits.
 Annotations are not postponed here: msgspec reads a postponed ClassVar as a field where imports are lazy (3.15).
 """
 
+import sys
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, dataclass_transform, get_args, get_origin
@@ -30,8 +31,20 @@ if TYPE_CHECKING:
     class _Base(msgspec.Struct, metaclass=_FrozenByDefault): ...
 
 else:
+    _meta = type(msgspec.Struct)
 
-    class _Base(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
+    if sys.version_info >= (3, 15):
+
+        class _meta(_meta):  # noqa: N801 - the same under lazy imports
+            """Imports a lazy `ClassVar` before msgspec compares a postponed annotation with it."""
+
+            def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **settings: Any) -> Any:
+                module = sys.modules.get(namespace.get("__module__"))
+                for word in ("ClassVar", "typing"):
+                    getattr(module, word, None)
+                return super().__new__(mcls, name, bases, namespace, **settings)
+
+    class _Base(msgspec.Struct, metaclass=_meta, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
         """Settings of every message; inherited."""
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import select
 import socket
@@ -26,6 +25,7 @@ from typing import IO, Any, Final
 
 from actors.errors import UsageError
 from actors.event import KernelCounter, adopt, readable
+from actors.pickling import pickled
 
 if not hasattr(os, "memfd_create"):
     from tempfile import TemporaryFile
@@ -310,7 +310,7 @@ class Putting:
 
     def __init__(self, queue: SafeQueue, obj: Any) -> None:
         self._queue = queue
-        self._packed = _pickled(obj)
+        self._packed = pickled(obj)
         self._empty_since: float | None = None
         self.pause = 0.0
 
@@ -331,13 +331,6 @@ class Putting:
         slots = self._queue._slots  # noqa: SLF001 - two classes of one room
         assert slots is not None  # noqa: S101 - without slots every attempt succeeds
         return slots.fileno()
-
-
-def _pickled(obj: Any) -> bytes:
-    """Pickle as multiprocessing does, so that its objects may travel too."""
-    buffer = io.BytesIO()
-    reduction.ForkingPickler(buffer).dump(obj)
-    return buffer.getvalue()  # the buffer's own bytes, not a copy
 
 
 def _packet_pair() -> tuple[socket.socket, socket.socket]:

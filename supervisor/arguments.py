@@ -18,10 +18,11 @@ from typing import Any, cast
 
 from actors.actor import Actor
 from actors.errors import UsageError
+from actors.pickling import PROTOCOL
 from actors.ref import ActorRef
 from actors.wire.codec import bound
 from supervisor.callables import name_of, without_values
-from supervisor.spawnable import MAIN, PICKLE, check_module
+from supervisor.spawnable import MAIN, check_module
 
 
 def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:
@@ -139,7 +140,7 @@ def _spawned(value: object) -> bytes:
     file = io.BytesIO()
     set_spawning_popen(cast("Any", _Trial()))
     try:
-        _SpawnPacker(file, PICKLE).dump(value)
+        _SpawnPacker(file, PROTOCOL).dump(value)
     finally:
         set_spawning_popen(None)
     return file.getvalue()
@@ -159,7 +160,7 @@ class _Packer(pickle.Pickler):
 
 def _dumps(value: object) -> bytes:
     file = io.BytesIO()
-    _Packer(file, PICKLE).dump(value)
+    _Packer(file, PROTOCOL).dump(value)
     return file.getvalue()
 
 

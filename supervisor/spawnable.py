@@ -22,7 +22,6 @@ from actors.signatures import globals_of
 from supervisor.names import shadow_of
 
 MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
-PICKLE: Final = 5  # the same on every Python, since it decides in which form an argument arrives
 
 
 def check_importable(actor: type[Actor]) -> None:

@@ -1,8 +1,9 @@
 """Pythons: the whole suite on each CPython that is there, and the table of what was run where.
 
-`python -m tests.pythons python3.12 python3.14` makes an environment for each below build/pythons, runs the suite in
-it, and writes one row of docs/how-to/where-it-runs.md. Without arguments it takes all of 3.11 to 3.15 that are on the
-PATH. Rows of other versions stay. What failed stands in build/pythons/VERSION.xml.
+`python -m tests.pythons python3.12 python3.14` makes an environment for each, runs the suite in it, and writes one row
+of docs/how-to/where-it-runs.md. Without arguments it takes all of 3.11 to 3.15 that are on the PATH. Rows of other
+versions stay. ENVIRONMENTS names the folder of the environments, build/pythons otherwise; what failed stands there in
+VERSION.xml.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pathlib import Path
 from tests.support import figures
 from tests.support.figures import PLACES, ROOT
 
-BUILD = ROOT / "build" / "pythons"
+BUILD = Path(os.environ.get("ENVIRONMENTS", ROOT / "build" / "pythons"))
 KNOWN = tuple(f"python3.{minor}" for minor in range(11, 16))
 HEAD = ("CPython", "passed", "skipped", "failed")
+TREE = ("actors", "supervisor", "benchmarks", "examples", "tests")  # compiled: else each process compiles its imports
+REPORT = ("-o", "junit_family=xunit1")  # with the properties that tests record
 
 
 def main(pythons: list[str]) -> int:
@@ -40,11 +43,11 @@ def run(python: str) -> tuple[str, str, str, str]:
         subprocess.run([python, "-m", "venv", str(BUILD / version)], check=True)
     pip = [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--editable", f"{ROOT}[demo,test]"], check=True)
-    subprocess.run([str(own), "-m", "compileall", "-q", *("actors", "supervisor", "tests")], cwd=ROOT, check=False)
+    subprocess.run([str(own), "-m", "compileall", "-q", *TREE], cwd=ROOT, check=False)
     found = BUILD / f"{version}.xml"
     suite = ["-n", os.environ.get("TESTS", "3"), "--dist", "worksteal", "--ignore", "tests/cluster"]
     subprocess.run(
-        [str(own), "-m", "pytest", "-q", *suite, "--junitxml", str(found)],
+        [str(own), "-m", "pytest", "-q", *suite, *REPORT, "--junitxml", str(found)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,

@@ -16,7 +16,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from multiprocessing import util
-from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any, cast
 
@@ -36,6 +35,7 @@ from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output, flush_streams
+from actors.pickling import pickled
 from actors.process.descendants import mark_descendants
 from actors.process.diagnostics import accept_dumps, record_faults
 from actors.process.heartbeat import shield, start_heartbeat
@@ -67,7 +67,7 @@ class Call:
         self.ready = ready
 
     def __getstate__(self) -> tuple[bytes, str]:
-        return bytes(ForkingPickler.dumps(self._content)), self.ready
+        return pickled(self._content), self.ready
 
     def __setstate__(self, state: tuple[bytes, str]) -> None:
         self._pickled, self.ready = state

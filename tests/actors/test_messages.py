@@ -99,15 +99,29 @@ def test_idempotent_is_no_field():
     assert ("of", "depth") == Count.__struct_fields__
 
 
+POSTPONED = """
+from __future__ import annotations
+import datetime, typing
+from typing import ClassVar
+from actors import Message
+
+class Price(Message[int]):
+    idempotent: ClassVar[bool] = True
+    at_most_once: typing.ClassVar[bool] = False
+    of: str
+    since: datetime.date
+
+assert Message.idempotent is False and Message.__struct_fields__ == ()
+assert Price.idempotent is True and Price.at_most_once is False
+assert Price.__struct_fields__ == ("of", "since")
+"""
+
+
 @pytest.mark.processes
-@pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
-def test_with_lazy_imports():
-    """A ClassVar stays a word about the class."""
-    lines = (
-        "import actors",
-        "assert actors.Message.idempotent is False",
-        "assert actors.Message.__struct_fields__ == ()",
-    )
+@pytest.mark.parametrize("postponed", [True, False], ids=["postponed", "not postponed"])
+def test_with_lazy_imports(postponed):
+    """A ClassVar stays a word about the class, also of a user's class, whether its annotations are postponed or not."""
+    text = POSTPONED if postponed else POSTPONED.replace("from __future__ import annotations", "")
+    lazy = ("-X", "lazy_imports=all") if sys.version_info >= (3, 15) else ()
     root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-X", "lazy_imports=all", "-c", "; ".join(lines)]
-    subprocess.run(command, cwd=root, check=True, timeout=DEADLINE)
+    subprocess.run([sys.executable, *lazy, "-c", text], cwd=root, check=True, timeout=DEADLINE)

@@ -66,6 +66,12 @@ def test_an_actor_of_the_main_module_comes_back(tmp_path, runner):
     assert "BACK True" in (said := run(tmp_path, *runner)), said
 
 
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
+def test_with_lazy_imports(tmp_path):
+    """Of the daemon, and so of its actors."""
+    assert "BACK True" in (said := run(tmp_path, "-X", "lazy_imports=all")), said
+
+
 def test_an_actor_of_a_script_under_a_profiler(tmp_path):
     """The profiler is the main module that a process would import: refused, or the profiler has made it the script."""
     said = run(tmp_path, "-m", "cProfile", "-o", os.devnull)

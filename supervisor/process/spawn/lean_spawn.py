@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.event import close_fd
+from actors.pickling import PROTOCOL
 from supervisor.system.pipe_budget import fit
 
 _STANDARD: Final = {
@@ -136,8 +137,8 @@ class _LeanPopen(popen_spawn_posix.Popen):
         data = io.BytesIO()
         set_spawning_popen(self)
         try:
-            reduction.dump(told, data)
-            reduction.dump(process_obj, data)
+            reduction.dump(told, data, PROTOCOL)
+            reduction.dump(process_obj, data, PROTOCOL)
         finally:
             set_spawning_popen(None)
         ours: list[int] = []
