@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
+from actors.actor import Actor
 from actors.errors import UsageError
 
 READY: Final = "ready"  # the keyword-only parameter that gets the callable with which a function says it is ready
@@ -60,6 +61,8 @@ def check_plain(function: object) -> None:
     name = name_of(function)
     if not callable(function):
         raise UsageError(f"FunctionSpec takes a function, {function!r} is none; pass it without calling it")
+    if isinstance(function, type) and issubclass(function, Actor):
+        raise UsageError(f"{name} is an actor class, of which FunctionSpec would only make an object; use ChildSpec")
     if is_async(function):
         raise UsageError(
             f"{name} is async: a call of it runs nothing. TaskSpec runs it in the daemon's loop; for a process of its "

@@ -47,8 +47,8 @@ class Supervisor(Children, Observation, Schedules):
         on_give_up: what is done at once when the running tree gives up. "cancel" (the default): the task that entered
             is cancelled. "sigterm": this process gets SIGTERM, which ends a web server whose lifespan entered
             the tree.
-            A callable: it is called with the RestartIntensityExceeded, on the loop's thread. In every case that
-            exception comes out of the `async with` in the end.
+            A callable, async or not: it is called with the RestartIntensityExceeded, on the loop's thread.
+            In every case that exception comes out of the `async with` in the end.
         control: "auto", or the path of a Unix socket of this user alone, through which `actorctl` looks into the tree
             and acts on it. None (the default): there is none.
         cluster: more machines for specs with a `place`, `RayCluster()` of `supervisor.cluster`; None for the daemon's

@@ -10,6 +10,7 @@ Runs in the command's process, in its main thread.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -52,9 +53,18 @@ def main(  # noqa: PLR0917 - what spawn passes, once
         ready.set()
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - no shell is the point
     except BaseException as error:
-        failed = ActorFailed(f"executing {argv[0]}", error)
+        failed = ActorFailed(f"executing {argv[0]}{_why(argv[0], error)}", error)
         channel.send(encode(failed.crash_report()))
         sys.exit(failed.exit_code)
+
+
+def _why(program: str, error: BaseException) -> str:
+    """What the system's error does not say of a program that is there."""
+    if isinstance(error, FileNotFoundError) and os.path.exists(program):  # noqa: PTH110 - pathlib is not imported
+        return ", whose first line names an interpreter that is missing"
+    if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
+        return ", which is no program: a script begins with #! and its interpreter"
+    return ""
 
 
 def _close_rest_on_exec() -> None:

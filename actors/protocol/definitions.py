@@ -26,12 +26,12 @@ from collections.abc import (
 from collections.abc import (
     Set as AbstractSet,
 )
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_overloads, get_type_hints
 
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import MARK, accepts, globals_of, is_asynchronous, is_generator, type_name
+from actors.signatures import MARK, Parameter, accepts, globals_of, is_asynchronous, is_generator, type_name
 
 _UNBOUND: Final[dict[str, str]] = {  # attributes that are not methods of an instance, and where their function is
     "staticmethod": "__func__",
@@ -41,6 +41,7 @@ _UNBOUND: Final[dict[str, str]] = {  # attributes that are not methods of an ins
     "property": "fget",
     "cached_property": "func",
 }
+_ASYNC: Final = (AsyncIterator, AsyncIterable, AsyncGenerator)
 _STREAMS: Final = (AsyncIterator, AsyncIterable, AsyncGenerator, Iterator, Iterable, Generator)
 _KINDS: Final[dict[object, str]] = {  # how a type travels; a type that is missing here may travel in any way
     bool: "bool",
@@ -67,6 +68,7 @@ def handlers_in(actor: type, base: type) -> list[tuple[str, Callable[..., Any]]]
         where = f"{actor.__qualname__}.{name}"
         if not _marked(value):
             _check_no_override(actor, name, value)
+            _check_no_lost_mark(where, name, value)
             continue
         if name in vars(base):
             raise UsageError(f"{where} is a hook that is called without a message; mark another method with @handles")
@@ -90,6 +92,7 @@ def check_hooks(actor: type) -> None:
         raise UsageError(
             f"{name}.__init__ is async or has a yield, and is never awaited; do this in async def on_start"
         )
+    _check_wrapping(f"{name}.__init__", start)
     if missing := sorted(getattr(actor, "__abstractmethods__", ())):
         raise UsageError(
             f"{name} is abstract, it lacks {', '.join(missing)}; write them, or pass a subclass that has them"
@@ -139,6 +142,35 @@ def check_promise(where: str, method: Callable[..., Any], promised: Any, *, stre
         )
 
 
+def check_items(where: str, method: Callable[..., Any], parameter: Parameter, fed: Any, *, asynchronous: bool) -> None:
+    """Check that the annotation of a handler's items can be what it gets.
+
+    Args:
+        where: the handler in words.
+        method: the handler.
+        parameter: its second one.
+        fed: the type of the items of the message.
+        asynchronous: whether it is an `async def`, which gets an AsyncIterator.
+
+    Raises:
+        UsageError: they are something else.
+    """
+    try:
+        holder = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+        hint = get_type_hints(holder, globals_of(method))[parameter.name]
+    except Exception:  # as in `check_promise`
+        return
+    kind, args = get_origin(hint) or hint, get_args(hint)
+    if kind not in _STREAMS:
+        return
+    gets = "AsyncIterator" if asynchronous else "Iterator"
+    if (kind in _ASYNC) != asynchronous or (args and _contradict(args[0], fed)):
+        raise UsageError(
+            f"{where} takes {type_name(hint)}, but what follows its message is {gets}[{type_name(fed)}]; write "
+            f"{parameter.name}: {gets}[{type_name(fed)}], or change the message"
+        )
+
+
 def _members(actor: type) -> dict[str, Any]:
     """The attributes of the class and its bases, unevaluated."""
     members: dict[str, Any] = {}
@@ -161,6 +193,33 @@ def _check_no_override(actor: type, name: str, value: object) -> None:
                 f"{actor.__qualname__}.{name} overrides a handler of {cls.__qualname__} without @handles; mark it as "
                 f"well, or write {name} = None to handle that message no more"
             )
+
+
+def _check_no_lost_mark(where: str, name: str, value: object) -> None:
+    """Refuse a method that hides a marked one of its name: under a decorator, or above it as its overloads."""
+    for hidden in _hidden(value):
+        if _marked(hidden) and getattr(hidden, "__name__", None) == name:
+            raise UsageError(
+                f"{where} is marked below {_decorator(value)}, which hides the mark; use functools.wraps in that "
+                f"decorator"
+            )
+    if not isinstance(value, types.FunctionType):
+        return
+    if value.__module__ == "typing":  # what `overload` leaves of a function
+        raise UsageError(f"{where} has overloads, and no method follows them; write it, marked @handles")
+    if any(map(_marked, get_overloads(value))):
+        raise UsageError(f"{where} has marked overloads; write @handles above the method that follows them")
+
+
+def _hidden(value: object) -> Iterator[object]:
+    """What a decorator may have kept of the function that it decorates."""
+    for cell in getattr(value, "__closure__", None) or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # empty
+            continue
+    if not isinstance(value, type):
+        yield from getattr(value, "__dict__", {}).values()
 
 
 def _check_wrapping(where: str, function: Any) -> None:

@@ -22,14 +22,15 @@ import msgspec
 from actors.actor import Actor, M, _defaults
 from actors.bounds import is_count
 from actors.errors import UsageError
-from actors.messages import Message, Topic, fed_type, item_type, reply_type, tag_of
-from actors.protocol.definitions import check_hooks, check_promise, handlers_in
+from actors.messages import Fed, Message, Topic, fed_type, item_type, reply_type, tag_of
+from actors.protocol.definitions import check_hooks, check_items, check_promise, handlers_in
 from actors.protocol.state import StateCodec, state_codec
 from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
 from actors.wire.attachments import EncodedMessage, pack
 from actors.wire.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, register, reply_codec, unknown_type
 from actors.wire.framing import LARGE
 
+_BASES: Final = (Message, Fed)
 _SHOWN: Final = 200  # characters of a message in an error
 
 
@@ -189,28 +190,49 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
         ) from None
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for member in members:
-        if _is_message(get_origin(member)):
-            generic = get_origin(member).__qualname__
-            raise UsageError(
-                f"{where} handles {generic}[...], and what stands in the brackets does not travel; annotate {generic} "
-                f"itself, or make a class of it: class Some{generic}({generic}[...]): pass"
-            )
-        if not _is_message(member):
-            if getattr(member, "__module__", "builtins") == "builtins":  # int, None, list[Ping]
-                raise UsageError(
-                    f"{where} handles {getattr(member, '__qualname__', member)}, which is no message; annotate "
-                    f"message classes alone, each a class It(Message[ReplyType]): ..."
-                )
-            raise UsageError(
-                f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
-                f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."
-            )
+        _check_message(where, member)
+    lacking = next((one for one in members if issubclass(one, Fed) and fed_type(one) is None), None)
+    if lacking is not None:
+        raise UsageError(
+            f"{lacking.__qualname__} does not say which items follow it; write class {lacking.__qualname__}"
+            f"(Fed[ReplyType, ItemType])"
+        )
     wanted = 2 if any(fed_type(member) is not None for member in members) else 1
     if len(parameters) != wanted:
         what = "one message and its items" if wanted == 2 else "exactly one message"
         items = ", items: AsyncIterator[ItemType]" if wanted == 2 else ""
         raise UsageError(f"{where} must take {what}: def {name}(self, msg: SomeMessage{items})")
     return members
+
+
+def _check_message(where: str, member: Any) -> None:
+    """Check that a handler's annotation names a message class."""
+    if (get_origin(member) or member) in _BASES:
+        raise UsageError(
+            f"{where} handles {getattr(member, '__qualname__', member)}, the base of all messages; annotate the "
+            f"classes that it handles: A | B"
+        )
+    if _is_message(get_origin(member)):
+        generic = get_origin(member).__qualname__
+        raise UsageError(
+            f"{where} handles {generic}[...], and what stands in the brackets does not travel; annotate {generic} "
+            f"itself, or make a class of it: class Some{generic}({generic}[...]): pass"
+        )
+    if not _is_message(member):
+        if getattr(member, "__module__", "builtins") == "builtins":  # int, None, list[Ping]
+            raise UsageError(
+                f"{where} handles {getattr(member, '__qualname__', member)}, which is no message; annotate "
+                f"message classes alone, each a class It(Message[ReplyType]): ..."
+            )
+        if not isinstance(member, type) or member is Any:  # a TypeVar, a NewType
+            raise UsageError(
+                f"{where} handles {getattr(member, '__name__', member)}, which is no class; annotate the message "
+                f"classes that it handles: A | B"
+            )
+        raise UsageError(
+            f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
+            f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."
+        )
 
 
 def published(topic: Topic[M], message: M) -> bytes:
@@ -284,6 +306,8 @@ def _handler(
         _check_codec(where, what, annotation)
     check_promise(where, method, answer, streams=streams)
     asynchronous = is_asynchronous(method)
+    if fed is not None:
+        check_items(where, method, parameters_of(method)[2], fed, asynchronous=asynchronous)
     follows = None if fed is None else reply_codec(fed)
     return Handler(
         index, name, message, asynchronous, reply_codec(answer), streams, follows, streams or fed is not None

@@ -32,6 +32,8 @@ class Restart:
             self.policy = RestartPolicy(policy)
         except ValueError:
             raise UsageError(f"Restart: {policy!r} is no policy; expected one of {_words(RestartPolicy)}") from None
+        if not isinstance(rules, Mapping):
+            raise UsageError(f"Restart: {rules!r} are no rules; write them as {{Cause.hang: 'stop', ...}}")
         self.rules = tuple(_rule(cause, action) for cause, action in rules.items())
         restarts = {RestartAction.RESTART, RestartAction.RESTART_UNCOUNTED} & {rule.action for rule in self.rules}
         if self.policy is RestartPolicy.TEMPORARY and restarts:

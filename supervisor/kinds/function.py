@@ -37,7 +37,7 @@ class FunctionChild(ProcessChild[FunctionSpec]):
         part = StartActor(
             path=self.path,
             life=life,
-            module=getattr(spec.function, "__module__", ""),
+            module=getattr(spec.function, "__module__", None) or "",
             qualname=name_of(spec.function),
             arguments=b"",
             conditions=process_options(spec),

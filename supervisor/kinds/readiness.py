@@ -126,7 +126,9 @@ class ByProbe(Readiness):
                 if await self._probe():
                     break
                 self.words = self._awaited
-            except Exception as error:
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if self._on_ready is None:  # the life has ended, and this task with it
+                    raise
                 self.words = f"{self._awaited}: {type(error).__name__}: {error}"
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)

@@ -40,6 +40,7 @@ from supervisor.specs import AnySpec, SupervisorSpec
 from supervisor.store.port import Store
 from supervisor.system.descriptor_limit import shortage
 from supervisor.tree.child_factory import ChildFactory
+from supervisor.tree.child_management import in_full
 from supervisor.tree.engine import Engine
 from supervisor.tree.health import health_of
 from supervisor.tree.snapshot import other_than_mailbox, tree_of
@@ -69,6 +70,8 @@ class Lifecycle:
     ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
         check(self.spec, stored=store is not None)
+        if store is not None and not callable(getattr(store, "commit", None)):
+            raise UsageError(f"store must be a store, as SQLiteStore('shop.db'), or None; it is {store!r}")
         self._store = store
         self._durability: Durability | None = None
         if cluster is None:
@@ -77,13 +80,13 @@ class Lifecycle:
             raise UsageError(f"cluster must be a RayCluster or None, it is {cluster!r}")
         if not isinstance(reading, str) or reading not in get_args(Reading):
             raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
-        if spares != "auto" and not is_count(spares, 0, MOST_PROCESSES):
+        if not (isinstance(spares, str) and spares == "auto") and not is_count(spares, 0, MOST_PROCESSES):
             raise UsageError(
                 f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, or 'auto', it is {spares!r}"
             )
         if stop_timeout is not None:
             check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
-        if on_give_up not in {"cancel", "sigterm"} and not callable(on_give_up):
+        if not callable(on_give_up) and on_give_up not in ("cancel", "sigterm"):
             raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {on_give_up!r}")
         check_control(control)
         self.path = f"/{self.spec.name}"
@@ -108,6 +111,7 @@ class Lifecycle:
         self._body: asyncio.Task[Any] | None = None
         self._cancelled_body = False
         self._given_up = False
+        self._giving_up: asyncio.Task[Any] | None = None  # what on_give_up has returned, if that is a coroutine
 
     async def __aenter__(self) -> Self:
         """Start the children in order; returns when all of them are ready.
@@ -148,16 +152,20 @@ class Lifecycle:
             self._engine = self._make_parts(loop, undo)
             undo.pop_all()
         try:
-            engine = self._engine
-            engine.post(happened.Boot())
-            with starting(lambda: health_of(tree_of(engine))):
-                await self._until_running()
-            await self._scheduler.recover()
+            await self._start(self._engine)
         except BaseException:
             await self._stop()
             raise
         self._body = asyncio.current_task()
         return self
+
+    async def _start(self, engine: Engine) -> None:
+        engine.post(happened.Boot())
+        with starting(lambda: health_of(tree_of(engine))):
+            await self._until_running()
+        await self._scheduler.recover()
+        if self._given_up:  # while it was running, and before this task noticed
+            raise self._gave_up()
 
     def _make_parts(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> Engine:
         door = None if self._control is None else open_door(self._control, self.spec.name)
@@ -308,9 +316,8 @@ class Lifecycle:
                 wait.cancel()
         if not self._running.is_set() and self._end is not None:
             report = self._engine_now().last_failure
-            raise StartFailed(f"{self.path}/{self._end.failed} did not start: {self._end.reason}", report)
-        if self._given_up:  # while it was running, and before this task noticed
-            raise self._gave_up()
+            text = f"{self.path}/{self._end.failed} did not start: {self._end.reason}"
+            raise StartFailed(in_full(text, report), report)
 
     async def _stop(self) -> None:
         """Stop the tree and release everything.
@@ -370,15 +377,22 @@ class Lifecycle:
         if self._on_give_up == "sigterm":
             os.kill(os.getpid(), signal.SIGTERM)
         elif callable(self._on_give_up):
-            try:
-                self._on_give_up(self._gave_up())
-            except Exception as error:
-                context = {"message": f"on_give_up of {self.path} raised", "exception": error}
-                self._home.loop.call_exception_handler(context)
+            # a turn later: what it raises, as a SystemExit, breaks off nothing of the tree
+            self._home.loop.call_soon(self._call_on_give_up, self._on_give_up)
         else:
             self._cancelled_body = True
             self._body.cancel()
             self._reports.task_cancelled(self.path)
+
+    def _call_on_give_up(self, on_give_up: Callable[[RestartIntensityExceeded], object]) -> None:
+        try:
+            returned = on_give_up(self._gave_up())
+        except Exception as error:
+            context = {"message": f"on_give_up of {self.path} raised", "exception": error}
+            self._home.loop.call_exception_handler(context)
+        else:
+            if asyncio.iscoroutine(returned):
+                self._giving_up = asyncio.ensure_future(returned)
 
     def _gave_up(self) -> RestartIntensityExceeded:
         report = self._engine_now().last_failure

@@ -13,6 +13,7 @@ from supervisor.core.terms import Routing
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.process import check_in_time, check_options
 from supervisor.spec_validation.values import (
+    check_flag,
     check_limit,
     check_member,
     check_place,
@@ -59,8 +60,7 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
             raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of {what}, or None for no limit")
     check_limit(child.max_age, f"{path}.max_age")
     check_share(child.max_age_jitter, f"{path}.max_age_jitter")
-    if not isinstance(child.overlap, bool):
-        raise InvalidSpec(f"{path}.overlap", child.overlap, "expected True or False")
+    check_flag(child.overlap, f"{path}.overlap")
     limits = [name for name in ("max_messages", "max_age", "max_rss") if getattr(child, name) is not None]
     if limits and child.shutdown == BRUTAL_KILL:
         raise InvalidSpec(
@@ -71,8 +71,7 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
 
 
 def _check_durable(child: ChildSpec, path: str) -> None:
-    if not isinstance(child.durable, bool):
-        raise InvalidSpec(f"{path}.durable", child.durable, "expected True or False")
+    check_flag(child.durable, f"{path}.durable")
     if not child.durable:
         return
     where, name = f"{path}.durable", child.actor.__qualname__
@@ -136,6 +135,8 @@ def _check_frames(child: ChildSpec, path: str) -> None:
 
 def _check_routing(child: ChildSpec, path: str) -> None:
     check_member(child.routing, Routing, f"{path}.routing")
+    if not isinstance(child.key, str):
+        raise InvalidSpec(f"{path}.key", child.key, "expected the name of a field, as a str")
     if child.routing != Routing.BY_KEY:
         return
     lacking = [

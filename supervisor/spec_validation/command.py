@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from supervisor.errors import InvalidSpec
+from supervisor.spec_validation.process import check_directory
+from supervisor.spec_validation.values import is_word
 from supervisor.specs import CommandSpec, Ready
 from supervisor.specs.ready import PORT, LineReady, PortReady
 
@@ -21,12 +23,15 @@ def check_command(child: CommandSpec, path: str) -> None:
     Raises:
         InvalidSpec: something in it cannot work.
     """
-    if child.cwd is not None and not Path(child.cwd).is_dir():
-        raise InvalidSpec(f"{path}.cwd", child.cwd, "there is no such directory")
+    check_directory(child.cwd, path)
     why = _why_not(child)
     if why:
         raise InvalidSpec(f"{path}.argv[0]", child.argv[0], why)
-    if child.stop_signal not in signal.Signals.__members__ or child.stop_signal in _NO_ANSWER:
+    if (
+        not isinstance(child.stop_signal, str)
+        or child.stop_signal not in signal.Signals.__members__
+        or child.stop_signal in _NO_ANSWER
+    ):
         raise InvalidSpec(
             f"{path}.stop_signal",
             child.stop_signal,
@@ -45,7 +50,7 @@ def check_argv(child: CommandSpec, path: str) -> None:
     argv: object = child.argv
     if isinstance(argv, str):
         raise InvalidSpec(f"{path}.argv", argv, f"expected a tuple of words, no shell reads it: {_split(argv)!r}")
-    if not (isinstance(argv, tuple) and argv and all(isinstance(word, str) and "\0" not in word for word in argv)):
+    if not (isinstance(argv, tuple) and argv and all(map(is_word, argv))):
         raise InvalidSpec(
             f"{path}.argv", argv, "expected a tuple of str, the program first: ('redis-server', '--port', '0')"
         )

@@ -12,8 +12,9 @@ from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolic
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.actor import check_actor
 from supervisor.spec_validation.command import check_argv, check_command
-from supervisor.spec_validation.process import check_in_time, check_options
+from supervisor.spec_validation.process import check_directory, check_in_time, check_options
 from supervisor.spec_validation.values import (
+    check_flag,
     check_member,
     check_name,
     check_seconds,
@@ -86,6 +87,7 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$", *, stor
             raise InvalidSpec(f"{path}.durable", child.durable, why)
     elif isinstance(child, FunctionSpec):
         check_options(child, path)
+        check_directory(child.cwd, path)
         check_in_time(child.env, path)
     elif isinstance(child, CommandSpec):
         check_options(child, path)
@@ -130,6 +132,7 @@ def _check_backoff(spec: object, path: str) -> None:
 
 
 def _check_significance(child: AnySpec, parent: SupervisorSpec, path: str) -> None:
+    check_flag(child.significant, f"{path}.significant")
     if not child.significant:
         return
     if parent.auto_shutdown == AutoShutdown.NEVER:

@@ -5,6 +5,7 @@ Each raises InvalidSpec with the place and the remedy.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -40,6 +41,20 @@ def check_limit(seconds: object, path: str) -> None:
     """Refuse what is neither a time nor None."""
     if seconds is not None:
         check_seconds(seconds, path, ", or None for no limit")
+
+
+def check_flag(value: object, path: str) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise InvalidSpec(path, value, "expected True or False")
+
+
+def is_word(value: object) -> bool:
+    """Whether it is a text that a process can get as an argument."""
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def check_share(value: object, path: str) -> None:

@@ -16,7 +16,7 @@ from supervisor.core.place import LOCAL, Place
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, Routing
 from supervisor.spawnable import MAIN, check_importable
-from supervisor.specs.common import Output, policy_of, process_options, read_words, rules_of
+from supervisor.specs.common import Output, default_name, policy_of, process_options, read_words, rules_of
 
 
 class Overflow(StrEnum):
@@ -128,7 +128,7 @@ class ChildSpec:
         check_importable(self.actor)
         protocol_of(self.actor)
         read_words(self, restart=RestartPolicy, routing=Routing, overflow=Overflow)
-        object.__setattr__(self, "name", self.name or self.actor.__name__.lower())
+        default_name(self, self.actor.__name__.lower())
         check_containers(self.actor, self.args, self.kwargs)
         object.__setattr__(self, "args", tuple(self.args))
         if self.args or self.kwargs:  # a spec without arguments may be a template for `named`

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.specs.common import Output, lone_terms, read_words
+from supervisor.specs.common import Output, default_name, lone_terms, read_words
 from supervisor.specs.ready import PORT, PortReady, Ready
 
 
@@ -61,8 +61,8 @@ class CommandSpec:
             object.__setattr__(self, "argv", tuple(self.argv))
         if isinstance(self.stop_signal, signal.Signals):
             object.__setattr__(self, "stop_signal", self.stop_signal.name)
-        if not self.name and isinstance(self.argv, tuple) and self.argv and isinstance(self.argv[0], str):
-            object.__setattr__(self, "name", self.argv[0].rpartition("/")[2])
+        if isinstance(self.argv, tuple) and self.argv and isinstance(self.argv[0], str):
+            default_name(self, self.argv[0].rpartition("/")[2])
 
     @property
     def processes(self) -> int:

@@ -30,6 +30,13 @@ def read_words(spec: object, **enums: type[StrEnum]) -> None:
             object.__setattr__(spec, name, enum(getattr(spec, name)))
 
 
+def default_name(spec: object, name: str) -> None:
+    """Give a spec a name, where it was given none; `spec_validation` refuses what is no name."""
+    given = getattr(spec, "name")  # noqa: B009 - of any spec
+    if isinstance(given, str) and not given:
+        object.__setattr__(spec, "name", name)
+
+
 def policy_of(restart: RestartPolicy | Restart) -> RestartPolicy:
     """The restart policy, where no rule decides."""
     return restart.policy if isinstance(restart, Restart) else restart

@@ -10,7 +10,7 @@ from supervisor.arguments import check_spawnable
 from supervisor.callables import check_fits, check_plain, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.specs.common import Output, lone_terms, read_words
+from supervisor.specs.common import Output, default_name, lone_terms, read_words
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FunctionSpec:
     def __post_init__(self) -> None:
         check_plain(self.function)
         read_words(self, restart=RestartPolicy)
-        object.__setattr__(self, "name", self.name or name_of(self.function))
+        default_name(self, name_of(self.function))
         calls_ready = check_fits(self.function, self.args, self.kwargs)
         object.__setattr__(self, "args", tuple(self.args))
         object.__setattr__(self, "calls_ready", calls_ready)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from actors.bounds import LEAST_SECONDS, is_count, is_time, words
-from supervisor.callables import is_async, name_of
+from actors.errors import UsageError
+from supervisor.callables import check_fits, is_async, name_of
 from supervisor.errors import InvalidSpec
 
 PORT: Final = "{port}"
@@ -35,9 +36,12 @@ class Ready:
             InvalidSpec: it does not compile.
         """
         try:
-            return LineReady(re.compile(regex))
+            pattern = re.compile(regex)
         except (re.error, TypeError) as error:
             raise InvalidSpec("Ready.line", regex, f"expected a regular expression: {error}") from None
+        if not isinstance(pattern.pattern, str):
+            raise InvalidSpec("Ready.line", regex, "expected a regular expression as a str; lines are text")
+        return LineReady(pattern)
 
     @staticmethod
     def port(host: str, port: int | Literal["{port}"]) -> Ready:
@@ -90,6 +94,12 @@ class Ready:
         """
         if not is_async(async_function):
             raise InvalidSpec("Ready.check", async_function, "expected an async def without parameters")
+        try:
+            check_fits(async_function, (), {})
+        except UsageError as error:
+            raise InvalidSpec(
+                "Ready.check", async_function, f"expected an async def without parameters: {error}"
+            ) from None
         return CheckReady(async_function)
 
 

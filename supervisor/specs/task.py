@@ -9,7 +9,7 @@ from typing import Any
 from supervisor.callables import check_async, check_fits, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.specs.common import lone_terms, read_words
+from supervisor.specs.common import default_name, lone_terms, read_words
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TaskSpec:
     def __post_init__(self) -> None:
         check_async(self.coroutine_function)
         read_words(self, restart=RestartPolicy)
-        object.__setattr__(self, "name", self.name or name_of(self.coroutine_function))
+        default_name(self, name_of(self.coroutine_function))
         calls_ready = check_fits(self.coroutine_function, self.args, self.kwargs)
         object.__setattr__(self, "args", tuple(self.args))
         object.__setattr__(self, "calls_ready", calls_ready)

@@ -26,6 +26,7 @@ from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.calls import Call
 from supervisor.tree.child import Child
 from supervisor.tree.engine import Engine
+from supervisor.tree.pool import Pool, Resizing
 from supervisor.tree.subtree import Subtree
 
 
@@ -90,6 +91,14 @@ async def resize(root: Engine, name: str, size: int) -> None:
         raise NoSuchChild(f"{name} is a {_kind(child)}; only an actor or a pool has a size")
     pool = child.pool
     resizing = pool.resized(size)
+    pool.leaving.update(resizing.remove)
+    try:
+        await _resize(engine, name, pool, resizing)
+    finally:
+        pool.leaving.difference_update(resizing.remove)
+
+
+async def _resize(engine: Engine, name: str, pool: Pool, resizing: Resizing) -> None:
     for answer in await _each(engine.resize(pool.spec, resizing)):
         if answer.verdict is not Verdict.OK:
             _refuse(answer, name, engine)
@@ -179,10 +188,18 @@ def _processes(engine: Engine, name: str) -> list[str]:
     return [key for key, child in engine.children.items() if name in (key, child.spec.name)]
 
 
+def in_full(text: str, report: ExitReport | None) -> str:
+    """The text of a failed start, with all that its report says where the text has only the beginning of it."""
+    if report is None or report.reason.detail in text:
+        return text
+    return text.replace(report.reason.detail.partition("; ")[0], report.reason.detail)
+
+
 def _refuse(answer: do.Answer, name: str, engine: Engine, failure: ExitReport | None = None) -> NoReturn:
     text = f"{name}: {answer.detail or answer.verdict.value}"
     if answer.verdict is Verdict.NOT_FOUND:
         raise NoSuchChild(text)
     if answer.verdict is Verdict.START_FAILED:
-        raise StartFailed(text, failure or engine.last_failure)
+        report = failure or engine.last_failure
+        raise StartFailed(in_full(text, report), report)
     raise SupervisorBusy(text, answer=answer.verdict.value)

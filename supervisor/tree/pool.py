@@ -26,6 +26,7 @@ class Pool:
         members: the existing ones, down ones included: name to index, in the order of the index.
         retired: names of those that are down for good.
         recycling: names of those whose next life is starting.
+        leaving: names of those that a resize has asked to go.
         template: the first frame of their lives, but for the path, the number and the log level of each.
         by_cause: whether what follows from a death depends on its cause.
         limited: whether a life is replaced when it reaches a limit.
@@ -39,6 +40,7 @@ class Pool:
         self.members: dict[str, int] = {}
         self.retired: set[str] = set()
         self.recycling: set[str] = set()
+        self.leaving: set[str] = set()
         self.by_cause = bool(spec.terms_of(spec.name).rules)
         self.limited = not (spec.max_messages is None and spec.max_age is None and spec.max_rss is None)
         self.monitored = self.limited or spec.has_heartbeat or mailbox.protocol.says_health
@@ -80,7 +82,7 @@ class Pool:
 
     def resized(self, size: int) -> Resizing:
         """What makes it another size."""
-        return resized(self.spec, self.members, self.retired, size)
+        return resized(self.spec, self.members, self.retired, size, leaving=self.leaving)
 
 
 class Resizing(NamedTuple):
@@ -97,7 +99,9 @@ class Resizing(NamedTuple):
     remove: tuple[str, ...]
 
 
-def resized(spec: ChildSpec, members: Mapping[str, int], down: Collection[str], size: int) -> Resizing:
+def resized(
+    spec: ChildSpec, members: Mapping[str, int], down: Collection[str], size: int, *, leaving: Collection[str] = ()
+) -> Resizing:
     """Which members a pool of that size has: living ones stay, ones that are down for good are replaced first.
 
     Where none lives, the pool was terminated as a whole: its members stay as they are, and only new ones start.
@@ -107,9 +111,11 @@ def resized(spec: ChildSpec, members: Mapping[str, int], down: Collection[str], 
         members: the existing members, name to index, in the order of the index.
         down: names of those of them that are down for good.
         size: how many processes it gets.
+        leaving: names of members that go already, and keep their index until they are gone.
     """
-    living = [name for name in members if name not in down] or list(members)
-    dead = [name for name in members if name not in living]
+    staying = [name for name in members if name not in leaving]
+    living = [name for name in staying if name not in down] or staying
+    dead = [name for name in staying if name not in living]
     missing = max(0, size - len(living))
     free = (index for index in count() if index not in members.values())
     add = tuple(spec.member(index) for index in islice(free, max(0, missing - len(dead))))

@@ -79,6 +79,47 @@ async def test_a_callable_is_told():
     assert caught.value.report == told[0].report
 
 
+async def test_a_coroutine_function_is_told():
+    """It is awaited, while the tree stops."""
+    told = []
+
+    async def tell(error):
+        await asyncio.sleep(0)
+        told.append(error)
+
+    with pytest.raises(RestartIntensityExceeded):
+        async with tree(on_give_up=tell) as root:
+            root["a"].tell_nowait(Die())
+            async with asyncio.timeout(DEADLINE):
+                await root.wait()
+    assert "gave up" in str(told[0])
+
+
+EXITS = """
+import asyncio, sys
+from actors import Actor
+from supervisor import ChildSpec, Intensity, Supervisor
+from tests.support.mortals import Die, Mortal
+
+async def main():
+    tree = Supervisor(ChildSpec(Mortal, name="a"), intensity=Intensity(0), spares=0, on_give_up=lambda _: sys.exit(7))
+    async with tree as root:
+        root["a"].tell_nowait(Die())
+        await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_a_callable_that_exits(tmp_path):
+    """The daemon ends with that exit code, and its tree is stopped first."""
+    with Script(tmp_path, EXITS) as daemon:
+        code, _, err = daemon.end()
+        assert 7 == code, err
+        assert "Traceback" not in err
+
+
 async def test_a_callable_that_raises():
     """The loop hears of it; the tree ends all the same."""
     heard = []
@@ -91,9 +132,10 @@ async def test_a_callable_that_raises():
     assert [ZeroDivisionError] == list(map(type, heard))
 
 
-def test_what_it_may_be():
-    with pytest.raises(UsageError, match="on_give_up must be 'cancel', 'sigterm' or a callable, it is 'exit'"):
-        tree(on_give_up="exit")
+@pytest.mark.parametrize("wrong", ["exit", ["cancel"], None])
+def test_what_it_may_be(wrong):
+    with pytest.raises(UsageError, match="on_give_up must be 'cancel', 'sigterm' or a callable, it is"):
+        tree(on_give_up=wrong)
 
 
 SERVER = """

@@ -365,6 +365,14 @@ async def test_up_and_down(routing):
         assert 1 == len(lives)
 
 
+async def test_sizes_that_are_asked_for_together():
+    """The last one is the size, also while members that an earlier one has asked to go are still there."""
+    async with tree(pool(3), launcher=quick()) as root:
+        sizes = [root.resize("p", size) for size in (6, 2, 4)]
+        assert None is (await asyncio.gather(*sizes, return_exceptions=True))[-1]
+        assert ["running"] * 4 == list(states(root).values())
+
+
 @pytest.mark.parametrize("routing", MODES)
 async def test_a_single_actor_becomes_a_pool_and_one_again(routing):
     """Its own name stays that of its first process, and its ref is everybody's."""

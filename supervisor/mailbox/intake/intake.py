@@ -44,6 +44,7 @@ from supervisor.ports import Tracer
 from supervisor.specs import Overflow
 
 SMALL: Final = 1024  # bytes; a larger message travels in an envelope of its own
+_NUMBERS: Final = frozenset({int, float})  # a bool or a Decimal is none
 ASK_BATCH: Final = 24  # asks that are sent together: enough to share a system call, and the actor begins meanwhile
 
 
@@ -162,7 +163,7 @@ class Intake(IntakeChecks):
         if slots <= 0 or plain is None or shared_queue is None or _get_running_loop() is not self._loop:
             return None
         try:
-            if not (timeout is None or 0 <= timeout <= MOST_SECONDS):  # NaN is not, either
+            if timeout is not None and not (type(timeout) in _NUMBERS and 0 <= timeout <= MOST_SECONDS):  # NaN is not
                 return None
             data = encode(message)
             self._check(data)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import abc
 import functools
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
 
 import msgspec
 import pytest
 
-from actors import Actor, Message, UsageError, handles
+from actors import Actor, Fed, Message, UsageError, handles
 from actors.protocol.protocol import protocol_of
 from supervisor import ChildSpec, Supervisor
 
@@ -240,6 +240,108 @@ class SlottedConcurrency(Actor):
     __slots__ = ("concurrency",)
 
 
+def hides(function):
+    def wrapper(self, msg):
+        return function(self, msg)
+
+    return wrapper
+
+
+class Keeper:
+    def __init__(self, function):
+        self.function = function
+
+    def __get__(self, instance, owner=None):
+        return self.function.__get__(instance, owner)
+
+
+class HidesMark(Actor):
+    @hides
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class HidesMarkInObject(Actor):
+    @Keeper
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class MarkedOverloads(Actor):
+    @overload
+    @handles
+    def ping(self, msg: Ping) -> int: ...
+
+    @overload
+    def ping(self, msg: Box) -> int: ...
+
+    def ping(self, msg):
+        return 1
+
+
+class OnlyOverloads(Actor):
+    @overload
+    @handles
+    def ping(self, msg: Ping) -> int: ...
+
+
+P = TypeVar("P", bound=Ping)
+
+
+class AnyMessage(Actor):
+    @handles
+    def ping(self, msg: Message[int]) -> int:
+        return 1
+
+
+class OfTypeVar(Actor):
+    @handles
+    def ping(self, msg: P) -> int:
+        return 1
+
+
+class Untyped(Fed):
+    pass
+
+
+class Numbers(Fed[int, int]):
+    pass
+
+
+class ItemsUnsaid(Actor):
+    @handles
+    def take(self, msg: Untyped, items: Iterator[int]) -> int:
+        return 1
+
+
+class ItemsOfOtherType(Actor):
+    @handles
+    def take(self, msg: Numbers, items: Iterator[str]) -> int:
+        return 1
+
+
+class ItemsAsync(Actor):
+    @handles
+    def take(self, msg: Numbers, items: AsyncIterator[int]) -> int:
+        return 1
+
+
+def wraps_init(function):
+    @functools.wraps(function)
+    def wrapper(self):
+        return function(self)
+
+    return wrapper
+
+
+class InitWrapped(Actor):
+    @wraps_init
+    async def __init__(self):
+        pass
+
+
 @pytest.mark.parametrize(
     ("actor", "words"),
     [
@@ -253,6 +355,16 @@ class SlottedConcurrency(Actor):
         (CallableThing, ["CallableThing.ping", "Instance"]),
         (Traced, ["Traced.ping is async", "wrapper()", "async def"]),
         (TracedTwice, ["TracedTwice.ping is async", "wrapper()"]),
+        (HidesMark, ["HidesMark.ping", "below the function wrapper()", "functools.wraps"]),
+        (HidesMarkInObject, ["HidesMarkInObject.ping", "below the Keeper", "functools.wraps"]),
+        (MarkedOverloads, ["MarkedOverloads.ping has marked overloads"]),
+        (OnlyOverloads, ["OnlyOverloads.ping has overloads, and no method"]),
+        (AnyMessage, ["AnyMessage.ping handles Message, the base of all messages", "A | B"]),
+        (OfTypeVar, ["OfTypeVar.ping handles P, which is no class", "A | B"]),
+        (ItemsUnsaid, ["Untyped does not say which items follow it", "Fed[ReplyType, ItemType]"]),
+        (ItemsOfOtherType, ["ItemsOfOtherType.take takes", "Iterator[str]", "items: Iterator[int]"]),
+        (ItemsAsync, ["ItemsAsync.take takes", "items: Iterator[int]"]),
+        (InitWrapped, ["InitWrapped.__init__ is async", "wrapper()"]),
         (TracedStream, ["TracedStream.numbers yields", "wrapper()"]),
         (CachedCoroutine, ["CachedCoroutine.ping is async", "_lru_cache_wrapper"]),
         (Single, ["Single.ping", "singledispatchmethod"]),
@@ -372,6 +484,12 @@ def test_the_mark_takes_no_arguments(wrong):
     """`@handles(Ping)` is told how it is written."""
     with pytest.raises(UsageError, match="@handles"):
         handles(wrong)
+
+
+def test_the_mark_does_not_stand_above_an_overload():
+    """It would be lost with it."""
+    with pytest.raises(UsageError, match="above the method that follows the overloads"):
+        handles(overload(Base.ping))
 
 
 # ---- what a handler returns

@@ -25,6 +25,7 @@ class Wrong(LookupError):
         (lambda: Cause.exit_code("78"), "a number from 0 to 255"),
         (lambda: Cause.signal("KILL"), "the name of a signal"),
         (lambda: Cause.signal(99), "the name of a signal"),
+        (lambda: Restart("permanent", {Cause.hang}), "are no rules"),
         (lambda: Restart("always", {}), "'always' is no policy; expected one of 'permanent'"),
         (lambda: Restart("permanent", {"hang": "stop"}), "'hang' is no cause"),
         (lambda: Restart("permanent", {Cause.hang: "kill"}), "'kill' is no action; expected one of 'restart'"),

@@ -210,16 +210,24 @@ async def test_starts_that_fail(tmp_path):
         assert ("wrong configuration",) == failure.value.report.stderr
         with pytest.raises(StartFailed, match="Exec format error"):
             await root.start_child(CommandSpec((str(garbage),)))
+        garbage.write_text("#!/no/such/interpreter")
+        with pytest.raises(StartFailed, match="whose first line names an interpreter that is missing"):
+            await root.start_child(CommandSpec((str(garbage),)))
         late = CommandSpec(("sleep", "1000"), ready=Ready.check(fails), start_timeout=3.0)
         with pytest.raises(StartFailed, match="not ready within 3 s") as failure:
             await root.start_child(late)
         expected = "not ready within 3 s; fails() did not return something true: LookupError: never"
+        assert expected in str(failure.value)
         assert expected == failure.value.report.reason.detail
         with socket.create_server(("127.0.0.1", 0)) as taken:
             number = taken.getsockname()[1]
             with pytest.raises(StartFailed, match=f"port {number} of 127.0.0.1 is taken by another program"):
                 await root.start_child(CommandSpec(("sleep", "1000"), ready=Ready.port("127.0.0.1", number)))
         assert 1 == root.count_children().specs
+
+
+async def needs(url: str):
+    return url
 
 
 async def never():
@@ -264,6 +272,12 @@ async def test_all_kinds_in_one_tree():
         (lambda _: CommandSpec(("sleep", "1"), cwd="/no/such/place"), "cwd", "there is no such directory"),
         (lambda _: CommandSpec(("sleep", "1"), stop_signal="SIGNOPE"), "stop_signal", "expected the name of a signal"),
         (lambda _: CommandSpec(("sleep", "1"), stop_signal="SIGKILL"), "stop_signal", "write shutdown=BRUTAL_KILL"),
+        (
+            lambda _: CommandSpec(("sleep", "1"), stop_signal=["SIGTERM"]),
+            "stop_signal",
+            "expected the name of a signal",
+        ),
+        (lambda _: CommandSpec(("sleep", "\ud800")), "argv", "expected a tuple of str"),
         (lambda _: CommandSpec(("sleep", "1"), ready="up"), "ready", "expected Ready.line(...)"),
         (lambda _: CommandSpec(("sleep", "1"), ready=Ready()), "ready", "expected Ready.line(...)"),
         (
@@ -299,6 +313,8 @@ def test_what_cannot_be_executed_is_refused_before_anything_starts(make, path, w
         (lambda: Ready.socket(""), "Ready.socket"),
         (lambda: Ready.after(-1), "Ready.after"),
         (lambda: Ready.check(print), "Ready.check"),
+        (lambda: Ready.check(needs), "Ready.check"),
+        (lambda: Ready.line(b"up"), "Ready.line"),
     ],
 )
 def test_readiness_that_cannot_come_is_refused_when_it_is_made(make, path):

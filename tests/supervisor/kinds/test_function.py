@@ -26,6 +26,7 @@ from supervisor import (
 )
 from supervisor.bridge import AsyncQueueBridge
 from tests.support import functions
+from tests.support.actors import Puppet
 from tests.support.waiting import DEADLINE, Watch, alive, until
 
 pytestmark = pytest.mark.processes
@@ -186,6 +187,7 @@ def local():
         ),
         (lambda: FunctionSpec(functions.generator), "generator has a yield"),
         (lambda: FunctionSpec(5), "FunctionSpec takes a function, 5 is none"),
+        (lambda: FunctionSpec(Puppet), "Puppet is an actor class"),
         (lambda: FunctionSpec(local()), "inner cannot be passed to a spawned process"),
         (lambda: FunctionSpec(functions.needs), "args and kwargs do not fit needs(size, *, unit=...)"),
         (lambda: FunctionSpec(functions.needs, "1"), "args of needs must be a tuple, (value,) for one; it is a str"),
@@ -207,6 +209,7 @@ def test_options_are_checked_as_those_of_an_actor():
         ({"output": "file"}, "output"),
         ({"cpu_affinity": ()}, "cpu_affinity"),
         ({"shutdown": -1}, "shutdown"),
+        ({"cwd": "/no/such/place"}, "cwd"),
     ):
         with pytest.raises(InvalidSpec) as refusal:
             Supervisor(FunctionSpec(functions.needs, (1,), **options))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
 from typing import ClassVar
 
 import msgspec
@@ -274,6 +277,17 @@ async def test_woken_and_cancelled():
     await tells[1]
     await at_rest()
     assert [0, 2] == life.numbers
+
+
+@pytest.mark.parametrize("timeout", [True, Decimal(1), Fraction(1), "1", -1, math.nan])
+async def test_a_timeout_that_is_none(timeout):
+    """It is refused before anything is sent, on the fast path, too."""
+    box = Box()
+    life = box.live()
+    with pytest.raises(UsageError, match="timeout of a message to"):
+        await box.ref.ask(Add(1), timeout=timeout)
+    await at_rest()
+    assert [] == life.numbers
 
 
 async def test_an_ask_waits_for_room_within_its_timeout():

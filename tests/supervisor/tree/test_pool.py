@@ -33,3 +33,10 @@ def test_living_members_stay(members, down, size, wanted):
     indices = {name: index_of(POOL, name) for name in members}
     ordered = dict(sorted(indices.items(), key=lambda member: member[1]))
     assert wanted == resized(POOL, ordered, down, size)
+
+
+def test_a_member_that_goes_is_not_kept():
+    """It keeps its name until it is gone, so that a new one takes another."""
+    members = {f"p/{index}": index for index in range(4)}
+    wanted = Resizing(("p/4",), (), ())
+    assert wanted == resized(POOL, members, (), 3, leaving={"p/2", "p/3"})
