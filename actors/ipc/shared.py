@@ -21,7 +21,7 @@ from actors.errors import UsageError
 from actors.ipc.shared_memory import SMALL, Draft, LostSegment, Segment, available
 from actors.wire.attachments import carried_at, place_of
 from actors.wire.codec import Codec, SharedValue, register
-from actors.wire.framing import Attachment, Carried, SharedAttachment
+from actors.wire.framing import MAX_MESSAGE, Attachment, Carried, SharedAttachment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -282,7 +282,8 @@ def _from_plain(plain: Any) -> Shared:
         raise ValueError("it has no shape")
     carried = Attachment(place) if isinstance(place, bytes) else carried_at(place)
     if carried is not None and carried.size != size:
-        raise ValueError(f"{carried.size} bytes came, announced were {size}")
+        large = f"; as bytes to another machine a message carries at most {MAX_MESSAGE}" if size > MAX_MESSAGE else ""
+        raise ValueError(f"{carried.size} bytes came, announced were {size}{large}")
     return Shared(carried, size, dtype, tuple(shape))
 
 

@@ -31,9 +31,11 @@ _NONE: Final = (0, 0, 0)
 put_length: Final = _SIZE.pack_into
 """Write the length of a frame into a buffer: `put_length(buffer, offset, size)`."""
 
-_ATTACHMENT_BIT: Final = 1 << 31
+ATTACHMENT_BIT: Final = 1 << 31
 _SHARED_BIT: Final = 1 << 30
-_SHARED_SIZE: Final = struct.Struct("<Q")
+SHARED_SIZE: Final = struct.Struct("<Q")
+SHARED_LENGTH: Final = SHARED_SIZE.size | ATTACHMENT_BIT | _SHARED_BIT
+"""The length that announces a value in shared memory."""
 
 
 class Attachment:
@@ -123,12 +125,25 @@ def header(size: int) -> bytes:
 
 def attachment_header(size: int) -> bytes:
     """The four bytes that announce an attachment of `size` bytes."""
-    return (size | _ATTACHMENT_BIT).to_bytes(HEADER, "little")
+    return (size | ATTACHMENT_BIT).to_bytes(HEADER, "little")
 
 
 def shared_header(size: int) -> bytes:
     """What announces a value of `size` bytes in shared memory."""
-    return (_SHARED_SIZE.size | _ATTACHMENT_BIT | _SHARED_BIT).to_bytes(HEADER, "little") + _SHARED_SIZE.pack(size)
+    return SHARED_LENGTH.to_bytes(HEADER, "little") + SHARED_SIZE.pack(size)
+
+
+def is_shared(length: int) -> bool:
+    """Whether a length announces a value in shared memory.
+
+    Raises:
+        WireError: it does so with a size that the announcement never has.
+    """
+    if not (length & _SHARED_BIT and length & ATTACHMENT_BIT):
+        return False
+    if length != SHARED_LENGTH:
+        raise WireError("a value in shared memory is announced by a length that it never has")
+    return True
 
 
 class Framer:
@@ -194,18 +209,16 @@ class Framer:
         while end - start >= HEADER:
             (size,) = _SIZE.unpack_from(chunk, start)
             begin = start + HEADER
-            if size & _SHARED_BIT and size & _ATTACHMENT_BIT:
-                if size ^ _SHARED_BIT ^ _ATTACHMENT_BIT != _SHARED_SIZE.size:
-                    raise WireError("a value in shared memory is announced by a length that it never has")
-                stop = begin + _SHARED_SIZE.size
+            if is_shared(size):
+                stop = begin + SHARED_SIZE.size
                 if stop > end:
                     self._wanted = stop - start
                     break
-                frames.append(self._announced_shared(*_SHARED_SIZE.unpack_from(chunk, begin)))
+                frames.append(self._announced_shared(*SHARED_SIZE.unpack_from(chunk, begin)))
                 start = stop
                 continue
-            if size & _ATTACHMENT_BIT:
-                self._arriving = self._announced(size ^ _ATTACHMENT_BIT)
+            if size & ATTACHMENT_BIT:
+                self._arriving = self._announced(size ^ ATTACHMENT_BIT)
                 start = self._fill(self._arriving, chunk, begin, frames)
                 continue
             if size > self._limit:

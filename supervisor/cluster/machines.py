@@ -14,13 +14,14 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from actors.wire.frames import StartActor
 from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.driver.client import CallFailed, Driver, MachineFailed
 from supervisor.cluster.leases import Leases
 from supervisor.cluster.link import handshake
+from supervisor.cluster.link import values as link_values
 from supervisor.cluster.node import Node
 from supervisor.cluster.placement import Machine, choose
 from supervisor.cluster.remote_life import RemoteLife
@@ -261,7 +262,7 @@ class ClusterMachines:
         try:
             agent = await self._driver.call(request, say.AgentIs)
             _check_versions(agent.versions)
-            stream, guard = await self._loop.run_in_executor(None, _connect, agent.host, agent.port, token)
+            made = await self._loop.run_in_executor(None, _connect, agent, token)
         except BaseException:
             self._driver.tell(say.EndAgent(call))
             raise
@@ -269,8 +270,9 @@ class ClusterMachines:
             key=machine.key,
             name=machine.name,
             loop=self._loop,
-            stream=stream,
-            guard=guard,
+            stream=made.stream,
+            values=made.values,
+            guard=made.lease,
             reader=self._reader,
             leases=self._leases,
             lease=self._lease,
@@ -324,20 +326,32 @@ def _check_versions(theirs: dict[str, str]) -> None:
         raise CallFailed(f"{wrong}; install the same there")
 
 
-def _connect(host: str, port: int, token: bytes) -> tuple[socket.socket, socket.socket]:
-    """The two connections of an agent. Runs in a thread.
+class _Connections(NamedTuple):
+    """Those of one agent."""
+
+    stream: socket.socket
+    lease: socket.socket
+    values: socket.socket | None
+
+
+def _connect(agent: say.AgentIs, token: bytes) -> _Connections:
+    """Connect to an agent. Runs in a thread.
 
     Raises:
         OSError: it cannot be reached.
     """
     made: list[socket.socket] = []
     try:
+        values = link_values.connect(agent.values, CONNECT)
+        if values is not None:  # first: when it has the other two, the agent takes no more
+            made.append(values)
+            handshake.offer(values, token, handshake.VALUES)
         for role in (handshake.STREAM, handshake.LEASE):
-            made.append(socket.create_connection((host, port), timeout=CONNECT))
+            made.append(socket.create_connection((agent.host, agent.port), timeout=CONNECT))
             handshake.offer(made[-1], token, role)
     except OSError as error:
         for sock in made:
             sock.close()
-        raise OSError(f"its address {host}:{port} cannot be reached from here: {error}") from error
-    stream, lease = made
-    return stream, lease
+        raise OSError(f"its address {agent.host}:{agent.port} cannot be reached from here: {error}") from error
+    stream, lease = made[-2:]
+    return _Connections(stream, lease, values)

@@ -25,6 +25,7 @@ from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.leases import Leases
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
+from supervisor.cluster.link.values import Values
 from supervisor.cluster.remote_life import RemoteLife
 from supervisor.ports import AnyReader, MachinesSay
 
@@ -41,6 +42,7 @@ class Node:
         name: for people.
         loop: of the tree.
         stream: the connection of the link.
+        values: the Unix socket beside it, None where the agent is on another machine.
         guard: the connection on which the lease is renewed.
         reader: waits for the link.
         leases: renews the lease.
@@ -57,6 +59,7 @@ class Node:
         name: str,
         loop: asyncio.AbstractEventLoop,
         stream: socket.socket,
+        values: socket.socket | None,
         guard: socket.socket,
         reader: AnyReader,
         leases: Leases,
@@ -87,6 +90,7 @@ class Node:
         self._link = Link(
             stream,
             reader,
+            values=None if values is None else Values(values, reader, loop),
             on_bytes=self._take_bytes,
             on_value=self._take,
             on_room=self._writable,
@@ -163,6 +167,11 @@ class Node:
                 self._say.orphan_reaper_lost(self._tree, f"{value.why} (on {self.name})")
             case wire.SpareFailed():
                 self._say.spare_failed(self._tree, value.module, f"{value.why} (on {self.name})")
+            case wire.Passed():
+                passed = self._link.receive(value.size)
+                life = self.lives.get(value.number)
+                if life is not None:
+                    life.take_value(passed)
             case wire.Closed():
                 self.lost("it was closed")
             case _:

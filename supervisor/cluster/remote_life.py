@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from actors.errors import WireError
 from actors.wire.frames import CrashReport, Outcomes, Replies, Send, SendMany, StartActor, Stop
-from actors.wire.framing import Carried
+from actors.wire.framing import MAX_MESSAGE, Announced, Attachment, Carried, SharedAttachment
 from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.flow import Flow
@@ -32,6 +34,9 @@ from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener, Said
 from supervisor.process.channel import FrameReader, ProcessDelivery
 from supervisor.process.life import GOODBYE
+
+TOO_LARGE: Final = Attachment(b"")
+"""Stands for values in shared memory that no frame holds as bytes: where it arrives the message is undecodable."""
 
 
 class RemoteLife(ProcessDelivery):
@@ -76,7 +81,9 @@ class RemoteLife(ProcessDelivery):
             on_farewell=self._said_farewell,
             on_end=_no_end,
             on_error=self._broken,
+            take=self._taken,
         )
+        self._passed: deque[SharedAttachment] = deque()  # values whose announcement has not come yet
         self._wire_error: str | None = None
         self._window = Window()
         self._acknowledged = 0
@@ -225,6 +232,11 @@ class RemoteLife(ProcessDelivery):
             case wire.Ended():
                 self._finish(value.end)
 
+    def take_value(self, value: SharedAttachment) -> None:
+        """A value in shared memory, which its channel announces next."""
+        if not self.over:
+            self._passed.append(value)
+
     def link_writable(self) -> None:
         """The link takes data again."""
         self._flow.link_writable()
@@ -240,6 +252,27 @@ class RemoteLife(ProcessDelivery):
         self.kill()
 
     # ---- inside
+
+    def _send_with(self, attachments: Sequence[Carried], frame: bytes) -> None:
+        if not self._passes_values and sum(one.size for one in attachments) > MAX_MESSAGE:
+            attachments = [TOO_LARGE if isinstance(one, SharedAttachment) else one for one in attachments]
+        super()._send_with(attachments, frame)
+
+    @property
+    def _passes_values(self) -> bool:
+        """Whether its machine is this one, so values in shared memory pass; to another they cross as bytes."""
+        return self._link is not None and self._link.passes_values
+
+    def _carried(self, attachment: SharedAttachment) -> Carried:
+        if self._link is None or not self._passes_values:
+            return Attachment(attachment.value)
+        self._link.pass_value(self.number, attachment)
+        return attachment
+
+    def _taken(self, announced: Announced) -> SharedAttachment:
+        if not self._passed or self._passed[0].size != announced.size:
+            raise WireError("it announced a value in shared memory that did not come")
+        return self._passed.popleft()
 
     def _tell(self, value: msgspec.Struct) -> None:
         if self._link is not None and not self.over:
@@ -265,6 +298,7 @@ class RemoteLife(ProcessDelivery):
         if self.over:
             return
         self._frames.drop()
+        self._passed.clear()
         self._pipe_writer.close()
         farewell = self._frames.farewell
         end = msgspec.structs.replace(

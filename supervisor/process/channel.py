@@ -171,16 +171,16 @@ class ProcessDelivery:
         """Send a frame and before it its attachments: of what is in shared memory the descriptor, if that can pass."""
         if self.over:
             return
-        carried: list[Carried] = []
-        for attachment in attachments:
-            if isinstance(attachment, SharedAttachment):
-                descriptors = self._passing()
-                if descriptors is None:
-                    carried.append(Attachment(attachment.value))
-                    continue
-                descriptors.send(attachment)
-            carried.append(attachment)
+        carried = [self._carried(one) if isinstance(one, SharedAttachment) else one for one in attachments]
         self._pipe_writer.send_with(carried, frame)
+
+    def _carried(self, attachment: SharedAttachment) -> Carried:
+        """Pass the descriptor of a value; returns what travels in its place where none pass."""
+        descriptors = self._passing()
+        if descriptors is None:
+            return Attachment(attachment.value)
+        descriptors.send(attachment)
+        return attachment
 
     def _passing(self) -> LifeDescriptors | None:
         """What passes descriptors to its process; None where none pass."""

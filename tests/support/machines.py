@@ -85,7 +85,7 @@ class LocalDriver:
         versions = {name: told[name] for name in ("python", "msgspec", "project")}
         wire = self._wires.get(value.machine)
         host, port = (told["host"], told["port"]) if wire is None else wire.way_to(told["host"], told["port"])
-        return say.AgentIs(value.call, host, port, versions)
+        return say.AgentIs(value.call, host, port, versions, told["values"])
 
     def _watch(self, call, process, loop):
         process.wait()

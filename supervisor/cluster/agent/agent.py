@@ -1,8 +1,9 @@
 """Agent: what one daemon has on one other machine. It runs our own launcher there.
 
 It listens, and takes two connections from the daemon that knows its token: the link, and the one on which its guard
-renews the lease. Its process ends with the link, whatever the reason; the kernel and the orphan reaper then end every
-life and what it started.
+renews the lease. A daemon on the same machine makes a third one before these, over which values in shared memory pass.
+The agent's process ends with the link, whatever the reason; the kernel and the orphan reaper then end every life and
+what it started.
 
 Runs in a thread of its own with a loop of its own, in a process that does nothing else.
 """
@@ -10,8 +11,10 @@ Runs in a thread of its own with a loop of its own, in a process that does nothi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
+import selectors
 import socket
 import subprocess
 import sys
@@ -22,7 +25,7 @@ from typing import Any, Final
 from supervisor.cluster.agent import lease_guard
 from supervisor.cluster.agent.relay import RelayedLife, RelayLauncher, RelayListener
 from supervisor.cluster.agent.sampler import Sampler
-from supervisor.cluster.link import handshake, wire
+from supervisor.cluster.link import handshake, values, wire
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.versions import versions
 from supervisor.core.health.life_end import LifeEnd
@@ -48,6 +51,7 @@ class Agent:
         self._lease = lease
         self._spares = spares
         self._listener = socket.create_server((host, 0), backlog=8)
+        self._values, self._values_name = values.listen()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="actors-agent", daemon=True)
 
@@ -55,7 +59,8 @@ class Agent:
         """Begin to listen; returns where, and what runs here."""
         self._thread.start()
         host, port = self._listener.getsockname()[:2]
-        return {"host": host, "port": port, "pid": os.getpid(), **versions(), "machine": platform.node()}
+        where = {"host": host, "port": port, "values": self._values_name}
+        return {**where, "pid": os.getpid(), **versions(), "machine": platform.node()}
 
     def join(self) -> None:
         """Return when it has ended in good order."""
@@ -63,28 +68,43 @@ class Agent:
 
     def _run(self) -> None:
         try:
-            stream, lease = self._connections()
-            guard = self._start_guard(lease)
-            asyncio.run(Relaying(stream, guard, self._spares).until_over())
+            found = self._connections()
+            guard = self._start_guard(found[handshake.LEASE])
+            relaying = Relaying(found[handshake.STREAM], found.get(handshake.VALUES), guard, self._spares)
+            asyncio.run(relaying.until_over())
         except BaseException:
             sys.excepthook(*sys.exc_info())
             os._exit(1)
         self._over.set()
 
-    def _connections(self) -> tuple[socket.socket, socket.socket]:
-        """The two connections of the daemon. Any other is closed."""
+    def _connections(self) -> dict[bytes, socket.socket]:
+        """The connections of the daemon, by role. Any other is closed.
+
+        Raises:
+            TimeoutError: it has not connected in time.
+        """
         found: dict[bytes, socket.socket] = {}
         until = time.monotonic() + PATIENCE
-        with self._listener:
-            while len(found) < len((handshake.STREAM, handshake.LEASE)):
-                self._listener.settimeout(max(0.01, until - time.monotonic()))
-                sock, _ = self._listener.accept()
-                sock.settimeout(PROOF)
-                try:
-                    found[handshake.accept(sock, self._token)] = sock
-                except OSError:
-                    sock.close()
-        return found[handshake.STREAM], found[handshake.LEASE]
+        with contextlib.ExitStack() as stack:
+            selector = stack.enter_context(selectors.DefaultSelector())
+            for listener in (self._listener, self._values):
+                if listener is not None:
+                    selector.register(stack.enter_context(listener), selectors.EVENT_READ)
+            while not found.keys() >= {handshake.STREAM, handshake.LEASE}:
+                ready = selector.select(max(0.0, until - time.monotonic()))
+                if not ready:
+                    raise TimeoutError(f"no daemon has connected within {PATIENCE:g} s")
+                for key, _ in ready:
+                    self._accept(key.fileobj, found)  # type: ignore[arg-type]  # what was registered
+        return found
+
+    def _accept(self, listener: socket.socket, found: dict[bytes, socket.socket]) -> None:
+        sock, _ = listener.accept()
+        sock.settimeout(PROOF)
+        try:
+            found[handshake.accept(sock, self._token)] = sock
+        except OSError:
+            sock.close()
 
     def _start_guard(self, lease: socket.socket) -> int:
         """Returns the descriptor that is readable when the guard has ended."""
@@ -106,12 +126,16 @@ class Relaying:
 
     Args:
         stream: the connection of the link.
+        values_socket: the Unix socket beside it, None where the daemon is on another machine.
         guard: readable when the guard of the lease has ended.
         spares: how many are kept.
     """
 
-    def __init__(self, stream: socket.socket, guard: int, spares: SpareCount) -> None:
+    def __init__(
+        self, stream: socket.socket, values_socket: socket.socket | None, guard: int, spares: SpareCount
+    ) -> None:
         self._stream = stream
+        self._values_socket = values_socket
         self._guard = guard
         self._spares = spares
         self._lives: dict[int, RelayListener] = {}
@@ -124,6 +148,7 @@ class Relaying:
         self.link = Link(
             self._stream,
             reader,
+            values=None if self._values_socket is None else values.Values(self._values_socket, reader, loop),
             on_bytes=self._take_bytes,
             on_value=self._take,
             on_room=_nothing,
@@ -135,6 +160,7 @@ class Relaying:
             self._spares,
             lambda why: self.link.send(wire.ReaperLost(why)),
             lambda module, why: self.link.send(wire.SpareFailed(module, why)),
+            passes_values=self.link.passes_values,
         )
         self._sampler = Sampler(loop, self.link)
         self._finished = asyncio.Event()
@@ -166,6 +192,11 @@ class Relaying:
                 self._launcher.wind_down()
             case wire.Close():
                 self._finished.set()
+            case wire.Passed():
+                passed = self.link.receive(value.size)
+                one = self._lives.get(value.number)
+                if one is not None:
+                    one.life.pass_on(passed)
             case _:
                 one = self._lives.get(value.number)
                 if one is not None:

@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
 from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies
-from actors.wire.framing import Carried
+from actors.wire.framing import Announced, Carried, SharedAttachment, shared_header
 from actors.wire.log_lines import Record
+from supervisor.cluster.agent.announcements import Announcements
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.ports import Said
+from supervisor.core.rules.spare_count import SpareCount
+from supervisor.ports import AnyReader, Said
 from supervisor.process.channel import ChannelReader
+from supervisor.process.descriptors import LifeDescriptors
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.process.life import ProcessLife
+from supervisor.process.spares import OnSpareFailed
+from supervisor.system.orphans import OnLost
 
 TAKE_EVERY = wire.WINDOW // 4  # bytes after which the daemon gets its room back
 
 
 class RelayedFrames:
-    """Passes on what one process sends, and reads nothing of it."""
+    """Passes on what one process sends, and reads nothing of it but where a value in shared memory is announced.
 
-    def __init__(self, on_bytes: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+    Args:
+        on_bytes: takes bytes.
+        on_value: takes a value, before the bytes that announce it.
+        take: takes the value that was announced.
+        on_end: called at the end.
+        on_error: called when the process breaks the protocol.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_bytes: Callable[[bytes], None],
+        on_value: Callable[[SharedAttachment], None],
+        take: Callable[[Announced], SharedAttachment],
+        on_end: Callable[[], None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
         self.farewell: CrashReport | Goodbye | None = None  # the daemon reads it
         self.refused = False
+        self._announcements = Announcements()
         self._on_bytes = on_bytes
+        self._on_value = on_value
+        self._take = take
         self._on_end = on_end
+        self._on_error = on_error
 
     def arrived(self, chunk: bytes) -> None:
         """Take bytes in, none at the end."""
-        if chunk:
-            self._on_bytes(chunk)
-        else:
+        if not chunk:
             self._on_end()
+        elif not self.refused:
+            try:
+                for piece in self._announcements.cut(chunk):
+                    if isinstance(piece, Announced):
+                        self._on_value(self._take(piece))
+                        self._on_bytes(shared_header(piece.size))
+                    else:
+                        self._on_bytes(piece)
+            except WireError as error:
+                self.refused = True
+                self._on_error(error)
 
     def take_rest(self) -> None:
         """There is none."""
@@ -53,7 +89,13 @@ class RelayedLife(ProcessLife):
     def _frame_reader(self, box: BlackBox) -> ChannelReader:
         """The daemon checks the size of frames."""
         del box
-        return RelayedFrames(self._relay, self._channel_ended)
+        return RelayedFrames(
+            on_bytes=self._relay,
+            on_value=self._relay_value,
+            take=self._take,
+            on_end=self._channel_ended,
+            on_error=self._broken,
+        )
 
     def write(self, data: bytes) -> None:
         """Write bytes of its channel."""
@@ -79,15 +121,43 @@ class RelayedLife(ProcessLife):
         else:
             self._reader.forget(self._duplex.incoming)
 
+    def pass_on(self, value: SharedAttachment) -> None:
+        """Pass a value in shared memory to its process; the channel announces it."""
+        passing = None if self.over else self._passing()
+        if passing is not None:
+            passing.send(value)
+
+    def _passing(self) -> LifeDescriptors | None:
+        return super()._passing() if self._part.descriptors else None
+
     def _relay(self, chunk: bytes) -> None:
         self._listener.life_sent(chunk)
 
+    def _relay_value(self, value: SharedAttachment) -> None:
+        self._listener.life_passed(value)
+
 
 class RelayLauncher(ProcessLauncher):
-    """Starts lives whose channels are passed on."""
+    """Starts lives whose channels are passed on.
+
+    Args:
+        passes_values: whether values in shared memory pass between them and the daemon.
+    """
 
     _life = RelayedLife
-    _passes_descriptors = False
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reader: AnyReader,
+        spares: SpareCount,
+        on_reaper_lost: OnLost,
+        on_spare_failed: OnSpareFailed,
+        *,
+        passes_values: bool,
+    ) -> None:
+        super().__init__(loop, reader, spares, on_reaper_lost, on_spare_failed)
+        self._passes_descriptors = passes_values
 
 
 class Home(Protocol):
@@ -158,6 +228,10 @@ class RelayListener:
         if self._unpassed > wire.WINDOW and not self._paused:
             self._paused = True
             self.life.read(going_on=False)
+
+    def life_passed(self, value: SharedAttachment) -> None:
+        """A value in shared memory, which its channel announces next."""
+        self._home.link.pass_value(self.number, value)
 
     def life_ready(self) -> None:
         """See `LifeListener`."""

@@ -122,7 +122,7 @@ class Driver:
 
         def started(told: Mapping[str, Any]) -> None:
             versions = {name: str(told[name]) for name in ("python", "msgspec", "project")}
-            self._tell(say.AgentIs(call.call, told["host"], told["port"], versions))
+            self._tell(say.AgentIs(call.call, told["host"], told["port"], versions, told["values"]))
             self._watch(call.call, agent)
 
         def failed(error: BaseException) -> None:

@@ -84,12 +84,18 @@ class MachinesAre(msgspec.Struct, frozen=True, array_like=True, tag=21):
 
 
 class AgentIs(msgspec.Struct, frozen=True, array_like=True, tag=22):
-    """An agent listens."""
+    """An agent listens.
+
+    Attributes:
+        versions: of what runs there.
+        values: name of the Unix socket over which values in shared memory pass, on its machine; empty where none is.
+    """
 
     call: int
     host: str
     port: int
     versions: dict[str, str]
+    values: str = ""
 
 
 class Reserved(msgspec.Struct, frozen=True, array_like=True, tag=23):

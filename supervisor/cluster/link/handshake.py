@@ -12,6 +12,7 @@ from typing import Final
 
 STREAM: Final = b"s"  # the connection that carries the link
 LEASE: Final = b"l"  # the connection on which the lease is renewed
+VALUES: Final = b"v"  # the Unix socket over which values in shared memory pass, on one machine
 
 _NONCE: Final = 32
 _MAC: Final = 32

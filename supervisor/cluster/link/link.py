@@ -3,12 +3,14 @@
 Runs on the loop's thread of either side.
 
     send, send_bytes ─▶ PipeWriter ─▶ socket ═▶ reader ─▶ Framer ─▶ on_value, on_bytes
+    pass_value ─▶ Values ═▶ receive, when on_value has got its `Passed`
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -16,7 +18,9 @@ import msgspec
 from actors.errors import WireError
 from actors.ipc.pipes import Duplex
 from actors.wire.codec import encode
-from actors.wire.framing import MAX_FRAME, Announced, Attachment, Frame, Framer
+from actors.wire.framing import MAX_FRAME, Announced, Attachment, Frame, Framer, SharedAttachment
+from supervisor.cluster.link.values import Values
+from supervisor.cluster.link.wire import Passed
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import AnyReader
 
@@ -31,6 +35,7 @@ class Link:
     Args:
         sock: connected, and authenticated; it belongs to the link from now on.
         reader: waits for the socket.
+        values: passes values in shared memory, None where the other side is on another machine.
         on_bytes: called with the number of a life and bytes of its channel.
         on_value: called with one encoded value.
         on_room: called when everything that had to wait is written.
@@ -42,6 +47,7 @@ class Link:
         sock: socket.socket,
         reader: AnyReader,
         *,
+        values: Values | None,
         on_bytes: Callable[[int, bytes], None],
         on_value: Callable[[bytes], None],
         on_room: Callable[[], None],
@@ -54,9 +60,12 @@ class Link:
         self._read = self._duplex.recv
         self._duplex.recv = self._recv
         self._reader = reader
+        self._values = values
+        self._held: deque[tuple[int, SharedAttachment] | bytes] = deque()  # behind a value that is not taken now
         self._framer = Framer(MAX_FRAME + _ROOM)
         self._on_bytes = on_bytes
         self._on_value = on_value
+        self._on_room = on_room
         self._on_end = on_end
         self._error: Exception | None = None
         self._over = False
@@ -68,23 +77,80 @@ class Link:
     @property
     def congested(self) -> bool:
         """Whether the kernel takes no more now."""
-        return bool(self._writer.backlog)
+        return bool(self._writer.backlog or self._held)
+
+    @property
+    def passes_values(self) -> bool:
+        """Whether values in shared memory pass: both ends are on one machine."""
+        return self._values is not None
 
     def send(self, value: msgspec.Struct) -> None:
         """Send one value."""
-        self._writer.send_joined(_NONE + encode(value), ())
+        data = _NONE + encode(value)
+        if self._held:
+            self._held.append(data)
+        else:
+            self._writer.send_joined(data, ())
 
     def send_bytes(self, number: int, data: bytes | bytearray | memoryview) -> None:
         """Send bytes of a life's channel."""
-        self._writer.send_joined(number.to_bytes(_NUMBER, "little"), (bytes(data),))
+        if self._held:
+            self._held.append(number.to_bytes(_NUMBER, "little") + data)
+        else:
+            self._writer.send_joined(number.to_bytes(_NUMBER, "little"), (bytes(data),))
+
+    def pass_value(self, number: int, attachment: SharedAttachment) -> None:
+        """Send a value in shared memory, to or from that life; what is sent later arrives later."""
+        if self._held or not self._passed(number, attachment):
+            self._held.append((number, attachment))
+
+    def receive(self, size: int) -> SharedAttachment:
+        """The value of a `Passed` that has just come.
+
+        Raises:
+            WireError: it did not come.
+        """
+        if self._values is None:
+            raise WireError("a value in shared memory was said to be sent where none pass")
+        return self._values.receive(size)
 
     def close(self) -> None:
         """Close this end; `on_end` is not called any more."""
         if not self._over:
             self._over = True
+            self._held.clear()
+            if self._values is not None:
+                self._values.close()
             self._writer.close()
             self._reader.forget(self._duplex.incoming, close=self._duplex.close_incoming)
             self._reader.forget(self._duplex.outgoing, close=self._duplex.close_outgoing)
+
+    def _passed(self, number: int, attachment: SharedAttachment) -> bool:
+        """Send a value, unless none is taken now."""
+        if self._over:
+            return True
+        assert self._values is not None  # noqa: S101 - as the caller has asked
+        try:
+            sent = self._values.send(attachment, self._release)
+        except OSError as error:
+            self._end(error)
+            return True
+        if sent:
+            self._writer.send_joined(_NONE + encode(Passed(number, attachment.size)), ())
+        return sent
+
+    def _release(self) -> None:
+        """Send what has waited behind a value."""
+        while self._held:
+            held = self._held[0]
+            if isinstance(held, bytes):
+                self._writer.send_joined(held, ())
+            elif not self._passed(*held):
+                return
+            if self._held:  # the link has not ended
+                self._held.popleft()
+        if not self._over and not self.congested:
+            self._on_room()
 
     def _recv(self, size: int) -> bytes:
         """May run in the reader's thread."""

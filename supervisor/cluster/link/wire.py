@@ -100,7 +100,19 @@ class Took(msgspec.Struct, frozen=True, array_like=True, tag=10):
     size: int
 
 
-ToAgent = Begin | StopLife | KillLife | Ring | AskPulse | DumpStacks | Preload | WindDown | Close | Ping | Took
+class Passed(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """The descriptor of a value in shared memory was sent over the Unix socket beside the link; in both directions.
+
+    Attributes:
+        number: of the life to which it goes, or from which it comes.
+        size: bytes of the value.
+    """
+
+    number: int
+    size: int
+
+
+ToAgent = Begin | StopLife | KillLife | Ring | AskPulse | DumpStacks | Preload | WindDown | Close | Ping | Took | Passed
 
 # ---- agent to daemon
 
@@ -186,7 +198,7 @@ class Closed(msgspec.Struct, frozen=True, array_like=True, tag=28):
     """Nothing of the daemon's is left on that machine; the agent ends."""
 
 
-FromAgent = Took | Pong | Ready | Sample | Wrote | Dropped | Ended | ReaperLost | SpareFailed | Closed
+FromAgent = Took | Passed | Pong | Ready | Sample | Wrote | Dropped | Ended | ReaperLost | SpareFailed | Closed
 
 read_to_agent: Final = msgspec.msgpack.Decoder(ToAgent).decode
 read_from_agent: Final = msgspec.msgpack.Decoder(FromAgent).decode

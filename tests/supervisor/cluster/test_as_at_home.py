@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 
 from actors import Actor, ActorCrashed, AskTimeout, Message, Shared, handles
+from actors.errors import UndecodableMessage
+from actors.wire.framing import MAX_MESSAGE, SharedAttachment
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from tests.support.hangers import Async, Drip, HoldTheLock, Ping, Sleep, Swallow, Sync
 from tests.support.hoarders import Fill, Hoarder, Number
 from tests.support.machines import LocalCluster, LocalDriver
 from tests.support.relatives import KINDS, Beget, Parent
 from tests.support.sharers import Echo as EchoShared
+from tests.support.sharers import Keep, Make, Relay, Relayer, Summer, Total, Upload
 from tests.support.sharers import Numbers as SharedNumbers
-from tests.support.sharers import Relay, Relayer, Summer, Total
 from tests.support.waiting import Watch, alive, until
 
 pytestmark = pytest.mark.processes
@@ -175,16 +177,46 @@ async def test_each_machine_has_spares_and_ends_families():
         await until(lambda: not any(map(alive, begotten)), f"the end of {begotten}")
 
 
-async def test_shared_values_cross_as_bytes():
-    """In a message, in a reply, in a stream, and from one actor of a machine to another."""
-    async with tree(there(Summer), there(Relayer, "b")) as root:
+@pytest.mark.parametrize("one_machine", [True, False])
+async def test_shared_values_are_one_memory_on_one_machine_and_bytes_between_two(one_machine):
+    """In a message, in a reply, in a stream and a feed, and from one actor there to another and to one at home."""
+    cluster = LocalCluster(lease=60.0, driver=LocalDriver(["m1"]))
+    if not one_machine:
+        cluster.driver.told = {"values": ""}
+    specs = [there(Summer), there(Relayer, "b"), ChildSpec(Summer, name="home")]
+    async with Supervisor(*specs, cluster=cluster, spares=0) as root:
         ones = Shared.of(np.ones(200_000))
         assert 200_000.0 == await root["a"].ask(Total(ones), timeout=60)
         echoed = await root["a"].ask(EchoShared(ones), timeout=60)
         assert 200_000.0 == echoed.array().sum()
         sums = [float(item.array().mean()) async for item in root["a"].stream(SharedNumbers(3))]
         assert [0.0, 1.0, 2.0] == sums
+        assert 600_000.0 == await root["a"].feed(Upload("x"), [ones, ones, ones])
         assert 400_000.0 == await root["b"].ask(Relay("/root/a", ones), timeout=60)
+        assert 400_000.0 == await root["b"].ask(Relay("/root/home", ones), timeout=60)
+        assert 1 == await root["a"].ask(Keep(ones), timeout=60)
+        assert one_machine == holds(root.snapshot().children[0].pid, ones)
+        made = await root["a"].ask(Make(200_000, 2.0), timeout=60)
+        assert one_machine == isinstance(made.carried(), SharedAttachment)
+        large = Shared.allocate(MAX_MESSAGE + 8, dtype="f8")
+        if one_machine:
+            assert 0.0 == await root["a"].ask(Total(large), timeout=60)
+        else:
+            with pytest.raises(UndecodableMessage, match="as bytes to another machine a message carries at most"):
+                await root["a"].ask(Total(large), timeout=60)
+
+
+async def test_more_shared_values_than_the_socket_takes_are_passed_in_order():
+    """What is sent behind one that waits for room waits, too."""
+    async with tree(there(Summer)) as root:
+        values = [Shared.of(np.full(10_000, float(number))) for number in range(400)]
+        sums = await asyncio.gather(*(root["a"].ask(Total(value), timeout=60) for value in values))
+        assert [number * 10_000.0 for number in range(400)] == sums
+
+
+def holds(pid, value):
+    """Whether a process has a descriptor of the very memory of a value."""
+    return any(fd.stat().st_ino == value.carried().key for fd in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def spares(agent, *lives):
