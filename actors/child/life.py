@@ -366,7 +366,7 @@ class Life:
 
     def _undecodable(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """The outcome for an exception in the decoding of a message."""
-        if isinstance(error, msgspec.MsgspecError):
+        if isinstance(error, msgspec.MsgspecError | UnicodeDecodeError | RecursionError):
             return wire.UNDECODABLE, msgspec.Raw(encode(str(error)))
         outcome = self.verdict(error)  # of a __post_init__, or no memory
         self._reserve.fill()

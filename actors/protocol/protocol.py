@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import (
     Any,
     Final,
@@ -101,15 +102,12 @@ class ActorProtocol:
         if type(message) not in self.handlers:
             raise UsageError(self._not_handled(message))
         try:
-            packed = pack(message)
-            if len(packed.data) < LARGE or not _fits(message):
-                self.check(packed.data)
+            return checked(message, self.check)
         except Exception as error:  # msgspec's own, or one of the message's `__post_init__`
             raise UsageError(
                 f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
                 f"the message was {_short(message)}"
             ) from None
-        return packed
 
     def decode(self, data: bytes | msgspec.Raw) -> Message[Any]:
         """Decode a message that `encode` made."""
@@ -127,6 +125,35 @@ class ActorProtocol:
             f"{self.actor.__qualname__} does not handle {type(message).__qualname__}; it handles {known}. "
             f"Add a method marked @handles with a parameter annotated {type(message).__qualname__}"
         )
+
+
+def checked(message: Message[Any], check: Callable[[bytes], object]) -> EncodedMessage:
+    """Encode a message, and check the types of its fields by decoding it.
+
+    Raises:
+        Exception: a field has the wrong type: msgspec's own, or one of the message's `__post_init__`.
+    """
+    packed = pack(message)
+    if len(packed.data) < LARGE or not _fits(message):
+        check(packed.data)
+    return packed
+
+
+def sent_by_actor(message: Message[Any]) -> EncodedMessage:
+    """Encode a message of an actor to another, whose protocol is not known here; its own class is the check.
+
+    Raises:
+        UsageError: a field has the wrong type.
+    """
+    try:
+        return checked(message, _check_of(type(message)))
+    except Exception as error:  # as in `ActorProtocol.encode`
+        raise UsageError(f"{type(message).__qualname__} cannot be sent: {error}; it was {_short(message)}") from None
+
+
+@cache
+def _check_of(message: type[Message[Any]]) -> Callable[[bytes], object]:
+    return decoder_of(message).decode
 
 
 _PROTOCOLS: Final[WeakKeyDictionary[type[Actor], ActorProtocol]] = WeakKeyDictionary()

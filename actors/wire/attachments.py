@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from actors.errors import UsageError, WireError
-from actors.messages import Message, name_of
+from actors.messages import Message
 from actors.wire.codec import SharedValue, encode, mentions
 from actors.wire.framing import BESIDE, MAX_ATTACHMENTS, MAX_SHARED, Attachment, Carried, SharedAttachment
 
@@ -89,17 +89,17 @@ def pack(message: Message[Any]) -> EncodedMessage:
     return EncodedMessage(data, large or None, (*carried, *beside) or None)
 
 
-def check_beside(message: Message[Any], beside: tuple[int, ...], attachments: Sequence[Carried]) -> None:
-    """Check that the attachments fit the named fields of a message that arrived.
+def check_beside(message: type[Message[Any]], beside: tuple[int, ...], attachments: Sequence[Carried]) -> None:
+    """Check that the attachments fit the named fields of a message of that class that arrived.
 
     Raises:
         WireError: their number differs from that of the fields, or a field is not plain `bytes`.
     """
     count = len(attachments)
-    fits = count >= len(beside) if shares(type(message)) else count == len(beside)
-    if not fits or not set(beside) <= set(bytes_fields(type(message))):
+    fits = count >= len(beside) if shares(message) else count == len(beside)
+    if not fits or not set(beside) <= set(bytes_fields(message)):
         raise WireError(
-            f"{count} attachments came for the fields {list(beside)} of {name_of(message)}; they do not fit"
+            f"{count} attachments came for the fields {list(beside)} of {message.__qualname__}; they do not fit"
         )
 
 
@@ -109,7 +109,7 @@ def fill(message: Message[Any], beside: tuple[int, ...], attachments: Sequence[C
     Raises:
         WireError: they do not fit the named fields.
     """
-    check_beside(message, beside, attachments)
+    check_beside(type(message), beside, attachments)
     for place, attachment in zip(beside, attachments[len(attachments) - len(beside) :], strict=True):
         msgspec.structs.force_setattr(message, message.__struct_fields__[place], attachment.value)
 

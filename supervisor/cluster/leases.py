@@ -3,6 +3,9 @@
 Runs in a thread of its own, so a busy event loop ends no life. An answer renews the lease there for at most `lease`
 seconds from now on: the guard counts from its question, which was earlier. So once an agent has been without an answer
 for that long, and a slack for clocks and for the kernel, nothing of it runs any more.
+
+The other side of a connection is held by the guard, by the agent, and by its orphan reaper until nothing is left of any
+life. So when it ends in good order, nothing runs there any more either.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 _MOST = 4096  # bytes of questions at once
 
@@ -21,6 +25,8 @@ class Leases:
 
     def __init__(self) -> None:
         self._answered: dict[socket.socket, float] = {}
+        self._on_end: dict[socket.socket, Callable[[OSError | None], None]] = {}
+        self._abandoned: set[socket.socket] = set()
         self._closed = False
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -29,11 +35,12 @@ class Leases:
         self._thread = threading.Thread(target=self._run, name="actors-leases", daemon=True)
         self._thread.start()
 
-    def add(self, sock: socket.socket) -> None:
-        """Answer the guard at the other end."""
+    def add(self, sock: socket.socket, on_end: Callable[[OSError | None], None]) -> None:
+        """Answer the guard at the other end; `on_end` is called in the thread, with an error unless it has closed."""
         sock.setblocking(False)
         with self._lock:
             self._answered[sock] = time.monotonic()
+            self._on_end[sock] = on_end
             self._selector.register(sock, selectors.EVENT_READ)
         self._stir()
 
@@ -43,13 +50,15 @@ class Leases:
 
     def abandon(self, sock: socket.socket) -> None:
         """Answer no more; `answered` stays known. The guard sees the end of the connection, or its lease runs out."""
-        with self._lock, contextlib.suppress(KeyError, OSError):
-            self._selector.unregister(sock)
-            sock.shutdown(socket.SHUT_RDWR)
+        with self._lock, contextlib.suppress(OSError):
+            self._abandoned.add(sock)
+            sock.shutdown(socket.SHUT_WR)
 
     def drop(self, sock: socket.socket) -> None:
         """Forget it."""
         with self._lock:
+            self._abandoned.discard(sock)
+            self._on_end.pop(sock, None)
             if self._answered.pop(sock, None) is not None:
                 with contextlib.suppress(KeyError):  # its end was seen
                     self._selector.unregister(sock)
@@ -81,16 +90,23 @@ class Leases:
         with self._lock:
             if sock is self._woken:
                 sock.recv(_MOST)
-            elif sock in self._answered and not self._echoed(sock):
+            elif sock in self._answered:
+                try:
+                    if self._echoed(sock):
+                        return
+                    error = None
+                except OSError as broken:
+                    error = broken
                 self._selector.unregister(sock)
+                self._on_end[sock](error)
 
     def _echoed(self, sock: socket.socket) -> bool:
         """Answer what was asked; False at the end of the connection."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             data = sock.recv(_MOST)
-            self._answered[sock] = time.monotonic() if data else self._answered[sock]  # before it is sent
-            return bool(data) and bool(sock.send(data))
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+            if not data:
+                return False
+            if sock not in self._abandoned:
+                self._answered[sock] = time.monotonic()  # before it is sent
+                sock.send(data)
+        return True

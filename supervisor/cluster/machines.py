@@ -303,7 +303,7 @@ class ClusterMachines:
         """Ray has seen the end of an agent's process."""
         node = self._nodes.get(self._agents.get(agent, ""))
         if node is not None:
-            node.lost(f"the agent on {node.name} has ended: {why}")
+            node.agent_ended(f"the agent on {node.name} has ended: {why}")
 
 
 _RAY_NAMES: Final = {"cpu": "CPU", "gpu": "GPU"}

@@ -1,10 +1,11 @@
 """Node: one machine of the cluster as a tree uses it: an agent there, the link to it, and the lives on it.
 
-When does it count as gone? When the agent's process has certainly ended, or its lease has run out, which ends it:
+When does it count as gone? When its lives have certainly ended, or its lease has run out, which ends them:
 
-    the link ends in good order (the kernel there closed it) ─▶ at once
-    the driver says that Ray has seen its process end ────────▶ at once
-    silence, or the link breaks, or the agent is stuck ───────▶ `lease` and a slack after its guard's last answer
+    the link is over, and the connection of the lease was closed there, by its
+    guard, the agent, and last the orphan reaper, which has ended the lives ─▶ at once
+    the same where it was reset, and Ray has seen the agent's process end ───▶ at once
+    silence, or the link breaks, or the agent is stuck ─▶ `lease` and a slack after its guard's last answer
 
 Only then are its lives reported as ended, so no other life of theirs starts beside them. Runs on the loop's thread.
 """
@@ -12,6 +13,7 @@ Only then are its lives reported as ended, so no other life of theirs starts bes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
 import time
@@ -84,9 +86,13 @@ class Node:
         self._say = say
         self._on_gone = on_gone
         self._broken = ""
+        self._link_over = ""  # why
+        self._lease_over = False  # nothing of it runs there any more
+        self._lease_reset = False  # the same, unless something between here and there did it
+        self._agent_ended = ""
         self._missed = 0
         self._ready = asyncio.Event()
-        leases.add(guard)
+        leases.add(guard, self._lease_ended)
         self._link = Link(
             stream,
             reader,
@@ -135,8 +141,13 @@ class Node:
         self.closing = True
         self._link.send(wire.Close())
 
+    def agent_ended(self, why: str) -> None:
+        """Ray has seen the end of the agent's process; its lives end just after that."""
+        self._agent_ended = why
+        self._conclude()
+
     def lost(self, why: str) -> None:
-        """Its agent has certainly ended."""
+        """Its lives have certainly ended."""
         if self.gone is not None:
             return
         self.gone = why
@@ -185,12 +196,29 @@ class Node:
 
     def _ended(self, error: Exception | None) -> None:
         """The link is over."""
+        self._link_over = f"the agent on {self.name} has ended"
         if error is None:
-            self.lost(f"the agent on {self.name} has ended")
+            self._conclude()
         elif isinstance(error, WireError | msgspec.MsgspecError):
             self._give_up(f"the agent on {self.name} broke the protocol: {error}")
         else:
             self._give_up(f"the connection to {self.name} broke: {error}")
+            self._conclude()
+
+    def _lease_ended(self, error: OSError | None) -> None:
+        """The other end of the connection of the lease is closed. Runs in the thread of the leases."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._take_end_of_lease, error)
+
+    def _take_end_of_lease(self, error: OSError | None) -> None:
+        self._lease_over = error is None
+        self._lease_reset = isinstance(error, ConnectionResetError | BrokenPipeError)
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """All that came over the link is read, and nothing runs there any more: its lives have ended."""
+        if self._link_over and (self._lease_over or (self._lease_reset and self._agent_ended)):
+            self.lost(self._broken or self._agent_ended or self._link_over)
 
     def _give_up(self, why: str) -> None:
         """Renew its lease no more: then it ends, certainly."""

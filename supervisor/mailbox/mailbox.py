@@ -120,7 +120,7 @@ class Mailbox:
             self.consumers, self.capacity, self._settlement, self.home, concurrency=concurrency, window=window
         )
         self._deadlines = Deadlines(loop, clock, self._settlement.askers, self._expire)
-        admission = Admission(path, protocol, max_message_bytes, router)
+        admission = Admission(path, protocol, max_message_bytes, router, self.classes)
         self.intake = self._make_intake(
             path,
             protocol,

@@ -17,8 +17,9 @@ from actors.messages import Message, name_of
 from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire.attachments import EncodedMessage, check_beside, decode_sharing
 from actors.wire.codec import encode
-from actors.wire.frames import FEED, STREAM
+from actors.wire.frames import FEED, STREAM, TELL
 from actors.wire.framing import MAX_MESSAGE, Carried
+from supervisor.core.delivery.messages import UNKNOWN, Classes
 from supervisor.core.delivery.routing import Router
 
 
@@ -51,12 +52,17 @@ class Admission:
         protocol: what it handles.
         max_message_bytes: the most bytes a message may have.
         router: reads the key of a message.
+        classes: of the messages.
     """
 
-    def __init__(self, path: str, protocol: ActorProtocol, max_message_bytes: int, router: Router) -> None:
+    def __init__(
+        self, path: str, protocol: ActorProtocol, max_message_bytes: int, router: Router, classes: Classes
+    ) -> None:
         self._path = path
         self._protocol = protocol
         self._router = router
+        self._classes = classes
+        self._handlers = tuple(protocol.handlers.values())
         self.max_message_bytes = max_message_bytes
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
 
@@ -81,7 +87,10 @@ class Admission:
         attachments: Sequence[Carried],
         trace: str | None = None,
     ) -> Admitted:
-        """Check an encoded message of another actor, and its attachments.
+        """Check an encoded message of another actor, and its attachments, by its class.
+
+        Its fields are not decoded, unless it is routed by one of them: its sender has checked them, and the receiver
+        does again. So bytes of a sender that does not are undecodable there, and fail that message alone.
 
         Raises:
             UsageError: the actor does not handle it, it is too large, or has no key.
@@ -89,17 +98,35 @@ class Admission:
         """
         packed = EncodedMessage(bytes(payload), beside, tuple(attachments) or None)
         self._check_size("the message", packed.size)
+        index = self._classes.of(packed.data)
+        if index == UNKNOWN:
+            raise UsageError(f"{self._path} does not handle this message")
+        handler = self._handlers[index]
+        if beside is not None or attachments:
+            check_beside(handler.message, beside or (), attachments)
+        self._check_way(handler, kind)
+        key = self._router.key_of(self._decoded(packed.data, attachments)) if self._router.by_key else None
+        return Admitted(handler, packed, key, trace)
+
+    def check_stored(self, payload: bytes) -> Admitted:
+        """Check bytes that were kept for the actor; of another version of its code they may be.
+
+        Raises:
+            UsageError: the actor does not handle them, they are too large, or have no key.
+        """
+        self._check_size("the message", len(payload))
+        message = self._decoded(payload, ())
+        handler = self._protocol.handlers[type(message)]
+        self._check_way(handler, TELL)
+        return Admitted(handler, EncodedMessage(payload), self._router.key_of(message))
+
+    def _decoded(self, data: bytes, attachments: Sequence[Carried]) -> Message[Any]:
         try:
-            message = decode_sharing(self._protocol.decode, packed.data, attachments)
+            return decode_sharing(self._protocol.decode, data, attachments)
         except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
             raise UsageError(
                 f"{self._path} does not handle this message, or a field has the wrong type: {error}"
             ) from error
-        if beside is not None or attachments:
-            check_beside(message, beside or (), attachments)
-        handler = self._protocol.handlers[type(message)]
-        self._check_way(handler, kind)
-        return Admitted(handler, packed, self._router.key_of(message), trace)
 
     def encoded(self, message: Message[Any], data: bytes, trace: str | None) -> Admitted:
         """The same for a message that was encoded and decoded already, and has no attachments.

@@ -50,6 +50,9 @@ class OrphanReaper:
         reader: waits for what the reaper sends, and for its end.
         do: runs a job in the thread that spawns, after those given before.
         on_lost: called on the loop with the reason why there is no reaper; once for repeated losses with one reason.
+
+    Attributes:
+        held: descriptors that each reaper keeps open until nothing is left of any life; set before the first.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class OrphanReaper:
         do: Callable[[Callable[[], None]], None],
         on_lost: OnLost,
     ) -> None:
+        self.held: tuple[int, ...] = ()
         self._tree = os.urandom(8).hex()
         self._numbers = count(1)
         self._last = 0
@@ -135,7 +139,7 @@ class OrphanReaper:
             self._on_loop(lambda: self._tell_lost("a frozen program cannot start one"))
             return
         try:
-            process = _Process(_command(), self._tree)
+            process = _Process(_command(), self._tree, self.held)
         except Exception as error:  # a failure here must not end healthy actors
             why = f"it could not be started: {error}"
             self._on_loop(lambda: self._lost(why))
@@ -288,12 +292,12 @@ class _Process:
         OSError: it could not be started.
     """
 
-    def __init__(self, command: list[str], tree: str) -> None:
+    def __init__(self, command: list[str], tree: str, held: tuple[int, ...]) -> None:
         self.sock, its = socket.socketpair()
         try:
             words = [*command, str(os.getpid()), tree, str(its.fileno())]
             executable = os.fsencode(spawn.get_executable())
-            self._pid = util.spawnv_passfds(executable, [os.fsencode(word) for word in words], [its.fileno()])
+            self._pid = util.spawnv_passfds(executable, [os.fsencode(word) for word in words], [its.fileno(), *held])
         except BaseException:
             self.sock.close()
             raise

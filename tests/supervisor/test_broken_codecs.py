@@ -11,7 +11,7 @@ import pytest
 from actors import Actor, ActorCrashed, Codec, Message, Topic, UsageError, handles
 from actors.exits import ExitKind
 from actors.wire.codec import encode
-from actors.wire.frames import ASK, TELL, Publish, Send
+from actors.wire.frames import ACCEPTED, ASK, TELL, UNDECODABLE, Publish, Send
 from actors.wire.progress import Progress
 from supervisor import DeadReason, Routing
 from tests.support.scripted import child, states, tree
@@ -131,17 +131,21 @@ async def test_at_the_sender(way, error):
 
 
 async def test_what_an_actor_sends():
-    """Bytes that do not decode here are refused to their sender, whose life goes on."""
+    """Is not decoded here, unless a field says where it goes: then it is refused to its sender, whose life goes on."""
     sent = msgspec.Raw(encode(Go("k", Place("x"))))
     Faults.decoding = RuntimeError("no more")
-    async with tree(child("a", Traveller), child("b", Traveller)) as root:
+    pool = child("c", Traveller, size=2, routing=Routing.BY_KEY, key="key")
+    async with tree(child("a", Traveller), child("b", Traveller), pool) as root:
         life = root.launcher.life("/root/a")
-        for kind, correlation in ((TELL, 0), (TELL, 1), (ASK, 2)):
-            life.say(Send("/root/b", kind, correlation, None, 0.0, False, False, sent))
+        for first, to in ((0, "/root/b"), (2, "/root/c")):
+            for kind, correlation in ((TELL, 0), (TELL, first + 1), (ASK, first + 2)):
+                life.say(Send(to, kind, correlation, None, 0.0, False, False, sent))
         life.say(Publish("places", sent))
         await at_rest()
-        assert 2 == len(life.answers)
-        assert {"undecodable": 1} == root.snapshot().children[1].fates
+        answers = [msgspec.msgpack.decode(one) for one in life.answers]
+        assert [(1, ACCEPTED), (3, UNDECODABLE), (4, UNDECODABLE)] == [(number, kind) for _, number, kind, _ in answers]
+        assert {} == root.snapshot().children[1].fates
+        assert {"undecodable": 1} == root.snapshot().children[2].fates
         assert not life.over
 
 

@@ -5,12 +5,15 @@ Runs in the actor's process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+import types
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any, Final, Union
 
 from actors.errors import UsageError
-from actors.messages import Message, name_of
-from actors.wire.codec import encode
+from actors.messages import Message
+from actors.protocol.protocol import sent_by_actor
+from actors.wire.codec import decoder_of, encode
 from actors.wire.frames import MAX_BULK
 
 MOST_BYTES: Final = 256 * 1024  # of messages that travel together
@@ -45,14 +48,22 @@ def chunks(messages: Sequence[Message[Any]]) -> Iterator[Chunk | Message[Any]]:
 
 def _encoded(messages: Sequence[Message[Any]], start: int) -> Chunk:
     try:
-        return Chunk(messages, encode(messages))
-    except (TypeError, ValueError, OverflowError, RecursionError):
+        encoded = encode(messages)
+        _check_of(frozenset(map(type, messages)))(encoded)
+    except Exception:  # as of one: the check of each says which, and what is wrong with it
         for index, message in enumerate(messages, start):
             try:
-                encode(message)
-            except (TypeError, ValueError, OverflowError, RecursionError) as error:
-                raise UsageError(f"message {index} of this call, {name_of(message)}, cannot be sent: {error}") from None
-        raise
+                sent_by_actor(message)
+            except UsageError as error:
+                raise UsageError(f"message {index} of this call: {error}") from None
+        encoded = encode(messages)
+    return Chunk(messages, encoded)
+
+
+@cache
+def _check_of(messages: frozenset[type[Message[Any]]]) -> Callable[[bytes], object]:
+    """Decodes an array of messages of these classes."""
+    return decoder_of(types.GenericAlias(list, (Union[tuple(messages)],))).decode  # noqa: UP007 - made of values
 
 
 def _cut(chunk: Chunk) -> Iterator[Chunk | Message[Any]]:

@@ -17,9 +17,10 @@ from actors.bounds import check_time
 from actors.child.messages.chunks import Chunk, chunks
 from actors.errors import ActorsError, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
+from actors.protocol.protocol import sent_by_actor
 from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, listed, note_taken
 from actors.wire import frames as wire
-from actors.wire.attachments import EncodedMessage, decode_sharing, pack
+from actors.wire.attachments import EncodedMessage, decode_sharing
 from actors.wire.codec import ReplyCodec, encode, reply_codec
 from actors.wire.errors import decode_error
 from actors.wire.frames import ASK, STREAM, TELL, Answer, BulkKind, End, MoreItems, Send, SendKind, SendMany, Watch
@@ -309,10 +310,7 @@ class RemoteRef(ActorRef):
 def _pack(message: Message[Any]) -> EncodedMessage:
     if not isinstance(message, Message):
         raise UsageError(f"a {type(message).__qualname__} is no message; send instances of Message subclasses")
-    try:
-        packed = pack(message)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise UsageError(f"{name_of(message)} cannot be sent: {error}") from None
+    packed = sent_by_actor(message)
     if packed.size > MAX_MESSAGE:
         raise UsageError(f"{name_of(message)} has {packed.size} bytes, the most is {MAX_MESSAGE}")
     return packed

@@ -70,7 +70,7 @@ class Agent:
         try:
             found = self._connections()
             guard = self._start_guard(found[handshake.LEASE])
-            relaying = Relaying(found[handshake.STREAM], found.get(handshake.VALUES), guard, self._spares)
+            relaying = Relaying(found, guard, self._spares)
             asyncio.run(relaying.until_over())
         except BaseException:
             sys.excepthook(*sys.exc_info())
@@ -114,7 +114,6 @@ class Agent:
         guard = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, pass_fds=fds)  # noqa: S603
         os.set_inheritable(held, False)
         os.close(seen)
-        lease.close()
         if guard.stdout is None or os.read(guard.stdout.fileno(), 1) != b"+":
             raise OSError("the guard of the lease could not be started")
         self._held = held, guard  # open as long as this process
@@ -125,17 +124,15 @@ class Relaying:
     """The agent at work, on its loop.
 
     Args:
-        stream: the connection of the link.
-        values_socket: the Unix socket beside it, None where the daemon is on another machine.
+        sockets: the connections of the daemon, by role; of the lease this process only holds an end.
         guard: readable when the guard of the lease has ended.
         spares: how many are kept.
     """
 
-    def __init__(
-        self, stream: socket.socket, values_socket: socket.socket | None, guard: int, spares: SpareCount
-    ) -> None:
-        self._stream = stream
-        self._values_socket = values_socket
+    def __init__(self, sockets: dict[bytes, socket.socket], guard: int, spares: SpareCount) -> None:
+        self._stream = sockets[handshake.STREAM]
+        self._values = sockets.get(handshake.VALUES)
+        self._lease = sockets[handshake.LEASE].detach()
         self._guard = guard
         self._spares = spares
         self._lives: dict[int, RelayListener] = {}
@@ -148,7 +145,7 @@ class Relaying:
         self.link = Link(
             self._stream,
             reader,
-            values=None if self._values_socket is None else values.Values(self._values_socket, reader, loop),
+            values=None if self._values is None else values.Values(self._values, reader, loop),
             on_bytes=self._take_bytes,
             on_value=self._take,
             on_room=_nothing,
@@ -160,7 +157,8 @@ class Relaying:
             self._spares,
             lambda why: self.link.send(wire.ReaperLost(why)),
             lambda module, why: self.link.send(wire.SpareFailed(module, why)),
-            passes_values=self.link.passes_values,
+            link=self.link,
+            lease=self._lease,
         )
         self._sampler = Sampler(loop, self.link)
         self._finished = asyncio.Event()

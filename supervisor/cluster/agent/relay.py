@@ -141,7 +141,9 @@ class RelayLauncher(ProcessLauncher):
     """Starts lives whose channels are passed on.
 
     Args:
-        passes_values: whether values in shared memory pass between them and the daemon.
+        link: to the daemon.
+        lease: descriptor of the connection of the lease. The orphan reaper holds it open until nothing is left of any
+            life, so its end, which the daemon sees after the end of this process, says that all of them have ended.
     """
 
     _life = RelayedLife
@@ -154,10 +156,12 @@ class RelayLauncher(ProcessLauncher):
         on_reaper_lost: OnLost,
         on_spare_failed: OnSpareFailed,
         *,
-        passes_values: bool,
+        link: Link,
+        lease: int,
     ) -> None:
         super().__init__(loop, reader, spares, on_reaper_lost, on_spare_failed)
-        self._passes_descriptors = passes_values
+        self._passes_descriptors = link.passes_values
+        self._orphan_reaper.held = (lease,)
 
 
 class Home(Protocol):

@@ -45,6 +45,7 @@ class _Tagged(msgspec.Struct, array_like=True):
 
 
 _read_tag: Final = msgspec.msgpack.Decoder(_Tagged).decode
+_read_tags: Final = msgspec.msgpack.Decoder(list[_Tagged]).decode
 
 
 class Classes(msgspec.Struct, frozen=True):
@@ -66,6 +67,14 @@ class Classes(msgspec.Struct, frozen=True):
             return self.tags.get(_read_tag(payload).tag, UNKNOWN)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return UNKNOWN
+
+    def of_all(self, payloads: bytes | msgspec.Raw) -> tuple[int, set[int]]:
+        """How many messages an array holds, and the indices of their classes; UNKNOWN is among them as in `of`."""
+        try:
+            tags = [one.tag for one in _read_tags(payloads)]
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return 0, {UNKNOWN}
+        return len(tags), {self.tags.get(tag, UNKNOWN) for tag in set(tags)}
 
     def plain_tell(self, seq: int, payload: bytes, trace: str | None) -> QueuedMessage:
         """A tell that is kept as its bytes, which were checked when it was accepted."""

@@ -43,13 +43,18 @@ class Router:
         """The queue that a member takes from."""
         return SHARED if self._routing is Routing.LEAST_LOADED else member
 
+    @property
+    def by_key(self) -> bool:
+        """Whether a message is routed by what is in it."""
+        return self._routing is Routing.BY_KEY
+
     def key_of(self, message: object) -> bytes | None:
         """The key a message is routed by; None where routing does not depend on the message.
 
         Raises:
             UsageError: its key cannot be read or encoded.
         """
-        if self._routing is not Routing.BY_KEY:
+        if not self.by_key:
             return None
         try:
             return msgspec.msgpack.encode(getattr(message, self._key))

@@ -24,7 +24,7 @@ from actors.wire.attachments import EncodedMessage
 from actors.wire.codec import decoder_of, encode
 from actors.wire.frames import MAX_BULK
 from actors.wire.traces import is_sampled
-from supervisor.core.delivery.messages import Classes
+from supervisor.core.delivery.messages import UNKNOWN, Classes
 from supervisor.core.delivery.parcel import NOTHING, Parcel, cut_array
 from supervisor.mailbox.capacity import Capacity
 from supervisor.mailbox.consumers import Consumers
@@ -145,8 +145,10 @@ class Bulk:
                 try:
                     data = encode(chunk)
                     self._read(data)
-                    self._check_sizes(data)
+                    fits = self._sizes_fit(data)
                 except Exception:  # the check of each says which, and what is wrong with it
+                    fits = False
+                if not fits:
                     parts += self._singly(chunk, start, kind)
                 else:
                     handlers = {self._protocol.handlers[one] for one in kinds}
@@ -175,11 +177,10 @@ class Bulk:
         del messages
         return self._intake.plain.keys() >= kinds
 
-    def _check_sizes(self, data: bytes | msgspec.Raw) -> None:
-        """UsageError when a message of an encoded array is larger than allowed; the check of each says which."""
+    def _sizes_fit(self, data: bytes | msgspec.Raw) -> bool:
+        """Whether no message of an encoded array is larger than allowed; the check of each says which is."""
         most = self._admission.max_message_bytes
-        if memoryview(data).nbytes > most and any(memoryview(one).nbytes > most for one in cut_array(data)):
-            raise UsageError("a message is too large")
+        return memoryview(data).nbytes <= most or all(memoryview(one).nbytes <= most for one in cut_array(data))
 
     def _read(self, data: bytes | msgspec.Raw) -> list[Message[Any]]:
         if self._decode is None:
@@ -195,24 +196,21 @@ class Bulk:
             yield Part(index, admitted, {admitted.handler})
 
     def check_bytes(self, messages: msgspec.Raw, kind: int, sender: str, trace: str | None = None) -> list[Part]:
-        """Check encoded messages of another actor.
+        """Check encoded messages of another actor, by their classes; see `Admission.check_bytes`.
 
         Raises:
-            UsageError: the actor does not handle one of them, or a field has the wrong type.
+            UsageError: the actor does not handle one of them, or one is too large.
             ActorStopped: the actor is down for good, or drains.
             WireError: they are no list, or have another length than may be.
         """
         self._intake.check_open("the messages")
         if self._together and not (trace is not None and is_sampled(trace)):
-            try:
-                read = self._read(messages)
-                self._check_sizes(messages)
-            except Exception:  # as in `check`
-                read = []
-            if read and self._intake.plain.keys() >= (kinds := set(map(type, read))):
-                handlers = {self._protocol.handlers[one] for one in kinds}
-                self._check_count(len(read))
-                return list(self._parts(Parcel.of_array(len(read), bytes(messages)), 0, handlers, trace))
+            count, indices = self._classes.of_all(messages)
+            handlers = {self._handlers[index] for index in indices if index != UNKNOWN}
+            plain = UNKNOWN not in indices and self._intake.plain.keys() >= {one.message for one in handlers}
+            if count and plain and self._sizes_fit(messages):
+                self._check_count(count)
+                return list(self._parts(Parcel.of_array(count, bytes(messages)), 0, handlers, trace))
         try:
             singles = cut_array(messages)
         except msgspec.MsgspecError as error:

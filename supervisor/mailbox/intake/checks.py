@@ -93,9 +93,9 @@ class IntakeChecks:
         """Check bytes that were kept for the actor, which may be down.
 
         Raises:
-            UsageError: as of `Admission.check_bytes`.
+            UsageError: as of `Admission.check_stored`.
         """
-        return self._admission.check_bytes(msgspec.Raw(payload), TELL, None, ())
+        return self._admission.check_stored(payload)
 
     def check_open(self, what: str) -> None:
         """Check that messages may enter.

@@ -67,7 +67,7 @@ def test_there_and_back():
 def test_what_belongs_nowhere_is_refused(beside, count):
     """An attachment for a field of another type, too many, too few: the sender broke the protocol."""
     with pytest.raises(WireError, match="attachments came for the fields"):
-        check_beside(Photo("a", b""), beside, [Attachment(b"x")] * count)
+        check_beside(Photo, beside, [Attachment(b"x")] * count)
 
 
 def test_no_more_than_belong_to_a_frame():

@@ -16,6 +16,7 @@ from supervisor.cluster.agent import lease_guard
 from tests.support.actors import Echo, Puppet
 from tests.support.machines import LocalCluster, LocalDriver
 from tests.support.network import Wire
+from tests.support.relatives import KINDS, Beget, Parent
 from tests.support.waiting import Script, Watch, alive, until, until_now
 
 pytestmark = pytest.mark.processes
@@ -82,6 +83,19 @@ async def test_an_agent_that_is_stopped_is_killed_with_its_lives():
         assert "lost" == (await watch.exited("a")).reason.kind
         assert not alive(child.pid)
         assert (await watch.started("a")).node != child.node
+
+
+async def test_an_agent_that_is_killed_counts_as_gone_when_nothing_of_its_lives_is_left():
+    """Its connections are closed before the kernel ends the lives, and these before what they have started ends."""
+    cluster = LocalCluster(("m1",), 60.0)
+    spec = ChildSpec(Parent, name="a", place="any", backoff=AT_ONCE)
+    async with Supervisor(spec, cluster=cluster, intensity=Intensity.unlimited(), spares=0) as root:
+        watch = Watch(root)
+        pids = [root.snapshot().children[0].pid, *await root["a"].ask(Beget(list(KINDS)), timeout=60)]
+        assert all(map(alive, pids))
+        cluster.driver.kill("m1")
+        assert "lost" == (await watch.exited("a")).reason.kind
+        assert not any(map(alive, pids))
 
 
 async def test_an_agent_without_its_guard_ends():
