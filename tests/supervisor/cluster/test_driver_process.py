@@ -24,7 +24,8 @@ class Ray:
         strategies = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda *_, **__: None)
         self.util = SimpleNamespace(scheduling_strategies=strategies)
 
-    def init(self, **_):
+    def init(self, **options):
+        self.joined = options
         if self._init is not None:
             raise self._init
 
@@ -72,6 +73,15 @@ def answers(ray, *calls):
         ours.shutdown(socket.SHUT_WR)
         serving.join()
     return found
+
+
+def test_a_runtime_env_is_passed_on():
+    """As it is; none where none was said."""
+    env = {"working_dir": ".", "env_vars": {"A": "b"}, "pip": ["numpy"]}
+    for given, wanted in ((env, env), ({}, None)):
+        ray = Ray()
+        assert [say.Joined(1)] == answers(ray, say.Join(1, "auto", given))
+        assert ("auto", wanted) == (ray.joined["address"], ray.joined["runtime_env"])
 
 
 def test_an_address_where_nothing_listens():
