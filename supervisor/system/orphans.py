@@ -123,7 +123,12 @@ class OrphanReaper:
             self._on_loop(lambda: self._expect(number, process))  # before it is sent, so before the answer
         self._tell(f"-{number}\n")
         if self._process is None:
-            self._look(b"", time.monotonic())
+            self._look_again(time.monotonic() + orphan_reaper.PATIENCE)
+
+    def _look_again(self, until: float) -> None:
+        """Look, and as long as something may be left do so once more after a rest."""
+        if self._process is None and not self._closing and self._look(b"", 0.0) and time.monotonic() < until:
+            self._on_loop(lambda: self._rest(until))
 
     def _tell(self, line: str) -> None:
         if self._process is not None:
@@ -158,8 +163,8 @@ class OrphanReaper:
             told.append(f"?{self._last}\n")
         return "".join(told)
 
-    def _look(self, news: bytes, until: float) -> None:
-        """Do the reaper's work here, at least one look long."""
+    def _look(self, news: bytes, until: float) -> bool:
+        """Do the reaper's work here, at least one look long; whether something may be left."""
         substitute = orphan_reaper.Reaper(os.getpid(), self._tree, answer=_take_answer)
         substitute.hear(self._everything().encode() + news)
         with contextlib.suppress(OSError):  # no descriptor is free
@@ -167,6 +172,7 @@ class OrphanReaper:
             while substitute.uneasy and time.monotonic() < until:
                 time.sleep(orphan_reaper.SHORT)
                 substitute.look()
+        return substitute.uneasy
 
     def _end_and_reap(self, process: _Process) -> None:
         """The reaper is dead, or does not answer: end and reap it."""
@@ -269,6 +275,9 @@ class OrphanReaper:
             self._told_lost = ""
         self._tell_lost(why)
         self._loop.call_later(max(0.0, self._not_before - time.monotonic()), self._do, self._start_again)
+
+    def _rest(self, until: float) -> None:
+        self._loop.call_later(orphan_reaper.REST, self._do, lambda: self._look_again(until))
 
     def _tell_lost(self, why: str) -> None:
         if why != self._told_lost:

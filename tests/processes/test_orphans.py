@@ -21,7 +21,7 @@ import tests
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.core.health import patience
 from supervisor.core.health.condition import Condition
-from supervisor.system import orphans
+from supervisor.system import orphan_reaper, orphans
 from tests.support.relatives import KINDS, Beget, Leave, Parent
 from tests.support.waiting import Script, Watch, alive, until, until_now
 
@@ -243,6 +243,32 @@ async def test_without_an_orphan_reaper(logs, monkeypatch):
         more = await root["a"].ask(Beget(["daemonise"]))
     assert not any(map(alive, more))
     assert ["it could not be started: [Errno 24] no room"] == lost(logs)
+
+
+async def test_without_an_orphan_reaper_one_that_executes_a_program(monkeypatch):
+    """It shows no mark while it does: the daemon looks again, as the reaper would."""
+    unseen = []
+
+    def refuse():
+        raise OSError(errno.EMFILE, "no room")
+
+    def read(path):
+        if path in unseen:
+            unseen.remove(path)
+            return b""
+        return real(path)
+
+    real = orphan_reaper.read
+    monkeypatch.setattr("supervisor.system.orphans.socket.socketpair", refuse)
+    monkeypatch.setattr(orphan_reaper, "read", read)
+    monkeypatch.setattr(orphan_reaper, "is_executing", lambda pid: f"/proc/{pid}/environ" in paths)
+    async with tree() as root:
+        pids = await root["a"].ask(Beget(["daemonise_and_run"]))
+        paths = [f"/proc/{pid}/environ" for pid in pids]
+        unseen += paths
+        root["a"].tell_nowait(Leave())
+        await until(lambda: not any(map(alive, pids)), f"the end of {pids}")
+    assert [] == unseen
 
 
 APPLICATION = """

@@ -335,9 +335,12 @@ async def test_memory_stays(recording):
         await attack([cut(bend(dice.choice(recording), dice), dice) for _ in range(count)])
 
     await round_of(100)
-    before = resident()
-    await round_of(400)
-    assert resident() - before < 20 * 1024 * 1024
+    grown = []
+    for _ in range(4):  # a heap grows in steps, and keeps one; what is left behind shows in every round
+        before = resident()
+        await round_of(100)
+        grown.append(resident() - before)
+    assert min(grown) < 5 * 1024 * 1024
 
 
 def resident() -> int:
