@@ -11,7 +11,7 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any, Protocol
 
 import msgspec
@@ -187,10 +187,10 @@ class Life:
         self.inbox.takers[Cancel] = revoke
         self.inbox.takers[AskHealth] = lambda _: driver.health_asked()
 
-    def keep_replies(self) -> None:
-        """Handlers are sync: keep replies in the black box where the daemon reads them there."""
+    def keep_replies(self, pending: Sized) -> None:
+        """Keep replies in the black box where the daemon reads them there: of batches, others while these wait."""
         if self._keeps_replies:
-            self.outbox.keep_replies(self._box.replies, self.inbox.pending)
+            self.outbox.keep_replies(self._box.replies, pending)
 
     def check_control(self) -> None:
         """Let control overtake: when the daemon has rung, read everything it has written first."""
@@ -315,6 +315,7 @@ class Life:
             self._box.done(envelope.seq, lane)
             if type(envelope) is BulkEnvelope:
                 self.outbox.hold(envelope.seq, payload, self._box.since(lane))
+                self.outbox.before_handler(self._now_ns())  # on a loop, any code may be next
             elif envelope.trace is None:
                 self.outbox.reply(envelope.seq, wire.REPLY, payload, self._box.since(lane))
             else:

@@ -125,7 +125,8 @@ class BlackBox:
     def replies(self) -> ReplyArea:
         """The replies that the daemon has not read yet."""
         if self._replies is None:
-            self._replies = ReplyArea(memoryview(self._mapping)[self._replies_at : self._text_at])
+            done = self.cells[FIRST_LANE + DONE : FIRST_LANE + DONE + 1]
+            self._replies = ReplyArea(memoryview(self._mapping)[self._replies_at : self._text_at], done)
         return self._replies
 
     # ---- daemon

@@ -298,7 +298,8 @@ class FrameReader:
         elif isinstance(frame, KeptRepliesFrame):
             if self._kept is None:
                 raise WireError("it keeps replies where none are read")
-            self._listener.life_outcomes(self._kept.announced(frame), ())
+            for found in self._kept.announced(frame):
+                self._listener.life_outcomes(found, ())
         elif isinstance(frame, CrashReport | Goodbye):
             if self.farewell is not None:
                 raise WireError("it said goodbye twice")
@@ -307,14 +308,13 @@ class FrameReader:
         else:
             self._listener.life_said(frame, attachments)
 
-    def _read_kept(self, mark: int | None) -> None:
-        """Pass on replies in the black box up to a mark, or all of them."""
+    def _read_kept(self, mark: int | None, done: int = 0) -> None:
+        """Pass on replies in the black box, as far as `KeptReplies.read` says, or all of them."""
         if self._kept is None or self.refused:
             return
         try:
-            found = self._kept.rest() if mark is None else self._kept.read(mark)
-            if found:
-                self._listener.life_outcomes(Outcomes(0, found), ())
+            for found in self._kept.rest() if mark is None else self._kept.read(mark, done):
+                self._listener.life_outcomes(found, ())
         except Exception as error:
             self.refused = True
             self._on_error(error)

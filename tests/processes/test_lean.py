@@ -137,6 +137,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.process.traceback_text",
     "actors.ipc.output_pipe",
     "actors.ipc.reply_area",
+    "actors.ipc.reply_cells",
     "lister",
     # of the standard library
     "_contextvars",

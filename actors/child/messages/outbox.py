@@ -4,8 +4,8 @@ The code that runs next may hang, crash or keep the interpreter. So a reply is s
 box, where the daemon finds it after a death, and soon after a frame that tells it to look. What is kept leaves in one
 frame: when no message waits, or before a handler that begins a millisecond after the last such frame.
 
-Acknowledgements of tells, for which no sender waits, share a frame; and the replies to one `ask_many`, whose sender
-waits for the last of them, for a millisecond at most.
+Acknowledgements of tells, for which no sender waits, share a frame. Where the daemon does not see the black box, so do
+the replies to one `ask_many`, whose sender waits for the last of them, for a millisecond at most.
 
 Runs in the actor's process, in its main thread.
 """
@@ -42,8 +42,8 @@ class Outbox:
     Attributes:
         oldest: ns at which the first of what waits ended or began, 0 when nothing waits.
         due: ns from which on `before_handler` sends what waits.
-        held: replies to consecutive asks of a batch that wait for those that follow; numbers as they are, others
-            encoded.
+        held: replies to consecutive asks of a batch that wait in this process for those that follow, where there is no
+            black box to keep them; numbers as they are, others encoded.
     """
 
     def __init__(self, channel: Channel, clock: Clock, *, sequential: bool) -> None:
@@ -69,7 +69,7 @@ class Outbox:
         self._looking = 0  # ns at which the daemon was asked to look for more
 
     def keep_replies(self, area: ReplyArea, pending: Sized) -> None:
-        """From now on keep replies in the area while messages are pending.
+        """From now on keep replies in the area: those to a batch, and others while messages are pending.
 
         Whatever may take long runs after `before_handler` or `flush`.
         """
@@ -117,27 +117,52 @@ class Outbox:
             began: ns at which its handler began.
             ended: as of `acknowledge`.
         """
-        if self._put is None or self.held:
+        if self._put is None:
             return False
         outcome = encode((seq, wire.REPLY, reply, began, ended))
         if len(outcome) > MOST or not self._put(outcome):
             return False
-        self._ack_up_to = seq
-        self._began = began
-        self._kept = True
-        if not self.oldest:
-            self.oldest = began
-            self.due = min(began, self._looking) + ACK_AGE
+        self.note_kept(seq, began)
         return True
 
     def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
-        """An ask of a batch has its reply; it leaves with those that follow.
+        """An ask of a batch has its reply, which may leave with those that follow; until then it is kept.
 
         Args:
             seq: its number.
             reply: its bytes, or the value itself if that is a few bytes that cannot change.
             began: ns at which its handler began.
         """
+        if self._area is None:
+            self._hold_here(seq, reply, began)
+            return
+        data = encode(reply)
+        if len(data) <= MOST and self._area.put_reply(seq, data):
+            self.note_kept(seq, began)
+        else:
+            self.reply(seq, wire.REPLY, msgspec.Raw(data), began)
+
+    def open_run(self, first: int, count: int, kind: Any) -> tuple[memoryview[Any], int] | None:
+        """See `ReplyCells.open`; None also where nothing is kept."""
+        return None if self._area is None else self._area.open_run(first, count, kind)
+
+    def end_run(self) -> None:
+        """See `ReplyCells.end`."""
+        if self._area is not None:
+            self._area.end_run()
+
+    def note_kept(self, seq: int, began: int) -> None:
+        """A reply was kept, and every message up to this one has ended, which began at that time (ns)."""
+        if self._sequential:
+            self._ack_up_to = seq
+        self._began = began
+        self._kept = True
+        if not self.oldest:
+            self.oldest = began
+            self.due = min(began, self._looking) + ACK_AGE
+
+    def _hold_here(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
+        """Let a reply wait in this process, since there is no black box for it."""
         held = self.held
         if not self._sequential:
             self._waiting.append(Outcome(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else _raw(reply)))
@@ -233,6 +258,7 @@ class Outbox:
     def _announce(self, *, more: bool) -> None:
         """Tell the daemon how far kept replies are written."""
         assert self._area is not None  # noqa: S101 - it keeps them
+        self._area.checkpoint()
         up_to = 0 if self._waiting else self._ack_up_to  # what waits is no acknowledgement
         self.send(encode(KeptReplies(self._area.mark, up_to, self._began, more)))
         self._told = up_to or self._told

@@ -77,6 +77,7 @@ class AsyncDriver:
             ActorFailed: a handler raised and the class does not say `on_error = "reply"`.
         """
         self._serving = True
+        self._life.keep_replies(())  # of batches only: code that is no handler may keep the loop
         try:
             self._go_on()
             reason = await self._over

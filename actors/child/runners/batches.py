@@ -31,6 +31,7 @@ from actors.wire.framing import Attachment
 Work = Callable[..., Any]
 Table = Mapping[type[Message[Any]], tuple[Handler, Work]]
 
+_NO_CELLS: Final[tuple[memoryview[Any], int]] = (memoryview(b""), 0)
 GROUP: Final = 8  # quick tells that share one look at the clock
 QUICK: Final = 5_000  # ns of a tell, below which those that follow are taken for quick
 
@@ -132,29 +133,33 @@ def _handle_asks(life: Life, work: Table, asks: PendingAsks) -> None:
 
 
 def _handle_asks_of_one(life: Life, work: Table, asks: PendingBatch) -> None:
-    """Handle asks of one call. Its sender waits for the last of them: replies leave together.
+    """Handle asks of one call, whose sender waits for the last of them: their replies are announced together.
 
-    That is after a millisecond at most, before the next one begins, and always at the end. The black box records each
-    that begins, as of tells, and when.
+    Numbers are kept in cells of the black box, as long as each message has one, and of the same type.
     """
-    outbox, inbox, held, cancelled = life.outbox, life.inbox, life.outbox.held, life.inbox.cancelled
+    outbox, inbox, cancelled = life.outbox, life.inbox, life.inbox.cancelled
     cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
     deadline = NEVER if asks.deadline is None else int(asks.deadline * 1e9)
-    flush_at = NEVER
-    current: type[Message[Any]] | None = None
+    current = type(asks.messages[asks.begun])
+    handler, method = work[current]
+    cells[_HANDLER] = handler.index + 1
+    promised = handler.reply.steady  # None where a reply may be more than a few bytes, or change
+    run = outbox.open_run(asks.seq, len(asks.messages) - asks.begun, promised)
+    replies, shift = run or _NO_CELLS
+    kept = None if run is None else promised
     for seq, message in enumerate(islice(asks.messages, asks.begun, None), asks.seq):
         now = clock()
-        if now > flush_at:
-            cells[_DONE] = cells[_BEGUN]
-            outbox.flush()
-            flush_at = NEVER
+        if now > outbox.due:
+            outbox.before_handler(now)
         if (cancelled or now > deadline) and not inbox.wanted(seq, asks.deadline):
+            outbox.end_run()
+            kept = None
             continue
         if type(message) is not current:
             current = type(message)
             handler, method = work[current]
             cells[_HANDLER] = handler.index + 1
-            promised = handler.reply.steady  # None where a reply may be more than a few bytes, or change
+            promised = handler.reply.steady
         cells[_SINCE] = now
         cells[_BEGUN] = seq
         try:
@@ -162,17 +167,23 @@ def _handle_asks_of_one(life: Life, work: Table, asks: PendingBatch) -> None:
             steady = type(reply) is promised and (promised is not int or LEAST_INT <= reply <= MOST_INT)
             payload = reply if steady else payload_of(life, handler, wire.ASK, reply)
         except BaseException as error:
+            outbox.end_run()
+            kept = None
             life.fail(Envelope(seq, wire.ASK, asks.sender, asks.deadline, message), handler, error, 0)
         else:
-            if steady and held:
-                held.append(payload)
+            if steady and promised is kept:
+                replies[seq + shift] = 0 if payload is None else payload
+                cells[_DONE] = seq
+                if not outbox.oldest:
+                    outbox.note_kept(seq, now)
             else:
+                outbox.end_run()
+                kept = None
                 cells[_DONE] = seq
                 _hold(outbox, seq, payload, now)
-                flush_at = outbox.oldest + ACK_AGE if held else NEVER
         if cells[DOORBELL] != rings or leaving.reason is not None:
             break
-    cells[_DONE] = cells[_BEGUN]  # the last one may have been skipped
+    outbox.end_run()
     asks.begun += seq + 1 - asks.seq
     asks.seq = seq + 1
     outbox.flush()

@@ -20,8 +20,8 @@ from actors.wire.attachments import encode_sharing
 from actors.wire.frames import NOTHING
 from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment, Carried
 
-LEAST_INT: Final = -(2**63)  # what an encoded int can be
-MOST_INT: Final = 2**64 - 1
+LEAST_INT: Final = -(2**63)  # what an int in eight bytes can be
+MOST_INT: Final = 2**63 - 1
 
 
 def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payload:

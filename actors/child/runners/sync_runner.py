@@ -37,7 +37,7 @@ def run(actor: Actor, life: Life) -> ExitReason:
         message: (handler, getattr(actor, handler.name)) for message, handler in life.protocol.handlers.items()
     }
     pending, cells, driver = life.inbox.pending, life.cells, life.sync_driver
-    life.keep_replies()
+    life.keep_replies(pending)
     while True:
         if cells[DOORBELL] != life.rings or driver.health_wanted:
             life.between_messages()

@@ -7,11 +7,15 @@ import os
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
+from actors.ipc.reply_area import RUN
+from actors.ipc.reply_cells import CELLS, CLOSE
 from actors.wire.codec import encode
-from actors.wire.frames import ITEM, NOTHING, Outcome, Outcomes
+from actors.wire.frames import ITEM, NOTHING, Outcome, Outcomes, Replies
 from actors.wire.frames import KeptReplies as Announcement
 from actors.wire.framing import header
 from supervisor.process.channel import FrameReader
@@ -40,14 +44,14 @@ def box():
     box.close()
 
 
-def reader_of(box: BlackBox, listener: Listener, errors: list[Exception]) -> FrameReader:
+def reader_of(box: BlackBox, listener: Listener, errors: list[Exception], loop: Timers | None = None) -> FrameReader:
     return FrameReader(
         1000,
         listener,  # type: ignore[arg-type]
         on_farewell=list,
         on_end=list,
         on_error=errors.append,
-        kept=KeptReplies(box, asyncio.get_running_loop()),
+        kept=KeptReplies(box, loop or asyncio.get_running_loop()),  # type: ignore[arg-type]
     )
 
 
@@ -90,6 +94,33 @@ async def test_each_is_heard_once_whoever_finds_it_first(box):
     reader.take_rest()
     assert [1, 2, 3, 4] == listener.seqs
     assert not errors
+    child.close()
+
+
+async def test_replies_of_one_call_are_heard_as_one_frame_each_time(box):
+    """Also where a reply has the bytes of a head in it, and where outcomes come between them."""
+    errors: list[Exception] = []
+    listener, child = Listener(), of_the_child(box)
+    reader = reader_of(box, listener, errors)
+    area = child.replies
+    for seq in (3, 4):
+        assert area.put_reply(seq, encode(seq))
+    reader.arrived(frame_of(Announcement(area.mark, 4, 7, more=False)))
+    assert area.put_reply(5, encode(RUN + bytes(8)))
+    put(child, 6)
+    for seq in (7, 8):
+        assert area.put_reply(seq, encode(seq))
+    reader.take_rest()
+    replies = [
+        (one.first, one.count, msgspec.msgpack.decode(one.replies))
+        for one in listener.heard
+        if isinstance(one, Replies)
+    ]
+    assert [(3, 2, [3, 4]), (5, 1, [RUN + bytes(8)]), (7, 2, [7, 8])] == replies
+    outcomes = [one for one in listener.heard if isinstance(one, Outcomes)]
+    assert [(4, 7, []), (0, 0, [6])] == [(one.ack_up_to, one.began, [i.seq for i in one.items]) for one in outcomes]
+    assert not errors
+    reader.drop()
     child.close()
 
 
@@ -140,7 +171,7 @@ def test_a_frame_that_comes_while_a_look_is_on_its_way_is_followed_by_a_look_of_
     """What is kept after that frame was not there when the look began."""
     timers, child, marks = Timers(), of_the_child(box), []
     kept = KeptReplies(box, timers)  # type: ignore[arg-type]
-    kept.on_mark = marks.append
+    kept.on_mark = lambda mark, _: marks.append(mark)
     kept.announced(Announcement(child.replies.mark, 0, 0, more=True))
     for _ in range(called):
         timers.call()
@@ -179,3 +210,68 @@ async def test_a_life_whose_replies_are_not_read_may_not_announce_any(box):
     reader = FrameReader(1000, Listener(), on_farewell=list, on_end=list, on_error=errors.append)  # type: ignore[arg-type]
     reader.arrived(frame_of(Announcement(0, 0, 0, more=False)))
     assert "keeps replies" in str(errors[0])
+
+
+async def test_replies_in_cells_are_found_by_a_look_at_a_death_and_by_a_frame(box):
+    """Each once; while the run is open, as far as its messages have ended."""
+    errors: list[Exception] = []
+    listener, child, loop = Listener(), of_the_child(box), Timers()
+    reader = reader_of(box, listener, errors, loop)
+    area, sent = child.replies, child.replies.sent_cell()
+    cells, shift = area.open_run(4, 100, float) or pytest.fail("no room")
+
+    def handle(*seqs: int, last: int | None = None) -> None:
+        for seq in seqs:
+            child.begin(seq, 0, 1)
+            cells[seq + shift] = seq / 2
+            child.done(seq)
+        if last is not None:
+            child.begin(last, 0, 1)
+
+    def announce() -> None:
+        area.checkpoint()
+        sent[0] += 1
+        reader.arrived(frame_of(Announcement(area.mark, 0, 0, more=True)))
+
+    handle(4, 5)
+    announce()
+    handle(6, 7, last=8)
+    loop.call()
+    handle(8, last=9)  # after the look
+    loop.call()
+    assert [4, 5, 6, 7] == seqs_of(listener)
+    handle(9, last=10)
+    announce()
+    handle(10, last=11)
+    assert [4, 5, 6, 7, 8, 9] == seqs_of(listener)
+    reader.take_rest()
+    reader.take_rest()
+    found = [msgspec.msgpack.decode(one.replies) for one in listener.heard if isinstance(one, Replies)]
+    assert [seq / 2 for seq in range(4, 11)] == [value for values in found for value in values]
+    assert [4, 5, 6, 7, 8, 9, 10] == seqs_of(listener)
+    assert not errors
+    reader.drop()
+    child.close()
+
+
+def seqs_of(listener: Listener) -> list[int]:
+    runs = [one for one in listener.heard if isinstance(one, Replies)]
+    return [seq for one in runs for seq in range(one.first, one.first + one.count)]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        CELLS + bytes(15) + b"\x09",  # of no kind
+        CELLS + bytes(16) + CLOSE + (5000).to_bytes(8, "big"),  # more than one call has
+    ],
+)
+async def test_runs_that_cannot_be_end_the_life(box, item):
+    errors: list[Exception] = []
+    listener, child = Listener(), of_the_child(box)
+    reader = reader_of(box, listener, errors)
+    assert child.replies._put(item, 1 + (CLOSE in item))
+    reader.arrived(frame_of(Announcement(child.replies.mark, 0, 0, more=False)))
+    assert isinstance(errors[0], WireError)
+    assert not listener.heard
+    child.close()
