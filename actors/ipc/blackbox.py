@@ -23,7 +23,7 @@ from multiprocessing import context, reduction
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.event import close_fd
-from actors.ipc.reply_area import AREA, READ, WRITTEN, ReplyArea
+from actors.ipc.reply_area import AREA, OPEN, READ, WRITTEN, ReplyArea
 from actors.wire.progress import Activity, Progress, Work
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class BlackBox:
     def has_unread(self) -> bool:
         """Whether there are replies that the daemon has not read."""
         at = self._replies_at // CELL
-        return self.cells[at + WRITTEN] & _POSITION != self.cells[at + READ]
+        return self.cells[at + WRITTEN] & _POSITION != self.cells[at + READ] or self.cells[at + OPEN] != 0
 
     def ring(self) -> None:
         """Tell the child that a control frame or the stop event overtakes what it has read so far."""

@@ -26,7 +26,7 @@ HEAD: Final = 128  # bytes before them; each side's cell has a cache line of its
 AREA: Final = HEAD + SIZE + SPACE
 MOST: Final = 1024  # bytes of an item that is kept here
 
-WRITTEN, _SENT, READ, _CELLS_READ = 0, 1, 8, 9  # cells
+WRITTEN, _SENT, OPEN, READ, _CELLS_READ = 0, 1, 2, 8, 9  # cells; OPEN is 1 while a run of numbers is open
 _BITS: Final = 32
 _MASK: Final = 2**_BITS - 1
 
@@ -125,7 +125,10 @@ class ReplyArea:
 
     def open_run(self, first: int, count: int, kind: type) -> tuple[memoryview[Any], int] | None:
         """See `ReplyCells.open`."""
-        return self.cells.open(first, count, kind, self._put)
+        run = self.cells.open(first, count, kind, self._put)
+        if run is not None:
+            self._cells[OPEN] = 1
+        return run
 
     def checkpoint(self) -> None:
         """See `ReplyCells.checkpoint`."""
@@ -136,6 +139,7 @@ class ReplyArea:
         """See `ReplyCells.end`."""
         if self._numbers is not None:
             self._numbers.end(self._put)
+            self._cells[OPEN] = 0
 
     def _put(self, items: bytes, count: int, left: int = CLOSING) -> bool:
         """Write so many items and leave so many bytes free; False when there is no room."""

@@ -95,7 +95,7 @@ class ReplyCells:
     def read(self, position: int, count: int, kind: int) -> list[Any]:
         """The replies in so many cells from a position on; the child may write there again."""
         at = position % COUNT
-        values = (self._floats if kind == _FLOAT else self._numbers)[at : at + count].tolist()
+        values: list[Any] = (self._floats if kind == _FLOAT else self._numbers)[at : at + count].tolist()
         if KINDS[kind] is bool:
             values = list(map(bool, values))
         elif kind == _NOTHING:

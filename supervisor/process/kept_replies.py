@@ -94,7 +94,10 @@ class KeptReplies:
         if frame.more:
             self._look_later()
         found = self.read(frame.mark)
-        items = found.pop().items if found and isinstance(found[-1], Outcomes) else []
+        items: list[Outcome] = []
+        if found and isinstance(last := found[-1], Outcomes):
+            items = last.items
+            del found[-1]
         return [*found, Outcomes(frame.ack_up_to, items, frame.began)]
 
     def read(self, mark: int, done: int = 0) -> list[Outcomes | Replies]:
@@ -118,7 +121,7 @@ class KeptReplies:
         Raises:
             WireError: it is not of the protocol.
         """
-        if self.closed or not (self._run is not None or self._box.has_unread):
+        if self.closed or not self._box.has_unread:
             return []
         return self.read(self._box.replies.mark, self._done())
 

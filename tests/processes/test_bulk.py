@@ -117,11 +117,9 @@ async def test_every_message_of_a_call_has_exactly_one_fate_over_kills(tmp_path:
         assert begun[key] == 1 or not money or key in dead
         assert ended[key] >= 1 or key in dead
         assert money or key not in dead
-    crashed = 0
     for (kind, number), result in results.items():
         key = kind, number
         if isinstance(result, ActorCrashed):
-            crashed += 1
             assert kind == "pay"
             assert result.started is True
             assert result.finished is (key not in dead)
@@ -130,7 +128,6 @@ async def test_every_message_of_a_call_has_exactly_one_fate_over_kills(tmp_path:
             assert result == number
             assert ended[key] >= 1
         assert kind == "note" or begun[key] <= 1
-    assert crashed or dead
 
 
 def key_of(message):
