@@ -13,15 +13,20 @@ import numpy as np
 import pytest
 
 from actors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull, Shared, UsageError
+from actors.ipc import shared_memory
 from actors.ipc.shared_memory import SMALL, SWITCH
 from supervisor import ChildSpec, Supervisor
+from supervisor.store import SQLiteStore
 from tests.support.sharers import (
     SIZE,
+    Album,
     Drop,
     Echo,
     EchoPair,
+    Fill,
     Hold,
     Keep,
+    Kept,
     Make,
     Numbers,
     Pair,
@@ -36,6 +41,7 @@ from tests.support.sharers import (
     TotalOrDie,
     Upload,
     Write,
+    holders,
     segments,
 )
 from tests.support.waiting import until
@@ -43,6 +49,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.processes
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memfd is Linux's")
 AT_ONCE = 60.0
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["shared", "off"])
@@ -233,6 +240,49 @@ async def test_who_waits_when_the_actor_goes_down(tmp_path):
         with pytest.raises(ActorStopped):
             await waiting
         await asyncio.gather(holding, return_exceptions=True)
+
+
+@LINUX
+async def test_the_daemon_maps_nothing_that_one_actor_sends_another(monkeypatch):
+    """It passes the descriptor on."""
+    mapped = []
+    monkeypatch.setattr(shared_memory, "_mapped", lambda *args: mapped.append(args))
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+        assert 5 == await root["relayer"].ask(Fill("summer", 5), timeout=AT_ONCE)
+        await root["summer"].ask(Pid())
+    assert [] == mapped
+
+
+@LINUX
+async def test_a_durable_mailbox_has_a_copy_of_its_own(tmp_path):
+    """The value is in the store; the next daemon's actor gets the same bytes in shared memory of its own."""
+    store = SQLiteStore(tmp_path / "kept.db", sync="normal")
+    spec = ChildSpec(Album, name="album", durable=True, shutdown=0.1)
+    async with Supervisor(spec, store=store) as root:
+        os.kill(await root["album"].ask(Pid(), timeout=AT_ONCE), signal.SIGSTOP)
+        value = Shared.of(np.arange(SIZE // 8, dtype="f8"))
+        total = value.array().sum()
+        await root["album"].tell(Keep(value))
+        value.close()
+    del value
+    await nothing_of()
+    assert SIZE < (tmp_path / "kept.db").stat().st_size
+    async with Supervisor(spec, store=SQLiteStore(tmp_path / "kept.db", sync="normal")) as root:
+        assert [total] == await root["album"].ask(Kept(), timeout=AT_ONCE)
+
+
+@LINUX
+async def test_a_kill_of_the_daemon_leaves_no_memory(tmp_path):
+    """Neither of its own values, nor of those of an actor, a handler or a mailbox."""
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.support.sharing_daemon", str(tmp_path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert daemon.stdout is not None
+    inodes = [int(one) for one in (await daemon.stdout.readline()).split()]
+    assert all(holders(inode) for inode in inodes)
+    daemon.kill()
+    await daemon.wait()
+    await until(lambda: not any(map(holders, inodes)), "no process has one of them")
 
 
 def sockets(pid):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -76,6 +77,10 @@ class Keep(Message[int]):
     """Keep a value; the reply is the number of values that are kept."""
 
     array: Shared
+
+
+class Kept(Message[list[float]]):
+    """The sum of each value that is kept."""
 
 
 class Drop(Message[None]):
@@ -207,6 +212,26 @@ class SyncSummer(Actor):
         return os.getpid()
 
 
+class Album(Actor):
+    """Keeps arrays; none of its replies has one in it, so it may be durable."""
+
+    def __init__(self) -> None:
+        self.kept: list[Shared] = []
+
+    @handles
+    def keep(self, msg: Keep) -> int:
+        self.kept.append(msg.array)
+        return len(self.kept)
+
+    @handles
+    def sums(self, msg: Kept) -> list[float]:
+        return [float(one.array().sum()) for one in self.kept]
+
+    @handles
+    def pid(self, msg: Pid) -> int:
+        return os.getpid()
+
+
 class Relayer(Actor):
     """Passes on what it gets, and sends what it makes."""
 
@@ -254,4 +279,18 @@ def segments(*pids: int) -> list[str]:
             found += [f"{pid} fd {fd.name}"] if "memfd:actors-shared" in target else []
         maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
         found += [f"{pid} map {line}" for line in maps if "memfd:actors-shared" in line]
+    return found
+
+
+def holders(inode: int) -> list[str]:
+    """The processes of this machine that have a file open, or mapped."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            held = any(fd.stat().st_ino == inode for fd in (process / "fd").iterdir() if "memfd" in str(fd.readlink()))
+            mapped = any(
+                f" {inode} " in line and "memfd" in line for line in (process / "maps").read_text().splitlines()
+            )
+            if held or mapped:
+                found.append(process.name)
     return found

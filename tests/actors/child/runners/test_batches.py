@@ -72,6 +72,7 @@ def life_of(box, cells, step):
     outbox = SimpleNamespace(
         due=2**62, held=[], oldest=0, flush=lambda: None, acknowledge_now=lambda seq, began: None,
         keep_reply=lambda seq, payload, began: True, hold=lambda seq, payload, began: None,
+        open_run=box.replies.open_run, end_run=box.replies.end_run, note_kept=lambda seq, began: None,
     )  # fmt: skip
     return SimpleNamespace(
         cells=cells,
