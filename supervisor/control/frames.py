@@ -239,12 +239,14 @@ class ProcessStacks(msgspec.Struct, frozen=True):
         pid: of its process, None for a task of the daemon.
         stacks: of its threads and tasks, or one line that says why there are none.
         node: name of the machine of its process; None on the daemon's.
+        doing: what an actor does: the message it handles and for how long, or that it waits for one.
     """
 
     path: str
     pid: int | None
     stacks: str
     node: str | None = None
+    doing: str = ""
 
 
 class Stacks(Reply, frozen=True):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from supervisor.control.frames import Letter, Occurred
-from supervisor.control.look.words import brief, seconds
+from supervisor.control.frames import Letter, Occurred, ProcessStacks
+from supervisor.control.look.words import brief, count, seconds
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState
 from supervisor.observe.broadcast import Missed
@@ -115,7 +116,7 @@ def doing(node: Node) -> str:
     """What it does, or why it does nothing."""
     if isinstance(node, SupervisorSnapshot):
         left = "no bound" if node.budget is None else f"{node.budget} left"
-        return f"{node.strategy.value}, {node.restarts} restarts, {left}"
+        return f"{node.strategy.value}, {count(node.restarts, 'restart')}, {left}"
     if node.next_try is not None:
         reason = "" if node.last_exit is None else f" after {brief(node.last_exit.reason)}"
         return f"starts in {duration(node.next_try)}{reason}"
@@ -167,10 +168,20 @@ def _on(node: str | None) -> str:
     return "" if node is None else f" on {node}"
 
 
+def stacks_text(one: ProcessStacks, *, full: bool = False) -> str:
+    """Where the code of one process is, below a line that says which process it is and what it does."""
+    where = "" if one.node is None else f" on {one.node}"
+    who = one.path if one.pid is None else f"{one.path} (pid {one.pid}{where})"
+    does = f" {one.doing}" if one.doing else ""
+    return f"{who}{does}:\n{textwrap.indent(one.stacks if full else shortened(one.stacks), '  ')}"
+
+
 def shortened(stacks: str) -> str:
     """Stacks without the frames that every process has around its own code, and with short file names."""
     lines: list[str] = []
     for line in stacks.splitlines():
+        if line.startswith(_IMPORTING) and lines and lines[-1].startswith(_FRAME):
+            continue
         if not line.startswith(_FRAME):
             _cut_surroundings(lines)
         lines.append(line)
@@ -187,6 +198,7 @@ def _cut_surroundings(lines: list[str]) -> None:
 
 
 _FRAME: Final = "  File "
+_IMPORTING: Final = '  File "<frozen '  # the machinery of an import, between two modules
 _START: Final = re.compile(r'  File "(?:[^"]*(?:actors/child|multiprocessing)/\w+\.py|<string>)"')
 _AROUND: Final = re.compile(
     r'  File "(?:[^"]*(?:actors/child|actors/child/runners|multiprocessing|asyncio)/\w+\.py|<string>)"'

@@ -23,7 +23,7 @@ from supervisor.ctl.client import Client
 from supervisor.ctl.daemons import successor
 from supervisor.ctl.errors import ControlError
 from supervisor.ctl.rows import Look, rows, usage
-from supervisor.ctl.text import shortened
+from supervisor.ctl.text import stacks_text
 from supervisor.ctl.top_lines import ORDERS, chosen, heading, line
 
 PERIOD: Final = 1.0  # seconds between two looks
@@ -228,7 +228,7 @@ class Top(App[None]):
     def action_stacks(self) -> None:
         """Show the stacks of the chosen child."""
         path = self._chosen()
-        self._ask(path, lambda client: "\n".join(shortened(one.stacks) for one in client.stacks(path)))
+        self._ask(path, lambda client: "\n".join(map(stacks_text, client.stacks(path))))
 
     def action_why(self) -> None:
         """Show why the chosen child is as it is."""

@@ -192,6 +192,11 @@ class ActorChild:
         """What is wrong with its life, as it says itself."""
         return None if self._current is None else self._current.degraded
 
+    @property
+    def serves(self) -> bool:
+        """Whether its life takes messages."""
+        return self._current is not None and self._current.serves
+
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
         return (None, None) if self._current is None else self._current.handling()

@@ -327,7 +327,8 @@ def _lines(node: Snapshot, indent: str) -> list[str]:
     if isinstance(node, ChildSnapshot):
         return [indent + _child_line(node)]
     budget = "no limit" if node.budget is None else f"{node.budget} left"
-    line = f"{node.name} ({node.strategy.value}) {node.phase.value}, {node.restarts} restarts, {budget}"
+    restarts = "1 restart" if node.restarts == 1 else f"{node.restarts} restarts"
+    line = f"{node.name} ({node.strategy.value}) {node.phase.value}, {restarts}, {budget}"
     if node.spares:
         line += f", {node.spares} spare"
     if node.shared_values:

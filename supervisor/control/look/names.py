@@ -54,12 +54,12 @@ def _all(engine: Engine) -> Iterator[Named]:
     pools: dict[str, list[str]] = {}
     for name, child in tuple(engine.children.items()):
         yield Named(f"{engine.path}/{name}", engine, (name,))
-        if child.spec.name != name:
-            pools.setdefault(child.spec.name, []).append(name)
+        pools.setdefault(child.spec.name, []).append(name)  # the first of a resized actor has the pool's name
         if isinstance(child, Subtree):
             yield from _all(child.engine)
     for name, members in pools.items():
-        yield Named(f"{engine.path}/{name}", engine, tuple(members))
+        if members != [name]:
+            yield Named(f"{engine.path}/{name}", engine, tuple(members))
 
 
 def _hint(name: str, paths: list[str]) -> str:

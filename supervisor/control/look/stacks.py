@@ -11,9 +11,11 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 from supervisor.control.frames import ProcessStacks
+from supervisor.control.look.words import seconds
 from supervisor.errors import SupervisorBusy
 from supervisor.kinds.function import FunctionChild
 from supervisor.kinds.task import TaskChild
@@ -43,9 +45,11 @@ class StackTaker:
         match child:
             case TaskChild():
                 return ProcessStacks(path, None, child.stacks_now() or _none(path))
-            case ActorChild() | FunctionChild() if child.pid is not None and child.life is not None:
-                node = child.node if isinstance(child, ActorChild) else None
-                return ProcessStacks(path, child.pid, await self._of(child.life) or _silent(path), node)
+            case ActorChild() if child.pid is not None and child.life is not None:
+                stacks = await self._of(child.life) or _silent(path)
+                return ProcessStacks(path, child.pid, stacks, child.node, self._doing(child))
+            case FunctionChild() if child.pid is not None and child.life is not None:
+                return ProcessStacks(path, child.pid, await self._of(child.life) or _silent(path))
             case ActorChild() | FunctionChild():
                 return ProcessStacks(path, None, _none(path))
             case Subtree():
@@ -53,6 +57,15 @@ class StackTaker:
             case _:
                 why = f"{path} is a program, and only its own tools know its stacks; its pid is {child_pid(child)}"
                 raise SupervisorBusy(why, answer="refused")
+
+    @staticmethod
+    def _doing(child: ActorChild) -> str:
+        message, since = child.handling()
+        if not child.serves:
+            return "takes no messages yet"
+        if message is None or since is None:
+            return "waits for messages"
+        return f"handles {message} for {seconds(max(0.0, (time.monotonic_ns() - since) / 1e9))}"
 
     async def _of(self, life: Inspection) -> str:
         found = self._under_way.get(life)

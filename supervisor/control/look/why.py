@@ -265,9 +265,10 @@ def _healthy(facts: Facts, node: ChildSnapshot) -> Why:
     what = f"is well: life {node.life} runs{'' if node.node is None else f' on {node.node}'}{up}"
     if node.kind == "actor":
         doing = "it is idle" if node.handling is None else f"it handles {node.handling}"
-        done = count(sum(node.fates.values()), "message")
-        waits = "none waits" if node.mailbox == 0 else f"{count(node.mailbox, 'message')} wait or are being handled"
-        what += f", {doing}, {waits}, {done} are over"
+        done = count(sum(node.fates.values()), "message is", "messages are")
+        here = count(node.mailbox, "message waits or is", "messages wait or are")
+        waits = "none waits" if node.mailbox == 0 else f"{here} being handled"
+        what += f", {doing}, {waits}, {done} over"
     if facts.exits:
         what += f"; its last end was {ago(facts.exits[-1].ago)} ({facts.exits[-1].reason})"
     return Why(Verdict.HEALTHY, what)

@@ -151,7 +151,8 @@ def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTi
         how = "it has not begun"
     else:
         how = f"it has not begun: the actor handles {held.handler}{lasts}"
-    behind = "" if held.started else f"; {held.others} other messages wait or are being handled"
+    others = "1 other message waits or is" if held.others == 1 else f"{held.others} other messages wait or are"
+    behind = "" if held.started else f"; {others} being handled"
     return AskTimeout(f"{path} did not answer {name} within {timeout} s: {how}{behind}", started=held.started)
 
 

@@ -8,11 +8,11 @@ import time
 
 import click
 
-from supervisor.control.frames import Explanation, ProcessStacks
+from supervisor.control.frames import Explanation
 from supervisor.ctl.app import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
 from supervisor.ctl.daemons import Daemon, daemons
 from supervisor.ctl.errors import ExitCode
-from supervisor.ctl.text import duration, event_line, shortened, table, tree_lines
+from supervisor.ctl.text import duration, event_line, stacks_text, table, tree_lines
 from supervisor.ctl.verbs.completion import NAME
 
 
@@ -118,13 +118,7 @@ def stacks(name: str, daemon: str | None, *, full: bool, as_json: bool) -> None:
         if as_json:
             print_json(one)
         else:
-            _print_stacks(one, full=full)
-
-
-def _print_stacks(one: ProcessStacks, *, full: bool) -> None:
-    where = "" if one.node is None else f" on {one.node}"
-    click.echo(f"{one.path}{'' if one.pid is None else f' (pid {one.pid}{where})'}:")
-    click.echo(textwrap.indent(one.stacks if full else shortened(one.stacks), "  "))
+            click.echo(stacks_text(one, full=full))
 
 
 @actorctl.command()

@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from supervisor.ctl.client import Client
 from supervisor.ctl.errors import ControlError, ExitCode
-from supervisor.ctl.text import shortened
+from supervisor.ctl.text import stacks_text
 from supervisor.ctl.web.feed import Feed
 from supervisor.ctl.web.guard import Asked, Guard, Refusal
 from supervisor.ctl.web.watch import Watch
@@ -128,12 +128,7 @@ class Page:
 
     async def _stacks(self, request: Request) -> Response:
         name = request.query_params.get("name", "")
-        return await self._answered(
-            lambda client: "\n\n".join(
-                f"{one.path}{'' if one.pid is None else f' (pid {one.pid})'}:\n{shortened(one.stacks)}"
-                for one in client.stacks(name)
-            )
-        )
+        return await self._answered(lambda client: "\n\n".join(map(stacks_text, client.stacks(name))))
 
     async def _letter(self, request: Request) -> Response:
         letter = request.query_params.get("id", "")

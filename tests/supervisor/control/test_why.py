@@ -88,7 +88,7 @@ TABLE = {
     "busy": (
         facts(actor(handling="Add", handling_for=0.1, mailbox=1, health=Health.BUSY)),
         Verdict.HEALTHY,
-        "it handles Add, 1 message wait or are being handled",
+        "it handles Add, 1 message waits or is being handled",
     ),
     "a task": (
         facts(actor(kind="task", pid=None, health=None)),

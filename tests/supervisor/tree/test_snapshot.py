@@ -292,7 +292,7 @@ async def test_a_readable_tree():
         root["sub/b"].tell_nowait(Note(1))
         lines = str(root).splitlines()
         assert str(root.snapshot()).splitlines()[0] == lines[0]
-        assert "shop (one_for_one) running, 1 restarts, 2 left" == lines[0]
+        assert "shop (one_for_one) running, 1 restart, 2 left" == lines[0]
         assert lines[1].startswith("  a running, life 2, up 0.")
         assert lines[1].endswith(f", mailbox 0, last exit: {OUTSIDE}")
         assert "  sub (rest_for_one) restarting, 2 restarts, no limit" == lines[2]

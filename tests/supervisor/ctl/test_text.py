@@ -1,0 +1,42 @@
+"""What is printed of stacks."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor.control.frames import ProcessStacks
+
+pytest.importorskip("click")
+
+from supervisor.ctl.text import stacks_text  # noqa: E402
+
+STACKS = """\
+Thread 0x1 (most recent call first):
+  File "<frozen importlib._bootstrap>", line 1 in _find_spec
+  File "/srv/shop/wheel.py", line 3 in <module>
+  File "<frozen importlib._bootstrap_external>", line 940 in exec_module
+  File "<frozen importlib._bootstrap>", line 1176 in _find_and_load
+  File "/srv/shop/parser.py", line 5 in <module>
+"""
+
+
+def test_the_line_above():
+    """Which process it is, and what it does."""
+    assert "/a (pid 7) handles Add for 3 s:\n" in stacks_text(
+        ProcessStacks("/a", 7, STACKS, doing="handles Add for 3 s")
+    )
+    assert "/a (pid 7 on n1):\n" in stacks_text(ProcessStacks("/a", 7, STACKS, "n1"))
+    assert "/a:\n" in stacks_text(ProcessStacks("/a", None, "it does not run"))
+
+
+def test_the_machinery_of_imports_is_left_out():
+    """Not the newest frame, and nothing in full."""
+    shown = stacks_text(ProcessStacks("/a", 7, STACKS)).splitlines()
+    assert [
+        "/a (pid 7):",
+        "  Thread 0x1 (most recent call first):",
+        '    File "<frozen importlib._bootstrap>", line 1 in _find_spec',
+        '    File "shop/wheel.py", line 3 in <module>',
+        '    File "shop/parser.py", line 5 in <module>',
+    ] == shown
+    assert 6 == len(stacks_text(ProcessStacks("/a", 7, STACKS), full=True).splitlines()) - 1
