@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from supervisor.control.frames import ProcessStacks
-
-pytest.importorskip("click")
-
-from supervisor.ctl.text import stacks_text  # noqa: E402
+from supervisor.ctl.text import stacks_text
 
 STACKS = """\
 Thread 0x1 (most recent call first):
