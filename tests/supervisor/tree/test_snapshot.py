@@ -185,9 +185,8 @@ async def test_a_subtree():
         assert "/root/sub" == node.path
         assert ["/root/sub/b", "/root/sub/c"] == [below.path for below in node.children]
         root.launcher.life("/root/sub/b").exit(ExitKind.KILLED)
-        await until(lambda: 2 == of(root, "sub").life)
+        await until(lambda: (2, "running", "running") == ((node := of(root, "sub")).life, node.state, node.phase))
         node = of(root, "sub")
-        assert ("running", "running") == (node.state, node.phase)
         assert ("shutdown", "restart") == (node.last_exit.reason.kind, node.last_exit.decision)
         assert "gave up" in node.last_exit.reason.detail
         assert node.uptime <= root.snapshot().uptime
