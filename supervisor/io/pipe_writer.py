@@ -42,7 +42,7 @@ class PipeWriter:
         duplex: the daemon's end of its channel, non-blocking.
         reader: watches the channel while it is full.
         on_room: called when everything that had to wait is written.
-        on_full: called with the reason when too much waits: the child does not read.
+        on_full: called with the reason when no more is written: too much waits, since the child does not read.
         on_broken: called once with the error when nothing more can be written: as a rule the other side has closed.
     """
 
@@ -112,6 +112,11 @@ class PipeWriter:
         """Send bytes of frames that were made elsewhere."""
         self._put((data,))
 
+    def give_up(self, why: str) -> None:
+        """Nothing more is written, for this reason."""
+        self._on_full(why)
+        self.close()
+
     def close(self) -> None:
         """The other side is gone: drop what waits, and all later frames."""
         self._closed = True
@@ -127,8 +132,7 @@ class PipeWriter:
         if not waiting:
             self._write(tell=False)
         elif self._waiting > MAX_BYTES or len(self.backlog) > MAX_PIECES:
-            self._on_full(f"it does not read: {self._waiting} bytes in {len(self.backlog)} pieces wait for it")
-            self.close()
+            self.give_up(f"it does not read: {self._waiting} bytes in {len(self.backlog)} pieces wait for it")
 
     def _break(self, error: OSError) -> None:
         """The process died (its black box knows what was in flight), or it closed its end."""

@@ -90,7 +90,25 @@ class ProcessDelivery:
                 self._box.file.note_given(delivery_tag, seq)
 
     def post(self, batch: list[QueuedMessage]) -> None:
-        """Send a batch of messages; what the kernel does not take now is written when it does.
+        """Send a batch of messages; what the kernel does not take now is written when it does."""
+        try:
+            self._post(batch)
+        except Exception as error:
+            self._unwritten(error)
+
+    def post_batch(self, batch: Batch) -> None:
+        """Send messages that are kept together."""
+        try:
+            self._post_batch(batch)
+        except Exception as error:
+            self._unwritten(error)
+
+    def _unwritten(self, error: Exception) -> None:
+        """Messages that are in flight were not written. If others were, behind them, they would count as handled."""
+        self._pipe_writer.give_up(f"messages could not be written to it: {type(error).__name__}: {error}")
+
+    def _post(self, batch: list[QueuedMessage]) -> None:
+        """Send a batch of messages.
 
         A large message is the last of its batch and is not copied: its bytes are written between the encoded rest.
         """
@@ -106,7 +124,7 @@ class ProcessDelivery:
             behind = 1 + len(encode(last.trace))
             self._pipe_writer.send_around(around[: -behind - 1], payload, around[-behind:])
 
-    def post_batch(self, batch: Batch) -> None:
+    def _post_batch(self, batch: Batch) -> None:
         """Send a batch: the bytes of its messages, joined, are the list that the process decodes."""
         self._pipe_writer.send_joined(*batch.pieces())
 

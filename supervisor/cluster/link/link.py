@@ -8,7 +8,6 @@ Runs on the loop's thread of either side.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections import deque
@@ -134,7 +133,7 @@ class Link:
         try:
             sent = self._values.send(attachment, self._release)
         except OSError as error:
-            asyncio.get_running_loop().call_soon(self._end, error)  # who sends now does not expect the end of lives
+            self._end(error)
             return True
         if sent:
             self._writer.send_joined(_NONE + encode(Passed(number, attachment.size)), ())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -10,7 +12,11 @@ from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.frames import Outcome, Outcomes, Withdraw
 from actors.wire.framing import Attachment
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from supervisor.io.pipe_writer import PipeWriter
 from supervisor.process.channel import decoded
+from tests.support.traffic import Clerk, Job, Pid
+from tests.support.waiting import until
 
 
 def outcomes(ack_up_to, *seqs):
@@ -36,3 +42,25 @@ def test_outcomes_before_a_broken_frame_count():
     assert outcomes(2, 1, 2) == next(given)
     with pytest.raises(WireError, match="does not decode"):
         next(given)
+
+
+@pytest.mark.processes
+async def test_messages_that_cannot_be_written(monkeypatch, tmp_path):
+    """Nothing is written behind them, or they would count as handled: the next life gets them."""
+    book = tmp_path / "book"
+    send = PipeWriter.send_joined
+
+    def fail(*_):
+        monkeypatch.setattr(PipeWriter, "send_joined", send)
+        raise MemoryError
+
+    spec = ChildSpec(Clerk, args=(str(book),), name="clerk", backoff=Backoff(initial=0.0, cap=0.0))
+    async with Supervisor(spec, intensity=Intensity.unlimited()) as root:
+        pid = await root["clerk"].ask(Pid(), timeout=None)
+        monkeypatch.setattr(PipeWriter, "send_joined", fail)
+        for number in (1, 2, 3):
+            await root["clerk"].tell(Job("a", number))
+            await asyncio.sleep(0)
+        assert pid != await root["clerk"].ask(Pid(), timeout=None)
+        await until(lambda: not root.snapshot().children[0].mailbox, "the last of them")
+    assert ["1", "2", "3"] == [line.split()[4] for line in book.read_text().splitlines() if " end " in line]
