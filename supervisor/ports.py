@@ -365,8 +365,8 @@ class Source(Protocol):
 class AnyReader(Protocol):
     """Waits on descriptors for the loop; see `supervisor.io.thread_reader` and `supervisor.io.loop_reader`."""
 
-    def stream(self, source: Source, on_chunk: Callable[[bytes], None]) -> None:
-        """Read until it is forgotten."""
+    def stream(self, source: Source, on_chunk: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        """Read until it is forgotten, or its end is reported."""
 
     def finish(self, fd: int) -> None:
         """Read what is left, then report the end."""

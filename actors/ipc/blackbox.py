@@ -61,7 +61,12 @@ class BlackBox:
     Args:
         lanes: how many handler calls it records at a time.
         file: where it is kept so that it can be read after the death of the daemon, too; None for one without a name.
+
+    Attributes:
+        closed: whether it is unmapped here.
     """
+
+    closed = False
 
     def __init__(self, lanes: int = 1, file: BoxFile | None = None) -> None:
         self.lanes = lanes
@@ -99,6 +104,7 @@ class BlackBox:
 
     def close(self) -> None:
         """Unmap the page in this process."""
+        self.closed = True
         fd, self._fd = self._fd, -1
         close_fd(fd)
         if self._counters is not None:

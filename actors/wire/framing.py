@@ -186,12 +186,6 @@ class Framer:
         self.between = not self._parts and self._arriving is None and not self._attachments[0]
         return frames
 
-    def drop(self) -> None:
-        """Discard the incomplete frame: the rest will not come."""
-        self._parts.clear()
-        self._arriving = None
-        self._wanted, self._held = HEADER, 0
-
     def _cut(self, chunk: bytes) -> list[Frame]:  # noqa: C901 - one loop over what a chunk may hold
         frames: list[Frame] = []
         start = 0

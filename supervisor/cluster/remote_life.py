@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from actors.errors import WireError
-from actors.wire.frames import CrashReport, Outcomes, Replies, Send, SendMany, StartActor, Stop
+from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies, Send, SendMany, StartActor, Stop
 from actors.wire.framing import MAX_MESSAGE, Announced, Attachment, Carried, SharedAttachment
 from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.link import wire
@@ -75,11 +75,11 @@ class RemoteLife(ProcessDelivery):
         self._box = Mirror(lambda: self._tell(wire.Ring(self.number)))
         self._flow = Flow(loop)
         self._pipe_writer = PipeWriter(self._flow, self._flow, listener.life_writable, self.refuse, _broken_link)
+        self._farewell: CrashReport | Goodbye | None = None  # its last frame
         self._frames = FrameReader(
             part.max_frame,
             _Here(listener, self),
             on_farewell=self._said_farewell,
-            on_end=_no_end,
             on_error=self._broken,
             take=self._taken,
         )
@@ -166,7 +166,7 @@ class RemoteLife(ProcessDelivery):
     @property
     def said_farewell(self) -> bool:
         """Whether its goodbye or crash report has arrived."""
-        return self._frames.farewell is not None
+        return self._farewell is not None
 
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat."""
@@ -247,6 +247,8 @@ class RemoteLife(ProcessDelivery):
 
     def refuse(self, why: str) -> None:
         """It broke the protocol: only its life ends."""
+        if self.over:
+            return
         self._wire_error = self._wire_error or why
         self._frames.refused = True
         self.kill()
@@ -278,8 +280,9 @@ class RemoteLife(ProcessDelivery):
         if self._link is not None and not self.over:
             self._link.send(value)
 
-    def _said_farewell(self) -> None:
+    def _said_farewell(self, farewell: CrashReport | Goodbye) -> None:
         """A thread of its own may keep it from exiting."""
+        self._farewell = farewell
         self._loop.call_later(GOODBYE, self.kill)
 
     def _broken(self, error: Exception) -> None:
@@ -297,10 +300,9 @@ class RemoteLife(ProcessDelivery):
     def _finish(self, end: LifeEnd) -> None:
         if self.over:
             return
-        self._frames.drop()
         self._passed.clear()
         self._pipe_writer.close()
-        farewell = self._frames.farewell
+        farewell = self._farewell
         end = msgspec.structs.replace(
             end,
             crash_report=farewell if isinstance(farewell, CrashReport) else None,
@@ -313,6 +315,7 @@ class RemoteLife(ProcessDelivery):
         self._pid = end.pid
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
         self.over = True
+        del self._frames  # it may hold a large part of a frame, and timers may hold this life for a while
         self._on_over(self)
         self._listener.life_exited(end)
 
@@ -341,7 +344,3 @@ class _Here:
 
 def _broken_link(error: OSError) -> None:
     """The end of the link is reported apart."""
-
-
-def _no_end() -> None:
-    """The end of the channel is the agent's matter."""

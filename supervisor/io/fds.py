@@ -22,11 +22,11 @@ def read_chunk(recv: Callable[[int], bytes]) -> bytes | None:
 
 
 def read_rest(recv: Callable[[int], bytes]) -> list[bytes]:
-    """All available bytes, and whether the end was reached."""
+    """All available bytes, LAST_CHUNKS chunks at most."""
     chunks = []
     for _ in range(LAST_CHUNKS):
         chunk = read_chunk(recv)
         if not chunk:
             break
         chunks.append(chunk)
-    return [*chunks, b""]
+    return chunks

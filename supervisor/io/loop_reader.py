@@ -22,10 +22,10 @@ class LoopReader:
         self._loop = loop
         self._reading: set[int] = set()
         self._writing = WriteWatch(loop)
-        self._streams: dict[int, tuple[Source, OnChunk]] = {}
+        self._streams: dict[int, tuple[Source, OnChunk, OnReady]] = {}
         self._looks: dict[int, asyncio.TimerHandle] = {}  # of descriptors that the loop cannot watch
 
-    def stream(self, source: Source, on_chunk: OnChunk) -> None:
+    def stream(self, source: Source, on_chunk: OnChunk, on_end: OnReady) -> None:
         """As `ThreadReader.stream`."""
         fd, recv = source.fileno(), source.recv
 
@@ -36,20 +36,23 @@ class LoopReader:
                 return
             except OSError:  # reset by a peer that died: the same as end of file
                 chunk = b""
-            if not chunk:
+            if chunk:
+                on_chunk(chunk)
+            else:
                 self._stop_reading(fd)
-            on_chunk(chunk)
+                on_end()
 
-        self._streams[fd] = source, on_chunk
+        self._streams[fd] = source, on_chunk, on_end
         self._watch(fd, ready)
 
     def finish(self, fd: int) -> None:
         """As `ThreadReader.finish`."""
         if fd in self._streams:
-            source, on_chunk = self._streams[fd]
+            source, on_chunk, on_end = self._streams[fd]
             self._stop_reading(fd)
             for chunk in read_rest(source.recv):
                 on_chunk(chunk)
+            on_end()
 
     def once(self, fd: int, on_ready: OnReady) -> None:
         """As `ThreadReader.once`."""

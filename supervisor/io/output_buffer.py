@@ -37,15 +37,15 @@ class OutputBuffer:
         self.lost = Lost(0, 0)  # so far; written by the thread
         self.noted = self.lost  # what the loop knows of; written by the thread
         self.noted_at = 0.0
+        self.told = self.lost  # what was reported; written by the loop
         self.taken = 0  # records handed over; written by the thread
         self.written = 0  # of those, logged; written by the loop
+        self.last: deque[str] = deque(maxlen=LAST_LINES)  # to standard error or past Python; for after its end
         self._on_lost = on_lost
-        self._told = self.lost  # written by the loop
         self._lines = Lines()
         self._until = 0.0
         self._lines_left = 0
         self._bytes_left = 0
-        self._last: deque[str] = deque(maxlen=LAST_LINES)
 
     # ---- in the output thread
 
@@ -87,7 +87,7 @@ class OutputBuffer:
             records.append(said)
             text = said.fields.get("text")
             if said.event == PRINTED and said.fields.get("stream") != "stdout" and text:
-                self._last.append(str(text))
+                self.last.append(str(text))
         return records
 
     def lose(self, lines: int, size: int = 0) -> None:
@@ -98,15 +98,15 @@ class OutputBuffer:
 
     def tell_lost(self) -> None:
         """Report what was lost since the last call."""
-        lost, told = self.lost, self._told
-        self._told = lost
+        lost, told = self.lost, self.told
+        self.told = lost
         if lost != told:
             self._on_lost(lost.lines - told.lines, lost.size - told.size)
 
     def last_lines(self) -> tuple[str, ...]:
         """The last lines it wrote to standard error or past Python; only after its end."""
         room, kept = LAST_BYTES, []
-        for line in reversed(self._last):
+        for line in reversed(self.last):
             room -= len(line.encode())
             if room < 0:
                 break

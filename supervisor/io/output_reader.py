@@ -164,7 +164,8 @@ class OutputReader:
     def _finished(self, buffer: OutputBuffer, done: Callable[[], None]) -> None:
         """On the loop again: its last lines come before its end, unless they are many."""
         self._write_down(SLICE)
-        self._call(buffer.tell_lost)
+        if buffer.lost != buffer.told:
+            self._call(buffer.tell_lost)
         done()
 
     def _pass_on(self, buffer: OutputBuffer, records: list[Record], now: float) -> None:

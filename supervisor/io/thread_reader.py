@@ -31,12 +31,13 @@ class Stream:
         paused: whether it is not read before the loop has caught up.
     """
 
-    __slots__ = ("fd", "on_chunk", "passed_on", "paused", "recv", "taken_in", "wanted")
+    __slots__ = ("fd", "on_chunk", "on_end", "passed_on", "paused", "recv", "taken_in", "wanted")
 
-    def __init__(self, source: Source, on_chunk: OnChunk) -> None:
+    def __init__(self, source: Source, on_chunk: OnChunk, on_end: OnReady) -> None:
         self.fd = source.fileno()
         self.recv = source.recv
         self.on_chunk = on_chunk
+        self.on_end = on_end
         self.taken_in = 0
         self.passed_on = 0
         self.paused = False
@@ -82,9 +83,9 @@ class ThreadReader:
 
     # ---- on the loop's thread
 
-    def stream(self, source: Source, on_chunk: OnChunk) -> None:
-        """Read until it is forgotten: `on_chunk(data)`, and `on_chunk(b"")` at its end."""
-        self._watch(Stream(source, on_chunk))
+    def stream(self, source: Source, on_chunk: OnChunk, on_end: OnReady) -> None:
+        """Read until it is forgotten: `on_chunk(data)`, and `on_end()` at its end."""
+        self._watch(Stream(source, on_chunk, on_end))
 
     def finish(self, fd: int) -> None:
         """Read what is left in a stream now, and report its end, even if other processes hold the other end open."""
@@ -150,7 +151,10 @@ class ThreadReader:
                 continue
             stream, chunk = item
             stream.passed_on += len(chunk)
-            if stream.wanted:
+            if not chunk:
+                if stream.wanted:
+                    self._call(stream.on_end)
+            elif stream.wanted:
                 self._call(stream.on_chunk, chunk)
                 if stream.paused and stream.unread < PAUSE_AT // 2:
                     self._thread.order(partial(self._resume, stream))
@@ -218,7 +222,7 @@ class ThreadReader:
 
     def _finish(self, stream: Stream) -> None:
         self._drop(stream.fd, None)
-        for chunk in read_rest(stream.recv):
+        for chunk in [*read_rest(stream.recv), b""]:
             stream.taken_in += len(chunk)
             self._news.append((stream, chunk))
 

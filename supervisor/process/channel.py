@@ -215,21 +215,17 @@ class ChannelReader(Protocol):
     """Takes the bytes of one process's channel.
 
     Attributes:
-        farewell: its goodbye or crash report, None as long as it has sent none.
         refused: whether what still comes is dropped.
     """
 
-    farewell: CrashReport | Goodbye | None
     refused: bool
 
-    def arrived(self, chunk: bytes) -> None:
-        """Take bytes in, none at the end."""
+    @property
+    def arrived(self) -> Callable[[bytes], None]:
+        """Takes bytes in."""
 
     def take_rest(self) -> None:
         """The process has ended, its channel is read, and there are replies in its black box."""
-
-    def drop(self) -> None:
-        """No more will come."""
 
 
 class FrameReader:
@@ -238,14 +234,12 @@ class FrameReader:
     Args:
         max_frame: the most bytes of a frame.
         listener: gets the frames.
-        on_farewell: called when its last frame has come.
-        on_end: called at the end of the pipe.
+        on_farewell: called with its last frame, a goodbye or crash report.
         on_error: called when a frame breaks the protocol or cannot be processed. No frame is read afterwards.
         take: takes a value in shared memory that was announced; None where no descriptors pass.
         kept: the replies in its black box; None where none are kept.
 
     Attributes:
-        farewell: its goodbye or crash report, None as long as it has sent none.
         refused: whether frames that still come are dropped.
     """
 
@@ -254,31 +248,25 @@ class FrameReader:
         max_frame: int,
         listener: LifeListener,
         *,
-        on_farewell: Callable[[], None],
-        on_end: Callable[[], None],
+        on_farewell: Callable[[CrashReport | Goodbye], None],
         on_error: Callable[[Exception], None],
         take: Callable[[Announced], SharedAttachment] | None = None,
         kept: KeptReplies | None = None,
     ) -> None:
-        self.farewell: CrashReport | Goodbye | None = None
         self.refused = False
+        self._farewell: CrashReport | Goodbye | None = None
         self._framer = Framer(max_frame)
         self._small = min(LARGE, max_frame + 1)  # bytes; of a frame that need not be viewed
         self._attachments: list[Carried] = []  # attachments whose frame has not come yet
         self._listener = listener
         self._take = take
         self._kept = kept
-        if kept is not None:
-            kept.on_mark = self._read_kept
         self._on_farewell = on_farewell
-        self._on_end = on_end
         self._on_error = on_error
 
     def arrived(self, chunk: bytes) -> None:
-        """Take bytes in, none at the end of the pipe, and pass on the frames that are complete."""
-        if not chunk:
-            self._on_end()
-        elif not self.refused:
+        """Take bytes in, and pass on the frames that are complete."""
+        if not self.refused:
             size = int.from_bytes(chunk[:HEADER], "little")
             try:
                 if len(chunk) == HEADER + size and size < self._small and self._framer.between:
@@ -294,14 +282,6 @@ class FrameReader:
         """The process has ended, and its pipe is read: take in the replies that lie in its black box."""
         self._read_kept(None)
 
-    def drop(self) -> None:
-        """No more will come: free what has arrived of an incomplete frame, which may be large."""
-        if self._kept is not None:
-            self._kept.closed = True
-        if not self._framer.between:
-            self._framer.drop()
-        self._attachments.clear()
-
     def _hear(self, frame: FromChild | Attachment | Announced) -> None:
         if isinstance(frame, Attachment | Announced):
             self._attachments.append(frame if isinstance(frame, Attachment) else self._taken(frame))
@@ -316,13 +296,13 @@ class FrameReader:
         elif isinstance(frame, KeptRepliesFrame):
             if self._kept is None:
                 raise WireError("it keeps replies where none are read")
-            for found in self._kept.announced(frame):
+            for found in self._kept.announced(frame, self._read_kept):
                 self._listener.life_outcomes(found, ())
         elif isinstance(frame, CrashReport | Goodbye):
-            if self.farewell is not None:
+            if self._farewell is not None:
                 raise WireError("it said goodbye twice")
-            self.farewell = frame
-            self._on_farewell()
+            self._farewell = frame
+            self._on_farewell(frame)
         else:
             self._listener.life_said(frame, attachments)
 

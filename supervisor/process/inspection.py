@@ -8,8 +8,8 @@ from __future__ import annotations
 from actors.ipc.blackbox import BlackBox
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
+from actors.wire.frames import CrashReport, Goodbye
 from supervisor.core.health.condition import Condition
-from supervisor.process.channel import ChannelReader
 from supervisor.process.spawn.worker_process import WorkerProcess
 from supervisor.system.procfs import condition, resident_bytes
 
@@ -19,7 +19,7 @@ class ProcessInspection:
 
     over: bool
     _box: BlackBox
-    _frames: ChannelReader
+    _farewell: CrashReport | Goodbye | None
     _last_text: str
     _worker: WorkerProcess
 
@@ -31,7 +31,7 @@ class ProcessInspection:
     @property
     def said_farewell(self) -> bool:
         """Whether its goodbye or crash report has arrived."""
-        return self._frames.farewell is not None
+        return self._farewell is not None
 
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat; False on systems where there is none."""

@@ -59,6 +59,8 @@ class Run(NamedTuple):
             raise WireError(f"it keeps replies of kind {run.kind}, which does not exist")
         return run
 
+OnMark = Callable[[int, int], None]
+
 
 class KeptReplies:
     """Those of one life.
@@ -68,31 +70,29 @@ class KeptReplies:
         loop: of the looks.
 
     Attributes:
-        on_mark: called after a look, with what `read` takes.
         heard: how many frames have arrived.
-        closed: set when the life is over; its box is closed soon.
     """
 
     def __init__(self, box: BlackBox, loop: asyncio.AbstractEventLoop) -> None:
-        self.on_mark: Callable[[int, int], None] = lambda _mark, _done: None
         self.heard = 0
         self._box = box
         self._loop = loop
-        self.closed = False
         self._next = 0  # the number of the message whose reply is next in the ring; 0 outside of runs
         self._run: Run | None = None  # of cells, the one that is open, without what was read
         self._read = 0  # how many cells of it were read
         self._looking = False  # whether a look is on its way
         self._again = False  # whether another one has to follow it
 
-    def announced(self, frame: wire.KeptReplies) -> list[Outcomes | Replies]:
+    def announced(self, frame: wire.KeptReplies, on_mark: OnMark) -> list[Outcomes | Replies]:
         """What a frame announces, and then what it acknowledges.
+
+        `on_mark` is called after a look, with what `read` takes.
 
         Raises:
             WireError: it is not of the protocol.
         """
         if frame.more:
-            self._look_later()
+            self._look_later(on_mark)
         found = self.read(frame.mark)
         items: list[Outcome] = []
         if found and isinstance(last := found[-1], Outcomes):
@@ -121,17 +121,17 @@ class KeptReplies:
         Raises:
             WireError: it is not of the protocol.
         """
-        if self.closed or not self._box.has_unread:
+        if self._box.closed or not self._box.has_unread:
             return []
         return self.read(self._box.replies.mark, self._done())
 
-    def _look_later(self) -> None:
+    def _look_later(self, on_mark: OnMark) -> None:
         """Look in a millisecond. Where a look is on its way, which may come too early, another one follows it."""
         if self._looking:
             self._again = True
         else:
             self._looking = True
-            self._loop.call_later(LOOK, self._look)
+            self._loop.call_later(LOOK, self._look, on_mark)
 
     def _frames(self, count: int, body: bytes, done: int) -> Iterator[Outcomes | Replies]:
         """What the process would have sent in place of so many items, and of the cells of an open run."""
@@ -184,23 +184,23 @@ class KeptReplies:
         progress = self._box.progress()
         return progress.begun - 1 if progress.begun in progress.active else progress.begun
 
-    def _look(self) -> None:
+    def _look(self, on_mark: OnMark) -> None:
         self._looking = False
-        if self.closed:
+        if self._box.closed:
             return
         done = self._done()  # before the mark: a run that is open there has come so far at least
-        self._loop.call_later(LOOK, self._looked, self._box.replies.mark, done)
+        self._loop.call_later(LOOK, self._looked, self._box.replies.mark, done, on_mark)
         if self._again:
             self._again = False
-            self._look_later()
+            self._look_later(on_mark)
 
-    def _looked(self, mark: int, done: int) -> None:
-        if self.closed:
+    def _looked(self, mark: int, done: int, on_mark: OnMark) -> None:
+        if self._box.closed:
             return
         if self._box.replies.frames_sent == self.heard:
-            self.on_mark(mark, done)
+            on_mark(mark, done)
         else:
-            self._look_later()
+            self._look_later(on_mark)
 
 
 def _array(count: int, body: bytes) -> bytes:

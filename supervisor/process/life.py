@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
-from actors.wire.frames import CrashReport, StartActor, Stop
+from actors.wire.frames import CrashReport, Goodbye, StartActor, Stop
 from actors.wire.framing import Announced, SharedAttachment
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.patience import AGAIN, Patience
@@ -87,6 +87,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         self._listener = listener
         self._part = replace(part, keeps_replies=self._keeps_replies and not part.durable)
         self._wire_error: str | None = None
+        self._farewell: CrashReport | Goodbye | None = None  # its last frame
         self._stop_at: float | None = None
         self._grace: float | None = None
         self._peak: int | None = None
@@ -98,7 +99,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
     def _attach(self, worker: WorkerProcess) -> ChannelReader:
         """Let the reader watch a process for this life; when that fails nothing has changed."""
         frames = self._frame_reader(worker.box)
-        self._reader.stream(worker.duplex, frames.arrived)
+        self._reader.stream(worker.duplex, frames.arrived, self._channel_ended)
         try:
             self._reader.once(worker.ready.fileno(), self._became_ready)
         except BaseException:
@@ -112,7 +113,6 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             self._part.max_frame,
             self._listener,
             on_farewell=self._said_farewell,
-            on_end=self._channel_ended,
             on_error=self._broken,
             take=self._take,
             kept=KeptReplies(box, self._loop) if self._part.keeps_replies else None,
@@ -224,8 +224,9 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             raise WireError("it announced a value in shared memory where no descriptors pass")
         return descriptors.take(announced)
 
-    def _said_farewell(self) -> None:
+    def _said_farewell(self, farewell: CrashReport | Goodbye) -> None:
         """A thread of its own may keep it from exiting."""
+        self._farewell = farewell
         self._loop.call_later(GOODBYE, self._kill_if_alive, self._worker)
 
     def _broken(self, error: Exception) -> None:
@@ -239,6 +240,8 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
 
     def refuse(self, why: str) -> None:
         """It broke the protocol: only its life ends."""
+        if self.over:
+            return
         self._wire_error = self._wire_error or why
         self._frames.refused = True
         self.kill()
@@ -255,7 +258,8 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
 
     def _channel_ended(self) -> None:
         self._channel_over = True
-        self._pipe_writer.close()
+        if self._pipe_writer.backlog:
+            self._pipe_writer.close()
         if self._worker.gone:
             self._end()
         else:
@@ -296,7 +300,6 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             return
         if self._box.has_unread:
             self._frames.take_rest()
-        self._frames.drop()  # timers may keep this life for a while
         if self._descriptors is not None:
             self._descriptors.close()
         elif self._worker.pid in self._services.descriptors.accepted:
@@ -304,13 +307,14 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         end = self._life_end()
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
         self.over = True
+        del self._frames  # it may hold a large part of a frame, and timers may hold this life for a while
         self._worker.close()
         self._box.close()
         self._services.on_over(self)
         self._listener.life_exited(end)
 
     def _life_end(self) -> LifeEnd:
-        worker, box, farewell = self._worker, self._box, self._frames.farewell
+        worker, box, farewell = self._worker, self._box, self._farewell
         status = worker.remains()
         unexplained = status.exit_code == -signal.SIGKILL and not worker.kill_asked
         return LifeEnd(
@@ -328,7 +332,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             oom_kills=self._services.oom.look() if unexplained else None,
             cpu_time=status.cpu_time,
             peak_memory=box.peak or self._peak or status.peak_memory,
-            stderr=self._transcript.last_lines(),
+            stderr=self._transcript.last_lines() if self._transcript.last else (),
             began=box.taken,
             idle=box.left_idle,
             counts=box.counts(),

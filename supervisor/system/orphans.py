@@ -213,13 +213,15 @@ class OrphanReaper:
     def _watch(self, process: _Process) -> None:
         self._answered_all()
         self._unheard, self._words = b"", ""
-        self._reader.stream(process.sock, lambda chunk: self._heard(process, chunk))
+        self._reader.stream(process.sock, self._heard, lambda: self._ended(process))
 
-    def _heard(self, process: _Process, chunk: bytes) -> None:
+    def _heard(self, chunk: bytes) -> None:
         *lines, self._unheard = (self._unheard + chunk).split(b"\n")
         for line in lines:
             self._take(line)
-        if not chunk and not self._closing:
+
+    def _ended(self, process: _Process) -> None:
+        if not self._closing:
             self._answered_all()
             self._reader.forget(process.sock.fileno(), close=process.sock.close)
             self._do(lambda: self._end_and_reap(process))

@@ -26,7 +26,7 @@ from actors.output.capture import Output
 from actors.process.memory import Reserve
 from actors.protocol.protocol import protocol_of
 from actors.puppet import HOST
-from actors.wire.frames import CrashReport, StartActor
+from actors.wire.frames import CrashReport, Goodbye, StartActor
 from actors.wire.frames import Stop as StopFrame
 from actors.wire.log_lines import Record
 from actors.wire.progress import Progress
@@ -84,9 +84,8 @@ class InlineLife(ProcessDelivery):
         self._kill_asked = False
         self._dying = False
         self._wire_error: str | None = None
-        self._frames = FrameReader(
-            part.max_frame, listener, on_farewell=_nothing, on_end=_nothing, on_error=self._broken
-        )
+        self._farewell: CrashReport | Goodbye | None = None
+        self._frames = FrameReader(part.max_frame, listener, on_farewell=self._said_farewell, on_error=self._broken)
         self._pipe_writer = PipeWriter(
             cast("Duplex", DaemonEnd(self._write)),
             cast("AnyReader", NoReader(loop)),
@@ -128,7 +127,7 @@ class InlineLife(ProcessDelivery):
     @property
     def said_farewell(self) -> bool:
         """See `Life`."""
-        return self._frames.farewell is not None
+        return self._farewell is not None
 
     def ask_pulse(self) -> bool:
         """See `Life`; there is no interpreter of its own."""
@@ -204,6 +203,10 @@ class InlineLife(ProcessDelivery):
 
     # ---- its end
 
+    def _said_farewell(self, farewell: CrashReport | Goodbye) -> None:
+        """Its last frame; the fiber ends by itself."""
+        self._farewell = farewell
+
     def _broken(self, error: Exception) -> None:
         """A frame cannot be processed; later ones could not be trusted."""
         if isinstance(error, WireError):
@@ -230,10 +233,9 @@ class InlineLife(ProcessDelivery):
 
     def _end(self, exit_code: int | None, progress: Progress | None = None) -> None:
         self._pipe_writer.close()
-        self._frames.drop()
         if self._timer is not None:
             self._timer.cancel()
-        farewell = self._frames.farewell
+        farewell = self._farewell
         self._last_progress = progress or self._box.progress()
         self._last_activity = self._box.activity()
         idle = self._box.left_idle
@@ -310,10 +312,6 @@ class InlineLife(ProcessDelivery):
 
     def _new_loop(self) -> InlineLoop:
         return InlineLoop(self._fiber, self._clock, self._loop, self._wake)
-
-
-def _nothing() -> None:
-    """The fiber ends by itself."""
 
 
 def _broken_pipe(error: OSError) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
-from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies
+from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Announced, Carried, SharedAttachment, shared_header
 from actors.wire.log_lines import Record
 from supervisor.cluster.agent.announcements import Announcements
@@ -34,7 +34,6 @@ class RelayedFrames:
         on_bytes: takes bytes.
         on_value: takes a value, before the bytes that announce it.
         take: takes the value that was announced.
-        on_end: called at the end.
         on_error: called when the process breaks the protocol.
     """
 
@@ -44,23 +43,18 @@ class RelayedFrames:
         on_bytes: Callable[[bytes], None],
         on_value: Callable[[SharedAttachment], None],
         take: Callable[[Announced], SharedAttachment],
-        on_end: Callable[[], None],
         on_error: Callable[[Exception], None],
     ) -> None:
-        self.farewell: CrashReport | Goodbye | None = None  # the daemon reads it
         self.refused = False
         self._announcements = Announcements()
         self._on_bytes = on_bytes
         self._on_value = on_value
         self._take = take
-        self._on_end = on_end
         self._on_error = on_error
 
     def arrived(self, chunk: bytes) -> None:
-        """Take bytes in, none at the end."""
-        if not chunk:
-            self._on_end()
-        elif not self.refused:
+        """Take bytes in."""
+        if not self.refused:
             try:
                 for piece in self._announcements.cut(chunk):
                     if isinstance(piece, Announced):
@@ -74,9 +68,6 @@ class RelayedFrames:
 
     def take_rest(self) -> None:
         """There is none."""
-
-    def drop(self) -> None:
-        """Nothing is kept."""
 
 
 class RelayedLife(ProcessLife):
@@ -93,7 +84,6 @@ class RelayedLife(ProcessLife):
             on_bytes=self._relay,
             on_value=self._relay_value,
             take=self._take,
-            on_end=self._channel_ended,
             on_error=self._broken,
         )
 
@@ -117,7 +107,7 @@ class RelayedLife(ProcessLife):
         if self.over or self._channel_over or self._worker.gone:
             return
         if going_on:
-            self._reader.stream(self._duplex, self._frames.arrived)
+            self._reader.stream(self._duplex, self._frames.arrived, self._channel_ended)
         else:
             self._reader.forget(self._duplex.incoming)
 

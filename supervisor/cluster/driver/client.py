@@ -175,7 +175,7 @@ class _Process:
                 start_new_session=True,
             )
         self._sock.setblocking(False)
-        reader.stream(self._sock, self._arrived)
+        reader.stream(self._sock, self._arrived, self._ended)
 
     async def call(self, value: Any, answer: type[A]) -> A:
         future = self._calls[value.call] = self._loop.create_future()
@@ -214,11 +214,11 @@ class _Process:
             self._process.wait()
         self._words.close()
 
+    def _ended(self) -> None:
+        self.hang_up()
+        self._on_end(self, self._last_words())
+
     def _arrived(self, chunk: bytes) -> None:
-        if not chunk:
-            self.hang_up()
-            self._on_end(self, self._last_words())
-            return
         for frame in self._framer.feed(chunk):
             value = say.read_from_driver(frame)  # type: ignore[arg-type]  # it sends no attachments
             if isinstance(value, say.AgentEnded):

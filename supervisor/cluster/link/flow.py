@@ -63,7 +63,7 @@ class Flow(Duplex):
         self._on_room = on_ready
         self._writable()
 
-    def stream(self, source: Source, on_chunk: Callable[[bytes], None]) -> None:
+    def stream(self, source: Source, on_chunk: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
         """Bytes come from the link."""
 
     def finish(self, fd: int) -> None:

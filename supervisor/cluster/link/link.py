@@ -72,7 +72,7 @@ class Link:
         self._writer = PipeWriter(
             self._duplex, reader, on_room, lambda why: self._end(ConnectionError(why)), self._unwritable
         )
-        reader.stream(self._duplex, self._arrived)
+        reader.stream(self._duplex, self._arrived, self._ended)
 
     @property
     def congested(self) -> bool:
@@ -162,10 +162,10 @@ class Link:
             self._error = error
             raise
 
+    def _ended(self) -> None:
+        self._end(self._error)
+
     def _arrived(self, chunk: bytes) -> None:
-        if not chunk:
-            self._end(self._error)
-            return
         try:
             for frame in self._framer.feed(chunk):
                 self._take(frame)

@@ -98,17 +98,12 @@ async def test_forgotten_is_not_told(reader, pipe):
 
 
 async def test_a_stream_is_read_to_its_end(reader):
-    """Every byte arrives in order, then b""."""
+    """Every byte arrives in order, then its end."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     chunks, ended = [], asyncio.Event()
 
-    def chunk(data):
-        chunks.append(data)
-        if not data:
-            ended.set()
-
-    reader.stream(ours, chunk)
+    reader.stream(ours, chunks.append, ended.set)
     await asyncio.to_thread(theirs.sendall, bytes(range(256)) * 2000)
     theirs.close()
     async with asyncio.timeout(DEADLINE):
@@ -149,12 +144,10 @@ async def test_a_stream_is_read_on_when_the_loop_caught_up_before_it_paused(read
         nonlocal got
         pausing.wait(DEADLINE)
         got += len(data)
-        if not data:
-            ended.set()
 
     monkeypatch.setattr(thread_reader, "Stream", CaughtUp)
     os.close(readable[1])
-    reader.stream(Endless(), chunk)
+    reader.stream(Endless(), chunk, ended.set)
     async with asyncio.timeout(DEADLINE):
         await ended.wait()
     assert 2 * PAUSE_AT == got
@@ -204,10 +197,8 @@ async def test_a_flood_lets_others_have_their_turn(reader):
     def slow(chunk):
         time.sleep(0.006)  # of the loop's time: two of them are more than the reader takes at once
         seen.append(turns[0])
-        if not chunk:
-            over.set()
 
-    reader.stream(ours, slow)
+    reader.stream(ours, slow, over.set)
     with theirs:
         theirs.settimeout(DEADLINE)
         loop.call_soon(delivery_tag)

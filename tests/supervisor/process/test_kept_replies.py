@@ -49,7 +49,6 @@ def reader_of(box: BlackBox, listener: Listener, errors: list[Exception], loop: 
         1000,
         listener,  # type: ignore[arg-type]
         on_farewell=list,
-        on_end=list,
         on_error=errors.append,
         kept=KeptReplies(box, loop or asyncio.get_running_loop()),  # type: ignore[arg-type]
     )
@@ -144,7 +143,6 @@ async def test_a_reply_overtakes_no_frame_that_was_sent_before_it(box):
     async with asyncio.timeout(30):
         await listener.some.wait()
     assert [ITEM, 0] == [outcome.kind for frame in listener.heard for outcome in frame.items]
-    reader.drop()
     child.close()
 
 
@@ -207,7 +205,7 @@ async def test_bytes_that_are_no_outcomes_end_the_life(box, outcome):
 
 async def test_a_life_whose_replies_are_not_read_may_not_announce_any(box):
     errors: list[Exception] = []
-    reader = FrameReader(1000, Listener(), on_farewell=list, on_end=list, on_error=errors.append)  # type: ignore[arg-type]
+    reader = FrameReader(1000, Listener(), on_farewell=list, on_error=errors.append)  # type: ignore[arg-type]
     reader.arrived(frame_of(Announcement(0, 0, 0, more=False)))
     assert "keeps replies" in str(errors[0])
 
