@@ -38,25 +38,29 @@ class Listener(Protocol[T_contra]):
 
 
 class Broadcast(Generic[T]):
-    """Distributes events to its readers; made and used on the loop's thread."""
+    """Distributes events to its readers; made and used on the loop's thread.
+
+    Attributes:
+        readers: who gets the events; those that are abandoned get nothing.
+    """
 
     def __init__(self) -> None:
-        self._readers: WeakSet[Listener[T]] = WeakSet()  # weak: an abandoned reader gets nothing
+        self.readers: WeakSet[Listener[T]] = WeakSet()
         self._over = False
 
     def tell(self, happening: T) -> None:
-        """Give the event to every reader; costs nothing when there is none."""
-        for reader in self._readers:
+        """Give the event to every reader."""
+        for reader in self.readers:
             reader.put(happening)
 
     def follow(self, listener: Listener[T]) -> None:
         """Give all events from now on to a listener, for as long as that is kept elsewhere."""
-        self._readers.add(listener)
+        self.readers.add(listener)
 
     def close(self) -> None:
         """End the stream: every reader ends after the events it already has."""
         self._over = True
-        for reader in self._readers:
+        for reader in self.readers:
             reader.end()
 
     def read(self, backlog: int = BACKLOG) -> Reading[T]:
@@ -65,7 +69,7 @@ class Broadcast(Generic[T]):
         if self._over:
             reader.end()
         else:
-            self._readers.add(reader)
+            self.readers.add(reader)
         return reader
 
 

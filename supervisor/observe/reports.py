@@ -91,24 +91,24 @@ class Reports:
 
     def child_started(self, actor: str, life: int, pid: int | None, node: str | None = None) -> None:
         """A life is ready."""
-        self.happenings.tell(ChildStarted(actor, life, pid, node))
+        self._happened(ChildStarted(actor, life, pid, node))
         self._write("info", "child.started", {"actor": actor, "life": life, "pid": pid, **_at(node)})
 
     def successor_begun(self, actor: str, life: int) -> None:
         """A life is started beside the current one."""
-        self.happenings.tell(SuccessorBegun(actor, life))
+        self._happened(SuccessorBegun(actor, life))
         self._write("info", "successor.begun", {"actor": actor, "life": life})
 
     def handler_slow(self, slow: HandlerSlow) -> None:
         """A handler takes longer than its soft limit."""
-        self.happenings.tell(slow)
+        self._happened(slow)
         fields = {"actor": slow.actor, "life": slow.life, "handler": slow.handler, "seconds": round(slow.seconds, 3)}
         stacks = {} if slow.stacks is None else {"stacks": slow.stacks}
         self._write("warning", "handler.slow", {**fields, **stacks})
 
     def health_changed(self, changed: HealthChanged) -> None:
         """An actor says how it is."""
-        self.happenings.tell(changed)
+        self._happened(changed)
         fields = {"actor": changed.actor, "life": changed.life}
         if changed.degraded is None:
             self._write("info", "health.restored", fields)
@@ -118,7 +118,7 @@ class Reports:
     def child_exited(self, report: ExitReport, policy: str, restarts: int) -> None:
         """A life has ended."""
         self.deaths.add(report)
-        self.happenings.tell(ChildExited(report))
+        self._happened(ChildExited(report))
         expected = report.decision == Decision.EXPECTED and not report.reason.abnormal
         level = "info" if expected or not report.reason.abnormal else "error"
         if report.because.endswith(TOO_LOW) or report.because == OVER_A_JOB:
@@ -129,12 +129,12 @@ class Reports:
 
     def supervisor_started(self, supervisor: str) -> None:
         """All static children are ready."""
-        self.happenings.tell(SupervisorStarted(supervisor))
+        self._happened(SupervisorStarted(supervisor))
         self._write("info", "supervisor.started", {"supervisor": supervisor})
 
     def supervisor_gave_up(self, supervisor: str, child: str, restarts: int) -> None:
         """The restart intensity is exceeded."""
-        self.happenings.tell(SupervisorGaveUp(supervisor, child, restarts))
+        self._happened(SupervisorGaveUp(supervisor, child, restarts))
         fields = {"supervisor": supervisor, "child": child, "restarts": restarts}
         self._write("critical", "supervisor.gave_up", fields)
 
@@ -148,7 +148,7 @@ class Reports:
 
     def supervisor_stopped(self, supervisor: str, reason: ExitReason) -> None:
         """Everything under a supervisor is down."""
-        self.happenings.tell(SupervisorStopped(supervisor, reason))
+        self._happened(SupervisorStopped(supervisor, reason))
         self._write("info", "supervisor.stopped", {"supervisor": supervisor, "reason": str(reason)})
 
     def orphan_reaper_lost(self, supervisor: str, why: str) -> None:
@@ -179,14 +179,14 @@ class Reports:
 
     def mailbox_unclaimed(self, mailbox: str, waiting: int, dead_letters: int) -> None:
         """The store has a mailbox that no durable actor of the tree has."""
-        self.happenings.tell(MailboxUnclaimed(mailbox, waiting, dead_letters))
+        self._happened(MailboxUnclaimed(mailbox, waiting, dead_letters))
         why = "no durable actor has this path: it was renamed or removed; root.store.move(...) or .discard(...) it"
         fields = {"mailbox": mailbox, "waiting": waiting, "dead_letters": dead_letters, "detail": why}
         self._write("warning", "mailbox.unclaimed", fields)
 
     def store_failed(self, mailbox: str, error: Exception) -> None:
         """A transaction of a mailbox was not stored; it is tried again."""
-        self.happenings.tell(StoreFailed(mailbox, str(error)))
+        self._happened(StoreFailed(mailbox, str(error)))
         self._write("error", "store.failed", {"mailbox": mailbox, "detail": str(error)})
 
     def message_dead_lettered(self, letter: DeadLetter) -> None:
@@ -225,6 +225,11 @@ class Reports:
         """The tree has ended: every reader ends."""
         self.happenings.close()
         self.dead_letters.close()
+
+    def _happened(self, happening: Happening) -> None:
+        """Give an event to those that follow, if there are any."""
+        if self.happenings.readers:
+            self.happenings.tell(happening)
 
     def _write(
         self, level: str, event: str, fields: Mapping[str, object], logger: str = TREE, line: str | None = None

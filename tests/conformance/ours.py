@@ -169,16 +169,13 @@ class Run:
     # ---- what happens
 
     def _listen(self) -> None:
-        happenings = self._root._reports.happenings
-        tell = happenings.tell
+        self._root._reports.happenings.follow(self)
 
-        def listen(happening: Any) -> None:
-            self._heard(happening)
-            tell(happening)
+    def end(self) -> None:
+        """See `Listener`."""
 
-        happenings.tell = listen  # type: ignore[method-assign]
-
-    def _heard(self, happening: Any) -> None:
+    def put(self, happening: Any) -> None:
+        """See `Listener`."""
         match happening:
             case ChildStarted():
                 self._ready.add((happening.actor, happening.life))

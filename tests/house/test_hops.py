@@ -10,7 +10,7 @@ import pytest
 from benchmarks.hops import walks
 
 SPAWNER = 0 if sys.version_info < (3, 12) else 2  # modules; only there a thread that runs already is counted
-BOUNDS = {"ask": 9, "tell": 9, "death": 35 + SPAWNER, "recovery": 53 + SPAWNER}  # as the docs say
+BOUNDS = {"ask": 9, "tell": 9, "death": 30 + SPAWNER, "recovery": 51 + SPAWNER}  # as the docs say
 JOINED = {"actors/wire/framing.py"}  # acknowledgements that arrive together are cut apart
 
 

@@ -105,9 +105,12 @@ class LeanProcess(SpawnProcess):
         self._sentinel = self._popen.sentinel
         del self._target, self._args, self._kwargs
 
-    def drop_sentinel(self) -> None:
-        """Close multiprocessing's view of its end, where that is seen otherwise. It cannot be joined then."""
-        self._popen.drop_sentinel()
+    def give_away(self) -> int:
+        """Close multiprocessing's view of its end, where that is seen otherwise; it cannot be joined then.
+
+        Returns the descriptor whose closing tells the process that its parent is gone; the caller owns it.
+        """
+        return self._popen.give_away()
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> _LeanPopen:  # noqa: N802 - multiprocessing's name
@@ -122,11 +125,15 @@ class _LeanPopen(popen_spawn_posix.Popen):
     pid: int = 0
     sentinel: int = -1
     _ours: list[int]
+    finalizer: util.Finalize
 
-    def drop_sentinel(self) -> None:
-        """Close the descriptor that is at its end when the process ends."""
-        self._ours.remove(self.sentinel)
-        close_fd(self.sentinel)
+    def give_away(self) -> int:
+        """Close the descriptor that is at its end when the process ends, and give the other one to the caller."""
+        self.finalizer.cancel()
+        sentinel, held = self._ours
+        self._ours.clear()
+        close_fd(sentinel)
+        return held
 
     def _launch(self, process_obj: BaseProcess) -> None:
         """As the original, step by step."""

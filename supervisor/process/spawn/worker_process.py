@@ -111,6 +111,7 @@ class WorkerProcess:
         self._child_ends: tuple[Duplex | OutputPipe, ...] = (self._child_duplex, self._output_pipe)
         self._widened = widen(self.duplex.incoming, self.duplex.outgoing)
         self.pidfd = -1
+        self._tether = -1  # tells the process that the daemon is gone, when it is closed
         self._orphan_reaper = orphan_reaper
         self._number: int | None = None
         self._name = name
@@ -130,7 +131,7 @@ class WorkerProcess:
         else:
             self._process, self.pid, self.pidfd = process, process.pid, open_pidfd(process.pid or 0)
             if self.pidfd >= 0:
-                process.drop_sentinel()
+                self._tether = process.give_away()
             self._register()
         finally:
             self._close_child_ends()
@@ -219,6 +220,7 @@ class WorkerProcess:
         for thing in (self.ready, self.stop, self.duplex, self.box):
             thing.close()
         close_fd(self.pidfd)
+        close_fd(self._tether)
         self._narrow()
 
     @property
@@ -253,7 +255,8 @@ class WorkerProcess:
             self._orphan_reaper.over(self._number)
 
     def _release(self) -> None:
-        """Close what shows its end."""
+        """Close what shows its end, and shows it ours."""
+        close_fd(self._tether)
         if self.pidfd >= 0:
             self.reader.forget(self.pidfd, close=lambda: close_fd(self.pidfd))
         if self._process is not None:

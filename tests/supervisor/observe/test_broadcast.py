@@ -73,7 +73,7 @@ async def test_a_reader_that_leaves_is_forgotten():
     broadcast.tell(2)
     assert [] == await everything(reader)
     del reader
-    assert 0 == len(broadcast._readers)
+    assert 0 == len(broadcast.readers)
 
 
 async def test_a_cancelled_reader_is_forgotten():
@@ -84,7 +84,7 @@ async def test_a_cancelled_reader_is_forgotten():
     task.cancel()
     await asyncio.wait([task])
     del task
-    assert 0 == len(broadcast._readers)
+    assert 0 == len(broadcast.readers)
 
 
 async def test_after_the_end():
