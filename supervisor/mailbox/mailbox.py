@@ -26,21 +26,22 @@ from actors.ref import ActorRef
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
-from supervisor.core.delivery.outcomes import Held, unanswered, unserved
+from supervisor.core.delivery.outcomes import unserved
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import Router
 from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
-from supervisor.mailbox.askers import Asker, PendingAsk, decode_bound
+from supervisor.mailbox.askers import Asker, decode_bound
 from supervisor.mailbox.capacity import Capacity
 from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.counted import Counted
 from supervisor.mailbox.dispatch import WINDOW, Dispatcher
 from supervisor.mailbox.intake.bulk import Bulk
 from supervisor.mailbox.intake.intake import Intake
-from supervisor.mailbox.many import AskPart, PendingAskMany
+from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines
+from supervisor.mailbox.unanswered import Unanswered
 from supervisor.mailbox.validation import Admission
 from supervisor.observe.dead_letters import DeadLetter
 from supervisor.ports import Delivery, Observer, Tracer
@@ -71,6 +72,7 @@ class Mailbox:
         intake: takes messages.
         bulk: takes many of one call.
         dispatcher: sends them, and what belongs to them.
+        unanswered: asks that end before their answer.
         consumers: who serves it.
         capacity: how many messages may wait.
         begun: whether a life of the actor was ever started.
@@ -101,7 +103,6 @@ class Mailbox:
         self.begun = False
         self.classes = self._read_classes()
         self._stop_reason = stop_reason
-        self._clock = clock
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
         self._last_report: ExitReport | None = None
         concurrency, loop = protocol.actor.concurrency, self.home.loop
@@ -119,7 +120,16 @@ class Mailbox:
         self.dispatcher = Dispatcher(
             self.consumers, self.capacity, self._settlement, self.home, concurrency=concurrency, window=window
         )
-        self._deadlines = Deadlines(loop, clock, self._settlement.askers, self._expire)
+        self.unanswered = Unanswered(
+            path,
+            protocol,
+            consumers=self.consumers,
+            settlement=self._settlement,
+            dispatcher=self.dispatcher,
+            depth=lambda: self.depth,
+            clock=clock,
+        )
+        self._deadlines = Deadlines(loop, clock, self._settlement.askers, self.unanswered.expire)
         admission = Admission(path, protocol, max_message_bytes, router, self.classes)
         self.intake = self._make_intake(
             path,
@@ -186,17 +196,6 @@ class Mailbox:
     def withdraw(self, seq: int) -> None:
         """The asker no longer waits: a message that has not begun will not begin."""
         self.dispatcher.withdraw(seq, Fate.CANCELLED)
-
-    def withdraw_many(self, asker: PendingAskMany) -> None:
-        """The asker no longer waits: messages that have not begun will not begin."""
-        self.dispatcher.withdraw_all([seq for _, seq in asker.open()], Fate.CANCELLED)
-
-    def expire_many(self, asker: PendingAskMany, names: Sequence[str], timeout: float | None) -> None:
-        """Some of many asks were not answered in time: they end so."""
-        late = list(asker.open())
-        held = self.dispatcher.withdraw_all([seq for _, seq in late], Fate.EXPIRED)
-        for index, seq in late:
-            asker.failed(index, unanswered(self.path, names[index], timeout, self._at_work(held.get(seq))))
 
     async def post_scheduled(self, payload: bytes, note: ScheduleRan, store: Store | None) -> None:
         """Take a scheduled message whose time has come, once it is noted in the store, if there is one.
@@ -342,31 +341,3 @@ class Mailbox:
         self._deadlines.close()
         self.dispatcher.close()
         self.intake.drop_delayed(fate, because)
-
-    def _expire(self, seq: int) -> None:
-        """An ask was not answered in time."""
-        asker, _ = self._settlement.askers[seq]
-        held = self.dispatcher.withdraw(seq, Fate.EXPIRED)
-        if isinstance(asker, PendingAsk):
-            asker.failed(unanswered(self.path, asker.name, asker.timeout, self._at_work(held)))
-
-    def _at_work(self, held: tuple[str, int] | None) -> Held:
-        """What the actor does now; `held` is the member that has an ask in flight, and the ask's delivery tag there."""
-        served = self.consumers.served
-        lives = [served[held[0]]] if held is not None and held[0] in served else list(served.values())
-        doing = [life.progress() for life in lives]
-        started = held is not None and held[0] in served and held[1] <= doing[0].begun
-        busy = min((one for one in doing if one.active), key=lambda one: one.since, default=None)
-        return Held(
-            started=started or (None if held is not None and not all(life.at_once for life in lives) else False),
-            finished=held is not None and started and held[1] not in doing[0].active,
-            handler=None if busy is None else self._class_name(busy.handler),
-            running=None if busy is None or len(busy.active) > 1 else self._clock() - busy.since / 1e9,
-            down=not served,
-            others=self.depth - (held is not None),
-        )
-
-    def _class_name(self, handler: int) -> str:
-        """Name of the message class of a handler; the index comes from the process and may be any number."""
-        names = [message.__qualname__ for message in self.protocol.handlers]
-        return names[handler] if 0 <= handler < len(names) else "a message"

@@ -192,13 +192,13 @@ class MailboxRef(ActorRef):
         names = [type(message).__qualname__ for message in asked]
         timer = None
         if timeout is not None:
-            timer = mailbox.home.loop.call_later(timeout, mailbox.expire_many, asker, names, timeout)
+            timer = mailbox.home.loop.call_later(timeout, mailbox.unanswered.expire_many, asker, names, timeout)
         try:
             await self._post_asks(parts, call, asker, timeout)
             if asked:
                 await asker.over
         except BaseException:
-            mailbox.withdraw_many(asker)
+            mailbox.unanswered.withdraw_many(asker)
             raise
         finally:
             if timer is not None:

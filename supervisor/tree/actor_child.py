@@ -143,7 +143,6 @@ class ActorChild:
         self._successor = None
         if command.decision is not Decision.RECYCLE:
             self.pool.recycling.discard(self._name)
-        over.over()
         self._tree.reports.child_exited(report, command.policy.value, command.restarts)
         if served:
             self.mailbox.lost(self._name, over.blamed(), report)
@@ -190,7 +189,8 @@ class ActorChild:
     @property
     def degraded(self) -> str | None:
         """What is wrong with its life, as it says itself."""
-        return None if self._current is None else self._current.degraded
+        monitors = None if self._current is None else self._current.monitors
+        return None if monitors is None else monitors.degraded
 
     @property
     def serves(self) -> bool:

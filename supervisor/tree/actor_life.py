@@ -145,22 +145,12 @@ class ActorLife:
         """The next life that was asked for did not start; a limit asks again."""
         self._asked = False
 
-    def over(self) -> None:
-        """Its end was reported: withdraw its own requests."""
-        if self._requests is not None:
-            self._requests.end()
-
     # ---- what is known of it
 
     @property
     def node(self) -> str | None:
         """Name of the machine it runs on; None on the daemon's, and before it has one."""
         return None if self.life is None else self.life.node
-
-    @property
-    def degraded(self) -> str | None:
-        """What is wrong with it, as it says; None when it is well, or does not say."""
-        return None if self.monitors is None else self.monitors.degraded
 
     def resident_bytes(self) -> int | None:
         """The resident memory of its process."""
@@ -201,7 +191,9 @@ class ActorLife:
         return NOTHING_BEGUN if self.life is None else self.life.progress()
 
     def report(self, command: ReportExit) -> ExitReport:
-        """The report of its end."""
+        """The report of its end. Its own requests are withdrawn."""
+        if self._requests is not None:
+            self._requests.end()
         end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
         progress = end.progress
         message, begun = _last_message(self._mailbox.protocol, progress)

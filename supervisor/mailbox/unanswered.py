@@ -1,0 +1,91 @@
+"""Unanswered: asks that end before their answer: their asker has withdrawn them, or they took too long.
+
+The error of one that took too long says what the actor does instead.
+
+Runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from actors.protocol.protocol import ActorProtocol
+from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.outcomes import Held, unanswered
+from supervisor.mailbox.askers import PendingAsk
+from supervisor.mailbox.consumers import Consumers
+from supervisor.mailbox.dispatch import Dispatcher
+from supervisor.mailbox.many import PendingAskMany
+from supervisor.mailbox.settlement import Settlement
+
+
+class Unanswered:
+    """The asks of one mailbox that end before their answer.
+
+    Args:
+        path: the actor's path.
+        protocol: what it handles.
+        consumers: who serves the mailbox.
+        settlement: of the mailbox.
+        dispatcher: of the mailbox.
+        depth: how many messages wait or are being handled.
+        clock: seconds, of the lives.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        *,
+        consumers: Consumers,
+        settlement: Settlement,
+        dispatcher: Dispatcher,
+        depth: Callable[[], int],
+        clock: Callable[[], float],
+    ) -> None:
+        self._path = path
+        self._protocol = protocol
+        self._consumers = consumers
+        self._settlement = settlement
+        self._dispatcher = dispatcher
+        self._depth = depth
+        self._clock = clock
+
+    def withdraw_many(self, asker: PendingAskMany) -> None:
+        """The asker no longer waits: messages that have not begun will not begin."""
+        self._dispatcher.withdraw_all([seq for _, seq in asker.open()], Fate.CANCELLED)
+
+    def expire_many(self, asker: PendingAskMany, names: Sequence[str], timeout: float | None) -> None:
+        """Some of many asks were not answered in time: they end so."""
+        late = list(asker.open())
+        held = self._dispatcher.withdraw_all([seq for _, seq in late], Fate.EXPIRED)
+        for index, seq in late:
+            asker.failed(index, unanswered(self._path, names[index], timeout, self._at_work(held.get(seq))))
+
+    def expire(self, seq: int) -> None:
+        """An ask was not answered in time."""
+        asker, _ = self._settlement.askers[seq]
+        held = self._dispatcher.withdraw(seq, Fate.EXPIRED)
+        if isinstance(asker, PendingAsk):
+            asker.failed(unanswered(self._path, asker.name, asker.timeout, self._at_work(held)))
+
+    def _at_work(self, held: tuple[str, int] | None) -> Held:
+        """What the actor does now; `held` is the member that has an ask in flight, and the ask's delivery tag there."""
+        served = self._consumers.served
+        lives = [served[held[0]]] if held is not None and held[0] in served else list(served.values())
+        doing = [life.progress() for life in lives]
+        started = held is not None and held[0] in served and held[1] <= doing[0].begun
+        busy = min((one for one in doing if one.active), key=lambda one: one.since, default=None)
+        return Held(
+            started=started or (None if held is not None and not all(life.at_once for life in lives) else False),
+            finished=held is not None and started and held[1] not in doing[0].active,
+            handler=None if busy is None else self._class_name(busy.handler),
+            running=None if busy is None or len(busy.active) > 1 else self._clock() - busy.since / 1e9,
+            down=not served,
+            others=self._depth() - (held is not None),
+        )
+
+    def _class_name(self, handler: int) -> str:
+        """Name of the message class of a handler; the index comes from the process and may be any number."""
+        names = [message.__qualname__ for message in self._protocol.handlers]
+        return names[handler] if 0 <= handler < len(names) else "a message"
