@@ -14,12 +14,12 @@ from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
 from supervisor.core.health.causes import causes_of
-from supervisor.core.health.exit_cause import native_stack, signal_name
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, Post
 from supervisor.messaging.shared import TreeContext
+from supervisor.observe.reports import report_of
 from supervisor.ports import Control, Said
 from supervisor.specs import CommandSpec, FunctionSpec
 
@@ -69,25 +69,7 @@ class ProcessChild(LoneChild[S]):
 
     def _report(self, command: ReportExit, uptime: float) -> ExitReport:
         end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
-        code = end.exit_code
-        return ExitReport(
-            actor=self.path,
-            life=command.life,
-            pid=end.pid,
-            reason=command.reason,
-            exit_code=code if code is not None and code >= 0 else None,
-            signal=signal_name(-code) if code is not None and code < 0 else None,
-            traceback=end.traceback if end.crash_report is None else end.crash_report.failure.traceback,
-            native_stack=native_stack(end.text),
-            out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
-            cpu_time=end.cpu_time,
-            peak_memory=end.peak_memory,
-            stderr=end.stderr,
-            uptime=uptime,
-            decision=command.decision.value,
-            because=command.because,
-            delay=command.delay,
-        )
+        return report_of(self.path, end, command, uptime)
 
     # ---- LifeListener
 

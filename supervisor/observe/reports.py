@@ -15,9 +15,11 @@ from typing import Any
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.wire.log_lines import Record
 from supervisor.core.causes import CauseKind
+from supervisor.core.health.exit_cause import native_stack, signal_name
+from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.lifetime_limits import TOO_LOW
 from supervisor.core.rules.policy import OVER_A_JOB
-from supervisor.core.tree.commands import Decision
+from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.observe.broadcast import Broadcast
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.happenings import (
@@ -297,3 +299,33 @@ def cause_of(report: ExitReport) -> str:
         CauseKind.EXIT_CODE.value: reason.kind is ExitKind.CRASHED and report.exit_code is not None,
     }
     return next((word for word, holds in words.items() if holds), reason.kind.value)
+
+
+def report_of(path: str, end: LifeEnd, command: ReportExit, uptime: float) -> ExitReport:
+    """The report of the end of a process.
+
+    Args:
+        path: of the child.
+        end: the bare facts.
+        command: what follows.
+        uptime: seconds since it was ready; since its start, if it never was.
+    """
+    code = end.exit_code
+    return ExitReport(
+        actor=path,
+        life=command.life,
+        pid=end.pid,
+        reason=command.reason,
+        exit_code=code if code is not None and code >= 0 else None,
+        signal=signal_name(-code) if code is not None and code < 0 else None,
+        traceback=end.traceback if end.crash_report is None else end.crash_report.failure.traceback,
+        native_stack=native_stack(end.text),
+        out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
+        cpu_time=end.cpu_time,
+        peak_memory=end.peak_memory,
+        stderr=end.stderr,
+        uptime=uptime,
+        decision=command.decision.value,
+        because=command.because,
+        delay=command.delay,
+    )

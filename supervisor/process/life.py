@@ -304,6 +304,8 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             self._descriptors.close()
         elif self._worker.pid in self._services.descriptors.accepted:
             self._services.descriptors.forget(self._worker.pid)
+        if self._pipe_writer.backlog:
+            self._pipe_writer.close()
         end = self._life_end()
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
         self.over = True

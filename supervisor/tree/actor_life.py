@@ -22,7 +22,7 @@ from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress
 from supervisor.core.health.causes import causes_of
-from supervisor.core.health.exit_cause import exit_reason, native_stack, signal_name
+from supervisor.core.health.exit_cause import exit_reason
 from supervisor.core.health.hang_detector import Health, health
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.rules.policy import OVER_A_JOB
@@ -32,6 +32,7 @@ from supervisor.durable.mailbox import DurableMailbox
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
 from supervisor.monitors.monitors import NOTHING_SEEN, Monitors
+from supervisor.observe.reports import report_of
 from supervisor.ports import Life, Said
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
@@ -197,28 +198,13 @@ class ActorLife:
         end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
         progress = end.progress
         message, begun = _last_message(self._mailbox.protocol, progress)
-        return ExitReport(
-            actor=self._path,
-            life=command.life,
-            pid=end.pid,
+        return msgspec.structs.replace(
+            report_of(self._path, end, command, self._tree.loop.time() - self._since),
             node=self.node,
-            reason=command.reason,
-            exit_code=end.exit_code if end.exit_code is not None and end.exit_code >= 0 else None,
-            signal=signal_name(-end.exit_code) if end.exit_code is not None and end.exit_code < 0 else None,
-            traceback=end.traceback if end.crash_report is None else end.crash_report.failure.traceback,
-            native_stack=native_stack(end.text),
             last_message=message,
             last_message_begun=begun,
             deliveries=self._mailbox.consumers.deliveries(self._name, progress) if begun else None,
-            out_of_memory=None if end.oom_kills is None else end.oom_kills > 0,
-            cpu_time=end.cpu_time,
-            peak_memory=end.peak_memory,
-            stderr=end.stderr,
             stacks=self._seen.stacks,
-            uptime=self._tree.loop.time() - self._since,
-            decision=command.decision.value,
-            because=command.because,
-            delay=command.delay,
         )
 
     def health(self) -> Health | None:
