@@ -119,7 +119,6 @@ async def test_replies_of_one_call_are_heard_as_one_frame_each_time(box):
     outcomes = [one for one in listener.heard if isinstance(one, Outcomes)]
     assert [(4, 7, []), (0, 0, [6])] == [(one.ack_up_to, one.began, [i.seq for i in one.items]) for one in outcomes]
     assert not errors
-    reader.drop()
     child.close()
 
 
@@ -169,11 +168,10 @@ def test_a_frame_that_comes_while_a_look_is_on_its_way_is_followed_by_a_look_of_
     """What is kept after that frame was not there when the look began."""
     timers, child, marks = Timers(), of_the_child(box), []
     kept = KeptReplies(box, timers)  # type: ignore[arg-type]
-    kept.on_mark = lambda mark, _: marks.append(mark)
-    kept.announced(Announcement(child.replies.mark, 0, 0, more=True))
+    kept.announced(Announcement(child.replies.mark, 0, 0, more=True), lambda mark, _: marks.append(mark))
     for _ in range(called):
         timers.call()
-    kept.announced(Announcement(child.replies.mark, 0, 0, more=True))
+    kept.announced(Announcement(child.replies.mark, 0, 0, more=True), lambda mark, _: marks.append(mark))
     put(child, 1)
     while timers.call():
         pass
@@ -248,7 +246,6 @@ async def test_replies_in_cells_are_found_by_a_look_at_a_death_and_by_a_frame(bo
     assert [seq / 2 for seq in range(4, 11)] == [value for values in found for value in values]
     assert [4, 5, 6, 7, 8, 9, 10] == seqs_of(listener)
     assert not errors
-    reader.drop()
     child.close()
 
 
