@@ -59,6 +59,7 @@ class Run(NamedTuple):
             raise WireError(f"it keeps replies of kind {run.kind}, which does not exist")
         return run
 
+
 OnMark = Callable[[int, int], None]
 
 
