@@ -26,44 +26,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from actors import Actor, Message, handles
+from benchmarks.durable_worker import TEXT, Add, Adder
 
 SENDERS = 64
-PAYLOAD = b"x" * 60
+PAYLOAD = TEXT.encode()
 BATCH = 1000
-
-
-class Add(Message[int]):
-    """A message of a usual size."""
-
-    amount: int
-    text: str = "x" * len(PAYLOAD)
-
-
-class Sum(msgspec.Struct):
-    """What the actor keeps."""
-
-    total: int = 0
-
-
-class Adder(Actor):
-    """Keeps a sum."""
-
-    def __init__(self) -> None:
-        self.sum = Sum()
-
-    def save(self) -> Sum:
-        return self.sum
-
-    def load(self, state: Sum) -> None:
-        self.sum = state
-
-    @handles
-    def add(self, msg: Add) -> int:
-        self.sum.total += msg.amount
-        return self.sum.total
 
 
 def raw(path: str, sync: str, count: int, batch: int) -> float:
@@ -208,10 +175,16 @@ def dbos(path: str, sync: str, count: int) -> float:
 
 CONTENDERS: dict[str, tuple[str, float, Callable[[str, str, int], float]]] = {
     "raw 1000": ("sqlite3, transactions of 1,000: the limit", 1, lambda path, sync, n: raw(path, sync, n, BATCH)),
+    "raw 64": ("sqlite3, transactions of 64", 1, lambda path, sync, n: raw(path, sync, n, SENDERS)),
     "raw 1": ("sqlite3, one commit each", 0.1, lambda path, sync, n: raw(path, sync, n, 1)),
     "store": ("SQLiteStore, 64 senders", 1, lambda path, sync, n: store_alone(path, sync, n, SENDERS)),
     "tell": ("durable tells, 64 senders", 1, lambda path, sync, n: ours(path, sync, n, SENDERS, "tell")),
     "tell_many": ("durable tell_many, 1,000 each", 1, lambda path, sync, n: ours(path, sync, n, 1, "tell_many")),
+    "tell_many 64": (
+        "durable tell_many, 64 senders, 1,000 each",
+        4,
+        lambda path, sync, n: ours(path, sync, n, SENDERS, "tell_many"),
+    ),
     "one": ("durable tells, one sender", 0.1, lambda path, sync, n: ours(path, sync, n, 1, "tell")),
     "ask": ("durable asks with a state, 64 askers", 0.5, lambda path, sync, n: ours(path, sync, n, SENDERS, "ask")),
     "huey": ("huey, 64 threads", 0.1, huey),

@@ -26,7 +26,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.durable import Add, Adder
+from benchmarks.durable_worker import Add, Adder
 from supervisor import ChildSnapshot, ChildSpec, Supervisor
 from supervisor.store import SQLiteStore
 
