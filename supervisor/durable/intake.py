@@ -49,7 +49,8 @@ from supervisor.store.records import StoredMessage
 from supervisor.store.writes import Write
 
 PATIENCE: Final = 0.5  # seconds until a read of the store that failed is tried again
-AT_ONCE: Final = 1024  # messages that are read at once
+FIRST: Final = 128  # messages that are read at once at first: what a start has read is enough to begin with
+AT_ONCE: Final = 1024  # as many later
 
 
 class DurableIntake(Intake):
@@ -78,7 +79,7 @@ class DurableIntake(Intake):
         self._stored = stored
         self._classes = classes
         self._window = self._capacity.most
-        self._little = min(self._window // 2, AT_ONCE)
+        self._at_once = FIRST
         self._beyond = _Beyond(classes)  # stands for the queue of messages that are only in the store
         self._last_stored = self._last_loaded = stored.numbers.next - 1
         self._refilling = False
@@ -229,7 +230,8 @@ class DurableIntake(Intake):
 
     def refill(self) -> None:
         """Take more of what is only in the store, when little is left in memory."""
-        if self.rest_stored and not self._refilling and self.closed is None and self._consumers.depth <= self._little:
+        little = min(self._window // 2, self._at_once)
+        if self.rest_stored and not self._refilling and self.closed is None and self._consumers.depth <= little:
             self._refilling = True
             self._loop.create_task(self._refill(self._opened)).add_done_callback(self._refilled)
 
@@ -255,7 +257,7 @@ class DurableIntake(Intake):
     async def _refill(self, opened: int) -> None:
         if not self._last_loaded:
             await self._stored.settled()  # what has ended is not to be read again
-        known, room = self._last_stored, min(self._free, AT_ONCE)
+        known, room = self._last_stored, min(self._free, self._at_once)
         rows = await self._stored.store.messages(self._stored.name, self._last_loaded, room)
         if self.closed is not None or opened != self._opened:
             return
@@ -263,6 +265,7 @@ class DurableIntake(Intake):
             if row.seq > self._last_stored:
                 break  # its commit is not reported yet
             self._adopt_row(row)
+        self._at_once = min(2 * self._at_once, AT_ONCE)
         if len(rows) < room:
             self._last_loaded = max(self._last_loaded, known)
         if not self.rest_stored:

@@ -76,7 +76,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     if version < len(schema.SCRIPTS):
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {len(schema.SCRIPTS)}")
+        connection.execute(f"PRAGMA user_version = {len(schema.SCRIPTS)}")
     connection.execute("COMMIT")
 
 
