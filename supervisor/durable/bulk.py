@@ -83,17 +83,22 @@ class DurableBulk(Bulk):
             entered = self._into.post(entry, Patience.WAIT)
             assert isinstance(entered, Wait)  # noqa: S101 - it is stored first
             waits.append((index, entered))
-        for index, wait in waits:
-            try:
-                taken = await wait.taken(call.deadline)
-            except ActorsError as error:
-                if call.asker is None:
-                    raise
-                call.asker.failed(index, error)
-                continue
-            call.taken += 1
-            if call.asker is not None:
-                call.asker.sent(index, taken.seq, 1)
+        try:
+            for index, wait in waits:
+                try:
+                    taken = await wait.taken(call.deadline)
+                except ActorsError as error:
+                    if call.asker is None:
+                        raise
+                    call.asker.failed(index, error)
+                    continue
+                call.taken += 1
+                if call.asker is not None:
+                    call.asker.sent(index, taken.seq, 1)
+        except BaseException:
+            for _, wait in waits:
+                wait.cancel()  # asks that are not stored yet end when they are; tells are sent
+            raise
 
 
 def _groups(parts: Iterator[Part]) -> Iterator[list[tuple[Part, Parcel]]]:

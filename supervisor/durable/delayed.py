@@ -15,7 +15,7 @@ from supervisor.durable.stored import StoredMailbox
 from supervisor.store.errors import StoreError
 
 AT_ONCE: Final = 500  # messages that enter the mailbox in one group
-LONGEST: Final = 3600.0  # seconds until the clock of the wall is looked at again, which may be set
+LONGEST: Final = 60.0  # seconds until the clock of the wall is looked at again: it may be set, the machine may sleep
 PATIENCE: Final = 1.0  # seconds until the store is asked again after an error
 
 
@@ -70,9 +70,11 @@ class Delayed:
     async def _let_in(self) -> None:
         try:
             waiting = await self._stored.store.delayed(self._stored.name, AT_ONCE)
-        except StoreError:
+        except StoreError as error:
+            self._stored.unreadable(error)
             self._set(time.time() + PATIENCE)
             return
+        self._stored.readable()
         now = time.time()
         due = [one.message.seq for one in waiting if one.due <= now]
         later = next((one.due for one in waiting if one.due > now), None)

@@ -275,12 +275,15 @@ class DurableIntake(Intake):
         self._refilling = False
         if task.cancelled():
             return
-        if task.exception() is None:
+        error = task.exception()
+        if error is None:
+            self._stored.readable()
             self.refill()
-        elif isinstance(task.exception(), StoreError):
+        elif isinstance(error, StoreError):
+            self._stored.unreadable(error)
             self._loop.call_later(PATIENCE, self.refill)
         else:
-            raise task.exception()
+            raise error
 
     def _entered(self, seq: int, entry: Entry) -> None:
         """A message is stored: it enters the queue, or waits in the store behind others."""

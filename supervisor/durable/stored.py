@@ -33,7 +33,7 @@ RETRY: Final = 0.5  # seconds until a transaction that was not stored is tried a
 LAZY: Final = 0.005  # seconds that a transaction for which nothing waits stays open for more
 
 Trouble = Callable[[str, StoreError], None]
-"""Told of a transaction that was not stored, with the name of the mailbox."""
+"""Told of a transaction that was not stored, or a read that failed, with the name of the mailbox."""
 
 
 class StoredMailbox:
@@ -44,7 +44,7 @@ class StoredMailbox:
         name: of the mailbox there.
         recovered: what the store had of it.
         loop: of the tree.
-        trouble: told of a transaction that is not stored.
+        trouble: told of a transaction that is not stored, and of a read that fails.
 
     Attributes:
         store, name: as above.
@@ -78,6 +78,7 @@ class StoredMailbox:
         self._timer: asyncio.TimerHandle | None = None
         self._gathering = 0
         self._troubled = False
+        self._unreadable = False
         self._quiet = asyncio.Event()
 
     @property
@@ -91,6 +92,16 @@ class StoredMailbox:
             self._want()
             self._quiet.clear()
             await self._quiet.wait()
+
+    def unreadable(self, error: StoreError) -> None:
+        """A read of the store failed, and will be tried again: told once."""
+        if not self._unreadable:
+            self._unreadable = True
+            self._trouble(self.name, error)
+
+    def readable(self) -> None:
+        """The store can be read."""
+        self._unreadable = False
 
     # ---- messages enter
 

@@ -83,7 +83,9 @@ class MailboxUnclaimed(msgspec.Struct, frozen=True, tag=True):
 
 
 class StoreFailed(msgspec.Struct, frozen=True, tag=True):
-    """What a durable actor has handled could not be stored: no reply leaves, and it is tried again until it is.
+    """What a durable actor has handled could not be stored, or what waits for it could not be read.
+
+    No reply leaves, and it is tried again until it succeeds.
 
     Attributes:
         mailbox: the actor's name in the store, its path below the root.

@@ -61,11 +61,15 @@ class _Entry:
         self.schedule = schedule
         self.not_before = 0.0
         self.sending = False
+        self._found: tuple[Schedule, float, float | None] | None = None
 
     @property
     def due(self) -> float | None:
-        """When the next run is, or was, due."""
-        return self.schedule.next_after(self.row.after)
+        """When the next run is, or was, due; a cron expression takes some time to follow, so it is kept."""
+        schedule, after = self.schedule, self.row.after
+        if self._found is None or self._found[:2] != (schedule, after):
+            self._found = schedule, after, schedule.next_after(after)
+        return self._found[2]
 
     @property
     def wakes(self) -> float | None:

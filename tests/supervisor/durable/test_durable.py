@@ -12,6 +12,7 @@ import pytest
 
 from actors import Actor, ActorCrashed, ActorStopped, AskTimeout, HandlerError, Message, Rejected, UsageError, handles
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, Supervisor, SupervisorSpec
+from supervisor.durable import intake
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.writes import AcceptTells
 from tests.support.actors import Puppet
@@ -401,6 +402,47 @@ async def test_a_full_disk_is_the_sender_s_error_and_the_tree_lives_on(tmp_path)
         assert 3 == await root["ledger"].ask(Charge(1), key="k")
 
 
+class Unreadable(SQLiteStore):
+    """Refuses to read messages while `fails`."""
+
+    fails = False
+
+    async def messages(self, mailbox, after, limit):
+        if self.fails:
+            raise StoreError("the disk has a bad block")
+        return await super().messages(mailbox, after, limit)
+
+
+async def test_messages_that_cannot_be_read_are_told_and_read_later(tmp_path, monkeypatch):
+    """Nothing is lost, and the order holds."""
+    monkeypatch.setattr(intake, "PATIENCE", 0.01)
+    store = Unreadable(tmp_path / "shop.db")
+    async with Supervisor(ledger(mailbox=2), store=store) as root:
+        watch = Watch(root)
+        os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)
+        await asyncio.gather(*(root["ledger"].tell(Charge(1, str(n))) for n in range(10)))
+        store.fails = True
+        os.kill(root.snapshot().children[0].pid, signal.SIGCONT)
+        await watch.find(lambda event: getattr(event, "detail", "") == "the disk has a bad block")
+        store.fails = False
+        await until(lambda: root["ledger"].mailbox.drained)
+        assert [str(n) for n in range(10)] == (await root["ledger"].ask(Show())).entries
+
+
+async def test_many_asks_that_are_cancelled_while_they_are_stored_are_not_handled(tmp_path):
+    store, go_on = SQLiteStore(tmp_path / "shop.db"), threading.Event()
+    async with Supervisor(ledger(), store=store) as root:
+        working = store._thread.call(go_on.wait)
+        asking = asyncio.create_task(root["ledger"].ask_many([Charge(1, str(n)) for n in range(5)]))
+        await until(lambda: root["ledger"].mailbox.stored._handed_over)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        go_on.set()
+        await working
+        assert (await root["ledger"].ask(Show())).entries == []
+
+
 async def test_many_tells_are_stored_part_by_part(tmp_path):
     """Where a part cannot be stored, those before it were taken, and the error says how many."""
     store = Failing(tmp_path / "shop.db")
@@ -454,6 +496,61 @@ async def test_a_message_that_no_longer_decodes_is_a_dead_letter_with_its_bytes(
         await until_async(lambda: letters_are(store, 1))
         (stored,) = await store.dead_letters("ledger", 10)
         assert ["Charge", 5, ""] == msgspec.msgpack.decode(stored.payload)
+
+
+class Paid(Message[int], tag="Charge"):
+    """Charge under another name, with a field more."""
+
+    cents: int
+    name: str = ""
+    note: str = "none"
+
+
+class Required(Message[int], tag="Charge"):
+    cents: int
+    name: str
+    note: str
+
+
+class Payments(Actor):
+    def __init__(self) -> None:
+        self.paid: list[str] = []
+
+    def save(self) -> list[str]:
+        return self.paid
+
+    def load(self, state: list[str]) -> None:
+        self.paid = state
+
+    @handles
+    def pay(self, msg: Paid) -> int:
+        self.paid.append(f"{msg.cents} {msg.name} {msg.note}")
+        return 0
+
+
+class Strict(Actor):
+    @handles
+    def pay(self, msg: Required) -> int: ...
+
+
+async def test_a_message_class_that_has_changed(tmp_path):
+    """Its tag names it; fields go by their place. What lacks a field is a dead letter, and can be sent again."""
+    async with tree(tmp_path, ledger("other")) as root:
+        await root["other"].tell(Charge(5, "a"), delay=0.01)
+        await root.terminate_child("other")
+    root = tree(tmp_path, ledger("other", Strict))
+    letters = root.dead_letters()
+    async with root:
+        letter = await anext(letters)
+        assert "undecodable" == letter.reason
+        assert "at least length 4, got 3" in letter.detail
+        await until_async(lambda: letters_are(root.store._store, 1))
+        (kept,) = await root.store.dead_letters("other")
+        assert ["Charge", 5, "a"] == msgspec.msgpack.decode(kept.payload)
+    async with tree(tmp_path, ledger("other", Payments)) as root:
+        await root.store.requeue(kept.id)
+        await until(lambda: root["other"].mailbox.drained)
+        assert ["5 a none"] == msgspec.msgpack.decode(root["other"].mailbox.stored.states[""])
 
 
 async def letters_are(store, count):

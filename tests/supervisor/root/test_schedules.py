@@ -94,6 +94,16 @@ async def test_missed_runs_are_made_up_for_once(bench):
     assert shown.next_run == datetime.fromtimestamp(1_000_000 + 3660, UTC)
 
 
+async def test_many_that_are_due_at_once_are_worked_out_once_each(bench, monkeypatch):
+    """Not once for each of the others that ends."""
+    asked, following = [], Schedule.next_after
+    monkeypatch.setattr(Schedule, "next_after", lambda self, after: asked.append(self) or following(self, after))
+    for number in range(100):
+        await bench.root.schedule(f"tick {number}", "a", Note(number), Schedule.every(60))
+    assert list(range(100)) == sorted(await bench.at(bench.clock.now + 60))
+    assert 200 == len(asked)
+
+
 async def test_once_is_once(bench):
     """And shown as over."""
     when = datetime.fromtimestamp(bench.clock.now + 5, UTC)
