@@ -71,10 +71,10 @@ class Delayed:
         try:
             waiting = await self._stored.store.delayed(self._stored.name, AT_ONCE)
         except StoreError as error:
-            self._stored.unreadable(error)
+            self._stored.reading.note(error)
             self._set(time.time() + PATIENCE)
             return
-        self._stored.readable()
+        self._stored.reading.note(None)
         now = time.time()
         due = [one.message.seq for one in waiting if one.due <= now]
         later = next((one.due for one in waiting if one.due > now), None)

@@ -63,7 +63,7 @@ class DurableIntake(Intake):
 
     Attributes:
         rest_stored: whether messages wait that are only in the store.
-        beyond: how many those are.
+        beyond: the place of those; it knows how many they are.
     """
 
     def __init__(self, stored: StoredMailbox, classes: Classes, path: str, protocol: Any, **parts: Any) -> None:
@@ -80,7 +80,7 @@ class DurableIntake(Intake):
         self._classes = classes
         self._window = self._capacity.most
         self._at_once = FIRST
-        self._beyond = _Beyond(classes)  # stands for the queue of messages that are only in the store
+        self.beyond = _Beyond(classes)  # stands for the queue of messages that are only in the store
         self._last_stored = self._last_loaded = stored.numbers.next - 1
         self._refilling = False
         self._opened = 0  # how often it was opened again
@@ -92,11 +92,6 @@ class DurableIntake(Intake):
     def rest_stored(self) -> bool:
         """Whether messages wait that are only in the store."""
         return self._last_loaded < self._last_stored
-
-    @property
-    def beyond(self) -> int:
-        """How many messages wait that are only in the store."""
-        return self._beyond.count
 
     @property
     def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
@@ -219,7 +214,7 @@ class DurableIntake(Intake):
             complete: whether these are all, and nothing can have been stored since they were read.
         """
         self._last_loaded = 0
-        self._beyond.count = waiting
+        self.beyond.count = waiting
         for row in rows:
             if row.deliveries and self._classes.of(row.payload) in doubtful:
                 self._doubt(row)
@@ -238,12 +233,8 @@ class DurableIntake(Intake):
     def entered_by_itself(self, seq: int, count: int) -> None:
         """So many messages are stored, up to this number, and were not given to the queue."""
         self._last_stored = max(self._last_stored, seq)
-        self._beyond.count += count
+        self.beyond.count += count
         self.refill()
-
-    def leave(self, count: int) -> None:
-        """So many messages that were in memory are only in the store: the actor is down for good, for now."""
-        self._beyond.count += count
 
     def rewind(self) -> None:
         """The actor is about to be started again: nothing of it is in memory, everything is read from the store."""
@@ -269,7 +260,7 @@ class DurableIntake(Intake):
         if len(rows) < room:
             self._last_loaded = max(self._last_loaded, known)
         if not self.rest_stored:
-            self._beyond.count = 0
+            self.beyond.count = 0
 
     def _refilled(self, task: Any) -> None:
         self._refilling = False
@@ -277,10 +268,10 @@ class DurableIntake(Intake):
             return
         error = task.exception()
         if error is None:
-            self._stored.readable()
+            self._stored.reading.note(None)
             self.refill()
         elif isinstance(error, StoreError):
-            self._stored.unreadable(error)
+            self._stored.reading.note(error)
             self._loop.call_later(PATIENCE, self.refill)
         else:
             raise error
@@ -292,16 +283,16 @@ class DurableIntake(Intake):
         if entry.key is not None:
             self._stored.keys[seq] = entry.key
         if self.closed is not None:
-            self._beyond.count += 1
+            self.beyond.count += 1
             if asker is not None:
                 asker.failed(
                     ActorStopped(f"{self._path} is down for good ({self.closed}); {entry.message.name} is stored")
                 )
             return
         if rest or self._free <= 0:
-            self._beyond.count += 1
+            self.beyond.count += 1
             if asker is not None:
-                self._await(seq, asker, self._beyond, entry.fail_if_down)
+                self._await(seq, asker, self.beyond, entry.fail_if_down)
             return
         self._last_loaded = seq
         if entry.message.trace is not None and self.tracer is not None:
@@ -314,10 +305,10 @@ class DurableIntake(Intake):
         self._last_stored = max(self._last_stored, batch.seq + len(batch) - 1)
         queue, room = self._consumers.shared_queue, self._free
         if self.closed is not None or rest or room <= 0 or queue is None:
-            self._beyond.count += len(batch)
+            self.beyond.count += len(batch)
             return
         if len(batch) > room:
-            self._beyond.count += len(batch.split(room))  # the rest of it waits in the store
+            self.beyond.count += len(batch.split(room))  # the rest of it waits in the store
         self._last_loaded = batch.seq + len(batch) - 1
         queue.adopt_batch(batch)
         self._dispatcher.after_turn()
@@ -325,7 +316,7 @@ class DurableIntake(Intake):
     def _adopt_row(self, row: StoredMessage) -> None:
         """A message of the store enters its queue."""
         self._last_loaded = row.seq
-        self._beyond.count = max(0, self._beyond.count - 1)
+        self.beyond.count = max(0, self.beyond.count - 1)
         handler = self._classes.of(row.payload)
         message = restored(row, handler)
         if row.key is not None:
@@ -349,7 +340,7 @@ class DurableIntake(Intake):
             lost = ActorCrashed(f"{self._path} died with its machine: {because}", started=None, finished=None)
             self._stored.settle(row.seq, *encode_error(lost))
         self._last_loaded = row.seq
-        self._beyond.count = max(0, self._beyond.count - 1)
+        self.beyond.count = max(0, self.beyond.count - 1)
         message = restored(row, self._classes.of(row.payload))
         self._settlement.dead_letter(message, Fate.CRASHED, because, row.deliveries)
 
@@ -377,7 +368,7 @@ class DurableIntake(Intake):
     def _attach(self, seq: int, asker: Asker) -> bool:
         """An asker waits for a message that is stored already; False when that has ended meanwhile, or is a tell."""
         if seq > self._last_loaded:
-            self._await(seq, asker, self._beyond, fail_if_down=False)
+            self._await(seq, asker, self.beyond, fail_if_down=False)
             return True
         if seq not in self._stored.keys:
             return False

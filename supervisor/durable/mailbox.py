@@ -141,7 +141,7 @@ class DurableMailbox(Mailbox):
     def close(self, because: str) -> None:
         """The actor is down for good, for now: what waits stays in the store; askers hear that."""
         self.consumers.expect_none(*self.consumers.names)
-        self.intake.leave(sum(len(queue.drain()) for queue in self.consumers.queues.values()))
+        self.intake.beyond.count += sum(len(queue.drain()) for queue in self.consumers.queues.values())
         self._settlement.fail_if_down.clear()
         self.stored.keys.clear()
         for seq in tuple(self._settlement.askers):
@@ -177,7 +177,7 @@ class DurableMailbox(Mailbox):
     @property
     def depth(self) -> int:
         """See `Mailbox.depth`; also what waits only in the store."""
-        return super().depth + self.intake.beyond
+        return super().depth + self.intake.beyond.count
 
     @property
     def drained(self) -> bool:

@@ -36,6 +36,21 @@ Trouble = Callable[[str, StoreError], None]
 """Told of a transaction that was not stored, or a read that failed, with the name of the mailbox."""
 
 
+class Complaint:
+    """One thing that may fail again and again: told once until it succeeds."""
+
+    def __init__(self, name: str, trouble: Trouble) -> None:
+        self._name = name
+        self._trouble = trouble
+        self._told = False
+
+    def note(self, error: StoreError | None) -> None:
+        """It has failed, or succeeded."""
+        if error is not None and not self._told:
+            self._trouble(self._name, error)
+        self._told = error is not None
+
+
 class StoredMailbox:
     """What one mailbox hands over to the store.
 
@@ -50,6 +65,7 @@ class StoredMailbox:
         store, name: as above.
         numbers: of its messages; they go on where the last daemon ended.
         states: what each member has saved last, stored or about to be.
+        reading: the reads of what waits.
         keys: of the messages in memory that have one, by number.
         on_entered: called with each message that is stored, in the order of their numbers.
         on_entered_batch: called with tells that are stored, in the same order.
@@ -69,7 +85,8 @@ class StoredMailbox:
         self.on_entered_batch: Callable[[Batch], None]
         self.on_postponed: Callable[[float], None]
         self._loop = loop
-        self._trouble = trouble
+        self.reading = Complaint(name, trouble)
+        self._writing = Complaint(name, trouble)
         self._accepting: list[Stored] = []
         self._handed_over = 0  # groups of senders that are being stored
         self._next: Transaction | None = None
@@ -77,8 +94,6 @@ class StoredMailbox:
         self._wanted = False  # whether something waits for the next transaction
         self._timer: asyncio.TimerHandle | None = None
         self._gathering = 0
-        self._troubled = False
-        self._unreadable = False
         self._quiet = asyncio.Event()
 
     @property
@@ -92,16 +107,6 @@ class StoredMailbox:
             self._want()
             self._quiet.clear()
             await self._quiet.wait()
-
-    def unreadable(self, error: StoreError) -> None:
-        """A read of the store failed, and will be tried again: told once."""
-        if not self._unreadable:
-            self._unreadable = True
-            self._trouble(self.name, error)
-
-    def readable(self) -> None:
-        """The store can be read."""
-        self._unreadable = False
 
     # ---- messages enter
 
@@ -256,12 +261,10 @@ class StoredMailbox:
 
     def _transacted(self, error: StoreError | None) -> None:
         if error is not None:
-            if not self._troubled:
-                self._troubled = True
-                self._trouble(self.name, error)
+            self._writing.note(error)
             self._loop.call_later(RETRY, self._store_transaction)
             return
-        self._troubled = False
+        self._writing.note(None)
         stored, self._storing = self._storing, None
         if stored is not None:
             stored.over(self._effect_failed)

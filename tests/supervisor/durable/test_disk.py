@@ -88,3 +88,33 @@ async def test_ledgers_are_exact_whatever_call_fails(tmp_path, monkeypatch):
     )
     async with trees(tmp_path) as root:
         assert kept == await books(root)
+
+
+async def test_ledgers_are_exact_after_a_power_cut(tmp_path, monkeypatch):
+    """In the middle of work, with sync="full": what was acknowledged before is there once, nothing is there twice."""
+    monkeypatch.setattr(connection, "_CHECKPOINT", 10)
+    dice = random.Random()
+
+    async def work(client):
+        for number in range(8):
+            await clients.transfer(dice.choice("ab"), f"{client}.{number}")
+            await clients.tell(dice.choice("ab"), f"told {client}.{number}")
+
+    with Disk(tmp_path / "shop.db") as disk:
+        disk.copy_at_sync(tmp_path / "synced")
+        async with trees(tmp_path) as root:
+            clients = Clients(root)
+            working = [asyncio.create_task(work(client)) for client in range(4)]
+            wanted = dice.randint(1, 50)
+            await until(lambda: sum(book.total() for book in clients.expected.values()) >= wanted)
+            before = {name: Counter(book) for name, book in clients.expected.items()}
+            thread = root.store._store._thread  # between two transactions, so that the copies are whole
+            await thread.call(lambda: disk.cut_power(tmp_path / "cut"))
+            await asyncio.gather(*working)
+    async with trees(tmp_path / "cut") as root:
+        await until(lambda: all(root[name].mailbox.drained for name in "ab"))
+        kept = {name: Counter(book.entries) for name, book in (await books(root)).items()}
+    assert all(before[name] <= kept[name] for name in "ab")
+    assert {1} == {times for book in kept.values() for times in book.values()}
+    moved = [{name for name in book if not name.startswith("told")} for book in kept.values()]
+    assert moved[0] == moved[1]
