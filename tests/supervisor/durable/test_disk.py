@@ -90,9 +90,8 @@ async def test_ledgers_are_exact_whatever_call_fails(tmp_path, monkeypatch):
         assert kept == await books(root)
 
 
-async def test_ledgers_are_exact_after_a_power_cut(tmp_path, monkeypatch):
+async def test_ledgers_are_exact_after_a_power_cut(tmp_path):
     """In the middle of work, with sync="full": what was acknowledged before is there once, nothing is there twice."""
-    monkeypatch.setattr(connection, "_CHECKPOINT", 10)
     dice = random.Random()
 
     async def work(client):
