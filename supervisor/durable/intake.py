@@ -167,9 +167,7 @@ class DurableIntake(Intake):
 
     def post_later(self, delay: float, message: Admitted, sender: str | None = None, key: str | None = None) -> Storing:
         """Store a checked message that enters the mailbox in `delay` seconds."""
-        storing = Storing(Entry(TELL, message, sender, key=key), self._loop, time.time() + delay)
-        self._stored.accept(storing)
-        return storing
+        return self._store(Entry(TELL, message, sender, key=key), time.time() + delay)
 
     def post_own(self, message: Message[Any], sender: str) -> None:
         """See `Intake.post_own`."""
@@ -189,16 +187,16 @@ class DurableIntake(Intake):
         self._stored.accept(storing)
         await storing.taken()
 
-    def _store(self, entry: Entry) -> Storing:
-        return self._accept(entry) if entry.key is None else self._keys.post(entry, self._clock())
+    def _store(self, entry: Entry, due: float | None = None) -> Storing:
+        return self._accept(entry, due) if entry.key is None else self._keys.post(entry, self._clock(), due)
 
     def _store_unheard(self, entry: Entry) -> None:
         """Store a message whose sender does not wait; if it cannot be stored it becomes a dead letter."""
         storing = self._accept(entry)
         storing.forget(lambda error: self._dead_letter(entry, Fate.MAILBOX_FULL, str(error)))
 
-    def _accept(self, entry: Entry) -> Storing:
-        storing = Storing(entry, self._loop)
+    def _accept(self, entry: Entry, due: float | None = None) -> Storing:
+        storing = Storing(entry, self._loop, due)
         self._stored.accept(storing)
         return storing
 

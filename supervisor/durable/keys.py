@@ -27,12 +27,15 @@ class Keys:
 
     Args:
         stored: its side of the store.
-        accept: stores a message.
+        accept: stores a message, which enters the mailbox now, or when it is due.
         attach: lets an asker wait for a message that is stored already; False when that has ended meanwhile.
     """
 
     def __init__(
-        self, stored: StoredMailbox, accept: Callable[[Entry], Storing], attach: Callable[[int, Asker], bool]
+        self,
+        stored: StoredMailbox,
+        accept: Callable[[Entry, float | None], Storing],
+        attach: Callable[[int, Asker], bool],
     ) -> None:
         self._stored = stored
         self._accept = accept
@@ -40,8 +43,11 @@ class Keys:
         self._open: dict[tuple[str, bool], KeyedAsk] = {}  # asked for, or looked up now; tells apart
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def post(self, entry: Entry, now: float) -> Storing:
-        """A message with a key: store it if the key is new; in any case its asker gets the outcome of the key."""
+    def post(self, entry: Entry, now: float, due: float | None = None) -> Storing:
+        """A message with a key: store it if the key is new; in any case its asker gets the outcome of the key.
+
+        `due` is when it enters the mailbox, in seconds since the epoch; None for now.
+        """
         assert entry.key is not None  # noqa: S101 - see `DurableIntake`
         loop = asyncio.get_running_loop()
         storing = Storing(entry, loop)
@@ -52,7 +58,7 @@ class Keys:
             asked.join(entry.asker, now)
         if known is None:
             self._open[which] = asked
-            task = loop.create_task(self._enter(entry, asked))
+            task = loop.create_task(self._enter(entry, asked, due))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         asked.entered.add_done_callback(lambda number: _pass_on(number, storing))
@@ -61,9 +67,9 @@ class Keys:
     def _close(self, which: tuple[str, bool]) -> None:
         self._open.pop(which, None)
 
-    async def _enter(self, entry: Entry, asked: KeyedAsk) -> None:
+    async def _enter(self, entry: Entry, asked: KeyedAsk, due: float | None) -> None:
         try:
-            seq = await self._number(entry, asked)
+            seq = await self._number(entry, asked, due)
         except StoreError as error:
             asked.forget()
             asked.entered.set_exception(error)
@@ -72,7 +78,7 @@ class Keys:
             if entry.kind == TELL:
                 asked.forget()
 
-    async def _number(self, entry: Entry, asked: KeyedAsk) -> int:
+    async def _number(self, entry: Entry, asked: KeyedAsk, due: float | None) -> int:
         """The number of the message with the key, which has an asker from now on."""
         stored, key = self._stored, entry.key or ""
         while True:
@@ -81,7 +87,7 @@ class Keys:
                 asker = None if entry.kind == TELL else asked
                 first = Entry(entry.kind, entry.message, entry.sender, None, asker, entry.fail_if_down, key)
                 try:
-                    return (await self._accept(first).taken()).seq
+                    return (await self._accept(first, due).taken()).seq
                 except StoreError:
                     if await stored.store.find_key(stored.name, key) is None:
                         raise

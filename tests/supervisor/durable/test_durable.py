@@ -62,13 +62,16 @@ async def test_state_keys_and_messages_outlive_the_tree(tmp_path):
         with pytest.raises(Rejected):
             await root["ledger"].ask(Refuse(), key="order-3")
         await root["ledger"].tell(Charge(1, "late"), delay=0.05)
+        await root["ledger"].tell(Charge(2, "b"), delay=0.05, key="order-2")
+        await asyncio.gather(*(root["ledger"].tell(Charge(1, "d"), delay=0.05, key="order-4") for _ in range(3)))
+        await root["ledger"].tell(Charge(1, "d"), key="order-4")
     async with tree(tmp_path) as root:
         assert 5 == await root["ledger"].ask(Charge(5, "a"), key="order-1")
         with pytest.raises(Rejected, match="no"):
             await root["ledger"].ask(Refuse(), key="order-3")
-        await until_async(lambda: has_entry(root, "late"))
+        await until_async(lambda: has_entry(root, "d"))
         book = await root["ledger"].ask(Show())
-        assert (8, ["a", "b", "late"]) == (book.balance, book.entries)
+        assert (9, ["a", "b", "late", "d"]) == (book.balance, book.entries)
 
 
 async def has_entry(root, name):
