@@ -47,8 +47,17 @@ def check_key(path: str, key: object) -> None:
     Raises:
         UsageError: it is no text of 1 to 255 characters. Nothing was sent.
     """
-    if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY):
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY and _is_unicode(key)):
         raise UsageError(f"key of a message to {path} must be a text of 1 to {MAX_KEY} characters; it is {key!r}")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it has no half of a surrogate pair, which can be neither stored nor sent."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def listed(path: str, messages: Iterable[Message[R]]) -> list[Message[R]]:

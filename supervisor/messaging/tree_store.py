@@ -5,7 +5,6 @@ Runs on the loop's thread; the reads are the store's.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Generator
 from typing import Any, Final
 
@@ -79,7 +78,6 @@ class TreeStore:
         self._path = path
         self._tree = tree
         self._store = store
-        self._numbering = asyncio.Lock()  # two that are sent again at once get two numbers
 
     # ---- dead letters
 
@@ -112,9 +110,7 @@ class TreeStore:
         if mailbox is not None:
             await mailbox.requeue(letter)
         else:
-            async with self._numbering:
-                last = (await self._store.recover(found.mailbox)).last_seq
-                await self._store.commit([RequeueDeadLetter(letter, found.mailbox, last + 1)])
+            await self._store.commit([RequeueDeadLetter(letter, found.mailbox)])
 
     async def drop(self, letter: int) -> None:
         """Delete a dead letter.

@@ -198,12 +198,12 @@ class RequeueDeadLetter(_Write, frozen=True):
     Attributes:
         letter: its number as a dead letter.
         mailbox: name in the store of the mailbox.
-        seq: its new number there.
+        seq: its new number there; None for the next one, of a mailbox that no running actor has.
     """
 
     letter: int
     mailbox: str
-    seq: int
+    seq: int | None = None
 
 
 class DropDeadLetter(_Write, frozen=True):

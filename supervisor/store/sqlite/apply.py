@@ -184,11 +184,12 @@ class _Batch:
             case FallDue():
                 self._fall_due(mailbox, write)
             case RequeueDeadLetter():
-                found = self._connection.execute(_REQUEUE, (mailbox, write.seq, write.letter)).rowcount
+                seq = self._mailboxes.last_seq(mailbox) + 1 if write.seq is None else write.seq
+                found = self._connection.execute(_REQUEUE, (mailbox, seq, write.letter)).rowcount
                 if not found:
                     raise NoSuchRecord(f"there is no dead letter {write.letter}: it was requeued or dropped before")
                 self._connection.execute("DELETE FROM dead_letter WHERE id = ?", (write.letter,))
-                self._mailboxes.change(mailbox, 1, write.seq)
+                self._mailboxes.change(mailbox, 1, seq)
 
     def _fall_due(self, mailbox: int, write: FallDue) -> None:
         for seq, former in write.numbers:

@@ -38,6 +38,11 @@ class Mailboxes:
             self._ids[name] = known
         return known
 
+    def last_seq(self, mailbox: int) -> int:
+        """The last number that a mailbox gave, in this transaction, too."""
+        ((stored,),) = self._connection.execute("SELECT last_seq FROM mailbox WHERE id = ?", (mailbox,))
+        return max(int(stored), self._changes.get(mailbox, (0, 0))[1])
+
     def change(self, mailbox: int, added: int, last_seq: int = 0) -> None:
         """So many messages more (or less) wait in a mailbox; the last number it gave is at least `last_seq`."""
         before, last = self._changes.get(mailbox, (0, 0))

@@ -326,7 +326,7 @@ async def test_tell_nowait_names_tell(tmp_path):
     async with tree(tmp_path) as root:
         with pytest.raises(UsageError, match=r"await ref\.tell\(Charge"):
             root["ledger"].tell_nowait(Charge(1))
-        for key in ("", "x" * 256, 5):
+        for key in ("", "x" * 256, 5, "\ud800"):
             with pytest.raises(UsageError, match="1 to 255 characters"):
                 await root["ledger"].ask(Charge(1), key=key)
 

@@ -84,8 +84,8 @@ async def test_a_dead_letter_of_an_actor_that_is_down_waits_for_it(path):
         await root.store.requeue(letter.id)
         await root.restart_child("ledger")
         await until_entries(root, ["killed"])
-        await poisoned(root, times=5)
-        await poisoned(root, times=5)
+        await poisoned(root, times=50)
+        await poisoned(root, times=50)
     async with tree(path, child("other")) as root:
         letter, second = await root.store.dead_letters()
         assert (letter.message, letter.message_type) == (None, "Kill")
