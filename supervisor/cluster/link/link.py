@@ -8,6 +8,7 @@ Runs on the loop's thread of either side.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections import deque
@@ -133,7 +134,7 @@ class Link:
         try:
             sent = self._values.send(attachment, self._release)
         except OSError as error:
-            self._end(error)
+            asyncio.get_running_loop().call_soon(self._end, error)  # who sends now does not expect the end of lives
             return True
         if sent:
             self._writer.send_joined(_NONE + encode(Passed(number, attachment.size)), ())

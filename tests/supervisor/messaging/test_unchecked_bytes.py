@@ -1,0 +1,92 @@
+"""What a process sends to another actor without the check of its ref is that message's trouble, at the receiver."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors import Actor, Message, UsageError, handles
+from actors.wire.codec import encode
+from actors.wire.frames import TELL, Send
+from supervisor import ChildSpec, DeadReason, Supervisor
+from tests.support.engines import either_way
+from tests.support.inside import channel_of
+from tests.support.waiting import dead_letter
+
+
+class Text(Message[str]):
+    text: str
+
+
+class Forge(Message[None]):
+    """Send these bytes as a message to the reader."""
+
+    data: bytes
+
+
+class Wrong(Message[str]):
+    """Send a message whose field has the wrong type, in one of the ways there are."""
+
+    way: str
+
+
+class Reader(Actor):
+    @handles
+    def read(self, msg: Text) -> str:
+        return msg.text
+
+
+class Forger(Actor):
+    on_error = "reply"
+
+    @handles
+    async def forge(self, msg: Forge) -> None:
+        frame = Send("/root/reader", TELL, 0, None, 0.0, False, False, msgspec.Raw(msg.data))
+        channel_of(self).send(encode(frame))
+
+    @handles
+    async def wrong(self, msg: Wrong) -> str:
+        reader, bad = self.context.actor("reader"), Text(7)  # type: ignore[arg-type]  # on purpose
+        try:
+            match msg.way:
+                case "ask":
+                    await reader.ask(bad)
+                case "tell":
+                    await reader.tell(bad)
+                case "tell_nowait":
+                    reader.tell_nowait(bad)
+                case "many":
+                    await reader.ask_many([Text("x"), bad])
+        except UsageError as error:
+            return str(error)
+        return "sent"
+
+
+TREE = (ChildSpec(Reader, name="reader"), ChildSpec(Forger, name="forger"))
+FORGED = [encode(["Text", 7]), encode(["Text"]), b"\x92\xa4Text\xa1\xff", b"\x92\xa4Text" + b"\x91" * 900 + b"\xc0"]
+
+
+@either_way
+async def test_bytes_of_a_process_that_checks_nothing():
+    """They do not decode where they arrive: a dead letter each, and neither actor dies."""
+    async with Supervisor(*TREE, spares=0) as root:
+        letters = root.dead_letters()
+        for data in FORGED:
+            await root["forger"].ask(Forge(data), timeout=60)
+            letter = await dead_letter(letters)
+            assert ("/root/reader", DeadReason.UNDECODABLE, None) == (letter.actor, letter.reason, letter.message)
+        assert "x" == await root["reader"].ask(Text("x"), timeout=60)
+        assert [1, 1] == [child.life for child in root.snapshot().children]
+
+
+@either_way
+async def test_a_ref_checks_what_it_sends():
+    """Before anything is sent; of many messages it says which."""
+    async with Supervisor(*TREE, spares=0) as root:
+        for way, words in (
+            ("ask", "Text cannot be sent: Expected `str`"),
+            ("tell", "Text cannot be sent: Expected `str`"),
+            ("tell_nowait", "Text cannot be sent: Expected `str`"),
+            ("many", "message 1 of this call: Text cannot be sent: Expected `str`"),
+        ):
+            assert words in await root["forger"].ask(Wrong(way), timeout=60)
+        assert 0 == sum(root.snapshot().children[0].fates.values())
