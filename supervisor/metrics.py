@@ -198,7 +198,8 @@ def _show_child(families: dict[str, Any], child: ChildReading) -> None:
     process = ProcessReading.of(child)
     if child.node:
         families["actor_node"].add_metric([path, child.node], 1)
-    if child.pid is not None or child.cpu_before:
+    over = child.pid is None or bool(child.node)
+    if process.cpu is not None or (over and child.cpu_before):  # one that has just died has no value, not a lower one
         families["actor_cpu_seconds"].add_metric([path], child.cpu_before + (process.cpu or 0.0))
     if process.memory is not None:
         families["actor_resident_memory_bytes"].add_metric([path], process.memory)

@@ -17,6 +17,7 @@ import pytest
 from actors import ActorCrashed, HandlerError, Shared
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorSpec, TaskSpec
 from supervisor.bridge import AsyncQueueBridge
+from supervisor.telemetry.readings import ChildReading
 from tests.support.shop import Busy, Go, Hold, Holder, Idle, Keep, Note, Order, Shop
 
 prometheus = pytest.importorskip("prometheus_client")
@@ -221,6 +222,18 @@ async def test_a_collector_that_comes_late(registry):
     assert {("berlin",): 3} == of(samples, "orders_total", actor="/root/shop")
     assert {("handled",): 3} == of(samples, "actor_messages_total", actor="/root/shop")
     assert {(): 1} == of(samples, "actor_ask_latency_seconds_count", actor="/root/shop")
+
+
+@pytest.mark.parametrize(
+    ("pid", "node", "shown"), [(2**22 + 1, "", set()), (None, "", {("/root/a",)}), (2**22 + 1, "n1", {("/root/a",)})]
+)
+def test_cpu_time_never_falls(pid, node, shown):
+    """A process that is gone, and whose end is not reported yet, has no CPU time; less would be counted as a reset."""
+    families = metrics._families()
+    child = ChildReading("/root/a", "actor", up=True, life=2, pid=pid, restarts={}, cpu_before=7.0, node=node)
+    metrics._show_child(families, child)
+    samples = families["actor_cpu_seconds"].samples
+    assert shown == {(sample.labels["actor"],) for sample in samples}
 
 
 async def test_a_blocked_loop(registry, monkeypatch):
