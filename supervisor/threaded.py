@@ -52,6 +52,7 @@ class _Life:
         self.entered: Future[None] = Future()
         self.failure: BaseException | None = None
         self._root = root
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="actors-tree", daemon=True)
         self._thread.start()
@@ -74,9 +75,10 @@ class _Life:
             raise
 
     def call(self, deed: Callable[[], object]) -> None:
-        """Call it on the loop, if that still runs."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(deed)
+        """Call it on the loop, if there is one that still runs."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(deed)
 
     # ---- in the tree's
 
@@ -85,12 +87,16 @@ class _Life:
         self._task.cancel()
 
     def _run(self) -> None:
+        living = self._live()
         try:
-            asyncio.run(self._live())
+            asyncio.run(living)
         except BaseException as error:
             self.failure = error
             if not self.entered.done():
                 self.entered.set_exception(error)
+        finally:
+            living.close()
+            self._up.set()  # also where there is no descriptor left for a loop
 
     async def _live(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from actors.child.function_main import Call
@@ -15,6 +16,7 @@ from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.process_end import function_exit_reason
 from supervisor.kinds.lone_child import LoneKind
 from supervisor.kinds.process_child import ProcessChild
+from supervisor.monitors.examination import Examination
 from supervisor.observe.logs import actor_logger, level_of
 from supervisor.ports import Inspected, Inspection
 from supervisor.process.spawn.lean_spawn import main_module
@@ -26,11 +28,40 @@ class FunctionChild(ProcessChild[FunctionSpec]):
     """A child that is a plain function in a process of its own."""
 
     kind: ClassVar[LoneKind] = "function"
+    _examination: Examination | None = None
 
     @property
     def life(self) -> Inspection | None:
         """The process of its current life, None without one."""
         return None if self._life is None else self._inspected
+
+    def examine(self, life: int, then: Callable[[], None]) -> None:  # noqa: ARG002 - it has one life at a time
+        """Ask it for its stacks, then call `then`; at once when it has no process."""
+
+        def seen() -> None:
+            self._stacks, self._place = examination.stacks, examination.place
+            then()
+
+        if self._life is None or self._life.pid is None:
+            then()
+            return
+        examination = Examination(self._inspected, self._tree.loop, heartbeat=self._tree.heartbeats, then=seen)
+        self._examination = examination
+
+    def life_ready(self) -> None:
+        """See `LifeListener`."""
+        self._close_examination()
+        super().life_ready()
+
+    def life_exited(self, end: LifeEnd) -> None:
+        """See `LifeListener`."""
+        self._close_examination()
+        super().life_exited(end)
+
+    def _close_examination(self) -> None:
+        if self._examination is not None:
+            self._examination.close()
+            self._examination = None
 
     def _launch(self, life: int) -> Inspected:
         spec = self.spec

@@ -9,6 +9,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TypeVar
 
+from msgspec import structs
+
 from actors.exits import ExitReason, ExitReport
 from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Carried
@@ -34,6 +36,8 @@ class ProcessChild(LoneChild[S]):
         self._number = 0
         self._life: Control | None = None
         self._end: LifeEnd | None = None
+        self._stacks: str | None = None  # of a start that was not ready in time
+        self._place = ""  # where it waited then
 
     @property
     def pid(self) -> int | None:
@@ -47,6 +51,7 @@ class ProcessChild(LoneChild[S]):
             OSError: the system has no descriptor or no memory left for it.
         """
         self._since, self._number, self._end, self._life = self._tree.loop.time(), life, None, None
+        self._stacks, self._place = None, ""
         self._life = self._launch(life)
 
     def stop(self, life: int, *, recycled: bool) -> None:  # noqa: ARG002 - it has one life at a time
@@ -69,7 +74,7 @@ class ProcessChild(LoneChild[S]):
 
     def _report(self, command: ReportExit, uptime: float) -> ExitReport:
         end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
-        return report_of(self.path, end, command, uptime)
+        return structs.replace(report_of(self.path, end, command, uptime), stacks=self._stacks)
 
     # ---- LifeListener
 
@@ -98,4 +103,5 @@ class ProcessChild(LoneChild[S]):
         """See `LifeListener`."""
         self._end, self._life = end, None
         roll, causes = self._tree.dice.random(), causes_of(end, None)
-        self._post(happened.ChildExited(self.name, self._number, self._reason(end), roll, causes=causes))
+        reason, place = self._reason(end), self._place
+        self._post(happened.ChildExited(self.name, self._number, reason, roll, causes=causes, hung_in=place))

@@ -20,11 +20,13 @@ from actors.exits import ExitKind, ExitReason, ExitReport, exception_names
 from actors.wire.frames import Failure
 from supervisor.callables import READY
 from supervisor.core.causes import Cause
+from supervisor.core.health.stacks import waiting_place
 from supervisor.core.health.task_end import TaskEnd, task_causes, task_exit_reason
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, LoneKind, Post
 from supervisor.messaging.shared import TreeContext
+from supervisor.monitors.examination import LIBRARIES
 from supervisor.specs import TaskSpec
 
 LAST_CHANCE: Final = 0.1  # seconds for a task to end after its last cancellation
@@ -47,10 +49,13 @@ class TaskChild(LoneChild[TaskSpec]):
         self._context = contextvars.copy_context()
         self._life: _TaskLife | None = None
         self._end = TaskEnd()
+        self._stacks: str | None = None  # of a start that was not ready in time
+        self._place = ""  # where it waited then
 
     def start(self, life: int) -> None:
         """Start a life, unless a former one still runs: that is a failed start."""
         self._since, self._end = self._tree.loop.time(), TaskEnd()
+        self._stacks, self._place = None, ""
         former = self._tree.unended.get(self.path)
         if former is not None and not former.done():
             why = "a former life swallowed its cancellation and still runs; a task has one life at a time"
@@ -75,6 +80,12 @@ class TaskChild(LoneChild[TaskSpec]):
         if self._life is not None:
             self._life.kill()
 
+    def examine(self, life: int, then: Callable[[], None]) -> None:  # noqa: ARG002 - it has one life at a time
+        """Look where it waits, then call `then`."""
+        self._stacks = self.stacks_now()
+        self._place = "" if self._life is None else self._life.place
+        then()
+
     def stacks_now(self) -> str | None:
         """Where it waits now, as lines of a traceback, outermost first; None when it does not run."""
         return None if self._life is None else self._life.stacks_now()
@@ -84,7 +95,8 @@ class TaskChild(LoneChild[TaskSpec]):
         self._exited(life, task_exit_reason(end), task_causes(end))
 
     def _exited(self, life: int, reason: ExitReason, causes: tuple[Cause, ...] = ()) -> None:
-        self._post(happened.ChildExited(self.name, life, reason, self._tree.dice.random(), causes=causes))
+        roll = self._tree.dice.random()
+        self._post(happened.ChildExited(self.name, life, reason, roll, causes=causes, hung_in=self._place))
 
     def _report(self, command: ReportExit, uptime: float) -> ExitReport:
         failure = self._end.failure
@@ -94,7 +106,7 @@ class TaskChild(LoneChild[TaskSpec]):
             pid=None,
             reason=command.reason,
             traceback=None if failure is None else failure.traceback,
-            stacks=self._end.stacks,
+            stacks=self._end.stacks or self._stacks,
             uptime=uptime,
             decision=command.decision.value,
             because=command.because,
@@ -149,6 +161,11 @@ class _TaskLife:
     def stacks_now(self) -> str | None:
         """See `TaskChild.stacks_now`."""
         return None if self._task.done() else "".join(_awaiting(self._coroutine)).rstrip()
+
+    @property
+    def place(self) -> str:
+        """Where it waits, `connect (shop/db.py:12)`: in its own code if there is any; empty when it does not wait."""
+        return waiting_place("".join(reversed([*_awaiting(self._coroutine)])), LIBRARIES)
 
     async def _run(self) -> None:
         """Call the function and await what it returns. Its exceptions stay in here: as text, without their frames."""

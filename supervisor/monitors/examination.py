@@ -19,7 +19,7 @@ PATIENCE: Final = 0.3  # seconds that it has to write its stacks
 PULSE_TIME: Final = 0.15  # seconds of them that its heartbeat thread has, if it has one
 POLL: Final = 0.02  # seconds between two looks at what it has written
 
-_LIBRARIES: Final = f"{os.path.dirname(os.__file__)}/"  # noqa: PTH120 - as it stands in stacks
+LIBRARIES: Final = f"{os.path.dirname(os.__file__)}/"  # noqa: PTH120 - as it stands in stacks
 
 
 class Examination:
@@ -83,5 +83,5 @@ class Examination:
             self._timer = self._loop.call_later(POLL, self._look, text)
             return
         self.stacks = of_the_actor(text) or None
-        self.place = waiting_place(text, _LIBRARIES)
+        self.place = waiting_place(text, LIBRARIES)
         self._then()

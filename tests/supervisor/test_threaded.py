@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,6 +44,19 @@ def test_what_the_start_raises():
         Supervisor.in_thread(ChildSpec(Counter), intensity="often")
     with pytest.raises(StartFailed, match="cannot begin"):
         with Supervisor.in_thread(ChildSpec(Counter, kwargs={"broken": True}), spares=0):
+            pytest.fail("entered")
+    assert [] == trees()
+
+
+def test_no_descriptor_is_left_for_an_event_loop(monkeypatch):
+    """It raises that, and does not wait for a loop that never comes."""
+
+    def exhausted():
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", exhausted)
+    with pytest.raises(OSError, match="Too many open files"):
+        with Supervisor.in_thread(ChildSpec(Counter)):
             pytest.fail("entered")
     assert [] == trees()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_FRAME: Final = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+_FRAME: Final = re.compile(r'^  File "(.*)", line (\d+),? in (.*)$', re.MULTILINE)
 _HEARTBEAT: Final = "actors/process/heartbeat.py"
 _OWN: Final = "/actors/child/"  # folder of the code that calls hooks and handlers
 _DEBUGGER: Final = re.compile(r"(?:^|/)(?:bdb|pdb|_?pydevd?[\w-]*)(?:\.py|/)|/(?:debugpy|IPython/core/debugger\.py)")

@@ -171,6 +171,23 @@ async def test_what_a_function_started_ends_with_it():
             await until(lambda: not any(map(alive, relatives)), "the end of its relatives")
 
 
+async def test_where_a_function_waits_that_is_not_ready_in_time():
+    """Its report has the place and the stacks; a function that gets ready meanwhile goes on."""
+    gate = SafeEvent()
+    async with Supervisor(SupervisorSpec(name="none"), spares=0) as root, asyncio.timeout(DEADLINE):
+        starting = asyncio.ensure_future(root.start_child(FunctionSpec(functions.say_ready, (gate,))))
+        await until(lambda: len(root.which_children()) > 1)
+        child = root._engine.children["say_ready"]
+        while "say_ready (support/functions.py" not in child._place:
+            examined = asyncio.Event()
+            child.examine(1, examined.set)
+            await examined.wait()
+        assert "in say_ready" in child._stacks
+        gate.set()
+        assert "/root/say_ready" == await starting
+    gate.close()
+
+
 def local():
     def inner():
         pass

@@ -177,7 +177,10 @@ async def test_the_next_child_starts_when_the_task_says_it_is_ready():
     [
         (TaskSpec(fails_at_once, name="a"), "LookupError: no configuration"),
         (TaskSpec(returns_unready, name="a"), "it returned before it was ready"),
-        (TaskSpec(says_when, (asyncio.Event(),), name="a", start_timeout=0.05), "not ready within 0.05 s"),
+        (
+            TaskSpec(says_when, (asyncio.Event(),), name="a", start_timeout=0.05),
+            r"not ready within 0.05 s, in says_when \(kinds/test_task",
+        ),
     ],
 )
 async def test_a_start_that_fails_ends_the_tree(spec, words):
