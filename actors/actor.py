@@ -178,7 +178,7 @@ def handles(handler: F) -> F:
             f"@handles takes no arguments, it was given {getattr(handler, '__qualname__', handler)!r}; write @handles "
             f"above the method and annotate its parameter: def name(self, msg: SomeMessage)"
         )
-    if getattr(handler, "__module__", None) == "typing":  # what `overload` leaves of a function
+    if getattr(handler, "__name__", None) == "_overload_dummy":  # what `typing.overload` leaves of a function
         raise UsageError("@handles stands above an overload; write it above the method that follows the overloads")
     try:
         setattr(handler, MARK, True)

@@ -205,7 +205,7 @@ def _check_no_lost_mark(where: str, name: str, value: object) -> None:
             )
     if not isinstance(value, types.FunctionType):
         return
-    if value.__module__ == "typing":  # what `overload` leaves of a function
+    if value.__name__ == "_overload_dummy":  # what `typing.overload` leaves of a function
         raise UsageError(f"{where} has overloads, and no method follows them; write it, marked @handles")
     if any(map(_marked, get_overloads(value))):
         raise UsageError(f"{where} has marked overloads; write @handles above the method that follows them")
