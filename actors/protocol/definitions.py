@@ -72,6 +72,8 @@ def handlers_in(actor: type, base: type) -> list[tuple[str, Callable[..., Any]]]
             continue
         if name in vars(base):
             raise UsageError(f"{where} is a hook that is called without a message; mark another method with @handles")
+        if name == "context":
+            raise UsageError(f"{where} is hidden by self.context; give the handler another name")
         kind = type(value).__name__
         if kind in _UNBOUND or not hasattr(type(value), "__get__"):
             raise UsageError(f"{where} is a {kind}; a handler is a plain method: def {name}(self, msg: SomeMessage)")

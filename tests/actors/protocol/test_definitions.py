@@ -255,6 +255,12 @@ class Keeper:
         return self.function.__get__(instance, owner)
 
 
+class NamedContext(Actor):
+    @handles
+    def context(self, msg: Ping) -> int:
+        return 1
+
+
 class HidesMark(Actor):
     @hides
     @handles
@@ -355,6 +361,7 @@ class InitWrapped(Actor):
         (CallableThing, ["CallableThing.ping", "Instance"]),
         (Traced, ["Traced.ping is async", "wrapper()", "async def"]),
         (TracedTwice, ["TracedTwice.ping is async", "wrapper()"]),
+        (NamedContext, ["NamedContext.context is hidden by self.context"]),
         (HidesMark, ["HidesMark.ping", "below the function wrapper()", "functools.wraps"]),
         (HidesMarkInObject, ["HidesMarkInObject.ping", "below the Keeper", "functools.wraps"]),
         (MarkedOverloads, ["MarkedOverloads.ping has marked overloads"]),
