@@ -32,7 +32,8 @@ def fetch(url: str, method: str = "GET") -> tuple[int, str]:
         with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=DEADLINE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+        with error:
+            return error.code, error.read().decode()
     except OSError:
         return 0, ""
 
