@@ -29,7 +29,9 @@ class ForkedProcess:
     def exitcode(self) -> int | None:
         return self._popen.returncode
 
-    def drop_sentinel(self) -> None: ...
+    def give_away(self) -> int:
+        """A fork has no tether to its parent."""
+        return -1
 
     def close(self) -> None: ...
 
