@@ -46,7 +46,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture
 def site(request):
-    """Where actors run: `ChildSpec(..., place=site.place)` and `Supervisor(..., **site.options)`."""
+    """Where actors run: `ChildSpec(..., place=..., start_timeout=...)` and `Supervisor(..., **site.options)`."""
     return site_of(request.config.getoption("--engine"))
 
 

@@ -51,6 +51,7 @@ async def test_every_message_has_exactly_one_fate_over_kills(tmp_path: Path, kil
             backoff=Backoff(initial=0.0, cap=0.0),
             max_deliveries=1000,
             place=site.place,
+            start_timeout=site.start_timeout,
         ),
         intensity=Intensity.unlimited(),
         **site.options,

@@ -7,22 +7,23 @@ from typing import Any, NamedTuple
 
 
 class Site(NamedTuple):
-    """A place for specs, and the options of their supervisor."""
+    """A place for specs, how many seconds a start may take there, and the options of their supervisor."""
 
     place: str
+    start_timeout: float
     options: dict[str, Any]
 
 
 def site_of(engine):
     """The site of `--engine`."""
     if engine == "local":
-        return Site("local", {})
+        return Site("local", 30.0, {})
     if engine == "agents":
         from tests.support.machines import LocalCluster  # noqa: PLC0415 - only where it is wanted
 
-        return Site("any", {"cluster": LocalCluster(("m1",), lease=30.0)})
+        return Site("any", 30.0, {"cluster": LocalCluster(("m1",), lease=30.0)})
     from supervisor.cluster import RayCluster  # noqa: PLC0415 - it needs Ray
 
     os.environ.setdefault("RAY_TMPDIR", "/tmp")  # its sockets need a short path, and its logs stay there
 
-    return Site("any", {"cluster": RayCluster(address="local", lease=30.0)})
+    return Site("any", 240.0, {"cluster": RayCluster(address="local", lease=30.0)})  # the first start starts Ray
