@@ -133,12 +133,12 @@ class WorkerProcess:
             if self.pidfd >= 0:
                 self._tether = process.give_away()
             self._register()
-        finally:
+        finally:  # whatever fails once there is a process, its life must see it, or it could never be ended
             self._close_child_ends()
-        if self.kill_asked:
-            self.kill()
-        if not self._on_loop(self._spawned):
-            self.kill()
+            if self.kill_asked:
+                self.kill()
+            if not self._on_loop(self._spawned):
+                self.kill()
 
     def step_back(self) -> None:
         """Give way to other processes until `step_forward`. Runs in the spawner's thread, after `spawn`."""

@@ -14,6 +14,7 @@ from supervisor.io.thread_reader import ThreadReader
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.process.life import ProcessLife
 from supervisor.process.spawn.lean_spawn import LeanProcess
+from supervisor.process.spawn.worker_process import WorkerProcess
 from tests.support.actors import Puppet, WhoAreYou
 from tests.support.life_conformance import check_life
 from tests.support.waiting import Watch, until
@@ -184,3 +185,15 @@ async def test_whatever_fails_while_a_spare_is_replaced_the_life_keeps_it(monkey
             launcher._replace(life, None, life._part, 1, "it did not run")
         assert pid == (await root["a"].ask(WhoAreYou())).pid
     assert ["no"] == [str(error) for error in told]
+
+
+async def test_what_fails_once_there_is_a_process_is_no_hang(monkeypatch):
+    """The life sees its process even so: it starts, and it can be ended."""
+
+    def fail(_worker):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(WorkerProcess, "_register", fail)
+    async with tree("thread") as root:
+        who = await root["a"].ask(WhoAreYou(), timeout=30)
+    assert not is_child(who.pid)
