@@ -116,6 +116,9 @@ class ActorProtocol:
 
     def _not_handled(self, message: object) -> str:
         known = ", ".join(sorted(cls.__qualname__ for cls in self.handlers)) or "no message at all"
+        if isinstance(message, type) and issubclass(message, Message):
+            name = message.__qualname__
+            return f"{name} is the class of a message, not a message: send an instance, {name}(...)"
         if not isinstance(message, Message):
             return (
                 f"a {type(message).__qualname__} is no message: {self.actor.__qualname__} handles {known}; "

@@ -182,6 +182,8 @@ def shortened(stacks: str) -> str:
     for line in stacks.splitlines():
         if line.startswith(_IMPORTING) and lines and lines[-1].startswith(_FRAME):
             continue
+        if _ASKED.match(line):
+            continue
         if not line.startswith(_FRAME):
             _cut_surroundings(lines)
         lines.append(line)
@@ -199,6 +201,7 @@ def _cut_surroundings(lines: list[str]) -> None:
 
 _FRAME: Final = "  File "
 _IMPORTING: Final = '  File "<frozen '  # the machinery of an import, between two modules
+_ASKED: Final = re.compile(r'  File "[^"]*actors/process/diagnostics\.py"')  # in the handler of the signal that asked
 _START: Final = re.compile(r'  File "(?:[^"]*(?:actors/child|multiprocessing)/\w+\.py|<string>)"')
 _AROUND: Final = re.compile(
     r'  File "(?:[^"]*(?:actors/child|actors/child/runners|multiprocessing|asyncio)/\w+\.py|<string>)"'

@@ -35,3 +35,15 @@ def test_the_machinery_of_imports_is_left_out():
         '    File "shop/parser.py", line 5 in <module>',
     ] == shown
     assert 6 == len(stacks_text(ProcessStacks("/a", 7, STACKS), full=True).splitlines()) - 1
+
+
+def test_the_handler_of_the_signal_that_asked_is_left_out():
+    """C code may run it while the stacks are written, above the code that was asked about."""
+    stacks = (
+        "Thread 0x1 (most recent call first):\n"
+        '  File "/usr/lib/actors/process/diagnostics.py", line 32 in <lambda>\n'
+        '  File "/usr/lib/python3/re/__init__.py", line 166 in match\n'
+    )
+    text = stacks_text(ProcessStacks(path="/root/parser", pid=7, stacks=stacks))
+    assert "diagnostics" not in text
+    assert 'File "re/__init__.py", line 166 in match' in text
