@@ -35,6 +35,8 @@ from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.processes,
+    pytest.mark.slow,
+    pytest.mark.skipif(os.environ.get("ACTORS_LONG") != "1", reason="takes minutes: make chaos"),
     pytest.mark.skipif(sys.platform != "linux", reason="a fork that has threads runs Python code safely"),
     pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning"),
 ]
@@ -73,8 +75,6 @@ def forks(monkeypatch):
 )
 async def test_before_each_step(actor: type[Actor], options, rounds: int, every: bool, tmp_path) -> None:
     """Tells, asks, streams and feeds, of all kinds, many together."""
-    if every and not LONG:
-        pytest.skip("takes minutes: make chaos")
     book = tmp_path / "book"
     letters: list[DeadLetter] = []
     sent: list[Sent] = []
