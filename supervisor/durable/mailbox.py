@@ -126,7 +126,7 @@ class DurableMailbox(Mailbox):
         """See `Mailbox.connect`; what the only consumer has is known without a note, see `recover`."""
         if self._once or self._key_of(member):
             queue = self.consumers.queue_of(member)
-            life = NotedDelivery(life, queue.flight_of(member), self._once, self.stored)
+            life = NotedDelivery(life, queue.flights.open(member), self._once, self.stored)
         super().connect(member, life)
         self.intake.refill()
 

@@ -17,11 +17,12 @@ from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.frames import NOTHING, Outcome, Replies
 from actors.wire.framing import Attachment, Carried
+from supervisor.core.delivery.acknowledged import Acknowledged
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.outcomes import crashed
-from supervisor.core.delivery.queue import Acknowledged, MessageQueue
+from supervisor.core.delivery.queue import MessageQueue
 from supervisor.durable.stored import StoredMailbox
 from supervisor.mailbox.settlement import Settlement
 

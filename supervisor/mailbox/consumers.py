@@ -79,20 +79,20 @@ class Consumers:
 
     def awaits(self, name: str) -> bool:
         """Whether messages are in flight to a member's life that is served."""
-        return name in self.served and self.queue_of(name).in_flight(name) > 0
+        return name in self.served and self.queue_of(name).flights.count(name) > 0
 
     def waits_for(self, name: str) -> bool:
         """Whether a message waits for a member, or is in flight to its life."""
         queue = self.queue_of(name)
-        return queue.queued + queue.in_flight(name) > 0
+        return queue.queued + queue.flights.count(name) > 0
 
     def handled(self, name: str) -> int:
         """How many messages of a member's life have ended."""
-        return self.queue_of(name).flight(name).handled
+        return self.queue_of(name).flights.of(name).handled
 
     def flowing(self, name: str) -> bool:
         """Whether a stream or a feed is in flight to a member's life."""
-        return self.queue_of(name).flight(name).flowing
+        return self.queue_of(name).flights.of(name).flowing
 
     def deliveries(self, name: str, progress: Progress) -> int | None:
         """How often the message that a life is handling (the first, if several) has been begun, this time included."""
@@ -100,12 +100,12 @@ class Consumers:
         delivery_tag = min(progress.active, default=None)
         if delivery_tag is None:
             return None
-        held = queue.flight(name).messages.get(delivery_tag)
-        return queue.deliveries(delivery_tag if held is None else held.seq) + 1  # in a batch it is the number
+        held = queue.flights.of(name).messages.get(delivery_tag)
+        return queue.attempts.of(delivery_tag if held is None else held.seq) + 1  # in a batch it is the number
 
     def blame(self, name: str, progress: Progress) -> Progress:
         """What a dead life was doing; see `losses.blame`."""
-        return blame(self.queue_of(name).flight(name), progress)
+        return blame(self.queue_of(name).flights.of(name), progress)
 
     def queue_of(self, name: str) -> MessageQueue:
         """The queue a member takes from."""
@@ -161,7 +161,7 @@ class Consumers:
     def bearer(self, name: str, delivery_tag: int) -> Delivery | None:
         """The life that has a message in flight; None once the message or the life has ended."""
         life = self.served.get(name)
-        if life is None or delivery_tag not in self.queue_of(name).flight(name).messages:
+        if life is None or delivery_tag not in self.queue_of(name).flights.of(name).messages:
             return None
         return life
 
@@ -173,7 +173,7 @@ class Consumers:
         self._paused.add(name)
         self._find_single_consumer()
         life = self.served[name]
-        asked = self.queue_of(name).flight(name).ask_back(life.progress().begun)
+        asked = self.queue_of(name).flights.of(name).ask_back(life.progress().begun)
         if asked:
             life.recall(asked)
         return bool(asked)
@@ -210,7 +210,7 @@ class Consumers:
         """
         for queue in self.queues.values():
             while queue.queued and (name := self._least_loaded(queue)) is not None:
-                if not queue.in_flight(name):
+                if not queue.flights.count(name):
                     self._busy_since[name] = self._clock()
                 yield Consumer(queue, name, self.served[name])
 
@@ -246,4 +246,4 @@ class Consumers:
             and not life.congested
             and queue.room(name, most + ahead if name in self._quick or not shared else most) > 0
         ]
-        return min(able, key=queue.in_flight, default=None)
+        return min(able, key=queue.flights.count, default=None)

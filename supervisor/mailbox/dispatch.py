@@ -183,7 +183,7 @@ class Dispatcher:
     def holder(self, seq: int) -> tuple[Delivery, int] | None:
         """The life that has a message in flight, and its delivery tag there; None while it is queued, or has ended."""
         _, queue = self._settlement.askers.get(seq, (None, None))
-        held = None if queue is None else queue.holder(seq)
+        held = None if queue is None else queue.flights.holder(seq)
         if held is None or held[0] not in self._consumers.served:
             return None
         return self._consumers.served[held[0]], held[1]
@@ -219,7 +219,7 @@ class Dispatcher:
         consumers = self._consumers
         queue = consumers.shared_queue or consumers.queue_of(member)
         pool = len(consumers.names) > 1
-        had = queue.in_flight(member) if pool else 0
+        had = queue.flights.count(member) if pool else 0
         for observer in self.observers:
             observer.outcomes(queue, member, frame)
         if isinstance(frame, Replies):
@@ -231,7 +231,7 @@ class Dispatcher:
             if acknowledged.outside or acknowledged.handled:
                 self._settlement.acknowledged(acknowledged)
         if pool:
-            consumers.measure(member, had - queue.in_flight(member))
+            consumers.measure(member, had - queue.flights.count(member))
         self._use_room(queue)
 
     def _use_room(self, queue: MessageQueue) -> None:

@@ -62,7 +62,7 @@ class Recall:
         queue, served = self._consumers.shared_queue, self._consumers.served
         if queue is None or len(served) < 2:
             return []
-        return [name for name in served if queue.in_flight(name) > self._concurrency]
+        return [name for name in served if queue.flights.count(name) > self._concurrency]
 
     def _look(self) -> None:
         self._timer = None
@@ -79,11 +79,11 @@ class Recall:
         stays = former is not None and activity.steps == former.steps and len(activity.work) >= self._concurrency
         asked = stays and former is not None and former.asked
         if asked and life.caught_up and not life.congested:
-            queue.take_over(name)
+            queue.flights.take_over(name)
             return True
         if stays and not asked and not life.congested:
             self._consumers.found_slow(name)
-            life.recall(queue.flight(name).ask_back(life.progress().begun))
+            life.recall(queue.flights.of(name).ask_back(life.progress().begun))
             asked = True
         self._seen[name] = _Seen(activity.steps, asked)
         return False

@@ -23,11 +23,12 @@ from actors.wire import frames as wire
 from actors.wire.attachments import decode_sharing, fill
 from actors.wire.frames import FEED, STREAM, Natural, Outcome, Replies
 from actors.wire.framing import Attachment, Carried
+from supervisor.core.delivery.acknowledged import Acknowledged
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
-from supervisor.core.delivery.queue import Acknowledged, MessageQueue
+from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import Asker, FeedSource, PendingAsk, StreamSink
 from supervisor.mailbox.many import AskPart
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
@@ -221,9 +222,9 @@ class Settlement:
         if outcome.kind in (*wire.ITEMS, wire.WANT):
             self._flows(queue, member, outcome, attachments)
             return
-        if queue.came_back(member, outcome.seq, outcome.kind):
+        if queue.flights.came_back(member, outcome.seq, outcome.kind):
             return
-        given_up = queue.given_up(member, outcome.seq)
+        given_up = queue.flights.given_up(member, outcome.seq)
         message = queue.finish(member, outcome.seq)
         if message is None:
             raise WireError(f"it answered message {outcome.seq}, which it does not have")
@@ -289,7 +290,7 @@ class Settlement:
         raise error from cause
 
     def _flows(self, queue: MessageQueue, member: str, outcome: Outcome, attachments: Sequence[Carried]) -> None:
-        message = queue.flight(member).messages.get(outcome.seq)
+        message = queue.flights.of(member).messages.get(outcome.seq)
         if message is None or message.kind != (FEED if outcome.kind == wire.WANT else STREAM):
             raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
         asker, _ = self.askers.get(message.seq, (None, None))

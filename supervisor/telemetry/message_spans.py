@@ -110,7 +110,7 @@ class MessageSpans:
         """See `Observer`."""
         if not self._open or isinstance(frame, Replies):  # what is sampled is answered one by one
             return
-        flight, now = queue.flight(member), self._now()
+        flight, now = queue.flights.of(member), self._now()
         for outcome in frame.items:
             message = flight.messages.get(outcome.seq)
             if message is None or outcome.kind in _FLOWING or _comes_back(flight, outcome, message):

@@ -111,8 +111,8 @@ class Meter:
             if queue.unsettled == len(items):
                 return  # that was all: an ask alone, the common case
         elif items:
-            self._answered(queue.flight(member), items)
-        if upto and frame.began and not _all_answered(flight := queue.flight(member), items, upto):
+            self._answered(queue.flights.of(member), items)
+        if upto and frame.began and not _all_answered(flight := queue.flights.of(member), items, upto):
             self._acknowledged(flight, member, frame)
         if upto and self._marks.many:
             self._marks.forget(upto)

@@ -1,4 +1,4 @@
-"""InFlight: the messages that one consumer has, by delivery tag.
+"""InFlight: the messages that one consumer has, by delivery tag; Flights: those of all consumers of one queue.
 
 Pure.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 
 from actors.wire.frames import CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
-from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.backlog import Backlog, Batch
+from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 
 
@@ -135,6 +136,63 @@ class InFlight:
         self.count -= len(tags)
         self.given -= len(tags)
         return sorted((self.messages.pop(delivery_tag) for delivery_tag in tags), key=_seq)
+
+
+class Flights:
+    """What the consumers of one queue have.
+
+    Args:
+        backlog: of the queue; what comes back waits there again.
+        unwanted: the messages of the queue that were cancelled, by sequence number, and how they end.
+
+    Attributes:
+        by_consumer: what each has, of those that were ever given something.
+    """
+
+    def __init__(self, backlog: Backlog, unwanted: Mapping[int, Fate]) -> None:
+        self.by_consumer: dict[str, InFlight] = {}
+        self._backlog = backlog
+        self._unwanted = unwanted
+
+    def of(self, consumer: str) -> InFlight:
+        """What a consumer has; to look at."""
+        return self.by_consumer.get(consumer) or InFlight(self._unwanted)
+
+    def open(self, consumer: str) -> InFlight:
+        """What a consumer has, and gets from now on."""
+        return self.by_consumer.setdefault(consumer, InFlight(self._unwanted))
+
+    def count(self, consumer: str) -> int:
+        """How many messages are in flight to a consumer."""
+        flight = self.by_consumer.get(consumer)
+        return 0 if flight is None else flight.count
+
+    def messages(self) -> Iterator[QueuedMessage]:
+        """Everything in flight."""
+        return (message for flight in self.by_consumer.values() for _, message in flight.all())
+
+    def holder(self, seq: int) -> tuple[str, int] | None:
+        """The consumer that has a message, and its delivery tag there."""
+        for consumer, flight in self.by_consumer.items():
+            delivery_tag = flight.tag_of(seq)
+            if delivery_tag is not None:
+                return consumer, delivery_tag
+        return None
+
+    def given_up(self, consumer: str, delivery_tag: int) -> Fate | None:
+        """The fate of a message in flight that was cancelled; None when it is wanted."""
+        message = self.of(consumer).messages.get(delivery_tag)
+        return self._unwanted.get(delivery_tag if message is None else message.seq)  # in a batch it is the number
+
+    def take_over(self, consumer: str) -> None:
+        """A life certainly does not begin what it was asked to give back: queue that again."""
+        self._backlog.put_back(self.by_consumer[consumer].take_asked())
+
+    def came_back(self, consumer: str, delivery_tag: int, outcome: int) -> bool:
+        """Whether an outcome returns a message that the life was asked to give back; then it is queued again."""
+        returned = self.of(consumer).take_returned(delivery_tag, outcome)
+        self._backlog.put_back(returned or [])
+        return returned is not None
 
 
 def _seq(message: QueuedMessage) -> int:

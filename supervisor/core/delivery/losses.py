@@ -11,7 +11,7 @@ from actors.wire.frames import ASK, FEED, STREAM, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.in_flight import InFlight
-from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.messages import Classes, QueuedMessage
 
 
 class LostMessage(msgspec.Struct, frozen=True):
@@ -77,6 +77,43 @@ def lost_message(
     else:
         fate = None if may else Fate.POISON
     return LostMessage(message, fate, started, finished, deliveries)
+
+
+class Attempts:
+    """What is known of messages that were in flight to lives that ended.
+
+    Args:
+        classes: of the messages.
+        max_deliveries: how often an idempotent message may be begun.
+
+    Attributes:
+        begun: how often lives that ended have begun a message, by sequence number.
+        suspects: how many lives ended that were decoding the message or another one, by sequence number.
+    """
+
+    def __init__(self, classes: Classes, max_deliveries: int) -> None:
+        self.begun: dict[int, int] = {}
+        self.suspects: dict[int, int] = {}
+        self._classes = classes
+        self._max_deliveries = max_deliveries
+
+    def of(self, seq: int) -> int:
+        """How often a message has been begun by lives that ended."""
+        return self.begun.get(seq, 0)
+
+    def lost(
+        self, message: QueuedMessage, delivery_tag: int, progress: Progress | None, unwanted: Fate | None
+    ) -> LostMessage:
+        """The fate of a message whose life has ended; see `lost_message`."""
+        seq = message.seq
+        begun = self.of(seq)
+        if progress is None or delivery_tag <= progress.begun:
+            begun += self.suspects.pop(seq, 0)
+        elif progress.decoding and unwanted is None:
+            self.suspects[seq] = self.suspects.get(seq, 0) + 1
+        classes = self._classes
+        again = Redelivery(classes.idempotent[message.handler], begun, self._max_deliveries, classes.undone)
+        return lost_message(message, delivery_tag, progress, unwanted, again)
 
 
 def blame(flight: InFlight, progress: Progress) -> Progress:

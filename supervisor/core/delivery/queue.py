@@ -12,18 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from actors.wire.frames import ASK, TELL
 from actors.wire.framing import Carried
 from actors.wire.progress import Progress
+from supervisor.core.delivery.acknowledged import NOTHING_NEW, Acknowledged
 from supervisor.core.delivery.backlog import Backlog, Batch
 from supervisor.core.delivery.byte_count import ByteCount
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.in_flight import InFlight
-from supervisor.core.delivery.losses import LostMessage, Redelivery, lost_message
+from supervisor.core.delivery.in_flight import Flights
+from supervisor.core.delivery.losses import Attempts, LostMessage
 from supervisor.core.delivery.messages import (
     Classes,
     QueuedAsks,
@@ -34,24 +35,6 @@ from supervisor.core.delivery.messages import (
 )
 from supervisor.core.delivery.parcel import Parcel
 
-
-class Acknowledged(NamedTuple):
-    """What one acknowledgement of a life ends.
-
-    Attributes:
-        handled: how many messages were wanted.
-        outside: the sequence numbers of those that are in no batch of tells.
-        unwanted: the fates of the others.
-        batches: first and last sequence number of those in batches of tells.
-    """
-
-    handled: int
-    outside: list[int]
-    unwanted: list[Fate]
-    batches: list[tuple[int, int]]
-
-
-_NOTHING_NEW: Final = Acknowledged(0, [], [], [])
 TOGETHER: Final = 256  # small asks that one frame carries
 _GAPS: Final = 64  # cancelled messages that may lie in the backlog before it is compacted
 
@@ -70,6 +53,8 @@ class MessageQueue:
         weighed: whether bytes are counted.
 
     Attributes:
+        flights: what is in flight, by consumer.
+        attempts: how often lives that ended have begun the messages.
         accept_tell: takes the bytes of a checked tell without an envelope, if bytes are not counted. It gets its
             number later, with those that follow it.
     """
@@ -83,7 +68,6 @@ class MessageQueue:
         weighed: bool = False,
     ) -> None:
         self._classes = classes
-        self._max_deliveries = max_deliveries
         self._numbers = SequenceNumbers() if numbers is None else numbers
         self._unwanted: dict[int, Fate] = {}  # cancelled, and still queued or in flight; how they end
         self._backlog = Backlog(self._unwanted)
@@ -91,10 +75,10 @@ class MessageQueue:
         self._trace: str | None = None  # their trace context
         self._asks: QueuedAsks | None = None  # accepted before them, the last that have a number
         self.accept_tell: Final = self._fresh.append
-        self._flights: dict[str, InFlight] = {}
-        self._deliveries: dict[int, int] = {}  # how often lives that ended have begun a message
+        self.flights: Final = Flights(self._backlog, self._unwanted)
+        self.attempts: Final = Attempts(classes, max_deliveries)
+        self._flights = self.flights.by_consumer
         self._sizes = ByteCount() if weighed else None
-        self._suspects: dict[int, int] = {}  # how many lives ended that were decoding the message or another one
         self._unsettled = 0  # without the fresh tells
 
     # ---- what is known
@@ -119,44 +103,15 @@ class MessageQueue:
         """How many bytes all messages have, 0 when they are not counted."""
         return 0 if self._sizes is None else self._sizes.total
 
-    def in_flight(self, consumer: str) -> int:
-        """How many messages are in flight to a consumer."""
-        flight = self._flights.get(consumer)
-        return 0 if flight is None else flight.count
-
     def room(self, consumer: str, most: int) -> int:
         """How many more messages a consumer may get, if it may have `most`; one at a time while there are suspects."""
-        return (1 if self._suspects else most) - self.in_flight(consumer)
-
-    def flight(self, consumer: str) -> InFlight:
-        """What a consumer has; to look at."""
-        return self._flights.get(consumer) or InFlight(self._unwanted)
-
-    def flight_of(self, consumer: str) -> InFlight:
-        """What a consumer gets from now on; to look at."""
-        return self._flights.setdefault(consumer, InFlight(self._unwanted))
-
-    def holder(self, seq: int) -> tuple[str, int] | None:
-        """The consumer that has a message, and its delivery tag there."""
-        for consumer, flight in self._flights.items():
-            delivery_tag = flight.tag_of(seq)
-            if delivery_tag is not None:
-                return consumer, delivery_tag
-        return None
-
-    def given_up(self, consumer: str, delivery_tag: int) -> Fate | None:
-        """The fate of a message in flight that was cancelled; None when it is wanted."""
-        message = self.flight(consumer).messages.get(delivery_tag)
-        return self._unwanted.get(delivery_tag if message is None else message.seq)  # in a batch it is the number
+        flight = self._flights.get(consumer)
+        return (1 if self.attempts.suspects else most) - (0 if flight is None else flight.count)
 
     def kind_of(self, seq: int) -> int | None:
         """The kind of a message that waits here or is in flight, None when it is not here. Looks at all of them."""
-        held = (message for flight in self._flights.values() for _, message in flight.all())
-        return next((message.kind for message in chain(held, self.waiting()) if message.seq == seq), None)
-
-    def deliveries(self, seq: int) -> int:
-        """How often a message has been begun by lives that ended."""
-        return self._deliveries.get(seq, 0)
+        held = chain(self.flights.messages(), self.waiting())
+        return next((message.kind for message in held if message.seq == seq), None)
 
     def waiting(self) -> list[QueuedMessage]:
         """What is queued and wanted, in order."""
@@ -246,7 +201,7 @@ class MessageQueue:
         if self._sizes is not None:
             self._sizes.add(message.seq, message.size)
         if deliveries:
-            self._deliveries[message.seq] = deliveries
+            self.attempts.begun[message.seq] = deliveries
 
     def adopt_batch(self, batch: Batch) -> None:
         """Add a batch that has its numbers, higher ones than all that were queued so far.
@@ -270,7 +225,7 @@ class MessageQueue:
         seq = numbers.next
         numbers.next = seq + 1
         message = QueuedMessage(seq, kind, None, deadline, msgspec.Raw(payload), trace=trace, handler=handler)
-        flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight(self._unwanted))
+        flight = self._flights.get(consumer) or self.flights.open(consumer)
         flight.messages[seq] = message
         flight.last_tag = seq
         flight.count += 1
@@ -280,7 +235,7 @@ class MessageQueue:
 
     def take_batch(self, consumer: str, most: int) -> Batch | None:
         """Take the batch at the head of the queue, if the consumer may have it; else None."""
-        flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight(self._unwanted))
+        flight = self._flights.get(consumer) or self.flights.open(consumer)
         count = len(self._fresh)
         alone = count and self._asks is None and not self._backlog.count
         if alone and count <= most and self._numbers.next > flight.last_tag:
@@ -311,7 +266,7 @@ class MessageQueue:
         """
         if self._fresh or self._asks is not None:
             self._gather()
-        flight = self._flights.get(consumer) or self._flights.setdefault(consumer, InFlight(self._unwanted))
+        flight = self._flights.get(consumer) or self.flights.open(consumer)
         backlog = self._backlog
         last, size = flight.last_tag, 0
         taken: list[QueuedMessage] = []
@@ -360,7 +315,7 @@ class MessageQueue:
         """All messages of a consumer up to a delivery tag have ended."""
         flight = self._flights.get(consumer)
         if flight is None or not flight.count:
-            return _NOTHING_NEW
+            return NOTHING_NEW
         handled = 0
         batches = flight.batches
         over: list[int] = []
@@ -396,7 +351,7 @@ class MessageQueue:
             count: how many.
         """
         flight = self._flights.get(consumer)
-        if flight is None or self._unwanted or self._deliveries or self._suspects:
+        if flight is None or self._unwanted or self.attempts.begun or self.attempts.suspects:
             return False
         over, left = 0, count
         for batch in flight.batches:
@@ -426,7 +381,7 @@ class MessageQueue:
             seq: its number.
             fate: how it ends, unless a life handles it all the same.
         """
-        holder = self.holder(seq)
+        holder = self.flights.holder(seq)
         if holder is None:
             self._gather()
             self._backlog.take_apart_at(seq)
@@ -444,7 +399,7 @@ class MessageQueue:
             given: the numbers of messages, by delivery tag.
         """
         waiting = {message.seq: message for message in self.waiting()}
-        flight = self._flights.setdefault(consumer, InFlight(self._unwanted))
+        flight = self.flights.open(consumer)
         for delivery_tag, seq in sorted(given.items()):
             message = waiting.pop(seq, None)
             if message is not None:
@@ -465,13 +420,16 @@ class MessageQueue:
         flight = self._flights.pop(consumer, None)
         if flight is None or not flight.count:
             return ()
-        losses = tuple(self._lose(message, delivery_tag, progress) for delivery_tag, message in flight.all())
+        losses = tuple(
+            self.attempts.lost(message, delivery_tag, progress, self._unwanted.get(message.seq))
+            for delivery_tag, message in flight.all()
+        )
         self._backlog.put_back(sorted((loss.message for loss in losses if loss.fate is None), key=_seq))
         for loss in losses:
             if loss.fate is not None:
                 self._over(loss.message.seq)
             elif loss.deliveries:
-                self._deliveries[loss.message.seq] = loss.deliveries
+                self.attempts.begun[loss.message.seq] = loss.deliveries
         return losses
 
     def drop_oldest(self) -> QueuedMessage | None:
@@ -496,32 +454,11 @@ class MessageQueue:
 
     def release(self) -> list[tuple[QueuedMessage, int]]:
         """Empty the queue for another one: everything wanted, in order, and how often it has been begun."""
-        given = [(message, self.deliveries(message.seq)) for message in self.waiting()]
+        given = [(message, self.attempts.of(message.seq)) for message in self.waiting()]
         self.drain()
         return given
 
-    def take_over(self, consumer: str) -> None:
-        """A life certainly does not begin what it was asked to give back: queue that again."""
-        self._backlog.put_back(self._flights[consumer].take_asked())
-
-    def came_back(self, consumer: str, delivery_tag: int, outcome: int) -> bool:
-        """Whether an outcome returns a message that the life was asked to give back; then it is queued again."""
-        returned = self.flight(consumer).take_returned(delivery_tag, outcome)
-        self._backlog.put_back(returned or [])
-        return returned is not None
-
     # ---- inside
-
-    def _lose(self, message: QueuedMessage, delivery_tag: int, progress: Progress | None) -> LostMessage:
-        seq = message.seq
-        begun = self.deliveries(seq)
-        if progress is None or delivery_tag <= progress.begun:
-            begun += self._suspects.pop(seq, 0)
-        elif progress.decoding and seq not in self._unwanted:
-            self._suspects[seq] = self._suspects.get(seq, 0) + 1
-        classes = self._classes
-        again = Redelivery(classes.idempotent[message.handler], begun, self._max_deliveries, classes.undone)
-        return lost_message(message, delivery_tag, progress, self._unwanted.get(seq), again)
 
     def _gather(self) -> None:
         """Put fresh asks, then fresh tells, into the backlog."""
@@ -544,10 +481,11 @@ class MessageQueue:
         self._unsettled -= 1
         if self._unwanted:
             self._unwanted.pop(seq, None)
-        if self._deliveries:
-            self._deliveries.pop(seq, None)
-        if self._suspects:
-            self._suspects.pop(seq, None)
+        attempts = self.attempts
+        if attempts.begun:
+            attempts.begun.pop(seq, None)
+        if attempts.suspects:
+            attempts.suspects.pop(seq, None)
         if self._sizes is not None:
             self._sizes.remove(seq)
 

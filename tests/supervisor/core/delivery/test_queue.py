@@ -53,7 +53,7 @@ def test_first_in_first_out():
     assert [1, 2] == seqs(take(delivery, 7, 2, PLENTY))
     assert [3] == seqs(take(delivery, 7, 2, PLENTY))
     assert [] == take(delivery, 7, 2, PLENTY)
-    assert (3, 0, 3) == (delivery.in_flight(7), delivery.queued, delivery.unsettled)
+    assert (3, 0, 3) == (delivery.flights.count(7), delivery.queued, delivery.unsettled)
 
 
 def test_a_batch_is_bounded_in_bytes():
@@ -72,7 +72,7 @@ def test_deadlines():
         delivery.enqueue(ASK, ONCE, None, deadline, b"\xc0")
     taken, expired = delivery.take(7, 10, PLENTY, now=2.0)
     assert ([2, 3], [1, 4]) == (seqs(taken), seqs(expired))
-    assert (2, 2, 0) == (delivery.unsettled, delivery.in_flight(7), delivery.queued)
+    assert (2, 2, 0) == (delivery.unsettled, delivery.flights.count(7), delivery.queued)
 
 
 def test_the_oldest_gives_way():
@@ -125,7 +125,7 @@ def test_finish_through():
     assert (0, [], [], []) == delivery.finish_up_to(7, 3)
     assert (1, [4], [], []) == delivery.finish_up_to(7, 99)
     assert (0, [], [], []) == delivery.finish_up_to(8, 99)
-    assert (1, 0) == (delivery.unsettled, delivery.in_flight(7))
+    assert (1, 0) == (delivery.unsettled, delivery.flights.count(7))
 
 
 def test_a_run_of_tells():
@@ -146,7 +146,7 @@ def test_a_run_of_tells():
     assert b == bytes(delivery.finish(7, 2).message)
     assert delivery.finish(7, 2) is None
     assert (2, [], [], [(1, 1), (3, 3)]) == delivery.finish_up_to(7, 3)
-    assert (3, 3) == (delivery.in_flight(7), delivery.unsettled)
+    assert (3, 3) == (delivery.flights.count(7), delivery.unsettled)
     losses = delivery.lose(7, Progress(5, frozenset({5}), 0, 0))
     assert [(4, Fate.HANDLED), (5, Fate.CRASHED), (6, None)] == [(loss.message.seq, loss.fate) for loss in losses]
     assert (1, 1) == (delivery.queued, delivery.unsettled)
@@ -196,11 +196,11 @@ def test_poison():
         take(delivery, life, 1, PLENTY)
         (loss,) = delivery.lose(life, Progress(1, frozenset({1}), 0, 0))
         assert (None, life) == (loss.fate, loss.deliveries)
-        assert life == delivery.deliveries(1)
+        assert life == delivery.attempts.of(1)
     take(delivery, MOST, 1, PLENTY)
     (loss,) = delivery.lose(MOST, Progress(1, frozenset({1}), 0, 0))
     assert (Fate.POISON, MOST) == (loss.fate, loss.deliveries)
-    assert (0, 0) == (delivery.unsettled, delivery.deliveries(1))
+    assert (0, 0) == (delivery.unsettled, delivery.attempts.of(1))
 
 
 DECODING = Progress(0, frozenset(), 0, -1, decoding=True)
@@ -211,7 +211,7 @@ def test_one_message_that_was_being_decoded_counts_as_begun():
     delivery = MessageQueue(CLASSES, MOST)
     enqueue(delivery, 1, ASK, AGAIN)
     take(delivery, 7, 1, PLENTY)
-    blamed = blame(delivery.flight(7), DECODING)
+    blamed = blame(delivery.flights.of(7), DECODING)
     assert Progress(1, frozenset({1}), 0, AGAIN) == blamed
     (loss,) = delivery.lose(7, blamed)
     assert (None, True, False, 1) == (loss.fate, loss.started, loss.finished, loss.deliveries)
@@ -222,7 +222,7 @@ def test_several_messages_that_were_being_decoded_go_on_one_at_a_time():
     delivery = MessageQueue(CLASSES, MOST)
     enqueue(delivery, 3, handler=AGAIN)
     take(delivery, 1, 3, PLENTY)
-    assert DECODING == blame(delivery.flight(1), DECODING)
+    assert DECODING == blame(delivery.flights.of(1), DECODING)
     assert [None] * 3 == [loss.fate for loss in delivery.lose(1, DECODING)]
     assert 1 == delivery.room(2, 100)
     assert [1] == seqs(take(delivery, 2, delivery.room(2, 100), PLENTY))
@@ -230,7 +230,7 @@ def test_several_messages_that_were_being_decoded_go_on_one_at_a_time():
     delivery.finish(2, 1)
     assert [2] == seqs(take(delivery, 2, delivery.room(2, 100), PLENTY))
     alone = Progress(1, frozenset(), 0, AGAIN, decoding=True)
-    (loss,) = delivery.lose(2, blame(delivery.flight(2), alone))
+    (loss,) = delivery.lose(2, blame(delivery.flights.of(2), alone))
     assert (None, 2) == (loss.fate, loss.deliveries)
     assert [2] == seqs(take(delivery, 3, delivery.room(3, 100), PLENTY))
     delivery.finish_up_to(3, 2)
@@ -284,17 +284,17 @@ def test_asked_back():
     enqueue(delivery, 6)
     take(delivery, 7, 5, PLENTY)
     delivery.cancel_message(5, Fate.CANCELLED)
-    assert [2, 3, 4] == delivery.flight(7).ask_back(1)
-    assert not delivery.came_back(7, 2, REPLY)
-    assert delivery.came_back(7, 3, CANCELLED)
-    assert not delivery.came_back(7, 5, CANCELLED), "the asker took that one back"
-    delivery.take_over(7)
+    assert [2, 3, 4] == delivery.flights.of(7).ask_back(1)
+    assert not delivery.flights.came_back(7, 2, REPLY)
+    assert delivery.flights.came_back(7, 3, CANCELLED)
+    assert not delivery.flights.came_back(7, 5, CANCELLED), "the asker took that one back"
+    delivery.flights.take_over(7)
     assert [2, 3, 4, 6] == seqs(delivery.waiting())
-    assert (2, 4, 6) == (delivery.in_flight(7), delivery.queued, delivery.unsettled)
-    assert [delivery.came_back(7, 2, CANCELLED), delivery.came_back(7, 4, UNDECODABLE)] == [True, True]
+    assert (2, 4, 6) == (delivery.flights.count(7), delivery.queued, delivery.unsettled)
+    assert [delivery.flights.came_back(7, 2, CANCELLED), delivery.flights.came_back(7, 4, UNDECODABLE)] == [True, True]
     assert delivery.finish(7, 2) is None
-    assert not delivery.came_back(7, 1, CANCELLED)
-    assert not delivery.came_back(8, 1, CANCELLED)
+    assert not delivery.flights.came_back(7, 1, CANCELLED)
+    assert not delivery.flights.came_back(8, 1, CANCELLED)
 
 
 def test_gaps_are_closed():
@@ -333,7 +333,7 @@ def test_replies_end_asks_of_several_batches():
     assert not delivery.finish_replied(7, 2, 1)
     assert not delivery.finish_replied(7, 1, 6)
     assert delivery.finish_replied(7, 1, 4)
-    assert (1, 1) == (delivery.in_flight(7), delivery.unsettled)
+    assert (1, 1) == (delivery.flights.count(7), delivery.unsettled)
     assert delivery.finish_replied(7, 5, 1)
     assert not delivery.finish_replied(7, 6, 1)
     assert 0 == delivery.unsettled
@@ -379,7 +379,7 @@ def test_released_and_adopted():
         new.adopt(posted, deliveries)
     assert (0, 0, 4) == (old.unsettled, old.queued, new.unsettled)
     assert [1, 2, 3, 5] == seqs(new.waiting())
-    assert (1, 0) == (new.deliveries(1), new.deliveries(2))
+    assert (1, 0) == (new.attempts.of(1), new.attempts.of(2))
 
 
 # ---- against a model
@@ -639,7 +639,7 @@ class DeliveryModel(RuleBasedStateMachine):
         assert sorted(waiting) == waiting
         assert len(open_ones) == self.delivery.unsettled
         for child in self.lives.values():
-            assert len(self.in_hands(child)) == self.delivery.in_flight(child.number)
+            assert len(self.in_hands(child)) == self.delivery.flights.count(child.number)
 
     @invariant()
     def order_is_kept(self):
@@ -654,7 +654,7 @@ class PoolModel(DeliveryModel):
 
     def asked(self, child):
         """What a child is asked to give back: all it has not begun, that is wanted and did not come in a run."""
-        turns = self.delivery.flight(child.number).ask_back(child.progress().begun)
+        turns = self.delivery.flights.of(child.number).ask_back(child.progress().begun)
         asked = [(delivery_tag, identity) for delivery_tag, identity in child.handed if delivery_tag in turns]
         assert sorted(turns) == [delivery_tag for delivery_tag, _ in asked]
         assert all(self.messages[identity].wanted for _, identity in asked)
@@ -668,7 +668,7 @@ class PoolModel(DeliveryModel):
         """A life that has gone on skips what it was asked for."""
         child = data.draw(st.sampled_from([child for child in self.lives.values() if child.handed]))
         for delivery_tag, identity in self.asked(child):
-            assert self.delivery.came_back(child.number, delivery_tag, CANCELLED)
+            assert self.delivery.flights.came_back(child.number, delivery_tag, CANCELLED)
             child.handed.remove((delivery_tag, identity))
 
     @precondition(lambda self: any(child.handed and not child.free for child in self.lives.values()))
@@ -677,10 +677,10 @@ class PoolModel(DeliveryModel):
         """A life that stays busy will skip what it was asked for."""
         child = data.draw(st.sampled_from([c for c in self.lives.values() if c.handed and not c.free]))
         told = self.asked(child)
-        self.delivery.take_over(child.number)
+        self.delivery.flights.take_over(child.number)
         for delivery_tag, identity in told:
             child.handed.remove((delivery_tag, identity))
-            assert self.delivery.came_back(child.number, delivery_tag, CANCELLED)
+            assert self.delivery.flights.came_back(child.number, delivery_tag, CANCELLED)
 
 
 TestDelivery = DeliveryModel.TestCase

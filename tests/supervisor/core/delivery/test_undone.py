@@ -49,7 +49,7 @@ def test_what_a_dead_daemon_had_given_is_in_flight_again():
         queue.adopt(QueuedMessage(seq, TELL, None, None, msgspec.Raw(b""), handler=0), 0)
     queue.resume_flight("a", {9: 2, 4: 4, 10: 99})
     assert [1, 3, 5, 6] == [message.seq for message in queue.waiting()]
-    assert [(4, 4), (9, 2)] == [(tag, message.seq) for tag, message in queue.flight("a").all()]
+    assert [(4, 4), (9, 2)] == [(tag, message.seq) for tag, message in queue.flights.of("a").all()]
     losses = queue.lose("a", Progress(9, frozenset({9}), 0, 0))
     assert [(4, None, 0), (2, None, 1)] == [(loss.message.seq, loss.fate, loss.deliveries) for loss in losses]
     assert [1, 2, 3, 4, 5, 6] == [message.seq for message in queue.waiting()]
