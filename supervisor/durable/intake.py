@@ -36,7 +36,7 @@ from supervisor.core.delivery.parcel import Parcel
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.durable.asks import DurableAsk, HeldAsk
 from supervisor.durable.keys import Keys
-from supervisor.durable.rows import queued_of, restored
+from supervisor.durable.rows import restored
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.storing import Storing, StoringParcel
 from supervisor.mailbox.askers import Asker, PendingAsk
@@ -295,7 +295,7 @@ class DurableIntake(Intake):
         self._last_loaded = seq
         if entry.message.trace is not None and self.tracer is not None:
             self.tracer.entered(seq, entry.message.trace, entry.message.name)
-        self._adopt(queued_of(seq, entry), asker, fail_if_down=entry.fail_if_down)
+        self._adopt(entry.queued(seq), asker, fail_if_down=entry.fail_if_down)
 
     def _entered_batch(self, batch: Batch) -> None:
         """Tells are stored: they enter the queue, as far as its window has room and none waits in the store."""

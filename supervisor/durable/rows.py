@@ -40,23 +40,6 @@ def row_of(seq: int, entry: Entry) -> MessageRow:
     )
 
 
-def queued_of(seq: int, entry: Entry) -> QueuedMessage:
-    """A message as it lies in a queue."""
-    message, packed = entry.message, entry.message.packed
-    return QueuedMessage(
-        seq,
-        entry.kind,
-        entry.sender,
-        entry.deadline,
-        msgspec.Raw(packed.data),
-        packed.beside,
-        message.trace,
-        packed.attachments,
-        message.handler.index,
-        message.key,
-    )
-
-
 def restored(row: StoredMessage, handler: int) -> QueuedMessage:
     """A stored message as it lies in a queue.
 

@@ -11,6 +11,7 @@ from enum import Enum
 import msgspec
 
 from actors.wire.framing import Carried
+from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.mailbox.askers import Asker
 from supervisor.mailbox.capacity import Place
 from supervisor.mailbox.validation import Admitted
@@ -57,6 +58,22 @@ class Entry(msgspec.Struct, frozen=True):
     asker: Asker | None = None
     fail_if_down: bool = False
     key: str | None = None
+
+    def queued(self, seq: int) -> QueuedMessage:
+        """The message as it lies in a queue, under that number."""
+        message, packed = self.message, self.message.packed
+        return QueuedMessage(
+            seq,
+            self.kind,
+            self.sender,
+            self.deadline,
+            msgspec.Raw(packed.data),
+            packed.beside,
+            message.trace,
+            packed.attachments,
+            message.handler.index,
+            message.key,
+        )
 
     def holding(self, attachments: tuple[Carried, ...]) -> Entry:
         """The same with attachments that hold room for shared values."""
