@@ -238,7 +238,7 @@ class InlineLife(ProcessDelivery):
         farewell = self._farewell
         self._last_progress = progress or self._box.progress()
         self._last_activity = self._box.activity()
-        idle = self._box.left_idle
+        idle, counts = self._box.left_idle, self._box.counts()
         self.over = True
         if not self._fiber.lost:  # else its code still uses them
             self._close()
@@ -255,6 +255,7 @@ class InlineLife(ProcessDelivery):
                 grace=self._grace,
                 progress=self._last_progress,
                 idle=idle,
+                counts=counts,
             )
         )
 

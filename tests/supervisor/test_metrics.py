@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 
 from actors import ActorCrashed, HandlerError, Shared
+from actors.testing import kill
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorSpec, TaskSpec
 from supervisor.bridge import AsyncQueueBridge
 from supervisor.telemetry.readings import ChildReading
+from supervisor.testing import InlineSupervisor
 from tests.support.shop import Busy, Go, Hold, Holder, Idle, Keep, Note, Order, Shop
+from tests.support.waiting import Watch
 
 prometheus = pytest.importorskip("prometheus_client")
 
@@ -222,6 +225,20 @@ async def test_a_collector_that_comes_late(registry):
     assert {("berlin",): 3} == of(samples, "orders_total", actor="/root/shop")
     assert {("handled",): 3} == of(samples, "actor_messages_total", actor="/root/shop")
     assert {(): 1} == of(samples, "actor_ask_latency_seconds_count", actor="/root/shop")
+
+
+@pytest.mark.parametrize("shop", [Shop, Busy])
+async def test_counters_of_an_inline_life_outlast_it(registry, shop):
+    """What was counted before a kill, and what the next life counts, are summed."""
+    async with InlineSupervisor(ChildSpec(shop, name="shop"), intensity=Intensity.unlimited()) as root:
+        registry.register(metrics.Collector(root))
+        watch = Watch(root)
+        await root["shop"].ask(Order(1))
+        kill(root["shop"])
+        await watch.exited("shop")
+        assert {("berlin",): 1} == of(scrape(registry), "orders_total", actor="/root/shop")
+        await root["shop"].ask(Order(3))
+        assert {("berlin",): 2} == of(scrape(registry), "orders_total", actor="/root/shop")
 
 
 @pytest.mark.parametrize(
