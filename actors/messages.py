@@ -164,7 +164,21 @@ class Topic(msgspec.Struct, Generic[M], frozen=True):
     message: type[M]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise UsageError(f"the name of a topic is a text, as Topic('prices', Price); it is {self.name!r}")
+        if not (isinstance(self.message, type) and issubclass(self.message, Message)):
+            raise UsageError(f"topic {self.name[:20]!r} is for a message class, as Price; it is {self.message!r}")
         if len(self.name) > MAX_TOPIC_NAME:
             raise UsageError(
                 f"topic {self.name[:20]!r}... has a name of {len(self.name)} characters, {MAX_TOPIC_NAME} fit"
             )
+
+
+def check_topic(topic: object) -> None:
+    """Check that it is a topic.
+
+    Raises:
+        UsageError: it is none. Nothing was sent.
+    """
+    if not isinstance(topic, Topic):
+        raise UsageError(f"a topic is made at the top of a module: PRICES = Topic('prices', Price); it is {topic!r}")

@@ -18,7 +18,7 @@ from actors.child.messages.remote_ref import RemoteRef
 from actors.child.messages.timers import Timers
 from actors.errors import UsageError
 from actors.ipc.blackbox import BlackBox
-from actors.messages import Message, Terminated, Topic
+from actors.messages import Message, Terminated, Topic, check_topic
 from actors.output.log import ActorLog
 from actors.process.time_limit import TimeLimit
 from actors.protocol.protocol import ActorProtocol, published
@@ -74,6 +74,8 @@ class ActorContext:
 
     def actor(self, name: str) -> ActorRef:
         """See `Context.actor`."""
+        if not isinstance(name, str):
+            raise UsageError(f"context.actor in {self.path} takes a sibling's name or a full path; it is {name!r}")
         return RemoteRef(name if name.startswith("/") else f"{self.ref.path.rpartition('/')[0]}/{name}", self._calls)
 
     def after(self, delay: float, message: Message[Any]) -> None:
@@ -88,6 +90,8 @@ class ActorContext:
 
     def watch(self, ref: ActorRef) -> None:
         """See `Context.watch`."""
+        if not isinstance(ref, ActorRef):
+            raise UsageError(f"context.watch in {self.path} takes a ref, as context.actor('index'); it is {ref!r}")
         if Terminated not in self._protocol.handlers:
             raise UsageError(
                 f"{self.path} watches {ref.path} but does not handle Terminated; add a method marked @handles with a "
@@ -97,6 +101,7 @@ class ActorContext:
 
     def subscribe(self, topic: Topic[Any]) -> None:
         """See `Context.subscribe`."""
+        check_topic(topic)
         if topic.message not in self._protocol.handlers:
             raise UsageError(
                 f"{self.path} subscribes to {topic.name!r} but does not handle {topic.message.__qualname__}; add a "

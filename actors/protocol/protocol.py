@@ -23,7 +23,7 @@ import msgspec
 from actors.actor import Actor, M, _defaults
 from actors.bounds import is_count
 from actors.errors import UsageError
-from actors.messages import Fed, Message, Topic, fed_type, item_type, reply_type, tag_of
+from actors.messages import Fed, Message, Topic, check_topic, fed_type, item_type, reply_type, tag_of
 from actors.protocol.definitions import check_hooks, check_items, check_promise, handlers_in
 from actors.protocol.state import StateCodec, state_codec
 from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
@@ -269,8 +269,9 @@ def published(topic: Topic[M], message: M) -> bytes:
     """Encode a message for its topic.
 
     Raises:
-        UsageError: it does not have the topic's type.
+        UsageError: it does not have the topic's type, or the topic is none.
     """
+    check_topic(topic)
     if type(message) is not topic.message:
         raise UsageError(
             f"topic {topic.name!r} is for {topic.message.__qualname__}, not for {type(message).__qualname__}"

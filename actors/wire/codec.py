@@ -161,7 +161,7 @@ class ReplyCodec:
         return data
 
     def decode(self, data: msgspec.Raw) -> Any:
-        """Decode a reply.
+        """Decode a reply, or an item of a stream or a feed.
 
         Raises:
             UndecodableMessage: it does not have the promised type.
@@ -169,7 +169,7 @@ class ReplyCodec:
         try:
             return self.read(data)
         except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
-            raise UndecodableMessage(f"a reply does not decode: {error}") from error
+            raise UndecodableMessage(f"{type_name(self.promised)} does not decode: {error}") from error
 
 
 @cache

@@ -59,7 +59,7 @@ def check_control(control: object) -> None:
     Raises:
         UsageError: there can be no socket of it.
     """
-    if control is None or control == AUTO:
+    if control is None or (isinstance(control, str) and control == AUTO):
         return
     if not isinstance(control, str | os.PathLike) or not os.fspath(control):
         raise UsageError(f"control must be 'auto', the path of a socket, or None; it is {control!r}")

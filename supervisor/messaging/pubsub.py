@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from actors.errors import WireError
-from actors.messages import Message, Topic
+from actors.messages import Message, Topic, check_topic
 from actors.protocol.protocol import published
 from actors.wire.codec import decoder_of
 from supervisor.mailbox.mailbox import Mailbox
@@ -42,7 +42,12 @@ class PubSub:
         subscribers[mailbox.path] = mailbox
 
     def read(self, topic: Topic[Any]) -> AsyncIterator[Any]:
-        """A task of the daemon gets what is published from now on."""
+        """A task of the daemon gets what is published from now on.
+
+        Raises:
+            UsageError: the topic is none.
+        """
+        check_topic(topic)
         _, broadcast = self._readers.setdefault(topic.name, (topic, Broadcast()))
         return broadcast.read()
 

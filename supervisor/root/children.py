@@ -130,5 +130,13 @@ class Children(Lifecycle):
 
 
 def path_of(name: str | ActorRef) -> str:
-    """The name or path of a child as text."""
-    return name.path if isinstance(name, ActorRef) else name
+    """The name or path of a child as text.
+
+    Raises:
+        UsageError: it is neither a name nor a ref.
+    """
+    if isinstance(name, ActorRef):
+        return name.path
+    if not isinstance(name, str):
+        raise UsageError(f"a child is named by a text or a ref: 'indexer', root['indexer']; it is {name!r}")
+    return name

@@ -86,7 +86,7 @@ class Lifecycle:
             )
         if stop_timeout is not None:
             check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
-        if not callable(on_give_up) and on_give_up not in ("cancel", "sigterm"):
+        if not callable(on_give_up) and not (isinstance(on_give_up, str) and on_give_up in {"cancel", "sigterm"}):
             raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {on_give_up!r}")
         check_control(control)
         self.path = f"/{self.spec.name}"

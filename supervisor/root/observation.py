@@ -71,7 +71,11 @@ class Observation(Lifecycle):
         return self._reports.dead_letters.read()
 
     def subscribe(self, topic: Topic[M]) -> AsyncIterator[M | Missed]:
-        """Everything published under a topic from now on; a reader that is too slow gets `Missed(count)`."""
+        """Everything published under a topic from now on; a reader that is too slow gets `Missed(count)`.
+
+        Raises:
+            UsageError: the topic is none.
+        """
         self._engine_now()
         return self._tree.topics.read(topic)
 
@@ -79,7 +83,7 @@ class Observation(Lifecycle):
         """Send a message to all subscribers of the topic, at most once; returns at once.
 
         Raises:
-            UsageError: the message is not of the topic's type.
+            UsageError: the message is not of the topic's type, or the topic is none.
         """
         self._engine_now()
         self._tree.topics.say(topic, message)

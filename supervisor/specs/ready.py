@@ -52,7 +52,7 @@ class Ready:
         """
         if not (isinstance(host, str) and host):
             raise InvalidSpec("Ready.port", host, "expected a host as a str, for instance '127.0.0.1'")
-        if port != PORT and not (is_count(port, 1) and port <= 65535):
+        if not (isinstance(port, str) and port == PORT) and not is_count(port, 1, 65535):
             raise InvalidSpec("Ready.port", port, "expected a port from 1 to 65535, or '{port}'")
         return PortReady(host, port)
 

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from actors.errors import UsageError
 from actors.exits import ExitReport
 from supervisor.core.rules.states import SupervisorState
 from supervisor.core.tree import commands as do
@@ -35,7 +36,10 @@ def engine_at(root: Engine, name: str) -> Engine:
 
     Raises:
         NoSuchChild: there is no supervisor of that name, or it is not running.
+        UsageError: it is no name.
     """
+    if not isinstance(name, str):
+        raise UsageError(f"a supervisor is named by a text: under='parsers'; it is {name!r}")
     engine = root
     for part in [part for part in name.removeprefix(root.path).split("/") if part]:
         child = engine.children.get(part)

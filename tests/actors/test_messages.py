@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import pytest
 
-from actors.messages import Message, reply_type, tag_of
+from actors.errors import UsageError
+from actors.messages import Message, Topic, reply_type, tag_of
 from tests.support.spawning import DEADLINE
 
 T = TypeVar("T")
@@ -125,3 +126,17 @@ def test_with_lazy_imports(postponed):
     lazy = ("-X", "lazy_imports=all") if sys.version_info >= (3, 15) else ()
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, *lazy, "-c", text], cwd=root, check=True, timeout=DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "why"),
+    [
+        (5, Count, r"the name of a topic is a text, as Topic\('prices', Price\); it is 5"),
+        ("prices", Count("a"), "topic 'prices' is for a message class, as Price; it is Count"),
+        ("prices", int, "topic 'prices' is for a message class, as Price; it is <class 'int'>"),
+    ],
+)
+def test_topics_that_are_none(name, message, why):
+    """A topic needs a text and a message class."""
+    with pytest.raises(UsageError, match=why):
+        Topic(name, message)

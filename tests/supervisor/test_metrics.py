@@ -30,7 +30,7 @@ from prometheus_client.parser import text_string_to_metric_families  # noqa: E40
 from supervisor import metrics  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
-WAIT = 30.0
+WAIT = 100.0
 AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
 NUMBERS = 300
 

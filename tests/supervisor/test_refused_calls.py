@@ -10,10 +10,19 @@ import pytest
 
 from actors import HandlerError, UsageError
 from actors.event import SafeEvent
-from supervisor import ChildSpec, Intensity, InvalidSpec, RestartIntensityExceeded, RestartPolicy, Strategy, Supervisor
+from supervisor import (
+    ChildSpec,
+    Intensity,
+    InvalidSpec,
+    Ready,
+    RestartIntensityExceeded,
+    RestartPolicy,
+    Strategy,
+    Supervisor,
+)
 from supervisor.bridge.event import await_event
 from tests.support.actors import Echo, Puppet
-from tests.support.callers import Caller, Parse, Parser, Try
+from tests.support.callers import Caller, Name, Parse, Parser, Try
 
 pytestmark = pytest.mark.processes
 
@@ -52,6 +61,72 @@ async def test_times_that_are_none_in_an_actor():
                 assert "must be seconds" in await root["b"].ask(Try(what, value)), (what, value)
         assert "must be seconds" in await root["b"].ask(Try("every", 1e-9))
         assert 1 == root.snapshot().children[1].life
+
+
+async def test_names_that_are_none_in_an_actor():
+    """What is no name, no ref and no topic is refused in the actor that gave it; it lives on."""
+    async with Supervisor(ChildSpec(Caller, name="b"), spares=0) as root:
+        for what, why in (
+            ("actor", "context.actor in /root/b takes a sibling's name or a full path; it is 5"),
+            ("watch", "context.watch in /root/b takes a ref, as context.actor('index'); it is 5"),
+            ("subscribe", "a topic is made at the top of a module: PRICES = Topic('prices', Price); it is 5"),
+            ("publish", "a topic is made at the top of a module: PRICES = Topic('prices', Price); it is 5"),
+        ):
+            assert why == await root["b"].ask(Name(what))
+        assert 1 == root.snapshot().children[0].life
+
+
+async def test_names_that_are_none():
+    """The same in the daemon."""
+    async with Supervisor(ChildSpec(Puppet, name="a"), spares=0) as root:
+        for deed in (
+            root.terminate_child,
+            root.restart_child,
+            root.delete_child,
+            root.recycle,
+            lambda it: root.resize(it, 2),
+            lambda it: root.drain(it, timeout=1.0),
+        ):
+            with pytest.raises(UsageError, match="a child is named by a text or a ref: .*; it is 5"):
+                await deed(5)
+        for look in (root.which_children, root.count_children):
+            with pytest.raises(UsageError, match="a supervisor is named by a text: under='parsers'; it is 5"):
+                look(5)
+        with pytest.raises(UsageError, match="a supervisor is named by a text"):
+            await root.start_child(ChildSpec(Puppet, name="b"), under=5)
+        with pytest.raises(UsageError, match="a topic is made at the top of a module"):
+            root.subscribe("prices")
+        with pytest.raises(UsageError, match="a topic is made at the top of a module"):
+            root.publish("prices", Echo("x"))
+        assert "y" == await root["a"].ask(Echo("y"))
+
+
+class Several:
+    """Several values that are compared one by one, as an array of numpy: there is no answer to a ==."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return self
+
+    def __bool__(self):
+        raise ValueError("ambiguous")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda it: Supervisor(on_give_up=it),
+        lambda it: Supervisor(control=it),
+        lambda it: Supervisor(reading=it),
+        lambda it: Supervisor(spares=it),
+        lambda it: Ready.port("127.0.0.1", it),
+    ],
+)
+def test_values_without_an_equal(make):
+    """What cannot be compared is refused as any other value of a wrong type."""
+    with pytest.raises(UsageError, match="must be|expected"):
+        make(Several())
 
 
 async def test_words_at_work():

@@ -11,8 +11,21 @@ class Try(Message[str]):
     value: float
 
 
+class Name(Message[str]):
+    what: str
+
+
 class Caller(Actor):
     """Makes a call from its own process, and says how it was refused."""
+
+    @handles
+    def name(self, msg: Name) -> str:
+        """Gives a method of the context what is no name, no ref and no topic."""
+        try:
+            getattr(self.context, msg.what)(*([5, msg] if msg.what == "publish" else [5]))
+        except UsageError as error:
+            return str(error)
+        return "taken"
 
     @handles
     async def take(self, msg: Try) -> str:

@@ -72,6 +72,12 @@ def test_garbage_is_undecodable_and_nothing_else(data):
         assert isinstance(reply_codec(Point).decode(msgspec.Raw(data)), Point)
 
 
+def test_what_does_not_decode_is_named_by_its_type():
+    """Replies and items of streams and feeds are read alike, so that the text names the type."""
+    with pytest.raises(UndecodableMessage, match="^Point does not decode: Expected `int`, got `str`"):
+        reply_codec(Point).decode(msgspec.Raw(encode({"x": "five"})))
+
+
 def test_bytes_too_deep_to_read():
     """A hostile nesting is refused like any other garbage."""
     with pytest.raises(UndecodableMessage):
