@@ -16,7 +16,8 @@ from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
 from supervisor.ports import Delivery
 
-AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles: enough to stay busy
+AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles, at least: enough to stay busy
+MOST_AHEAD: Final = 16  # and at most: they share a frame, a wake-up and a turn of the loop
 QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
 
 
@@ -43,7 +44,8 @@ class Consumers:
         served: the lives that get messages, by member.
         shared_queue: the queue that all share; None when they have queues of their own.
         single_consumer: the one consumer; None for a pool, and while the actor is down.
-        ahead: how many messages a quick member has beyond those it handles, where others take from the same queue.
+        ahead: how many messages a quick member has beyond those it handles at most, where others take from the same
+            queue.
     """
 
     def __init__(
@@ -54,14 +56,16 @@ class Consumers:
         self.served: dict[str, Delivery] = {}
         self.shared_queue: MessageQueue | None = None
         self.single_consumer: Consumer | None = None
-        self.ahead = AHEAD
+        self.ahead = MOST_AHEAD
         self._router = router
         self._new_queue = new_queue
         self._concurrency = concurrency
         self._clock = clock
         self._paused: set[str] = set()  # served, but given nothing now
         self._making_room: set[str] = set()  # whose life is about to be followed by another, or just was
-        self._quick: set[str] = set()  # those that took less than QUICK for each of their last messages
+        self._quick: dict[
+            str, int
+        ] = {}  # members that took less than QUICK for each of their last messages: how many in it
         self._busy_since: dict[str, float] = {}  # when a member of a pool last got or ended a message
 
     @property
@@ -148,7 +152,7 @@ class Consumers:
         """A life can get messages."""
         self.served[name] = life
         self._making_room.discard(name)
-        self._quick.discard(name)
+        self._quick.pop(name, None)
         self._paused.discard(name)
         self._find_single_consumer()
 
@@ -219,31 +223,31 @@ class Consumers:
         if not done:
             return
         now = self._clock()
-        if now - self._busy_since.get(name, 0.0) < QUICK * done:
-            self._quick.add(name)
+        took = now - self._busy_since.get(name, 0.0)
+        if took < QUICK * done:
+            self._quick[name] = min(MOST_AHEAD, max(AHEAD, int(QUICK * done / max(took, 1e-9))))
         else:
-            self._quick.discard(name)
+            self._quick.pop(name, None)
         self._busy_since[name] = now
 
     def found_slow(self, name: str) -> None:
         """A member stays busy: it gets nothing in advance until it was quick again."""
-        self._quick.discard(name)
+        self._quick.pop(name, None)
 
     def _least_loaded(self, queue: MessageQueue) -> str | None:
         """The member that can take a message from a queue and has the fewest in flight.
 
         Messages in flight wait for the one being handled. So from a queue that others take from, too, a member gets
-        messages in advance only while it is quick.
+        messages in advance only while it is quick: as many as it handles within QUICK, within bounds.
         """
         most = self._concurrency
         shared = len(self.queues) == 1
-        ahead = self.ahead if shared else AHEAD
         able = [
             name
             for name, life in self.served.items()
             if self.queue_of(name) is queue
             and name not in self._paused
             and not life.congested
-            and queue.room(name, most + ahead if name in self._quick or not shared else most) > 0
+            and queue.room(name, most + (min(self.ahead, self._quick.get(name, 0)) if shared else AHEAD)) > 0
         ]
         return min(able, key=queue.flights.count, default=None)

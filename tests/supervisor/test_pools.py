@@ -121,13 +121,13 @@ async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
         life = root.launcher.life("/root/p/0")
         assert concurrency == held(root, 0) == held(root, 1)
         finish(life, life.received[0])
-        assert concurrency + consumers.AHEAD == held(root, 0) - 1
+        assert concurrency + consumers.MOST_AHEAD == held(root, 0) - 1
         monkeypatch.setattr(consumers, "QUICK", 0.0)
-        for done in range(consumers.AHEAD):
+        for done in range(consumers.MOST_AHEAD):
             finish(life, life.received[1 + done])
-        assert concurrency + consumers.AHEAD == held(root, 0) - 1
-        finish(life, life.received[1 + consumers.AHEAD])
-        assert concurrency + consumers.AHEAD == held(root, 0) - 2
+        assert concurrency + consumers.MOST_AHEAD == held(root, 0) - 1
+        finish(life, life.received[1 + consumers.MOST_AHEAD])
+        assert concurrency + consumers.MOST_AHEAD == held(root, 0) - 2
         assert concurrency == held(root, 1)
 
 
