@@ -66,7 +66,7 @@ class DurableMailbox(Mailbox):
         self._boxes = boxes
         self._once = frozenset(row.index for cls, row in protocol.handlers.items() if cls.at_most_once)
         super().__init__(path, protocol, **parts)
-        self.consumers.ahead = 0  # what is given is noted, and never taken back
+        self.consumers.most_ahead = 0  # what is given is noted, and never taken back
         self._delayed = Delayed(stored, self.home.loop, self.intake.entered_by_itself)
         self._type_name = "" if protocol.state is None else getattr(protocol.state.kept, "__qualname__", "")
 

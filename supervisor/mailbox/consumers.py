@@ -17,7 +17,7 @@ from supervisor.core.delivery.routing import SHARED, Router
 from supervisor.ports import Delivery
 
 AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles, at least: enough to stay busy
-MOST_AHEAD: Final = 16  # and at most: they share a frame, a wake-up and a turn of the loop
+MOST_AHEAD: Final = 16  # and at most: they share wake-ups and turns of the loop
 QUICK: Final = 0.001  # seconds for one message; a slower member loses little by waiting for the next one
 
 
@@ -44,8 +44,8 @@ class Consumers:
         served: the lives that get messages, by member.
         shared_queue: the queue that all share; None when they have queues of their own.
         single_consumer: the one consumer; None for a pool, and while the actor is down.
-        ahead: how many messages a quick member has beyond those it handles at most, where others take from the same
-            queue.
+        most_ahead: how many messages a quick member has at most beyond those it handles, where others take from the
+            same queue.
     """
 
     def __init__(
@@ -56,16 +56,14 @@ class Consumers:
         self.served: dict[str, Delivery] = {}
         self.shared_queue: MessageQueue | None = None
         self.single_consumer: Consumer | None = None
-        self.ahead = MOST_AHEAD
+        self.most_ahead = MOST_AHEAD
         self._router = router
         self._new_queue = new_queue
         self._concurrency = concurrency
         self._clock = clock
         self._paused: set[str] = set()  # served, but given nothing now
         self._making_room: set[str] = set()  # whose life is about to be followed by another, or just was
-        self._quick: dict[
-            str, int
-        ] = {}  # members that took less than QUICK for each of their last messages: how many in it
+        self._quick: dict[str, int] = {}  # how many messages a quick member gets in advance; a slow one is not in it
         self._busy_since: dict[str, float] = {}  # when a member of a pool last got or ended a message
 
     @property
@@ -248,6 +246,6 @@ class Consumers:
             if self.queue_of(name) is queue
             and name not in self._paused
             and not life.congested
-            and queue.room(name, most + (min(self.ahead, self._quick.get(name, 0)) if shared else AHEAD)) > 0
+            and queue.room(name, most + (min(self.most_ahead, self._quick.get(name, 0)) if shared else AHEAD)) > 0
         ]
         return min(able, key=queue.flights.count, default=None)

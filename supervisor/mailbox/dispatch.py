@@ -219,7 +219,7 @@ class Dispatcher:
         consumers = self._consumers
         queue = consumers.shared_queue or consumers.queue_of(member)
         pool = len(consumers.names) > 1
-        had = queue.flights.count(member) if pool else 0
+        had = consumers.handled(member) if pool else 0
         for observer in self.observers:
             observer.outcomes(queue, member, frame)
         if isinstance(frame, Replies):
@@ -231,7 +231,7 @@ class Dispatcher:
             if acknowledged.outside or acknowledged.handled:
                 self._settlement.acknowledged(acknowledged)
         if pool:
-            consumers.measure(member, had - queue.flights.count(member))
+            consumers.measure(member, consumers.handled(member) - had)  # what it gave back was not handled
         self._use_room(queue)
 
     def _use_room(self, queue: MessageQueue) -> None:

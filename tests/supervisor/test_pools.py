@@ -7,6 +7,7 @@ import os
 import signal
 from itertools import count
 
+import msgspec
 import pytest
 
 from actors import ActorCrashed, ActorStopped, ExitKind
@@ -250,14 +251,25 @@ async def test_a_member_that_goes_on_tells_what_it_gave_back():
     """What it had begun meanwhile stays with it, the rest goes to the others."""
     async with tree(pool(2)) as root:
         busy, other, advance = await advanced(root)
+        steps = count(8)
+        busy.activity = lambda: msgspec.structs.replace(busy.goes_on, steps=next(steps) if busy.recalled else 7)
         await until(lambda: advance == busy.recalled, "the question")
-        busy.goes_on = Activity((Work(0, 2, 0, 0),), 8, 0, leaving=False)
         busy.doing = Progress(advance[0], frozenset({advance[0]}), 0, 0)
         busy.say(Outcomes(0, [Outcome(seq, CANCELLED, NOTHING) for seq in advance[1:]]))
         assert 2 == queued(root)
         for seq in advance[1:]:
             finish(other, other.received[-1])
             assert seq == other.received[-1].seq
+
+
+async def test_what_a_member_gives_back_does_not_make_it_quick(monkeypatch):
+    """It was not handled: what came back goes to a free member, not to the busy one again."""
+    async with tree(pool(2)) as root:
+        busy, _, advance = await advanced(root)
+        await until(lambda: advance == busy.recalled, "the question")
+        monkeypatch.setattr(consumers, "QUICK", DEADLINE)
+        busy.say(Outcomes(0, [Outcome(seq, CANCELLED, NOTHING) for seq in advance]))
+        assert len(advance) == queued(root)
 
 
 async def test_what_is_returned_and_answered_all_the_same_is_a_broken_protocol():
