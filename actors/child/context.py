@@ -111,7 +111,8 @@ class ActorContext:
 
     def publish(self, topic: Topic[M], message: M) -> None:
         """See `Context.publish`."""
-        self._calls.send(encode(Publish(topic.name, msgspec.Raw(published(topic, message)), self._calls.trace())))
+        data = published(topic, message)
+        self._calls.send(encode(Publish(topic.name, msgspec.Raw(data), self._calls.trace())))
 
     def count(self, name: str, amount: float = 1, /, **labels: object) -> None:
         """See `Context.count`."""

@@ -57,7 +57,8 @@ class PubSub:
         Raises:
             UsageError: the message is not of the topic's type.
         """
-        self.publish(topic.name, published(topic, message), None, None)
+        data = published(topic, message)
+        self.publish(topic.name, data, None, None)
 
     def publish(self, topic: str, payload: bytes, sender: str | None, trace: str | None) -> None:
         """Give a message to all subscribers.

@@ -119,7 +119,7 @@ async def fate(way, doing):
     box = mailbox(letters)
     if way.endswith("last delivery"):
         for queue in box.consumers.queues.values():
-            queue._deliveries[1] = 1
+            queue.attempts.begun[1] = 1
     life, following = LoneLife(doing), LoneLife()
     box.connect("a", life)
     sending = asyncio.create_task(send(MailboxRef(box), way))

@@ -73,7 +73,7 @@ def session() -> list[int]:
 
 def daemonise() -> list[int]:
     """The classic: fork, a session of its own, fork again, close everything."""
-    return twice(sleep)
+    return twice(sleep_without_descriptors)
 
 
 def daemonise_and_run() -> list[int]:
@@ -102,12 +102,18 @@ def twice(then) -> list[int]:
         if os.fork():
             os._exit(0)
         os.write(writer, b"%d\n" % os.getpid())
-        os.closerange(0, 1024)
-        then()
+        os.closerange(0, writer)
+        os.closerange(writer + 1, 1024)
+        then()  # closes the pipe: its own program is there when the parent reads the pid
     os.waitpid(pid, 0)
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        return [int(pipe.readline())]
+        return [int(pipe.read())]
+
+
+def sleep_without_descriptors() -> None:
+    os.closerange(0, 1024)
+    sleep()
 
 
 def sleep() -> None:

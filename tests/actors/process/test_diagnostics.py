@@ -86,7 +86,7 @@ def ask_for_dump(box, pid):
     """Ask, again and again: faulthandler writes nothing for a signal that comes while it leaves the one before."""
     deadline = time.monotonic() + DEADLINE
     while not complete(box.text()):
-        assert time.monotonic() < deadline, "no dump"
+        assert time.monotonic() < deadline, f"no dump, but {box.text()[-500:]!r}"
         os.kill(pid, DUMP_SIGNAL)
         for _ in range(100):
             if complete(box.text()):
