@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.support.crossings import ASGI, SHOP, await_end, free_port, get, serving, write
+from tests.support.crossings import ASGI, DEADLINE, SHOP, await_end, free_port, get, serving, write
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
 
@@ -127,3 +127,55 @@ def test_a_program_without_an_event_loop(tmp_path, worker_class):
         await_end(actor)
         _, another = json.loads(get(port, running, log))
     await_end(another)
+
+
+INSIDE = """
+import asyncio, contextlib, json, os, sys
+import shop, uvicorn
+from supervisor import ChildSpec, Supervisor, TaskSpec
+
+root = None
+
+async def app(scope, receive, send):
+    body = json.dumps([os.getpid(), await root["sync"].ask(shop.Pid(), timeout=60)]).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body})
+
+class Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):
+        yield
+
+async def http():
+    await root["sync"].ask(shop.Pid())  # a request may come before the start has ended
+    server = Server(uvicorn.Config(app, port=int(sys.argv[1]), lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+
+async def main():
+    global root
+    root = Supervisor(ChildSpec(shop.Sync), TaskSpec(http, name="http", shutdown=30.0))
+    async with root:
+        await root.serve()
+    print("LEFT IN ORDER", flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.crossing("uvicorn")
+def test_a_server_that_is_a_task_of_the_tree(tmp_path):
+    """SIGTERM is the tree's: the server stops first, then the actors, and what stands behind `serve()` runs."""
+    port, log = free_port(), tmp_path / "server.log"
+    write(tmp_path, inside=INSIDE)
+    with serving(tmp_path, sys.executable, "inside.py", str(port)) as running:
+        _, actor = json.loads(get(port, running, log))
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(DEADLINE) == 0, log.read_text()
+    await_end(actor)
+    assert "LEFT IN ORDER" in log.read_text()
