@@ -7,12 +7,12 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from actors.errors import UsageError
+from actors.errors import ActorsError, UsageError
 from supervisor.control import frames as wire
 from supervisor.control.frames import Reply
 from supervisor.control.look.letters import MOST, KeptLetter, Letters
@@ -67,31 +67,54 @@ class DeadLetters:
         return wire.DeadLetters((replace(_letter(kept), body=body),))
 
     async def requeue(self, asked: wire.RequeueDead) -> Reply:
-        """Send the messages of letters again; one after the other, and those that were sent are dropped."""
-        for letter in asked.ids:
-            store, number = self._stored_id(letter)
-            if store is not None:
-                await store.requeue(number)
-                continue
-            kept = self._of(letter)
-            path = kept.letter.actor
-            if kept.data is None:
-                raise UsageError(f"dead letter {letter}: its message is not kept; its sender has to send it again")
-            mailbox = self._engine.tree.registry.find(path)
-            await MailboxRef(mailbox).tell(mailbox.protocol.decode(kept.data))
+        """Send the messages of letters again; one after the other, and those that were sent are dropped.
+
+        All are looked up before the first is sent.
+
+        Raises:
+            ActorsError: one cannot be sent; the text says how many were.
+        """
+        deeds = [await self._requeuing(letter) for letter in dict.fromkeys(asked.ids)]
+        for done, deed in enumerate(deeds):
+            try:
+                await deed()
+            except ActorsError as error:
+                error.args = (f"{error}; {done} of {len(deeds)} sent again",)
+                raise
+        return wire.Done(f"{len(deeds)} sent again")
+
+    async def _requeuing(self, letter: str) -> Callable[[], Awaitable[None]]:
+        """Sends one letter again, which is there and has its message."""
+        store, number = self._stored_id(letter)
+        if store is not None:
+            await store.dead_letter(number)
+            return lambda: store.requeue(number)
+        kept = self._of(letter)
+        if kept.data is None:
+            raise UsageError(f"dead letter {letter}: its message is not kept; its sender has to send it again")
+        mailbox = self._engine.tree.registry.find(kept.letter.actor)
+        message = mailbox.protocol.decode(kept.data)
+
+        async def send() -> None:
+            await MailboxRef(mailbox).tell(message)
             self._letters.take(kept.id)
-        return wire.Done(f"{len(asked.ids)} sent again")
+
+        return send
 
     async def drop(self, asked: wire.DropDead) -> Reply:
-        """Drop letters."""
-        stored = [self._stored_id(letter) for letter in asked.ids]
-        kept = [self._of(letter) for letter, (store, _) in zip(asked.ids, stored, strict=True) if store is None]
+        """Drop letters; all are looked up before the first is dropped."""
+        ids = tuple(dict.fromkeys(asked.ids))
+        stored = [self._stored_id(letter) for letter in ids]
+        kept = [self._of(letter) for letter, (store, _) in zip(ids, stored, strict=True) if store is None]
+        for store, number in stored:
+            if store is not None:
+                await store.dead_letter(number)
         for store, number in stored:
             if store is not None:
                 await store.drop(number)
         for letter in kept:
             self._letters.take(letter.id)
-        return wire.Done(f"{len(asked.ids)} dropped")
+        return wire.Done(f"{len(ids)} dropped")
 
     def _store(self) -> TreeStore | None:
         store = self._engine.tree.store

@@ -34,6 +34,7 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import UNKNOWN, Classes, QueuedMessage
 from supervisor.core.delivery.parcel import Parcel
 from supervisor.core.delivery.queue import MessageQueue
+from supervisor.core.rules.down import is_down
 from supervisor.durable.asks import DurableAsk, HeldAsk
 from supervisor.durable.keys import Keys
 from supervisor.durable.rows import restored
@@ -283,9 +284,7 @@ class DurableIntake(Intake):
         if self.closed is not None:
             self.beyond.count += 1
             if asker is not None:
-                asker.failed(
-                    ActorStopped(f"{self._path} is down for good ({self.closed}); {entry.message.name} is stored")
-                )
+                asker.failed(ActorStopped(f"{is_down(self._path, self.closed)}; {entry.message.name} is stored"))
             return
         if rest or self._free <= 0:
             self.beyond.count += 1

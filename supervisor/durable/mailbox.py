@@ -25,6 +25,7 @@ from actors.wire.framing import Carried
 from actors.wire.progress import Progress
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
+from supervisor.core.rules.down import is_down
 from supervisor.durable.bulk import DurableBulk
 from supervisor.durable.delayed import Delayed
 from supervisor.durable.delivery import NotedDelivery
@@ -149,7 +150,7 @@ class DurableMailbox(Mailbox):
             if asker is not None:
                 asker.failed(
                     ActorStopped(
-                        f"{self.path} is down for good ({because}); the message had not begun, and is stored: it is "
+                        f"{is_down(self.path, because)}; the message had not begun, and is stored: it is "
                         f"handled when the actor is started again"
                     )
                 )

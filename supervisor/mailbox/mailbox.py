@@ -29,6 +29,7 @@ from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.outcomes import unserved
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import Router
+from supervisor.core.rules.down import is_down
 from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import Asker, decode_bound
@@ -284,7 +285,7 @@ class Mailbox:
             self._settlement.dead_letter(message, reason, because)
             asker, _ = self._settlement.dismiss(message.seq)
             if asker is not None:
-                asker.failed(ActorStopped(f"{self.path} is down for good ({because}); the message had not begun"))
+                asker.failed(ActorStopped(f"{is_down(self.path, because)}; the message had not begun"))
         self.intake.close(because, reason)
         watchers, self._watchers = self._watchers, {}
         for told in watchers.values():

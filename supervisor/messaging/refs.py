@@ -18,6 +18,7 @@ from actors.errors import ActorsError, ActorStopped, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, listed, note_taken
 from actors.wire.frames import ASK, FEED, STREAM, TELL
+from supervisor.core.rules.down import is_down
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
 from supervisor.mailbox.intake.bulk import BulkCall, Part
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
@@ -139,7 +140,7 @@ class MailboxRef(ActorRef):
         mailbox = self._mailbox
         check_ask(self.path, timeout)
         if mailbox.closed is not None:
-            raise ActorStopped(f"{self.path} is down for good ({mailbox.closed}); {name_of(message)} was not sent")
+            raise ActorStopped(f"{is_down(self.path, mailbox.closed)}; {name_of(message)} was not sent")
         self._check_call(f"call({name_of(message)})", "ref.ask(...)", timeout)
         return mailbox.home.run(self.ask(message, timeout=timeout), f"{name_of(message)} to {self.path}", timeout)
 

@@ -9,8 +9,9 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from actors.errors import UsageError
 from actors.exits import ExitReport
@@ -200,10 +201,21 @@ def in_full(text: str, report: ExitReport | None) -> str:
 
 
 def _refuse(answer: do.Answer, name: str, engine: Engine, failure: ExitReport | None = None) -> NoReturn:
-    text = f"{name}: {answer.detail or answer.verdict.value}"
+    text = _sentence(answer, name, engine.path)
     if answer.verdict is Verdict.NOT_FOUND:
         raise NoSuchChild(text)
     if answer.verdict is Verdict.START_FAILED:
         report = failure or engine.last_failure
         raise StartFailed(in_full(text, report), report)
     raise SupervisorBusy(text, answer=answer.verdict.value)
+
+
+_NAMES_A_CHILD: Final = re.compile(r"(?:child )?'([^']+)' ")
+
+
+def _sentence(answer: do.Answer, name: str, supervisor: str) -> str:
+    """What a supervisor answers, as a sentence about the child's path; about `name` where it names no child."""
+    child = _NAMES_A_CHILD.match(answer.detail)
+    if child is None:
+        return f"{name}: {answer.detail or answer.verdict.value}"
+    return f"{supervisor}/{child[1]} {answer.detail[child.end() :]}"

@@ -16,6 +16,7 @@ import msgspec
 from supervisor.control.look.facts import Exit, Facts
 from supervisor.control.look.words import ago, count, mebibytes, seconds
 from supervisor.core.health.hang_detector import Health
+from supervisor.core.rules.down import by_call
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.tree.commands import Decision
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
@@ -141,7 +142,7 @@ def _exited(facts: Facts, node: ChildSnapshot) -> Why:
     if last.decision == Decision.LEAVE_DOWN and not last.reason.abnormal:
         return Why(Verdict.IDLE, what, f"{last.because}, so it stays down", "", start)
     if last.decision == Decision.EXPECTED and not last.reason.abnormal:
-        return Why(Verdict.DOWN, f"was stopped {when}".rstrip(), last.because, "it stays down", start)
+        return Why(Verdict.DOWN, f"was stopped {when}".rstrip(), by_call(last.because), "it stays down", start)
     return Why(Verdict.DOWN, what, f"{last.because}, so it stays down", "", f"mend the cause, then {start}")
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.rules import policy
+from supervisor.core.rules.down import TERMINATED
 from supervisor.core.rules.policy import Choice, scope
 from supervisor.core.rules.states import SupervisorState
 from supervisor.core.terms import Backoff, RestartPolicy
@@ -21,7 +22,6 @@ from supervisor.core.tree.supervision import Supervision
 
 CAME: Final = "it stopped as idle, and a message came meanwhile"
 SIBLING: Final = "stopped for the restart of a sibling"
-TERMINATED: Final = "terminate_child was called"
 _LEFT: Final = "the life before it ended for good"
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from supervisor.core.rules.down import TERMINATED
 from supervisor.core.rules.policy import Scope, scope
 from supervisor.core.rules.states import ChildState
 from supervisor.core.tree.child import Child, EndedLife, StopCause
 from supervisor.core.tree.commands import AwaitStreams, Decision, Verdict
-from supervisor.core.tree.deaths import SIBLING, TERMINATED, Deaths, choice_of
+from supervisor.core.tree.deaths import SIBLING, Deaths, choice_of
 from supervisor.core.tree.events import ChildExited, RecycleAsked, StreamsOver
 from supervisor.core.tree.plans import Plan
 from supervisor.core.tree.starts import UNDONE

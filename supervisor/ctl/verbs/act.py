@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import click
 
+from supervisor.control.look.words import count
 from supervisor.ctl.app import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
 from supervisor.ctl.client import Client
 from supervisor.ctl.text import letter_rows, table
@@ -131,7 +132,7 @@ def show(letter: str, daemon: str | None, *, as_json: bool) -> None:
         print_json(found)
         return
     click.echo(f"{found.message_type} to {found.actor} from {found.sender or 'the daemon'}")
-    click.echo(f"{found.reason}: {found.detail}; begun {found.deliveries} times")
+    click.echo(f"{found.reason}: {found.detail}; {_begun(found.deliveries)}")
     click.echo(found.body if found.body is not None else "its content is not kept")
 
 
@@ -160,6 +161,10 @@ def _do(daemon: str | None, deed: Callable[[Client], str], *, as_json: bool) -> 
         print_json({"detail": detail})
     else:
         click.echo(detail)
+
+
+def _begun(deliveries: int) -> str:
+    return f"begun {count(deliveries, 'time')}" if deliveries else "no handler has begun it"
 
 
 def _body(body: str) -> str:

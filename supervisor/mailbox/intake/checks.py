@@ -14,6 +14,7 @@ from actors.errors import ActorStopped, UsageError
 from actors.messages import Message
 from actors.wire.frames import TELL
 from actors.wire.framing import Carried
+from supervisor.core.rules.down import is_down
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.validation import Admission, Admitted
 from supervisor.ports import Tracer
@@ -104,7 +105,7 @@ class IntakeChecks:
             ActorStopped: the actor is down for good; the text says that `what` was not sent.
         """
         if self.closed is not None:
-            raise ActorStopped(f"{self._path} is down for good ({self.closed}); {what} was not sent")
+            raise ActorStopped(f"{is_down(self._path, self.closed)}; {what} was not sent")
 
     def _check_drained(self, what: str, sender: str | None) -> None:
         part = self._drained

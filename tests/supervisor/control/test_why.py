@@ -271,8 +271,8 @@ TABLE = {
             exits=died(40, reason=str(ASKED), decision=Decision.EXPECTED),
         ),
         Verdict.DOWN,
-        "/root/a was stopped 40 s ago: terminate_child was called; it stays down; start it: actorctl start ",
-        "/root/a.",
+        "/root/a was stopped 40 s ago: terminate_child was called, or actorctl stop; it stays down; start it: ",
+        "actorctl start /root/a.",
     ),
     "on demand, stopped by itself": (
         facts(

@@ -239,7 +239,9 @@ def test_messages_go_to_actors_alone(ctl):
 def test_stop_and_start(ctl):
     assert "/root/once is down until it is started" in ctl("stop", "once")
     assert "down" == verdict(ctl, "once")
-    assert "is down for good" in ctl("tell", "once", "Add", '{"amount": 1}', code=1)
+    assert "is down until it is started (terminate_child was called, or actorctl stop); Add" in ctl(
+        "tell", "once", "Add", '{"amount": 1}', code=1
+    )
     assert "/root/once is ready" == ctl("start", "once")
     assert "running" in ctl("start", "once", code=1)
     assert "ends with its daemon" in ctl("stop", "/root", code=1)
@@ -271,12 +273,16 @@ def test_dead_letters(ctl):
     (letter,) = aborted()
     assert ("crashed_while_handling", 1) == (letter["reason"], letter["deliveries"])
     assert "Abort" in ctl("dead")
+    assert ctl("dead", "show", letter["id"]).splitlines()[1].endswith("; begun 1 time")
     assert letter["id"] in [one["id"] for one in shown(ctl, "dead")]
     assert [letter["id"]] == [
         json.loads(line)["id"] for line in ctl("dead", "--json", "show", letter["id"]).splitlines()
     ]
     assert "{}" == shown(ctl, "dead", "show", letter["id"])[0]["body"]
-    assert "1 sent again" == ctl("dead", "requeue", letter["id"])
+    for verb_ in ("requeue", "drop"):  # all or none
+        assert "no dead letter '999999'" in ctl("dead", verb_, letter["id"], "999999", code=4)
+    assert [letter] == aborted()
+    assert "1 sent again" == ctl("dead", "requeue", letter["id"], letter["id"])
     until_now(aborted)
     (again,) = aborted()
     assert letter["id"] != again["id"]
