@@ -50,7 +50,7 @@ def await_part(channel: Channel, box: BlackBox) -> StartActor:
     if not frames:
         os._exit(EXIT_ORPHANED)
     part = _decode(cast("bytes", frames[0]))
-    box.take()
+    box.recorder.take()
     return part
 
 

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Mapping
 
 from actors.errors import UsageError
-from actors.ipc.blackbox import MAX_SERIES, BlackBox
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.box_cells import MAX_SERIES
 from actors.process.time_limit import LANE
 from actors.wire.counts import check_amount, encoded
 

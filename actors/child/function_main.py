@@ -111,7 +111,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     finally:
         flush_streams()
         output_pipe.settle()
-        box.note_peak(peak_memory())
+        box.recorder.note_peak(peak_memory())
 
 
 def _stop_by_sigterm(stop: SafeEvent) -> None:

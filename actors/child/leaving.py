@@ -6,7 +6,7 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 from actors.exits import ExitKind, ExitReason
-from actors.ipc.blackbox import BlackBox
+from actors.ipc.box_cells import Recorder
 
 
 class Leaving:
@@ -17,10 +17,10 @@ class Leaving:
         if_idle: whether the actor stops as soon as no message waits.
     """
 
-    def __init__(self, box: BlackBox) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self.reason: ExitReason | None = None
         self.if_idle = False
-        self._box = box
+        self._recorder = recorder
 
     def asked(self) -> None:
         """The supervisor asks the actor to stop."""
@@ -29,7 +29,7 @@ class Leaving:
     def stop(self) -> None:
         """The actor stops itself."""
         if self.reason is None:
-            self._box.leave()
+            self._recorder.leave()
             self.reason = ExitReason(ExitKind.NORMAL, "the actor stopped itself")
 
     def wish_if_idle(self) -> None:
@@ -40,5 +40,5 @@ class Leaving:
         """All handlers have returned: stop, as the actor wished, when no message waits."""
         self.if_idle = False
         if self.reason is None and idle:
-            self._box.leave_idle()
+            self._recorder.leave_idle()
             self.reason = ExitReason(ExitKind.NORMAL, "the actor stopped itself, as no message waited")

@@ -32,7 +32,8 @@ from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
 from actors.child.tracebacks import ActorFailed, failure_of, words_of
 from actors.errors import Rejected, UsageError
-from actors.ipc.blackbox import DOORBELL, BlackBox
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.box_cells import DOORBELL
 from actors.ipc.channel import Channel
 from actors.ipc.descriptors import Descriptors
 from actors.messages import Message
@@ -142,8 +143,8 @@ class Life:
         self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls, clock)
         self.streams = Streams(self.outbox)
         self.timers = Timers(part.path, protocol, clock)
-        self.leaving = Leaving(box)
-        self.time_limit = TimeLimit(box, part.handler_timeout, clock.monotonic_ns)
+        self.leaving = Leaving(box.recorder)
+        self.time_limit = TimeLimit(box.recorder, part.handler_timeout, clock.monotonic_ns)
         self.copies = copies
         self.context = ActorContext(
             part,
@@ -160,6 +161,7 @@ class Life:
         self._given = part.state
         self._durable = part.durable
         self._box = box
+        self._recorder = box.recorder
         self._keeps_replies = part.keeps_replies
         self._now_ns = clock.monotonic_ns
         self._reserve = reserve
@@ -277,9 +279,9 @@ class Life:
         if self.calls.spans is not None:
             self.calls.spans.enter(envelope.trace)
         if envelope.seq:
-            self._box.begin(envelope.seq, handler.index, now, lane)
+            self._recorder.begin(envelope.seq, handler.index, now, lane)
         else:
-            self._box.begin_own(handler.index, now, lane)
+            self._recorder.begin_own(handler.index, now, lane)
 
     def finish(
         self,
@@ -292,11 +294,11 @@ class Life:
         """Record that a handler has ended, and send what its sender gets; the acknowledgement of a tell may wait."""
         seq = envelope.seq
         if not seq:
-            self._box.done_own(lane)
+            self._recorder.done_own(lane)
             self.outbox.own_ended()
             return
-        self._box.done(seq, lane)
-        began = self._box.since(lane)
+        self._recorder.done(seq, lane)
+        began = self._recorder.since(lane)
         ended = 0 if envelope.trace is None else self._end_of(envelope.trace)
         if envelope.kind == wire.TELL and kind == wire.REPLY:
             self.outbox.acknowledge(seq, began, ended)
@@ -312,15 +314,15 @@ class Life:
         elif envelope.kind == wire.TELL:
             self.finish(envelope, wire.REPLY, payload, lane)
         else:  # the common case
-            self._box.done(envelope.seq, lane)
+            self._recorder.done(envelope.seq, lane)
             if type(envelope) is BulkEnvelope:
-                self.outbox.hold(envelope.seq, payload, self._box.since(lane))
+                self.outbox.hold(envelope.seq, payload, self._recorder.since(lane))
                 self.outbox.before_handler(self._now_ns())  # on a loop, any code may be next
             elif envelope.trace is None:
-                self.outbox.reply(envelope.seq, wire.REPLY, payload, self._box.since(lane))
+                self.outbox.reply(envelope.seq, wire.REPLY, payload, self._recorder.since(lane))
             else:
                 ended = self._end_of(envelope.trace)
-                self.outbox.reply(envelope.seq, wire.REPLY, payload, self._box.since(lane), (), ended)
+                self.outbox.reply(envelope.seq, wire.REPLY, payload, self._recorder.since(lane), (), ended)
 
     def _end_of(self, trace: str) -> int:
         """Now (ns), where the daemon makes a span of the message; else 0."""
@@ -345,7 +347,7 @@ class Life:
         """
         self.copies.leave(error)
         if not isinstance(error, SystemExit):
-            self._box.done(seq)
+            self._recorder.done(seq)
             self.outbox.reply(seq, *self.verdict(error), began)
         self._crash_or_continue(error, handler)
 

@@ -87,7 +87,7 @@ def _play_and_report(  # noqa: PLR0917 - what spawn passes
     finally:
         flush_streams()
         output_pipe.settle()
-        box.note_peak(peak_memory())
+        box.recorder.note_peak(peak_memory())
 
 
 def _play(
@@ -143,7 +143,7 @@ def _await_part(
                 output.begin()
                 way_out.note_descriptors()
             if isinstance(cue, StartActor):
-                box.take()
+                box.recorder.take()
                 return cue, frames[at + 1 :], output
             if cue.quiet:
                 _import_ahead(cue)
@@ -162,7 +162,7 @@ def _preload(preload: Preload, box: BlackBox, unread: Channel | None) -> None:
     for number, module in enumerate(preload.modules, 1):
         if unread is None or unread.readable(0):
             break
-        box.import_module(number)
+        box.recorder.import_module(number)
         try:
             with only_importing():
                 import_module(module, preload.main)
@@ -171,7 +171,7 @@ def _preload(preload: Preload, box: BlackBox, unread: Channel | None) -> None:
             failure = failure_of(error)
             os.write(box.fileno(), f"{failure.type_name}: {failure.message}".encode()[:TEXT])
             os._exit(EXIT_FAILED)
-    box.import_module(0)
+    box.recorder.import_module(0)
 
 
 def _import_ahead(preload: Preload) -> None:

@@ -1,17 +1,12 @@
 """BlackBox: a page of shared memory in which an actor's process records what it is doing, readable after its death.
 
-The daemon writes only the doorbell, the child everything else. Every write is one aligned eight-byte store: there is
-no lock, and the record is consistent at every instant a kill can hit.
+The daemon writes only the doorbell, the child everything else; `actors.ipc.box_cells` says how and where.
 
 The page is an anonymous mapped file: it has no name in the file system and disappears with its last holder. Behind
 the lanes are the actor's own counters (`actors.ipc.counter_cells`), then replies that the daemon has not read yet
 (`actors.ipc.reply_area`). At the end is space for text, where faulthandler writes stacks through the descriptor (see
 `actors.process.diagnostics`). The file is sealed against resizing, so the text is bounded and reading the mapping is
 safe whatever the child does.
-
-A lane belongs to one handler call at a time. Messages begin in the order of their sequence numbers. So of the
-messages in flight, those above the highest `begun` never began, those in a lane with `begun != done` are being
-handled, and the others have ended.
 """
 
 from __future__ import annotations
@@ -23,6 +18,29 @@ from multiprocessing import context, reduction
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.event import close_fd
+from actors.ipc.box_cells import (
+    BEGUN,
+    CELL,
+    DECODING,
+    DONE,
+    DOORBELL,
+    FIRST_LANE,
+    GRANT,
+    HANDLER,
+    IDLE,
+    LANE_CELLS,
+    LEAVING,
+    MAX_SERIES,
+    OWN,
+    PEAK,
+    PULSE,
+    SERIES_ROOM,
+    SINCE,
+    STAGE,
+    TAKEN,
+    UNTIL,
+    Recorder,
+)
 from actors.ipc.reply_area import AREA, OPEN, READ, WRITTEN, ReplyArea
 from actors.wire.progress import Activity, Progress, Work
 
@@ -31,24 +49,8 @@ if TYPE_CHECKING:
     from actors.ipc.counter_cells import CounterCells
     from actors.wire.counts import Counts
 
-DOORBELL: Final = 0  # cell the daemon increments after a control frame; the child compares it between messages
-_PEAK: Final = 1  # cell in which the exiting child records its peak memory in bytes
-_PULSE: Final = 2  # cell the child increments when a heartbeat asks whether its interpreter runs
-_LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself; _IDLE when no message waited
-_IDLE: Final = 2
-_STAGE: Final = 4  # cell that says how far the child has come: 0 at first, _TAKEN, or above that what a spare imports
-_TAKEN: Final = 1  # it has read its StartActor
-BOOT: Final = 6  # cell in which the daemon notes which boot of the machine this is; 0 where that is not known
-LANES: Final = 7  # cell in which the daemon notes how many lanes there are
-DECODING: Final = 5  # cell that is not 0 while the child decodes messages
-FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache line of their own
-BEGUN, DONE, SINCE, HANDLER, _OWN, _GRANT, _UNTIL = range(7)  # cells of a lane; _OWN is odd while a timer's runs
-_LANE: Final = 8
-CELL: Final = 8  # bytes
 _CELL_MASK: Final = 2**64 - 1
 _POSITION: Final = 2**32 - 1  # bits of a mark of replies
-MAX_SERIES: Final = 256  # counters of one process, each with a name
-SERIES_ROOM: Final = 256  # bytes of a name, two of them for its length
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
 
 _UNTRACKED: Final[dict[str, Any]] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
@@ -64,6 +66,7 @@ class BlackBox:
 
     Attributes:
         closed: whether it is unmapped here.
+        cells: its first part, by eight bytes.
     """
 
     closed = False
@@ -153,24 +156,13 @@ class BlackBox:
 
     def activity(self) -> Activity:
         """What the child is doing now, for the watchdog. Callable from any thread; never blocks."""
-        cells, work, steps = self.cells, [], 0
-        for lane in range(self.lanes):
-            at = FIRST_LANE + lane * _LANE
-            since = cells[at + SINCE]
-            steps += since + cells[at + DONE] + cells[at + _OWN]
-            if _busy(cells, at):
-                until = cells[at + _UNTIL] if cells[at + _GRANT] == since else 0
-                work.append(Work(lane, since, until, cells[at + HANDLER] - 1))
-        return Activity(tuple(work), steps, cells[_PULSE], bool(cells[_LEAVING]))
+        return _activity_in(self.cells, self.lanes)
 
     def counts(self) -> Counts:
         """What the actor has counted, in handlers that have ended and outside. Callable from any thread."""
-        cells = self.cells
-        if not cells[_counters_at(self.lanes) // CELL]:  # it has none
+        if not self.cells[_counters_at(self.lanes) // CELL]:  # it has none
             return {}
-        lanes = range(FIRST_LANE, FIRST_LANE + self.lanes * _LANE, _LANE)
-        running = [_call(cells, at) if _busy(cells, at) else 0 for at in lanes]
-        return self.counters.totals(running)
+        return self.counters.totals(_running_in(self.cells, self.lanes))
 
     def rewind(self) -> None:
         """Empty the text; the next write starts at its beginning, because both sides share the file offset."""
@@ -187,101 +179,37 @@ class BlackBox:
     @property
     def peak(self) -> int:
         """The child's peak memory in bytes, if it exited by itself and could tell; else 0."""
-        return self.cells[_PEAK]
+        return self.cells[PEAK]
 
     @property
     def taken(self) -> bool:
         """Whether the child has read its StartActor."""
-        return self.cells[_STAGE] == _TAKEN
+        return self.cells[STAGE] == TAKEN
 
     @property
     def importing(self) -> int:
         """Which of the modules of its Preload a spare imports, or died importing, from 1; 0 when it imports none."""
-        return max(0, self.cells[_STAGE] - _TAKEN)
+        return max(0, self.cells[STAGE] - TAKEN)
+
+    @property
+    def left_idle(self) -> bool:
+        """Whether the actor has stopped itself because no message waited."""
+        return self.cells[LEAVING] == IDLE
 
     # ---- child
+
+    @property
+    def recorder(self) -> Recorder:
+        """Writes what the child is doing."""
+        return Recorder(self.cells)
 
     def fileno(self) -> int:
         """The descriptor; bytes written to it become text."""
         return self._fd
 
-    def note_peak(self, size: int) -> None:
-        """Record the peak memory of this process, in bytes."""
-        self.cells[_PEAK] = size
-
-    def begin(self, seq: int, handler: int, now: int, lane: int = 0) -> None:
-        """Record that a handler is about to be called.
-
-        The sequence number is stored last, so a begun message has all its data.
-        """
-        at = FIRST_LANE + lane * _LANE
-        self.cells[at + SINCE] = now
-        self.cells[at + HANDLER] = handler + 1
-        self.cells[at + BEGUN] = seq
-
-    def begin_own(self, handler: int, now: int, lane: int = 0) -> None:
-        """Record that a handler is about to be called for a message of the actor's own timer, which has no number."""
-        at = FIRST_LANE + lane * _LANE
-        self.cells[at + SINCE] = now
-        self.cells[at + HANDLER] = handler + 1
-        self.cells[at + _OWN] += 1
-
-    def done_own(self, lane: int = 0) -> None:
-        """Record that the handler of a timer's message has ended."""
-        self.cells[FIRST_LANE + lane * _LANE + _OWN] += 1
-
-    def grant(self, until: int, lane: int = 0) -> None:
-        """Extend the limit of the handler running in a lane. The extension is tied to this call by its start time."""
-        at = FIRST_LANE + lane * _LANE
-        self.cells[at + _UNTIL] = until
-        self.cells[at + _GRANT] = self.cells[at + SINCE]
-
     def count(self, slot: int, lane: int, amount: float) -> None:
         """Add to one of the actor's counters, for the handler that runs in a lane."""
-        self.counters.add(slot, lane, _call(self.cells, FIRST_LANE + lane * _LANE), amount)
-
-    def since(self, lane: int) -> int:
-        """time.monotonic_ns() at which the handler in a lane began."""
-        return self.cells[FIRST_LANE + lane * _LANE + SINCE]
-
-    def beat(self) -> None:
-        """Record that the interpreter runs."""
-        self.cells[_PULSE] += 1
-
-    def take(self) -> None:
-        """Record that the child has read its StartActor."""
-        self.cells[_STAGE] = _TAKEN
-
-    def import_module(self, number: int) -> None:
-        """Record that a spare imports this module of its Preload, from 1; 0 when it has imported all."""
-        self.cells[_STAGE] = _TAKEN + number if number else 0
-
-    def leave(self) -> None:
-        """Record that the actor has stopped itself and handles nothing more."""
-        self.cells[_LEAVING] = 1
-
-    def leave_idle(self) -> None:
-        """Record that the actor has stopped itself because no message waited."""
-        self.cells[_LEAVING] = _IDLE
-
-    @property
-    def left_idle(self) -> bool:
-        """Whether the actor has stopped itself because no message waited."""
-        return self.cells[_LEAVING] == _IDLE
-
-    def done(self, seq: int, lane: int = 0) -> None:
-        """Record that the handler has ended; its reply may not have been sent yet."""
-        self.cells[FIRST_LANE + lane * _LANE + DONE] = seq
-
-
-def _busy(cells: memoryview[int], at: int) -> bool:
-    """Whether a handler runs in a lane, for a message or for one of the actor's own timer."""
-    return cells[at + BEGUN] != cells[at + DONE] or cells[at + _OWN] % 2 == 1
-
-
-def _call(cells: memoryview[int], at: int) -> int:
-    """A number that ascends with each call in a lane, and with nothing else."""
-    return cells[at + BEGUN] + cells[at + _OWN]
+        self.counters.add(slot, lane, _call(self.cells, FIRST_LANE + lane * LANE_CELLS), amount)
 
 
 def progress_in(cells: memoryview[int], lanes: int) -> Progress:
@@ -289,7 +217,7 @@ def progress_in(cells: memoryview[int], lanes: int) -> Progress:
     begun = 0
     active: dict[int, tuple[int, int]] = {}
     latest = (0, 0)
-    for at in range(FIRST_LANE, FIRST_LANE + lanes * _LANE, _LANE):
+    for at in range(FIRST_LANE, FIRST_LANE + lanes * LANE_CELLS, LANE_CELLS):
         seq, when = cells[at + BEGUN], (cells[at + SINCE], cells[at + HANDLER])
         begun, latest = max(begun, seq), max(latest, when)
         if seq != cells[at + DONE]:
@@ -298,9 +226,38 @@ def progress_in(cells: memoryview[int], lanes: int) -> Progress:
     return Progress(begun, frozenset(active), since, handler - 1, decoding=bool(cells[DECODING]))
 
 
+def _activity_in(cells: memoryview[int], lanes: int) -> Activity:
+    """What the cells of a box say of each lane."""
+    work, steps = [], 0
+    for lane in range(lanes):
+        at = FIRST_LANE + lane * LANE_CELLS
+        since = cells[at + SINCE]
+        steps += since + cells[at + DONE] + cells[at + OWN]
+        if _busy(cells, at):
+            until = cells[at + UNTIL] if cells[at + GRANT] == since else 0
+            work.append(Work(lane, since, until, cells[at + HANDLER] - 1))
+    return Activity(tuple(work), steps, cells[PULSE], bool(cells[LEAVING]))
+
+
+def _running_in(cells: memoryview[int], lanes: int) -> list[int]:
+    """For each lane the number of the call that runs there, 0 when none does."""
+    starts = range(FIRST_LANE, FIRST_LANE + lanes * LANE_CELLS, LANE_CELLS)
+    return [_call(cells, at) if _busy(cells, at) else 0 for at in starts]
+
+
+def _busy(cells: memoryview[int], at: int) -> bool:
+    """Whether a handler runs in a lane, for a message or for one of the actor's own timer."""
+    return cells[at + BEGUN] != cells[at + DONE] or cells[at + OWN] % 2 == 1
+
+
+def _call(cells: memoryview[int], at: int) -> int:
+    """A number that ascends with each call in a lane, and with nothing else."""
+    return cells[at + BEGUN] + cells[at + OWN]
+
+
 def _counters_at(lanes: int) -> int:
     """Offset of the counters: the first page without a lane."""
-    return _next_page((FIRST_LANE + _LANE * lanes) * CELL)
+    return _next_page((FIRST_LANE + LANE_CELLS * lanes) * CELL)
 
 
 def behind_counters(lanes: int) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from actors.event import close_fd
-from actors.ipc.blackbox import BOOT, CELL, FIRST_LANE, LANES, behind_counters, progress_in
+from actors.ipc.blackbox import behind_counters, progress_in
+from actors.ipc.box_cells import BOOT, CELL, FIRST_LANE, LANES
 from actors.wire.progress import Progress
 
 _GIVEN: Final = 1024  # messages given to the process last, of which delivery tag and number are kept

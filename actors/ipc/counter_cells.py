@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from actors.ipc.blackbox import MAX_SERIES, SERIES_ROOM
+from actors.ipc.box_cells import MAX_SERIES, SERIES_ROOM
 from actors.wire.counts import MAX_SERIES_BYTES, Counts, decoded
 
 _NAME: Final = SERIES_ROOM

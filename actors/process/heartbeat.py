@@ -51,6 +51,6 @@ def start_heartbeat(box: BlackBox) -> None:
             signal.sigwait(wanted)
             faulthandler.dump_traceback(box.fileno(), all_threads=True)
             write_task_stacks(box.fileno())
-            box.beat()
+            box.recorder.beat()
 
     threading.Thread(target=answer, name="actors-heartbeat", daemon=True).start()

@@ -75,6 +75,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.process.task_stacks",
     "actors.process.time_limit",
     "actors.ipc.blackbox",
+    "actors.ipc.box_cells",
     "actors.bounds",
     "actors.ipc.channel",
     "actors.ipc.descriptors",

@@ -189,8 +189,8 @@ class Child:
         self.read()
         given, self.given = self.given, []
         for seq, kind, data in given:
-            self.worker.box.begin(seq, 0, 1)
-            self.worker.box.done(seq)
+            self.worker.box.recorder.begin(seq, 0, 1)
+            self.worker.box.recorder.done(seq)
             items = [Outcome(seq, REPLY, msgspec.Raw(encode(reply(data))))] if kind != TELL else []
             self.say(Outcomes(seq, items))
         return [data for _, _, data in given]

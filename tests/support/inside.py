@@ -17,7 +17,7 @@ def channel_of(actor: Actor) -> Channel:
 
 def box_of(actor: Actor) -> BlackBox:
     """The black box of the process that runs this actor."""
-    return actor.context._leaving._box
+    return actor.context._box
 
 
 def is_stopping(actor: Actor) -> bool:

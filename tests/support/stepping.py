@@ -24,7 +24,7 @@ LIBRARY = f"{ROOT}{os.sep}actors{os.sep}"
 STORES = {dis.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in dis.opmap}
 CALLS = {number for name, number in dis.opmap.items() if name in ("CALL", "CALL_FUNCTION_EX", "CALL_KW", "YIELD_VALUE")}
 VISIBLE = {  # where the stores into shared memory and the writes into the channel are
-    f"{LIBRARY}ipc{os.sep}blackbox.py": STORES,
+    f"{LIBRARY}ipc{os.sep}box_cells.py": STORES,
     f"{LIBRARY}ipc{os.sep}counter_cells.py": STORES,
     f"{LIBRARY}ipc{os.sep}reply_area.py": STORES,
     f"{LIBRARY}ipc{os.sep}channel.py": STORES | CALLS,

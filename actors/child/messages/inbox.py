@@ -27,7 +27,7 @@ from actors.child.messages.timers import Timer
 from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
-from actors.ipc.blackbox import DECODING
+from actors.ipc.box_cells import DECODING
 from actors.ipc.channel import Channel
 from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol

@@ -22,7 +22,7 @@ from actors.child.runners.batches import Work
 from actors.child.runners.replies import item_of, payload_of
 from actors.errors import UsageError
 from actors.exits import ExitReason
-from actors.ipc.blackbox import DOORBELL
+from actors.ipc.box_cells import DOORBELL
 from actors.messages import Message
 from actors.process.task_stacks import show_tasks_of
 from actors.process.time_limit import LANE

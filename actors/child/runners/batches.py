@@ -20,7 +20,7 @@ from actors.child.life import Life, Payload, Sharing
 from actors.child.messages.inbox import PendingAsks, PendingBatch
 from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, NEVER, Outbox
 from actors.child.runners.replies import LEAST_INT, MOST_INT, payload_of
-from actors.ipc.blackbox import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
+from actors.ipc.box_cells import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.wire import frames as wire

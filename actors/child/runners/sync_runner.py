@@ -18,7 +18,7 @@ from actors.child.messages.streams import FlowEnded, decoded_item
 from actors.child.runners.batches import Work, handle_batch
 from actors.child.runners.replies import item_of, payload_of
 from actors.exits import ExitReason
-from actors.ipc.blackbox import DOORBELL
+from actors.ipc.box_cells import DOORBELL
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.ref import STREAM_CREDIT

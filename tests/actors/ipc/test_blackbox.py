@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import actors.ipc.blackbox
 from actors.event import SafeEvent
-from actors.ipc.blackbox import DOORBELL, TEXT, BlackBox
+from actors.ipc.blackbox import TEXT, BlackBox
+from actors.ipc.box_cells import DOORBELL
 from actors.wire.progress import Activity, Progress, Work
 from tests.support.spawning import kill, running
 
@@ -39,14 +40,14 @@ def test_new(box):
 
 def test_begun(box):
     """A handler that was called and has not returned."""
-    box.begin(5, 2, 1_000)
+    box.recorder.begin(5, 2, 1_000)
     assert Progress(5, frozenset({5}), 1_000, 2) == box.progress()
 
 
 def test_done(box):
     """A handler that has returned; what it was is still known."""
-    box.begin(5, 2, 1_000)
-    box.done(5)
+    box.recorder.begin(5, 2, 1_000)
+    box.recorder.done(5)
     assert Progress(5, frozenset(), 1_000, 2) == box.progress()
 
 
@@ -54,11 +55,11 @@ def test_activity(three):
     """Who watches sees every call under way, each step, the pulse, and whether the actor leaves."""
     seen = [three.activity()]
     for deed in (
-        lambda: three.begin(1, 4, 100, 0),
-        lambda: three.begin(2, 5, 200, 2),
-        lambda: three.done(1, 0),
-        three.beat,
-        three.leave,
+        lambda: three.recorder.begin(1, 4, 100, 0),
+        lambda: three.recorder.begin(2, 5, 200, 2),
+        lambda: three.recorder.done(1, 0),
+        three.recorder.beat,
+        three.recorder.leave,
     ):
         deed()
         seen.append(three.activity())
@@ -71,13 +72,13 @@ def test_activity(three):
 
 def test_a_message_of_its_own(box):
     """A timer's message has no number; its handler is under way all the same, and counts as step when it ends."""
-    box.begin(5, 2, 1_000)
-    box.done(5)
-    box.begin_own(3, 2_000)
+    box.recorder.begin(5, 2, 1_000)
+    box.recorder.done(5)
+    box.recorder.begin_own(3, 2_000)
     during = box.activity()
     assert (Work(0, 2_000, 0, 3),) == during.work
     assert Progress(5, frozenset(), 2_000, 3) == box.progress()
-    box.done_own()
+    box.recorder.done_own()
     assert () == box.activity().work
     assert during.steps != box.activity().steps
 
@@ -85,20 +86,20 @@ def test_a_message_of_its_own(box):
 def test_granted_time_ends_with_the_call(box):
     """What one handler was granted does not hold for the next one in that lane."""
     assert Activity((), 0, 0, leaving=False) == box.activity()
-    box.begin(1, 0, 100)
-    box.grant(9_000)
+    box.recorder.begin(1, 0, 100)
+    box.recorder.grant(9_000)
     assert (Work(0, 100, 9_000, 0),) == box.activity().work
-    box.done(1)
-    box.begin(2, 0, 200)
+    box.recorder.done(1)
+    box.recorder.begin(2, 0, 200)
     assert (Work(0, 200, 0, 0),) == box.activity().work
 
 
 def test_lanes(three):
     """Of several at work the longest-running is named; what is done is not at work."""
-    three.begin(1, 4, 100, 0)
-    three.begin(2, 5, 200, 1)
-    three.begin(3, 6, 300, 2)
-    three.done(1, 0)
+    three.recorder.begin(1, 4, 100, 0)
+    three.recorder.begin(2, 5, 200, 1)
+    three.recorder.begin(3, 6, 300, 2)
+    three.recorder.done(1, 0)
     assert Progress(3, frozenset({2, 3}), 200, 5) == three.progress()
 
 
@@ -113,11 +114,11 @@ def test_any_order_of_begin_and_done(data):
         for _ in range(data.draw(st.integers(0, 30))):
             lane = data.draw(st.integers(0, lanes - 1))
             if lane in busy:
-                box.done(busy.pop(lane), lane)
+                box.recorder.done(busy.pop(lane), lane)
             else:
                 begun += 1
                 busy[lane] = begun
-                box.begin(begun, lane, begun * 10, lane)
+                box.recorder.begin(begun, lane, begun * 10, lane)
             progress = box.progress()
             assert begun == progress.begun
             assert frozenset(busy.values()) == progress.active
@@ -146,7 +147,7 @@ def test_works_without_memfd(monkeypatch):
     """An unlinked file does the same."""
     monkeypatch.delattr(os, "memfd_create", raising=False)
     box = BlackBox()
-    box.begin(1, 0, 1)
+    box.recorder.begin(1, 0, 1)
     assert frozenset({1}) == box.progress().active
     box.close()
 
@@ -171,7 +172,7 @@ def test_text_lies_behind_any_number_of_lanes(lanes):
     try:
         os.write(box.fileno(), b"x" * TEXT)
         assert "x" * TEXT == box.text()
-        box.begin(7, 1, 100, lanes - 1)
+        box.recorder.begin(7, 1, 100, lanes - 1)
         assert Progress(7, frozenset({7}), 100, 1) == box.progress()
         assert "x" * TEXT == box.text()
     finally:
@@ -199,9 +200,9 @@ def test_nothing_named(box):
 
 
 def work(box: BlackBox, begun: SafeEvent) -> None:
-    box.begin(1, 0, 100)
-    box.done(1)
-    box.begin(2, 3, 200)
+    box.recorder.begin(1, 0, 100)
+    box.recorder.done(1)
+    box.recorder.begin(2, 3, 200)
     begun.set()
     begun.clear()
     while True:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.ipc.blackbox import MAX_SERIES, BlackBox
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.box_cells import MAX_SERIES
 from actors.wire.counts import Series, encoded
 
 ORDERS = encoded("/a", "orders", {})
@@ -36,36 +37,36 @@ def test_a_handler(box):
     slot = box.counters.new(ORDERS)
     box.count(slot, 0, 1)
     for seq in (1, 2, 3):
-        box.begin(seq, 0, seq * 100)
+        box.recorder.begin(seq, 0, seq * 100)
         box.count(slot, 0, 10)
         box.count(slot, 0, 10)
         assert 1 + 20 * (seq - 1) == total(box)
-        box.done(seq)
+        box.recorder.done(seq)
         assert 1 + 20 * seq == total(box)
 
 
 def test_a_timers_handler(box):
     """A message of the actor's own has no number."""
     slot = box.counters.new(ORDERS)
-    box.begin_own(0, 100)
+    box.recorder.begin_own(0, 100)
     box.count(slot, 0, 1)
     assert 0 == total(box)
-    box.done_own()
+    box.recorder.done_own()
     assert 1 == total(box)
 
 
 def test_two_lanes(box):
     """Each handler's part by itself."""
     slot = box.counters.new(ORDERS)
-    box.begin(1, 0, 100, 0)
-    box.begin(2, 0, 101, 1)
+    box.recorder.begin(1, 0, 100, 0)
+    box.recorder.begin(2, 0, 101, 1)
     box.count(slot, 0, 1)
     box.count(slot, 1, 10)
-    box.done(2, 1)
+    box.recorder.done(2, 1)
     assert 10 == total(box)
-    box.begin(3, 0, 102, 1)
+    box.recorder.begin(3, 0, 102, 1)
     box.count(slot, 1, 100)
-    box.done(1, 0)
+    box.recorder.done(1, 0)
     assert 11 == total(box)
 
 
@@ -73,10 +74,10 @@ def test_a_write_that_is_cut_short(box):
     """Killed between the sum of a new call and its name: the sum before holds."""
     slot = box.counters.new(ORDERS)
     for seq in (1, 2):
-        box.begin(seq, 0, seq)
+        box.recorder.begin(seq, 0, seq)
         box.count(slot, 0, 1)
-        box.done(seq)
-    box.begin(3, 0, 3)
+        box.recorder.done(seq)
+    box.recorder.begin(3, 0, 3)
     older = 0 if box.counters._calls[0] < box.counters._calls[2] else 2
     box.counters._sums[older + 1] = 99.0  # the first of the two stores
     assert 2 == total(box)
@@ -90,10 +91,10 @@ def test_any_order_of_calls(steps):
         slots = [box.counters.new(encoded("/a", name, {})) for name in ("a", "b", "c")]
         ended = {"a": 0, "b": 0, "c": 0}
         for seq, (which, ends) in enumerate(steps, 1):
-            box.begin(seq, 0, seq)
+            box.recorder.begin(seq, 0, seq)
             box.count(slots[which], 0, 1)
             if ends or seq < len(steps):
-                box.done(seq)
+                box.recorder.done(seq)
                 ended["abc"[which]] += 1
             assert ended == {name: total(box, name) for name in "abc"}
     finally:

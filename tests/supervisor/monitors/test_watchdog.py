@@ -373,6 +373,6 @@ def test_more_time_is_more_than_none(seconds):
     box = BlackBox()
     try:
         with pytest.raises(UsageError, match="must be seconds from"):
-            TimeLimit(box, 1.0, time.monotonic_ns).extend(seconds)
+            TimeLimit(box.recorder, 1.0, time.monotonic_ns).extend(seconds)
     finally:
         box.close()

@@ -15,7 +15,7 @@ def test_the_next_run_reads_what_a_life_was_doing(tmp_path):
     box, spare = BlackBox(2, file), BlackBox(1, BoxFile(first.unkept()))
     file.keep(first.of("/root/pool", "/root/pool/0", 3))
     file.note_given(7, 2)
-    box.begin(7, 1, 1000)
+    box.recorder.begin(7, 1, 1000)
     assert not first.left("/root/pool")
     second = Boxes(tmp_path)
     second.clear()

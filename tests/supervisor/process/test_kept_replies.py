@@ -218,11 +218,11 @@ async def test_replies_in_cells_are_found_by_a_look_at_a_death_and_by_a_frame(bo
 
     def handle(*seqs: int, last: int | None = None) -> None:
         for seq in seqs:
-            child.begin(seq, 0, 1)
+            child.recorder.begin(seq, 0, 1)
             cells[seq + shift] = seq / 2
-            child.done(seq)
+            child.recorder.done(seq)
         if last is not None:
-            child.begin(last, 0, 1)
+            child.recorder.begin(last, 0, 1)
 
     def announce() -> None:
         area.checkpoint()

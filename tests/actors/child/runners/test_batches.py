@@ -11,7 +11,8 @@ import pytest
 from actors import Actor, Message, handles
 from actors.child.messages.inbox import PendingAsks, PendingBatch
 from actors.child.runners.batches import GROUP, QUICK, handle_batch
-from actors.ipc.blackbox import DOORBELL, BlackBox
+from actors.ipc.blackbox import BlackBox
+from actors.ipc.box_cells import DOORBELL
 from actors.protocol.protocol import protocol_of
 from actors.wire import frames as wire
 from actors.wire.counts import Series, encoded
