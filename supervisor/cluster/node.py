@@ -182,7 +182,7 @@ class Node:
                 passed = self._link.receive(value.size)
                 life = self.lives.get(value.number)
                 if life is not None:
-                    life.take_value(passed)
+                    life.values.arrived(passed)
             case wire.Closed():
                 self.lost("it was closed")
             case _:

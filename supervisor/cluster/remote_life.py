@@ -11,35 +11,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 import msgspec
 
 from actors.errors import WireError
 from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies, Send, SendMany, StartActor, Stop
-from actors.wire.framing import MAX_MESSAGE, Announced, Attachment, Carried, SharedAttachment
+from actors.wire.framing import Carried, SharedAttachment
 from supervisor.cluster.clock import RemoteClock
+from supervisor.cluster.inspection import RemoteInspection
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.flow import Flow
+from supervisor.cluster.link.life_values import LifeValues
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.link.window import Window
 from supervisor.cluster.mirror import Mirror
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
-from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener, Said
 from supervisor.process.channel import FrameReader, ProcessDelivery
 from supervisor.process.life import GOODBYE
 
-TOO_LARGE: Final = Attachment(b"")
-"""Stands for values in shared memory that no frame holds as bytes: where it arrives the message is undecodable."""
 
-
-class RemoteLife(ProcessDelivery):
+class RemoteLife(ProcessDelivery, RemoteInspection):
     """One life on another machine, from when a place is looked for until its end is known.
 
     Args:
@@ -48,6 +44,12 @@ class RemoteLife(ProcessDelivery):
         listener: gets its events.
         loop: of the tree.
         on_over: called when it has ended, before the listener is.
+
+    Attributes:
+        node: the name of its machine; None before it has a place.
+        waits_for: why it has no place yet.
+        clock: of its machine.
+        values: its values in shared memory.
     """
 
     _box: Mirror  # type: ignore[assignment]  # the part of a black box that a delivery uses
@@ -63,10 +65,10 @@ class RemoteLife(ProcessDelivery):
         super().__init__()
         self.part = part
         self.lanes = lanes
-        self._pid: int | None = None
+        self.pid: int | None = None
         self.node: str | None = None
         self.number = 0
-        self.waits_for = ""  # why it has no place yet
+        self.waits_for = ""
         self._listener = listener
         self._loop = loop
         self._on_over = on_over
@@ -76,17 +78,16 @@ class RemoteLife(ProcessDelivery):
         self._flow = Flow(loop)
         self._pipe_writer = PipeWriter(self._flow, self._flow, listener.life_writable, self.refuse, _broken_link)
         self._farewell: CrashReport | Goodbye | None = None  # its last frame
+        self._window = Window()
+        self.values = LifeValues()
         self._frames = FrameReader(
             part.max_frame,
-            _Here(listener, self),
+            _Here(listener, self, self._window),
             on_farewell=self._said_farewell,
             on_error=self._broken,
-            take=self._taken,
+            take=self.values.take,
         )
-        self._passed: deque[SharedAttachment] = deque()  # values whose announcement has not come yet
         self._wire_error: str | None = None
-        self._window = Window()
-        self._acknowledged = 0
         self._unpassed = 0  # bytes that arrived, and for which the agent has not got its room back
         self._stop_asked = self._kill_asked = False
 
@@ -95,6 +96,7 @@ class RemoteLife(ProcessDelivery):
         self.number, self.node, self._link = number, node, link
         self.clock = clock
         link.send(wire.Begin(number, self.part, self.lanes))
+        self.values.open(link, number)
         self._flow.open(link, number)
         if self._stop_asked:
             self._tell(wire.StopLife(number))
@@ -111,11 +113,6 @@ class RemoteLife(ProcessDelivery):
     def failed_to_begin(self, why: str) -> None:
         """There is no place for it, or its machine cannot start it."""
         self._finish(LifeEnd(pid=None, exit_code=None, wire_error=why))
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id on its machine, None before the spawn."""
-        return self._pid
 
     # ---- Delivery
 
@@ -161,45 +158,6 @@ class RemoteLife(ProcessDelivery):
             self._loop.call_soon(self._killed_before_it_began)
         self._tell(wire.KillLife(self.number))
 
-    # ---- Inspection
-
-    @property
-    def said_farewell(self) -> bool:
-        """Whether its goodbye or crash report has arrived."""
-        return self._farewell is not None
-
-    def ask_pulse(self) -> bool:
-        """Ask for a heartbeat."""
-        self._box.rewind()
-        self._tell(wire.AskPulse(self.number))
-        return True
-
-    def dump_stacks(self) -> None:
-        """Ask for its stacks."""
-        self._box.rewind()
-        self._tell(wire.DumpStacks(self.number))
-
-    def condition(self) -> Condition:
-        """How the kernel treated its process a moment ago."""
-        return self._box.condition
-
-    def resident_bytes(self) -> int | None:
-        """The resident memory of its process a moment ago."""
-        return self._box.resident
-
-    def text(self) -> str:
-        """The stacks it has written."""
-        return self._last_text if self.over else self._box.text()
-
-    def note_ended(self, frame: Outcomes | Replies) -> None:
-        """Messages have ended: as many may be sent ahead again."""
-        if isinstance(frame, Replies):
-            count = frame.count
-        else:
-            count = len(frame.items) + max(0, frame.ack_up_to - self._acknowledged)
-            self._acknowledged = max(self._acknowledged, frame.ack_up_to)
-        self._window.ended(count, time.monotonic())
-
     # ---- from its agent
 
     def take_bytes(self, data: bytes) -> None:
@@ -220,10 +178,10 @@ class RemoteLife(ProcessDelivery):
             case wire.Took():
                 self._flow.took(value.size)
             case wire.Sample():
-                self._pid = value.pid
+                self.pid = value.pid
                 self._box.show(value, self.clock)
             case wire.Ready():
-                self._pid = value.pid
+                self.pid = value.pid
                 self._listener.life_ready()
             case wire.Wrote():
                 self._listener.life_wrote(value.life, value.record)
@@ -231,11 +189,6 @@ class RemoteLife(ProcessDelivery):
                 self._listener.life_lost(value.life, value.lines, value.size)
             case wire.Ended():
                 self._finish(value.end)
-
-    def take_value(self, value: SharedAttachment) -> None:
-        """A value in shared memory, which its channel announces next."""
-        if not self.over:
-            self._passed.append(value)
 
     def link_writable(self) -> None:
         """The link takes data again."""
@@ -256,29 +209,10 @@ class RemoteLife(ProcessDelivery):
     # ---- inside
 
     def _send_with(self, attachments: Sequence[Carried], frame: bytes) -> None:
-        if not self._passes_values and sum(one.size for one in attachments) > MAX_MESSAGE:
-            attachments = [TOO_LARGE if isinstance(one, SharedAttachment) else one for one in attachments]
-        super()._send_with(attachments, frame)
-
-    @property
-    def _passes_values(self) -> bool:
-        """Whether its machine is this one, so values in shared memory pass; to another they cross as bytes."""
-        return self._link is not None and self._link.passes_values
+        super()._send_with(self.values.fitting(attachments), frame)
 
     def _carried(self, attachment: SharedAttachment) -> Carried:
-        if self._link is None or not self._passes_values:
-            return Attachment(attachment.value)
-        self._link.pass_value(self.number, attachment)
-        return attachment
-
-    def _taken(self, announced: Announced) -> SharedAttachment:
-        if not self._passed or self._passed[0].size != announced.size:
-            raise WireError("it announced a value in shared memory that did not come")
-        return self._passed.popleft()
-
-    def _tell(self, value: msgspec.Struct) -> None:
-        if self._link is not None and not self.over:
-            self._link.send(value)
+        return self.values.send(attachment)
 
     def _said_farewell(self, farewell: CrashReport | Goodbye) -> None:
         """A thread of its own may keep it from exiting."""
@@ -300,7 +234,7 @@ class RemoteLife(ProcessDelivery):
     def _finish(self, end: LifeEnd) -> None:
         if self.over:
             return
-        self._passed.clear()
+        self.values.close()
         self._pipe_writer.close()
         farewell = self._farewell
         end = msgspec.structs.replace(
@@ -312,7 +246,7 @@ class RemoteLife(ProcessDelivery):
             kill_asked=end.kill_asked or self._kill_asked,
             progress=self.clock.progress(end.progress),
         )
-        self._pid = end.pid
+        self.pid = end.pid
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
         self.over = True
         del self._frames  # it may hold a large part of a frame, and timers may hold this life for a while
@@ -321,11 +255,13 @@ class RemoteLife(ProcessDelivery):
 
 
 class _Here:
-    """Passes frames on, with times of this machine's clock."""
+    """Passes frames on, with times of this machine's clock, and counts the messages that have ended."""
 
-    def __init__(self, listener: LifeListener, life: RemoteLife) -> None:
+    def __init__(self, listener: LifeListener, life: RemoteLife, window: Window) -> None:
         self._listener = listener
         self._life = life
+        self._window = window
+        self._acknowledged = 0
         self.life_wrote = listener.life_wrote
         self.life_lost = listener.life_lost
         self.life_ready = listener.life_ready
@@ -333,7 +269,12 @@ class _Here:
         self.life_exited = listener.life_exited
 
     def life_outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Carried], /) -> None:
-        self._life.note_ended(frame)
+        if isinstance(frame, Replies):
+            count = frame.count
+        else:
+            count = len(frame.items) + max(0, frame.ack_up_to - self._acknowledged)
+            self._acknowledged = max(self._acknowledged, frame.ack_up_to)
+        self._window.ended(count, time.monotonic())  # as many may be sent ahead again
         self._listener.life_outcomes(frame, attachments)
 
     def life_said(self, frame: Said, attachments: Sequence[Carried] = ()) -> None:
