@@ -18,6 +18,7 @@ PEERS = (
     _peer("aioprocessing", "aioprocessing"),
     _peer("pebble", "pebble"),
     _peer("xoscar", "xoscar"),
+    _peer("gunicorn, dirty arbiter", "gunicorn"),
     _peer("Thespian, queues", "thespian", "multiprocQueueBase"),
     _peer("Thespian, TCP", "thespian", "multiprocTCPBase"),
     _peer("Ray", "ray"),
