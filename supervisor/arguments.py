@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from actors.actor import Actor
 from actors.errors import UsageError
-from actors.pickling import PROTOCOL
+from actors.queue.pickling import PROTOCOL
 from actors.ref import ActorRef
 from actors.wire.codec import bound
 from supervisor.callables import name_of, without_values

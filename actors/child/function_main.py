@@ -35,7 +35,6 @@ from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output, flush_streams
-from actors.pickling import pickled
 from actors.process.descendants import mark_descendants
 from actors.process.diagnostics import accept_dumps, record_faults
 from actors.process.heartbeat import shield, start_heartbeat
@@ -67,6 +66,8 @@ class Call:
         self.ready = ready
 
     def __getstate__(self) -> tuple[bytes, str]:
+        from actors.queue.pickling import pickled  # noqa: PLC0415 - the daemon pickles it
+
         return pickled(self._content), self.ready
 
     def __setstate__(self, state: tuple[bytes, str]) -> None:

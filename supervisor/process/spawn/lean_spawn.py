@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.event import close_fd
-from actors.pickling import PROTOCOL
+from actors.queue.pickling import PROTOCOL
 from supervisor.system.pipe_budget import fit
 
 _STANDARD: Final = {

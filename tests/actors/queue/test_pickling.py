@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from actors.pickling import PROTOCOL, pickled
+from actors.queue.pickling import PROTOCOL, pickled
 
 
 def test_the_protocol_is_named():

@@ -2,49 +2,30 @@
 
 One item is one packet, sent and received whole or not at all. A process killed at any point leaves the queue as it
 was before or after, and blocks no other. What the kernel cannot hold yet stays with its sender.
-
-An item travels as its pickle in one packet of an AF_UNIX socket pair; a large one is written to an anonymous file
-whose descriptor travels instead. Nothing has a name in the file system, so nothing can be left behind.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import select
 import socket
-import sys
 import threading
 import time
 import weakref
 from collections import deque
 from multiprocessing import context, process, reduction, util
 from queue import Empty, Full
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from actors.errors import UsageError
 from actors.event import KernelCounter, adopt, readable
-from actors.pickling import pickled
+from actors.queue.packets import CLOEXEC, INLINE, LARGE, NO_ROOM, ROOM_FOR_FD, await_room, packet_pair, read_file, send
+from actors.queue.pickling import pickled
 
-if not hasattr(os, "memfd_create"):
-    from tempfile import TemporaryFile
-
-INLINE: Final = 64 * 1024  # bytes: larger pickles travel in a file; well below every default socket buffer
-BUFFER: Final = 1024 * 1024  # bytes we ask the kernel to buffer; it gives what its limits allow
-LARGE: Final = b"\0"  # the packet that comes with a file; no pickle begins with this byte
 COUNTABLE: Final = 2**31  # the slots of an unbounded queue, where the kernel counts that far
 LOST_AFTER: Final = 0.1  # seconds a queue must be seen empty, without a free slot, before a slot counts as lost
 SAMPLE: Final = 0.005  # seconds between two looks at such a queue
 SLICE: Final = 0.5  # seconds after which a waiting thread notices that another thread closed the queue
 PARENT_CHECK: Final = 0.1  # seconds between two looks whether the parent lives, while the exit waits for a flush
-
-_NO_ROOM: Final = frozenset(  # the kernel cannot take the packet now: retry later
-    {errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-)
-_CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-_FD_SIZE: Final = 4
-_ROOM_FOR_FD: Final = socket.CMSG_SPACE(_FD_SIZE)
 
 
 class SafeQueue:
@@ -69,7 +50,7 @@ class SafeQueue:
     def __init__(self, maxsize: int = 0) -> None:
         self._maxsize = max(maxsize, 0)
         self._slots = _slots(self._maxsize)
-        self._reader, self._writer = _packet_pair()
+        self._reader, self._writer = packet_pair()
         util.register_after_fork(self, SafeQueue._after_fork)
         self._begin(inherited=False)
 
@@ -227,7 +208,7 @@ class SafeQueue:
     def _receive(self) -> bytes | None:
         """Take one whole packet; never waits. None when there is none."""
         try:
-            packet, ancillary, _, _ = self._reader.recvmsg(INLINE, _ROOM_FOR_FD, _CLOEXEC)
+            packet, ancillary, _, _ = self._reader.recvmsg(INLINE, ROOM_FOR_FD, CLOEXEC)
         except BlockingIOError:
             return None
         except OSError:
@@ -235,7 +216,7 @@ class SafeQueue:
             raise
         if self._slots is not None:
             self._slots.add()  # right after taking, so that hardly anything can come between
-        return _read_file(ancillary) if packet == LARGE else packet
+        return read_file(ancillary) if packet == LARGE else packet
 
     # ---- putting
 
@@ -254,10 +235,9 @@ class SafeQueue:
     def _send(self, packed: bytes) -> bool:
         """Send one whole item; never waits. False when the kernel has no room for it now."""
         try:
-            if len(packed) > INLINE or not _send_packet(self._writer, packed):
-                _send_file(self._writer, packed)
+            send(self._writer, packed)
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if error.errno in NO_ROOM:
                 return False
             _fd_of(self, self._writer)  # closed by another thread: raise
             raise
@@ -287,7 +267,7 @@ class SafeQueue:
             except (OSError, ValueError):
                 sent = self._closed  # no other process has it: what waits here cannot be received, and is dropped
             if not sent:
-                _await_room(self._writer)
+                await_room(self._writer, PARENT_CHECK)
                 continue
             with self._lock:
                 self._overflow.popleft()
@@ -333,18 +313,6 @@ class Putting:
         return slots.fileno()
 
 
-def _packet_pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends that keep packets whole: SOCK_SEQPACKET, or SOCK_DGRAM where AF_UNIX lacks it (macOS)."""
-    kind = socket.SOCK_DGRAM if sys.platform == "darwin" else socket.SOCK_SEQPACKET
-    reader, writer = socket.socketpair(socket.AF_UNIX, kind)
-    for end in (reader, writer):
-        end.setblocking(False)
-        with contextlib.suppress(OSError):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-    return reader, writer
-
-
 def _slots(maxsize: int) -> KernelCounter | None:
     """The free slots; those of an unbounded queue serve qsize() only, where the kernel reports them."""
     if not maxsize and not hasattr(os, "eventfd"):
@@ -363,51 +331,6 @@ def _count(counter: KernelCounter | None) -> int | None:
             return next((int(line.split()[1], 16) for line in info if line.startswith("eventfd-count")), None)
     except OSError:
         return None
-
-
-def _anonymous_file() -> IO[bytes]:
-    """A file without a name: in memory where there is such a thing, else one unlinked when it was made."""
-    if hasattr(os, "memfd_create"):
-        return open(os.memfd_create("SafeQueue item"), "w+b", buffering=0)  # noqa: PTH123 - a descriptor
-    return TemporaryFile(buffering=0)
-
-
-def _send_packet(writer: socket.socket, packed: bytes) -> bool:
-    """Send an item in its packet; False when this kernel takes none of that length."""
-    try:
-        writer.send(packed)
-    except OSError as error:
-        if error.errno == errno.EMSGSIZE:
-            return False
-        raise
-    return True
-
-
-def _send_file(writer: socket.socket, packed: bytes) -> None:
-    """Send an item in an anonymous file; killed before the last line, we have sent nothing."""
-    with _anonymous_file() as file:
-        file.write(packed)
-        socket.send_fds(writer, [LARGE], [file.fileno()])
-
-
-def _read_file(ancillary: list[tuple[int, int, bytes]]) -> bytes:
-    """What lies in the file that came with a packet."""
-    if not ancillary:
-        raise OSError(errno.EMFILE, "an item was lost: this process had no free descriptor to take it; see ulimit -n")
-    fd = int.from_bytes(ancillary[0][2][:_FD_SIZE], sys.byteorder)
-    with open(fd, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
-        file.seek(0)
-        return file.read()
-
-
-def _await_room(writer: socket.socket) -> None:
-    """Wait briefly in the feeder's thread: until the buffer has room, or for what poll cannot report."""
-    poll = select.poll()
-    poll.register(writer, select.POLLOUT)
-    if poll.poll(0):
-        time.sleep(0.001)  # there is room, and yet it failed: descriptors or memory are short
-    else:
-        poll.poll(PARENT_CHECK * 1000)
 
 
 def _fd_of(queue: SafeQueue, end: socket.socket) -> int:

@@ -15,9 +15,11 @@ from tempfile import TemporaryFile
 
 import pytest
 
-import actors.queue
+import actors.queue.packets
+import actors.queue.safe_queue
 from actors.errors import UsageError
-from actors.queue import INLINE, SafeQueue
+from actors.queue import SafeQueue
+from actors.queue.packets import INLINE
 from tests.support import children
 from tests.support.spawning import DEADLINE, SPAWN, open_descriptors, running
 
@@ -40,8 +42,8 @@ def transport(request, monkeypatch):
 
     monkeypatch.delattr(os, "eventfd", raising=False)
     monkeypatch.delattr(os, "memfd_create", raising=False)
-    monkeypatch.setattr(actors.queue, "TemporaryFile", TemporaryFile, raising=False)
-    monkeypatch.setattr(actors.queue, "_packet_pair", datagrams)
+    monkeypatch.setattr(actors.queue.packets, "TemporaryFile", TemporaryFile, raising=False)
+    monkeypatch.setattr(actors.queue.safe_queue, "packet_pair", datagrams)
 
 
 @pytest.fixture
@@ -271,7 +273,7 @@ def test_descriptors_go_with_the_object(transport):
 def test_no_descriptor_left(monkeypatch):
     """Short of descriptors, an item waits here until there is one again."""
     made, failures = SafeQueue(), [True, True]
-    anonymous = actors.queue._anonymous_file
+    anonymous = actors.queue.packets._anonymous_file
 
     def failing():
         if failures:
@@ -279,7 +281,7 @@ def test_no_descriptor_left(monkeypatch):
             raise OSError(24, "too many open files")
         return anonymous()
 
-    monkeypatch.setattr(actors.queue, "_anonymous_file", failing)
+    monkeypatch.setattr(actors.queue.packets, "_anonymous_file", failing)
     made.put(b"x" * 100_000)
     made.put("next")
     assert made.get(timeout=DEADLINE) == b"x" * 100_000
