@@ -16,7 +16,6 @@ import signal
 import sys
 
 from actors.child.beginning import await_part, exit_with_parent
-from actors.child.tracebacks import ActorFailed
 from actors.event import SafeEvent
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
@@ -24,6 +23,7 @@ from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.process.descendants import mark_descendants
 from actors.process.options import apply_options
+from actors.process.tracebacks import ActorFailed
 from actors.wire.codec import encode
 
 

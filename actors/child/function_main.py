@@ -27,7 +27,6 @@ from actors.child.beginning import (
     only_importing,
     show_as,
 )
-from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.event import SafeEvent
 from actors.ipc.blackbox import BlackBox
@@ -41,6 +40,7 @@ from actors.process.heartbeat import shield, start_heartbeat
 from actors.process.memory import Reserve, peak_memory
 from actors.process.options import apply_options
 from actors.process.signals import leave_to_the_daemon
+from actors.process.tracebacks import ActorFailed
 from actors.wire.codec import encode
 
 

@@ -30,7 +30,6 @@ from actors.child.messages.settling import SettlingOutbox
 from actors.child.messages.streams import Streams
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
-from actors.child.tracebacks import ActorFailed, failure_of, words_of
 from actors.errors import Rejected, UsageError
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_cells import DOORBELL
@@ -41,6 +40,7 @@ from actors.output.capture import Output
 from actors.output.log import ActorLog
 from actors.process.memory import Reserve
 from actors.process.time_limit import TimeLimit
+from actors.process.tracebacks import ActorFailed, failure_of, words_of
 from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire import frames as wire
 from actors.wire.codec import RESOLVE, encode

@@ -22,7 +22,6 @@ from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.messages.inbox import reader_of
 from actors.child.serving import find_class, serve, serve_to_the_end, unpickled
-from actors.child.tracebacks import EXIT_FAILED, ActorFailed, failure_of
 from actors.errors import UsageError
 from actors.event import SafeEvent
 from actors.exits import EXIT_ORPHANED
@@ -37,6 +36,7 @@ from actors.process.heartbeat import shield, start_heartbeat
 from actors.process.memory import Reserve, peak_memory
 from actors.process.options import apply_options
 from actors.process.signals import leave_to_the_daemon
+from actors.process.tracebacks import EXIT_FAILED, ActorFailed, failure_of
 from actors.protocol.protocol import protocol_of
 from actors.wire.frames import Preload, StartActor
 from actors.wire.framing import Frame

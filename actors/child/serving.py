@@ -18,10 +18,10 @@ from actors.actor import Actor
 from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.runners.sync_runner import run
-from actors.child.tracebacks import ActorFailed
 from actors.exits import ExitReason
 from actors.ipc.channel import Channel
 from actors.process.memory import Reserve
+from actors.process.tracebacks import ActorFailed
 from actors.wire.codec import encode
 from actors.wire.frames import Goodbye, StartActor
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from actors.child.tracebacks import ActorFailed, failure_of
 from actors.exits import ExitKind, ExitReason, ExitReport, exception_names
+from actors.process.tracebacks import ActorFailed, failure_of
 from actors.wire.frames import Failure
 from supervisor.callables import READY
 from supervisor.core.causes import Cause

@@ -114,7 +114,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.wire.errors",
     "actors.event",
     "actors.exits",
-    "actors.child.tracebacks",
+    "actors.process.tracebacks",
     "actors.process.descendants",
     "actors.process.diagnostics",
     "actors.wire.framing",

@@ -24,12 +24,12 @@ import msgspec
 from actors.child.messages.driver import Clock
 from actors.child.messages.outbox import Outbox
 from actors.child.messages.timers import Timer
-from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
 from actors.ipc.box_cells import DECODING
 from actors.ipc.channel import Channel
 from actors.messages import Message
+from actors.process.tracebacks import ActorFailed
 from actors.protocol.protocol import ActorProtocol
 from actors.wire import frames as wire
 from actors.wire.attachments import decode_sharing, fill

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from actors.actor import Actor
-from actors.child.tracebacks import ActorFailed
+from actors.process.tracebacks import ActorFailed
 from actors.protocol.state import StateCodec
 
 

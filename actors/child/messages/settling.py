@@ -17,9 +17,9 @@ import msgspec
 from actors.child.messages.driver import Clock
 from actors.child.messages.keeping import Keeper
 from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, Outbox
-from actors.child.tracebacks import ActorFailed
 from actors.errors import UsageError
 from actors.ipc.channel import Channel
+from actors.process.tracebacks import ActorFailed
 from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.frames import NOTHING, Outcome, Outcomes, Settled

@@ -17,7 +17,6 @@ from actors.child.life import Life
 from actors.child.messages.outbox import ACK_EVERY
 from actors.child.runners.async_runner import AsyncDriver
 from actors.child.runners.sync_runner import run
-from actors.child.tracebacks import ActorFailed
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull
 from actors.event import SafeEvent
 from actors.exits import ExitKind
@@ -27,6 +26,7 @@ from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output
 from actors.process.memory import Reserve
+from actors.process.tracebacks import ActorFailed
 from actors.protocol.protocol import protocol_of
 from actors.wire import frames as wire
 from actors.wire.codec import encode

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import actors.child
 from actors import Rejected
-from actors.child import tracebacks
-from actors.child.tracebacks import (
+from actors.process.tracebacks import (
     EXIT_FAILED,
     MAX_MESSAGE_CHARACTERS,
     MAX_TRACEBACK_CHARACTERS,
@@ -104,7 +104,7 @@ def test_frames_of_the_package_are_left_out():
     """A traceback begins in the actor's code, not in what calls it."""
     caller = {}
     source = "def call(handler):\n    handler()\n"
-    exec(compile(source, str(Path(tracebacks.__file__).with_name("sync_runner.py")), "exec"), caller)
+    exec(compile(source, str(Path(actors.child.__file__).with_name("sync_runner.py")), "exec"), caller)
 
     def handler():
         raise ValueError("x")

@@ -17,7 +17,7 @@ from actors.wire.frames import CrashReport, Failure
 MAX_MESSAGE_CHARACTERS: Final = 16 * 1024  # characters of an exception's own text
 MAX_TRACEBACK_CHARACTERS: Final = 32 * 1024  # characters of a traceback; its last lines matter most
 
-_PACKAGE: Final = __file__.rpartition("child")[0]
+_PACKAGE: Final = __file__.rpartition("process")[0]
 _OURS: Final = (f"{_PACKAGE}child", f"{_PACKAGE}job")  # the modules that call an actor's code, and a job's
 _FROZEN: Final = "<frozen importlib"
 
