@@ -26,10 +26,10 @@ from actors.wire.progress import Progress
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.rules.down import is_down
-from supervisor.durable.bulk import DurableBulk
-from supervisor.durable.delayed import Delayed
 from supervisor.durable.delivery import NotedDelivery
-from supervisor.durable.intake import DurableIntake
+from supervisor.durable.intake.bulk import DurableBulk
+from supervisor.durable.intake.delayed import Delayed
+from supervisor.durable.intake.intake import DurableIntake
 from supervisor.durable.settlement import DurableSettlement
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.transaction import Sent

@@ -12,7 +12,7 @@ import pytest
 
 from actors import Actor, ActorCrashed, ActorStopped, AskTimeout, HandlerError, Message, Rejected, UsageError, handles
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, Supervisor, SupervisorSpec
-from supervisor.durable import intake
+from supervisor.durable.intake import intake
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.writes import AcceptTells
 from tests.support.actors import Puppet

@@ -18,7 +18,7 @@ from actors.messages import Message
 from actors.wire.attachments import EncodedMessage, bytes_fields, large_fields
 from actors.wire.frames import MAX_BULK, TELL
 from supervisor.core.delivery.parcel import Parcel
-from supervisor.durable.intake import DurableIntake
+from supervisor.durable.intake.intake import DurableIntake
 from supervisor.mailbox.intake.bulk import Bulk, BulkCall, Part
 from supervisor.mailbox.intake.entry import Entry, Patience, Wait
 from supervisor.mailbox.many import AskSlot

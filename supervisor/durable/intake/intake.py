@@ -36,7 +36,7 @@ from supervisor.core.delivery.parcel import Parcel
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.rules.down import is_down
 from supervisor.durable.asks import DurableAsk, HeldAsk
-from supervisor.durable.keys import Keys
+from supervisor.durable.intake.keys import Keys
 from supervisor.durable.rows import restored
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.storing import Storing, StoringParcel

@@ -1,0 +1,1 @@
+"""Intake: how messages come into a durable mailbox: stored first, in bulk, with a key, later."""
