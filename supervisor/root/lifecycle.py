@@ -372,14 +372,14 @@ class Lifecycle:
 
     def _on_gave_up(self) -> None:
         self._given_up = self._running.is_set()
-        if self._body is None or self._body.done():
+        if self._body is None:
             return  # it is not entered yet, or is being left: those steps report the end
         if self._on_give_up == "sigterm":
             os.kill(os.getpid(), signal.SIGTERM)
         elif callable(self._on_give_up):
             # a turn later: what it raises, as a SystemExit, breaks off nothing of the tree
             self._home.loop.call_soon(self._call_on_give_up, self._on_give_up)
-        else:
+        elif not self._body.done():  # a task may enter a tree that another one leaves
             self._cancelled_body = True
             self._body.cancel()
             self._reports.task_cancelled(self.path)

@@ -79,6 +79,27 @@ async def test_a_callable_is_told():
     assert caught.value.report == told[0].report
 
 
+@pytest.mark.parametrize("how", ["callable", "sigterm", "cancel"])
+async def test_the_task_that_entered_has_ended(how):
+    """A server's start hook enters the tree, its stop hook leaves it: what was asked for happens all the same."""
+    told = []
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, told.append, "gave up: sigterm")
+    try:
+        root = tree(on_give_up=told.append if how == "callable" else how)
+        await asyncio.create_task(root.__aenter__())
+        root["a"].tell_nowait(Die())
+        async with asyncio.timeout(DEADLINE):
+            await root.wait()
+            while not told and how != "cancel":
+                await asyncio.sleep(0.01)
+        with pytest.raises(RestartIntensityExceeded):
+            await root.__aexit__(None, None, None)
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+    assert (how != "cancel") == (1 == len(told) and "gave up" in str(told[0]))
+
+
 async def test_a_coroutine_function_is_told():
     """It is awaited, while the tree stops."""
     told = []
