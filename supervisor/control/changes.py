@@ -6,6 +6,7 @@ Runs on the loop's thread. A client that goes away leaves a change that has begu
 from __future__ import annotations
 
 from actors.errors import UsageError
+from actors.exits import ExitReport
 from supervisor.control.look.names import Named, named
 from supervisor.core.rules.states import ChildState
 from supervisor.tree import child_management
@@ -33,18 +34,39 @@ async def restart(root: Engine, name: str) -> str:
     if all(child.engine.machine.state(member) in _DOWN for member in child.members):
         return await start(root, name)
     if isinstance(child.engine.children[child.members[0]], ActorChild):
+        before = _last_reports(child)
         await child_management.recycle(root, child.path)
-        return f"{child.path} has a new process; its messages have stayed"
+        ended = [report for report in _last_reports(child) if report is not None and report not in before]
+        return "; ".join((f"{child.path} has a new process", "what waited has stayed", *filter(None, map(_cut, ended))))
     await child_management.change(root, child.path, child_management.terminate, backwards=True)
     await child_management.change(root, child.path, child_management.restart)
     return f"{child.path} was stopped and is ready again"
 
 
 async def resize(root: Engine, name: str, size: int) -> str:
-    """Give a pool another size; returns what was done."""
+    """Give a pool another size; returns what was done.
+
+    Raises:
+        UsageError: it is no actor and no pool.
+    """
     child = _child(root, name)
+    if not isinstance(child.engine.children[child.members[0]], ActorChild):
+        raise UsageError(f"{child.path} is no actor and no pool, and has no size")
     await child_management.resize(root, child.path, size)
     return f"{child.path} has {size} process{'' if size == 1 else 'es'}"
+
+
+def _last_reports(child: Named) -> list[ExitReport | None]:
+    found = (child.engine.children.get(member) for member in child.members)
+    return [one.last_report if isinstance(one, ActorChild) else None for one in found]
+
+
+def _cut(report: ExitReport) -> str:
+    """What a life that was killed had not ended; empty where it had."""
+    if not (report.last_message_begun and report.reason.abnormal):
+        return ""
+    what = f"{report.last_message} had not ended within shutdown= and was cut off"
+    return f"{what}, which only an idempotent message survives"
 
 
 _DOWN = (ChildState.STOPPED, ChildState.EXITED)

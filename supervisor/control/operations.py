@@ -110,7 +110,10 @@ class Operations:
         if not child.members:
             raise NoSuchChild(f"{child.path} is the whole tree; name one of its children")
         children = child.engine.children
-        taken = (self._stacks.take(f"{child.engine.path}/{name}", children[name]) for name in child.members)
+        state = child.engine.machine.state
+        taken = (
+            self._stacks.take(f"{child.engine.path}/{name}", children[name], state(name)) for name in child.members
+        )
         return wire.Stacks(tuple(await asyncio.gather(*taken)))
 
     async def _events(self, asked: wire.ShowEvents) -> AsyncIterator[Reply]:

@@ -204,7 +204,7 @@ _IMPORTING: Final = '  File "<frozen '  # the machinery of an import, between tw
 _ASKED: Final = re.compile(r'  File "[^"]*actors/process/diagnostics\.py"')  # in the handler of the signal that asked
 _START: Final = re.compile(r'  File "(?:[^"]*(?:actors/child|multiprocessing)/\w+\.py|<string>)"')
 _AROUND: Final = re.compile(
-    r'  File "(?:[^"]*(?:actors/child|actors/child/runners|multiprocessing|asyncio)/\w+\.py|<string>)"'
+    r'  File "(?:[^"]*(?:actors/child|actors/child/runners|actors/jobs|multiprocessing|asyncio)/\w+\.py|<string>)"'
 )
 _FILE: Final = re.compile(r'File "[^"]*?([^"/]*/?[^"/]*)"')
 

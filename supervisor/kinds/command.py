@@ -45,6 +45,11 @@ class CommandChild(ProcessChild[CommandSpec]):
         """The port that stands for `{port}`, None without one."""
         return self._tree.ports.get(self.path)
 
+    @property
+    def awaits(self) -> str:
+        """What has to happen before it is ready, in words; empty once it is."""
+        return "" if self._readiness is None else self._readiness.words
+
     def forget(self) -> None:
         """Its spec is gone, and its port is free for others."""
         self._tree.ports.pop(self.path, None)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from actors.exits import ExitReport
+from supervisor.core.health.hang_detector import Health
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
@@ -49,6 +50,11 @@ class LoneChild(ABC, Generic[S]):
     @property
     def pid(self) -> int | None:
         """Its process id, None when it has no process."""
+        return None
+
+    @property
+    def health(self) -> Health | None:
+        """None: see `Child`."""
         return None
 
     @property

@@ -16,6 +16,7 @@ from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
 from supervisor.core.health.causes import causes_of
+from supervisor.core.health.hang_detector import Health
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
@@ -24,6 +25,7 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import report_of
 from supervisor.ports import Control, Said
 from supervisor.specs import CommandSpec, FunctionSpec
+from supervisor.system.procfs import condition, resident_bytes
 
 S = TypeVar("S", bound=FunctionSpec | CommandSpec)
 
@@ -43,6 +45,16 @@ class ProcessChild(LoneChild[S]):
     def pid(self) -> int | None:
         """Its process id, None when it has no process."""
         return None if self._life is None else self._life.pid
+
+    @property
+    def resident(self) -> int | None:
+        """Bytes of resident memory of its process, None without one."""
+        return None if self.pid is None else resident_bytes(self.pid)
+
+    @property
+    def health(self) -> Health | None:
+        """Stopped when a signal has stopped its process; more is not known of it."""
+        return Health.STOPPED if condition(self.pid).state == "T" else None
 
     def start(self, life: int) -> None:
         """Start a life.

@@ -40,10 +40,11 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         fates: how many messages ended how; of a pool, as `mailbox`.
         handling: type name of the message being handled, None when it is idle.
         handling_for: seconds since that handler began, None when it is idle.
-        health: idle, busy, over its limit or stopped; None when it has no process.
+        health: idle, busy, over its limit or stopped; None when it has no process. Of a function or a command it is
+            only known whether a signal has stopped its process.
         last_exit: report of the last life that ended, None before the first.
         successor: the number of the life that was started beside the current one, to follow it; None without one.
-        kind: actor, task, function or command. Only actors have messages and a health.
+        kind: actor, task, function or command. Only actors have messages.
         degraded: what `Actor.health` said last; None when it is well, and where it says nothing.
         node: name of the machine its process runs on; None on the daemon's.
         resident: bytes of resident memory of a process on another machine, None where they are not known. Those of a
@@ -308,7 +309,7 @@ def _lone(child: LoneChild[Any], view: ChildView, now: float) -> ChildSnapshot:
         fates={},
         handling=None,
         handling_for=None,
-        health=None,
+        health=child.health,
         last_exit=child.last_report,
         kind=child.kind,
         port=child.port,

@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 
 from actors.exits import ExitKind
+from actors.jobs.jobs import Jobs
 from supervisor.control.look.history import Death, History
 from supervisor.control.look.samples import Samples, Trend
 from supervisor.control.look.words import brief
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.tree.commands import Decision, ReportExit, StartChild, StopChild
+from supervisor.kinds.command import CommandChild
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
@@ -74,6 +76,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         trend: what its samples say, None where there are too few.
         senders: how many senders wait for room in its mailbox.
         waits_for: path of the sibling that starts before it, None when there is none.
+        awaits: what a command that starts is waited for, in words; empty for other kinds, and where it is not known.
+        runs_jobs: whether it is one of the processes for jobs.
     """
 
     node: ChildSnapshot | SupervisorSnapshot
@@ -89,6 +93,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     trend: Trend | None = None
     senders: int = 0
     waits_for: str | None = None
+    awaits: str = ""
+    runs_jobs: bool = False
 
 
 def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: History, samples: Samples) -> Facts:
@@ -120,6 +126,8 @@ def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: 
         trend=samples.trend(node.path),
         senders=len(child.mailbox.capacity.line) if isinstance(child, ActorChild) else 0,
         waits_for=_first_starting(engine) if node.state is ChildState.STOPPED else None,
+        awaits=child.awaits if isinstance(child, CommandChild) else "",
+        runs_jobs=isinstance(child, ActorChild) and issubclass(child.spec.actor, Jobs),
     )
 
 

@@ -1,4 +1,4 @@
-"""Samples: the queue, the messages handled and the memory of each actor every two seconds, of the last minutes.
+"""Samples: the memory of each process, and the queue and the messages handled of each actor, every two seconds.
 
 What a rate is made of, and what shows that a queue or a process grows. Only where there is a control socket.
 
@@ -10,27 +10,30 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Generator, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from supervisor.control.look.slices import in_slices
 from supervisor.core.rules.states import ChildState
+from supervisor.kinds.process_child import ProcessChild
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 from supervisor.tree.subtree import Subtree
 
-PERIOD: Final = 2.0  # seconds between two samples of an actor
+Process = ActorChild | ProcessChild[Any]
+
+PERIOD: Final = 2.0  # seconds between two samples of a child
 WINDOW: Final = 30  # samples: one minute
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One actor at one moment.
+    """One child at one moment.
 
     Attributes:
         at: the loop's time.
-        depth: messages that wait or are being handled, in its whole mailbox.
-        ended: messages that have ended, in its whole mailbox.
+        depth: messages that wait or are being handled, in its whole mailbox; 0 where it has none.
+        ended: messages that have ended, in its whole mailbox; 0 where it has none.
         rss: bytes of resident memory, 0 where that is not known.
     """
 
@@ -63,7 +66,7 @@ class Trend(msgspec.Struct, frozen=True):
 
 
 class Samples:
-    """Samples the actors of one tree until it is closed."""
+    """Samples the processes of one tree until it is closed."""
 
     def __init__(self, root: Engine) -> None:
         self._root = root
@@ -76,7 +79,7 @@ class Samples:
         self._task.cancel()
 
     def trend(self, path: str) -> Trend | None:
-        """What the samples of the current life of an actor say; None with fewer than two."""
+        """What the samples of the current life of a child say; None with fewer than two."""
         window, began = self._windows.get(path), self._began.get(path)
         if window is None or len(window) < 2 or began is None:
             return None
@@ -98,9 +101,9 @@ class Samples:
             await asyncio.sleep(PERIOD)
 
     def _look_at_all(self) -> Generator[None, None, None]:
-        """Sample each actor, one in each step, and forget those that are gone."""
+        """Sample each process, one in each step, and forget those that are gone."""
         seen = set()
-        for child, runs in tuple(_actors(self._root)):
+        for child, runs in tuple(_processes(self._root)):
             seen.add(child.path)
             self._look(child, child.pid if runs else None)
             yield
@@ -108,13 +111,15 @@ class Samples:
             del self._windows[path]
             self._began.pop(path, None)
 
-    def _look(self, child: ActorChild, pid: int | None) -> None:
-        """Sample one actor; while it starts it has no samples."""
+    def _look(self, child: Process, pid: int | None) -> None:
+        """Sample one process; while it starts it has no samples."""
         if pid is None:
             self._windows[child.path] = deque(maxlen=WINDOW)
             return
-        mailbox = child.mailbox
-        sample = Sample(self._root.tree.loop.time(), mailbox.depth, sum(mailbox.fates.values()), child.resident or 0)
+        now, depth, ended = self._root.tree.loop.time(), 0, 0
+        if isinstance(child, ActorChild):
+            depth, ended = child.mailbox.depth, sum(child.mailbox.fates.values())
+        sample = Sample(now, depth, ended, child.resident or 0)
         began = self._began.get(child.path)
         if began is None or began[0] != pid:
             self._windows[child.path] = deque(maxlen=WINDOW)
@@ -122,10 +127,10 @@ class Samples:
         self._windows[child.path].append(sample)
 
 
-def _actors(engine: Engine) -> Iterator[tuple[ActorChild, bool]]:
-    """All actors below a supervisor, and whether they run."""
+def _processes(engine: Engine) -> Iterator[tuple[Process, bool]]:
+    """All children below a supervisor that are processes, and whether they run."""
     for name, child in tuple(engine.children.items()):
-        if isinstance(child, ActorChild):
+        if isinstance(child, ActorChild | ProcessChild):
             yield child, engine.machine.state(name) is ChildState.RUNNING
         elif isinstance(child, Subtree):
-            yield from _actors(child.engine)
+            yield from _processes(child.engine)

@@ -16,6 +16,7 @@ from typing import Final
 
 from supervisor.control.frames import ProcessStacks
 from supervisor.control.look.words import seconds
+from supervisor.core.rules.states import ChildState
 from supervisor.errors import SupervisorBusy
 from supervisor.kinds.function import FunctionChild
 from supervisor.kinds.task import TaskChild
@@ -27,6 +28,10 @@ from supervisor.tree.subtree import Subtree
 
 PULSE_TIME: Final = 1.0  # seconds in which the interpreter answers, also on a busy machine; then C code is asked
 PATIENCE: Final = 3.0  # seconds in all
+_SILENT: Final = (
+    f"it wrote no stacks within {PATIENCE:g} s: its process is stopped, waits in the kernel (state D), or gets no "
+    f"processor"
+)
 
 
 class StackTaker:
@@ -36,8 +41,8 @@ class StackTaker:
         self._loop = loop
         self._under_way: dict[Inspection, asyncio.Future[str]] = {}
 
-    async def take(self, path: str, child: Child) -> ProcessStacks:
-        """The stacks of one child.
+    async def take(self, path: str, child: Child, state: ChildState) -> ProcessStacks:
+        """The stacks of one child, which is in that state.
 
         Raises:
             SupervisorBusy: it has none: it does not run, or it is no Python code of this tree.
@@ -46,10 +51,10 @@ class StackTaker:
             case TaskChild():
                 return ProcessStacks(path, None, child.stacks_now() or _none(path))
             case ActorChild() if child.pid is not None and child.life is not None:
-                stacks = await self._of(child.life) or _silent(path)
-                return ProcessStacks(path, child.pid, stacks, child.node, self._doing(child))
+                stacks = await self._of(child.life) or _SILENT
+                return ProcessStacks(path, child.pid, stacks, child.node, self._doing(child, state))
             case FunctionChild() if child.pid is not None and child.life is not None:
-                return ProcessStacks(path, child.pid, await self._of(child.life) or _silent(path))
+                return ProcessStacks(path, child.pid, await self._of(child.life) or _SILENT)
             case ActorChild() | FunctionChild():
                 return ProcessStacks(path, None, _none(path))
             case Subtree():
@@ -59,8 +64,10 @@ class StackTaker:
                 raise SupervisorBusy(why, answer="refused")
 
     @staticmethod
-    def _doing(child: ActorChild) -> str:
+    def _doing(child: ActorChild, state: ChildState) -> str:
         message, since = child.handling()
+        if state is ChildState.STOPPING and message is None:
+            return "stops"
         if not child.serves:
             return "takes no messages yet"
         if message is None or since is None:
@@ -90,11 +97,4 @@ def child_pid(child: Child) -> int | None:
 
 
 def _none(path: str) -> str:
-    return f"{path} does not run now"
-
-
-def _silent(path: str) -> str:
-    return (
-        f"{path} wrote no stacks within {PATIENCE:g} s: its process is stopped, waits in the kernel (state D), or gets "
-        f"no processor"
-    )
+    return f"it does not run now; why: actorctl why {path}"

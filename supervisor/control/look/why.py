@@ -89,14 +89,13 @@ def _starting(facts: Facts, node: ChildSnapshot) -> Why:
     since = facts.started_ago or 0.0
     limit = facts.limits.start_timeout
     end = "" if limit is None else f"at {seconds(limit)} (start_timeout) it is killed, which counts as a failed start"
-    look = f"see where it waits: actorctl stacks {_short(node)}"
     loop = _loop(facts)
     if loop:
         again = f"life {node.life} has been starting for {seconds(since)}"
         return Why(Verdict.CRASH_LOOP, f"{loop}, and {again}", _rule(facts), _left(facts), _correct(facts, node))
     after = f", after life {node.life - 1} ended with {facts.exits[-1].reason}" if facts.exits else ""
     what = f"has been starting for {seconds(since)} (life {node.life}){after}, and is not ready yet"
-    return Why(Verdict.STARTING, what, "", end, look)
+    return Why(Verdict.STARTING, what, facts.awaits, end, _where(node, "waits"))
 
 
 def _backoff(facts: Facts, node: ChildSnapshot) -> Why:
@@ -118,7 +117,7 @@ def _stopping(facts: Facts, node: ChildSnapshot) -> Why:
         end = "it has as long as it needs (shutdown=INFINITY)"
     else:
         end = f"after {seconds(grace)} in all (shutdown) it is killed"
-    return Why(Verdict.STOPPING, what + busy, "", end, f"see where it is: actorctl stacks {_short(node)}")
+    return Why(Verdict.STOPPING, what + busy, "", end, _where(node))
 
 
 def _stopped(facts: Facts, node: ChildSnapshot) -> Why:
@@ -182,8 +181,7 @@ def _crash_loop(facts: Facts, node: ChildSnapshot) -> Why | None:
 def _hung(facts: Facts, node: ChildSnapshot) -> Why | None:
     if node.handling is None or node.handling_for is None:
         return None
-    limit, name = facts.limits.handler_timeout, _short(node)
-    look = f"see where it is: actorctl stacks {name}"
+    limit, name, look = facts.limits.handler_timeout, _short(node), _where(node)
     what = f"has been handling one {node.handling} for {seconds(node.handling_for)}"
     waits = f", while {count(node.mailbox - 1, 'message waits', 'messages wait')}" if node.mailbox > 1 else ""
     if node.health is Health.OVER and limit is not None:
@@ -193,6 +191,8 @@ def _hung(facts: Facts, node: ChildSnapshot) -> Why | None:
     if limit is not None or node.handling_for < LONG:
         return None
     rule = "no handler_timeout is set, so it may take as long as it likes"
+    if facts.runs_jobs:
+        rule = "a job may take as long as the timeout= of its run or map allows"
     return Why(Verdict.HUNG, what + waits, rule, "", f"{look}; end it and keep what waits: actorctl restart {name}")
 
 
@@ -220,6 +220,10 @@ def _leaking(facts: Facts, node: ChildSnapshot) -> Why | None:
     if limit is not None:
         rule = f"max_rss replaces it above {mebibytes(limit)}, and no message is lost"
         return Why(Verdict.LEAKING, happened, rule, "", "find what its handlers keep between two messages")
+    if node.kind != "actor":
+        rule = f"a {node.kind} has no max_rss, so nothing replaces it before the machine's memory ends"
+        bound = f"bound its address space with rlimits=; a new process now: actorctl restart {name}"
+        return Why(Verdict.LEAKING, happened, rule, "", bound)
     rule = "no max_rss is set, so nothing replaces it before the machine's memory ends"
     return Why(Verdict.LEAKING, happened, rule, "", f"set max_rss=; a new process now: actorctl restart {name}")
 
@@ -357,6 +361,13 @@ def _died(facts: Facts, node: ChildSnapshot) -> str:
 
 def _rule(facts: Facts) -> str:
     return facts.exits[-1].because if facts.exits else ""
+
+
+def _where(node: ChildSnapshot, does: str = "is") -> str:
+    """How to see where its code is; what a program does, only its own tools and its output say."""
+    if node.kind == "command":
+        return f"see what it has written, in the log of the daemon; its pid is {node.pid}"
+    return f"see where it {does}: actorctl stacks {_short(node)}"
 
 
 def _left(facts: Facts) -> str:

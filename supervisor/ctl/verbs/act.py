@@ -74,7 +74,8 @@ def stop(name: str, daemon: str | None, *, as_json: bool) -> None:
 def restart(name: str, daemon: str | None, *, as_json: bool) -> None:
     """Give NAME new processes; an actor's messages stay.
 
-    An actor or a pool is recycled, and no call fails. Any other child is stopped and started.
+    An actor or a pool is recycled: what waits stays, and a message that is being handled has its shutdown= to end. Any
+    other child is stopped and started.
     """
     _do(daemon, lambda client: client.restart(name), as_json=as_json)
 

@@ -95,6 +95,37 @@ TABLE = {
         Verdict.HEALTHY,
         "/root/a is well: life 1 runs for 60 s.",
     ),
+    "a program that a signal has stopped": (
+        facts(actor(kind="command", health=Health.STOPPED)),
+        Verdict.SUSPENDED,
+        "continue it: kill -CONT 7.",
+    ),
+    "a program that starts long": (
+        facts(
+            actor(kind="command", state=ChildState.STARTING, uptime=None, health=None),
+            started_ago=4.0,
+            awaits="port 5000 of 127.0.0.1 does not answer",
+        ),
+        Verdict.STARTING,
+        "and is not ready yet: port 5000 of 127.0.0.1 does not answer; at 30 s (start_timeout) it is killed, which ",
+        "counts as a failed start; see what it has written, in the log of the daemon; its pid is 7.",
+    ),
+    "a program that stops": (
+        facts(actor(kind="command", state=ChildState.STOPPING, health=None), stopping_ago=1.0),
+        Verdict.STOPPING,
+        "see what it has written, in the log of the daemon; its pid is 7.",
+    ),
+    "a function that leaks": (
+        facts(actor(kind="function", health=None), trend=LEAKS),
+        Verdict.LEAKING,
+        "now by about 60 MiB a minute: a function has no max_rss, so nothing replaces it before the machine's memory ",
+        "ends; bound its address space with rlimits=; a new process now: actorctl restart /root/a.",
+    ),
+    "a job that takes long": (
+        facts(actor(handling="RunJob", handling_for=33.0, mailbox=1, health=Health.BUSY), runs_jobs=True),
+        Verdict.HUNG,
+        "has been handling one RunJob for 33 s: a job may take as long as the timeout= of its run or map allows; ",
+    ),
     "crash loop by a bad configuration": (
         facts(
             actor(state=ChildState.BACKOFF, life=4, pid=None, uptime=None, next_try=2.1),

@@ -132,7 +132,10 @@ def test_a_hung_actor(ctl, message):
     assert "child/" not in stacks.partition("operated.py")[2].partition("Thread")[0]
     assert ("in sleep_in_c" if name == "SleepInC" else "in sleep") in stacks
     ctl("tell", "stuck", "Add", '{"amount": 5}')
-    assert "/root/stuck has a new process; its messages have stayed" == ctl("restart", "stuck")
+    said = ctl("restart", "stuck")
+    assert said.startswith(
+        f"/root/stuck has a new process; what waited has stayed; {name} had not ended within shutdown="
+    )
     assert life < child(ctl, "/root/stuck")["life"]
     assert "5" == ctl("ask", "stuck", "Add", '{"amount": 0}')
 
@@ -249,8 +252,9 @@ def test_stop_and_start(ctl):
 
 def test_restart_of_each_kind(ctl):
     before = {path: child(ctl, path)["life"] for path in ("/root/tick", "/root/compute", "/root/pool/1", "/root/sub")}
-    for name in ("tick", "compute", "pool", "sub"):
+    for name in ("tick", "compute", "sub"):
         ctl("restart", name)
+    assert "/root/pool has a new process; what waited has stayed" == ctl("restart", "pool")
     for path, life in before.items():
         assert life < child(ctl, path)["life"]
 
@@ -260,6 +264,21 @@ def test_resize(ctl):
     assert "running" == child(ctl, "/root/pool/2")["state"]
     ctl("resize", "pool", "2")
     assert "no child is named 'pool/2'" in ctl("why", "pool/2", code=4)
+    assert "/root/compute is no actor and no pool, and has no size" in ctl("resize", "compute", "2", code=1)
+
+
+@pytest.mark.parametrize("name", ["compute", "command"])
+def test_a_process_without_a_mailbox_that_is_stopped_by_a_signal(ctl, name):
+    """It is no actor, and is said to be suspended all the same."""
+    node = child(ctl, f"/root/{name}")
+    os.kill(node["pid"], signal.SIGSTOP)
+    try:
+        until_now(lambda: verdict(ctl, name) == "suspended")
+        assert f"kill -CONT {node['pid']}" in ctl("why", name)
+        assert "suspended" in next(line for line in ctl("tree").splitlines() if f" {name} " in line)
+    finally:
+        os.kill(node["pid"], signal.SIGCONT)
+    until_now(lambda: verdict(ctl, name) == "healthy")
 
 
 def test_dead_letters(ctl):
