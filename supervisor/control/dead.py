@@ -23,6 +23,7 @@ from supervisor.errors import NoSuchChild
 from supervisor.messaging.refs import MailboxRef
 from supervisor.messaging.tree_store import KeptDeadLetter, TreeStore
 from supervisor.observe.dead_letters import DeadLetter
+from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 
 T = TypeVar("T")
@@ -41,8 +42,12 @@ class DeadLetters:
         engine.tree.reports.dead_letters.follow(self._letters)
 
     async def list(self, asked: wire.ListDead) -> Reply:
-        """The letters of an actor, or all."""
-        path = named(self._engine, asked.name).path if asked.name else None
+        """The letters of an actor, or all.
+
+        Raises:
+            NoSuchChild: there is no such child, and no letter of one that was there.
+        """
+        path, unknown = self._whose(asked.name)
         found = [
             _letter(kept) for kept in self._letters if path in (None, kept.letter.actor) and not self._kept_by(kept)
         ]
@@ -50,7 +55,23 @@ class DeadLetters:
         if store is not None:
             stored = aiter(store.dead_letters(path))
             found += [_stored(letter) async for letter in _first(MOST, stored)]
+        if unknown is not None and not found:
+            raise unknown
         return wire.DeadLetters(tuple(found), self._letters.lost)
+
+    def _whose(self, name: str) -> tuple[str | None, NoSuchChild | None]:
+        """The actor that an operator means, None for all; and an error where the tree has none of that name now.
+
+        The letters of one process of a pool are those of the pool.
+        """
+        if not name:
+            return None, None
+        try:
+            meant = named(self._engine, name)
+        except NoSuchChild as error:
+            return (name if name.startswith("/") else f"{self._engine.path}/{name}"), error
+        child = meant.engine.children.get(meant.members[0]) if meant.members else None
+        return (child.mailbox.path if isinstance(child, ActorChild) else meant.path), None
 
     async def show(self, asked: wire.ShowDead) -> Reply:
         """One letter with its message."""

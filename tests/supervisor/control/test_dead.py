@@ -10,7 +10,10 @@ from supervisor.control import frames as wire
 from supervisor.control.dead import DeadLetters
 from supervisor.errors import NoSuchChild
 from supervisor.store import SQLiteStore, StoreError
+from supervisor.testing import ScriptedLauncher
+from tests.support.actors import Note
 from tests.support.ledgers import Kill, Ledger, Show
+from tests.support.scripted import child, tree
 
 
 @pytest.mark.processes
@@ -36,3 +39,17 @@ async def test_dead_letters_in_the_store(tmp_path):
         with pytest.raises(NoSuchChild):
             await dead.show(wire.ShowDead("2"))
         assert [] == await root.store.dead_letters()
+
+
+async def test_letters_of_a_pool_and_of_an_actor_that_is_gone():
+    """One process of a pool means the pool; an actor that was deleted is named by what it was."""
+    async with tree(child("p", size=2), child("gone"), launcher=ScriptedLauncher()) as root:
+        dead = DeadLetters(root._engine)
+        for name in ("p", "gone"):
+            await root[name].tell(Note(1))
+            await root.terminate_child(name)
+        await root.delete_child("gone")
+        for name, actor in (("p", "/root/p"), ("p/1", "/root/p"), ("gone", "/root/gone"), ("/root/gone", "/root/gone")):
+            assert [actor] == [letter.actor for letter in (await dead.list(wire.ListDead(name))).letters]
+        with pytest.raises(NoSuchChild, match="no child is named 'nothing'"):
+            await dead.list(wire.ListDead("nothing"))
