@@ -34,7 +34,8 @@ CROWD: Final = """
 import socket, sys, time
 from itertools import cycle
 from pathlib import Path
-from supervisor.control.frames import Identify, ShowEvents, ShowTree, framed
+from supervisor.control.frames import Identify, ShowEvents, ShowTree
+from supervisor.control.framing import framed
 from supervisor.ctl.client import Client
 
 PATH, COUNT = Path(sys.argv[1]), int(sys.argv[2])

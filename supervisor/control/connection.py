@@ -15,16 +15,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from supervisor.control.frames import (
-    MAX_REQUEST,
-    BadFrame,
-    Cutter,
-    Failed,
-    Request,
-    Trouble,
-    framed,
-    read_request,
-)
+from supervisor.control.frames import Failed, Request, Trouble
+from supervisor.control.framing import MAX_REQUEST, BadFrame, Cutter, framed, read_request
 from supervisor.control.readiness import Readiness
 
 IDLE: Final = 60.0  # seconds a connection may stay without a complete request

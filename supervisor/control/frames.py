@@ -3,14 +3,14 @@
     client ─ length, Request ─▶ daemon
     client ◀─ length, Reply ... Reply ─ daemon       one reply; to `Events` one for each event, then `Done`
 
-A frame is four bytes of length, big-endian, and a msgpack map with a `type`. Fields are only added, with a default.
-One connection serves one request after the other, in their order.
+A frame is a msgpack map with a `type`; `supervisor.control.framing` puts it into bytes. Fields are only added, with a
+default. One connection serves one request after the other, in their order.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import msgspec
 
@@ -18,10 +18,6 @@ from supervisor.observe.broadcast import Missed
 from supervisor.observe.happenings import Happening
 from supervisor.tree.health import TreeHealth
 from supervisor.tree.snapshot import SupervisorSnapshot
-
-MAX_REQUEST: Final = 256 * 1024  # bytes of one request
-MAX_REPLY: Final = 256 * 1024 * 1024  # bytes of one reply
-HEAD: Final = 4  # bytes of a length
 
 Name = Annotated[str, msgspec.Meta(max_length=1024)]
 """Of a child: a path (`/root/parser/3`), or its end where that is unique (`parser`)."""
@@ -338,81 +334,3 @@ class Failed(Reply, frozen=True):
 
 
 AnyReply = Identity | Tree | Explanations | Stacks | Answered | DeadLetters | Text | Occurred | Done | Failed
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_requests: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(AnyRequest)
-_replies: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(AnyReply)
-
-
-def framed(frame: Request | Reply) -> bytes:
-    """A frame as bytes, with its length."""
-    data = _encode(frame)
-    return len(data).to_bytes(HEAD, "big") + data
-
-
-def read_request(data: bytes) -> Request:
-    """The request of a frame.
-
-    Raises:
-        BadFrame: it is none.
-    """
-    try:
-        request: Request = _requests.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFrame(f"this is no request that this daemon knows: {error}") from None
-    return request
-
-
-def read_reply(data: bytes) -> Reply:
-    """The reply of a frame.
-
-    Raises:
-        BadFrame: it is none; the daemon may have another version.
-    """
-    try:
-        reply: Reply = _replies.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFrame(f"the daemon's answer cannot be read, its version may be another one: {error}") from None
-    return reply
-
-
-class BadFrame(ValueError):
-    """Bytes that are no frame."""
-
-
-class Cutter:
-    """Cuts a stream of bytes into frames.
-
-    Args:
-        most: the most bytes of a frame.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held = bytearray()
-
-    @property
-    def waits(self) -> bool:
-        """Whether a frame has begun and is not complete."""
-        return bool(self._held)
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The frames that these bytes complete.
-
-        Raises:
-            BadFrame: a frame is longer than allowed; nothing after it can be read.
-        """
-        held = self._held
-        held += data
-        frames: list[bytes] = []
-        at = 0
-        while len(held) - at >= HEAD:
-            size = int.from_bytes(held[at : at + HEAD], "big")
-            if size > self._most:
-                raise BadFrame(f"a frame of {size} bytes; the most is {self._most}")
-            if len(held) - at - HEAD < size:
-                break
-            frames.append(bytes(held[at + HEAD : at + HEAD + size]))
-            at += HEAD + size
-        del held[:at]
-        return frames

@@ -18,7 +18,8 @@ from actors.errors import ActorCrashed, ActorsError, AskTimeout, HandlerError, N
 from supervisor.control import changes, messages
 from supervisor.control import frames as wire
 from supervisor.control.dead import DeadLetters
-from supervisor.control.frames import Failed, Reply, Request, Trouble, framed
+from supervisor.control.frames import Failed, Reply, Request, Trouble
+from supervisor.control.framing import framed
 from supervisor.control.identity import identity_of
 from supervisor.control.look.explain import explain
 from supervisor.control.look.history import History

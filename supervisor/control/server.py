@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Final
 
 from supervisor.control.connection import Connection
-from supervisor.control.frames import Failed, Trouble, framed
+from supervisor.control.frames import Failed, Trouble
+from supervisor.control.framing import framed
 from supervisor.control.operations import Operations
 from supervisor.control.peer import may_control, peer_uid
 from supervisor.control.place import Door

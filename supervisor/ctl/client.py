@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from supervisor.control import frames as wire
-from supervisor.control.frames import MAX_REPLY, BadFrame, Cutter, Failed, Reply, Request, framed, read_reply
+from supervisor.control.frames import Failed, Reply, Request
+from supervisor.control.framing import MAX_REPLY, BadFrame, Cutter, framed, read_reply
 from supervisor.control.peer import may_control, peer_uid
 from supervisor.ctl.errors import NoDaemon, RequestFailed
 

@@ -15,7 +15,8 @@ import time
 from functools import cached_property
 from typing import Final
 
-from supervisor.control.frames import Tree, framed
+from supervisor.control.frames import Tree
+from supervisor.control.framing import framed
 from supervisor.control.look.slices import in_slices
 from supervisor.control.look.slim import slim
 from supervisor.tree.engine import Engine

@@ -13,18 +13,8 @@ import pytest
 from actors.errors import UsageError
 from supervisor import ChildSpec
 from supervisor.control import connection, server
-from supervisor.control.frames import (
-    HEAD,
-    MAX_REQUEST,
-    BadFrame,
-    Cutter,
-    Failed,
-    Identify,
-    ShowTree,
-    Tree,
-    framed,
-    read_reply,
-)
+from supervisor.control.frames import Failed, Identify, ShowTree, Tree
+from supervisor.control.framing import HEAD, MAX_REQUEST, BadFrame, Cutter, framed, read_reply
 from supervisor.ctl.client import connect
 from supervisor.ctl.errors import NoDaemon
 from supervisor.testing import ScriptedSupervisor
