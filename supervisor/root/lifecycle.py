@@ -12,9 +12,8 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Literal, Self, get_args
+from typing import Any, Final, Self
 
-from actors.bounds import MOST_PROCESSES, check_time, is_count
 from actors.errors import UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from supervisor.clock import check_time_is_real
@@ -32,6 +31,7 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.ports import AnyReader, Cluster, Launcher, Machines
 from supervisor.process.launcher import ProcessLauncher
+from supervisor.root.options import OnGiveUp, Reading, check_options
 from supervisor.root.scheduler import Scheduler
 from supervisor.root.service import starting
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
@@ -45,11 +45,7 @@ from supervisor.tree.engine import Engine
 from supervisor.tree.health import health_of
 from supervisor.tree.snapshot import other_than_mailbox, tree_of
 
-Reading = Literal["thread", "loop"]
-
 KILL_PATIENCE: Final = 5.0  # seconds that a cancelled stop still waits for the ends of what it has killed
-
-OnGiveUp = Literal["cancel", "sigterm"] | Callable[[RestartIntensityExceeded], object]
 
 
 class Lifecycle:
@@ -70,33 +66,24 @@ class Lifecycle:
     ) -> None:
         self.spec = SupervisorSpec(*children, **spec)
         check(self.spec, stored=store is not None)
-        if store is not None and not callable(getattr(store, "commit", None)):
-            raise UsageError(f"store must be a store, as SQLiteStore('shop.db'), or None; it is {store!r}")
-        self._store = store
-        self._durability: Durability | None = None
         if cluster is None:
             check_places(self.spec)
-        elif not callable(getattr(cluster, "enter", None)):
-            raise UsageError(f"cluster must be a RayCluster or None, it is {cluster!r}")
-        if not isinstance(reading, str) or reading not in get_args(Reading):
-            raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
-        if not (isinstance(spares, str) and spares == "auto") and not is_count(spares, 0, MOST_PROCESSES):
-            raise UsageError(
-                f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, or 'auto', it is {spares!r}"
-            )
-        if stop_timeout is not None:
-            check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
-        if not callable(on_give_up) and not (isinstance(on_give_up, str) and on_give_up in {"cancel", "sigterm"}):
-            raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {on_give_up!r}")
+        check_options(
+            reading=reading,
+            stop_timeout=stop_timeout,
+            spares=spares,
+            max_shared_bytes=max_shared_bytes,
+            on_give_up=on_give_up,
+            store=store,
+            cluster=cluster,
+        )
         check_control(control)
+        self._store = store
+        self._durability: Durability | None = None
         self.path = f"/{self.spec.name}"
         self._control = control
         self._control_server: ControlServer | None = None
         self._on_give_up = on_give_up
-        if max_shared_bytes is not None and not is_count(max_shared_bytes, 1):
-            raise UsageError(
-                f"max_shared_bytes must be a whole number of at least 1, or None, not {max_shared_bytes!r}"
-            )
         self._max_shared_bytes = max_shared_bytes
         self._spares = spares
         self._cluster = cluster

@@ -1,0 +1,52 @@
+"""Options: what `Supervisor` is given beside its children, checked before anything is made.
+
+Runs on the thread that makes the supervisor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from actors.bounds import MOST_PROCESSES, check_time, is_count
+from actors.errors import UsageError
+from supervisor.core.rules.spare_count import SpareCount
+from supervisor.errors import RestartIntensityExceeded
+from supervisor.ports import Cluster
+from supervisor.store.port import Store
+
+Reading = Literal["thread", "loop"]
+OnGiveUp = Literal["cancel", "sigterm"] | Callable[[RestartIntensityExceeded], object]
+
+
+def check_options(
+    *,
+    reading: Reading,
+    stop_timeout: float | None,
+    spares: SpareCount,
+    max_shared_bytes: int | None,
+    on_give_up: OnGiveUp,
+    store: Store | None,
+    cluster: Cluster | None,
+) -> None:
+    """Check the options of a supervisor, as `Supervisor` describes them.
+
+    Raises:
+        UsageError: one of them cannot be.
+    """
+    if store is not None and not callable(getattr(store, "commit", None)):
+        raise UsageError(f"store must be a store, as SQLiteStore('shop.db'), or None; it is {store!r}")
+    if cluster is not None and not callable(getattr(cluster, "enter", None)):
+        raise UsageError(f"cluster must be a RayCluster or None, it is {cluster!r}")
+    if not isinstance(reading, str) or reading not in get_args(Reading):
+        raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
+    if not (isinstance(spares, str) and spares == "auto") and not is_count(spares, 0, MOST_PROCESSES):
+        raise UsageError(
+            f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, or 'auto', it is {spares!r}"
+        )
+    if stop_timeout is not None:
+        check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
+    if not callable(on_give_up) and not (isinstance(on_give_up, str) and on_give_up in {"cancel", "sigterm"}):
+        raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {on_give_up!r}")
+    if max_shared_bytes is not None and not is_count(max_shared_bytes, 1):
+        raise UsageError(f"max_shared_bytes must be a whole number of at least 1, or None, not {max_shared_bytes!r}")
