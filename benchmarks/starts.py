@@ -17,27 +17,20 @@ from pathlib import Path
 
 import structlog
 
-from benchmarks.contenders.pipe import PipeWorker
+from benchmarks.session import Session
 from benchmarks.takeover_worker import WhatPid, Worker
 from supervisor import ChildSpec, Supervisor
 
 SIZES = (16, 100)
 MEASURED = 16  # actors whose memory is looked at
 SETTLED = 1.0  # seconds until their memory is
+PATIENCE = 120.0  # seconds for a start of raw processes
 
 
-def raw(size: int) -> float:
+def raw(limit: Session, size: int) -> float:
     """Milliseconds until so many raw processes have answered."""
-    begun = time.perf_counter()
-    workers = [PipeWorker() for _ in range(size)]
-    for worker in workers:
-        worker.send_ask()
-    for worker in workers:
-        worker.receive()
-    took = (time.perf_counter() - begun) * 1000
-    for worker in workers:
-        worker.end()
-    return took
+    figures: dict[str, float] = limit.do("start", {"size": size}, PATIENCE)["figures"]
+    return figures["milliseconds"]
 
 
 async def ordered(size: int, memory: list[float]) -> float:
@@ -61,13 +54,14 @@ def pss(pid: int) -> float:
 async def main(rounds: int) -> None:
     print("| actors | ms | raw spawns, ms | times |\n|---|---|---|---|")
     memory: list[float] = []
-    for size in SIZES:
-        ours, bounds = [], []
-        for _ in range(rounds):
-            ours.append(await ordered(size, memory))
-            bounds.append(raw(size))
-        middle, bound = statistics.median(ours), statistics.median(bounds)
-        print(f"| {size} | {middle:.0f} | {bound:.0f} | {middle / bound:.2f} |", flush=True)
+    with Session("benchmarks.contenders.pipe") as limit:
+        for size in SIZES:
+            ours, bounds = [], []
+            for _ in range(rounds):
+                ours.append(await ordered(size, memory))
+                bounds.append(raw(limit, size))
+            middle, bound = statistics.median(ours), statistics.median(bounds)
+            print(f"| {size} | {middle:.0f} | {bound:.0f} | {middle / bound:.2f} |", flush=True)
     print(f"\none of {MEASURED} idle actors: {statistics.median(memory):.2f} MiB")
 
 
