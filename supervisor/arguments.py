@@ -22,7 +22,7 @@ from actors.queue.pickling import PROTOCOL
 from actors.ref import ActorRef
 from actors.wire.codec import bound
 from supervisor.callables import name_of, without_values
-from supervisor.spawnable import MAIN, check_module
+from supervisor.spawnable import MAIN, check_named
 
 
 def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:
@@ -121,7 +121,7 @@ class _SpawnPacker(ForkingPickler):
         if isinstance(value, ActorRef):
             raise UsageError(f"only actors can use a ref; make it an actor that asks {value.path}, or use a queue")
         if isinstance(value, type | types.FunctionType) and isinstance(value.__module__, str):
-            check_module(value.__module__, value.__qualname__)
+            check_named(value)
         return NotImplemented
 
 
@@ -154,7 +154,7 @@ class _Packer(pickle.Pickler):
         if isinstance(value, ActorRef):
             return bound, (value.path,)
         if isinstance(value, type | types.FunctionType) and isinstance(value.__module__, str):
-            check_module(value.__module__, value.__qualname__)
+            check_named(value)
         return NotImplemented
 
 

@@ -10,6 +10,7 @@ import multiprocessing.process
 import os
 import sys
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from multiprocessing import spawn
 from pathlib import Path
@@ -74,6 +75,24 @@ def check_module(module: str, name: str) -> None:
         )
 
 
+def check_named(value: Callable[..., Any]) -> None:
+    """Check that a spawned process finds a class or a function, which is pickled by its name, in its module.
+
+    Raises:
+        UsageError: it does not.
+    """
+    name = value.__qualname__
+    check_module(value.__module__, name)
+    if value.__module__ in MAIN and "<locals>" not in name:
+        main = sys.modules["__main__"]
+        found: Any = main
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        lost = found is None and isinstance(value, type)  # it may have no function that tells where it is from
+        if found is not value and (lost or _elsewhere(value, main)):
+            raise UsageError(_not_imported(name))
+
+
 def _check_names() -> None:
     for name in ("actors", "supervisor"):
         taken = shadow_of(name)
@@ -95,10 +114,13 @@ def _check_main(name: str) -> None:
         raise UsageError(_not_imported(name))
 
 
-def _elsewhere(actor: type[Actor], main: ModuleType) -> bool:
-    """Whether a class of the main program is not of the main module: cProfile and trace run a program beside it."""
-    functions = [value for value in vars(actor).values() if isinstance(value, FunctionType)]
-    return any(one.__module__ in MAIN and globals_of(one) is not vars(main) for one in functions)
+def _elsewhere(value: Callable[..., Any], main: ModuleType) -> bool:
+    """Whether a part of the main program is not of the main module: cProfile and trace run a program beside it."""
+    functions = [value] if isinstance(value, FunctionType) else vars(value).values()
+    return any(
+        isinstance(one, FunctionType) and one.__module__ in MAIN and globals_of(one) is not vars(main)
+        for one in functions
+    )
 
 
 def _not_imported(name: str) -> str:

@@ -14,7 +14,7 @@ from actors.errors import UsageError
 from actors.jobs.definition import JobDefinition, definition_of
 from actors.jobs.jobs import RunIdempotentJob, RunIdempotentSharingJob, RunJob, RunSharingJob, as_shared
 from supervisor.process.spawn.lean_spawn import main_module
-from supervisor.spawnable import MAIN, check_main_guard, check_module
+from supervisor.spawnable import MAIN, check_main_guard, check_named
 
 MAX_SHOWN: Final = 80  # characters of the arguments in an error
 
@@ -90,7 +90,7 @@ def _check_found(function: Callable[..., Any], definition: JobDefinition) -> Non
         UsageError: it does not.
     """
     module = function.__module__
-    check_module(module, definition.name)
+    check_named(function)
     if module in MAIN:
         check_main_guard()
     found = getattr(sys.modules.get(module), definition.name, None)

@@ -43,10 +43,10 @@ if __name__ == "__main__":
 """
 
 
-def run(tmp_path, *runner: str) -> str:
+def run(tmp_path, *runner: str, source: str = DAEMON) -> str:
     """What the daemon writes, started as `python RUNNER daemon.py`."""
     script = tmp_path / "daemon.py"
-    script.write_text(DAEMON)
+    script.write_text(source)
     done = subprocess.run(
         [sys.executable, *runner, str(script)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
@@ -76,6 +76,58 @@ def test_an_actor_of_a_script_under_a_profiler(tmp_path):
     """The profiler is the main module that a process would import: refused, or the profiler has made it the script."""
     said = run(tmp_path, "-m", "cProfile", "-o", os.devnull)
     assert "BACK True" in said or "move it to a module of its own" in said.splitlines()[-1], said
+
+
+OF_THE_SCRIPT = """
+from actors import Actor, job
+from supervisor import ChildSpec, FunctionSpec
+from supervisor.jobs.prepared_job import PreparedJob
+
+class Options:
+    color: str = "red"
+
+class Painter(Actor):
+    def __init__(self, options) -> None:
+        self.options = options
+
+def paint(options=None) -> None:
+    pass
+
+def work(options) -> None:
+    pass
+
+@job
+def size(text: str) -> int:
+    return len(text)
+
+if __name__ == "__main__":
+    for make in (
+        lambda: ChildSpec(Painter, args=(1,)),
+        lambda: FunctionSpec(paint),
+        lambda: FunctionSpec(print, args=(Options(),)),
+        lambda: FunctionSpec(print, args=(Options,)),
+        lambda: PreparedJob(size, None, idempotent=False),
+    ):
+        try:
+            make()
+        except Exception as error:
+            print(type(error).__name__, error)
+        else:
+            print("MADE")
+"""
+
+
+@pytest.mark.parametrize("runner", [(), ("-m", "cProfile", "-o", os.devnull), ("-m", "trace", "--trackcalls")])
+def test_what_else_is_of_a_script_under_a_profiler(tmp_path, runner):
+    """Functions, arguments and jobs are refused as actors are, each with what to do about it."""
+    said = [
+        line
+        for line in run(tmp_path, *runner, source=OF_THE_SCRIPT).splitlines()
+        if line.startswith(("UsageError", "MADE"))
+    ]
+    refused = [line for line in said if "main module that new processes do not import" in line]
+    assert 5 == len(said)
+    assert len(refused) == (5 if runner and sys.version_info < (3, 15) else 0), said
 
 
 @pytest.mark.parametrize(
