@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from actors.errors import WireError
 from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies, Send, SendMany, StartActor, Stop
 from actors.wire.framing import Carried, SharedAttachment
 from supervisor.cluster.clock import RemoteClock
@@ -31,7 +30,7 @@ from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener, Said
-from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.process.channel import FrameReader, ProcessDelivery, why_broken
 from supervisor.process.life import GOODBYE
 
 
@@ -220,12 +219,8 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
         self._loop.call_later(GOODBYE, self.kill)
 
     def _broken(self, error: Exception) -> None:
-        if isinstance(error, WireError):
-            self.refuse(f"it broke the protocol: {error}")
-            return
-        context = {"message": f"a frame of {self.part.path} could not be processed", "exception": error}
-        self._loop.call_exception_handler(context)
-        self.refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
+        """A frame cannot be processed; later ones could not be trusted."""
+        self.refuse(why_broken(error, self.part.path, self._loop))
 
     def _killed_before_it_began(self) -> None:
         if self._link is None:

@@ -102,6 +102,24 @@ def successor(identity: Identity) -> Path:
     return found[0]
 
 
+def reconnected(path: Path, last: Identity | None) -> Client:
+    """A connection to the daemon with that control socket, or to the one that has taken its place.
+
+    Args:
+        path: of the control socket.
+        last: which daemon it was; None when it was not seen yet, so that none can take its place.
+
+    Raises:
+        NoDaemon: there is none.
+    """
+    try:
+        return Client(path)
+    except ControlError:
+        if last is None:
+            raise
+        return Client(successor(last))
+
+
 def _named(path: Path, which: str) -> bool:
     pid, _, tree = path.stem.partition("-")
     return which in (pid, tree)

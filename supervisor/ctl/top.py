@@ -20,7 +20,7 @@ from textual.widgets import DataTable, Input, Static
 
 from supervisor.control.frames import Identity
 from supervisor.ctl.client import Client
-from supervisor.ctl.daemons import successor
+from supervisor.ctl.daemons import reconnected
 from supervisor.ctl.errors import ControlError
 from supervisor.ctl.rows import Look, rows, usage
 from supervisor.ctl.text import stacks_text
@@ -149,13 +149,9 @@ class Top(App[None]):
 
     def _connected(self) -> Client:
         """A connection to the daemon, or to the one that has taken its place."""
-        try:
-            return Client(self.path)
-        except ControlError:
-            if self._identity is None:
-                raise
-            self.path = successor(self._identity)
-            return Client(self.path)
+        client = reconnected(self.path, self._identity)
+        self.path = client.path
+        return client
 
     def _seen(self, now: Look) -> None:
         self._before, self._now, self.said = self._now, now, ""

@@ -30,7 +30,7 @@ from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import LifeListener
-from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
+from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery, why_broken
 from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
 from supervisor.process.inspection import ProcessInspection
 from supervisor.process.kept_replies import KeptReplies
@@ -231,12 +231,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
 
     def _broken(self, error: Exception) -> None:
         """A frame cannot be processed; later ones could not be trusted."""
-        if isinstance(error, WireError):
-            self.refuse(f"it broke the protocol: {error}")
-            return
-        context = {"message": f"a frame of {self._part.path} could not be processed", "exception": error}
-        self._loop.call_exception_handler(context)
-        self.refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
+        self.refuse(why_broken(error, self._part.path, self._loop))
 
     def refuse(self, why: str) -> None:
         """It broke the protocol: only its life ends."""

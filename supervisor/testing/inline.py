@@ -6,7 +6,7 @@ Runs on the thread of the loop that entered it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
@@ -16,11 +16,12 @@ from actors.child.function_main import Call
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from actors.wire.frames import StartActor
-from supervisor.ports import Expected, Inspected, Launcher, LifeListener
+from supervisor.ports import Inspected, Launcher, LifeListener
 from supervisor.specs import AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
 from supervisor.supervisor import Supervisor
 from supervisor.testing.clock import VirtualClock, virtual_clock
 from supervisor.testing.life import InlineLife
+from supervisor.testing.processless import Processless
 
 _ONLY_PROCESSES: Final = (
     "runs only as a process; use Supervisor in this test, or the fixture `tree` with --actors=processes"
@@ -29,7 +30,7 @@ _ONLY_PROCESSES: Final = (
 _NOT_INLINE: Final = ("store", "cluster", "control")  # options that need processes, or the system's time
 
 
-class InlineLauncher:
+class InlineLauncher(Processless):
     """Starts lives in the test's process."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: VirtualClock) -> None:
@@ -51,26 +52,6 @@ class InlineLauncher:
         """Refused."""
         del argv, stop_signal, listener
         _refuse(part.path)
-
-    def check_main(self) -> None:
-        """See `Launcher`."""
-
-    @property
-    def spares(self) -> int:
-        """See `Launcher`."""
-        return 0
-
-    def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
-        """See `Launcher`."""
-
-    def preload(self, module: str, main: dict[str, str]) -> None:
-        """See `Launcher`."""
-
-    def wind_down(self) -> None:
-        """See `Launcher`."""
-
-    async def close(self) -> None:
-        """See `Launcher`."""
 
 
 class InlineSupervisor(Supervisor):

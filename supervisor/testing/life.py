@@ -18,7 +18,6 @@ from typing import Any, NoReturn, cast
 from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.serving import find_class, serve, serve_to_the_end, unpickled
-from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
 from actors.ipc.pipes import Duplex
@@ -34,7 +33,7 @@ from supervisor.core.health import life_end
 from supervisor.core.health.condition import Condition
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports import AnyReader, LifeListener
-from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.process.channel import FrameReader, ProcessDelivery, why_broken
 from supervisor.system.procfs import condition
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber, Killed
@@ -209,12 +208,7 @@ class InlineLife(ProcessDelivery):
 
     def _broken(self, error: Exception) -> None:
         """A frame cannot be processed; later ones could not be trusted."""
-        if isinstance(error, WireError):
-            self._refuse(f"it broke the protocol: {error}")
-            return
-        context = {"message": f"a frame of {self._part.path} could not be processed", "exception": error}
-        self._loop.call_exception_handler(context)
-        self._refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
+        self._refuse(why_broken(error, self._part.path, self._loop))
 
     def _refuse(self, why: str) -> None:
         self._wire_error = self._wire_error or why

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -23,9 +23,10 @@ from actors.wire.frames import Outcomes, Replies, StartActor
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.ports import Expected, Launcher, LifeListener, Said
+from supervisor.ports import Launcher, LifeListener, Said
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
+from supervisor.testing.processless import Processless
 from supervisor.testing.scripted_delivery import ScriptedDelivery
 
 
@@ -228,7 +229,7 @@ class ScriptedLife(ScriptedDelivery):
         asyncio.get_running_loop().call_soon(deed)
 
 
-class ScriptedLauncher:
+class ScriptedLauncher(Processless):
     """Starts lives that follow a script.
 
     Without one, every life is ready at once and exits when it is asked to.
@@ -289,26 +290,6 @@ class ScriptedLauncher:
         """See `Launcher`."""
         del argv, stop_signal
         return self.launch(part, 1, listener)
-
-    def check_main(self) -> None:
-        """See `Launcher`."""
-
-    @property
-    def spares(self) -> int:
-        """See `Launcher`."""
-        return 0
-
-    def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
-        """See `Launcher`."""
-
-    def preload(self, module: str, main: dict[str, str]) -> None:
-        """See `Launcher`."""
-
-    def wind_down(self) -> None:
-        """See `Launcher`."""
-
-    async def close(self) -> None:
-        """See `Launcher`."""
 
 
 class ScriptedSupervisor(Supervisor):

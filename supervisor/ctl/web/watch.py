@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from supervisor.control.frames import Identity
 from supervisor.ctl.client import Client
-from supervisor.ctl.daemons import successor
+from supervisor.ctl.daemons import reconnected
 from supervisor.ctl.errors import ControlError
 from supervisor.ctl.web.feed import KEPT, Feed
 from supervisor.ctl.web.glance import Glances
@@ -71,13 +71,9 @@ class Watch:
         Raises:
             NoDaemon: there is none.
         """
-        try:
-            return Client(self.path)
-        except ControlError:
-            if self._identity is None:
-                raise
-            self.path = successor(self._identity)
-            return Client(self.path)
+        client = reconnected(self.path, self._identity)
+        self.path = client.path
+        return client
 
     def _stay(self, client: Client) -> None:
         """Look until the daemon ends."""
