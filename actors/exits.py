@@ -5,6 +5,8 @@ A reason is a value; what follows from it is decided in `supervisor.core.rules.p
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -146,9 +148,29 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
 def exception_names(cls: type[BaseException]) -> tuple[str, ...]:
     """The names of an exception class and its bases, nearest first; the same in the daemon and in its processes.
 
-    A builtin has no module, the main module is `__main__`.
+    A builtin has no module, the main module is `__main__`. A class that a package re-exports has both names, the one of
+    its definition first: `json.decoder.JSONDecodeError`, `json.JSONDecodeError`.
     """
-    return tuple(_class_name(base)[:MAX_CLASS_NAME] for base in cls.__mro__[:-1])[:MAX_BASES]
+    names = (name[:MAX_CLASS_NAME] for base in cls.__mro__[:-1] for name in (_class_name(base), *_exported(base)))
+    return tuple(names)[:MAX_BASES]
+
+
+def exception_named(name: str) -> type[BaseException] | None:
+    """The exception class that a loaded module has under a name, also an alias; None where there is none.
+
+    Args:
+        name: with its module; that of a builtin needs none.
+    """
+    module, _, rest = name.rpartition(".") if "." in name else ("builtins", "", name)
+    while module:
+        if module in sys.modules:
+            found: object = sys.modules[module]
+            for part in rest.split("."):
+                found = vars(found).get(part) if hasattr(found, "__dict__") else None  # runs no code of the module's
+            return found if isinstance(found, type) and issubclass(found, BaseException) else None
+        module, _, last = module.rpartition(".")
+        rest = f"{last}.{rest}"
+    return None
 
 
 def _class_name(cls: type) -> str:
@@ -158,6 +180,16 @@ def _class_name(cls: type) -> str:
     return f"{'__main__' if module == '__mp_main__' else module}.{cls.__qualname__}"
 
 
+def _exported(cls: type) -> Iterator[str]:
+    """Its names in the packages around its module, and in the module that an accelerator in C, `_queue`, belongs to."""
+    module = str(cls.__module__)
+    packages = module.split(".")
+    around = [".".join(packages[:count]) for count in range(len(packages) - 1, 0, -1)]
+    for place in [*around, module.removeprefix("_")]:
+        if place != module and vars(sys.modules.get(place, cls)).get(cls.__qualname__) is cls:
+            yield f"{place}.{cls.__qualname__}"
+
+
 MAX_CLASS_NAME: Final = 1024  # characters of the name of a class
-MAX_BASES: Final = 64  # classes of one exception that are looked at
+MAX_BASES: Final = 64  # names of the class of one exception and of its bases
 EXIT_ORPHANED: Final = 70  # exit code of a process whose daemon is gone (BSD's EX_SOFTWARE)

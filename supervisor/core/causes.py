@@ -7,7 +7,6 @@ decides; without one, the policy does.
 
 from __future__ import annotations
 
-import builtins
 import re
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
@@ -16,7 +15,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from actors.errors import UsageError
-from actors.exits import exception_names
+from actors.exits import exception_named, exception_names
 
 _SIGNALS: Final = re.compile(  # those of Linux, macOS and the BSDs
     "SIG(ABRT|ALRM|BUS|CHLD|CONT|EMT|FPE|HUP|ILL|INFO|INT|IO|KILL|PIPE|PROF|PWR|QUIT|RTMAX|RTMIN|SEGV|STKFLT|STOP|SYS|TERM"
@@ -67,7 +66,8 @@ class Cause(msgspec.Struct, frozen=True):
         """An exception of this class or of a subclass ended it.
 
         Args:
-            exception: the class, or its name with its module, `"shop.ConfigError"`; that of a builtin needs none.
+            exception: the class, or its name with its module, `"shop.ConfigError"`; that of a builtin needs none. The
+                name may be an alias, as `"IOError"`, or that of a package which re-exports it.
 
         Raises:
             UsageError: it is neither.
@@ -76,14 +76,15 @@ class Cause(msgspec.Struct, frozen=True):
             return cls(CauseKind.EXCEPTION, exception_names(exception)[0])
         if not isinstance(exception, str) or not all(part.isidentifier() for part in exception.split(".")):
             raise UsageError(f"Cause.exception takes an exception class or its name, not {exception!r}")
-        name = exception.removeprefix("builtins.")
-        found = getattr(builtins, name, None)
-        if "." not in name and not (isinstance(found, type) and issubclass(found, BaseException)):
+        found = exception_named(exception)
+        if found is not None:
+            return cls(CauseKind.EXCEPTION, exception_names(found)[0])
+        if "." not in exception.removeprefix("builtins."):
             raise UsageError(
                 f"Cause.exception({exception!r}): no exception of Python's has this name; write its module, too, as in "
                 f"'shop.ConfigError', or pass the class"
             )
-        return cls(CauseKind.EXCEPTION, name)
+        return cls(CauseKind.EXCEPTION, exception)
 
     @classmethod
     def exit_code(cls, code: int) -> Cause:
