@@ -13,6 +13,7 @@ from actors.errors import UsageError
 LEAST_SECONDS: Final = 0.001  # the resolution of a timer
 MOST_SECONDS: Final = 1e9  # thirty years: fits the clocks and the cells of a black box
 MOST_PROCESSES: Final = 10_000  # of one pool, and of spares
+MAX_SOCKET_PATH: Final = 107  # bytes of the path of a Unix socket (sun_path of Linux, with its final zero)
 
 
 def is_time(value: object, least: float = 0.0) -> TypeGuard[float]:

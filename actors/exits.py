@@ -40,6 +40,11 @@ class ExitReason(msgspec.Struct, frozen=True):
         """Whether a transient child with this reason is started again (OTP: not normal, not shutdown)."""
         return self.kind not in (ExitKind.NORMAL, ExitKind.SHUTDOWN)
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether it is that of a supervisor that gave up, which ends as `shutdown` (OTP)."""
+        return self.kind is ExitKind.SHUTDOWN and self.detail.startswith(GAVE_UP)
+
     def __str__(self) -> str:
         return f"{self.kind.value}: {self.detail}" if self.detail else self.kind.value
 
@@ -190,6 +195,7 @@ def _exported(cls: type) -> Iterator[str]:
             yield f"{place}.{cls.__qualname__}"
 
 
+GAVE_UP: Final = "gave up: "  # begins the detail of the reason of a supervisor that gave up
 MAX_CLASS_NAME: Final = 1024  # characters of the name of a class
 MAX_BASES: Final = 64  # names of the class of one exception and of its bases
 EXIT_ORPHANED: Final = 70  # exit code of a process whose daemon is gone (BSD's EX_SOFTWARE)

@@ -40,7 +40,7 @@ from actors.output.capture import Output
 from actors.output.log import ActorLog
 from actors.process.memory import Reserve
 from actors.process.time_limit import TimeLimit
-from actors.process.tracebacks import ActorFailed, failure_of, words_of
+from actors.process.tracebacks import ActorFailed, failure_of, printable, words_of
 from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire import frames as wire
 from actors.wire.codec import RESOLVE, encode
@@ -220,7 +220,7 @@ class Life:
             said = f"health() raised {type(error).__qualname__}: {words_of(error)}"
         if said is not None and not isinstance(said, str):
             said = f"health() returned a {type(said).__qualname__}; it returns None or a text"
-        self.outbox.send(encode(HealthIs(None if said is None else said[:MAX_HEALTH])))
+        self.outbox.send(encode(HealthIs(None if said is None else printable(said)[:MAX_HEALTH])))
 
     def made(self, actor: Actor) -> None:
         """The actor is made: it says how it is, and what its state is."""

@@ -57,7 +57,7 @@ def failure_of(error: BaseException) -> Failure:
         trace = trace.tb_next
     cls = type(error)
     name = cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
-    return Failure(name, words_of(error), _cut(_printable(traced(error, trace)), MAX_TRACEBACK_CHARACTERS))
+    return Failure(name, words_of(error), _cut(printable(traced(error, trace)), MAX_TRACEBACK_CHARACTERS))
 
 
 def words_of(error: BaseException) -> str:
@@ -66,7 +66,7 @@ def words_of(error: BaseException) -> str:
     An undecodable file name is quoted, a broken __str__ is named.
     """
     try:
-        return _cut(_printable(str(error)), MAX_MESSAGE_CHARACTERS)
+        return _cut(printable(str(error)), MAX_MESSAGE_CHARACTERS)
     except Exception:
         return f"<no text: {type(error).__qualname__}.__str__ raised>"
 
@@ -75,7 +75,8 @@ def _is_ours(file: str) -> bool:
     return file.startswith((*_OURS, _FROZEN)) or file == importlib.__file__
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """A text that can be sent: half a surrogate pair, as of an undecodable file name, is quoted."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

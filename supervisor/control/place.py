@@ -18,11 +18,11 @@ import tempfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from actors.bounds import MAX_SOCKET_PATH
 from actors.errors import UsageError
 
 AUTO: Final = "auto"
 SUFFIX: Final = ".sock"
-MAX_PATH: Final = 107  # bytes of the path of a Unix socket (sun_path of Linux, with its final zero)
 _NAME: Final = 40  # characters of the tree's name in the name of a socket
 _BACKLOG: Final = 128
 
@@ -238,8 +238,10 @@ def _absolute(control: str | os.PathLike[str]) -> Path:
 
 def _check_length(path: Path) -> None:
     size = len(os.fsencode(path))
-    if size > MAX_PATH:
-        raise UsageError(f"control={str(path)!r} has {size} bytes; the path of a Unix socket has at most {MAX_PATH}")
+    if size > MAX_SOCKET_PATH:
+        raise UsageError(
+            f"control={str(path)!r} has {size} bytes; the path of a Unix socket has at most {MAX_SOCKET_PATH}"
+        )
 
 
 def _file(path: Path) -> tuple[int, int] | None:

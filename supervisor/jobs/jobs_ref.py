@@ -72,7 +72,10 @@ class JobsRef(MailboxRef):
         """
         run = JobRun(self._mailbox, self._prepared(function, timeout, idempotent=idempotent), args, kwargs)
         try:
-            await run.send()
+            try:
+                await run.send()
+            except ActorsError as error:
+                run.failed(error)
             result: R = await run.future
         except asyncio.CancelledError:
             run.abandon()

@@ -199,6 +199,8 @@ class _TaskLife:
         if self._over:
             return
         cancelled = task.cancelled()
+        if cancelled and self._stop_at is None and not self._kill_asked:
+            self._classes = exception_names(asyncio.CancelledError)
         if not cancelled and (interrupt := task.exception()) is not None:
             self._failure = failure_of(interrupt)
         failed = cancelled or (self._failure is not None and self._exit_code != 0)

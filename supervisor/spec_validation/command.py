@@ -8,11 +8,12 @@ import signal
 from pathlib import Path
 from typing import Final
 
+from actors.bounds import MAX_SOCKET_PATH
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.process import check_directory
 from supervisor.spec_validation.values import is_word
 from supervisor.specs import CommandSpec, Ready
-from supervisor.specs.ready import PORT, LineReady, PortReady
+from supervisor.specs.ready import PORT, LineReady, PortReady, SocketReady
 
 _NO_ANSWER: Final = ("SIGKILL", "SIGSTOP")  # no program can handle them
 
@@ -96,6 +97,12 @@ def _check_ready(child: CommandSpec, path: str) -> None:
         )
     if isinstance(ready, LineReady) and child.output != "capture":
         raise InvalidSpec(f"{path}.output", child.output, "Ready.line reads its output; expected 'capture'")
+    if (
+        isinstance(ready, SocketReady)
+        and len(os.fsencode(place := Path(child.cwd or ".", ready.path))) > MAX_SOCKET_PATH
+    ):
+        why = f"the path of a Unix socket has at most {MAX_SOCKET_PATH} bytes; write a shorter one"
+        raise InvalidSpec(f"{path}.ready", str(place), why)
     if isinstance(ready, PortReady) and ready.number == PORT and not _is_told(child):
         raise InvalidSpec(f"{path}.argv", child.argv, "Ready.port awaits '{port}', which neither argv nor env tells it")
 

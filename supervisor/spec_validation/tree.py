@@ -70,7 +70,11 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$", *, stor
     if isinstance(child, CommandSpec):
         check_argv(child, path)  # its name comes from there
     check_name(child.name, f"{path}.name")
-    if isinstance(child, SupervisorSpec) or not isinstance(child.restart, Restart):
+    restart: object = child.restart
+    if isinstance(child, SupervisorSpec) and isinstance(restart, Restart):
+        why = "a supervisor ends by none of these causes: write the rules at its children, and a policy here"
+        raise InvalidSpec(f"{path}.restart", restart, why)
+    if not isinstance(restart, Restart):
         check_member(child.restart, RestartPolicy, f"{path}.restart")
     check_seconds(child.shutdown, f"{path}.shutdown", ", BRUTAL_KILL or INFINITY", but=(BRUTAL_KILL, INFINITY))
     _check_backoff(child.backoff, f"{path}.backoff")

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from actors.exits import ExitReason
+from supervisor.core.health.exit_cause import one_line
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
@@ -65,11 +67,16 @@ def _how_far(child: SupervisorSnapshot | ChildSnapshot) -> str:
     return "not started yet" if child.state is ChildState.STOPPED and not child.life else child.state.value
 
 
+def _failed(reason: ExitReason) -> bool:
+    """Whether what stays down has not ended in good order. Of a supervisor that gave up the reason is `shutdown`."""
+    return reason.abnormal or reason.gave_up
+
+
 def _complaints(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[str]:
     if node.state in (ChildState.BACKOFF, ChildState.STARTING) and node.life > 0 and node.last_exit is not None:
         when = "starts" if node.next_try is None else f"starts in {node.next_try:.1f} s"
         yield f"{node.path} {when}; it ended: {node.last_exit.reason}"
-    elif node.state is ChildState.EXITED and node.last_exit is not None and node.last_exit.reason.abnormal:
+    elif node.state is ChildState.EXITED and node.last_exit is not None and _failed(node.last_exit.reason):
         yield f"{node.path} stays down: {node.last_exit.reason}"
     if isinstance(node, ChildSnapshot):
         if node.health is Health.OVER:
@@ -77,7 +84,7 @@ def _complaints(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[str]:
         elif node.health is Health.STOPPED:
             yield f"{node.path} is stopped by a signal (SIGSTOP)"
         if node.degraded is not None:
-            yield f"{node.path} says: {node.degraded}"
+            yield f"{node.path} says: {one_line(node.degraded)}"
         return
     for child in node.children:
         yield from _complaints(child)

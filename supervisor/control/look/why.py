@@ -291,7 +291,7 @@ def _supervisor(facts: Facts, node: SupervisorSnapshot) -> Why:
             due = "" if node.next_try is None else f"it starts again in {seconds(node.next_try)}"
             return Why(Verdict.GAVE_UP, f"ended with {last.reason}{cause}", last.because, due)
         return Why(
-            Verdict.GAVE_UP if "gave up" in str(last.reason) else Verdict.DOWN,
+            Verdict.GAVE_UP if last.reason.gave_up else Verdict.DOWN,
             f"ended with {last.reason}{cause}",
             last.because,
             "it stays down",

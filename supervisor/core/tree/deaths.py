@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from actors.exits import ExitKind, ExitReason
+from actors.exits import GAVE_UP, ExitKind, ExitReason
 from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.rules import policy
 from supervisor.core.rules.down import TERMINATED
@@ -220,7 +220,7 @@ class Deaths:
     def _give_up(self, child: Child, dead: EndedLife, because: str) -> None:
         self.report(child, dead, Decision.GIVE_UP, because)
         self._ending.begin(
-            ExitReason(ExitKind.SHUTDOWN, f"gave up: {because}"),
+            ExitReason(ExitKind.SHUTDOWN, f"{GAVE_UP}{because}"),
             "its supervisor gave up",
             failed=child.name,
             exceeded=True,

@@ -1,6 +1,8 @@
 """Causes and rules as values: what is refused, and how names meet."""
 
+import queue
 import signal
+from json import JSONDecodeError
 
 import pytest
 
@@ -44,6 +46,10 @@ def test_refused(make, says):
         (Cause.exception(KeyError), "exception KeyError"),
         (Cause.exception("builtins.KeyError"), "exception KeyError"),
         (Cause.exception("shop.ConfigError"), "exception shop.ConfigError"),
+        (Cause.exception("IOError"), "exception OSError"),
+        (Cause.exception("asyncio.TimeoutError"), "exception TimeoutError"),
+        (Cause.exception("json.JSONDecodeError"), "exception json.decoder.JSONDecodeError"),
+        (Cause.exception("queue.Empty"), "exception _queue.Empty"),
         (Cause.exception(Wrong), f"exception {__name__}.Wrong"),
         (Cause.exit_code(78), "exit code 78"),
         (Cause.signal(signal.SIGTERM), "signal SIGTERM"),
@@ -63,6 +69,14 @@ def test_names_of_an_exception():
     main = type("Bad", (ValueError,), {"__module__": "__mp_main__"})
     assert (f"{__name__}.Wrong", "LookupError", "Exception", "BaseException") == exception_names(Wrong)
     assert "__main__.Bad" == exception_names(main)[0]
+
+
+def test_an_exception_has_the_names_of_the_packages_that_export_it():
+    """So a rule may name it as code does, also where the daemon has not imported the package."""
+    assert ("json.decoder.JSONDecodeError", "json.JSONDecodeError", "ValueError") == exception_names(JSONDecodeError)[
+        :3
+    ]
+    assert ("_queue.Empty", "queue.Empty") == exception_names(queue.Empty)[:2]
 
 
 def test_the_first_cause_with_a_rule_decides():

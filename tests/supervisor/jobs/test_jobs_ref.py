@@ -309,7 +309,7 @@ async def test_a_pool_that_is_down_for_good_ends_its_maps():
         with pytest.raises(ActorStopped):
             async for _ in pool.map(double, count(), return_exceptions=True):
                 pass
-        with pytest.raises(ActorStopped):
+        with pytest.raises(ActorStopped, match=r"double\(\d+\) was not run"):
             await pool.run(double, 1)
 
 

@@ -280,6 +280,7 @@ async def test_all_kinds_in_one_tree():
         (lambda _: CommandSpec(("sleep", "\ud800")), "argv", "expected a tuple of str"),
         (lambda _: CommandSpec(("sleep", "1"), ready="up"), "ready", "expected Ready.line(...)"),
         (lambda _: CommandSpec(("sleep", "1"), ready=Ready()), "ready", "expected Ready.line(...)"),
+        (lambda _: CommandSpec(("sleep", "1"), ready=Ready.socket("s" * 108)), "ready", "has at most 107 bytes"),
         (
             lambda _: CommandSpec(("sleep", "1"), ready=Ready.line("up"), output="inherit"),
             "output",

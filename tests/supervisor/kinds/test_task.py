@@ -159,6 +159,17 @@ async def test_a_task_cancelled_by_other_code_is_started_again():
         assert 2 == (await watch.started("poller")).life
 
 
+async def test_a_cancellation_by_other_code_is_a_cause():
+    """As the exception that ended the task, under the name by which code knows it."""
+    rules = Restart("permanent", {Cause.exception("asyncio.CancelledError"): "stop"})
+    async with ScriptedSupervisor(TaskSpec(forever, name="poller", restart=rules)) as root:
+        watch = Watch(root)
+        (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "/root/poller"]
+        task.cancel()
+        report = await watch.exited("poller")
+        assert "the rule for exception asyncio.exceptions.CancelledError says stop" == report.because
+
+
 async def test_the_next_child_starts_when_the_task_says_it_is_ready():
     gate = asyncio.Event()
     root = ScriptedSupervisor(TaskSpec(says_when, (gate,), name="first"), TaskSpec(forever, name="second"))

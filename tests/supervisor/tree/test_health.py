@@ -8,7 +8,7 @@ import pytest
 
 from actors import Actor, Message, handles
 from actors.exits import ExitKind
-from supervisor import ChildSpec, HealthStatus, Restart, RestartPolicy, Supervisor, SupervisorSpec
+from supervisor import ChildSpec, HealthStatus, Intensity, Restart, RestartPolicy, Supervisor, SupervisorSpec
 from supervisor.testing import OnStart, ScriptedLauncher, ScriptedSupervisor
 from tests.support.waiting import until
 
@@ -72,6 +72,37 @@ async def test_what_is_down_is_named():
         assert ["/root/a starts"] == [line.partition(";")[0] for line in health.why]
         assert health.alive
         launcher.life("/root/a").become_ready()
+
+
+async def test_a_supervisor_that_gave_up_is_named():
+    """Its end counts as a shutdown, after which a transient one stays down."""
+    given = SupervisorSpec(spec("a"), name="sub", restart="transient", intensity=Intensity(0))
+    launcher = ScriptedLauncher()
+    async with ScriptedSupervisor(given, launcher=launcher) as root:
+        launcher.life("/root/sub/a").exit(ExitKind.KILLED)
+        await until(lambda: not root.health().ready)
+        (why,) = root.health().why
+        assert why.startswith("/root/sub stays down: shutdown: gave up: ")
+
+
+class Says(Actor):
+    """Says two lines, with half of a surrogate pair, as a file name may have it."""
+
+    def health(self) -> str | None:
+        return "no \udcff here\nsecond line"
+
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return os.getpid()
+
+
+@pytest.mark.processes
+async def test_any_text_can_be_said():
+    """It ends no life, and is one line of the tree's."""
+    async with Supervisor(ChildSpec(Says, name="a"), spares=0) as root:
+        await until(lambda: not root.health().ready)
+        assert ("/root/a says: no \\udcff here ...",) == root.health().why
+        assert 1 == root.snapshot().children[0].life
 
 
 @pytest.mark.processes
