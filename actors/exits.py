@@ -49,6 +49,14 @@ class ExitReason(msgspec.Struct, frozen=True):
         return f"{self.kind.value}: {self.detail}" if self.detail else self.kind.value
 
 
+_DECISIONS: Final = {
+    "leave_down": "it stays down",
+    "give_up": "its supervisor gives up",
+    "expected": "as expected",
+    "recycle": "its next life takes over",
+}
+
+
 class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     """One death, explained. Made in the daemon, once per life that ended.
 
@@ -135,13 +143,18 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
     @property
+    def follows(self) -> str:
+        """The decision in words, as they stand in a sentence: `restart`, `it stays down`."""
+        return _DECISIONS.get(self.decision, self.decision)
+
+    @property
     def _at_work(self) -> str:
         return "while handling" if self.last_message_begun else "last handled"
 
     @property
     def _next(self) -> str:
         when = "" if self.delay is None else f" in {self.delay:.3f} s"
-        return f"next: {self.decision}{when} ({self.because})"
+        return f"{'' if self.decision == 'expected' else 'next: '}{self.follows}{when} ({self.because})"
 
     def _used(self) -> str:
         used = [] if self.cpu_time is None else [f"{self.cpu_time:.3f} s of CPU time"]

@@ -145,7 +145,7 @@ def event_text(event: Happening | Missed) -> str:  # noqa: C901, PLR0911 - one l
         case ChildExited(report):
             delay = "" if report.delay is None else f" in {seconds(report.delay)}"
             who = f"{report.actor} life {report.life}{_on(report.node)}"
-            return f"{who} ended: {brief(report.reason)}; {report.decision}{delay}"
+            return f"{who} ended: {brief(report.reason)}; {report.follows}{delay}"
         case HandlerSlow(actor, life, handler, taken):
             return f"{actor} life {life} is slow: {handler} has taken {seconds(taken)}"
         case HealthChanged(actor, life, degraded):

@@ -115,3 +115,19 @@ def test_a_report_is_a_value():
     """It can be written down and read again."""
     report = ExitReport(actor="/root/a", life=1, pid=2, reason=ExitReason(ExitKind.NORMAL, "x"), uptime=0.25)
     assert report == msgspec.json.decode(msgspec.json.encode(report), type=ExitReport)
+
+
+@pytest.mark.parametrize(
+    ("decision", "words"),
+    [
+        ("leave_down", "next: it stays down (because)"),
+        ("give_up", "next: its supervisor gives up (because)"),
+        ("recycle", "next: its next life takes over (because)"),
+        ("expected", "as expected (because)"),
+    ],
+)
+def test_what_follows_is_said_in_words(decision, words):
+    """The field is for programs, the text for people."""
+    reason = ExitReason(ExitKind.SHUTDOWN, "asked by the supervisor")
+    report = ExitReport(actor="/root/a", life=1, pid=7, reason=reason, decision=decision, because="because")
+    assert report.line.endswith(f"; {words}")

@@ -89,7 +89,7 @@ def load(target: str) -> Supervisor:
         return made
     specs = made if isinstance(made, list | tuple) else [made]
     if not specs or not all(isinstance(spec, _SPECS) for spec in specs):
-        raise click.UsageError(f"{target} is a {type(made).__name__}; it must be a Supervisor or a list of specs")
+        raise click.UsageError(f"{target} is {made!r:.80}; it must be a Supervisor or a list of one spec or more")
     return Supervisor(*specs, control="auto")
 
 
