@@ -27,6 +27,7 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.supervisor import Supervisor
 from supervisor.telemetry.loop_stall import LoopStall
 from supervisor.telemetry.meter import Meter
+from supervisor.telemetry.never_falling import NeverFalling
 from supervisor.telemetry.readings import (
     ChildReading,
     HistogramReading,
@@ -92,6 +93,7 @@ class Collector:
         self._thread = 0
         self._tree: TreeContext | None = None
         self._stall: LoopStall
+        self._cpu = NeverFalling()
         self._meters: WeakKeyDictionary[Mailbox, Meter] = WeakKeyDictionary()
         root.with_tree(self._begin)
 
@@ -111,7 +113,8 @@ class Collector:
             return iter(families.values())
         _show_tree(families, readings)
         for child in readings.children:
-            _show_child(families, child)
+            _show_child(families, child, self._cpu)
+        self._cpu.keep([child.path for child in readings.children])
         for mailbox in readings.mailboxes:
             _show_mailbox(families, mailbox)
         for bridge in open_bridges():
@@ -190,7 +193,7 @@ def _show_tree(families: dict[str, Any], tree: Readings) -> None:
         _show_restarts(families, path, restarts)
 
 
-def _show_child(families: dict[str, Any], child: ChildReading) -> None:
+def _show_child(families: dict[str, Any], child: ChildReading, cpu: NeverFalling) -> None:
     path = child.path
     families["actor_up"].add_metric([path, child.kind], int(child.up))
     families["actor_life"].add_metric([path], child.life)
@@ -200,7 +203,7 @@ def _show_child(families: dict[str, Any], child: ChildReading) -> None:
         families["actor_node"].add_metric([path, child.node], 1)
     over = child.pid is None or bool(child.node)
     if process.cpu is not None or (over and child.cpu_before):  # one that has just died has no value, not a lower one
-        families["actor_cpu_seconds"].add_metric([path], child.cpu_before + (process.cpu or 0.0))
+        families["actor_cpu_seconds"].add_metric([path], cpu.of(path, child.cpu_before + (process.cpu or 0.0)))
     if process.memory is not None:
         families["actor_resident_memory_bytes"].add_metric([path], process.memory)
     if process.descriptors is not None:

@@ -18,6 +18,7 @@ from actors import ActorCrashed, HandlerError, Shared
 from actors.testing import kill
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorSpec, TaskSpec
 from supervisor.bridge import AsyncQueueBridge
+from supervisor.telemetry.never_falling import NeverFalling
 from supervisor.telemetry.readings import ChildReading
 from supervisor.testing import InlineSupervisor
 from tests.support.shop import Busy, Go, Hold, Holder, Idle, Keep, Note, Order, Shop
@@ -248,7 +249,7 @@ def test_cpu_time_never_falls(pid, node, shown):
     """A process that is gone, and whose end is not reported yet, has no CPU time; less would be counted as a reset."""
     families = metrics._families()
     child = ChildReading("/root/a", "actor", up=True, life=2, pid=pid, restarts={}, cpu_before=7.0, node=node)
-    metrics._show_child(families, child)
+    metrics._show_child(families, child, NeverFalling())
     samples = families["actor_cpu_seconds"].samples
     assert shown == {(sample.labels["actor"],) for sample in samples}
 
