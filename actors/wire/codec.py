@@ -6,6 +6,7 @@ What does not fit its type becomes UsageError at the sender or WireError at the 
 from __future__ import annotations
 
 import builtins
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import cache
@@ -30,14 +31,14 @@ def bound(path: str) -> ActorRef:
     return RESOLVE.get()(path)
 
 
-class SharedValue:
+class SharedValue(ABC):
     """Base of the class whose instances leave their bytes in shared memory; see `actors.wire.attachments`."""
 
     __slots__ = ()
 
+    @abstractmethod
     def carried(self) -> Carried:
         """What travels beside the message."""
-        raise NotImplementedError
 
 
 class Codec(msgspec.Struct, Generic[T], frozen=True):

@@ -66,7 +66,7 @@ async def test_a_short_cut_harms_nothing():
             assert "w" == await root["a"].ask(Echo("w"), timeout=30)
             wire.cut()
             asked = [asyncio.create_task(root["a"].ask(Echo(str(n)), timeout=60)) for n in range(100)]
-            await asyncio.sleep(0.3)
+            await until(lambda: len(asked) == root.snapshot().children[0].mailbox, "all are in the mailbox")
             assert not any(one.done() for one in asked)
             wire.heal()
             assert [str(n) for n in range(100)] == await asyncio.gather(*asked)
