@@ -8,10 +8,10 @@ from collections.abc import Callable
 import click
 
 from supervisor.control.look.words import count
-from supervisor.ctl.app import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
 from supervisor.ctl.client import Client
 from supervisor.ctl.text import letter_rows, table
 from supervisor.ctl.verbs.completion import NAME
+from supervisor.ctl.verbs.group import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
 
 BODY_HELP = "JSON is an object with the message's fields; '-' reads it from standard input."
 

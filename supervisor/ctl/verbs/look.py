@@ -9,11 +9,11 @@ import time
 import click
 
 from supervisor.control.frames import Explanation
-from supervisor.ctl.app import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
 from supervisor.ctl.daemons import Daemon, daemons
 from supervisor.ctl.errors import ExitCode
 from supervisor.ctl.text import duration, event_line, stacks_text, table, tree_lines
 from supervisor.ctl.verbs.completion import NAME
+from supervisor.ctl.verbs.group import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
 
 
 @actorctl.command()

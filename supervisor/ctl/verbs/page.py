@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from supervisor.ctl.app import actorctl, client_of, daemon_option, json_option, print_json
+from supervisor.ctl.verbs.group import actorctl, client_of, daemon_option, json_option, print_json
 
 EXTRA = "actorctl web needs starlette, uvicorn and sse-starlette: pip install 'actor-supervisor[web]'"
 PORT = 8712

@@ -24,8 +24,8 @@ import click
 import structlog
 
 from actors.errors import ActorsError
-from supervisor.ctl.app import actorctl
 from supervisor.ctl.errors import ExitCode
+from supervisor.ctl.verbs.group import actorctl
 from supervisor.specs import ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec, TaskSpec
 from supervisor.supervisor import Supervisor
 
