@@ -163,7 +163,7 @@ class Puppet(Actor):
         """See `SendGarbage`."""
         del msg
         ref: Any = self.context.ref
-        ref._office.send(_NO_FRAME)  # noqa: SLF001 - no actor can do this
+        ref._transport.send(_NO_FRAME)  # noqa: SLF001 - no actor can do this
 
 
 def _do(how: str) -> None:

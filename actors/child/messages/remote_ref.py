@@ -70,11 +70,11 @@ class Transport(Protocol):
 class RemoteRef(ActorRef):
     """The ref of another actor (or this one) in an actor's process."""
 
-    __slots__ = ("_office",)
+    __slots__ = ("_transport",)
 
-    def __init__(self, path: str, office: Transport) -> None:
+    def __init__(self, path: str, transport: Transport) -> None:
         super().__init__(path)
-        self._office = office
+        self._transport = transport
 
     async def ask(
         self,
@@ -85,14 +85,14 @@ class RemoteRef(ActorRef):
         key: str | None = None,
     ) -> R:
         """As `ActorRef.ask`; only from async handlers. Ends no later than the deadline of the asking handler."""
-        self._office.check_thread("ref.ask")
+        self._transport.check_thread("ref.ask")
         check_ask(self.path, timeout, when_down)
         check_key(self.path, key)
         until = self._until(timeout)
-        blocks = self._office.blocks()
+        blocks = self._transport.blocks()
         correlation = self._send(message, ASK, until, fail_if_down=when_down == "fail", blocking=blocks, key=key)
         try:
-            answer = await self._office.answer(correlation, until)
+            answer = await self._transport.answer(correlation, until)
         except TimeoutError:
             raise self._too_late(message) from None
         reply: R = _open(answer, reply_type(type(message)))
@@ -100,12 +100,12 @@ class RemoteRef(ActorRef):
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """As `ActorRef.call`; only from sync handlers. Ends no later than the deadline of the calling handler."""
-        self._office.check_thread("ref.call")
+        self._transport.check_thread("ref.call")
         check_ask(self.path, timeout)
         until = self._until(timeout)
         correlation = self._send(message, ASK, until, blocking=True)
         try:
-            answer = self._office.block(correlation, until)
+            answer = self._transport.block(correlation, until)
         except TimeoutError:
             raise self._too_late(message) from None
         reply: R = _open(answer, reply_type(type(message)))
@@ -115,12 +115,12 @@ class RemoteRef(ActorRef):
         self, message: Message[AsyncIterator[T]], *, timeout: float | None = None
     ) -> AsyncGenerator[T, None]:
         """As `ActorRef.stream`; only from async handlers."""
-        self._office.check_thread("ref.stream")
+        self._transport.check_thread("ref.stream")
         check_ask(self.path, timeout)
-        office, codec = self._office, reply_codec(item_type(type(message)))
-        correlation = self._send(message, STREAM, office.deadline(), blocking=office.blocks())
+        transport, codec = self._transport, reply_codec(item_type(type(message)))
+        correlation = self._send(message, STREAM, transport.deadline(), blocking=transport.blocks())
         taken = 0
-        async with aclosing(office.answers(correlation, timeout)) as answers:
+        async with aclosing(transport.answers(correlation, timeout)) as answers:
             async for answer in answers:
                 if answer.kind not in wire.ITEMS:
                     _open(answer, None)
@@ -128,7 +128,7 @@ class RemoteRef(ActorRef):
                 yield _decoded(answer, codec)
                 taken += 1
                 if taken == STREAM_CREDIT // 2:
-                    office.send(encode(MoreItems(correlation, taken)))
+                    transport.send(encode(MoreItems(correlation, taken)))
                     taken = 0
 
     async def feed(self, message: Fed[R, T], items: AsyncIterable[T] | Iterable[T]) -> R:
@@ -138,16 +138,16 @@ class RemoteRef(ActorRef):
 
     async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
         """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has accepted the message."""
-        self._office.check_thread("ref.tell")
+        self._transport.check_thread("ref.tell")
         if delay:
             check_time(f"delay of tell to {self.path}", delay)
         check_key(self.path, key)
         correlation = self._send(message, TELL, None, delay=delay, key=key)
-        _open(await self._office.answer(correlation, None), None)
+        _open(await self._transport.answer(correlation, None), None)
 
     async def tell_many(self, messages: Iterable[Message[Any]]) -> None:
         """As `ActorRef.tell_many`; only from async handlers. Messages are checked and taken by the thousand."""
-        self._office.check_thread("ref.tell_many")
+        self._transport.check_thread("ref.tell_many")
         taken = 0
         try:
             for chunk in chunks(listed(self.path, messages)):
@@ -156,7 +156,7 @@ class RemoteRef(ActorRef):
                     taken += 1
                     continue
                 with self._sent_many(chunk, TELL, None) as (correlation, ends):
-                    answer = await self._office.answer(correlation, None)
+                    answer = await self._transport.answer(correlation, None)
                 taken += len(chunk) if answer.kind == wire.ACCEPTED else len(ends)
                 _open(answer, None)
         except BaseException as error:
@@ -167,7 +167,7 @@ class RemoteRef(ActorRef):
         self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
     ) -> list[R | ActorsError]:
         """As `ActorRef.ask_many`; only from async handlers. Ends no later than the deadline of the asking handler."""
-        self._office.check_thread("ref.ask_many")
+        self._transport.check_thread("ref.ask_many")
         check_ask(self.path, timeout, when_down)
         results: list[R | ActorsError] = []
         until = self._until(timeout)
@@ -175,15 +175,15 @@ class RemoteRef(ActorRef):
             if isinstance(chunk, Message):
                 results.append(await self._settled(chunk, until, when_down))
                 continue
-            blocking, answer = self._office.blocks(), None
+            blocking, answer = self._transport.blocks(), None
             sent = self._sent_many(chunk, ASK, until, fail_if_down=when_down == "fail", blocking=blocking)
             with sent as (correlation, ends), suppress(TimeoutError):
-                answer = await self._office.answer(correlation, until)
+                answer = await self._transport.answer(correlation, until)
             results += self._results(chunk, answer, ends)
         return results
 
     async def _settled(self, message: Message[R], until: float | None, when_down: WhenDown) -> R | ActorsError:
-        left = None if until is None else max(0.0, until - self._office.now())
+        left = None if until is None else max(0.0, until - self._transport.now())
         try:
             return await self.ask(message, timeout=left, when_down=when_down)
         except ActorsError as error:
@@ -193,19 +193,19 @@ class RemoteRef(ActorRef):
         self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT
     ) -> list[R | ActorsError]:
         """As `ActorRef.call_many`; only from sync handlers. Ends no later than the deadline of the calling handler."""
-        self._office.check_thread("ref.call_many")
+        self._transport.check_thread("ref.call_many")
         check_ask(self.path, timeout)
         results: list[R | ActorsError] = []
         until = self._until(timeout)
         for chunk in chunks(listed(self.path, messages)):
             if isinstance(chunk, Message):
-                left = None if until is None else max(0.0, until - self._office.now())
+                left = None if until is None else max(0.0, until - self._transport.now())
                 results += super().call_many([chunk], timeout=left)
                 continue
             answer = None
             sent = self._sent_many(chunk, ASK, until, blocking=True)
             with sent as (correlation, ends), suppress(TimeoutError):
-                answer = self._office.block(correlation, until)
+                answer = self._transport.block(correlation, until)
             results += self._results(chunk, answer, ends)
         return results
 
@@ -220,15 +220,15 @@ class RemoteRef(ActorRef):
         blocking: bool = False,
     ) -> Iterator[tuple[int, list[End]]]:
         """Send messages together; gives the number of their answer, and what has ended until it arrives."""
-        number = self._office.correlate()
-        ends = self._office.ends[number] = []
+        number = self._transport.correlate()
+        ends = self._transport.ends[number] = []
         raw = msgspec.Raw(messages.encoded)
         try:
-            trace = self._office.trace()
-            self._office.send(encode(SendMany(self.path, kind, number, until, fail_if_down, blocking, raw, trace)))
+            trace = self._transport.trace()
+            self._transport.send(encode(SendMany(self.path, kind, number, until, fail_if_down, blocking, raw, trace)))
             yield number, ends
         finally:
-            del self._office.ends[number]
+            del self._transport.ends[number]
 
     def _results(self, messages: Chunk, answer: Answer | None, ends: list[End]) -> list[Any]:
         """What became of each message, by its index."""
@@ -254,10 +254,10 @@ class RemoteRef(ActorRef):
 
     async def terminated(self) -> Terminated:
         """As `ActorRef.terminated`; only from async handlers."""
-        self._office.check_thread("ref.terminated")
-        correlation = self._office.correlate()
-        self._office.send(encode(Watch(self.path, correlation)))
-        end: Terminated = _open(await self._office.answer(correlation, None), Terminated)
+        self._transport.check_thread("ref.terminated")
+        correlation = self._transport.correlate()
+        self._transport.send(encode(Watch(self.path, correlation)))
+        end: Terminated = _open(await self._transport.answer(correlation, None), Terminated)
         return end
 
     def _send(
@@ -271,7 +271,7 @@ class RemoteRef(ActorRef):
         blocking: bool = False,
         key: str | None = None,
     ) -> int:
-        correlation = self._office.correlate()
+        correlation = self._transport.correlate()
         self._post(
             message, kind, correlation, until, delay=delay, fail_if_down=fail_if_down, blocking=blocking, key=key
         )
@@ -292,15 +292,15 @@ class RemoteRef(ActorRef):
         packed = _pack(message)
         raw = msgspec.Raw(packed.data)
         options = (until, delay, fail_if_down, blocking)
-        frame = Send(self.path, kind, correlation, *options, raw, packed.beside, key, self._office.trace())
-        self._office.send(encode(frame), packed.attachments or ())
+        frame = Send(self.path, kind, correlation, *options, raw, packed.beside, key, self._transport.trace())
+        self._transport.send(encode(frame), packed.attachments or ())
 
     def _until(self, timeout: float | None) -> float | None:
         """When an ask ends: after its timeout, or at the deadline of the asking handler."""
-        inherited = self._office.deadline()
+        inherited = self._transport.deadline()
         if timeout is None:
             return inherited
-        own = self._office.now() + timeout
+        own = self._transport.now() + timeout
         return own if inherited is None else min(own, inherited)
 
     def _too_late(self, message: Message[Any]) -> AskTimeout:
