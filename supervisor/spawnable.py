@@ -230,7 +230,10 @@ def _main_source(main: ModuleType) -> Path | None:
     if spec is not None and (spec.name == "__main__" or spec.name.endswith(".__main__")):
         return None if spec.origin is None else Path(spec.origin)
     file = getattr(main, "__file__", None)
-    return Path(file) if file and Path(file).is_file() else None
+    try:
+        return Path(file) if file and Path(file).is_file() else None
+    except OSError:  # a daemon that changed its user may not look there any more; nor may its processes
+        return None
 
 
 def _left_alone(main: ModuleType) -> bool:

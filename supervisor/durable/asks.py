@@ -13,11 +13,12 @@ from typing import cast
 
 import msgspec
 
-from actors.errors import ActorCrashed, ActorsError, AskTimeout, UndecodableMessage
+from actors.errors import ActorCrashed, ActorsError, AskTimeout
 from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.errors import decode_error
 from actors.wire.framing import Attachment
+from supervisor.core.delivery.outcomes import unreadable
 from supervisor.durable.stored import StoredMailbox
 from supervisor.mailbox.askers import Asker, FeedSource, PendingAsk, StreamSink
 
@@ -55,7 +56,7 @@ class HeldAsk:
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
         kept = msgspec.Raw(bytes(payload))
-        self._held.then(lambda: end(self._asker, wire.REPLY, kept))
+        self._held.then(lambda: end(self._asker, "", wire.REPLY, kept))
 
     def replied_beside(self, attachment: Attachment) -> None:
         """See `Asker`."""
@@ -78,10 +79,12 @@ class KeyedAsk:
     """All that wait for the outcome of one key. The message ends as it does, also when they go away.
 
     Args:
+        path: of the actor.
         on_end: called when the outcome is known.
     """
 
-    def __init__(self, on_end: Callable[[], None]) -> None:
+    def __init__(self, path: str, on_end: Callable[[], None]) -> None:
+        self._path = path
         self.entered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.entered.add_done_callback(lambda number: number.cancelled() or number.exception())
         self._waiting: list[Asker] = []
@@ -115,7 +118,7 @@ class KeyedAsk:
     def ended(self, kind: int, payload: msgspec.Raw) -> None:
         """This is the outcome."""
         for asker in self._end():
-            end(asker, kind, payload)
+            end(asker, self._path, kind, payload)
 
     def forget(self) -> None:
         """The message could not be stored: its senders hear that by themselves."""
@@ -132,16 +135,18 @@ class KeyedAsk:
             asker.failed(late)
 
 
-def end(asker: Asker, kind: int, payload: msgspec.Raw) -> None:
-    """Tell an asker an outcome; one that it cannot read is an error."""
+def end(asker: Asker, path: str, kind: int, payload: msgspec.Raw) -> None:
+    """Tell an asker an outcome of an actor; one that it cannot read is an error."""
     try:
         if kind in (wire.REPLY, wire.BESIDE, wire.DONE):
             asker.replied(payload)
+        elif kind == wire.UNDECODABLE:  # of a stored message: its actor could not read it
+            asker.failed(unreadable(path, msgspec.msgpack.decode(payload, type=str)))
         else:
             asker.failed(decode_error(kind, payload))
     except Exception as error:  # the bytes may be of another version, a codec may raise anything
-        unreadable = UndecodableMessage(f"the stored outcome does not decode: {error}")
-        asker.failed(ActorCrashed(str(unreadable), started=True, finished=True))
+        why = f"the stored outcome does not decode: {error}"
+        asker.failed(ActorCrashed(why, started=True, finished=True))
 
 
 def _then(held: StoredMailbox | None, effect: Callable[[], None]) -> None:

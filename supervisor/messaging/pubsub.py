@@ -28,6 +28,7 @@ class PubSub:
         self._count: Counter[str] = Counter()  # topics by subscriber
         self._mailboxes: dict[str, dict[str, Mailbox]] = {}  # topic to path to mailbox
         self._readers: dict[str, tuple[Topic[Any], Broadcast[Message[Any] | Missed]]] = {}
+        self._over = False
 
     def subscribe(self, topic: str, mailbox: Mailbox) -> None:
         """An actor gets what is published from now on, until it is down for good.
@@ -42,13 +43,15 @@ class PubSub:
         subscribers[mailbox.path] = mailbox
 
     def read(self, topic: Topic[Any]) -> AsyncIterator[Any]:
-        """A task of the daemon gets what is published from now on.
+        """A task of the daemon gets what is published from now on; after the end of the tree, nothing.
 
         Raises:
             UsageError: the topic is none.
         """
         check_topic(topic)
         _, broadcast = self._readers.setdefault(topic.name, (topic, Broadcast()))
+        if self._over:
+            broadcast.close()
         return broadcast.read()
 
     def say(self, topic: Topic[Any], message: Message[Any]) -> None:
@@ -84,5 +87,6 @@ class PubSub:
 
     def close(self) -> None:
         """The tree has ended."""
+        self._over = True
         for _, broadcast in self._readers.values():
             broadcast.close()

@@ -11,7 +11,7 @@ from typing import Final
 from actors.bounds import MAX_SOCKET_PATH
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.process import check_directory
-from supervisor.spec_validation.values import is_word
+from supervisor.spec_validation.values import absent, is_word, looks
 from supervisor.specs import CommandSpec, Ready
 from supervisor.specs.ready import PORT, LineReady, PortReady, SocketReady
 
@@ -71,7 +71,7 @@ def _why_not(child: CommandSpec) -> str:
     if "/" in program:
         return _unfit(here / program)
     search = child.env.get("PATH", os.environ.get("PATH", os.defpath))
-    found = [place for folder in search.split(os.pathsep) if (place := here / folder / program).is_file()]
+    found = [place for folder in search.split(os.pathsep) if looks((place := here / folder / program).is_file)]
     if any(os.access(place, os.X_OK) for place in found):
         return ""
     if found:
@@ -80,10 +80,10 @@ def _why_not(child: CommandSpec) -> str:
 
 
 def _unfit(place: Path) -> str:
-    if place.is_dir():
+    if looks(place.is_dir):
         return "it is a directory; write the path of a program"
-    if not place.is_file():
-        return "there is no such program"
+    if not looks(place.is_file):
+        return absent("program", place)
     return "" if os.access(place, os.X_OK) else f"it is not executable; chmod +x {place}"
 
 

@@ -10,7 +10,7 @@ from typing import Final, get_args
 
 from actors.bounds import is_count
 from supervisor.errors import InvalidSpec
-from supervisor.spec_validation.values import check_word
+from supervisor.spec_validation.values import absent, check_word, looks
 from supervisor.specs.common import HasOptions, Output
 
 _MOST_CPU: Final = 65_535
@@ -72,8 +72,8 @@ def check_directory(cwd: str | None, path: str) -> None:
     Raises:
         InvalidSpec: it does not.
     """
-    if cwd is not None and not Path(cwd).is_dir():
-        raise InvalidSpec(f"{path}.cwd", cwd, "there is no such directory")
+    if cwd is not None and not looks(Path(cwd).is_dir):
+        raise InvalidSpec(f"{path}.cwd", cwd, absent("directory", Path(cwd)))
 
 
 def _is_text(value: object) -> bool:

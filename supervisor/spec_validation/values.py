@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from actors.bounds import LEAST_SECONDS, MOST_PROCESSES, is_count, is_time, words
@@ -17,6 +18,25 @@ from supervisor.errors import InvalidSpec
 
 _MOST_SHARE: Final = 100
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-]+")
+
+
+def looks(test: Callable[[], bool]) -> bool:
+    """What `Path.is_file` or its like says; False where the look itself fails, as in a directory of another user."""
+    try:
+        return test()
+    except OSError:
+        return False
+
+
+def absent(what: str, place: Path) -> str:
+    """Why nothing of that kind is seen at a place."""
+    try:
+        place.stat()
+    except PermissionError:
+        return f"this user may not enter the directory that holds this {what}"
+    except OSError:
+        pass
+    return f"there is no such {what}"
 
 
 def check_member(value: object, words: type[StrEnum], path: str) -> None:

@@ -916,6 +916,18 @@ async def test_topics():
 
 
 @either_way
+async def test_a_topic_is_read_to_the_end_of_the_tree():
+    """Its readers end with the tree, also those that begin when it has ended."""
+    async with tree(child(Subscriber)) as root:
+        early = root.subscribe(PRICES)
+        root.publish(PRICES, Price(1))
+    async with asyncio.timeout(DEADLINE):
+        assert [Price(1)] == [price async for price in early]
+        assert [] == [price async for price in root.subscribe(PRICES)]
+        assert [] == [odd async for odd in root.subscribe(ODD)]
+
+
+@either_way
 async def test_a_message_of_another_type_is_not_published():
     """UsageError where it is published; under another topic of the same name it is a dead letter, and missed."""
     async with tree(child(Subscriber), child(Async, "c")) as root:

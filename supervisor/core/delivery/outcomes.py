@@ -83,9 +83,14 @@ def error_of(path: str, outcome: Outcome) -> ActorsError | None:
         case wire.STOPPED:
             return ActorStopped(f"{path} was stopped in the middle of the message")
         case wire.UNDECODABLE:
-            return UndecodableMessage(f"{path} cannot read the message: {payload_of(outcome, str)}")
+            return unreadable(path, payload_of(outcome, str))
         case _:
             return None
+
+
+def unreadable(path: str, why: str) -> UndecodableMessage:
+    """The error of an asker whose message its actor could not read."""
+    return UndecodableMessage(f"{path} cannot read the message: {why}")
 
 
 def payload_of(outcome: Outcome, of: Any) -> Any:

@@ -85,7 +85,7 @@ class DurableIntake(Intake):
         self._last_stored = self._last_loaded = stored.numbers.next - 1
         self._refilling = False
         self._opened = 0  # how often it was opened again
-        self._keys = Keys(stored, self._accept, self._attach)
+        self._keys = Keys(self._path, stored, self._accept, self._attach)
         stored.on_entered = self._entered
         stored.on_entered_batch = self._entered_batch
 

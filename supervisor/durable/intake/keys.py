@@ -26,6 +26,7 @@ class Keys:
     """The keys of one mailbox.
 
     Args:
+        path: of its actor.
         stored: its side of the store.
         accept: stores a message, which enters the mailbox now, or when it is due.
         attach: lets an asker wait for a message that is stored already; False when that has ended meanwhile.
@@ -33,10 +34,12 @@ class Keys:
 
     def __init__(
         self,
+        path: str,
         stored: StoredMailbox,
         accept: Callable[[Entry, float | None], Storing],
         attach: Callable[[int, Asker], bool],
     ) -> None:
+        self._path = path
         self._stored = stored
         self._accept = accept
         self._attach = attach
@@ -53,7 +56,7 @@ class Keys:
         storing = Storing(entry, loop)
         which = entry.key, entry.kind == TELL
         known = self._open.get(which)
-        asked = known or KeyedAsk(lambda: self._close(which))
+        asked = known or KeyedAsk(self._path, lambda: self._close(which))
         if entry.asker is not None:
             asked.join(entry.asker, now)
         if known is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import threading
@@ -10,7 +11,19 @@ import threading
 import msgspec
 import pytest
 
-from actors import Actor, ActorCrashed, ActorStopped, AskTimeout, HandlerError, Message, Rejected, UsageError, handles
+from actors import (
+    Actor,
+    ActorCrashed,
+    ActorStopped,
+    AskTimeout,
+    Codec,
+    HandlerError,
+    Message,
+    Rejected,
+    UndecodableMessage,
+    UsageError,
+    handles,
+)
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, Supervisor, SupervisorSpec
 from supervisor.durable.intake import intake
 from supervisor.store import SQLiteStore, StoreError
@@ -49,7 +62,42 @@ def tree(tmp_path, *specs, **options):
     )
 
 
+class Parcel:
+    """Its codec fails in the process of an actor alone."""
+
+
+def unpack(raw: int) -> Parcel:
+    if multiprocessing.parent_process() is not None:
+        raise OSError("no such parcel")
+    return Parcel()
+
+
+class Open(Message[int]):
+    parcel: Parcel
+
+
+class Opener(Actor):
+    codecs = (Codec(Parcel, encode=lambda _: 1, decode=unpack),)
+
+    @handles
+    def open(self, msg: Open) -> int:
+        return 1
+
+
 # ---- over the end of the tree
+
+
+async def test_a_message_that_its_actor_cannot_read_has_one_outcome(tmp_path):
+    """The same error for the first and for every later ask with its key."""
+    said = set()
+    async with tree(tmp_path, ledger(actor=Opener)) as root:
+        for _ in range(2):
+            with pytest.raises(
+                UndecodableMessage, match="/root/ledger cannot read the message: .*no such parcel"
+            ) as error:
+                await root["ledger"].ask(Open(Parcel()), key="order-1")
+            said.add(str(error.value))
+    assert 1 == len(said)
 
 
 async def test_state_keys_and_messages_outlive_the_tree(tmp_path):

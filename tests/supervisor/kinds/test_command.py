@@ -270,6 +270,8 @@ async def test_all_kinds_in_one_tree():
         (lambda _: CommandSpec(()), "argv", "expected a tuple of str, the program first"),
         (lambda _: CommandSpec(("sleep", 10)), "argv", "expected a tuple of str"),
         (lambda _: CommandSpec(("sleep", "1"), cwd="/no/such/place"), "cwd", "there is no such directory"),
+        (lambda _: CommandSpec(("sleep", "1"), cwd="x" * 5000), "cwd", "there is no such directory"),
+        (lambda _: CommandSpec(("/" + "x" * 5000,), name="x"), "argv[0]", "there is no such program"),
         (lambda _: CommandSpec(("sleep", "1"), stop_signal="SIGNOPE"), "stop_signal", "expected the name of a signal"),
         (lambda _: CommandSpec(("sleep", "1"), stop_signal="SIGKILL"), "stop_signal", "write shutdown=BRUTAL_KILL"),
         (
@@ -301,6 +303,22 @@ def test_what_cannot_be_executed_is_refused_before_anything_starts(make, path, w
         ScriptedSupervisor(make(tmp_path))
     assert f"$.children[0].{path}" == refusal.value.path
     assert why in refusal.value.why
+
+
+def test_a_place_where_this_user_may_not_look(tmp_path, monkeypatch):
+    """On PATH it is passed over, as `exec` does; named by the spec, the refusal says so."""
+    look = Path.stat
+
+    def stat(self, **options):
+        if self.is_relative_to(tmp_path):
+            raise PermissionError(13, "Permission denied", str(self))
+        return look(self, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    ScriptedSupervisor(CommandSpec(("sleep", "1"), env={"PATH": f"{tmp_path}:{'x' * 5000}:{os.environ['PATH']}"}))
+    for spec in (CommandSpec((f"{tmp_path}/a",)), CommandSpec(("sleep", "1"), cwd=str(tmp_path / "b"))):
+        with pytest.raises(InvalidSpec, match="this user may not enter the directory that holds this"):
+            ScriptedSupervisor(spec)
 
 
 @pytest.mark.parametrize(
