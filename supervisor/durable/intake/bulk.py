@@ -46,7 +46,7 @@ class DurableBulk(Bulk):
             ActorStopped: the actor is down for good.
             StoreError: some cannot be stored; the tells counted in `call.taken` are.
         """
-        self._into.check_open("the messages of this call")
+        self._into.check_open("this call")
         for together, run in groupby(parts, lambda part: call.kind == TELL and isinstance(part.content, Parcel)):
             if together:
                 await self._post_parcels(run, call)

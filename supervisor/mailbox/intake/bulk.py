@@ -134,7 +134,7 @@ class Bulk:
             ActorStopped: the actor is down for good, or drains.
         """
         parts: list[Part] = []
-        self._intake.check_sender(f"the {len(messages)} messages of this call")
+        self._intake.check_sender(f"this call of {len(messages)} messages")
         trace = self._intake.current_trace
         together = self._together and not (trace is not None and is_sampled(trace))
         for start in range(0, len(messages), MAX_BULK):
@@ -203,7 +203,7 @@ class Bulk:
             ActorStopped: the actor is down for good, or drains.
             WireError: they are no list, or have another length than may be.
         """
-        self._intake.check_open("the messages")
+        self._intake.check_open("this call")
         if self._together and not (trace is not None and is_sampled(trace)):
             count, indices = self._classes.of_all(messages)
             handlers = {self._handlers[index] for index in indices if index != UNKNOWN}
