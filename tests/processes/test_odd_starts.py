@@ -117,7 +117,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("runner", [(), ("-m", "cProfile", "-o", os.devnull), ("-m", "trace", "--trackcalls")])
+@pytest.mark.parametrize("runner", [(), ("-m", "cProfile", "-o", os.devnull)])
 def test_what_else_is_of_a_script_under_a_profiler(tmp_path, runner):
     """Functions, arguments and jobs are refused as actors are, each with what to do about it."""
     said = [
