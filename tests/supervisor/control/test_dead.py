@@ -8,6 +8,8 @@ from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.control import frames as wire
 from supervisor.control.dead import DeadLetters
+from supervisor.control.framing import framed
+from supervisor.control.operations import Operations
 from supervisor.errors import NoSuchChild
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.testing import ScriptedLauncher
@@ -38,6 +40,13 @@ async def test_dead_letters_in_the_store(tmp_path):
             await dead.show(wire.ShowDead("s2"))
         with pytest.raises(NoSuchChild):
             await dead.show(wire.ShowDead("2"))
+        operations = Operations(root._engine)
+        none = framed(
+            wire.Failed(wire.Trouble.NO_SUCH_NAME, "there is no dead letter 2; `actorctl dead list` shows them")
+        )
+        for request in (wire.ShowDead("s2"), wire.RequeueDead(("s2",)), wire.DropDead(("s2",))):
+            assert [none] == [frame async for frame in operations.serve(request)]
+        operations.close()
         assert [] == await root.store.dead_letters()
 
 
