@@ -69,6 +69,13 @@ class LifeListener(Protocol):
         """The life has ended, and all its frames were delivered. The last call; `end` has all that is known of it."""
 
 
+class CommandListener(LifeListener, Protocol):
+    """Gets the events of a life of a command."""
+
+    def awaits_line(self, line: bytes) -> bool:
+        """Whether its readiness waits for this line; called in the output thread, about lines that would be dropped."""
+
+
 class Observer(Protocol):
     """Looks at the messages of one mailbox as they pass: metrics, tracing. Called on the loop's thread.
 
@@ -321,7 +328,7 @@ class Launcher(ActorLauncher, Protocol):
         """Start a function in a fresh process; `listener` is called later, never during this call."""
 
     def launch_command(
-        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
+        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
     ) -> Control:
         """Start a program; `listener` is called later. Its `life_ready` means that the program was executed."""
 

@@ -116,6 +116,11 @@ class Lines:
         return [rest] if rest else []
 
 
+def printed(line: bytes) -> str:
+    """A line that was written as text."""
+    return line.rstrip(b"\r").decode("utf-8", "backslashreplace")
+
+
 def _pieces(line: bytes) -> list[bytes]:
     return [line[at : at + MAX_LINE] for at in range(0, len(line), MAX_LINE)] or [line]
 
@@ -125,7 +130,7 @@ def _marked(mark: bytes, value: Record | Lost) -> bytes:
 
 
 def _text(line: bytes) -> Record:
-    return Record("info", PRINTED, {"text": line.rstrip(b"\r").decode("utf-8", "backslashreplace")})
+    return Record("info", PRINTED, {"text": printed(line)})
 
 
 def _shortened(text: str, most: int) -> str:

@@ -145,7 +145,13 @@ def end(asker: Asker, path: str, kind: int, payload: msgspec.Raw) -> None:
         else:
             asker.failed(decode_error(kind, payload))
     except Exception as error:  # the bytes may be of another version, a codec may raise anything
-        why = f"the stored outcome does not decode: {error}"
+        if kind == wire.DONE:
+            why = "the first message with this key was a tell, which keeps no reply; it was handled"
+        else:
+            why = (
+                f"the stored reply to the first message with this key does not decode as one to this message, which "
+                f"was not handled: {error}"
+            )
         asker.failed(ActorCrashed(why, started=True, finished=True))
 
 

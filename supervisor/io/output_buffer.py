@@ -29,10 +29,15 @@ class OutputBuffer:
         fd: the reading end of its pipe, non-blocking; closed when the output thread is done with it.
         on_record: called on the loop with each accepted line, in order.
         on_lost: called on the loop with the number of lines and bytes lost since the last call.
+
+    Attributes:
+        awaits: called in the output thread about each line that would be dropped; the first one for which it is true is
+            taken all the same. None where no line is awaited.
     """
 
     def __init__(self, fd: int, on_record: Callable[[Record], None], on_lost: Callable[[int, int], None]) -> None:
         self.fd = fd
+        self.awaits: Callable[[bytes], bool] | None = None
         self.on_record = on_record
         self.lost = Lost(0, 0)  # so far; written by the thread
         self.noted = self.lost  # what the loop knows of; written by the thread
@@ -64,7 +69,7 @@ class OutputBuffer:
         for at, line in enumerate(lines):
             if self._lines_left <= 0 or self._bytes_left < len(line):
                 self._lines_left = 0  # one gap instead of many small ones
-                self._drop(lines[at:])
+                taken += self._drop(lines[at:])
                 break
             self._lines_left -= 1
             self._bytes_left -= len(line)
@@ -72,11 +77,19 @@ class OutputBuffer:
         self.taken += len(taken)
         return taken
 
-    def _drop(self, lines: list[bytes]) -> None:
-        """Scan a flood only for what must be known: what was lost before, and its last lines."""
+    def _drop(self, lines: list[bytes]) -> list[Record]:
+        """Scan a flood only for what must be known: an awaited line, what was lost before, and its last lines.
+
+        Returns:
+            The awaited line, which is not dropped.
+        """
+        awaits = self.awaits
+        awaited = None if awaits is None else next((at for at, line in enumerate(lines) if awaits(line)), None)
+        taken = [] if awaited is None else self._read(lines.pop(awaited))
         read = [line for line in lines[:-LAST_LINES] if LOST in line] + lines[-LAST_LINES:]
         said = sum(len(self._read(line)) for line in read)
         self.lose(len(lines) - len(read) + said, sum(map(len, lines)))
+        return taken
 
     def _read(self, line: bytes) -> list[Record]:
         records = []

@@ -127,3 +127,7 @@ class CommandChild(ProcessChild[CommandSpec]):
         if self._readiness is not None:
             self._readiness.close()
         super().life_exited(end)
+
+    def awaits_line(self, line: bytes) -> bool:
+        """See `CommandListener`."""
+        return self._readiness is not None and self._readiness.awaits(line)

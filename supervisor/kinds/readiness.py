@@ -1,6 +1,7 @@
 """Readiness: waits until a life of a command is ready, in the way that its spec says.
 
-Runs on the loop's thread. A probe that has to be repeated is a task of its own, which ends with the life.
+Runs on the loop's thread, `awaits` in the output thread. A probe that has to be repeated is a task of its own, which
+ends with the life.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from actors.wire.log_lines import printed
 from supervisor.kinds.notify_socket import NotifySocket
 from supervisor.specs import CommandSpec
 from supervisor.specs.ready import CheckReady, LineReady, NotifyReady, PortReady, SocketReady, TimeReady
@@ -50,6 +52,10 @@ class Readiness(ABC):
     def line(self, text: str) -> None:  # noqa: B027 - of interest to one kind only
         """It wrote a line."""
 
+    def awaits(self, line: bytes) -> bool:  # noqa: ARG002 - of interest to one kind only
+        """Whether it is the line that is awaited. Runs in the output thread."""
+        return False
+
     def close(self) -> None:
         """The life has ended."""
         self._on_ready = None
@@ -82,6 +88,10 @@ class ByLine(Readiness):
         """It wrote a line."""
         if self._on_ready is not None and self._pattern.search(text):
             self._ready()
+
+    def awaits(self, line: bytes) -> bool:
+        """Whether it is the line that is awaited. Runs in the output thread."""
+        return self._on_ready is not None and self._pattern.search(printed(line)) is not None
 
 
 class ByNotice(Readiness):

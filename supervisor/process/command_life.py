@@ -5,6 +5,8 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from actors.wire.frames import StartActor
 from supervisor.ports import LifeListener
 from supervisor.process.life import LifeServices, ProcessLife
@@ -25,6 +27,10 @@ class CommandLife(ProcessLife):
         self.stop_signal = 0
         self._unsent = False  # the stop signal, since there was no process yet
         self._executes = False
+
+    def await_line(self, awaits: Callable[[bytes], bool]) -> None:
+        """Of what it writes too fast to be logged, take the line for which this is true. It runs in another thread."""
+        self._transcript.awaits = awaits
 
     def stop(self) -> None:
         """Send it the stop signal; before its process is there, ask for that."""

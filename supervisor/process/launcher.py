@@ -23,7 +23,7 @@ from actors.wire.frames import StartActor
 from supervisor.clock import REAL
 from supervisor.core.rules.spare_count import SpareCount, spare_size
 from supervisor.io.output_reader import OutputReader
-from supervisor.ports import AnyReader, Expected, LifeListener
+from supervisor.ports import AnyReader, CommandListener, Expected, LifeListener
 from supervisor.process.ahead import Ahead
 from supervisor.process.boxes import Boxes
 from supervisor.process.command_life import CommandLife
@@ -126,7 +126,7 @@ class ProcessLauncher:
         check_main_guard()
 
     def launch_command(
-        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
+        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
     ) -> CommandLife:
         """Start a process that executes a program, and is asked to stop by that signal.
 
@@ -136,6 +136,7 @@ class ProcessLauncher:
         self._services.oom.look()
         life = self._fresh(CommandLife, part, 1, listener, Program(command_main.main, (argv,)))
         life.stop_signal = stop_signal
+        life.await_line(listener.awaits_line)
         return life
 
     def _fresh(self, cls: type[L], part: StartActor, lanes: int, listener: LifeListener, program: Program = ACTOR) -> L:

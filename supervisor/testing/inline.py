@@ -16,7 +16,7 @@ from actors.child.function_main import Call
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from actors.wire.frames import StartActor
-from supervisor.ports import Inspected, Launcher, LifeListener
+from supervisor.ports import CommandListener, Inspected, Launcher, LifeListener
 from supervisor.specs import AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
 from supervisor.supervisor import Supervisor
 from supervisor.testing.clock import VirtualClock, virtual_clock
@@ -47,7 +47,7 @@ class InlineLauncher(Processless):
         _refuse(part.path)
 
     def launch_command(
-        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
+        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
     ) -> Inspected:
         """Refused."""
         del argv, stop_signal, listener

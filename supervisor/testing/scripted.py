@@ -23,7 +23,7 @@ from actors.wire.frames import Outcomes, Replies, StartActor
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.ports import Launcher, LifeListener, Said
+from supervisor.ports import CommandListener, Launcher, LifeListener, Said
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
 from supervisor.testing.processless import Processless
@@ -285,7 +285,7 @@ class ScriptedLauncher(Processless):
         return self.launch(part, 1, listener)
 
     def launch_command(
-        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: LifeListener
+        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
     ) -> ScriptedLife:
         """See `Launcher`."""
         del argv, stop_signal

@@ -113,6 +113,8 @@ async def test_state_keys_and_messages_outlive_the_tree(tmp_path):
         await root["ledger"].tell(Charge(2, "b"), delay=0.05, key="order-2")
         await asyncio.gather(*(root["ledger"].tell(Charge(1, "d"), delay=0.05, key="order-4") for _ in range(3)))
         await root["ledger"].tell(Charge(1, "d"), key="order-4")
+        with pytest.raises(ActorCrashed, match="was a tell, which keeps no reply; it was handled"):
+            await root["ledger"].ask(Charge(2, "b"), key="order-2")
     async with tree(tmp_path) as root:
         assert 5 == await root["ledger"].ask(Charge(5, "a"), key="order-1")
         with pytest.raises(Rejected, match="no"):

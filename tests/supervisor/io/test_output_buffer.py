@@ -40,6 +40,15 @@ def test_a_flood_of_lines(buffer, told):
     assert [(35, 35 * 9)] == told
 
 
+def test_an_awaited_line_in_a_flood(buffer):
+    """It is taken, once, and not counted as lost; the first one only."""
+    buffer.awaits = lambda line: line == b"up"
+    buffer.take(lines(MAX_LINES), 0.0)
+    said = buffer.take(lines(30) + b"up\n" + lines(30), 0.0)
+    assert [Record("info", PRINTED, {"text": "up"})] == said
+    assert Lost(60, 60 * 9) == buffer.lost
+
+
 def test_a_flood_of_bytes(buffer):
     """The same for few lines that are long."""
     taken = buffer.take(lines(2 * MAX_BYTES // 4000, 4000), 0.0)

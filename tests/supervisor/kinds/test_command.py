@@ -80,6 +80,7 @@ async def test_every_way_of_being_ready(tmp_path):
     passes.left = 3
     root = Supervisor(
         shell("echo warming up; echo Ready to accept; exec sleep 1000", name="line", ready=Ready.line(r"Ready to \w+")),
+        shell("seq 30000; echo up; exec sleep 1000", name="flood", ready=Ready.line("^up$")),
         CommandSpec(
             (sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"),
             name="port",
