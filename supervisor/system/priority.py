@@ -9,12 +9,14 @@ Runs in any thread. Where the system has no such policies nothing happens.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import threading
 from pathlib import Path
 from typing import Final
 
+_PATIENCE: Final = 0.2  # seconds for a thread to show which policies it may leave
 _ROUNDS: Final = 5  # looks for threads that begin meanwhile
 
 
@@ -48,16 +50,20 @@ def step_forward(pid: int) -> None:
 def lowest() -> int:
     """The lowest policy that this process may leave again."""
     left: list[int] = []
+    tried = threading.Event()
 
     def try_it() -> None:  # the policy of this one thread, which ends
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             left.append(os.SCHED_IDLE)
+        tried.set()
 
-    trial = threading.Thread(target=try_it, name="actors-trial")
-    trial.start()
-    trial.join()
+    try:
+        _thread.start_new_thread(try_it, ())  # where memory is short it may never run, and Thread.start waits for that
+    except RuntimeError:
+        return os.SCHED_BATCH
+    tried.wait(_PATIENCE)
     return left[0] if left else os.SCHED_BATCH
 
 

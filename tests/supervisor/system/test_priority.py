@@ -78,3 +78,15 @@ def test_a_process_that_is_gone():
     """Nothing happens."""
     assert not step_back(2**22 + 1)
     step_forward(2**22 + 1)
+
+
+@pytest.mark.parametrize("wrong", [None, RuntimeError("can't start new thread")])
+def test_no_thread_begins(monkeypatch, wrong):
+    """Memory or threads are short: the policy that can always be left, and no wait without end."""
+
+    def start_new_thread(*_):
+        if wrong is not None:
+            raise wrong
+
+    monkeypatch.setattr("_thread.start_new_thread", start_new_thread)
+    assert os.SCHED_BATCH == lowest()
