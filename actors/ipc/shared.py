@@ -275,6 +275,8 @@ def _to_plain(value: Shared) -> tuple[int | bytes, int, str, tuple[int, ...]]:
 
 
 def _from_plain(plain: Any) -> Shared:
+    if not (isinstance(plain, list | tuple) and len(plain) == 4):
+        raise ValueError("it is another value; write Shared.of(value)")
     place, size, dtype, shape = plain
     if not (is_count(size, 0, MAX_SIZE) and isinstance(dtype, str) and len(dtype) <= _DTYPE):
         raise ValueError("it has no size or no dtype")

@@ -86,7 +86,8 @@ def to_plain(value: object) -> object:
                 if isinstance(value, SharedValue):
                     raise TypeError(str(error)) from None
                 raise TypeError(f"the codec of {cls.__qualname__} raised {_in_words(error)}") from error
-    raise TypeError(f"objects of type {type(value).__qualname__} have no codec")
+    shared = "; a field of type Shared takes Shared.of(value)" if hasattr(value, "__array_interface__") else ""
+    raise TypeError(f"objects of type {type(value).__qualname__} have no codec{shared}")
 
 
 def from_plain(wanted: type, plain: Any) -> object:

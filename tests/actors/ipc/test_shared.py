@@ -8,11 +8,13 @@ import os
 import pickle
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
 from actors import Shared, UsageError
 from actors.ipc.shared_memory import SMALL, SWITCH
+from actors.wire.codec import from_plain, to_plain
 
 ARRAYS = [
     np.arange(5),
@@ -141,3 +143,11 @@ def test_the_buffer_protocol():
     assert b"abc" == memoryview(Shared.of(b"abc"))
     with pytest.raises(BufferError, match=r"array\(\)"):
         memoryview(Shared.of(np.ones(3)))
+
+
+def test_what_stands_in_the_place_of_a_shared_value():
+    """Bytes or an array, not made a Shared: the text says how to make one."""
+    with pytest.raises(msgspec.ValidationError, match=r"no Shared: .*write Shared.of\(value\)"):
+        from_plain(Shared, b"abc")
+    with pytest.raises(TypeError, match=r"ndarray have no codec; a field of type Shared takes Shared.of\(value\)"):
+        to_plain(np.ones(3))
