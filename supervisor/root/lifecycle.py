@@ -98,6 +98,7 @@ class Lifecycle:
         self._body: asyncio.Task[Any] | None = None
         self._cancelled_body = False
         self._given_up = False
+        self._stopped: asyncio.Event | None = None  # there as soon as the tree is left, or its start has failed
         self._giving_up: asyncio.Task[Any] | None = None  # what on_give_up has returned, if that is a coroutine
 
     async def __aenter__(self) -> Self:
@@ -192,7 +193,14 @@ class Lifecycle:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the children in reverse order; returns when nothing of the tree is left."""
+        """Stop the children in reverse order; returns when nothing of the tree is left, also where it was left before.
+
+        Raises:
+            RestartIntensityExceeded: the tree gave up.
+            UsageError: it was never entered.
+        """
+        if self._engine is None:
+            raise self._not_started()
         if self._home.forked:  # the tree is the daemon's
             return
         body, self._body = self._body, None
@@ -307,6 +315,17 @@ class Lifecycle:
             raise StartFailed(in_full(text, report), report)
 
     async def _stop(self) -> None:
+        """Stop the tree and release everything, once."""
+        if self._stopped is not None:
+            await self._stopped.wait()
+            return
+        self._stopped = asyncio.Event()
+        try:
+            await self._release()
+        finally:
+            self._stopped.set()
+
+    async def _release(self) -> None:
         """Stop the tree and release everything.
 
         A cancellation meanwhile kills what is left, and is raised at the end, or KILL_PATIENCE later. A second Ctrl-C

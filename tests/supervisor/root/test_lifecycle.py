@@ -1,9 +1,12 @@
-"""A tree of which a part cannot be made: nothing of it is left."""
+"""A tree is left once, and nothing of it is left: also where a part cannot be made, or it is left again."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from actors import UsageError
 from supervisor import ChildSpec, Supervisor
 from tests.support.actors import Puppet
 
@@ -30,3 +33,14 @@ async def test_an_observer_that_raises():
     root.with_tree(lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         await root.__aenter__()
+
+
+async def test_left_again():
+    """By an exit stack and by hand, one after the other or at once: each returns when the tree is down."""
+    root = Supervisor(ChildSpec(Puppet, name="a"))
+    with pytest.raises(UsageError, match="/root is not started"):
+        await root.__aexit__(None, None, None)
+    await root.__aenter__()
+    await asyncio.gather(*(root.__aexit__(None, None, None) for _ in range(3)))
+    await root.__aexit__(None, None, None)
+    assert root.snapshot().children[0].pid is None
