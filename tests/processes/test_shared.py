@@ -281,7 +281,7 @@ async def test_a_kill_of_the_daemon_leaves_no_memory(tmp_path):
     inodes = [int(one) for one in (await daemon.stdout.readline()).split()]
     assert all(holders(inode) for inode in inodes)
     daemon.kill()
-    await daemon.wait()
+    await daemon.communicate()  # to the end of its output, which its actors have, too
     await until(lambda: not any(map(holders, inodes)), "no process has one of them")
 
 
