@@ -65,6 +65,11 @@ class Home:
             )
         if self.loop.is_closed():
             return "after its event loop was closed; nothing was done. Use it inside `async with Supervisor(...)`"
+        if self.thread != get_ident() and _get_running_loop() is not None:
+            return (
+                "from another thread than that of its supervisor's loop; nothing was done. On this loop, use await "
+                "asyncio.to_thread(ref.call, message), and for what is no coroutine root.loop.call_soon_threadsafe"
+            )
         if self.thread != get_ident():
             return (
                 "from another thread than that of its supervisor's loop; nothing was done. From here, use "

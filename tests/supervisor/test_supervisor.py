@@ -551,6 +551,18 @@ async def test_refs_belong_to_their_loop():
         assert "x" == await ref.ask(Echo("x"))
 
 
+async def test_refs_on_a_loop_of_another_thread():
+    """The remedy that is named works there, and blocks neither loop."""
+
+    async def other(ref):
+        with pytest.raises(UsageError, match=r"On this loop, use await asyncio\.to_thread\(ref\.call, message\)"):
+            await ref.ask(Echo("x"))
+        return await asyncio.to_thread(ref.call, Echo("y"))
+
+    async with tree(child()) as root:
+        assert "y" == await asyncio.to_thread(asyncio.run, other(root["a"]))
+
+
 async def test_unknown_names():
     """The text lists the names that come near."""
     async with tree(child(name="indexer")) as root:

@@ -101,7 +101,7 @@ class Door(IntakeChecks):
             return self._post(entry.holding(held), patience)
         if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
             return budget.wait(self, entry, self._post_held)
-        raise budget.full(entry.message.name, self._path)
+        raise budget.full(entry.message.name, self._path, self._remedy())
 
     def _post_held(self, entry: Entry) -> Taken | Wait | Dropped:
         """Post a message that has waited for room for its shared values.
@@ -130,8 +130,14 @@ class Door(IntakeChecks):
             return Wait(capacity.join(), entry, self._enter)
         raise MailboxFull(
             f"{self._path} has {self._consumers.depth} messages waiting, as many as its mailbox holds; "
-            f"{entry.message.name} was not sent. Wait with `await ref.tell(...)`, or raise `mailbox=` in its ChildSpec"
+            f"{entry.message.name} was not sent. {self._remedy()}, or raise `mailbox=` in its ChildSpec"
         )
+
+    def _remedy(self) -> str:
+        """What a sender can do whose message was refused for lack of room."""
+        if self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
+            return "Wait with `await ref.tell(...)`"
+        return f"With overflow={self._overflow.value!r} no sender waits: send it again later"
 
     def post_ask(
         self, message: Admitted, timeout: float | None, *, fail_if_down: bool, key: str | None = None

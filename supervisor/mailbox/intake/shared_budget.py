@@ -70,11 +70,11 @@ class SharedBudget:
         self._line.append(place)
         return _WaitForRoom(place, enter)
 
-    def full(self, what: str, who: str) -> MailboxFull:
+    def full(self, what: str, who: str, remedy: str) -> MailboxFull:
         """The error of a sender that does not wait."""
         return MailboxFull(
             f"messages hold {self.values} shared values of {self.used} bytes, as many as the tree may have; {what} for "
-            f"{who} was not sent. Wait with `await ref.tell(...)`, or raise max_shared_bytes of the Supervisor"
+            f"{who} was not sent. {remedy}, or raise max_shared_bytes of the Supervisor"
         )
 
     def leave(self, place: _Place) -> None:
