@@ -15,4 +15,4 @@ from supervisor.testing.killing import kill
 __all__ = ["clock", "inline", "kill"]
 
 clock = LoopClock()
-"""The clock of the running test: `await clock.advance(seconds)`."""
+"""The clock of the running test; move it with `await clock.advance(seconds)`."""

@@ -1,5 +1,7 @@
 """How the site is built: `make docs`. Pages are Markdown; the reference of names is made from the docstrings."""
 
+import enum
+import inspect
 import re
 
 from sphinx.application import Sphinx
@@ -22,7 +24,10 @@ default_role = "code"  # docstrings write `name` for code
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True, "show-inheritance": True}
+FOREIGN = (
+    "Struct,BaseException,Exception,Enum,StrEnum,str,object,Protocol,Generic,ABC"  # whose members need no page here
+)
+autodoc_default_options = {"members": True, "show-inheritance": True, "inherited-members": FOREIGN}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Class attributes", "params_style")]
@@ -44,7 +49,37 @@ def file_included(app: Sphinx, _path: object, page: str, source: list[str]) -> N
     page_read(app, page, source)
 
 
+def docstring_read(_app: Sphinx, what: str, _name: str, obj: object, _options: object, lines: list[str]) -> None:
+    """A docstring before napoleon reads it.
+
+    Enums list their members, a property's sentence may have a colon, and what stands indented by itself is code.
+    """
+    lines[:] = with_code(lines)
+    if what in ("attribute", "property", "data"):
+        lines.insert(0, "")
+    elif isinstance(obj, type) and issubclass(obj, enum.Enum):
+        said = dict(re.findall(r"^    ([A-Z_]+) = .*?# (.*)$", inspect.getsource(obj), re.MULTILINE))
+        lines += [
+            "",
+            *(f"* ``{name}``: {said[name]}" if name in said else f"* ``{name}``" for name in obj.__members__),
+            "",
+        ]
+
+
+def with_code(lines: list[str]) -> list[str]:
+    """Mark the blocks of code."""
+    marked: list[str] = []
+    before = ""
+    for line in lines:
+        if line.startswith("    ") and marked and not marked[-1] and not before.startswith(" ") and before[-1:] != ":":
+            marked += ["::", ""]
+        marked.append(line)
+        before = line if line.strip() else before
+    return marked
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", docstring_read, priority=100)
     app.connect("source-read", page_read)
     app.connect("include-read", file_included)
