@@ -179,19 +179,21 @@ def _get_for_ever(shared, _order):
 
 @pytest.mark.parametrize("maxsize", [0, 3])
 def test_killed_in_put_at_random_instants(maxsize):
-    """A hundred writers killed anywhere in a put: the reader never hangs and never sees a torn item."""
+    """A hundred writers and more killed anywhere in a put: the reader never hangs and never sees a torn item."""
     dice, shared, last = random.Random(2), SafeQueue(maxsize), {}
     before = open_descriptors()
     with victims(children.put_large, shared) as one_more:
-        for writer in range(KILLS):
+        for writer in range(10 * KILLS):  # on a busy machine many die before they write
             pid = one_more(writer)
             until = time.monotonic() + dice.random() * 0.01
             while time.monotonic() < until:
                 _read_whole(shared, last, 0.001)
             os.kill(pid, signal.SIGKILL)
+            if writer + 1 >= KILLS and len(last) > KILLS // 10:
+                break
         while _read_whole(shared, last, 0.05):
             pass
-    assert last  # how many come to write depends on the load
+    assert len(last) > KILLS // 10
     shared.put("alive", timeout=DEADLINE)
     assert shared.get(timeout=DEADLINE) == "alive"
     assert before == open_descriptors()
