@@ -92,21 +92,41 @@ async def test_serving_leaves_nothing_behind():
 
 
 HANGING = """
-import asyncio, os, signal, sys, time
+import asyncio, hashlib, os, signal, sys, time
 from actors import Actor, ExitReason
 from supervisor import ChildSpec, Supervisor
-from supervisor.system import signals
+from supervisor.system import signal_thread
 
-signals.LAST_RESORT = 0.5
+signal_thread.LAST_RESORT = 0.5
 
 class Calm(Actor):
     def on_start(self) -> None:
         print("CHILD", os.getpid(), flush=True)
 
+    def on_stop(self, reason: ExitReason) -> None:
+        print("STOPS", flush=True)
+        time.sleep(float(os.environ.get("SLOW", 0)))
+
 async def blocks_the_loop():
     await asyncio.sleep(0)
     print("HANGS", flush=True)
     time.sleep(3600)
+
+async def computes():
+    await asyncio.sleep(0)
+    print("HANGS", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # lets go of the interpreter, and does not look for signals
+
+async def forks():
+    await asyncio.sleep(0)
+    for _ in range(3):
+        if not (pid := os.fork()):
+            time.sleep(3600)
+        time.sleep(0.1)
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+    time.sleep(2 * signal_thread.LAST_RESORT)  # the loop stands still for longer than the last resort waits
+    print("HANGS", flush=True)
 
 async def swallows():
     await asyncio.sleep(0)
@@ -130,9 +150,10 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_two_signals_end_a_daemon_whose_loop_is_blocked(tmp_path, loop):
-    """Its actors end with it."""
-    with Script(tmp_path, HANGING, args=[str(tmp_path / "daemon.py"), "blocks_the_loop", loop]) as daemon:
+@pytest.mark.parametrize("how", ["blocks_the_loop", "computes"])
+def test_two_signals_end_a_daemon_whose_loop_is_blocked(tmp_path, loop, how):
+    """Also by C code, where no Python handler runs. Its actors end with it."""
+    with Script(tmp_path, HANGING, args=[str(tmp_path / "daemon.py"), how, loop]) as daemon:
         pid = int(daemon.line("CHILD"))
         daemon.line("HANGS")
         for number in (signal.SIGTERM, signal.SIGINT):  # of two of the same kind that come together there is one
@@ -141,6 +162,32 @@ def test_two_signals_end_a_daemon_whose_loop_is_blocked(tmp_path, loop):
         assert code in (128 + signal.SIGTERM, 128 + signal.SIGINT), err
         assert "the process ends" in err
         until_now(lambda: not alive(pid), "the actor is gone")
+
+
+def test_signals_to_forks_are_not_the_daemons(tmp_path):
+    """A fork inherits the handlers and the wake-up descriptor until it sets its own."""
+    with Script(tmp_path, HANGING, args=[str(tmp_path / "daemon.py"), "forks", "asyncio"]) as daemon:
+        daemon.line("CHILD")
+        daemon.line("HANGS")
+        daemon.process.terminate()
+        code, _, err = daemon.end()
+        assert 0 == code, err
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_second_signal_ends_what_hangs_when_the_tree_is_down(tmp_path, loop):
+    """The tree is killed at once; the loop still runs."""
+    where = [str(tmp_path / "daemon.py"), "swallows", loop]
+    with Script(tmp_path, HANGING, args=where, env={"SLOW": "3600"}) as daemon:
+        pid = int(daemon.line("CHILD"))
+        daemon.line("HANGS")
+        daemon.process.terminate()
+        daemon.line("STOPS")
+        daemon.process.terminate()
+        code, _, err = daemon.end()
+        assert 128 + signal.SIGTERM == code, err
+        assert "the process ends" in err
+        assert not alive(pid)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
