@@ -101,9 +101,10 @@ class Supervisor(Children, Observation, Schedules):
         With `drain`, that is a `drain` of at most so many seconds.
 
         A second signal kills at once. A daemon in which something hangs, whose loop still runs five seconds later, is
-        ended (exit code 128 + signal), and a third signal ends it at once. Any number of trees may serve: a signal is
-        meant for all of them. The previous handlers are restored afterwards. Signals are watched only in the main
-        thread; elsewhere this is `wait`.
+        ended (exit code 128 + signal), also where C code keeps the main thread busy, but not where it never lets go of
+        the interpreter's lock. A third signal ends it at once. Any number of trees may serve: a signal is meant for all
+        of them. The previous handlers are restored afterwards. Signals are watched only in the main thread; elsewhere
+        this is `wait`.
 
         Where systemd has started the daemon (NOTIFY_SOCKET is set), it is told: ready, status, signs of life while the
         tree is healthy (WatchdogSec=), stopping, and more time while a start or stop makes its way.

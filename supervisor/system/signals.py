@@ -123,8 +123,8 @@ _TABLE: Final = Table()
 async def until_signalled(stop: Callable[[], None], kill: Callable[[], None]) -> AsyncIterator[None]:
     """While inside, the first signal calls `stop` and the second `kill`, on the loop's thread.
 
-    A daemon whose loop still runs `signal_thread.LAST_RESORT` seconds after the second signal, because something in it hangs, is
-    ended: exit code 128 + the number of the signal. A third signal ends it at once.
+    A daemon in which something hangs, so that its loop still runs `signal_thread.LAST_RESORT` seconds after the second
+    signal, is ended: exit code 128 + the number of the signal. A third signal ends it at once.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
