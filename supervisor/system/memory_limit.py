@@ -11,12 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-_CGROUPS: Final = Path("/sys/fs/cgroup")
+_MEMBERSHIP: Final = Path("/proc/self/cgroup")
+_MOUNTED: Final = Path("/sys/fs/cgroup")
 
 
-def memory_limit() -> int | None:
-    """Bytes of the machine, or of the daemon's control group where that has less; None where neither is known."""
-    known = [*_limits(), *_machine()]
+def memory_limit(membership: Path = _MEMBERSHIP, mounted: Path = _MOUNTED) -> int | None:
+    """Bytes of the machine, or of the daemon's control group where that has less; None where neither is known.
+
+    Args:
+        membership: the file that names the control groups of this process, of version 1 and 2.
+        mounted: the folder at which control groups are mounted.
+    """
+    known = [*_limits(membership, mounted), *_machine()]
     return min(known, default=None)
 
 
@@ -25,11 +31,11 @@ def _machine() -> Iterator[int]:
         yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _limits() -> Iterator[int]:
+def _limits(membership: Path, mounted: Path) -> Iterator[int]:
     """Of the control groups that the daemon is in, from its own up to the root."""
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
+    for line in _read(membership).splitlines():
         _, controllers, place = line.split(":", 2)
-        root, name = (_CGROUPS, "memory.max") if not controllers else (_CGROUPS / "memory", "memory.limit_in_bytes")
+        root, name = (mounted, "memory.max") if not controllers else (mounted / "memory", "memory.limit_in_bytes")
         if controllers not in ("", "memory"):
             continue
         group = root / place.lstrip("/")
