@@ -58,9 +58,9 @@ function listen() {
     state.lost = source.readyState === EventSource.CLOSED
       ? "actorctl web has ended or has a new token: open the URL that it prints"
       : "no connection to actorctl web; trying again";
-    drawStatus();
+    drawDaemon();
   };
-  on("daemon", (daemon) => { state.daemon = daemon; drawStatus(); });
+  on("daemon", (daemon) => { state.daemon = daemon; drawDaemon(); });
   on("note", (note) => { state.note = note; });
   on("tree", (tree) => {
     state.skew = tree.at - Date.now() / 1000;
@@ -87,6 +87,11 @@ function keep() {
 }
 
 // ---- the daemon
+
+function drawDaemon() {
+  drawStatus();
+  drawChosen(); // what can be done with it depends on the daemon
+}
 
 function drawStatus() {
   const { daemon } = state;

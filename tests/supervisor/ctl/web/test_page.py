@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import ExitStack
 
 import pytest
 
 from supervisor.ctl.client import connect
 from tests.support import browser
-from tests.support.control import web
+from tests.support.control import daemon as running_daemon
+from tests.support.control import short_folder, web
 
 pytestmark = [
     pytest.mark.processes,
@@ -106,6 +108,73 @@ def test_stop_asks_first_and_start_brings_it_back(page, daemon):
     assert pid_of(daemon, "configured") is not None
 
 
+def test_restart_asks_first(page, daemon):
+    """No leaves the process; yes gives a new one, which the row and the events show."""
+    choose(page, "/root/worker")
+    before = pid_of(daemon, "worker")
+    page.click("#restart")
+    page.until("document.getElementById('dialog').open")
+    page.key("Escape")
+    page.until("!document.getElementById('dialog').open")
+    assert before == pid_of(daemon, "worker")
+    page.click("#restart")
+    page.click("#dialog-yes")
+    page.until("document.getElementById('dialog-text').textContent.includes('has a new process')")
+    page.click("#dialog-no")
+    after = pid_of(daemon, "worker")
+    assert before != after
+    page.until(f"document.getElementById('facts').textContent.includes('Pid{after}')")
+    page.until("document.querySelector('#timeline .mark-end') && document.querySelector('#timeline .mark-start')")
+
+
+def test_what_cannot_be_done_is_disabled(page):
+    """The root cannot be stopped here, and what is no process of Python has no stacks."""
+
+    def disabled(path):
+        choose(page, path)
+        return page.js("['stacks', 'restart', 'stop'].filter((id) => document.getElementById(id).disabled)")
+
+    assert ["stacks", "restart", "stop"] == disabled("/root")
+    assert ["stacks"] == disabled("/root/sub")
+    assert ["stacks"] == disabled("/root/command")
+    assert [] == disabled("/root/worker")
+
+
+def test_dead_letters_are_shown_sent_again_and_dropped(page, daemon):
+    """What waited for an actor that is stopped; a change asks first, and the daemon does it."""
+    daemon.tell("stuck", "Sleep", json.dumps({"seconds": 3600}))
+    for amount in (5, 6):
+        daemon.tell("stuck", "Add", json.dumps({"amount": amount}))
+    daemon.stop("stuck")
+    daemon.start("stuck")
+    first, second = (one.id for one in daemon.dead("stuck").letters if one.message_type == "Add")
+    page.until(f"{button('Show', first)} && {button('Show', second)}")
+    page.js(f"{button('Show', first)}.click()")
+    page.until("document.getElementById('dialog-text').textContent.includes('\"amount\":5')")
+    page.click("#dialog-no")
+    page.js(f"{button('Send again', first)}.click()")
+    page.until("document.getElementById('dialog-yes').textContent === 'Send again'")
+    page.click("#dialog-no")
+    assert first in {one.id for one in daemon.dead().letters}
+    page.js(f"{button('Send again', first)}.click()")
+    page.click("#dialog-yes")
+    page.until("document.getElementById('dialog-text').textContent.includes('1 sent again')")
+    page.click("#dialog-no")
+    page.until(f"!{button('Show', first)}")
+    assert "5" == daemon.ask("stuck", "Add", '{"amount": 0}')
+    page.js(f"{button('Drop', second)}.click()")
+    page.click("#dialog-yes")
+    page.until("document.getElementById('dialog-text').textContent.includes('1 dropped')")
+    page.click("#dialog-no")
+    page.until(f"!{button('Show', second)}")
+    assert second not in {one.id for one in daemon.dead().letters}
+
+
+def button(text, letter):
+    """A button of a dead letter, as an expression."""
+    return f"document.querySelector('#letter-rows [aria-label=\"{text} letter {letter}\"]')"
+
+
 def test_dead_letters_and_depth(page, daemon):
     """What an abort leaves is a dead letter; what waits behind a slow handler is in the row and the chart."""
     daemon.tell("stuck", "Abort")
@@ -157,3 +226,49 @@ def test_every_control_has_a_name(page):
         "[...document.querySelectorAll('table')].filter((one) => !one.querySelector('th[scope=col]')).length"
     )
     assert 0 == page.js("[...document.querySelectorAll('svg[role=img]')].filter((one) => !one.ariaLabel).length")
+
+
+# ---- the end of a daemon, and of the page's process
+
+
+def status(words):
+    """The status has some words, as an expression."""
+    return f"document.getElementById('status').textContent.includes({words!r})"
+
+
+def test_over_a_restart_of_the_daemon():
+    """It says that the daemon is gone and offers no change; then it shows the one that follows, and draws the gap."""
+    with short_folder() as folder, ExitStack() as ending:
+        with running_daemon(folder) as first:
+            served = ending.enter_context(web(next(iter((folder / "actors").iterdir()))))
+            page = ending.enter_context(browser.browser())
+            page.open(served.url)
+            page.until(row("worker"))
+            choose(page, "/root/worker")
+            first.kill()
+            first.wait()
+            page.until(status("has ended"))
+            page.until("['stacks', 'restart', 'stop'].every((id) => document.getElementById(id).disabled)")
+        with running_daemon(folder) as second:
+            page.until(f"document.getElementById('about').textContent.includes('pid {second.pid},')")
+            page.until("document.getElementById('status').textContent === 'healthy'")
+            page.until("document.querySelector('#timeline .mark-lost')")
+            page.until("!document.getElementById('stop').disabled")
+            page.click("#stacks")
+            page.until("document.getElementById('dialog-text').textContent.includes('(pid ')")
+            assert [] == page.problems
+
+
+def test_a_token_that_is_not_the_pages(path):
+    """Another token shows nothing; a page that was open when `actorctl web` began anew says which URL to open."""
+    with browser.browser() as page:
+        with web(path) as served:
+            page.open(served.url.replace(served.token, "x" * len(served.token)))
+            page.until("document.body.textContent.includes('open the URL that `actorctl web` has printed')")
+            assert not page.js("document.getElementById('rows')")
+            page.open(served.url)
+            page.until(row("worker"))
+        page.until(status("no connection to actorctl web"))
+        with web(path, "--port", str(served.port)):
+            page.until(status("open the URL that it prints"))
+            page.until("document.getElementById('stop').disabled")
