@@ -68,13 +68,14 @@ class Home:
         if self.thread != get_ident() and _get_running_loop() is not None:
             return (
                 "from another thread than that of its supervisor's loop; nothing was done. On this loop, use await "
-                "asyncio.to_thread(ref.call, message), and for what is no coroutine root.loop.call_soon_threadsafe"
+                "asyncio.to_thread(ref.call, message); for anything else write a coroutine that does it, and await "
+                "asyncio.wrap_future(asyncio.run_coroutine_threadsafe(it(), root.loop))"
             )
         if self.thread != get_ident():
             return (
                 "from another thread than that of its supervisor's loop; nothing was done. From here, use "
-                "ref.call(message), or asyncio.run_coroutine_threadsafe(ref.ask(message), root.loop).result(), and for "
-                "what is no coroutine root.loop.call_soon_threadsafe"
+                "ref.call(message); for anything else write a coroutine that does it, and run it by "
+                "asyncio.run_coroutine_threadsafe(it(), root.loop).result()"
             )
         return "on another event loop than its supervisor's; nothing was done. Await it where that was entered"
 

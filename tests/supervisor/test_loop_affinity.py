@@ -39,6 +39,7 @@ USES_NOW = {
     "tell_nowait": lambda root, ref: ref.tell_nowait(Add(1)),
     "events": lambda root, ref: root.events(),
     "dead_letters": lambda root, ref: root.dead_letters(),
+    "health": lambda root, ref: root.health(),
     "snapshot": lambda root, ref: root.snapshot(),
     "which_children": lambda root, ref: root.which_children(),
     "request_stop": lambda root, ref: root.request_stop(),
@@ -74,9 +75,28 @@ async def test_another_thread():
     """Everything is refused with the remedy, and nothing was done."""
     async with tree() as root:
         texts = await asyncio.to_thread(texts_of, root, root["a"])
-        assert [] == [name for name, text in texts.items() if "root.loop.call_soon_threadsafe" not in text]
+        assert [] == [
+            name for name, text in texts.items() if "asyncio.run_coroutine_threadsafe(it(), root.loop)" not in text
+        ]
         assert ["a", "b"] == [child.name for child in root.which_children()]
         assert [1, 1] == [await root[name].ask(Add(1)) for name in "ab"]
+
+
+async def test_the_remedy_in_another_thread():
+    """What is no coroutine, such as `health`, is called in one, with a loop in that thread and without."""
+    async with tree() as root:
+
+        async def it():
+            return root.health()
+
+        def without_a_loop():
+            return asyncio.run_coroutine_threadsafe(it(), root.loop).result(DEADLINE)
+
+        async def with_a_loop():
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(it(), root.loop))
+
+        assert (await asyncio.to_thread(without_a_loop)).ready
+        assert (await asyncio.to_thread(asyncio.run, with_a_loop())).ready
 
 
 def test_another_loop_of_the_same_thread():
