@@ -31,6 +31,7 @@ PATIENCE = 5.0  # seconds for the very last look; the kernel may hold processes 
 TICK = 0.2  # seconds between looks at the daemon where its end cannot be awaited
 
 LONG = 86400.0  # seconds
+UNSENT = 1 << 20  # bytes
 
 MEMORY, ENVIRONMENT = 20, 47  # fields of /proc/<pid>/stat, counted from behind the name
 
@@ -199,12 +200,30 @@ def kill_process_group(leader: int) -> None:
         pass
 
 
-def say(words: bytes) -> None:
-    """Send the daemon a line, if it is there and reads."""
-    try:
-        os.write(0, words)
-    except OSError:
-        pass
+class Answers:
+    """What the daemon is told: all of it, also where it reads late and the socket is full meanwhile.
+
+    Attributes:
+        unsent: lines that the socket did not take yet.
+    """
+
+    def __init__(self) -> None:
+        self.unsent = b""
+
+    def add(self, line: bytes) -> None:
+        """Add a line. A daemon that does not read at all (it is stopped) cannot make this grow for ever."""
+        if len(self.unsent) < UNSENT:
+            self.unsent += line
+
+    def send(self) -> None:
+        """Send as much as the socket takes."""
+        while self.unsent:
+            try:
+                self.unsent = self.unsent[os.write(0, self.unsent) :]
+            except BlockingIOError:
+                return
+            except OSError:  # the daemon is gone
+                self.unsent = b""
 
 
 def read(path: str) -> bytes:
@@ -245,7 +264,7 @@ def hear(reaper: Reaper) -> None:
         reaper.hear(data)
 
 
-def watch(reaper: Reaper) -> None:
+def watch(reaper: Reaper, answers: Answers) -> None:
     """Serve the daemon until it says that all lives have ended, or is gone."""
     poll = select.poll()
     poll.register(0, select.POLLIN)
@@ -258,15 +277,18 @@ def watch(reaper: Reaper) -> None:
     rested = 0.0
     while not reaper.finished:
         wait = min(tick, due - time.monotonic())
+        poll.modify(0, select.POLLIN | select.POLLOUT if answers.unsent else select.POLLIN)
         poll.poll(None if wait > LONG else max(0.0, wait) * 1000)
         orphaned = os.getppid() != reaper.daemon
         hear(reaper)  # also when the daemon is gone: its last lines name the last lives
+        answers.send()
         if orphaned:
             reaper.all_over()
             return
         begun = time.monotonic()
         if due <= begun:
             reaper.look()
+            answers.send()
             over = time.monotonic()
             rested = over + max(REST, SHARE * (over - begun))
             due = rested if reaper.uneasy else FOR_EVER
@@ -303,11 +325,13 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.set_blocking(0, False)
-    reaper = Reaper(int(sys.argv[1]), sys.argv[2], say)
-    watch(reaper)
+    answers = Answers()
+    reaper = Reaper(int(sys.argv[1]), sys.argv[2], answers.add)
+    watch(reaper, answers)
     deadline = time.monotonic() + PATIENCE
     while reaper.uneasy and time.monotonic() < deadline:
         reaper.look()
+        answers.send()
         if reaper.uneasy:
             time.sleep(SHORT)
 

@@ -33,6 +33,7 @@ from supervisor.system.procfs import condition
 
 LAST_LOOK: Final = orphan_reaper.PATIENCE + 1.0  # seconds the reaper may take to exit
 ANSWER: Final = 2.0  # seconds it may take to answer
+LOOK: Final = 0.5  # seconds it may take to read, while it looks at processes
 BREATH: Final = 1.0  # seconds from the start of a reaper to that of the next, doubled with each that is lost early
 LONGEST_BREATH: Final = 60.0
 STEADY: Final = 10.0  # seconds after which a loss is not early
@@ -153,7 +154,7 @@ class OrphanReaper:
         process.sock.settimeout(BREATH)
         with contextlib.suppress(OSError):
             process.sock.sendall(self._everything().encode())
-        process.sock.setblocking(False)
+        process.sock.settimeout(LOOK)
         self._on_loop(lambda: self._watch(process))
 
     def _everything(self) -> str:
@@ -318,10 +319,10 @@ class _Process:
         self._pidfd = open_pidfd(self._pid)
 
     def say(self, line: str) -> None:
-        """Send it a line, if it reads."""
+        """Send it a line, if it reads: where many lives end at once, not before it has looked at all processes."""
         try:
-            self.sock.send(line.encode())
-        except BlockingIOError:  # it does not read: another one will be started
+            self.sock.sendall(line.encode())
+        except TimeoutError:  # it does not read: another one will be started
             self.kill()
         except OSError:  # it is dead; the loop sees its end of file, and the next one gets the whole state
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 
 from supervisor.system import orphan_reaper
 from supervisor.system.orphan_reaper import Reaper, kill, look_at, read, start_of
-from tests.support.waiting import alive, until_now
+from tests.support.waiting import DEADLINE, alive, until_now
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marks are looked for in /proc")
 
@@ -150,3 +151,28 @@ def test_what_the_daemon_has_to_reap():
         ward.look()
         assert not ward.uneasy
         assert b"" == start_of(made.pid)
+
+
+def test_no_answer_is_lost_when_the_daemon_reads_late():
+    """Many lives end at once: their answers are more than the socket takes."""
+    here, there = socket.socketpair()
+    command = [sys.executable, "-I", "-S", orphan_reaper.__file__, str(os.getpid()), TREE, str(there.fileno())]
+    with here, subprocess.Popen(command, pass_fds=[there.fileno()]) as made:
+        there.close()
+        lives = range(2000)
+        here.settimeout(DEADLINE)
+        here.sendall(b"".join(b"+%d 1\n" % life for life in lives))
+        for life in lives:
+            here.sendall(b"-%d\n" % life)
+        until_now(lambda: asleep(made.pid), "it waits: it has read everything, or cannot write")
+        heard = b""
+        while heard.count(b"\n") < len(lives):
+            heard += here.recv(65536)
+        assert b"".join(b"-%d\n" % life for life in lives) == heard
+        here.shutdown(socket.SHUT_RDWR)
+        assert 0 == made.wait(DEADLINE)
+
+
+def asleep(pid):
+    """Whether a process waits, in the kernel, at two looks."""
+    return all(b"S" == look_at(pid)[0] for _ in range(2))
