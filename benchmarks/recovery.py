@@ -32,8 +32,8 @@ from supervisor.store import SQLiteStore
 
 NO_STORE: Final = "-"
 FILL: Final = """
-WITH RECURSIVE number(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM number WHERE seq < ?1)
-INSERT INTO message (mailbox, seq, kind, message_type, payload, sent_at) SELECT 1, seq, 0, 'Add', ?2, 1e9 FROM number
+WITH RECURSIVE number(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM number WHERE seq < ?)
+INSERT INTO message (mailbox, seq, kind, message_type, payload, sent_at) SELECT 1, seq, 0, 'Add', ?, 1e9 FROM number
 """
 
 
@@ -43,7 +43,7 @@ async def fill(path: str, count: int) -> None:
     await store.open()
     await store.close()
     connection = sqlite3.connect(path)
-    connection.execute("INSERT INTO mailbox (id, name, last_seq, waiting) VALUES (1, 'adder', ?1, ?1)", (count,))
+    connection.execute("INSERT INTO mailbox (id, name, last_seq, waiting) VALUES (1, 'adder', ?, ?)", (count, count))
     if count:
         connection.execute(FILL, (count, msgspec.msgpack.encode(Add(1))))
     connection.commit()

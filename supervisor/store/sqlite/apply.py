@@ -43,10 +43,18 @@ _SIZES: Final = (64, 8, 1)  # rows of one INSERT; SQLite takes 999 parameters ev
 
 
 def _insert_tells(rows: int) -> str:
-    """An INSERT of that many tells into mailbox ?1, from number ?2 on, from sender ?3 at time ?4."""
-    values = (f"(?1, ?2 + {row}, {TELL}, ?{5 + 2 * row}, ?{6 + 2 * row}, ?3, ?4)" for row in range(rows))
+    """An INSERT of that many tells. Its parameters: mailbox, first number, sender, time; then type and payload of each.
+
+    The parameters have no numbers (`?1`): CPython 3.12 up to 3.12.3 warns of each such one, which takes five times
+    as long as the INSERT (gh-117995).
+    """
+    into = "INSERT INTO message (mailbox, seq, sender, sent_at, kind, message_type, payload)"
+    if rows == 1:
+        return f"{into} VALUES (?, ?, ?, ?, {TELL}, ?, ?)"
+    each = ", ".join(f"({row}, ?, ?)" for row in range(rows))
     return (
-        f"INSERT INTO message (mailbox, seq, kind, message_type, payload, sender, sent_at) VALUES {', '.join(values)}"  # noqa: S608 - as below
+        f"{into} SELECT mailbox, first + column1, sender, sent_at, {TELL}, column2, column3 "  # noqa: S608 - as below
+        f"FROM (SELECT ? AS mailbox, ? AS first, ? AS sender, ? AS sent_at) JOIN (VALUES {each})"
     )
 
 
@@ -54,11 +62,9 @@ _INSERTS_OF_TELLS: Final = tuple((size, _insert_tells(size)) for size in (256, *
 
 
 def _insert(rows: int) -> str:
-    """An INSERT of that many messages into the mailbox that is its first parameter."""
-    values = (
-        f"(?1, {', '.join(f'?{2 + row * _FIELDS + column}' for column in range(_FIELDS))})" for row in range(rows)
-    )
-    return f"INSERT INTO message (mailbox, {_ROW}) VALUES {', '.join(values)}"  # noqa: S608 - names and numbers of ours
+    """An INSERT of that many messages, each with its mailbox."""
+    row = f"({', '.join('?' * (1 + _FIELDS))})"
+    return f"INSERT INTO message (mailbox, {_ROW}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names and numbers of ours
 
 
 _INSERTS: Final = tuple((size, _insert(size)) for size in _SIZES)
@@ -155,7 +161,7 @@ class _Batch:
         at, execute = 0, self._connection.execute
         for size, insert in _INSERTS:
             while len(messages) - at >= size:
-                execute(insert, [mailbox, *chain.from_iterable(messages[at : at + size])])
+                execute(insert, [*chain.from_iterable((mailbox, *message) for message in messages[at : at + size])])
                 at += size
         self._take_keys(mailbox, messages)
         self._mailboxes.change(mailbox, len(messages), max((message[0] for message in messages), default=0))

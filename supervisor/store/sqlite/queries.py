@@ -59,7 +59,7 @@ class Queries:
     def delayed(self, name: str, limit: int, after: tuple[float, int]) -> list[DelayedMessage]:
         """See `Store.delayed`."""
         rows = self._connection.execute(
-            f"SELECT due, {_MESSAGE} FROM delayed WHERE mailbox = ? AND (due > ?2 OR due = ?2 AND seq > ?3) "  # noqa: S608
+            f"SELECT due, {_MESSAGE} FROM delayed WHERE mailbox = ? AND (due, seq) > (?, ?) "  # noqa: S608
             "ORDER BY due, seq LIMIT ?",
             (self._mailboxes.find(name), *after, limit),
         )
