@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Self
+from typing import Self, Unpack
 
 from actors.bounds import check_time
 from actors.exits import ExitReason
 from actors.ref import ActorRef
 from supervisor.root.children import Children, path_of
 from supervisor.root.observation import Observation
+from supervisor.root.options import Options
 from supervisor.root.schedules import Schedules
 from supervisor.root.service import reloading, serving
 from supervisor.specs import AnySpec
@@ -57,6 +58,7 @@ class Supervisor(Children, Observation, Schedules):
 
     Raises:
         InvalidSpec: a spec cannot work. Nothing was started.
+        UsageError: an option cannot work, or there is none of that name. Nothing was started.
     """
 
     async def drain(self, name: str | ActorRef | None = None, *, timeout: float = 30.0) -> bool:
@@ -124,7 +126,7 @@ class Supervisor(Children, Observation, Schedules):
         return reloading()
 
     @classmethod
-    def in_thread(cls, *children: AnySpec, **options: Any) -> AbstractContextManager[Self]:
+    def in_thread(cls, *children: AnySpec, **options: Unpack[Options]) -> AbstractContextManager[Self]:
         """A tree for a program without an event loop: `with Supervisor.in_thread(ChildSpec(...), ...) as root:`.
 
         The tree and its loop run in a thread of their own. `root["name"].call(message)` works from every thread;

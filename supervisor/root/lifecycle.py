@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 from actors.errors import UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
@@ -31,7 +31,7 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.ports import AnyReader, Cluster, Launcher, Machines
 from supervisor.process.launcher import ProcessLauncher
-from supervisor.root.options import OnGiveUp, Reading, check_options
+from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_known, check_options
 from supervisor.root.scheduler import Scheduler
 from supervisor.root.service import starting
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
@@ -62,8 +62,9 @@ class Lifecycle:
         store: Store | None = None,
         control: str | os.PathLike[str] | None = None,
         cluster: Cluster | None = None,
-        **spec: Any,
+        **spec: Unpack[RootSpec],
     ) -> None:
+        check_known(spec)
         self.spec = SupervisorSpec(*children, **spec)
         check(self.spec, stored=store is not None)
         if cluster is None:

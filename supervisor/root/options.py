@@ -5,18 +5,64 @@ Runs on the thread that makes the supervisor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, get_args
+import dataclasses
+import difflib
+import os
+from collections.abc import Callable, Iterable
+from typing import Literal, TypedDict, get_args
 
 from actors.bounds import MOST_PROCESSES, check_time, is_count
 from actors.errors import UsageError
 from supervisor.core.rules.spare_count import SpareCount
+from supervisor.core.terms import AutoShutdown, Intensity, Start, Strategy
 from supervisor.errors import RestartIntensityExceeded
 from supervisor.ports import Cluster
+from supervisor.specs import ChildSpec
 from supervisor.store.port import Store
 
 Reading = Literal["thread", "loop"]
 OnGiveUp = Literal["cancel", "sigterm"] | Callable[[RestartIntensityExceeded], object]
+
+
+class RootSpec(TypedDict, total=False):
+    """What the spec of a root has beside its children, as in SupervisorSpec."""
+
+    name: str
+    strategy: Strategy
+    intensity: Intensity
+    auto_shutdown: AutoShutdown
+    start: Start
+    max_children: int | None
+
+
+class Options(RootSpec, total=False):
+    """All options of `Supervisor`, as a type checker reads them where they are passed on."""
+
+    reading: Reading
+    stop_timeout: float | None
+    spares: SpareCount
+    max_shared_bytes: int | None
+    on_give_up: OnGiveUp
+    store: Store | None
+    control: str | os.PathLike[str] | None
+    cluster: Cluster | None
+
+
+def check_known(names: Iterable[str]) -> None:
+    """Check that `Supervisor` has these options of a spec.
+
+    Raises:
+        UsageError: it has not; the text names what is near.
+    """
+    for name in names:
+        if name in RootSpec.__optional_keys__:
+            continue
+        if name in {field.name for field in dataclasses.fields(ChildSpec)}:
+            raise UsageError(f"Supervisor takes no option {name!r}, its children do: ChildSpec(..., {name}=...)")
+        known = sorted(Options.__optional_keys__)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
+        raise UsageError(f"Supervisor takes no option {name!r}; {hint}")
 
 
 def check_options(

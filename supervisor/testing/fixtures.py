@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 from actors.errors import UsageError
+from supervisor.root.options import Options
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
 from supervisor.testing.clock import virtual_clock
@@ -31,7 +32,7 @@ class Trees:
         self.inline = inline
         self._stack: AsyncExitStack | None = None
 
-    async def __call__(self, *children: AnySpec, **options: Any) -> Supervisor:
+    async def __call__(self, *children: AnySpec, **options: Unpack[Options]) -> Supervisor:
         """Start a tree; it is stopped when the test function ends. Arguments as in Supervisor.
 
         Raises:
@@ -42,7 +43,7 @@ class Trees:
             raise UsageError("`tree` works inside of an async test function; a fixture can use Supervisor itself")
         return await self._stack.enter_async_context(self.new(*children, **options))
 
-    def new(self, *children: AnySpec, **options: Any) -> Supervisor:
+    def new(self, *children: AnySpec, **options: Unpack[Options]) -> Supervisor:
         """A tree that is not started, for `async with`. Arguments as in Supervisor."""
         return (InlineSupervisor if self.inline else Supervisor)(*children, **options)
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self, Unpack
 
 from actors.actor import Actor
 from actors.child.function_main import Call
@@ -17,6 +17,7 @@ from actors.errors import UsageError
 from actors.ref import ActorRef
 from actors.wire.frames import StartActor
 from supervisor.ports import CommandListener, Inspected, Launcher, LifeListener
+from supervisor.root.options import Options
 from supervisor.specs import AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
 from supervisor.supervisor import Supervisor
 from supervisor.testing.clock import VirtualClock, virtual_clock
@@ -65,11 +66,12 @@ class InlineSupervisor(Supervisor):
             is given.
     """
 
-    def __init__(self, *children: AnySpec, **options: Any) -> None:
+    def __init__(self, *children: AnySpec, **options: Unpack[Options]) -> None:
         for name in _NOT_INLINE:
             if options.get(name) is not None:
                 raise UsageError(f"an inline tree takes no {name}=; use Supervisor in this test, or leave it out")
-        super().__init__(*children, **{**options, "reading": "loop"})
+        options["reading"] = "loop"
+        super().__init__(*children, **options)
         for spec in _all_specs(self.spec):
             if isinstance(spec, FunctionSpec | CommandSpec):
                 _refuse(spec.name)

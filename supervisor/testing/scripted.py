@@ -13,7 +13,7 @@ import errno
 import os
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final, Unpack
 
 from actors.child.function_main import Call
 from actors.errors import UsageError, WireError
@@ -24,6 +24,7 @@ from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.ports import CommandListener, Launcher, LifeListener, Said
+from supervisor.root.options import Options
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor
 from supervisor.testing.processless import Processless
@@ -298,11 +299,14 @@ class ScriptedSupervisor(Supervisor):
     Args:
         children: as in Supervisor.
         launcher: where its lives come from; made when left out.
-        spec: as in Supervisor.
+        options: as in Supervisor.
     """
 
-    def __init__(self, *children: AnySpec, launcher: ScriptedLauncher | None = None, **spec: Any) -> None:
-        super().__init__(*children, reading="loop", **spec)
+    def __init__(
+        self, *children: AnySpec, launcher: ScriptedLauncher | None = None, **options: Unpack[Options]
+    ) -> None:
+        options["reading"] = "loop"
+        super().__init__(*children, **options)
         self.launcher = launcher or ScriptedLauncher()
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:  # noqa: ARG002 - it needs none

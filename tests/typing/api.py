@@ -121,6 +121,20 @@ def a_program_without_a_loop() -> None:
     Supervisor(ChildSpec(Indexer), on_give_up="exit")  # type: ignore[arg-type]
 
 
+async def misspells_options(trees: Trees) -> None:
+    """Each way to a tree knows its options by name and by type."""
+    spec = ChildSpec(Indexer, args=("code.db",))
+    Supervisor(spec, strategi=Strategy.ONE_FOR_ALL)  # type: ignore[call-arg]
+    Supervisor(spec, strategy=3)  # type: ignore[arg-type]
+    Supervisor(spec, intensity=(3, 5.0))  # type: ignore[arg-type]
+    Supervisor(spec, shutdown=5.0)  # type: ignore[call-arg]
+    Supervisor.in_thread(spec, spare=2)  # type: ignore[call-arg]
+    Supervisor.in_thread(spec, name=b"shop")  # type: ignore[arg-type]
+    InlineSupervisor(spec, intensiti=Intensity(3, 5.0))  # type: ignore[call-arg]
+    await trees(spec, max_childs=5)  # type: ignore[call-arg]
+    trees.new(spec, start="at once")  # type: ignore[arg-type]
+
+
 @job
 def parse(path: str) -> list[int]:
     return [len(path)]

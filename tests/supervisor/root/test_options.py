@@ -1,0 +1,43 @@
+"""Options of `Supervisor`: what it does not take is refused with what was meant, before anything is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors import UsageError
+from supervisor import BRUTAL_KILL, ChildSpec, Strategy, Supervisor
+from supervisor.root.options import Options
+from supervisor.testing import InlineSupervisor, ScriptedSupervisor
+from supervisor.testing.fixtures import Trees
+from tests.support.actors import Common
+
+WAYS = {
+    "Supervisor": Supervisor,
+    "in_thread": Supervisor.in_thread,
+    "InlineSupervisor": InlineSupervisor,
+    "ScriptedSupervisor": ScriptedSupervisor,
+    "tree.new": Trees(inline=True).new,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"strategi": Strategy.ONE_FOR_ALL}, "Supervisor takes no option 'strategi'; did you mean strategy?"),
+        ({"spare": 2}, "Supervisor takes no option 'spare'; did you mean spares?"),
+        ({"stop_timout": 2}, "Supervisor takes no option 'stop_timout'; did you mean stop_timeout?"),
+        (
+            {"shutdown": BRUTAL_KILL},
+            "Supervisor takes no option 'shutdown', its children do: ChildSpec(..., shutdown=...)",
+        ),
+        (
+            {"workers": 4},
+            f"Supervisor takes no option 'workers'; it takes {', '.join(sorted(Options.__optional_keys__))}",
+        ),
+    ],
+)
+def test_an_option_that_there_is_not(way, options, text):
+    with pytest.raises(UsageError) as refused:
+        WAYS[way](ChildSpec(Common), **options)
+    assert text == str(refused.value)
