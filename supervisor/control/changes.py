@@ -9,15 +9,26 @@ from actors.errors import UsageError
 from actors.exits import ExitReport
 from supervisor.control.look.names import Named, named
 from supervisor.core.rules.states import ChildState
+from supervisor.errors import SupervisorBusy
 from supervisor.tree import child_management
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 
 
 async def start(root: Engine, name: str) -> str:
-    """Start a child that is down; returns what was done."""
+    """Start a child that is down; returns what was done.
+
+    Raises:
+        UsageError: it runs.
+        SupervisorError: it cannot be started now; the text says why.
+    """
     child = _child(root, name)
-    await child_management.change(root, child.path, child_management.restart)
+    try:
+        await child_management.change(root, child.path, child_management.restart)
+    except SupervisorBusy as busy:
+        if busy.answer == "running":
+            raise UsageError(f"{child.path} is running; a new process: actorctl restart {child.path}") from None
+        raise
     return f"{child.path} is ready"
 
 

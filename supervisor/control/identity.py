@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from actors.process.tracebacks import printable
 from supervisor.control.frames import Identity
 from supervisor.core.rules.states import ChildState
 from supervisor.tree.health import health_of
@@ -23,7 +24,7 @@ def identity_of(tree: SupervisorSnapshot, started: float) -> Identity:
     return Identity(
         pid=os.getpid(),
         tree=tree.path,
-        argv=tuple(sys.orig_argv),
+        argv=tuple(map(printable, sys.orig_argv)),
         cwd=_cwd(),
         python=platform.python_version(),
         started=started,
@@ -35,7 +36,7 @@ def identity_of(tree: SupervisorSnapshot, started: float) -> Identity:
 
 def _cwd() -> str:
     try:
-        return str(Path.cwd())
+        return printable(str(Path.cwd()))
     except OSError:  # it was removed
         return ""
 

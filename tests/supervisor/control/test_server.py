@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import stat
+import sys
 
 import pytest
 
@@ -92,6 +93,21 @@ async def test_a_client_sees_the_tree(root, path):
     identity, tree = await asyncio.to_thread(look)
     assert ("/root", 3, 3) == (identity.tree, identity.children, identity.running)
     assert ["/root/a", "/root/b/0", "/root/b/1"] == [child.path for child in tree.root.children]
+
+
+async def test_a_command_line_and_a_directory_that_are_no_unicode(root, path, monkeypatch):
+    """Their bytes are quoted: a daemon with such an argument can be operated as any other."""
+    odd = path.parent / os.fsdecode(b"\xfe")
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    monkeypatch.setattr(sys, "orig_argv", ["python", os.fsdecode(b"\xff.py")])
+
+    def look():
+        with connect(path) as daemon:
+            return daemon.identify()
+
+    identity = await asyncio.to_thread(look)
+    assert (("python", r"\udcff.py"), f"{path.parent}/\\udcfe") == (identity.argv, identity.cwd)
 
 
 @pytest.mark.parametrize(

@@ -246,7 +246,7 @@ def test_stop_and_start(ctl):
         "tell", "once", "Add", '{"amount": 1}', code=1
     )
     assert "/root/once is ready" == ctl("start", "once")
-    assert "running" in ctl("start", "once", code=1)
+    assert "is running; a new process: actorctl restart /root/once" in ctl("start", "once", code=1)
     assert "ends with its daemon" in ctl("stop", "/root", code=1)
 
 
