@@ -41,8 +41,15 @@ class BoxFile:
         """A descriptor of the new file, of zero bytes, all of them allocated: a full disk shows here, not later.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be made. The error names the directory: which disk is full is what counts.
         """
+        try:
+            return self._allocated(size)
+        except OSError as error:
+            error.filename = str(self._path.parent)
+            raise
+
+    def _allocated(self, size: int) -> int:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(fd, size)

@@ -37,18 +37,22 @@ Trouble = Callable[[str, StoreError], None]
 
 
 class Complaint:
-    """One thing that may fail again and again: told once until it succeeds."""
+    """One thing that may fail again and again: told once until it succeeds.
+
+    Attributes:
+        error: why it failed last; None once it has succeeded.
+    """
 
     def __init__(self, name: str, trouble: Trouble) -> None:
         self._name = name
         self._trouble = trouble
-        self._told = False
+        self.error: StoreError | None = None
 
     def note(self, error: StoreError | None) -> None:
         """It has failed, or succeeded."""
-        if error is not None and not self._told:
+        if error is not None and self.error is None:
             self._trouble(self._name, error)
-        self._told = error is not None
+        self.error = error
 
 
 class StoredMailbox:
@@ -66,6 +70,8 @@ class StoredMailbox:
         numbers: of its messages; they go on where the last daemon ended.
         states: what each member has saved last, stored or about to be.
         reading: the reads of what waits.
+        writing: the transactions.
+        refused: why the last group of senders was not stored; None when it was.
         keys: of the messages in memory that have one, by number.
         on_entered: called with each message that is stored, in the order of their numbers.
         on_entered_batch: called with tells that are stored, in the same order.
@@ -86,7 +92,8 @@ class StoredMailbox:
         self.on_postponed: Callable[[float], None]
         self._loop = loop
         self.reading = Complaint(name, trouble)
-        self._writing = Complaint(name, trouble)
+        self.writing = Complaint(name, trouble)
+        self.refused: StoreError | None = None
         self._accepting: list[Stored] = []
         self._handed_over = 0  # groups of senders that are being stored
         self._next: Transaction | None = None
@@ -166,6 +173,8 @@ class StoredMailbox:
 
     def _accepted(self, batch: list[tuple[int, Stored]], error: StoreError | None) -> None:
         self._handed_over -= 1
+        if error is None or not batch[0][1].alone:  # else its key may be known, which is no failure of the store
+            self.refused = error
         for first, storing in batch:
             if error is not None:
                 storing.failed(error)
@@ -261,10 +270,10 @@ class StoredMailbox:
 
     def _transacted(self, error: StoreError | None) -> None:
         if error is not None:
-            self._writing.note(error)
+            self.writing.note(error)
             self._loop.call_later(RETRY, self._store_transaction)
             return
-        self._writing.note(None)
+        self.writing.note(None)
         stored, self._storing = self._storing, None
         if stored is not None:
             stored.over(self._effect_failed)

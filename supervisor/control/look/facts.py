@@ -17,7 +17,9 @@ from supervisor.control.look.samples import Samples, Trend
 from supervisor.control.look.words import brief
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.tree.commands import Decision, ReportExit, StartChild, StopChild
+from supervisor.durable.mailbox import DurableMailbox
 from supervisor.kinds.command import CommandChild
+from supervisor.mailbox.mailbox import Mailbox
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
@@ -78,6 +80,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         waits_for: path of the sibling that starts before it, None when there is none.
         awaits: what a command that starts is waited for, in words; empty for other kinds, and where it is not known.
         runs_jobs: whether it is one of the processes for jobs.
+        unstored: why its store does not take what it is sent, or has handled; empty where it does, or there is none.
     """
 
     node: ChildSnapshot | SupervisorSnapshot
@@ -95,6 +98,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: str | None = None
     awaits: str = ""
     runs_jobs: bool = False
+    unstored: str = ""
 
 
 def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: History, samples: Samples) -> Facts:
@@ -128,7 +132,17 @@ def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: 
         waits_for=_first_starting(engine) if node.state is ChildState.STOPPED else None,
         awaits=child.awaits if isinstance(child, CommandChild) else "",
         runs_jobs=isinstance(child, ActorChild) and issubclass(child.spec.actor, Jobs),
+        unstored=_unstored(child.mailbox) if isinstance(child, ActorChild) else "",
     )
+
+
+def _unstored(mailbox: Mailbox) -> str:
+    """What is wrong with the store of a mailbox; empty where nothing is."""
+    if not isinstance(mailbox, DurableMailbox):
+        return ""
+    stored = mailbox.stored
+    error = stored.writing.error or stored.reading.error or stored.refused
+    return "" if error is None else str(error)
 
 
 def _first_starting(engine: Engine) -> str | None:

@@ -152,6 +152,7 @@ def _running(facts: Facts, node: ChildSnapshot) -> Why:
     checks: tuple[Callable[[Facts, ChildSnapshot], Why | None], ...] = (
         _suspended,
         _crash_loop,
+        _unstored,
         _hung,
         _leaking,
         _slow,
@@ -176,6 +177,12 @@ def _crash_loop(facts: Facts, node: ChildSnapshot) -> Why | None:
     up = "" if node.uptime is None else f"life {node.life} has run for {seconds(node.uptime)}"
     next_ = "; ".join(part for part in (up, _left(facts)) if part)
     return Why(Verdict.CRASH_LOOP, loop, _rule(facts), next_, _correct(facts, node))
+
+
+def _unstored(facts: Facts, _node: ChildSnapshot) -> Why | None:
+    if not facts.unstored:
+        return None
+    return Why(Verdict.DEGRADED, "runs, but its store fails, and so do those who send to it", facts.unstored)
 
 
 def _hung(facts: Facts, node: ChildSnapshot) -> Why | None:

@@ -264,6 +264,11 @@ TABLE = {
         Verdict.DEGRADED,
         "/root/a runs, and says of itself: the disk is 95% full",
     ),
+    "a store that fails": (
+        facts(actor(), unstored="shop.db: its disk, or its quota, is full. Free space; the store goes on by itself"),
+        Verdict.DEGRADED,
+        "/root/a runs, but its store fails, and so do those who send to it: shop.db: its disk, or its quota, is full.",
+    ),
     "starting long": (
         facts(actor(state=ChildState.STARTING, uptime=None), started_ago=12.0),
         Verdict.STARTING,

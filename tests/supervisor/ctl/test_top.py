@@ -39,7 +39,10 @@ async def page(app, pilot, *keys):
 
 
 async def test_keys():
-    """Filter, help, why, stacks, restart; with a filter that nothing fits there is nothing to act on."""
+    """Filter, help, why, stacks, order, restart, and a stop that is not done.
+
+    With a filter that nothing fits there is nothing to act on.
+    """
     with short_folder() as folder:
         path = folder / "top.sock"
         async with Supervisor(
@@ -69,6 +72,16 @@ async def test_keys():
                 assert not isinstance(app.screen, Confirm | Page)
                 await pilot.press("escape")
                 await until(lambda: 4 == len(shown(app)))
+                await pilot.press("o")
+                await until(lambda: "/root/sub/inner" in shown(app))
+                while app.order != "tree":
+                    await pilot.press("o")
+                await until(lambda: ["root", "worker", "sub", "inner"] == shown(app))
+                await pilot.press("up", "up", "up", "x")
+                await until(lambda: isinstance(app.screen, Confirm))
+                assert "stop /root?" == app.screen.question
+                assert "/root is the whole tree, and ends with its daemon" in await page(app, pilot, "y")
+                assert 4 == len(shown(app))
 
 
 @pytest.mark.parametrize("width", [78, 198])

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
+import pytest
+
 from actors.ipc import box_file
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_file import BoxFile
@@ -39,6 +44,20 @@ def test_after_a_boot_it_says_nothing(tmp_path, monkeypatch):
     left.file.write_bytes(b"broken")
     assert Boxes(tmp_path).left("/root/a")[0].progress is None
     box.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="nothing is allocated before it is written")
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    """By the directory, which is the same for each life that does not start; nothing is left in it."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(OSError, match="No space left") as caught:
+        BlackBox(1, BoxFile(Boxes(tmp_path).unkept()))
+    assert str(tmp_path) == caught.value.filename
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_text_of_a_box_in_a_file_is_its_own(tmp_path):
