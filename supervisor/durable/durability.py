@@ -65,6 +65,14 @@ class Durability:
         self._mailboxes: dict[str, StoredMailbox] = {}
         self._closed = False
 
+    @property
+    def failure(self) -> str | None:
+        """What of the tree is not stored, or not read, now, and why; None while the store works."""
+        failures = [self._store.failure]
+        for stored in self._mailboxes.values():
+            failures += stored.writing.error, stored.reading.error
+        return "; ".join(dict.fromkeys(str(error) for error in failures if error is not None)) or None
+
     async def open(self, spec: SupervisorSpec) -> list[MailboxSummary]:
         """Take the store, and read what it has of the tree; returns the mailboxes that no durable actor of it has.
 

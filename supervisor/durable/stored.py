@@ -69,9 +69,7 @@ class StoredMailbox:
         store, name: as above.
         numbers: of its messages; they go on where the last daemon ended.
         states: what each member has saved last, stored or about to be.
-        reading: the reads of what waits.
-        writing: the transactions.
-        refused: why the last group of senders was not stored; None when it was.
+        reading, writing: the reads of what waits, and the transactions.
         keys: of the messages in memory that have one, by number.
         on_entered: called with each message that is stored, in the order of their numbers.
         on_entered_batch: called with tells that are stored, in the same order.
@@ -90,10 +88,9 @@ class StoredMailbox:
         self.on_entered: Callable[[int, Entry], None]
         self.on_entered_batch: Callable[[Batch], None]
         self.on_postponed: Callable[[float], None]
-        self._loop = loop
         self.reading = Complaint(name, trouble)
         self.writing = Complaint(name, trouble)
-        self.refused: StoreError | None = None
+        self._loop = loop
         self._accepting: list[Stored] = []
         self._handed_over = 0  # groups of senders that are being stored
         self._next: Transaction | None = None
@@ -173,8 +170,6 @@ class StoredMailbox:
 
     def _accepted(self, batch: list[tuple[int, Stored]], error: StoreError | None) -> None:
         self._handed_over -= 1
-        if error is None or not batch[0][1].alone:  # else its key may be known, which is no failure of the store
-            self.refused = error
         for first, storing in batch:
             if error is not None:
                 storing.failed(error)

@@ -32,7 +32,8 @@ def notice(health: TreeHealth, said: str, *, watched: bool) -> dict[str, object]
         health: of the tree.
         said: the status that was said last.
         watched: whether a sign of life is wanted. A tree gives it while it is healthy; one that stops does, too, since
-            what limits a stop are the graces of its children. One that is degraded does not.
+            what limits a stop are the graces of its children. One that is degraded does not, unless the cause is
+            outside of it.
     """
     fields: dict[str, object] = {}
     if health.status is HealthStatus.STOPPING and not said.startswith(health.status):
@@ -41,7 +42,7 @@ def notice(health: TreeHealth, said: str, *, watched: bool) -> dict[str, object]
         fields["STATUS"] = health
     if health.status in _ON_ITS_WAY:
         fields["EXTEND_TIMEOUT_USEC"] = int(EXTENSION * 1e6)
-    if watched and health.status in (HealthStatus.HEALTHY, HealthStatus.STOPPING):
+    if watched and (health.outside or health.status in (HealthStatus.HEALTHY, HealthStatus.STOPPING)):
         fields["WATCHDOG"] = 1
     return fields
 

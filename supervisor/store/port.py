@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from supervisor.store.errors import StoreError
 from supervisor.store.records import (
     DelayedMessage,
     KnownKey,
@@ -36,6 +37,10 @@ class Store(Protocol):
     @property
     def boxes(self) -> Path:
         """A directory of the store for the black boxes of durable actors; it exists while the store is open."""
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why the store stores nothing now; None while it works. It goes by itself when the cause is gone."""
 
     async def open(self) -> None:
         """Take the store for the running loop.

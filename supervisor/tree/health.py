@@ -32,10 +32,13 @@ class TreeHealth(msgspec.Struct, frozen=True):
     Attributes:
         status: healthy, degraded, starting or stopping.
         why: one line for each part that is not well, with its path; empty for a healthy tree.
+        outside: whether all parts are well, and what is not is outside of the daemon, as the disk of its store: to
+            start it again would not help.
     """
 
     status: HealthStatus
     why: tuple[str, ...] = ()
+    outside: bool = False
 
     @property
     def alive(self) -> bool:
@@ -59,6 +62,9 @@ def health_of(tree: SupervisorSnapshot) -> TreeHealth:
     if tree.phase in (SupervisorState.NEW, SupervisorState.STARTING):
         waits = (child for child in tree.children if child.state is not ChildState.RUNNING)
         return TreeHealth(HealthStatus.STARTING, tuple(f"{child.path} is {_how_far(child)}" for child in waits))
+    if tree.store_failure is not None:
+        failure = f"the store of {tree.path} fails: {tree.store_failure}"
+        return TreeHealth(HealthStatus.DEGRADED, (*why, failure), outside=not why)
     return TreeHealth(HealthStatus.DEGRADED, why) if why else TreeHealth(HealthStatus.HEALTHY)
 
 

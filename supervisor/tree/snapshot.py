@@ -91,6 +91,8 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
         spares: processes that wait to become the next life of any actor; the root's are for the whole tree.
         shared_values: `Shared` values that messages hold in mailboxes and in flight; the root's are for the whole tree.
         shared_bytes: bytes of these.
+        store_failure: why the store does not store, or read, something now; None while it works. The root's is for the
+            whole tree.
         children: in the order of their start.
         last_exit: report of its last life that ended, None before the first.
     """
@@ -110,6 +112,7 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
     last_exit: ExitReport | None
     shared_values: int = 0
     shared_bytes: int = 0
+    store_failure: str | None = None
 
     def __str__(self) -> str:
         return "\n".join(_lines(self, ""))
@@ -253,6 +256,7 @@ def _supervisor(
         spares=0 if view is not None else engine.tree.launcher.spares,
         shared_values=0 if view is not None else engine.tree.shared.values,
         shared_bytes=0 if view is not None else engine.tree.shared.used,
+        store_failure=None if view is not None or (durable := engine.tree.durability) is None else durable.failure,
         children=tuple(children),
         last_exit=last_exit,
     )
@@ -334,6 +338,8 @@ def _lines(node: Snapshot, indent: str) -> list[str]:
         line += f", {node.spares} spare"
     if node.shared_values:
         line += f", {node.shared_values} shared values of {node.shared_bytes} bytes"
+    if node.store_failure is not None:
+        line += f", its store fails: {node.store_failure}"
     return [indent + line, *(text for child in node.children for text in _lines(child, indent + "  "))]
 
 

@@ -141,7 +141,7 @@ def _unstored(mailbox: Mailbox) -> str:
     if not isinstance(mailbox, DurableMailbox):
         return ""
     stored = mailbox.stored
-    error = stored.writing.error or stored.reading.error or stored.refused
+    error = stored.writing.error or stored.reading.error or stored.store.failure
     return "" if error is None else str(error)
 
 

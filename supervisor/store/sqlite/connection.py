@@ -80,6 +80,11 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def touch(connection: sqlite3.Connection) -> None:
+    """Write the version anew: as little as makes SQLite write."""
+    connection.execute(f"PRAGMA user_version = {len(schema.SCRIPTS)}")
+
+
 def _version(connection: sqlite3.Connection) -> int:
     ((version,),) = connection.execute("PRAGMA user_version")
     return int(version)

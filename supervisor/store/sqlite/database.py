@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from supervisor.store.errors import StoreError
 from supervisor.store.sqlite.apply import apply
 from supervisor.store.sqlite.causes import explained, loses_connection, of_one_group
-from supervisor.store.sqlite.connection import Sync, connect
+from supervisor.store.sqlite.connection import Sync, connect, touch
 from supervisor.store.sqlite.mailboxes import Mailboxes
 from supervisor.store.sqlite.ownership import Ownership
 from supervisor.store.sqlite.queries import Queries
@@ -41,6 +41,9 @@ class Database:
         path: of the file.
         sync: "full" or "normal".
         keep_keys: seconds for which outcomes of keys are kept.
+
+    Attributes:
+        failure: why the last transaction was not stored; None when it was, or was wrong by itself.
     """
 
     def __init__(self, path: Path, sync: Sync, keep_keys: float) -> None:
@@ -51,6 +54,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None  # device and inode of what is open
         self._swept = 0.0
+        self.failure: StoreError | None = None
 
     @property
     def boxes(self) -> Path:
@@ -80,7 +84,7 @@ class Database:
     def close(self) -> None:
         """Release the file."""
         self._disconnect()
-        self._file = None
+        self._file = self.failure = None
         if self._ownership is not None:
             self._ownership.release()
             self._ownership = None
@@ -123,6 +127,12 @@ class Database:
         except Exception as error:
             raise explained(self._path, error) from error
 
+    def try_again(self) -> None:
+        """Where the last transaction was not stored, find out whether one would be now, by one that changes nothing."""
+        if self.failure is not None:
+            with suppress(Exception):  # it is noted
+                self._transaction(touch)
+
     # ---- inside
 
     def _write(self, connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
@@ -135,13 +145,19 @@ class Database:
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction, which is rolled back when anything fails."""
-        connection = self._begun()
         try:
-            result = work(connection)
-            connection.execute("COMMIT")
-        except Exception:
-            self._roll_back()
+            connection = self._begun()
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except Exception:
+                self._roll_back()
+                raise
+        except Exception as error:
+            if not of_one_group(error):
+                self.failure = explained(self._path, error)
             raise
+        self.failure = None
         return result
 
     def _begun(self) -> sqlite3.Connection:

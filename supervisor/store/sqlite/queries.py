@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from supervisor.store.errors import StoreError
 from supervisor.store.records import (
     DelayedMessage,
     KnownKey,
@@ -104,8 +103,6 @@ class Queries:
 
     def move(self, name: str, to: str) -> int:
         """See `Store.move`. A message keeps its place: its number is added to the last one of the other mailbox."""
-        if name == to:
-            raise StoreError(f"the messages of {name} cannot be moved to {name}: name another mailbox")
         source = self._mailboxes.find(name)
         if source is None:
             return 0

@@ -69,6 +69,11 @@ class SQLiteStore:
         """A directory beside the file, for the black boxes of durable actors."""
         return self._database.boxes
 
+    @property
+    def failure(self) -> StoreError | None:
+        """Why nothing is stored now; None while it works, or is not open. May be used in any thread."""
+        return None if self._thread is None else self._database.failure
+
     async def open(self) -> None:
         """Take the file for the running loop.
 
@@ -79,7 +84,9 @@ class SQLiteStore:
         if self._thread is not None:
             raise StoreError(f"{self._path} is open already; one tree owns a store")
         database = self._database
-        thread = self._thread = StoreThread(asyncio.get_running_loop(), database.store, database.close)
+        thread = self._thread = StoreThread(
+            asyncio.get_running_loop(), database.store, database.try_again, database.close
+        )
         try:
             await asyncio.shield(thread.call(database.open))
         except BaseException:
@@ -123,6 +130,8 @@ class SQLiteStore:
 
     async def move(self, mailbox: str, to: str) -> int:
         """See `Store.move`."""
+        if mailbox == to:
+            raise StoreError(f"the messages of {mailbox} cannot be moved to {to}: name another mailbox")
         return await self._change(lambda queries: queries.move(mailbox, to))
 
     async def discard(self, mailbox: str) -> int:

@@ -48,6 +48,7 @@ class StoreThread:
     Args:
         loop: of the tree.
         store: stores groups in one transaction; of each, what went wrong.
+        idle: called now and then while nothing is handed over.
         release: called at the end.
     """
 
@@ -55,10 +56,12 @@ class StoreThread:
         self,
         loop: asyncio.AbstractEventLoop,
         store: Callable[[Sequence[Group]], Sequence[StoreError | None]],
+        idle: Callable[[], None],
         release: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._store = store
+        self._idle = idle
         self._release = release
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="actors-store", daemon=True)
@@ -94,7 +97,9 @@ class StoreThread:
             if not jobs and self._loop.is_closed():
                 self._release()
                 return
-            if jobs and not self._do(jobs):
+            if not jobs:
+                self._idle()
+            elif not self._do(jobs):
                 return
 
     def _next(self) -> list[_Job]:

@@ -450,9 +450,31 @@ async def test_a_full_disk_is_the_sender_s_error_and_the_tree_lives_on(tmp_path)
                 await send
         await watch.find(lambda event: getattr(event, "detail", "") == "the disk is full")
         assert not asking.done()
+        assert "degraded: the store of /root fails: the disk is full" == str(root.health())
         store.fails = False
         assert 2 == await asking
+        assert root.health().ready
         assert 3 == await root["ledger"].ask(Charge(1), key="k")
+
+
+async def test_health_names_a_store_that_refuses_senders_until_it_works_again(tmp_path):
+    """No actor has anything to store meanwhile, and none sends: the store tries by itself."""
+    path = tmp_path / "shop.db"
+    async with Supervisor(ledger(), store=SQLiteStore(path)) as root:
+        await root["ledger"].ask(Charge(1))
+        with pytest.raises(StoreError, match="no dead letter 1"):
+            await root.store.requeue(1)
+        assert root.health().ready, "what is wrong by itself says nothing of the store"
+        path.rename(tmp_path / "elsewhere.db")
+        with pytest.raises(StoreError, match="moved"):
+            await root["ledger"].tell(Charge(1))
+        health = root.health()
+        assert (health.status, health.ready, health.outside) == ("degraded", False, True)
+        assert str(health).startswith(f"degraded: the store of /root fails: {path}: the file was moved")
+        assert "its store fails" in str(root)
+        (tmp_path / "elsewhere.db").rename(path)
+        await until(lambda: root.health().ready, "the tree finds by itself that the store works")
+        assert root.snapshot().store_failure is None
 
 
 class Unreadable(SQLiteStore):

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/how-to/systemd.md"
 HEALTHY = TreeHealth(HealthStatus.HEALTHY)
 DEGRADED = TreeHealth(HealthStatus.DEGRADED, ("/root/a says: behind",))
+OUTSIDE = TreeHealth(HealthStatus.DEGRADED, ("the store of /root fails: its disk is full",), outside=True)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,7 @@ DEGRADED = TreeHealth(HealthStatus.DEGRADED, ("/root/a says: behind",))
         (HEALTHY, "healthy", False, {}),
         (HEALTHY, "healthy", True, {"WATCHDOG": 1}),
         (DEGRADED, "healthy", True, {"STATUS": "degraded: /root/a says: behind"}),
+        (OUTSIDE, str(OUTSIDE), True, {"WATCHDOG": 1}),
         (TreeHealth(HealthStatus.STARTING), "starting", True, {"EXTEND_TIMEOUT_USEC": 15_000_000}),
         (
             TreeHealth(HealthStatus.STOPPING),

@@ -15,6 +15,7 @@ from supervisor.store.sqlite import connection
 from supervisor.store.writes import Accept, SaveState, Settle
 from tests.support.disk import FAULTS, Disk, library
 from tests.support.stored import row
+from tests.support.waiting import until
 
 LONG = bool(os.environ.get("ACTORS_LONG"))
 ROUNDS, AT_ONCE = 5, 3
@@ -204,7 +205,9 @@ async def test_a_file_that_is_moved_and_put_back(tmp_path):
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match=r"moved, deleted or replaced .* Put it back"):
         await store.commit([Accept("ledger", [row(900)])])
+    assert "moved, deleted or replaced" in str(store.failure)
     (tmp_path / "elsewhere").rename(folder)
+    await until(lambda: store.failure is None, "the store finds by itself that it works again")
     await model.work(store)
     await store.close()
     store = await opened(folder / "shop.db")
