@@ -2,7 +2,7 @@
 
 `ScriptedSupervisor` scripts lives, for tests of supervision. `InlineSupervisor` runs the actors themselves in the
 test's process, on a virtual clock; `actors.testing` has the short way to it. `Puppet` is an actor that does what a
-test says, inline and in a process of its own.
+test says, inline and in a process of its own. `Trees` and `LoopClock` are the types of the fixtures `tree` and `clock`.
 """
 
 from actors.puppet import (
@@ -19,7 +19,8 @@ from actors.puppet import (
     hang,
 )
 from supervisor.observe.journal import Entry, Journal, read_lines, replay
-from supervisor.testing.clock import VirtualClock
+from supervisor.testing.clock import LoopClock, VirtualClock
+from supervisor.testing.fixtures import Trees
 from supervisor.testing.inline import InlineSupervisor
 from supervisor.testing.scripted import OnStart, OnStop, ScriptedLauncher, ScriptedLife, ScriptedSupervisor
 
@@ -33,6 +34,7 @@ __all__ = [
     "Incarnation",
     "InlineSupervisor",
     "Journal",
+    "LoopClock",
     "OnStart",
     "OnStop",
     "Puppet",
@@ -41,6 +43,7 @@ __all__ = [
     "ScriptedLife",
     "ScriptedSupervisor",
     "SendGarbage",
+    "Trees",
     "VirtualClock",
     "die",
     "hang",
