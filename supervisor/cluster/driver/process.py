@@ -102,13 +102,8 @@ class Driver:
                 namespace=f"actors-{os.urandom(8).hex()}",
                 **own,
             )
-        except ConnectionError:
-            if call.address != "auto":
-                raise
-            raise NotJoined(
-                "no Ray runs on this machine: start one with `ray start`, or name the head of its cluster: "
-                "RayCluster(address='host:port')"
-            ) from None
+        except ConnectionError as error:
+            raise NotJoined(_why_not_connected(error)) from error
         except RuntimeError as error:  # of several lines: what the cluster has, and what is here
             raise NotJoined(" ".join(str(error).split())) from error
         self._host = self._ray.remote(_host_class())
@@ -192,6 +187,21 @@ def _check_head(address: str) -> None:
         raise NotJoined(
             f"no head of a Ray cluster answers at {address}: {why}; is it up, and is this its address?"
         ) from (error)
+
+
+def _why_not_connected(error: ConnectionError) -> str:
+    """What Ray says only in the text of the cause, or not at all."""
+    if "AuthenticationError" in str(error.__cause__):
+        return (
+            "the head of the cluster wants its token: start the daemon with RAY_AUTH_MODE=token, and have the token of "
+            "the head's ~/.ray/auth_token in the same file here"
+        )
+    if str(error).startswith("Could not find any running Ray"):
+        return (
+            "no Ray runs on this machine: start one with `ray start`, or name the head of its cluster: "
+            "RayCluster(address='host:port')"
+        )
+    return _in_words(error)
 
 
 def _when_done(ref: Any, done: Callable[[Any], None], failed: Callable[[BaseException], None]) -> None:

@@ -58,6 +58,13 @@ class RayTaskError(Exception):
         self.cause = cause
 
 
+def unconnected(why):
+    """Ray's error where a head takes the connection and no call."""
+    error = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+    error.__cause__ = RuntimeError(f"Failed to connect to GCS. Last connection error: Traceback ...\n{why}")
+    return error
+
+
 def answers(ray, *calls):
     """What a driver answers."""
     ours, theirs = socket.socketpair()
@@ -107,6 +114,11 @@ def test_an_address_where_nothing_listens():
             ),
             "Version mismatch: The cluster was started with: Ray: 2.60.0 Python: 3.12.1 This ...",
         ),
+        (
+            unconnected("ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is ..."),
+            "the head of the cluster wants its token: start the daemon with RAY_AUTH_MODE=token, and have the token of",
+        ),
+        (unconnected("RpcError: 14"), "ConnectionError: Failed to connect to Ray cluster at 10.0.0.1:6379"),
         (ValueError("runtime_env is odd"), "ValueError: runtime_env is odd"),
     ],
 )
