@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from actors.bounds import is_time
 from actors.errors import UsageError
+from actors.wire.codec import encode
 from supervisor.cluster.driver.client import RayDriver
 from supervisor.cluster.machines import ClusterMachines
 from supervisor.core.rules.spare_count import SpareCount
@@ -51,6 +52,13 @@ class RayCluster:
             raise UsageError(f"address must be 'auto', 'local' or 'host:port', it is {self.address!r}")
         if self.runtime_env is not None and not isinstance(self.runtime_env, Mapping):
             raise UsageError(f"runtime_env must be a mapping, as of ray.init, or None; it is {self.runtime_env!r}")
+        try:
+            encode(dict(self.runtime_env or {}))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UsageError(
+                f"runtime_env must be of plain values, since the process that uses Ray gets it: {error}; name modules "
+                f"by their paths"
+            ) from None
         if not is_time(self.lease, SHORTEST):
             raise UsageError(f"lease must be seconds, at least {SHORTEST:g}; it is {self.lease!r}")
 

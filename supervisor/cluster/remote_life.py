@@ -144,9 +144,14 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
     # ---- Control
 
     def stop(self) -> None:
-        """Ask it to finish its message and exit. The frame keeps its place between those of messages."""
+        """Ask it to finish its message and exit. The frame keeps its place between those of messages.
+
+        One that has no place yet ends at once.
+        """
         if not self.over:
             self._stop_asked = True
+            if self._link is None:
+                self._loop.call_soon(self._stopped_before_it_began)
             self._pipe_writer.send(Stop())
             self._tell(wire.StopLife(self.number))
 
@@ -221,6 +226,10 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
     def _broken(self, error: Exception) -> None:
         """A frame cannot be processed; later ones could not be trusted."""
         self.refuse(why_broken(error, self.part.path, self._loop))
+
+    def _stopped_before_it_began(self) -> None:
+        if self._link is None:
+            self._finish(LifeEnd(pid=None, exit_code=0))
 
     def _killed_before_it_began(self) -> None:
         if self._link is None:

@@ -22,7 +22,10 @@ import threading
 import time
 from typing import Any, Final
 
+import msgspec
+
 from supervisor.cluster.agent import lease_guard
+from supervisor.cluster.agent.main_module import main_here
 from supervisor.cluster.agent.relay import RelayedLife, RelayLauncher, RelayListener
 from supervisor.cluster.agent.sampler import Sampler
 from supervisor.cluster.link import handshake, values, wire
@@ -185,7 +188,7 @@ class Relaying:
             case wire.Ping():
                 self.link.send(wire.Pong(value.sent, time.monotonic_ns()))
             case wire.Preload():
-                self._launcher.preload(value.module, value.main)
+                self._launcher.preload(value.module, main_here(value.main))
             case wire.WindDown():
                 self._launcher.wind_down()
             case wire.Close():
@@ -225,8 +228,9 @@ class Relaying:
 
     def _begin(self, value: wire.Begin) -> None:
         one = RelayListener(value.number, self)
+        part = msgspec.structs.replace(value.part, main=main_here(value.part.main))
         try:
-            life = self._launcher.launch(value.part, value.lanes, one)
+            life = self._launcher.launch(part, value.lanes, one)
         except OSError as error:
             why = f"the process could not be started: {error}"
             self.link.send(wire.Ended(value.number, LifeEnd(pid=None, exit_code=None, wire_error=why)))

@@ -27,6 +27,10 @@ def test_without_ray_it_names_the_extra(monkeypatch):
         ({"address": "head:port"}, "address must be 'auto', 'local' or 'host:port', it is 'head:port'"),
         ({"address": "ray://head:10001"}, "is of Ray's client, which is no machine of the cluster"),
         ({"runtime_env": ["a"]}, "runtime_env must be a mapping"),
+        (
+            {"runtime_env": {"py_modules": [Supervisor]}},
+            "runtime_env must be of plain values, since the process that uses",
+        ),
         ({"lease": 0.1}, "lease must be seconds, at least 0.5; it is 0.1"),
         ({"lease": "5"}, "lease must be seconds"),
     ],

@@ -18,7 +18,7 @@ from supervisor.observe.reports import Reports
 from tests.support.actors import Block, Echo, Puppet, WhoAreYou
 from tests.support.life_conformance import check_life
 from tests.support.machines import LocalCluster, LocalDriver
-from tests.support.waiting import Watch, until
+from tests.support.waiting import Script, Watch, until
 
 pytestmark = pytest.mark.processes
 
@@ -104,12 +104,63 @@ async def test_a_module_that_is_not_there_is_a_failed_start(tmp_path, monkeypatc
     assert "m1" == failed.value.report.node
 
 
+MOVED = """
+import asyncio, os
+from pathlib import Path
+from actors import Actor, Message, handles
+from supervisor import ChildSpec, Supervisor
+from tests.support.machines import LocalCluster
+
+class Where(Message[str]):
+    pass
+
+class Here(Actor):
+    @handles
+    def where(self, msg: Where) -> str:
+        return __file__
+
+async def main():
+    spec = ChildSpec(Here, place="any")
+    there = Path(__file__).parent / "there"
+    there.mkdir()
+    os.environ["PYTHONPATH"] += f"{os.pathsep}{there}"  # of the agent, as Ray adds a working directory
+    Path(__file__).rename(there / Path(__file__).name)
+    async with Supervisor(spec, cluster=LocalCluster(), spares=1) as root:
+        print("at", await root["here"].ask(Where(), timeout=60), flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_an_actor_of_the_started_script_runs_where_that_script_has_another_path(tmp_path):
+    """It is found by its name on the machine's path."""
+    with Script(tmp_path, MOVED) as daemon:
+        assert str(tmp_path / "there" / "daemon.py") == daemon.line("at")
+
+
 async def test_no_machine_fits():
     """The text names those that there are."""
     spec = ChildSpec(Puppet, name="a", place="node:gpu-box")
     with pytest.raises(StartFailed, match="none of the cluster fits place='node:gpu-box'; its machines: m1, m2"):
         async with tree(LocalCluster(("m1", "m2")), spec, intensity=Intensity(0)):
             raise AssertionError
+
+
+async def test_a_life_that_has_no_place_yet_stops_at_once():
+    """No process has to finish anything."""
+    cluster = LocalCluster()
+    async with tree(cluster) as root:
+        watch = Watch(root)
+        cluster.driver.headless = True
+        spec = ChildSpec(Puppet, name="a", place="any", shutdown=600.0, start_timeout=600.0)
+        starting = asyncio.create_task(root.start_child(spec))
+        await until(lambda: root.snapshot().children, "it looks for a place")
+        starting.cancel()
+        assert "shutdown" == (await watch.exited("a")).reason.kind
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert not root.snapshot().children
 
 
 async def test_the_death_of_an_agent_is_told_and_the_next_life_runs_elsewhere(tmp_path):

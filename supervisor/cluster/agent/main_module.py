@@ -1,0 +1,25 @@
+"""Main module: where the script that the daemon runs lies on the agent's machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+_PATH: Final = "init_main_from_path"
+
+
+def main_here(main: dict[str, str]) -> dict[str, str]:
+    """What `multiprocessing.spawn.prepare` needs here to import the daemon's main module.
+
+    A script that is not at its path is looked for by its name on `sys.path`, where Ray puts a working directory.
+
+    Args:
+        main: the same, for the daemon's machine.
+    """
+    path = main.get(_PATH)
+    if path is None or Path(path).exists():
+        return main
+    name = Path(path).name
+    places = (Path(folder, name).absolute() for folder in sys.path)
+    return {_PATH: str(next((place for place in places if place.is_file()), path))}
