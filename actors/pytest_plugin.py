@@ -18,6 +18,10 @@ import pytest
 if TYPE_CHECKING:
     from supervisor.testing.clock import LoopClock
     from supervisor.testing.fixtures import Trees
+    from supervisor.testing.leaks import Leaks
+
+_BEFORE_FIXTURES: pytest.StashKey[Leaks] = pytest.StashKey()  # what there was then
+_AFTER_FIXTURES: pytest.StashKey[Leaks] = pytest.StashKey()  # the same, where it is compared when they have ended
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,7 +62,11 @@ def clock(request: pytest.FixtureRequest) -> LoopClock:
 
 @pytest.fixture
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the test when its function leaves processes, threads or descriptors behind."""
+    """Fail the test when its function leaves processes, threads or descriptors behind.
+
+    Where a fixture of the test runs processes, as a tree of its own, they come and go meanwhile. Then all that its
+    fixtures and its function leave behind is an error after the fixtures have ended.
+    """
     from supervisor.testing.leaks import Leaks  # noqa: PLC0415 - only tests that use it pay for it
 
     node = request.node
@@ -67,13 +75,39 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     def watched() -> None:
         leaks = Leaks()
         runtest()
-        left = leaks.left()
-        if left:
-            pytest.fail(f"the test left behind {left}", pytrace=False)
+        before_fixtures = node.stash[_BEFORE_FIXTURES]
+        if leaks.processes > before_fixtures.processes:
+            node.stash[_AFTER_FIXTURES] = before_fixtures
+        else:
+            _fail_on(leaks)
 
     node.runtest = watched
     yield
     del node.runtest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    """Before the first fixture of a test with `no_leaks`, see what there is."""
+    if fixturedef.scope == "function" and "no_leaks" in request.fixturenames:
+        from supervisor.testing.leaks import Leaks  # noqa: PLC0415 - only tests that use it pay for it
+
+        if _BEFORE_FIXTURES not in request.node.stash:
+            request.node.stash[_BEFORE_FIXTURES] = Leaks()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """After the last fixture of a test has ended, see what it left behind, where the function could not say."""
+    leaks = item.stash.get(_AFTER_FIXTURES, None)
+    if leaks is not None:
+        _fail_on(leaks)
+
+
+def _fail_on(leaks: Leaks) -> None:
+    left = leaks.left()
+    if left:
+        pytest.fail(f"the test left behind {left}", pytrace=False)
 
 
 def _wrap(request: pytest.FixtureRequest, around: Callable[[], AbstractAsyncContextManager[Any]]) -> None:

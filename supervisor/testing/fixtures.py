@@ -40,7 +40,10 @@ class Trees:
             StartFailed: an actor did not start.
         """
         if self._stack is None:
-            raise UsageError("`tree` works inside of an async test function; a fixture can use Supervisor itself")
+            raise UsageError(
+                "`await tree(...)` works inside of an async test function; in a fixture write "
+                "`async with tree.new(...) as root: yield root`"
+            )
         return await self._stack.enter_async_context(self.new(*children, **options))
 
     def new(self, *children: AnySpec, **options: Unpack[Options]) -> Supervisor:

@@ -28,11 +28,16 @@ Things = dict[object, str]
 
 
 class Leaks:
-    """What is there now, to compare with later."""
+    """What is there now, to compare with later.
+
+    Attributes:
+        processes: how many there are.
+    """
 
     def __init__(self) -> None:
         os.environ[_VARIABLE] = str(os.getpid())
         self._before = {kind: look() for kind, look in _LOOKS.items()}
+        self.processes = len(self._before["processes"])
 
     def left(self) -> str:
         """What is there and was not there before, in words; empty when that is nothing, at the latest after LINGER."""

@@ -144,6 +144,46 @@ def test_in_the_end():
     assert "the test left behind descriptors: " in text
 
 
+@pytest.mark.processes
+def test_a_tree_of_a_fixture_is_no_leak(tmp_path):
+    """Its processes come and go; what it leaves when it has ended is an error, whatever the order of the fixtures."""
+    suite = """
+import os
+import subprocess
+import sys
+import pytest
+import supervisor.testing.leaks
+from supervisor import ChildSpec
+from shop import Add, Counter
+
+kept = []
+
+@pytest.fixture
+async def root(tree):
+    async with tree.new(ChildSpec(Counter)) as root:
+        yield root
+
+async def test_one_process_more(root, no_leaks):
+    await root.start_child(ChildSpec(Counter, name="second"))
+    assert await root["second"].ask(Add(1)) == 1
+
+async def test_in_the_other_order(no_leaks, root):
+    await root.start_child(ChildSpec(Counter, name="second"))
+
+async def test_its_function_leaves_a_process(root, no_leaks):
+    supervisor.testing.leaks.LINGER = 0.3
+    kept.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+
+def test_in_the_end():
+    kept[0].communicate()
+"""
+    code, text = run(tmp_path, suite, *AUTO, "--actors=processes")
+    assert code == 1, text
+    assert "4 passed, 1 error" in text
+    assert "ERROR at teardown of test_its_function_leaves_a_process" in text
+    assert "the test left behind processes: " in text
+
+
 def test_a_wrong_use_says_what_to_do(tmp_path):
     """Out of an async test `tree` refuses, and a tree that gives up fails its test."""
     suite = """
@@ -169,7 +209,7 @@ async def test_a_tree_that_gives_up(tree):
     code, text = run(tmp_path, suite, *AUTO)
     assert code == 1, text
     assert "1 xfailed, 1 error" in text
-    assert "`tree` works inside of an async test function" in text
+    assert "in a fixture write `async with tree.new(...) as root: yield root`" in text
 
 
 def test_loading_the_plugin_loads_no_supervisor():
