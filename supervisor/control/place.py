@@ -14,7 +14,6 @@ import os
 import re
 import socket
 import stat
-import tempfile
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -122,11 +121,17 @@ def own_folder() -> Path:
     return folder
 
 
+def _temporary() -> str:
+    import tempfile  # noqa: PLC0415 - it imports much
+
+    return tempfile.gettempdir()
+
+
 def folders() -> list[Path]:
     """Where control sockets of this user may be; a new one goes into the first."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     private = Path(runtime, "actors")
-    shared = Path("/tmp" if os.access("/tmp", os.W_OK) else tempfile.gettempdir(), f"actors-{os.geteuid()}")  # noqa: S108
+    shared = Path("/tmp" if os.access("/tmp", os.W_OK) else _temporary(), f"actors-{os.geteuid()}")  # noqa: S108
     usable = Path(runtime).is_absolute() and not _not_ours(Path(runtime)) if runtime else False
     return [private, shared] if usable else [shared]
 

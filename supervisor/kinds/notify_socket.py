@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import struct
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -65,6 +63,8 @@ class NotifySocket:
             name = f"actors-notify-{os.getpid()}-{os.urandom(8).hex()}"
             self._socket.bind(f"\0{name}")
             return f"@{name}"
+        import tempfile  # noqa: PLC0415 - it imports much
+
         self._folder = tempfile.mkdtemp(prefix="actors-notify-")
         address = str(Path(self._folder, "socket"))
         self._socket.bind(address)
@@ -73,7 +73,9 @@ class NotifySocket:
     def _discard(self) -> None:
         self._socket.close()
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                Path(self._folder, "socket").unlink(missing_ok=True)
+                Path(self._folder).rmdir()
 
     def _arrived(self) -> None:
         with contextlib.suppress(OSError):  # nothing is there after all

@@ -12,13 +12,12 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from actors.errors import UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from supervisor.clock import check_time_is_real
 from supervisor.control.place import check_control, open_door
-from supervisor.control.server import ControlServer
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
@@ -44,6 +43,9 @@ from supervisor.tree.child_management import in_full
 from supervisor.tree.engine import Engine
 from supervisor.tree.health import health_of
 from supervisor.tree.snapshot import other_than_mailbox, tree_of
+
+if TYPE_CHECKING:
+    from supervisor.control.server import ControlServer
 
 KILL_PATIENCE: Final = 5.0  # seconds that a cancelled stop still waits for the ends of what it has killed
 
@@ -188,6 +190,8 @@ class Lifecycle:
         )
         self._tree.registry.other = partial(other_than_mailbox, engine)
         if door is not None:
+            from supervisor.control.server import ControlServer  # noqa: PLC0415 - 25 modules that few trees need
+
             self._control_server = ControlServer(door, engine)
         return engine
 

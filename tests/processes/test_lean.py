@@ -290,3 +290,20 @@ if __name__ == "__main__":
     code, out, err = run(tmp_path, daemon=DAEMON + end)
     assert 0 == code, err
     assert out[-1].startswith("/root/lister did not start: unstarted: exit code 1")
+
+
+def test_what_a_daemon_does_not_use_is_not_imported():
+    """A store and the control socket come with the first tree that has one."""
+    code = "import sys, supervisor, supervisor.store; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=True
+    )
+    assert not {
+        "sqlite3",
+        "tempfile",
+        "supervisor.cluster",
+        "supervisor.control.server",
+        "supervisor.ctl",
+        "supervisor.store.sqlite",
+        "supervisor.testing",
+    } & set(run.stdout.split())
