@@ -162,8 +162,9 @@ class Actor:
         """How the actor is: None for well, else one line that says what is wrong.
 
         Override it, and it is called about once a second: between two messages, in an actor with async handlers on its
-        event loop. It must return quickly. The line appears in `root.snapshot()`, in `root.health()`, and as an event
-        when it changes. A busy actor is not asked before it has finished its message.
+        event loop. It must return quickly: after 5 s the actor is unwell until it has. The line appears in
+        `root.snapshot()`, in `root.health()`, and as an event when it changes. A busy actor is not asked before it has
+        finished its message.
         """
 
 

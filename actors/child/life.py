@@ -214,10 +214,13 @@ class Life:
 
     def tell_health(self) -> None:
         """Tell the daemon how the actor is."""
+        self._recorder.begin_health(self._now_ns())
         try:
             said = self.health()
         except Exception as error:
             said = f"health() raised {type(error).__qualname__}: {words_of(error)}"
+        finally:
+            self._recorder.done_health()
         if said is not None and not isinstance(said, str):
             said = f"health() returned a {type(said).__qualname__}; it returns None or a text"
         self.outbox.send(encode(HealthIs(None if said is None else printable(said)[:MAX_HEALTH])))

@@ -27,6 +27,7 @@ from actors.ipc.box_cells import (
     FIRST_LANE,
     GRANT,
     HANDLER,
+    HEALTH,
     IDLE,
     LANE_CELLS,
     LEAVING,
@@ -236,7 +237,7 @@ def _activity_in(cells: memoryview[int], lanes: int) -> Activity:
         if _busy(cells, at):
             until = cells[at + UNTIL] if cells[at + GRANT] == since else 0
             work.append(Work(lane, since, until, cells[at + HANDLER] - 1))
-    return Activity(tuple(work), steps, cells[PULSE], bool(cells[LEAVING]))
+    return Activity(tuple(work), steps, cells[PULSE], bool(cells[LEAVING]), cells[HEALTH])
 
 
 def _running_in(cells: memoryview[int], lanes: int) -> list[int]:

@@ -23,6 +23,7 @@ LANES: Final = 7  # cell in which the daemon notes how many lanes there are
 FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER, OWN, GRANT, UNTIL = range(7)  # cells of a lane; OWN is odd while a timer's runs
 LANE_CELLS: Final = 8  # how many cells a lane has
+HEALTH: Final = FIRST_LANE + 7  # cell, the spare one of the first lane, that says since when `Actor.health` runs; else 0
 CELL: Final = 8  # bytes
 MAX_SERIES: Final = 256  # counters of one process, each with a name
 SERIES_ROOM: Final = 256  # bytes of a name, two of them for its length
@@ -74,6 +75,14 @@ class Recorder:
     def done_own(self, lane: int = 0) -> None:
         """Record that the handler of a timer's message has ended."""
         self._cells[FIRST_LANE + lane * LANE_CELLS + OWN] += 1
+
+    def begin_health(self, now: int) -> None:
+        """Record that `Actor.health` is about to be called."""
+        self._cells[HEALTH] = now
+
+    def done_health(self) -> None:
+        """Record that `Actor.health` has returned."""
+        self._cells[HEALTH] = 0
 
     def grant(self, until: int, lane: int = 0) -> None:
         """Extend the limit of the handler running in a lane. The extension is tied to this call by its start time."""

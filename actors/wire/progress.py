@@ -52,9 +52,11 @@ class Activity(msgspec.Struct, frozen=True):
         steps: a number that changes whenever a handler begins or ends.
         pulse: how often the interpreter has answered a heartbeat.
         leaving: whether the actor has stopped itself.
+        health_since: time.monotonic_ns() at which its `Actor.health` was called, 0 while that does not run.
     """
 
     work: tuple[Work, ...]
     steps: int
     pulse: int
     leaving: bool
+    health_since: int = 0

@@ -40,7 +40,7 @@ class RemoteClock:
     def activity(self, there: Activity) -> Activity:
         """The same, in times of this machine."""
         work = tuple(Work(one.lane, self._ns(one.since), self._ns(one.until), one.handler) for one in there.work)
-        return Activity(work, there.steps, there.pulse, there.leaving)
+        return Activity(work, there.steps, there.pulse, there.leaving, self._ns(there.health_since))
 
     def _ns(self, there: int) -> int:
         """0 means none in both."""

@@ -86,7 +86,7 @@ class Monitors:
 
             self._slow = SlowHandlers(spec.soft_timeout, life, loop, clock, slow)
         if says_health:
-            self._check = HealthCheck(life, loop, self._health_changed)
+            self._check = HealthCheck(life, loop, clock, self._health_changed)
 
     def ready(self) -> None:
         """It has started: an examination of its start ends."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,10 @@ class Work(Message[int]):
     """Be busy; answers how often it was asked how it is meanwhile."""
 
     seconds: float
+
+
+class Block(Work):
+    """The same, and no other handler runs."""
 
 
 class Says(Actor):
@@ -62,6 +67,37 @@ class AsyncSays(Says):
         await asyncio.sleep(msg.seconds)
         return self.asked - before
 
+    @handles
+    async def block(self, msg: Block) -> int:
+        before = self.asked
+        time.sleep(msg.seconds)  # noqa: ASYNC251 - it is what the test is about
+        return self.asked - before
+
+
+class Gated(Actor):
+    """Its `health` returns when a file exists."""
+
+    def __init__(self, gate: str) -> None:
+        self.gate = Path(gate)
+
+    def health(self) -> str | None:
+        while not self.gate.exists():
+            time.sleep(0.01)
+        return None
+
+
+class SyncGated(Gated):
+    @handles
+    def work(self, msg: Work) -> int:
+        return 1
+
+
+class AsyncGated(Gated):
+    @handles
+    async def work(self, msg: Work) -> int:
+        await asyncio.Event().wait()
+        return 0
+
 
 class AsyncHealth(Actor):
     async def health(self) -> str | None:
@@ -95,3 +131,28 @@ def test_an_async_health_is_refused():
     """When the spec is made."""
     with pytest.raises(UsageError, match="AsyncHealth.health is async; it is called between other steps"):
         ChildSpec(AsyncHealth)
+
+
+@pytest.mark.parametrize("actor", [SyncGated, AsyncGated])
+async def test_a_health_that_hangs(actor, monkeypatch, tmp_path):
+    """It is named, whether handlers are under way or not, and well again once it has answered."""
+    monkeypatch.setattr(health_check, "ANSWER", 0.1)
+    gate = tmp_path / "gate"
+    async with Supervisor(ChildSpec(actor, args=(str(gate),), name="a", shutdown=0.0), spares=0) as root:
+        asked = asyncio.create_task(root["a"].ask(Work(0)))
+        await until(lambda: not root.health().ready)
+        assert ("/root/a says: health() did not answer within 0.1 s",) == root.health().why
+        gate.touch()
+        await until(lambda: root.health().ready)
+        assert 1 == root.snapshot().children[0].life
+        asked.cancel()
+
+
+async def test_a_busy_actor_is_not_one_whose_health_hangs(monkeypatch):
+    """Also where its handler holds up the event loop on which it would be asked."""
+    monkeypatch.setattr(health_check, "ANSWER", 0.3)
+    monkeypatch.setattr(health_check, "PACE", 0.05)
+    async with Supervisor(ChildSpec(AsyncSays, name="a"), spares=0) as root:
+        events = root.events()
+        assert 0 == await root["a"].ask(Block(1.0), timeout=DEADLINE)
+    assert [] == [event async for event in events if isinstance(event, HealthChanged)]
