@@ -72,9 +72,11 @@ class Schedule(msgspec.Struct, frozen=True):
         if not isinstance(when, datetime):
             raise UsageError(f"Schedule.at takes a datetime; it is {when!r}")
         try:
-            return cls(ScheduleKind.AT, when.timestamp())
+            schedule = cls(ScheduleKind.AT, when.timestamp())
+            str(schedule)  # rounded up it may be beyond the last year
         except (OverflowError, ValueError, OSError):
             raise UsageError(f"Schedule.at: {when!r} is out of range") from None
+        return schedule
 
     @classmethod
     def cron(cls, expression: str, tz: str | tzinfo = "UTC") -> Schedule:

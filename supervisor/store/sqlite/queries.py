@@ -64,12 +64,19 @@ class Queries:
         )
         return [DelayedMessage(due, StoredMessage._make(message)) for due, *message in rows.fetchall()]
 
-    def find_key(self, name: str, key: str) -> KnownKey | None:
-        """See `Store.find_key`."""
+    def find_key(self, name: str, key: str, oldest: float) -> KnownKey | None:
+        """See `Store.find_key`. An outcome from before `oldest` is no longer kept: it is deleted, and the key is free."""
+        which = self._mailboxes.find(name), key
         row = self._connection.execute(
-            "SELECT seq, kind, payload FROM outcome WHERE mailbox = ? AND key = ?", (self._mailboxes.find(name), key)
+            "SELECT seq, kind, payload, settled_at FROM outcome WHERE mailbox = ? AND key = ?", which
         ).fetchone()
-        return None if row is None else KnownKey(*row)
+        if row is None:
+            return None
+        *known, settled_at = row
+        if settled_at is not None and settled_at < oldest:
+            self._connection.execute("DELETE FROM outcome WHERE mailbox = ? AND key = ?", which)
+            return None
+        return KnownKey(*known)
 
     def mailboxes(self) -> list[MailboxSummary]:
         """See `Store.mailboxes`."""

@@ -132,6 +132,7 @@ def test_a_schedule_is_written_and_read(schedule):
         (lambda: Schedule.every("60"), "seconds from 0.01"),
         (lambda: Schedule.at(5.0), "takes a datetime"),
         (lambda: Schedule.at(datetime.min), "out of range"),  # noqa: DTZ901 - the same
+        (lambda: Schedule.at(datetime.max), "out of range"),  # noqa: DTZ901 - the same
         (lambda: Schedule.cron("61 * * * *"), "Bad minute"),
         (lambda: Schedule.cron("hourly"), "Wrong number of fields"),
         (lambda: Schedule.cron("0 0 31 2 *"), "Bad day-of-month"),

@@ -204,6 +204,18 @@ async def test_outcomes_are_kept_for_a_while(path):
     await store.close()
 
 
+async def test_a_key_is_free_as_soon_as_its_outcome_is_too_old(path):
+    """Also between two sweeps, and where nothing has been written since."""
+    store = SQLiteStore(path, keep_keys=3600)
+    await store.open()
+    await store.commit(accept("ledger", 1, key="order-42"))
+    await store.commit(settle("ledger", 1, outcomes=[outcome("order-42", settled_at=time.time() - 4000)]))
+    assert await store.find_key("ledger", "order-42") is None
+    await store.commit(accept("ledger", 2, key="order-42"))
+    assert await store.find_key("ledger", "order-42") == KnownKey(2, None, None)
+    await store.close()
+
+
 # ---- delayed messages, dead letters, schedules
 
 
