@@ -65,7 +65,7 @@ class Queries:
         return [DelayedMessage(due, StoredMessage._make(message)) for due, *message in rows.fetchall()]
 
     def find_key(self, name: str, key: str, oldest: float) -> KnownKey | None:
-        """See `Store.find_key`. An outcome from before `oldest` is no longer kept: it is deleted, and the key is free."""
+        """See `Store.find_key`. An outcome from before `oldest` is deleted, and its key is free."""
         which = self._mailboxes.find(name), key
         row = self._connection.execute(
             "SELECT seq, kind, payload, settled_at FROM outcome WHERE mailbox = ? AND key = ?", which
