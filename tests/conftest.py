@@ -7,6 +7,7 @@ import faulthandler
 import gc
 import inspect
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -28,6 +29,9 @@ OURS = f"actors-tests-{os.getpid()}"  # in the environment of whatever the tests
 pytest_plugins = ["actors.pytest_plugin"]  # where the project is installed pytest has loaded it already
 
 faulthandler.enable()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background; what it starts inherits that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 hypothesis.settings.register_profile("suite", deadline=None)  # how long an example takes says how busy the machine is
 hypothesis.settings.load_profile("suite")
 os.environ["ACTORS_TESTS"] = OURS
