@@ -262,7 +262,7 @@ class Machines(Protocol):
     def at(self, place: Place) -> ActorLauncher:
         """What starts lives at that place."""
 
-    def preload(self, module: str, main: dict[str, str]) -> None:
+    def preload(self, module: str, main: dict[str, bytes]) -> None:
         """As `Launcher.preload`, on every machine."""
 
     def wind_down(self) -> None:
@@ -317,7 +317,7 @@ class Expected(NamedTuple):
 
     path: str
     module: str
-    main: tuple[tuple[str, str], ...]
+    main: tuple[tuple[str, bytes], ...]
     lanes: int
 
 
@@ -349,7 +349,7 @@ class Launcher(ActorLauncher, Protocol):
     def spares(self) -> int:
         """How many spares wait."""
 
-    def preload(self, module: str, main: dict[str, str]) -> None:
+    def preload(self, module: str, main: dict[str, bytes]) -> None:
         """A module will be needed: spares may import it. `main` says how the daemon's main module is imported."""
 
     def wind_down(self) -> None:

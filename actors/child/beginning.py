@@ -94,9 +94,9 @@ def only_importing() -> Iterator[None]:
         delattr(process, _IMPORTING)
 
 
-def import_module(module: str, main: dict[str, str]) -> None:
+def import_module(module: str, main: dict[str, bytes]) -> None:
     """Import a module; `__main__` as multiprocessing does in a spawned process, from what `main` says."""
     if module == "__main__":
-        spawn.prepare(main)
+        spawn.prepare({key: os.fsdecode(value) for key, value in main.items()})
     else:
         importlib.import_module(module)

@@ -42,7 +42,7 @@ class RunJob(Message[bytes]):
     function: str
     arguments: bytes
     timeout: float = 0.0
-    main: dict[str, str] = msgspec.field(default_factory=dict)
+    main: dict[str, bytes] = msgspec.field(default_factory=dict)
 
 
 class RunIdempotentJob(RunJob):
@@ -69,7 +69,7 @@ class RunSharingJob(Message[SharingResult]):
     function: str
     arguments: bytes
     timeout: float = 0.0
-    main: dict[str, str] = msgspec.field(default_factory=dict)
+    main: dict[str, bytes] = msgspec.field(default_factory=dict)
     shared: list[Shared] = msgspec.field(default_factory=list)
 
 

@@ -35,9 +35,8 @@ def write_task_stacks(fd: int) -> None:
         tasks = sorted(sys.modules["asyncio"].all_tasks(_loops[0]), key=_rank)
         for task in tasks[:_MOST_TASKS]:
             lines = [_line(frame) for frame in awaited_frames(task.get_coro())]
-            os.write(
-                fd, "\n".join(["", f"Task {task.get_name()} (most recent call first):", *lines[::-1], ""]).encode()
-            )
+            text = "\n".join(["", f"Task {task.get_name()} (most recent call first):", *lines[::-1], ""])
+            os.write(fd, text.encode("utf-8", "backslashreplace"))  # a file name may be no UTF-8
 
 
 def awaited_frames(awaited: object) -> Iterator[FrameType]:

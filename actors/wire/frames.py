@@ -231,8 +231,8 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
         arguments: pickle of (args, kwargs), made by the daemon; the only pickle that crosses, and only towards
             the actor.
         address: path of the mailbox it serves: the pool's for a member of a pool; empty for its own.
-        main: what `multiprocessing.spawn.prepare` needs to import the daemon's main module; empty unless the class or
-            its arguments are defined there.
+        main: what `multiprocessing.spawn.prepare` needs to import the daemon's main module, encoded as file names are,
+            which may be no UTF-8; empty unless the class or its arguments are defined there.
         captured: whether what it prints goes to the daemon's log.
         handler_timeout: seconds that one handler may take, 0 without a limit.
         max_frame: the most bytes of a frame it may send.
@@ -252,7 +252,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
     qualname: str
     arguments: bytes
     address: str = ""
-    main: dict[str, str] = {}
+    main: dict[str, bytes] = {}
     captured: bool = True
     handler_timeout: float = 0.0
     max_frame: int = MAX_FRAME
@@ -279,7 +279,7 @@ class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """
 
     modules: list[str]
-    main: dict[str, str]
+    main: dict[str, bytes]
     captured: bool = True
     quiet: bool = False
 

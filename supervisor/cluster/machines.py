@@ -78,7 +78,7 @@ class ClusterMachines:
         self._placing: Counter[str] = Counter()  # lives that will begin on a machine
         self._doubts: dict[str, float] = {}  # loop time until which a machine is doubtful
         self._reserved: dict[RemoteLife, int] = {}
-        self._preloaded: dict[str, dict[str, str]] = {}
+        self._preloaded: dict[str, dict[str, bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- Machines
@@ -87,7 +87,7 @@ class ClusterMachines:
         """What starts lives at that place."""
         return PlacedLauncher(self, place)
 
-    def preload(self, module: str, main: dict[str, str]) -> None:
+    def preload(self, module: str, main: dict[str, bytes]) -> None:
         """Spares may import a module, on every machine."""
         if module not in self._preloaded:
             self._preloaded[module] = main

@@ -128,7 +128,7 @@ class Node:
         if self.lives.get(life.number) is life:
             del self.lives[life.number]
 
-    def preload(self, module: str, main: dict[str, str]) -> None:
+    def preload(self, module: str, main: dict[str, bytes]) -> None:
         """Spares may import a module."""
         self._link.send(wire.Preload(module, main))
 

@@ -38,7 +38,7 @@ class JobsRef(MailboxRef):
 
     __slots__ = ("_preload",)
 
-    def __init__(self, mailbox: Mailbox, preload: Callable[[str, dict[str, str]], None]) -> None:
+    def __init__(self, mailbox: Mailbox, preload: Callable[[str, dict[str, bytes]], None]) -> None:
         super().__init__(mailbox)
         self._preload = preload
 

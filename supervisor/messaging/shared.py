@@ -66,7 +66,7 @@ class TreeContext:
         """Whether it has more machines than the daemon's."""
         return self._machines is not None
 
-    def preload(self, module: str, main: dict[str, str]) -> None:
+    def preload(self, module: str, main: dict[str, bytes]) -> None:
         """A module will be needed: spares may import it, on every machine."""
         self.launcher.preload(module, main)
         if self._machines is not None:

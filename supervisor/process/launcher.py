@@ -192,7 +192,7 @@ class ProcessLauncher:
         """See `Launcher`."""
         self._ahead.expect(supervisor, lives)
 
-    def preload(self, module: str, main: dict[str, str]) -> None:
+    def preload(self, module: str, main: dict[str, bytes]) -> None:
         """See `Launcher`."""
         if self._spares.learn(module, main):
             self._refill_spares()

@@ -104,7 +104,7 @@ class Spares:
         self._spares: list[Spare] = []
         self._modules: dict[str, None] = {}  # the one started last first
         self._unfit: set[str] = set()
-        self._main: dict[str, str] = {}
+        self._main: dict[str, bytes] = {}
         self._lanes = 1
         self._misfortunes = 0  # spares in a row that died unused
         self._timer: asyncio.TimerHandle | None = None
@@ -117,7 +117,7 @@ class Spares:
         """How many spares wait."""
         return 0 if self._dismissed else sum(spare.ready for spare in self._spares)
 
-    def learn(self, module: str, main: dict[str, str]) -> bool:
+    def learn(self, module: str, main: dict[str, bytes]) -> bool:
         """A module will be needed, and the main module if `main` says how it is imported; whether one is new."""
         known = len(self._modules)
         first = dict.fromkeys([module])

@@ -35,7 +35,7 @@ class TracedRef(JobsRef):
 
     __slots__ = ("_spans",)
 
-    def __init__(self, spans: TreeSpans, mailbox: Mailbox, preload: Callable[[str, dict[str, str]], None]) -> None:
+    def __init__(self, spans: TreeSpans, mailbox: Mailbox, preload: Callable[[str, dict[str, bytes]], None]) -> None:
         super().__init__(mailbox, preload)
         self._spans = spans
 

@@ -24,7 +24,7 @@ class Processless:
     def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
         """See `Launcher`."""
 
-    def preload(self, module: str, main: dict[str, str]) -> None:
+    def preload(self, module: str, main: dict[str, bytes]) -> None:
         """See `Launcher`."""
 
     def wind_down(self) -> None:

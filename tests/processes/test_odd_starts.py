@@ -33,19 +33,19 @@ async def main():
     folder = tempfile.mkdtemp()
     os.chdir(folder)
     async with Supervisor(ChildSpec(Echo)) as root:
-        pid = await root["echo"].ask(Pid())
+        pid = await root["echo"].ask(Pid(), timeout=60)
         shutil.rmtree(folder)
         os.kill(pid, signal.SIGKILL)
-        print("BACK", pid != await root["echo"].ask(Pid()), flush=True)
+        print("BACK", pid != await root["echo"].ask(Pid(), timeout=60), flush=True)
 
 if __name__ == "__main__":
     asyncio.run(main())
 """
 
 
-def run(tmp_path, *runner: str, source: str = DAEMON) -> str:
+def run(tmp_path, *runner: str, source: str = DAEMON, name: str = "daemon.py") -> str:
     """What the daemon writes, started as `python RUNNER daemon.py`."""
-    script = tmp_path / "daemon.py"
+    script = tmp_path / name
     script.write_text(source)
     done = subprocess.run(
         [sys.executable, *runner, str(script)],
@@ -67,6 +67,13 @@ def run(tmp_path, *runner: str, source: str = DAEMON) -> str:
 def test_an_actor_of_the_main_module_comes_back(tmp_path, runner):
     """Its daemon's working directory was removed; a debugger has replaced the main module."""
     assert "BACK True" in (said := run(tmp_path, *runner)), said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are Unicode")
+@pytest.mark.parametrize("name", [os.fsdecode(b"no utf-8 \xff.py"), "two\nlines.py"])
+def test_file_names_of_any_bytes(tmp_path, name):
+    """The script's name reaches the processes of its actors as it is."""
+    assert "BACK True" in (said := run(tmp_path, name=name)), said
 
 
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")

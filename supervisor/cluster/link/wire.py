@@ -72,7 +72,7 @@ class Preload(msgspec.Struct, frozen=True, array_like=True, tag=6):
     """Spares may import a module."""
 
     module: str
-    main: dict[str, str]
+    main: dict[str, bytes]
 
 
 class WindDown(msgspec.Struct, frozen=True, array_like=True, tag=7):

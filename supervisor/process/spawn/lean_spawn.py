@@ -37,19 +37,19 @@ _STANDARD: Final = {
 """What `multiprocessing.spawn.get_preparation_data` gathers."""
 
 
-def main_module() -> dict[str, str]:
-    """What `multiprocessing.spawn.prepare` needs to import the daemon's main module; empty without one.
+def main_module() -> dict[str, bytes]:
+    """What `multiprocessing.spawn.prepare` needs to import the daemon's main module, encoded; empty without one.
 
     As the original, also where a debugger has replaced the main module by one without a `__spec__`.
     """
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     if spec is not None:
-        return {"init_main_from_name": spec.name}
+        return {"init_main_from_name": os.fsencode(spec.name)}
     file = getattr(main, "__file__", None)
     if file is None:
         return {}
-    return {"init_main_from_path": os.path.normpath(Path(ORIGINAL_DIR or "", file))}
+    return {"init_main_from_path": os.fsencode(os.path.normpath(Path(ORIGINAL_DIR or "", file)))}
 
 
 def _preparation(name: str) -> dict[str, Any]:
