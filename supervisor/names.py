@@ -1,15 +1,18 @@
-"""Names: whether another `actors` or `supervisor` comes before this library's packages.
+"""Names: whether another file comes before a module that processes import at their start.
 
-Checked before the first import from `actors`, so that the error names the file in the way.
+For this library's packages it is checked before the first import from `actors`, so that the error names the file.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib.machinery import PathFinder
 from os.path import dirname, realpath
 from typing import Final
 
 _HERE: Final = dirname(dirname(realpath(__file__)))  # noqa: PTH120 - every import of the package pays for this
+_STANDARD: Final = dirname(os.__file__) + os.sep  # noqa: PTH120 - as above
 
 
 def shadow_of(name: str) -> str | None:
@@ -18,6 +21,22 @@ def shadow_of(name: str) -> str | None:
         spec = finder.find_spec(name, None)
         if spec is not None:
             return None if spec.origin is None or _ours(spec.origin) else spec.origin
+    return None
+
+
+def found_first() -> str | None:
+    """Which file new processes import in place of a module of Python's or of msgspec, in words; None if there is none.
+
+    A directory that was put on sys.path later may do this to modules that were loaded here before.
+    """
+    for name, module in tuple(sys.modules.items()):
+        loaded = getattr(module, "__file__", None)
+        if loaded is None or not (name in sys.stdlib_module_names or name == "msgspec"):
+            continue
+        spec = PathFinder.find_spec(name, sys.path)
+        file = None if spec is None else spec.origin
+        if file is not None and realpath(file) != realpath(loaded) and not file.startswith(_STANDARD):
+            return f"{file} in place of the {name} that this daemon has"
     return None
 
 

@@ -29,6 +29,7 @@ from supervisor.core.health.patience import AGAIN, Patience
 from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
+from supervisor.names import found_first
 from supervisor.ports import LifeListener
 from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery, why_broken
 from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
@@ -313,6 +314,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
     def _life_end(self) -> LifeEnd:
         worker, box, farewell = self._worker, self._box, self._farewell
         status = worker.remains()
+        began_wrong = worker.pid is not None and not (box.taken or worker.kill_asked)
         unexplained = status.exit_code == -signal.SIGKILL and not worker.kill_asked
         return LifeEnd(
             pid=worker.pid,
@@ -331,6 +333,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             peak_memory=box.peak or self._peak or status.peak_memory,
             stderr=self._transcript.last_lines() if self._transcript.last else (),
             began=box.taken,
+            found_first=found_first() if began_wrong else None,
             idle=box.left_idle,
             counts=box.counts(),
         )

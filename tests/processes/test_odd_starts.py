@@ -155,6 +155,16 @@ async def test_an_interpreter_that_is_none(tmp_path, monkeypatch, content, words
             pytest.fail("it started")
 
 
+async def test_a_file_that_comes_before_a_module(tmp_path, monkeypatch):
+    """A directory put first on sys.path while the daemon runs: a start that fails of it names the file."""
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "msgspec.py"
+    file.write_text("raise ImportError('not this one')\n")
+    with pytest.raises(StartFailed, match=f"it imported {file} in place of the msgspec that this daemon has; rename"):
+        async with Supervisor(ChildSpec(Puppet, name="a"), spares=0):
+            pytest.fail("it started")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 async def test_ps_names_the_actor():
     """Its command line ends with its path, and its short name is the end of that."""

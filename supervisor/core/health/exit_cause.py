@@ -126,7 +126,7 @@ def _left(end: LifeEnd, code: int) -> ExitReason:
     """It exited by itself."""
     way = _way(end)
     if not (end.began or end.stop_asked or end.crash_report is not None):
-        return ExitReason(ExitKind.CRASHED, f"exit code {code} before it was an actor: {_no_python(code)}")
+        return ExitReason(ExitKind.CRASHED, f"exit code {code} before it was an actor: {_no_python(end, code)}")
     if code:
         return ExitReason(ExitKind.CRASHED, exit_code_in_words(code) + way)
     kind = ExitKind.SHUTDOWN if end.stop_asked else ExitKind.NORMAL
@@ -139,8 +139,10 @@ def _by_request(end: LifeEnd) -> str:
     return "asked by the supervisor" if end.stop_asked else end.by_itself
 
 
-def _no_python(code: int) -> str:
+def _no_python(end: LifeEnd, code: int) -> str:
     """Why a program that should have been a Python has exited."""
+    if end.found_first is not None:
+        return f"it imported {end.found_first}; rename that file, or put its directory at the end of sys.path"
     if code == 255:  # multiprocessing's word for a failed exec
         return (
             "what multiprocessing executes could not be executed; it is no program, or the environment is larger than "

@@ -30,6 +30,8 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         peak_memory: its peak memory in bytes; None when not known.
         stderr: the last lines it wrote to standard error, or past Python.
         began: whether it had read which actor to be; what ends before that is no Python, or a Python that cannot start.
+        found_first: which file it imported in place of a module that the daemon has, in words; looked at only where it
+            ended before it had read that.
         idle: whether the actor stopped itself because no message waited.
         lost: why nothing is known of its end, as of a life whose machine is gone; None as a rule. Then `progress` says
             nothing.
@@ -53,6 +55,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory: int | None = None
     stderr: tuple[str, ...] = ()
     began: bool = True
+    found_first: str | None = None
     idle: bool = False
     lost: str | None = None
     counts: Counts = {}

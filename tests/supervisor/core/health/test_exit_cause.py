@@ -21,6 +21,10 @@ Current thread 0x00007f0000000000 (most recent call first):
 
 Extension modules: one, two (total: 2)
 """
+SHADOWED = (
+    "it imported /x/msgspec.py in place of the msgspec that this daemon has; rename that file, or put its directory at "
+    "the end of sys.path"
+)
 NO_PYTHON = (
     "what multiprocessing executes may be no Python (see multiprocessing.set_executable), or one that cannot start; "
     "its standard error may say why"
@@ -64,6 +68,10 @@ def words(type_name, message="", where="in A.a"):
         *(
             (end(code, began=False), f"crashed: exit code {code} before it was an actor: {why}")
             for code, why in ((0, NO_PYTHON), (1, NO_PYTHON), (255, NOT_EXECUTED))
+        ),
+        (
+            end(1, began=False, found_first="/x/msgspec.py in place of the msgspec that this daemon has"),
+            f"crashed: exit code 1 before it was an actor: {SHADOWED}",
         ),
         (end(0, began=False, stop_asked=True), "shutdown: asked by the supervisor"),
         (
