@@ -1,0 +1,146 @@
+"""`actorctl run`: a tree of specs as a daemon, anew after each change of a file; what is no tree is refused."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+
+from supervisor.ctl.client import connect
+from tests.support.control import CTL, environment, short_folder
+from tests.support.waiting import DEADLINE
+
+pytestmark = pytest.mark.processes
+
+SHOP = """
+from actors import Actor, Message, handles
+from supervisor import ChildSpec
+
+class Add(Message[int]):
+    amount: int
+
+class Shop(Actor):
+    def on_start(self) -> None:
+        print({said!r})
+
+    @handles
+    def add(self, msg: Add) -> int:
+        return msg.amount + {more}
+
+tree = [ChildSpec(Shop, name="shop")]
+
+def made():
+    return tree
+
+none = 5
+"""
+
+
+@pytest.fixture
+def folder():
+    with short_folder() as folder:
+        (folder / "shop.py").write_text(SHOP.format(said="first", more=1))
+        yield folder
+
+
+class Running:
+    """A running `actorctl run`, with its log."""
+
+    def __init__(self, folder, *words):
+        self._folder = folder
+        self.process = subprocess.Popen(
+            [*CTL, "run", *words], cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
+        )
+
+    def until(self, words):
+        """Wait for a line that has some words."""
+        seen = []
+        for line in self.process.stderr:
+            seen.append(line)
+            if words in line:
+                return line
+        raise AssertionError("".join(seen))
+
+    @property
+    def socket(self):
+        """The control socket of the daemon, of which there is one."""
+        (path,) = (self._folder / "actors").iterdir()
+        return path
+
+    def ask(self, amount):
+        """What the shop answers."""
+        with connect(self.socket) as daemon:
+            return daemon.ask("shop", "Add", f'{{"amount": {amount}}}', timeout=DEADLINE)
+
+    def ended(self, number):
+        """Its exit code after a signal."""
+        self.process.send_signal(number)
+        self.process.communicate(timeout=DEADLINE)
+        return self.process.returncode
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.mark.parametrize(("tree", "number"), [("tree", signal.SIGTERM), ("made", signal.SIGINT)])
+def test_a_tree_until_a_signal(folder, tree, number):
+    """A list of specs, or a function that returns one; it has a control socket, and a log."""
+    with Running(folder, f"shop:{tree}") as running:
+        running.until("first")
+        assert "3" == running.ask(2)
+        assert 0 == running.ended(number)
+    assert [] == list((folder / "actors").iterdir())
+
+
+def test_a_change_starts_it_anew(folder):
+    """A file that cannot be imported is said, and the next change is waited for; Ctrl-C ends all of it."""
+    shop = folder / "shop.py"
+    with Running(folder, "shop:tree", "--reload") as running:
+        running.until("first")
+        assert "3" == running.ask(2)
+        shop.write_text("this is no Python")
+        running.until("shop.py changed; starting anew")
+        running.until("ended with exit code 1; waits for a change")
+        shop.write_text(SHOP.format(said="second", more=10))
+        running.until("second")
+        assert "12" == running.ask(2)
+        assert 0 == running.ended(signal.SIGINT)
+    assert [] == list((folder / "actors").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("shop", "write MODULE:TREE"),
+        ("nowhere:tree", "there is no module 'nowhere'"),
+        ("shop:nothing", "shop has no 'nothing'"),
+        ("shop:none", "must be a Supervisor or a list of one spec or more"),
+    ],
+)
+def test_what_is_no_tree_is_refused(folder, target, said):
+    done = subprocess.run(
+        [*CTL, "run", target], cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
+    )
+    assert 2 == done.returncode
+    assert said in " ".join(done.stderr.split())
+
+
+def test_completion_in_a_shell(folder):
+    """What bash is offered for the first characters of a verb, and of a child of the running daemon."""
+
+    def offered(*words):
+        line = {"COMP_WORDS": " ".join(("actorctl", *words)), "COMP_CWORD": str(len(words))}
+        variables = {**environment(folder), "_ACTORCTL_COMPLETE": "bash_complete", **line}
+        done = subprocess.run(CTL, cwd=folder, env=variables, capture_output=True, text=True, check=True)
+        return {word.partition(",")[2] for word in done.stdout.split()}
+
+    assert {"restart", "resize"} == offered("re")
+    with Running(folder, "shop:tree") as running:
+        running.until("first")
+        assert {"shop"} == offered("restart", "-d", str(running.socket), "sh")  # others may run on this machine
+        assert 0 == running.ended(signal.SIGTERM)
