@@ -13,6 +13,7 @@ from supervisor.errors import SupervisorBusy
 from supervisor.tree import child_management
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
+from supervisor.tree.subtree import Subtree
 
 
 async def start(root: Engine, name: str) -> str:
@@ -36,7 +37,9 @@ async def stop(root: Engine, name: str) -> str:
     """Stop a child; returns what was done."""
     child = _child(root, name)
     await child_management.change(root, child.path, child_management.terminate, backwards=True)
-    return f"{child.path} is down until it is started; what waited for it is in its dead letters"
+    first = child.engine.children[child.members[0]]
+    letters = "; what waited for it is in its dead letters" if isinstance(first, ActorChild | Subtree) else ""
+    return f"{child.path} is down until it is started{letters}"
 
 
 async def restart(root: Engine, name: str) -> str:

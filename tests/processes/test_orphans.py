@@ -23,7 +23,7 @@ from supervisor.core.health import patience
 from supervisor.core.health.condition import Condition
 from supervisor.system import orphan_reaper, orphans
 from tests.support.relatives import KINDS, Beget, Leave, Parent
-from tests.support.waiting import Script, Watch, alive, until, until_now
+from tests.support.waiting import DEADLINE, Script, Watch, alive, until, until_now
 
 pytestmark = [
     pytest.mark.processes,
@@ -421,15 +421,20 @@ UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 
 @pytest.fixture
-def contained(tmp_path):
-    """Makes a daemon that is PID 1 of a process namespace of its own."""
+def first(tmp_path):
+    """Makes a program that is PID 1 of a process namespace of its own."""
     if (
         shutil.which("unshare") is None
         or subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode
     ):
         pytest.skip("this user may not make a process namespace")
-    script = Script(tmp_path, CONTAINED, command=[*UNSHARE, sys.executable, str(tmp_path / "daemon.py")])
-    with script:
+    return lambda program: Script(tmp_path, program, command=[*UNSHARE, sys.executable, str(tmp_path / "daemon.py")])
+
+
+@pytest.fixture
+def contained(first):
+    """A daemon that is PID 1."""
+    with first(CONTAINED) as script:
         assert "1" == script.line("PID")
         yield script
 
@@ -450,6 +455,32 @@ def test_the_first_process_of_a_container_is_killed(contained):
     (first,) = (pid for pid, inner in inside.items() if inner == 1)
     os.kill(first, signal.SIGKILL)
     gone(inside)
+
+
+def test_sigterm_stops_the_first_process_of_a_container(first):
+    """The kernel gives PID 1 only signals that it has a handler for: a daemon that serves has one for SIGTERM."""
+    with first(SERVED) as script:
+        script.line("UP")
+        (daemon,) = (pid for pid, inner in inhabitants(script.process.pid).items() if inner == 1)
+        os.kill(daemon, signal.SIGTERM)
+        script.line("DOWN")
+        assert 0 == script.process.wait(DEADLINE)
+
+
+SERVED = """
+import asyncio
+from supervisor import ChildSpec, Supervisor
+from tests.support.relatives import Parent
+
+async def main():
+    async with Supervisor(ChildSpec(Parent, name="a")) as root:
+        asyncio.get_running_loop().call_soon(lambda: print("UP", flush=True))  # when it serves
+        await root.serve()
+    print("DOWN", flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
 
 
 CONTAINED = """
