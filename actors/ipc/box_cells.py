@@ -23,9 +23,7 @@ LANES: Final = 7  # cell in which the daemon notes how many lanes there are
 FIRST_LANE: Final = 8  # index of the first lane's cell; lanes start on a cache line of their own
 BEGUN, DONE, SINCE, HANDLER, OWN, GRANT, UNTIL = range(7)  # cells of a lane; OWN is odd while a timer's runs
 LANE_CELLS: Final = 8  # how many cells a lane has
-HEALTH: Final = (
-    FIRST_LANE + 7
-)  # cell, the spare one of the first lane, that says since when `Actor.health` runs; else 0
+HEALTH: Final = FIRST_LANE + 7  # cell that says since when `Actor.health` runs, else 0; spare in the first lane
 CELL: Final = 8  # bytes
 MAX_SERIES: Final = 256  # counters of one process, each with a name
 SERIES_ROOM: Final = 256  # bytes of a name, two of them for its length

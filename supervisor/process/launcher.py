@@ -36,7 +36,7 @@ from supervisor.process.spawn.worker_process import ACTOR, Program, WorkerProces
 from supervisor.spawnable import check_main_guard
 from supervisor.system.memory_limit import memory_limit
 from supervisor.system.orphans import OnLost, OrphanReaper
-from supervisor.system.post_mortem import OomWitness
+from supervisor.system.post_mortem import oom_witness
 
 L = TypeVar("L", bound=ProcessLife)
 
@@ -74,7 +74,7 @@ class ProcessLauncher:
         with contextlib.ExitStack() as undo:
             descriptors = DescriptorListener(loop, reader)
             undo.callback(descriptors.close)
-            self._services = LifeServices(OomWitness(), OutputReader(loop), descriptors, self._ready, self._over)
+            self._services = LifeServices(oom_witness(), OutputReader(loop), descriptors, self._ready, self._over)
             undo.callback(self._services.output_reader.close)
             self._spawner = Spawner(loop, self._abandon)
             undo.pop_all()

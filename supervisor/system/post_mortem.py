@@ -35,6 +35,7 @@ _PIDFD_INFO_EXIT: Final = 8  # Linux 6.15; bit: the status, once the process is 
 _PIDFD_INFO: Final = struct.Struct("=Q52xi")  # mask, what is not needed here, status
 
 RECENT: Final = 1.0  # seconds; when several processes are killed together, each gets the whole number
+FRESH: Final = 60.0  # seconds for which a kill anywhere on the machine explains the next death here
 
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _MACHINE: Final = Path("/proc/vmstat")
@@ -109,35 +110,62 @@ def _peak(usage: resource.struct_rusage) -> int | None:
 
 
 class OomWitness:
-    """Remembers the count, so that an earlier kill is not taken for the cause of a death now.
+    """Remembers the counts, so that an earlier kill is not taken for the cause of a death now.
 
-    Attributes:
-        source: the file it reads: of the daemon's own control group where there is one, else of the whole
-            machine; None
-            when there is none.
+    A process in a control group of its own shows in the machine's count alone, as do all others of the machine. So that
+    count is evidence for a short time only; after that it makes it doubtful that there was no kill.
+
+    Args:
+        group: the file with the count of the daemon's control group, None without one.
+        machine: that with the count of the whole machine, None without one.
+        clock: seconds.
     """
 
-    def __init__(self, sources: Iterator[Path] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, group: Path | None, machine: Path | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._clock = clock
-        found = (path for path in sources or _sources() if _count(path) is not None)
-        self.source = next(found, None)
-        self._looks: deque[tuple[float, int]] = deque()
+        self._group = _Counter(group)
+        self._machine = _Counter(machine)
         self.look()
 
     def look(self) -> int | None:
         """How many processes were killed since the last look that is older than RECENT; None when not known."""
-        count = None if self.source is None else _count(self.source)
-        if count is None:
-            return None
         now = self._clock()
-        self._looks.append((now, count))
-        while len(self._looks) > 2 and self._looks[1][0] <= now - RECENT:
-            self._looks.popleft()
-        return count - self._looks[0][1]
+        in_group, _ = self._group.look(now)
+        in_machine, seconds = self._machine.look(now)
+        if in_group or not in_machine:
+            return in_machine if in_group is None else in_group
+        return in_machine if in_group is None or seconds <= FRESH else None
 
 
-def _sources() -> Iterator[Path]:
-    """Files that may hold the count, best first."""
+class _Counter:
+    """A count of the kernel's, and when it was looked at."""
+
+    def __init__(self, source: Path | None) -> None:
+        self._source = source
+        self._looks: deque[tuple[float, int]] = deque()
+
+    def look(self, now: float) -> tuple[int | None, float]:
+        """By how much it rose since the last look that is older than RECENT, and how many seconds that is ago."""
+        count = None if self._source is None else _count(self._source)
+        if count is None:
+            return None, 0.0
+        looks = self._looks
+        looks.append((now, count))
+        while len(looks) > 2 and looks[1][0] <= now - RECENT:
+            looks.popleft()
+        then, before = looks[0]
+        return count - before, now - then
+
+
+def oom_witness() -> OomWitness:
+    """The one for this process."""
+    return OomWitness(next((path for path in _groups() if _count(path) is not None), None), _MACHINE)
+
+
+def _groups() -> Iterator[Path]:
+    """Files that may hold the count of the daemon's control group, best first."""
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, place = line.split(":", 2)
         if not controllers:
@@ -146,7 +174,6 @@ def _sources() -> Iterator[Path]:
             yield _CGROUPS / "memory" / place.lstrip("/") / "memory.oom_control"
     yield _CGROUPS / "memory.events"  # in a container the group's own name may not be visible
     yield _CGROUPS / "memory" / "memory.oom_control"
-    yield _MACHINE
 
 
 def _count(source: Path) -> int | None:

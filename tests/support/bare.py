@@ -30,7 +30,7 @@ from supervisor.io.output_reader import OutputReader
 from supervisor.process.descriptors import DescriptorListener
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.spawn.worker_process import WorkerProcess
-from supervisor.system.post_mortem import OomWitness
+from supervisor.system.post_mortem import oom_witness
 from tests.support.waiting import at_rest
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
@@ -79,7 +79,7 @@ class BareLauncher:
         self._loop = loop
         self._reader = reader
         self._services = LifeServices(
-            OomWitness(), OutputReader(loop), DescriptorListener(loop, self._reader), _nothing, _nothing
+            oom_witness(), OutputReader(loop), DescriptorListener(loop, self._reader), _nothing, _nothing
         )
         self.current = {}
 

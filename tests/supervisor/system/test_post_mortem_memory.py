@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
 import supervisor.system.post_mortem
-from supervisor.system.post_mortem import OomWitness
+from actors import Actor, ActorCrashed, Message, handles
+from supervisor import Cause, ChildSpec, Restart, Supervisor
+from supervisor.system.post_mortem import OomWitness, oom_witness
+from tests.support.waiting import DEADLINE
+
+CGROUPS = Path("/sys/fs/cgroup/memory")
+
+
+class Eat(Message[int]):
+    size: int
+
+
+class Eater(Actor):
+    @handles
+    def eat(self, msg: Eat) -> int:
+        return len(b"x" * msg.size)
 
 
 class Count:
@@ -32,7 +49,7 @@ def count(tmp_path):
 
 @pytest.fixture
 def witness(count):
-    return OomWitness([count.path], count.clock)
+    return OomWitness(count.path, clock=count.clock)
 
 
 def test_nothing_happened(witness):
@@ -70,20 +87,50 @@ def test_looked_at_all_the_time(witness, count):
         count.time += 0.01
         witness.look()
     assert 0 == witness.look()
-    assert len(witness._looks) < 110
+    assert len(witness._group._looks) < 110
 
 
-def test_the_first_that_can_be_read(tmp_path, count):
-    """What is missing, has no such line, or is no file, is passed over."""
-    (tmp_path / "other").write_text("oom 1\noom_kill\noom_kill many\n")
-    witness = OomWitness([tmp_path / "missing", tmp_path / "other", tmp_path, count.path], count.clock)
-    assert count.path == witness.source
+@pytest.mark.parametrize(
+    ("seconds", "group", "machine", "seen"),
+    [(9, 6, 4, 3), (9, 3, 4, 1), (999, 3, 4, None), (999, 4, 9, 1), (999, 3, 3, 0)],
+)
+def test_a_kill_that_the_machine_counts(tmp_path, count, seconds, group, machine, seen):
+    """That of a process in a control group of its own: soon it explains a death, later it is not known whose it was."""
+    own = Count(tmp_path / "group")
+    witness = OomWitness(own.path, count.path, count.clock)
+    count.time += seconds
+    own.set(group)
+    count.set(machine)
+    assert seen == witness.look()
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(
+    not os.access(CGROUPS, os.W_OK), reason="needs control groups, version 1, and the right to make one"
+)
+async def test_the_kernel_kills_an_actor_in_a_group_of_its_own():
+    """The report says so, and the rule for it decides."""
+    group = CGROUPS / f"actors-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(64 << 20))
+        restart = Restart("permanent", {Cause.out_of_memory: "stop"})
+        async with Supervisor(ChildSpec(Eater, name="a", restart=restart), spares=0) as root:
+            (group / "cgroup.procs").write_text(str(root.snapshot().children[0].pid))
+            with pytest.raises(ActorCrashed, match="out of memory: the kernel chose it"):
+                await root["a"].ask(Eat(512 << 20), timeout=DEADLINE)
+            (actor,) = root.snapshot().children
+            assert actor.last_exit.out_of_memory
+            assert "leave_down" == actor.last_exit.decision
+    finally:
+        group.rmdir()
 
 
 def test_not_known(tmp_path, witness, count):
-    """No file, no number; nor when it goes away."""
-    nowhere = OomWitness(iter([tmp_path / "missing"]))
-    assert (None, None) == (nowhere.source, nowhere.look())
+    """No file, no number; nor when it goes away, or is no file or another one."""
+    (tmp_path / "other").write_text("oom 1\noom_kill\noom_kill many\n")
+    for path in (None, tmp_path / "missing", tmp_path / "other", tmp_path):
+        assert OomWitness(path).look() is None
     count.path.unlink()
     assert witness.look() is None
 
@@ -112,14 +159,16 @@ def test_the_own_control_group(tmp_path, monkeypatch, groups, place):
         "supervisor.system.post_mortem._read",
         lambda path: groups if "self" in path.parts and "proc" in path.parts else read(path),
     )
-    assert counter == OomWitness().source
+    witness = oom_witness()
+    counter.write_text("oom_kill 3\n")
+    assert 2 == witness.look()
     counter.unlink()
-    assert tmp_path / "vmstat" == OomWitness().source
+    witness = oom_witness()
+    (tmp_path / "vmstat").write_text("oom_kill 10\n")
+    assert 1 == witness.look()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux counts")
 def test_here():
     """On Linux there is always a count, at least the machine's own."""
-    witness = OomWitness()
-    assert witness.source is not None
-    assert witness.look() is not None
+    assert oom_witness().look() is not None
