@@ -71,11 +71,11 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
     node = request.node
     runtest = node.runtest
+    before_fixtures = node.stash.get(_BEFORE_FIXTURES, None) or Leaks()  # a fixture may ask for this one as it runs
 
     def watched() -> None:
         leaks = Leaks()
         runtest()
-        before_fixtures = node.stash[_BEFORE_FIXTURES]
         if leaks.processes > before_fixtures.processes:
             node.stash[_AFTER_FIXTURES] = before_fixtures
         else:

@@ -114,6 +114,7 @@ import subprocess
 import sys
 import threading
 
+import pytest
 import supervisor.testing.leaks
 
 supervisor.testing.leaks.LINGER = 0.3
@@ -132,13 +133,20 @@ def test_a_descriptor(no_leaks):
 def test_nothing(no_leaks, clock, tree):
     pass
 
+@pytest.fixture
+def asks_as_it_runs(request):
+    request.getfixturevalue("no_leaks")
+
+def test_a_fixture_asks_as_it_runs(asks_as_it_runs):
+    kept.append(os.pipe())
+
 def test_in_the_end():
     kept[0].communicate()
     kept[1].set()
 """
     code, text = run(tmp_path, suite, *AUTO)
     assert code == 1, text
-    assert "3 failed, 2 passed" in text
+    assert "4 failed, 2 passed" in text
     assert "the test left behind processes: " in text
     assert "the test left behind threads: left-over" in text
     assert "the test left behind descriptors: " in text
