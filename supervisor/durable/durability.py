@@ -40,6 +40,11 @@ class Prepared(NamedTuple):
     left: list[LeftBox]
 
 
+def failure_of(store: Store) -> StoreError | None:
+    """Why a store stores nothing now. One that was written before the port had `failure` does not say."""
+    return getattr(store, "failure", None)
+
+
 class Durability:
     """The store of one tree.
 
@@ -68,7 +73,7 @@ class Durability:
     @property
     def failure(self) -> str | None:
         """What of the tree is not stored, or not read, now, and why; None while the store works."""
-        failures = [self._store.failure]
+        failures = [failure_of(self._store)]
         for stored in self._mailboxes.values():
             failures += stored.writing.error, stored.reading.error
         return "; ".join(dict.fromkeys(str(error) for error in failures if error is not None)) or None

@@ -17,6 +17,7 @@ from supervisor.control.look.samples import Samples, Trend
 from supervisor.control.look.words import brief
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.tree.commands import Decision, ReportExit, StartChild, StopChild
+from supervisor.durable.durability import failure_of
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.kinds.command import CommandChild
 from supervisor.mailbox.mailbox import Mailbox
@@ -141,7 +142,7 @@ def _unstored(mailbox: Mailbox) -> str:
     if not isinstance(mailbox, DurableMailbox):
         return ""
     stored = mailbox.stored
-    error = stored.writing.error or stored.reading.error or stored.store.failure
+    error = stored.writing.error or stored.reading.error or failure_of(stored.store)
     return "" if error is None else str(error)
 
 

@@ -477,6 +477,26 @@ async def test_health_names_a_store_that_refuses_senders_until_it_works_again(tm
         assert root.snapshot().store_failure is None
 
 
+class Silent:
+    """A store of one's own that does not say whether it works."""
+
+    def __init__(self, path):
+        self._store = SQLiteStore(path)
+
+    def __getattr__(self, name):
+        if name == "failure":
+            raise AttributeError(name)
+        return getattr(self._store, name)
+
+
+async def test_a_store_need_not_say_whether_it_works(tmp_path):
+    """Then the tree does not say it either."""
+    async with Supervisor(ledger(), store=Silent(tmp_path / "shop.db")) as root:
+        assert 1 == await root["ledger"].ask(Charge(1))
+        assert root.health().ready
+        assert root.snapshot().store_failure is None
+
+
 class Unreadable(SQLiteStore):
     """Refuses to read messages while `fails`."""
 
