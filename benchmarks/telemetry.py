@@ -4,7 +4,7 @@ python -m benchmarks.telemetry            thirty rounds, and the ratio to the pl
 python -m benchmarks.telemetry --rounds 99
 
 The rate is the median of the rounds; what follows it is the median of the ratios to the plain tree within a round, in
-which each tree is as often the first as another. "cpu" is processor time of the daemon and of the actor's process for
+which the trees take turns in random order. "cpu" is processor time of the daemon and of the actor's process for
 each message, the least of the rounds: a busy machine changes it less than the rate.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import random
 import statistics
 import sys
 import time
@@ -126,10 +127,8 @@ async def main(rounds: int, *, every: bool) -> None:
         rates: dict[tuple[str, str], list[float]] = {}
         cpus: dict[tuple[str, str], list[float]] = {}
         for number in range(rounds + 1):  # the first warms up
-            first = number % len(refs)
-            order = [*list(refs)[first:], *list(refs)[:first]]
             for way, work in WAYS.items():
-                for kind_name in order:
+                for kind_name in random.sample(list(refs), len(refs)):
                     ref, pid = refs[kind_name]
                     used, begun = time.process_time() + (cpu_seconds(pid)), time.perf_counter()
                     count = await work(ref)
