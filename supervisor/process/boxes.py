@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
@@ -52,7 +53,9 @@ class Boxes:
         self._unkept = count(1)
 
     def unkept(self) -> Path:
-        """A file for a process that may become a durable actor."""
+        """A file for a process that may become a durable actor. Its directory is made anew where it was removed."""
+        with suppress(OSError):  # the start of the process says so
+            self._directory.mkdir(mode=0o700, exist_ok=True)
         return self._directory / f"{self._run}.{next(self._unkept)}.tmp"
 
     def of(self, mailbox: str, path: str, life: int) -> Path:

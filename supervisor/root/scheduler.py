@@ -99,11 +99,11 @@ class Scheduler:
 
         Raises:
             StoreError: they cannot be read.
-            UsageError: the extra `cron` is missing.
+            UsageError: one cannot be followed here: the extra `cron` or its time zone is missing.
         """
         if self._tree.store is not None:
             for row in await self._tree.store.schedules():
-                self._entries[row.name] = _Entry(row, Schedule.parse(row.schedule))
+                self._entries[row.name] = _Entry(row, _parsed(row))
             self._set_timer()
 
     def add(self, name: str, child: str, message: Admitted, schedule: Schedule) -> asyncio.Future[None]:
@@ -183,6 +183,16 @@ class Scheduler:
         done: asyncio.Future[None] = self._tree.loop.create_future()
         done.set_result(None)
         return done
+
+
+def _parsed(row: ScheduleRow) -> Schedule:
+    try:
+        return Schedule.parse(row.schedule)
+    except UsageError as error:
+        raise UsageError(
+            f"schedule {row.name!r} for {row.child}, which the store keeps, cannot be followed here: {error}. One "
+            f"that is not wanted any more is a row of the store's table `schedule`: delete it with sqlite3"
+        ) from None
 
 
 def _shown(entry: _Entry) -> ScheduledMessage:

@@ -73,3 +73,14 @@ def test_the_text_of_a_box_in_a_file_is_its_own(tmp_path):
     assert "" == box.text()
     box.close()
     assert not path.exists()
+
+
+def test_a_directory_that_was_removed_is_made_anew(tmp_path):
+    """An actor is started again also where someone has tidied up while the daemon runs."""
+    boxes = Boxes(tmp_path / "shop.db-boxes")
+    file = BoxFile(boxes.unkept())
+    box = BlackBox(1, file)
+    file.keep(boxes.of("/root/a", "/root/a", 1))
+    assert 0o700 == (tmp_path / "shop.db-boxes").stat().st_mode & 0o777
+    assert len(boxes.left("/root/a")) == 0 < len(Boxes(tmp_path / "shop.db-boxes").left("/root/a"))
+    box.close()

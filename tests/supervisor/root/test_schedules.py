@@ -249,6 +249,14 @@ async def test_a_schedule_of_an_actor_that_is_gone_is_told(bench, store, monkeyp
     assert await store.schedules() == []
 
 
+async def test_a_kept_schedule_that_cannot_be_followed_here_is_named(bench, store):
+    """As on a machine without its time zone."""
+    await store.commit([PutSchedule(ScheduleRow("old", "a", "cron 0 3 * * * Mars/City", "Note", b"", 1.0))])
+    kept(bench, store)
+    with pytest.raises(UsageError, match=r"schedule 'old' for a, which the store keeps, .* no time zone 'Mars/City'"):
+        await bench.scheduler.recover()
+
+
 async def test_an_actor_with_async_handlers_is_no_different(store):
     """All actors are sent to in the same way."""
     async with tree(child("a", AsyncPuppet)) as root:
