@@ -51,6 +51,22 @@ class RunIdempotentJob(RunJob):
     idempotent: ClassVar[bool] = True
 
 
+class _Head(msgspec.Struct, array_like=True):
+    """The first fields of an encoded message that runs a job."""
+
+    tag: str | int
+    module: str
+    function: str
+
+
+_read_head: Final = msgspec.msgpack.Decoder(_Head).decode
+
+
+def function_of(message: msgspec.Raw) -> str:
+    """The name of the function that an encoded message runs."""
+    return _read_head(message).function
+
+
 class SharingResult(msgspec.Struct, frozen=True):
     """The encoded result of a job, and the values in shared memory that are in it."""
 

@@ -29,10 +29,12 @@ class JobEnd:
         mailbox: of the pool.
         member: that has the message.
         delivery_tag: of the message there.
+        why: it is no longer wanted.
     """
 
-    def __init__(self, mailbox: Mailbox, member: str, delivery_tag: int) -> None:
+    def __init__(self, mailbox: Mailbox, member: str, delivery_tag: int, why: str) -> None:
         self._mailbox = mailbox
+        self._why = why
         self._member = member
         self._delivery_tag = delivery_tag
         self._paused = False
@@ -48,7 +50,7 @@ class JobEnd:
             return
         if self._delivery_tag in life.progress().active and life.caught_up:
             if self._paused or not self._mailbox.consumers.pause(self._member):
-                life.kill()
+                self._mailbox.consumers.end(self._member, self._why)
                 return
             self._paused, self._pause = True, LOOK
         asyncio.get_running_loop().call_later(self._pause, self._look)

@@ -80,7 +80,7 @@ class JobRun:
         """Its result is no longer wanted: it does not begin, or its process is killed."""
         if not self.future.cancel() and not self.future.cancelled():
             self.future.exception()  # it is not wanted either, and asyncio would report it
-        self._end(Fate.CANCELLED)
+        self._end(Fate.CANCELLED, f"its job {self._job.name} was cancelled")
 
     # ---- Asker
 
@@ -121,7 +121,7 @@ class JobRun:
         if left > 0:
             self._look_in(left)
         else:
-            self._end(Fate.EXPIRED)
+            self._end(Fate.EXPIRED, f"its job {self._job.name} ran longer than {self._job.timeout:g} s")
             self.failed(
                 AskTimeout(
                     f"{self._shown()} ran longer than {self._job.timeout:g} s; its process was killed", started=True
@@ -147,11 +147,11 @@ class JobRun:
         left = (over - time.monotonic_ns()) / 1e9
         return min(left, _LOOK_AGAIN) if until else left
 
-    def _end(self, fate: Fate) -> None:
+    def _end(self, fate: Fate, why: str) -> None:
         self._forget_time()
         held = self._mailbox.dispatcher.withdraw(self._seq, fate) if self._seq else None
         if held is not None:
-            JobEnd(self._mailbox, *held)
+            JobEnd(self._mailbox, *held, why)
 
     def _forget_time(self) -> None:
         if self._timer is not None:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from actors.wire.progress import Progress
 from supervisor.core.delivery.losses import blame
+from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
 from supervisor.ports import Delivery
@@ -61,6 +62,7 @@ class Consumers:
         self._new_queue = new_queue
         self._concurrency = concurrency
         self._clock = clock
+        self._ended: dict[str, str] = {}  # why a life was ended over its message
         self._paused: set[str] = set()  # served, but given nothing now
         self._making_room: set[str] = set()  # whose life is about to be followed by another, or just was
         self._quick: dict[str, int] = {}  # how many messages a quick member gets in advance; a slow one is not in it
@@ -152,6 +154,7 @@ class Consumers:
         self._making_room.discard(name)
         self._quick.pop(name, None)
         self._paused.discard(name)
+        self._ended.pop(name, None)
         self._find_single_consumer()
 
     def disconnect(self, name: str) -> None:
@@ -166,6 +169,20 @@ class Consumers:
         if life is None or delivery_tag not in self.queue_of(name).flights.of(name).messages:
             return None
         return life
+
+    def end(self, name: str, why: str) -> None:
+        """Kill a life over the message that it handles."""
+        self._ended[name] = why
+        self.served[name].kill()
+
+    def why_ended(self, name: str) -> str:
+        """Why a life was ended over its message; empty when it was not."""
+        return self._ended.get(name, "")
+
+    def handled_now(self, name: str, progress: Progress) -> QueuedMessage | None:
+        """The message that a life handles (the first, if several), None when it is in a batch or there is none."""
+        delivery_tag = min(progress.active, default=0)
+        return self.queue_of(name).flights.of(name).messages.get(delivery_tag)
 
     def pause(self, name: str) -> bool:
         """A life stays connected, but gets no messages until `resume`.

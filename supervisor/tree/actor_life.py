@@ -8,15 +8,15 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 
 from actors.errors import WireError
-from actors.exits import ExitKind, ExitReport
-from actors.jobs.jobs import Jobs
-from actors.protocol.protocol import ActorProtocol
+from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.jobs.jobs import Jobs, function_of
 from actors.wire.frames import HealthIs, Outcomes, Replies, Saved, Settled, StartActor
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
@@ -29,6 +29,7 @@ from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.durable.mailbox import DurableMailbox
+from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
 from supervisor.monitors.monitors import NOTHING_SEEN, Monitors
@@ -166,7 +167,9 @@ class ActorLife:
         """A handler in words, `Index.search`; empty for an index that is not in the table."""
         protocol = self._mailbox.protocol
         names = [handler.name for handler in protocol.handlers.values()]
-        return f"{protocol.actor.__qualname__}.{names[index]}" if 0 <= index < len(names) else "a handler"
+        if not 0 <= index < len(names):
+            return "a handler"
+        return f"{protocol.actor.__qualname__}.{names[index]}{_job(self._mailbox, self._name, self.progress())}"
 
     @property
     def handled(self) -> int:
@@ -197,7 +200,7 @@ class ActorLife:
             self._requests.end()
         end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
         progress = end.progress
-        message, begun = _last_message(self._mailbox.protocol, progress)
+        message, begun = _last_message(self._mailbox, self._name, progress)
         return msgspec.structs.replace(
             report_of(self._path, end, command, self._tree.loop.time() - self._since),
             node=self.node,
@@ -220,7 +223,7 @@ class ActorLife:
     def handling(self) -> tuple[str | None, int | None]:
         """Type name of the message being handled now and time.monotonic_ns() of its beginning; None when idle."""
         progress = self.progress()
-        message, begun = _last_message(self._mailbox.protocol, progress)
+        message, begun = _last_message(self._mailbox, self._name, progress)
         return (message, progress.since) if begun else (None, None)
 
     def _outcomes(self, frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:
@@ -311,7 +314,7 @@ class ActorLife:
         if self.monitors is not None:
             self._seen = self.monitors.end(end.exit_code)
         hang = self._seen.hang
-        reason = hang or exit_reason(end)
+        reason = hang or _over_its_job(end, self._mailbox.consumers.why_ended(self._name)) or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
         wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
         job = issubclass(self._pool.spec.actor, Jobs) and self.serves and end.with_its_message
@@ -325,12 +328,25 @@ class ActorLife:
         self._post(event)
 
 
-def _last_message(protocol: ActorProtocol, progress: Progress) -> tuple[str | None, bool | None]:
-    """Type name of the message that a life began last, and whether that is still being handled."""
-    handlers = tuple(protocol.handlers)
+def _last_message(mailbox: Mailbox, name: str, progress: Progress) -> tuple[str | None, bool | None]:
+    """Type name of the message that a life began last, of a job with its function, and whether it is being handled."""
+    handlers = tuple(mailbox.protocol.handlers)
     if not 0 <= progress.handler < len(handlers):
         return None, None
-    return handlers[progress.handler].__qualname__, bool(progress.active)
+    return f"{handlers[progress.handler].__qualname__}{_job(mailbox, name, progress)}", bool(progress.active)
+
+
+def _job(mailbox: Mailbox, name: str, progress: Progress) -> str:
+    """The function of the job that a life runs, in brackets; empty when it runs none."""
+    message = mailbox.consumers.handled_now(name, progress) if issubclass(mailbox.protocol.actor, Jobs) else None
+    return "" if message is None else f"({function_of(message.message)})"
+
+
+def _over_its_job(end: LifeEnd, why: str) -> ExitReason | None:
+    """Why a life ended that was killed over its job; None for any other."""
+    if not (why and end.kill_asked and end.exit_code == -signal.SIGKILL):
+        return None
+    return ExitReason(ExitKind.KILLED, f"{why}; killed by its supervisor")
 
 
 def _refuse_outcomes(frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:

@@ -38,7 +38,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         mailbox: messages that wait or are being handled. Those of a pool are shown at its first process, so that each
             counts once.
         fates: how many messages ended how; of a pool, as `mailbox`.
-        handling: type name of the message being handled, None when it is idle.
+        handling: type name of the message being handled, `RunJob(parse)` of a job; None when it is idle.
         handling_for: seconds since that handler began, None when it is idle.
         health: idle, busy, over its limit or stopped; None when it has no process. Of a function or a command it is
             only known whether a signal has stopped its process.

@@ -17,7 +17,7 @@ import pytest
 from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, Shared, UsageError
 from actors.ipc.shared_memory import SWITCH
 from actors.jobs.jobs import IMPORT_LIMIT
-from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+from supervisor import ChildExited, ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree.commands import Decision
 from tests.support import jobs, late_jobs
@@ -119,6 +119,30 @@ async def test_a_job_that_takes_too_long_is_ended_with_its_process():
         assert isinstance(late.value, TimeoutError)
         assert await pool.run(double, 2, timeout=DEADLINE) == 4
         assert root.snapshot().restarts == 0
+
+
+async def test_reports_name_the_function_of_a_job(tmp_path):
+    """What it is doing, what it hung in, and why it was killed."""
+    log = tmp_path / "log"
+    async with tree(size=1, handler_timeout=0.3) as root:
+        watch, pool = Watch(root), root["pool"]
+
+        def ended(event):
+            return isinstance(event, ChildExited)
+
+        running = asyncio.create_task(pool.run(jobs.hang, str(log), timeout=DEADLINE))
+        await until(lambda: lines(log))
+        assert "RunJob(hang)" == root.snapshot().children[0].handling
+        running.cancel()
+        report = (await watch.find(ended)).report
+        assert "killed: its job hang was cancelled; killed by its supervisor" == str(report.reason)
+        assert "RunJob(hang)" == report.last_message
+        with pytest.raises(AskTimeout):
+            await pool.run(work, Item(1, "hang"), timeout=0.1)
+        report = (await watch.find(ended)).report
+        assert "killed: its job work ran longer than 0.1 s; killed by its supervisor" == str(report.reason)
+        with pytest.raises(ActorCrashed, match=r"hung: Jobs.run\(work\) over its limit"):
+            await pool.run(work, Item(1, "hang"))
 
 
 async def test_a_cancelled_job_is_ended_with_its_process(tmp_path):
