@@ -43,6 +43,7 @@ class Consumers:
         names: of all of them, those that are down included.
         queues: what waits and what is in flight, by the router's name for it.
         served: the lives that get messages, by member.
+        leaving: the lives that get no more and have not ended: they handle what they have.
         shared_queue: the queue that all share; None when they have queues of their own.
         single_consumer: the one consumer; None for a pool, and while the actor is down.
         most_ahead: how many messages a quick member has at most beyond those it handles, where others take from the
@@ -55,6 +56,7 @@ class Consumers:
         self.names: list[str] = []
         self.queues: dict[str, MessageQueue] = {}
         self.served: dict[str, Delivery] = {}
+        self.leaving: dict[str, Delivery] = {}
         self.shared_queue: MessageQueue | None = None
         self.single_consumer: Consumer | None = None
         self.most_ahead = MOST_AHEAD
@@ -157,9 +159,24 @@ class Consumers:
         self._ended.pop(name, None)
         self._find_single_consumer()
 
+    def holding(self, name: str) -> Delivery | None:
+        """The life of a member that has the messages in flight to it, also one that gets no more; None when it ended."""
+        return self.served.get(name) or self.leaving.get(name)
+
+    def progress(self) -> dict[str, Progress]:
+        """What each member that has a life does now."""
+        return {name: life.progress() for name, life in (self.leaving | self.served).items()}
+
+    def over(self, name: str) -> None:
+        """A life has ended."""
+        self.disconnect(name)
+        self.leaving.pop(name, None)
+
     def disconnect(self, name: str) -> None:
         """A life gets no more messages."""
-        self.served.pop(name, None)
+        life = self.served.pop(name, None)
+        if life is not None:
+            self.leaving[name] = life
         self._paused.discard(name)
         self._find_single_consumer()
 

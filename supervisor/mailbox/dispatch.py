@@ -140,8 +140,8 @@ class Dispatcher:
             self._capacity.grant()
             return None
         member, delivery_tag = held
-        if member in self._consumers.served:
-            self._consumers.served[member].cancel([delivery_tag])
+        if (life := self._consumers.holding(member)) is not None:
+            life.cancel([delivery_tag])
         return held
 
     def withdraw_all(self, seqs: Sequence[int], fate: Fate) -> dict[int, tuple[str, int]]:
@@ -161,8 +161,8 @@ class Dispatcher:
                 in_flight[seq] = held
                 tags.setdefault(held[0], []).append(held[1])
         for member, cancelled in tags.items():
-            if member in self._consumers.served:
-                self._consumers.served[member].cancel(cancelled)
+            if (life := self._consumers.holding(member)) is not None:
+                life.cancel(cancelled)
         self._capacity.grant()
         return in_flight
 

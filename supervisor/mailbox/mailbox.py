@@ -250,7 +250,7 @@ class Mailbox:
 
     def lost(self, member: str, progress: Progress | None, report: ExitReport) -> None:
         """A life has ended: everything in flight to it gets its fate; what may be begun again goes to the next life."""
-        self.consumers.disconnect(member)
+        self.consumers.over(member)
         if report.decision != Decision.RECYCLE:
             self.consumers.expect_none(member)
         self._last_report = report

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from actors.protocol.protocol import ActorProtocol
+from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.outcomes import Held, unanswered
 from supervisor.mailbox.askers import PendingAsk
@@ -58,30 +59,39 @@ class Unanswered:
     def expire_many(self, asker: PendingAskMany, names: Sequence[str], timeout: float | None) -> None:
         """Some of many asks were not answered in time: they end so."""
         late = list(asker.open())
+        doing = self._consumers.progress()  # before it gets to know, and ends a handler for that
         held = self._dispatcher.withdraw_all([seq for _, seq in late], Fate.EXPIRED)
         for index, seq in late:
-            asker.failed(index, unanswered(self._path, names[index], timeout, self._at_work(held.get(seq))))
+            asker.failed(index, unanswered(self._path, names[index], timeout, self._at_work(held.get(seq), doing)))
 
     def expire(self, seq: int) -> None:
         """An ask was not answered in time."""
         asker, _ = self._settlement.askers[seq]
+        doing = self._consumers.progress()
         held = self._dispatcher.withdraw(seq, Fate.EXPIRED)
         if isinstance(asker, PendingAsk):
-            asker.failed(unanswered(self._path, asker.name, asker.timeout, self._at_work(held)))
+            asker.failed(unanswered(self._path, asker.name, asker.timeout, self._at_work(held, doing)))
 
-    def _at_work(self, held: tuple[str, int] | None) -> Held:
-        """What the actor does now; `held` is the member that has an ask in flight, and the ask's delivery tag there."""
+    def _at_work(self, held: tuple[str, int] | None, doing: dict[str, Progress]) -> Held:
+        """What the actor did when an ask timed out.
+
+        Args:
+            held: the member that has the ask in flight, and the ask's delivery tag there; None when it waits.
+            doing: what each member did.
+        """
+        holding = None if held is None else self._consumers.holding(held[0])
         served = self._consumers.served
-        lives = [served[held[0]]] if held is not None and held[0] in served else list(served.values())
-        doing = [life.progress() for life in lives]
-        started = held is not None and held[0] in served and held[1] <= doing[0].begun
-        busy = min((one for one in doing if one.active), key=lambda one: one.since, default=None)
+        lives = served if held is None or holding is None else {held[0]: holding}
+        seen = [doing[name] for name in lives]
+        started = held is not None and holding is not None and held[1] <= seen[0].begun
+        busy = min((one for one in seen if one.active), key=lambda one: one.since, default=None)
+        unseen = held is not None and not all(life.at_once for life in lives.values())
         return Held(
-            started=started or (None if held is not None and not all(life.at_once for life in lives) else False),
-            finished=held is not None and started and held[1] not in doing[0].active,
+            started=started or (None if unseen else False),
+            finished=held is not None and started and held[1] not in seen[0].active,
             handler=None if busy is None else self._class_name(busy.handler),
             running=None if busy is None or len(busy.active) > 1 else self._clock() - busy.since / 1e9,
-            down=not served,
+            down=not lives,
             others=self._depth() - (held is not None),
         )
 

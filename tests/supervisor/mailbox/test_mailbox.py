@@ -429,6 +429,39 @@ async def test_an_ask_that_times_out_says_how_far_it_came(box):
     assert (True, "it is being handled") == await told(Progress(8, frozenset({7, 8}), hour_ago, 0))
 
 
+async def test_an_ask_that_times_out_while_its_life_is_asked_to_stop(box):
+    """What that life has begun, it handles: it says so, and the life gets to know that the answer is not wanted."""
+    life = box.live()
+    asks = [asyncio.create_task(box.ref.ask(Add(number), timeout=0.01)) for number in range(2)]
+    await at_rest()
+    life.doing = Progress(1, frozenset({1}), time.monotonic_ns(), 0)
+    box.mailbox.consumers.disconnect("a")
+    first, second = await asyncio.gather(*asks, return_exceptions=True)
+    assert (True, False) == (first.started, second.started)
+    assert "it is being handled" in str(first)
+    assert "it has not begun: the actor handles Add" in str(second)
+    assert [1, 2] == sorted(life.taken_back)
+    box.die(life)
+    assert box.mailbox.consumers.holding("a") is None
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_an_ask_that_times_out_says_what_was_when_it_did(box, monkeypatch, many):
+    """Not what the life makes of the news that the answer is not wanted, which ends its handler at once."""
+    life = box.live()
+    monkeypatch.setattr(life, "cancel", lambda _: life.began(1, 1))
+    message = Add(1)
+    asked = asyncio.create_task(
+        box.ref.ask_many([message], timeout=0.01) if many else box.ref.ask(message, timeout=0.01)
+    )
+    await at_rest()
+    life.began(1)
+    (result,) = await asyncio.gather(asked, return_exceptions=True)
+    error = result[0] if many else result
+    assert (AskTimeout, True) == (type(error), error.started)
+    assert "it is being handled" in str(error)
+
+
 async def test_an_ask_without_room_had_not_begun():
     """It says so, too."""
     box = Box(capacity=1)
