@@ -160,7 +160,7 @@ class Consumers:
         self._find_single_consumer()
 
     def holding(self, name: str) -> Delivery | None:
-        """The life of a member that has the messages in flight to it, also one that gets no more; None when it ended."""
+        """The life of a member, also one that gets no more messages; None once it has ended."""
         return self.served.get(name) or self.leaving.get(name)
 
     def progress(self) -> dict[str, Progress]:
