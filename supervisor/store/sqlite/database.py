@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final, TypeVar
 
 from supervisor.store.errors import StoreError
@@ -26,6 +27,7 @@ T = TypeVar("T")
 Group = Sequence[Write]
 
 _SWEEP: Final = 60.0  # seconds between two looks for outcomes that are too old
+_ROOM: Final = 65536  # bytes that a disk must have left before a store that was full counts as working
 _SWEPT: Final = 1000  # outcomes deleted in one transaction
 
 _SWEEP_OLD: Final = """
@@ -128,9 +130,14 @@ class Database:
             raise explained(self._path, error) from error
 
     def try_again(self) -> None:
-        """Where the last transaction was not stored, find out whether one would be now, by one that changes nothing."""
+        """Where the last transaction was not stored, find out whether one would be now, by one that changes nothing.
+
+        It is smaller than others, and may find room where they do not; so the disk must have some beside it.
+        """
         if self.failure is not None:
-            with suppress(Exception):  # it is noted
+            with suppress(Exception):  # the failure stays
+                with TemporaryFile(dir=self._path.parent) as file:
+                    file.write(bytes(_ROOM))
                 self._transaction(touch)
 
     # ---- inside

@@ -161,7 +161,12 @@ async def test_a_disk_that_is_full(tmp_path):
                 await store.commit([Accept("ledger", [row(seq + 1, bytes(50_000))])])
                 seq += 1
         assert len(await store.messages("ledger", 0, 1000)) == seq
+        again = store._database.try_again
+        await store._thread.call(again)
+        assert "is full" in str(store.failure), "there is room for a smaller group alone"
         assert mounted(disk, "-o", "remount,size=4m")
+        await store._thread.call(again)
+        assert store.failure is None
         await store.commit([Accept("ledger", [row(seq + 1, bytes(50_000))])])
         assert len(await store.messages("ledger", 0, 1000)) == seq + 1
         await store.close()
