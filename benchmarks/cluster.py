@@ -75,10 +75,10 @@ def doubled(book: str) -> int:
     return len(lines) - len(set(lines))
 
 
-async def ours(book: str) -> dict[str, float]:
+async def ours(book: str, head: str) -> dict[str, float]:
     spec = ChildSpec(Echoes, args=(book,), name="a", place="any", backoff=Backoff(initial=0.0, cap=0.0))
     found: dict[str, float] = {}
-    async with Supervisor(spec, cluster=RayCluster(), intensity=Intensity.unlimited()) as root:
+    async with Supervisor(spec, cluster=RayCluster(address=head), intensity=Intensity.unlimited()) as root:
         ref = root["a"]
         for _ in range(200):
             await ref.ask(Echo(b"x"))
@@ -162,13 +162,18 @@ def main() -> None:
         import ray  # noqa: PLC0415 - an extra
     except ImportError:
         sys.exit("needs Ray: pip install 'actor-supervisor[ray]'")
-    ray.init(
-        num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False, logging_level="error"
-    )
+    head = ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=80 * 2**20,
+        log_to_driver=False,
+        logging_level="error",
+    ).address_info["gcs_address"]
     try:
         with tempfile.TemporaryDirectory() as place:
             theirs = bare(ray, f"{place}/bare")
-            mine = asyncio.run(ours(f"{place}/ours"))
+            mine = asyncio.run(ours(f"{place}/ours", head))
     finally:
         ray.shutdown()
     print(f"{'':34}{'bare Ray':>12}{'ours':>12}{'ours / Ray':>12}")

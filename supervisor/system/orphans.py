@@ -121,7 +121,8 @@ class OrphanReaper:
         del self._living[number]
         if self._process is not None:
             process = self._process
-            self._on_loop(lambda: self._expect(number, process))  # before it is sent, so before the answer
+            process.unanswered.add(number)
+            self._on_loop(lambda: self._expect(number, process))  # where uvloop reads itself, the answer comes first
         self._tell(f"-{number}\n")
         if self._process is None:
             self._look_again(time.monotonic() + orphan_reaper.PATIENCE)
@@ -214,12 +215,12 @@ class OrphanReaper:
     def _watch(self, process: _Process) -> None:
         self._answered_all()
         self._unheard, self._words = b"", ""
-        self._reader.stream(process.sock, self._heard, lambda: self._ended(process))
+        self._reader.stream(process.sock, lambda chunk: self._heard(chunk, process), lambda: self._ended(process))
 
-    def _heard(self, chunk: bytes) -> None:
+    def _heard(self, chunk: bytes, process: _Process) -> None:
         *lines, self._unheard = (self._unheard + chunk).split(b"\n")
         for line in lines:
-            self._take(line)
+            self._take(line, process)
 
     def _ended(self, process: _Process) -> None:
         if not self._closing:
@@ -227,12 +228,13 @@ class OrphanReaper:
             self._reader.forget(process.sock.fileno(), close=process.sock.close)
             self._do(lambda: self._end_and_reap(process))
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes, process: _Process) -> None:
         if line.isdigit():
             reap_child(int(line))
         elif line == b".":
             self._taken_in = True
         elif line[:1] == b"-" and line[1:].isdigit():
+            process.unanswered.discard(int(line[1:]))
             timer = self._unanswered.pop(int(line[1:]), None)
             if timer is not None:
                 timer.cancel()
@@ -241,7 +243,8 @@ class OrphanReaper:
 
     def _expect(self, number: int, process: _Process) -> None:
         """Wait for its answer that it knows the end of that life; replace it if none comes."""
-        self._unanswered[number] = self._loop.call_later(ANSWER / 2, self._grow_impatient, number, process)
+        if number in process.unanswered:
+            self._unanswered[number] = self._loop.call_later(ANSWER / 2, self._grow_impatient, number, process)
 
     def _grow_impatient(self, number: int, process: _Process) -> None:
         """It has not answered for a while: from now on only time counts that it could use."""
@@ -299,6 +302,7 @@ class _Process:
 
     Attributes:
         sock: the daemon's end of the connection.
+        unanswered: numbers of the lives of whose end it was told and has not answered yet.
 
     Raises:
         OSError: it could not be started.
@@ -315,6 +319,7 @@ class _Process:
             raise
         finally:
             its.close()
+        self.unanswered: set[int] = set()
         self._ended = False
         self._pidfd = open_pidfd(self._pid)
 

@@ -76,8 +76,7 @@ class LocalDriver:
         process = _agent(value, self._skews.get(value.machine, 0))
         self.agents[value.machine] = self._calls[value.call] = process
         loop = asyncio.get_running_loop()
-        line = await loop.run_in_executor(None, process.stdout.readline)
-        process.stdout.close()
+        line = await loop.run_in_executor(None, _only_line, process)
         if not line:
             raise CallFailed("its agent has ended at once")
         self._watching.add(loop.run_in_executor(None, self._watch, value.call, process, loop))
@@ -108,6 +107,12 @@ class LocalDriver:
         for process in self._calls.values():
             self._kill(process)
         await asyncio.gather(*self._watching)
+
+
+def _only_line(process):
+    """Its line; in a thread, so that the pipe is closed also where its start is given up meanwhile."""
+    with process.stdout as told:
+        return told.readline()
 
 
 def _agent(value, skew):
