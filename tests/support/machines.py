@@ -76,7 +76,9 @@ class LocalDriver:
         process = _agent(value, self._skews.get(value.machine, 0))
         self.agents[value.machine] = self._calls[value.call] = process
         loop = asyncio.get_running_loop()
-        line = await loop.run_in_executor(None, _only_line, process)
+        reading = loop.run_in_executor(None, _only_line, process)
+        self._watching.add(reading)
+        line = await asyncio.shield(reading)
         if not line:
             raise CallFailed("its agent has ended at once")
         self._watching.add(loop.run_in_executor(None, self._watch, value.call, process, loop))
@@ -107,6 +109,8 @@ class LocalDriver:
         for process in self._calls.values():
             self._kill(process)
         await asyncio.gather(*self._watching)
+        for process in self._calls.values():
+            process.wait()  # also one whose start was given up
 
 
 def _only_line(process):
