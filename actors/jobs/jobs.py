@@ -63,8 +63,11 @@ _read_head: Final = msgspec.msgpack.Decoder(_Head).decode
 
 
 def function_of(message: msgspec.Raw) -> str:
-    """The name of the function that an encoded message runs."""
-    return _read_head(message).function
+    """The name of the function that an encoded message runs; `?` of bytes that are no such message."""
+    try:
+        return _read_head(message).function
+    except msgspec.MsgspecError:
+        return "?"
 
 
 class SharingResult(msgspec.Struct, frozen=True):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import threading
 
+import msgspec
 import pytest
 
 from actors import UsageError, job
 from actors.jobs.definition import definition_of
+from actors.jobs.jobs import RunJob, function_of
+from actors.wire.codec import encode
 from tests.support.jobs import Broken, Item, Report, double, options, work
 
 
@@ -155,3 +158,12 @@ def test_a_result_that_breaks_the_promise_is_told_in_one_line():
             definition.call(wrong, *definition.encode((kind,), {}))
         assert str(refused.value).startswith(f"wrong returned a {name}, its annotation promises int | None: ")
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "function"),
+    [(encode(RunJob("shop", "parse", b"")), "parse"), (b"", "?"), (b"\x01", "?"), (b"\x92\xa6RunJob\x01", "?")],
+)
+def test_the_function_of_an_encoded_message(data, function):
+    """Bytes that are no such message name none."""
+    assert function == function_of(msgspec.Raw(data))

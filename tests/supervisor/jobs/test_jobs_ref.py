@@ -125,7 +125,7 @@ async def test_reports_name_the_function_of_a_job(tmp_path):
     """What it is doing, what it hung in, and why it was killed."""
     log = tmp_path / "log"
     async with tree(size=1, handler_timeout=0.3) as root:
-        watch, pool = Watch(root), root["pool"]
+        watch, pool, letters = Watch(root), root["pool"], root.dead_letters()
 
         def ended(event):
             return isinstance(event, ChildExited)
@@ -143,6 +143,7 @@ async def test_reports_name_the_function_of_a_job(tmp_path):
         assert "killed: its job work ran longer than 0.1 s; killed by its supervisor" == str(report.reason)
         with pytest.raises(ActorCrashed, match=r"hung: Jobs.run\(work\) over its limit"):
             await pool.run(work, Item(1, "hang"))
+    assert ["RunJob(work)"] == [letter.message_type async for letter in letters]
 
 
 async def test_a_cancelled_job_is_ended_with_its_process(tmp_path):
