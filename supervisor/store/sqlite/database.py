@@ -137,6 +137,7 @@ class Database:
         if self.failure is not None:
             with suppress(Exception):  # the failure stays
                 with TemporaryFile(dir=self._path.parent) as file:
+                    file.seek(_size(self._path.with_name(f"{self._path.name}-wal")))  # a limit may be that of a file
                     file.write(bytes(_ROOM))
                 self._transaction(touch)
 
@@ -220,6 +221,13 @@ def _create(path: Path) -> None:
     """
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

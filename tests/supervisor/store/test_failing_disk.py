@@ -6,6 +6,8 @@ import asyncio
 import errno
 import os
 import random
+import resource
+import signal
 import subprocess
 
 import pytest
@@ -175,6 +177,27 @@ async def test_a_disk_that_is_full(tmp_path):
         await store.close()
     finally:
         unmount(disk)
+
+
+async def test_a_limit_of_the_size_of_a_file(tmp_path):
+    """As a full disk: that there is room for a smaller group alone does not count as working."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as CPython has it; a runner of tests may have changed it
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    store = await opened(tmp_path / "shop.db")
+    await store.commit([Accept("ledger", [row(seq, bytes(4000)) for seq in range(1, 100)])])
+    limit = (tmp_path / "shop.db-wal").stat().st_size + 8000
+    again = store._database.try_again
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        with pytest.raises(StoreError, match="IOERR"):
+            await store.commit([Accept("ledger", [row(100, bytes(40_000))])])
+        await store._thread.call(again)
+        assert store.failure is not None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await store._thread.call(again)
+    assert store.failure is None
+    await store.close()
 
 
 def mounted(where, *arguments):
