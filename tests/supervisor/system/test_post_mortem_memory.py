@@ -12,6 +12,7 @@ import supervisor.system.post_mortem
 from actors import Actor, ActorCrashed, Message, handles
 from supervisor import Cause, ChildSpec, Restart, Supervisor
 from supervisor.system.post_mortem import OomWitness, oom_witness
+from tests.support.long import LONG
 from tests.support.waiting import DEADLINE
 
 CGROUPS = Path("/sys/fs/cgroup/memory")
@@ -105,6 +106,7 @@ def test_a_kill_that_the_machine_counts(tmp_path, count, seconds, group, machine
 
 
 @pytest.mark.processes
+@pytest.mark.skipif(not LONG, reason="its kill would explain deaths in tests that run beside it")
 @pytest.mark.skipif(
     not os.access(CGROUPS, os.W_OK), reason="needs control groups, version 1, and the right to make one"
 )
