@@ -14,6 +14,7 @@ LEAST_SECONDS: Final = 0.001  # the resolution of a timer
 MOST_SECONDS: Final = 1e9  # thirty years: fits the clocks and the cells of a black box
 MOST_PROCESSES: Final = 10_000  # of one pool, and of spares
 MAX_SOCKET_PATH: Final = 107  # bytes of the path of a Unix socket (sun_path of Linux, with its final zero)
+MOST_COUNT: Final = 2**63 - 1  # what can be shown: no larger number leaves the daemon
 
 
 def is_time(value: object, least: float = 0.0) -> TypeGuard[float]:
@@ -21,10 +22,10 @@ def is_time(value: object, least: float = 0.0) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= MOST_SECONDS
 
 
-def is_count(value: object, least: int = 0, most: int | None = None) -> TypeGuard[int]:
+def is_count(value: object, least: int = 0, most: int = MOST_COUNT) -> TypeGuard[int]:
     """Whether it is a whole number within bounds."""
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return whole and value >= least and (most is None or value <= most)  # type: ignore[operator]  # it is an int
+    return whole and least <= value <= most  # type: ignore[operator]  # it is an int
 
 
 def check_time(what: str, value: object, least: float = 0.0, otherwise: str = "") -> None:

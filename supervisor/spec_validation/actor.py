@@ -36,12 +36,14 @@ def check_actor(child: ChildSpec, path: str) -> None:
     check_member(child.overflow, Overflow, f"{path}.overflow")
     _check_frames(child, path)
     if child.mailbox_bytes is not None and not is_count(child.mailbox_bytes, 1):
-        raise InvalidSpec(f"{path}.mailbox_bytes", child.mailbox_bytes, "expected bytes > 0, or None for no bound")
+        raise InvalidSpec(
+            f"{path}.mailbox_bytes", child.mailbox_bytes, "expected bytes > 0 and below 2**63, or None for no bound"
+        )
     check_size(child.size, f"{path}.size")
     for name in ("mailbox", "max_deliveries"):
         value = getattr(child, name)
         if not is_count(value, 1):
-            raise InvalidSpec(f"{path}.{name}", value, "expected a whole number of at least 1")
+            raise InvalidSpec(f"{path}.{name}", value, "expected a whole number of at least 1 and below 2**63")
     check_limit(child.handler_timeout, f"{path}.handler_timeout")
     check_limit(child.soft_timeout, f"{path}.soft_timeout")
     soft, hard = child.soft_timeout, child.handler_timeout
@@ -57,7 +59,9 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
     for name, what in (("max_messages", "messages"), ("max_rss", "bytes")):
         value = getattr(child, name)
         if value is not None and not is_count(value, 1):
-            raise InvalidSpec(f"{path}.{name}", value, f"expected a whole number of {what}, or None for no limit")
+            raise InvalidSpec(
+                f"{path}.{name}", value, f"expected a whole number of {what}, below 2**63, or None for no limit"
+            )
     check_limit(child.max_age, f"{path}.max_age")
     check_share(child.max_age_jitter, f"{path}.max_age_jitter")
     check_flag(child.overlap, f"{path}.overlap")

@@ -117,7 +117,9 @@ def _check_intensity(intensity: object, path: str) -> None:
         raise InvalidSpec(path, intensity, "expected Intensity(max_restarts, period)")
     restarts = intensity.max_restarts
     if restarts is not None and not is_count(restarts):
-        raise InvalidSpec(f"{path}.max_restarts", restarts, "expected a whole number >= 0, or Intensity.unlimited()")
+        raise InvalidSpec(
+            f"{path}.max_restarts", restarts, "expected a whole number >= 0 and below 2**63, or Intensity.unlimited()"
+        )
     check_seconds(intensity.period, f"{path}.period")
 
 

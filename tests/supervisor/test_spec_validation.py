@@ -80,9 +80,17 @@ NEST = SupervisorSpec(child(), name="inner")
         (SupervisorSpec(child(max_deliveries=0)), "$.children[0].max_deliveries", "at least 1"),
         (SupervisorSpec(child(handler_timeout=0)), "$.children[0].handler_timeout", "or None for no limit"),
         (SupervisorSpec(child(handler_timeout=INFINITY)), "$.children[0].handler_timeout", "or None for no limit"),
-        (SupervisorSpec(child(max_messages=0)), "$.children[0].max_messages", "whole number of messages, or None"),
-        (SupervisorSpec(child(max_messages=True)), "$.children[0].max_messages", "whole number of messages, or None"),
-        (SupervisorSpec(child(max_rss=1.5)), "$.children[0].max_rss", "whole number of bytes, or None"),
+        (
+            SupervisorSpec(child(max_messages=0)),
+            "$.children[0].max_messages",
+            "whole number of messages, below 2**63, or None",
+        ),
+        (
+            SupervisorSpec(child(max_messages=True)),
+            "$.children[0].max_messages",
+            "whole number of messages, below 2**63, or None",
+        ),
+        (SupervisorSpec(child(max_rss=1.5)), "$.children[0].max_rss", "whole number of bytes, below 2**63, or None"),
         (SupervisorSpec(child(max_age=0)), "$.children[0].max_age", "or None for no limit"),
         (SupervisorSpec(child(max_age_jitter=-0.1)), "$.children[0].max_age_jitter", "a share from 0"),
         (SupervisorSpec(child(max_age=9, shutdown=BRUTAL_KILL)), "$.children[0].shutdown", "max_age lets the process"),
@@ -195,7 +203,7 @@ def test_what_is_no_time(name, value):
     assert f"$.children[0].{name}" == caught.value.path
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -1, 0, 1.5, 2.0, True, "1"], ids=repr)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1, 0, 1.5, 2.0, True, "1", 2**63], ids=repr)
 @pytest.mark.parametrize("name", COUNTS)
 def test_what_is_no_count(name, value):
     """A count is a whole number."""
