@@ -120,7 +120,10 @@ def _reloading(target: str) -> int:
             pass
         finally:
             _stop(child)
-    return child.returncode or ExitCode.DONE
+    return ExitCode.DONE if child.returncode in _ASKED else child.returncode or ExitCode.DONE
+
+
+_ASKED: Final = {-signal.SIGTERM, -signal.SIGINT}  # how a tree ends that is stopped while it is still imported
 
 
 def _start(target: str) -> subprocess.Popen[bytes]:

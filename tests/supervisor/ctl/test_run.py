@@ -113,6 +113,14 @@ def test_a_change_starts_it_anew(folder):
     assert [] == list((folder / "actors").iterdir())
 
 
+def test_it_is_stopped_while_it_starts(folder):
+    """A tree that is still imported has nothing to stop: that is no failure."""
+    (folder / "shop.py").write_text("import sys, time; print('imported', file=sys.stderr); time.sleep(3600)")
+    with Running(folder, "shop:tree", "--reload") as running:
+        running.until("imported")
+        assert 0 == running.ended(signal.SIGINT)
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
