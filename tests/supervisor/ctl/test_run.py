@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 
 import pytest
+from click.testing import CliRunner
 
+from supervisor.ctl.app import actorctl
 from supervisor.ctl.client import connect
 from tests.support.control import CTL, environment, short_folder
 from tests.support.waiting import DEADLINE
@@ -130,12 +133,14 @@ def test_it_is_stopped_while_it_starts(folder):
         ("shop:none", "must be a Supervisor or a list of one spec or more"),
     ],
 )
-def test_what_is_no_tree_is_refused(folder, target, said):
-    done = subprocess.run(
-        [*CTL, "run", target], cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
-    )
-    assert 2 == done.returncode
-    assert said in " ".join(done.stderr.split())
+def test_what_is_no_tree_is_refused(folder, monkeypatch, target, said):
+    """Before anything starts."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    refused = CliRunner().invoke(actorctl, ["run", target])
+    sys.modules.pop("shop", None)
+    assert 2 == refused.exit_code
+    assert said in " ".join(refused.output.split())
 
 
 def test_completion_in_a_shell(folder):

@@ -161,7 +161,7 @@ def test_no_answer_is_lost_when_the_daemon_reads_late():
         there.close()
         lives = range(2000)
         here.settimeout(DEADLINE)
-        here.sendall(b"".join(b"+%d 1\n" % life for life in lives))
+        here.sendall(b"".join(b"+%d 999999999\n" % life for life in lives))  # no process has that number
         for life in lives:
             here.sendall(b"-%d\n" % life)
         until_now(lambda: asleep(made.pid), "it waits: it has read everything, or cannot write")

@@ -259,6 +259,7 @@ def test_over_a_restart_of_the_daemon():
             assert [] == page.problems
 
 
+@pytest.mark.slow
 def test_a_token_that_is_not_the_pages(path):
     """Another token shows nothing; a page that was open when `actorctl web` began anew says which URL to open."""
     with browser.browser() as page:
