@@ -236,6 +236,7 @@ def status(words):
     return f"document.getElementById('status').textContent.includes({words!r})"
 
 
+@pytest.mark.slow
 def test_over_a_restart_of_the_daemon():
     """It says that the daemon is gone and offers no change; then it shows the one that follows, and draws the gap."""
     with short_folder() as folder, ExitStack() as ending:
@@ -256,7 +257,8 @@ def test_over_a_restart_of_the_daemon():
             page.until("!document.getElementById('stop').disabled")
             page.click("#stacks")
             page.until("document.getElementById('dialog-text').textContent.includes('(pid ')")
-            assert [] == page.problems
+            gone = "status of 502"  # what the browser notes of a request while there was no daemon
+            assert [] == [problem for problem in page.problems if gone not in str(problem)]
 
 
 @pytest.mark.slow
