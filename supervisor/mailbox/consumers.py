@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 from actors.wire.progress import Progress
 from supervisor.core.delivery.losses import blame
-from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
 from supervisor.ports import Delivery
@@ -44,6 +43,7 @@ class Consumers:
         queues: what waits and what is in flight, by the router's name for it.
         served: the lives that get messages, by member.
         leaving: the lives that get no more and have not ended: they handle what they have.
+        ended: why a life was killed over the message that it handled, by member.
         shared_queue: the queue that all share; None when they have queues of their own.
         single_consumer: the one consumer; None for a pool, and while the actor is down.
         most_ahead: how many messages a quick member has at most beyond those it handles, where others take from the
@@ -57,6 +57,7 @@ class Consumers:
         self.queues: dict[str, MessageQueue] = {}
         self.served: dict[str, Delivery] = {}
         self.leaving: dict[str, Delivery] = {}
+        self.ended: dict[str, str] = {}
         self.shared_queue: MessageQueue | None = None
         self.single_consumer: Consumer | None = None
         self.most_ahead = MOST_AHEAD
@@ -64,7 +65,6 @@ class Consumers:
         self._new_queue = new_queue
         self._concurrency = concurrency
         self._clock = clock
-        self._ended: dict[str, str] = {}  # why a life was ended over its message
         self._paused: set[str] = set()  # served, but given nothing now
         self._making_room: set[str] = set()  # whose life is about to be followed by another, or just was
         self._quick: dict[str, int] = {}  # how many messages a quick member gets in advance; a slow one is not in it
@@ -156,7 +156,7 @@ class Consumers:
         self._making_room.discard(name)
         self._quick.pop(name, None)
         self._paused.discard(name)
-        self._ended.pop(name, None)
+        self.ended.pop(name, None)
         self._find_single_consumer()
 
     def holding(self, name: str) -> Delivery | None:
@@ -189,17 +189,8 @@ class Consumers:
 
     def end(self, name: str, why: str) -> None:
         """Kill a life over the message that it handles."""
-        self._ended[name] = why
+        self.ended[name] = why
         self.served[name].kill()
-
-    def why_ended(self, name: str) -> str:
-        """Why a life was ended over its message; empty when it was not."""
-        return self._ended.get(name, "")
-
-    def handled_now(self, name: str, progress: Progress) -> QueuedMessage | None:
-        """The message that a life handles (the first, if several), None when it is in a batch or there is none."""
-        delivery_tag = min(progress.active, default=0)
-        return self.queue_of(name).flights.of(name).messages.get(delivery_tag)
 
     def pause(self, name: str) -> bool:
         """A life stays connected, but gets no messages until `resume`.

@@ -314,7 +314,7 @@ class ActorLife:
         if self.monitors is not None:
             self._seen = self.monitors.end(end.exit_code)
         hang = self._seen.hang
-        reason = hang or _over_its_job(end, self._mailbox.consumers.why_ended(self._name)) or exit_reason(end)
+        reason = hang or _over_its_job(end, self._mailbox.consumers.ended.get(self._name, "")) or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
         wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
         job = issubclass(self._pool.spec.actor, Jobs) and self.serves and end.with_its_message
@@ -338,7 +338,9 @@ def _last_message(mailbox: Mailbox, name: str, progress: Progress) -> tuple[str 
 
 def _job(mailbox: Mailbox, name: str, progress: Progress) -> str:
     """The function of the job that a life runs, in brackets; empty when it runs none."""
-    message = mailbox.consumers.handled_now(name, progress) if issubclass(mailbox.protocol.actor, Jobs) else None
+    if not issubclass(mailbox.protocol.actor, Jobs):
+        return ""
+    message = mailbox.consumers.queue_of(name).flights.of(name).messages.get(min(progress.active, default=0))
     return "" if message is None else f"({function_of(message.message)})"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from actors import UsageError
-from supervisor import BRUTAL_KILL, ChildSpec, Strategy, Supervisor
-from supervisor.root.options import Options
+from supervisor import BRUTAL_KILL, ChildSpec, Strategy, Supervisor, SupervisorSpec
+from supervisor.root.options import Options, RootSpec
 from supervisor.testing import InlineSupervisor, ScriptedSupervisor
 from supervisor.testing.fixtures import Trees
 from tests.support.actors import Common
@@ -41,3 +43,11 @@ def test_an_option_that_there_is_not(way, options, text):
     with pytest.raises(UsageError) as refused:
         WAYS[way](ChildSpec(Common), **options)
     assert text == str(refused.value)
+
+
+def test_the_spec_of_a_root_is_that_of_a_supervisor():
+    """But for its children, and for what only a supervisor above it could use."""
+    above = {"restart", "shutdown", "significant", "backoff"}
+    fields = {field.name: field.type for field in dataclasses.fields(SupervisorSpec)}
+    hints = {name: hint.__forward_arg__ for name, hint in RootSpec.__annotations__.items()}
+    assert hints == {name: hint for name, hint in fields.items() if name not in {"children", *above}}
