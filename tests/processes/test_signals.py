@@ -19,6 +19,7 @@ pytestmark = [
 ]
 
 AT_ONCE = 4  # daemons
+PATIENCE = 25.0  # seconds; our own waits after a second Ctrl-C are over after ten
 
 BRIEF = """
 import asyncio, sys
@@ -63,6 +64,8 @@ def test_ctrl_c_at_any_moment(tmp_path):
         for _ in range(times):
             time.sleep(after)  # the load itself: a moment of a start or of a stop
             terminal.type(CTRL_C)
+        if times > 1 and not terminal.ends_within(PATIENCE):
+            terminal.type(CTRL_C)  # asyncio has lost the step of a task, see docs/how-to/signals.md
         return terminal.end(), terminal
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

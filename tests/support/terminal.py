@@ -61,6 +61,14 @@ class Terminal:
         with self._more:
             assert self._more.wait_for(lambda: word in self.output, DEADLINE), self.output
 
+    def ends_within(self, seconds):
+        """Whether the process ends in that time."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def end(self):
         """The exit code. A process that does not end writes its stacks first."""
         try:
