@@ -8,6 +8,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
 from actors.wire.progress import Progress
@@ -231,15 +232,26 @@ class Consumers:
     # ---- whose turn is next
 
     def takers(self) -> Iterator[Consumer]:
-        """Yield, for one message of a queue after the other, the member that gets it.
+        """Yield, for one message of a queue after the other, the member that gets it: the least loaded that can.
 
-        Each must be given before the next.
+        Each must be taken before the next. Messages in flight wait for the one being handled.
         """
         for queue in self.queues.values():
-            while queue.queued and (name := self._least_loaded(queue)) is not None:
-                if not queue.flights.count(name):
+            if not queue.queued:
+                continue
+            loads = [
+                (queue.flights.count(name), place, name)
+                for place, name in enumerate(self.served)
+                if self.queue_of(name) is queue and self._can_take(queue, name)
+            ]
+            heapify(loads)
+            while loads and queue.queued:
+                load, place, name = heappop(loads)
+                if not load:
                     self._busy_since[name] = self._clock()
                 yield Consumer(queue, name, self.served[name])
+                if self._can_take(queue, name):
+                    heappush(loads, (queue.flights.count(name), place, name))
 
     def measure(self, name: str, done: int) -> None:
         """Learn from the time of this many messages whether a member is quick."""
@@ -257,20 +269,14 @@ class Consumers:
         """A member stays busy: it gets nothing in advance until it was quick again."""
         self._quick.pop(name, None)
 
-    def _least_loaded(self, queue: MessageQueue) -> str | None:
-        """The member that can take a message from a queue and has the fewest in flight.
+    def _can_take(self, queue: MessageQueue, name: str) -> bool:
+        """Whether a member can take one more message of its queue.
 
-        Messages in flight wait for the one being handled. So from a queue that others take from, too, a member gets
-        messages in advance only while it is quick: as many as it handles within QUICK, within bounds.
+        From a queue that others take from, too, it gets messages in advance only while it is quick: as many as it
+        handles within QUICK, within bounds.
         """
-        most = self._concurrency
         shared = len(self.queues) == 1
-        able = [
-            name
-            for name, life in self.served.items()
-            if self.queue_of(name) is queue
-            and name not in self._paused
-            and not life.congested
-            and queue.room(name, most + (min(self.most_ahead, self._quick.get(name, 0)) if shared else AHEAD)) > 0
-        ]
-        return min(able, key=queue.flights.count, default=None)
+        ahead = min(self.most_ahead, self._quick.get(name, 0)) if shared else AHEAD
+        life = self.served.get(name)
+        able = life is not None and name not in self._paused and not life.congested
+        return able and queue.room(name, self._concurrency + ahead) > 0

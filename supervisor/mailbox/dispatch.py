@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from actors.wire.frames import Outcomes, Replies
-from actors.wire.framing import Carried
+from actors.wire.framing import LARGE, Carried
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.capacity import TELL_BATCH, Capacity
@@ -67,7 +68,7 @@ class Dispatcher:
     # ---- when
 
     def dispatch(self) -> None:
-        """Send the lives what they can take; in a pool one message at a time, to the least loaded."""
+        """Send the lives what they can take; in a pool each message to the least loaded."""
         if self._home.thread < 0:  # a fork: inherited messages are the daemon's to send
             return
         self.due = False
@@ -77,8 +78,7 @@ class Dispatcher:
         if consumer is not None:
             self._fill(*consumer)
         elif len(consumers.names) > 1:
-            for queue, member, life in consumers.takers():
-                self._give(queue, member, life, 1)
+            self._deal()
             self._recall.watch()
         if self.observers:
             self.observe_accepted()
@@ -199,6 +199,24 @@ class Dispatcher:
                 life.post_batch(batch)
             else:
                 self._give(queue, member, life, room)
+
+    def _deal(self) -> None:
+        """Send the members of a pool what they can take now: one frame for each, unless a message needs its own."""
+        hands: dict[str, list[QueuedMessage]] = {}
+        late: list[QueuedMessage] = []
+        now = self._capacity.clock()
+        for queue, member, life in self._consumers.takers():
+            taken, expired = queue.take(member, 1, WINDOW_BYTES, now)
+            late += expired
+            hand = hands.setdefault(member, [])
+            hand += taken
+            if taken and (taken[0].attachments is not None or taken[0].size >= LARGE):  # it is the last of its frame
+                life.post(hands.pop(member))
+        for member, hand in hands.items():
+            if hand:
+                self._consumers.served[member].post(hand)
+        for message in late:
+            self._settlement.expired(message)
 
     def _give(self, queue: MessageQueue, member: str, life: Delivery, most: int) -> None:
         """Send a batch to a life."""
