@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from types import GenericAlias
 from typing import Any, Final, NoReturn, TypeVar, get_type_hints
 
 import msgspec
@@ -19,6 +20,7 @@ from actors.wire.framing import Carried
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_cut: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _DEFINITION: Final = "__job__"  # the attribute of a function under which its definition is found
 
 
@@ -44,6 +46,7 @@ class JobDefinition:
         self._places = [name for name, one in self._parameters.items() if not one.keyword_only]
         self._arguments: Any = None  # a Struct with a field for each parameter
         self._decode: Callable[[bytes], Any] = bytes
+        self._decode_each: Callable[[bytes], list[Any]] = list
         self._result: ReplyCodec | None = None
 
     def read_types(self) -> None:
@@ -63,6 +66,7 @@ class JobDefinition:
         _check_type(f"the result of job {self.name}", hints["return"])
         self._arguments = msgspec.defstruct(self.name, fields, kw_only=True, forbid_unknown_fields=True)
         self._decode = decoder_of(self._arguments).decode
+        self._decode_each = decoder_of(GenericAlias(list, (self._arguments,))).decode
         self.shares = any(mentions(hint, SharedValue) for hint in hints.values())
         self._result = reply_codec(hints["return"])
 
@@ -100,6 +104,29 @@ class JobDefinition:
         except Exception as error:  # msgspec's own, or of a type's `__post_init__`
             raise UsageError(f"job {self.name} cannot be run: {error}") from None
         return data, shared
+
+    def check_single(self) -> None:
+        """Check that the function takes one argument by its place, and needs no other.
+
+        Raises:
+            UsageError: it does not.
+        """
+        self._by_name((None,), {})
+
+    def encode_each(self, items: Sequence[Any]) -> list[bytes]:
+        """Encode the arguments of several calls with one argument each, which share nothing, in one step.
+
+        Raises:
+            UsageError: one of them has the wrong type; `encode` says which.
+        """
+        _ = self.result
+        name = self._places[0]
+        try:
+            data = encode([self._arguments(**{name: item}) for item in items])
+            self._decode_each(data)
+        except Exception as error:
+            raise UsageError(f"job {self.name} cannot be run for one of {len(items)} items: {error}") from None
+        return list(map(bytes, _cut(data)))
 
     def call(
         self, function: Callable[..., Any], arguments: bytes, shared: Sequence[Carried] = ()

@@ -1,6 +1,8 @@
 """JobMap: one job for each of many items, so many at a time, in order or as they come.
 
-    items ─▶ feeder (a task) ─▶ JobRun, JobRun, ... (at most `limit`) ─▶ outcomes, to who iterates
+    items ─▶ reading (a task) ─▶ fresh ─▶ feeder (a task) ─▶ Bulk: what came in one turn, together
+                                                                 │
+    who iterates ◀── outcomes, in order or as they come ◀── Together ◀── Settlement: each by itself
 
 Runs on the loop's thread.
 """
@@ -9,15 +11,47 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
+from typing import Any, Final
 
-from actors.errors import ActorsError, ActorStopped
-from supervisor.jobs.job_run import JobRun
+import msgspec
+
+from actors.errors import ActorsError, ActorStopped, UndecodableMessage, UsageError
+from actors.protocol.protocol import Handler
+from actors.wire.frames import ASK
+from actors.wire.framing import Attachment
+from supervisor.core.delivery.fates import Fate
+from supervisor.jobs.job_end import JobEnd
+from supervisor.jobs.job_errors import named, took_too_long
+from supervisor.jobs.job_result import JobResult
+from supervisor.jobs.job_times import JobTimes
 from supervisor.jobs.prepared_job import PreparedJob
+from supervisor.mailbox.intake.bulk import BulkCall, Part
 from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.many import ReadAll
 
 Items = AsyncIterable[Any] | Iterable[Any]
+
+TOGETHER: Final = 64  # items that are encoded, checked and sent in one step; the loop does other things in between
+
+
+class Item:
+    """One item that was taken.
+
+    Attributes:
+        value: as it was taken.
+        outcome: the result of its job, or its error.
+        over: whether there is an outcome.
+        seq: the number of its message, 0 before there is one.
+    """
+
+    __slots__ = ("outcome", "over", "seq", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.outcome: Any = None
+        self.over = False
+        self.seq = 0
 
 
 class JobMap:
@@ -36,10 +70,17 @@ class JobMap:
         self._job = job
         self._items = items
         self._ordered = ordered
+        self._result = JobResult(mailbox.intake.reader_of(job.result), shares=job.shares)
         self._room = asyncio.Semaphore(limit)
-        self._runs: dict[JobRun, Any] = {}  # taken items whose outcome was not taken, oldest first
-        self._over: deque[JobRun] = deque()  # those that have ended, in the order of their ends
+        self._fresh: list[Item] = []  # taken, and not sent yet
+        self._fed = asyncio.Event()  # there are fresh ones, or there will be no more
+        self._sent = asyncio.Event()  # there are none
+        self._taken: deque[Item] = deque()  # those whose outcome was not taken, in their order or in that of their ends
+        self._open = 0  # how many have no outcome
+        self._under_way: dict[int, Item] = {}  # by the numbers of their messages
+        self._times = JobTimes(mailbox, job.timeout, self._under_way, self._late)
         self._news = asyncio.Event()
+        self._left = False  # whether nothing is taken any more
 
     async def outcomes(self) -> AsyncGenerator[Any, None]:
         """The results, and an ActorsError in place of each that failed.
@@ -50,14 +91,16 @@ class JobMap:
         """
         feeder = asyncio.create_task(self._feed())
         feeder.add_done_callback(lambda _: self._news.set())
+        taken = self._taken
         try:
             while True:
-                run = self._next_over()
-                if run is not None:
-                    outcome = self._take(run)
+                if taken and taken[0].over:
+                    item = taken.popleft()
                     self._room.release()
-                    yield outcome
-                elif feeder.done() and not self._runs:
+                    if isinstance(item.outcome, ActorStopped):
+                        raise item.outcome
+                    yield item.outcome
+                elif feeder.done() and not self._open:
                     feeder.result()
                     return
                 else:
@@ -65,46 +108,178 @@ class JobMap:
                     await self._news.wait()
         finally:
             feeder.cancel()
-            for run in self._runs:
-                run.abandon()
+            self._abandon()
             await asyncio.gather(feeder, return_exceptions=True)
+            self._abandon()  # what it sent while it ended
+
+    # ---- in
 
     async def _feed(self) -> None:
-        async for item in _as_async(self._items):
-            await self._room.acquire()
-            run = JobRun(self._mailbox, self._job, (item,), {})
-            self._runs[run] = item
-            run.future.add_done_callback(lambda _, run=run: self._ended(run))  # type: ignore[misc]
-            try:
-                await run.send()
-            except ActorsError as error:
-                run.failed(error)
-                if isinstance(error, ActorStopped):
+        """Send what is taken, as it is taken.
+
+        Raises:
+            Exception: whatever `items` raises, after the items before were sent.
+        """
+        reading = asyncio.create_task(self._read())
+        reading.add_done_callback(lambda _: self._fed.set())
+        try:
+            while True:
+                if self._fresh:
+                    fresh, self._fresh = self._fresh, []
+                    self._sent.set()
+                    if not await self._send(fresh):
+                        return
+                elif reading.done():
+                    reading.result()
                     return
-            except BaseException:
-                del self._runs[run]
-                raise
+                else:
+                    self._fed.clear()
+                    await self._fed.wait()
+        finally:
+            self._left = True
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
-    def _ended(self, run: JobRun) -> None:
-        self._over.append(run)
-        self._news.set()
+    async def _read(self) -> None:
+        async for value in _as_async(self._items):
+            if self._left:  # what gave it has suppressed its cancellation
+                return
+            await self._room.acquire()
+            item = Item(value)
+            self._open += 1
+            if self._ordered:
+                self._taken.append(item)
+            self._fresh.append(item)
+            self._fed.set()
+            if len(self._fresh) == TOGETHER:
+                self._sent.clear()
+                await self._sent.wait()
 
-    def _next_over(self) -> JobRun | None:
-        """The run whose outcome is next; None while there is none."""
+    async def _send(self, items: Sequence[Item]) -> bool:
+        """Send items; returns False when the pool is down for good."""
+        together = _Together(self, items)
+        try:
+            for part in await self._checked(items):
+                try:
+                    await self._mailbox.bulk.post((part,), BulkCall(ASK, asker=together))
+                except UsageError as error:  # its shared values never fit
+                    self.failed(items[part.index], error)
+        except ActorStopped as error:
+            for item in items:
+                if not item.seq:
+                    self.failed(item, error)
+            return False
+        return True
+
+    async def _checked(self, items: Sequence[Item]) -> list[Part]:
+        """The messages of items, checked; one that cannot be sent has its error, and is no part.
+
+        Raises:
+            ActorStopped: the pool is down for good.
+        """
+        bulk = self._mailbox.bulk
+        try:
+            return await bulk.check(self._job.messages([item.value for item in items]), ASK)
+        except UsageError:  # each by itself says what is wrong with it
+            parts = []
+        for index, item in enumerate(items):
+            try:
+                parts.append(bulk.check_one(index, self._job.message((item.value,), {}), ASK))
+            except UsageError as error:
+                self.failed(item, error)
+        return parts
+
+    # ---- out
+
+    def sent(self, items: Sequence[Item], first: int) -> None:
+        """Items are in the mailbox, under consecutive numbers."""
+        for seq, item in enumerate(items, first):
+            if not item.over:
+                item.seq = seq
+                self._under_way[seq] = item
+        self._times.watch()
+
+    def replied(self, item: Item, payload: msgspec.Raw) -> None:
+        """The job of an item has returned; see `Asker`."""
+        self._end(item, self._result.of(payload))
+
+    def replied_beside(self, item: Item, attachment: Attachment) -> None:
+        """Its result is large; see `Asker`."""
+        try:
+            self._end(item, self._result.beside(attachment))
+        except UndecodableMessage as error:
+            self.failed(item, error)
+
+    def failed(self, item: Item, error: ActorsError) -> None:
+        """The job of an item has ended in another way, or was not sent."""
+        self._end_with(item, named(error, self._shown(item), idempotent=self._job.idempotent))
+
+    def _late(self, seq: int) -> None:
+        item, timeout = self._under_way[seq], self._job.timeout or 0.0
+        self._withdraw([seq], Fate.EXPIRED, f"its job {self._job.name} ran longer than {timeout:g} s")
+        self._end_with(item, took_too_long(self._shown(item), timeout))
+
+    def _end_with(self, item: Item, error: ActorsError) -> None:
+        error.item = item.value
+        self._end(item, error)
+
+    def _end(self, item: Item, outcome: Any) -> None:
+        if item.over:
+            return
+        item.outcome, item.over = outcome, True
+        self._under_way.pop(item.seq, None)
+        self._open -= 1
         if not self._ordered:
-            return self._over.popleft() if self._over else None
-        run = next(iter(self._runs), None)
-        return run if run is not None and run.future.done() else None
+            self._taken.append(item)
+        if self._taken[0].over:
+            self._news.set()
 
-    def _take(self, run: JobRun) -> Any:
-        item = self._runs.pop(run)
-        error = run.future.exception()
-        if error is None:
-            return run.future.result()
-        if isinstance(error, ActorStopped) or not isinstance(error, ActorsError):
-            raise error
-        error.item = item
-        return error
+    def _abandon(self) -> None:
+        """What is under way is no longer wanted: it does not begin, or its process is killed."""
+        self._times.forget()
+        self._withdraw(list(self._under_way), Fate.CANCELLED, f"its job {self._job.name} was cancelled")
+        self._under_way.clear()
+
+    def _withdraw(self, seqs: Sequence[int], fate: Fate, why: str) -> None:
+        for held in self._mailbox.dispatcher.withdraw_all(seqs, fate).values():
+            JobEnd(self._mailbox, *held, why)
+
+    def _shown(self, item: Item) -> str:
+        return self._job.shown((item.value,), {})
+
+
+class _Together:
+    """The asker of items that were sent together; see `ManyAsker`."""
+
+    __slots__ = ("_items", "_map")
+
+    def __init__(self, job_map: JobMap, items: Sequence[Item]) -> None:
+        self._map = job_map
+        self._items = items
+
+    def read_all(self, handlers: set[Handler]) -> ReadAll | None:
+        """See `ManyAsker`: each is read by itself."""
+        del handlers
+        return None
+
+    def sent(self, index: int, first: int, count: int) -> None:
+        """See `ManyAsker`."""
+        self._map.sent(self._items[index : index + count], first)
+
+    def replied(self, index: int, payload: msgspec.Raw) -> None:
+        """See `ManyAsker`."""
+        self._map.replied(self._items[index], payload)
+
+    def replied_with(self, index: int, values: list[Any]) -> None:
+        """See `ManyAsker`; not called, since nothing is read together."""
+
+    def replied_beside(self, index: int, attachment: Attachment) -> None:
+        """See `ManyAsker`."""
+        self._map.replied_beside(self._items[index], attachment)
+
+    def failed(self, index: int, error: ActorsError) -> None:
+        """See `ManyAsker`."""
+        self._map.failed(self._items[index], error)
 
 
 async def _as_async(items: Items) -> AsyncIterator[Any]:

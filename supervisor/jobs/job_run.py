@@ -6,34 +6,22 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from actors.errors import (
-    ActorCrashed,
-    ActorsError,
-    ActorStopped,
-    AskTimeout,
-    HandlerError,
-    UndecodableMessage,
-)
-from actors.jobs.jobs import IMPORT_LIMIT, SharingResult
-from actors.wire.attachments import decode_sharing
-from actors.wire.codec import decoder_of
+from actors.errors import ActorsError, UndecodableMessage
 from actors.wire.frames import ASK
 from actors.wire.framing import Attachment
 from supervisor.core.delivery.fates import Fate
 from supervisor.jobs.job_end import JobEnd
+from supervisor.jobs.job_errors import named, took_too_long
+from supervisor.jobs.job_result import JobResult
+from supervisor.jobs.job_times import JobTimes
 from supervisor.jobs.prepared_job import PreparedJob
 from supervisor.mailbox.intake.entry import Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
-
-_LOOK_AGAIN: Final = 0.1  # seconds; the end of an import brings the end of a job's time nearer
-_READ_BYTES: Final = msgspec.msgpack.Decoder(bytes).decode
-_READ_SHARING: Final[Callable[[msgspec.Raw], SharingResult]] = decoder_of(SharingResult).decode
 
 
 class JobRun:
@@ -55,9 +43,9 @@ class JobRun:
         self._job = job
         self._args = args
         self._kwargs = kwargs
-        self._read = mailbox.intake.reader_of(job.result)
-        self._seq = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._result = JobResult(mailbox.intake.reader_of(job.result), shares=job.shares)
+        self._sent: set[int] = set()  # the number of its message
+        self._times = JobTimes(mailbox, job.timeout, self._sent, self._late)
 
     async def send(self) -> None:
         """Send it, as soon as the mailbox has room.
@@ -72,9 +60,8 @@ class JobRun:
         if isinstance(entered, Wait):
             entered = await entered.taken()
         assert isinstance(entered, Taken)  # noqa: S101 - only tells are dropped
-        self._seq = entered.seq
-        if self._job.timeout is not None:
-            self._look_in(self._job.timeout)
+        self._sent.add(entered.seq)
+        self._times.watch()
 
     def abandon(self) -> None:
         """Its result is no longer wanted: it does not begin, or its process is killed."""
@@ -86,104 +73,41 @@ class JobRun:
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
-        if self._job.shares:
-            result = _READ_SHARING(payload)
-            shared = [one.carried() for one in result.shared]
-            self._returned(result.data, lambda data: decode_sharing(self._read, data, shared))
-        else:
-            self._returned(_READ_BYTES(payload), self._read)
+        self._returned(self._result.of(payload))
 
     def replied_beside(self, attachment: Attachment) -> None:
         """See `Asker`."""
         try:
-            self._returned(attachment.value, self._read)
-        except Exception as error:
-            self.failed(UndecodableMessage(f"its result does not decode: {error}"))
+            self._returned(self._result.beside(attachment))
+        except UndecodableMessage as error:
+            self.failed(error)
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
-        self._forget_time()
+        self._over()
         if not self.future.done():
-            self.future.set_exception(self._named(error))
+            self.future.set_exception(named(error, self._shown(), idempotent=self._job.idempotent))
 
-    def _returned(self, data: bytes | bytearray, read: Callable[[msgspec.Raw], Any]) -> None:
-        self._forget_time()
+    def _returned(self, result: Any) -> None:
+        self._over()
         if not self.future.done():
-            self.future.set_result(read(msgspec.Raw(data)))
+            self.future.set_result(result)
 
-    # ---- its time
+    # ---- its end
 
-    def _look_in(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
-
-    def _look(self) -> None:
-        left = self._time_left(self._job.timeout or 0.0)
-        if left > 0:
-            self._look_in(left)
-        else:
-            self._end(Fate.EXPIRED, f"its job {self._job.name} ran longer than {self._job.timeout:g} s")
-            self.failed(
-                AskTimeout(
-                    f"{self._shown()} ran longer than {self._job.timeout:g} s; its process was killed", started=True
-                )
-            )
-
-    def _time_left(self, timeout: float) -> float:
-        """Seconds until its time may be over; all of it while it has not begun.
-
-        Its process notes when the time is over, once its module is imported; until then it notes a later one.
-        """
-        held = self._mailbox.dispatcher.holder(self._seq)
-        if held is None:
-            return timeout
-        life, delivery_tag = held
-        work = life.activity().work
-        if delivery_tag not in life.progress().active or not work:
-            return timeout
-        since, until = work[0].since, work[0].until
-        over = since + int(timeout * 1e9)
-        if until:
-            over = min(until, over + int(IMPORT_LIMIT * 1e9))  # the process cannot put it off without end
-        left = (over - time.monotonic_ns()) / 1e9
-        return min(left, _LOOK_AGAIN) if until else left
+    def _late(self, _: int) -> None:
+        timeout = self._job.timeout or 0.0
+        self._end(Fate.EXPIRED, f"its job {self._job.name} ran longer than {timeout:g} s")
+        self.failed(took_too_long(self._shown(), timeout))
 
     def _end(self, fate: Fate, why: str) -> None:
-        self._forget_time()
-        held = self._mailbox.dispatcher.withdraw(self._seq, fate) if self._seq else None
-        if held is not None:
+        for held in self._mailbox.dispatcher.withdraw_all(list(self._sent), fate).values():
             JobEnd(self._mailbox, *held, why)
+        self._over()
 
-    def _forget_time(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    # ---- in words
+    def _over(self) -> None:
+        self._sent.clear()
+        self._times.forget()
 
     def _shown(self) -> str:
         return self._job.shown(self._args, self._kwargs)
-
-    def _named(self, error: ActorsError) -> ActorsError:
-        """The same error, with the job in its text."""
-        if isinstance(error, HandlerError):
-            return HandlerError(error.type_name, error.message, error.traceback_text, self._shown())
-        if isinstance(error, ActorCrashed):
-            return ActorCrashed(
-                f"{self._shown()} {self._crash(error)}",
-                started=error.started,
-                finished=error.finished,
-                report=error.report,
-            )
-        if isinstance(error, ActorStopped):
-            return ActorStopped(f"{self._shown()} was not run: {error}")
-        if isinstance(error, UndecodableMessage):
-            return UndecodableMessage(f"{self._shown()}: {error}")
-        return error
-
-    def _crash(self, error: ActorCrashed) -> str:
-        reason = str(error) if error.report is None else str(error.report.reason)
-        if error.finished:
-            return f"was run, and its process ended before its result was out: {reason}"
-        if self._job.idempotent:
-            return f"ended its process ({reason}), each time it was run; it is not run again"
-        return f"ended its process: {reason}"

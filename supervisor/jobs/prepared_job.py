@@ -62,10 +62,28 @@ class PreparedJob:
             UsageError: the function does not take these arguments.
         """
         arguments, shared = self._definition.encode(args, kwargs)
-        given = self.module, self._definition.name, arguments, self.timeout or 0.0, self.main
         if self.shares:
+            given = self.module, self._definition.name, arguments, self.timeout or 0.0, self.main
             return (RunIdempotentSharingJob if self.idempotent else RunSharingJob)(*given, as_shared(shared))
-        return (RunIdempotentJob if self.idempotent else RunJob)(*given)
+        return self._plain(arguments)
+
+    def check_single(self) -> None:
+        """Check that the function can be called with one argument; see `JobDefinition.check_single`."""
+        self._definition.check_single()
+
+    def messages(self, items: Sequence[Any]) -> Sequence[RunJob | RunSharingJob]:
+        """The messages that run it, for one item each.
+
+        Raises:
+            UsageError: the function does not take one of them; `message` says which.
+        """
+        if self.shares:
+            return [self.message((item,), {}) for item in items]
+        return list(map(self._plain, self._definition.encode_each(items)))
+
+    def _plain(self, arguments: bytes) -> RunJob:
+        run = RunIdempotentJob if self.idempotent else RunJob
+        return run(self.module, self._definition.name, arguments, self.timeout or 0.0, self.main)
 
     def shown(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """It and its arguments, for a person: `parse('a.py')`."""

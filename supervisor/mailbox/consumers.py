@@ -184,9 +184,7 @@ class Consumers:
     def bearer(self, name: str, delivery_tag: int) -> Delivery | None:
         """The life that has a message in flight; None once the message or the life has ended."""
         life = self.served.get(name)
-        if life is None or delivery_tag not in self.queue_of(name).flights.of(name).messages:
-            return None
-        return life
+        return life if life is not None and self.queue_of(name).flights.of(name).number_of(delivery_tag) else None
 
     def end(self, name: str, why: str) -> None:
         """Kill a life over the message that it handles."""

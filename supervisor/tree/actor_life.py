@@ -340,7 +340,7 @@ def _job(mailbox: Mailbox, name: str, progress: Progress) -> str:
     """The function of the job that a life runs, in brackets; empty when it runs none."""
     if not issubclass(mailbox.protocol.actor, Jobs):
         return ""
-    message = mailbox.consumers.queue_of(name).flights.of(name).messages.get(min(progress.active, default=0))
+    message = mailbox.consumers.queue_of(name).flights.of(name).at(min(progress.active, default=0))
     return "" if message is None else f"({function_of(message.message)})"
 
 

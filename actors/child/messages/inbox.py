@@ -26,7 +26,7 @@ from actors.child.messages.outbox import Outbox
 from actors.child.messages.timers import Timer
 from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
-from actors.ipc.box_cells import DECODING
+from actors.ipc.box_cells import BEGUN, DECODING, FIRST_LANE
 from actors.ipc.channel import Channel
 from actors.messages import Message
 from actors.process.tracebacks import ActorFailed
@@ -295,8 +295,12 @@ class Inbox:
         self.pending.append(batch)
 
     def _give_back(self, recall: Recall) -> None:
-        """Skip what has not begun; what has begun is no longer in the inbox."""
+        """Skip what has not begun. What has begun is no longer in the inbox, unless its batch is."""
+        begun = self._cells[FIRST_LANE + BEGUN]
         waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
+        for batch in self.pending:
+            if isinstance(batch, PendingBatch):
+                waiting.update(range(max(batch.seq, begun + 1), batch.seq + len(batch.messages) - batch.begun))
         self.cancelled.update(waiting.intersection(recall.seqs))
 
     def _decoded_loosely(self, data: bytes | memoryview) -> Deliver[Message[Any]]:

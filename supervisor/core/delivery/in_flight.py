@@ -61,9 +61,14 @@ class InFlight:
     def ask_back(self, begun: int) -> list[int]:
         """The delivery tags to ask a life to give back: those it has not begun. They stay in flight until it does.
 
+        Batches are taken apart: each of their messages comes back, or does not, by itself.
+
         Args:
             begun: the highest delivery tag it has begun.
         """
+        if self.batches:
+            self.messages = dict(self.all())
+            self.batches.clear()
         self.asked = {
             delivery_tag
             for delivery_tag, message in self.messages.items()
@@ -90,6 +95,21 @@ class InFlight:
         if message is None or not asked or message.seq in self.unwanted:
             return None
         return self._take({delivery_tag})
+
+    def at(self, delivery_tag: int) -> QueuedMessage | None:
+        """The message with that tag, None when it is not here; to look at."""
+        message = self.messages.get(delivery_tag)
+        if message is None and self.batches:
+            batches = (one for one in self.batches if one.seq <= delivery_tag < one.seq + len(one))
+            message = next((one for batch in batches for one in batch.messages() if one.seq == delivery_tag), None)
+        return message
+
+    def number_of(self, delivery_tag: int) -> int | None:
+        """The sequence number of the message with that tag, None when it is not here."""
+        message = self.messages.get(delivery_tag)
+        if message is not None:
+            return message.seq
+        return delivery_tag if self.in_batch(delivery_tag) else None
 
     def in_batch(self, delivery_tag: int) -> bool:
         """Whether a batch has that message."""

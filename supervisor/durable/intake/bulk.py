@@ -14,8 +14,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from actors.errors import ActorsError
-from actors.messages import Message
-from actors.wire.attachments import EncodedMessage, bytes_fields, large_fields
+from actors.wire.attachments import EncodedMessage
 from actors.wire.frames import MAX_BULK, TELL
 from supervisor.core.delivery.parcel import Parcel
 from supervisor.durable.intake.intake import DurableIntake
@@ -62,12 +61,6 @@ class DurableBulk(Bulk):
                 for index, payload in enumerate(part.content.payloads(), part.index):
                     handler = self._handlers[self._classes.handler_of(payload)]
                     yield index, Admitted(handler, EncodedMessage(bytes(payload)), trace=part.trace)
-
-    def _joinable(self, messages: Sequence[Message[Any]], kinds: set[type[Message[Any]]]) -> bool:
-        """Also those with fields of plain `bytes`, unless one is so large that it travels beside its message."""
-        return super()._joinable(messages, kinds) and not (
-            any(map(bytes_fields, kinds)) and any(map(large_fields, messages))
-        )
 
     async def _post_parcels(self, parts: Iterator[Part], call: BulkCall) -> None:
         for group in _groups(parts):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio import _get_running_loop  # the public one raises where there is none
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from threading import get_ident
 from typing import Any, Final
 
@@ -25,7 +25,6 @@ from actors.errors import ActorCrashed, ActorStopped, UsageError
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.ref import check_key
-from actors.wire.attachments import shares
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.frames import ASK, TELL
@@ -70,11 +69,7 @@ class DurableIntake(Intake):
     def __init__(self, stored: StoredMailbox, classes: Classes, path: str, protocol: Any, **parts: Any) -> None:
         super().__init__(path, protocol, **parts)
         one_queue = self._consumers.shared_queue is not None
-        self._storable = {  # what is all in its bytes, unless a field of plain `bytes` is large
-            message: (handler.index, self.reader_of(handler.reply))
-            for message, handler in protocol.handlers.items()
-            if one_queue and not handler.flows and not shares(message)
-        }
+        self._storable = self._joinable if one_queue else {}
         self._plain = self._fast = {}
         self._accept_tell = None
         self._stored = stored
@@ -93,11 +88,6 @@ class DurableIntake(Intake):
     def rest_stored(self) -> bool:
         """Whether messages wait that are only in the store."""
         return self._last_loaded < self._last_stored
-
-    @property
-    def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
-        """See `Intake.plain`: messages that may be stored together."""
-        return self._storable if self._drained is None else {}
 
     # ---- the door
 

@@ -20,7 +20,7 @@ import msgspec
 from actors.errors import MailboxFull, UsageError, WireError
 from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol, Handler
-from actors.wire.attachments import EncodedMessage
+from actors.wire.attachments import EncodedMessage, bytes_fields, large_fields
 from actors.wire.codec import decoder_of, encode
 from actors.wire.frames import MAX_BULK
 from actors.wire.traces import is_sampled
@@ -173,9 +173,10 @@ class Bulk:
         return self._consumers.shared_queue is not None and not self._capacity.weighed
 
     def _joinable(self, messages: Sequence[Message[Any]], kinds: set[type[Message[Any]]]) -> bool:
-        """Whether messages, of these classes, may be encoded together."""
-        del messages
-        return self._intake.plain.keys() >= kinds
+        """Whether messages, of these classes, may be encoded together: nothing travels beside one of them."""
+        if not self._intake.joinable.keys() >= kinds:
+            return False
+        return not any(map(bytes_fields, kinds)) or not any(map(large_fields, messages))
 
     def _sizes_fit(self, data: bytes | msgspec.Raw) -> bool:
         """Whether no message of an encoded array is larger than allowed; the check of each says which is."""
@@ -190,10 +191,18 @@ class Bulk:
     def _singly(self, messages: Sequence[Message[Any]], start: int, kind: int) -> Iterator[Part]:
         for index, message in enumerate(messages, start):
             try:
-                admitted = self._intake.check(message, kind)
+                yield self.check_one(index, message, kind)
             except UsageError as error:
                 raise UsageError(f"message {index} of this call: {error}; none of them was sent") from None
-            yield Part(index, admitted, {admitted.handler})
+
+    def check_one(self, index: int, message: Message[Any], kind: int) -> Part:
+        """Check one message of a call by itself.
+
+        Raises:
+            UsageError, ActorStopped: as `check`.
+        """
+        admitted = self._intake.check(message, kind)
+        return Part(index, admitted, {admitted.handler})
 
     def check_bytes(self, messages: msgspec.Raw, kind: int, sender: str, trace: str | None = None) -> list[Part]:
         """Check encoded messages of another actor, by their classes; see `Admission.check_bytes`.
@@ -207,8 +216,8 @@ class Bulk:
         if self._together and not (trace is not None and is_sampled(trace)):
             count, indices = self._classes.of_all(messages)
             handlers = {self._handlers[index] for index in indices if index != UNKNOWN}
-            plain = UNKNOWN not in indices and self._intake.plain.keys() >= {one.message for one in handlers}
-            if count and plain and self._sizes_fit(messages):
+            joinable = UNKNOWN not in indices and self._intake.joinable.keys() >= {one.message for one in handlers}
+            if count and joinable and self._sizes_fit(messages):
                 self._check_count(count)
                 return list(self._parts(Parcel.of_array(count, bytes(messages)), 0, handlers, trace))
         try:

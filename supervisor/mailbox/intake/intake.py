@@ -51,11 +51,12 @@ class Intake(Door):
         self.trace: str | None = None
         self._handlers = protocol.handlers
         self._check: Callable[[bytes], object] = protocol.check
-        self._plain = {  # messages that are all in their bytes, with nothing that flows or travels beside them
+        self._joinable = {
             message: (handler.index, self.reader_of(handler.reply))
             for message, handler in protocol.handlers.items()
-            if not handler.flows and not bytes_fields(message) and not shares(message)
+            if not handler.flows and not shares(message)
         }
+        self._plain = {message: row for message, row in self._joinable.items() if not bytes_fields(message)}
         self._fast = self._plain  # empty while nothing may take the fast path
         shared_queue = self._consumers.shared_queue
         self._accept_tell = None if shared_queue is None else shared_queue.accept_tell
@@ -156,9 +157,12 @@ class Intake(Door):
         return asker
 
     @property
-    def plain(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
-        """Messages that are all in their bytes: index, and decoder of replies; none while it drains."""
-        return self._fast
+    def joinable(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
+        """Messages that are all in their bytes, unless a field of plain `bytes` is large; none while it drains.
+
+        Index, and decoder of replies.
+        """
+        return self._joinable if self._drained is None else {}
 
     # ---- tracing
 
