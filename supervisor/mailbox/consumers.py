@@ -237,19 +237,19 @@ class Consumers:
         for queue in self.queues.values():
             if not queue.queued:
                 continue
-            loads = [
+            able = [
                 (queue.flights.count(name), place, name)
                 for place, name in enumerate(self.served)
                 if self.queue_of(name) is queue and self._can_take(queue, name)
             ]
-            heapify(loads)
-            while loads and queue.queued:
-                load, place, name = heappop(loads)
-                if not load:
+            heapify(able)
+            while able and queue.queued:
+                in_flight, place, name = heappop(able)
+                if not in_flight:
                     self._busy_since[name] = self._clock()
                 yield Consumer(queue, name, self.served[name])
                 if self._can_take(queue, name):
-                    heappush(loads, (queue.flights.count(name), place, name))
+                    heappush(able, (queue.flights.count(name), place, name))
 
     def measure(self, name: str, done: int) -> None:
         """Learn from the time of this many messages whether a member is quick."""
@@ -276,5 +276,5 @@ class Consumers:
         shared = len(self.queues) == 1
         ahead = min(self.most_ahead, self._quick.get(name, 0)) if shared else AHEAD
         life = self.served.get(name)
-        able = life is not None and name not in self._paused and not life.congested
-        return able and queue.room(name, self._concurrency + ahead) > 0
+        open_ = life is not None and name not in self._paused and not life.congested
+        return open_ and queue.room(name, self._concurrency + ahead) > 0

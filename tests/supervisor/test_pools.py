@@ -31,6 +31,7 @@ from supervisor import (
 )
 from supervisor.mailbox import consumers
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher
+from supervisor.testing.scripted_delivery import ScriptedDelivery
 from tests.support.actors import Echo, Note, Puppet
 from tests.support.pooled import AsyncWorker, Die, Hold, Take, Worker
 from tests.support.scripted import OFTEN, answering, begin, child, die, finish, reached, states, tree
@@ -130,6 +131,18 @@ async def test_how_much_a_member_has_in_hand(monkeypatch, concurrency):
         finish(life, life.received[1 + consumers.MOST_AHEAD])
         assert concurrency + consumers.MOST_AHEAD == held(root, 0) - 2
         assert concurrency == held(root, 1)
+
+
+async def test_what_a_member_takes_in_one_turn_is_one_frame(monkeypatch):
+    """Messages go to the members in turn, so that none waits behind all others; each member gets one frame."""
+    monkeypatch.setattr(Worker, "concurrency", 3)
+    frames = []
+    monkeypatch.setattr(ScriptedDelivery, "post", lambda life, batch: frames.append([one.seq for one in batch]))
+    async with tree(pool(2)) as root:
+        for number in range(5):
+            root["p"].tell_nowait(Take("", number))
+        await at_rest()
+    assert [[1], [2, 4], [3, 5]] == frames
 
 
 async def test_in_turn():

@@ -299,7 +299,7 @@ class Inbox:
         begun = self._cells[FIRST_LANE + BEGUN]
         waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
         for batch in self.pending:
-            if isinstance(batch, PendingBatch):
+            if isinstance(batch, PendingBatch) and batch.kind == wire.ASK:
                 waiting.update(range(max(batch.seq, begun + 1), batch.seq + len(batch.messages) - batch.begun))
         self.cancelled.update(waiting.intersection(recall.seqs))
 

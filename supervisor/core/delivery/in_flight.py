@@ -9,7 +9,7 @@ import heapq
 from collections import deque
 from collections.abc import Container, Iterator, Mapping
 
-from actors.wire.frames import CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
+from actors.wire.frames import ASK, CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
 from supervisor.core.delivery.backlog import Backlog, Batch
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
@@ -61,14 +61,16 @@ class InFlight:
     def ask_back(self, begun: int) -> list[int]:
         """The delivery tags to ask a life to give back: those it has not begun. They stay in flight until it does.
 
-        Batches are taken apart: each of their messages comes back, or does not, by itself.
+        Asks that were sent together are asked for one by one; tells that were are handled in one go.
 
         Args:
             begun: the highest delivery tag it has begun.
         """
-        if self.batches:
-            self.messages = dict(self.all())
-            self.batches.clear()
+        asks = [batch for batch in self.batches if batch.kind == ASK]
+        if asks:
+            self.batches = deque(batch for batch in self.batches if batch.kind != ASK)
+            apart = ((message.seq, message) for batch in asks for message in batch.messages())
+            self.messages = dict(heapq.merge(self.messages.items(), apart, key=_tag))
         self.asked = {
             delivery_tag
             for delivery_tag, message in self.messages.items()

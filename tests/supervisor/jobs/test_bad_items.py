@@ -13,7 +13,7 @@ from tests.support.jobs import Item, Report, work
 
 pytestmark = pytest.mark.processes
 
-ITEMS, BAD = (10_000, 200) if os.environ.get("ACTORS_LONG") else (500, 20)
+LONG = bool(os.environ.get("ACTORS_LONG"))
 ERRORS = {
     "segfault": (ActorCrashed, "SIGSEGV"),
     "exit": (ActorCrashed, "exit code 3"),
@@ -24,15 +24,18 @@ ERRORS = {
 
 
 @pytest.mark.timeout(600)
-async def test_each_bad_item_is_one_error_and_harms_no_other(tmp_path):
+@pytest.mark.parametrize(
+    ("size", "count", "bad"), [(2, 10_000, 200) if LONG else (2, 500, 20), (1, 200, 10)], ids=["pool", "one process"]
+)
+async def test_each_bad_item_is_one_error_and_harms_no_other(tmp_path, size, count, bad):
     log = tmp_path / "log"
-    every, kinds = ITEMS // BAD, list(ERRORS)
+    every, kinds = count // bad, list(ERRORS)
     items = [
         Item(number, kinds[number // every % len(kinds)] if number % every == every // 2 else "fine", str(log))
-        for number in range(ITEMS)
+        for number in range(count)
     ]
     outcomes = []
-    async with Supervisor(ChildSpec(Jobs, name="pool", size=2), intensity=Intensity(0)) as root:
+    async with Supervisor(ChildSpec(Jobs, name="pool", size=size), intensity=Intensity(0)) as root:
         async for outcome in root["pool"].map(work, items, timeout=1.0, limit=64, return_exceptions=True):
             outcomes.append(outcome)
         assert root.snapshot().restarts == 0

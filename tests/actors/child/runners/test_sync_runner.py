@@ -34,12 +34,15 @@ from actors.wire.frames import (
     ASK,
     TELL,
     Answer,
+    AskBatch,
+    Bulk,
     Cancel,
     Deliver,
     Envelope,
     Failure,
     FromChild,
     Outcomes,
+    Recall,
     Send,
     StartActor,
     Stop,
@@ -216,6 +219,21 @@ def test_cancelled_messages_do_not_begin(daemon_of):
     items, _ = daemon.outcomes()
     assert [wire.REPLY, wire.CANCELLED, wire.REPLY, wire.REPLY] == [kind for _, kind, _ in items]
     assert [1, 3] == daemon.actor.notes
+
+
+@pytest.mark.parametrize("frame", ["bulk", "asks"])
+def test_what_is_recalled_of_a_batch_does_not_begin(daemon_of, frame):
+    """The rest of the batch does, and so does what has begun already."""
+    daemon = daemon_of(Puppet)
+    messages = [Note(1), Note(2), Note(3), Note(4), StopYourself()]
+    daemon.send(Bulk(1, ASK, None, None, messages) if frame == "bulk" else AskBatch(1, [None] * 5, messages))
+    daemon.life.inbox.receive()
+    assert daemon.life.inbox.next_wanted().message == Note(1)
+    daemon.send(Recall([1, 2, 4]))
+    daemon.box.ring()
+    run(daemon.actor, daemon.life)
+    assert [3] == daemon.actor.notes
+    assert [2, 4] == [seq for seq, kind, _ in daemon.outcomes()[0] if kind == wire.CANCELLED]
 
 
 def test_cancelling_what_is_over_leaves_nothing_behind(daemon_of):

@@ -15,6 +15,7 @@ from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import blame
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
+from supervisor.core.delivery.parcel import Parcel
 from supervisor.core.delivery.queue import MessageQueue
 from tests.support.long import often
 
@@ -292,6 +293,23 @@ def test_asked_back():
     assert [2, 3, 4, 6] == seqs(delivery.waiting())
     assert (2, 4, 6) == (delivery.flights.count(7), delivery.queued, delivery.unsettled)
     assert [delivery.flights.came_back(7, 2, CANCELLED), delivery.flights.came_back(7, 4, UNDECODABLE)] == [True, True]
+
+
+def test_asked_back_of_what_was_sent_together():
+    """Asks come back one by one; tells that share a frame do not."""
+    delivery = MessageQueue(CLASSES)
+    delivery.enqueue_bulk(TELL, None, None, Parcel(2, None, [payload(1), payload(2)]))
+    delivery.enqueue_bulk(ASK, None, None, Parcel(3, None, [payload(3), payload(4), payload(5)]))
+    while delivery.queued:
+        assert delivery.take_batch(7, 5) is not None
+    flight = delivery.flights.of(7)
+    assert [4, 5] == flight.ask_back(3)
+    assert (3, 5, None) == (flight.number_of(3), flight.number_of(5), flight.number_of(6))
+    assert delivery.flights.came_back(7, 4, CANCELLED)
+    assert 5 == delivery.finish(7, 5).seq
+    delivery.finish_up_to(7, 3)
+    assert [4] == seqs(delivery.waiting())
+    assert (0, 1) == (delivery.flights.count(7), delivery.unsettled)
     assert delivery.finish(7, 2) is None
     assert not delivery.flights.came_back(7, 1, CANCELLED)
     assert not delivery.flights.came_back(8, 1, CANCELLED)
@@ -653,13 +671,13 @@ class PoolModel(DeliveryModel):
     members = 3
 
     def asked(self, child):
-        """What a child is asked to give back: all it has not begun, that is wanted and did not come in a run."""
+        """What a child is asked to give back: all it has not begun, that is wanted and no tell of a run."""
         turns = self.delivery.flights.of(child.number).ask_back(child.progress().begun)
         asked = [(delivery_tag, identity) for delivery_tag, identity in child.handed if delivery_tag in turns]
         assert sorted(turns) == [delivery_tag for delivery_tag, _ in asked]
         assert all(self.messages[identity].wanted for _, identity in asked)
         left = [self.messages[identity] for delivery_tag, identity in child.handed if delivery_tag not in turns]
-        assert all(message.told or message.together or not message.wanted for message in left)
+        assert all(message.told or not message.wanted for message in left)
         return asked
 
     @precondition(lambda self: any(child.handed for child in self.lives.values()))
