@@ -182,13 +182,16 @@ def test_killed_in_put_at_random_instants(maxsize):
     """A hundred writers and more killed anywhere in a put: the reader never hangs and never sees a torn item."""
     dice, shared, last = random.Random(2), SafeQueue(maxsize), {}
     before = open_descriptors()
+    longest = 0.01  # seconds that one writes
     with victims(children.put_large, shared) as one_more:
-        for writer in range(10 * KILLS):  # on a busy machine many die before they write
+        for writer in range(10 * KILLS):
+            written = len(last)
             pid = one_more(writer)
-            until = time.monotonic() + dice.random() * 0.01
+            until = time.monotonic() + dice.random() * longest
             while time.monotonic() < until:
                 _read_whole(shared, last, 0.001)
             os.kill(pid, signal.SIGKILL)
+            longest = 0.01 if len(last) > written else min(1.1 * longest, 0.5)  # a busy machine lets it begin late
             if writer + 1 >= KILLS and len(last) > KILLS // 10:
                 break
         while _read_whole(shared, last, 0.05):
