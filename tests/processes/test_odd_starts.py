@@ -43,6 +43,9 @@ if __name__ == "__main__":
 """
 
 
+STAYS = DAEMON.replace("        shutil.rmtree(folder)\n", "")  # its working directory is there to the end
+
+
 def run(tmp_path, *runner: str, source: str = DAEMON, name: str = "daemon.py") -> str:
     """What the daemon writes, started as `python RUNNER daemon.py`."""
     script = tmp_path / name
@@ -73,18 +76,18 @@ def test_an_actor_of_the_main_module_comes_back(tmp_path, runner):
 @pytest.mark.parametrize("name", [os.fsdecode(b"no utf-8 \xff.py"), "two\nlines.py"])
 def test_file_names_of_any_bytes(tmp_path, name):
     """The script's name reaches the processes of its actors as it is."""
-    assert "BACK True" in (said := run(tmp_path, name=name)), said
+    assert "BACK True" in (said := run(tmp_path, source=STAYS, name=name)), said
 
 
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
 def test_with_lazy_imports(tmp_path):
     """Of the daemon, and so of its actors."""
-    assert "BACK True" in (said := run(tmp_path, "-X", "lazy_imports=all")), said
+    assert "BACK True" in (said := run(tmp_path, "-X", "lazy_imports=all", source=STAYS)), said
 
 
 def test_an_actor_of_a_script_under_a_profiler(tmp_path):
     """The profiler is the main module that a process would import: refused, or the profiler has made it the script."""
-    said = run(tmp_path, "-m", "cProfile", "-o", os.devnull)
+    said = run(tmp_path, "-m", "cProfile", "-o", os.devnull, source=STAYS)
     assert "BACK True" in said or "move it to a module of its own" in said.splitlines()[-1], said
 
 

@@ -171,7 +171,7 @@ async def _it_stops_when_it_is_asked_to(trial):
     trial.call(life.stop)
     trial.call(life.stop)
     end = await trial.ended(life)
-    assert (0, True, False) == (end.exit_code, end.stop_asked, end.kill_asked)
+    assert (0, True, False) == (end.exit_code, end.stop_asked, end.kill_asked), end
 
 
 async def _it_is_killed(trial):
