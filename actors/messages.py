@@ -102,7 +102,9 @@ class Fed(Message[R_co], Generic[R_co, T]):
 def item_type(message: type[Message[Any]]) -> Any:
     """The type of the items that a message streams back, or None when it does not stream."""
     reply = reply_type(message)
-    return get_args(reply)[0] if get_origin(reply) in _STREAMS else None
+    if (get_origin(reply) or reply) not in _STREAMS:
+        return None
+    return next(iter(get_args(reply)), Any)
 
 
 def fed_type(message: type[Message[Any]]) -> Any:

@@ -7,8 +7,15 @@ inspect and its dependencies; a wrapped, bound or marked function is left to ins
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, WrapperDescriptorType
-from typing import Any, Final, NamedTuple, get_args
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    SimpleNamespace,
+    WrapperDescriptorType,
+)
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 _VARARGS: Final = 0x04
 _VARIADIC: Final = 0x04 | 0x08  # flags of a code object: it has *args, **kwargs
@@ -89,6 +96,16 @@ def accepts(function: Callable[..., Any], count: int) -> bool:
 def type_name(hint: Any) -> str:
     """A type as it is written: `Order`, `list[int]`, `int | None`."""
     return hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+
+
+def evaluated(function: Callable[..., Any], name: str, annotation: Any) -> Any:
+    """The type that one annotation of a function means.
+
+    Raises:
+        Exception: it cannot be evaluated: a name that is not defined, text that is no Python, a type that stands where
+            none may.
+    """
+    return get_type_hints(SimpleNamespace(__annotations__={name: annotation}), globals_of(function))[name]
 
 
 def globals_of(function: Callable[..., Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from actors.actor import Actor
 from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.runners.sync_runner import run
+from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.ipc.channel import Channel
 from actors.process.memory import Reserve
@@ -99,8 +100,9 @@ def serve(  # noqa: PLR0917 - called once, by the process
     """
     try:
         actor = cls.__new__(cls)
-        actor.context = life.context
+        object.__setattr__(actor, "context", life.context)  # also where the class is frozen
         cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
+        _check_made(actor, life)
         life.made(actor)
     except BaseException as error:
         raise ActorFailed(f"in {cls.__qualname__}.__init__", error) from error
@@ -112,6 +114,19 @@ def serve(  # noqa: PLR0917 - called once, by the process
             _serve(actor, life, ready, run_loop)
     finally:
         life.outbox.flush()
+
+
+def _check_made(actor: Actor, life: Life) -> None:
+    """Check that `__init__` has hidden nothing by an attribute of the same name.
+
+    Raises:
+        UsageError: it has.
+    """
+    if actor.context is not life.context:
+        raise UsageError("it sets self.context, which is the actor's view of its surroundings; give that another name")
+    for handler in life.protocol.handlers.values():
+        if handler.name in getattr(actor, "__dict__", ()):
+            raise UsageError(f"it sets self.{handler.name}, which hides the handler of that name; give it another name")
 
 
 def _serve(actor: Actor, life: Life, ready: Ready, run_loop: RunLoop) -> None:

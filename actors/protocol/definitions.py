@@ -26,12 +26,12 @@ from collections.abc import (
 from collections.abc import (
     Set as AbstractSet,
 )
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_overloads, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_overloads
 
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import MARK, Parameter, accepts, globals_of, is_asynchronous, is_generator, type_name
+from actors.signatures import MARK, Parameter, accepts, evaluated, is_asynchronous, is_generator, type_name
 
 _UNBOUND: Final[dict[str, str]] = {  # attributes that are not methods of an instance, and where their function is
     "staticmethod": "__func__",
@@ -66,14 +66,16 @@ def handlers_in(actor: type, base: type) -> list[tuple[str, Callable[..., Any]]]
     found = []
     for name, value in sorted(_members(actor).items()):
         where = f"{actor.__qualname__}.{name}"
-        if not _marked(value):
+        if name == "context":
+            raise UsageError(f"{where} is hidden by self.context; give it another name")
+        if not is_marked(value):
             _check_no_override(actor, name, value)
             _check_no_lost_mark(where, name, value)
             continue
         if name in vars(base):
             raise UsageError(f"{where} is a hook that is called without a message; mark another method with @handles")
-        if name == "context":
-            raise UsageError(f"{where} is hidden by self.context; give the handler another name")
+        if name.startswith("__") and name.endswith("__"):
+            raise UsageError(f"{where} is a method that Python itself calls; mark one with a name of your own")
         kind = type(value).__name__
         if kind in _UNBOUND or not hasattr(type(value), "__get__"):
             raise UsageError(f"{where} is a {kind}; a handler is a plain method: def {name}(self, msg: SomeMessage)")
@@ -128,13 +130,11 @@ def check_promise(where: str, method: Callable[..., Any], promised: Any, *, stre
         UsageError: no value has both types.
     """
     try:
-        annotation = getattr(method, "__annotations__", {}).get("return", Any)
-        holder = types.SimpleNamespace(__annotations__={"return": annotation})
-        hint = get_type_hints(holder, globals_of(method))["return"]
+        hint = evaluated(method, "return", getattr(method, "__annotations__", {}).get("return", Any))
     except Exception:  # it names what is imported for type checkers only: the type is not known
         return
     if streams:
-        if get_origin(hint) not in _STREAMS:
+        if get_origin(hint) not in _STREAMS or not get_args(hint):
             return
         hint = get_args(hint)[0]
     if _contradict(hint, promised):
@@ -158,8 +158,7 @@ def check_items(where: str, method: Callable[..., Any], parameter: Parameter, fe
         UsageError: they are something else.
     """
     try:
-        holder = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
-        hint = get_type_hints(holder, globals_of(method))[parameter.name]
+        hint = evaluated(method, parameter.name, parameter.annotation)
     except Exception:  # as in `check_promise`
         return
     kind, args = get_origin(hint) or hint, get_args(hint)
@@ -181,16 +180,17 @@ def _members(actor: type) -> dict[str, Any]:
     return members
 
 
-def _marked(value: object) -> bool:
+def is_marked(value: object) -> bool:
+    """Whether an attribute of a class is marked with `@handles`."""
     inner = getattr(value, _UNBOUND[type(value).__name__], None) if type(value).__name__ in _UNBOUND else None
-    return MARK in getattr(value, "__dict__", ()) or (inner is not None and _marked(inner))
+    return MARK in getattr(value, "__dict__", ()) or (inner is not None and is_marked(inner))
 
 
 def _check_no_override(actor: type, name: str, value: object) -> None:
     if value is None:  # as with __hash__: None removes the handler
         return
     for cls in actor.__mro__:
-        if _marked(vars(cls).get(name)):
+        if is_marked(vars(cls).get(name)):
             raise UsageError(
                 f"{actor.__qualname__}.{name} overrides a handler of {cls.__qualname__} without @handles; mark it as "
                 f"well, or write {name} = None to handle that message no more"
@@ -200,7 +200,7 @@ def _check_no_override(actor: type, name: str, value: object) -> None:
 def _check_no_lost_mark(where: str, name: str, value: object) -> None:
     """Refuse a method that hides a marked one of its name: under a decorator, or above it as its overloads."""
     for hidden in _hidden(value):
-        if _marked(hidden) and getattr(hidden, "__name__", None) == name:
+        if is_marked(hidden) and getattr(hidden, "__name__", None) == name:
             raise UsageError(
                 f"{where} is marked below {_decorator(value)}, which hides the mark; use functools.wraps in that "
                 f"decorator"
@@ -209,7 +209,7 @@ def _check_no_lost_mark(where: str, name: str, value: object) -> None:
         return
     if value.__name__ == "_overload_dummy":  # what `typing.overload` leaves of a function
         raise UsageError(f"{where} has overloads, and no method follows them; write it, marked @handles")
-    if any(map(_marked, get_overloads(value))):
+    if any(map(is_marked, get_overloads(value))):
         raise UsageError(f"{where} has marked overloads; write @handles above the method that follows them")
 
 

@@ -14,7 +14,6 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    get_type_hints,
 )
 from weakref import WeakKeyDictionary
 
@@ -24,9 +23,9 @@ from actors.actor import Actor, M, _defaults
 from actors.bounds import is_count
 from actors.errors import UsageError
 from actors.messages import Fed, Message, Topic, check_topic, fed_type, item_type, reply_type, tag_of
-from actors.protocol.definitions import check_hooks, check_items, check_promise, handlers_in
+from actors.protocol.definitions import check_hooks, check_items, check_promise, handlers_in, is_marked
 from actors.protocol.state import StateCodec, state_codec
-from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of
+from actors.signatures import evaluated, is_asynchronous, is_generator, parameters_of
 from actors.wire.attachments import EncodedMessage, pack
 from actors.wire.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, register, reply_codec, unknown_type
 from actors.wire.framing import LARGE
@@ -195,14 +194,31 @@ def _read_handlers(actor: type[Actor]) -> dict[type[Message[Any]], Handler]:
                 )
             tags[tag_of(message)] = message
             handlers[message] = _handler(len(handlers), actor, name, method, message)
+        _check_hides_none(actor, name, method)
     return handlers
+
+
+def _check_hides_none(actor: type[Actor], name: str, method: Callable[..., Any]) -> None:
+    """Refuse a handler that hides one of the same name in a class that it knows nothing of: two mixins by accident."""
+    own, *others = (cls for cls in actor.__mro__ if name in vars(cls))
+    taken = set(_messages_of(actor, name, method))
+    for other in others:
+        hidden = vars(other)[name]
+        if issubclass(own, other) or not is_marked(hidden):
+            continue
+        lost = sorted(one.__qualname__ for one in set(_messages_of(actor, name, hidden)) - taken)
+        if lost:
+            raise UsageError(
+                f"{actor.__qualname__}.{name} is that of {own.__qualname__}, and hides {other.__qualname__}.{name}, "
+                f"which handles {', '.join(lost)}; give one of them another name"
+            )
 
 
 def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> tuple[type[Message[Any]], ...]:
     """The message classes in the annotation of a handler's one parameter."""
     where = f"{actor.__qualname__}.{name}"
     parameters = parameters_of(method)[1:]
-    if not parameters or not all(one.plain for one in parameters):
+    if not parameters or any(one.keyword_only or one.variadic for one in parameters):
         raise UsageError(f"{where} must take exactly one message: def {name}(self, msg: SomeMessage)")
     parameter = parameters[0]
     if parameter.annotation is None:
@@ -210,10 +226,9 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
             f"{where} does not say which message it handles; annotate it: def {name}(self, {parameter.name}: "
             f"SomeMessage)"
         )
-    holder = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     try:
-        hint = get_type_hints(holder, globals_of(method))[parameter.name]
-    except NameError as error:
+        hint = evaluated(method, parameter.name, parameter.annotation)
+    except Exception as error:  # whatever the evaluation of an annotation raises
         raise UsageError(
             f"the annotation of {where} cannot be read: {error}; define the message class at the top level of the "
             f"module, and import it outside `if TYPE_CHECKING`"
@@ -236,7 +251,7 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
 
 
 def _check_message(where: str, member: Any) -> None:
-    """Check that a handler's annotation names a message class."""
+    """Check that a handler's annotation names a message class, with the form on the wire that all messages have."""
     if (get_origin(member) or member) in _BASES:
         raise UsageError(
             f"{where} handles {getattr(member, '__qualname__', member)}, the base of all messages; annotate the "
@@ -263,6 +278,13 @@ def _check_message(where: str, member: Any) -> None:
             f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
             f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."
         )
+    settings = member.__struct_config__
+    for setting, holds in (("array_like", settings.array_like), ("tag", settings.tag is not None)):
+        if not holds:
+            raise UsageError(
+                f"{where} handles {member.__qualname__}, whose class says {setting}=False: without it no message can "
+                f"be told on the wire; leave {setting} out"
+            )
 
 
 def published(topic: Topic[M], message: M) -> bytes:

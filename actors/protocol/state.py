@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from typing import Any, Final, cast, get_type_hints
+from typing import Any, Final, cast
 
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import MARK, globals_of, is_asynchronous, is_generator, parameters_of
+from actors.signatures import MARK, evaluated, is_asynchronous, is_generator, parameters_of
 from actors.wire.codec import decoder_of, encode, unknown_type
 
 _HOW: Final = "write def save(self) -> State and def load(self, state: State) -> None, with State a type msgspec knows"
@@ -119,10 +119,9 @@ def _annotated(actor: type, name: str, method: Callable[..., Any]) -> Any:
     at = "return" if name == "save" else parameters[0].name
     if at not in method.__annotations__:
         raise UsageError(f"{where} does not say what the state is; {_HOW}")
-    holder = types.SimpleNamespace(__annotations__={at: method.__annotations__[at]})
     try:
-        return get_type_hints(holder, globals_of(method))[at]
-    except NameError as error:
+        return evaluated(method, at, method.__annotations__[at])
+    except Exception as error:  # whatever the evaluation of an annotation raises
         raise UsageError(
             f"the annotation of {where} cannot be read: {error}; define the type at the top level of the module, and "
             f"import it outside `if TYPE_CHECKING`"

@@ -55,6 +55,13 @@ class Codec(msgspec.Struct, Generic[T], frozen=True):
     decode: Callable[[Any], T]
 
 
+_EXACTLY: Final[dict[type, Callable[[Any], object]]] = {
+    float: float.__float__,
+    int: int.__int__,
+    str: str.__str__,
+}
+"""Types of which msgspec encodes no subclass, and what makes an instance of one plain: `numpy.float64` is a float."""
+
 _CODECS: Final[dict[type, Codec[Any]]] = {}
 
 
@@ -86,8 +93,18 @@ def to_plain(value: object) -> object:
                 if isinstance(value, SharedValue):
                     raise TypeError(str(error)) from None
                 raise TypeError(f"the codec of {cls.__qualname__} raised {_in_words(error)}") from error
-    shared = "; a field of type Shared takes Shared.of(value)" if hasattr(value, "__array_interface__") else ""
-    raise TypeError(f"objects of type {type(value).__qualname__} have no codec{shared}")
+    for kind, exact in _EXACTLY.items():
+        if isinstance(value, kind):
+            return exact(value)
+    raise TypeError(f"objects of type {type(value).__qualname__} have no codec{_remedy(value)}")
+
+
+def _remedy(value: object) -> str:
+    if not hasattr(value, "__array_interface__"):
+        return ""
+    if getattr(value, "shape", None) == ():
+        return "; a number of numpy's travels as value.item()"
+    return "; a field of type Shared takes Shared.of(value)"
 
 
 def from_plain(wanted: type, plain: Any) -> object:
