@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from actors.bounds import MOST_COUNT
 from actors.errors import UsageError
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_cells import MAX_SERIES
@@ -35,9 +36,12 @@ class Counters:
         Raises:
             UsageError: no good name, amount or label, or too many series. Nothing was counted.
         """
-        if type(amount) is not int or amount < 0:
+        if type(amount) is not int or not 0 <= amount <= MOST_COUNT:
             check_amount(self._path, name, amount)
-        key: object = (name, *labels.items()) if labels else name
+        key: object = name
+        if labels:  # as words: 1 and True are equal, and a list cannot be a key
+            labels = {label: str(value) for label, value in labels.items()}
+            key = (name, *labels.items())
         with self._lock:
             slot = self._slots.get(key)
             if slot is None:

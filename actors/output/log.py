@@ -66,10 +66,12 @@ def utf8(text: object) -> str:
 def _plain(value: object) -> str | int | float | bool | None:
     if isinstance(value, str):
         return utf8(value)
-    if isinstance(value, bool | None) or (isinstance(value, int) and _LEAST <= value <= _MAX):
+    if isinstance(value, bool | None):
         return value
+    if isinstance(value, int) and _LEAST <= value <= _MAX:
+        return int.__int__(value)  # of a subclass, too: a record has plain values
     if isinstance(value, float) and math.isfinite(value):
-        return value
+        return float.__float__(value)
     try:
         return utf8(repr(value))
     except Exception:  # a user's __repr__ may raise anything

@@ -6,11 +6,12 @@ What does not fit its type becomes UsageError at the sender or WireError at the 
 from __future__ import annotations
 
 import builtins
+import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from functools import cache
-from typing import Any, Final, Generic, TypeVar, cast
+from functools import cache, lru_cache
+from typing import Any, Final, Generic, Protocol, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import inspect as types
@@ -129,9 +130,57 @@ def _in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def decoder_of(wanted: Any) -> msgspec.msgpack.Decoder[Any]:
+class Decodes(Protocol):
+    """A decoder, as msgspec has it."""
+
+    def decode(self, data: bytes | memoryview | msgspec.Raw, /) -> Any:
+        """Decode bytes.
+
+        Raises:
+            Exception: they do not have its type: msgspec's own, or what code of the user raised.
+        """
+
+
+class _Guarded:
+    """A decoder whose values run code of the user when they are made: `sys.exit` there is a failure of one value."""
+
+    __slots__ = ("_decode",)
+
+    def __init__(self, decoder: Decodes) -> None:
+        self._decode = decoder.decode
+
+    def decode(self, data: bytes | memoryview | msgspec.Raw, /) -> Any:
+        try:
+            return self._decode(data)
+        except (msgspec.MsgspecError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # also SystemExit, CancelledError: on an event loop these mean something else
+            raise msgspec.ValidationError(_in_words(error)) from error
+
+
+def decoder_of(wanted: Any) -> Decodes:
     """A msgspec decoder of this type."""
-    return msgspec.msgpack.Decoder(wanted, dec_hook=from_plain)
+    return decoder_with(wanted, wanted)
+
+
+def decoder_with(wanted: Any, theirs: Any) -> Decodes:
+    """A msgspec decoder of a type of this project.
+
+    Args:
+        wanted: the type.
+        theirs: the users' part of it: a class, or several in a Union.
+    """
+    decoder = msgspec.msgpack.Decoder(wanted, dec_hook=from_plain)
+    parts = get_args(theirs) if get_origin(theirs) is Union else (theirs,)
+    return _Guarded(decoder) if any(_runs_code(node) for part in parts for node in _types_in(part)) else decoder
+
+
+def _runs_code(node: object) -> bool:
+    """Whether code of the user runs whenever a value of this type is made."""
+    cls = getattr(node, "cls", None)
+    if isinstance(node, types.EnumType):
+        return cast("Any", cls)._missing_.__func__ is not cast("Any", enum.Enum)._missing_.__func__
+    return hasattr(cls, "__post_init__") or hasattr(cls, "__attrs_post_init__")
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=to_plain)
@@ -173,7 +222,7 @@ class ReplyCodec:
             data = encode(reply)
             if self._exact is None or type(reply) is not self._exact:
                 self.read(data)
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        except Exception as error:  # msgspec's own, or of code of the user's that makes a value
             raise UsageError(
                 f"the reply is a {type(reply).__name__}, the message promises {type_name(self.promised)} ({error})"
             ) from error
@@ -199,7 +248,7 @@ def reply_codec(promised: Any) -> ReplyCodec:
 
 def unknown_type(annotation: Any) -> str | None:
     """The name of a type inside `annotation` that msgspec cannot encode; None when it knows all of them."""
-    for cls in _custom_types(types.type_info(annotation), set()):
+    for cls in _custom_types(annotation):
         if cls is not ActorRef and cls not in _CODECS:
             return f"{cls.__module__}.{cls.__qualname__}"
     return None
@@ -207,18 +256,36 @@ def unknown_type(annotation: Any) -> str | None:
 
 def mentions(annotation: Any, wanted: type) -> bool:
     """Whether a value of that type may contain an instance of that class, which msgspec does not know."""
-    return any(issubclass(cls, wanted) for cls in _custom_types(types.type_info(annotation), set()))
+    return any(issubclass(cls, wanted) for cls in _custom_types(annotation))
 
 
-def _custom_types(node: object, seen: set[type]) -> Iterator[type]:
+def _custom_types(annotation: Any) -> Iterator[type]:
     """The classes in a type that msgspec does not know natively."""
-    if isinstance(node, types.CustomType):
-        yield node.cls
-        return
+    return (node.cls for node in _types_in(annotation) if isinstance(node, types.CustomType))
+
+
+def _types_in(annotation: Any) -> tuple[object, ...]:
+    """A type and all types in it, as msgspec describes them."""
+    try:
+        return _described(annotation)
+    except TypeError:  # it is not hashable; or msgspec does not know it, and says so again
+        return tuple(_nodes(types.type_info(annotation), set()))
+
+
+@lru_cache(maxsize=256)
+def _described(annotation: Any) -> tuple[object, ...]:
+    return tuple(_nodes(types.type_info(annotation), set()))
+
+
+def _nodes(node: object, seen: set[type]) -> Iterator[object]:
+    """A type as msgspec describes it, and all types in it, each class once."""
     if isinstance(node, types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType):
         if node.cls in seen:
             return
         seen.add(node.cls)
+    yield node
+    if isinstance(node, types.CustomType | types.EnumType):
+        return
     if isinstance(node, msgspec.Struct):
         inner: list[object] = [getattr(node, name) for name in node.__struct_fields__]
     elif isinstance(node, tuple | list):
@@ -226,4 +293,4 @@ def _custom_types(node: object, seen: set[type]) -> Iterator[type]:
     else:
         return
     for child in inner:
-        yield from _custom_types(child, seen)
+        yield from _nodes(child, seen)

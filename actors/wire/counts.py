@@ -5,7 +5,7 @@ A series crosses as its encoded bytes in the black box; the daemon checks its na
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -78,7 +78,7 @@ def check_amount(path: str, name: str, amount: float) -> None:
     Raises:
         UsageError: it is no number, or below 0.
     """
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= sys.float_info.max:
         raise UsageError(f"context.count in {path}: {name} grows by a number of at least 0, not by {amount!r}")
 
 

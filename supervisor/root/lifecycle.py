@@ -30,7 +30,7 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.ports import AnyReader, Cluster, Launcher, Machines
 from supervisor.process.launcher import ProcessLauncher
-from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_known, check_options
+from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_options, check_spec
 from supervisor.root.scheduler import Scheduler
 from supervisor.root.service import starting
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
@@ -66,7 +66,7 @@ class Lifecycle:
         cluster: Cluster | None = None,
         **spec: Unpack[RootSpec],
     ) -> None:
-        check_known(spec)
+        check_spec(spec)
         self.spec = SupervisorSpec(*children, **spec)
         check(self.spec, stored=store is not None)
         if cluster is None:

@@ -6,9 +6,8 @@ Runs on the thread that makes the supervisor.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Literal, TypedDict, get_args
 
 from actors.bounds import MOST_PROCESSES, check_time, is_count
@@ -18,6 +17,7 @@ from supervisor.core.terms import AutoShutdown, Intensity, Start, Strategy
 from supervisor.errors import RestartIntensityExceeded
 from supervisor.ports import Cluster
 from supervisor.specs import ChildSpec
+from supervisor.specs.known import check_known
 from supervisor.store.port import Store
 
 Reading = Literal["thread", "loop"]
@@ -48,21 +48,17 @@ class Options(RootSpec, total=False):
     cluster: Cluster | None
 
 
-def check_known(names: Iterable[str]) -> None:
+def check_spec(names: Collection[str]) -> None:
     """Check that `Supervisor` has these options of a spec.
 
     Raises:
         UsageError: it has not; the text names what is near.
     """
-    for name in names:
-        if name in RootSpec.__optional_keys__:
-            continue
+    given = [name for name in names if name not in RootSpec.__optional_keys__]
+    for name in given:
         if name in {field.name for field in dataclasses.fields(ChildSpec)}:
             raise UsageError(f"Supervisor takes no option {name!r}, its children do: ChildSpec(..., {name}=...)")
-        known = sorted(Options.__optional_keys__)
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
-        raise UsageError(f"Supervisor takes no option {name!r}; {hint}")
+    check_known("Supervisor", given, Options.__optional_keys__)
 
 
 def check_options(

@@ -17,6 +17,7 @@ from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, Routing
 from supervisor.spawnable import MAIN, check_importable
 from supervisor.specs.common import Output, default_name, policy_of, process_options, read_words, rules_of
+from supervisor.specs.known import tells_options
 
 
 class Overflow(StrEnum):
@@ -28,6 +29,7 @@ class Overflow(StrEnum):
     DROP_NEWEST = "drop_newest"  # the new message becomes a dead letter
 
 
+@tells_options
 @dataclass(frozen=True, kw_only=False)
 class ChildSpec:
     """How to start, restart and stop one actor, or a pool of them behind one ref.

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
 from supervisor.specs.common import Output, default_name, lone_terms, read_words
+from supervisor.specs.known import tells_options
 from supervisor.specs.ready import PORT, PortReady, Ready
 
 
+@tells_options
 @dataclass(frozen=True)
 class CommandSpec:
     """How to start, restart and stop one program, as `redis-server`.

@@ -11,8 +11,10 @@ from supervisor.callables import check_fits, check_plain, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
 from supervisor.specs.common import Output, default_name, lone_terms, read_words
+from supervisor.specs.known import tells_options
 
 
+@tells_options
 @dataclass(frozen=True)
 class FunctionSpec:
     """How to start, restart and stop one plain function in a process of its own.

@@ -18,9 +18,11 @@ from supervisor.specs.actor import ChildSpec
 from supervisor.specs.command import CommandSpec
 from supervisor.specs.common import INFINITY, read_words
 from supervisor.specs.function import FunctionSpec
+from supervisor.specs.known import tells_options
 from supervisor.specs.task import TaskSpec
 
 
+@tells_options
 @dataclass(frozen=True, init=False)
 class SupervisorSpec:
     """A supervisor and its children, as data.

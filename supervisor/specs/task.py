@@ -10,8 +10,10 @@ from supervisor.callables import check_async, check_fits, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
 from supervisor.specs.common import default_name, lone_terms, read_words
+from supervisor.specs.known import tells_options
 
 
+@tells_options
 @dataclass(frozen=True)
 class TaskSpec:
     """How to start, restart and stop one asyncio task in the daemon's loop.

@@ -14,10 +14,13 @@ from supervisor import (
     INFINITY,
     Backoff,
     ChildSpec,
+    CommandSpec,
+    FunctionSpec,
     Intensity,
     RestartPolicy,
     Strategy,
     SupervisorSpec,
+    TaskSpec,
 )
 from supervisor.core.terms import ChildTerms, SupervisorTerms
 from tests.support.actors import Common, Puppet
@@ -111,3 +114,37 @@ def test_no_actor_class(actor):
     """Whatever is no actor class is refused with the remedy."""
     with pytest.raises(UsageError, match="is no Actor class.*pass the class itself"):
         ChildSpec(actor)
+
+
+async def poll() -> None: ...
+
+
+def work() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: ChildSpec(Common, restrat="permanent"), "ChildSpec takes no option 'restrat'; did you mean restart?"),
+        (
+            lambda: ChildSpec(Common, intensity=Intensity()),
+            "ChildSpec takes no option 'intensity', its supervisor does: Supervisor(..., intensity=...)",
+        ),
+        (lambda: TaskSpec(poll, shutdwn=1.0), "TaskSpec takes no option 'shutdwn'; did you mean shutdown?"),
+        (lambda: FunctionSpec(work, outptu="inherit"), "FunctionSpec takes no option 'outptu'; did you mean output?"),
+        (
+            lambda: CommandSpec(("true",), stopsignal="SIGINT"),
+            "CommandSpec takes no option 'stopsignal'; did you mean stop_signal?",
+        ),
+        (
+            lambda: SupervisorSpec(strategi="one_for_all"),
+            "SupervisorSpec takes no option 'strategi'; did you mean strategy?",
+        ),
+        (lambda: SupervisorSpec(workers=4), "SupervisorSpec takes no option 'workers'; it takes auto_shutdown, "),
+    ],
+)
+def test_an_option_that_there_is_not(make, text):
+    """It is told with what was meant, as one of `Supervisor` is."""
+    with pytest.raises(UsageError) as refused:
+        make()
+    assert str(refused.value).startswith(text)

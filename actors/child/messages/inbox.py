@@ -33,7 +33,7 @@ from actors.process.tracebacks import ActorFailed
 from actors.protocol.protocol import ActorProtocol
 from actors.wire import frames as wire
 from actors.wire.attachments import decode_sharing, fill
-from actors.wire.codec import decoder_of
+from actors.wire.codec import decoder_with
 from actors.wire.frames import (
     Answer,
     AskBatch,
@@ -67,7 +67,7 @@ def reader_of(protocol: ActorProtocol) -> Callable[[bytes | memoryview], Any]:
     messages = protocol.union
     batches = Deliver[messages] | TellBatch[messages] | AskBatch[messages] | Bulk[messages]  # type: ignore[valid-type]
     frames = batches | Answer | Cancel | Recall | Credit | Items | Stop | AskHealth | Load
-    return decoder_of(frames).decode
+    return decoder_with(frames, messages).decode
 
 
 class BulkEnvelope(Envelope[Message[Any]], frozen=True, array_like=True, gc=False):

@@ -77,3 +77,17 @@ def test_subclasses_of_plain_types(log, sent):
 
     log.info("it.ended", kind=ExitKind.LOST)
     assert {"kind": "lost"} == sent[0].fields
+
+
+class Seconds(float):
+    pass
+
+
+class Count(int):
+    pass
+
+
+def test_numbers_of_other_classes(log, sent):
+    """As numpy's float64, which is a float: no encoder knows it."""
+    log.info("it.took", seconds=Seconds(1.5), times=Count(3))
+    assert {"seconds": 1.5, "times": 3} == sent[0].fields

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import functools
+import typing
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
 
@@ -12,7 +14,8 @@ import pytest
 
 from actors import Actor, Fed, Message, UsageError, handles
 from actors.protocol.protocol import protocol_of
-from supervisor import ChildSpec, Supervisor
+from actors.testing import inline
+from supervisor import ChildSpec, StartFailed, Supervisor
 
 T = TypeVar("T")
 
@@ -348,9 +351,80 @@ class InitWrapped(Actor):
         pass
 
 
+class MarkedDestructor(Actor):
+    @handles
+    def __del__(self, msg: Ping) -> int:  # noqa: PLE0302 - what is wrong with it
+        return 1
+
+
+class OwnContext(Actor):
+    @property
+    def context(self):
+        return None
+
+
+class OfClassVar(Actor):
+    @handles
+    def ping(self, msg: ClassVar[Ping]) -> int:
+        return 1
+
+
+class OfNoPython(Actor):
+    @handles
+    def ping(self, msg: "a Ping") -> int:  # noqa: F722 - what is wrong with it
+        return 1
+
+
+class Pong(Message[str]):
+    pass
+
+
+class Pinged:
+    @handles
+    def take(self, msg: Ping) -> int:
+        return 1
+
+
+class Ponged:
+    @handles
+    def take(self, msg: Pong) -> str:
+        return ""
+
+
+class Both(Pinged, Ponged, Actor):
+    pass
+
+
+class Untagged(Message[int], tag=False):
+    pass
+
+
+class AsMap(Message[int], array_like=False):
+    pass
+
+
+class HandlesUntagged(Actor):
+    @handles
+    def take(self, msg: Untagged) -> int:
+        return 1
+
+
+class HandlesMap(Actor):
+    @handles
+    def take(self, msg: AsMap) -> int:
+        return 1
+
+
 @pytest.mark.parametrize(
     ("actor", "words"),
     [
+        (MarkedDestructor, ["MarkedDestructor.__del__ is a method that Python itself calls"]),
+        (OwnContext, ["OwnContext.context is hidden by self.context"]),
+        (OfClassVar, ["the annotation of OfClassVar.ping cannot be read", "ClassVar"]),
+        (OfNoPython, ["the annotation of OfNoPython.ping cannot be read"]),
+        (Both, ["Both.take is that of Pinged, and hides Ponged.take, which handles Pong"]),
+        (HandlesUntagged, ["Untagged, whose class says tag=False", "leave tag out"]),
+        (HandlesMap, ["AsMap, whose class says array_like=False", "leave array_like out"]),
         (Override, ["Override.ping", "Base", "without @handles", "ping = None"]),
         (GreatOverride, ["GreatOverride.ping", "GrandOverride", "without @handles"]),
         (Static, ["Static.ping", "staticmethod", "def ping(self, msg: SomeMessage)"]),
@@ -431,6 +505,34 @@ class DecoratedOutside(Actor):
         return 1
 
 
+class ByPlace(Actor):
+    @handles
+    def ping(self, msg: Ping, /) -> int:
+        return 1
+
+
+class Joined(Pinged, Base):
+    """`take` and `ping` both handle Ping, so one of them goes."""
+
+    ping = None
+
+
+class Narrowed(Both):
+    @handles
+    def take(self, msg: Ping | Pong) -> int | str:
+        return 1
+
+
+class AnyNumbers(Message[typing.Iterator]):
+    pass
+
+
+class Streams(Actor):
+    @handles
+    def numbers(self, msg: AnyNumbers) -> typing.Iterator:
+        yield 1
+
+
 class Cached(Actor):
     @handles
     @functools.lru_cache  # noqa: B019
@@ -450,10 +552,49 @@ class Finished(Unfinished):
         pass
 
 
-@pytest.mark.parametrize("actor", [Decorated, DecoratedTwice, DecoratedOutside, Cached, Finished])
+@pytest.mark.parametrize(
+    "actor", [Decorated, DecoratedTwice, DecoratedOutside, ByPlace, Joined, Narrowed, Streams, Cached, Finished]
+)
 def test_a_class_that_works(actor):
     """What looks like one that cannot work is accepted."""
     assert "x" == ChildSpec(actor, name="x").name
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Actor):
+    number: int = 1
+
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return self.number
+
+
+async def test_an_actor_may_be_frozen():
+    """Its context is set even so."""
+    async with inline(Frozen, 3) as ref:
+        assert 3 == await ref.ask(Ping())
+
+
+class HidesHandler(Actor):
+    def __init__(self) -> None:
+        self.ping = 5
+
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return 1
+
+
+class TakesContext(Actor):
+    def __init__(self) -> None:
+        self.context = {}
+
+
+@pytest.mark.parametrize(("actor", "name"), [(HidesHandler, "ping"), (TakesContext, "context")])
+async def test_what_init_may_not_hide(actor, name):
+    """It is a failed start that says which attribute, not a TypeError at the first message."""
+    with pytest.raises(StartFailed, match=rf"it sets self\.{name}, .*give (it|that) another name"):
+        async with inline(actor):
+            pass
 
 
 def test_a_handler_that_was_taken_away():

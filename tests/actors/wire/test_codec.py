@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import decimal
+import enum
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,6 +117,62 @@ def test_a_kept_promise(promised, reply):
     """A reply of the promised type arrives as it was."""
     codec = reply_codec(promised)
     assert reply == codec.decode(msgspec.Raw(codec.encode(reply)))
+
+
+class Seconds(float):
+    pass
+
+
+class Count(int):
+    pass
+
+
+class Word(str):
+    __slots__ = ()
+
+    def __str__(self):
+        return "another"
+
+
+@pytest.mark.parametrize(
+    ("promised", "reply"), [(float, Seconds(1.5)), (int, Count(3)), (str, Word("x")), (list[float], [Seconds(0.25)])]
+)
+def test_an_instance_of_a_subclass_travels_as_its_base(promised, reply):
+    """As numpy's float64, which is a float, in replies, fields and times."""
+    codec = reply_codec(promised)
+    back = codec.decode(msgspec.Raw(codec.encode(reply)))
+    assert (reply, promised) == (back, promised if isinstance(back, list) else type(back))
+
+
+class Exits(msgspec.Struct):
+    number: int
+
+    def __post_init__(self):
+        if self.number < 0:
+            raise SystemExit(0)
+
+
+class Shade(enum.Enum):
+    RED = 1
+
+    @classmethod
+    def _missing_(cls, value):
+        raise SystemExit(0)
+
+
+class Holds(msgspec.Struct):
+    inner: list[Exits] | None = None
+
+
+@pytest.mark.parametrize(
+    ("promised", "data"),
+    [(Exits, {"number": -1}), (Holds, {"inner": [{"number": -1}]}), (Shade, 2)],
+    ids=["a Struct", "inside", "an Enum"],
+)
+def test_code_of_a_value_that_exits(promised, data):
+    """SystemExit of a `__post_init__` is a value that does not decode; on an event loop it would end the daemon."""
+    with pytest.raises(UndecodableMessage):
+        reply_codec(promised).decode(msgspec.Raw(encode(data)))
 
 
 def test_made_once():

@@ -1,0 +1,52 @@
+"""Known options: what a spec, or a supervisor, takes, and what is said of an option that it does not take.
+
+Runs on the thread that makes it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Callable, Collection
+from inspect import signature
+from typing import Any, Final, TypeVar
+
+from actors.errors import UsageError
+
+T = TypeVar("T")
+
+_OF_SUPERVISORS: Final = ("strategy", "intensity", "auto_shutdown", "start", "max_children")
+
+
+def check_known(taker: str, names: Collection[str], known: Collection[str]) -> None:
+    """Check that all options are known.
+
+    Args:
+        taker: what takes them, for the text: `ChildSpec`.
+        names: those that were given.
+        known: those that it takes.
+
+    Raises:
+        UsageError: one is not; the text names what is near.
+    """
+    for name in names:
+        if name not in known:
+            if name in _OF_SUPERVISORS:
+                raise UsageError(f"{taker} takes no option {name!r}, its supervisor does: Supervisor(..., {name}=...)")
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(sorted(known))}"
+            raise UsageError(f"{taker} takes no option {name!r}; {hint}")
+
+
+def tells_options(spec: type[T]) -> type[T]:
+    """Decorate a class of specs: an option that it does not take is a UsageError that names the nearest one."""
+    made: Callable[..., None] = spec.__init__
+    known = [name for name in signature(made).parameters if name not in {"self", "children"}]
+
+    @functools.wraps(made)
+    def told(self: T, *args: Any, **options: Any) -> None:
+        check_known(spec.__name__, options, known)
+        made(self, *args, **options)
+
+    spec.__init__ = told  # type: ignore[assignment, method-assign]
+    return spec
