@@ -5,7 +5,6 @@ A series crosses as its encoded bytes in the black box; the daemon checks its na
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,6 +15,7 @@ from actors.errors import UsageError
 MAX_SERIES_BYTES: Final = 254  # of one encoded series
 RESERVED: Final = ("actor_", "supervisor_")  # beginnings of the library's own names
 _TAKEN: Final = ("actor", "le")  # labels
+_MOST: Final = 1.7976931348623157e308  # what a cell holds, an IEEE double
 
 
 class Series(msgspec.Struct, frozen=True, array_like=True):
@@ -78,7 +78,7 @@ def check_amount(path: str, name: str, amount: float) -> None:
     Raises:
         UsageError: it is no number, or below 0.
     """
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= sys.float_info.max:
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= _MOST:
         raise UsageError(f"context.count in {path}: {name} grows by a number of at least 0, not by {amount!r}")
 
 
