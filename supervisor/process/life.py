@@ -24,6 +24,7 @@ from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
 from actors.wire.frames import CrashReport, Goodbye, StartActor, Stop
 from actors.wire.framing import Announced, SharedAttachment
+from actors.wire.progress import NOTHING_BEGUN
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.patience import AGAIN, Patience
 from supervisor.io.output_buffer import OutputBuffer
@@ -92,6 +93,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         self._stop_at: float | None = None
         self._grace: float | None = None
         self._peak: int | None = None
+        self._was_ready = False
         self._channel_over = False
         self._output_over = False
         self._descriptors: LifeDescriptors | None = None  # until the first value in shared memory passes
@@ -248,6 +250,8 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
                 self._reader.once(self._worker.ready.fileno(), self._became_ready)
                 return
         self._worker.drop_ready()
+        self._was_ready = True
+        self.on_untaken = None  # it runs, whatever its black box says
         self._services.on_ready(self)
         if not self._worker.gone:
             self._listener.life_ready()
@@ -314,7 +318,9 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
     def _life_end(self) -> LifeEnd:
         worker, box, farewell = self._worker, self._box, self._farewell
         status = worker.remains()
-        began_wrong = worker.pid is not None and not (box.taken or worker.kill_asked)
+        began = self._was_ready or box.taken
+        overwritten = self._was_ready and not box.taken
+        began_wrong = worker.pid is not None and not (began or worker.kill_asked)
         unexplained = status.exit_code == -signal.SIGKILL and not worker.kill_asked
         return LifeEnd(
             pid=worker.pid,
@@ -323,17 +329,18 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             goodbye=farewell is not None,
             wire_error=self._wire_error,
             traceback=worker.traceback,
-            stop_asked=self._stop_at is not None and not box.activity().leaving,
+            stop_asked=self._stop_at is not None and (overwritten or not box.activity().leaving),
             kill_asked=worker.kill_asked,
             grace=self._grace,
-            progress=box.progress(),
+            progress=NOTHING_BEGUN if overwritten else box.progress(),
             text=box.text(),
             oom_kills=self._services.oom.look() if unexplained else None,
             cpu_time=status.cpu_time,
-            peak_memory=box.peak or self._peak or status.peak_memory,
+            peak_memory=(0 if overwritten else box.peak) or self._peak or status.peak_memory,
             stderr=self._transcript.last_lines() if self._transcript.last else (),
-            began=box.taken,
+            began=began,
             found_first=found_first() if began_wrong else None,
             idle=box.left_idle,
             counts=box.counts(),
+            overwritten=overwritten,
         )

@@ -185,8 +185,9 @@ class ActorLife:
         self._post(happened.RecycleAsked(self._name, self.number, because))
 
     def blamed(self) -> Progress | None:
-        """What its black box said at the end; None when it was lost with its machine."""
-        return None if self._end is not None and self._end.lost is not None else self.progress()
+        """What its black box said at the end; None when it was lost with its machine, or overwritten."""
+        end = self._end
+        return None if end is not None and (end.lost is not None or end.overwritten) else self.progress()
 
     def progress(self) -> Progress:
         """What its black box says."""

@@ -10,7 +10,7 @@ import pytest
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from tests.support.relatives import Beget, Leave, Parent
-from tests.support.vandals import Pid, Ruin, Vandal
+from tests.support.vandals import Overwrite, Pid, Ruin, Vandal
 from tests.support.waiting import Watch, alive, until
 
 pytestmark = pytest.mark.processes
@@ -60,6 +60,23 @@ async def test_an_actor_ruins_what_it_shares(stalls, how, words, reading):
         assert "running" in str(root.snapshot())
         assert not alive(first)
     assert stalls[0] < STALL
+
+
+@pytest.mark.parametrize("value", [0, 2**64 - 1, 0x7F7F7F7F7F7F7F7F])
+async def test_a_black_box_that_is_overwritten(value):
+    """One death, with the message that did it: it is not begun again, though its box says that nothing ever began."""
+    async with Supervisor(ChildSpec(Vandal, name="a"), spares=1) as root:
+        await root["a"].ask(Pid())
+        watch = Watch(root)
+        asking = asyncio.create_task(root["a"].ask(Overwrite(value), timeout=None))
+        report = await watch.exited("a")
+        with pytest.raises(ActorCrashed) as crash:
+            await asking
+        assert crash.value.started is not False
+        assert "before it was an actor" not in str(report)
+        assert value or "exit code 3; a wild write in its process hit its black box" in str(report)
+        assert report.pid != await root["a"].ask(Pid(), timeout=20)
+        assert 2 == root.snapshot().children[0].life
 
 
 @pytest.mark.parametrize("reading", ["thread", "loop"])

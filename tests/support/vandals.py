@@ -17,6 +17,10 @@ class Ruin(Message[None]):
     how: str
 
 
+class Overwrite(Message[None]):
+    value: int
+
+
 class Pid(Message[int]):
     pass
 
@@ -25,6 +29,13 @@ class Vandal(Actor):
     @handles
     def pid(self, msg: Pid) -> int:
         return os.getpid()
+
+    @handles
+    def overwrite(self, msg: Overwrite) -> None:
+        box = box_of(self)
+        for at in range(len(box.cells)):
+            box.cells[at] = msg.value
+        os._exit(3)
 
     @handles
     def ruin(self, msg: Ruin) -> None:

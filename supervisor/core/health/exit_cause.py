@@ -54,6 +54,8 @@ _CODES: Final = {
 
 _TAKEN: Final = "its exit code was taken by another part of the daemon"
 
+_OVERWRITTEN: Final = "a wild write in its process hit its black box, so what it was doing is not known"
+
 _FATAL: Final = "Fatal Python error: "
 _SITE: Final = re.compile(r'^Current thread .*\n  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 _MAX_LINE: Final = 300  # characters of one line
@@ -61,6 +63,11 @@ _MAX_LINE: Final = 300  # characters of one line
 
 def exit_reason(end: LifeEnd) -> ExitReason:
     """Why a life ended, in one word and one line."""
+    reason = _reason(end)
+    return ExitReason(reason.kind, f"{reason.detail}; {_OVERWRITTEN}") if end.overwritten else reason
+
+
+def _reason(end: LifeEnd) -> ExitReason:
     if end.lost is not None or end.wire_error is not None:
         return ExitReason(ExitKind.CRASHED if end.lost is None else ExitKind.LOST, end.lost or end.wire_error or "")
     if end.crash_report is not None and not _is_exit(end):

@@ -36,6 +36,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         lost: why nothing is known of its end, as of a life whose machine is gone; None as a rule. Then `progress` says
             nothing.
         counts: what the actor has counted.
+        overwritten: whether a wild write of its code has hit its black box. Then `progress` says nothing, too.
         by_itself: what a normal end means that was not asked for, in words.
     """
 
@@ -59,6 +60,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     idle: bool = False
     lost: str | None = None
     counts: Counts = {}
+    overwritten: bool = False
     by_itself: str = "the actor stopped itself"
 
     @property
