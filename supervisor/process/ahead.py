@@ -21,7 +21,8 @@ from actors.wire.codec import encode
 from actors.wire.frames import Preload, StartActor
 from actors.wire.framing import header
 from supervisor.ports import Expected
-from supervisor.process.spawn.surroundings import source_files, surroundings, unchanged
+from supervisor.process.spawn.sources import Sources
+from supervisor.process.spawn.surroundings import surroundings
 from supervisor.process.spawn.worker_process import WorkerProcess
 
 AT_ONCE: Final = (os.cpu_count() or 1) + 2  # processes that wait or import: more would only share the processors
@@ -33,13 +34,13 @@ class _Waiting:
     def __init__(self, expected: Expected, make: Callable[[], WorkerProcess]) -> None:
         self.expected = expected
         self.surroundings = surroundings()
-        self.files = source_files((expected.module,))
+        self.sources = Sources((expected.module,))
         self.worker = make()
 
     @property
     def fresh(self) -> bool:
         """Whether a process that starts now would be the same."""
-        return self.surroundings == surroundings() and unchanged(self.files) and not self.worker.dead
+        return self.surroundings == surroundings() and self.sources.unchanged and not self.worker.dead
 
 
 class Ahead:

@@ -26,7 +26,8 @@ from actors.wire.frames import Preload, ProcessOptions, StartActor
 from actors.wire.framing import header
 from supervisor.core.health.patience import Patience
 from supervisor.core.rules.spare_count import KEEP, SpareSize
-from supervisor.process.spawn.surroundings import Stamp, source_files, surroundings, unchanged
+from supervisor.process.spawn.sources import Sources
+from supervisor.process.spawn.surroundings import surroundings
 from supervisor.process.spawn.worker_process import WorkerProcess
 from supervisor.system.procfs import condition, resident_bytes
 
@@ -49,7 +50,7 @@ class Spare:
         self.ready = False
         self.stale = False  # it differs from a fresh process, or is one too many, and was asked to end
         self.surroundings = surroundings()  # taken before its start: any later change makes it stale
-        self.files: dict[str, Stamp] = {}  # as they were before it read them
+        self.sources = Sources()  # as they were before it read them
         self.timers: list[asyncio.TimerHandle] = []  # while it imports
         self.rejected = ""  # why the life that took it uses another process
         self.worker = worker()
@@ -68,7 +69,7 @@ class Spare:
 
     def fresh(self) -> bool:
         """Whether a process that starts now would be the same."""
-        return self.surroundings == surroundings() and unchanged(self.files)
+        return self.surroundings == surroundings() and self.sources.unchanged
 
     def rest(self) -> None:
         """It imports no more, or not for this tree's spares."""
@@ -246,7 +247,9 @@ class Spares:
     def _preload(self, spare: Spare, modules: tuple[str, ...]) -> None:
         spare.ready = False
         spare.knows = modules
-        spare.files = {**source_files(modules), **spare.files}
+        sources = Sources(modules)
+        sources.keep(spare.sources)
+        spare.sources = sources
         frame = encode(Preload(list(modules), self._main))
         begun = self._loop.time()
         patience = Patience(PATIENCE, begun, condition(spare.worker.pid))

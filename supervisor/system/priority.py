@@ -20,6 +20,19 @@ _PATIENCE: Final = 0.2  # seconds for a thread to show which policies it may lea
 _ROUNDS: Final = 5  # looks for threads that begin meanwhile
 
 
+def follow(thread: int) -> None:
+    """Give this thread the nice value and the processors of another one of its process: a child inherits its maker's."""
+    with contextlib.suppress(OSError):
+        nice = os.getpriority(os.PRIO_PROCESS, thread)
+        if nice != os.getpriority(os.PRIO_PROCESS, 0):
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+    if hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):
+            processors = os.sched_getaffinity(thread)
+            if processors != os.sched_getaffinity(0):
+                os.sched_setaffinity(0, processors)
+
+
 def step_back(pid: int) -> bool:
     """Let a process that has just begun give way to others; whether it does.
 

@@ -9,6 +9,8 @@ import resource
 import signal
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,8 @@ from actors import UsageError
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.process import spares
 from supervisor.process.spawn.lean_spawn import LeanProcess
-from supervisor.process.spawn.surroundings import source_files, surroundings, unchanged
+from supervisor.process.spawn.sources import Sources
+from supervisor.process.spawn.surroundings import surroundings
 from tests.support.actors import AsyncPuppet, Block, Echo, Modules, Puppet, WhoAreYou
 from tests.support.long import often
 from tests.support.waiting import Watch, alive, until, until_now
@@ -317,7 +320,29 @@ def _set_identity(tmp_path, monkeypatch):
     os.setegid(12345)
 
 
-CHANGES = [_put_on_path, _set_environment, _change_directory, _set_umask, _set_limit]
+def _ignore_a_signal(tmp_path, monkeypatch):
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+
+def _set_oom_score(tmp_path, monkeypatch):
+    path = Path("/proc/self/oom_score_adj")
+    path.write_text(str(min(1000, int(path.read_text()) + 1)))
+
+
+def _turn_warnings_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "warnoptions", [*sys.warnoptions, "once::ImportWarning"])
+
+
+CHANGES = [
+    _ignore_a_signal,
+    _set_oom_score,
+    _turn_warnings_on,
+    _put_on_path,
+    _set_environment,
+    _change_directory,
+    _set_umask,
+    _set_limit,
+]
 
 
 @pytest.fixture
@@ -325,7 +350,11 @@ def restored():
     """The process is as before, after the test."""
     umask, core, group = os.umask(0o022), resource.getrlimit(resource.RLIMIT_CORE), os.getegid()
     os.umask(umask)
+    score, handler = Path("/proc/self/oom_score_adj"), signal.getsignal(signal.SIGUSR2)
+    was = score.read_text()
     yield
+    score.write_text(was)
+    signal.signal(signal.SIGUSR2, handler)
     os.umask(umask)
     resource.setrlimit(resource.RLIMIT_CORE, core)
     os.setegid(group)
@@ -349,6 +378,20 @@ async def test_a_stale_spare_is_not_used(change, tmp_path, monkeypatch, logs):
         os.kill(second.pid, signal.SIGKILL)
         assert fresh == (await who(root)).pid
     assert [] == [line for line in logs if line["event"] == "spare.failed"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot do that")
+async def test_a_process_runs_where_the_loop_does():
+    """The thread that starts processes was there before the daemon chose its processors: it follows."""
+    before = os.sched_getaffinity(0)
+    async with tree(child(), spares=0) as root:
+        first = await who(root)
+        os.sched_setaffinity(0, {min(before)})
+        try:
+            os.kill(first.pid, signal.SIGKILL)
+            assert {min(before)} == os.sched_getaffinity((await who(root)).pid)
+        finally:
+            os.sched_setaffinity(0, before)
 
 
 async def test_a_spare_that_has_read_what_was_changed(tmp_path, module):
@@ -379,14 +422,94 @@ async def test_a_plugin_folder_put_on_the_path(tmp_path, monkeypatch):
 
 def test_what_is_looked_at():
     """Two looks without a change between them are equal; the files are those that are loaded, and not the library's."""
-    files = source_files(("tests",))
+    files = Sources(("tests",))
     assert __file__ in files
     assert os.__file__ not in files
     assert spares.__file__ not in files
-    assert spares.__file__ in source_files(("supervisor.testing",))
+    assert spares.__file__ in Sources(("supervisor.testing",))
     assert surroundings() == surroundings()
-    assert unchanged(files)
-    assert not unchanged({**files, "/nowhere": (1, 2, 3)})
+    assert files.unchanged
+
+
+def _edited(folder):
+    (folder / "looked.py").write_text("VALUE = 'another'\n")
+
+
+def _removed(folder):
+    (folder / "looked.py").unlink()
+
+
+def _package_beside(folder):
+    (folder / "looked").mkdir()
+
+
+def _found_earlier(folder):
+    (folder / "first" / "looked.py").touch()
+
+
+def _submodule_replaced(folder):
+    (folder / "space" / "part.py").rename(folder / "space" / "part.pyc")
+
+
+def _made_a_package(folder):
+    (folder / "space" / "__init__.py").touch()
+
+
+def _archive_replaced(folder):
+    _archive(folder, "VALUE = 'another'\n")
+
+
+def _archive(folder, text):
+    with zipfile.ZipFile(folder / "looked.zip", "w") as archive:
+        archive.writestr("zipped.py", text)
+    return folder / "looked.zip"
+
+
+@pytest.fixture
+def looked(tmp_path, monkeypatch):
+    """A folder with modules that are loaded: a plain one, one of a namespace package, one in an archive."""
+    (tmp_path / "looked.py").touch()
+    for name in ("first", "space"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "space" / "part.py").touch()
+    for folder in (tmp_path, _archive(tmp_path, ""), tmp_path / "first"):
+        monkeypatch.syspath_prepend(str(folder))
+    names = ("looked", "space.part", "zipped", "space")
+    for name in names[:3]:
+        importlib.import_module(name)
+    yield tmp_path
+    for name in names:
+        sys.modules.pop(name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_edited, _removed, _package_beside, _found_earlier, _submodule_replaced, _made_a_package, _archive_replaced],
+    ids=lambda change: change.__name__,
+)
+def test_what_a_process_would_read(looked, change):
+    """Other files, or the same ones with another content: it counts."""
+    sources = Sources(("looked",))
+    assert sources.unchanged
+    change(looked)
+    assert not sources.unchanged
+
+
+def test_what_a_process_would_not_read(looked):
+    """A file that is no module, or none that is loaded; a folder that Python makes."""
+    sources = Sources(("looked",))
+    for name in ("looked.log", "looked.db", "other.py"):
+        (looked / name).touch()
+    (looked / "__pycache__").mkdir(exist_ok=True)
+    assert sources.unchanged
+    later = Sources(("looked",))
+    later.keep(sources)
+    assert later.unchanged
+    _edited(looked)
+    later.keep(Sources(("looked",)))
+    assert later.unchanged
+    later.keep(sources)
+    assert not later.unchanged
 
 
 @pytest.mark.parametrize("count", [-1, "two", 1.5])

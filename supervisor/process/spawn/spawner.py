@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from supervisor.process.spawn.worker_process import WorkerProcess, report_error
+from supervisor.system.priority import follow
 
 ORPHAN_CHECK: Final = 0.5  # seconds between looks whether the loop was closed without closing us
 
@@ -33,13 +34,15 @@ class Spawner:
     def __init__(self, loop: asyncio.AbstractEventLoop, on_orphaned: Callable[[], None]) -> None:
         self._loop = loop
         self._on_orphaned = on_orphaned
+        self._maker = threading.get_native_id()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.do: Final[Callable[[Callable[[], None]], None]] = self._jobs.put
         self._thread = threading.Thread(target=self._run, name="actors-spawner", daemon=True)
         self._thread.start()
 
     def begin(self, worker: WorkerProcess) -> None:
-        """Start a process, after those begun before; returns at once."""
+        """Start a process, after those begun before; returns at once. It inherits from the thread that made this."""
+        self.do(lambda: follow(self._maker))
         self.do(worker.spawn)
 
     def close(self) -> None:

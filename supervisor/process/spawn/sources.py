@@ -1,0 +1,128 @@
+"""Sources: which files a process reads for its modules, and whether one that starts now would read the same.
+
+A file counts with its time, size and inode, one inside an archive as the archive. A folder of `sys.path` or of a
+package counts with those entries that could be one of the loaded modules: what is new there may be found first.
+
+Runs on the loop's thread. A look at a folder to which nothing was added is one system call.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from importlib.machinery import all_suffixes
+from typing import Final
+
+_OURS: Final = frozenset({"actors", "supervisor"})
+_LIBRARIES: Final = ("site-packages", "dist-packages")
+_STANDARD: Final = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - sys.modules has strings
+_SUFFIXES: Final = ("", *all_suffixes())
+
+Stamp = tuple[int, int, int]  # of a file: mtime, size, inode; of a folder no more than that it is one
+_FOLDER: Final[Stamp] = (0, 0, 0)
+
+
+class Sources:
+    """The files of loaded modules: all in the packages of `modules`, and all outside of libraries.
+
+    This project is a library wherever it is: also in a checkout, where its files are many.
+
+    Args:
+        modules: that a process imports.
+    """
+
+    def __init__(self, modules: tuple[str, ...] = ()) -> None:
+        self._files: dict[str, Stamp | None] = {}
+        names: dict[str, set[str]] = {}  # of modules, by the folder in which they may be found
+        roots = tuple(os.path.abspath(entry) for entry in sys.path if not _in_library(entry))  # noqa: PTH100
+        packages = {module.partition(".")[0] for module in modules}
+        for name, module in tuple(sys.modules.items()) if modules else ():
+            file = getattr(module, "__file__", None)
+            package = name.partition(".")[0]
+            if isinstance(file, str) and (package in packages or not (package in _OURS or _in_library(file))):
+                self._files[file] = _stamp(file)
+                if not _in_library(file):
+                    _note(names, roots, package)
+                    _note(names, _path_of(name.rpartition(".")[0]), name.rpartition(".")[2])
+        self._folders = {(path, frozenset(there)): _Folder(path, there) for path, there in names.items()}
+
+    def __contains__(self, file: str) -> bool:
+        return file in self._files
+
+    def keep(self, older: Sources) -> None:
+        """Files that were read before count as they were then."""
+        self._files.update(older._files)
+        self._folders.update(older._folders)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether a process that starts now would read the same."""
+        return all(_stamp(file) == was for file, was in self._files.items()) and all(
+            folder.unchanged for folder in self._folders.values()
+        )
+
+
+class _Folder:
+    """What in one folder could be one of some modules.
+
+    Args:
+        path: of the folder.
+        names: of the modules.
+    """
+
+    def __init__(self, path: str, names: set[str]) -> None:
+        self._path = path
+        self._entries = frozenset(name + suffix for name in names for suffix in _SUFFIXES)
+        self._changed_at = self._time()
+        self._found = {entry: self._stamp_of(entry) for entry in self._look()}
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether it is the same now."""
+        changed_at = self._time()
+        if changed_at != self._changed_at:  # something was added or removed, which need not be one of them
+            if self._look() != self._found.keys():
+                return False
+            self._changed_at = changed_at
+        return all(self._stamp_of(entry) == was for entry, was in self._found.items())
+
+    def _time(self) -> int:
+        try:
+            return os.stat(self._path).st_mtime_ns  # noqa: PTH116 - many of them
+        except OSError:
+            return 0
+
+    def _look(self) -> frozenset[str]:
+        try:
+            return self._entries.intersection(os.listdir(self._path))  # noqa: PTH208
+        except OSError:  # it is an archive, or not there
+            return frozenset()
+
+    def _stamp_of(self, entry: str) -> Stamp | None:
+        return _stamp(os.path.join(self._path, entry))  # noqa: PTH118
+
+
+def _note(names: dict[str, set[str]], folders: tuple[str, ...], name: str) -> None:
+    for folder in folders:
+        names.setdefault(folder, {"__init__"}).add(name)
+
+
+def _path_of(package: str) -> tuple[str, ...]:
+    """The folders of a package."""
+    return tuple(folder for folder in getattr(sys.modules.get(package), "__path__", ()) if isinstance(folder, str))
+
+
+def _in_library(file: str) -> bool:
+    return file.startswith(_STANDARD) or any(folder in file for folder in _LIBRARIES)
+
+
+def _stamp(file: str) -> Stamp | None:
+    """Of a file, or of the archive that it is in; None when there is none."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - many of them
+    except NotADirectoryError:
+        return _stamp(os.path.dirname(file))  # noqa: PTH120
+    except (OSError, ValueError):
+        return None
+    return _FOLDER if stat.S_ISDIR(found.st_mode) else (found.st_mtime_ns, found.st_size, found.st_ino)
