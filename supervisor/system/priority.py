@@ -21,7 +21,7 @@ _ROUNDS: Final = 5  # looks for threads that begin meanwhile
 
 
 def follow(thread: int) -> None:
-    """Give this thread the nice value and the processors of another one of its process: a child inherits its maker's."""
+    """Give this thread the nice value and the processors of another one of its process: a child inherits them."""
     with contextlib.suppress(OSError):
         nice = os.getpriority(os.PRIO_PROCESS, thread)
         if nice != os.getpriority(os.PRIO_PROCESS, 0):
