@@ -36,10 +36,10 @@ def exit_with_parent(daemon: int) -> None:
     the end of file on the channel does the same between two messages.
     """
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - nowhere else is it needed
+        from actors.process import libc  # noqa: PLC0415 - a daemon, which imports this module, does not need it
 
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        with contextlib.suppress(OSError):
+            libc.call("prctl", _PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != daemon:  # it died before the line above
         os._exit(EXIT_ORPHANED)
 

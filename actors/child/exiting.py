@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import threading
 from multiprocessing import util
 
@@ -60,7 +61,8 @@ def _open_descriptors() -> set[Descriptor] | None:
 
 
 def _exit_without_teardown(code: int) -> None:
-    with contextlib.suppress(ImportError, OSError, AttributeError):
-        import ctypes  # noqa: PLC0415 - on Linux it is there, see `main.exit_with_parent`
+    if sys.platform == "linux":
+        from actors.process import libc  # noqa: PLC0415 - it is there, see `beginning.exit_with_parent`
 
-        ctypes.PyDLL(None).exit(code)  # it keeps the interpreter's lock: no other thread runs Python code meanwhile
+        with contextlib.suppress(OSError):
+            libc.call_locked("exit", code)

@@ -61,11 +61,10 @@ class Output:
 def _print_by_lines() -> None:
     """Make C's stdout line-buffered, as on a terminal: lines keep their order and survive a crash."""
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - elsewhere it is not imported, see `child.exit_with_parent`
+        from actors.process import libc  # noqa: PLC0415 - it is there, see `beginning.exit_with_parent`
 
-        with contextlib.suppress(OSError, AttributeError, ValueError):
-            libc = ctypes.CDLL(None)
-            libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _BY_LINES, 0)
+        with contextlib.suppress(OSError):
+            libc.call("setvbuf", libc.pointer("stdout"), None, _BY_LINES, 0)
 
 
 def flush_streams() -> None:
