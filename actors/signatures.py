@@ -146,3 +146,18 @@ def _plain_code(function: Callable[..., Any]) -> CodeType | None:
     """The code of a function as `def` makes it; None for anything else."""
     plain = isinstance(function, FunctionType) and vars(function).keys() <= {MARK}
     return function.__code__ if plain else None
+
+
+def uses_name(cls: type, name: str, below: type) -> bool:
+    """Whether code that is written in a class, or in its bases below that one, uses a name, as an attribute's too."""
+    codes = [
+        code
+        for one in cls.__mro__[: cls.__mro__.index(below)]
+        for value in vars(one).values()
+        if (code := getattr(value, "__code__", None)) is not None
+    ]
+    return any(_uses(code, name) for code in codes if isinstance(code, CodeType))
+
+
+def _uses(code: CodeType, name: str) -> bool:
+    return name in code.co_names or any(_uses(one, name) for one in code.co_consts if isinstance(one, CodeType))

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from multiprocessing import spawn
-from typing import Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 import msgspec
 
@@ -22,6 +22,9 @@ from actors.exits import EXIT_ORPHANED
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
 from actors.wire.frames import StartActor
+
+if TYPE_CHECKING:
+    from actors.protocol.protocol import ActorProtocol
 
 _PR_SET_PDEATHSIG: Final = 1
 _decode: Final = msgspec.msgpack.Decoder(StartActor).decode
@@ -100,3 +103,19 @@ def import_module(module: str, main: dict[str, bytes]) -> None:
         spawn.prepare({key: os.fsdecode(value) for key, value in main.items()})
     else:
         importlib.import_module(module)
+
+
+def import_needs(protocol: ActorProtocol) -> None:
+    """Import what this actor's life needs, and not each: before its first message, and while nothing is short yet.
+
+    A class that reaches other actors by other ways than its own code pays for that at the first of them.
+    """
+    needs = {
+        "actors.child.messages.keeping": protocol.state is not None,
+        "actors.child.messages.remote_ref": protocol.talks,
+        "actors.child.messages.streams": protocol.flows,
+        "actors.child.runners.sync_flows": protocol.flows and not protocol.asynchronous,
+    }
+    for module, needed in needs.items():
+        if needed:
+            importlib.import_module(module)

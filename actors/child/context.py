@@ -14,7 +14,6 @@ import msgspec
 
 from actors.child.leaving import Leaving
 from actors.child.messages.calls import Calls
-from actors.child.messages.remote_ref import RemoteRef
 from actors.child.messages.timers import Timers
 from actors.errors import UsageError
 from actors.ipc.blackbox import BlackBox
@@ -49,8 +48,9 @@ class ActorContext:
     ) -> None:
         self.path = part.path
         self.incarnation = part.life
-        self.ref: ActorRef = RemoteRef(part.address or part.path, calls)
-        self.name = part.path.removeprefix(self.ref.path.rpartition("/")[0] + "/")
+        self._address = part.address or part.path
+        self._siblings = self._address.rpartition("/")[0]
+        self.name = part.path.removeprefix(f"{self._siblings}/")
         self.log = log
         self._box = box
         self._counters: Counters | None = None
@@ -62,10 +62,15 @@ class ActorContext:
         self._extend: Callable[[float], None] = time_limit.extend
 
     @property
+    def ref(self) -> ActorRef:
+        """See `Context.ref`."""
+        return self._calls.ref(self._address)
+
+    @property
     def sender(self) -> ActorRef | None:
         """See `Context.sender`."""
         envelope = self._calls.driver.handled()
-        return None if envelope is None or envelope.sender is None else RemoteRef(envelope.sender, self._calls)
+        return None if envelope is None or envelope.sender is None else self._calls.ref(envelope.sender)
 
     @property
     def missed_ticks(self) -> int:
@@ -76,7 +81,7 @@ class ActorContext:
         """See `Context.actor`."""
         if not isinstance(name, str):
             raise UsageError(f"context.actor in {self.path} takes a sibling's name or a full path; it is {name!r}")
-        return RemoteRef(name if name.startswith("/") else f"{self.ref.path.rpartition('/')[0]}/{name}", self._calls)
+        return self._calls.ref(name if name.startswith("/") else f"{self._siblings}/{name}")
 
     def after(self, delay: float, message: Message[Any]) -> None:
         """See `Context.after`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sized
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -21,20 +21,14 @@ from actors.child.context import ActorContext
 from actors.child.fork import Copies
 from actors.child.leaving import Leaving
 from actors.child.messages.calls import Calls
-from actors.child.messages.driver import Clock, Driver
 from actors.child.messages.inbox import BulkEnvelope, Inbox
-from actors.child.messages.keeping import Keeper
 from actors.child.messages.outbox import Outbox
-from actors.child.messages.remote_ref import RemoteRef
-from actors.child.messages.settling import SettlingOutbox
-from actors.child.messages.streams import Streams
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
 from actors.errors import Rejected, UsageError
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_cells import DOORBELL
 from actors.ipc.channel import Channel
-from actors.ipc.descriptors import Descriptors
 from actors.messages import Message
 from actors.output.capture import Output
 from actors.output.log import ActorLog
@@ -61,6 +55,11 @@ from actors.wire.frames import (
 )
 from actors.wire.framing import Attachment, Carried
 from actors.wire.traces import is_sampled
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock, Driver
+    from actors.child.messages.keeping import Keeper
+    from actors.child.messages.streams import Streams
 
 
 class Sharing(msgspec.Struct, frozen=True, gc=False):
@@ -92,7 +91,8 @@ class Life:
         protocol: the actor's messages.
         output: what its process prints.
         clock: its time.
-        channel, inbox, outbox, streams, timers, calls, leaving, time_limit: its parts; each module says what it does.
+        channel, inbox, outbox, timers, calls, leaving, time_limit: its parts; each module says what it does.
+        streams: as well, of an actor that streams or is fed.
         context: what the actor's code gets.
         sync_driver: the driver while no event loop runs.
         copies: what a fork of the process is left with.
@@ -121,7 +121,7 @@ class Life:
         self.clock = clock
         self.channel = channel
         channel.limit(part.max_frame)
-        channel.descriptors = Descriptors(part.descriptors)
+        channel.socket_name = part.descriptors
         self.cells = box.cells
         self.rings = box.cells[DOORBELL]
         self.watched = part.heartbeat
@@ -141,7 +141,6 @@ class Life:
 
             self.calls.spans = Spans()
         self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls, clock)
-        self.streams = Streams(self.outbox)
         self.timers = Timers(part.path, protocol, clock)
         self.leaving = Leaving(box.recorder)
         self.time_limit = TimeLimit(box.recorder, part.handler_timeout, clock.monotonic_ns)
@@ -169,13 +168,21 @@ class Life:
         control: dict[type, Callable[[Any], None]] = {
             Answer: self.calls.take,
             Stop: lambda _: self.leaving.asked(),
-            Credit: self.streams.grant,
-            Items: lambda items: self.streams.follow(items, self.inbox.take_attachments()),
             Load: self._load,
         }
         self.inbox.takers |= control
+        self._flows = protocol.flows
+        if self._flows:
+            self._open_streams()
         self.drive_with(self.sync_driver)
-        RESOLVE.set(lambda path: RemoteRef(path, self.calls))
+        RESOLVE.set(self.calls.ref)
+
+    def _open_streams(self) -> None:
+        from actors.child.messages.streams import Streams  # noqa: PLC0415 - see `beginning.import_needs`
+
+        self.streams: Streams = Streams(self.outbox)
+        self.inbox.takers[Credit] = self.streams.grant
+        self.inbox.takers[Items] = lambda items: self.streams.follow(items, self.inbox.take_attachments())
 
     def drive_with(self, driver: Driver) -> None:
         """From now on this driver runs the handlers."""
@@ -185,7 +192,8 @@ class Life:
                 driver.revoke(seq)
 
         self.calls.driver = driver
-        self.streams.on_news = driver.has_news
+        if self._flows:
+            self.streams.on_news = driver.has_news
         self.inbox.takers[Cancel] = revoke
         self.inbox.takers[AskHealth] = lambda _: driver.health_asked()
 
@@ -230,6 +238,8 @@ class Life:
         if self.protocol.says_health:
             self.health = actor.health
         if self.protocol.state is not None:
+            from actors.child.messages.keeping import Keeper  # noqa: PLC0415 - see `beginning.import_needs`
+
             self.keeper = Keeper(actor, self.protocol.state)
             self.outbox.keep(self.keeper)
 
@@ -265,6 +275,8 @@ class Life:
     def _outbox(part: StartActor, protocol: ActorProtocol, channel: Channel, clock: Clock) -> Outbox:
         """What sends outcomes: with the state where both are stored together."""
         if part.durable and protocol.state is not None:
+            from actors.child.messages.settling import SettlingOutbox  # noqa: PLC0415 - see `beginning.import_needs`
+
             return SettlingOutbox(channel, clock, crashes=protocol.actor.on_error == "crash")
         return Outbox(channel, clock, sequential=protocol.actor.concurrency == 1)
 

@@ -16,7 +16,14 @@ from typing import Final, cast
 import msgspec
 
 from actors.actor import Actor
-from actors.child.beginning import exit_with_parent, explain_breakpoints, import_module, only_importing, show_as
+from actors.child.beginning import (
+    exit_with_parent,
+    explain_breakpoints,
+    import_module,
+    import_needs,
+    only_importing,
+    show_as,
+)
 from actors.child.exiting import Exit
 from actors.child.fork import Copies
 from actors.child.life import Life
@@ -119,6 +126,7 @@ def _play(
                 import_module("__main__", part.main)
             cls = find_class(part)
             protocol = protocol_of(cls)
+            import_needs(protocol)
     except BaseException as error:
         raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
     life = Life(part, protocol, channel, box, stop, reserve=reserve, output=output, copies=copies)
@@ -190,4 +198,6 @@ def _read_actors(module: str) -> None:
     for value in tuple(vars(sys.modules[module]).values()):
         if isinstance(value, type) and issubclass(value, Actor) and value.__module__ == module and not value.codecs:
             with contextlib.suppress(UsageError):  # the supervisor of a class that cannot work reports it
-                reader_of(protocol_of(value))
+                protocol = protocol_of(value)
+                reader_of(protocol)
+                import_needs(protocol)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
-from actors.ipc.descriptors import Descriptors
 from actors.ipc.pipes import Duplex
 from actors.wire.framing import (
     HEADER,
@@ -29,6 +28,9 @@ from actors.wire.framing import (
     shared_header,
 )
 
+if TYPE_CHECKING:
+    from actors.ipc.descriptors import Descriptors
+
 CHUNK: Final = 64 * 1024  # bytes per read; larger reads are not faster, since they exceed the cache
 JOIN_BELOW: Final = 16 * 1024  # bytes; up to this size copying header and frame together beats a second write
 
@@ -39,18 +41,30 @@ class Channel:
     Attributes:
         most: bytes of one frame with its attachments that the daemon accepts.
         readable: whether there is something to receive, see `Duplex.readable`.
-        descriptors: passes descriptors, beside the pipes.
+        socket_name: of the daemon's socket for descriptors, empty where none is.
     """
 
     def __init__(self, duplex: Duplex) -> None:
         self.duplex = duplex
-        self.descriptors = Descriptors("")
+        self.socket_name = ""
+        self._descriptors: Descriptors | None = None
+        self._connecting = threading.Lock()
         self.limit(MAX_FRAME)
         self._write = duplex.send
         self._framer = Framer()
         self._sending = threading.Lock()
         self._sent = memoryview(bytearray(8)).cast("Q")
         self.readable = duplex.readable
+
+    @property
+    def descriptors(self) -> Descriptors:
+        """Passes descriptors, beside the pipes. For who has a value in shared memory, which has imported its code."""
+        with self._connecting:
+            if self._descriptors is None:
+                from actors.ipc.descriptors import Descriptors  # noqa: PLC0415 - `actors.ipc.shared` imports it, too
+
+                self._descriptors = Descriptors(self.socket_name)
+            return self._descriptors
 
     def count_in(self, cell: memoryview[int]) -> None:
         """Count the frames that are sent in this cell, each before it is written; those up to now included."""
@@ -125,9 +139,11 @@ class Channel:
     def abandon(self) -> None:
         """Close it, in a fork of the actor's process; whatever would use it is refused."""
         self.duplex.close()
-        self.descriptors.abandon()
+        self.socket_name = ""
+        if self._descriptors is not None:
+            self._descriptors.abandon()
         self.duplex.send = self.duplex.recv = self._write = _refuse
-        self._sending = threading.Lock()  # another thread may have held it
+        self._sending, self._connecting = threading.Lock(), threading.Lock()  # another thread may have held them
         self._sent = memoryview(bytearray(8)).cast("Q")
 
     def fileno(self) -> int:

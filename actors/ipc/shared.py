@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.bounds import is_count
 from actors.errors import UsageError
+from actors.ipc import descriptors as descriptors  # noqa: PLC0414 - what is made here passes by it, see `Channel`
 from actors.ipc.shared_memory import SMALL, Draft, LostSegment, Segment, available
 from actors.wire.attachments import carried_at, place_of
 from actors.wire.codec import Codec, SharedValue, register

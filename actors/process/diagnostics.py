@@ -12,15 +12,29 @@ from __future__ import annotations
 
 import faulthandler
 import signal
+from collections.abc import Callable
 from typing import Final
 
 from actors.ipc.blackbox import BlackBox
-from actors.process.task_stacks import write_task_stacks
 
 DUMP_SIGNAL: Final[int] = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") else signal.SIGUSR2
 """Asks a process for its stacks. Blocked from the spawn, because it kills by default and because a handler that runs
 in a thread cuts its system calls short. One thread unblocks it with `accept_dumps`; every other thread inherits the
 block."""
+
+
+_more: Final[list[Callable[[int], None]]] = []  # what writes other stacks than those of threads
+
+
+def show_also(write: Callable[[int], None]) -> None:
+    """From now on what this writes into a descriptor follows the stacks of the threads."""
+    _more[:] = [write]
+
+
+def write_other_stacks(fd: int) -> None:
+    """Write the stacks that faulthandler does not know, those of tasks."""
+    for write in _more:
+        write(fd)
 
 
 def record_faults(box: BlackBox) -> None:
@@ -29,7 +43,7 @@ def record_faults(box: BlackBox) -> None:
     The stacks of tasks follow those of threads as soon as the main thread runs Python code.
     """
     faulthandler.enable(box.fileno(), all_threads=True)
-    signal.signal(DUMP_SIGNAL, lambda number, frame: write_task_stacks(box.fileno()))  # noqa: ARG005 - Python's own
+    signal.signal(DUMP_SIGNAL, lambda number, frame: write_other_stacks(box.fileno()))  # noqa: ARG005 - Python's own
     faulthandler.register(DUMP_SIGNAL, file=box.fileno(), all_threads=True, chain=True)
 
 

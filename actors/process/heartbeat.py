@@ -16,8 +16,7 @@ import threading
 from typing import Final
 
 from actors.ipc.blackbox import BlackBox
-from actors.process.diagnostics import accept_dumps
-from actors.process.task_stacks import write_task_stacks
+from actors.process.diagnostics import accept_dumps, write_other_stacks
 
 HEARTBEAT_SIGNAL: Final[int | None] = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None
 """Asks a process whether its interpreter runs; None where no signal is spare. Blocked from the spawn, so that
@@ -50,7 +49,7 @@ def start_heartbeat(box: BlackBox) -> None:
         while True:
             signal.sigwait(wanted)
             faulthandler.dump_traceback(box.fileno(), all_threads=True)
-            write_task_stacks(box.fileno())
+            write_other_stacks(box.fileno())
             box.recorder.beat()
 
     threading.Thread(target=answer, name="actors-heartbeat", daemon=True).start()

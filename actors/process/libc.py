@@ -11,7 +11,7 @@ from __future__ import annotations
 import _ctypes
 from typing import Any, Final
 
-_LIBC: Final = _ctypes.dlopen(None, 0)
+_LIBC: Final = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None is the program itself
 _INTO_C: Final = 0x1  # a plain C function, during which other threads run
 _LOCKED: Final = 0x4  # as well: the interpreter's lock is kept
 

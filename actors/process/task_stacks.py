@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Final
 
+from actors.process.diagnostics import show_also
+
 _MOST_FRAMES: Final = 100  # of one task
 _MOST_TASKS: Final = 100
 _WRAPPERS: Final = ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper")
@@ -25,6 +27,7 @@ _loops: Final[list[Any]] = []  # the event loop that serves the actor, once ther
 def show_tasks_of(loop: object) -> None:
     """From now on the stacks of this process show the tasks of this event loop."""
     _loops[:] = [loop]
+    show_also(write_task_stacks)
 
 
 def write_task_stacks(fd: int) -> None:

@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import (
+    TYPE_CHECKING,
     Any,
     Final,
     Union,
@@ -24,11 +25,24 @@ from actors.bounds import is_count
 from actors.errors import UsageError
 from actors.messages import Fed, Message, Topic, check_topic, fed_type, item_type, reply_type, tag_of
 from actors.protocol.definitions import check_hooks, check_items, check_promise, handlers_in, is_marked
-from actors.protocol.state import StateCodec, state_codec
-from actors.signatures import evaluated, is_asynchronous, is_generator, parameters_of
+from actors.ref import ActorRef
+from actors.signatures import evaluated, is_asynchronous, is_generator, parameters_of, uses_name
 from actors.wire.attachments import EncodedMessage, pack
-from actors.wire.codec import Codec, ReplyCodec, decoder_of, encode, from_plain, register, reply_codec, unknown_type
+from actors.wire.codec import (
+    Codec,
+    ReplyCodec,
+    decoder_of,
+    encode,
+    from_plain,
+    mentions,
+    register,
+    reply_codec,
+    unknown_type,
+)
 from actors.wire.framing import LARGE
+
+if TYPE_CHECKING:
+    from actors.protocol.state import StateCodec
 
 _BASES: Final = (Message, Fed)
 _SHOWN: Final = 200  # characters of a message in an error
@@ -66,6 +80,8 @@ class ActorProtocol:
         handlers: message class to handler.
         asynchronous: whether its process needs an event loop.
         says_health: whether the class overrides `Actor.health`.
+        flows: whether it streams or is fed.
+        talks: whether its code, as far as it is written in its classes, or its messages have to do with other actors.
         state: codec of what its `save` returns and its `load` takes; None without these.
         union: the type of all its messages together, for one typed decoder.
         check: decodes a message, or raises msgspec's error; `decode` calls it. The fast path calls it directly.
@@ -80,12 +96,16 @@ class ActorProtocol:
             register(codec)
         self.handlers = _read_handlers(actor)
         self.says_health = actor.health is not Actor.health
-        self.state: StateCodec | None = state_codec(actor)
+        self.state = _state_of(actor)
         hooks = (actor.on_start, actor.on_stop)
         self.asynchronous = any(handler.asynchronous for handler in self.handlers.values()) or any(
             is_asynchronous(hook) for hook in hooks
         )
         _check_class(actor, self.handlers)
+        self.flows = any(handler.flows for handler in self.handlers.values())
+        self.talks = uses_name(actor, "context", below=Actor) or any(
+            mentions(message, ActorRef) for message in self.handlers
+        )
         self.union = _union(self.handlers)
         self.check: Final = decoder_of(self.union).decode
 
@@ -322,6 +342,14 @@ def _short(message: Message[Any]) -> str:
     except Exception as error:  # a value without a valid repr
         text = f"a {type(message).__qualname__} whose repr raised {type(error).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _state_of(actor: type[Actor]) -> StateCodec | None:
+    if not any(name in vars(cls) for cls in actor.__mro__ for name in ("save", "load")):
+        return None
+    from actors.protocol.state import state_codec  # noqa: PLC0415 - only actors with a state pay for it
+
+    return state_codec(actor)
 
 
 def _union(messages: Iterable[type[Message[Any]]]) -> Any:

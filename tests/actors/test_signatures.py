@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from actors import handles
-from actors.signatures import Parameter, globals_of, is_asynchronous, is_generator, parameters_of
+from actors.signatures import Parameter, globals_of, is_asynchronous, is_generator, parameters_of, uses_name
 from tests.support.waiting import ROOT
 
 
@@ -113,3 +113,32 @@ def test_an_actor_of_plain_functions_needs_no_inspect():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "True True ['self', 'msg']\n" == run.stdout
+
+
+class Base:
+    def inherited(self):
+        return self.below
+
+
+class Middle(Base):
+    def above(self):
+        return [self.nested for _ in range(2)]
+
+
+class User(Middle):
+    here = 1
+
+    def own(self):
+        return self.mine
+
+
+@pytest.mark.parametrize("name", ["mine", "nested"])
+def test_a_name_that_a_class_uses(name):
+    """In its own code or in a base's, also in a function inside."""
+    assert uses_name(User, name, below=Base)
+
+
+@pytest.mark.parametrize("name", ["below", "here", "text"])
+def test_a_name_that_a_class_does_not_use(name):
+    """Code of the bases from `below` on does not count, nor what is only defined."""
+    assert not uses_name(User, name, below=Base)

@@ -16,8 +16,11 @@ pytestmark = pytest.mark.processes
 ROOT = Path(__file__).resolve().parents[2]
 
 ACTOR = """
+import contextlib
+import os
 import sys
-from actors import Actor, Message, handles
+from collections.abc import AsyncIterator, Iterator
+from actors import Actor, ActorRef, Message, handles
 
 class Modules(Message[list[str]]):
     pass
@@ -26,6 +29,63 @@ class Plain(Actor):
     @handles
     def modules(self, msg: Modules) -> list[str]:
         return sorted(sys.modules)
+
+class Countdown(Message[AsyncIterator[int]]):
+    pass
+
+class Sibling(Message[None]):
+    ref: ActorRef
+
+class Talker(Plain):
+    def sibling(self):
+        return [self.context.actor(name) for name in "a"]
+
+class Short(Message[str]):
+    pass
+
+class Noted(Message[None]):
+    pass
+
+class Poor(Plain):
+    def __init__(self) -> None:
+        self.notes = 0
+        self.taken = []
+
+    @handles
+    def note(self, msg: Noted) -> None:
+        self.notes += 1
+
+    @handles
+    def modules(self, msg: Modules) -> list[str]:
+        return [str(self.notes)]
+
+    @handles
+    def short(self, msg: Short) -> str:
+        with contextlib.suppress(OSError):
+            while True:
+                self.taken.append(os.dup(0))
+        try:
+            import wave
+        except OSError as error:
+            self.context.ref.tell_nowait(Noted())
+            return type(error).__name__
+
+class Referred(Plain):
+    @handles
+    def sibling(self, msg: Sibling) -> None:
+        pass
+
+class Streamer(Plain):
+    @handles
+    def count(self, msg: Countdown) -> Iterator[int]:
+        yield 1
+
+class Keeper(Plain):
+    def save(self) -> int:
+        return 1
+
+    def load(self, state: int) -> None:
+        pass
 
 class Lister(Plain):
     def __init__(self, anything=None) -> None:
@@ -69,49 +129,33 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.process",
     "actors.protocol",
     "actors.protocol.protocol",
-    "actors.protocol.state",
     "actors.wire",
     "actors.wire.progress",
-    "actors.process.task_stacks",
     "actors.process.time_limit",
     "actors.ipc.blackbox",
     "actors.ipc.box_cells",
     "actors.bounds",
     "actors.ipc.channel",
-    "actors.ipc.descriptors",
-    "actors.ipc.shared_memory",
-    "actors.ipc.shared",
-    "array",
     "actors.child.exiting",
     "actors.child.main",
-    "gc",
     "actors.wire.codec",
     "actors.process.options",
     "actors.protocol.definitions",
     "actors.child.beginning",
-    "actors.jobs.definition",
-    "actors.jobs",
-    "actors.jobs.jobs",
     "actors.child.messages",
     "actors.child.messages.calls",
-    "actors.child.messages.chunks",
     "actors.child.context",
-    "actors.child.messages.driver",
     "actors.child.fork",
     "actors.child.messages.inbox",
     "actors.child.leaving",
-    "actors.child.messages.keeping",
-    "actors.child.messages.settling",
     "actors.child.life",
     "actors.child.serving",
     "actors.child.messages.outbox",
-    "actors.child.messages.streams",
     "actors.child.messages.sync_driver",
     "actors.child.messages.timers",
     "actors.ipc.pipes",
     "actors.wire.frames",
     "actors.errors",
-    "actors.wire.errors",
     "actors.event",
     "actors.exits",
     "actors.process.tracebacks",
@@ -125,9 +169,9 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.messages",
     "actors.output.capture",
     "actors.wire.attachments",
-    "actors.child.messages.remote_ref",
     "actors.output.stdio",
     "actors.process.heartbeat",
+    "actors.process.libc",
     "actors.ref",
     "actors.output.log",
     "actors.child.runners",
@@ -141,16 +185,22 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.ipc.reply_cells",
     "lister",
     # of the standard library
+    "_bisect",
     "_contextvars",
     "_ctypes",
-    "_heapq",
+    "bisect",
     "contextvars",
-    "ctypes",
-    "ctypes._endian",
     "faulthandler",
-    "heapq",
     "mmap",
-    "sysconfig",  # ctypes brings it on 3.13 and 3.14
+}
+
+
+REFS = {"actors.child.messages.remote_ref", "actors.child.messages.chunks", "actors.wire.errors"}
+NEEDED = {  # beyond that, before its first message, by an actor of that class
+    "Talker": REFS,
+    "Referred": REFS,
+    "Streamer": {"actors.child.messages.streams", "actors.child.runners.sync_flows"},
+    "Keeper": {"actors.child.messages.keeping", "actors.protocol.state"},
 }
 
 
@@ -194,6 +244,37 @@ if __name__ == "__main__":
     assert (0, "") == (code, err)
     assert {"asyncio", "structlog", "supervisor", "actors"}.isdisjoint(bare[-1].split())
     assert set() == set(out[-1].split()) - set(bare[-1].split()) - IMPORTED
+
+
+def test_what_a_child_imports_for_what_its_class_needs(tmp_path):
+    """Streams, state and refs come before the first message of an actor that has them, and with no other."""
+    end = f"""
+async def each():
+    for name in {list(NEEDED)}:
+        print(*await main(actor=getattr(lister, name)))
+
+if __name__ == "__main__":
+    asyncio.run(each())
+"""
+    code, out, err = run(tmp_path, daemon=DAEMON + end)
+    assert (0, "") == (code, err)
+    parts = set().union(*NEEDED.values())
+    assert list(NEEDED.values()) == [parts & set(line.split()) for line in out]
+
+
+def test_what_was_imported_ahead_works_without_a_free_descriptor(tmp_path):
+    """An actor that can import nothing any more sends its first message to an actor."""
+    end = """
+async def poor():
+    async with Supervisor(ChildSpec(lister.Poor, rlimits={"NOFILE": 64})) as root:
+        print(await root["poor"].ask(lister.Short()))
+        print(*await root["poor"].ask(lister.Modules()))
+
+if __name__ == "__main__":
+    asyncio.run(poor())
+"""
+    code, out, err = run(tmp_path, daemon=DAEMON + end)
+    assert (0, "", ["OSError", "1"]) == (code, err, out)
 
 
 def test_the_main_module_is_not_imported_again(tmp_path):

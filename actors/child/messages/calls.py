@@ -7,24 +7,45 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from actors.child.messages.driver import Clock, Driver
 from actors.child.messages.inbox import Inbox
 from actors.child.messages.outbox import Outbox
-from actors.child.messages.remote_ref import LargeAnswer, SharedAnswer
 from actors.errors import UsageError
 from actors.wire import frames as wire
 from actors.wire.frames import Answer, End
 from actors.wire.framing import Carried
 
 if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock, Driver
+    from actors.child.messages.remote_ref import RemoteRef
     from actors.child.spans import Spans
+    from actors.ref import ActorRef
 
 _read_ends: Final = msgspec.msgpack.Decoder(list[End]).decode
+
+
+@cache
+def _class_of_refs() -> type[RemoteRef]:
+    from actors.child.messages.remote_ref import RemoteRef  # noqa: PLC0415 - see `beginning.import_needs`
+
+    return RemoteRef
+
+
+class LargeAnswer(Answer, frozen=True):
+    """An answer whose reply came as an attachment: kind `BESIDE`, and the reply itself."""
+
+    value: bytes
+
+
+class SharedAnswer(Answer, frozen=True):
+    """An answer with values in shared memory: kind `SHARED_REPLY` or `SHARED_ITEM`, and these values."""
+
+    attachments: list[Carried]
 
 
 class Calls:
@@ -55,6 +76,10 @@ class Calls:
         self._numbers = count(1)
         self.now = clock.monotonic
         self._thread = threading.get_ident()
+
+    def ref(self, path: str) -> ActorRef:
+        """The ref of another actor, or of this one."""
+        return _class_of_refs()(path, self)
 
     def send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send one frame, and before it the attachments that belong to it. Works in every thread."""

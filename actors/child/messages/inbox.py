@@ -17,11 +17,10 @@ import os
 from collections import deque
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actors.child.messages.driver import Clock
 from actors.child.messages.outbox import Outbox
 from actors.child.messages.timers import Timer
 from actors.errors import UsageError
@@ -50,6 +49,9 @@ from actors.wire.frames import (
     TellBatch,
 )
 from actors.wire.framing import Announced, Attachment, Carried, Frame
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock
 
 Control = Cancel | Credit | Items | Stop | AskHealth | Load
 

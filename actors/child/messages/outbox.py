@@ -13,18 +13,20 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Sized
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actors.child.messages.driver import Clock
-from actors.child.messages.keeping import Keeper
 from actors.ipc.channel import Channel
 from actors.ipc.reply_area import MOST, ReplyArea
 from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.frames import NOTHING, KeptReplies, Outcome, Outcomes, Replies
 from actors.wire.framing import LARGE, Carried
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock
+    from actors.child.messages.keeping import Keeper
 
 ACK_AGE: Final = 1_000_000  # ns; an older acknowledgement does not wait for the next handler
 NEVER: Final = 2**63  # ns

@@ -7,13 +7,14 @@ Runs in the actor's process. `tell_nowait` works in every thread; what waits, in
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from actors.bounds import check_time
+from actors.child.messages.calls import Calls, LargeAnswer, SharedAnswer
 from actors.child.messages.chunks import Chunk, chunks
 from actors.errors import ActorsError, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
@@ -24,47 +25,10 @@ from actors.wire.attachments import EncodedMessage, decode_sharing
 from actors.wire.codec import ReplyCodec, encode, reply_codec
 from actors.wire.errors import decode_error
 from actors.wire.frames import ASK, STREAM, TELL, Answer, BulkKind, End, MoreItems, Send, SendKind, SendMany, Watch
-from actors.wire.framing import MAX_MESSAGE, Carried
+from actors.wire.framing import MAX_MESSAGE
 
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-class Transport(Protocol):
-    """What a ref needs to send: the channel, correlation numbers, waiting."""
-
-    def send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
-        """Send one frame, and before it the attachments that belong to it."""
-
-    def check_thread(self, what: str) -> None:
-        """Check that the caller runs in the thread of the handlers; UsageError when it does not."""
-
-    ends: dict[int, list[End]]
-    """What has ended of each `SendMany` that waits for its answer, by correlation number."""
-
-    def correlate(self) -> int:
-        """A fresh correlation number."""
-
-    def now(self) -> float:
-        """Seconds of the life's clock."""
-
-    def deadline(self) -> float | None:
-        """Seconds of the life's clock until which the current handler's result is wanted; its asks inherit it."""
-
-    def trace(self) -> str | None:
-        """The trace context of what the caller sends, None outside of any."""
-
-    def blocks(self) -> bool:
-        """Whether the actor handles nothing else while the caller waits."""
-
-    async def answer(self, correlation: int, until: float | None) -> Answer:
-        """Wait for an answer while other handlers run; TimeoutError at `until` (seconds of the life's clock)."""
-
-    def answers(self, correlation: int, timeout: float | None) -> AsyncGenerator[Answer, None]:
-        """Every answer to a stream, each within `timeout` seconds; TimeoutError when one does not come."""
-
-    def block(self, correlation: int, until: float | None) -> Answer:
-        """Wait for an answer and do nothing else; TimeoutError at `until` (seconds of the life's clock)."""
 
 
 class RemoteRef(ActorRef):
@@ -72,7 +36,7 @@ class RemoteRef(ActorRef):
 
     __slots__ = ("_transport",)
 
-    def __init__(self, path: str, transport: Transport) -> None:
+    def __init__(self, path: str, transport: Calls) -> None:
         super().__init__(path)
         self._transport = transport
 
@@ -314,18 +278,6 @@ def _pack(message: Message[Any]) -> EncodedMessage:
     if packed.size > MAX_MESSAGE:
         raise UsageError(f"{name_of(message)} has {packed.size} bytes, the most is {MAX_MESSAGE}")
     return packed
-
-
-class LargeAnswer(Answer, frozen=True):
-    """An answer whose reply came as an attachment: kind `BESIDE`, and the reply itself."""
-
-    value: bytes
-
-
-class SharedAnswer(Answer, frozen=True):
-    """An answer with values in shared memory: kind `SHARED_REPLY` or `SHARED_ITEM`, and these values."""
-
-    attachments: list[Carried]
 
 
 def _open(answer: Answer, promised: Any) -> Any:

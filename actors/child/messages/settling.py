@@ -11,10 +11,10 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.child.messages.driver import Clock
 from actors.child.messages.keeping import Keeper
 from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, Outbox
 from actors.errors import UsageError
@@ -24,6 +24,9 @@ from actors.wire import frames as wire
 from actors.wire.codec import encode
 from actors.wire.frames import NOTHING, Outcome, Outcomes, Settled
 from actors.wire.framing import Carried
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock
 
 
 class SettlingOutbox(Outbox):

@@ -6,15 +6,18 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from actors.child.messages.calls import Calls
-from actors.child.messages.driver import Clock, Handled
 from actors.child.messages.inbox import Inbox
 from actors.child.messages.outbox import Outbox
 from actors.errors import UsageError
 from actors.ipc.channel import Channel
 from actors.wire.codec import encode
 from actors.wire.frames import Answer, Withdraw
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock, Handled
 
 
 class SyncDriver:

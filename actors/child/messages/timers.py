@@ -8,15 +8,17 @@ Runs in the actor's process, in its main thread.
 
 from __future__ import annotations
 
-import heapq
+from bisect import insort
 from collections import deque
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.bounds import LEAST_SECONDS, check_time
-from actors.child.messages.driver import Clock
 from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock
 
 
 class Timer:
@@ -73,7 +75,7 @@ class Timers:
             due, _, timer = self._line[0]
             if due > now:
                 return due - now
-            heapq.heappop(self._line)
+            del self._line[0]
             late = 0 if timer.period is None else int((now - due) / timer.period)  # ticks missed since this one
             if timer.waits:
                 late += 1
@@ -91,4 +93,4 @@ class Timers:
         self._push(self._clock.monotonic() + delay, Timer(period, message, trace))
 
     def _push(self, due: float, timer: Timer) -> None:
-        heapq.heappush(self._line, (due, next(self._ids), timer))
+        insort(self._line, (due, next(self._ids), timer))
