@@ -21,7 +21,7 @@ from actors.wire.codec import encode
 from actors.wire.frames import Preload, StartActor
 from actors.wire.framing import header
 from supervisor.ports import Expected
-from supervisor.process.spawn.sources import Sources
+from supervisor.process.spawn.sources import Sources, sources_now
 from supervisor.process.spawn.surroundings import surroundings
 from supervisor.process.spawn.worker_process import WorkerProcess
 
@@ -31,10 +31,10 @@ AT_ONCE: Final = (os.cpu_count() or 1) + 2  # processes that wait or import: mor
 class _Waiting:
     """A process that waits for its StartActor, or imports."""
 
-    def __init__(self, expected: Expected, make: Callable[[], WorkerProcess]) -> None:
+    def __init__(self, expected: Expected, sources: Sources, make: Callable[[], WorkerProcess]) -> None:
         self.expected = expected
         self.surroundings = surroundings()
-        self.sources = Sources((expected.module,))
+        self.sources = sources
         self.worker = make()
 
     @property
@@ -54,6 +54,7 @@ class Ahead:
         self._make = make
         self._expected: dict[str, tuple[Expected, ...]] = {}  # by supervisor
         self._waiting: list[_Waiting] = []
+        self._sources: Sources | None = None  # of the last of them, while lives are expected
         self._ending: list[WorkerProcess] = []
         self._unfit: set[Expected] = set()  # their processes have ended by themselves
         self._closed = False
@@ -115,6 +116,8 @@ class Ahead:
             if waiting.expected not in expected:
                 self._waiting.remove(waiting)
                 self._end(waiting)
+        if not expected:
+            self._sources = None
         there = {waiting.expected for waiting in self._waiting}
         for life in expected[:AT_ONCE]:
             if len(self._waiting) < AT_ONCE and life not in there and life not in self._unfit and not self._closed:
@@ -122,7 +125,8 @@ class Ahead:
 
     def _spawn(self, life: Expected) -> None:
         try:
-            waiting = _Waiting(life, lambda: self._make(life.path, life.lanes))
+            self._sources = sources_now((life.module,), self._sources)
+            waiting = _Waiting(life, self._sources, lambda: self._make(life.path, life.lanes))
         except OSError:
             self._unfit.add(life)  # the start itself will say what the system is short of
             return

@@ -33,6 +33,7 @@ class Sources:
     """
 
     def __init__(self, modules: tuple[str, ...] = ()) -> None:
+        self._of = modules, len(sys.modules)
         self._files: dict[str, Stamp | None] = {}
         names: dict[str, set[str]] = {}  # of modules, by the folder in which they may be found
         roots = tuple(os.path.abspath(entry) for entry in sys.path if not _in_library(entry))  # noqa: PTH100
@@ -55,12 +56,23 @@ class Sources:
         self._files.update(older._files)
         self._folders.update(older._folders)
 
+    def covers(self, modules: tuple[str, ...]) -> bool:
+        """Whether it is of these modules, and the daemon has imported nothing since."""
+        return self._of == (modules, len(sys.modules))
+
     @property
     def unchanged(self) -> bool:
         """Whether a process that starts now would read the same."""
         return all(_stamp(file) == was for file, was in self._files.items()) and all(
             folder.unchanged for folder in self._folders.values()
         )
+
+
+def sources_now(modules: tuple[str, ...], before: Sources | None) -> Sources:
+    """What a process that imports these modules reads now; `before` itself, which takes less, while it is the same."""
+    if before is not None and before.covers(modules) and before.unchanged:
+        return before
+    return Sources(modules)
 
 
 class _Folder:
