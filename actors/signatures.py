@@ -13,9 +13,10 @@ from types import (
     FunctionType,
     MethodDescriptorType,
     SimpleNamespace,
+    UnionType,
     WrapperDescriptorType,
 )
-from typing import Any, Final, NamedTuple, get_args, get_type_hints
+from typing import Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 _VARARGS: Final = 0x04
 _VARIADIC: Final = 0x04 | 0x08  # flags of a code object: it has *args, **kwargs
@@ -91,6 +92,15 @@ def accepts(function: Callable[..., Any], count: int) -> bool:
     least = code.co_argcount - len(function.__defaults__ or ())
     most = count if code.co_flags & _VARARGS else code.co_argcount
     return least <= count <= most and code.co_kwonlyargcount <= len(function.__kwdefaults__ or ())
+
+
+def choices_of(hint: Any) -> tuple[Any, ...]:
+    """The types of which a value may be one: those of a union; an alias (`type Both = A | B`) is what it stands for."""
+    if type(hint).__name__ == "TypeAliasType":  # there is none before Python 3.12
+        return choices_of(hint.__value__)
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(choice for arg in get_args(hint) for choice in choices_of(arg))
+    return (hint,)
 
 
 def type_name(hint: Any) -> str:

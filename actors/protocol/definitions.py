@@ -26,12 +26,21 @@ from collections.abc import (
 from collections.abc import (
     Set as AbstractSet,
 )
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_overloads
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_overloads
 
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import MARK, Parameter, accepts, evaluated, is_asynchronous, is_generator, type_name
+from actors.signatures import (
+    MARK,
+    Parameter,
+    accepts,
+    choices_of,
+    evaluated,
+    is_asynchronous,
+    is_generator,
+    type_name,
+)
 
 _UNBOUND: Final[dict[str, str]] = {  # attributes that are not methods of an instance, and where their function is
     "staticmethod": "__func__",
@@ -256,9 +265,10 @@ def _contradict(hint: Any, promised: Any) -> bool:
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
+    choices = choices_of(hint)
+    if choices != (hint,):
+        return tuple(one for choice in choices for one in _choices(choice))
     origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        return tuple(choice for arg in get_args(hint) for choice in _choices(arg))
     if origin is Annotated:
         return _choices(get_args(hint)[0])
     if origin is Literal:

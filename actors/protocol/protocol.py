@@ -5,17 +5,9 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Final,
-    Union,
-    get_args,
-    get_origin,
-)
+from typing import TYPE_CHECKING, Any, Final, Union, get_origin
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -26,7 +18,7 @@ from actors.errors import UsageError
 from actors.messages import Fed, Message, Topic, check_topic, fed_type, item_type, reply_type, tag_of
 from actors.protocol.definitions import check_hooks, check_items, check_promise, handlers_in, is_marked
 from actors.ref import ActorRef
-from actors.signatures import evaluated, is_asynchronous, is_generator, parameters_of, uses_name
+from actors.signatures import choices_of, evaluated, is_asynchronous, is_generator, parameters_of, uses_name
 from actors.wire.attachments import EncodedMessage, pack
 from actors.wire.codec import (
     Codec,
@@ -253,7 +245,7 @@ def _messages_of(actor: type[Actor], name: str, method: Callable[..., Any]) -> t
             f"the annotation of {where} cannot be read: {error}; define the message class at the top level of the "
             f"module, and import it outside `if TYPE_CHECKING`"
         ) from None
-    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    members = tuple(dict.fromkeys(choices_of(hint)))
     for member in members:
         _check_message(where, member)
     lacking = next((one for one in members if issubclass(one, Fed) and fed_type(one) is None), None)

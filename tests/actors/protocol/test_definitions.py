@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import sys
 import typing
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
@@ -558,6 +559,22 @@ class Finished(Unfinished):
 def test_a_class_that_works(actor):
     """What looks like one that cannot work is accepted."""
     assert "x" == ChildSpec(actor, name="x").name
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no aliases")
+def test_an_alias_of_messages():
+    """`type Both = Ping | Pong` stands for the two, also inside another union."""
+    names = {"Ping": Ping, "Pong": Pong}
+    exec("type Both = Ping | Pong\ntype Text = str", names)
+
+    def take(self, msg):
+        return 1
+
+    take.__annotations__ = {"msg": names["Both"] | Box}
+    assert {Ping, Pong, Box} == protocol_of(type("Aliased", (Actor,), {"take": handles(take)})).handlers.keys()
+    take.__annotations__ = {"msg": Ping, "return": names["Text"]}
+    with pytest.raises(UsageError, match="but its message promises int"):
+        protocol_of(type("Contradicting", (Actor,), {"take": handles(take)}))
 
 
 @dataclasses.dataclass(frozen=True)
