@@ -70,8 +70,16 @@ def register(codec: Codec[Any]) -> None:
     """Use a codec in this process from now on.
 
     Raises:
-        UsageError: its type already has another codec.
+        UsageError: it is no class and two functions, msgspec would never ask it, or its type already has another codec.
     """
+    if not (isinstance(codec.type, type) and callable(codec.encode) and callable(codec.decode)):
+        raise UsageError(f"a codec is a class and two functions, Codec(Shape, to_plain, from_plain); it is {codec!r}")
+    if not isinstance(types.type_info(codec.type), types.CustomType):
+        name = codec.type.__qualname__
+        raise UsageError(
+            f"a codec of {name} would never be asked, since msgspec knows {name} itself; leave it out, or give such "
+            f"values a class of their own"
+        )
     if _CODECS.setdefault(codec.type, codec) != codec:
         raise UsageError(f"{codec.type.__qualname__} has two different codecs; share one between the actors")
 

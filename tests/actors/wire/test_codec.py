@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import UndecodableMessage, UsageError
-from actors.wire.codec import encode, reply_codec, unknown_type
+from actors.wire.codec import Codec, encode, register, reply_codec, unknown_type
 
 
 class Custom:
@@ -173,6 +173,23 @@ def test_code_of_a_value_that_exits(promised, data):
     """SystemExit of a `__post_init__` is a value that does not decode; on an event loop it would end the daemon."""
     with pytest.raises(UndecodableMessage):
         reply_codec(promised).decode(msgspec.Raw(encode(data)))
+
+
+@pytest.mark.parametrize(
+    ("codec", "words"),
+    [
+        (Codec(5, str, int), "a codec is a class and two functions"),
+        (Codec(Custom, None, str), "a codec is a class and two functions"),
+        (Codec(set, list, set), "a codec of set would never be asked"),
+        (Codec(Point, str, Point), "a codec of Point would never be asked"),
+        (Codec(dt.datetime, str, dt.datetime.fromisoformat), "a codec of datetime would never be asked"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else str(value.type),
+)
+def test_a_codec_that_cannot_work(codec, words):
+    """It is refused where it is used first, which is when a spec is made."""
+    with pytest.raises(UsageError, match=words):
+        register(codec)
 
 
 def test_made_once():
