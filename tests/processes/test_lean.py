@@ -141,6 +141,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.wire.codec",
     "actors.process.options",
     "actors.protocol.definitions",
+    "actors.protocol.handled",
     "actors.child.beginning",
     "actors.child.messages",
     "actors.child.messages.calls",
