@@ -2,6 +2,7 @@
 
     python -m benchmarks.jobs                       # ours and ProcessPoolExecutor; peers where they are installed
     python -m benchmarks.jobs --items 500 --bad 20 --only ours
+    python -m benchmarks.jobs --items 10000 --bad 0 --cost 0.00005    # small items, where the daemon's own time counts
 
 Each contender runs in an interpreter of its own, one after the other, clean and with bad items. A contender that does
 not finish within its limit is ended with everything it started.
@@ -37,7 +38,7 @@ def ours(items: list[Work], size: int) -> Outcome:
         good, bad, why = 0, 0, ""
         async with Supervisor(ChildSpec(Jobs, name="pool", size=size)) as root:
             await root["pool"].run(numbered, (0, 0, 0.0))
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             async for outcome in root["pool"].map(numbered, items, timeout=TIMEOUT, return_exceptions=True, limit=256):
                 if not isinstance(outcome, ActorsError):
                     good += 1
@@ -45,7 +46,7 @@ def ours(items: list[Work], size: int) -> Outcome:
                 bad += 1
                 if deed_of(*outcome.item[:2]) == "work":
                     why = str(outcome)  # an error of an item that is not bad
-            return {"results": good, "errors": bad, "seconds": time.perf_counter() - began, "first": why}
+            return _outcome(good, bad, began, used, why)
 
     return asyncio.run(run())
 
@@ -97,11 +98,11 @@ CONTENDERS: dict[str, Callable[[list[Work], int], Outcome]] = {
 def _collected(begin: Callable[[], Iterable[int]]) -> Outcome:
     """Iterate as a program would that goes on after an error; what ends the iteration is named."""
     good, bad, why = 0, 0, ""
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     try:
         results = iter(begin())
     except Exception as error:  # the pool broke while items were submitted
-        return {"results": 0, "errors": 1, "seconds": time.perf_counter() - began, "first": type(error).__name__}
+        return _outcome(0, 1, began, used, type(error).__name__)
     while True:
         try:
             next(results)
@@ -112,7 +113,13 @@ def _collected(begin: Callable[[], Iterable[int]]) -> Outcome:
             why = why or type(error).__name__
         else:
             good += 1
-    return {"results": good, "errors": bad, "seconds": time.perf_counter() - began, "first": why}
+    return _outcome(good, bad, began, used, why)
+
+
+def _outcome(good: int, bad: int, began: float, used: float, why: str) -> Outcome:
+    """What became of a map; `began` and `used` are clocks of its begin: of the wall, and of this process."""
+    seconds, processor = time.perf_counter() - began, time.process_time() - used
+    return {"results": good, "errors": bad, "seconds": seconds, "first": why, "each": processor / max(1, good + bad)}
 
 
 def _in_its_own_interpreter(name: str, args: argparse.Namespace, every: int) -> Outcome:
@@ -138,10 +145,13 @@ def _row(name: str, clean: Outcome, bad: Outcome, args: argparse.Namespace) -> s
     cells = []
     for outcome in (clean, bad):
         if "note" in outcome:
-            cells += [outcome["note"], ""]
-        else:
+            cells += [outcome["note"], "", ""]
+        elif outcome:
             first = f", first {outcome['first']}" if outcome.get("first") else ""
             cells += [f"{outcome['results']} results, {outcome['errors']} errors{first}", f"{outcome['seconds']:.1f}"]
+            cells.append(f"{outcome['each'] * 1e6:.0f}")
+        else:
+            cells += ["", "", ""]
     hangs = sum(deed_of(number, args.every) == "hang" for number in range(args.items)) * TIMEOUT / args.size
     ratio = ""
     if "seconds" in clean and "seconds" in bad:
@@ -164,14 +174,16 @@ def main() -> None:
         items = [(number, args.every, args.cost) for number in range(args.items)]
         print(json.dumps(CONTENDERS[args.run](items, args.size)), flush=True)
         return
-    args.every = args.items // args.bad
+    args.every = args.items // args.bad if args.bad else 0
     print(
-        f"{args.items} items of {args.cost * 1000:g} ms, {args.bad} bad ({', '.join(DEEDS)}), {args.size} processes\n"
+        f"{args.items} items of {args.cost * 1000:g} ms, {args.bad} bad ({', '.join(DEEDS)}), {args.size} processes; "
+        f"µs: processor time of the process that maps, an item\n"
     )
-    print("| contender | without bad items | s | with bad items | s | times, without the hangs |")
-    print("|---|---|---|---|---|---|")
+    print("| contender | without bad items | s | µs | with bad items | s | µs | times, without the hangs |")
+    print("|---|---|---|---|---|---|---|---|")
     for name in args.only:
-        clean, bad = (_in_its_own_interpreter(name, args, every) for every in (0, args.every))
+        clean = _in_its_own_interpreter(name, args, 0)
+        bad = _in_its_own_interpreter(name, args, args.every) if args.bad else {}
         print(_row(name, clean, bad, args), flush=True)
 
 
