@@ -41,7 +41,15 @@ def check_time(what: str, value: object, least: float = 0.0, otherwise: str = ""
         UsageError: it is not.
     """
     if not is_time(value, least):
-        raise UsageError(f"{what} must be {words(least)}{otherwise}; it is {value!r}. Nothing was done")
+        raise UsageError(f"{what} must be {words(least)}{otherwise}; it is {shown(value)}. Nothing was done")
+
+
+def shown(value: object) -> str:
+    """A value that somebody gave, for a text; whatever its `repr` does."""
+    try:
+        return repr(value)
+    except Exception as error:  # an int of thousands of digits has none
+        return f"a {type(value).__qualname__} whose repr raised {type(error).__name__}"
 
 
 def words(least: float = 0.0) -> str:

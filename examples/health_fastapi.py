@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse
 
 from actors import Actor, Message, handles
 from supervisor import ChildSpec, Supervisor
@@ -43,19 +44,17 @@ app = FastAPI(lifespan=lifespan)
 
 
 @app.get("/healthz")
-async def healthz(request: Request, response: Response) -> str:
+async def healthz(request: Request) -> PlainTextResponse:
     """Whether to leave the daemon alone."""
     health = request.state.root.health()
-    response.status_code = 200 if health.alive else 503
-    return str(health)
+    return PlainTextResponse(f"{health}\n", 200 if health.alive else 503)
 
 
 @app.get("/readyz")
-async def readyz(request: Request, response: Response) -> str:
+async def readyz(request: Request) -> PlainTextResponse:
     """Whether to send it work."""
     health = request.state.root.health()
-    response.status_code = 200 if health.ready else 503
-    return str(health)
+    return PlainTextResponse(f"{health}\n", 200 if health.ready else 503)
 
 
 @app.post("/add/{amount}")

@@ -20,6 +20,7 @@ from actors.child.beginning import import_module, only_importing
 from actors.ipc.shared import Shared
 from actors.jobs.definition import definition_of
 from actors.messages import Message
+from actors.process.tracebacks import words_of
 from actors.wire.framing import Carried
 
 IMPORT_LIMIT: Final = 30.0  # seconds that the import of a job's module may take, which are not part of its timeout
@@ -155,5 +156,5 @@ def _as_exception(error: BaseException) -> Exception:
     """An Exception with the name, the text and the traceback of what is none, a SystemExit for instance."""
     cls = type(error)
     named = type(cls.__name__, (Exception,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
-    stand_in: Exception = named(str(error))
+    stand_in: Exception = named(words_of(error))
     return stand_in.with_traceback(error.__traceback__)

@@ -101,8 +101,11 @@ class JobMap:
                         raise item.outcome
                     yield item.outcome
                 elif feeder.done() and not self._open:
-                    feeder.result()
+                    if (why := feeder.result()) is not None:
+                        raise why
                     return
+                elif feeder.done() and feeder.exception() is not None:
+                    feeder.result()  # what was taken is not sent any more
                 else:
                     self._news.clear()
                     await self._news.wait()
@@ -114,12 +117,8 @@ class JobMap:
 
     # ---- in
 
-    async def _feed(self) -> None:
-        """Send what is taken, as it is taken.
-
-        Raises:
-            Exception: whatever `items` raises, after the items before were sent.
-        """
+    async def _feed(self) -> BaseException | None:
+        """Send what is taken, as it is taken; returns what `items` raised, once the items before are sent."""
         reading = asyncio.create_task(self._read())
         reading.add_done_callback(lambda _: self._fed.set())
         try:
@@ -128,10 +127,9 @@ class JobMap:
                     fresh, self._fresh = self._fresh, []
                     self._sent.set()
                     if not await self._send(fresh):
-                        return
+                        return None
                 elif reading.done():
-                    reading.result()
-                    return
+                    return asyncio.CancelledError() if reading.cancelled() else reading.exception()
                 else:
                     self._fed.clear()
                     await self._fed.wait()

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Final, Literal, TypeVar, TypeVarTuple, overload
 
-from actors.bounds import is_count
+from actors.bounds import is_count, shown
 from actors.errors import ActorsError, UsageError
 from actors.jobs.jobs import Jobs
 from supervisor.jobs.job_map import JobMap
@@ -144,12 +144,18 @@ class JobsRef(MailboxRef):
             Exception: whatever `items` raises, after the results of the items before.
         """
         job = self._prepared(function, timeout, idempotent=idempotent)
+        job.check_single()
         if limit is None:
             limit = AT_ONCE * len(self._mailbox.consumers.names)
         if not is_count(limit, 1, MOST_AT_ONCE):
             raise UsageError(
-                f"limit of a map must be a whole number of at least 1 and at most {MOST_AT_ONCE}, it is {limit!r}"
+                f"limit of a map must be a whole number of at least 1 and at most {MOST_AT_ONCE}, it is {shown(limit)}"
             )
+        for name, value in (("ordered", ordered), ("return_exceptions", return_exceptions)):
+            if not isinstance(value, bool):
+                raise UsageError(f"{name} of a map must be True or False, it is {shown(value)}")
+        if not isinstance(progress, bool | str):
+            raise UsageError(f"progress of a map must be True, False or a text, it is {shown(progress)}")
         if not isinstance(items, AsyncIterable | Iterable):
             raise UsageError(f"map runs {job.name} for each of several items; a {type(items).__name__} has none")
         outcomes = JobMap(self._mailbox, job, items, limit=limit, ordered=ordered).outcomes()

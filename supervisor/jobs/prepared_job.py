@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from reprlib import Repr
 from typing import Any, Final
 
-from actors.bounds import LEAST_SECONDS, check_time
+from actors.bounds import LEAST_SECONDS, check_time, shown
 from actors.errors import UsageError
 from actors.jobs.definition import JobDefinition, definition_of
 from actors.jobs.jobs import RunIdempotentJob, RunIdempotentSharingJob, RunJob, RunSharingJob, as_shared
@@ -42,6 +43,8 @@ class PreparedJob:
         self._definition = definition_of(function)
         self.result: Final = self._definition.result
         self.shares: Final = self._definition.shares
+        if not isinstance(idempotent, bool):
+            raise UsageError(f"idempotent of job {self.name} must be True or False, it is {shown(idempotent)}")
         if timeout is not None:
             check_time(f"timeout of job {self._definition.name}", timeout, LEAST_SECONDS, otherwise=", or None")
         self.timeout: Final = timeout
@@ -92,13 +95,30 @@ class PreparedJob:
         return f"{self.name}({text if len(text) <= MAX_SHOWN else f'{text[:MAX_SHOWN]}...'})"
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, bytes | bytearray) and len(value) > MAX_SHOWN:
-        return f"<{len(value)} bytes>"
-    try:
-        return repr(value)
-    except Exception as error:
-        return f"<a {type(value).__qualname__} whose repr raised {type(error).__name__}>"
+class _Shown(Repr):
+    """Shows values, of containers and texts the beginning only: a `repr` of a million items would hold up the loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = self.maxdeque = MAX_SHOWN
+        self.maxarray = self.maxstring = self.maxlong = self.maxother = MAX_SHOWN
+
+    def repr1(self, x: Any, level: int) -> str:
+        """A value, at any depth."""
+        if isinstance(x, bytes | bytearray) and len(x) > MAX_SHOWN:
+            return f"<{len(x)} bytes>"
+        try:
+            return super().repr1(x, level)
+        except Exception as error:
+            return f"<a {type(x).__qualname__} whose repr raised {type(error).__name__}>"
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        """Any other value."""
+        del level
+        return repr(x)
+
+
+_shown: Final = _Shown().repr
 
 
 def _check_found(function: Callable[..., Any], definition: JobDefinition) -> None:

@@ -110,6 +110,11 @@ class Consumers:
         held = queue.flights.of(name).messages.get(delivery_tag)
         return queue.attempts.of(delivery_tag if held is None else held.seq) + 1  # in a batch it is the number
 
+    def untold(self, name: str, progress: Progress) -> bool:
+        """Whether a dead life had begun a message, as its black box says, whose end it has not told."""
+        flight = self.queue_of(name).flights.of(name)
+        return any(delivery_tag <= progress.begun for delivery_tag, _ in flight.all())
+
     def blame(self, name: str, progress: Progress) -> Progress:
         """What a dead life was doing; see `losses.blame`."""
         return blame(self.queue_of(name).flights.of(name), progress)

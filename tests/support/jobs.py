@@ -108,6 +108,13 @@ def die_times(log: str, times: int) -> int:
 
 
 @job
+def close_everything() -> int:
+    """Return, in a process that can tell nobody."""
+    os.closerange(3, 256)
+    return 1
+
+
+@job
 def leave(code: int) -> None:
     sys.exit(code)
 
@@ -133,6 +140,16 @@ class Broken:
 
 class LateError(Exception):
     pass
+
+
+class WordlessError(BaseException):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@job
+def wordless() -> None:
+    raise WordlessError
 
 
 @job

@@ -77,6 +77,7 @@ async def test_what_a_job_raises_is_told_in_one_line_and_its_process_goes_on():
             (work, (Item(3, "raise"),), "work(Item(number=3, deed='raise', log='')) raised ValueError: item 3 is bad"),
             (jobs.leave, (3,), "leave(3) raised SystemExit: 3"),
             (jobs.interrupt, (), "interrupt() raised KeyboardInterrupt: enough"),
+            (jobs.wordless, (), "wordless() raised tests.support.jobs.WordlessError: <no text: "),
             (jobs.anything, ("lock",), "anything('lock') raised actors.errors.UsageError: anything returned a lock, "),
             (jobs.wrong, (1,), "wrong(1) raised actors.errors.UsageError: wrong returned a str, its annotation "),
         ]:
@@ -102,6 +103,15 @@ async def test_a_job_that_ends_its_process_is_its_callers_error_and_counts_for_n
                 await pool.run(work, Item(3, deed))
             assert [report.number for report in await asyncio.gather(*good)] == list(range(20))
         assert root.snapshot().restarts == 0
+
+
+async def test_a_job_that_has_returned_may_still_be_what_ended_its_process():
+    """Its result does not come out; that is its caller's error, and counts for nothing."""
+    async with tree(size=1) as root:
+        with pytest.raises(ActorCrashed, match=r"close_everything\(\) was run, and its process ended before") as crash:
+            await root["pool"].run(jobs.close_everything)
+        assert (crash.value.started, crash.value.finished) == (True, True)
+        assert await root["pool"].run(double, 2) == 4
 
 
 async def test_an_import_puts_the_end_of_a_job_off_by_no_more_than_it_takes():
@@ -223,12 +233,27 @@ async def test_what_cannot_work_is_refused_before_anything_is_sent():
             (lambda: pool.run(len, "a"), "len is no job"),
             (lambda: pool.run(double, "a"), "Expected `int`, got `str`"),
             (lambda: pool.run(double, 1, timeout=-1), "timeout of job double must be seconds"),
+            (lambda: pool.run(double, 1, timeout=10**5000), "it is a int whose repr raised ValueError"),
+            (
+                lambda: pool.run(double, 1, idempotent="no"),
+                "idempotent of job double must be True or False, it is 'no'",
+            ),
         ]:
             with pytest.raises(UsageError, match=text):
                 await attempt()
-        for options, text in [({"limit": 0}, "limit of a map"), ({"items": 5}, "a int has none")]:
+        for options, text in [
+            ({"limit": 0}, "limit of a map"),
+            ({"limit": 10**5000}, "limit of a map"),
+            ({"ordered": "no"}, "ordered of a map must be True or False"),
+            ({"return_exceptions": 1}, "return_exceptions of a map must be True or False"),
+            ({"progress": 3}, "progress of a map must be True, False or a text"),
+            ({"items": 5}, "a int has none"),
+        ]:
             with pytest.raises(UsageError, match=text):
                 pool.map(double, **{"items": [1], **options})
+        for function, text in [(jobs.pid, "it takes 0 positional arguments"), (jobs.die_times, "lacks the argument")]:
+            with pytest.raises(UsageError, match=text):
+                pool.map(function, [1])
         assert 0 == root.snapshot().children[0].mailbox
 
 
@@ -325,6 +350,27 @@ async def test_errors_of_the_items_come_out_after_the_results_before():
             async for result in root["pool"].map(double, items(), return_exceptions=True):
                 got.append(result)
     assert got == [2, 4]
+
+
+async def test_items_that_cannot_be_sent_are_errors_between_the_results_of_the_others():
+    async with tree() as root:
+        items = [1, object(), 2, 2**80, "three", 3, 10**5000, 4]
+        outcomes = [one async for one in root["pool"].map(double, items, return_exceptions=True, limit=8)]
+        assert [2, 4, 6, 8] == [one for one in outcomes if not isinstance(one, ActorsError)]
+        assert all(isinstance(outcomes[at], UsageError) and outcomes[at].item is items[at] for at in (1, 3, 4, 6))
+
+
+async def test_leaving_a_map_whose_items_suppress_their_cancellation():
+    async def stubborn():
+        for number in count():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.001)
+            yield number
+
+    async with tree() as root, asyncio.timeout(DEADLINE):
+        items = stubborn()
+        async with contextlib.aclosing(items), contextlib.aclosing(root["pool"].map(double, items)) as results:
+            assert [await anext(results), await anext(results)] == [0, 2]
 
 
 async def test_a_pool_that_is_down_for_good_ends_its_maps():
