@@ -30,6 +30,7 @@ class Mute:
         ([Mute()], "double([<a Mute whose repr raised ValueError>])"),
         (10**5000, "double(<a int whose repr raised ValueError>)"),
     ],
+    ids=["text", "list", "bytes", "mute", "digits"],
 )
 def test_arguments_are_shown_in_one_line(value, text):
     assert text == PreparedJob(double, None, idempotent=False).shown((value,), {})
