@@ -420,6 +420,8 @@ class MessageQueue:
         flight = self._flights.pop(consumer, None)
         if flight is None or not flight.count:
             return ()
+        if progress is not None and progress.begun > flight.last_tag:  # no such message was given: a wild write
+            progress = None
         losses = tuple(
             self.attempts.lost(message, delivery_tag, progress, self._unwanted.get(message.seq))
             for delivery_tag, message in flight.all()

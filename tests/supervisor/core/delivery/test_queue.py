@@ -189,6 +189,15 @@ def test_the_fate_of_what_was_in_flight(kind, handler, state, fate):
     assert (1 if fate is None else 0) == delivery.unsettled == delivery.queued
 
 
+def test_a_black_box_that_says_what_cannot_be():
+    """A message has begun that was never given: a wild write, so that nothing in it is known."""
+    delivery = MessageQueue(CLASSES, MOST)
+    enqueue(delivery, 2)
+    take(delivery, 7, 2, PLENTY)
+    losses = delivery.lose(7, Progress(2**64 - 1, frozenset(), 0, 0))
+    assert [(Fate.CRASHED, None, None)] * 2 == [(loss.fate, loss.started, loss.finished) for loss in losses]
+
+
 def test_poison():
     """What killed its actor so often is not delivered again."""
     delivery = MessageQueue(CLASSES, MOST)
