@@ -7,14 +7,16 @@ Runs in the daemon, when a spec is made.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import io
 import pickle
 import types
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from multiprocessing.context import set_spawning_popen
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from actors.actor import Actor
 from actors.errors import UsageError
@@ -113,6 +115,31 @@ def check_spawnable(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     return any(main.encode() in seen for main in MAIN)
 
 
+_OF_THE_LOOP: Final = (
+    asyncio.Queue,
+    asyncio.Event,
+    asyncio.Lock,
+    asyncio.Semaphore,
+    asyncio.Condition,
+    asyncio.Barrier,
+)
+
+
+def _check_here(value: object) -> None:
+    """Refuse what can be pickled and means nothing in another process.
+
+    Raises:
+        UsageError: it is such a value.
+    """
+    if isinstance(value, _OF_THE_LOOP):
+        raise UsageError(
+            f"an asyncio.{_kind(value)} serves the event loop of this process, and the other one would get a copy of "
+            f"its own; send messages, or bridge a multiprocessing one (supervisor.bridge)"
+        )
+    if isinstance(value, type | types.FunctionType) and isinstance(value.__module__, str):
+        check_named(value)
+
+
 class _SpawnPacker(ForkingPickler):
     """Checks each class and function that is pickled by name, and takes what may travel only during a spawn."""
 
@@ -120,8 +147,7 @@ class _SpawnPacker(ForkingPickler):
         """See `pickle.Pickler`."""
         if isinstance(value, ActorRef):
             raise UsageError(f"only actors can use a ref; make it an actor that asks {value.path}, or use a queue")
-        if isinstance(value, type | types.FunctionType) and isinstance(value.__module__, str):
-            check_named(value)
+        _check_here(value)
         return NotImplemented
 
 
@@ -147,14 +173,15 @@ def _spawned(value: object) -> bytes:
 
 
 class _Packer(pickle.Pickler):
-    """Checks each class and function that is pickled by name."""
+    """Checks each class and function that is pickled by name, and what is of use in this process alone."""
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle.Pickler`."""
         if isinstance(value, ActorRef):
             return bound, (value.path,)
-        if isinstance(value, type | types.FunctionType) and isinstance(value.__module__, str):
-            check_named(value)
+        if isinstance(value, Connection):
+            raise UsageError("its descriptor is open in this process alone; open it in on_start, or use a FunctionSpec")
+        _check_here(value)
         return NotImplemented
 
 

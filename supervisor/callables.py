@@ -25,7 +25,9 @@ def name_of(function: object) -> str:
 
 def is_async(function: object) -> bool:
     """Whether a call gives a coroutine: an `async def` without a `yield`, or an object whose `__call__` is one."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+    if inspect.iscoroutinefunction(function):
+        return True
+    return not isinstance(function, type) and inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 def check_async(function: object) -> None:

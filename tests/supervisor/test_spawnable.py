@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
@@ -11,6 +12,7 @@ import textwrap
 import threading
 import types
 from dataclasses import replace
+from multiprocessing import Pipe
 
 import pytest
 
@@ -58,6 +60,8 @@ class Outer:
     [
         ((lambda: None,), {}, ["args[0] of Keeper", "a function"]),
         ((1, threading.Lock()), {}, ["args[1] of Keeper", "a lock"]),
+        ((Pipe()[0],), {}, ["args[0] of Keeper", "a Connection", "its descriptor is open in this process alone"]),
+        (([asyncio.Queue()],), {}, ["args[0] of Keeper", "an asyncio.Queue serves the event loop of this process"]),
         ((), {"log": io.StringIO, "file": sys.stdout}, ["file of Keeper", "TextIOWrapper|EncodedFile"]),
         (((yes for yes in ()),), {}, ["args[0] of Keeper", "a generator"]),
     ],

@@ -339,10 +339,17 @@ async def stream():
     yield 1
 
 
+class AsyncCalled:
+    """A call of the class makes one of these; only a call of that is a coroutine."""
+
+    async def __call__(self): ...
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: TaskSpec(print), "TaskSpec takes an async def, print is none"),
+        (lambda: TaskSpec(AsyncCalled), "TaskSpec takes an async def, AsyncCalled is none"),
         (lambda: TaskSpec(5), "TaskSpec takes an async def, 5 is none"),
         (lambda: TaskSpec(stream), "stream has a yield"),
         (lambda: TaskSpec(forever()), "not the coroutine that forever(...) returns; pass forever itself"),
