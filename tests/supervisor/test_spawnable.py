@@ -60,8 +60,6 @@ class Outer:
     [
         ((lambda: None,), {}, ["args[0] of Keeper", "a function"]),
         ((1, threading.Lock()), {}, ["args[1] of Keeper", "a lock"]),
-        ((Pipe()[0],), {}, ["args[0] of Keeper", "a Connection", "its descriptor is open in this process alone"]),
-        (([asyncio.Queue()],), {}, ["args[0] of Keeper", "an asyncio.Queue serves the event loop of this process"]),
         ((), {"log": io.StringIO, "file": sys.stdout}, ["file of Keeper", "TextIOWrapper|EncodedFile"]),
         (((yes for yes in ()),), {}, ["args[0] of Keeper", "a generator"]),
     ],
@@ -75,6 +73,15 @@ def test_arguments_that_cannot_be_pickled(args, kwargs, words):
         assert any(choice in str(caught.value) for choice in word.split("|")), str(caught.value)
     assert "in on_start" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_arguments_that_mean_nothing_elsewhere():
+    """They can be pickled: a number of a descriptor, and a queue of which each process would have its own."""
+    ours, theirs = Pipe()
+    with ours, theirs, pytest.raises(UsageError, match=r"args\[0\] of Keeper, a Connection, .* open it in on_start"):
+        ChildSpec(Keeper, args=(ours,))
+    with pytest.raises(UsageError, match=r"args\[1\] of Keeper, a list, .*an asyncio\.Queue serves the event loop"):
+        ChildSpec(Keeper, args=(1, [asyncio.Queue()]))
 
 
 class Half:
