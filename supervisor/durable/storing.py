@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Protocol
 
-import msgspec
-
 from actors.wire.frames import TELL
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import Classes, QueuedBulk, QueuedTells
@@ -187,7 +185,7 @@ class StoringTells:
 
     def writes(self, mailbox: str, first: int) -> Sequence[Write]:
         """See `Stored`."""
-        return (AcceptTells(mailbox, first, None, time.time(), self._names, self._payloads),)
+        return (AcceptTells(mailbox, first, None, time.time(), self._names, tuple(self._payloads)),)
 
     def arrive(self, first: int, mailbox: Entering) -> None:
         """See `Stored`."""
@@ -239,7 +237,7 @@ class StoringParcel:
 
     def writes(self, mailbox: str, first: int) -> Sequence[Write]:
         """See `Stored`."""
-        payloads: Sequence[msgspec.Raw] = self._parcel.payloads()
+        payloads = list(map(bytes, self._parcel.payloads()))
         return (AcceptTells(mailbox, first, self._sender, time.time(), self._names, payloads),)
 
     def arrive(self, first: int, mailbox: Entering) -> None:

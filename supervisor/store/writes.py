@@ -6,6 +6,7 @@ seconds since the epoch (`time.time`): they hold over restarts of the machine.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -75,10 +76,13 @@ class DeathRow(NamedTuple):
 
 
 class _Write(msgspec.Struct, frozen=True, gc=False):
-    """Settings of every write."""
+    """Settings of every write.
+
+    Those with a tag are kept in a journal as they are: their tags, and the order of their fields, never change.
+    """
 
 
-class Accept(_Write, frozen=True):
+class Accept(_Write, frozen=True, array_like=True, tag=1):
     """Messages enter a mailbox.
 
     Attributes:
@@ -90,7 +94,7 @@ class Accept(_Write, frozen=True):
     messages: Sequence[MessageRow]
 
 
-class AcceptTells(_Write, frozen=True):
+class AcceptTells(_Write, frozen=True, array_like=True, tag=2):
     """Tells enter a mailbox that have consecutive numbers, and nothing beside their bytes.
 
     Attributes:
@@ -107,7 +111,7 @@ class AcceptTells(_Write, frozen=True):
     sender: str | None
     sent_at: float
     names: Sequence[str]
-    payloads: Sequence[bytes | msgspec.Raw]
+    payloads: Sequence[bytes]
 
 
 class Delay(_Write, frozen=True):
@@ -136,7 +140,7 @@ class FallDue(_Write, frozen=True):
     numbers: Sequence[tuple[int, int]]
 
 
-class Begin(_Write, frozen=True):
+class Begin(_Write, frozen=True, array_like=True, tag=3):
     """Messages have been begun, or are about to be.
 
     Attributes:
@@ -148,7 +152,7 @@ class Begin(_Write, frozen=True):
     deliveries: Sequence[tuple[int, int]]
 
 
-class Settle(_Write, frozen=True):
+class Settle(_Write, frozen=True, array_like=True, tag=4):
     """Messages have ended.
 
     Attributes:
@@ -174,7 +178,7 @@ class DeadLetterWrite(_Write, frozen=True):
     deaths: Sequence[DeathRow]
 
 
-class SaveState(_Write, frozen=True):
+class SaveState(_Write, frozen=True, array_like=True, tag=5):
     """The state of an actor, in place of the former one.
 
     Attributes:
@@ -275,6 +279,25 @@ Write: TypeAlias = (
     | ScheduleRan
     | DeleteSchedule
 )
+
+
+def outside(first: int, last: int, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The numbers from `first` to `last` that are in none of some ranges, which are `joined`."""
+    result: list[tuple[int, int]] = []
+    for at in range(bisect_left(ranges, first, key=_last), len(ranges)):
+        begin, end = ranges[at]
+        if begin > last:
+            break
+        if begin > first:
+            result.append((first, begin - 1))
+        first = end + 1
+    if first <= last:
+        result.append((first, last))
+    return result
+
+
+def _last(range_: tuple[int, int]) -> int:
+    return range_[1]
 
 
 def joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

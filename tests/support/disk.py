@@ -179,7 +179,7 @@ class Disk:
                 if fault is not None:
                     return _IOERR_FSYNC
                 done = original(opened, how)
-                if done == 0 and self._copies is not None:
+                if done == 0 and self._copies is not None and path.startswith(self._base):
                     shutil.copy(path, self._copies / Path(path).name)
                 return done
 

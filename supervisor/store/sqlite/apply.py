@@ -1,7 +1,8 @@
 """Apply: the writes of one transaction, as SQL. Runs in the store's thread.
 
 Writes of a kind are joined over all groups, and go kind by kind: messages enter before they are begun or settled. Many
-rows go in one statement, since the interpreter is released and taken again for each step of SQLite.
+rows go in one statement, since the interpreter is released and taken again for each step of SQLite. A message that
+enters and ends in the same transaction is never written.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ from supervisor.store.writes import (
     Settle,
     Write,
     joined,
+    outside,
 )
+
+Ranges = Sequence[tuple[int, int]]
 
 _FIELDS: Final = len(MessageRow._fields)
 _KEY: Final = MessageRow._fields.index("key")
@@ -139,10 +143,11 @@ class _Batch:
                 self._late.append(write)
 
     def write(self) -> None:
+        over = {name: joined(ranges) for name, ranges in self._ranges.items()}
         for name, messages in self._messages.items():
-            self._accept(self._mailboxes.made(name), messages)
+            self._accept(self._mailboxes.made(name), messages, over.get(name, ()))
         for tells in self._tells:
-            self._accept_tells(self._mailboxes.made(tells.mailbox), tells)
+            self._accept_tells(self._mailboxes.made(tells.mailbox), tells, over.get(tells.mailbox, ()))
         for early in self._early:
             self._enter(early)
         for name, deliveries in self._deliveries.items():
@@ -152,28 +157,35 @@ class _Batch:
             self._settle_keys(self._mailboxes.made(name), outcomes)
         for write in self._deaths:
             self._die(self._mailboxes.made(write.mailbox), write)
-        for name, ranges in self._ranges.items():
-            self._delete(self._mailboxes.made(name), joined(ranges))
+        for name, ranges in over.items():
+            self._delete(self._mailboxes.made(name), ranges)
         for late in self._late:
             self._finish(late)
 
-    def _accept(self, mailbox: int, messages: Sequence[MessageRow]) -> None:
+    def _accept(self, mailbox: int, messages: Sequence[MessageRow], over: Ranges) -> None:
+        """Messages enter; those that have ended by now leave nothing but their keys."""
+        waiting = [message for message in messages if outside(message[0], message[0], over)] if over else messages
         at, execute = 0, self._connection.execute
         for size, insert in _INSERTS:
-            while len(messages) - at >= size:
-                execute(insert, [*chain.from_iterable((mailbox, *message) for message in messages[at : at + size])])
+            while len(waiting) - at >= size:
+                execute(insert, [*chain.from_iterable((mailbox, *message) for message in waiting[at : at + size])])
                 at += size
         self._take_keys(mailbox, messages)
-        self._mailboxes.change(mailbox, len(messages), max((message[0] for message in messages), default=0))
+        self._mailboxes.change(mailbox, len(waiting), max((message[0] for message in messages), default=0))
 
-    def _accept_tells(self, mailbox: int, tells: AcceptTells) -> None:
-        at, count, execute = 0, len(tells.payloads), self._connection.execute
-        for size, insert in _INSERTS_OF_TELLS:
-            while count - at >= size:
-                each = zip(tells.names[at : at + size], tells.payloads[at : at + size], strict=True)
-                execute(insert, [mailbox, tells.first + at, tells.sender, tells.sent_at, *chain.from_iterable(each)])
-                at += size
-        self._mailboxes.change(mailbox, count, tells.first + count - 1)
+    def _accept_tells(self, mailbox: int, tells: AcceptTells, over: Ranges) -> None:
+        """Tells enter; those that have ended by now leave nothing."""
+        first, execute = tells.first, self._connection.execute
+        last = first + len(tells.payloads) - 1
+        for begin, end in outside(first, last, over):
+            at, behind = begin - first, end - first + 1
+            for size, insert in _INSERTS_OF_TELLS:
+                while behind - at >= size:
+                    each = zip(tells.names[at : at + size], tells.payloads[at : at + size], strict=True)
+                    execute(insert, [mailbox, first + at, tells.sender, tells.sent_at, *chain.from_iterable(each)])
+                    at += size
+            self._mailboxes.change(mailbox, end - begin + 1)
+        self._mailboxes.change(mailbox, 0, last)
 
     def _take_keys(self, mailbox: int, messages: Sequence[MessageRow]) -> None:
         keyed = [(mailbox, message.key, message.seq) for message in messages if message[_KEY] is not None]

@@ -18,6 +18,7 @@ from supervisor.store.errors import StoreError
 from supervisor.store.sqlite.apply import apply
 from supervisor.store.sqlite.causes import explained, loses_connection, of_one_group
 from supervisor.store.sqlite.connection import Sync, connect, touch
+from supervisor.store.sqlite.journal import Journal, row_of
 from supervisor.store.sqlite.mailboxes import Mailboxes
 from supervisor.store.sqlite.ownership import Ownership
 from supervisor.store.sqlite.queries import Queries
@@ -73,6 +74,8 @@ class Database:
         try:
             _create(self._path)
             self._connected()
+            if self._journal.pending:  # of a daemon that was killed
+                self._transaction(_nothing)
             self.boxes.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             self.close()
@@ -85,6 +88,7 @@ class Database:
 
     def close(self) -> None:
         """Release the file."""
+        self._catch_up()
         self._disconnect()
         self._file = self.failure = None
         if self._ownership is not None:
@@ -97,7 +101,11 @@ class Database:
         Where one group is wrong, each is stored in a transaction of its own.
         """
         try:
-            self._transaction(lambda connection: self._write(connection, groups))
+            row = row_of(groups) if self.failure is None else None
+            if row is not None:
+                self._append(groups, row)
+            else:
+                self._transaction(lambda connection: self._write(connection, groups))
         except Exception as error:
             if len(groups) > 1 and of_one_group(error):
                 return [self.store([group])[0] for group in groups]
@@ -112,6 +120,8 @@ class Database:
         """
         try:
             connection = self._connected()
+            if self._journal.pending:
+                return self._read_ahead(query)
             return query(Queries(connection, self._mailboxes))
         except Exception as error:
             if loses_connection(error):
@@ -129,19 +139,60 @@ class Database:
         except Exception as error:
             raise explained(self._path, error) from error
 
-    def try_again(self) -> None:
-        """Where the last transaction was not stored, find out whether one would be now, by one that changes nothing.
+    def tidy(self) -> None:
+        """Write into its tables what has waited long enough in the journal."""
+        if self.failure is None and self._connection is not None and self._journal.due:
+            self._catch_up()
+
+    def idle(self) -> None:
+        """Nothing is handed over: write into its tables what is in the journal. After a failure, try again."""
+        if self.failure is not None:
+            self._try_again()
+        else:
+            self._catch_up()
+
+    # ---- inside
+
+    def _catch_up(self) -> None:
+        """Apply the journal. What fails is tried again later: it is stored."""
+        if self._connection is not None and self._journal.pending:
+            try:
+                self._transaction(_nothing)
+            except Exception as error:
+                self.failure = explained(self._path, error)
+
+    def _try_again(self) -> None:
+        """Find out whether a transaction would be stored now, by one that changes nothing.
 
         It is smaller than others, and may find room where they do not; so the disk must have some beside it.
         """
-        if self.failure is not None:
-            with suppress(Exception):  # the failure stays
-                with TemporaryFile(dir=self._path.parent) as file:
-                    file.seek(_size(self._path.with_name(f"{self._path.name}-wal")))  # a limit may be that of a file
-                    file.write(bytes(_ROOM))
-                self._transaction(touch)
+        with suppress(Exception):  # the failure stays
+            with TemporaryFile(dir=self._path.parent) as file:
+                file.seek(_size(self._path.with_name(f"{self._path.name}-wal")))  # a limit may be that of a file
+                file.write(bytes(_ROOM))
+            self._transaction(touch)
 
-    # ---- inside
+    def _append(self, groups: Sequence[Group], row: bytes) -> None:
+        """Store groups in the journal. After an error it is not known what failed: the next transaction finds out."""
+        try:
+            self._connected()
+            self._journal.append(groups, row)
+        except Exception as error:
+            if not of_one_group(error):
+                self.failure = explained(self._path, error)
+            raise
+
+    def _read_ahead(self, query: Callable[[Queries], T]) -> T:
+        """Run a query behind what is in the journal; where that cannot be written now, in a transaction that is not."""
+        try:
+            return self._transaction(lambda connection: query(Queries(connection, self._mailboxes)))
+        except Exception:
+            connection = self._begun()
+            try:
+                self._journal.apply(self._mailboxes)
+                return query(Queries(connection, self._mailboxes))
+            finally:
+                self._roll_back()
 
     def _write(self, connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
         apply(connection, self._mailboxes, (write for group in groups for write in group))
@@ -152,10 +203,11 @@ class Database:
                 self._swept = now
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in a transaction, which is rolled back when anything fails."""
+        """Run `work` in a transaction, behind what is in the journal; it is rolled back when anything fails."""
         try:
             connection = self._begun()
             try:
+                self._journal.apply(self._mailboxes)
                 result = work(connection)
                 connection.execute("COMMIT")
             except Exception:
@@ -165,6 +217,7 @@ class Database:
             if not of_one_group(error):
                 self.failure = explained(self._path, error)
             raise
+        self._journal.applied()
         self.failure = None
         return result
 
@@ -194,6 +247,7 @@ class Database:
         if self._connection is None:
             self._connection = connect(self._path, self._sync)
             self._mailboxes = Mailboxes(self._connection)
+            self._journal = Journal(self._connection)
             self._file = _identity(self._path)
         return self._connection
 
@@ -211,6 +265,10 @@ class Database:
                 f"{self._path}: the file was moved, deleted or replaced while it was open. Nothing was stored. Put it "
                 f"back with its -wal file; to begin with another one, start the daemon anew"
             )
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """The work of a transaction that only applies the journal."""
 
 
 def _create(path: Path) -> None:

@@ -98,4 +98,6 @@ CREATE VIEW dead_letters AS SELECT dead_letter.id, name AS mailbox, message_type
 CREATE VIEW schedules AS SELECT name, child, schedule, message_type, datetime(after, 'unixepoch') AS ran FROM schedule;
 """  # noqa: S608 - only names of ours
 
-SCRIPTS: Final = (_FIRST,)  # the n-th leads to version n
+_SECOND: Final = "CREATE TABLE journal (id INTEGER PRIMARY KEY, writes BLOB NOT NULL);"
+
+SCRIPTS: Final = (_FIRST, _SECOND)  # the n-th leads to version n

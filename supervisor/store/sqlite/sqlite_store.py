@@ -87,7 +87,7 @@ class SQLiteStore:
             raise StoreError(f"{self._path} is open already; one tree owns a store")
         database = self._database
         thread = self._thread = StoreThread(
-            asyncio.get_running_loop(), database.store, database.try_again, database.close
+            asyncio.get_running_loop(), database.store, database.tidy, database.idle, database.close
         )
         try:
             await asyncio.shield(thread.call(database.open))

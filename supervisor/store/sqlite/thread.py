@@ -20,6 +20,7 @@ from supervisor.store.writes import Write
 T = TypeVar("T")
 Group = Sequence[Write]
 
+SOON: Final = 0.05  # seconds after the last that was handed over
 _BATCH: Final = 4096  # groups in one transaction
 
 
@@ -48,7 +49,8 @@ class StoreThread:
     Args:
         loop: of the tree.
         store: stores groups in one transaction; of each, what went wrong.
-        idle: called now and then while nothing is handed over.
+        tidy: called after that, when the loop has been told.
+        idle: called a little after the last that was handed over, and now and then.
         release: called at the end.
     """
 
@@ -56,11 +58,13 @@ class StoreThread:
         self,
         loop: asyncio.AbstractEventLoop,
         store: Callable[[Sequence[Group]], Sequence[StoreError | None]],
+        tidy: Callable[[], None],
         idle: Callable[[], None],
         release: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._store = store
+        self._tidy = tidy
         self._idle = idle
         self._release = release
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
@@ -92,21 +96,26 @@ class StoreThread:
     # ---- the thread
 
     def _run(self) -> None:
+        patience = LOOK
         while True:
-            jobs = self._next()
+            jobs = self._next(patience)
             if not jobs and self._loop.is_closed():
                 self._release()
                 return
             if not jobs:
                 self._idle()
+                patience = LOOK
             elif not self._do(jobs):
                 return
+            else:
+                self._tidy()
+                patience = SOON
 
-    def _next(self) -> list[_Job]:
-        """What was handed over since the last time; nothing after a while without."""
+    def _next(self, patience: float) -> list[_Job]:
+        """What was handed over since the last time; nothing after so many seconds without."""
         jobs: list[_Job] = []
         with suppress(queue.Empty):
-            jobs.append(self._jobs.get(timeout=LOOK))
+            jobs.append(self._jobs.get(timeout=patience))
             while len(jobs) < _BATCH:
                 jobs.append(self._jobs.get_nowait())
         return jobs

@@ -62,7 +62,7 @@ async def test_a_newer_version(path):
     newer.execute("PRAGMA user_version = 7")
     newer.close()
     text = await refusal(path)
-    assert "was written by a newer actor-supervisor: its schema is 7, this one knows 1" in text
+    assert "was written by a newer actor-supervisor: its schema is 7, this one knows 2" in text
     assert looked_at(path, "PRAGMA user_version") == [(7,)]
 
 
@@ -145,7 +145,7 @@ async def test_an_older_version_is_migrated(path, monkeypatch):
     assert len(await store.messages("ledger", 0, 1000)) == 500
     await store.close()
     assert looked_at(path, "SELECT sum(weight) FROM message") == [(2500,)]
-    assert looked_at(path, "PRAGMA user_version") == [(2,)]
+    assert looked_at(path, "PRAGMA user_version") == [(3,)]
 
 
 async def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
@@ -154,7 +154,7 @@ async def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(schema, "SCRIPTS", (*schema.SCRIPTS, "CREATE TABLE extra (x); INSERT INTO nowhere VALUES (1);"))
         assert "nowhere" in await refusal(path)
-    assert looked_at(path, "PRAGMA user_version") == [(1,)]
+    assert looked_at(path, "PRAGMA user_version") == [(2,)]
     store = SQLiteStore(path)
     await store.open()
     assert len(await store.messages("ledger", 0, 1000)) == 500

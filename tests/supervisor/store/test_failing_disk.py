@@ -163,7 +163,7 @@ async def test_a_disk_that_is_full(tmp_path):
                 await store.commit([Accept("ledger", [row(seq + 1, bytes(50_000))])])
                 seq += 1
         assert len(await store.messages("ledger", 0, 1000)) == seq
-        again = store._database.try_again
+        again = store._database.idle
         await store._thread.call(again)
         assert "is full" in str(store.failure), "there is room for a smaller group alone"
         assert mounted(disk, "-o", "remount,size=4m")
@@ -186,7 +186,7 @@ async def test_a_limit_of_the_size_of_a_file(tmp_path):
     store = await opened(tmp_path / "shop.db")
     await store.commit([Accept("ledger", [row(seq, bytes(4000)) for seq in range(1, 100)])])
     limit = (tmp_path / "shop.db-wal").stat().st_size + 8000
-    again = store._database.try_again
+    again = store._database.idle
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         with pytest.raises(StoreError, match="IOERR"):

@@ -136,10 +136,10 @@ async def test_groups_handed_over_together_are_one_transaction(path, monkeypatch
 
 async def test_a_wrong_group_fails_alone(store):
     """The others of the same moment are stored; nothing of the wrong one is."""
-    await store.commit(accept("ledger", 1))
+    await store.commit([Accept("ledger", [row(1, key="order-1")])])
     good, again, letter, other = (
         store.commit([*accept("ledger", 2)]),
-        store.commit([*accept("other", 1), *accept("ledger", 1)]),
+        store.commit([*accept("other", 1), Accept("ledger", [row(9, key="order-1")])]),
         store.commit([*accept("other", 2), DropDeadLetter(77)]),
         store.commit(accept("ledger", 3)),
     )
