@@ -101,9 +101,11 @@ class Database:
         Where one group is wrong, each is stored in a transaction of its own.
         """
         try:
-            row = row_of(groups) if self.failure is None else None
-            if row is not None:
+            row = row_of(groups)
+            if row is not None and self.failure is None:
                 self._append(groups, row)
+            elif row is not None:
+                self._transaction(_nothing, groups)
             else:
                 self._transaction(lambda connection: self._write(connection, groups))
         except Exception as error:
@@ -202,12 +204,12 @@ class Database:
             if swept < _SWEPT:
                 self._swept = now
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in a transaction, behind what is in the journal; it is rolled back when anything fails."""
+    def _transaction(self, work: Callable[[sqlite3.Connection], T], journaled: Sequence[Group] = ()) -> T:
+        """Run `work` in a transaction that is rolled back when anything fails; before it, what is, or belongs, in the journal."""
         try:
             connection = self._begun()
             try:
-                self._journal.apply(self._mailboxes)
+                self._journal.apply(self._mailboxes, journaled)
                 result = work(connection)
                 connection.execute("COMMIT")
             except Exception:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 import msgspec
@@ -98,15 +99,19 @@ class Journal:
         self._connection.execute("INSERT INTO journal (writes) VALUES (?)", (row,))
         self._take([write for group in groups for write in group], len(row))
 
-    def apply(self, mailboxes: Mailboxes) -> None:
+    def apply(self, mailboxes: Mailboxes, more: Iterable[Sequence[Write]] = ()) -> None:
         """Write what is pending into its tables, in the transaction that is open; `applied` follows its commit.
+
+        Args:
+            mailboxes: their numbers.
+            more: groups that belong into the journal, and had no room there.
 
         Raises:
             sqlite3.Error: SQLite refuses.
         """
-        if self._pending:
+        if self._pending or more:
             self._connection.execute("DELETE FROM journal")  # first: its pages are room for what follows
-            apply(self._connection, mailboxes, self._pending)
+            apply(self._connection, mailboxes, chain(self._pending, chain.from_iterable(more)))
 
     def applied(self) -> None:
         """A transaction with `apply` is committed."""
