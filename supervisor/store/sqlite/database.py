@@ -205,7 +205,7 @@ class Database:
                 self._swept = now
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T], journaled: Sequence[Group] = ()) -> T:
-        """Run `work` in a transaction that is rolled back when anything fails; before it, what is, or belongs, in the journal."""
+        """Run `work` in a transaction, behind what is in the journal, or belongs there; any error rolls it back."""
         try:
             connection = self._begun()
             try:
