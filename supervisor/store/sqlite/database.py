@@ -249,7 +249,7 @@ class Database:
         if self._connection is None:
             self._connection = connect(self._path, self._sync)
             self._mailboxes = Mailboxes(self._connection)
-            self._journal = Journal(self._connection)
+            self._journal = Journal(self._connection, self._path)
             self._file = _identity(self._path)
         return self._connection
 

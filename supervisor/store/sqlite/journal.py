@@ -1,6 +1,6 @@
 """Journal: a group is stored as one row first, and in its tables later, together with many others.
 
-    append ─▶ one INSERT, which is the commit ─▶ pending ─▶ apply, in a transaction: what has come and gone costs nothing
+    append ─▶ one INSERT, which is the commit ─▶ pending ─▶ apply, in a transaction: what has come and gone is left out
 
 Only groups that cannot fail by themselves are taken: no keys, no dead letters, nothing that must exist already.
 Whoever reads, or stores anything else, applies first. So the tables are behind by what nobody has asked for.
@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
@@ -60,13 +61,14 @@ class Journal:
 
     Args:
         connection: to the store.
+        path: of its file.
 
     Raises:
         StoreError: it has rows that this version cannot read.
         sqlite3.Error: SQLite cannot read it.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._pending: list[Write] = []
         self._size = 0
@@ -76,7 +78,7 @@ class Journal:
                 self._take(_decode(row), len(row))
             except msgspec.MsgspecError as error:
                 raise StoreError(
-                    f"row {number} of its table `journal` cannot be read ({error}): it is damaged, or of a newer "
+                    f"{path}: row {number} of its table `journal` cannot be read ({error}): it is damaged, or of a newer "
                     f"actor-supervisor. Nothing was changed. Upgrade the package, or restore a backup"
                 ) from error
 
