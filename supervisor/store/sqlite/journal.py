@@ -78,8 +78,8 @@ class Journal:
                 self._take(_decode(row), len(row))
             except msgspec.MsgspecError as error:
                 raise StoreError(
-                    f"{path}: row {number} of its table `journal` cannot be read ({error}): it is damaged, or of a newer "
-                    f"actor-supervisor. Nothing was changed. Upgrade the package, or restore a backup"
+                    f"{path}: row {number} of its table `journal` cannot be read ({error}): it is damaged, or of a "
+                    f"newer actor-supervisor. Nothing was changed. Upgrade the package, or restore a backup"
                 ) from error
 
     @property
