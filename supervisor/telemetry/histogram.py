@@ -27,18 +27,20 @@ class Histogram:
         self.total = 0.0
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)  # values up to each bound, and above the last; not cumulated
-        self._values: list[float] = []  # those that are not counted yet
+        self._values: dict[int, list[float]] = {1: []}  # those that are not counted yet, by how many each stands for
+        self._singles = self._values[1]
 
     def add(self, value: float) -> None:
         """Add one value."""
-        self._values.append(value)
-        if len(self._values) >= _BULK:
+        self._singles.append(value)
+        if len(self._singles) >= _BULK:
             self._fold()
 
-    def add_all(self, values: list[float]) -> None:
-        """Add some values."""
-        self._values += values
-        if len(self._values) >= _BULK:
+    def add_all(self, values: list[float], each: int = 1) -> None:
+        """Add some values, each of them so many times."""
+        kept = self._values.get(each) or self._values.setdefault(each, [])
+        kept += values
+        if len(kept) >= _BULK:
             self._fold()
 
     def add_progression(self, first: float, step: float, count: int) -> None:
@@ -70,12 +72,13 @@ class Histogram:
         return found
 
     def _fold(self) -> None:
-        values = sorted(self._values)
-        self._values.clear()
-        self.total += sum(values)
-        below = 0
-        for at, bound in enumerate(self._bounds):
-            upto = bisect_right(values, bound, below)
-            self._counts[at] += upto - below
-            below = upto
-        self._counts[-1] += len(values) - below
+        for each, values in self._values.items():
+            values.sort()
+            self.total += sum(values) * each
+            below = 0
+            for at, bound in enumerate(self._bounds):
+                upto = bisect_right(values, bound, below)
+                self._counts[at] += (upto - below) * each
+                below = upto
+            self._counts[-1] += (len(values) - below) * each
+            values.clear()

@@ -99,6 +99,11 @@ class MessageQueue:
         return len(self._fresh)
 
     @property
+    def cancels(self) -> bool:
+        """Whether messages were cancelled that are here, queued or in flight."""
+        return bool(self._unwanted)
+
+    @property
     def total_bytes(self) -> int:
         """How many bytes all messages have, 0 when they are not counted."""
         return 0 if self._sizes is None else self._sizes.total
