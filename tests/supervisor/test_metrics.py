@@ -228,6 +228,28 @@ async def test_a_collector_that_comes_late(registry):
     assert {(): 1} == of(samples, "actor_ask_latency_seconds_count", actor="/root/shop")
 
 
+async def test_asks_that_are_answered_together(registry):
+    """Also where not each is measured by itself, their number is exact."""
+    async with InlineSupervisor(ChildSpec(Shop, name="shop")) as root:
+        registry.register(metrics.Collector(root))
+        for bad in (range(0), range(50, 53)):
+            orders = (root["shop"].ask(Order(number, bad=number in bad)) for number in range(NUMBERS))
+            await asyncio.gather(*orders, return_exceptions=True)
+        cancelled = [asyncio.create_task(root["shop"].ask(Order(number))) for number in range(100)]
+        await asyncio.sleep(0)
+        for task in cancelled[10:90:3]:
+            task.cancel()
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        await root["shop"].ask(Order(0))
+        samples = scrape(registry)
+    fates = of(samples, "actor_messages_total", actor="/root/shop")
+    answered = fates["handled",] + fates["failed",]
+    assert 3 == fates["failed",]
+    assert answered >= 2 * NUMBERS + 74
+    assert {(): answered} == of(samples, "actor_ask_latency_seconds_count", actor="/root/shop")
+    assert {(): answered} == of(samples, "actor_queue_time_seconds_count", actor="/root/shop")
+
+
 @pytest.mark.parametrize("shop", [Shop, Busy])
 async def test_counters_of_an_inline_life_outlast_it(registry, shop):
     """What was counted before a kill, and what the next life counts, are summed."""

@@ -37,6 +37,16 @@ def test_values(values):
     assert ["0.5", "1.0", "4.0", "+Inf"] == [bound for bound, _ in histogram.buckets()]
 
 
+@given(VALUES, VALUES)
+def test_values_that_stand_for_many(singles, eights):
+    """Each counts so many times."""
+    histogram = Histogram(BOUNDS)
+    histogram.add_all(list(singles))
+    histogram.add_all(list(eights), 8)
+    assert expected(singles + 8 * eights) == cumulated(histogram)
+    assert sum(singles + 8 * eights) == pytest.approx(histogram.total)
+
+
 def test_many_values():
     """More than are sorted at once."""
     histogram = Histogram(BOUNDS)
