@@ -59,7 +59,7 @@ class Connection:
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._cutter = Cutter(MAX_REQUEST)
-        self._requests: deque[Request | BadFrame] = deque()
+        self._requests: deque[bytes] = deque()  # each is decoded when it begins, in a turn of its own
         self._out: deque[memoryview] = deque()  # what the kernel has not taken yet
         self._held = 0  # bytes of it
         self._read = asyncio.Event()  # set when the client has read enough
@@ -111,11 +111,10 @@ class Connection:
         if self._closes:
             return
         try:
-            frames = self._cutter.feed(data)
+            self._requests += self._cutter.feed(data, PIPELINE + 1)
         except BadFrame as error:
             self._refuse(str(error))
             return
-        self._requests += map(_request, frames)
         if len(self._requests) > PIPELINE:
             self._refuse(f"more than {PIPELINE} requests at once")
         else:
@@ -142,20 +141,23 @@ class Connection:
 
     # ---- what it gets
 
-    async def _work(self, request: Request | BadFrame) -> None:
+    async def _work(self, request: bytes) -> None:
         """Serve one request."""
         try:
-            if isinstance(request, BadFrame):
-                await self._send(framed(Failed(Trouble.BAD_REQUEST, str(request))))
-            else:
-                async for frame in self._serve(request):
-                    await self._send(frame)
+            async for frame in self._replies(request):
+                await self._send(frame)
         except TimeoutError:
             self.drop()
         finally:
             self.task = None
             self.drop_at = self._loop.time() + (STALL if self._closes else IDLE)
             self._get_in_line()
+
+    def _replies(self, request: bytes) -> AsyncIterator[bytes]:
+        try:
+            return self._serve(read_request(request))
+        except BadFrame as error:
+            return _one(framed(Failed(Trouble.BAD_REQUEST, str(error))))
 
     async def _send(self, frame: bytes) -> None:
         """Send the frame of a reply, and wait while the client does not read.
@@ -201,8 +203,5 @@ class Connection:
             self._readiness.await_writable(self._client.fileno(), wanted=bool(self._out))
 
 
-def _request(frame: bytes) -> Request | BadFrame:
-    try:
-        return read_request(frame)
-    except BadFrame as error:
-        return error
+async def _one(frame: bytes) -> AsyncIterator[bytes]:
+    yield frame

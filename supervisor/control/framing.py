@@ -5,6 +5,7 @@ A frame is four bytes of length, big-endian, and its bytes.
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 import msgspec
@@ -72,8 +73,8 @@ class Cutter:
         """Whether a frame has begun and is not complete."""
         return bool(self._held)
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The frames that these bytes complete.
+    def feed(self, data: bytes, limit: int = sys.maxsize) -> list[bytes]:
+        """The frames that these bytes complete, at most so many; those beyond wait for the next call.
 
         Raises:
             BadFrame: a frame is longer than allowed; nothing after it can be read.
@@ -82,7 +83,7 @@ class Cutter:
         held += data
         frames: list[bytes] = []
         at = 0
-        while len(held) - at >= HEAD:
+        while len(held) - at >= HEAD and len(frames) < limit:
             size = int.from_bytes(held[at : at + HEAD], "big")
             if size > self._most:
                 raise BadFrame(f"a frame of {size} bytes; the most is {self._most}")

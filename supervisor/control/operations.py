@@ -129,8 +129,12 @@ class Operations:
             if number % BATCH == BATCH - 1:
                 await asyncio.sleep(0)
         if reading is not None:
+            number = 0
             async for event in reading:
                 yield wire.Occurred(time.time(), event)
+                number += 1
+                if number % BATCH == 0:  # a reader that is behind has many, and never waits for the next
+                    await asyncio.sleep(0)
         yield wire.Done("the tree is down" if asked.follow else "")
 
     async def _metrics(self, _: wire.ShowMetrics) -> Reply:

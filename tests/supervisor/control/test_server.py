@@ -14,8 +14,8 @@ import pytest
 from actors.errors import UsageError
 from supervisor import ChildSpec
 from supervisor.control import connection, server
-from supervisor.control.frames import Failed, Identify, ShowTree, Tree
-from supervisor.control.framing import HEAD, MAX_REQUEST, BadFrame, Cutter, framed, read_reply
+from supervisor.control.frames import Failed, Identify, ListDead, ShowTree, Tree
+from supervisor.control.framing import HEAD, MAX_REQUEST, BadFrame, Cutter, framed, read_reply, read_request
 from supervisor.ctl.client import connect
 from supervisor.ctl.errors import NoDaemon
 from supervisor.testing import ScriptedSupervisor
@@ -190,6 +190,20 @@ async def test_too_many_requests_at_once_end_the_connection(root, path):
     await still_serves(path)
 
 
+@pytest.mark.parametrize("frame", [b"", framed(ListDead())[HEAD:]])
+async def test_requests_that_are_too_many_are_not_even_decoded(root, path, monkeypatch, frame):
+    """However many come at once, a turn of the loop decodes one."""
+    decoded = []
+    monkeypatch.setattr(connection, "read_request", lambda data: decoded.append(data) or read_request(data))
+    with raw(path) as client:
+        client.send((len(frame).to_bytes(HEAD, "big") + frame) * 4000)
+        (reply,) = await replies(client)
+        assert "requests at once" in reply.text
+        assert await ended(client)
+    assert [] == decoded
+    await still_serves(path)
+
+
 async def test_two_hundred_clients_are_served(root, path):
     """One request a turn: between any two of them the loop does other things."""
     turns = 0
@@ -299,6 +313,15 @@ async def test_a_directory_that_is_not_there_is_said(path):
     with pytest.raises(OSError, match="control socket .*: No such file or directory"):
         async with ScriptedSupervisor(control=path.parent / "nowhere" / "a.sock"):
             pass
+
+
+def test_no_more_frames_are_cut_than_wanted():
+    """The others come with the next bytes."""
+    cutter = Cutter(16)
+    assert [b"", b""] == cutter.feed(bytes(4 * HEAD), 2)
+    assert cutter.waits
+    assert [b"", b""] == cutter.feed(b"")
+    assert not cutter.waits
 
 
 def test_frames_are_cut_wherever_the_bytes_are_cut():
