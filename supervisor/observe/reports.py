@@ -177,7 +177,8 @@ class Reports:
 
     def schedule_failed(self, name: str, child: str, why: str) -> None:
         """A scheduled message could not be sent when its time came; it is tried again."""
-        self._write("warning", "schedule.failed", {"schedule": name, "actor": child, "detail": why})
+        detail = f"{why}; it is tried again, and told when that differs: root.unschedule({name!r}) ends it"
+        self._write("warning", "schedule.failed", {"schedule": name, "actor": child, "detail": detail})
 
     def mailbox_unclaimed(self, mailbox: str, waiting: int, dead_letters: int) -> None:
         """The store has a mailbox that no durable actor of the tree has."""

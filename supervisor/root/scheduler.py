@@ -54,6 +54,7 @@ class _Entry:
         schedule: when.
         not_before: when a run that failed is tried again.
         sending: whether a run is under way.
+        failing: why the last run failed, None when it did not: a run that fails again and again is told once.
     """
 
     def __init__(self, row: ScheduleRow, schedule: Schedule) -> None:
@@ -61,6 +62,7 @@ class _Entry:
         self.schedule = schedule
         self.not_before = 0.0
         self.sending = False
+        self.failing: str | None = None
         self._found: tuple[Schedule, float, float | None] | None = None
 
     @property
@@ -165,10 +167,13 @@ class Scheduler:
         try:
             if self._entries.get(row.name) is entry:
                 await self._send(row)
+            entry.failing = None
         except Exception as error:
             entry.row = entry.row._replace(after=before)
             entry.not_before = self._clock() + _RETRY
-            self._tree.reports.schedule_failed(row.name, row.child, str(error))
+            if entry.failing != (failing := str(error)):
+                entry.failing = failing
+                self._tree.reports.schedule_failed(row.name, row.child, failing)
         finally:
             entry.sending = False
             self._set_timer()

@@ -73,6 +73,7 @@ class Database:
         self._ownership = Ownership(self._path)
         try:
             _create(self._path)
+            _check_names(self._path)
             self._connected()
             if self._journal.pending:  # of a daemon that was killed
                 self._transaction(_nothing)
@@ -281,6 +282,20 @@ def _create(path: Path) -> None:
     """
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _check_names(path: Path) -> None:
+    """Check that the file has one name: SQLite finds log and lock of a file by its name.
+
+    Raises:
+        StoreError: it has more.
+    """
+    names = path.stat().st_nlink
+    if names > 1 and path.is_file():
+        raise StoreError(
+            f"{path} has {names} names (hard links): opened by two of them it would be damaged. Nothing was changed. "
+            f"Remove the others (`find -samefile {path.name}` shows them), or copy the file in place of a link"
+        )
 
 
 def _size(path: Path) -> int:

@@ -55,6 +55,24 @@ async def test_a_database_of_another_program(path):
     assert sorted(left.name for left in path.parent.iterdir()) == ["shop.db", "shop.db-lock"]
 
 
+async def test_a_file_with_two_names(path):
+    """Its log goes by the name; so it is refused, by either, until one is left."""
+    await filled(path)
+    other = path.with_name("other.db")
+    other.hardlink_to(path)
+    assert "has 2 names (hard links): opened by two of them it would be damaged" in await refusal(other)
+    assert "has 2 names (hard links)" in await refusal(path)
+    other.unlink()
+    await filled_already(path)
+
+
+async def filled_already(path):
+    store = SQLiteStore(path)
+    await store.open()
+    assert len(await store.messages("ledger", 0, 1000)) == 500
+    await store.close()
+
+
 async def test_a_newer_version(path):
     """Nothing of it is read or changed."""
     await filled(path)
