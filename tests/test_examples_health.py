@@ -54,7 +54,7 @@ def test_health(server):
     base = f"http://127.0.0.1:{port}"
     try:
         until_now(lambda: 200 == fetch(f"{base}/readyz")[0], "ready")
-        assert 200 == fetch(f"{base}/healthz")[0]
+        assert (200, "healthy\n") == fetch(f"{base}/healthz") == fetch(f"{base}/readyz")
         assert (200, "-5") == fetch(f"{base}/add/-5", "POST")
         until_now(lambda: 503 == fetch(f"{base}/readyz")[0], "not ready")
         status, text = fetch(f"{base}/healthz")
