@@ -52,6 +52,14 @@ def open_descriptors(pid: int) -> int | None:
         return None
 
 
+def descriptor_count(pid: int) -> int | None:
+    """As `open_descriptors`, as quick for many of them; None also where the kernel (before 6.2) does not count them."""
+    try:
+        return os.stat(f"/proc/{pid}/fd").st_size or None  # noqa: PTH116 - as quick as it can be
+    except OSError:
+        return None
+
+
 def parent_of(pid: int) -> int | None:
     """The process id of the parent of a process."""
     stat = _read(pid, "stat")

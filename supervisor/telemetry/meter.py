@@ -155,7 +155,9 @@ class Meter:
             return False  # delivery tags are not the messages' numbers
         count = len(items)
         many = count - count % _STRIDE
-        if many and (queue.cancels or items[-1].seq - items[0].seq != count - 1 or [1 for one in items if one.kind != REPLY]):
+        if many and (
+            queue.cancels or items[-1].seq - items[0].seq != count - 1 or [1 for one in items if one.kind != REPLY]
+        ):
             return False  # no asker may be gone, and all got a reply
         measured, waits, took = items[:many:_STRIDE] + items[many:] if many else items, [], []
         askers, now = self._askers, self._clock()

@@ -1,4 +1,4 @@
-"""Samples: the memory of each process, and the queue and the messages handled of each actor, every two seconds.
+"""Samples: memory and descriptors of each process, queue and handled messages of each actor, every two seconds.
 
 What a rate is made of, and what shows that a queue or a process grows. Only where there is a control socket.
 
@@ -17,6 +17,7 @@ import msgspec
 from supervisor.control.look.slices import in_slices
 from supervisor.core.rules.states import ChildState
 from supervisor.kinds.process_child import ProcessChild
+from supervisor.system.procfs import descriptor_count
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 from supervisor.tree.subtree import Subtree
@@ -35,12 +36,14 @@ class Sample(msgspec.Struct, frozen=True):
         depth: messages that wait or are being handled, in its whole mailbox; 0 where it has none.
         ended: messages that have ended, in its whole mailbox; 0 where it has none.
         rss: bytes of resident memory, 0 where that is not known.
+        descriptors: that are open, 0 where that is not known.
     """
 
     at: float
     depth: int
     ended: int
     rss: int
+    descriptors: int = 0
 
 
 class Trend(msgspec.Struct, frozen=True):
@@ -54,6 +57,9 @@ class Trend(msgspec.Struct, frozen=True):
         rss_before: memory at the first sample of the window.
         rss: memory now.
         life_seconds: since the first sample of the life.
+        descriptors_began: as `rss_began`.
+        descriptors_before: as `rss_before`.
+        descriptors: as `rss`.
     """
 
     seconds: float
@@ -63,6 +69,9 @@ class Trend(msgspec.Struct, frozen=True):
     rss_before: int
     rss: int
     life_seconds: float
+    descriptors_began: int = 0
+    descriptors_before: int = 0
+    descriptors: int = 0
 
 
 class Samples:
@@ -93,6 +102,9 @@ class Samples:
             rss_before=first.rss,
             rss=last.rss,
             life_seconds=last.at - began[1].at,
+            descriptors_began=began[1].descriptors,
+            descriptors_before=first.descriptors,
+            descriptors=last.descriptors,
         )
 
     async def _sample(self) -> None:
@@ -119,7 +131,8 @@ class Samples:
         now, depth, ended = self._root.tree.loop.time(), 0, 0
         if isinstance(child, ActorChild):
             depth, ended = child.mailbox.depth, sum(child.mailbox.fates.values())
-        sample = Sample(now, depth, ended, child.resident or 0)
+        there = isinstance(child, ActorChild) and child.node is not None  # on another machine
+        sample = Sample(now, depth, ended, child.resident or 0, 0 if there else descriptor_count(pid) or 0)
         began = self._began.get(child.path)
         if began is None or began[0] != pid:
             self._windows[child.path] = deque(maxlen=WINDOW)

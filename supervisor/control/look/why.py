@@ -28,6 +28,7 @@ LONG: Final = 5.0  # seconds of one handler that look like a hang where there is
 SLOW: Final = 2.0  # seconds of work that wait before an actor that make it a slow consumer
 FEW: Final = 10  # messages that wait without being worth a word
 GROWN: Final = 32 * 2**20  # bytes by which a leaking process has grown at least
+OPENED: Final = 100  # descriptors by which a leaking process has grown at least
 SHARE: Final = 0.3  # of what it began with, by which it has grown at least
 IDLE: Final = "it stopped itself: no message waited"
 
@@ -155,6 +156,7 @@ def _running(facts: Facts, node: ChildSnapshot) -> Why:
         _unstored,
         _hung,
         _leaking,
+        _leaking_descriptors,
         _slow,
         _degraded,
         _just_restarted,
@@ -233,6 +235,23 @@ def _leaking(facts: Facts, node: ChildSnapshot) -> Why | None:
         return Why(Verdict.LEAKING, happened, rule, "", bound)
     rule = "no max_rss is set, so nothing replaces it before the machine's memory ends"
     return Why(Verdict.LEAKING, happened, rule, "", f"set max_rss=; a new process now: actorctl restart {name}")
+
+
+def _leaking_descriptors(facts: Facts, node: ChildSnapshot) -> Why | None:
+    trend = facts.trend
+    if trend is None or not trend.descriptors_began or trend.descriptors <= trend.descriptors_before:
+        return None
+    grown = trend.descriptors - trend.descriptors_began
+    if grown < max(OPENED, trend.descriptors_began):
+        return None
+    pace = round(60 * (trend.descriptors - trend.descriptors_before) / trend.seconds)
+    happened = (
+        f"grows: its open descriptors went from {trend.descriptors_began:,} to {trend.descriptors:,} in "
+        f"{seconds(trend.life_seconds)}, now by about {pace:,} a minute"
+    )
+    rule = "at the limit of its process (rlimits=) it can open nothing more"
+    do = f"find what it opens and does not close: ls -l /proc/{node.pid}/fd; a new process now: actorctl restart"
+    return Why(Verdict.LEAKING, happened, rule, "", f"{do} {_short(node)}")
 
 
 def _slow(facts: Facts, node: ChildSnapshot) -> Why | None:

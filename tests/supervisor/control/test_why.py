@@ -227,6 +227,21 @@ TABLE = {
         Verdict.LEAKING,
         "leaks: 2 lives of it ended for memory, the last 100 s ago",
     ),
+    "leaking descriptors": (
+        facts(
+            actor(uptime=360.0),
+            trend=replace(SLOWLY, descriptors_began=12, descriptors_before=300, descriptors=350),
+        ),
+        Verdict.LEAKING,
+        "/root/a grows: its open descriptors went from 12 to 350 in 60 s, now by about 300 a minute: at the ",
+        "limit of its process (rlimits=) it can open nothing more; find what it opens and does not close: ",
+        "ls -l /proc/7/fd; a new process now: actorctl restart /root/a.",
+    ),
+    "many descriptors that are no more than before": (
+        facts(actor(), trend=replace(SLOWLY, descriptors_began=12, descriptors_before=350, descriptors=350)),
+        Verdict.HEALTHY,
+        "is well",
+    ),
     "large from the beginning": (
         facts(actor(), trend=replace(LEAKS, rss_began=400 * MIB, rss_before=400 * MIB)),
         Verdict.HEALTHY,
