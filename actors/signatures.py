@@ -16,7 +16,10 @@ from types import (
     UnionType,
     WrapperDescriptorType,
 )
-from typing import Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 _VARARGS: Final = 0x04
 _VARIADIC: Final = 0x04 | 0x08  # flags of a code object: it has *args, **kwargs
@@ -54,7 +57,7 @@ def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
     code = _plain_code(function)
     if code is None or code.co_flags & _VARIADIC:
         return _inspected(function)
-    hints, given = function.__annotations__, function.__kwdefaults__ or {}
+    hints, given = annotations_of(function), function.__kwdefaults__ or {}
     required = code.co_argcount - len(function.__defaults__ or ())
     names = code.co_varnames[: code.co_argcount]
     keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
@@ -80,8 +83,32 @@ def _inspected(function: Callable[..., Any]) -> list[Parameter]:
             required=one.default is empty,
             variadic=one.kind in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD),
         )
-        for one in inspect.signature(function).parameters.values()
+        for one in signature_of(function).parameters.values()
     ]
+
+
+def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function as they are written; what is imported for type checkers only stays a name."""
+    try:
+        return getattr(function, "__annotations__", {})
+    except NameError:  # from 3.14 on they are evaluated when they are read
+        import annotationlib  # type: ignore[import-not-found]  # noqa: PLC0415
+
+        found: dict[str, Any] = annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF)
+        return found
+
+
+def signature_of(function: Callable[..., Any], *, follow_wrapped: bool = True) -> Signature:
+    """The signature of a function, with its annotations as in `annotations_of`."""
+    import inspect  # noqa: PLC0415 - see the module's docstring
+
+    try:
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
+    except NameError:
+        import annotationlib  # noqa: PLC0415
+
+        options: dict[str, Any] = {"annotation_format": annotationlib.Format.FORWARDREF}
+        return inspect.signature(function, follow_wrapped=follow_wrapped, **options)
 
 
 def accepts(function: Callable[..., Any], count: int) -> bool:

@@ -8,7 +8,6 @@ Runs in the daemon, when a spec is made.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import io
 import pickle
 import types
@@ -22,6 +21,7 @@ from actors.actor import Actor
 from actors.errors import UsageError
 from actors.queue.pickling import PROTOCOL
 from actors.ref import ActorRef
+from actors.signatures import signature_of
 from actors.wire.codec import bound
 from supervisor.callables import name_of, without_values
 from supervisor.spawnable import MAIN, check_named
@@ -51,7 +51,7 @@ def check_call(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]
             raise UsageError(f"{actor.__qualname__} takes no arguments, it has no __init__; leave args and kwargs out")
         return
     try:
-        signature = inspect.signature(start, follow_wrapped=False)
+        signature = signature_of(start, follow_wrapped=False)
     except (TypeError, ValueError):  # the signature of a C function is not known
         return
     try:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from actors.actor import Actor
 from actors.errors import UsageError
+from actors.signatures import signature_of
 
 READY: Final = "ready"  # the keyword-only parameter that gets the callable with which a function says it is ready
 
@@ -86,7 +87,7 @@ def check_fits(function: Any, args: object, kwargs: object) -> bool:
     if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
         raise UsageError(f"kwargs of {name} must be a mapping of names to values")
     try:
-        signature = inspect.signature(function)
+        signature = signature_of(function)
     except (TypeError, ValueError):  # the signature of a C function is not known
         return False
     wants = _wants_ready(function, signature, kwargs)

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, TypeVar, get_type_hints
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import globals_of, is_asynchronous, is_generator, parameters_of, type_name
+from actors.signatures import annotations_of, globals_of, is_asynchronous, is_generator, parameters_of, type_name
 from actors.wire.attachments import decode_sharing, encode_sharing
 from actors.wire.codec import ReplyCodec, SharedValue, decoder_of, encode, mentions, reply_codec, unknown_type
 from actors.wire.framing import Carried
@@ -239,11 +239,11 @@ def _check_annotations(name: str, function: Any) -> None:
     for one in parameters_of(function):
         if one.variadic:
             raise UsageError(f"job {name} takes any number of arguments ({one.name}); name each parameter")
-        if one.annotation is None and one.name not in getattr(function, "__annotations__", {}):
+        if one.annotation is None and one.name not in annotations_of(function):
             raise UsageError(
                 f"job {name} does not say what {one.name!r} is; annotate it: def {name}({one.name}: SomeType)"
             )
-    if "return" not in getattr(function, "__annotations__", {}):
+    if "return" not in annotations_of(function):
         raise UsageError(f"job {name} does not say what it returns; annotate it: def {name}(...) -> SomeType, or None")
 
 

@@ -35,6 +35,7 @@ from actors.signatures import (
     MARK,
     Parameter,
     accepts,
+    annotations_of,
     choices_of,
     evaluated,
     is_asynchronous,
@@ -139,7 +140,7 @@ def check_promise(where: str, method: Callable[..., Any], promised: Any, *, stre
         UsageError: no value has both types.
     """
     try:
-        hint = evaluated(method, "return", getattr(method, "__annotations__", {}).get("return", Any))
+        hint = evaluated(method, "return", annotations_of(method).get("return", Any))
     except Exception:  # it names what is imported for type checkers only: the type is not known
         return
     if streams:

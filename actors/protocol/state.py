@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from actors.errors import UsageError
-from actors.signatures import MARK, evaluated, is_asynchronous, is_generator, parameters_of
+from actors.signatures import MARK, annotations_of, evaluated, is_asynchronous, is_generator, parameters_of
 from actors.wire.codec import decoder_of, encode, unknown_type
 
 _HOW: Final = "write def save(self) -> State and def load(self, state: State) -> None, with State a type msgspec knows"
@@ -117,10 +117,11 @@ def _annotated(actor: type, name: str, method: Callable[..., Any]) -> Any:
     if len([one for one in parameters if one.required]) != wanted or any(one.variadic for one in parameters):
         raise UsageError(f"{where} takes other arguments than those it is called with; {_HOW}, or rename it")
     at = "return" if name == "save" else parameters[0].name
-    if at not in method.__annotations__:
+    annotations = annotations_of(method)
+    if at not in annotations:
         raise UsageError(f"{where} does not say what the state is; {_HOW}")
     try:
-        return evaluated(method, at, method.__annotations__[at])
+        return evaluated(method, at, annotations[at])
     except Exception as error:  # whatever the evaluation of an annotation raises
         raise UsageError(
             f"the annotation of {where} cannot be read: {error}; define the type at the top level of the module, and "

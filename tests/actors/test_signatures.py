@@ -10,7 +10,17 @@ import sys
 import pytest
 
 from actors import handles
-from actors.signatures import Parameter, globals_of, is_asynchronous, is_generator, parameters_of, uses_name
+from actors.signatures import (
+    Parameter,
+    annotations_of,
+    evaluated,
+    globals_of,
+    is_asynchronous,
+    is_generator,
+    parameters_of,
+    signature_of,
+    uses_name,
+)
 from tests.support.waiting import ROOT
 
 
@@ -142,3 +152,21 @@ def test_a_name_that_a_class_uses(name):
 def test_a_name_that_a_class_does_not_use(name):
     """Code of the bases from `below` on does not count, nor what is only defined."""
     assert not uses_name(User, name, below=Base)
+
+
+LAZY = """
+def handle(self, msg: int, more: Elsewhere = None) -> Elsewhere: ...
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated where they are written")
+def test_a_name_that_only_type_checkers_have():
+    """It stays a name, and only what is asked for is evaluated."""
+    names = {}
+    exec(compile(LAZY, "<lazy>", "exec", dont_inherit=True), names)
+    handle = names["handle"]
+    assert ["self", "msg", "more"] == [one.name for one in parameters_of(handle)]
+    assert int is evaluated(handle, "msg", annotations_of(handle)["msg"])
+    with pytest.raises(NameError):
+        evaluated(handle, "return", annotations_of(handle)["return"])
+    assert "Elsewhere" in str(signature_of(handle))

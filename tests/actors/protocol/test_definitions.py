@@ -421,7 +421,7 @@ class HandlesMap(Actor):
     [
         (MarkedDestructor, ["MarkedDestructor.__del__ is a method that Python itself calls"]),
         (OwnContext, ["OwnContext.context is hidden by self.context"]),
-        (OfClassVar, ["the annotation of OfClassVar.ping cannot be read", "ClassVar"]),
+        (OfClassVar, ["OfClassVar.ping", "ClassVar"]),
         (OfNoPython, ["the annotation of OfNoPython.ping cannot be read"]),
         (Both, ["Both.take is that of Pinged, and hides Ponged.take, which handles Pong"]),
         (HandlesUntagged, ["Untagged, whose class says tag=False", "leave tag out"]),
