@@ -92,7 +92,7 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return getattr(function, "__annotations__", {})
     except NameError:  # from 3.14 on they are evaluated when they are read
-        import annotationlib  # type: ignore[import-not-found]  # noqa: PLC0415
+        import annotationlib  # type: ignore[import-not-found]  # noqa: PLC0415 - it is in 3.14 and later
 
         found: dict[str, Any] = annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF)
         return found
@@ -105,7 +105,7 @@ def signature_of(function: Callable[..., Any], *, follow_wrapped: bool = True) -
     try:
         return inspect.signature(function, follow_wrapped=follow_wrapped)
     except NameError:
-        import annotationlib  # noqa: PLC0415
+        import annotationlib  # noqa: PLC0415 - as above
 
         options: dict[str, Any] = {"annotation_format": annotationlib.Format.FORWARDREF}
         return inspect.signature(function, follow_wrapped=follow_wrapped, **options)
