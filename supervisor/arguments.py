@@ -12,7 +12,6 @@ import io
 import pickle
 import types
 from collections.abc import Mapping
-from multiprocessing.connection import Connection
 from multiprocessing.context import set_spawning_popen
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Final, cast
@@ -179,7 +178,7 @@ class _Packer(pickle.Pickler):
         """See `pickle.Pickler`."""
         if isinstance(value, ActorRef):
             return bound, (value.path,)
-        if isinstance(value, Connection):
+        if type(value).__module__ == "multiprocessing.connection":  # it would import much
             raise UsageError("its descriptor is open in this process alone; open it in on_start, or use a FunctionSpec")
         _check_here(value)
         return NotImplemented
