@@ -116,7 +116,7 @@ class ActorProtocol:
             return checked(message, self.check)
         except Exception as error:  # msgspec's own, or one of the message's `__post_init__`
             raise UsageError(
-                f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {error}; "
+                f"{type(message).__qualname__} cannot be sent to {self.actor.__qualname__}: {_named(error, message)}; "
                 f"the message was {_short(message)}"
             ) from None
 
@@ -321,3 +321,13 @@ def _check_class(actor: type[Actor], handlers: dict[type[Message[Any]], Handler]
         msgspec.msgpack.Decoder(_union(handlers))
     except TypeError as error:
         raise UsageError(f"the messages of {actor.__qualname__} cannot be told apart on the wire: {error}") from None
+
+
+def _named(error: Exception, message: Message[Any]) -> str:
+    """The words of the error, with the name of the field: msgspec counts fields, and the tag is the first."""
+    before, mark, rest = str(error).partition("`$[")
+    place, _, after = rest.partition("]")
+    fields = message.__struct_fields__
+    if not mark or not place.isdecimal() or not 0 < int(place) <= len(fields):
+        return str(error)
+    return f"{before}`$.{fields[int(place) - 1]}{after}"

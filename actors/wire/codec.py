@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import cache, lru_cache
+from types import CoroutineType
 from typing import Any, Final, Generic, Protocol, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
@@ -109,6 +110,8 @@ def to_plain(value: object) -> object:
 
 
 def _remedy(value: object) -> str:
+    if isinstance(value, CoroutineType):
+        return "; write `await` in front of it, or `ref.call(...)` for `ref.ask(...)` in a handler without `async`"
     if not hasattr(value, "__array_interface__"):
         return ""
     if getattr(value, "shape", None) == ():

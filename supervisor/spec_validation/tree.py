@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+from actors.actor import Actor
 from actors.bounds import is_count
 from supervisor.core.place import LOCAL
 from supervisor.core.restart import Restart
@@ -66,7 +67,8 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$", *, stor
         InvalidSpec: something in it cannot work.
     """
     if not isinstance(child, AnySpec):
-        raise InvalidSpec(path, child, f"expected one of {', '.join(one.__name__ for one in get_args(AnySpec))}")
+        kinds = ", ".join(one.__name__ for one in get_args(AnySpec))
+        raise InvalidSpec(path, child, f"expected one of {kinds}{_remedy(child)}")
     if isinstance(child, CommandSpec):
         check_argv(child, path)  # its name comes from there
     check_name(child.name, f"{path}.name")
@@ -169,3 +171,12 @@ def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
             f"than the {intensity.period:g} s in which they would count: the supervisor could never give up. Lower the "
             f"cap, raise the intensity's period, say Intensity.unlimited(), or leave backoff out",
         )
+
+
+def _remedy(child: object) -> str:
+    """What to write in place of something that is no spec, where that can be told."""
+    if isinstance(child, type) and issubclass(child, Actor):
+        return f"; write ChildSpec({child.__name__})"
+    if isinstance(child, list | tuple):
+        return "; specs are given one by one: Supervisor(*specs)"
+    return ""

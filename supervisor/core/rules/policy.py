@@ -17,7 +17,9 @@ from actors.exits import ExitKind
 from supervisor.core.causes import Cause, RestartAction, Rule, matching
 from supervisor.core.terms import AutoShutdown, Backoff, ChildTerms, Intensity, RestartPolicy, Strategy
 
-OVER_A_JOB: Final = "it ended over a job, whose caller has the error; its process is replaced, and nothing is counted"
+OVER_A_JOB: Final = (
+    "it ended over a job: its caller has the error, or it is run again; its process is replaced, and nothing is counted"
+)
 """Why the next life follows when a process of `Jobs` has ended while it ran one."""
 
 _SHARED: Final = ""

@@ -1,0 +1,63 @@
+"""What a first program gets wrong is told with what to write instead."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from actors import Actor, HandlerError, Message, UsageError, handles
+from actors.testing import inline
+from supervisor import ChildSpec, InvalidSpec, Supervisor
+
+
+class Order(Message[int]):
+    item: str
+    count: int
+
+
+class Forward(Message[int]):
+    pass
+
+
+class Shop(Actor):
+    @handles
+    def order(self, msg: Order) -> int:
+        return msg.count
+
+    @handles
+    def forward(self, msg: Forward) -> int:
+        return cast("int", self.context.actor("shop").ask(Order("tea", 1)))  # not awaited
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_field_is_named() -> None:
+    async with inline(Shop) as shop:
+        for count in ("three", None, 1.5):
+            with pytest.raises(UsageError, match=r"Expected `int`, got .* at `\$\.count`"):
+                await shop.ask(Order("tea", cast("int", count)))
+        with pytest.raises(UsageError, match=r"at `\$\.item`"):
+            await shop.ask(Order(cast("str", 1), 1))
+
+
+@pytest.mark.asyncio
+async def test_a_method_of_the_actor_is_no_method_of_its_ref() -> None:
+    async with inline(Shop) as shop:
+        with pytest.raises(AttributeError, match=r"no attribute 'order'; a ref takes messages: await ref\.ask\("):
+            cast("Any", shop).order("tea", 1)
+        assert not hasattr(shop, "_hidden")
+
+
+@pytest.mark.asyncio
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+async def test_an_ask_that_is_not_awaited_is_no_reply() -> None:
+    async with inline(Shop) as shop:
+        with pytest.raises(HandlerError, match=r"`ref\.call\(\.\.\.\)` for `ref\.ask\(\.\.\.\)`"):
+            await shop.ask(Forward())
+
+
+def test_a_class_or_a_list_is_no_spec() -> None:
+    with pytest.raises(InvalidSpec, match=r"write ChildSpec\(Shop\)"):
+        Supervisor(cast("Any", Shop))
+    with pytest.raises(InvalidSpec, match=r"Supervisor\(\*specs\)"):
+        Supervisor(cast("Any", [ChildSpec(Shop)]))
