@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 from actors.bounds import check_time
+from actors.errors import UsageError
 from actors.exits import ExitReason
 from actors.ref import ActorRef
 from supervisor.root.children import Children, path_of
@@ -60,6 +61,16 @@ class Supervisor(Children, Observation, Schedules):
         InvalidSpec: a spec cannot work. Nothing was started.
         UsageError: an option cannot work, or there is none of that name. Nothing was started.
     """
+
+    if not TYPE_CHECKING:  # a type checker refuses a plain `with`
+
+        def __enter__(self) -> NoReturn:
+            raise UsageError(
+                f"{self.path} is entered by `async with`; without an event loop, `with Supervisor.in_thread(...)` runs it"
+            )
+
+        def __exit__(self, *exc_info: object) -> None:
+            """Never called: `with` looks for it before it calls `__enter__`."""
 
     async def drain(self, name: str | ActorRef | None = None, *, timeout: float = 30.0) -> bool:
         """Finish what was sent, then stop: the whole tree, or one child with everything below it.

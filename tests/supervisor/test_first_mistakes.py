@@ -65,3 +65,8 @@ def test_a_class_or_a_list_is_no_spec() -> None:
         Supervisor(cast("Any", Shop))
     with pytest.raises(InvalidSpec, match=r"Supervisor\(\*specs\)"):
         Supervisor(cast("Any", [ChildSpec(Shop)]))
+
+
+def test_a_plain_with_names_async_with_and_in_thread() -> None:
+    with pytest.raises(UsageError, match=r"/root is entered by `async with`; .*in_thread"), cast("Any", Supervisor)():
+        pass
