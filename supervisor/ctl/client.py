@@ -20,7 +20,7 @@ from supervisor.control import frames as wire
 from supervisor.control.frames import Failed, Reply, Request
 from supervisor.control.framing import MAX_REPLY, BadFrame, Cutter, framed, read_reply
 from supervisor.control.peer import may_control, peer_uid
-from supervisor.ctl.errors import NoDaemon, RequestFailed
+from supervisor.ctl.errors import ControlError, NoDaemon, RequestFailed
 
 R = TypeVar("R", bound=Reply)
 
@@ -175,8 +175,12 @@ class Client:
 
     def _send(self, request: Request) -> None:
         try:
+            frame = framed(request)
+        except UnicodeEncodeError as error:
+            raise ControlError(f"{error.object!a} is no text: it has bytes that are no UTF-8") from None
+        try:
             self._socket.settimeout(self._timeout)
-            self._socket.sendall(framed(request))
+            self._socket.sendall(frame)
         except OSError as error:
             raise NoDaemon(f"the daemon at {self.path} is gone ({error.strerror or error})") from None
 

@@ -17,7 +17,7 @@ from supervisor.control import connection, server
 from supervisor.control.frames import Failed, Identify, ListDead, ShowTree, Tree
 from supervisor.control.framing import HEAD, MAX_REQUEST, BadFrame, Cutter, framed, read_reply, read_request
 from supervisor.ctl.client import connect
-from supervisor.ctl.errors import NoDaemon
+from supervisor.ctl.errors import ControlError, NoDaemon
 from supervisor.testing import ScriptedSupervisor
 from tests.support.actors import Puppet
 from tests.support.control import raw, short_folder
@@ -292,6 +292,18 @@ async def test_a_second_tree_at_the_same_path_is_refused(root, path):
         async with ScriptedSupervisor(control=path):
             pass
     await still_serves(path)
+
+
+async def test_a_name_that_is_no_unicode_is_told(root, path):
+    """It came from a command line; nothing is sent, and the connection stays."""
+
+    def look():
+        with connect(path) as daemon:
+            with pytest.raises(ControlError, match=r"'a\\udcff' is no text"):
+                daemon.why("a\udcff")
+            return daemon.identify().pid
+
+    assert os.getpid() == await asyncio.to_thread(look)
 
 
 async def test_a_file_that_is_no_socket_stays(path):
