@@ -66,7 +66,8 @@ class Supervisor(Children, Observation, Schedules):
 
         def __enter__(self) -> NoReturn:
             raise UsageError(
-                f"{self.path} is entered by `async with`; where there is no event loop: `with Supervisor.in_thread(...)`"
+                f"{self.path} is entered by `async with`; "
+                "where there is no event loop: `with Supervisor.in_thread(...)`"
             )
 
         def __exit__(self, *exc_info: object) -> None:
