@@ -52,7 +52,7 @@ class SQLiteStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, sync: Sync = "full", keep_keys: float = _WEEK) -> None:
-        if not isinstance(path, str | os.PathLike) or str(path) in ("", ":memory:"):
+        if not isinstance(path, str | os.PathLike) or str(path) in ("", ":memory:") or "\0" in str(path):
             raise UsageError(f"SQLiteStore takes the path of a file, as 'shop.db'; it is {path!r}")
         if sync not in ("full", "normal"):
             raise UsageError(f"sync of {path} must be 'full' or 'normal'; it is {sync!r}")

@@ -406,7 +406,7 @@ async def test_a_shell_sees_readable_views(store, path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"path": ""}, {"path": ":memory:"}, {"path": 5}, {"sync": "fast"}, {"keep_keys": -1}]
+    "wrong", [{"path": ""}, {"path": ":memory:"}, {"path": 5}, {"path": "a\0b"}, {"sync": "fast"}, {"keep_keys": -1}]
 )
 def test_arguments_that_cannot_work_are_refused(path, wrong):
     """Before anything is opened."""
