@@ -11,10 +11,9 @@ Runs on the loop's thread. In `logging`, lines of the tree belong to `supervisor
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
-
-import structlog
 
 from actors.wire.log_lines import PRINTED
 
@@ -46,8 +45,8 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object], line:
         fields: the rest; when `logger` is among them, the event is a formatted message of `logging`.
         line: the message of the record in `logging`; None for the event with its fields.
     """
-    if structlog.is_configured():
-        log: Any = structlog.get_logger(TREE)
+    log = _configured()
+    if log is not None:
         bound = log.bind(**{_UNBOUND.get(key, key): value for key, value in fields.items()})
         getattr(bound, level)(event)
         return
@@ -59,6 +58,15 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object], line:
         record.exc_text = str(fields["traceback"]).rstrip() if fields.get("traceback") else None
         record.stack_info = "\n".join(str(fields[key]).rstrip() for key in _BELOW if fields.get(key)) or None
         logger.handle(record)
+
+
+def _configured() -> Any | None:
+    """The logger of structlog, None where the application has not configured it, as one that has not imported it."""
+    if "structlog" not in sys.modules:
+        return None
+    import structlog  # noqa: PLC0415 - a start without it is shorter by a tenth
+
+    return structlog.get_logger(TREE) if structlog.is_configured() else None
 
 
 def _nearest(name: str) -> logging.Logger:
