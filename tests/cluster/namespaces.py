@@ -1,8 +1,8 @@
 """Three machines in network namespaces of one: `make cluster` (as root, with Ray and iproute2).
 
-Each namespace has a raylet; the daemon runs beside the head. A chaos task kills the actor, agents, raylets, twice the
-head, cuts links and heals them. At the end every message is accounted for, none was begun twice, and no lock was ever
-found taken.
+Each namespace has a raylet, and one of three actors; the daemon runs beside the head. A chaos task kills actors, agents,
+raylets, twice the head, cuts links and heals them. At the end every message is accounted for, none was begun twice, and
+no lock was ever found taken.
 
     python -m tests.cluster.namespaces [seconds]
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from supervisor import Backoff, ChildExited, ChildSpec, ChildStarted, Intensity, Supervisor
 from supervisor.cluster import RayCluster
-from tests.processes.test_fates import Ledger, collect, judge, send
+from tests.processes.test_fates import Ledger, judge, send
 from tests.support.bank import Note
 from tests.support.locked import LockedBank
 
@@ -32,8 +32,9 @@ NAMES = ("actors1", "actors2", "actors3")
 NETWORK = "10.77.0"
 BRIDGE = "actors-br"
 LEASE = 3.0
-SENDERS = 3
+SENDERS = 2  # of each actor
 TRIES = 5  # of a start of Ray
+KINDS = ("actor", "actor", "agent", "raylet", "cut", "short cut", "agent stopped", "raylet stopped")
 
 
 def run(*words, check=True, **options):
@@ -84,13 +85,13 @@ def start_raylet(name, place):
     raise RuntimeError(f"Ray does not start in {name}")
 
 
-def kill(name, *programs):
-    """Kill -9 what runs these programs in a namespace."""
+def kill(name, *programs, number=signal.SIGKILL):
+    """Send a signal to what runs these programs in a namespace."""
     for pid in map(int, run("ip", "netns", "pids", name).stdout.split()):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
             if any(program in words for program in programs):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
 
 
 def kill_raylet(name, place):
@@ -114,82 +115,125 @@ def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+class Account:
+    """One actor, and all that is known of its messages."""
+
+    def __init__(self, place, number):
+        self.name = f"bank{number}"
+        self.ledger, self.letters = Ledger(), []
+        self.book, self.lock, self.taken = (place / f"{self.name}.{word}" for word in ("book", "lock", "taken"))
+
+    def spec(self):
+        return ChildSpec(
+            LockedBank,
+            args=(str(self.book), str(self.lock), str(self.taken)),
+            name=self.name,
+            place="any",
+            backoff=Backoff(initial=0.0, cap=0.5),
+            max_deliveries=10_000,
+            start_timeout=60,
+        )
+
+    def judge(self):
+        judge(self.ledger, self.letters, self.book.read_text().splitlines())
+        assert not self.taken.exists(), f"two lives at once: {self.taken.read_text()}"
+
+
 async def chaos(root, place, seconds, counts):
-    """Kills, cuts and heals, one after the other."""
+    """Kills, cuts and heals, one after the other, each where one of the actors is."""
     dice = random.Random(7)
     begin = time.monotonic()
     heads = [begin + seconds * part for part in (0.4, 0.75)]
     while time.monotonic() < begin + seconds:
         await asyncio.sleep(dice.uniform(1.0, 4.0))
-        (child,) = root.snapshot().children
-        elsewhere = child.node not in (None, f"{NETWORK}.1")
-        there = NAMES[int(child.node.rpartition(".")[2]) - 1] if elsewhere else ""
-        what = dice.choice(["actor", "actor", "agent", "raylet", "cut", "short cut"])
+        what = dice.choice(KINDS)
         if heads and time.monotonic() > heads[0]:
             heads.pop(0)
             counts["head killed"] += 1
             await asyncio.to_thread(kill_head, place)
-        elif what in ("actor", "agent") and child.pid is not None:
-            counts[f"{what} killed"] += 1
-            with contextlib.suppress(OSError):
-                os.kill(child.pid if what == "actor" else parent_of(child.pid), signal.SIGKILL)
-        elif what == "raylet" and there:
-            counts["raylet killed"] += 1
+            continue
+        lives = [one for one in root.snapshot().children if one.pid is not None and one.node is not None]
+        if what not in ("actor", "agent", "agent stopped"):
+            lives = [one for one in lives if one.node != f"{NETWORK}.1"]  # the daemon's own machine is not cut off
+        if not lives:
+            continue
+        child = dice.choice(lives)
+        there = NAMES[int(child.node.rpartition(".")[2]) - 1]
+        counts[what] += 1
+        with contextlib.suppress(OSError):
+            if what == "actor":
+                os.kill(child.pid, signal.SIGKILL)
+            elif what == "agent":
+                os.kill(parent_of(child.pid), signal.SIGKILL)
+            elif what == "agent stopped":
+                await stop_for_long(parent_of(child.pid))
+        if what == "raylet":
             await asyncio.to_thread(kill_raylet, there, place)
-        elif there:
-            counts[what] += 1
+        elif what == "raylet stopped":
+            kill(there, "raylet/raylet", number=signal.SIGSTOP)
+            await asyncio.sleep(LEASE * 2)
+            kill(there, "raylet/raylet", number=signal.SIGCONT)
+        elif what.endswith("cut"):
             inside(there, "ip", "link", "set", "eth0", "down")
             await asyncio.sleep(LEASE * 2 + 1 if what == "cut" else 0.5)
             inside(there, "ip", "link", "set", "eth0", "up")
 
 
+async def stop_for_long(agent):
+    """It is killed where it stands; what continues is nothing."""
+    os.kill(agent, signal.SIGSTOP)
+    await asyncio.sleep(LEASE * 2)
+    os.kill(agent, signal.SIGCONT)
+
+
 async def daemon(place, seconds):
-    book, taken = place / "book", place / "taken"
-    ledger, letters, counts = Ledger(), [], Counter()
-    spec = ChildSpec(
-        LockedBank,
-        args=(str(book), str(place / "lock"), str(taken)),
-        name="bank",
-        place="any",
-        backoff=Backoff(initial=0.0, cap=0.0),
-        max_deliveries=10_000,
-        start_timeout=60,
-    )
+    accounts = [Account(place, number) for number in range(len(NAMES))]
+    letters = {f"/root/{one.name}": one.letters for one in accounts}
+    counts, pauses = Counter(), {}
     cluster = RayCluster(address=f"{NETWORK}.1:6379", lease=LEASE)
-    async with Supervisor(spec, cluster=cluster, intensity=Intensity.unlimited()) as root:
-        burying = asyncio.create_task(collect(root, letters))
-        pauses = {}
+    specs = [one.spec() for one in accounts]
+    async with Supervisor(*specs, cluster=cluster, intensity=Intensity.unlimited()) as root:
+        burying = asyncio.create_task(bury(root, letters))
         watching = asyncio.create_task(watch(root, counts, pauses))
         over = asyncio.Event()
-        senders = [asyncio.create_task(send(root, ledger, sender, over)) for sender in range(SENDERS)]
+        senders = [
+            asyncio.create_task(send({"bank": root[one.name]}, one.ledger, sender, over))
+            for one in accounts
+            for sender in range(SENDERS)
+        ]
         await chaos(root, place, seconds, counts)
         over.set()
         await asyncio.gather(*senders)
-        await root["bank"].ask(Note(99, 1), timeout=300)
+        await asyncio.gather(*(root[one.name].ask(Note(99, 1), timeout=300) for one in accounts))
     burying.cancel()
     watching.cancel()
-    judge(ledger, letters, book.read_text().splitlines())
-    assert not taken.exists(), f"two lives at once: {taken.read_text()}"
-    sys.stdout.write(
-        f"{len(ledger.sent)} messages, {len(letters)} dead letters; {dict(counts)}\nlost 0, doubled 0, two at once 0\n"
-    )
+    for one in accounts:
+        one.judge()
+    sent = sum(len(one.ledger.sent) for one in accounts)
+    sys.stdout.write(f"{sent} messages, {sum(map(len, letters.values()))} dead letters; {dict(counts)}\n")
+    sys.stdout.write("lost 0, doubled 0, two at once 0\n")
     for kind, times in pauses.items():
         sys.stdout.write(f"down after {kind}: median {statistics.median(times):.2f} s, most {max(times):.2f} s\n")
 
 
+async def bury(root, letters):
+    async for letter in root.dead_letters():
+        letters[letter.actor].append(letter)
+
+
 async def watch(root, counts, pauses):
-    """Count starts and ends; how long each kind of end kept the actor down."""
-    ended = None
+    """Count starts and ends; how long each kind of end kept an actor down."""
+    ended = {}
     async for event in root.events():
         if isinstance(event, ChildStarted):
             counts[f"starts on {event.node}"] += 1
-            if ended is not None:
-                pauses.setdefault(ended[0], []).append(time.monotonic() - ended[1])
-            ended = None
+            if event.actor in ended:
+                kind, since = ended.pop(event.actor)
+                pauses.setdefault(kind, []).append(time.monotonic() - since)
         elif isinstance(event, ChildExited):
             kind = event.report.reason.kind.value
             counts[kind] += 1
-            ended = ended or (kind, time.monotonic())
+            ended.setdefault(event.report.actor, (kind, time.monotonic()))
 
 
 def main():
