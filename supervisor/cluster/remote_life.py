@@ -192,6 +192,9 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
             case wire.Dropped():
                 self._listener.life_lost(value.life, value.lines, value.size)
             case wire.Ended():
+                if value.rest:
+                    self._frames.begin_anew()
+                    self._frames.arrived(value.rest)
                 self._finish(value.end)
 
     def link_writable(self) -> None:

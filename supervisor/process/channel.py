@@ -256,6 +256,7 @@ class FrameReader:
     ) -> None:
         self.refused = False
         self._farewell: CrashReport | Goodbye | None = None
+        self._max_frame = max_frame
         self._framer = Framer(max_frame)
         self._small = min(LARGE, max_frame + 1)  # bytes; of a frame that need not be viewed
         self._attachments: list[Carried] = []  # attachments whose frame has not come yet
@@ -278,6 +279,11 @@ class FrameReader:
             except Exception as error:
                 self.refused = True
                 self._on_error(error)
+
+    def begin_anew(self) -> None:
+        """The process has ended; what it had written of a frame is dropped, and whole frames follow."""
+        self._framer = Framer(self._max_frame)
+        self._attachments = []
 
     def take_rest(self) -> None:
         """The process has ended, and its pipe is read: take in the replies that lie in its black box."""

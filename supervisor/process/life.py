@@ -16,7 +16,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Final
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -78,8 +78,6 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             life again.
     """
 
-    _keeps_replies: ClassVar[bool] = True
-
     def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
         super().__init__()
         self.on_untaken: Callable[[str], None] | None = None
@@ -87,7 +85,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         self._reader = worker.reader
         self._loop = worker.loop
         self._listener = listener
-        self._part = replace(part, keeps_replies=self._keeps_replies and not part.durable)
+        self._part = replace(part, keeps_replies=not part.durable)
         self._wire_error: str | None = None
         self._farewell: CrashReport | Goodbye | None = None  # its last frame
         self._stop_at: float | None = None

@@ -1,8 +1,8 @@
 """Three machines in network namespaces of one: `make cluster` (as root, with Ray and iproute2).
 
-Each namespace has a raylet, and one of three actors; the daemon runs beside the head. A chaos task kills actors, agents,
-raylets, twice the head, cuts links and heals them. At the end every message is accounted for, none was begun twice, and
-no lock was ever found taken.
+Each namespace has a raylet, and one of three actors; the daemon runs beside the head. A chaos task kills actors,
+agents, raylets, twice the head, lets some of them stand still, cuts links and heals them. At the end every message is
+accounted for, none was begun twice, and no lock was ever found taken.
 
     python -m tests.cluster.namespaces [seconds]
 """

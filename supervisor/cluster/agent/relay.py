@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
+from actors.wire.codec import encode
+from actors.wire.frames import KeptReplies as KeptRepliesFrame
 from actors.wire.frames import Outcomes, Replies
-from actors.wire.framing import Announced, Carried, SharedAttachment, shared_header
+from actors.wire.framing import Announced, Carried, SharedAttachment, header, shared_header
 from actors.wire.log_lines import Record
 from supervisor.cluster.agent.announcements import Announcements
 from supervisor.cluster.link import wire
@@ -19,6 +22,7 @@ from supervisor.core.rules.spare_count import SpareCount
 from supervisor.ports import AnyReader, Said
 from supervisor.process.channel import ChannelReader
 from supervisor.process.descriptors import LifeDescriptors
+from supervisor.process.kept_replies import KeptReplies
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.process.life import ProcessLife
 from supervisor.process.spares import OnSpareFailed
@@ -28,13 +32,18 @@ TAKE_EVERY = wire.WINDOW // 4  # bytes after which the daemon gets its room back
 
 
 class RelayedFrames:
-    """Passes on what one process sends, and reads nothing of it but where a value in shared memory is announced.
+    """Passes on what one process sends, and reads nothing of it but what it announces.
+
+    That is values in shared memory, and replies in its black box: of these the daemon gets the frames that the process
+    would have sent.
 
     Args:
         on_bytes: takes bytes.
         on_value: takes a value, before the bytes that announce it.
         take: takes the value that was announced.
+        on_rest: takes the frames of what an ended process has left; its last bytes may be part of a frame.
         on_error: called when the process breaks the protocol.
+        kept: the replies in its black box; None where none are kept.
     """
 
     def __init__(
@@ -43,31 +52,69 @@ class RelayedFrames:
         on_bytes: Callable[[bytes], None],
         on_value: Callable[[SharedAttachment], None],
         take: Callable[[Announced], SharedAttachment],
+        on_rest: Callable[[bytes], None],
         on_error: Callable[[Exception], None],
+        kept: KeptReplies | None,
     ) -> None:
         self.refused = False
         self._announcements = Announcements()
         self._on_bytes = on_bytes
         self._on_value = on_value
         self._take = take
+        self._on_rest = on_rest
         self._on_error = on_error
+        self._kept = kept
 
     def arrived(self, chunk: bytes) -> None:
         """Take bytes in."""
-        if not self.refused:
-            try:
-                for piece in self._announcements.cut(chunk):
-                    if isinstance(piece, Announced):
-                        self._on_value(self._take(piece))
-                        self._on_bytes(shared_header(piece.size))
-                    else:
-                        self._on_bytes(piece)
-            except WireError as error:
-                self.refused = True
-                self._on_error(error)
+        if self.refused:
+            return
+        with self._refusing():
+            for piece in self._announcements.cut(chunk):
+                if isinstance(piece, Announced):
+                    self._on_value(self._take(piece))
+                    self._on_bytes(shared_header(piece.size))
+                elif isinstance(piece, KeptRepliesFrame):
+                    self._on_bytes(_encoded(self._kept_replies.announced(piece, self._look)))
+                else:
+                    self._on_bytes(piece)
+            if self._kept is not None:
+                self._kept.heard = self._announcements.heard
 
     def take_rest(self) -> None:
-        """There is none."""
+        """The process has ended, and its pipe is read: pass on the replies that lie in its black box."""
+        if not self.refused:
+            with self._refusing():
+                self._on_rest(_encoded(self._kept_replies.rest()))
+
+    def _look(self, mark: int, done: int) -> None:
+        """Pass on what a look at the black box has found; every frame that was sent has come whole."""
+        if self.refused:
+            return
+        with self._refusing():
+            if found := self._kept_replies.read(mark, done):
+                self._on_bytes(_encoded(found))
+
+    @property
+    def _kept_replies(self) -> KeptReplies:
+        if self._kept is None:
+            raise WireError("it keeps replies where none are read")
+        return self._kept
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Nothing more is taken from a process that breaks the protocol."""
+        try:
+            yield
+        except WireError as error:
+            self.refused = True
+            self._on_error(error)
+
+
+def _encoded(frames: Sequence[Outcomes | Replies]) -> bytes:
+    """These frames, as the process would have sent them."""
+    data = [encode(frame) for frame in frames]
+    return b"".join(piece for one in data for piece in (header(len(one)), one))
 
 
 class RelayedLife(ProcessLife):
@@ -75,16 +122,15 @@ class RelayedLife(ProcessLife):
 
     _listener: RelayListener
 
-    _keeps_replies = False  # the daemon does not see its black box
-
     def _frame_reader(self, box: BlackBox) -> ChannelReader:
         """The daemon checks the size of frames."""
-        del box
         return RelayedFrames(
             on_bytes=self._relay,
             on_value=self._relay_value,
             take=self._take,
+            on_rest=self._relay_rest,
             on_error=self._broken,
+            kept=KeptReplies(box, self._loop) if self._part.keeps_replies else None,
         )
 
     def write(self, data: bytes) -> None:
@@ -122,6 +168,9 @@ class RelayedLife(ProcessLife):
 
     def _relay(self, chunk: bytes) -> None:
         self._listener.life_sent(chunk)
+
+    def _relay_rest(self, frames: bytes) -> None:
+        self._listener.rest = frames
 
     def _relay_value(self, value: SharedAttachment) -> None:
         self._listener.life_passed(value)
@@ -178,6 +227,7 @@ class RelayListener:
         last: the last look at what it does.
         surveyed: the last look at its process.
         text_until: loop time until which its text is of interest.
+        rest: frames of the replies that its process had left in its black box.
     """
 
     life: RelayedLife
@@ -188,6 +238,7 @@ class RelayListener:
         self.last: wire.Sample | None = None
         self.surveyed: wire.Sample | None = None
         self.text_until = 0.0
+        self.rest = b""
         self._home = home
         self._taken = 0  # bytes written to the process for which the daemon has not got its room back
         self._unpassed = 0  # bytes sent to the daemon that it has not passed on
@@ -252,4 +303,4 @@ class RelayListener:
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""
         self._home.over(self.number)
-        self._home.link.send(wire.Ended(self.number, end))
+        self._home.link.send(wire.Ended(self.number, end, self.rest))

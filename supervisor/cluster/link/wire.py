@@ -175,10 +175,17 @@ class Dropped(msgspec.Struct, frozen=True, array_like=True, tag=24):
 
 
 class Ended(msgspec.Struct, frozen=True, array_like=True, tag=25):
-    """A life has ended; all its bytes came before."""
+    """A life has ended; all its bytes came before.
+
+    Attributes:
+        number: of the life.
+        end: of it.
+        rest: whole frames of the replies that its process had left in its black box.
+    """
 
     number: int
     end: LifeEnd
+    rest: bytes = b""
 
 
 class ReaperLost(msgspec.Struct, frozen=True, array_like=True, tag=26):
