@@ -17,6 +17,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from supervisor.cluster.forks import close_in_forks
+
 _MOST = 4096  # bytes of questions at once
 
 
@@ -38,6 +40,7 @@ class Leases:
     def add(self, sock: socket.socket, on_end: Callable[[OSError | None], None]) -> None:
         """Answer the guard at the other end; `on_end` is called in the thread, with an error unless it has closed."""
         sock.setblocking(False)
+        close_in_forks(sock)
         with self._lock:
             self._answered[sock] = time.monotonic()
             self._on_end[sock] = on_end

@@ -22,6 +22,7 @@ import msgspec
 from actors.wire.codec import encode
 from actors.wire.framing import Framer, header
 from supervisor.cluster.driver import protocol as say
+from supervisor.cluster.forks import close_in_forks
 from supervisor.ports import AnyReader
 
 LAST_WAIT: Final = 10.0  # seconds for Ray's orderly end
@@ -175,6 +176,7 @@ class _Process:
                 start_new_session=True,
             )
         self._sock.setblocking(False)
+        close_in_forks(self._sock)
         reader.stream(self._sock, self._arrived, self._ended)
 
     async def call(self, value: Any, answer: type[A]) -> A:

@@ -14,10 +14,11 @@ import pytest
 
 from actors import Actor, ActorCrashed, AskTimeout, Message, Shared, handles
 from actors.errors import UndecodableMessage
-from actors.wire.framing import MAX_MESSAGE, SharedAttachment
+from actors.wire.framing import MAX_MESSAGE, SharedAttachment, header
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from tests.support.hangers import Async, Drip, HoldTheLock, Ping, Sleep, Swallow, Sync
 from tests.support.hoarders import Fill, Hoarder, Number
+from tests.support.inside import channel_of
 from tests.support.machines import LocalCluster, LocalDriver
 from tests.support.relatives import KINDS, Beget, Parent
 from tests.support.sharers import Echo as EchoShared
@@ -123,6 +124,32 @@ async def test_streams_have_credit_and_are_left():
         await until_asked(root["a"], Closed(), 1)
         assert [0, 1, 2, 3] == [item async for item in root["b"].stream(Drip(4))]
         assert 500 == await root["b"].feed(Swallow(), range(500))
+
+
+class Step(Message[int]):
+    """Writes part of a frame and kills its process, where it is the last."""
+
+    last: bool = False
+
+
+class Stepper(Actor):
+    @handles
+    def step(self, msg: Step) -> int:
+        if msg.last:
+            channel_of(self).duplex.send_all(header(1000) + b"the beginning of a frame")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.getpid()
+
+
+async def test_replies_that_were_kept_come_home_after_a_kill():
+    """They lie in the black box of the life, behind them the beginning of a frame that never ends."""
+    async with tree(there(Stepper)) as root:
+        pid = await root["a"].ask(Step())
+        said = await asyncio.gather(*(root["a"].ask(Step(n == 3)) for n in range(4)), return_exceptions=True)
+        assert [pid, pid, pid] == said[:3]
+        assert isinstance(said[3], ActorCrashed)
+        assert (True, False) == (said[3].started, said[3].finished)
+        assert pid != await root["a"].ask(Step(), timeout=30)
 
 
 async def test_asks_end_at_their_deadline_and_are_cancelled():

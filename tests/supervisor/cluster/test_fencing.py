@@ -110,26 +110,30 @@ async def test_an_agent_without_its_guard_ends():
 
 
 DAEMON = """
-import asyncio, json, os, signal, sys
+import asyncio, json, os, signal, sys, time
 from supervisor import ChildSpec, Supervisor
 from tests.support.actors import Puppet
 from tests.support.machines import LocalCluster
 
 async def main():
-    cluster = LocalCluster(("m1", "m2"), 2.0)
+    cluster = LocalCluster(("m1", "m2"), float(sys.argv[1]))
     async with Supervisor(ChildSpec(Puppet, name="a", size=2, place="any"), cluster=cluster, spares=1) as root:
         pids = [child.pid for child in root.snapshot().children]
-        print("pids", json.dumps([pids, [agent.pid for agent in cluster.driver.agents.values()]]), flush=True)
+        if not os.fork():
+            time.sleep(300)
+            os._exit(0)
+        agents = [agent.pid for agent in cluster.driver.agents.values()]
+        print("pids", json.dumps([pids, agents]), flush=True)
         await root.serve()
 
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_nothing_is_left_on_any_machine_when_the_daemon_dies_or_stands_still(tmp_path, number):
-    """Agents end with the connection, or when their lease runs out."""
-    with Script(tmp_path, DAEMON) as daemon:
+@pytest.mark.parametrize(("number", "lease"), [(signal.SIGKILL, 300), (signal.SIGSTOP, 2)])
+def test_nothing_is_left_on_any_machine_when_the_daemon_dies_or_stands_still(tmp_path, number, lease):
+    """Agents end with the connection, which no fork of the daemon holds open, or when their lease runs out."""
+    with Script(tmp_path, DAEMON, args=["-c", DAEMON, str(lease)]) as daemon:
         lives, agents = json.loads(daemon.line("pids"))
         assert all(map(alive, [*lives, *agents]))
         os.kill(daemon.process.pid, number)
