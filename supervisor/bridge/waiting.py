@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from actors.errors import UsageError
+from actors.event import close_fd
 from supervisor.io.thread_reader import ThreadReader
 
 LINGER: Final = 0.1  # seconds the reader thread stays for the next item when no coroutine waits
@@ -124,9 +125,9 @@ async def readable_on(
             if timer is not None:
                 timer.cancel()
             if answer.done() and not answer.cancelled() and answer.exception() is None and answer.result():
-                os.close(watched)  # the thread no longer watches it
+                close_fd(watched)  # the thread no longer watches it
             else:
-                reader.forget(watched, close=partial(os.close, watched))
+                reader.forget(watched, close=partial(close_fd, watched))
 
 
 def settle(answer: asyncio.Future[bool], outcome: bool | Exception) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from actors.event import close_fd
 from supervisor.core.health.condition import UNSEEN, Condition
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -76,4 +77,4 @@ def _read(pid: int, what: str) -> str | None:
     except OSError:
         return None
     finally:
-        os.close(fd)
+        close_fd(fd)

@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from actors.event import close_fd
+
 LAST_RESORT: Final = 5.0  # seconds from a second signal to the end of a hanging daemon
 _HANDLED: Final = 0  # on the descriptor there are numbers of signals; this one, and those from `_REPEATED` on, are ours
 _REPEATED: Final = 128  # plus a signal's number: handled, and it was not the first for a tree
@@ -122,7 +124,7 @@ class SignalThread:
     def _close(self) -> None:
         self._heard.close()
         if self._other is not None:
-            os.close(self._other)
+            close_fd(self._other)
 
     # ---- in the thread
 

@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from actors.event import close_fd
 from supervisor.store.errors import StoreBusy, StoreError
 
 _owned: dict[Path, int] = {}  # by the process id, since a fork inherits the table and no lock
@@ -44,14 +45,14 @@ class Ownership:
         try:
             self._take()
         except BaseException:
-            os.close(self._file)
+            close_fd(self._file)
             raise
         _owned[database] = os.getpid()
 
     def release(self) -> None:
         """Let another process have it."""
         if _owned.pop(self._database, None) is not None:
-            os.close(self._file)
+            close_fd(self._file)
 
     def _take(self) -> None:
         try:
