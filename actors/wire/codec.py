@@ -163,9 +163,9 @@ class _Guarded:
     def decode(self, data: bytes | memoryview | msgspec.Raw, /) -> Any:
         try:
             return self._decode(data)
-        except (msgspec.MsgspecError, KeyboardInterrupt):
+        except (Exception, KeyboardInterrupt):
             raise
-        except BaseException as error:  # also SystemExit, CancelledError: on an event loop these mean something else
+        except BaseException as error:  # SystemExit, CancelledError: on an event loop these mean something else
             raise msgspec.ValidationError(_in_words(error)) from error
 
 
