@@ -287,7 +287,7 @@ def test_there_and_back():
         (Pong("x"), ["Pong", "Good", "Expected `int`, got `str`", "Pong(number='x')"]),
         (Pong(2**80), ["Pong", "Good", "serialize ints"]),
         (Ping("\udcff"), ["Ping", "Good", "surrogate"]),
-        (ListsNumbers([1, "x"]), ["ListsNumbers", "Expected `int`, got `str`", "$[1]"]),
+        (ListsNumbers([1, "x"]), ["ListsNumbers", "Expected `int`, got `str`", "$.numbers[1]"]),
     ],
     ids=repr,
 )
