@@ -1,11 +1,13 @@
 """Supervisor: what runs in the daemon. Public is what `__all__` lists."""
 
+from typing import TYPE_CHECKING
+
 import supervisor.names  # noqa: F401 - before the first import from actors
+from actors.lazy import lazy_names
 from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.restart import Restart
 from supervisor.core.rules.states import ChildState, SupervisorState
-from supervisor.core.schedule import Schedule
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Routing, Strategy
 from supervisor.errors import (
     InvalidSpec,
@@ -16,7 +18,6 @@ from supervisor.errors import (
     SupervisorError,
 )
 from supervisor.jobs.jobs_ref import JobsRef
-from supervisor.messaging.tree_store import KeptDeadLetter
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.happenings import (
@@ -32,21 +33,16 @@ from supervisor.observe.happenings import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.root.scheduler import ScheduledMessage
-from supervisor.specs import (
-    BRUTAL_KILL,
-    INFINITY,
-    ChildSpec,
-    CommandSpec,
-    FunctionSpec,
-    Overflow,
-    Ready,
-    SupervisorSpec,
-    TaskSpec,
-)
+from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, Overflow, SupervisorSpec
 from supervisor.supervisor import Supervisor
-from supervisor.tree.health import HealthStatus, TreeHealth
-from supervisor.tree.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
+
+if TYPE_CHECKING:
+    from supervisor.core.schedule import Schedule
+    from supervisor.messaging.tree_store import KeptDeadLetter
+    from supervisor.root.scheduler import ScheduledMessage
+    from supervisor.specs import CommandSpec, FunctionSpec, Ready, TaskSpec
+    from supervisor.tree.health import HealthStatus, TreeHealth
+    from supervisor.tree.snapshot import ChildCounts, ChildInfo, ChildSnapshot, SupervisorSnapshot
 
 __all__ = [
     "BRUTAL_KILL",
@@ -102,3 +98,22 @@ __all__ = [
     "TaskSpec",
     "TreeHealth",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ChildCounts": "supervisor.tree.snapshot",
+        "ChildInfo": "supervisor.tree.snapshot",
+        "ChildSnapshot": "supervisor.tree.snapshot",
+        "CommandSpec": "supervisor.specs",
+        "FunctionSpec": "supervisor.specs",
+        "HealthStatus": "supervisor.tree.health",
+        "KeptDeadLetter": "supervisor.messaging.tree_store",
+        "Ready": "supervisor.specs",
+        "Schedule": "supervisor.core.schedule",
+        "ScheduledMessage": "supervisor.root.scheduler",
+        "SupervisorSnapshot": "supervisor.tree.snapshot",
+        "TaskSpec": "supervisor.specs",
+        "TreeHealth": "supervisor.tree.health",
+    },
+)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary, WeakSet
 
-from actors.child.messages.driver import Clock
 from actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock
 
 VIRTUAL: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Clock]] = WeakKeyDictionary()
 """The virtual clocks, see `supervisor.testing.clock`."""

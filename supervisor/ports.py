@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from actors.child.function_main import Call
 from actors.exits import ExitReport
 from actors.wire.counts import Counts
 from actors.wire.frames import (
@@ -39,6 +38,9 @@ from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.place import Place
 from supervisor.core.rules.spare_count import SpareCount
+
+if TYPE_CHECKING:
+    from actors.child.function_main import Call
 
 Said = Send | SendMany | MoreItems | Withdraw | Watch | Subscribe | Publish | HealthIs | Saved | Settled
 """The requests a life may send. Its outcomes are reported apart, and its crash report and goodbye with its end."""

@@ -11,9 +11,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from itertools import pairwise
 from multiprocessing import spawn
-from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
@@ -184,7 +184,7 @@ def check_interpreter() -> None:
         UsageError: there is none where multiprocessing looks for it.
     """
     executable = os.fsdecode(spawn.get_executable() or "")
-    if not (os.path.isfile(executable) and os.access(executable, os.X_OK)):  # noqa: PTH113 - may be no path at all
+    if not (os.path.isfile(executable) and os.access(executable, os.X_OK)):
         raise UsageError(
             f"no process can be started: multiprocessing would execute {executable!r}, which is no program that may be "
             f"executed; name a Python with multiprocessing.set_executable(...)"
@@ -208,14 +208,16 @@ def check_main_guard() -> None:
     if path is None or line is None:
         return
     try:
-        tree = ast.parse(path.read_bytes())
+        with open(path, "rb") as source:
+            tree = ast.parse(source.read())
     except (OSError, SyntaxError, ValueError):
         return
     statement = next((node for node in tree.body if node.lineno <= line <= (node.end_lineno or line)), None)
     if statement is not None and not _guarded(statement, line):
         raise UsageError(
-            f"{path.name}, line {line}: this starts the supervisor whenever the file is imported, and the processes of "
-            f'actors defined in it import it; put it under `if __name__ == "__main__":`, or move the actors elsewhere'
+            f"{os.path.basename(path)}, line {line}: this starts the supervisor whenever the file is imported, and the "
+            f'processes of actors defined in it import it; put it under `if __name__ == "__main__":`, or move the '
+            f"actors elsewhere"
         )
 
 
@@ -224,16 +226,13 @@ def _frozen() -> bool:
     return bool(getattr(sys, "frozen", False))
 
 
-def _main_source(main: ModuleType) -> Path | None:
+def _main_source(main: ModuleType) -> str | None:
     """The file that a spawned process will import as its main module, or None when it will import none."""
-    spec = getattr(main, "__spec__", None)
+    spec: ModuleSpec | None = getattr(main, "__spec__", None)
     if spec is not None and (spec.name == "__main__" or spec.name.endswith(".__main__")):
-        return None if spec.origin is None else Path(spec.origin)
-    file = getattr(main, "__file__", None)
-    try:
-        return Path(file) if file and Path(file).is_file() else None
-    except OSError:  # a daemon that changed its user may not look there any more; nor may its processes
-        return None
+        return spec.origin
+    file: str | None = getattr(main, "__file__", None)
+    return file if file and os.path.isfile(file) else None  # None also where a changed user may not look any more
 
 
 def _left_alone(main: ModuleType) -> bool:

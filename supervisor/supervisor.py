@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 from actors.bounds import check_time
 from actors.errors import UsageError
 from actors.exits import ExitReason
+from actors.lazy import LazyModule
 from actors.ref import ActorRef
 from supervisor.root.children import Children, path_of
 from supervisor.root.observation import Observation
@@ -22,9 +23,16 @@ from supervisor.root.options import Options
 from supervisor.root.schedules import Schedules
 from supervisor.root.service import reloading, serving
 from supervisor.specs import AnySpec
-from supervisor.system.signals import until_signalled
-from supervisor.threaded import in_thread
-from supervisor.tree import child_management, draining
+
+if TYPE_CHECKING:
+    from supervisor import threaded
+    from supervisor.system import signals
+    from supervisor.tree import child_management, draining
+else:
+    child_management = LazyModule("supervisor.tree.child_management")
+    draining = LazyModule("supervisor.tree.draining")
+    signals = LazyModule("supervisor.system.signals")
+    threaded = LazyModule("supervisor.threaded")
 
 
 class Supervisor(Children, Observation, Schedules):
@@ -128,7 +136,7 @@ class Supervisor(Children, Observation, Schedules):
         if drain is not None:
             check_time("drain of serve", drain)
             stop = partial(self._request_drain, drain)
-        async with until_signalled(stop, self.request_kill):
+        async with signals.until_signalled(stop, self.request_kill):
             with serving(self.health):
                 return await self.wait()
 
@@ -146,7 +154,7 @@ class Supervisor(Children, Observation, Schedules):
         RestartIntensityExceeded at its end; `on_give_up` reports it at once. Arguments and options are those of
         `Supervisor`.
         """
-        return in_thread(cls(*children, **options))
+        return threaded.in_thread(cls(*children, **options))
 
     def _request_drain(self, timeout: float) -> None:
         self._tree.keep(self.drain(timeout=timeout))

@@ -33,6 +33,7 @@ from supervisor.durable.intake.intake import DurableIntake
 from supervisor.durable.settlement import DurableSettlement
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.transaction import Sent
+from supervisor.mailbox.intake.entry import Entry
 from supervisor.mailbox.intake.intake import Intake
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.settlement import Settlement
@@ -59,6 +60,7 @@ class DurableMailbox(Mailbox):
         stored: as above.
     """
 
+    durable = True
     intake: DurableIntake
     bulk: DurableBulk
 
@@ -70,6 +72,15 @@ class DurableMailbox(Mailbox):
         self.consumers.most_ahead = 0  # what is given is noted, and never taken back
         self._delayed = Delayed(stored, self.home.loop, self.intake.entered_by_itself)
         self._type_name = "" if protocol.state is None else getattr(protocol.state.kept, "__qualname__", "")
+
+    def sent(self, entry: Entry, due: float | None) -> Sent:
+        """A message that a durable actor sends to this one, which enters when what that handles is settled.
+
+        Args:
+            entry: the message.
+            due: when it enters, in seconds since the epoch; None for then.
+        """
+        return Sent(self.stored, entry, due)
 
     # ---- from the daemon before
 

@@ -8,17 +8,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, Final, Literal, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, TypeVarTuple, overload
 
 from actors.bounds import is_count, shown
 from actors.errors import ActorsError, UsageError
 from actors.jobs.jobs import Jobs
-from supervisor.jobs.job_map import JobMap
-from supervisor.jobs.job_run import JobRun
-from supervisor.jobs.prepared_job import PreparedJob
-from supervisor.jobs.progress import shown_progress
+from actors.lazy import LazyModule
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
+
+if TYPE_CHECKING:
+    from supervisor.jobs import job_map, job_run, prepared_job
+    from supervisor.jobs import progress as bars
+else:  # the first pool of jobs in a tree brings the first three, see ChildFactory
+    bars = LazyModule("supervisor.jobs.progress")
+    job_map = LazyModule("supervisor.jobs.job_map")
+    job_run = LazyModule("supervisor.jobs.job_run")
+    prepared_job = LazyModule("supervisor.jobs.prepared_job")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -70,7 +76,7 @@ class JobsRef(MailboxRef):
             ActorStopped: the pool is down for good.
             MailboxFull: the mailbox is full and its spec says `overflow=FAIL`.
         """
-        run = JobRun(self._mailbox, self._prepared(function, timeout, idempotent=idempotent), args, kwargs)
+        run = job_run.JobRun(self._mailbox, self._prepared(function, timeout, idempotent=idempotent), args, kwargs)
         try:
             try:
                 await run.send()
@@ -158,19 +164,21 @@ class JobsRef(MailboxRef):
             raise UsageError(f"progress of a map must be True, False or a text, it is {shown(progress)}")
         if not isinstance(items, AsyncIterable | Iterable):
             raise UsageError(f"map runs {job.name} for each of several items; a {type(items).__name__} has none")
-        outcomes = JobMap(self._mailbox, job, items, limit=limit, ordered=ordered).outcomes()
+        outcomes = job_map.JobMap(self._mailbox, job, items, limit=limit, ordered=ordered).outcomes()
         if progress:
-            outcomes = shown_progress(outcomes, items, job.name if progress is True else progress)
+            outcomes = bars.shown_progress(outcomes, items, job.name if progress is True else progress)
         return outcomes if return_exceptions else _raising(outcomes)
 
-    def _prepared(self, function: Callable[..., Any], timeout: float | None, *, idempotent: bool) -> PreparedJob:
+    def _prepared(
+        self, function: Callable[..., Any], timeout: float | None, *, idempotent: bool
+    ) -> prepared_job.PreparedJob:
         actor = self._mailbox.protocol.actor
         if not issubclass(actor, Jobs):
             raise UsageError(
                 f"{self.path} is a {actor.__qualname__}, which runs no jobs; they need a pool of their own: "
                 f"ChildSpec(Jobs, name='pool', size=8)"
             )
-        job = PreparedJob(function, timeout, idempotent=idempotent)
+        job = prepared_job.PreparedJob(function, timeout, idempotent=idempotent)
         self._mailbox.home.check(f"the ref of {self.path}")
         self._preload(job.module, job.main)
         return job

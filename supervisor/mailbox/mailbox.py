@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from heapq import merge
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout
 from actors.exits import ExitReport
@@ -47,8 +47,10 @@ from supervisor.mailbox.validation import Admission
 from supervisor.observe.dead_letters import DeadLetter
 from supervisor.ports import Delivery, Observer, Tracer
 from supervisor.specs import Overflow
-from supervisor.store.port import Store
-from supervisor.store.writes import ScheduleRan
+
+if TYPE_CHECKING:
+    from supervisor.store.port import Store
+    from supervisor.store.writes import ScheduleRan
 
 
 class Mailbox:
@@ -70,6 +72,7 @@ class Mailbox:
         clock: seconds, of deadlines; all processes share it.
 
     Attributes:
+        durable: whether it is kept over the death of the daemon, a `DurableMailbox`.
         intake: takes messages.
         bulk: takes many of one call.
         dispatcher: sends them, and what belongs to them.
@@ -80,6 +83,8 @@ class Mailbox:
         classes: of its messages.
         counted: what its lives have counted.
     """
+
+    durable: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import msgspec
 
@@ -39,8 +39,6 @@ from actors.wire.frames import (
 )
 from actors.wire.framing import MAX_FRAME, Carried
 from supervisor.core.delivery.fates import Fate
-from supervisor.durable.mailbox import DurableMailbox
-from supervisor.durable.transaction import Sent
 from supervisor.mailbox.intake.bulk import Part
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
@@ -52,6 +50,10 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.messaging.tracing import Tracing
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.ports import Delivery
+
+if TYPE_CHECKING:
+    from supervisor.durable.mailbox import DurableMailbox
+    from supervisor.durable.transaction import Sent
 
 MAX_ASKS: Final = 65_536  # asks, streams, watches and awaited tells of one life at the same time
 MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that wait for room in the mailboxes of others
@@ -78,7 +80,7 @@ class ActorRequests:
         self._mailbox = mailbox
         self._tree = tree
         self._asking: dict[int, RemoteAsk] = {}  # by correlation
-        self._held: list[Sent] | None = [] if isinstance(mailbox, DurableMailbox) else None
+        self._held: list[Sent] | None = [] if mailbox.durable else None
         self._in_line = 0  # bytes that wait for room in other mailboxes
 
     def end(self) -> None:
@@ -173,8 +175,8 @@ class ActorRequests:
         except ActorsError as error:
             asker.failed(error)
             return
-        if self._held is not None and frame.kind == TELL and isinstance(mailbox, DurableMailbox):
-            self._hold(mailbox, parts)
+        if self._held is not None and frame.kind == TELL and mailbox.durable:
+            self._hold(cast("DurableMailbox", mailbox), parts)
             asker.accepted()
             return
         self._in_line += size
@@ -202,7 +204,7 @@ class ActorRequests:
         """Keep tells to a durable actor until what this one handles is settled; there each enters by itself."""
         assert self._held is not None  # noqa: S101 - as was checked
         for _, message in mailbox.bulk.singles(parts):
-            self._held.append(Sent(mailbox.stored, Entry(TELL, message, self._mailbox.path), None))
+            self._held.append(mailbox.sent(Entry(TELL, message, self._mailbox.path), None))
 
     def _post(
         self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted
@@ -210,9 +212,9 @@ class ActorRequests:
         """Post a checked message; None when it is delayed, or held until what the actor handles is settled."""
         sender = self._mailbox.path
         mailbox.intake.check_key(frame.key)
-        if self._held is not None and frame.kind == TELL and frame.key is None and isinstance(mailbox, DurableMailbox):
+        if self._held is not None and frame.kind == TELL and frame.key is None and mailbox.durable:
             due = time.time() + frame.delay if frame.delay > 0 else None
-            self._held.append(Sent(mailbox.stored, Entry(TELL, message, sender), due))
+            self._held.append(cast("DurableMailbox", mailbox).sent(Entry(TELL, message, sender), due))
             return None
         if frame.delay > 0:
             return mailbox.intake.post_later(frame.delay, message, sender, frame.key)

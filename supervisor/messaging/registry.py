@@ -7,16 +7,21 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from actors.errors import NoSuchActor
+from actors.lazy import LazyModule
 from actors.ref import ActorRef, UnboundRef
 from supervisor.mailbox.intake.checks import within
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.refs import MailboxRef
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = LazyModule("difflib")
 
 MAX_PATH: Final = 200  # characters of an unknown path that an error repeats
 HINTS_SHARE: Final = 20  # searching for similar names takes at most one part in this many of the loop's time,

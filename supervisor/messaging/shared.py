@@ -10,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from supervisor.clock import clock_of
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.wait_graph import WaitGraph
 from supervisor.core.place import LOCAL, Place
-from supervisor.durable.durability import Durability
 from supervisor.mailbox.intake.shared_budget import SharedBudget
 from supervisor.messaging.pubsub import PubSub
 from supervisor.messaging.registry import Registry
-from supervisor.messaging.tracing import Tracing
 from supervisor.observe.reports import Reports
-from supervisor.ports import ActorLauncher, Launcher, Machines
-from supervisor.store.port import Store
 from supervisor.system.descriptor_limit import max_shared_values
+
+if TYPE_CHECKING:
+    from supervisor.durable.durability import Durability
+    from supervisor.messaging.tracing import Tracing
+    from supervisor.ports import ActorLauncher, Launcher, Machines
+    from supervisor.store.port import Store
 
 
 class TreeContext:

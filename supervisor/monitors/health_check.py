@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from actors.child.messages.driver import Clock
 from supervisor.ports import Life
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock
 
 PACE: Final = 1.0  # seconds between an answer and the next question
 ANSWER: Final = 5.0  # seconds that `health` may take before its actor counts as unwell

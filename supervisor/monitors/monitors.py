@@ -6,15 +6,15 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Protocol
 
 from actors.errors import WireError
-from actors.exits import ExitReason
 from actors.wire.progress import Work
 from supervisor.messaging.shared import TreeContext
 from supervisor.monitors.examination import Examination
 from supervisor.monitors.health_check import HealthCheck
 from supervisor.monitors.recycler import Recycled, Recycler, recycler_of
+from supervisor.monitors.seen import Seen
 from supervisor.monitors.slow_handlers import SlowHandlers
 from supervisor.monitors.watchdog import Watchdog, Watched
 from supervisor.observe.happenings import HandlerSlow, HealthChanged
@@ -24,23 +24,6 @@ from supervisor.specs import ChildSpec
 
 class Monitored(Watched, Recycled, Protocol):
     """The life that is looked at."""
-
-
-class Seen(NamedTuple):
-    """What was seen of a life, when it has ended.
-
-    Attributes:
-        hang: why it ended, if it ended by a hang.
-        stacks: of its threads, if it hung, or did not start in time.
-        place: where its start waited; None when that was not looked at.
-    """
-
-    hang: ExitReason | None = None
-    stacks: str | None = None
-    place: str | None = None
-
-
-NOTHING_SEEN: Final = Seen()
 
 
 class Monitors:

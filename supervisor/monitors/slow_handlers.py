@@ -11,11 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from actors.child.messages.driver import Clock
 from actors.wire.progress import Work
 from supervisor.monitors.examination import Examination
 from supervisor.ports import Life
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock
 
 Report = Callable[[Work, float, str | None], None]
 """Takes a handler call, the seconds it has taken, and the stacks of its process."""

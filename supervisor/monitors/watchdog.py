@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from actors.child.messages.driver import Clock
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
 from supervisor.core.health.stacks import in_debugger, of_the_actor
 from supervisor.ports import Life
+
+if TYPE_CHECKING:
+    from actors.child.messages.driver import Clock
 
 PULSE_TIME: Final = 0.5  # seconds that a suspect has to answer a heartbeat
 STACKS_TIME: Final = 0.5  # seconds that it then has to write its stacks

@@ -11,24 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakSet
 
 from msgspec.structs import replace
 
-from actors.child import command_main, function_main
-from actors.child.function_main import Call
-from actors.ipc.box_file import BoxFile
+from actors.lazy import LazyModule
 from actors.wire.frames import StartActor
 from supervisor.clock import REAL
 from supervisor.core.rules.spare_count import SpareCount, spare_size
 from supervisor.io.output_reader import OutputReader
 from supervisor.ports import AnyReader, CommandListener, Expected, LifeListener
 from supervisor.process.ahead import Ahead
-from supervisor.process.boxes import Boxes
-from supervisor.process.command_life import CommandLife
 from supervisor.process.descriptors import DescriptorListener
-from supervisor.process.function_life import FunctionLife
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.spares import OnSpareFailed, Spare, Spares
 from supervisor.process.spawn.spawner import Spawner
@@ -37,6 +32,16 @@ from supervisor.spawnable import check_main_guard
 from supervisor.system.memory_limit import memory_limit
 from supervisor.system.orphans import OnLost, OrphanReaper
 from supervisor.system.post_mortem import oom_witness
+
+if TYPE_CHECKING:
+    from actors.child.function_main import Call
+    from actors.ipc import box_file
+    from supervisor.process import command_life, function_life
+    from supervisor.process.boxes import Boxes
+else:
+    box_file = LazyModule("actors.ipc.box_file")
+    command_life = LazyModule("supervisor.process.command_life")
+    function_life = LazyModule("supervisor.process.function_life")
 
 L = TypeVar("L", bound=ProcessLife)
 
@@ -112,14 +117,16 @@ class ProcessLauncher:
         self._spares.refill_soon()
         return self._begun(life)
 
-    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> FunctionLife:
+    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> function_life.FunctionLife:
         """Start a function; a spare was spawned before and cannot get its arguments.
 
         Raises:
             OSError: the system has no descriptor or no memory left for it. Nothing was started.
         """
         self._services.oom.look()
-        return self._fresh(FunctionLife, part, 1, listener, Program(function_main.main, (call,)))
+        return self._fresh(
+            function_life.FunctionLife, part, 1, listener, Program("actors.child.function_main", (call,))
+        )
 
     def check_main(self) -> None:
         """Check that a process which imports the main module does not start the daemon again."""
@@ -127,14 +134,15 @@ class ProcessLauncher:
 
     def launch_command(
         self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
-    ) -> CommandLife:
+    ) -> command_life.CommandLife:
         """Start a process that executes a program, and is asked to stop by that signal.
 
         Raises:
             OSError: the system has no descriptor or no memory left for it. Nothing was started.
         """
         self._services.oom.look()
-        life = self._fresh(CommandLife, part, 1, listener, Program(command_main.main, (argv,)))
+        program = Program("actors.child.command_main", (argv,))
+        life = self._fresh(command_life.CommandLife, part, 1, listener, program)
         life.stop_signal = stop_signal
         life.await_line(listener.awaits_line)
         return life
@@ -241,7 +249,7 @@ class ProcessLauncher:
     def _make(self, name: str, lanes: int, program: Program = ACTOR) -> WorkerProcess:
         box = None
         if self._boxes is not None and program is ACTOR:  # of a spare, too: any of them may become a durable actor
-            box = BoxFile(self._boxes.unkept())
+            box = box_file.BoxFile(self._boxes.unkept())
         return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes, program=program, box=box)
 
     def _keep_box(self, worker: WorkerProcess, part: StartActor) -> WorkerProcess:

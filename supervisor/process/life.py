@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from actors.errors import WireError
@@ -45,8 +45,7 @@ CLOSED: Final = "it closed its channel and lived on"
 GOODBYE: Final = 5.0  # seconds it may run on after its goodbye or crash report, for its exit handlers
 
 
-@dataclass(frozen=True)
-class LifeServices:
+class LifeServices(msgspec.Struct, frozen=True):
     """What all lives of a tree share.
 
     Attributes:

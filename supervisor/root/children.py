@@ -6,15 +6,21 @@ Runs on the thread of the event loop that entered the tree, but for looking up a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from actors.errors import UsageError
+from actors.lazy import LazyModule
 from actors.ref import ActorRef
 from supervisor.jobs.jobs_ref import JobsRef
 from supervisor.messaging.registry import absolute
 from supervisor.root.lifecycle import Lifecycle
 from supervisor.specs import AnySpec
-from supervisor.tree import child_management
-from supervisor.tree.snapshot import ChildCounts, ChildInfo, children_of, count_of
+
+if TYPE_CHECKING:
+    from supervisor.tree import child_management, snapshot
+else:
+    child_management = LazyModule("supervisor.tree.child_management")
+    snapshot = LazyModule("supervisor.tree.snapshot")
 
 
 class Children(Lifecycle):
@@ -120,13 +126,13 @@ class Children(Lifecycle):
         """
         await child_management.resize(self._engine_now(), path_of(name), size)
 
-    def which_children(self, under: str = "") -> tuple[ChildInfo, ...]:
+    def which_children(self, under: str = "") -> tuple[snapshot.ChildInfo, ...]:
         """The children of a supervisor (the root when `under` is empty), in the order of their start."""
-        return children_of(child_management.engine_at(self._engine_now(), under))
+        return snapshot.children_of(child_management.engine_at(self._engine_now(), under))
 
-    def count_children(self, under: str = "") -> ChildCounts:
+    def count_children(self, under: str = "") -> snapshot.ChildCounts:
         """How many children a supervisor has."""
-        return count_of(child_management.engine_at(self._engine_now(), under))
+        return snapshot.count_of(child_management.engine_at(self._engine_now(), under))
 
 
 def path_of(name: str | ActorRef) -> str:

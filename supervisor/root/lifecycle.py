@@ -10,42 +10,48 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from actors.errors import UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.lazy import LazyModule
 from supervisor.clock import check_time_is_real
-from supervisor.control.place import check_control, open_door
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
-from supervisor.durable.durability import Durability
 from supervisor.errors import RestartIntensityExceeded, StartFailed
-from supervisor.io.loop_reader import LoopReader
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.loop_affinity import Home
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import Reports
-from supervisor.ports import AnyReader, Cluster, Launcher, Machines
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_options, check_spec
-from supervisor.root.scheduler import Scheduler
 from supervisor.root.service import starting
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
 from supervisor.spec_validation import check, check_places
 from supervisor.specs import AnySpec, SupervisorSpec
-from supervisor.store.port import Store
 from supervisor.system.descriptor_limit import shortage
 from supervisor.tree.child_factory import ChildFactory
-from supervisor.tree.child_management import in_full
 from supervisor.tree.engine import Engine
-from supervisor.tree.health import health_of
-from supervisor.tree.snapshot import other_than_mailbox, tree_of
 
 if TYPE_CHECKING:
-    from supervisor.control.server import ControlServer
+    from supervisor.control import place, server
+    from supervisor.durable import durability
+    from supervisor.io import loop_reader
+    from supervisor.ports import AnyReader, Cluster, Launcher, Machines
+    from supervisor.root import scheduler
+    from supervisor.store.port import Store
+    from supervisor.tree import child_management, health, snapshot
+else:
+    child_management = LazyModule("supervisor.tree.child_management")
+    durability = LazyModule("supervisor.durable.durability")
+    health = LazyModule("supervisor.tree.health")
+    loop_reader = LazyModule("supervisor.io.loop_reader")
+    place = LazyModule("supervisor.control.place")
+    scheduler = LazyModule("supervisor.root.scheduler")
+    server = LazyModule("supervisor.control.server")
+    snapshot = LazyModule("supervisor.tree.snapshot")
 
 KILL_PATIENCE: Final = 5.0  # seconds that a cancelled stop still waits for the ends of what it has killed
 
@@ -80,12 +86,13 @@ class Lifecycle:
             store=store,
             cluster=cluster,
         )
-        check_control(control)
+        if control is not None:
+            place.check_control(control)
         self._store = store
-        self._durability: Durability | None = None
+        self._durability: durability.Durability | None = None
         self.path = f"/{self.spec.name}"
         self._control = control
-        self._control_server: ControlServer | None = None
+        self._control_server: server.ControlServer | None = None
         self._on_give_up = on_give_up
         self._max_shared_bytes = max_shared_bytes
         self._spares = spares
@@ -97,6 +104,7 @@ class Lifecycle:
         self._visitors: list[Callable[[TreeContext], None]] = []
         self._drains = False
         self._engine: Engine | None = None
+        self._schedules: scheduler.Scheduler | None = None
         self._end: do.Terminate | None = None
         self._body: asyncio.Task[Any] | None = None
         self._cancelled_body = False
@@ -126,7 +134,7 @@ class Lifecycle:
         loop = self._home.loop
         if self._store is None:
             return await self._enter(loop)
-        self._durability = Durability(self._store, self.path, loop, self._reports.store_failed)
+        self._durability = durability.Durability(self._store, self.path, loop, self._reports.store_failed)
         left = await self._durability.open(self.spec)
         try:
             for summary in left:
@@ -152,14 +160,15 @@ class Lifecycle:
 
     async def _start(self, engine: Engine) -> None:
         engine.post(happened.Boot())
-        with starting(lambda: health_of(tree_of(engine))):
+        with starting(lambda: health.health_of(snapshot.tree_of(engine))):
             await self._until_running()
-        await self._scheduler.recover()
+        if self._store is not None:
+            await self._scheduler.recover()
         if self._given_up:  # while it was running, and before this task noticed
             raise self._gave_up()
 
     def _make_parts(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> Engine:
-        door = None if self._control is None else open_door(self._control, self.spec.name)
+        door = None if self._control is None else place.open_door(self._control, self.spec.name)
         if door is not None:
             undo.callback(door.close)
         self._make_threads(loop)
@@ -173,7 +182,6 @@ class Lifecycle:
             loop, self._launcher, self._reports, self._machines, max_shared_bytes=self._max_shared_bytes
         )
         self._tree.store, self._tree.durability = self._store, self._durability
-        self._scheduler = Scheduler(self.path, self._tree, self._tree.clock.time)
         self._tree.heartbeats = door is not None
         for visit in self._visitors:
             visit(self._tree)
@@ -188,11 +196,9 @@ class Lifecycle:
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,
         )
-        self._tree.registry.other = partial(other_than_mailbox, engine)
+        self._tree.registry.other = lambda path: snapshot.other_than_mailbox(engine, path)
         if door is not None:
-            from supervisor.control.server import ControlServer  # noqa: PLC0415 - 25 modules that few trees need
-
-            self._control_server = ControlServer(door, engine)
+            self._control_server = server.ControlServer(door, engine)
         return engine
 
     async def __aexit__(
@@ -259,6 +265,13 @@ class Lifecycle:
             raise self._not_started()
         return self._home.loop
 
+    @property
+    def _scheduler(self) -> scheduler.Scheduler:
+        """What sends the messages of the tree's schedules."""
+        if self._schedules is None:
+            self._schedules = scheduler.Scheduler(self.path, self._tree, self._tree.clock.time)
+        return self._schedules
+
     def _make_threads(self, loop: asyncio.AbstractEventLoop) -> None:
         self._reader: AnyReader = self._make_reader(loop)
         try:
@@ -268,7 +281,11 @@ class Lifecycle:
             raise
 
     def _make_reader(self, loop: asyncio.AbstractEventLoop) -> AnyReader:
-        return ThreadReader(loop, f"actors-reader-{self.spec.name}") if self._reading == "thread" else LoopReader(loop)
+        return (
+            ThreadReader(loop, f"actors-reader-{self.spec.name}")
+            if self._reading == "thread"
+            else loop_reader.LoopReader(loop)
+        )
 
     def _check_program(self) -> None:
         """Check that processes can be started from this program.
@@ -317,7 +334,7 @@ class Lifecycle:
         if not self._running.is_set() and self._end is not None:
             report = self._engine_now().last_failure
             text = f"{self.path}/{self._end.failed} did not start: {self._end.reason}"
-            raise StartFailed(in_full(text, report), report)
+            raise StartFailed(child_management.in_full(text, report), report)
 
     async def _stop(self) -> None:
         """Stop the tree and release everything, once."""
@@ -326,6 +343,8 @@ class Lifecycle:
             return
         self._stopped = asyncio.Event()
         try:
+            if self._schedules is not None:
+                self._schedules.close()
             await self._release()
         finally:
             self._stopped.set()
@@ -337,7 +356,6 @@ class Lifecycle:
         raises KeyboardInterrupt in the middle of any step, so that an end may never be reported; what is left then is
         ended by the spawner once the loop is closed.
         """
-        self._scheduler.close()
         self.request_stop()
         cancelled: asyncio.CancelledError | None = None
         while not self._terminated.is_set():

@@ -6,17 +6,23 @@ Runs on the thread of the event loop that entered the tree.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.errors import UsageError
+from actors.lazy import LazyModule
 from actors.messages import Message, Topic
-from supervisor.messaging.tree_store import TreeStore
-from supervisor.observe.broadcast import Missed
-from supervisor.observe.dead_letters import DeadLetter
-from supervisor.observe.happenings import Happening
 from supervisor.root.lifecycle import Lifecycle
-from supervisor.tree.health import HealthStatus, TreeHealth, health_of
-from supervisor.tree.snapshot import SupervisorSnapshot, tree_of
+
+if TYPE_CHECKING:
+    from supervisor.messaging import tree_store
+    from supervisor.observe.broadcast import Missed
+    from supervisor.observe.dead_letters import DeadLetter
+    from supervisor.observe.happenings import Happening
+    from supervisor.tree import health, snapshot
+else:
+    health = LazyModule("supervisor.tree.health")
+    snapshot = LazyModule("supervisor.tree.snapshot")
+    tree_store = LazyModule("supervisor.messaging.tree_store")
 
 M = TypeVar("M", bound=Message[Any])
 
@@ -25,7 +31,7 @@ class Observation(Lifecycle):
     """What a tree shows of itself."""
 
     @property
-    def store(self) -> TreeStore:
+    def store(self) -> tree_store.TreeStore:
         """What the store has: dead letters to list, requeue and drop; mailboxes that no actor has.
 
         Raises:
@@ -34,21 +40,22 @@ class Observation(Lifecycle):
         self._engine_now()
         if self._tree.store is None:
             raise UsageError(f"{self.path} has no store: Supervisor(..., store=SQLiteStore('shop.db'))")
-        return TreeStore(self.path, self._tree, self._tree.store)
+        return tree_store.TreeStore(self.path, self._tree, self._tree.store)
 
-    def snapshot(self) -> SupervisorSnapshot:
+    def snapshot(self) -> snapshot.SupervisorSnapshot:
         """The whole tree at this moment; its text is a readable tree. Changes nothing and waits for nothing."""
-        return tree_of(self._engine_now())
+        return snapshot.tree_of(self._engine_now())
 
-    def health(self) -> TreeHealth:
+    def health(self) -> health.TreeHealth:
         """How the tree is, and why: healthy, degraded, starting or stopping. For `/healthz` and `/readyz`.
 
         Changes nothing and waits for nothing. Call it on the loop's thread.
         """
-        health = health_of(self.snapshot())
-        if self._drains and health.status is not HealthStatus.STOPPING:  # it takes no messages, and does not stop yet
-            return TreeHealth(HealthStatus.STOPPING, (f"{self.path} drains",))
-        return health
+        found = health.health_of(self.snapshot())
+        stopping = health.HealthStatus.STOPPING
+        if self._drains and found.status is not stopping:  # it takes no messages, and does not stop yet
+            return health.TreeHealth(stopping, (f"{self.path} drains",))
+        return found
 
     def journal(self) -> list[str]:
         """The last events and decisions of the root supervisor, one JSON object a line: what a bug report asks for.
@@ -89,7 +96,7 @@ class Observation(Lifecycle):
         self._tree.topics.say(topic, message)
 
     def __str__(self) -> str:
-        return repr(self) if self._engine is None else str(tree_of(self._engine))
+        return repr(self) if self._engine is None else str(snapshot.tree_of(self._engine))
 
     def __repr__(self) -> str:
         if self._engine is None:

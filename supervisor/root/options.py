@@ -8,17 +8,19 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Collection
-from typing import Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 from actors.bounds import MOST_PROCESSES, check_time, is_count
 from actors.errors import UsageError
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.terms import AutoShutdown, Intensity, Start, Strategy
 from supervisor.errors import RestartIntensityExceeded
-from supervisor.ports import Cluster
 from supervisor.specs import ChildSpec
 from supervisor.specs.known import check_known
-from supervisor.store.port import Store
+
+if TYPE_CHECKING:
+    from supervisor.ports import Cluster
+    from supervisor.store.port import Store
 
 Reading = Literal["thread", "loop"]
 OnGiveUp = Literal["cancel", "sigterm"] | Callable[[RestartIntensityExceeded], object]

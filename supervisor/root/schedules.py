@@ -6,20 +6,25 @@ Runs on the thread of the event loop that entered the tree.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.errors import UsageError
+from actors.lazy import LazyModule
 from actors.messages import Message
-from supervisor.core.schedule import Schedule
 from supervisor.messaging.registry import absolute
 from supervisor.root.lifecycle import Lifecycle
-from supervisor.root.scheduler import ScheduledMessage
+
+if TYPE_CHECKING:
+    from supervisor.core import schedule as times
+    from supervisor.root.scheduler import ScheduledMessage
+else:
+    times = LazyModule("supervisor.core.schedule")
 
 
 class Schedules(Lifecycle):
     """The schedules of a tree."""
 
-    def schedule(self, name: str, child: str, message: Message[Any], schedule: Schedule) -> asyncio.Future[None]:
+    def schedule(self, name: str, child: str, message: Message[Any], schedule: times.Schedule) -> asyncio.Future[None]:
         """Send a message to a child by the clock, as `Schedule.cron("0 3 * * *")` says.
 
         Called again with the same name it replaces message and schedule. One that is the same goes on where it was, so
@@ -43,7 +48,7 @@ class Schedules(Lifecycle):
         self._engine_now()
         if not isinstance(name, str) or not name:
             raise UsageError(f"the name of a schedule is a text that is not empty; it is {name!r}")
-        if not isinstance(schedule, Schedule):
+        if not isinstance(schedule, times.Schedule):
             raise UsageError(f"schedule {name!r} takes Schedule.every(...), .at(...) or .cron(...); it is {schedule!r}")
         if not isinstance(child, str):
             raise UsageError(f"schedule {name!r} goes to a child by its name; {child!r} is no str")

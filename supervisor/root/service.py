@@ -12,17 +12,21 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from actors.lazy import LazyModule
 from supervisor.system.service_manager import ServiceManager
-from supervisor.tree.health import HealthStatus, TreeHealth
+
+if TYPE_CHECKING:
+    from supervisor.tree import health as of_tree
+    from supervisor.tree.health import TreeHealth
+else:
+    of_tree = LazyModule("supervisor.tree.health")
 
 LOOK: Final = 1.0  # seconds between two looks at the tree
 EXTENSION: Final = (
     15.0  # seconds more that a start or stop is given while it makes its way; asked for anew with each look
 )
-
-_ON_ITS_WAY: Final = frozenset({HealthStatus.STARTING, HealthStatus.STOPPING})
 
 
 def notice(health: TreeHealth, said: str, *, watched: bool) -> dict[str, object]:
@@ -35,14 +39,15 @@ def notice(health: TreeHealth, said: str, *, watched: bool) -> dict[str, object]
             what limits a stop are the graces of its children. One that is degraded does not, unless the cause is
             outside of it.
     """
+    status = of_tree.HealthStatus
     fields: dict[str, object] = {}
-    if health.status is HealthStatus.STOPPING and not said.startswith(health.status):
+    if health.status is status.STOPPING and not said.startswith(health.status):
         fields["STOPPING"] = 1
     if str(health) != said:
         fields["STATUS"] = health
-    if health.status in _ON_ITS_WAY:
+    if health.status in (status.STARTING, status.STOPPING):
         fields["EXTEND_TIMEOUT_USEC"] = int(EXTENSION * 1e6)
-    if watched and (health.outside or health.status in (HealthStatus.HEALTHY, HealthStatus.STOPPING)):
+    if watched and (health.outside or health.status in (status.HEALTHY, status.STOPPING)):
         fields["WATCHDOG"] = 1
     return fields
 

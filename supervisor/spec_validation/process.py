@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from actors.bounds import is_count
+from actors.lazy import LazyModule
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.values import absent, check_word, looks
 from supervisor.specs.common import HasOptions, Output
+
+if TYPE_CHECKING:
+    import pathlib
+else:
+    pathlib = LazyModule("pathlib")
 
 _MOST_CPU: Final = 65_535
 _MOST_LIMIT: Final = 2**63 - 1
@@ -72,8 +77,8 @@ def check_directory(cwd: str | None, path: str) -> None:
     Raises:
         InvalidSpec: it does not.
     """
-    if cwd is not None and not looks(Path(cwd).is_dir):
-        raise InvalidSpec(f"{path}.cwd", cwd, absent("directory", Path(cwd)))
+    if cwd is not None and not looks(pathlib.Path(cwd).is_dir):
+        raise InvalidSpec(f"{path}.cwd", cwd, absent("directory", pathlib.Path(cwd)))
 
 
 def _is_text(value: object) -> bool:

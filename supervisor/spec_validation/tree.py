@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from actors.actor import Actor
 from actors.bounds import is_count
+from actors.lazy import LazyModule
 from supervisor.core.place import LOCAL
 from supervisor.core.restart import Restart
 from supervisor.core.rules import policy
 from supervisor.core.terms import AutoShutdown, Backoff, Intensity, RestartPolicy, Start, Strategy
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.actor import check_actor
-from supervisor.spec_validation.command import check_argv, check_command
-from supervisor.spec_validation.process import check_directory, check_in_time, check_options
 from supervisor.spec_validation.values import (
     check_flag,
     check_member,
@@ -23,8 +22,15 @@ from supervisor.spec_validation.values import (
     check_size,
     check_word,
 )
-from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
-from supervisor.specs.common import policy_of, rules_of
+from supervisor.specs import BRUTAL_KILL, INFINITY, AnySpec, ChildSpec, SupervisorSpec
+from supervisor.specs.common import Spec, policy_of, rules_of
+
+if TYPE_CHECKING:
+    from supervisor.spec_validation import lone
+else:
+    lone = LazyModule("supervisor.spec_validation.lone")
+
+_KINDS: Final = "ChildSpec, SupervisorSpec, TaskSpec, FunctionSpec, CommandSpec"
 
 
 def check(spec: SupervisorSpec, path: str = "$", *, stored: bool = False) -> None:
@@ -48,7 +54,7 @@ def check(spec: SupervisorSpec, path: str = "$", *, stored: bool = False) -> Non
     for index, child in enumerate(spec.children):
         if isinstance(child, ChildSpec):
             check_size(child.size, f"{path}.children[{index}].size")
-    processes = sum(len(child.terms()) for child in spec.children if isinstance(child, AnySpec))
+    processes = sum(len(child.terms()) for child in spec.children if isinstance(child, Spec))
     if spec.max_children is not None and spec.max_children < processes:
         raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {processes} children already")
     seen: set[str] = set()
@@ -66,11 +72,10 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$", *, stor
     Raises:
         InvalidSpec: something in it cannot work.
     """
-    if not isinstance(child, AnySpec):
-        kinds = ", ".join(one.__name__ for one in get_args(AnySpec))
-        raise InvalidSpec(path, child, f"expected one of {kinds}{_remedy(child)}")
-    if isinstance(child, CommandSpec):
-        check_argv(child, path)  # its name comes from there
+    if not isinstance(child, Spec):
+        raise InvalidSpec(path, child, f"expected one of {_KINDS}{_remedy(child)}")
+    if not isinstance(child, ChildSpec | SupervisorSpec):
+        lone.check_named(child, path)
     check_name(child.name, f"{path}.name")
     restart: object = child.restart
     if isinstance(child, SupervisorSpec) and isinstance(restart, Restart):
@@ -91,13 +96,8 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$", *, stor
         if child.durable and not stored:
             why = 'its supervisor has no store; write Supervisor(..., store=SQLiteStore("shop.db"))'
             raise InvalidSpec(f"{path}.durable", child.durable, why)
-    elif isinstance(child, FunctionSpec):
-        check_options(child, path)
-        check_directory(child.cwd, path)
-        check_in_time(child.env, path)
-    elif isinstance(child, CommandSpec):
-        check_options(child, path)
-        check_command(child, path)
+    else:
+        lone.check_lone(child, path)
 
 
 def check_places(child: AnySpec, path: str = "$") -> None:

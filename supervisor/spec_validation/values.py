@@ -9,12 +9,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from actors.bounds import LEAST_SECONDS, MOST_PROCESSES, is_count, is_time, words
 from supervisor.core.place import ANY, LOCAL, NODE
 from supervisor.errors import InvalidSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MOST_SHARE: Final = 100
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-]+")

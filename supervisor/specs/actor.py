@@ -16,7 +16,7 @@ from supervisor.core.place import LOCAL, Place
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, Routing
 from supervisor.spawnable import MAIN, check_importable
-from supervisor.specs.common import Output, default_name, policy_of, process_options, read_words, rules_of
+from supervisor.specs.common import Output, Spec, default_name, policy_of, process_options, read_words, rules_of
 from supervisor.specs.known import tells_options
 
 
@@ -31,7 +31,7 @@ class Overflow(StrEnum):
 
 @tells_options
 @dataclass(frozen=True, kw_only=False)
-class ChildSpec:
+class ChildSpec(Spec):
     """How to start, restart and stop one actor, or a pool of them behind one ref.
 
     The actor class and its arguments are checked here, in the daemon, before any process exists.

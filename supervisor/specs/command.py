@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.specs.common import Output, default_name, lone_terms, read_words
+from supervisor.specs.common import Output, Spec, default_name, lone_terms, read_words
 from supervisor.specs.known import tells_options
 from supervisor.specs.ready import PORT, PortReady, Ready
 
 
 @tells_options
 @dataclass(frozen=True)
-class CommandSpec:
+class CommandSpec(Spec):
     """How to start, restart and stop one program, as `redis-server`.
 
     `{port}` in `argv` and in the values of `env` stands for a free port of this machine, which the supervisor chooses

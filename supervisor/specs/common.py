@@ -20,6 +20,10 @@ INFINITY: Final = math.inf
 """`shutdown=INFINITY`: wait for the child as long as it takes (OTP infinity)."""
 
 
+class Spec:
+    """What every spec is: how to start, restart and stop one child."""
+
+
 def read_words(spec: object, **enums: type[StrEnum]) -> None:
     """Turn the words in a spec, as a configuration file has them, into enum members.
 

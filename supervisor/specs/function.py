@@ -10,13 +10,13 @@ from supervisor.arguments import check_spawnable
 from supervisor.callables import check_fits, check_plain, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.specs.common import Output, default_name, lone_terms, read_words
+from supervisor.specs.common import Output, Spec, default_name, lone_terms, read_words
 from supervisor.specs.known import tells_options
 
 
 @tells_options
 @dataclass(frozen=True)
-class FunctionSpec:
+class FunctionSpec(Spec):
     """How to start, restart and stop one plain function in a process of its own.
 
     The function and its arguments are what `multiprocessing.Process(target=, args=)` takes with the start method spawn:

@@ -5,13 +5,18 @@ Runs on the thread that makes it.
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Collection
 from inspect import signature
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.errors import UsageError
+from actors.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = LazyModule("difflib")
 
 T = TypeVar("T")
 

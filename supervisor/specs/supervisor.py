@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from supervisor.core.terms import (
     AutoShutdown,
@@ -14,17 +15,19 @@ from supervisor.core.terms import (
     Strategy,
     SupervisorTerms,
 )
-from supervisor.specs.actor import ChildSpec
-from supervisor.specs.command import CommandSpec
-from supervisor.specs.common import INFINITY, read_words
-from supervisor.specs.function import FunctionSpec
+from supervisor.specs.common import INFINITY, Spec, read_words
 from supervisor.specs.known import tells_options
-from supervisor.specs.task import TaskSpec
+
+if TYPE_CHECKING:
+    from supervisor.specs.actor import ChildSpec
+    from supervisor.specs.command import CommandSpec
+    from supervisor.specs.function import FunctionSpec
+    from supervisor.specs.task import TaskSpec
 
 
 @tells_options
 @dataclass(frozen=True, init=False)
-class SupervisorSpec:
+class SupervisorSpec(Spec):
     """A supervisor and its children, as data.
 
     Args:
@@ -105,7 +108,9 @@ class SupervisorSpec:
         )
 
 
-LoneSpec = TaskSpec | FunctionSpec | CommandSpec
-"""Specs of children without a mailbox."""
-
-AnySpec = ChildSpec | SupervisorSpec | LoneSpec
+if TYPE_CHECKING:
+    LoneSpec: TypeAlias = TaskSpec | FunctionSpec | CommandSpec
+    """Specs of children without a mailbox."""
+    AnySpec: TypeAlias = ChildSpec | SupervisorSpec | LoneSpec
+else:  # the same objects, without the modules of kinds that a program does not use
+    LoneSpec = AnySpec = Spec

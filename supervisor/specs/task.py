@@ -9,13 +9,13 @@ from typing import Any
 from supervisor.callables import check_async, check_fits, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.specs.common import default_name, lone_terms, read_words
+from supervisor.specs.common import Spec, default_name, lone_terms, read_words
 from supervisor.specs.known import tells_options
 
 
 @tells_options
 @dataclass(frozen=True)
-class TaskSpec:
+class TaskSpec(Spec):
     """How to start, restart and stop one asyncio task in the daemon's loop.
 
     It is ready as soon as it runs: when its first step is over and it has not raised. A coroutine function with a

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from itertools import count
 from multiprocessing import spawn, util
-from pathlib import Path
 from typing import Any, Final
 
 from actors.event import close_fd, readable
@@ -380,7 +379,7 @@ def _command() -> list[str]:
         OSError: the module has neither a file nor a source.
     """
     start = [os.fsdecode(spawn.get_executable()), "-I", "-S"]
-    if Path(orphan_reaper.__file__).is_file():
+    if os.path.isfile(orphan_reaper.__file__):
         return [*start, orphan_reaper.__file__]
     loader: Any = getattr(orphan_reaper.__spec__, "loader", None)
     source = loader.get_source(orphan_reaper.__name__) if hasattr(loader, "get_source") else None

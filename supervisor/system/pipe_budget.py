@@ -11,13 +11,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import mmap
+import os
 import threading
-from pathlib import Path
 from typing import Final
+
+from supervisor.system.procfs import text_of
 
 CAPACITY: Final = 256 * 1024  # bytes that a pipe of a channel may hold
 SHARE: Final = 4  # this process enlarges pipes up to one part in this many of a user's limit
-_LIMIT: Final = Path("/proc/sys/fs/pipe-user-pages-soft")
+_LIMIT: Final = "/proc/sys/fs/pipe-user-pages-soft"
 
 
 class PipeBudget:
@@ -46,11 +48,11 @@ class PipeBudget:
             self._taken -= size
 
 
-def user_limit(path: Path = _LIMIT) -> int | None:
+def user_limit(path: str | os.PathLike[str] = _LIMIT) -> int | None:
     """How many bytes of pipes a user may have before the kernel makes them smaller; None without a limit."""
     try:
-        pages = int(path.read_text())
-    except (OSError, ValueError):
+        pages = int(text_of(path))
+    except ValueError:
         return None
     return pages * mmap.PAGESIZE or None
 

@@ -21,10 +21,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Final
 
 import msgspec
+
+AnyFile = str | os.PathLike[str]
 
 _UNIT: Final = 1 if sys.platform == "darwin" else 1024  # bytes, of ru_maxrss
 
@@ -37,8 +38,8 @@ _PIDFD_INFO: Final = struct.Struct("=Q52xi")  # mask, what is not needed here, s
 RECENT: Final = 1.0  # seconds; when several processes are killed together, each gets the whole number
 FRESH: Final = 60.0  # seconds for which a kill anywhere on the machine explains the next death here
 
-_CGROUPS: Final = Path("/sys/fs/cgroup")
-_MACHINE: Final = Path("/proc/vmstat")
+_CGROUPS: Final = "/sys/fs/cgroup"
+_MACHINE: Final = "/proc/vmstat"
 _MAX_CHARACTERS: Final = 64 * 1024  # characters of any of these files
 
 
@@ -122,7 +123,7 @@ class OomWitness:
     """
 
     def __init__(
-        self, group: Path | None, machine: Path | None = None, clock: Callable[[], float] = time.monotonic
+        self, group: AnyFile | None, machine: AnyFile | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
         self._group = _Counter(group)
@@ -142,7 +143,7 @@ class OomWitness:
 class _Counter:
     """A count of the kernel's, and when it was looked at."""
 
-    def __init__(self, source: Path | None) -> None:
+    def __init__(self, source: AnyFile | None) -> None:
         self._source = source
         self._looks: deque[tuple[float, int]] = deque()
 
@@ -164,19 +165,19 @@ def oom_witness() -> OomWitness:
     return OomWitness(next((path for path in _groups() if _count(path) is not None), None), _MACHINE)
 
 
-def _groups() -> Iterator[Path]:
+def _groups() -> Iterator[str]:
     """Files that may hold the count of the daemon's control group, best first."""
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
+    for line in _read("/proc/self/cgroup").splitlines():
         _, controllers, place = line.split(":", 2)
         if not controllers:
-            yield _CGROUPS / place.lstrip("/") / "memory.events"
+            yield f"{_CGROUPS}/{place.lstrip('/')}/memory.events"
         elif controllers == "memory":
-            yield _CGROUPS / "memory" / place.lstrip("/") / "memory.oom_control"
-    yield _CGROUPS / "memory.events"  # in a container the group's own name may not be visible
-    yield _CGROUPS / "memory" / "memory.oom_control"
+            yield f"{_CGROUPS}/memory/{place.lstrip('/')}/memory.oom_control"
+    yield f"{_CGROUPS}/memory.events"  # in a container the group's own name may not be visible
+    yield f"{_CGROUPS}/memory/memory.oom_control"
 
 
-def _count(source: Path) -> int | None:
+def _count(source: AnyFile) -> int | None:
     for line in _read(source).splitlines():
         name, _, value = line.partition(" ")
         if name == "oom_kill" and value.isdigit():
@@ -184,9 +185,9 @@ def _count(source: Path) -> int | None:
     return None
 
 
-def _read(path: Path) -> str:
+def _read(file: AnyFile) -> str:
     try:
-        with path.open(encoding="ascii", errors="replace") as file:
-            return file.read(_MAX_CHARACTERS)
+        with open(file, encoding="ascii", errors="replace") as opened:
+            return opened.read(_MAX_CHARACTERS)
     except OSError:
         return ""

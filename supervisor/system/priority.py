@@ -13,7 +13,6 @@ import _thread
 import contextlib
 import os
 import threading
-from pathlib import Path
 from typing import Final
 
 _PATIENCE: Final = 0.2  # seconds for a thread to show which policies it may leave
@@ -82,6 +81,6 @@ def lowest() -> int:
 
 def _tasks(pid: int) -> list[str]:
     try:
-        return [task.name for task in Path(f"/proc/{pid}/task").iterdir()]
+        return os.listdir(f"/proc/{pid}/task")
     except OSError:
         return []

@@ -48,7 +48,7 @@ def cpu_seconds(pid: int) -> float | None:
 def open_descriptors(pid: int) -> int | None:
     """How many descriptors a process has; None for a process of another user, too."""
     try:
-        return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names alone are counted
+        return len(os.listdir(f"/proc/{pid}/fd"))
     except OSError:
         return None
 
@@ -56,7 +56,7 @@ def open_descriptors(pid: int) -> int | None:
 def descriptor_count(pid: int) -> int | None:
     """As `open_descriptors`, as quick for many of them; None also where the kernel (before 6.2) does not count them."""
     try:
-        return os.stat(f"/proc/{pid}/fd").st_size or None  # noqa: PTH116 - as quick as it can be
+        return os.stat(f"/proc/{pid}/fd").st_size or None
     except OSError:
         return None
 
@@ -78,3 +78,12 @@ def _read(pid: int, what: str) -> str | None:
         return None
     finally:
         close_fd(fd)
+
+
+def text_of(file: str | os.PathLike[str]) -> str:
+    """The text of a file of the kernel's; empty where it cannot be read."""
+    try:
+        with open(file, encoding="ascii", errors="replace") as opened:
+            return opened.read()
+    except OSError:
+        return ""

@@ -6,6 +6,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
@@ -14,7 +15,6 @@ from actors.wire.frames import ProcessOptions, StartActor
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.place import LOCAL
 from supervisor.core.tree.commands import Decision, ReportExit
-from supervisor.durable.mailbox import DurableMailbox
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.logs import actor_logger, level_of
 from supervisor.ports import Expected, Life
@@ -22,6 +22,9 @@ from supervisor.specs import ChildSpec
 from supervisor.tree.actor_life import ActorLife
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
+
+if TYPE_CHECKING:
+    from supervisor.durable.mailbox import DurableMailbox
 
 
 class ActorChild:
@@ -150,8 +153,9 @@ class ActorChild:
 
     def _state_now(self) -> bytes | None:
         """What the next life begins with."""
-        mailbox = self.mailbox
-        return mailbox.state_of(self._name) if isinstance(mailbox, DurableMailbox) else self._state
+        if not self.mailbox.durable:
+            return self._state
+        return cast("DurableMailbox", self.mailbox).state_of(self._name)
 
     def _pass_on(self, over: ActorLife, decision: Decision) -> None:
         """Keep what a life has saved when its next life follows at once; what it was given, if it has done nothing."""

@@ -11,12 +11,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.jobs.jobs import Jobs, function_of
+from actors.lazy import LazyModule
 from actors.wire.frames import HealthIs, Outcomes, Replies, Saved, Settled, StartActor
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
@@ -28,15 +30,20 @@ from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
-from supervisor.durable.mailbox import DurableMailbox
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
-from supervisor.monitors.monitors import NOTHING_SEEN, Monitors
+from supervisor.monitors.seen import NOTHING_SEEN
 from supervisor.observe.reports import report_of
 from supervisor.ports import Life, Said
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
+
+if TYPE_CHECKING:
+    from supervisor.durable.mailbox import DurableMailbox
+    from supervisor.monitors import monitors
+else:
+    monitors = LazyModule("supervisor.monitors.monitors")
 
 OnOutcomes = Callable[[Outcomes | Replies, Sequence[Carried]], None]
 
@@ -66,7 +73,7 @@ class ActorLife:
         self.serves = False
         self.saved: bytes | None = None
         self.life_outcomes: OnOutcomes = _refuse_outcomes
-        self.monitors: Monitors | None = None
+        self.monitors: monitors.Monitors | None = None
         self._path = path
         self._name = name
         self._pool = pool
@@ -106,8 +113,8 @@ class ActorLife:
         self.serves = True
         if state is not None:
             self.life.restore(state)
-        if isinstance(self._mailbox, DurableMailbox):
-            self._on_outcomes = partial(self._settle, self._mailbox, None)
+        if self._mailbox.durable:
+            self._on_outcomes = partial(self._settle, None)
         else:
             self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
         self.life_outcomes = self._outcomes if self._pool.limited else self._on_outcomes
@@ -234,7 +241,6 @@ class ActorLife:
 
     def _settle(
         self,
-        mailbox: DurableMailbox,
         state: bytes | None,
         frame: Outcomes | Replies,
         attachments: Sequence[Carried] = (),
@@ -243,14 +249,15 @@ class ActorLife:
 
         An exception that ends a life with state is settled alone: what it has sent is not, nor what it has changed.
         """
+        mailbox = cast("DurableMailbox", self._mailbox)
         alone = state is None and mailbox.protocol.state is not None
         held = [] if alone or self._requests is None else self._requests.take_held()
         mailbox.settle(self._name, frame, state, attachments, held)
 
-    def _watch(self) -> Monitors:
+    def _watch(self) -> monitors.Monitors:
         """What looks at it, from now on."""
         if self.monitors is None:
-            self.monitors = Monitors(self._path, self.number, self._pool.spec, self._tree)
+            self.monitors = monitors.Monitors(self._path, self.number, self._pool.spec, self._tree)
         return self.monitors
 
     def _heard(self) -> None:
@@ -282,11 +289,11 @@ class ActorLife:
         if isinstance(frame, HealthIs):
             self._watch().health_said(frame.degraded)
         elif isinstance(frame, Settled):
-            if not isinstance(self._mailbox, DurableMailbox) or self._mailbox.protocol.state is None or not self.serves:
+            if not self._mailbox.durable or self._mailbox.protocol.state is None or not self.serves:
                 raise WireError(
                     "it settles messages with a state, and is not durable, has no state, or has no messages"
                 )
-            self._settle(self._mailbox, bytes(frame.state), Outcomes(frame.ack_up_to, frame.items), attachments)
+            self._settle(bytes(frame.state), Outcomes(frame.ack_up_to, frame.items), attachments)
             self._heard()
         elif isinstance(frame, Saved):
             if self._mailbox.protocol.state is None:

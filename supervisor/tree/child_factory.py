@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
+from actors.jobs.jobs import Jobs
+from actors.lazy import LazyModule
 from actors.protocol.protocol import protocol_of
 from supervisor.core.delivery.routing import Router
-from supervisor.kinds.factory import lone_child
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.shared import TreeContext
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
@@ -18,6 +20,11 @@ from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child, Post
 from supervisor.tree.pool import Pool
 from supervisor.tree.subtree import Subtree
+
+if TYPE_CHECKING:
+    from supervisor.kinds import factory
+else:
+    factory = LazyModule("supervisor.kinds.factory")
 
 
 class ChildFactory:
@@ -44,11 +51,13 @@ class ChildFactory:
             case ChildSpec():
                 return ActorChild(self._supervisor, name, self._pool(spec, name), self._tree, self._post)
             case _:
-                return lone_child(spec, path, self._tree, self._post)
+                return factory.lone_child(spec, path, self._tree, self._post)
 
     def _pool(self, spec: ChildSpec, name: str) -> Pool:
         """What the new member shares with the others; it is one of them from now on."""
         pool = self._pools.get(spec.name)
+        if issubclass(spec.actor, Jobs):
+            from supervisor.jobs import job_map  # noqa: F401, PLC0415 - before the first job, which would wait for it
         if pool is None or not pool.members:  # an empty one is of a spec that was deleted
             pool = self._pools[spec.name] = Pool(self._mailbox(spec), spec, self._tree.launcher_at(spec.place))
         pool.add(name)

@@ -97,3 +97,34 @@ def test_importing_actors_is_cheap() -> None:
     """A child that imports `actors` loads neither asyncio nor structlog nor the supervisor."""
     roots = loaded("import sys, actors; print(*sorted(sys.modules))")
     assert set() == roots & {"asyncio", "structlog", "supervisor", "concurrent", "logging", "ctypes"}
+
+
+LAZY = [module for module in MODULES if "LazyModule(" in module.read_text() or "lazy_names(" in module.read_text()]
+
+
+def imported_for_types(tree: ast.Module) -> set[str]:
+    """What a module imports under TYPE_CHECKING: dotted names of modules, and of what it takes from them."""
+    found = set()
+    for block in [node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]:
+        for node in block.body:
+            if isinstance(node, ast.ImportFrom):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("module", LAZY, ids=named)
+def test_what_is_lazy_is_imported_for_types(module: Path) -> None:
+    """Type checkers, packagers and the import contract see the import that runs later, and it is the same one."""
+    tree = ast.parse(module.read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    lazy = {
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if call.func.id == "LazyModule" and isinstance(call.args[0], ast.Constant)
+    }
+    for call in calls:
+        if call.func.id == "lazy_names":
+            lazy |= {f"{origin}.{name}" for name, origin in ast.literal_eval(call.args[1]).items()}
+    assert set() == lazy - imported_for_types(tree)

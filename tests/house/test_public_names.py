@@ -46,3 +46,15 @@ def test_every_public_name_has_a_docstring(name: str) -> None:
                 if inspect.isfunction(value) and not member.startswith("_") and not inspect.getdoc(value)
             ]
     assert [] == silent
+
+
+@pytest.mark.parametrize("name", ["supervisor", "supervisor.specs", "supervisor.store", "actors.queue"])
+def test_a_name_that_is_imported_when_it_is_first_used(name: str) -> None:
+    """`dir` lists it before, `import *` brings it, and another name is an AttributeError as of any module."""
+    module = importlib.import_module(name)
+    assert set(module.__all__) <= {*dir(module)}
+    everything: dict[str, object] = {}
+    exec(f"from {name} import *", everything)
+    assert set(module.__all__) <= everything.keys()
+    with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'Nothing'"):
+        _ = module.Nothing

@@ -374,18 +374,54 @@ if __name__ == "__main__":
     assert out[-1].startswith("/root/lister did not start: unstarted: exit code 1")
 
 
-def test_what_a_daemon_does_not_use_is_not_imported():
-    """A store and the control socket come with the first tree that has one."""
-    code = "import sys, supervisor, supervisor.store; print(*sys.modules)"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=True
-    )
-    assert not {
-        "sqlite3",
-        "tempfile",
-        "supervisor.cluster",
-        "supervisor.control.server",
-        "supervisor.ctl",
-        "supervisor.store.sqlite",
-        "supervisor.testing",
-    } & set(run.stdout.split())
+NOT_OF_A_PLAIN_TREE = {
+    *("difflib", "pathlib", "sqlite3", "structlog", "tempfile"),
+    *(
+        "actors.child.main",
+        "actors.child.messages.inbox",
+        "actors.ipc.box_file",
+        "actors.output",
+        "actors.queue.safe_queue",
+    ),
+    *("supervisor.cluster", "supervisor.ctl", "supervisor.telemetry", "supervisor.testing"),
+    *("supervisor.control.place", "supervisor.control.server"),
+    *("supervisor.durable.durability", "supervisor.durable.mailbox", "supervisor.store", "supervisor.process.boxes"),
+    *("supervisor.kinds.factory", "supervisor.kinds.lone_child", "supervisor.core.health.task_end"),
+    *("supervisor.process.command_life", "supervisor.process.function_life"),
+    *("supervisor.specs.command", "supervisor.specs.function", "supervisor.specs.ready", "supervisor.specs.task"),
+    *("supervisor.spec_validation.command", "supervisor.spec_validation.lone"),
+    *("supervisor.jobs.job_map", "supervisor.jobs.job_run", "supervisor.jobs.prepared_job", "supervisor.jobs.progress"),
+    *("supervisor.core.schedule", "supervisor.root.scheduler"),
+    *("supervisor.monitors.monitors", "supervisor.monitors.watchdog", "supervisor.core.health.stacks"),
+    *(
+        "supervisor.io.loop_reader",
+        "supervisor.messaging.tree_store",
+        "supervisor.system.signals",
+        "supervisor.threaded",
+    ),
+    *(
+        "supervisor.tree.child_management",
+        "supervisor.tree.draining",
+        "supervisor.tree.health",
+        "supervisor.tree.snapshot",
+    ),
+}
+"""What a daemon needs only for what one actor, an ask and a stop are not: kinds of children, a store, jobs, schedules,
+limits, changes of the tree, looks at it. Each is imported when it is first used, and never on the way of a message.
+"""
+
+
+@pytest.mark.parametrize("run_a_tree", [False, True], ids=["import supervisor", "a tree of one actor ran"])
+def test_what_a_daemon_does_not_use_is_not_imported(tmp_path, run_a_tree):
+    """A program pays at its start for the kinds and features that it uses."""
+    end = f"""
+import sys
+
+if __name__ == "__main__":
+    if {run_a_tree}:
+        asyncio.run(main())
+    print(*sys.modules)
+"""
+    code, out, err = run(tmp_path, daemon=DAEMON + end)
+    assert (0, "") == (code, err)
+    assert set() == NOT_OF_A_PLAIN_TREE & set(out[-1].split())

@@ -23,10 +23,10 @@ from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
     AuthenticationString,
     BaseProcess,
 )
-from pathlib import Path
 from typing import Any, Final
 
 from actors.event import close_fd
+from actors.lazy import LazyModule
 from actors.queue.pickling import PROTOCOL
 from supervisor.system.pipe_budget import fit
 
@@ -49,7 +49,7 @@ def main_module() -> dict[str, bytes]:
     file = getattr(main, "__file__", None)
     if file is None:
         return {}
-    return {"init_main_from_path": os.fsencode(os.path.normpath(Path(ORIGINAL_DIR or "", file)))}
+    return {"init_main_from_path": os.fsencode(os.path.normpath(os.path.join(ORIGINAL_DIR or "", file)))}
 
 
 def _preparation(name: str) -> dict[str, Any]:
@@ -81,11 +81,26 @@ def _added_by_tools(name: str) -> dict[str, Any]:
     return {}
 
 
+class _Main:
+    """The function `main` of a module; pickled as what finds it."""
+
+    def __init__(self, module: str) -> None:
+        self._module = LazyModule(module)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self._module, "main")
+
+
 class LeanProcess(SpawnProcess):
     """Watched and closed like any `multiprocessing.Process`; on the other side it is a plain SpawnProcess.
 
     It also starts from a daemonic process, and from one of a library that replaces multiprocessing's, as billiard
     does. It may have children itself. multiprocessing neither waits for it nor ends it at the daemon's exit.
+
+    Args:
+        module: whose function `main` it runs; the daemon does not import it.
+        name: of the process.
+        args: of the function.
     """
 
     _popen: _LeanPopen
@@ -94,8 +109,9 @@ class LeanProcess(SpawnProcess):
     _args: Any
     _kwargs: Any
 
-    def __init__(self, target: Callable[..., None], name: str, args: tuple[Any, ...]) -> None:
-        super().__init__(target=target, name=name, args=args)
+    def __init__(self, module: str, name: str, args: tuple[Any, ...]) -> None:
+        super().__init__(name=name, args=args)
+        self._target = _Main(module)
         key = AuthenticationString(self._config["authkey"])  # the only class of keys it sends to a process
         self._config = {**self._config, "daemon": False, "authkey": key}
 

@@ -16,7 +16,7 @@ from typing import Final
 
 _OURS: Final = frozenset({"actors", "supervisor"})
 _LIBRARIES: Final = ("site-packages", "dist-packages")
-_STANDARD: Final = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - sys.modules has strings
+_STANDARD: Final = os.path.dirname(os.__file__) + os.sep
 _SUFFIXES: Final = ("", *all_suffixes())
 
 Stamp = tuple[int, int, int]  # of a file: mtime, size, inode; of a folder no more than that it is one
@@ -36,7 +36,7 @@ class Sources:
         self._of = modules, len(sys.modules)
         self._files: dict[str, Stamp | None] = {}
         names: dict[str, set[str]] = {}  # of modules, by the folder in which they may be found
-        roots = tuple(os.path.abspath(entry) for entry in sys.path if not _in_library(entry))  # noqa: PTH100
+        roots = tuple(os.path.abspath(entry) for entry in sys.path if not _in_library(entry))
         packages = {module.partition(".")[0] for module in modules}
         for name, module in tuple(sys.modules.items()) if modules else ():
             file = getattr(module, "__file__", None)
@@ -101,18 +101,18 @@ class _Folder:
 
     def _time(self) -> int:
         try:
-            return os.stat(self._path).st_mtime_ns  # noqa: PTH116 - many of them
+            return os.stat(self._path).st_mtime_ns
         except OSError:
             return 0
 
     def _look(self) -> frozenset[str]:
         try:
-            return self._entries.intersection(os.listdir(self._path))  # noqa: PTH208
+            return self._entries.intersection(os.listdir(self._path))
         except OSError:  # it is an archive, or not there
             return frozenset()
 
     def _stamp_of(self, entry: str) -> Stamp | None:
-        return _stamp(os.path.join(self._path, entry))  # noqa: PTH118
+        return _stamp(os.path.join(self._path, entry))
 
 
 def _note(names: dict[str, set[str]], folders: tuple[str, ...], name: str) -> None:
@@ -132,9 +132,9 @@ def _in_library(file: str) -> bool:
 def _stamp(file: str) -> Stamp | None:
     """Of a file, or of the archive that it is in; None when there is none."""
     try:
-        found = os.stat(file)  # noqa: PTH116 - many of them
+        found = os.stat(file)
     except NotADirectoryError:
-        return _stamp(os.path.dirname(file))  # noqa: PTH120
+        return _stamp(os.path.dirname(file))
     except (OSError, ValueError):
         return None
     return _FOLDER if stat.S_ISDIR(found.st_mode) else (found.st_mtime_ns, found.st_size, found.st_ino)

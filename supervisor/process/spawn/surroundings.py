@@ -12,10 +12,11 @@ import os
 import resource
 import sys
 from multiprocessing import spawn
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+
+from supervisor.system.procfs import text_of
 
 _LIMITS: Final = tuple(getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_"))
 _STATUS: Final = ("Umask:", "SigIgn:")  # lines of /proc/self/status that a process inherits
@@ -53,25 +54,18 @@ def surroundings() -> Surroundings:
         limits=tuple(resource.getrlimit(limit) for limit in _LIMITS),
         nice=os.getpriority(os.PRIO_PROCESS, 0),
         processors=frozenset(affinity(0)) if affinity else frozenset(),
-        oom_score=_read("/proc/self/oom_score_adj"),
+        oom_score=text_of("/proc/self/oom_score_adj"),
     )
 
 
 def _working_directory() -> tuple[int, int]:
     """Which one it is, also where it was removed; zeros where the file system does not answer (ESTALE, EIO)."""
     with contextlib.suppress(OSError):
-        here = os.stat(".")  # noqa: PTH116 - a path would be another place
+        here = os.stat(".")
         return here.st_dev, here.st_ino
     return 0, 0
 
 
 def _status() -> tuple[str, ...]:
     """The umask and the ignored signals, as the kernel shows them: reading a umask with os.umask changes it briefly."""
-    return tuple(line for line in _read("/proc/self/status").splitlines() if line.startswith(_STATUS))
-
-
-def _read(path: str) -> str:
-    """The content of a file of the kernel's; empty where there is none."""
-    with contextlib.suppress(OSError):
-        return Path(path).read_text(encoding="ascii", errors="replace")
-    return ""
+    return tuple(line for line in text_of("/proc/self/status").splitlines() if line.startswith(_STATUS))

@@ -9,12 +9,10 @@ import signal
 import traceback
 from collections.abc import Callable
 from multiprocessing import resource_tracker
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from actors.child import main
 from actors.event import SafeEvent, close_fd, readable
 from actors.ipc.blackbox import BlackBox
-from actors.ipc.box_file import BoxFile
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.process.diagnostics import DUMP_SIGNAL
@@ -28,6 +26,10 @@ from supervisor.system.pipe_budget import BUDGET, widen
 from supervisor.system.post_mortem import ExitStatus, has_ended, reap
 from supervisor.system.priority import step_back, step_forward
 
+if TYPE_CHECKING:  # for packagers, who look for what is imported
+    from actors.child import command_main, function_main, main  # noqa: F401
+    from actors.ipc.box_file import BoxFile
+
 RECHECK: Final = 0.01  # seconds between looks at a process without a pidfd, from when its descriptors are closed
 LAST_WAIT: Final = 1.0  # seconds for a killed process to end
 
@@ -36,15 +38,16 @@ class Program(NamedTuple):
     """What a process runs.
 
     Attributes:
-        target: called in it with what it shares with the daemon, the daemon's process id, its mark, and `args`.
+        module: its function `main` is called in it with what it shares with the daemon, the daemon's process id, its
+            mark, and `args`. Only the process imports it.
         args: pickled while the process is spawned.
     """
 
-    target: Callable[..., None]
+    module: str
     args: tuple[Any, ...] = ()
 
 
-ACTOR: Final = Program(main.main)
+ACTOR: Final = Program("actors.child.main")
 
 
 class WorkerProcess:
@@ -170,7 +173,7 @@ class WorkerProcess:
         _block_signals()
         mark = self._orphan_reaper.mark()
         parts = self._child_duplex, self.box, self.ready, self.stop, self._output_pipe
-        process = LeanProcess(self._program.target, self._name, (*parts, os.getpid(), mark, *self._program.args))
+        process = LeanProcess(self._program.module, self._name, (*parts, os.getpid(), mark, *self._program.args))
         process.start()
         return process
 

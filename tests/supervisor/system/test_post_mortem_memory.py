@@ -159,7 +159,7 @@ def test_the_own_control_group(tmp_path, monkeypatch, groups, place):
     monkeypatch.setattr("supervisor.system.post_mortem._MACHINE", tmp_path / "vmstat")
     monkeypatch.setattr(
         "supervisor.system.post_mortem._read",
-        lambda path: groups if "self" in path.parts and "proc" in path.parts else read(path),
+        lambda path: groups if path == "/proc/self/cgroup" else read(path),
     )
     witness = oom_witness()
     counter.write_text("oom_kill 3\n")

@@ -1,0 +1,47 @@
+"""Lazy: modules that are imported when they are first used, for what few programs need.
+
+As `lazy import` of CPython 3.15. The import that type checkers and packagers see stands beside it, under TYPE_CHECKING.
+What is on the way of a message is never lazy: its first use would wait for the import.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+class LazyModule:
+    """A module, imported when something of it is first used; pickled, where it arrives.
+
+    Args:
+        name: of the module.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._name), name)
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return import_module, (self._name,)
+
+
+def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a package whose public names are partly imported when they are first used.
+
+    Args:
+        package: its `__name__`.
+        modules: by public name, the module that has it.
+    """
+    namespace = vars(sys.modules[package])
+
+    def get(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = namespace[name] = getattr(import_module(modules[name]), name)
+        return found
+
+    return get, lambda: sorted({*namespace, *modules})
