@@ -56,7 +56,7 @@ class StartFailed(SupervisorError):
     """
 
     def __init__(self, text: str, report: ExitReport | None = None) -> None:
-        super().__init__(text)
+        super().__init__(text if report is None else _in_full(text, report.reason.detail))
         self.report = report
         if report is not None:
             self.add_note(str(report))  # below the traceback: what the process itself reported
@@ -74,3 +74,8 @@ class RestartIntensityExceeded(SupervisorError):
         self.report = report
         if report is not None:
             self.add_note(str(report))  # below the traceback: what the process itself reported
+
+
+def _in_full(text: str, detail: str) -> str:
+    """The text, with all of the detail where it has only the beginning of it."""
+    return text if detail in text else text.replace(detail.partition("; ")[0], detail)

@@ -101,7 +101,10 @@ class Registry:
         self._hinted = began
         if len(path) > MAX_PATH or self._hints_spent > HINTS_AT_ONCE:
             return f"no actor has the path {path[:MAX_PATH]}"
-        near = difflib.get_close_matches(path, self._mailboxes, n=3, cutoff=0.5)
+        try:
+            near = difflib.get_close_matches(path, self._mailboxes, n=3, cutoff=0.5)
+        except OSError:  # it could not be imported: no descriptors are left
+            near = []
         known = near or sorted(self._mailboxes)[:10]
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
         self._hints_spent += time.perf_counter() - began

@@ -42,9 +42,8 @@ if TYPE_CHECKING:
     from supervisor.ports import AnyReader, Cluster, Launcher, Machines
     from supervisor.root import scheduler
     from supervisor.store.port import Store
-    from supervisor.tree import child_management, health, snapshot
+    from supervisor.tree import health, snapshot
 else:
-    child_management = LazyModule("supervisor.tree.child_management")
     durability = LazyModule("supervisor.durable.durability")
     health = LazyModule("supervisor.tree.health")
     loop_reader = LazyModule("supervisor.io.loop_reader")
@@ -334,7 +333,7 @@ class Lifecycle:
         if not self._running.is_set() and self._end is not None:
             report = self._engine_now().last_failure
             text = f"{self.path}/{self._end.failed} did not start: {self._end.reason}"
-            raise StartFailed(child_management.in_full(text, report), report)
+            raise StartFailed(text, report)
 
     async def _stop(self) -> None:
         """Stop the tree and release everything, once."""

@@ -18,7 +18,6 @@ import msgspec
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.jobs.jobs import Jobs, function_of
-from actors.lazy import LazyModule
 from actors.wire.frames import HealthIs, Outcomes, Replies, Saved, Settled, StartActor
 from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
@@ -33,6 +32,7 @@ from supervisor.core.tree.commands import ReportExit
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.shared import TreeContext
+from supervisor.monitors.monitors import Monitors
 from supervisor.monitors.seen import NOTHING_SEEN
 from supervisor.observe.reports import report_of
 from supervisor.ports import Life, Said
@@ -41,9 +41,6 @@ from supervisor.tree.pool import Pool
 
 if TYPE_CHECKING:
     from supervisor.durable.mailbox import DurableMailbox
-    from supervisor.monitors import monitors
-else:
-    monitors = LazyModule("supervisor.monitors.monitors")
 
 OnOutcomes = Callable[[Outcomes | Replies, Sequence[Carried]], None]
 
@@ -73,7 +70,7 @@ class ActorLife:
         self.serves = False
         self.saved: bytes | None = None
         self.life_outcomes: OnOutcomes = _refuse_outcomes
-        self.monitors: monitors.Monitors | None = None
+        self.monitors: Monitors | None = None
         self._path = path
         self._name = name
         self._pool = pool
@@ -254,10 +251,10 @@ class ActorLife:
         held = [] if alone or self._requests is None else self._requests.take_held()
         mailbox.settle(self._name, frame, state, attachments, held)
 
-    def _watch(self) -> monitors.Monitors:
+    def _watch(self) -> Monitors:
         """What looks at it, from now on."""
         if self.monitors is None:
-            self.monitors = monitors.Monitors(self._path, self.number, self._pool.spec, self._tree)
+            self.monitors = Monitors(self._path, self.number, self._pool.spec, self._tree)
         return self.monitors
 
     def _heard(self) -> None:

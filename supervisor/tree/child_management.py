@@ -193,20 +193,13 @@ def _processes(engine: Engine, name: str) -> list[str]:
     return [key for key, child in engine.children.items() if name in (key, child.spec.name)]
 
 
-def in_full(text: str, report: ExitReport | None) -> str:
-    """The text of a failed start, with all that its report says where the text has only the beginning of it."""
-    if report is None or report.reason.detail in text:
-        return text
-    return text.replace(report.reason.detail.partition("; ")[0], report.reason.detail)
-
-
 def _refuse(answer: do.Answer, name: str, engine: Engine, failure: ExitReport | None = None) -> NoReturn:
     text = _sentence(answer, name, engine.path)
     if answer.verdict is Verdict.NOT_FOUND:
         raise NoSuchChild(text)
     if answer.verdict is Verdict.START_FAILED:
         report = failure or engine.last_failure
-        raise StartFailed(in_full(text, report), report)
+        raise StartFailed(text, report)
     raise SupervisorBusy(text, answer=answer.verdict.value)
 
 

@@ -392,7 +392,6 @@ NOT_OF_A_PLAIN_TREE = {
     *("supervisor.spec_validation.command", "supervisor.spec_validation.lone"),
     *("supervisor.jobs.job_map", "supervisor.jobs.job_run", "supervisor.jobs.prepared_job", "supervisor.jobs.progress"),
     *("supervisor.core.schedule", "supervisor.root.scheduler"),
-    *("supervisor.monitors.monitors", "supervisor.monitors.watchdog", "supervisor.core.health.stacks"),
     *(
         "supervisor.io.loop_reader",
         "supervisor.messaging.tree_store",
