@@ -28,12 +28,19 @@ class Mute:
         ([1, [2]], "double([1, [2]])"),
         (bytes(100), "double(<100 bytes>)"),
         ([Mute()], "double([<a Mute whose repr raised ValueError>])"),
-        (10**5000, "double(<a int whose repr raised ValueError>)"),
     ],
-    ids=["text", "list", "bytes", "mute", "digits"],
+    ids=["text", "list", "bytes", "mute"],
 )
 def test_arguments_are_shown_in_one_line(value, text):
     assert text == PreparedJob(double, None, idempotent=False).shown((value,), {})
+
+
+def test_a_number_of_thousands_of_digits_is_named():
+    """It has no repr; from CPython 3.15 on reprlib says so itself."""
+    shown = PreparedJob(double, None, idempotent=False).shown((10**5000,), {})
+    assert shown.startswith(
+        ("double(<a int whose repr raised ValueError>", "double(<int instance with roughly 5001 digits")
+    )
 
 
 def test_of_a_long_list_only_the_beginning_is_looked_at():
