@@ -59,9 +59,9 @@ def figure(name, text):
 
 
 def test_every_file_once_under_fire(tree, tmp_path):
-    """Killed ten times a second, it loses nothing and counts nothing twice."""
+    """Killed thirty times a second, it loses nothing and counts nothing twice."""
     db = tmp_path / "kept.db"
-    done = run("--path", tree, "--db", db, "--chaos", "0.1")
+    done = run("--path", tree, "--db", db, "--chaos", "0.03")
     assert (0, "") == (done.returncode, done.stderr), done.stdout
     assert (FILES, FILES) == (figure("files found", done.stdout), figure("files indexed", done.stdout))
     assert (0, 0) == (figure("lost", done.stdout), figure("counted twice", done.stdout))
