@@ -322,7 +322,7 @@ class ActorLife:
         reason = hang or _over_its_job(end, self._mailbox.consumers.ended.get(self._name, "")) or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL
         wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
-        job = issubclass(self._pool.spec.actor, Jobs) and self.serves and self._with_its_job(end)
+        job = issubclass(self._pool.spec.actor, Jobs) and self.serves and _with_its_job(self._mailbox, self._name, end)
         if wanted or job:
             self._mailbox.consumers.make_room(self._name)
         because = OVER_A_JOB if job else ""
@@ -332,9 +332,10 @@ class ActorLife:
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)
 
-    def _with_its_job(self, end: LifeEnd) -> bool:
-        """Whether it was a job that ended it: one that ran, or one that has returned and whose result was not out."""
-        return end.with_its_message or self._mailbox.consumers.untold(self._name, end.progress)
+
+def _with_its_job(mailbox: Mailbox, name: str, end: LifeEnd) -> bool:
+    """Whether it was a job that ended a life: one that ran, or one that has returned and whose result was not out."""
+    return end.with_its_message or mailbox.consumers.untold(name, end.progress)
 
 
 def _last_message(mailbox: Mailbox, name: str, progress: Progress) -> tuple[str | None, bool | None]:
