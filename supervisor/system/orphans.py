@@ -1,4 +1,4 @@
-"""OrphanReaper: the daemon's side of the process that ends what actors leave behind (`orphan_reaper`, a script).
+"""OrphanReaper: the daemon's side of the process that ends what actors leave behind (`reaper/`).
 
 Lines are sent in the order of events; only the end of the tree waits for an answer. A reaper that dies or does not
 answer is replaced, and the new one gets the whole state. While there is none, the daemon does its work. No failure of
@@ -12,23 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
 from itertools import count
-from multiprocessing import spawn, util
-from typing import Any, Final
+from typing import Final
 
-from actors.event import close_fd, readable
-from supervisor.core.health.condition import Condition
 from supervisor.core.health.patience import AGAIN, Patience
 from supervisor.ports import AnyReader
-from supervisor.system import orphan_reaper
-from supervisor.system.pidfd import open_pidfd, send_signal
-from supervisor.system.procfs import condition
+from supervisor.system.reaper import orphan_reaper
+from supervisor.system.reaper.process import ReaperProcess, command
 
 LAST_LOOK: Final = orphan_reaper.PATIENCE + 1.0  # seconds the reaper may take to exit
 ANSWER: Final = 2.0  # seconds it may take to answer
@@ -67,7 +61,7 @@ class OrphanReaper:
         self._numbers = count(1)
         self._last = 0
         self._living: dict[int, int] = {}
-        self._process: _Process | None = None
+        self._process: ReaperProcess | None = None
         self._started_at = 0.0
         self._not_before = 0.0
         self._lost_early = 0  # losses in a row
@@ -145,7 +139,7 @@ class OrphanReaper:
             self._on_loop(lambda: self._tell_lost("a frozen program cannot start one"))
             return
         try:
-            process = _Process(_command(), self._tree, self.held)
+            process = ReaperProcess(command(), self._tree, self.held)
         except Exception as error:  # a failure here must not end healthy actors
             why = f"it could not be started: {error}"
             self._on_loop(lambda: self._lost(why))
@@ -175,7 +169,7 @@ class OrphanReaper:
                 substitute.look()
         return substitute.uneasy
 
-    def _end_and_reap(self, process: _Process) -> None:
+    def _end_and_reap(self, process: ReaperProcess) -> None:
         """The reaper is dead, or does not answer: end and reap it."""
         process.kill()
         code = process.wait()
@@ -211,23 +205,23 @@ class OrphanReaper:
             sock = self._process.sock
             self._reader.forget(sock.fileno(), close=sock.close)
 
-    def _watch(self, process: _Process) -> None:
+    def _watch(self, process: ReaperProcess) -> None:
         self._answered_all()
         self._unheard, self._words = b"", ""
         self._reader.stream(process.sock, lambda chunk: self._heard(chunk, process), lambda: self._ended(process))
 
-    def _heard(self, chunk: bytes, process: _Process) -> None:
+    def _heard(self, chunk: bytes, process: ReaperProcess) -> None:
         *lines, self._unheard = (self._unheard + chunk).split(b"\n")
         for line in lines:
             self._take(line, process)
 
-    def _ended(self, process: _Process) -> None:
+    def _ended(self, process: ReaperProcess) -> None:
         if not self._closing:
             self._answered_all()
             self._reader.forget(process.sock.fileno(), close=process.sock.close)
             self._do(lambda: self._end_and_reap(process))
 
-    def _take(self, line: bytes, process: _Process) -> None:
+    def _take(self, line: bytes, process: ReaperProcess) -> None:
         if line.isdigit():
             reap_child(int(line))
         elif line == b".":
@@ -240,21 +234,21 @@ class OrphanReaper:
         else:  # a line of the interpreter
             self._words = line.decode(errors="replace").strip() or self._words
 
-    def _expect(self, number: int, process: _Process) -> None:
+    def _expect(self, number: int, process: ReaperProcess) -> None:
         """Wait for its answer that it knows the end of that life; replace it if none comes."""
         if number in process.unanswered:
             self._unanswered[number] = self._loop.call_later(ANSWER / 2, self._grow_impatient, number, process)
 
-    def _grow_impatient(self, number: int, process: _Process) -> None:
+    def _grow_impatient(self, number: int, process: ReaperProcess) -> None:
         """It has not answered for a while: from now on only time counts that it could use."""
         if process is self._process:
             patience = Patience(ANSWER / 2, self._loop.time(), process.condition())
             self._look_later(ANSWER / 2, number, process, patience)
 
-    def _look_later(self, wait: float, number: int, process: _Process, patience: Patience) -> None:
+    def _look_later(self, wait: float, number: int, process: ReaperProcess, patience: Patience) -> None:
         self._unanswered[number] = self._loop.call_later(wait, self._look_for_answer, number, process, patience)
 
-    def _look_for_answer(self, number: int, process: _Process, patience: Patience) -> None:
+    def _look_for_answer(self, number: int, process: ReaperProcess, patience: Patience) -> None:
         if process is not self._process:
             return
         wait = patience.look(self._loop.time(), process.condition())
@@ -294,100 +288,6 @@ class OrphanReaper:
             self._start()
 
 
-class _Process:
-    """One reaper process.
-
-    Started without `subprocess`, which gevent replaces by one that takes every child's exit code.
-
-    Attributes:
-        sock: the daemon's end of the connection.
-        unanswered: numbers of the lives of whose end it was told and has not answered yet.
-
-    Raises:
-        OSError: it could not be started.
-    """
-
-    def __init__(self, command: list[str], tree: str, held: tuple[int, ...]) -> None:
-        self.sock, its = socket.socketpair()
-        try:
-            words = [*command, str(os.getpid()), tree, str(its.fileno())]
-            executable = os.fsencode(spawn.get_executable())
-            self._pid = util.spawnv_passfds(executable, [os.fsencode(word) for word in words], [its.fileno(), *held])
-        except BaseException:
-            self.sock.close()
-            raise
-        finally:
-            its.close()
-        self.unanswered: set[int] = set()
-        self._ended = False
-        self._pidfd = open_pidfd(self._pid)
-
-    def say(self, line: str) -> None:
-        """Send it a line, if it reads: where many lives end at once, not before it has looked at all processes."""
-        try:
-            self.sock.sendall(line.encode())
-        except TimeoutError:  # it does not read: another one will be started
-            self.kill()
-        except OSError:  # it is dead; the loop sees its end of file, and the next one gets the whole state
-            pass
-
-    def kill(self) -> None:
-        """SIGKILL, unless it is reaped."""
-        if not self._ended:
-            with contextlib.suppress(PermissionError):
-                send_signal(self._pid, self._pidfd, signal.SIGKILL)
-
-    def condition(self) -> Condition:
-        """How the kernel treats it."""
-        return condition(self._pid)
-
-    def has_spoken(self) -> bool:
-        """Whether there is an answer to read."""
-        with contextlib.suppress(OSError, ValueError):
-            return readable(self.sock.fileno())
-        return False
-
-    def gone_within(self, seconds: float) -> bool:
-        """Wait up to this long for its end; returns whether it came."""
-        poll = select.poll()
-        if self._pidfd >= 0:
-            poll.register(self._pidfd, select.POLLIN)
-        else:
-            poll.register(self.sock, 0)  # wakes on hang-up only
-        try:
-            return bool(poll.poll(seconds * 1000))
-        except OSError:
-            return False
-
-    def wait(self) -> int | None:
-        """Wait for the end of an ending process; its exit code, None when another part of the daemon has taken it."""
-        code = None
-        if not self._ended:
-            self._ended = True
-            with contextlib.suppress(ChildProcessError):
-                code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-            if self._pidfd >= 0:
-                fd, self._pidfd = self._pidfd, -1
-                close_fd(fd)
-        return code
-
-
-def _command() -> list[str]:
-    """The beginning of its command line. From an archive its source is passed along.
-
-    Raises:
-        OSError: the module has neither a file nor a source.
-    """
-    start = [os.fsdecode(spawn.get_executable()), "-I", "-S"]
-    if os.path.isfile(orphan_reaper.__file__):
-        return [*start, orphan_reaper.__file__]
-    loader: Any = getattr(orphan_reaper.__spec__, "loader", None)
-    source = loader.get_source(orphan_reaper.__name__) if hasattr(loader, "get_source") else None
-    if source is None:
-        raise OSError(f"neither its file nor its source can be read: {orphan_reaper.__file__}")
-    return [*start, "-c", source]
-
-
 def _why(code: int | None, words: str) -> str:
     if words:
         return f"it ended: {words}"
@@ -406,13 +306,3 @@ def reap_child(pid: int) -> None:
     """Take the exit code of a dead process, if it is a child of this one: a daemon that is PID 1 inherits orphans."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-
-
-def kill_process_group(leader: int) -> None:
-    """SIGKILL for the process group of a process that is dead and not yet reaped.
-
-    As long as its exit code is not taken, its number cannot be reused.
-    """
-    with contextlib.suppress(ChildProcessError, ProcessLookupError, PermissionError):
-        if os.waitid(os.P_PID, leader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-            os.killpg(leader, signal.SIGKILL)

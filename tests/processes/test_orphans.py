@@ -21,7 +21,9 @@ import tests
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.core.health import patience
 from supervisor.core.health.condition import Condition
-from supervisor.system import orphan_reaper, orphans
+from supervisor.system import orphans
+from supervisor.system.reaper import orphan_reaper
+from supervisor.system.reaper.process import ReaperProcess
 from tests.support.relatives import KINDS, Beget, Leave, Parent
 from tests.support.waiting import DEADLINE, Script, Watch, alive, until, until_now
 
@@ -198,7 +200,7 @@ async def test_an_orphan_reaper_that_gets_no_processor_is_left(logs, monkeypatch
         looks.append(process)
         return Condition("R", 0)  # it wants a processor
 
-    monkeypatch.setattr(orphans._Process, "condition", condition)
+    monkeypatch.setattr(ReaperProcess, "condition", condition)
     async with tree() as root:
         await until(reapers, "an orphan reaper")
         (pid,) = reapers()
@@ -231,7 +233,7 @@ async def test_without_an_orphan_reaper(logs, monkeypatch):
         raise OSError(errno.EMFILE, "no room")
 
     tried = []
-    monkeypatch.setattr("supervisor.system.orphans.socket.socketpair", refuse)
+    monkeypatch.setattr("supervisor.system.reaper.process.socket.socketpair", refuse)
     monkeypatch.setattr("supervisor.system.orphans.BREATH", 0.01)
     async with tree(reading="loop") as root:
         watch = Watch(root)
@@ -259,7 +261,7 @@ async def test_without_an_orphan_reaper_one_that_executes_a_program(monkeypatch)
         return real(path)
 
     real = orphan_reaper.read
-    monkeypatch.setattr("supervisor.system.orphans.socket.socketpair", refuse)
+    monkeypatch.setattr("supervisor.system.reaper.process.socket.socketpair", refuse)
     monkeypatch.setattr(orphan_reaper, "read", read)
     monkeypatch.setattr(orphan_reaper, "is_executing", lambda pid: f"/proc/{pid}/environ" in paths)
     async with tree() as root:

@@ -20,7 +20,7 @@ from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.process.signals import LEFT_TO_THE_DAEMON
 from supervisor.ports import AnyReader
 from supervisor.process.spawn.lean_spawn import LeanProcess
-from supervisor.system.orphans import OrphanReaper, kill_process_group
+from supervisor.system.orphans import OrphanReaper
 from supervisor.system.pidfd import open_pidfd, send_signal
 from supervisor.system.pipe_budget import BUDGET, widen
 from supervisor.system.post_mortem import ExitStatus, has_ended, reap
@@ -311,7 +311,7 @@ class WorkerProcess:
         """Kill what is left in its process group."""
         self.gone = True
         if self.pid is not None:
-            kill_process_group(self.pid)
+            _kill_group(self.pid)
         self.on_gone()
 
 
@@ -338,6 +338,16 @@ def _block_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
+
+
+def _kill_group(leader: int) -> None:
+    """SIGKILL for the process group of a process that is dead and not yet reaped.
+
+    As long as its exit code is not taken, its number cannot be reused.
+    """
+    with contextlib.suppress(ChildProcessError, ProcessLookupError, PermissionError):
+        if os.waitid(os.P_PID, leader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _close(process: LeanProcess) -> None:

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from supervisor.system import orphan_reaper
-from supervisor.system.orphan_reaper import Reaper, kill, look_at, read, start_of
+from supervisor.system.reaper import orphan_reaper
+from supervisor.system.reaper.orphan_reaper import Reaper, kill, look_at, read, start_of
 from tests.support.waiting import DEADLINE, alive, until_now
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marks are looked for in /proc")
