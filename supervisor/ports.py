@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from actors.exits import ExitReport
 from actors.wire.counts import Counts
-from actors.wire.frames import (
+from actors.wire.framing import Carried
+from actors.wire.from_child import (
     HealthIs,
     MoreItems,
     Outcomes,
@@ -21,14 +22,13 @@ from actors.wire.frames import (
     Send,
     SendMany,
     Settled,
-    StartActor,
     Subscribe,
     Watch,
     Withdraw,
 )
-from actors.wire.framing import Carried
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
+from actors.wire.to_child import StartActor
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage

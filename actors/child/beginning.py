@@ -21,7 +21,7 @@ from actors.errors import UsageError
 from actors.exits import EXIT_ORPHANED
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
-from actors.wire.frames import StartActor
+from actors.wire.to_child import StartActor
 
 if TYPE_CHECKING:
     from actors.protocol.protocol import ActorProtocol

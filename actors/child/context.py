@@ -23,7 +23,8 @@ from actors.process.time_limit import TimeLimit
 from actors.protocol.protocol import ActorProtocol, published
 from actors.ref import ActorRef
 from actors.wire.codec import encode
-from actors.wire.frames import Publish, StartActor, Subscribe, Watch
+from actors.wire.from_child import Publish, Subscribe, Watch
+from actors.wire.to_child import StartActor
 
 if TYPE_CHECKING:
     from actors.child.counters import Counters

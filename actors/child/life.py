@@ -36,24 +36,12 @@ from actors.process.memory import Reserve
 from actors.process.time_limit import TimeLimit
 from actors.process.tracebacks import ActorFailed, failure_of, printable, words_of
 from actors.protocol.protocol import ActorProtocol, Handler
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import RESOLVE, encode
-from actors.wire.frames import (
-    MAX_HEALTH,
-    NOTHING,
-    Answer,
-    AskHealth,
-    Cancel,
-    Credit,
-    Envelope,
-    HealthIs,
-    Items,
-    Load,
-    Saved,
-    StartActor,
-    Stop,
-)
 from actors.wire.framing import Attachment, Carried
+from actors.wire.from_child import MAX_HEALTH, HealthIs, Saved
+from actors.wire.kinds import NOTHING
+from actors.wire.to_child import Answer, AskHealth, Cancel, Credit, Envelope, Items, Load, StartActor, Stop
 from actors.wire.traces import is_sampled
 
 if TYPE_CHECKING:
@@ -315,7 +303,7 @@ class Life:
         self._recorder.done(seq, lane)
         began = self._recorder.since(lane)
         ended = 0 if envelope.trace is None else self._end_of(envelope.trace)
-        if envelope.kind == wire.TELL and kind == wire.REPLY:
+        if envelope.kind == kinds.TELL and kind == kinds.REPLY:
             self.outbox.acknowledge(seq, began, ended)
         else:
             self.outbox.reply(seq, kind, payload, began, attachments, ended)
@@ -323,21 +311,21 @@ class Life:
     def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
         """Record that a handler has returned, and send what its sender gets."""
         if isinstance(payload, Attachment):
-            self.finish(envelope, wire.BESIDE, NOTHING, lane, (payload,))
+            self.finish(envelope, kinds.BESIDE, NOTHING, lane, (payload,))
         elif isinstance(payload, Sharing):
-            self.finish(envelope, wire.SHARED_REPLY, payload.data, lane, payload.attachments)
-        elif envelope.kind == wire.TELL:
-            self.finish(envelope, wire.REPLY, payload, lane)
+            self.finish(envelope, kinds.SHARED_REPLY, payload.data, lane, payload.attachments)
+        elif envelope.kind == kinds.TELL:
+            self.finish(envelope, kinds.REPLY, payload, lane)
         else:  # the common case
             self._recorder.done(envelope.seq, lane)
             if type(envelope) is BulkEnvelope:
                 self.outbox.hold(envelope.seq, payload, self._recorder.since(lane))
                 self.outbox.before_handler(self._now_ns())  # on a loop, any code may be next
             elif envelope.trace is None:
-                self.outbox.reply(envelope.seq, wire.REPLY, payload, self._recorder.since(lane))
+                self.outbox.reply(envelope.seq, kinds.REPLY, payload, self._recorder.since(lane))
             else:
                 ended = self._end_of(envelope.trace)
-                self.outbox.reply(envelope.seq, wire.REPLY, payload, self._recorder.since(lane), (), ended)
+                self.outbox.reply(envelope.seq, kinds.REPLY, payload, self._recorder.since(lane), (), ended)
 
     def _end_of(self, trace: str) -> int:
         """Now (ns), where the daemon makes a span of the message; else 0."""
@@ -371,8 +359,8 @@ class Life:
         if isinstance(error, MemoryError):
             self._reserve.release()
         if isinstance(error, Rejected):
-            return wire.REJECTED, msgspec.Raw(encode(words_of(error)))
-        return wire.FAILED, msgspec.Raw(encode(failure_of(error)))
+            return kinds.REJECTED, msgspec.Raw(encode(words_of(error)))
+        return kinds.FAILED, msgspec.Raw(encode(failure_of(error)))
 
     def _crash_or_continue(self, error: BaseException, handler: Handler) -> None:
         """Continue, unless the exception ends this life; one that is no `Exception` always does."""
@@ -385,7 +373,7 @@ class Life:
     def _undecodable(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """The outcome for an exception in the decoding of a message."""
         if isinstance(error, msgspec.MsgspecError | UnicodeDecodeError | RecursionError):
-            return wire.UNDECODABLE, msgspec.Raw(encode(str(error)))
+            return kinds.UNDECODABLE, msgspec.Raw(encode(str(error)))
         outcome = self.verdict(error)  # of a __post_init__, or no memory
         self._reserve.fill()
         return outcome

@@ -45,8 +45,8 @@ from actors.process.options import apply_options
 from actors.process.signals import leave_to_the_daemon
 from actors.process.tracebacks import EXIT_FAILED, ActorFailed, failure_of
 from actors.protocol.protocol import protocol_of
-from actors.wire.frames import Preload, StartActor
 from actors.wire.framing import Frame
+from actors.wire.to_child import Preload, StartActor
 
 _CUES: Final = msgspec.msgpack.Decoder(StartActor | Preload)
 

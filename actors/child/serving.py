@@ -24,7 +24,8 @@ from actors.ipc.channel import Channel
 from actors.process.memory import Reserve
 from actors.process.tracebacks import ActorFailed
 from actors.wire.codec import encode
-from actors.wire.frames import Goodbye, StartActor
+from actors.wire.from_child import Goodbye
+from actors.wire.to_child import StartActor
 
 RunLoop = Callable[[Coroutine[Any, Any, None]], object]
 """Runs a coroutine on a fresh event loop until it ends, as `asyncio.run` does."""

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 
 from actors.errors import UsageError
-from actors.wire.frames import ProcessOptions
+from actors.wire.to_child import ProcessOptions
 
 
 def apply_options(conditions: ProcessOptions) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from actors.exits import exception_names
 from actors.process.traceback_text import traced
-from actors.wire.frames import CrashReport, Failure
+from actors.wire.from_child import CrashReport, Failure
 
 MAX_MESSAGE_CHARACTERS: Final = 16 * 1024  # characters of an exception's own text
 MAX_TRACEBACK_CHARACTERS: Final = 32 * 1024  # characters of a traceback; its last lines matter most

@@ -21,18 +21,18 @@ from actors.errors import (
     Rejected,
     UsageError,
 )
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
-from actors.wire.frames import Failure
+from actors.wire.from_child import Failure
 
 _CLASSES: Final[dict[int, type[ActorsError]]] = {  # those that travel as their text
-    wire.REJECTED: Rejected,
-    wire.STOPPED: ActorStopped,
-    wire.UNKNOWN: NoSuchActor,
-    wire.FULL: MailboxFull,
-    wire.EXPIRED: AskTimeout,
-    wire.UNDECODABLE: UsageError,
-    wire.CYCLE: CallCycle,
+    kinds.REJECTED: Rejected,
+    kinds.STOPPED: ActorStopped,
+    kinds.UNKNOWN: NoSuchActor,
+    kinds.FULL: MailboxFull,
+    kinds.EXPIRED: AskTimeout,
+    kinds.UNDECODABLE: UsageError,
+    kinds.CYCLE: CallCycle,
 }
 _KINDS: Final = {error: kind for kind, error in _CLASSES.items()}
 
@@ -40,10 +40,10 @@ _KINDS: Final = {error: kind for kind, error in _CLASSES.items()}
 def encode_error(error: ActorsError) -> tuple[int, bytes]:
     """Kind and payload of an error; an error of a class that is not in the table travels as UNDECODABLE."""
     if isinstance(error, HandlerError):
-        return wire.FAILED, encode(Failure(error.type_name, error.message, error.traceback_text))
+        return kinds.FAILED, encode(Failure(error.type_name, error.message, error.traceback_text))
     if isinstance(error, ActorCrashed):
-        return wire.CRASHED, encode((str(error), error.started, error.finished))
-    return _KINDS.get(type(error), wire.UNDECODABLE), encode(str(error))
+        return kinds.CRASHED, encode((str(error), error.started, error.finished))
+    return _KINDS.get(type(error), kinds.UNDECODABLE), encode(str(error))
 
 
 def decode_error(kind: int, payload: msgspec.Raw) -> ActorsError:
@@ -53,10 +53,10 @@ def decode_error(kind: int, payload: msgspec.Raw) -> ActorsError:
         KeyError: no error has that kind.
         msgspec.MsgspecError, UnicodeDecodeError, RecursionError: the payload does not belong to that kind.
     """
-    if kind == wire.FAILED:
+    if kind == kinds.FAILED:
         failure = msgspec.msgpack.decode(payload, type=Failure)
         return HandlerError(failure.type_name, failure.message, failure.traceback)
-    if kind == wire.CRASHED:
+    if kind == kinds.CRASHED:
         text, started, finished = msgspec.msgpack.decode(payload, type=tuple[str, bool | None, bool | None])
         return ActorCrashed(text, started=started, finished=finished)
     error = _CLASSES[kind]

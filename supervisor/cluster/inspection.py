@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.wire.frames import CrashReport, Goodbye
+from actors.wire.from_child import CrashReport, Goodbye
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.mirror import Mirror

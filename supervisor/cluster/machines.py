@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from actors.wire.frames import StartActor
+from actors.wire.to_child import StartActor
 from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.driver.client import CallFailed, Driver, MachineFailed
 from supervisor.cluster.leases import Leases

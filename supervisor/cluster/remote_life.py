@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from actors.wire.frames import CrashReport, Goodbye, Outcomes, Replies, Send, SendMany, StartActor, Stop
 from actors.wire.framing import Carried, SharedAttachment
+from actors.wire.from_child import CrashReport, Goodbye, Outcomes, Replies, Send, SendMany
+from actors.wire.to_child import StartActor, Stop
 from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.inspection import RemoteInspection
 from supervisor.cluster.link import wire

@@ -14,7 +14,7 @@ from typing import cast
 import msgspec
 
 from actors.errors import ActorCrashed, ActorsError, AskTimeout
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.errors import decode_error
 from actors.wire.framing import Attachment
@@ -56,7 +56,7 @@ class HeldAsk:
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
         kept = msgspec.Raw(bytes(payload))
-        self._held.then(lambda: end(self._asker, "", wire.REPLY, kept))
+        self._held.then(lambda: end(self._asker, "", kinds.REPLY, kept))
 
     def replied_beside(self, attachment: Attachment) -> None:
         """See `Asker`."""
@@ -103,11 +103,11 @@ class KeyedAsk:
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
-        self.ended(wire.REPLY, msgspec.Raw(bytes(payload)))
+        self.ended(kinds.REPLY, msgspec.Raw(bytes(payload)))
 
     def replied_beside(self, attachment: Attachment) -> None:
         """See `Asker`."""
-        self.ended(wire.REPLY, msgspec.Raw(encode(bytes(attachment.value))))
+        self.ended(kinds.REPLY, msgspec.Raw(encode(bytes(attachment.value))))
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
@@ -138,14 +138,14 @@ class KeyedAsk:
 def end(asker: Asker, path: str, kind: int, payload: msgspec.Raw) -> None:
     """Tell an asker an outcome of an actor; one that it cannot read is an error."""
     try:
-        if kind in (wire.REPLY, wire.BESIDE, wire.DONE):
+        if kind in (kinds.REPLY, kinds.BESIDE, kinds.DONE):
             asker.replied(payload)
-        elif kind == wire.UNDECODABLE:  # of a stored message: its actor could not read it
+        elif kind == kinds.UNDECODABLE:  # of a stored message: its actor could not read it
             asker.failed(unreadable(path, msgspec.msgpack.decode(payload, type=str)))
         else:
             asker.failed(decode_error(kind, payload))
     except Exception as error:  # the bytes may be of another version, a codec may raise anything
-        if kind == wire.DONE:
+        if kind == kinds.DONE:
             why = "the first message with this key was a tell, which keeps no reply; it was handled"
         else:
             why = (

@@ -20,8 +20,8 @@ from actors.errors import ActorStopped, AskTimeout, UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
 from actors.protocol.protocol import ActorProtocol
-from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Carried
+from actors.wire.from_child import Outcomes, Replies
 from actors.wire.progress import Progress
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue

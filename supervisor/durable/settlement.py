@@ -12,11 +12,12 @@ import msgspec
 
 from actors.errors import ActorCrashed
 from actors.exits import ExitReport
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
-from actors.wire.frames import NOTHING, Outcome, Replies
 from actors.wire.framing import Attachment, Carried
+from actors.wire.from_child import Outcome, Replies
+from actors.wire.kinds import NOTHING
 from supervisor.core.delivery.acknowledged import Acknowledged
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
@@ -26,7 +27,7 @@ from supervisor.core.delivery.queue import MessageQueue
 from supervisor.durable.stored import StoredMailbox
 from supervisor.mailbox.settlement import Settlement
 
-_NO_OUTCOME = (wire.CANCELLED, wire.EXPIRED)
+_NO_OUTCOME = (kinds.CANCELLED, kinds.EXPIRED)
 
 
 class DurableSettlement(Settlement):
@@ -58,18 +59,18 @@ class DurableSettlement(Settlement):
         if acknowledged.batches:
             self._stored.settle_tells(acknowledged.batches)
         for seq in acknowledged.outside:
-            self._stored.settle(seq, wire.DONE, bytes(NOTHING))
+            self._stored.settle(seq, kinds.DONE, bytes(NOTHING))
         super().acknowledged(acknowledged)
 
     def replied(self, message: QueuedMessage, payload: msgspec.Raw) -> None:
         """See `Settlement.replied`."""
-        self._stored.settle(message.seq, wire.REPLY, bytes(payload))
+        self._stored.settle(message.seq, kinds.REPLY, bytes(payload))
         super().replied(message, payload)
 
     def replied_beside(self, message: QueuedMessage, attachment: Attachment | None) -> None:
         """See `Settlement.replied_beside`."""
         if attachment is not None:
-            self._stored.settle(message.seq, wire.REPLY, encode(bytes(attachment.value)))
+            self._stored.settle(message.seq, kinds.REPLY, encode(bytes(attachment.value)))
         super().replied_beside(message, attachment)
 
     def ended(self, message: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
@@ -91,7 +92,7 @@ class DurableSettlement(Settlement):
                 kept = ActorCrashed(str(error), started=error.started, finished=error.finished)
                 self._stored.settle(seq, *encode_error(kept))
             elif loss.fate is Fate.HANDLED:
-                self._stored.settle(seq, wire.DONE, bytes(NOTHING))
+                self._stored.settle(seq, kinds.DONE, bytes(NOTHING))
             else:
                 self._stored.settle(seq)
             super().lost(loss, report)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Protocol
 
-from actors.wire.frames import TELL
+from actors.wire.kinds import TELL
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import Classes, QueuedBulk, QueuedTells
 from supervisor.core.delivery.parcel import Parcel

@@ -18,8 +18,8 @@ import msgspec
 
 from actors.errors import ActorsError, ActorStopped, UndecodableMessage, UsageError
 from actors.protocol.protocol import Handler
-from actors.wire.frames import ASK
 from actors.wire.framing import Attachment
+from actors.wire.kinds import ASK
 from supervisor.core.delivery.fates import Fate
 from supervisor.jobs.job_end import JobEnd
 from supervisor.jobs.job_errors import named, took_too_long

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from actors.errors import ActorsError, UndecodableMessage
-from actors.wire.frames import ASK
 from actors.wire.framing import Attachment
+from actors.wire.kinds import ASK
 from supervisor.core.delivery.fates import Fate
 from supervisor.jobs.job_end import JobEnd
 from supervisor.jobs.job_errors import named, took_too_long

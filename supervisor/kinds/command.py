@@ -14,8 +14,8 @@ from typing import ClassVar
 import msgspec
 
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.wire.frames import ProcessOptions, StartActor
 from actors.wire.log_lines import Record
+from actors.wire.to_child import ProcessOptions, StartActor
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.process_end import command_exit_reason
 from supervisor.core.tree.commands import ReportExit

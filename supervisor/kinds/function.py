@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from actors.child.function_main import Call
 from actors.exits import ExitReason
-from actors.wire.frames import StartActor
+from actors.wire.to_child import StartActor
 from supervisor.callables import READY, name_of
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.process_end import function_exit_reason

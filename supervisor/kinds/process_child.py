@@ -12,8 +12,8 @@ from typing import TypeVar
 from msgspec import structs
 
 from actors.exits import ExitReason, ExitReport
-from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Carried
+from actors.wire.from_child import Outcomes, Replies
 from actors.wire.log_lines import Record
 from supervisor.core.health.causes import causes_of
 from supervisor.core.health.hang_detector import Health

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 
 from actors.exits import ExitKind, ExitReason, ExitReport, exception_names
 from actors.process.tracebacks import ActorFailed, failure_of
-from actors.wire.frames import Failure
+from actors.wire.from_child import Failure
 from supervisor.callables import READY
 from supervisor.core.causes import Cause
 from supervisor.core.health.stacks import waiting_place

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import LARGE, Carried
+from actors.wire.from_child import Outcomes, Replies
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.queue import MessageQueue

@@ -20,10 +20,11 @@ from actors.exits import ExitReport
 from actors.jobs.jobs import Jobs, function_of
 from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.attachments import decode_sharing, fill
-from actors.wire.frames import FEED, STREAM, Natural, Outcome, Replies
 from actors.wire.framing import Attachment, Carried
+from actors.wire.from_child import Natural, Outcome, Replies
+from actors.wire.kinds import FEED, STREAM
 from supervisor.core.delivery.acknowledged import Acknowledged
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
@@ -81,7 +82,7 @@ class Settlement:
         """A life reports how messages ended that it took from a queue; see `Dispatcher.on_outcomes`."""
         first, count = outcomes[0].seq, 0
         for outcome in outcomes:
-            if outcome.kind != wire.REPLY or outcome.seq != first + count:
+            if outcome.kind != kinds.REPLY or outcome.seq != first + count:
                 break
             count += 1
         if queue.finish_replied(member, first, count):  # the common case: asks that travelled together
@@ -89,7 +90,7 @@ class Settlement:
             self._answer_all(outcomes[:count])
             outcomes = outcomes[count:]
         for outcome in outcomes:
-            message = queue.finish(member, outcome.seq) if outcome.kind == wire.REPLY else None
+            message = queue.finish(member, outcome.seq) if outcome.kind == kinds.REPLY else None
             if message is not None:
                 self.replied(message, outcome.payload)
             else:
@@ -224,7 +225,7 @@ class Settlement:
 
     def _hear(self, queue: MessageQueue, member: str, outcome: Outcome, attachments: Sequence[Carried]) -> None:
         """Handle an outcome that is not a plain reply."""
-        if outcome.kind in (*wire.ITEMS, wire.WANT):
+        if outcome.kind in (*kinds.ITEMS, kinds.WANT):
             self._flows(queue, member, outcome, attachments)
             return
         if queue.flights.came_back(member, outcome.seq, outcome.kind):
@@ -233,10 +234,10 @@ class Settlement:
         message = queue.finish(member, outcome.seq)
         if message is None:
             raise WireError(f"it answered message {outcome.seq}, which it does not have")
-        if outcome.kind == wire.BESIDE:
+        if outcome.kind == kinds.BESIDE:
             only = attachments[0] if len(attachments) == 1 else None
             self.replied_beside(message, only if isinstance(only, Attachment) else None)
-        elif outcome.kind == wire.SHARED_REPLY:
+        elif outcome.kind == kinds.SHARED_REPLY:
             decode_sharing(partial(self.replied, message), outcome.payload, attachments)
         else:
             self.ended(message, outcome, given_up)
@@ -296,12 +297,12 @@ class Settlement:
 
     def _flows(self, queue: MessageQueue, member: str, outcome: Outcome, attachments: Sequence[Carried]) -> None:
         message = queue.flights.of(member).messages.get(outcome.seq)
-        if message is None or message.kind != (FEED if outcome.kind == wire.WANT else STREAM):
+        if message is None or message.kind != (FEED if outcome.kind == kinds.WANT else STREAM):
             raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
         asker, _ = self.askers.get(message.seq, (None, None))
         if asker is None:
             return  # the reader has gone; the cancellation is on its way
-        if outcome.kind == wire.WANT:
+        if outcome.kind == kinds.WANT:
             cast("FeedSource", asker).wants(payload_of(outcome, Natural))
             return
         try:
@@ -331,9 +332,9 @@ class Settlement:
             if asker is not None:
                 asker.failed(ActorCrashed(f"{self.path}: {wrong}", started=None, finished=None))
             raise
-        if outcome.kind == wire.UNDECODABLE:
+        if outcome.kind == kinds.UNDECODABLE:
             self.dead_letter(message, Fate.UNDECODABLE, str(error))
-        elif outcome.kind == wire.STOPPED and asker is not None:
+        elif outcome.kind == kinds.STOPPED and asker is not None:
             self.dead_letter(message, self._stop_reason(), str(error), 1)
         else:
             self.count(given_up if given_up is not None and fate is Fate.CANCELLED else fate)

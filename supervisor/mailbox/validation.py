@@ -17,8 +17,8 @@ from actors.messages import Message, name_of
 from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire.attachments import EncodedMessage, check_beside, decode_sharing
 from actors.wire.codec import encode
-from actors.wire.frames import FEED, STREAM, TELL
 from actors.wire.framing import MAX_MESSAGE, Carried
+from actors.wire.kinds import FEED, STREAM, TELL
 from supervisor.core.delivery.messages import UNKNOWN, Classes
 from supervisor.core.delivery.routing import Router
 

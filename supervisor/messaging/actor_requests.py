@@ -26,18 +26,9 @@ from actors.errors import (
 )
 from actors.messages import Terminated
 from actors.wire.attachments import EncodedMessage
-from actors.wire.frames import (
-    ASK,
-    TELL,
-    MoreItems,
-    Publish,
-    Send,
-    SendMany,
-    Subscribe,
-    Watch,
-    Withdraw,
-)
 from actors.wire.framing import MAX_FRAME, Carried
+from actors.wire.from_child import MoreItems, Publish, Send, SendMany, Subscribe, Watch, Withdraw
+from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.fates import Fate
 from supervisor.mailbox.intake.bulk import Part
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait

@@ -17,7 +17,7 @@ from actors.bounds import check_time
 from actors.errors import ActorsError, ActorStopped, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, listed, note_taken
-from actors.wire.frames import ASK, FEED, STREAM, TELL
+from actors.wire.kinds import ASK, FEED, STREAM, TELL
 from supervisor.core.rules.down import is_down
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
 from supervisor.mailbox.intake.bulk import BulkCall, Part

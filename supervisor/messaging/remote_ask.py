@@ -12,12 +12,14 @@ import msgspec
 
 from actors.errors import ActorsError, WireError
 from actors.ref import STREAM_CREDIT
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.attachments import arrived
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
-from actors.wire.frames import NOTHING, STREAM, TELL, Answer, Send, SendMany, Watch
 from actors.wire.framing import Attachment, Carried
+from actors.wire.from_child import Send, SendMany, Watch
+from actors.wire.kinds import NOTHING, STREAM, TELL
+from actors.wire.to_child import Answer
 from supervisor.ports import Delivery
 
 
@@ -52,20 +54,20 @@ class RemoteAsk:
         """See `Asker`; its values in shared memory are passed on as they came."""
         attachments = arrived()
         self._finish()
-        self.post(wire.SHARED_REPLY if attachments else wire.REPLY, bytes(payload), attachments)
+        self.post(kinds.SHARED_REPLY if attachments else kinds.REPLY, bytes(payload), attachments)
 
     def replied_beside(self, attachment: Attachment) -> None:
         """See `Asker`; it is passed on as it came."""
         self._finish()
-        self.post(wire.BESIDE, bytes(NOTHING), (attachment,))
+        self.post(kinds.BESIDE, bytes(NOTHING), (attachment,))
 
     def replied_with(self, value: object) -> None:
         """A reply that the daemon itself makes."""
-        self._send(wire.REPLY, encode(value))
+        self._send(kinds.REPLY, encode(value))
 
     def accepted(self) -> None:
         """The tell is accepted."""
-        self._send(wire.ACCEPTED, encode(None))
+        self._send(kinds.ACCEPTED, encode(None))
 
     def failed(self, error: ActorsError) -> None:
         """See `Asker`."""
@@ -78,7 +80,7 @@ class RemoteAsk:
         if self._ahead < 0:
             raise WireError("it streams more items than its reader takes")
         attachments = arrived()
-        self.post(wire.SHARED_ITEM if attachments else wire.ITEM, bytes(payload), attachments)
+        self.post(kinds.SHARED_ITEM if attachments else kinds.ITEM, bytes(payload), attachments)
 
     def grant(self, count: int) -> None:
         """The reader takes more items.

@@ -15,11 +15,13 @@ import msgspec
 
 from actors.errors import ActorsError, AskTimeout
 from actors.protocol.protocol import Handler
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
-from actors.wire.frames import ASK, NOTHING, End, SendMany
 from actors.wire.framing import LARGE, Attachment
+from actors.wire.from_child import SendMany
+from actors.wire.kinds import ASK, NOTHING
+from actors.wire.to_child import End
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.parcel import Parcel, cut_array
 from supervisor.mailbox.intake.bulk import BulkCall, Part
@@ -69,7 +71,7 @@ class RemoteMany:
                 self.failed(index, error)
             self._settle()
         else:
-            self._asker.post(wire.ENDS, encode([End(index, wire.ACCEPTED, NOTHING) for index in range(call.taken)]))
+            self._asker.post(kinds.ENDS, encode([End(index, kinds.ACCEPTED, NOTHING) for index in range(call.taken)]))
             self._asker.failed(error)
 
     def _withdraw(self, task: asyncio.Task[Any]) -> None:
@@ -91,16 +93,16 @@ class RemoteMany:
 
     def replied(self, index: int, payload: msgspec.Raw) -> None:
         """See `ManyAsker`."""
-        self._end(index, wire.REPLY, payload)
+        self._end(index, kinds.REPLY, payload)
 
     def replied_with(self, index: int, values: list[Any]) -> None:
         """See `ManyAsker`."""
         for at, payload in enumerate(values, index):
-            self._end(at, wire.REPLY, payload)
+            self._end(at, kinds.REPLY, payload)
 
     def replied_beside(self, index: int, attachment: Attachment) -> None:
         """See `ManyAsker`."""
-        self._end(index, wire.REPLY, msgspec.Raw(encode(attachment.value)))
+        self._end(index, kinds.REPLY, msgspec.Raw(encode(attachment.value)))
 
     def failed(self, index: int, error: ActorsError) -> None:
         """See `ManyAsker`."""
@@ -122,7 +124,7 @@ class RemoteMany:
         """Tell the actor what has ended, and when that is all."""
         if self._ends:
             ends, self._ends, self._bytes = self._ends, [], 0
-            self._asker.post(wire.ENDS, encode(ends))
+            self._asker.post(kinds.ENDS, encode(ends))
             if not self._open:
                 self._asker.accepted()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from actors.wire.frames import Send, SendMany
+from actors.wire.from_child import Send, SendMany
 
 
 class Sending(Protocol):

@@ -18,8 +18,8 @@ from typing import Final
 
 from actors.event import close_fd
 from actors.wire.codec import encode
-from actors.wire.frames import Preload, StartActor
 from actors.wire.framing import header
+from actors.wire.to_child import Preload, StartActor
 from supervisor.ports import Expected
 from supervisor.process.spawn.sources import Sources, sources_now
 from supervisor.process.spawn.surroundings import surroundings

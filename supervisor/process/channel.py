@@ -19,25 +19,6 @@ from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
 from actors.wire.codec import encode
 from actors.wire.counts import Counts
-from actors.wire.frames import (
-    NOTHING,
-    AskHealth,
-    Cancel,
-    CrashReport,
-    Credit,
-    Deliver,
-    Envelope,
-    FromChild,
-    Goodbye,
-    Items,
-    Load,
-    Outcome,
-    Outcomes,
-    Recall,
-    Replies,
-    Stop,
-)
-from actors.wire.frames import KeptReplies as KeptRepliesFrame
 from actors.wire.framing import (
     HEADER,
     LARGE,
@@ -48,7 +29,11 @@ from actors.wire.framing import (
     Framer,
     SharedAttachment,
 )
+from actors.wire.from_child import CrashReport, FromChild, Goodbye, Outcome, Outcomes, Replies
+from actors.wire.from_child import KeptReplies as KeptRepliesFrame
+from actors.wire.kinds import NOTHING
 from actors.wire.progress import Activity, Progress
+from actors.wire.to_child import AskHealth, Cancel, Credit, Deliver, Envelope, Items, Load, Recall, Stop
 from supervisor.core.delivery.backlog import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter

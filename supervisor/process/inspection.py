@@ -8,7 +8,7 @@ from __future__ import annotations
 from actors.ipc.blackbox import BlackBox
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
-from actors.wire.frames import CrashReport, Goodbye
+from actors.wire.from_child import CrashReport, Goodbye
 from supervisor.core.health.condition import Condition
 from supervisor.process.spawn.worker_process import WorkerProcess
 from supervisor.system.procfs import condition, resident_bytes

@@ -23,9 +23,10 @@ from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.reply_area import HEADS, RUN
 from actors.ipc.reply_cells import CELLS, KINDS
-from actors.wire import frames as wire
+from actors.wire import from_child
 from actors.wire.codec import encode
-from actors.wire.frames import MAX_BULK, Outcome, Outcomes, Replies
+from actors.wire.from_child import Outcome, Outcomes, Replies
+from actors.wire.to_child import MAX_BULK
 
 LOOK: Final = 0.001  # seconds from such a frame to the look, and from there to the reading
 
@@ -84,7 +85,7 @@ class KeptReplies:
         self._looking = False  # whether a look is on its way
         self._again = False  # whether another one has to follow it
 
-    def announced(self, frame: wire.KeptReplies, on_mark: OnMark) -> list[Outcomes | Replies]:
+    def announced(self, frame: from_child.KeptReplies, on_mark: OnMark) -> list[Outcomes | Replies]:
         """What a frame announces, and then what it acknowledges.
 
         `on_mark` is called after a look, with what `read` takes.

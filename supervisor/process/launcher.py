@@ -17,7 +17,7 @@ from weakref import WeakSet
 from msgspec.structs import replace
 
 from actors.lazy import LazyModule
-from actors.wire.frames import StartActor
+from actors.wire.to_child import StartActor
 from supervisor.clock import REAL
 from supervisor.core.rules.spare_count import SpareCount, spare_size
 from supervisor.io.output_reader import OutputReader

@@ -22,9 +22,10 @@ from msgspec.structs import replace
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
-from actors.wire.frames import CrashReport, Goodbye, StartActor, Stop
 from actors.wire.framing import Announced, SharedAttachment
+from actors.wire.from_child import CrashReport, Goodbye
 from actors.wire.progress import NOTHING_BEGUN
+from actors.wire.to_child import StartActor, Stop
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.patience import AGAIN, Patience
 from supervisor.io.output_buffer import OutputBuffer

@@ -22,8 +22,8 @@ from typing import Final
 
 from actors.event import close_fd
 from actors.wire.codec import encode
-from actors.wire.frames import Preload, ProcessOptions, StartActor
 from actors.wire.framing import header
+from actors.wire.to_child import Preload, ProcessOptions, StartActor
 from supervisor.core.health.patience import Patience
 from supervisor.core.rules.spare_count import KEEP, SpareSize
 from supervisor.process.spawn.sources import Sources

@@ -9,8 +9,8 @@ from typing import Any
 
 from actors.actor import Actor
 from actors.protocol.protocol import protocol_of
-from actors.wire.frames import ProcessOptions
 from actors.wire.framing import MAX_FRAME, MAX_MESSAGE
+from actors.wire.to_child import ProcessOptions
 from supervisor.arguments import check_call, check_containers, pickled
 from supervisor.core.place import LOCAL, Place
 from supervisor.core.restart import Restart

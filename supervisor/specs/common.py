@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Literal, Protocol
 
-from actors.wire.frames import ProcessOptions
+from actors.wire.to_child import ProcessOptions
 from supervisor.core.causes import Rule
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy

@@ -20,8 +20,9 @@ from opentelemetry.trace import Link, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from actors.exits import ExitReport
-from actors.wire import frames as wire
-from actors.wire.frames import TELL, Failure, Outcome, Outcomes, Replies
+from actors.wire import kinds
+from actors.wire.from_child import Failure, Outcome, Outcomes, Replies
+from actors.wire.kinds import TELL
 from actors.wire.progress import Progress
 from actors.wire.traces import is_sampled
 from supervisor.core.delivery.fates import Fate
@@ -35,8 +36,8 @@ from supervisor.ports import Check
 from supervisor.telemetry.trace_context import text_in
 from supervisor.telemetry.tree_spans import HOW, Attributes, TreeSpans, described
 
-_FLOWING: Final = frozenset({*wire.ITEMS, wire.WANT})  # outcomes after which the message goes on
-_RETURNED: Final = frozenset({wire.CANCELLED, wire.EXPIRED, wire.UNDECODABLE})
+_FLOWING: Final = frozenset({*kinds.ITEMS, kinds.WANT})  # outcomes after which the message goes on
+_RETURNED: Final = frozenset({kinds.CANCELLED, kinds.EXPIRED, kinds.UNDECODABLE})
 _WELL: Final = frozenset({Fate.HANDLED, Fate.HANDLED_UNANSWERED})
 
 
@@ -156,7 +157,7 @@ class MessageSpans:
         if pid is not None:
             more["process.pid"] = pid
         error = None
-        if outcome.kind in (wire.FAILED, wire.REJECTED):
+        if outcome.kind in (kinds.FAILED, kinds.REJECTED):
             error = _failure(outcome, more)
         self._record_both(opened, message, (began, ended), more, error)
 
@@ -219,14 +220,14 @@ class MessageSpans:
 def _comes_back(flight: InFlight, outcome: Outcome, message: QueuedMessage) -> bool:
     """Whether a message was asked back and is queued again, not ended."""
     tag = outcome.seq
-    asked = outcome.kind == wire.CANCELLED and tag in flight.asked and message.seq not in flight.unwanted
+    asked = outcome.kind == kinds.CANCELLED and tag in flight.asked and message.seq not in flight.unwanted
     return asked or (outcome.kind in _RETURNED and tag in flight.returned)
 
 
 def _failure(outcome: Outcome, attributes: dict[str, AttributeValue]) -> str:
     """What a handler has raised, in a line; its parts are added to the attributes."""
     try:
-        if outcome.kind == wire.REJECTED:
+        if outcome.kind == kinds.REJECTED:
             return msgspec.msgpack.decode(outcome.payload, type=str)
         failure = msgspec.msgpack.decode(outcome.payload, type=Failure)
     except (msgspec.MsgspecError, UnicodeDecodeError):

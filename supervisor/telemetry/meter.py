@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from actors.exits import ExitReport
-from actors.wire.frames import ASK, BESIDE, FAILED, REJECTED, REPLY, Outcome, Outcomes, Replies
+from actors.wire.from_child import Outcome, Outcomes, Replies
+from actors.wire.kinds import ASK, BESIDE, FAILED, REJECTED, REPLY
 from actors.wire.progress import Progress
 from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.losses import LostMessage

@@ -20,7 +20,8 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from actors.child.messages.driver import Clock
-from actors.wire.frames import ASK, FEED, STREAM, TELL, Send, SendMany
+from actors.wire.from_child import Send, SendMany
+from actors.wire.kinds import ASK, FEED, STREAM, TELL
 from actors.wire.traces import is_sampled
 from supervisor.telemetry.trace_context import begins_traces, context_of, current_reader, text_in
 

@@ -15,7 +15,7 @@ from actors.actor import Actor
 from actors.child.function_main import Call
 from actors.errors import UsageError
 from actors.ref import ActorRef
-from actors.wire.frames import StartActor
+from actors.wire.to_child import StartActor
 from supervisor.ports import CommandListener, Inspected, Launcher, LifeListener
 from supervisor.root.options import Options
 from supervisor.specs import AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec

@@ -25,10 +25,11 @@ from actors.output.capture import Output
 from actors.process.memory import Reserve
 from actors.protocol.protocol import protocol_of
 from actors.puppet import HOST
-from actors.wire.frames import CrashReport, Goodbye, StartActor
-from actors.wire.frames import Stop as StopFrame
+from actors.wire.from_child import CrashReport, Goodbye
 from actors.wire.log_lines import Record
 from actors.wire.progress import Progress
+from actors.wire.to_child import StartActor
+from actors.wire.to_child import Stop as StopFrame
 from supervisor.core.health import life_end
 from supervisor.core.health.condition import Condition
 from supervisor.io.pipe_writer import PipeWriter

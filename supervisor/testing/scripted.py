@@ -19,8 +19,9 @@ from actors.child.function_main import Call
 from actors.errors import UsageError, WireError
 from actors.exits import ExitKind
 from actors.wire.counts import Counts
-from actors.wire.frames import Outcomes, Replies, StartActor
+from actors.wire.from_child import Outcomes, Replies
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
+from actors.wire.to_child import StartActor
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.ports import CommandListener, Launcher, LifeListener, Said

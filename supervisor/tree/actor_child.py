@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec.structs import replace
 
 from actors.exits import ExitReport
-from actors.wire.frames import ProcessOptions, StartActor
+from actors.wire.to_child import ProcessOptions, StartActor
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.place import LOCAL
 from supervisor.core.tree.commands import Decision, ReportExit

@@ -18,10 +18,11 @@ import msgspec
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.jobs.jobs import Jobs, function_of
-from actors.wire.frames import HealthIs, Outcomes, Replies, Saved, Settled, StartActor
 from actors.wire.framing import Carried
+from actors.wire.from_child import HealthIs, Outcomes, Replies, Saved, Settled
 from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress
+from actors.wire.to_child import StartActor
 from supervisor.core.health.causes import causes_of
 from supervisor.core.health.exit_cause import exit_reason
 from supervisor.core.health.hang_detector import Health, health

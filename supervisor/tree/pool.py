@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from itertools import count, islice
 from typing import NamedTuple
 
-from actors.wire.frames import StartActor
+from actors.wire.to_child import StartActor
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.ports import ActorLauncher
 from supervisor.process.spawn.lean_spawn import main_module

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from msgspec import inspect as types
 
-from actors.wire import frames as wire
-from actors.wire.frames import FromChild
+from actors.wire import to_child
+from actors.wire.from_child import FromChild
 
 ROOT = Path(__file__).resolve().parents[2]
 DAEMON = ROOT / "supervisor"
@@ -20,18 +20,12 @@ MODULES = {"marshal", "shelve", "dill", "cloudpickle", "yaml"}
 READERS = {"load", "loads", "Unpickler", "import_module"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 # Without Preload, which only a waiting spare decodes; it shares its tag with TellBatch, which no spare gets.
-TO_CHILD = (
-    wire.StartActor,
-    wire.Deliver,
-    wire.TellBatch,
-    wire.Bulk,
-    wire.Cancel,
-    wire.Recall,
-    wire.Credit,
-    wire.Items,
-    wire.Stop,
-    wire.Answer,
-)
+TO_CHILD = [
+    cls
+    for cls in vars(to_child).values()
+    if isinstance(cls, type) and issubclass(cls, msgspec.Struct) and cls.__struct_config__.tag is not None
+    if cls is not to_child.Preload
+]
 
 
 def called(node: ast.AST) -> set[str]:
@@ -83,6 +77,7 @@ def test_no_frame_decodes_in_the_other_direction() -> None:
     down = [cls.__struct_config__.tag for cls in TO_CHILD]
     assert min(up) >= 20 > max(down)
     assert len({*up, *down}) == len(up) + len(down)
+    assert {to_child.StartActor, to_child.Deliver, to_child.Stop} <= {*TO_CHILD}
     for cls in TO_CHILD:
         with pytest.raises(msgspec.ValidationError):
             msgspec.msgpack.decode(msgspec.msgpack.encode([cls.__struct_config__.tag, 1, []]), type=FromChild)

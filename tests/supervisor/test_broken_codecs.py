@@ -11,7 +11,8 @@ import pytest
 from actors import Actor, ActorCrashed, Codec, Message, Topic, UsageError, handles
 from actors.exits import ExitKind
 from actors.wire.codec import encode
-from actors.wire.frames import ACCEPTED, ASK, TELL, UNDECODABLE, Publish, Send
+from actors.wire.from_child import Publish, Send
+from actors.wire.kinds import ACCEPTED, ASK, TELL, UNDECODABLE
 from actors.wire.progress import Progress
 from supervisor import DeadReason, Routing
 from tests.support.scripted import child, states, tree

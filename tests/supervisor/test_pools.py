@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from actors import ActorCrashed, ActorStopped, ExitKind
-from actors.wire.frames import CANCELLED, DONE, NOTHING, Outcome, Outcomes
+from actors.wire.from_child import Outcome, Outcomes
+from actors.wire.kinds import CANCELLED, DONE, NOTHING
 from actors.wire.progress import Activity, Progress, Work
 from supervisor import (
     Backoff,

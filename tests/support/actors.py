@@ -15,7 +15,8 @@ import msgspec
 from actors import Actor, ExitReason, HandlerError, Message, NoSuchActor, Rejected, handles
 from actors.puppet import hang
 from actors.wire.codec import encode
-from actors.wire.frames import NOTHING, Outcome, Outcomes
+from actors.wire.from_child import Outcome, Outcomes
+from actors.wire.kinds import NOTHING
 from tests.support.inside import channel_of
 
 

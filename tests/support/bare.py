@@ -9,22 +9,10 @@ import os
 import msgspec
 
 from actors.wire.codec import encode
-from actors.wire.frames import (
-    ASK,
-    REPLY,
-    TELL,
-    Answer,
-    AskBatch,
-    Cancel,
-    Credit,
-    Deliver,
-    Items,
-    Outcome,
-    Outcomes,
-    Stop,
-    TellBatch,
-)
 from actors.wire.framing import Framer, header
+from actors.wire.from_child import Outcome, Outcomes
+from actors.wire.kinds import ASK, REPLY, TELL
+from actors.wire.to_child import Answer, AskBatch, Cancel, Credit, Deliver, Items, Stop, TellBatch
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.io.output_reader import OutputReader
 from supervisor.process.descriptors import DescriptorListener

@@ -9,8 +9,10 @@ import msgspec
 from actors.errors import WireError
 from actors.protocol.protocol import protocol_of
 from actors.wire.codec import encode
-from actors.wire.frames import ASK, REPLY, TELL, Outcomes, StartActor
+from actors.wire.from_child import Outcomes
+from actors.wire.kinds import ASK, REPLY, TELL
 from actors.wire.progress import Activity, Progress
+from actors.wire.to_child import StartActor
 from supervisor.core.delivery.messages import Classes, QueuedMessage, QueuedTells
 from tests.support.actors import Echo, Fail, FailsToStart, Note, Notes, Puppet, StopYourself, WaitsInStart
 from tests.support.waiting import at_rest, until

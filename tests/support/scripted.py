@@ -8,8 +8,10 @@ import msgspec
 
 from actors.exits import ExitKind
 from actors.wire.codec import encode
-from actors.wire.frames import ASK, DONE, NOTHING, REPLY, Outcome, Outcomes, StartActor
+from actors.wire.from_child import Outcome, Outcomes
+from actors.wire.kinds import ASK, DONE, NOTHING, REPLY
 from actors.wire.progress import NOTHING_BEGUN, Progress
+from actors.wire.to_child import StartActor
 from supervisor import Backoff, ChildSpec, Intensity
 from supervisor.testing import OnStart, OnStop, ScriptedLife, ScriptedSupervisor
 from tests.support.actors import Puppet

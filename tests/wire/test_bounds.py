@@ -10,24 +10,11 @@ import pytest
 
 from actors import MailboxFull
 from actors.ref import STREAM_CREDIT
-from actors.wire import frames as wire
+from actors.wire import from_child, kinds
 from actors.wire.codec import encode
-from actors.wire.frames import (
-    ASK,
-    NOTHING,
-    STREAM,
-    TELL,
-    CrashReport,
-    MoreItems,
-    Outcome,
-    Outcomes,
-    Publish,
-    Send,
-    Subscribe,
-    Watch,
-    Withdraw,
-)
 from actors.wire.framing import ROOM, attachment_header, header
+from actors.wire.from_child import CrashReport, MoreItems, Outcome, Outcomes, Publish, Send, Subscribe, Watch, Withdraw
+from actors.wire.kinds import ASK, NOTHING, STREAM, TELL
 from supervisor import ChildSpec, InvalidSpec, SupervisorSpec
 from supervisor.io import pipe_writer
 from supervisor.mailbox import capacity
@@ -67,7 +54,7 @@ async def test_a_flood_of_asks(monkeypatch):
         a = root.child("a")
         a.say(*(send(number, ASK) for number in range(1, 121)))
         a.read()
-        assert [wire.FULL] * 20 == [answer.kind for answer in a.answers]
+        assert [kinds.FULL] * 20 == [answer.kind for answer in a.answers]
         assert 100 == root["b"]._mailbox.depth
         a.say(*(Withdraw(number) for number in range(1, 101)), send(500, ASK))
         a.read()
@@ -96,9 +83,9 @@ async def test_bytes_in_line(monkeypatch):
         big = msgspec.Raw(encode(Word("x" * 1000)))
         a.say(*(send(number, message=big) for number in range(1, 31)))
         a.read()
-        kinds = [answer.kind for answer in a.answers]
-        assert 1 == kinds.count(wire.ACCEPTED)
-        assert 20 == kinds.count(wire.FULL)
+        answers = [answer.kind for answer in a.answers]
+        assert 1 == answers.count(kinds.ACCEPTED)
+        assert 20 == answers.count(kinds.FULL)
         assert a.refused is None
 
 
@@ -108,7 +95,7 @@ async def test_delayed_messages():
         a = root.child("a")
         a.say(*(send(number, delay=3600.0) for number in range(1, 9)))
         a.read()
-        assert [wire.ACCEPTED] * 5 + [wire.FULL] * 3 == [answer.kind for answer in a.answers]
+        assert [kinds.ACCEPTED] * 5 + [kinds.FULL] * 3 == [answer.kind for answer in a.answers]
         with pytest.raises(MailboxFull, match="5 delayed messages for /root/b wait for their time"):
             await root["b"].tell(Word(), delay=3600.0)
 
@@ -163,7 +150,7 @@ async def test_items_that_nobody_asked_for():
         reading = root["a"].stream(Flow())
         first = asyncio.create_task(anext(reading))
         await at_rest()
-        item = Outcome(1, wire.ITEM, msgspec.Raw(encode(1)))
+        item = Outcome(1, kinds.ITEM, msgspec.Raw(encode(1)))
         await refused(root, "more than 64 items ahead", Outcomes(0, [item] * (STREAM_CREDIT + 2)))
         assert 1 == await first
         await reading.aclose()
@@ -175,7 +162,7 @@ async def test_items_between_actors():
         a, b = root.child("a"), root.child("b")
         a.say(send(1, STREAM, message=msgspec.Raw(encode(Flow()))))
         await at_rest()
-        item = Outcome(1, wire.ITEM, msgspec.Raw(encode(1)))
+        item = Outcome(1, kinds.ITEM, msgspec.Raw(encode(1)))
         b.say(Outcomes(0, [item] * STREAM_CREDIT))
         a.say(MoreItems(1, 32))
         b.say(Outcomes(0, [item] * 32))
@@ -184,7 +171,7 @@ async def test_items_between_actors():
         assert "streams more items than its reader takes" in b.refused
         assert a.refused is None
         a.read()
-        assert 96 == sum(answer.kind == wire.ITEM for answer in a.answers)
+        assert 96 == sum(answer.kind == kinds.ITEM for answer in a.answers)
         await until(lambda: root.child("b") is not b, "the next life")
         a.say(send(2, STREAM, message=msgspec.Raw(encode(Flow()))))
         await refused(root, "takes 65 items of a stream at once", MoreItems(2, 1))
@@ -197,7 +184,7 @@ async def test_wants_of_a_feed(count):
         feeding = asyncio.create_task(root["a"].feed(Feed(), range(1_000_000)))
         await at_rest()
         why = "wants" if isinstance(count, int) and count > 0 else "does not decode"
-        await refused(root, why, Outcomes(0, [Outcome(1, wire.WANT, msgspec.Raw(encode(count)))]))
+        await refused(root, why, Outcomes(0, [Outcome(1, kinds.WANT, msgspec.Raw(encode(count)))]))
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
 
@@ -205,7 +192,7 @@ async def test_wants_of_a_feed(count):
 async def test_two_farewells():
     """No process leaves twice."""
     async with bare() as root:
-        words = CrashReport("in f", wire.Failure("E", "m", "t"))
+        words = CrashReport("in f", from_child.Failure("E", "m", "t"))
         await refused(root, "it said goodbye twice", words, words)
 
 
@@ -215,7 +202,9 @@ async def test_last_words_without_end(place):
     words = ["x" * 300_000 if at == place else "x" for at in range(4)]
     async with bare() as root:
         await refused(
-            root, "does not decode: Expected `str` of length <= 262144", CrashReport(words[0], wire.Failure(*words[1:]))
+            root,
+            "does not decode: Expected `str` of length <= 262144",
+            CrashReport(words[0], from_child.Failure(*words[1:])),
         )
 
 
@@ -244,7 +233,7 @@ async def test_unknown_names_cost_little():
         a.say(send(5000, ASK, to="/root/" + "x" * 1_000_000))
         assert a.refused is None
         a.read()
-        assert {wire.UNKNOWN} == {answer.kind for answer in a.answers}
+        assert {kinds.UNKNOWN} == {answer.kind for answer in a.answers}
         assert len(bytes(a.answers[-1].payload)) < 500
 
 

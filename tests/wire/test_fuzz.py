@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import ActorsError
-from actors.wire import frames as wire
+from actors.wire import from_child
 from actors.wire.codec import encode
 from actors.wire.framing import HEADER, attachment_header, header
 from supervisor import ChildSpec, Supervisor
@@ -71,7 +71,7 @@ PAYLOADS = [
         encode(value)
         for value in (None, 7, "text", b"bytes", [], [1, None, "x"], {"a": 1}, ["T", True, False], 2**64 - 1)
     ),
-    encode(wire.Failure("KeyError", "'x'", "Traceback")),
+    encode(from_child.Failure("KeyError", "'x'", "Traceback")),
     *DEEP,
     *BROKEN,
 ]

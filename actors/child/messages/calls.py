@@ -16,9 +16,9 @@ import msgspec
 from actors.child.messages.inbox import Inbox
 from actors.child.messages.outbox import Outbox
 from actors.errors import UsageError
-from actors.wire import frames as wire
-from actors.wire.frames import Answer, End
+from actors.wire import kinds
 from actors.wire.framing import Carried
+from actors.wire.to_child import Answer, End
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock, Driver
@@ -131,17 +131,17 @@ class Calls:
 
     def take(self, answer: Answer) -> None:
         """An answer has arrived; one that is not awaited any more is dropped."""
-        if answer.kind == wire.BESIDE:
+        if answer.kind == kinds.BESIDE:
             value = self._inbox.take_attachments()[-1].value
             answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, value)
-        elif answer.kind in (wire.SHARED_REPLY, wire.SHARED_ITEM):
+        elif answer.kind in (kinds.SHARED_REPLY, kinds.SHARED_ITEM):
             attachments = self._inbox.take_attachments()
             answer = SharedAnswer(answer.correlation, answer.kind, answer.payload, attachments)
-        if answer.kind == wire.ENDS:
+        if answer.kind == kinds.ENDS:
             if answer.correlation in self.ends:
                 self.ends[answer.correlation] += _read_ends(answer.payload)
             return
-        take = self.waiters.get if answer.kind in wire.ITEMS else self.waiters.pop
+        take = self.waiters.get if answer.kind in kinds.ITEMS else self.waiters.pop
         waiter = take(answer.correlation, None)
         if waiter is not None:
             waiter(answer)

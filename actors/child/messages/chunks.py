@@ -14,7 +14,7 @@ from actors.errors import UsageError
 from actors.messages import Message
 from actors.protocol.protocol import sent_by_actor
 from actors.wire.codec import decoder_of, encode
-from actors.wire.frames import MAX_BULK
+from actors.wire.to_child import MAX_BULK
 
 MOST_BYTES: Final = 256 * 1024  # of messages that travel together
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from actors.wire.frames import Answer
+from actors.wire.to_child import Answer
 
 
 class Clock(Protocol):

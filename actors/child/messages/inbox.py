@@ -30,10 +30,11 @@ from actors.ipc.channel import Channel
 from actors.messages import Message
 from actors.process.tracebacks import ActorFailed
 from actors.protocol.protocol import ActorProtocol
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.attachments import decode_sharing, fill
 from actors.wire.codec import decoder_with
-from actors.wire.frames import (
+from actors.wire.framing import Announced, Attachment, Carried, Frame
+from actors.wire.to_child import (
     Answer,
     AskBatch,
     AskHealth,
@@ -48,7 +49,6 @@ from actors.wire.frames import (
     Stop,
     TellBatch,
 )
-from actors.wire.framing import Announced, Attachment, Carried, Frame
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock
@@ -133,13 +133,13 @@ class PendingAsks(PendingBatch):
     __slots__ = ("deadlines",)
 
     def __init__(self, first: int, messages: list[Message[Any]], deadlines: list[float | None]) -> None:
-        super().__init__(first, messages, wire.ASK, None, None, None)
+        super().__init__(first, messages, kinds.ASK, None, None, None)
         self.deadlines = deadlines
 
     def next(self) -> Envelope[Message[Any]]:
         """Take the next one."""
         at = self.begun
-        envelope = Envelope(self.seq, wire.ASK, None, self.deadlines[at], self.messages[at])
+        envelope = Envelope(self.seq, kinds.ASK, None, self.deadlines[at], self.messages[at])
         self.seq += 1
         self.begun = at + 1
         return envelope
@@ -248,7 +248,7 @@ class Inbox:
             envelope = pending.popleft()
             if isinstance(envelope, Timer):
                 envelope.waits = False
-                return Envelope(0, wire.TELL, self._path, None, envelope.message, trace=envelope.trace)
+                return Envelope(0, kinds.TELL, self._path, None, envelope.message, trace=envelope.trace)
             if isinstance(envelope, PendingBatch):
                 batch, envelope = envelope, envelope.next()
                 if not batch.over:
@@ -262,9 +262,9 @@ class Inbox:
         """Whether a message may begin; one that is cancelled or late is skipped."""
         if self.cancelled and seq in self.cancelled:
             self.cancelled.discard(seq)
-            self._outbox.skip(seq, wire.CANCELLED)
+            self._outbox.skip(seq, kinds.CANCELLED)
         elif deadline is not None and self._clock.monotonic() > deadline:
-            self._outbox.skip(seq, wire.EXPIRED)
+            self._outbox.skip(seq, kinds.EXPIRED)
         else:
             return True
         return False
@@ -287,7 +287,7 @@ class Inbox:
         self.pending.extend(deliver.items)
 
     def _take_tells(self, tells: TellBatch[Message[Any]]) -> None:
-        self.pending.append(PendingBatch(tells.first, tells.messages, wire.TELL, None, None, tells.trace))
+        self.pending.append(PendingBatch(tells.first, tells.messages, kinds.TELL, None, None, tells.trace))
 
     def _take_asks(self, asks: AskBatch[Message[Any]]) -> None:
         self.pending.append(PendingAsks(asks.first, asks.messages, asks.deadlines))
@@ -301,7 +301,7 @@ class Inbox:
         begun = self._cells[FIRST_LANE + BEGUN]
         waiting = {envelope.seq for envelope in self.pending if isinstance(envelope, Envelope)}
         for batch in self.pending:
-            if isinstance(batch, PendingBatch) and batch.kind == wire.ASK:
+            if isinstance(batch, PendingBatch) and batch.kind == kinds.ASK:
                 waiting.update(range(max(batch.seq, begun + 1), batch.seq + len(batch.messages) - batch.begun))
         self.cancelled.update(waiting.intersection(recall.seqs))
 
@@ -310,10 +310,10 @@ class Inbox:
         batch = _read_loosely(data)
         if isinstance(batch, TellBatch):
             singles = enumerate(batch.messages, batch.first)
-            items = [Envelope(seq, wire.TELL, None, None, raw, None, batch.trace) for seq, raw in singles]
+            items = [Envelope(seq, kinds.TELL, None, None, raw, None, batch.trace) for seq, raw in singles]
         elif isinstance(batch, AskBatch):
             each = enumerate(zip(batch.deadlines, batch.messages, strict=True), batch.first)
-            items = [Envelope(seq, wire.ASK, None, deadline, raw) for seq, (deadline, raw) in each]
+            items = [Envelope(seq, kinds.ASK, None, deadline, raw) for seq, (deadline, raw) in each]
         elif isinstance(batch, Bulk):
             around, singles = (batch.kind, batch.sender, batch.deadline), enumerate(batch.messages, batch.first)
             items = [Envelope(seq, *around, raw, None, batch.trace) for seq, raw in singles]

@@ -19,10 +19,11 @@ import msgspec
 
 from actors.ipc.channel import Channel
 from actors.ipc.reply_area import MOST, ReplyArea
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
-from actors.wire.frames import NOTHING, KeptReplies, Outcome, Outcomes, Replies
 from actors.wire.framing import LARGE, Carried
+from actors.wire.from_child import KeptReplies, Outcome, Outcomes, Replies
+from actors.wire.kinds import NOTHING
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock
@@ -99,7 +100,7 @@ class Outbox:
             attachments: what travels before the frame.
             ended: as of `acknowledge`.
         """
-        small = kind == wire.REPLY and not attachments
+        small = kind == kinds.REPLY and not attachments
         if small and (self._pending or self._kept) and self.keep_reply(seq, payload, began, ended):
             return
         if self._waiting or self.held or self._kept:
@@ -121,7 +122,7 @@ class Outbox:
         """
         if self._put is None:
             return False
-        outcome = encode((seq, wire.REPLY, reply, began, ended))
+        outcome = encode((seq, kinds.REPLY, reply, began, ended))
         if len(outcome) > MOST or not self._put(outcome):
             return False
         self.note_kept(seq, began)
@@ -142,7 +143,7 @@ class Outbox:
         if len(data) <= MOST and self._area.put_reply(seq, data):
             self.note_kept(seq, began)
         else:
-            self.reply(seq, wire.REPLY, msgspec.Raw(data), began)
+            self.reply(seq, kinds.REPLY, msgspec.Raw(data), began)
 
     def open_run(self, first: int, count: int, kind: Any) -> tuple[memoryview[Any], int] | None:
         """See `ReplyCells.open`; None also where nothing is kept."""
@@ -167,7 +168,7 @@ class Outbox:
         """Let a reply wait in this process, since there is no black box for it."""
         held = self.held
         if not self._sequential:
-            self._waiting.append(Outcome(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else _raw(reply)))
+            self._waiting.append(Outcome(seq, kinds.REPLY, reply if isinstance(reply, msgspec.Raw) else _raw(reply)))
         elif held and seq == self._held_from + len(held):
             held.append(reply)
         else:
@@ -193,7 +194,7 @@ class Outbox:
             self._ack_up_to = seq
             self._began = began
         if ended or not self._sequential:
-            self._waiting.append(Outcome(seq, wire.DONE, NOTHING, began, ended))
+            self._waiting.append(Outcome(seq, kinds.DONE, NOTHING, began, ended))
         self._note(began)
 
     def acknowledge_now(self, seq: int, began: int) -> None:

@@ -20,12 +20,14 @@ from actors.errors import ActorsError, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
 from actors.protocol.protocol import sent_by_actor
 from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, listed, note_taken
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.attachments import EncodedMessage, decode_sharing
 from actors.wire.codec import ReplyCodec, encode, reply_codec
 from actors.wire.errors import decode_error
-from actors.wire.frames import ASK, STREAM, TELL, Answer, BulkKind, End, MoreItems, Send, SendKind, SendMany, Watch
 from actors.wire.framing import MAX_MESSAGE
+from actors.wire.from_child import BulkKind, MoreItems, Send, SendKind, SendMany, Watch
+from actors.wire.kinds import ASK, STREAM, TELL
+from actors.wire.to_child import Answer, End
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -86,7 +88,7 @@ class RemoteRef(ActorRef):
         taken = 0
         async with aclosing(transport.answers(correlation, timeout)) as answers:
             async for answer in answers:
-                if answer.kind not in wire.ITEMS:
+                if answer.kind not in kinds.ITEMS:
                     _open(answer, None)
                     return
                 yield _decoded(answer, codec)
@@ -121,7 +123,7 @@ class RemoteRef(ActorRef):
                     continue
                 with self._sent_many(chunk, TELL, None) as (correlation, ends):
                     answer = await self._transport.answer(correlation, None)
-                taken += len(chunk) if answer.kind == wire.ACCEPTED else len(ends)
+                taken += len(chunk) if answer.kind == kinds.ACCEPTED else len(ends)
                 _open(answer, None)
         except BaseException as error:
             note_taken(error, taken)
@@ -200,12 +202,12 @@ class RemoteRef(ActorRef):
         missing = set(range(len(messages)))
         for end in ends:
             missing.discard(end.index)
-            if end.kind == wire.REPLY:
+            if end.kind == kinds.REPLY:
                 results[end.index] = reply_codec(reply_type(type(messages[end.index]))).decode(end.payload)
             else:
                 results[end.index] = decode_error(end.kind, end.payload)
         for index in missing:
-            refused = answer is not None and answer.kind != wire.ACCEPTED
+            refused = answer is not None and answer.kind != kinds.ACCEPTED
             error = decode_error(answer.kind, answer.payload) if answer is not None and refused else None
             if isinstance(error, UsageError):
                 raise error
@@ -283,9 +285,9 @@ def _pack(message: Message[Any]) -> EncodedMessage:
 def _open(answer: Answer, promised: Any) -> Any:
     if isinstance(answer, LargeAnswer):
         return answer.value
-    if answer.kind in (wire.REPLY, wire.SHARED_REPLY):
+    if answer.kind in (kinds.REPLY, kinds.SHARED_REPLY):
         return _decoded(answer, reply_codec(promised))
-    if answer.kind == wire.ACCEPTED:
+    if answer.kind == kinds.ACCEPTED:
         return None
     raise decode_error(answer.kind, answer.payload)
 

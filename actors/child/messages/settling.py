@@ -20,10 +20,11 @@ from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, Outbox
 from actors.errors import UsageError
 from actors.ipc.channel import Channel
 from actors.process.tracebacks import ActorFailed
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
-from actors.wire.frames import NOTHING, Outcome, Outcomes, Settled
 from actors.wire.framing import Carried
+from actors.wire.from_child import Outcome, Outcomes, Settled
+from actors.wire.kinds import NOTHING
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock
@@ -72,7 +73,7 @@ class SettlingOutbox(Outbox):
         ended: int = 0,
     ) -> None:
         """A handler has ended: settle, since its sender waits."""
-        if kind == wire.FAILED and self._crashes:  # still handling: what it has left is never saved
+        if kind == kinds.FAILED and self._crashes:  # still handling: what it has left is never saved
             self._channel.send(encode(Outcomes(0, [Outcome(seq, kind, payload, began, ended)])))
             return
         self._handling = False
@@ -83,12 +84,12 @@ class SettlingOutbox(Outbox):
 
     def hold(self, seq: int, reply: float | bool | msgspec.Raw | None, began: int) -> None:
         """As `reply`: a durable mailbox gives no batch of asks."""
-        self.reply(seq, wire.REPLY, reply if isinstance(reply, msgspec.Raw) else msgspec.Raw(encode(reply)), began)
+        self.reply(seq, kinds.REPLY, reply if isinstance(reply, msgspec.Raw) else msgspec.Raw(encode(reply)), began)
 
     def acknowledge(self, seq: int, began: int, ended: int = 0) -> None:
         """The handler of a tell has returned; the daemon may hear of it later."""
         if ended:
-            self._waiting.append(Outcome(seq, wire.DONE, NOTHING, began, ended))
+            self._waiting.append(Outcome(seq, kinds.DONE, NOTHING, began, ended))
         self._handling = False
         self._changed = True
         self._ack_up_to = seq

@@ -13,11 +13,11 @@ import msgspec
 
 from actors.child.messages.outbox import Outbox
 from actors.ref import STREAM_CREDIT
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.attachments import decode_sharing
 from actors.wire.codec import ReplyCodec, encode
-from actors.wire.frames import Credit, Items
 from actors.wire.framing import Carried
+from actors.wire.to_child import Credit, Items
 
 FedItem = tuple[msgspec.Raw, Sequence[Carried]]
 
@@ -82,7 +82,7 @@ class Streams:
     def put_item(self, seq: int, payload: bytes, attachments: tuple[Carried, ...]) -> None:
         """Send an item at once: the next one may take long."""
         self._credits[seq] -= 1
-        self._outbox.item(seq, wire.SHARED_ITEM if attachments else wire.ITEM, msgspec.Raw(payload), attachments)
+        self._outbox.item(seq, kinds.SHARED_ITEM if attachments else kinds.ITEM, msgspec.Raw(payload), attachments)
 
     def open_feed(self, seq: int) -> None:
         """A handler of a fed message begins: the items may come."""
@@ -91,7 +91,7 @@ class Streams:
 
     def want(self, seq: int, count: int) -> None:
         """Let the sender send more items."""
-        self._outbox.item(seq, wire.WANT, msgspec.Raw(encode(count)))
+        self._outbox.item(seq, kinds.WANT, msgspec.Raw(encode(count)))
 
     def arrived(self, seq: int) -> deque[FedItem | None]:
         """The items of a feed that have not been taken."""

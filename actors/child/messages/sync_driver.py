@@ -14,7 +14,8 @@ from actors.child.messages.outbox import Outbox
 from actors.errors import UsageError
 from actors.ipc.channel import Channel
 from actors.wire.codec import encode
-from actors.wire.frames import Answer, Withdraw
+from actors.wire.from_child import Withdraw
+from actors.wire.to_child import Answer
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock, Handled

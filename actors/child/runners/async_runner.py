@@ -28,9 +28,11 @@ from actors.process.task_stacks import show_tasks_of
 from actors.process.time_limit import LANE
 from actors.protocol.protocol import Handler
 from actors.ref import STREAM_CREDIT
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import ReplyCodec, encode
-from actors.wire.frames import NOTHING, Answer, Envelope, Withdraw
+from actors.wire.from_child import Withdraw
+from actors.wire.kinds import NOTHING
+from actors.wire.to_child import Answer, Envelope
 
 _HANDLED: Final[ContextVar[Envelope[Message[Any]] | None]] = ContextVar("handled", default=None)
 
@@ -173,7 +175,7 @@ class AsyncDriver:
         except asyncio.CancelledError as error:
             if self._over.done() and envelope.seq not in self._revoked:
                 raise  # this life is ending
-            verdict = (wire.CANCELLED, NOTHING) if envelope.seq in self._revoked else life.verdict(error)
+            verdict = (kinds.CANCELLED, NOTHING) if envelope.seq in self._revoked else life.verdict(error)
             life.finish(envelope, *verdict, lane)
         except GeneratorExit:
             raise  # the coroutine is closed
@@ -202,7 +204,7 @@ class AsyncDriver:
             while not over:
                 async with asyncio.timeout(timeout):
                     answer = await arrived.get()
-                over = answer.kind not in wire.ITEMS
+                over = answer.kind not in kinds.ITEMS
                 yield answer
         finally:
             self._life.calls.waiters.pop(correlation, None)
@@ -260,7 +262,7 @@ class AsyncDriver:
         try:
             while lacks():
                 if self._life.leaving.reason is not None:
-                    raise FlowEnded(wire.STOPPED)
+                    raise FlowEnded(kinds.STOPPED)
                 self._life.time_limit.rest()
                 self._life.outbox.flush()
                 news = self._news[seq] = self._loop.create_future()
@@ -269,7 +271,7 @@ class AsyncDriver:
                 finally:
                     self._news.pop(seq, None)
             if self._life.leaving.reason is not None:
-                raise FlowEnded(wire.STOPPED)
+                raise FlowEnded(kinds.STOPPED)
         finally:
             self._life.time_limit.renew()
 

@@ -23,10 +23,11 @@ from actors.child.runners.replies import LEAST_INT, MOST_INT, payload_of
 from actors.ipc.box_cells import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
 from actors.messages import Message
 from actors.protocol.protocol import Handler
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
-from actors.wire.frames import NOTHING, Envelope
 from actors.wire.framing import Attachment
+from actors.wire.kinds import NOTHING
+from actors.wire.to_child import Envelope
 
 Work = Callable[..., Any]
 Table = Mapping[type[Message[Any]], tuple[Handler, Work]]
@@ -47,7 +48,7 @@ def handle_batch(life: Life, work: Table, batch: PendingBatch) -> None:
         _handle_asks(life, work, batch)
     else:
         life.outbox.flush()  # it is not known how long these take
-        if batch.kind == wire.TELL:
+        if batch.kind == kinds.TELL:
             _handle_tells(life, work, batch)
         else:
             _handle_asks_of_one(life, work, batch)
@@ -119,9 +120,9 @@ def _handle_asks(life: Life, work: Table, asks: PendingAsks) -> None:
         try:
             reply = method(message)
             steady = type(reply) is promised and (promised is not int or LEAST_INT <= reply <= MOST_INT)
-            payload = reply if steady else payload_of(life, handler, wire.ASK, reply)
+            payload = reply if steady else payload_of(life, handler, kinds.ASK, reply)
         except BaseException as error:
-            life.fail(Envelope(seq, wire.ASK, None, deadline, message), handler, error, 0)
+            life.fail(Envelope(seq, kinds.ASK, None, deadline, message), handler, error, 0)
         else:
             cells[_DONE] = seq
             if not steady or not outbox.keep_reply(seq, payload, now):
@@ -165,11 +166,11 @@ def _handle_asks_of_one(life: Life, work: Table, asks: PendingBatch) -> None:
         try:
             reply = method(message)
             steady = type(reply) is promised and (promised is not int or LEAST_INT <= reply <= MOST_INT)
-            payload = reply if steady else payload_of(life, handler, wire.ASK, reply)
+            payload = reply if steady else payload_of(life, handler, kinds.ASK, reply)
         except BaseException as error:
             outbox.end_run()
             kept = None
-            life.fail(Envelope(seq, wire.ASK, asks.sender, asks.deadline, message), handler, error, 0)
+            life.fail(Envelope(seq, kinds.ASK, asks.sender, asks.deadline, message), handler, error, 0)
         else:
             if steady and promised is kept:
                 replies[seq + shift] = 0 if payload is None else payload
@@ -199,9 +200,9 @@ def _hold(outbox: Outbox, seq: int, payload: float | bool | Payload | None, bega
 
 def _reply(outbox: Outbox, seq: int, payload: float | bool | Payload | None, began: int) -> None:
     if isinstance(payload, Attachment):
-        outbox.reply(seq, wire.BESIDE, NOTHING, began, (payload,))
+        outbox.reply(seq, kinds.BESIDE, NOTHING, began, (payload,))
     elif isinstance(payload, Sharing):
-        outbox.reply(seq, wire.SHARED_REPLY, payload.data, began, payload.attachments)
+        outbox.reply(seq, kinds.SHARED_REPLY, payload.data, began, payload.attachments)
     else:
         data = payload if isinstance(payload, msgspec.Raw) else msgspec.Raw(encode(payload))
-        outbox.reply(seq, wire.REPLY, data, began)
+        outbox.reply(seq, kinds.REPLY, data, began)

@@ -15,10 +15,10 @@ import msgspec
 from actors.child.life import Life, Payload, Sharing
 from actors.errors import UsageError
 from actors.protocol.protocol import Handler
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.attachments import encode_sharing
-from actors.wire.frames import NOTHING
 from actors.wire.framing import BESIDE, LARGE, ROOM, Attachment, Carried
+from actors.wire.kinds import NOTHING
 
 LEAST_INT: Final = -(2**63)  # what an int in eight bytes can be
 MOST_INT: Final = 2**63 - 1
@@ -30,7 +30,7 @@ def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payloa
     Raises:
         UsageError: the reply does not have the promised type, or is too large.
     """
-    if kind == wire.TELL:
+    if kind == kinds.TELL:
         return NOTHING
     if type(reply) is bytes and len(reply) >= BESIDE and handler.reply.promised is bytes:
         _check_size(life, len(reply))

@@ -16,9 +16,10 @@ from actors.child.runners.replies import item_of, payload_of
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.ref import STREAM_CREDIT
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import ReplyCodec
-from actors.wire.frames import NOTHING, Envelope
+from actors.wire.kinds import NOTHING
+from actors.wire.to_child import Envelope
 
 
 def outcome_of_flow(life: Life, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload | None:
@@ -77,9 +78,9 @@ def _wait_while(life: Life, seq: int, lacks: Callable[[], bool]) -> None:
     try:
         while True:
             if seq in life.inbox.cancelled:
-                raise FlowEnded(wire.CANCELLED)
+                raise FlowEnded(kinds.CANCELLED)
             if life.leaving.reason is not None:
-                raise FlowEnded(wire.STOPPED)
+                raise FlowEnded(kinds.STOPPED)
             if not lacks():
                 return
             life.time_limit.rest()

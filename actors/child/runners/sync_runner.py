@@ -18,7 +18,7 @@ from actors.exits import ExitReason
 from actors.ipc.box_cells import DOORBELL
 from actors.messages import Message
 from actors.protocol.protocol import Handler
-from actors.wire.frames import Envelope
+from actors.wire.to_child import Envelope
 
 
 def run(actor: Actor, life: Life) -> ExitReason:

@@ -13,8 +13,8 @@ import msgspec
 
 from actors.errors import WireError
 from actors.wire.codec import encode
-from actors.wire.frames import KeptReplies
 from actors.wire.framing import ATTACHMENT_BIT, HEADER, SHARED_SIZE, Announced, is_shared
+from actors.wire.from_child import KeptReplies
 
 _LENGTH: Final = struct.Struct("<I")
 _SHARED: Final = HEADER + SHARED_SIZE.size  # bytes that announce a value

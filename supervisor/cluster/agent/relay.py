@@ -10,9 +10,9 @@ from typing import Protocol
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
 from actors.wire.codec import encode
-from actors.wire.frames import KeptReplies as KeptRepliesFrame
-from actors.wire.frames import Outcomes, Replies
 from actors.wire.framing import Announced, Carried, SharedAttachment, header, shared_header
+from actors.wire.from_child import KeptReplies as KeptRepliesFrame
+from actors.wire.from_child import Outcomes, Replies
 from actors.wire.log_lines import Record
 from supervisor.cluster.agent.announcements import Announcements
 from supervisor.cluster.link import wire

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from actors.wire.counts import Counts
-from actors.wire.frames import StartActor
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
+from actors.wire.to_child import StartActor
 from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 

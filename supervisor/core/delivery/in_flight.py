@@ -9,7 +9,7 @@ import heapq
 from collections import deque
 from collections.abc import Container, Iterator, Mapping
 
-from actors.wire.frames import ASK, CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
+from actors.wire.kinds import ASK, CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
 from supervisor.core.delivery.backlog import Backlog, Batch
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage

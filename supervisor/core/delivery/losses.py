@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.wire.frames import ASK, FEED, STREAM, TELL
+from actors.wire.kinds import ASK, FEED, STREAM, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.in_flight import InFlight

@@ -8,8 +8,9 @@ from typing import ClassVar, Final
 import msgspec
 
 from actors.wire.codec import encode
-from actors.wire.frames import ASK, TELL, TELL_BATCH_HEAD, AskBatch, Bulk, Envelope
 from actors.wire.framing import Carried
+from actors.wire.kinds import ASK, TELL
+from actors.wire.to_child import TELL_BATCH_HEAD, AskBatch, Bulk, Envelope
 from supervisor.core.delivery.parcel import Parcel, array_head
 
 UNKNOWN: Final = -1

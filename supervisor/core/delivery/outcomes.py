@@ -19,23 +19,24 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitReport
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.errors import decode_error
-from actors.wire.frames import FEED, STREAM, TELL, Outcome
+from actors.wire.from_child import Outcome
+from actors.wire.kinds import FEED, STREAM, TELL
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import QueuedMessage
 
 FATES: Final = {
-    wire.REPLY: Fate.HANDLED,
-    wire.BESIDE: Fate.HANDLED,
-    wire.DONE: Fate.HANDLED,
-    wire.FAILED: Fate.FAILED,
-    wire.REJECTED: Fate.REJECTED,
-    wire.CANCELLED: Fate.CANCELLED,
-    wire.EXPIRED: Fate.EXPIRED,
-    wire.UNDECODABLE: Fate.UNDECODABLE,
-    wire.STOPPED: Fate.CANCELLED,  # a stream or feed that was cancelled; the others are dead letters
+    kinds.REPLY: Fate.HANDLED,
+    kinds.BESIDE: Fate.HANDLED,
+    kinds.DONE: Fate.HANDLED,
+    kinds.FAILED: Fate.FAILED,
+    kinds.REJECTED: Fate.REJECTED,
+    kinds.CANCELLED: Fate.CANCELLED,
+    kinds.EXPIRED: Fate.EXPIRED,
+    kinds.UNDECODABLE: Fate.UNDECODABLE,
+    kinds.STOPPED: Fate.CANCELLED,  # a stream or feed that was cancelled; the others are dead letters
 }
 
 _BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a payload may raise
@@ -55,13 +56,13 @@ def fate_of(message: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
     fate = FATES.get(outcome.kind)
     if fate is None:
         raise WireError(f"it ended message {message.seq} in a way that does not exist: {outcome.kind}")
-    if outcome.kind == wire.EXPIRED and message.deadline is None:
+    if outcome.kind == kinds.EXPIRED and message.deadline is None:
         raise WireError(f"it let message {message.seq} expire, which has no deadline")
-    if outcome.kind == wire.STOPPED and message.kind not in (STREAM, FEED):
+    if outcome.kind == kinds.STOPPED and message.kind not in (STREAM, FEED):
         raise WireError(f"it stopped message {message.seq}, which is no stream")
-    if outcome.kind == wire.CANCELLED and (asked or message.kind == TELL):
+    if outcome.kind == kinds.CANCELLED and (asked or message.kind == TELL):
         raise WireError(f"it cancelled message {message.seq}, which was not cancelled")
-    if outcome.kind == wire.DONE and asked:
+    if outcome.kind == kinds.DONE and asked:
         raise WireError(f"it ended ask {message.seq} without an answer")
     return fate
 
@@ -73,16 +74,16 @@ def error_of(path: str, outcome: Outcome) -> ActorsError | None:
         UndecodableMessage: its payload does not decode.
     """
     match outcome.kind:
-        case wire.FAILED | wire.REJECTED:
+        case kinds.FAILED | kinds.REJECTED:
             try:
                 return decode_error(outcome.kind, outcome.payload)
             except _BROKEN as error:
                 raise _undecodable(outcome, error) from error
-        case wire.EXPIRED:
+        case kinds.EXPIRED:
             return too_late(path)
-        case wire.STOPPED:
+        case kinds.STOPPED:
             return ActorStopped(f"{path} was stopped in the middle of the message")
-        case wire.UNDECODABLE:
+        case kinds.UNDECODABLE:
             return unreadable(path, payload_of(outcome, str))
         case _:
             return None

@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from actors.wire.frames import ASK, TELL
 from actors.wire.framing import Carried
+from actors.wire.kinds import ASK, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.acknowledged import NOTHING_NEW, Acknowledged
 from supervisor.core.delivery.backlog import Backlog, Batch

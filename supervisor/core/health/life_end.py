@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.wire.counts import Counts
-from actors.wire.frames import CrashReport
+from actors.wire.from_child import CrashReport
 from actors.wire.progress import NOTHING_BEGUN, Progress
 
 

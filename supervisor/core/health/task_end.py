@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.exits import ExitKind, ExitReason
-from actors.wire.frames import Failure
+from actors.wire.from_child import Failure
 from supervisor.core.causes import Cause, CauseKind
 from supervisor.core.health.exit_cause import one_line
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from actors.errors import ActorsError
 from actors.wire.attachments import EncodedMessage
-from actors.wire.frames import MAX_BULK, TELL
+from actors.wire.kinds import TELL
+from actors.wire.to_child import MAX_BULK
 from supervisor.core.delivery.parcel import Parcel
 from supervisor.durable.intake.intake import DurableIntake
 from supervisor.mailbox.intake.bulk import Bulk, BulkCall, Part

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from actors.wire.frames import TELL
+from actors.wire.kinds import TELL
 from supervisor.durable.asks import KeyedAsk
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.storing import Storing

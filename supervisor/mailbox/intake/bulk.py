@@ -22,7 +22,7 @@ from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire.attachments import EncodedMessage, bytes_fields, large_fields
 from actors.wire.codec import decoder_of, encode
-from actors.wire.frames import MAX_BULK
+from actors.wire.to_child import MAX_BULK
 from actors.wire.traces import is_sampled
 from supervisor.core.delivery.messages import UNKNOWN, Classes
 from supervisor.core.delivery.parcel import NOTHING, Parcel, cut_array

@@ -12,8 +12,8 @@ import msgspec
 
 from actors.errors import ActorStopped, UsageError
 from actors.messages import Message
-from actors.wire.frames import TELL
 from actors.wire.framing import Carried
+from actors.wire.kinds import TELL
 from supervisor.core.rules.down import is_down
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.validation import Admission, Admitted

@@ -18,7 +18,7 @@ from actors.messages import Message
 from actors.ref import ActorRef
 from actors.wire.attachments import EncodedMessage
 from actors.wire.codec import ReplyCodec
-from actors.wire.frames import ASK, TELL
+from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.loop_affinity import Home

@@ -23,7 +23,7 @@ from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol
 from actors.wire.attachments import bytes_fields, shares
 from actors.wire.codec import encode
-from actors.wire.frames import ASK, TELL
+from actors.wire.kinds import ASK, TELL
 from supervisor.mailbox.askers import PendingAsk
 from supervisor.mailbox.intake.door import Door
 from supervisor.mailbox.intake.entry import Entry

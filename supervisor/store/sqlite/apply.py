@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
 
-from actors.wire.frames import TELL
+from actors.wire.kinds import TELL
 from supervisor.store.errors import NoSuchRecord
 from supervisor.store.sqlite.mailboxes import Mailboxes
 from supervisor.store.writes import (

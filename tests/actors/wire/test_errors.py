@@ -15,7 +15,7 @@ from actors.errors import (
     UndecodableMessage,
     UsageError,
 )
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.errors import decode_error, encode_error
 
 
@@ -45,11 +45,11 @@ def test_there_and_back(error):
 def test_an_error_without_a_kind_of_its_own():
     """It travels as UNDECODABLE and arrives as UsageError."""
     kind, payload = encode_error(UndecodableMessage("no such type"))
-    assert wire.UNDECODABLE == kind
+    assert kinds.UNDECODABLE == kind
     assert isinstance(decode_error(kind, msgspec.Raw(payload)), UsageError)
 
 
 def test_a_kind_that_is_no_error():
     """REPLY has no error."""
     with pytest.raises(KeyError):
-        decode_error(wire.REPLY, msgspec.Raw(b"\xc0"))
+        decode_error(kinds.REPLY, msgspec.Raw(b"\xc0"))

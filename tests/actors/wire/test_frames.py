@@ -9,32 +9,22 @@ from hypothesis import strategies as st
 
 from actors.messages import Message
 from actors.wire.codec import encode
-from actors.wire.frames import (
-    ASK,
-    NOTHING,
-    REPLY,
-    TELL,
-    Answer,
-    Cancel,
+from actors.wire.from_child import (
     CrashReport,
-    Credit,
-    Deliver,
-    Envelope,
     Failure,
     FromChild,
     Goodbye,
-    Items,
     MoreItems,
     Outcome,
     Outcomes,
     Publish,
     Send,
-    StartActor,
-    Stop,
     Subscribe,
     Watch,
     Withdraw,
 )
+from actors.wire.kinds import ASK, NOTHING, REPLY, TELL
+from actors.wire.to_child import Answer, Cancel, Credit, Deliver, Envelope, Items, StartActor, Stop
 
 
 class Add(Message[int]):

@@ -8,8 +8,8 @@ from hypothesis import strategies as some
 
 from actors.errors import WireError
 from actors.wire.codec import encode
-from actors.wire.frames import KeptReplies
 from actors.wire.framing import SHARED_LENGTH, Announced, attachment_header, header, shared_header
+from actors.wire.from_child import KeptReplies
 from supervisor.cluster.agent.announcements import Announcements
 
 SIZES = some.integers(0, 40)

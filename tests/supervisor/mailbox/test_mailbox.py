@@ -30,9 +30,10 @@ from actors.errors import (
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.protocol.protocol import protocol_of
 from actors.ref import UnboundRef
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
-from actors.wire.frames import NOTHING, Failure, Outcome, Outcomes
+from actors.wire.from_child import Failure, Outcome, Outcomes
+from actors.wire.kinds import NOTHING
 from actors.wire.progress import Progress
 from supervisor.core.delivery.routing import Router
 from supervisor.core.terms import Routing
@@ -125,7 +126,7 @@ async def test_there_and_back(box):
     box_tell = box.tell(3)
     await at_rest()
     assert [1, 2, 3] == life.numbers
-    box.say((2, wire.REPLY, 20), ack_up_to=3)
+    box.say((2, kinds.REPLY, 20), ack_up_to=3)
     assert 20 == await asking
     await box_tell
     assert 0 == box.mailbox.depth
@@ -155,10 +156,10 @@ async def test_a_congested_life_gets_no_more(box):
 @pytest.mark.parametrize(
     ("kind", "payload", "error", "words"),
     [
-        (wire.FAILED, Failure("KeyError", "'x'", "Traceback"), HandlerError, "KeyError: 'x'"),
-        (wire.REJECTED, "not now", Rejected, "not now"),
-        (wire.EXPIRED, None, AskTimeout, "it had not begun"),
-        (wire.UNDECODABLE, "what?", UndecodableMessage, "what?"),
+        (kinds.FAILED, Failure("KeyError", "'x'", "Traceback"), HandlerError, "KeyError: 'x'"),
+        (kinds.REJECTED, "not now", Rejected, "not now"),
+        (kinds.EXPIRED, None, AskTimeout, "it had not begun"),
+        (kinds.UNDECODABLE, "what?", UndecodableMessage, "what?"),
     ],
 )
 async def test_how_an_ask_ends(box, kind, payload, error, words):
@@ -171,7 +172,7 @@ async def test_how_an_ask_ends(box, kind, payload, error, words):
         await asking
     assert 0 == box.mailbox.depth
     assert 1 == sum(box.mailbox.fates.values())
-    assert (kind == wire.UNDECODABLE) == bool(box.letters)
+    assert (kind == kinds.UNDECODABLE) == bool(box.letters)
 
 
 # ---- capacity
@@ -362,7 +363,7 @@ async def test_an_ask_that_times_out_in_a_lifes_hands(box):
         await box.ref.ask(Add(1), timeout=0.01)
     assert [1] == life.taken_back
     assert 1 == box.mailbox.depth
-    box.say((1, wire.CANCELLED, None), ack_up_to=1)
+    box.say((1, kinds.CANCELLED, None), ack_up_to=1)
     assert (0, {"expired": 1}) == (box.mailbox.depth, +box.mailbox.fates)
 
 
@@ -379,7 +380,7 @@ async def test_a_cancelled_ask(box):
     flying.cancel()
     await at_rest()
     assert [2] == life.taken_back
-    box.say((2, wire.REPLY, 20), ack_up_to=2)
+    box.say((2, kinds.REPLY, 20), ack_up_to=2)
     for task in (waiting, flying):
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -479,7 +480,7 @@ async def test_cancelled_asks_that_a_life_only_acknowledges(box):
     for ask in asks[:4]:
         ask.cancel()
     await at_rest()
-    box.say((5, wire.REPLY, 5), ack_up_to=5)
+    box.say((5, kinds.REPLY, 5), ack_up_to=5)
     assert 5 == await asks[4]
     assert (0, {"cancelled": 4, "handled": 1}) == (box.mailbox.depth, +box.mailbox.fates)
     assert {} == box.mailbox.consumers.shared_queue._unwanted
@@ -490,7 +491,7 @@ async def test_a_reply_and_a_cancellation_in_the_same_turn(box):
     box.live()
     task = box.ask(1)
     await at_rest()
-    box.say((1, wire.REPLY, 10), ack_up_to=1)
+    box.say((1, kinds.REPLY, 10), ack_up_to=1)
     task.cancel()
     await asyncio.wait([task])
     assert 0 == box.mailbox.depth
@@ -529,7 +530,7 @@ async def test_a_death_gives_each_message_its_fate(box):
     assert [(Add(2), DeadReason.CRASHED, 1)] == [(each.message, each.reason, each.deliveries) for each in box.letters]
     second = box.live()
     assert [3] == second.numbers
-    box.say((3, wire.REPLY, 30), ack_up_to=3)
+    box.say((3, kinds.REPLY, 30), ack_up_to=3)
     assert 30 == await unbegun
     assert {"handled_unanswered": 1, "crashed_while_handling": 1, "handled": 1} == +box.mailbox.fates
 
@@ -579,7 +580,7 @@ async def test_a_life_that_is_stopping_gets_no_more(box):
     box.ref.tell_nowait(Add(2))
     await at_rest()
     assert [1] == life.numbers
-    box.say((1, wire.REPLY, 10), ack_up_to=1)
+    box.say((1, kinds.REPLY, 10), ack_up_to=1)
     assert 10 == await asking
     box.die(life)
     assert [2] == box.live().numbers
@@ -598,7 +599,7 @@ async def test_when_down_fail(box):
         await fail_if_down
     assert (False, 1) == (caught.value.started, caught.value.report.life)
     assert [2] == box.live().numbers
-    box.say((2, wire.REPLY, 20), ack_up_to=2)
+    box.say((2, kinds.REPLY, 20), ack_up_to=2)
     assert 20 == await patient
 
 
@@ -661,18 +662,18 @@ async def test_another_thread_is_refused(box):
 @pytest.mark.parametrize(
     ("items", "ack_up_to"),
     [
-        ([(7, wire.REPLY, 1)], 0),
-        ([(1, wire.REPLY, "not a number")], 0),
+        ([(7, kinds.REPLY, 1)], 0),
+        ([(1, kinds.REPLY, "not a number")], 0),
         ([(1, 99, None)], 0),
-        ([(1, wire.STOPPED, "x")], 0),
-        ([(1, wire.FAILED, "no failure")], 0),
-        ([(1, wire.REJECTED, 5)], 0),
-        ([(1, wire.UNDECODABLE, None)], 0),
-        ([(1, wire.REPLY, 1), (1, wire.REPLY, 1)], 0),
+        ([(1, kinds.STOPPED, "x")], 0),
+        ([(1, kinds.FAILED, "no failure")], 0),
+        ([(1, kinds.REJECTED, 5)], 0),
+        ([(1, kinds.UNDECODABLE, None)], 0),
+        ([(1, kinds.REPLY, 1), (1, kinds.REPLY, 1)], 0),
         ([], 1),
         ([], 2**62),
-        ([(1, wire.DONE, None)], 0),
-        ([(1, wire.CANCELLED, None)], 0),
+        ([(1, kinds.DONE, None)], 0),
+        ([(1, kinds.CANCELLED, None)], 0),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -699,7 +700,7 @@ async def test_garbage_payloads(box):
     asking = box.ask(1, timeout=None)
     await at_rest()
     with pytest.raises(WireError):
-        box.mailbox.dispatcher.on_outcomes("a", Outcomes(0, [Outcome(1, wire.REPLY, msgspec.Raw(b"\xc1"))]))
+        box.mailbox.dispatcher.on_outcomes("a", Outcomes(0, [Outcome(1, kinds.REPLY, msgspec.Raw(b"\xc1"))]))
     with pytest.raises(ActorCrashed, match="does not decode"):
         await asking
     box.die(life)
@@ -709,14 +710,14 @@ async def test_garbage_payloads(box):
 async def test_bytes_of_an_actor_are_checked(box, data):
     """What one actor sends to another is of a class that this one handles, or a UsageError for the sender."""
     with pytest.raises(UsageError):
-        box.mailbox.intake.check_bytes(msgspec.Raw(data), wire.TELL, None, ())
+        box.mailbox.intake.check_bytes(msgspec.Raw(data), kinds.TELL, None, ())
 
 
 async def test_fields_of_an_actor_s_message_are_not_decoded(box):
     """Nor by one call for many. The receiver decodes them; what was kept in a store is decoded before it enters."""
     wrong = encode(["Add", "x"])
-    assert "Add" == box.mailbox.intake.check_bytes(msgspec.Raw(wrong), wire.TELL, None, ()).name
-    (part,) = box.mailbox.bulk.check_bytes(msgspec.Raw(b"\x92" + wrong + encode(Add(1))), wire.TELL, "b")
+    assert "Add" == box.mailbox.intake.check_bytes(msgspec.Raw(wrong), kinds.TELL, None, ()).name
+    (part,) = box.mailbox.bulk.check_bytes(msgspec.Raw(b"\x92" + wrong + encode(Add(1))), kinds.TELL, "b")
     assert {"Add"} == {handler.message.__qualname__ for handler in part.handlers}
     with pytest.raises(UsageError, match="a field has the wrong type"):
         box.mailbox.intake.check_stored(wrong)
@@ -726,7 +727,7 @@ async def test_bytes_of_an_actor_for_one_that_is_down(box):
     """The same as for the daemon's own messages."""
     box.mailbox.close("over")
     with pytest.raises(ActorStopped):
-        box.mailbox.intake.check_bytes(msgspec.Raw(encode(Add(1))), wire.ASK, None, ())
+        box.mailbox.intake.check_bytes(msgspec.Raw(encode(Add(1))), kinds.ASK, None, ())
 
 
 # ---- pools
@@ -802,7 +803,7 @@ async def test_a_member_leaves_and_its_messages_do_not():
     life = box.live("a/0")
     assert [0, 1, 2, 3] == life.numbers
     for posted, number in zip(life.received, life.numbers, strict=True):
-        box.say((posted.seq, wire.REPLY, number), member="a/0")
+        box.say((posted.seq, kinds.REPLY, number), member="a/0")
     assert [0, 1, 2, 3] == await asyncio.gather(*asks)
 
 

@@ -6,7 +6,8 @@ import msgspec
 
 from actors import Actor, Message, UsageError, handles
 from actors.wire.codec import encode
-from actors.wire.frames import TELL, Send
+from actors.wire.from_child import Send
+from actors.wire.kinds import TELL
 from supervisor import ChildSpec, DeadReason, Supervisor
 from tests.support.engines import either_way
 from tests.support.inside import channel_of

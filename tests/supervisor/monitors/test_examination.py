@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from actors.wire.frames import StartActor
+from actors.wire.to_child import StartActor
 from supervisor import StartFailed
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.monitors.examination import Examination

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from actors.exits import ExitKind
-from actors.wire.frames import NOTHING, REPLY, Outcome, Outcomes
+from actors.wire.from_child import Outcome, Outcomes
+from actors.wire.kinds import NOTHING, REPLY
 from supervisor import ChildSpec, RestartPolicy, Supervisor
 from supervisor.core.tree.commands import Decision
 from supervisor.monitors import recycler as room

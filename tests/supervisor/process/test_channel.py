@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from actors.errors import WireError
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
-from actors.wire.frames import Outcome, Outcomes, Withdraw
 from actors.wire.framing import Attachment
+from actors.wire.from_child import Outcome, Outcomes, Withdraw
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.process.channel import decoded
@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 
 def outcomes(ack_up_to, *seqs):
-    return Outcomes(ack_up_to, [Outcome(seq, wire.REPLY, msgspec.Raw(b"\x01")) for seq in seqs])
+    return Outcomes(ack_up_to, [Outcome(seq, kinds.REPLY, msgspec.Raw(b"\x01")) for seq in seqs])
 
 
 def test_outcomes_in_a_row_are_one():

@@ -15,9 +15,10 @@ from actors.ipc.blackbox import BlackBox
 from actors.ipc.reply_area import RUN
 from actors.ipc.reply_cells import CELLS, CLOSE
 from actors.wire.codec import encode
-from actors.wire.frames import ITEM, NOTHING, Outcome, Outcomes, Replies
-from actors.wire.frames import KeptReplies as Announcement
 from actors.wire.framing import header
+from actors.wire.from_child import KeptReplies as Announcement
+from actors.wire.from_child import Outcome, Outcomes, Replies
+from actors.wire.kinds import ITEM, NOTHING
 from supervisor.process.channel import FrameReader
 from supervisor.process.kept_replies import LOOK, KeptReplies
 

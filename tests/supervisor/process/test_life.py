@@ -132,7 +132,7 @@ async def test_a_process_that_may_not_be_killed_is_reaped_when_it_ends(reading, 
 
         with monkeypatch.context() as patch:
             patch.setattr("supervisor.process.spawn.worker_process.send_signal", refuse)
-            patch.setattr("supervisor.process.spawn.worker_process.kill_process_group", lambda _: None)
+            patch.setattr("supervisor.process.spawn.worker_process._kill_group", lambda _: None)
             for life in tuple(root._engine.tree.launcher._alive):
                 life.kill()
             report = await watch.exited("a")

@@ -14,7 +14,8 @@ from actors.errors import UsageError
 from actors.exits import ExitKind
 from actors.protocol.protocol import protocol_of
 from actors.wire.codec import encode
-from actors.wire.frames import REPLY, Outcome, Outcomes
+from actors.wire.from_child import Outcome, Outcomes
+from actors.wire.kinds import REPLY
 from supervisor import ChildSpec, Intensity, RestartPolicy, StartFailed
 from supervisor.core.rules.states import ChildState
 from supervisor.testing import OnStart, OnStop, ScriptedLauncher, ScriptedSupervisor, replay

@@ -9,7 +9,8 @@ import signal
 import pytest
 
 from actors import ActorStopped
-from actors.wire.frames import NOTHING, REPLY, Outcome, Outcomes
+from actors.wire.from_child import Outcome, Outcomes
+from actors.wire.kinds import NOTHING, REPLY
 from supervisor import (
     ChildSpec,
     ChildStarted,

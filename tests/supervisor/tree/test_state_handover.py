@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actors import ActorCrashed
-from actors.wire.frames import Saved
+from actors.wire.from_child import Saved
 from supervisor import ChildSpec, ChildStarted, Intensity, Supervisor
 from supervisor.testing import OnStart, ScriptedLauncher
 from tests.support.keepers import AsyncKeeper, Die, Keeper, Put, Shown, Total

@@ -14,7 +14,7 @@ from actors.child.runners.batches import GROUP, QUICK, handle_batch
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_cells import DOORBELL
 from actors.protocol.protocol import protocol_of
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.counts import Series, encoded
 
 MANY = 5 * GROUP
@@ -102,11 +102,11 @@ def test_a_batch(box, kind, step, monkeypatch):
     actor = Counting(counts)
     work = {message: (one, getattr(actor, one.name)) for message, one in protocol_of(Counting).handlers.items()}
     if kind == "tells":
-        batch = PendingBatch(1, [One() for _ in range(MANY)], wire.TELL, None, None, None)
+        batch = PendingBatch(1, [One() for _ in range(MANY)], kinds.TELL, None, None, None)
     elif kind == "asks":
         batch = PendingAsks(1, [Two() for _ in range(MANY)], [None] * MANY)
     else:
-        batch = PendingBatch(1, [Two() for _ in range(MANY)], wire.ASK, None, None, None)
+        batch = PendingBatch(1, [Two() for _ in range(MANY)], kinds.ASK, None, None, None)
     life = life_of(box, cells, step)
     while not batch.over:
         handle_batch(life, work, batch)

@@ -28,26 +28,12 @@ from actors.output.capture import Output
 from actors.process.memory import Reserve
 from actors.process.tracebacks import ActorFailed
 from actors.protocol.protocol import protocol_of
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
-from actors.wire.frames import (
-    ASK,
-    TELL,
-    Answer,
-    AskBatch,
-    Bulk,
-    Cancel,
-    Deliver,
-    Envelope,
-    Failure,
-    FromChild,
-    Outcomes,
-    Recall,
-    Send,
-    StartActor,
-    Stop,
-)
 from actors.wire.framing import Framer, header
+from actors.wire.from_child import Failure, FromChild, Outcomes, Send
+from actors.wire.kinds import ASK, TELL
+from actors.wire.to_child import Answer, AskBatch, Bulk, Cancel, Deliver, Envelope, Recall, StartActor, Stop
 from tests.support.actors import (
     AskOther,
     AsyncPuppet,
@@ -163,7 +149,7 @@ def test_answers_in_order(daemon_of):
     assert ExitKind.NORMAL is run(daemon.actor, daemon.life).kind
     daemon.life.outbox.flush()
     items, ack_up_to = daemon.outcomes()
-    assert [(1, wire.REPLY, "a"), (2, wire.REPLY, None), (3, wire.REPLY, "b"), (4, wire.REPLY, "going")] == items
+    assert [(1, kinds.REPLY, "a"), (2, kinds.REPLY, None), (3, kinds.REPLY, "b"), (4, kinds.REPLY, "going")] == items
     assert 4 == ack_up_to
 
 
@@ -193,7 +179,7 @@ def test_a_reply_does_not_wait_for_a_slow_successor(daemon_of):
     daemon.actor.daemon = daemon
     daemon.deliver(Look(), Quick(), Look(), StopNow())
     run(daemon.actor, daemon.life)
-    assert [(1, wire.REPLY, None), (2, wire.REPLY, None)] == daemon.actor.seen
+    assert [(1, kinds.REPLY, None), (2, kinds.REPLY, None)] == daemon.actor.seen
 
 
 def test_stop_overtakes(daemon_of):
@@ -217,7 +203,7 @@ def test_cancelled_messages_do_not_begin(daemon_of):
     run(daemon.actor, daemon.life)
     daemon.life.outbox.flush()
     items, _ = daemon.outcomes()
-    assert [wire.REPLY, wire.CANCELLED, wire.REPLY, wire.REPLY] == [kind for _, kind, _ in items]
+    assert [kinds.REPLY, kinds.CANCELLED, kinds.REPLY, kinds.REPLY] == [kind for _, kind, _ in items]
     assert [1, 3] == daemon.actor.notes
 
 
@@ -233,7 +219,7 @@ def test_what_is_recalled_of_a_batch_does_not_begin(daemon_of, frame):
     daemon.box.ring()
     run(daemon.actor, daemon.life)
     assert [3] == daemon.actor.notes
-    assert [2, 4] == [seq for seq, kind, _ in daemon.outcomes()[0] if kind == wire.CANCELLED]
+    assert [2, 4] == [seq for seq, kind, _ in daemon.outcomes()[0] if kind == kinds.CANCELLED]
 
 
 def test_cancelling_what_is_over_leaves_nothing_behind(daemon_of):
@@ -261,7 +247,7 @@ def test_expired_messages_do_not_begin(daemon_of):
     run(daemon.actor, daemon.life)
     daemon.life.outbox.flush()
     items, ack_up_to = daemon.outcomes()
-    assert [(1, wire.EXPIRED), (2, wire.REPLY), (3, wire.REPLY)] == [item[:2] for item in items]
+    assert [(1, kinds.EXPIRED), (2, kinds.REPLY), (3, kinds.REPLY)] == [item[:2] for item in items]
     assert 3 == ack_up_to
     assert [2] == daemon.actor.notes
 
@@ -273,7 +259,7 @@ def test_one_bad_message_does_not_spoil_the_batch(daemon_of):
     run(daemon.actor, daemon.life)
     daemon.life.outbox.flush()
     items, _ = daemon.outcomes()
-    assert {2} == {seq for seq, kind, _ in items if kind == wire.UNDECODABLE}
+    assert {2} == {seq for seq, kind, _ in items if kind == kinds.UNDECODABLE}
     assert [1, 2] == daemon.actor.notes
 
 
@@ -284,7 +270,7 @@ def test_an_exception_answers_and_crashes(daemon_of):
     with pytest.raises(ActorFailed) as caught:
         run(daemon.actor, daemon.life)
     (item,) = daemon.outcomes()[0]
-    assert (1, wire.FAILED) == item[:2]
+    assert (1, kinds.FAILED) == item[:2]
     assert ["ValueError", "oh"] == item[2][:2]
     words = caught.value.crash_report()
     assert ("in Puppet.fail", "ValueError", "oh") == (words.where, words.failure.type_name, words.failure.message)
@@ -306,7 +292,7 @@ def test_a_refusal_lives_on(daemon_of):
     daemon.deliver(Refuse("no"), StopYourself())
     run(daemon.actor, daemon.life)
     daemon.life.outbox.flush()
-    assert (1, wire.REJECTED, "no") == daemon.outcomes()[0][0]
+    assert (1, kinds.REJECTED, "no") == daemon.outcomes()[0][0]
 
 
 def test_a_wrong_reply_is_the_actors_fault(daemon_of):
@@ -316,7 +302,7 @@ def test_a_wrong_reply_is_the_actors_fault(daemon_of):
     run(daemon.actor, daemon.life)
     daemon.life.outbox.flush()
     _, kind, (name, text, _) = daemon.outcomes()[0][0]
-    assert (wire.FAILED, "actors.errors.UsageError") == (kind, name)
+    assert (kinds.FAILED, "actors.errors.UsageError") == (kind, name)
     assert "the reply is a str, the message promises int" in text
 
 
@@ -327,7 +313,7 @@ def test_exceptions_without_decent_words(daemon_of, how):
     daemon.deliver(FailBadly(how), StopYourself())
     run(daemon.actor, daemon.life)
     daemon.life.outbox.flush()
-    assert [wire.FAILED, wire.REPLY] == [kind for _, kind, _ in daemon.outcomes()[0]]
+    assert [kinds.FAILED, kinds.REPLY] == [kind for _, kind, _ in daemon.outcomes()[0]]
 
 
 def test_the_black_box_is_up_to_date(daemon_of):
@@ -506,7 +492,7 @@ async def test_concurrency(serving, tmp_path):
     await at_rest()
     assert frozenset({1, 2, 3}) == daemon.box.progress().active
     (tmp_path / "1").touch()
-    assert [(2, wire.REPLY, None)] == await collect(daemon, 1)
+    assert [(2, kinds.REPLY, None)] == await collect(daemon, 1)
     await until(lambda: len(daemon.actor.notes) == 4, "the fourth has begun")
     assert frozenset({1, 3, 4}) == daemon.box.progress().active
     for gate in (0, 2, 3, 4):
@@ -518,7 +504,7 @@ async def test_every_told_message_is_acknowledged(serving):
     """Out of order, `ack_up_to` cannot say it: each gets an item."""
     daemon, _ = serving(AsyncPuppet)
     daemon.deliver(Note(1), Note(2), kind=TELL)
-    assert {(1, wire.DONE, None), (2, wire.DONE, None)} == set(await collect(daemon, 2))
+    assert {(1, kinds.DONE, None), (2, kinds.DONE, None)} == set(await collect(daemon, 2))
 
 
 async def test_async_one_at_a_time_keeps_order(serving):
@@ -537,7 +523,7 @@ async def test_an_async_exception_ends_the_life(serving, tmp_path):
     with pytest.raises(ActorFailed):
         await task
     ((seq, kind, _),) = daemon.outcomes()[0]
-    assert (1, wire.FAILED) == (seq, kind)
+    assert (1, kinds.FAILED) == (seq, kind)
 
 
 async def test_async_stop_lets_handlers_finish(serving, tmp_path):
@@ -563,15 +549,15 @@ async def test_async_timers(serving):
 
 
 ANSWERS = [
-    ((wire.REPLY, "hello"), "hello"),
-    ((wire.FAILED, Failure("KeyError", "'x'", "Traceback")), HandlerError),
-    ((wire.REJECTED, "no"), Rejected),
-    ((wire.STOPPED, "down"), ActorStopped),
-    ((wire.CRASHED, ("died", True, None)), ActorCrashed),
-    ((wire.UNKNOWN, "nobody"), NoSuchActor),
-    ((wire.FULL, "full"), MailboxFull),
-    ((wire.EXPIRED, "late"), AskTimeout),
-    ((wire.UNDECODABLE, "what?"), UsageError),
+    ((kinds.REPLY, "hello"), "hello"),
+    ((kinds.FAILED, Failure("KeyError", "'x'", "Traceback")), HandlerError),
+    ((kinds.REJECTED, "no"), Rejected),
+    ((kinds.STOPPED, "down"), ActorStopped),
+    ((kinds.CRASHED, ("died", True, None)), ActorCrashed),
+    ((kinds.UNKNOWN, "nobody"), NoSuchActor),
+    ((kinds.FULL, "full"), MailboxFull),
+    ((kinds.EXPIRED, "late"), AskTimeout),
+    ((kinds.UNDECODABLE, "what?"), UsageError),
 ]
 
 
@@ -599,9 +585,9 @@ async def test_asking_in_vain(serving):
     with pytest.raises(AskTimeout, match="/root/b did not answer Echo in time"):
         await daemon.life.context.actor("b").ask(Echo("x"), timeout=0.01)
     (sent,) = [frame for frame in daemon.frames() if isinstance(frame, Send)]
-    daemon.send(Answer(sent.correlation, wire.REPLY, msgspec.Raw(encode("late"))))
+    daemon.send(Answer(sent.correlation, kinds.REPLY, msgspec.Raw(encode("late"))))
     daemon.deliver(Echo("still here"))
-    assert [(1, wire.REPLY, "still here")] == await collect(daemon, 1)
+    assert [(1, kinds.REPLY, "still here")] == await collect(daemon, 1)
     assert {} == daemon.life.calls.waiters
 
 
@@ -632,8 +618,8 @@ async def test_asking_is_seen_by_the_asker_only(serving):
     (sent,) = [frame for frame in frames if isinstance(frame, Send)]
     (told,) = [frame for frame in frames if isinstance(frame, Outcomes)]
     assert [2] == [item.seq for item in told.items]
-    daemon.send(Answer(sent.correlation, wire.REPLY, msgspec.Raw(encode("y"))))
-    assert [(1, wire.REPLY, "y")] == await collect(daemon, 1)
+    daemon.send(Answer(sent.correlation, kinds.REPLY, msgspec.Raw(encode("y"))))
+    assert [(1, kinds.REPLY, "y")] == await collect(daemon, 1)
 
 
 # ---- what has arrived is never passed over: the daemon would take it as handled
@@ -646,9 +632,9 @@ async def test_an_answer_behind_the_cancellation_of_its_handler(serving):
     frames = []
     await until(lambda: frames.extend(daemon.frames()) or frames, "the question")
     daemon.send(Cancel([1]))
-    daemon.send(Answer(frames[0].correlation, wire.REPLY, msgspec.Raw(encode("y"))))
+    daemon.send(Answer(frames[0].correlation, kinds.REPLY, msgspec.Raw(encode("y"))))
     daemon.deliver(Note(7))
-    assert {(1, wire.CANCELLED, None), (2, wire.REPLY, None)} == set(await collect(daemon, 2))
+    assert {(1, kinds.CANCELLED, None), (2, kinds.REPLY, None)} == set(await collect(daemon, 2))
     assert [7] == daemon.actor.notes
 
 
@@ -656,7 +642,7 @@ async def test_a_reading_that_fails_ends_the_life(serving):
     """Nothing that has arrived later begins."""
     daemon, task = serving(AsyncPuppet)
     daemon.life.inbox.takers[Answer] = raise_it
-    daemon.send(Answer(1, wire.REPLY, msgspec.Raw(encode("y"))))
+    daemon.send(Answer(1, kinds.REPLY, msgspec.Raw(encode("y"))))
     daemon.deliver(Note(1))
     with pytest.raises(ZeroDivisionError):
         await task
@@ -671,7 +657,7 @@ def test_a_reading_that_fails_in_a_sync_handler(daemon_of):
     daemon.life.inbox.takers[Answer] = raise_it
     daemon.deliver(Look())
     daemon.life.inbox.receive()
-    daemon.send(Answer(1, wire.REPLY, msgspec.Raw(encode("y"))))
+    daemon.send(Answer(1, kinds.REPLY, msgspec.Raw(encode("y"))))
     daemon.deliver(Quick())
     with pytest.raises(ActorFailed, match="reading its channel"):
         run(daemon.actor, daemon.life)

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.wire.frames import ASK, CANCELLED, REPLY, TELL, UNDECODABLE
+from actors.wire.kinds import ASK, CANCELLED, REPLY, TELL, UNDECODABLE
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import blame

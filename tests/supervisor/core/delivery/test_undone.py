@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from actors.wire.frames import ASK, STREAM, TELL
+from actors.wire.kinds import ASK, STREAM, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import Redelivery, lost_message

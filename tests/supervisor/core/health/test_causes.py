@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from actors.exits import ExitKind, ExitReason, exception_names
-from actors.wire.frames import CrashReport, Failure
+from actors.wire.from_child import CrashReport, Failure
 from supervisor.core.health.causes import causes_of
 from supervisor.core.health.life_end import LifeEnd
 

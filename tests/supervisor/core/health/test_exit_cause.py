@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from actors.exits import ExitKind
-from actors.wire.frames import CrashReport, Failure
+from actors.wire.from_child import CrashReport, Failure
 from actors.wire.progress import Progress
 from supervisor.core.health.exit_cause import exit_code_in_words, exit_reason, native_stack, signal_name
 from supervisor.core.health.life_end import LifeEnd

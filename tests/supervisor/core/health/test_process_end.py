@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from actors.wire.frames import CrashReport, Failure
+from actors.wire.from_child import CrashReport, Failure
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.process_end import command_exit_reason, function_exit_reason
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.wire.frames import Failure
+from actors.wire.from_child import Failure
 from supervisor.core.health.task_end import TaskEnd, task_exit_reason
 
 BROKEN = Failure("ValueError", "no such pair\nsecond line", "")

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, MailboxFull, UsageError, WireError
-from actors.wire import frames as wire
+from actors.wire import kinds
 from actors.wire.codec import encode
-from actors.wire.frames import Failure, Replies
+from actors.wire.from_child import Failure, Replies
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.terms import Routing
 from supervisor.specs import Overflow
@@ -65,7 +65,7 @@ async def test_replies_come_in_the_order_of_the_messages():
     asking = await begun(box.ref.ask_many([Add(1), Try(2), *adds(3, 4)]))
     replies(box, 1, 10, "20")
     replies(box, 3, 30)
-    box.say((4, wire.REPLY, 40))
+    box.say((4, kinds.REPLY, 40))
     assert [10, "20", 30, 40] == await asking
     assert {Fate.HANDLED: 4} == +box.mailbox.fates
     assert 0 == box.mailbox.depth
@@ -76,7 +76,7 @@ async def test_a_failed_one_is_its_error_in_the_list():
     box.live()
     asking = await begun(box.ref.ask_many(adds(1, 2, 3)))
     replies(box, 1, 10)
-    box.say((2, wire.FAILED, Failure("KeyError", "'x'", "")))
+    box.say((2, kinds.FAILED, Failure("KeyError", "'x'", "")))
     replies(box, 3, 30)
     first, second, third = await asking
     assert (10, 30) == (first, third)
@@ -201,7 +201,7 @@ async def test_a_cancelled_ask_many_takes_back_what_has_not_begun():
         await asking
     assert set(range(2, 8)) == set(life.taken_back)
     replies(box, 2, 20)  # it had begun
-    box.say(*((seq, wire.CANCELLED, None) for seq in range(3, 8)))
+    box.say(*((seq, kinds.CANCELLED, None) for seq in range(3, 8)))
     assert {Fate.HANDLED: 2, Fate.CANCELLED: 5} == +box.mailbox.fates
     assert 0 == box.mailbox.depth
 
@@ -255,7 +255,7 @@ async def test_members_of_a_pool_share_them(routing):
                 if (member, posted.seq) not in answered:
                     answered.add((member, posted.seq))
                     number = msgspec.msgpack.decode(posted.message)[1]
-                    box.say((posted.seq, wire.REPLY, number), member=member)
+                    box.say((posted.seq, kinds.REPLY, number), member=member)
         await at_rest()
     assert list(range(20)) == await asking
     assert all(life.received for life in lives.values())

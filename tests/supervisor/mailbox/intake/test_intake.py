@@ -13,7 +13,7 @@ from actors.errors import ActorStopped, AskTimeout, MailboxFull, UsageError
 from actors.protocol.protocol import protocol_of
 from actors.ref import UnboundRef
 from actors.wire.codec import encode
-from actors.wire.frames import ASK, TELL
+from actors.wire.kinds import ASK, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.routing import Router
 from supervisor.core.terms import Routing
