@@ -257,9 +257,12 @@ class FrameReader:
             size = int.from_bytes(chunk[:HEADER], "little")
             try:
                 if len(chunk) == HEADER + size and size < self._small and self._framer.between:
+                    self._count(1)
                     self._hear(_decoded(memoryview(chunk)[HEADER:]))  # the common case: one small whole frame
                 else:
-                    for frame in decoded(self._framer.feed(chunk)):
+                    frames = self._framer.feed(chunk)
+                    self._count(sum(not isinstance(one, Attachment | Announced) for one in frames))
+                    for frame in decoded(frames):
                         self._hear(frame)
             except Exception as error:
                 self.refused = True
@@ -274,6 +277,11 @@ class FrameReader:
         """The process has ended, and its pipe is read: take in the replies that lie in its black box."""
         self._read_kept(None)
 
+    def _count(self, frames: int) -> None:
+        """So many frames have arrived; several of outcomes are heard as one."""
+        if self._kept is not None:
+            self._kept.heard += frames
+
     def _hear(self, frame: FromChild | Attachment | Announced) -> None:
         if isinstance(frame, Attachment | Announced):
             self._attachments.append(frame if isinstance(frame, Attachment) else self._taken(frame))
@@ -281,8 +289,6 @@ class FrameReader:
         attachments: Sequence[Carried] = ()
         if self._attachments:
             attachments, self._attachments = self._attachments, []
-        if self._kept is not None:
-            self._kept.heard += 1
         if isinstance(frame, Outcomes | Replies):
             self._listener.life_outcomes(frame, attachments)
         elif isinstance(frame, KeptRepliesFrame):

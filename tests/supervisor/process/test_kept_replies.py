@@ -146,6 +146,23 @@ async def test_a_reply_overtakes_no_frame_that_was_sent_before_it(box):
     child.close()
 
 
+async def test_outcomes_that_came_together_count_as_the_frames_they_were(box):
+    """They are heard as one; a look that waited for the others would never end, and give no reply."""
+    errors: list[Exception] = []
+    listener, child = Listener(), of_the_child(box)
+    reader = reader_of(box, listener, errors)
+    child.replies.sent_cell()[0] += 3
+    joined = b"".join(frame_of(Outcomes(seq, [Outcome(seq, 0, NOTHING)])) for seq in (1, 2))
+    reader.arrived(joined + frame_of(Announcement(child.replies.mark, 0, 0, more=True)))
+    put(child, 3)
+    async with asyncio.timeout(30):
+        while 3 not in listener.seqs:
+            listener.some.clear()
+            await listener.some.wait()
+    assert [1, 2, 3] == listener.seqs
+    child.close()
+
+
 class Timers:
     """A loop whose timers are called one by one."""
 
