@@ -51,7 +51,8 @@ async def restart(root: Engine, name: str) -> str:
         before = _last_reports(child)
         await child_management.recycle(root, child.path)
         ended = [report for report in _last_reports(child) if report is not None and report not in before]
-        return "; ".join((f"{child.path} has a new process", "what waited has stayed", *filter(None, map(_cut, ended))))
+        new = "a new process" if len(child.members) == 1 else "new processes"
+        return "; ".join((f"{child.path} has {new}", "what waited has stayed", *filter(None, map(_cut, ended))))
     await child_management.change(root, child.path, child_management.terminate, backwards=True)
     await child_management.change(root, child.path, child_management.restart)
     return f"{child.path} was stopped and is ready again"

@@ -28,6 +28,7 @@ from supervisor.control.look.samples import Samples
 from supervisor.control.look.snapshots import Snapshots
 from supervisor.control.look.stacks import StackTaker
 from supervisor.errors import NoSuchChild
+from supervisor.observe.broadcast import Missed
 from supervisor.store.errors import NoSuchRecord
 from supervisor.tree.engine import Engine
 
@@ -123,15 +124,15 @@ class Operations:
 
     async def _events(self, asked: wire.ShowEvents) -> AsyncIterator[Reply]:
         past = list(self._history.events)[-asked.last :] if asked.last else []
-        reading = self._engine.tree.reports.happenings.read() if asked.follow else None
+        reading = self._history.follow() if asked.follow else None
         for number, dated in enumerate(past):
             yield wire.Occurred(dated.at, dated.event)
             if number % BATCH == BATCH - 1:
                 await asyncio.sleep(0)
         if reading is not None:
             number = 0
-            async for event in reading:
-                yield wire.Occurred(time.time(), event)
+            async for read in reading:
+                yield wire.Occurred(time.time(), read) if isinstance(read, Missed) else wire.Occurred(*read)
                 number += 1
                 if number % BATCH == 0:  # a reader that is behind has many, and never waits for the next
                     await asyncio.sleep(0)

@@ -16,9 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from actors.bounds import check_time
+from actors.errors import UsageError
 from supervisor.control import frames as wire
 from supervisor.control.frames import Failed, Reply, Request
-from supervisor.control.framing import MAX_REPLY, BadFrame, Cutter, framed, read_reply
+from supervisor.control.framing import HEAD, MAX_REPLY, MAX_REQUEST, BadFrame, Cutter, framed, read_reply, read_request
 from supervisor.control.peer import may_control, peer_uid
 from supervisor.ctl.errors import ControlError, NoDaemon, RequestFailed
 
@@ -37,9 +39,11 @@ class Client:
 
     Raises:
         NoDaemon: no daemon listens there.
+        UsageError: here and in each request: a time that is none, or a value that the daemon does not take.
     """
 
     def __init__(self, path: Path, *, timeout: float = PATIENCE) -> None:
+        check_time("timeout of a Client", timeout)
         self.path = path
         self._timeout = timeout
         self._cutter = Cutter(MAX_REPLY)
@@ -104,10 +108,13 @@ class Client:
 
     def tell(self, name: str, message: str, body: str = "{}", *, timeout: float | None = None) -> str:
         """Send a message, its fields as a JSON object. Waits for room in the mailbox, `timeout` None for ever."""
+        if timeout is not None:
+            check_time("timeout of tell", timeout, otherwise=", or None to wait for ever")
         return self._one(wire.Tell(name, message, body), wire.Done, timeout).detail
 
     def ask(self, name: str, message: str, body: str = "{}", *, timeout: float = 5.0) -> str:
         """Send a message and wait for its reply, which is JSON."""
+        check_time("timeout of ask", timeout)
         return self._one(wire.Ask(name, message, body, timeout), wire.Answered, timeout + self._timeout).body
 
     def start(self, name: str) -> str:
@@ -176,8 +183,14 @@ class Client:
     def _send(self, request: Request) -> None:
         try:
             frame = framed(request)
+            read_request(frame[HEAD:])
         except UnicodeEncodeError as error:
             raise ControlError(f"{error.object!a} is no text: it has bytes that are no UTF-8") from None
+        except (OverflowError, BadFrame) as error:
+            raise UsageError(f"the daemon takes no such {type(request).__name__}: {error}") from None
+        if len(frame) > MAX_REQUEST + HEAD:
+            size = f"{len(frame) - HEAD:,} bytes; a request has at most {MAX_REQUEST:,}"
+            raise UsageError(f"this {type(request).__name__} has {size}: let the daemon read what is larger itself")
         try:
             self._socket.settimeout(self._timeout)
             self._socket.sendall(frame)

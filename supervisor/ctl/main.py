@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Final
 
@@ -19,4 +20,15 @@ def main() -> None:
             raise
         print(EXTRA, file=sys.stderr)  # noqa: T201 - it is a program
         sys.exit(ExitCode.USAGE)
+    _be_able_to_write()
     actorctl(prog_name="actorctl")
+
+
+def _be_able_to_write() -> None:
+    """Write what the encoding of the terminal does not have as JSON writes it; to an output that is closed, nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - as long as the program
+        else:
+            stream.reconfigure(errors="backslashreplace")

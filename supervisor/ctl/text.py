@@ -12,6 +12,7 @@ from supervisor.control.frames import Letter, Occurred, ProcessStacks
 from supervisor.control.look.words import brief, count, seconds
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState
+from supervisor.ctl.cells import cells, fitted, one_line, to_left, to_right
 from supervisor.observe.broadcast import Missed
 from supervisor.observe.happenings import (
     ChildExited,
@@ -36,12 +37,6 @@ def duration(value: float | None) -> str:
     return "" if value is None else seconds(value)
 
 
-def cut(text: str, width: int) -> str:
-    """A text as one line of at most that many characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: max(0, width - 3)]}..."
-
-
 def table(rows: Iterable[Sequence[str]], width: int, *, right: Sequence[int] = ()) -> list[str]:
     """Rows in columns, the first row being the heading; the last column takes what is left.
 
@@ -50,21 +45,16 @@ def table(rows: Iterable[Sequence[str]], width: int, *, right: Sequence[int] = (
         width: of the terminal.
         right: numbers of the columns that are aligned on the right.
     """
-    cells = [list(row) for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    texts = [list(map(one_line, row)) for row in rows]
+    widths = [max(cells(row[column]) for row in texts) for column in range(len(texts[0]))]
     lines = []
-    for row in cells:
+    for row in texts:
         parts = [
-            cell.rjust(size) if column in right else cell.ljust(size)
-            for column, (cell, size) in enumerate(zip(row, widths, strict=True))
+            to_right(text, size) if column in right else to_left(text, size)
+            for column, (text, size) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append(cut_keeping("  ".join(parts).rstrip(), width))
+        lines.append(fitted("  ".join(parts).rstrip(), width))
     return lines
-
-
-def cut_keeping(line: str, width: int) -> str:
-    """The same line, at most that long; its inner spaces stay."""
-    return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
 def tree_lines(root: SupervisorSnapshot, width: int) -> list[str]:

@@ -13,18 +13,19 @@ from typing import ClassVar, Final
 from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 
 from supervisor.control.frames import Identity
+from supervisor.ctl.cells import harmless
 from supervisor.ctl.client import Client
 from supervisor.ctl.daemons import reconnected
 from supervisor.ctl.errors import ControlError
 from supervisor.ctl.rows import Look, rows, usage
 from supervisor.ctl.text import stacks_text
-from supervisor.ctl.top_lines import ORDERS, chosen, heading, line
+from supervisor.ctl.top_lines import ORDERS, chosen, foot, heading, line
 
 PERIOD: Final = 1.0  # seconds between two looks
 HELP: Final = """Up, Down  choose a child
@@ -54,7 +55,7 @@ class Page(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The text."""
         with VerticalScroll():
-            yield Static(self.text + "\n\nEscape closes.", markup=False)
+            yield Static(f"{harmless(self.text)}\n\nEscape closes.", markup=False)
 
     def action_close(self) -> None:
         """Back to the table."""
@@ -93,7 +94,7 @@ class Top(App[None]):
         ("s", "stacks", "Stacks"),
         ("w", "why", "Why"),
         ("o", "order", "Order"),
-        ("slash", "filter", "Filter"),
+        Binding("slash", "filter", "Filter", priority=True),  # what is typed behind it is for the filter
         ("escape", "all", "All"),
         ("r", "restart", "Restart"),
         ("x", "stop", "Stop"),
@@ -117,7 +118,7 @@ class Top(App[None]):
         yield Static(id="head", markup=False)
         yield DataTable[Text](cursor_type="row", cell_padding=0, show_header=False)
         yield Input(placeholder="part of a path")
-        yield Static("s stacks w why o order / filter r restart x stop ? help q quit", id="foot", markup=False)
+        yield Static(foot(self.order, ""), id="foot", markup=False)
 
     def on_mount(self) -> None:
         """Begin to look."""
@@ -170,6 +171,7 @@ class Top(App[None]):
         width = max(60, self.size.width - 2)
         table = board.query_one(DataTable)
         board.query_one("#head", Static).update(self.said or heading(width))
+        board.query_one("#foot", Static).update(foot(self.order, self._wanted))
         if self._now is None:
             return
         shown = chosen(rows(self._now, self._before), self.order, self._wanted)
@@ -197,14 +199,17 @@ class Top(App[None]):
     def action_order(self) -> None:
         """Order by the next column."""
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
-        self.notify(f"by {self.order}", timeout=1)
         self._draw()
 
     def action_filter(self) -> None:
         """Ask for a part of the paths."""
         field = self.query_one(Input)
         field.display = True
-        field.focus()
+        self.set_focus(field)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - it is textual's
+        """No key of the filter is another one's: a path is typed there."""
+        return action != "filter" or not isinstance(self.focused, Input)
 
     def action_all(self) -> None:
         """Show all children again."""
@@ -219,7 +224,7 @@ class Top(App[None]):
     def on_input_submitted(self) -> None:
         """Back to the table."""
         self.query_one(Input).display = False
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
 
     def action_stacks(self) -> None:
         """Show the stacks of the chosen child."""

@@ -7,15 +7,18 @@ from typing import Final
 
 from actors.exits import ExitReason
 from supervisor.control.look.words import brief, count
+from supervisor.ctl.cells import fitted, fitted_end, one_line, to_left, to_right
 from supervisor.ctl.rows import Row
-from supervisor.ctl.text import cut_keeping, duration, state_of
+from supervisor.ctl.text import duration, state_of
 from supervisor.tree.snapshot import ChildSnapshot
 
 ORDERS: Final = ("tree", "queue", "rate", "cpu", "memory", "life")
 _HEADS: Final = ("NAME", "STATE", "LIFE", "QUEUE", "RATE", "CPU", "MEM", "DOING", "LAST EXIT")
 _NARROW: Final = (15, 9, 4, 5, 5, 4, 5)  # widths at 80 columns; what is left is for the last two
+_KEYS: Final = "s stacks w why o order / filter r restart x stop ? help q quit"
 _RIGHT: Final = range(2, 7)
 _WIDE: Final = 100  # columns from which names get more room
+_CODES: Final = 8  # cells up to which a column is a number or a word of its own, which dots would hide
 
 
 def chosen(found: Iterable[Row], order: str, wanted: str) -> list[Row]:
@@ -35,10 +38,15 @@ def heading(width: int) -> str:
     return _line(_HEADS, width)
 
 
+def foot(order: str, wanted: str) -> str:
+    """The keys, in which order the rows are, and which part of a path they have."""
+    return f"{_KEYS}  by {order}{f', with {one_line(wanted)}' if wanted else ''}"
+
+
 def line(row: Row, order: str, width: int) -> str:
-    """One row as a line of at most that many characters."""
+    """One row as a line of at most that many cells."""
     node = row.node
-    name = " " * row.level + node.name if order == "tree" else node.path
+    name = " " * row.level + node.name if order == "tree" else fitted_end(node.path, _widths(width)[0])
     queue = rate = ""
     if isinstance(node, ChildSnapshot) and node.kind == "actor":
         queue, rate = str(node.mailbox), f"{row.rate:.0f}"
@@ -59,25 +67,29 @@ def _doing(row: Row) -> str:
         return count(node.restarts, "restart") + left if node.restarts or left else ""
     if node.next_try is not None:
         return f"starts in {duration(node.next_try)}"
-    if node.handling is not None:
-        return f"{node.handling} {duration(node.handling_for)}"
-    return node.degraded or ""
+    if state_of(node) == "degraded":
+        return node.degraded or ""
+    return "" if node.handling is None else f"{node.handling} {duration(node.handling_for)}"
 
 
-def _line(cells: Iterable[str], width: int) -> str:
-    *first, doing, ended = cells
+def _line(texts: Iterable[str], width: int) -> str:
+    *first, doing, ended = map(one_line, texts)
+    *widths, spare = _widths(width)
+    parts = []
+    for at, (text, size) in enumerate(zip(first, widths, strict=True)):
+        short = fitted(text, size) if size > _CODES else text[:size]
+        parts.append(to_right(short, size) if at in _RIGHT else to_left(short, size))
+    if not ended:  # what it does has the room of both
+        return " ".join((*parts, fitted(doing, spare + 1)))
+    half = spare // 2
+    return " ".join((*parts, to_left(fitted(doing, half), half), fitted(ended, spare - half)))
+
+
+def _widths(width: int) -> tuple[int, ...]:
+    """The cells of each column at a width of the terminal; the last number is what the last two have together."""
     spare = max(0, width - sum(_NARROW) - len(_HEADS) + 1)
     name = min(20, spare // 4) if width > _WIDE else 0
-    widths = (_NARROW[0] + name, *_NARROW[1:])
-    parts = []
-    for at, (cell, size) in enumerate(zip(first, widths, strict=True)):
-        short = cell if len(cell) <= size else cut_keeping(cell, size) if size > 8 else cell[:size]
-        parts.append(short.rjust(size) if at in _RIGHT else short.ljust(size))
-    left = spare - name
-    if not ended:  # what it does has the room of both
-        return " ".join((*parts, cut_keeping(doing, left + 1)))[:width]
-    half = left // 2
-    return " ".join((*parts, cut_keeping(doing, half).ljust(half), cut_keeping(ended, left - half)))[:width]
+    return (_NARROW[0] + name, *_NARROW[1:], spare - name)
 
 
 def _figure(row: Row, order: str) -> float:

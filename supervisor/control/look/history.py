@@ -1,6 +1,6 @@
 """History: the last events of a tree, and the last deaths of each child, kept for those who look later.
 
-Bounded: long texts are left out of what is kept. Those who follow events live get them whole.
+Bounded: long texts are left out of what is kept. Those who follow events live get them whole, with the same time.
 
 Runs on the loop's thread.
 """
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from actors.exits import ExitReport
 from supervisor.control.look.slim import without_texts
-from supervisor.observe.broadcast import Missed
+from supervisor.observe.broadcast import Broadcast, Missed, Reading
 from supervisor.observe.happenings import ChildExited, HandlerSlow, Happening
 
 KEPT: Final = 500  # events
@@ -42,6 +42,7 @@ class History:
 
     def __init__(self) -> None:
         self.events: deque[Dated] = deque(maxlen=KEPT)
+        self._live: Broadcast[Dated] = Broadcast()
         self._deaths: dict[str, deque[Death]] = {}
 
     def put(self, happening: Happening | Missed) -> None:
@@ -49,6 +50,7 @@ class History:
         if isinstance(happening, Missed):
             return
         now = time.time()
+        self._live.tell(Dated(now, happening))
         event = _short(happening)
         self.events.append(Dated(now, event))
         if isinstance(event, ChildExited):
@@ -61,6 +63,11 @@ class History:
 
     def end(self) -> None:
         """The tree has ended."""
+        self._live.close()
+
+    def follow(self) -> Reading[Dated]:
+        """A reader of all events from now on, each with the time at which it happened, however late it is read."""
+        return self._live.read()
 
     def deaths(self, path: str) -> tuple[Death, ...]:
         """The last deaths of a child, oldest first."""

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from actors.exits import ExitReport
 from supervisor.control.look.facts import Exit, Facts
 from supervisor.control.look.words import ago, count, mebibytes, seconds
 from supervisor.core.health.hang_detector import Health
@@ -174,7 +175,7 @@ def _suspended(_facts: Facts, node: ChildSnapshot) -> Why | None:
 
 def _crash_loop(facts: Facts, node: ChildSnapshot) -> Why | None:
     loop = _loop(facts)
-    if not loop or facts.exits[-1].ago > JUST_NOW:
+    if not loop or _deaths(facts)[-1].ago > JUST_NOW:
         return None
     up = "" if node.uptime is None else f"life {node.life} has run for {seconds(node.uptime)}"
     next_ = "; ".join(part for part in (up, _left(facts)) if part)
@@ -308,21 +309,23 @@ def _healthy(facts: Facts, node: ChildSnapshot) -> Why:
 # ---- supervisors
 
 
+def _ended_supervisor(node: SupervisorSnapshot, last: ExitReport) -> Why:
+    start = f"actorctl start {_short(node)}"
+    if last.decision == Decision.EXPECTED and not last.reason.abnormal:
+        return Why(Verdict.DOWN, "was stopped", by_call(last.because), "it stays down", f"start it: {start}")
+    cause = "" if last.cause is None else f"; the last death below it: {last.cause}"
+    what = f"ended with {last.reason}{cause}"
+    if node.state is ChildState.BACKOFF:
+        due = "" if node.next_try is None else f"it starts again in {seconds(node.next_try)}"
+        return Why(Verdict.GAVE_UP, what, last.because, due)
+    verdict = Verdict.GAVE_UP if last.reason.gave_up else Verdict.DOWN
+    return Why(verdict, what, last.because, "it stays down", f"mend the cause, then {start}")
+
+
 def _supervisor(facts: Facts, node: SupervisorSnapshot) -> Why:
-    last = node.last_exit
     below = [child for child in node.children if child.state is not ChildState.RUNNING]
-    if node.phase is SupervisorState.STOPPED and last is not None:
-        cause = "" if last.cause is None else f"; the last death below it: {last.cause}"
-        if node.state is ChildState.BACKOFF:
-            due = "" if node.next_try is None else f"it starts again in {seconds(node.next_try)}"
-            return Why(Verdict.GAVE_UP, f"ended with {last.reason}{cause}", last.because, due)
-        return Why(
-            Verdict.GAVE_UP if last.reason.gave_up else Verdict.DOWN,
-            f"ended with {last.reason}{cause}",
-            last.because,
-            "it stays down",
-            f"mend the cause, then actorctl start {_short(node)}",
-        )
+    if node.phase is SupervisorState.STOPPED and node.last_exit is not None:
+        return _ended_supervisor(node, node.last_exit)
     bound = "without a bound" if node.budget is None else f"{node.restarts} used, {node.budget} left"
     budget = f"restarts in {seconds(facts.period)}: {bound}"
     if node.phase in (SupervisorState.STARTING, SupervisorState.NEW) and below:
@@ -346,7 +349,7 @@ def _supervisor(facts: Facts, node: SupervisorSnapshot) -> Why:
 
 def _loop(facts: Facts) -> str:
     """A crash loop as a phrase; empty when there is none."""
-    exits = [exit_ for exit_ in facts.exits if exit_.ago < RECENT and exit_.decision in _ABNORMAL]
+    exits = [exit_ for exit_ in _deaths(facts) if exit_.ago < RECENT]
     if len(exits) < LOOP:
         return ""
     span = exits[0].ago - exits[-1].ago
@@ -361,12 +364,17 @@ def _loop(facts: Facts) -> str:
     return f"is in a crash loop: it {often}, {same}{over}"
 
 
+def _deaths(facts: Facts) -> list[Exit]:
+    """Its last ends that nobody asked for; a stop or a recycle by a person neither makes a crash loop nor ends it."""
+    return [exit_ for exit_ in facts.exits if exit_.decision in _ABNORMAL]
+
+
 _ABNORMAL = (Decision.RESTART, Decision.GIVE_UP, Decision.LEAVE_DOWN)
 
 
 def _correct(facts: Facts, node: ChildSnapshot) -> str:
     """What to do about a crash loop."""
-    last, name = facts.exits[-1], _short(node)
+    last, name = _deaths(facts)[-1], _short(node)
     if "SIGKILL from outside" in last.reason:
         who = "something outside of the daemon kills it: find that (dmesg, a script, a limit of its container)"
         return f"{who}, or stop it: actorctl stop {name}"
@@ -386,7 +394,8 @@ def _died(facts: Facts, node: ChildSnapshot) -> str:
 
 
 def _rule(facts: Facts) -> str:
-    return facts.exits[-1].because if facts.exits else ""
+    said = _deaths(facts) or facts.exits
+    return said[-1].because if said else ""
 
 
 def _where(node: ChildSnapshot, does: str = "is") -> str:

@@ -11,7 +11,16 @@ from supervisor.control.look.words import count
 from supervisor.ctl.client import Client
 from supervisor.ctl.text import letter_rows, table
 from supervisor.ctl.verbs.completion import NAME
-from supervisor.ctl.verbs.group import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
+from supervisor.ctl.verbs.group import (
+    actorctl,
+    client_of,
+    daemon_option,
+    json_option,
+    print_json,
+    print_lines,
+    say,
+    width,
+)
 
 BODY_HELP = "JSON is an object with the message's fields; '-' reads it from standard input."
 
@@ -43,7 +52,7 @@ def ask(name: str, message: str, body: str, daemon: str | None, *, timeout: floa
     The reply is JSON; exit code 5 when there is none in time.
     """
     with client_of(daemon) as client:
-        click.echo(client.ask(name, message, _body(body), timeout=timeout))
+        say(client.ask(name, message, _body(body), timeout=timeout))
 
 
 @actorctl.command()
@@ -132,9 +141,9 @@ def show(letter: str, daemon: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo(f"{found.message_type} to {found.actor} from {found.sender or 'the daemon'}")
-    click.echo(f"{found.reason}: {found.detail}; {_begun(found.deliveries)}")
-    click.echo(found.body if found.body is not None else "its content is not kept")
+    say(f"{found.message_type} to {found.actor} from {found.sender or 'the daemon'}")
+    say(f"{found.reason}: {found.detail}; {_begun(found.deliveries)}")
+    say(found.body if found.body is not None else "its content is not kept")
 
 
 @dead.command()
@@ -161,7 +170,7 @@ def _do(daemon: str | None, deed: Callable[[Client], str], *, as_json: bool) -> 
     if as_json:
         print_json({"detail": detail})
     else:
-        click.echo(detail)
+        say(detail)
 
 
 def _begun(deliveries: int) -> str:

@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar
 import click
 import msgspec
 
+from actors.errors import UsageError
+from supervisor.ctl.cells import harmless
 from supervisor.ctl.client import Client
 from supervisor.ctl.daemons import chosen
 from supervisor.ctl.errors import ControlError, ExitCode
@@ -30,13 +32,19 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except ControlError as error:
-            click.echo(f"actorctl: {error}", err=True)
+            say(f"actorctl: {error}", err=True)
             ctx.exit(error.exit_code)
+        except UsageError as error:
+            say(f"actorctl: {error}", err=True)
+            ctx.exit(ExitCode.USAGE)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:  # `actorctl events | head`
             sys.stderr.close()
             ctx.exit(ExitCode.DONE)
+        except OSError as error:  # a full disk
+            say(f"actorctl: {error}", err=True)
+            ctx.exit(ExitCode.REFUSED)
 
 
 def _version() -> str:
@@ -91,4 +99,9 @@ def print_json(value: object) -> None:
 
 def print_lines(lines: list[str]) -> None:
     """Print lines."""
-    click.echo("\n".join(lines))
+    say("\n".join(lines))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text for a person, which an actor or an error may have written."""
+    click.echo(harmless(text), err=err)

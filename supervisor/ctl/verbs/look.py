@@ -13,7 +13,16 @@ from supervisor.ctl.daemons import Daemon, daemons
 from supervisor.ctl.errors import ExitCode
 from supervisor.ctl.text import duration, event_line, stacks_text, table, tree_lines
 from supervisor.ctl.verbs.completion import NAME
-from supervisor.ctl.verbs.group import actorctl, client_of, daemon_option, json_option, print_json, print_lines, width
+from supervisor.ctl.verbs.group import (
+    actorctl,
+    client_of,
+    daemon_option,
+    json_option,
+    print_json,
+    print_lines,
+    say,
+    width,
+)
 
 
 @actorctl.command()
@@ -99,7 +108,7 @@ def why(name: str, daemon: str | None, *, report: bool, as_json: bool) -> None:
 def _print_sentence(one: Explanation, *, report: bool) -> None:
     print_lines(textwrap.wrap(one.sentence, min(width(), 100), break_long_words=False, break_on_hyphens=False))
     if report:
-        click.echo(one.report or "no life of it has ended yet")
+        say(one.report or "no life of it has ended yet")
 
 
 @actorctl.command()
@@ -118,7 +127,7 @@ def stacks(name: str, daemon: str | None, *, full: bool, as_json: bool) -> None:
         if as_json:
             print_json(one)
         else:
-            click.echo(stacks_text(one, full=full))
+            say(stacks_text(one, full=full))
 
 
 @actorctl.command()
@@ -133,7 +142,7 @@ def events(daemon: str | None, *, follow: bool, last: int, as_json: bool) -> Non
             if as_json:
                 print_json(occurred)
             else:
-                click.echo(event_line(occurred))
+                say(event_line(occurred))
 
 
 @actorctl.command()

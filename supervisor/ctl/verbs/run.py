@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import logging
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -84,13 +85,27 @@ def load(target: str) -> Supervisor:
         if not hasattr(found, part):
             raise click.UsageError(f"{module_name} has no {name!r}")
         found = getattr(found, part)
-    made = found() if callable(found) and not isinstance(found, _SPECS) else found
+    made = _called(found, target) if callable(found) and not isinstance(found, _SPECS) else found
     if isinstance(made, Supervisor):
         return made
     specs = made if isinstance(made, list | tuple) else [made]
     if not specs or not all(isinstance(spec, _SPECS) for spec in specs):
         raise click.UsageError(f"{target} is {made!r:.80}; it must be a Supervisor or a list of one spec or more")
     return Supervisor(*specs, control="auto")
+
+
+def _called(function: Any, target: str) -> object:
+    """What a function without arguments returns.
+
+    Raises:
+        click.UsageError: it needs some.
+    """
+    with suppress(ValueError):  # of a few functions in C nothing is known
+        try:
+            inspect.signature(function).bind()
+        except TypeError as error:
+            raise click.UsageError(f"{target} is called without arguments, and {error}") from None
+    return function()
 
 
 # ---- reload
