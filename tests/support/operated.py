@@ -46,7 +46,7 @@ class Refuse(Message[None]):
 
 
 class Raise(Message[None]):
-    pass
+    text: str = "a bug"
 
 
 class Abort(Message[None]):
@@ -94,7 +94,7 @@ class Worker(Actor):
 
     @handles
     def fail(self, msg: Raise) -> None:
-        raise ValueError("a bug")
+        raise ValueError(msg.text)
 
     @handles
     def abort(self, msg: Abort) -> None:

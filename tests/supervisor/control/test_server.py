@@ -14,8 +14,9 @@ import pytest
 from actors.errors import UsageError
 from supervisor import ChildSpec
 from supervisor.control import connection, server
-from supervisor.control.frames import Failed, Identify, ListDead, ShowTree, Tree
+from supervisor.control.frames import Failed, Identify, ListDead, ShowEvents, ShowTree, Tree
 from supervisor.control.framing import HEAD, MAX_REQUEST, BadFrame, Cutter, framed, read_reply, read_request
+from supervisor.control.operations import Operations
 from supervisor.ctl.client import connect
 from supervisor.ctl.errors import ControlError, NoDaemon
 from supervisor.testing import ScriptedSupervisor
@@ -70,6 +71,23 @@ async def test_the_socket_is_its_users_alone(root, path):
     assert stat.S_ISSOCK(path.stat().st_mode)
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
     await still_serves(path)
+
+
+async def test_a_follower_reads_when_it_happened(root, path):
+    """However late it reads: the time is that of the event, and the same as for those who ask later."""
+    engine = root._engine
+    operations = Operations(engine)
+    following = operations.serve(ShowEvents(0, follow=True))
+    begun = asyncio.ensure_future(anext(following))
+    await asyncio.sleep(0)
+    await root.recycle("a")
+    asked = [read_reply(frame[HEAD:]) async for frame in operations.serve(ShowEvents(100))][:-1]
+    await asyncio.sleep(0.05)
+    read = [read_reply(frame[HEAD:]) for frame in (await begun, *[await anext(following) for _ in asked[1:]])]
+    assert asked
+    assert [one.at for one in asked] == [one.at for one in read]
+    operations.close()
+    await following.aclose()
 
 
 async def test_it_goes_with_the_tree(path):

@@ -10,6 +10,7 @@ from supervisor import ChildState, Health, RestartPolicy, Strategy, SupervisorSt
 from supervisor.control.look.facts import Exit, Facts, Limits
 from supervisor.control.look.samples import Trend
 from supervisor.control.look.why import Verdict, why
+from supervisor.core.rules.down import TERMINATED
 from supervisor.core.tree.commands import Decision
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 
@@ -158,6 +159,11 @@ TABLE = {
         facts(actor(life=5, uptime=0.2), exits=(*died(9, 8), *died(3, 2, reason="crashed: KeyError"))),
         Verdict.CRASH_LOOP,
         "it died 4 times in 7 s, the last 2 times with crashed: KeyError",
+    ),
+    "crash loop with a recycle behind it": (
+        facts(actor(), exits=(*died(12, 6, 4), Exit(3, "shutdown", decision=Decision.RECYCLE, because="recycle was"))),
+        Verdict.CRASH_LOOP,
+        f"it died 3 times in 8 s, each time with killed: SIGKILL from outside: {PERMANENT}; ",
     ),
     "a crash loop that is over": (
         facts(actor(life=4, uptime=200.0), exits=died(290, 280, 270)),
@@ -379,6 +385,18 @@ TABLE = {
         facts(supervisor(actor(path="/root/sub/a", state=ChildState.STARTING), phase=SupervisorState.STARTING)),
         Verdict.STARTING,
         "/root/sub is starting and waits for /root/sub/a: see: actorctl why /root/sub/a.",
+    ),
+    "a supervisor that a person has stopped": (
+        facts(
+            supervisor(
+                state=ChildState.STOPPED,
+                phase=SupervisorState.STOPPED,
+                last_exit=report(ExitReason(ExitKind.SHUTDOWN, "asked to stop"), "expected", TERMINATED),
+            )
+        ),
+        Verdict.DOWN,
+        "/root/sub was stopped: terminate_child was called, or actorctl stop; it stays down; start it: actorctl ",
+        "start /root/sub.",
     ),
     "a supervisor that gave up": (
         facts(

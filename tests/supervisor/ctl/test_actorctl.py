@@ -234,6 +234,43 @@ def test_what_an_actor_does_not_do(ctl, words, code, text):
     assert text in ctl("ask", "inner", *words, code=code).replace("did not answer", "no reply")
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("ask", "inner", "Add", "-t", "nan"), "timeout of ask must be seconds from 0 to 1e+09; it is nan"),
+        (("resize", "pool", "9" * 30), "takes no such Resize"),
+        (("events", "-n", "9" * 30), "takes no such ShowEvents"),
+        (("why", "a" * 2000), "takes no such Explain"),
+        (("tell", "inner", "Add", "-"), "this Tell has 400,0"),
+    ],
+)
+def test_what_cannot_be_sent(ctl, words, text):
+    """Numbers that are none or too large, names and messages that are too long: one line, and nothing is sent."""
+    assert text in ctl(*words, code=2, input="x" * 400_000)
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "text"),
+    [
+        ("| PYTHONIOENCODING=latin-1 actorctl tree", 0, "\\u251c\\u2500 worker "),
+        ("| actorctl tree > /dev/full", 1, "actorctl: [Errno 28] No space left on device"),
+        ("| actorctl tree >&-", 0, ""),
+    ],
+    ids=["an encoding without lines", "a full disk", "closed"],
+)
+def test_an_output_that_takes_not_everything(running, output, code, text):
+    folder, _ = running
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "ACTORCTL_DAEMON": str(next((folder / "actors").iterdir()))}
+    command = output.removeprefix("| ").replace("actorctl", " ".join(CTL))
+    done = subprocess.run(["sh", "-c", command], env=variables, capture_output=True, text=True, timeout=DEADLINE)
+    assert (code, True, False) == (done.returncode, text in done.stdout + done.stderr, "Traceback" in done.stderr)
+
+
+def test_control_characters_of_an_actor_stay_text(ctl):
+    """The exception of a handler moves no cursor and colours no screen."""
+    assert "ValueError: \\x1b[2J" in ctl("ask", "inner", "Raise", '{"text": "\\u001b[2J"}', code=1)
+
+
 def test_messages_go_to_actors_alone(ctl):
     assert "takes no messages" in ctl("tell", "tick", "Add", code=1)
     assert "send to the pool" in ctl("tell", "pool/0", "Add", code=1)
@@ -256,7 +293,7 @@ def test_restart_of_each_kind(ctl):
     before = {path: child(ctl, path)["life"] for path in ("/root/tick", "/root/compute", "/root/pool/1", "/root/sub")}
     for name in ("tick", "compute", "sub"):
         ctl("restart", name)
-    assert "/root/pool has a new process; what waited has stayed" == ctl("restart", "pool")
+    assert "/root/pool has new processes; what waited has stayed" == ctl("restart", "pool")
     for path, life in before.items():
         assert life < child(ctl, path)["life"]
 

@@ -36,6 +36,9 @@ tree = [ChildSpec(Shop, name="shop")]
 def made():
     return tree
 
+def sized(size):
+    return tree
+
 none = 5
 """
 
@@ -130,6 +133,7 @@ def test_it_is_stopped_while_it_starts(folder):
         ("shop", "write MODULE:TREE"),
         ("nowhere:tree", "there is no module 'nowhere'"),
         ("shop:nothing", "shop has no 'nothing'"),
+        ("shop:sized", "shop:sized is called without arguments, and missing a required argument: 'size'"),
         ("shop:none", "must be a Supervisor or a list of one spec or more"),
     ],
 )

@@ -6,7 +6,8 @@ import os
 import signal
 
 import pytest
-from textual.widgets import DataTable
+from textual import events
+from textual.widgets import DataTable, Input
 
 from supervisor import ChildSpec, Supervisor, SupervisorSpec
 from supervisor.ctl.top import Confirm, Page, Top
@@ -82,6 +83,22 @@ async def test_keys():
                 assert "stop /root?" == app.screen.question
                 assert "/root is the whole tree, and ends with its daemon" in await page(app, pilot, "y")
                 assert 4 == len(shown(app))
+
+
+async def test_a_filter_that_is_typed_at_once():
+    """Keys that arrive together, as from afar, are all for the filter: `r` and `y` of a name restart nothing."""
+    with short_folder() as folder:
+        path = folder / "top.sock"
+        async with Supervisor(ChildSpec(Worker, name="proxy"), ChildSpec(Worker, name="other"), control=path) as root:
+            app = Top(path)
+            async with app.run_test(size=(80, 24)):
+                await until(lambda: "proxy" in shown(app))
+                for key in ("slash", *"proxy"):
+                    app.post_message(events.Key(key, "/" if key == "slash" else key))
+                await until(lambda: ["proxy"] == shown(app))
+                assert "proxy" == app.query_one(Input).value
+                assert "by tree, with proxy" in str(app.query_one("#foot").content)
+            assert [1, 1] == [one.life for one in root.snapshot().children]
 
 
 @pytest.mark.parametrize("width", [78, 198])
