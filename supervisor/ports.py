@@ -242,6 +242,9 @@ class Inspection(Doing, Protocol):
     def text(self) -> str:
         """The stacks it has written: those asked for last, and those of a fatal fault."""
 
+    def seen_at(self, now: int) -> int:
+        """When that was so which is seen of it `now`: both are time.monotonic_ns() of this machine."""
+
 
 class Inspected(Control, Inspection, Protocol):
     """A life without a mailbox whose code is Python."""

@@ -35,13 +35,13 @@ class RemoteClock:
 
     def progress(self, there: Progress) -> Progress:
         """The same, in times of this machine."""
-        return Progress(there.begun, there.active, self._ns(there.since), there.handler, there.decoding)
+        return Progress(there.begun, there.active, self.ns(there.since), there.handler, there.decoding)
 
     def activity(self, there: Activity) -> Activity:
         """The same, in times of this machine."""
-        work = tuple(Work(one.lane, self._ns(one.since), self._ns(one.until), one.handler) for one in there.work)
-        return Activity(work, there.steps, there.pulse, there.leaving, self._ns(there.health_since))
+        work = tuple(Work(one.lane, self.ns(one.since), self.ns(one.until), one.handler) for one in there.work)
+        return Activity(work, there.steps, there.pulse, there.leaving, self.ns(there.health_since))
 
-    def _ns(self, there: int) -> int:
-        """0 means none in both."""
+    def ns(self, there: int) -> int:
+        """A time of the other machine's clock in ns, as one of this one's; 0 means none in both."""
         return there and max(1, there - self.ahead)

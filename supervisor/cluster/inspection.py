@@ -59,6 +59,10 @@ class RemoteInspection:
         """The stacks it has written."""
         return self._last_text if self.over else self._box.text()
 
+    def seen_at(self, now: int) -> int:
+        """When its last sample was read."""
+        return now if self.over else min(now, self._box.read)
+
     def _tell(self, value: msgspec.Struct) -> None:
         """Tell its agent, which may not be there yet."""
         if self._link is not None and not self.over:

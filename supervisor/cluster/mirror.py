@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from actors.wire.counts import Counts
 from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from supervisor.cluster.clock import RemoteClock
@@ -19,11 +21,18 @@ class Mirror:
 
     Args:
         on_ring: rings the doorbell there.
+
+    Attributes:
+        condition: how the kernel treated its process.
+        resident: bytes of its process.
+        read: when it was read, time.monotonic_ns() of this machine; 0 before the first.
     """
 
     def __init__(self, on_ring: Callable[[], None]) -> None:
         self.condition: Condition = UNSEEN
         self.resident: int | None = None
+        self.read = 0
+        self._begun: dict[tuple[int, int], int] = {}  # when calls began here, by lane and beginning there
         self._activity = Activity((), 0, 0, False)
         self._progress: Progress = NOTHING_BEGUN
         self._text = ""
@@ -45,7 +54,8 @@ class Mirror:
     def show(self, sample: Sample, clock: RemoteClock) -> None:
         """A new sample has come."""
         self._heard = sample.rings
-        self._activity = clock.activity(sample.activity)
+        self.read = clock.ns(sample.read)
+        self._activity = self._in_our_time(sample.activity, clock)
         self._progress = clock.progress(sample.progress)
         if sample.condition is not None:
             self.condition = sample.condition
@@ -53,6 +63,16 @@ class Mirror:
             self._counts = sample.counts
         if sample.text is not None:
             self._text = sample.text
+
+    def _in_our_time(self, there: Activity, clock: RemoteClock) -> Activity:
+        """A call that goes on has begun when it had before: its monitors know it by that, and the clock gets better."""
+        here = clock.activity(there)
+        calls = [(one.lane, one.since) for one in there.work]
+        self._begun = {call: self._begun.get(call, one.since) for call, one in zip(calls, here.work, strict=True)}
+        work = [
+            msgspec.structs.replace(one, since=self._begun[call]) for call, one in zip(calls, here.work, strict=True)
+        ]
+        return msgspec.structs.replace(here, work=tuple(work))
 
     def rewind(self) -> None:
         """The text is empty until it is written again."""

@@ -21,8 +21,8 @@ from supervisor.ports import Life
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock
 
-PULSE_TIME: Final = 0.5  # seconds that a suspect has to answer a heartbeat
-STACKS_TIME: Final = 0.5  # seconds that it then has to write its stacks
+PULSE_TIME: Final = 500_000_000  # ns that a suspect has to answer a heartbeat
+STACKS_TIME: Final = 500_000_000  # ns that it then has to write its stacks
 POLL: Final = 0.02  # seconds between two looks at what it has written
 
 _DIED_OF_IT: Final = (signal.SIGSEGV, signal.SIGBUS)
@@ -80,35 +80,41 @@ class Watchdog:
         self._hang = ""
         if self._life.said_farewell:  # a handler that left by sys.exit looks as if it continued
             return
-        alarm = self._seen()
+        now = self._clock.monotonic_ns()
+        alarm = self._seen(now, now - self._life.seen_at(now))
         if alarm is None:
             self._later((self._hang_detector.next_at - self._clock.monotonic_ns()) / 1e9, self._look)
         elif self._state() == "T":
             self._end(alarm, Finding.STOPPED)
         else:
             before = self._life.activity().pulse
-            asked = self._life.ask_pulse()
-            self._await_pulse(alarm, self._loop.time() + PULSE_TIME, before if asked else None)
+            asked = self._clock.monotonic_ns()
+            self._await_pulse(alarm, asked, before if self._life.ask_pulse() else None)
 
-    def _await_pulse(self, alarm: Alarm, until: float, before: int | None) -> None:
+    def _await_pulse(self, alarm: Alarm, asked: int, before: int | None) -> None:
         """Wait for the answer, which brings the stacks; without one C code holds the interpreter: C code reads them."""
         answered = None if before is None else self._life.activity().pulse != before
-        if answered is False and self._loop.time() < until:
-            self._later(POLL, lambda: self._await_pulse(alarm, until, before))
+        if answered is False and self._seen_at() < asked + PULSE_TIME:
+            self._later(POLL, lambda: self._await_pulse(alarm, asked, before))
             return
         found = finding(self._state(), answered=answered)
         self._hang = self._in_words(alarm, found)
         if not answered:
+            asked = self._clock.monotonic_ns()
             self._life.dump_stacks()
-        self._later(POLL, lambda: self._await_stacks(found, self._loop.time() + STACKS_TIME, ""))
+        self._later(POLL, lambda: self._await_stacks(found, asked, ""))
 
-    def _await_stacks(self, found: Finding, until: float, before: str) -> None:
-        """Wait for the stacks, then look once more: it may have continued."""
+    def _await_stacks(self, found: Finding, asked: int, before: str) -> None:
+        """Wait for the stacks, then look once more: it may have continued.
+
+        What is seen of it may be older than now; only what it did after it was asked is proof.
+        """
         text = self._life.text()
-        if not (text and text == before) and self._loop.time() < until:
-            self._later(POLL, lambda: self._await_stacks(found, until, text))
+        seen = self._seen_at()
+        if seen < asked or (not (text and text == before) and seen < asked + STACKS_TIME):
+            self._later(POLL, lambda: self._await_stacks(found, asked, text))
             return
-        alarm = self._seen()
+        alarm = self._seen(seen, 0)
         if alarm is None or self._life.said_farewell:
             self._look()
         elif in_debugger(text):
@@ -118,18 +124,22 @@ class Watchdog:
             self.stacks = of_the_actor(text) or None
             self._end(alarm, found)
 
-    def _seen(self) -> Alarm | None:
+    def _seen(self, now: int, age: int) -> Alarm | None:
         condition_now = self._life.condition()
         return self._hang_detector.look(
             Look(
-                now=self._clock.monotonic_ns(),
+                now=now,
                 activity=self._life.activity(),
                 waiting=self._child.busy,
                 starved=condition_now.starved,
                 stopped=condition_now.state == "T",
                 traced=condition_now.state == "t",
+                age=age,
             )
         )
+
+    def _seen_at(self) -> int:
+        return self._life.seen_at(self._clock.monotonic_ns())
 
     def _state(self) -> str:
         return self._life.condition().state

@@ -62,3 +62,7 @@ class ProcessInspection:
     def text(self) -> str:
         """The stacks in its black box: those it was asked for last, and those of a fatal fault."""
         return self._last_text if self.over else self._box.text()
+
+    def seen_at(self, now: int) -> int:
+        """It is seen as it is."""
+        return now

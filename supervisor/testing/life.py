@@ -148,6 +148,10 @@ class InlineLife(ProcessDelivery):
         """See `Life`."""
         return ""
 
+    def seen_at(self, now: int) -> int:
+        """See `Life`."""
+        return now
+
     # ---- steps of the fiber
 
     def _write(self, data: bytes) -> None:

@@ -200,6 +200,10 @@ class ScriptedLife(ScriptedDelivery):
         """See `Life`."""
         return self.stacks
 
+    def seen_at(self, now: int) -> int:
+        """See `Life`."""
+        return now
+
     # ---- inside
 
     def _end(

@@ -8,6 +8,7 @@ processor begins a message late.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 import msgspec
@@ -68,10 +69,13 @@ class Sampler:
         sample = wire.Sample(one.number, life.pid, one.rings, activity, life.progress())
         before, one.last = one.last, sample
         if texts := one.text_until > self._loop.time():
-            self._link.send(_with_process(sample, one, text=life.text()))
+            self._send(_with_process(sample, one, text=life.text()))
         elif sample != before:
-            self._link.send(sample)
+            self._send(sample)
         return texts or sample != before or bool(activity.work) or life.pid is None
+
+    def _send(self, sample: wire.Sample) -> None:
+        self._link.send(msgspec.structs.replace(sample, read=time.monotonic_ns()))
 
     def _survey(self) -> None:
         """Look at all processes; send what has changed."""
@@ -81,7 +85,7 @@ class Sampler:
             full = _with_process(sample, one, text=None)
             if full != one.surveyed:
                 one.surveyed = full
-                self._link.send(full)
+                self._send(full)
             if sample != one.last:
                 self.stir(one)
         self._survey_timer = self._loop.call_later(SURVEY, self._survey) if self._lives else None

@@ -144,6 +144,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, tag=22):
         resident: bytes of its process; None when it was not looked at.
         text: of its black box; None when it was not read.
         counts: what it has counted, when its process was looked at.
+        read: when, as the agent's `time.monotonic_ns()`.
     """
 
     number: int
@@ -155,6 +156,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, tag=22):
     resident: int | None = None
     text: str | None = None
     counts: Counts = {}
+    read: int = 0
 
 
 class Wrote(msgspec.Struct, frozen=True, array_like=True, tag=23):

@@ -29,6 +29,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         stopped: whether the process is stopped, by SIGSTOP for instance.
         starved: ns of its life in which it wanted a processor and got none, 0 where that is not counted.
         traced: whether a debugger holds it.
+        age: ns since that was so: what is seen of another machine is a sample.
     """
 
     now: int
@@ -37,6 +38,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     stopped: bool = False
     starved: int = 0
     traced: bool = False
+    age: int = 0
 
 
 class Alarm(msgspec.Struct, frozen=True):
@@ -110,7 +112,7 @@ class HangDetector:
         """Ns since the last look that do not count."""
         if self._last is None:
             return 0
-        passed = look.now - self._last.now
+        passed = look.now - look.age - (self._last.now - self._last.age)
         if look.traced:
             return passed
         late = look.now - self.next_at

@@ -353,9 +353,26 @@ async def test_a_hung_process_that_dies_of_being_asked():
         assert ("killed", words, "SIGSEGV") == (report.reason.kind, report.reason.detail, report.signal)
 
 
+async def test_an_old_look_is_no_proof():
+    """Of another machine a sample is seen. What ends a life is one that is newer than the question."""
+    async with ScriptedSupervisor(ChildSpec(Puppet, name="a", handler_timeout=0.05)) as root:
+        watch = Watch(root)
+        life = root.launcher.life("/root/a")
+        life.stacks = "Current thread"
+        begun, looks = time.monotonic_ns(), []
+        life.goes_on = Activity((Work(0, begun, 0, -1),), 1, 0, leaving=False)
+        life.seen_at = lambda now: looks.append(now) or begun
+        await until(lambda: life.dumps, "the question")
+        looks.clear()
+        await until(lambda: len(looks) > 40, "looks for longer than it has for its stacks")
+        assert not life.over
+        life.seen_at = lambda now: now
+        assert "over its limit" in (await watch.exited("a")).reason.detail
+
+
 async def test_stacks_that_never_come_do_not_save_a_hung_process(monkeypatch):
     """The examination has its time, then the process is killed without them."""
-    monkeypatch.setattr(room, "STACKS_TIME", 0.1)
+    monkeypatch.setattr(room, "STACKS_TIME", 100_000_000)
     async with ScriptedSupervisor(ChildSpec(Puppet, name="a", handler_timeout=0.05)) as root:
         watch = Watch(root)
         life = root.launcher.life("/root/a")

@@ -51,6 +51,16 @@ def test_a_handler_is_hung_when_it_is_over_its_limit_at_two_looks():
     assert Alarm(call(1)) == hang_detector.look(at(6.2, call(1)))
 
 
+def test_time_without_a_processor_counts_in_full_however_late_it_is_seen():
+    """Of another machine a sample is seen: the next may show more waiting than the looks are apart."""
+    hang_detector = HangDetector(LIMIT)
+    hang_detector.look(at(0))
+    hang_detector.look(at(5, call(1), age=3 * S, starved=0))
+    hang_detector.look(at(6, call(1), age=4 * S, starved=0))
+    assert hang_detector.look(at(6.2, call(1), starved=4 * S)) is None
+    assert 10 * S == hang_detector.next_at
+
+
 @pytest.mark.parametrize("later", [(), (call(6.1),), (call(1, until=60),)], ids=["over", "the next", "more time"])
 def test_a_handler_that_goes_on_between_two_looks_is_not_hung(later):
     """It is over, another one runs, or it has asked for time."""
