@@ -22,6 +22,14 @@ REAL: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[object]]] = Wea
 """What starts processes on a loop, whose time is real."""
 
 
+_MACHINE: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def machine_time() -> float:
+    """Seconds for ages: the machine's own time, which nobody sets and which goes on while the machine sleeps."""
+    return time.clock_gettime(_MACHINE)
+
+
 def clock_of(loop: asyncio.AbstractEventLoop) -> Clock:
     """The clock of a loop's trees: `time` itself, where no test has set another one."""
     return VIRTUAL.get(loop) or time

@@ -176,7 +176,7 @@ class Identity(Reply, frozen=True, kw_only=True):
         argv: its command line.
         cwd: its working directory.
         python: the version of its Python.
-        started: time.time() at which the tree was entered.
+        started: when the tree was entered, in time.time() as the clock is set now.
         health: of the tree.
         children: how many actors, tasks, functions and commands the tree has.
         running: how many of them run.
@@ -303,10 +303,12 @@ class Occurred(Reply, frozen=True):
     Attributes:
         at: time.time() at which it happened.
         event: what happened, or how many events this client was too slow for.
+        number: of the event in this tree, from 1; 0 of `Missed`.
     """
 
     at: float
     event: Happening | Missed
+    number: int = 0
 
 
 class Done(Reply, frozen=True):

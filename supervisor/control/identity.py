@@ -8,14 +8,35 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from actors.process.tracebacks import printable
+from supervisor.clock import machine_time
 from supervisor.control.frames import Identity
 from supervisor.core.rules.states import ChildState
 from supervisor.tree.health import health_of
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
+
+
+_SET: Final = 1.0  # seconds by which the clock has moved when it was set, and not only corrected
+
+
+class Started:
+    """When a tree was entered. It is the same as long as the clock is not set."""
+
+    def __init__(self) -> None:
+        self._at = machine_time()
+        self._wall = time.time()
+
+    def wall_time(self) -> float:
+        """In time.time(), as the clock is set now."""
+        wall = time.time() - (machine_time() - self._at)
+        if abs(wall - self._wall) > _SET:
+            self._wall = wall
+        return self._wall
 
 
 def identity_of(tree: SupervisorSnapshot, started: float) -> Identity:

@@ -20,7 +20,7 @@ from supervisor.control import frames as wire
 from supervisor.control.dead import DeadLetters
 from supervisor.control.frames import Failed, Reply, Request, Trouble
 from supervisor.control.framing import framed
-from supervisor.control.identity import identity_of
+from supervisor.control.identity import Started, identity_of
 from supervisor.control.look.explain import explain
 from supervisor.control.look.history import History
 from supervisor.control.look.names import named
@@ -51,7 +51,7 @@ class Operations:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._started = time.time()
+        self._started = Started()
         self._history = History()
         self._dead = DeadLetters(engine)
         self._samples = Samples(engine)
@@ -104,7 +104,7 @@ class Operations:
     # ---- look
 
     async def _identify(self, _: wire.Identify) -> Reply:
-        return identity_of((await self._snapshots.take()).tree, self._started)
+        return identity_of((await self._snapshots.take()).tree, self._started.wall_time())
 
     async def _explain(self, asked: wire.Explain) -> Reply:
         named(self._engine, asked.name or self._engine.path)
@@ -126,7 +126,7 @@ class Operations:
         past = list(self._history.events)[-asked.last :] if asked.last else []
         reading = self._history.follow() if asked.follow else None
         for number, dated in enumerate(past):
-            yield wire.Occurred(dated.at, dated.event)
+            yield wire.Occurred(*dated)
             if number % BATCH == BATCH - 1:
                 await asyncio.sleep(0)
         if reading is not None:

@@ -40,19 +40,22 @@ def row_of(seq: int, entry: Entry) -> MessageRow:
     )
 
 
-def restored(row: StoredMessage, handler: int) -> QueuedMessage:
+def restored(row: StoredMessage, handler: int, deadline: float | None = None) -> QueuedMessage:
     """A stored message as it lies in a queue.
 
     Args:
         row: the message.
         handler: index of its class in the actor's table.
+        deadline: of who waits for its end here, which no clock that is set moves; None where nobody does.
     """
+    if deadline is None and row.deadline is not None:
+        deadline = row.deadline - time.time() + time.monotonic()
     beside, attachments = _unpacked(row.attachments)
     return QueuedMessage(
         row.seq,
         row.kind,
         row.sender,
-        None if row.deadline is None else row.deadline - time.time() + time.monotonic(),
+        deadline,
         msgspec.Raw(row.payload),
         beside,
         None,

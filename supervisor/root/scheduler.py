@@ -52,7 +52,7 @@ class _Entry:
     Attributes:
         row: as it is stored.
         schedule: when.
-        not_before: when a run that failed is tried again.
+        not_before: when a run that failed is tried again, in the time of the loop.
         sending: whether a run is under way.
         failing: why the last run failed, None when it did not: a run that fails again and again is told once.
     """
@@ -73,11 +73,10 @@ class _Entry:
             self._found = schedule, after, schedule.next_after(after)
         return self._found[2]
 
-    @property
-    def wakes(self) -> float | None:
-        """When there is something to do next."""
+    def wait(self, wall: float, now: float) -> float | None:
+        """Seconds until there is something to do, by the wall clock and the loop's; None when there is nothing."""
         due = None if self.sending else self.due
-        return None if due is None else max(due, self.not_before)
+        return None if due is None else max(0.0, due - wall, self.not_before - now)
 
 
 class Scheduler:
@@ -144,18 +143,19 @@ class Scheduler:
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        times = [entry.wakes for entry in self._entries.values()]
-        wakes = min((time for time in times if time is not None), default=None)
-        if wakes is not None:
-            self._timer = self._tree.loop.call_later(min(max(0.0, wakes - self._clock()), _LOOK), self._look)
+        loop = self._tree.loop
+        waits = [entry.wait(self._clock(), loop.time()) for entry in self._entries.values()]
+        wait = min((each for each in waits if each is not None), default=None)
+        if wait is not None:
+            self._timer = loop.call_later(min(wait, _LOOK), self._look)
 
     def _look(self) -> None:
         """Send what is due."""
         now = self._clock()
         for entry in list(self._entries.values()):
             entry.row = entry.row._replace(after=entry.schedule.reset(entry.row.after, now))
-            due, wakes = entry.due, entry.wakes
-            if due is not None and wakes is not None and wakes <= now:
+            due = entry.due
+            if due is not None and entry.wait(now, self._tree.loop.time()) == 0.0:
                 before, entry.row = entry.row.after, entry.row._replace(after=entry.schedule.caught_up(due, now))
                 entry.sending = True
                 self._tree.keep(self._run(entry, before))
@@ -170,7 +170,7 @@ class Scheduler:
             entry.failing = None
         except Exception as error:
             entry.row = entry.row._replace(after=before)
-            entry.not_before = self._clock() + _RETRY
+            entry.not_before = self._tree.loop.time() + _RETRY
             if entry.failing != (failing := str(error)):
                 entry.failing = failing
                 self._tree.reports.schedule_failed(row.name, row.child, failing)

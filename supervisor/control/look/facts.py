@@ -5,13 +5,13 @@ Runs on the loop's thread; waits for nothing.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
 
 from actors.exits import ExitKind
 from actors.jobs.jobs import Jobs
+from supervisor.clock import machine_time
 from supervisor.control.look.history import Death, History
 from supervisor.control.look.samples import Samples, Trend
 from supervisor.control.look.words import brief
@@ -176,7 +176,7 @@ def _from_journal(
 def _exit(death: Death) -> Exit:
     report = death.report
     return Exit(
-        ago=max(0.0, time.time() - death.at),
+        ago=machine_time() - death.at,
         reason=brief(report.reason),
         early=report.reason.kind is ExitKind.UNSTARTED,
         message=report.last_message if report.last_message_begun else None,

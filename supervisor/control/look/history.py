@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from actors.exits import ExitReport
+from supervisor.clock import machine_time
 from supervisor.control.look.slim import without_texts
 from supervisor.observe.broadcast import Broadcast, Missed, Reading
 from supervisor.observe.happenings import ChildExited, HandlerSlow, Happening
@@ -24,23 +25,30 @@ CHILDREN: Final = 5_000  # whose deaths are kept; the names of dynamic children 
 
 
 class Dated(NamedTuple):
-    """An event and when it happened, in time.time()."""
+    """An event, when it happened, in time.time(), and its number in this tree, from 1."""
 
     at: float
     event: Happening
+    number: int
 
 
 class Death(NamedTuple):
-    """The end of a life and when it was, in time.time()."""
+    """The end of a life and when it was, in `machine_time()`."""
 
     at: float
     report: ExitReport
 
 
 class History:
-    """Listens to the events of one tree."""
+    """Listens to the events of one tree.
+
+    Attributes:
+        events: the last ones.
+        count: of all events so far: the number of the last one.
+    """
 
     def __init__(self) -> None:
+        self.count = 0
         self.events: deque[Dated] = deque(maxlen=KEPT)
         self._live: Broadcast[Dated] = Broadcast()
         self._deaths: dict[str, deque[Death]] = {}
@@ -49,14 +57,15 @@ class History:
         """Keep an event."""
         if isinstance(happening, Missed):
             return
+        self.count += 1
         now = time.time()
-        self._live.tell(Dated(now, happening))
+        self._live.tell(Dated(now, happening, self.count))
         event = _short(happening)
-        self.events.append(Dated(now, event))
+        self.events.append(Dated(now, event, self.count))
         if isinstance(event, ChildExited):
             path = event.report.actor
             deaths = self._deaths.pop(path, None) or deque(maxlen=DEATHS)
-            deaths.append(Death(now, event.report))
+            deaths.append(Death(machine_time(), event.report))
             self._deaths[path] = deaths  # at the end: the one that has been quiet for longest goes first
             if len(self._deaths) > CHILDREN:
                 del self._deaths[next(iter(self._deaths))]

@@ -42,7 +42,7 @@ class Watch:
         self._over = threading.Event()
         self._identity: Identity | None = None  # of the daemon that was seen last
         self._answers = False
-        self._event_at = 0.0  # of the last event
+        self._heard = (0, 0)  # pid of the daemon and number of the last event
         self._follower: threading.Thread | None = None
         self._following: Client | None = None
         threading.Thread(target=self._run, name="web-look", daemon=True).start()
@@ -79,8 +79,9 @@ class Watch:
         """Look until the daemon ends."""
         glances = Glances(client)
         while not self._over.is_set():
-            self._seen(client.identify())
-            self._follow()
+            identity = client.identify()
+            self._seen(identity)
+            self._follow(identity)
             for kind, value in glances.take():
                 self._put(kind, value)
             self._over.wait(PERIOD)
@@ -100,20 +101,25 @@ class Watch:
 
     # ---- the thread that reads events
 
-    def _follow(self) -> None:
+    def _follow(self, identity: Identity) -> None:
         """Read events in a thread, a new one where the daemon has ended the connection of the last one."""
         if self._follower is None or not self._follower.is_alive():
-            reading = threading.Thread(target=self._read_events, args=(self.path,), name="web-events", daemon=True)
+            of = self.path, identity.pid
+            reading = threading.Thread(target=self._read_events, args=of, name="web-events", daemon=True)
             reading.start()
             self._follower = reading
 
-    def _read_events(self, path: Path) -> None:
+    def _read_events(self, path: Path, pid: int) -> None:
+        heard, last = self._heard
+        last = last if heard == pid else 0
         with contextlib.suppress(ControlError), Client(path) as client:
             self._following = client
             for occurred in client.events(KEPT, follow=True):
-                if occurred.at > self._event_at:  # else it was read over the connection before
-                    self._event_at = occurred.at
+                if occurred.number > last or not occurred.number:  # else it was read over the connection before
+                    last = max(last, occurred.number)
+                    self._heard = pid, last
                     self._post(self._feed.happened, event_view(occurred))
+            self._heard = (0, 0)  # that tree is down; another one counts anew
 
     # ---- to the loop
 

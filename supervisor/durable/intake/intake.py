@@ -305,10 +305,10 @@ class DurableIntake(Intake):
         self._last_loaded = row.seq
         self.beyond.count = max(0, self.beyond.count - 1)
         handler = self._classes.of(row.payload)
-        message = restored(row, handler)
         if row.key is not None:
             self._stored.keys[row.seq] = row.key
         asker, _ = self._askers.get(row.seq, (None, None))
+        message = restored(row, handler, asker.deadline if isinstance(asker, PendingAsk) else None)
         assert not isinstance(asker, AskPart)  # noqa: S101 - messages of a durable mailbox enter one by one
         if handler == UNKNOWN:
             because = f"{row.message_type} is no message of the actor any more"

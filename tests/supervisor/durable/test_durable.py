@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 
 import msgspec
 import pytest
@@ -151,6 +152,19 @@ async def test_what_waits_at_a_stop_is_handled_at_the_next_start(tmp_path):
     async with tree(tmp_path, ledger(mailbox=10)) as root:
         assert 102 == await root["ledger"].ask(Charge(1, "last"), timeout=60)
         assert [*map(str, range(100)), "asked", "last"] == (await root["ledger"].ask(Show())).entries
+
+
+async def test_a_clock_that_is_set_ahead_ends_no_ask(tmp_path, monkeypatch):
+    """Also of one that is only in the store: who asks waits by a clock that nobody sets."""
+    async with tree(tmp_path, ledger(mailbox=2)) as root:
+        pid = root.snapshot().children[0].pid
+        os.kill(pid, signal.SIGSTOP)
+        asking = [asyncio.create_task(root["ledger"].ask(Charge(1, str(n)), timeout=600)) for n in range(10)]
+        await until(lambda: root["ledger"].mailbox.depth == 10)
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 5 * 3600)
+        os.kill(pid, signal.SIGCONT)
+        assert [*range(1, 11)] == await asyncio.gather(*asking)
 
 
 async def late(ref):
