@@ -20,7 +20,6 @@ from supervisor.core.rules.states import ChildState
 from supervisor.tree.health import health_of
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 
-
 _SET: Final = 1.0  # seconds by which the clock has moved when it was set, and not only corrected
 
 
