@@ -6,8 +6,7 @@ actors do without is imported with its name: `from actors import Shared`.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from actors.actor import Actor, Context, handles
 from actors.errors import (
@@ -27,11 +26,13 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.lazy import lazy_names
 from actors.messages import Fed, Message, Terminated, Topic
 from actors.ref import ActorRef
 from actors.wire.codec import Codec
 
 if TYPE_CHECKING:
+    from actors import testing as testing
     from actors.ipc.shared import Shared
     from actors.jobs.definition import job
     from actors.jobs.jobs import Jobs
@@ -68,15 +69,8 @@ __all__ = [
     "job",
 ]
 
-_WITH_ITS_NAME: Final = {"Jobs": "actors.jobs.jobs", "Shared": "actors.ipc.shared", "job": "actors.jobs.definition"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WITH_ITS_NAME:
-        raise AttributeError(f"module 'actors' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_WITH_ITS_NAME[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {"Jobs": "actors.jobs.jobs", "Shared": "actors.ipc.shared", "job": "actors.jobs.definition"},
+    ("testing",),
+)

@@ -7,7 +7,7 @@ What is on the way of a message is never lazy: its first use would wait for the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -29,16 +29,22 @@ class LazyModule:
         return import_module, (self._name,)
 
 
-def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_names(
+    package: str, modules: Mapping[str, str], submodules: Collection[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The `__getattr__` and `__dir__` of a package whose public names are partly imported when they are first used.
 
     Args:
         package: its `__name__`.
         modules: by public name, the module that has it.
+        submodules: public modules of the package, which are imported when they are first used as attributes of it.
+            `dir` does not list them: one of an extra cannot be imported where that is not installed.
     """
     namespace = vars(sys.modules[package])
 
     def get(name: str) -> Any:
+        if name in submodules:
+            return import_module(f"{package}.{name}")
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         found = namespace[name] = getattr(import_module(modules[name]), name)

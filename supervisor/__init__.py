@@ -37,6 +37,12 @@ from supervisor.specs import BRUTAL_KILL, INFINITY, ChildSpec, Overflow, Supervi
 from supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from supervisor import bridge as bridge
+    from supervisor import cluster as cluster
+    from supervisor import metrics as metrics
+    from supervisor import store as store
+    from supervisor import testing as testing
+    from supervisor import tracing as tracing
     from supervisor.core.schedule import Schedule
     from supervisor.messaging.tree_store import KeptDeadLetter
     from supervisor.root.scheduler import ScheduledMessage
@@ -116,4 +122,5 @@ __getattr__, __dir__ = lazy_names(
         "TaskSpec": "supervisor.specs",
         "TreeHealth": "supervisor.tree.health",
     },
+    ("bridge", "cluster", "metrics", "store", "testing", "tracing"),
 )

@@ -22,6 +22,7 @@ from weakref import WeakSet
 from actors.errors import UsageError
 from actors.queue import Putting, SafeQueue
 from supervisor.bridge.waiting import BridgeClosed, Side, call_on
+from supervisor.known import tells_options
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ _numbers = count(1)
 _bridges: WeakSet[AsyncQueueBridge[Any]] = WeakSet()
 
 
+@tells_options
 class AsyncQueueBridge(Generic[T]):
     """A queue between an event loop and plain multiprocessing code.
 

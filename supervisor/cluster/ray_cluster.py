@@ -14,11 +14,13 @@ from actors.wire.codec import encode
 from supervisor.cluster.driver.client import RayDriver
 from supervisor.cluster.machines import ClusterMachines
 from supervisor.core.rules.spare_count import SpareCount
+from supervisor.known import tells_options
 from supervisor.ports import AnyReader, MachinesSay
 
 SHORTEST: Final = 0.5  # seconds of a lease: below, a busy machine would lose it without a fault
 
 
+@tells_options
 @dataclass(frozen=True, kw_only=True)
 class RayCluster:
     """The machines of a Ray cluster, for specs with a `place`.

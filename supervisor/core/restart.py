@@ -8,8 +8,10 @@ from enum import StrEnum
 from actors.errors import UsageError
 from supervisor.core.causes import Cause, RestartAction, Rule
 from supervisor.core.terms import RestartPolicy
+from supervisor.known import tells_options
 
 
+@tells_options
 class Restart:
     """A restart policy with exceptions to it, by cause. For `restart=` of a spec.
 

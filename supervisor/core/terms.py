@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from supervisor.core.causes import Rule
+from supervisor.known import Settings
 
 Start = Literal["ordered", "parallel"]
 
@@ -44,7 +45,7 @@ class Routing(StrEnum):
     BY_KEY = "by_key"  # messages with the same key go to the same member
 
 
-class Intensity(msgspec.Struct, frozen=True):
+class Intensity(Settings, frozen=True):
     """How many restarts a supervisor makes within `period` seconds before it gives up (OTP `intensity`).
 
     The window slides; all children of the supervisor share it. `max_restarts=0` never restarts.
@@ -59,7 +60,7 @@ class Intensity(msgspec.Struct, frozen=True):
         return cls(max_restarts=None)
 
 
-class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+class Backoff(Settings, frozen=True, kw_only=True):
     """How long to wait before a restart: at once, then `initial` seconds doubling up to `cap`, plus jitter.
 
     A child without one has these defaults, made shorter where its supervisor's intensity could not be reached

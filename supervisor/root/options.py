@@ -15,8 +15,8 @@ from actors.errors import UsageError
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.terms import AutoShutdown, Intensity, Start, Strategy
 from supervisor.errors import RestartIntensityExceeded
+from supervisor.known import check_known
 from supervisor.specs import ChildSpec
-from supervisor.specs.known import check_known
 
 if TYPE_CHECKING:
     from supervisor.ports import Cluster

@@ -10,8 +10,8 @@ from supervisor.arguments import check_spawnable
 from supervisor.callables import check_fits, check_plain, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
+from supervisor.known import tells_options
 from supervisor.specs.common import Output, Spec, default_name, lone_terms, read_words
-from supervisor.specs.known import tells_options
 
 
 @tells_options

@@ -15,8 +15,8 @@ from supervisor.core.terms import (
     Strategy,
     SupervisorTerms,
 )
+from supervisor.known import tells_options
 from supervisor.specs.common import INFINITY, Spec, read_words
-from supervisor.specs.known import tells_options
 
 if TYPE_CHECKING:
     from supervisor.specs.actor import ChildSpec

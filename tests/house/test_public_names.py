@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 
 import pytest
 
@@ -48,7 +50,7 @@ def test_every_public_name_has_a_docstring(name: str) -> None:
     assert [] == silent
 
 
-@pytest.mark.parametrize("name", ["supervisor", "supervisor.specs", "supervisor.store", "actors.queue"])
+@pytest.mark.parametrize("name", ["actors", "supervisor", "supervisor.specs", "supervisor.store", "actors.queue"])
 def test_a_name_that_is_imported_when_it_is_first_used(name: str) -> None:
     """`dir` lists it before, `import *` brings it, and another name is an AttributeError as of any module."""
     module = importlib.import_module(name)
@@ -58,3 +60,14 @@ def test_a_name_that_is_imported_when_it_is_first_used(name: str) -> None:
     assert set(module.__all__) <= everything.keys()
     with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'Nothing'"):
         _ = module.Nothing
+
+
+@pytest.mark.parametrize(
+    ("package", "modules"),
+    [("supervisor", ["bridge", "cluster", "metrics", "store", "testing", "tracing"]), ("actors", ["testing"])],
+)
+def test_a_public_module_is_an_attribute_of_its_package(package: str, modules: list[str]) -> None:
+    """After `import supervisor` alone, which has not imported it."""
+    code = f"import {package}; print(*(getattr({package}, name).__name__ for name in {modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [f"{package}.{name}" for name in modules] == done.stdout.split()

@@ -17,12 +17,16 @@ from supervisor import (
     CommandSpec,
     FunctionSpec,
     Intensity,
+    Restart,
     RestartPolicy,
     Strategy,
     SupervisorSpec,
     TaskSpec,
 )
+from supervisor.bridge import AsyncQueueBridge
+from supervisor.cluster import RayCluster
 from supervisor.core.terms import ChildTerms, SupervisorTerms
+from supervisor.store import SQLiteStore
 from tests.support.actors import Common, Puppet
 
 
@@ -141,6 +145,12 @@ def work() -> None: ...
             "SupervisorSpec takes no option 'strategi'; did you mean strategy?",
         ),
         (lambda: SupervisorSpec(workers=4), "SupervisorSpec takes no option 'workers'; it takes auto_shutdown, "),
+        (lambda: Backoff(inital=1.0), "Backoff takes no option 'inital'; did you mean initial?"),
+        (lambda: Intensity(max_restart=3), "Intensity takes no option 'max_restart'; did you mean max_restarts?"),
+        (lambda: Restart("permanent", rule={}), "Restart takes no option 'rule'; did you mean rules?"),
+        (lambda: SQLiteStore("shop.db", snyc="full"), "SQLiteStore takes no option 'snyc'; did you mean sync?"),
+        (lambda: RayCluster(adress="auto"), "RayCluster takes no option 'adress'; did you mean address?"),
+        (lambda: AsyncQueueBridge(max_size=3), "AsyncQueueBridge takes no option 'max_size'; did you mean maxsize?"),
     ],
 )
 def test_an_option_that_there_is_not(make, text):

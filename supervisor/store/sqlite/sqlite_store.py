@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from actors.bounds import check_time
 from actors.errors import UsageError
+from supervisor.known import tells_options
 from supervisor.store.errors import StoreError
 from supervisor.store.records import (
     DelayedMessage,
@@ -35,6 +36,7 @@ T = TypeVar("T")
 _WEEK: Final = 7 * 24 * 3600.0
 
 
+@tells_options
 class SQLiteStore:
     """Keeps messages, states, outcomes, dead letters and schedules of one tree in a SQLite file.
 

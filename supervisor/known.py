@@ -1,4 +1,4 @@
-"""Known options: what a spec, or a supervisor, takes, and what is said of an option that it does not take.
+"""Known options: what a spec, a supervisor or other settings take, and what is said of an option that they do not take.
 
 Runs on the thread that makes it.
 """
@@ -9,6 +9,8 @@ import functools
 from collections.abc import Callable, Collection
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
 
 from actors.errors import UsageError
 from actors.lazy import LazyModule
@@ -43,15 +45,33 @@ def check_known(taker: str, names: Collection[str], known: Collection[str]) -> N
             raise UsageError(f"{taker} takes no option {name!r}; {hint}")
 
 
-def tells_options(spec: type[T]) -> type[T]:
-    """Decorate a class of specs: an option that it does not take is a UsageError that names the nearest one."""
-    made: Callable[..., None] = spec.__init__
+def tells_options(settings: type[T]) -> type[T]:
+    """Decorate a class of settings: an option that it does not take is a UsageError that names the nearest one."""
+    made: Callable[..., None] = settings.__init__
     known = [name for name in signature(made).parameters if name not in {"self", "children"}]
 
     @functools.wraps(made)
     def told(self: T, *args: Any, **options: Any) -> None:
-        check_known(spec.__name__, options, known)
+        check_known(settings.__name__, options, known)
         made(self, *args, **options)
 
-    spec.__init__ = told  # type: ignore[assignment, method-assign]
-    return spec
+    settings.__init__ = told  # type: ignore[assignment, method-assign]
+    return settings
+
+
+if TYPE_CHECKING:
+
+    class Settings(msgspec.Struct, frozen=True):
+        """Tells type checkers that it is a Struct like any other."""
+
+else:
+
+    class _TellsOptions(type(msgspec.Struct)):
+        """What `tells_options` does, for a Struct: that has no `__init__` of its own."""
+
+        def __call__(cls, *args: Any, **options: Any) -> Any:
+            check_known(cls.__name__, options, cls.__struct_fields__)
+            return super().__call__(*args, **options)
+
+    class Settings(msgspec.Struct, frozen=True, metaclass=_TellsOptions):
+        """Base of settings that are plain values: an option that they do not take is told as `tells_options` does."""
