@@ -143,7 +143,7 @@ def _left(end: LifeEnd, code: int) -> ExitReason:
 
 
 def _by_request(end: LifeEnd) -> str:
-    return "asked by the supervisor" if end.stop_asked else end.by_itself
+    return "asked by the supervisor" if end.stop_asked else "the actor stopped itself"
 
 
 def _no_python(end: LifeEnd, code: int) -> str:
@@ -167,6 +167,8 @@ def _way(end: LifeEnd) -> str:
         return f": sys.exit({one_line(end.crash_report.failure.message)}) {end.crash_report.where}"
     if end.progress.active:
         return ": it left in the middle of a message, by os._exit or from C code"
+    if end.exit_code == 0 and not (end.goodbye or end.stop_asked):
+        return ": it left by os._exit or from C code"
     return ": an uncaught error; its standard error may say which" if end.exit_code == 1 else ""
 
 

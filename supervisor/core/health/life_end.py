@@ -37,7 +37,6 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
             nothing.
         counts: what the actor has counted.
         overwritten: whether a wild write of its code has hit its black box. Then `progress` says nothing, too.
-        by_itself: what a normal end means that was not asked for, in words.
     """
 
     pid: int | None
@@ -61,7 +60,6 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     lost: str | None = None
     counts: Counts = {}
     overwritten: bool = False
-    by_itself: str = "the actor stopped itself"
 
     @property
     def with_its_message(self) -> bool:

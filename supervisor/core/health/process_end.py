@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 
-import msgspec
-
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.exit_cause import exit_code_in_words, exit_reason, signal_name
 from supervisor.core.health.life_end import LifeEnd
@@ -15,7 +13,10 @@ def function_exit_reason(end: LifeEnd) -> ExitReason:
     """Why a function ended. SIGTERM, which asks it to stop, may meet it where no handler is set any more."""
     if _obeyed(end, signal.SIGTERM):
         return _shutdown("ended by SIGTERM")
-    return exit_reason(msgspec.structs.replace(end, by_itself="it returned"))
+    reason = exit_reason(end)
+    if reason.kind is ExitKind.NORMAL and end.crash_report is None:
+        return ExitReason(ExitKind.NORMAL, "it returned")
+    return reason
 
 
 def command_exit_reason(end: LifeEnd, stop_signal: int) -> ExitReason:

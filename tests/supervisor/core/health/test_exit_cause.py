@@ -50,7 +50,8 @@ def words(type_name, message="", where="in A.a"):
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        (end(0), "normal: the actor stopped itself"),
+        (end(0, goodbye=True), "normal: the actor stopped itself"),
+        (end(0), "normal: exit code 0: it left by os._exit or from C code"),
         (end(0, stop_asked=True), "shutdown: asked by the supervisor"),
         (end(1, crash_report=words("KeyError", "'x'")), "crashed: KeyError: 'x' (in A.a)"),
         (end(1, crash_report=words("KeyError")), "crashed: KeyError (in A.a)"),
