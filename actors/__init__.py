@@ -6,7 +6,8 @@ actors do without is imported with its name: `from actors import Shared`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.actor import Actor, Context, handles
 from actors.errors import (
@@ -26,7 +27,6 @@ from actors.errors import (
     WireError,
 )
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.lazy import lazy_names
 from actors.messages import Fed, Message, Terminated, Topic
 from actors.ref import ActorRef
 from actors.wire.codec import Codec
@@ -69,8 +69,17 @@ __all__ = [
     "job",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {"Jobs": "actors.jobs.jobs", "Shared": "actors.ipc.shared", "job": "actors.jobs.definition"},
-    ("testing",),
-)
+_WITH_ITS_NAME: Final = {"Jobs": "actors.jobs.jobs", "Shared": "actors.ipc.shared", "job": "actors.jobs.definition"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return importlib.import_module("actors.testing")
+    if name not in _WITH_ITS_NAME:
+        raise AttributeError(f"module 'actors' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_WITH_ITS_NAME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
