@@ -171,6 +171,10 @@ class Delivery(Doing, Killable, Protocol):
     def restore(self, state: bytes) -> None:
         """Send the state of the life before, in msgpack; before the first message."""
 
+    @property
+    def boxed(self) -> bool:
+        """Whether its black box can be read after the death of the daemon."""
+
     def note_given(self, given: Iterable[tuple[int, int]]) -> None:
         """Note delivery tags and numbers of messages before they are sent, for after the death of the daemon."""
 

@@ -3,17 +3,21 @@
 The page cache has what both sides wrote when both are killed. Between the counters and the text the file has the
 messages that the process was given last: under which delivery tag it knows which message.
 
+Where the directory takes no file (it is gone, its disk is full) the box is an anonymous one, which ends with the
+daemon: `stays` says so, and the mailbox does without it.
+
 Used in the daemon.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from actors.event import close_fd
-from actors.ipc.blackbox import behind_counters, progress_in
+from actors.ipc.blackbox import anonymous_file, behind_counters, progress_in
 from actors.ipc.box_cells import BOOT, CELL, FIRST_LANE, LANES
 from actors.wire.progress import Progress
 
@@ -28,26 +32,29 @@ class BoxFile:
 
     Attributes:
         room: bytes of the messages given last.
+        made: whether there is a file.
+        stays: whether it outlives the daemon.
     """
 
     room: Final = _GIVEN * 2 * CELL
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stays = False
+        self.made = self.stays = False
         self._given = 0  # messages noted as given
 
     def make(self, size: int) -> int:
         """A descriptor of the new file, of zero bytes, all of them allocated: a full disk shows here, not later.
 
         Raises:
-            OSError: it cannot be made. The error names the directory: which disk is full is what counts.
+            OSError: the system has no descriptor or no memory left.
         """
         try:
-            return self._allocated(size)
-        except OSError as error:
-            error.filename = str(self._path.parent)
-            raise
+            fd = self._allocated(size)
+        except OSError:
+            return anonymous_file(size)
+        self.made = True
+        return fd
 
     def _allocated(self, size: int) -> int:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -57,7 +64,7 @@ class BoxFile:
                 os.posix_fallocate(fd, 0, size)
         except BaseException:
             close_fd(fd)
-            self._path.unlink()
+            self._path.unlink(missing_ok=True)
             raise
         return fd
 
@@ -67,9 +74,11 @@ class BoxFile:
         self._cells, self._given_at = cells, behind_counters(lanes) // CELL
 
     def keep(self, path: Path) -> None:
-        """Give it this name, under which it stays when the box is closed, or the daemon dies."""
-        self._path = self._path.rename(path)
-        self._stays = True
+        """Give it this name, under which it stays when the box is closed, or the daemon dies; if there is a file."""
+        if self.made:
+            with suppress(OSError):  # its directory is gone meanwhile
+                self._path = self._path.rename(path)
+                self.stays = True
 
     def note_given(self, delivery_tag: int, seq: int) -> None:
         """Note that the process is about to get a message: which delivery tag it has there."""
@@ -79,8 +88,9 @@ class BoxFile:
 
     def close(self) -> None:
         """The box is closed."""
-        if not self._stays:
-            self._path.unlink(missing_ok=True)  # the next run clears away what was not kept
+        if self.made and not self.stays:
+            with suppress(OSError):  # the next run clears away what was not kept
+                self._path.unlink()
 
 
 def left_by_the_dead(file: Path) -> tuple[Progress, dict[int, int]] | None:

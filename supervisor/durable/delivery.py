@@ -1,6 +1,6 @@
 """NotedDelivery: a life of a durable actor as its mailbox sees it: what it is given is noted first.
 
-    post ─▶ number and delivery tag, in the black box ─▶ at_most_once: begun, in the store ─▶ the life
+    post ─▶ number and delivery tag, in the black box ─▶ where it is needed: begun, in the store ─▶ the life
 
 What the life gets after a message that is being noted waits with it, so that nothing overtakes.
 
@@ -87,6 +87,11 @@ class NotedDelivery:
     def restore(self, state: bytes) -> None:
         """See `Delivery`."""
         self._life.restore(state)
+
+    @property
+    def boxed(self) -> bool:
+        """See `Delivery`."""
+        return self._life.boxed
 
     def note_given(self, given: Iterable[tuple[int, int]]) -> None:
         """See `Delivery`."""

@@ -68,6 +68,7 @@ class DurableMailbox(Mailbox):
         self.stored = stored
         self._boxes = boxes
         self._once = frozenset(row.index for cls, row in protocol.handlers.items() if cls.at_most_once)
+        stored.noted = self._once
         super().__init__(path, protocol, **parts)
         self.consumers.most_ahead = 0  # what is given is noted, and never taken back
         self._delayed = Delayed(stored, self.home.loop, self.intake.entered_by_itself)
@@ -93,8 +94,8 @@ class DurableMailbox(Mailbox):
             left: the black boxes of lives that died with their daemon.
             complete: whether these are all, and nothing can have been stored since they were read.
         """
-        unknown = any(life.progress is None for life in left)
-        self.intake.recover(rows, waiting, self._once if unknown else frozenset(), complete=complete)
+        vouched = {seq for life in left if life.progress is not None for seq in life.given.values()}
+        self.intake.recover(rows, waiting, vouched, complete=complete)
         pooled = any(life.pooled for life in left)
         for life in left:
             if life.progress is not None:
@@ -135,10 +136,15 @@ class DurableMailbox(Mailbox):
                 stored.then(self.intake.refill)
 
     def connect(self, member: str, life: Delivery) -> None:
-        """See `Mailbox.connect`; what the only consumer has is known without a note, see `recover`."""
-        if self._once or self._key_of(member):
+        """See `Mailbox.connect`; what the only consumer has is known without a note, see `recover`.
+
+        Where no black box will say what a life had begun, the store does, of all that must not be begun again.
+        """
+        noted = self._once if life.boxed else self.classes.once
+        if noted or self._key_of(member):
+            self.stored.noted |= noted
             queue = self.consumers.queue_of(member)
-            life = NotedDelivery(life, queue.flights.open(member), self._once, self.stored)
+            life = NotedDelivery(life, queue.flights.open(member), noted, self.stored)
         super().connect(member, life)
         self.intake.refill()
 

@@ -83,7 +83,7 @@ class DurableSettlement(Settlement):
         """See `Settlement.lost`."""
         seq = loss.message.seq
         if loss.fate is None:
-            if loss.deliveries:
+            if loss.deliveries or loss.message.handler in self._stored.noted:
                 self._stored.begun(seq, loss.deliveries)
             return
         with self._stored.together():

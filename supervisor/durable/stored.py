@@ -71,6 +71,7 @@ class StoredMailbox:
         states: what each member has saved last, stored or about to be.
         reading, writing: the reads of what waits, and the transactions.
         keys: of the messages in memory that have one, by number.
+        noted: indices of message classes of which it may be stored that they are begun, before they are.
         on_entered: called with each message that is stored, in the order of their numbers.
         on_entered_batch: called with tells that are stored, in the same order.
         on_postponed: called when a delayed message is stored, with its time.
@@ -85,6 +86,7 @@ class StoredMailbox:
         self.numbers.next = recovered.last_seq + 1
         self.states = {member: state.data for member, state in recovered.states.items()}
         self.keys: dict[int, str] = {}
+        self.noted: frozenset[int] = frozenset()
         self.on_entered: Callable[[int, Entry], None]
         self.on_entered_batch: Callable[[Batch], None]
         self.on_postponed: Callable[[float], None]

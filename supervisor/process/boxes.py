@@ -54,7 +54,7 @@ class Boxes:
 
     def unkept(self) -> Path:
         """A file for a process that may become a durable actor. Its directory is made anew where it was removed."""
-        with suppress(OSError):  # the start of the process says so
+        with suppress(OSError):  # then there is no file, see `BoxFile`
             self._directory.mkdir(mode=0o700, exist_ok=True)
         return self._directory / f"{self._run}.{next(self._unkept)}.tmp"
 

@@ -69,6 +69,11 @@ class ProcessDelivery:
         """Send the state of the life before."""
         self._pipe_writer.send(Load(msgspec.Raw(state)))
 
+    @property
+    def boxed(self) -> bool:
+        """Whether its black box can be read after the death of the daemon."""
+        return self._box.file is not None and self._box.file.stays
+
     def note_given(self, given: Iterable[tuple[int, int]]) -> None:
         """Note which messages it is about to get."""
         if not self.over and self._box.file is not None:

@@ -190,7 +190,10 @@ class Spares:
 
     @staticmethod
     def _fits(spare: Spare, part: StartActor, lanes: int) -> bool:
-        if spare.stale or spare.rejected or spare.worker.box.lanes < lanes or spare.worker.dead:
+        box = spare.worker.box
+        if spare.stale or spare.rejected or box.lanes < lanes or spare.worker.dead:
+            return False
+        if part.durable and not (box.file is not None and box.file.made):
             return False
         return spare.ready or spare.will_have(part.module)
 

@@ -37,6 +37,11 @@ class ScriptedDelivery:
         """See `Life`."""
         self.state = state
 
+    @property
+    def boxed(self) -> bool:
+        """See `Life`; the daemon of a test does not die."""
+        return True
+
     def note_given(self, given: Iterable[tuple[int, int]]) -> None:
         """See `Life`."""
 

@@ -62,6 +62,11 @@ class Classes(msgspec.Struct, frozen=True):
     idempotent: Sequence[bool]
     undone: bool = False
 
+    @property
+    def once(self) -> frozenset[int]:
+        """The classes whose messages may not be begun again."""
+        return frozenset(index for index, again in enumerate(self.idempotent) if not again)
+
     def of(self, payload: bytes) -> int:
         """The index of a message's class, UNKNOWN for bytes that are no message of the actor."""
         try:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio import _get_running_loop  # the public one raises where there is none
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from threading import get_ident
 from typing import Any, Final
 
@@ -80,6 +80,7 @@ class DurableIntake(Intake):
         self._last_stored = self._last_loaded = stored.numbers.next - 1
         self._refilling = False
         self._opened = 0  # how often it was opened again
+        self._vouched: Collection[int] = ()
         self._keys = Keys(self._path, stored, self._accept, self._attach)
         stored.on_entered = self._entered
         stored.on_entered_batch = self._entered_batch
@@ -193,22 +194,20 @@ class DurableIntake(Intake):
 
     # ---- from the store
 
-    def recover(self, rows: Sequence[StoredMessage], waiting: int, doubtful: frozenset[int], *, complete: bool) -> None:
+    def recover(self, rows: Sequence[StoredMessage], waiting: int, vouched: Collection[int], *, complete: bool) -> None:
         """The first messages that the store has, of a mailbox without any in memory.
 
         Args:
             rows: the messages.
             waiting: how many there are in all.
-            doubtful: indices of message classes that are not begun again where it is not known whether they were.
+            vouched: numbers of messages of which black boxes say whether they were begun.
             complete: whether these are all, and nothing can have been stored since they were read.
         """
         self._last_loaded = 0
         self.beyond.count = waiting
+        self._vouched = vouched
         for row in rows:
-            if row.deliveries and self._classes.of(row.payload) in doubtful:
-                self._doubt(row)
-            else:
-                self._adopt_row(row)
+            self._adopt_row(row)
         if complete:
             self._last_loaded = self._last_stored
 
@@ -310,26 +309,27 @@ class DurableIntake(Intake):
         asker, _ = self._askers.get(row.seq, (None, None))
         message = restored(row, handler, asker.deadline if isinstance(asker, PendingAsk) else None)
         assert not isinstance(asker, AskPart)  # noqa: S101 - messages of a durable mailbox enter one by one
+        once = handler != UNKNOWN and not self._classes.idempotent[handler]
         if handler == UNKNOWN:
             because = f"{row.message_type} is no message of the actor any more"
-            self._settlement.dead_letter(message, Fate.UNDECODABLE, because, row.deliveries)
-            self._settlement.dismiss(row.seq)
+            self._bury(message, Fate.UNDECODABLE, because, row.deliveries)
             if asker is not None:
                 asker.failed(UsageError(f"{self._path}: {because}"))
+        elif once and row.deliveries and row.seq not in self._vouched:
+            because = "it may have begun in a process that died with its daemon, and is not begun twice"
+            lost = ActorCrashed(f"{self._path}: {because}", started=None, finished=None)
+            if row.key is not None:
+                self._stored.settle(row.seq, *encode_error(lost))
+            self._bury(message, Fate.CRASHED, because, row.deliveries)
+            if asker is not None:
+                asker.failed(lost)
         else:
-            self._adopt(message, asker, row.deliveries)
+            self._adopt(message, asker, 0 if once else row.deliveries)
 
-    def _doubt(self, row: StoredMessage) -> None:
-        """A message was given to a process, and the machine was started anew: it may have begun."""
-        because = "it may have begun before the machine was started anew, and is at_most_once"
-        if row.key is not None:
-            self._stored.keys[row.seq] = row.key
-            lost = ActorCrashed(f"{self._path} died with its machine: {because}", started=None, finished=None)
-            self._stored.settle(row.seq, *encode_error(lost))
-        self._last_loaded = row.seq
-        self.beyond.count = max(0, self.beyond.count - 1)
-        message = restored(row, self._classes.of(row.payload))
-        self._settlement.dead_letter(message, Fate.CRASHED, because, row.deliveries)
+    def _bury(self, message: QueuedMessage, fate: Fate, because: str, deliveries: int) -> None:
+        """A message of the store is a dead letter, without having entered a queue."""
+        self._settlement.dead_letter(message, fate, because, deliveries)
+        self._settlement.dismiss(message.seq)
 
     def _adopt(
         self, message: QueuedMessage, asker: Asker | None, deliveries: int = 0, *, fail_if_down: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 
 import pytest
 
@@ -47,17 +48,34 @@ def test_after_a_boot_it_says_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="nothing is allocated before it is written")
-def test_a_full_disk_is_named(tmp_path, monkeypatch):
-    """By the directory, which is the same for each life that does not start; nothing is left in it."""
+def test_on_a_full_disk_a_box_has_no_file(tmp_path, monkeypatch):
+    """It ends with the daemon, and says so; nothing is left in the directory."""
 
     def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", refuse)
-    with pytest.raises(OSError, match="No space left") as caught:
-        BlackBox(1, BoxFile(Boxes(tmp_path).unkept()))
-    assert str(tmp_path) == caught.value.filename
+    boxes = Boxes(tmp_path)
+    file = BoxFile(boxes.unkept())
+    box = BlackBox(1, file)
+    file.keep(boxes.of("/root/a", "/root/a", 1))
+    file.note_given(1, 1)
+    box.recorder.begin(1, 1, 1000)
+    assert {1} == set(box.progress().active)
+    assert not file.made
+    assert not file.stays
     assert not list(tmp_path.iterdir())
+    box.close()
+
+
+def test_a_box_whose_directory_goes_does_not_stay(tmp_path):
+    boxes = Boxes(tmp_path / "boxes")
+    file = BoxFile(boxes.unkept())
+    box = BlackBox(1, file)
+    shutil.rmtree(tmp_path / "boxes")
+    file.keep(boxes.of("/root/a", "/root/a", 1))
+    assert not file.stays
+    box.close()
 
 
 def test_the_text_of_a_box_in_a_file_is_its_own(tmp_path):

@@ -44,6 +44,7 @@ async def opened(path):
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(1200 if ROUNDS > 3 else 120)
 @pytest.mark.parametrize("sync", ["full", "normal"])
 async def test_a_writer_that_is_killed_at_any_moment(tmp_path, sync):
     """What it acknowledged is there; each group is there whole or not at all; its lock is gone with it."""
