@@ -257,6 +257,10 @@ class Inspected(Control, Inspection, Protocol):
 class Life(Delivery, Control, Inspection, Protocol):
     """One life of an actor. `tests/support/life_conformance.py` checks what every implementation must do."""
 
+    @property
+    def awaits(self) -> str:
+        """Why it has no machine yet, in words; empty where it has one."""
+
 
 class ActorLauncher(Protocol):
     """Starts lives of actors."""

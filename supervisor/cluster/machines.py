@@ -149,7 +149,7 @@ class ClusterMachines:
             if machine.key in failed:
                 raise failed[machine.key]
             self._placing[machine.key] += 1
-            life.waits_for = f"the agent on {machine.name} has not started"
+            life.awaits = f"the agent on {machine.name} has not started"
             try:
                 return await self._node(machine)
             except MachineFailed as error:
@@ -165,7 +165,7 @@ class ClusterMachines:
         machine = self._known_machine(place)
         if machine is not None:
             return machine
-        life.waits_for = "Ray has not listed its machines; is the cluster up?"
+        life.awaits = "Ray has not listed its machines; is the cluster up?"
         machines = await self._listed()
         machine = self._choose(place, machines)
         if machine is None:
@@ -207,7 +207,7 @@ class ClusterMachines:
         number = self._driver.number()
         self._reserved[life] = number
         resources = {_RAY_NAMES.get(name.lower(), name): float(amount) for name, amount in place.items()}
-        life.waits_for = f"no machine of the cluster has {in_words(place)} free"
+        life.awaits = f"no machine of the cluster has {in_words(place)} free"
         reserved = await self._driver.call(say.Reserve(number, resources), say.Reserved)
         life.add_environment(reserved.env)
         machines = {one.key: one for one in await self._listed()}

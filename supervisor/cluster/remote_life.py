@@ -47,7 +47,7 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
 
     Attributes:
         node: the name of its machine; None before it has a place.
-        waits_for: why it has no place yet.
+        awaits: why it has no place yet, in words; empty once it has one.
         clock: of its machine.
         values: its values in shared memory.
     """
@@ -68,7 +68,7 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
         self.pid: int | None = None
         self.node: str | None = None
         self.number = 0
-        self.waits_for = ""
+        self.awaits = ""
         self._listener = listener
         self._loop = loop
         self._on_over = on_over
@@ -95,6 +95,7 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
         """A place was found: start there."""
         self.number, self.node, self._link = number, node, link
         self.clock = clock
+        self.awaits = ""
         link.send(wire.Begin(number, self.part, self.lanes))
         self.values.open(link, number)
         self._flow.open(link, number)
@@ -237,7 +238,7 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
 
     def _killed_before_it_began(self) -> None:
         if self._link is None:
-            self._finish(LifeEnd(pid=None, exit_code=None, wire_error=f"the search for a machine: {self.waits_for}"))
+            self._finish(LifeEnd(pid=None, exit_code=None, wire_error=f"the search for a machine: {self.awaits}"))
 
     def _finish(self, end: LifeEnd) -> None:
         if self.over:

@@ -116,7 +116,7 @@ def doing(node: Node) -> str:
         if node.handling is not None:
             return f"{node.handling} for {duration(node.handling_for)}"
         return "" if node.kind == "actor" else node.kind
-    return "" if node.last_exit is None else f"ended: {brief(node.last_exit.reason)}"
+    return node.awaits or ("" if node.last_exit is None else f"ended: {brief(node.last_exit.reason)}")
 
 
 def event_line(occurred: Occurred) -> str:

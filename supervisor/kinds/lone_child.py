@@ -63,6 +63,11 @@ class LoneChild(ABC, Generic[S]):
         return None
 
     @property
+    def awaits(self) -> str:
+        """What has to happen before it is ready, in words; empty where that is not known."""
+        return ""
+
+    @property
     def expected(self) -> Expected | None:
         """None: see `Child`."""
         return None

@@ -185,6 +185,11 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         """It runs on the daemon's machine."""
         return None
 
+    @property
+    def awaits(self) -> str:
+        """Its machine is there."""
+        return ""
+
     # ---- Control
 
     def stop(self) -> None:

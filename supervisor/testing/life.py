@@ -65,6 +65,7 @@ class InlineLife(ProcessDelivery):
     ) -> None:
         super().__init__()
         self.node: str | None = None
+        self.awaits = ""
         self._part = part
         self._listener = listener
         self._loop = loop

@@ -176,6 +176,11 @@ class ScriptedLife(ScriptedDelivery):
         """See `Life`."""
         return None
 
+    @property
+    def awaits(self) -> str:
+        """See `Life`."""
+        return ""
+
     def condition(self) -> Condition:
         """See `Life`."""
         return UNSEEN

@@ -182,6 +182,11 @@ class ActorChild:
         return None if self._current is None else self._current.node
 
     @property
+    def awaits(self) -> str:
+        """Why its current life has no machine yet, in words; empty where it has one."""
+        return "" if self.life is None else self.life.awaits
+
+    @property
     def resident(self) -> int | None:
         """Bytes of resident memory of its process, None without one."""
         return None if self._current is None else self._current.resident_bytes()

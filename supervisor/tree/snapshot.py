@@ -50,6 +50,8 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         resident: bytes of resident memory of a process on another machine, None where they are not known. Those of a
             process on the daemon's machine are in its /proc.
         port: the number that stands for `{port}` in a command, None without one.
+        awaits: what it waits for before it is ready, in words: a machine, or what its command has to do; empty where
+            that is not known.
     """
 
     name: str
@@ -72,6 +74,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
     degraded: str | None = None
     node: str | None = None
     resident: int | None = None
+    awaits: str = ""
 
 
 class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervisor"):
@@ -296,6 +299,7 @@ def _child(engine: Engine, view: ChildView) -> Generator[None, None, Snapshot]:
         degraded=child.degraded,
         node=child.node,
         resident=None if child.node is None else child.resident,
+        awaits=child.awaits if view.state is ChildState.STARTING else "",
     )
 
 
@@ -317,6 +321,7 @@ def _lone(child: LoneChild[Any], view: ChildView, now: float) -> ChildSnapshot:
         last_exit=child.last_report,
         kind=child.kind,
         port=child.port,
+        awaits=child.awaits if view.state is ChildState.STARTING else "",
     )
 
 
@@ -356,6 +361,8 @@ def _child_line(node: ChildSnapshot) -> str:
         parts.append(f"starts in {node.next_try:.1f} s")
     if node.port is not None:
         parts.append(f"port {node.port}")
+    if node.awaits:
+        parts.append(node.awaits)
     parts += _work_of(node)
     if node.last_exit is not None:
         parts.append(f"last exit: {node.last_exit.reason}")

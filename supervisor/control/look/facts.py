@@ -19,7 +19,6 @@ from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.tree.commands import Decision, ReportExit, StartChild, StopChild
 from supervisor.durable.durability import failure_of
 from supervisor.durable.mailbox import DurableMailbox
-from supervisor.kinds.command import CommandChild
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
@@ -79,7 +78,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         trend: what its samples say, None where there are too few.
         senders: how many senders wait for room in its mailbox.
         waits_for: path of the sibling that starts before it, None when there is none.
-        awaits: what a command that starts is waited for, in words; empty for other kinds, and where it is not known.
+        awaits: what it waits for before it is ready, in words; empty where it is not known.
         runs_jobs: whether it is one of the processes for jobs.
         unstored: why its store does not take what it is sent, or has handled; empty where it does, or there is none.
     """
@@ -131,7 +130,7 @@ def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: 
         trend=samples.trend(node.path),
         senders=len(child.mailbox.capacity.line) if isinstance(child, ActorChild) else 0,
         waits_for=_first_starting(engine) if node.state is ChildState.STOPPED else None,
-        awaits=child.awaits if isinstance(child, CommandChild) else "",
+        awaits="" if isinstance(node, SupervisorSnapshot) else node.awaits,
         runs_jobs=isinstance(child, ActorChild) and issubclass(child.spec.actor, Jobs),
         unstored=_unstored(child.mailbox) if isinstance(child, ActorChild) else "",
     )

@@ -13,6 +13,7 @@ import pytest
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, StartFailed, Supervisor
 from supervisor.cluster.link.window import FEW, Window
+from supervisor.ctl.text import doing
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.observe.reports import Reports
 from tests.support.actors import Block, Echo, Puppet, WhoAreYou
@@ -147,7 +148,7 @@ async def test_no_machine_fits():
             raise AssertionError
 
 
-async def test_a_life_that_has_no_place_yet_stops_at_once():
+async def test_a_life_that_has_no_place_yet_says_why_and_stops_at_once():
     """No process has to finish anything."""
     cluster = LocalCluster()
     async with tree(cluster) as root:
@@ -156,6 +157,9 @@ async def test_a_life_that_has_no_place_yet_stops_at_once():
         spec = ChildSpec(Puppet, name="a", place="any", shutdown=600.0, start_timeout=600.0)
         starting = asyncio.create_task(root.start_child(spec))
         await until(lambda: root.snapshot().children, "it looks for a place")
+        await until(lambda: root.snapshot().children[0].awaits, "it says why")
+        assert "a starting, life 1, Ray has not listed its machines; is the cluster up?, mailbox 0" in str(root)
+        assert "Ray has not listed its machines; is the cluster up?" == doing(root.snapshot().children[0])
         starting.cancel()
         assert "shutdown" == (await watch.exited("a")).reason.kind
         with pytest.raises(asyncio.CancelledError):
