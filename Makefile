@@ -69,7 +69,7 @@ wheel: $(VENV)/dev.ok          ## the wheel, in an empty environment with the so
 	rm -rf build/wheel && mkdir -p build/wheel/suite
 	$(BIN)/python -m build --outdir build/wheel/dist
 	$(PYTHON) -m venv build/wheel/venv
-	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls build/wheel/dist/*.whl)[test]"
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls build/wheel/dist/*.whl)[demo,test]"
 	cp -r tests examples docs benchmarks pyproject.toml Makefile *.md build/wheel/suite
 	cd build/wheel/suite && env -u PYTHONPATH ../venv/bin/python -m pytest $(SUITE)
 

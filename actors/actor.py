@@ -156,7 +156,14 @@ class Actor:
         """Called once before the first message; may be async. An exception makes it a failed start."""
 
     def on_stop(self, reason: ExitReason) -> Coroutine[Any, Any, None] | None:
-        """Called once at a graceful stop; may be async. Not called when the process is killed or crashes."""
+        """Called once at a graceful stop, after the last message; may be async.
+
+        It has `shutdown=` seconds. Not called when the process is killed or crashes. An exception in it is a crash.
+
+        Args:
+            reason: why it stops. Its `kind` is `ExitKind.SHUTDOWN` when its supervisor has asked, `NORMAL` when the
+                actor stops itself; `str(reason)` is one line.
+        """
 
     def health(self) -> str | None:
         """How the actor is: None for well, else one line that says what is wrong.

@@ -72,7 +72,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         native_stack: the Python stacks of its threads at a fatal fault, as faulthandler wrote them, or None.
         stacks: the Python stacks of all its threads and tasks, taken before it was killed for hanging or for not being
             ready in time; else None.
-        last_message: type name of the message that was being handled, `RunJob(parse)` of a job; else of the last one
+        last_message: type name of the message that was being handled, `job parse` of a job; else of the last one
             handled, else None.
         last_message_begun: True when that message was still being handled, None when there was no message.
         deliveries: how often the message that was being handled had been begun, this time included, or None.

@@ -67,19 +67,31 @@ class Incarnation(Message[int]):
 
 
 class Raise(Message[None]):
-    """The puppet's handler raises RuntimeError."""
+    """The puppet's handler raises RuntimeError.
+
+    Attributes:
+        text: of the exception.
+    """
 
     text: str = "as the test said"
 
 
 class Exit(Message[None]):
-    """The puppet's handler calls `sys.exit`."""
+    """The puppet's handler calls `sys.exit`.
+
+    Attributes:
+        code: with this exit code.
+    """
 
     code: int = 1
 
 
 class Die(Message[None]):
-    """The puppet's process dies by a signal in the handler."""
+    """The puppet's process dies by a signal in the handler.
+
+    Attributes:
+        number: of the signal.
+    """
 
     number: int = signal.SIGKILL
 

@@ -260,6 +260,10 @@ class ActorRef(ABC):
     ) -> list[R | ActorsError]:
         """Send messages and block until all their replies are there: the `ask_many` of sync handlers and other threads.
 
+        Args:
+            messages: sent one after the other.
+            timeout: seconds for all of them together, None for ever.
+
         Raises:
             UsageError: as `ask_many`; or it is called where blocking is wrong, as `call`.
         """

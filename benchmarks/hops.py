@@ -24,10 +24,11 @@ from types import FrameType
 
 import msgspec
 
+import supervisor
 from actors import Actor, ActorRef, Message, handles
 from supervisor import ChildSnapshot, ChildSpec, Intensity, Supervisor
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(supervisor.__file__).parents[1]  # where both packages are, installed or not
 PACKAGES = tuple(f"{ROOT / package}{os.sep}" for package in ("actors", "supervisor"))
 WARM = 50  # asks before the first walk
 TELLS = 100

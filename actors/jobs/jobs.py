@@ -63,14 +63,6 @@ class _Head(msgspec.Struct, array_like=True):
 _read_head: Final = msgspec.msgpack.Decoder(_Head).decode
 
 
-def function_of(message: msgspec.Raw) -> str:
-    """The name of the function that an encoded message runs; `?` of bytes that are no such message."""
-    try:
-        return _read_head(message).function
-    except msgspec.MsgspecError:
-        return "?"
-
-
 class SharingResult(msgspec.Struct, frozen=True):
     """The encoded result of a job, and the values in shared memory that are in it."""
 
@@ -97,6 +89,23 @@ class RunIdempotentSharingJob(RunSharingJob):
     """The same; as `RunIdempotentJob`."""
 
     idempotent: ClassVar[bool] = True
+
+
+def shown(message: type[Message[Any]], encoded: bytes | msgspec.Raw | None = None) -> str:
+    """How reports name a message: by its class; one that runs a job by the job, `job parse`.
+
+    Args:
+        message: its class.
+        encoded: it; None where it is not known, then `job` is all that is said. `?` of bytes that are no such message.
+    """
+    if not issubclass(message, RunJob | RunSharingJob):
+        return message.__qualname__
+    if encoded is None:
+        return "job"
+    try:
+        return f"job {_read_head(encoded).function}"
+    except msgspec.MsgspecError:
+        return "job ?"
 
 
 def as_shared(carried: Sequence[Carried]) -> list[Shared]:

@@ -127,13 +127,14 @@ def check_hooks(actor: type) -> None:
             raise UsageError(f"{name}.{hook} has a yield and would never run; write it without, or as async def")
 
 
-def check_promise(where: str, method: Callable[..., Any], promised: Any, *, streams: bool) -> None:
+def check_promise(where: str, method: Callable[..., Any], promised: Any, *, declared: str, streams: bool) -> None:
     """Check that the annotated return type of a handler can be the reply type of its message.
 
     Args:
         where: the handler in words.
         method: the handler.
         promised: the reply type of the message; of a stream, of its items.
+        declared: how the message's class says it, with `{}` for the type: `Add(Message[{}])`.
         streams: whether it is a generator.
 
     Raises:
@@ -149,8 +150,8 @@ def check_promise(where: str, method: Callable[..., Any], promised: Any, *, stre
         hint = get_args(hint)[0]
     if _contradict(hint, promised):
         raise UsageError(
-            f"{where} returns {type_name(hint)}, but its message promises {type_name(promised)}; return what "
-            f"class ...(Message[{type_name(promised)}]) says, or change it there"
+            f"{where} returns {type_name(hint)}, but its message promises {type_name(promised)}; return what class "
+            f"{declared.format(type_name(promised))} says, or change it there"
         )
 
 

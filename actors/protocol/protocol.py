@@ -19,7 +19,7 @@ from actors.messages import Message, Topic, check_topic, fed_type, item_type, re
 from actors.protocol.definitions import check_hooks, check_items, check_promise, handlers_in
 from actors.protocol.handled import check_hides_none, messages_of
 from actors.ref import ActorRef
-from actors.signatures import is_asynchronous, is_generator, parameters_of, uses_name
+from actors.signatures import is_asynchronous, is_generator, parameters_of, type_name, uses_name
 from actors.wire.attachments import EncodedMessage, pack
 from actors.wire.codec import (
     Codec,
@@ -284,7 +284,7 @@ def _handler(
     answer = reply if item is None else item
     for what, annotation in (("message", message), ("reply", answer), ("item", fed)):
         _check_codec(where, what, annotation)
-    check_promise(where, method, answer, streams=streams)
+    check_promise(where, method, answer, declared=_declared(message, streams=streams), streams=streams)
     asynchronous = is_asynchronous(method)
     if fed is not None:
         check_items(where, method, parameters_of(method)[2], fed, asynchronous=asynchronous)
@@ -292,6 +292,14 @@ def _handler(
     return Handler(
         index, name, message, asynchronous, reply_codec(answer), streams, follows, streams or fed is not None
     )
+
+
+def _declared(message: type[Message[Any]], *, streams: bool) -> str:
+    """How a class of messages says what its reply is, with `{}` for the type."""
+    fed = fed_type(message)
+    reply = "AsyncIterator[{}]" if streams else "{}"
+    base = f"Message[{reply}]" if fed is None else f"Fed[{reply}, {type_name(fed)}]"
+    return f"{message.__qualname__}({base})"
 
 
 def _check_codec(where: str, what: str, annotation: Any) -> None:

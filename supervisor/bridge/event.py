@@ -52,15 +52,18 @@ class AsyncEvent:
         return self._event
 
     async def wait(self, timeout: float | None = None) -> bool:
-        """`await_event(event, timeout)`."""
+        """Wait until it is set, `timeout` seconds at most (None: for ever); returns whether it is. As `await_event`."""
         return await await_event(self._event, timeout)
 
     def set(self) -> None:
-        """Set it. A stock event may hang on a lock of a dead process: see `_briefly`."""
+        """Set it, from any thread of any process that has it.
+
+        It blocks for 20 ms at most: where a process has died with the lock of a stock event, a thread goes on waiting.
+        """
         _briefly(self._event, self._event.set)
 
     def clear(self) -> None:
-        """Clear it. A stock event may hang on a lock of a dead process: see `_briefly`."""
+        """Clear it, as `set`."""
         _briefly(self._event, self._event.clear)
 
     def is_set(self) -> bool:

@@ -44,7 +44,7 @@ def identity_of(tree: SupervisorSnapshot, started: float) -> Identity:
     return Identity(
         pid=os.getpid(),
         tree=tree.path,
-        argv=tuple(map(printable, sys.orig_argv)),
+        argv=tuple(map(printable, _argv())),
         cwd=_cwd(),
         python=platform.python_version(),
         started=started,
@@ -52,6 +52,13 @@ def identity_of(tree: SupervisorSnapshot, started: float) -> Identity:
         children=len(children),
         running=sum(child.state is ChildState.RUNNING for child in children),
     )
+
+
+def _argv() -> list[str]:
+    """Its command line; of a process that multiprocessing has spawned, as uvicorn's workers, that of their program."""
+    if "--multiprocessing-fork" in sys.orig_argv:
+        return [sys.orig_argv[0], *sys.argv]  # it brings its program's
+    return sys.orig_argv
 
 
 def _cwd() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from supervisor.control.frames import Letter, Occurred, ProcessStacks
-from supervisor.control.look.words import brief, count, seconds
+from supervisor.control.look.words import brief, seconds
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState
 from supervisor.ctl.cells import cells, fitted, one_line, to_left, to_right
@@ -105,8 +105,7 @@ def state_of(node: Node) -> str:
 def doing(node: Node) -> str:
     """What it does, or why it does nothing."""
     if isinstance(node, SupervisorSnapshot):
-        left = "no bound" if node.budget is None else f"{node.budget} left"
-        return f"{node.strategy.value}, {count(node.restarts, 'restart')}, {left}"
+        return f"{node.strategy.value}, {node.window}"
     if node.next_try is not None:
         reason = "" if node.last_exit is None else f" after {brief(node.last_exit.reason)}"
         return f"starts in {duration(node.next_try)}{reason}"

@@ -17,7 +17,7 @@ import msgspec
 
 from actors.errors import ActorCrashed, UndecodableMessage, WireError
 from actors.exits import ExitReport
-from actors.jobs.jobs import Jobs, function_of
+from actors.jobs.jobs import shown
 from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol
 from actors.wire import kinds
@@ -71,7 +71,6 @@ class Settlement:
         self.on_dropped: Callable[[int, Fate], None] | None = None
         self.path = path
         self._handlers = tuple(protocol.handlers.values())
-        self._runs_jobs = issubclass(protocol.actor, Jobs)
         self._decode = decode
         self._stop_reason = stop_reason
         self._dead = on_dead_letter
@@ -182,11 +181,10 @@ class Settlement:
         return (asker.at(seq) if isinstance(asker, AskPart) else asker), queue
 
     def name_of(self, message: QueuedMessage) -> str:
-        """The name of a message's class, of a job with its function; `?` when it is not a message of the actor."""
+        """How reports name a message; `?` when it is not one of the actor's."""
         if message.handler == UNKNOWN:
             return "?"
-        name = self._handlers[message.handler].message.__qualname__
-        return f"{name}({function_of(message.message)})" if self._runs_jobs else name
+        return shown(self._handlers[message.handler].message, message.message)
 
     def dead_letter(self, message: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:
         """Make a dead letter of a message; one that does not decode here has its name only."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from actors.jobs.jobs import shown
 from actors.protocol.protocol import ActorProtocol
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
@@ -96,6 +97,6 @@ class Unanswered:
         )
 
     def _class_name(self, handler: int) -> str:
-        """Name of the message class of a handler; the index comes from the process and may be any number."""
-        names = [message.__qualname__ for message in self._protocol.handlers]
-        return names[handler] if 0 <= handler < len(names) else "a message"
+        """Name of the messages of a handler; the index comes from the process and may be any number."""
+        classes = tuple(self._protocol.handlers)
+        return shown(classes[handler]) if 0 <= handler < len(classes) else "a message"

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from actors.errors import UsageError
+from actors.jobs.jobs import shown
 from actors.messages import Message, name_of
 from actors.protocol.protocol import ActorProtocol, Handler
 from actors.wire.attachments import EncodedMessage, check_beside, decode_sharing
@@ -40,8 +41,8 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def name(self) -> str:
-        """The name of the message's class."""
-        return self.handler.message.__qualname__
+        """How reports name it."""
+        return shown(self.handler.message, self.packed.data)
 
 
 class Admission:

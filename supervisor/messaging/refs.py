@@ -132,8 +132,9 @@ class MailboxRef(ActorRef):
             return reply
         finally:
             feeding.cancel()
+            asker.reply.cancel()  # one end is told; what the other side says after it is nobody's error
             mailbox.withdraw(seq)
-            await asyncio.gather(feeding, return_exceptions=True)
+            await asyncio.gather(feeding, asker.reply, return_exceptions=True)
 
     def call(self, message: Message[R], *, timeout: float | None = ASK_TIMEOUT) -> R:
         """See `ActorRef.call`. From any thread of the daemon but the loop's."""

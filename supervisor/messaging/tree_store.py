@@ -29,6 +29,8 @@ _PAGE: Final = 100  # dead letters read at once
 class KeptDeadLetter(DeadLetter, frozen=True, kw_only=True):
     """A dead letter that is in the store.
 
+    It has the fields of `DeadLetter`, too.
+
     Attributes:
         id: its number, for `requeue` and `drop`.
         sent_at: when it was taken, in seconds since the epoch.

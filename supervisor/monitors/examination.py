@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from supervisor.core.health.stacks import of_the_actor, waiting_place
+from supervisor.core.health.stacks import of_the_actor, waiting_place, without_their_start
 from supervisor.ports import Inspection
 
 PATIENCE: Final = 0.3  # seconds that it has to write its stacks
@@ -82,6 +82,6 @@ class Examination:
         if not (text and text == before) and self._loop.time() < self._until:
             self._timer = self._loop.call_later(POLL, self._look, text)
             return
-        self.stacks = of_the_actor(text) or None
+        self.stacks = without_their_start(of_the_actor(text)) or None
         self.place = waiting_place(text, LIBRARIES)
         self._then()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
-from supervisor.core.health.stacks import in_debugger, of_the_actor
+from supervisor.core.health.stacks import in_debugger, of_the_actor, without_their_start
 from supervisor.ports import Life
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Watchdog:
             self._hang_detector.excuse(self._clock.monotonic_ns())
             self._look()
         else:
-            self.stacks = of_the_actor(text) or None
+            self.stacks = without_their_start(of_the_actor(text)) or None
             self._end(alarm, found)
 
     def _seen(self, now: int, age: int) -> Alarm | None:

@@ -22,7 +22,11 @@ BACKLOG: Final = 1000  # events a reader may be behind
 
 
 class Missed(msgspec.Struct, frozen=True, tag=True):
-    """In place of events for which a reader was too slow: how many."""
+    """In place of events for which a reader was too slow.
+
+    Attributes:
+        count: how many are missing here.
+    """
 
     count: int
 

@@ -29,7 +29,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         actor: path of the actor it was for.
         message: the message itself; None when its type is not known in the daemon.
-        message_type: its class name, `RunJob(parse)` of a job.
+        message_type: its class name, `job parse` of a job.
         sender: path of the actor that sent it, None when the daemon did.
         reason: why.
         detail: one line for a person.

@@ -8,7 +8,14 @@ from actors.exits import ExitReason, ExitReport
 
 
 class ChildStarted(msgspec.Struct, frozen=True, tag=True):
-    """A life is ready for messages."""
+    """A life is ready for messages.
+
+    Attributes:
+        actor: path of the child, of any kind.
+        life: its number; 1 is the first.
+        pid: process id; None for a task of the daemon.
+        node: name of the machine its process runs on; None on the daemon's.
+    """
 
     actor: str
     life: int
@@ -17,26 +24,45 @@ class ChildStarted(msgspec.Struct, frozen=True, tag=True):
 
 
 class SuccessorBegun(msgspec.Struct, frozen=True, tag=True):
-    """A life is started beside the current one, to follow it when it is ready."""
+    """A life is started beside the current one, to follow it when it is ready.
+
+    Attributes:
+        actor: path of the actor.
+        life: the number of the new life.
+    """
 
     actor: str
     life: int
 
 
 class ChildExited(msgspec.Struct, frozen=True, tag=True):
-    """A life has ended; the report says why and what happens next."""
+    """A life has ended.
+
+    Attributes:
+        report: why, and what happens next.
+    """
 
     report: ExitReport
 
 
 class SupervisorStarted(msgspec.Struct, frozen=True, tag=True):
-    """All static children of a supervisor are ready."""
+    """All static children of a supervisor are ready.
+
+    Attributes:
+        supervisor: its path.
+    """
 
     supervisor: str
 
 
 class SupervisorGaveUp(msgspec.Struct, frozen=True, tag=True):
-    """A supervisor exceeded its restart intensity and stops its children."""
+    """A supervisor exceeded its restart intensity and stops its children.
+
+    Attributes:
+        supervisor: its path.
+        child: name of the child whose death was one too many.
+        restarts: how many its window would have held, with that one.
+    """
 
     supervisor: str
     child: str
@@ -44,7 +70,12 @@ class SupervisorGaveUp(msgspec.Struct, frozen=True, tag=True):
 
 
 class SupervisorStopped(msgspec.Struct, frozen=True, tag=True):
-    """A supervisor and all of its children are down."""
+    """A supervisor and all of its children are down.
+
+    Attributes:
+        supervisor: its path.
+        reason: why it stopped.
+    """
 
     supervisor: str
     reason: ExitReason
@@ -97,7 +128,13 @@ class StoreFailed(msgspec.Struct, frozen=True, tag=True):
 
 
 class HealthChanged(msgspec.Struct, frozen=True, tag=True):
-    """An actor says something else of its health than before; `degraded` is None when it is well again."""
+    """An actor says something else of its health than before.
+
+    Attributes:
+        actor: its path.
+        life: the number of its life.
+        degraded: what it says; None when it is well again.
+    """
 
     actor: str
     life: int

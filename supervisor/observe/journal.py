@@ -21,7 +21,13 @@ LENGTH: Final = 1000  # entries in each half; between this and twice this many a
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One step of a machine."""
+    """One step of a machine.
+
+    Attributes:
+        now: the moment, in seconds of the machine's clock.
+        event: what happened.
+        commands: what it decided.
+    """
 
     now: float
     event: AnyEvent

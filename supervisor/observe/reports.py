@@ -94,7 +94,8 @@ class Reports:
     def child_started(self, actor: str, life: int, pid: int | None, node: str | None = None) -> None:
         """A life is ready."""
         self._happened(ChildStarted(actor, life, pid, node))
-        self._write("info", "child.started", {"actor": actor, "life": life, "pid": pid, **_at(node)})
+        process = {} if pid is None else {"pid": pid}  # a task of the daemon has none
+        self._write("info", "child.started", {"actor": actor, "life": life, **process, **_at(node)})
 
     def successor_begun(self, actor: str, life: int) -> None:
         """A life is started beside the current one."""

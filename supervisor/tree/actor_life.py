@@ -17,7 +17,7 @@ import msgspec
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.jobs.jobs import Jobs, function_of
+from actors.jobs.jobs import Jobs, RunJob, shown
 from actors.wire.framing import Carried
 from actors.wire.from_child import HealthIs, Outcomes, Replies, Saved, Settled
 from actors.wire.log_lines import Record
@@ -174,7 +174,9 @@ class ActorLife:
         names = [handler.name for handler in protocol.handlers.values()]
         if not 0 <= index < len(names):
             return "a handler"
-        return f"{protocol.actor.__qualname__}.{names[index]}{_job(self._mailbox, self._name, self.progress())}"
+        if issubclass(protocol.actor, Jobs):
+            return _job(self._mailbox, self._name, self.progress())
+        return f"{protocol.actor.__qualname__}.{names[index]}"
 
     @property
     def handled(self) -> int:
@@ -340,19 +342,19 @@ def _with_its_job(mailbox: Mailbox, name: str, end: LifeEnd) -> bool:
 
 
 def _last_message(mailbox: Mailbox, name: str, progress: Progress) -> tuple[str | None, bool | None]:
-    """Type name of the message that a life began last, of a job with its function, and whether it is being handled."""
+    """The message that a life began last, as reports name it, and whether it is being handled."""
     handlers = tuple(mailbox.protocol.handlers)
     if not 0 <= progress.handler < len(handlers):
         return None, None
-    return f"{handlers[progress.handler].__qualname__}{_job(mailbox, name, progress)}", bool(progress.active)
+    jobs = issubclass(mailbox.protocol.actor, Jobs)
+    said = _job(mailbox, name, progress) if jobs else handlers[progress.handler].__qualname__
+    return said, bool(progress.active)
 
 
 def _job(mailbox: Mailbox, name: str, progress: Progress) -> str:
-    """The function of the job that a life runs, in brackets; empty when it runs none."""
-    if not issubclass(mailbox.protocol.actor, Jobs):
-        return ""
+    """The job that a life runs, as reports name it."""
     message = mailbox.consumers.queue_of(name).flights.of(name).at(min(progress.active, default=0))
-    return "" if message is None else f"({function_of(message.message)})"
+    return shown(RunJob, None if message is None else message.message)
 
 
 def _over_its_job(end: LifeEnd, why: str) -> ExitReason | None:

@@ -38,7 +38,7 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         mailbox: messages that wait or are being handled. Those of a pool are shown at its first process, so that each
             counts once.
         fates: how many messages ended how; of a pool, as `mailbox`.
-        handling: type name of the message being handled, `RunJob(parse)` of a job; None when it is idle.
+        handling: type name of the message being handled, `job parse` of a job; None when it is idle.
         handling_for: seconds since that handler began, None when it is idle.
         health: idle, busy, over its limit or stopped; None when it has no process. Of a function or a command it is
             only known whether a signal has stopped its process.
@@ -89,8 +89,10 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
         life: the number of its current or last life.
         uptime: seconds since it became ready, None when it is not.
         next_try: seconds until the next start, None when none is planned.
-        restarts: restarts in the window now.
-        budget: restarts left before it gives up, None without a bound.
+        restarts: restarts of its children within the last `period` seconds. It is not the number of all restarts:
+            that is what `life` counts, of each child since it was added.
+        budget: how many more it makes within `period` before it gives up, None without a bound.
+        period: seconds of that window, as its `Intensity` says.
         spares: processes that wait to become the next life of any actor; the root's are for the whole tree.
         shared_values: `Shared` values that messages hold in mailboxes and in flight; the root's are for the whole tree.
         shared_bytes: bytes of these.
@@ -116,9 +118,16 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
     shared_values: int = 0
     shared_bytes: int = 0
     store_failure: str | None = None
+    period: float = 5.0
 
     def __str__(self) -> str:
         return "\n".join(_lines(self, ""))
+
+    @property
+    def window(self) -> str:
+        """The restarts that count now, in words: `restarts in 5 s: 1 used, 2 left`."""
+        left = "without a bound" if self.budget is None else f"{self.budget} left"
+        return f"restarts in {self.period:g} s: {self.restarts} used, {left}"
 
 
 Snapshot = ChildSnapshot | SupervisorSnapshot
@@ -127,7 +136,14 @@ Kind = Literal["actor", "supervisor"] | LoneKind
 
 
 class ChildInfo(msgspec.Struct, frozen=True):
-    """One row of `which_children`."""
+    """One row of `which_children`.
+
+    Attributes:
+        name: its name under its supervisor; of a process of a pool with its number, `parser/0`.
+        kind: actor, task, function, command or supervisor.
+        state: stopped, starting, running, stopping, backoff or exited.
+        pid: process id, None when it has no process.
+    """
 
     name: str
     kind: Kind
@@ -244,7 +260,8 @@ def _supervisor(
             children.append((yield from _child(engine, found)))
     now = engine.tree.loop.time()
     restarts = engine.machine.restarts(now)
-    most = engine.spec.intensity.max_restarts
+    allowed = engine.spec.intensity
+    most = allowed.max_restarts
     return SupervisorSnapshot(
         name=name,
         path=engine.path,
@@ -256,6 +273,7 @@ def _supervisor(
         next_try=_until(now, view),
         restarts=restarts,
         budget=None if most is None else max(0, most - restarts),
+        period=allowed.period,
         spares=0 if view is not None else engine.tree.launcher.spares,
         shared_values=0 if view is not None else engine.tree.shared.values,
         shared_bytes=0 if view is not None else engine.tree.shared.used,
@@ -336,9 +354,7 @@ def _until(now: float, view: ChildView | None) -> float | None:
 def _lines(node: Snapshot, indent: str) -> list[str]:
     if isinstance(node, ChildSnapshot):
         return [indent + _child_line(node)]
-    budget = "no limit" if node.budget is None else f"{node.budget} left"
-    restarts = "1 restart" if node.restarts == 1 else f"{node.restarts} restarts"
-    line = f"{node.name} ({node.strategy.value}) {node.phase.value}, {restarts}, {budget}"
+    line = f"{node.name} ({node.strategy.value}) {node.phase.value}, {node.window}"
     if node.spares:
         line += f", {node.spares} spare"
     if node.shared_values:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.waiting import LIBRARY
+
 IMPURE = {
     "asyncio",
     "logging",
@@ -25,8 +26,8 @@ IMPURE = {
     "threading",
     "time",
 }
-MODULES = sorted([*(ROOT / "actors").rglob("*.py"), *(ROOT / "supervisor").rglob("*.py")])
-PURE = sorted([*(ROOT / "supervisor/core").rglob("*.py"), *(ROOT / "actors/wire").rglob("*.py")])
+MODULES = sorted([*(LIBRARY / "actors").rglob("*.py"), *(LIBRARY / "supervisor").rglob("*.py")])
+PURE = sorted([*(LIBRARY / "supervisor/core").rglob("*.py"), *(LIBRARY / "actors/wire").rglob("*.py")])
 ALLOWED = {
     "supervisor.core.health.exit_cause": {"signal"},  # a table of names: signal.Signals
     "supervisor.core.health.causes": {"signal"},  # by exit_cause
@@ -49,7 +50,7 @@ print(*(set(sys.modules) - before))
 
 
 def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+    return str(path.relative_to(LIBRARY))
 
 
 def dotted(path: Path) -> str:
@@ -57,7 +58,7 @@ def dotted(path: Path) -> str:
 
 
 def loaded(*code: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", *code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", *code], capture_output=True, text=True, check=True, cwd=LIBRARY)
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 
@@ -65,7 +66,7 @@ def loaded(*code: str) -> set[str]:
 def test_a_pure_module_loads_nothing_impure(module: Path) -> None:
     """Through all imports: no clock, no random numbers, no operating system, no event loop."""
     name = dotted(module)
-    assert set() == loaded(ALONE, str(ROOT), name) & IMPURE - ALLOWED.get(name, set())
+    assert set() == loaded(ALONE, str(LIBRARY), name) & IMPURE - ALLOWED.get(name, set())
 
 
 @pytest.mark.parametrize("module", PURE, ids=named)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 FIXED = {
@@ -47,6 +49,20 @@ def test_every_public_name_has_a_docstring(name: str) -> None:
                 for member, value in members
                 if inspect.isfunction(value) and not member.startswith("_") and not inspect.getdoc(value)
             ]
+    assert [] == silent
+
+
+@pytest.mark.parametrize("name", ["actors", "supervisor", "supervisor.store", "supervisor.testing"])
+def test_every_field_of_a_public_value_is_described(name: str) -> None:
+    """In its docstring, or in that of the class that it extends."""
+    module = importlib.import_module(name)
+    silent = [
+        f"{public}.{field}"
+        for public in module.__all__
+        if isinstance(thing := getattr(module, public), msgspec.StructMeta)
+        for field in thing.__struct_fields__
+        if not re.search(rf"\b{field}\b", " ".join(base.__doc__ or "" for base in thing.__mro__))
+    ]
     assert [] == silent
 
 

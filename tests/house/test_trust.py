@@ -11,9 +11,9 @@ from msgspec import inspect as types
 
 from actors.wire import to_child
 from actors.wire.from_child import FromChild
+from tests.support.waiting import LIBRARY
 
-ROOT = Path(__file__).resolve().parents[2]
-DAEMON = ROOT / "supervisor"
+DAEMON = LIBRARY / "supervisor"
 COMMAND = DAEMON / "ctl"  # `actorctl` is a process of its own, and `run` imports the program that it is told
 SOURCES = sorted(path for path in DAEMON.rglob("*.py") if COMMAND not in path.parents)
 MODULES = {"marshal", "shelve", "dill", "cloudpickle", "yaml"}
@@ -38,7 +38,7 @@ def called(node: ast.AST) -> set[str]:
     return {node.id} & (BUILTINS | READERS) if isinstance(node, ast.Name) else set()
 
 
-@pytest.mark.parametrize("module", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("module", SOURCES, ids=lambda path: str(path.relative_to(LIBRARY)))
 def test_nothing_is_unpickled_in_the_daemon(module: Path) -> None:
     """No module of `supervisor` unpickles, evaluates or imports by name; it only makes pickles, for the child."""
     assert set() == {name for node in ast.walk(ast.parse(module.read_text())) for name in called(node)}

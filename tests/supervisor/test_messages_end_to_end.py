@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -718,6 +719,27 @@ async def test_a_feed_whose_handler_fails(actor, then, error):
         with pytest.raises(error):
             await root["a"].feed(Sum(after=50, then=then), items())
         assert len(taken) < 1000
+
+
+@either_way
+@BOTH
+async def test_a_feed_whose_items_and_handler_fail_at_once(actor):
+    """One of the two comes out; the other is not left to asyncio, which would log it as never retrieved."""
+    untold = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: untold.append(context))
+
+    async def items():
+        for number in range(4):
+            yield number
+        while "failed" not in fates(root):
+            await asyncio.sleep(0)
+        raise KeyError("mine")
+
+    async with tree(child(actor)) as root:
+        with pytest.raises(KeyError):
+            await root["a"].feed(Sum(after=3, then="raise"), items())
+    gc.collect()
+    assert [] == untold
 
 
 @either_way

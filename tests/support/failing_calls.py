@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from actors.event import KernelCounter
-from tests.support.waiting import ROOT
+from tests.support import waiting
 
-LIBRARY = tuple(f"{ROOT / package}{os.sep}" for package in ("actors", "supervisor"))
+LIBRARY = tuple(f"{waiting.LIBRARY / package}{os.sep}" for package in ("actors", "supervisor"))
 ASYNCIO = f"{Path(asyncio.__file__).parent}{os.sep}"
 DEPTH = 3  # frames that make up a place
 ADMINISTRATOR = 0.3  # seconds after which a process that the daemon may not kill is killed by other means

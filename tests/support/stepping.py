@@ -17,10 +17,10 @@ from types import CodeType, FrameType
 from typing import Any, ClassVar
 
 from actors import Actor, Fed, Message, Rejected, handles
+from tests.support import waiting
 from tests.support.book import Book
-from tests.support.waiting import ROOT
 
-LIBRARY = f"{ROOT}{os.sep}actors{os.sep}"
+LIBRARY = f"{waiting.LIBRARY}{os.sep}actors{os.sep}"
 STORES = {dis.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in dis.opmap}
 CALLS = {number for name, number in dis.opmap.items() if name in ("CALL", "CALL_FUNCTION_EX", "CALL_KW", "YIELD_VALUE")}
 VISIBLE = {  # where the stores into shared memory and the writes into the channel are

@@ -14,10 +14,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import supervisor
 from supervisor import ChildExited, ChildStarted
 
 DEADLINE = 60.0  # seconds
 ROOT = Path(__file__).parents[2]
+LIBRARY = Path(supervisor.__file__).parents[1]  # where the two packages are: in ROOT, or installed
 
 
 async def until(true, what="it"):

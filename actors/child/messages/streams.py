@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from actors.child.messages.outbox import Outbox
 from actors.ref import STREAM_CREDIT
+from actors.wire import kinds
 from actors.wire import kinds
 from actors.wire.attachments import decode_sharing
 from actors.wire.codec import ReplyCodec, encode
@@ -20,6 +21,8 @@ from actors.wire.framing import Carried
 from actors.wire.to_child import Credit, Items
 
 FedItem = tuple[msgspec.Raw, Sequence[Carried]]
+
+_WHY_ENDED: Final = {kinds.CANCELLED: "its sender has ended it", kinds.STOPPED: "the actor is asked to stop"}
 
 
 def decoded_item(codec: ReplyCodec, item: FedItem) -> Any:
@@ -33,10 +36,10 @@ def decoded_item(codec: ReplyCodec, item: FedItem) -> Any:
 
 
 class FlowEnded(Exception):
-    """A stream or a feed is ended early."""
+    """A stream or a feed is ended early. The loop over a feed's items raises it in a sync handler."""
 
     def __init__(self, kind: int) -> None:
-        super().__init__(kind)
+        super().__init__(_WHY_ENDED[kind])
         self.kind = kind
 
 

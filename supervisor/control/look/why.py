@@ -80,7 +80,7 @@ class Why(msgspec.Struct, frozen=True):
 def why(facts: Facts) -> Why:
     """Why a child is as it is."""
     if isinstance(facts.node, SupervisorSnapshot):
-        return _supervisor(facts, facts.node)
+        return _supervisor(facts.node)
     return _BY_STATE[facts.node.state](facts, facts.node)
 
 
@@ -192,7 +192,8 @@ def _hung(facts: Facts, node: ChildSnapshot) -> Why | None:
     if node.handling is None or node.handling_for is None:
         return None
     limit, name, look = facts.limits.handler_timeout, _short(node), _where(node)
-    what = f"has been handling one {node.handling} for {seconds(node.handling_for)}"
+    one = node.handling if facts.runs_jobs else f"one {node.handling}"
+    what = f"has been handling {one} for {seconds(node.handling_for)}"
     waits = f", while {count(node.mailbox - 1, 'message waits', 'messages wait')}" if node.mailbox > 1 else ""
     if node.health is Health.OVER and limit is not None:
         rule = f"its limit is {seconds(limit)} (handler_timeout)"
@@ -322,12 +323,10 @@ def _ended_supervisor(node: SupervisorSnapshot, last: ExitReport) -> Why:
     return Why(verdict, what, last.because, "it stays down", f"mend the cause, then {start}")
 
 
-def _supervisor(facts: Facts, node: SupervisorSnapshot) -> Why:
+def _supervisor(node: SupervisorSnapshot) -> Why:
     below = [child for child in node.children if child.state is not ChildState.RUNNING]
     if node.phase is SupervisorState.STOPPED and node.last_exit is not None:
         return _ended_supervisor(node, node.last_exit)
-    bound = "without a bound" if node.budget is None else f"{node.restarts} used, {node.budget} left"
-    budget = f"restarts in {seconds(facts.period)}: {bound}"
     if node.phase in (SupervisorState.STARTING, SupervisorState.NEW) and below:
         waits = f"waits for {below[0].path}"
         return Why(Verdict.STARTING, f"is starting and {waits}", "", "", f"see: actorctl why {below[0].path}")
@@ -338,10 +337,14 @@ def _supervisor(facts: Facts, node: SupervisorSnapshot) -> Why:
     if below:
         names = ", ".join(f"{child.name} ({child.state})" for child in below[:5])
         return Why(
-            Verdict.DEGRADED, f"runs, but not all below it: {names}", budget, "", f"see: actorctl why {below[0].path}"
+            Verdict.DEGRADED,
+            f"runs, but not all below it: {names}",
+            node.window,
+            "",
+            f"see: actorctl why {below[0].path}",
         )
     what = f"is well: all of its {count(len(node.children), 'child', 'children')} run ({node.strategy})"
-    return Why(Verdict.HEALTHY, what, budget)
+    return Why(Verdict.HEALTHY, what, node.window)
 
 
 # ---- phrases

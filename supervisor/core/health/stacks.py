@@ -8,12 +8,35 @@ from typing import Final
 _FRAME: Final = re.compile(r'^  File "(.*)", line (\d+),? in (.*)$', re.MULTILINE)
 _HEARTBEAT: Final = "actors/process/heartbeat.py"
 _OWN: Final = "/actors/child/"  # folder of the code that calls hooks and handlers
+_BELOW: Final = re.compile(
+    r"/actors/(?:child|jobs)/|/(?:multiprocessing|asyncio)/\w+\.py$|^<string>$"
+)  # what calls _OWN
 _DEBUGGER: Final = re.compile(r"(?:^|/)(?:bdb|pdb|_?pydevd?[\w-]*)(?:\.py|/)|/(?:debugpy|IPython/core/debugger\.py)")
 
 
 def of_the_actor(stacks: str) -> str:
     """The stacks without that of the heartbeat thread."""
     return "\n\n".join(stack for stack in stacks.split("\n\n") if _HEARTBEAT not in stack)
+
+
+def without_their_start(stacks: str) -> str:
+    """The stacks without the frames that every actor has: how its process was started, and what called the handler."""
+    return "\n\n".join(map(_without_its_start, stacks.split("\n\n")))
+
+
+def _without_its_start(stack: str) -> str:
+    """One stack; as it is where all of it is the library's, since a fault is in the library then."""
+    lines = stack.split("\n")
+    frames = [(at, found[1]) for at, line in enumerate(lines) if (found := _FRAME.match(line))]
+    kept = len(frames)
+    while kept and _BELOW.search(frames[kept - 1][1]):
+        kept -= 1
+    cut = frames[kept:]
+    if not (kept and any(_OWN in file for _, file in cut)):
+        return stack
+    rest = [line for line in lines[cut[0][0] :] if not line.startswith("  ")]
+    count = "1 frame" if len(cut) == 1 else f"{len(cut)} frames"
+    return "\n".join([*lines[: cut[0][0]], f"  ... {count} of the library that called it", *rest])
 
 
 def in_debugger(stacks: str) -> bool:

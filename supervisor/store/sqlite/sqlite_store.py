@@ -133,7 +133,11 @@ class SQLiteStore:
         return await self._read(Queries.mailboxes)
 
     async def move(self, mailbox: str, to: str) -> int:
-        """See `Store.move`."""
+        """See `Store.move`.
+
+        Raises:
+            StoreError: both are the same mailbox.
+        """
         if mailbox == to:
             raise StoreError(f"the messages of {mailbox} cannot be moved to {to}: name another mailbox")
         return await self._change(lambda queries: queries.move(mailbox, to))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import threading
 
-import msgspec
 import pytest
 
-from actors import UsageError, job
+from actors import Message, UsageError, job
 from actors.jobs.definition import definition_of
-from actors.jobs.jobs import RunJob, function_of
+from actors.jobs.jobs import RunIdempotentJob, RunIdempotentSharingJob, RunJob, RunSharingJob, shown
 from actors.wire.codec import encode
 from tests.support.jobs import Broken, Item, Report, double, options, work
 
@@ -160,10 +159,17 @@ def test_a_result_that_breaks_the_promise_is_told_in_one_line():
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("data", "function"),
-    [(encode(RunJob("shop", "parse", b"")), "parse"), (b"", "?"), (b"\x01", "?"), (b"\x92\xa6RunJob\x01", "?")],
-)
-def test_the_function_of_an_encoded_message(data, function):
-    """Bytes that are no such message name none."""
-    assert function == function_of(msgspec.Raw(data))
+class Other(Message[int]):
+    pass
+
+
+@pytest.mark.parametrize("message", [RunJob, RunIdempotentJob, RunSharingJob, RunIdempotentSharingJob])
+def test_how_reports_name_a_job(message):
+    """By its function; where its bytes are not known, or are no such message, as a job."""
+    assert "job parse" == shown(message, encode(message("shop", "parse", b"")))
+    assert ["job", "job ?", "job ?"] == [shown(message, data) for data in (None, b"", b"\x92\xa6RunJob\x01")]
+
+
+def test_how_reports_name_any_other_message():
+    """By its class."""
+    assert "Other" == shown(Other, encode(Other()))

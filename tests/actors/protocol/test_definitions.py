@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import re
 import sys
 import typing
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
@@ -671,6 +672,38 @@ def handler(promised, returns):
 
     take.__annotations__ = {"msg": Asked, "return": returns}
     return type("Answers", (Actor,), {"take": handles(take)})
+
+
+class Fill(Fed[int, str]):
+    pass
+
+
+class Lines(Message[AsyncIterator[str]]):
+    pass
+
+
+def fill(self, msg: Fill, items: Iterator[str]) -> str:
+    return ""
+
+
+def lines(self, msg: Lines) -> Iterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("method", "text"),
+    [
+        (fill, r"take returns str, but its message promises int; return what class Fill(Fed[int, str]) says"),
+        (
+            lines,
+            r"take returns int, but its message promises str; return what class Lines(Message[AsyncIterator[str]])",
+        ),
+    ],
+)
+def test_a_contradicted_promise_is_shown_as_it_is_written(method, text):
+    """So that one sees which of the two of a `Fed` is the reply."""
+    with pytest.raises(UsageError, match=re.escape(text)):
+        protocol_of(type("Answers", (Actor,), {"take": handles(method)}))
 
 
 @pytest.mark.parametrize(

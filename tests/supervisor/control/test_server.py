@@ -12,14 +12,17 @@ import sys
 import pytest
 
 from actors.errors import UsageError
-from supervisor import ChildSpec
+from supervisor import ChildSpec, Strategy
 from supervisor.control import connection, server
 from supervisor.control.frames import Failed, Identify, ListDead, ShowEvents, ShowTree, Tree
 from supervisor.control.framing import HEAD, MAX_REQUEST, BadFrame, Cutter, framed, read_reply, read_request
+from supervisor.control.identity import identity_of
 from supervisor.control.operations import Operations
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.ctl.client import connect
 from supervisor.ctl.errors import ControlError, NoDaemon
 from supervisor.testing import ScriptedSupervisor
+from supervisor.tree.snapshot import SupervisorSnapshot
 from tests.support.actors import Puppet
 from tests.support.control import raw, short_folder
 from tests.support.waiting import DEADLINE, until
@@ -126,6 +129,29 @@ async def test_a_command_line_and_a_directory_that_are_no_unicode(root, path, mo
 
     identity = await asyncio.to_thread(look)
     assert (("python", r"\udcff.py"), f"{path.parent}/\\udcfe") == (identity.argv, identity.cwd)
+
+
+def test_the_command_line_of_a_spawned_worker(monkeypatch):
+    """That of its program, as of uvicorn with two workers, not what multiprocessing has executed."""
+    spawned = ["python", "-c", "from multiprocessing.spawn import spawn_main; ...", "--multiprocessing-fork"]
+    monkeypatch.setattr(sys, "orig_argv", spawned)
+    monkeypatch.setattr(sys, "argv", ["bin/uvicorn", "app:app", "--workers", "2"])
+    tree = SupervisorSnapshot(
+        name="root",
+        path="/root",
+        state=ChildState.RUNNING,
+        phase=SupervisorState.RUNNING,
+        strategy=Strategy.ONE_FOR_ONE,
+        life=1,
+        uptime=None,
+        next_try=None,
+        restarts=0,
+        budget=3,
+        spares=0,
+        children=(),
+        last_exit=None,
+    )
+    assert ("python", "bin/uvicorn", "app:app", "--workers", "2") == identity_of(tree, 0.0).argv
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,9 @@ TABLE = {
         "ends; bound its address space with rlimits=; a new process now: actorctl restart /root/a.",
     ),
     "a job that takes long": (
-        facts(actor(handling="RunJob(parse)", handling_for=33.0, mailbox=1, health=Health.BUSY), runs_jobs=True),
+        facts(actor(handling="job parse", handling_for=33.0, mailbox=1, health=Health.BUSY), runs_jobs=True),
         Verdict.HUNG,
-        "has been handling one RunJob(parse) for 33 s: a job may take as long as the timeout= of its run or map allows",
+        "has been handling job parse for 33 s: a job may take as long as the timeout= of its run or map allows",
     ),
     "crash loop by a bad configuration": (
         facts(

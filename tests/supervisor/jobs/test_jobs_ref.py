@@ -142,18 +142,18 @@ async def test_reports_name_the_function_of_a_job(tmp_path):
 
         running = asyncio.create_task(pool.run(jobs.hang, str(log), timeout=DEADLINE))
         await until(lambda: lines(log))
-        assert "RunJob(hang)" == root.snapshot().children[0].handling
+        assert "job hang" == root.snapshot().children[0].handling
         running.cancel()
         report = (await watch.find(ended)).report
         assert "killed: its job hang was cancelled; killed by its supervisor" == str(report.reason)
-        assert "RunJob(hang)" == report.last_message
+        assert "job hang" == report.last_message
         with pytest.raises(AskTimeout):
             await pool.run(work, Item(1, "hang"), timeout=0.1)
         report = (await watch.find(ended)).report
         assert "killed: its job work ran longer than 0.1 s; killed by its supervisor" == str(report.reason)
-        with pytest.raises(ActorCrashed, match=r"hung: Jobs.run\(work\) over its limit"):
+        with pytest.raises(ActorCrashed, match=r"hung: job work over its limit"):
             await pool.run(work, Item(1, "hang"))
-    assert ["RunJob(work)"] == [letter.message_type async for letter in letters]
+    assert ["job work"] == [letter.message_type async for letter in letters]
 
 
 async def test_a_cancelled_job_is_ended_with_its_process(tmp_path):

@@ -101,7 +101,9 @@ async def test_a_task_is_a_child_like_any_other(logs):
     report = await watch.exited("poller")
     assert "shutdown: asked by the supervisor" == str(report.reason)
     assert "expected" == report.decision
-    assert ["child.started", "child.exited"] == [line["event"] for line in logs if line.get("actor") == "/root/poller"]
+    lines = [line for line in logs if line.get("actor") == "/root/poller"]
+    assert ["child.started", "child.exited"] == [line["event"] for line in lines]
+    assert "pid" not in lines[0]  # what is not known is left out
 
 
 async def test_an_exception_is_a_crash_with_its_traceback():

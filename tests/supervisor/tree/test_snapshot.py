@@ -291,10 +291,10 @@ async def test_a_readable_tree():
         root["sub/b"].tell_nowait(Note(1))
         lines = str(root).splitlines()
         assert str(root.snapshot()).splitlines()[0] == lines[0]
-        assert "shop (one_for_one) running, 1 restart, 2 left" == lines[0]
+        assert "shop (one_for_one) running, restarts in 1000 s: 1 used, 2 left" == lines[0]
         assert lines[1].startswith("  a running, life 2, up 0.")
         assert lines[1].endswith(f", mailbox 0, last exit: {OUTSIDE}")
-        assert "  sub (rest_for_one) restarting, 2 restarts, no limit" == lines[2]
+        assert "  sub (rest_for_one) restarting, restarts in 5 s: 2 used, without a bound" == lines[2]
         assert lines[3].startswith("    b backoff, life 2, starts in ")
         assert " s, mailbox 1, last exit: crashed: exit code 1: an uncaught error" in lines[3]
         assert 4 == len(lines), lines

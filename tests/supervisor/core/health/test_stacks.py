@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.core.health.stacks import in_debugger, of_the_actor, waiting_place
+from supervisor.core.health.stacks import in_debugger, of_the_actor, waiting_place, without_their_start
 
 LIBRARIES = "/usr/lib/python3.11/"
 
@@ -70,3 +70,50 @@ def test_whether_it_stands_in_a_debugger(inner, outer, expected):
         f'  File "{outer}", line 2 in main',
     ]
     assert expected == in_debugger("\n".join([HEARTBEAT, LOADER, *main, "", TASK]))
+
+
+# ---- without the library's frames
+
+
+def test_what_called_a_handler_is_cut():
+    """From the innermost frame of the library's on: how the process was started, and what called the handler."""
+    fault = """Current thread 0x0001 (most recent call first):
+  File "/usr/lib/python3.11/ctypes/__init__.py", line 519 in string_at
+  File "/srv/shop/a.py", line 3 in parse
+  File "/site-packages/actors/jobs/jobs.py", line 122 in run
+  File "/usr/lib/python3.11/asyncio/runners.py", line 118 in run
+  File "/site-packages/actors/child/main.py", line 75 in main
+  File "/usr/lib/python3.11/multiprocessing/spawn.py", line 122 in spawn_main
+  File "<string>", line 1 in <module>
+
+Extension modules: one (total: 1)"""
+    kept = fault.partition('  File "/site-packages/actors/jobs')[0]
+    cut = "  ... 5 frames of the library that called it\n\nExtension modules: one (total: 1)"
+    assert kept + cut == without_their_start(fault)
+
+
+def test_source_lines_go_with_their_frames():
+    """As `traceback` writes them, for tasks."""
+    stack = """Task Task-1 (most recent call first):
+  File "/srv/shop/a.py", line 5, in ask
+    await self.db.read()
+  File "/site-packages/actors/child/runners/async_runner.py", line 148, in _handle
+    payload = await self._outcome(handler, method, envelope)"""
+    assert ["    await self.db.read()", "  ... 1 frame of the library that called it"] == without_their_start(
+        stack
+    ).split("\n")[2:]
+
+
+@pytest.mark.parametrize("stack", [LOADER, LOOP, TASK, "", "no stack at all"])
+def test_stacks_that_the_library_did_not_begin_stay(stack):
+    """Threads of the actor's own, and what is no stack."""
+    assert stack == without_their_start(stack)
+
+
+def test_a_stack_of_the_library_alone_stays():
+    """A fault in it is told with all that there is."""
+    own = """Current thread 0x0001 (most recent call first):
+  File "/site-packages/actors/child/serving.py", line 50 in serve
+  File "/site-packages/actors/child/main.py", line 75 in main
+"""
+    assert own == without_their_start(own)
