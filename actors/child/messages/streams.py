@@ -14,7 +14,6 @@ import msgspec
 from actors.child.messages.outbox import Outbox
 from actors.ref import STREAM_CREDIT
 from actors.wire import kinds
-from actors.wire import kinds
 from actors.wire.attachments import decode_sharing
 from actors.wire.codec import ReplyCodec, encode
 from actors.wire.framing import Carried
