@@ -20,7 +20,7 @@ from actors.wire.log_lines import PRINTED
 TREE: Final = "supervisor"
 _ACTOR: Final = "supervisor.actor"
 _TAKEN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
-_BELOW: Final = ("native_stack", "stacks", "stack", "stderr")  # texts of several lines, under the traceback
+_BELOW: Final = {"native_stack": "", "stacks": "", "stack": "", "stderr": "it wrote last:\n"}  # what is said above each
 _APART: Final = frozenset({"traceback", *_BELOW})
 _UNBOUND: Final = {"event": "event_", "self": "self_"}  # names that structlog's methods cannot take
 
@@ -56,7 +56,9 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object], line:
         text = _text(event, fields) if line is None else line
         record = logger.makeRecord(name, number, TREE, 0, text, (), None, "", {**extra, "event": event})
         record.exc_text = str(fields["traceback"]).rstrip() if fields.get("traceback") else None
-        record.stack_info = "\n".join(str(fields[key]).rstrip() for key in _BELOW if fields.get(key)) or None
+        record.stack_info = (
+            "\n".join(f"{above}{fields[key]}".rstrip() for key, above in _BELOW.items() if fields.get(key)) or None
+        )
         logger.handle(record)
 
 

@@ -200,7 +200,7 @@ class Reports:
         if len(self._dead_lettered) > _KINDS_COUNTED:
             self._dead_lettered.clear()  # names come and go with dynamic children
         count = self._dead_lettered[key] = self._dead_lettered.get(key, 0) + 1
-        if str(count).strip("0") == "1":
+        if _is_said(count):
             fields = {
                 "actor": letter.actor,
                 "message": letter.message_type,
@@ -226,7 +226,11 @@ class Reports:
         self._write("warning", "output.dropped", {"actor": actor, "life": life, "lines": lines, "bytes": size})
 
     def close(self) -> None:
-        """The tree has ended: every reader ends."""
+        """The tree has ended: every reader ends, and the log has the number of all dead letters of each kind."""
+        for (actor, reason), count in self._dead_lettered.items():
+            if not _is_said(count):
+                fields = {"actor": actor, "reason": reason.value, "detail": "in all", "count": count}
+                self._write("warning", "message.dead_lettered", fields)
         self.happenings.close()
         self.dead_letters.close()
 
@@ -247,6 +251,11 @@ class Reports:
         except Exception as error:
             context = {"message": f"the log line {event!r} could not be written", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
+
+
+def _is_said(count: int) -> bool:
+    """Whether the dead letter of that number has a line: the 1st, 10th, 100th..."""
+    return str(count).strip("0") == "1"
 
 
 _KINDS_COUNTED = 10_000

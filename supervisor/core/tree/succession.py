@@ -54,7 +54,7 @@ class Succession:
         goes_on = f"life {child.life} goes on" if child.state is ChildState.RUNNING else "another one follows"
         if child.callers.recycles:
             self._deaths.report(
-                child, dead, Decision.LEAVE_DOWN, f"a recycle that was called for is not repeated; {goes_on}"
+                child, dead, Decision.LEAVE_DOWN, f"{goes_on}; a recycle that was called for is not repeated"
             )
             why = f"{child.name!r} did not start: {dead.reason}; {goes_on}"
             child.callers.recycle_failed(Verdict.START_FAILED, why)

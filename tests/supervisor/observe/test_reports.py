@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
 import pytest
 import structlog
 
@@ -117,13 +118,14 @@ async def test_levels_of_ends(reports, logs, kind, level):
 
 
 async def test_dead_letters(reports, logs):
-    """Every one as a value, the 1st, 10th, 100th... of a kind as a line."""
+    """Every one as a value, the 1st, 10th, 100th... of a kind as a line; at the end how many it were."""
     stream = reports.dead_letters.read()
     for number in range(120):
         reports.message_dead_lettered(letter(number))
     reports.close()
     assert 120 == len([each async for each in stream])
-    assert [1, 10, 100] == [line["count"] for line in logs]
+    assert [1, 10, 100, 120] == [line["count"] for line in logs]
+    assert ("/root/a", "actor_stopped", "in all") == tuple(logs[-1][name] for name in ("actor", "reason", "detail"))
     assert {
         "event": "message.dead_lettered",
         "log_level": "warning",
@@ -134,6 +136,14 @@ async def test_dead_letters(reports, logs):
         "deliveries": 0,
         "count": 1,
     } == logs[0]
+
+
+async def test_the_number_of_dead_letters_is_said_once(reports, logs):
+    """Not again at the end, where the last line had it."""
+    for number in range(10):
+        reports.message_dead_lettered(letter(number))
+    reports.close()
+    assert [1, 10] == [line["count"] for line in logs]
 
 
 async def test_what_an_actor_says(reports, logs):
@@ -185,6 +195,8 @@ async def test_without_a_configuration_of_structlog(caplog, capsys):
         ("supervisor.actor.root.b.0", logging.INFO, "hello"),
     ] == [(record.name, record.levelno, record.getMessage()) for record in caplog.records]
     assert "low: 3\nT\nE" == logging.Formatter("%(message)s").format(caplog.records[2])
+    reports.child_exited(msgspec.structs.replace(REPORT, traceback="T\nE\n", stderr=("a", "b")), "permanent", 1)
+    assert ("T\nE", "it wrote last:\na\nb") == (caplog.records[-1].exc_text, caplog.records[-1].stack_info)
     lost = caplog.records[1]
     assert ("page.lost", "Tom", "a b", "n") == (lost.event, lost.actor, lost.path, lost.name_)
     assert loggers | {"supervisor"} == set(logging.Logger.manager.loggerDict) | {"supervisor"}
