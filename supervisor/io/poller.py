@@ -31,7 +31,9 @@ class Poller:
     def wait(self, timeout: float) -> list[int]:
         """The descriptors that are ready, after at most this many seconds."""
         try:
-            return self._wait(timeout)
+            if self._rest or self._epoll is None:
+                return self._wait_with_poll(timeout)
+            return [fd for fd, _ in self._epoll.poll(timeout)]
         except OSError:  # ENOMEM; or other code in the daemon has closed epoll's descriptor
             self._begin_again()
             time.sleep(PACE)
@@ -63,15 +65,10 @@ class Poller:
             with contextlib.suppress(OSError):  # other code in the daemon has closed it
                 self._epoll.close()
 
-    def _wait(self, timeout: float) -> list[int]:
-        if self._epoll is None:
-            return self._wait_with_poll(timeout)
-        if not self._rest:
-            return [fd for fd, _ in self._epoll.poll(timeout)]
-        ready = [fd for fd, poll in self._rest.items() if poll.poll(0)]
-        return ready + [fd for fd, _ in self._epoll.poll(0 if ready else min(timeout, PACE))]
-
     def _wait_with_poll(self, timeout: float) -> list[int]:
+        if self._epoll is not None:
+            ready = [fd for fd, poll in self._rest.items() if poll.poll(0)]
+            return ready + [fd for fd, _ in self._epoll.poll(0 if ready else min(timeout, PACE))]
         poll = select.poll()
         for fd in self._rest:
             poll.register(fd, select.POLLIN)

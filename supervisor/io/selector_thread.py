@@ -118,10 +118,10 @@ class SelectorThread:
             self._work.readable(ready)
         except Exception as error:  # every life needs this thread
             self._report(error)
-        with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
-            if self._bell.fileno() in ready:
+        if self._orders or self._bell.fileno() in ready:
+            with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
                 self._bell.take()
-        self._carry_out_orders()  # only now: orders may close what was ready
+            self._carry_out_orders()  # only now: orders may close what was ready
         self._work.after_wake()
 
     def _carry_out_orders(self) -> None:

@@ -42,6 +42,8 @@ from supervisor.process.descriptors import LifeDescriptors
 from supervisor.process.kept_replies import KeptReplies
 
 _BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a frame may raise
+_BESIDE: Final = (Attachment, Announced)  # tuples: a union is made anew each time
+_ENDS: Final = (Outcomes, Replies)
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
 
@@ -266,7 +268,7 @@ class FrameReader:
                     self._hear(_decoded(memoryview(chunk)[HEADER:]))  # the common case: one small whole frame
                 else:
                     frames = self._framer.feed(chunk)
-                    self._count(sum(not isinstance(one, Attachment | Announced) for one in frames))
+                    self._count(sum(not isinstance(one, _BESIDE) for one in frames))
                     for frame in decoded(frames):
                         self._hear(frame)
             except Exception as error:
@@ -288,13 +290,13 @@ class FrameReader:
             self._kept.heard += frames
 
     def _hear(self, frame: FromChild | Attachment | Announced) -> None:
-        if isinstance(frame, Attachment | Announced):
+        if isinstance(frame, _BESIDE):
             self._attachments.append(frame if isinstance(frame, Attachment) else self._taken(frame))
             return
         attachments: Sequence[Carried] = ()
         if self._attachments:
             attachments, self._attachments = self._attachments, []
-        if isinstance(frame, Outcomes | Replies):
+        if isinstance(frame, _ENDS):
             self._listener.life_outcomes(frame, attachments)
         elif isinstance(frame, KeptRepliesFrame):
             if self._kept is None:
@@ -365,7 +367,7 @@ def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment | Announced]
     ack_up_to = began = 0
     for data in frames:
         try:
-            frame = data if isinstance(data, Attachment | Announced) else _decode(data)
+            frame = data if isinstance(data, _BESIDE) else _decode(data)
         except _BROKEN as error:
             if items is not None:
                 yield Outcomes(ack_up_to, items, began)
@@ -386,5 +388,5 @@ def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment | Announced]
 
 
 def _undecodable(data: Frame, error: Exception) -> WireError:
-    size = 0 if isinstance(data, Attachment | Announced) else len(data)
+    size = 0 if isinstance(data, _BESIDE) else len(data)
     return WireError(f"a frame of {size} bytes does not decode: {error}")
