@@ -57,10 +57,14 @@ def user_limit(path: str | os.PathLike[str] = _LIMIT) -> int | None:
     return pages * mmap.PAGESIZE or None
 
 
-def fit(fd: int, size: int) -> None:
-    """Resize a pipe to `size` bytes, rounded up; unchanged where a limit forbids it or the system has no such call."""
+def fit(fd: int, size: int) -> bool:
+    """Resize a pipe to `size` bytes, rounded up; unchanged where a limit forbids it or the system has no such call.
+
+    Returns whether it certainly holds as much.
+    """
     with contextlib.suppress(OSError, AttributeError):
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, max(size, mmap.PAGESIZE))
+        return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, max(size, mmap.PAGESIZE)) >= size
+    return False
 
 
 def widen(*ends: int) -> int:

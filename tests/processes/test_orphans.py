@@ -409,6 +409,44 @@ def test_everybody_ends_with_the_daemon(tmp_path, how):
             assert "" == script.process.stdout.read()
 
 
+FALLS = """
+import asyncio
+import os
+import signal
+import sys
+from multiprocessing import util
+
+from supervisor import ChildSpec, Supervisor
+from tests.support.actors import Common
+
+spawn = util.spawnv_passfds
+
+
+def spawn_and_fall(path, arguments, descriptors):
+    pid = spawn(path, arguments, descriptors)
+    if "spawn_main" in str(arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return pid
+
+
+async def main():
+    async with Supervisor(ChildSpec(Common), spares=0):
+        sys.exit("it was not killed")
+
+
+util.spawnv_passfds = spawn_and_fall
+asyncio.run(main())
+"""
+
+
+def test_a_daemon_that_is_killed_as_it_starts_a_process():
+    """The process has been told what it is by then: it leaves without a word, not with multiprocessing's EOFError."""
+    done = subprocess.run(
+        [sys.executable, "-c", FALLS], capture_output=True, text=True, timeout=DEADLINE, check=False
+    )  # returns when the process has closed its standard error, too
+    assert (-signal.SIGKILL, "") == (done.returncode, done.stderr)
+
+
 def test_a_process_that_still_imports_ends_with_the_daemon(tmp_path):
     """An actor's process that executes the daemon's main module, for an hour, is not bound to its daemon's life yet."""
     (tmp_path / "slow").touch()

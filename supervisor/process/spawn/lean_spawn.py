@@ -175,7 +175,9 @@ class _LeanPopen(popen_spawn_posix.Popen):
             read, write = os.pipe()
             ours.append(write)
             theirs.append(read)
-            fit(write, data.getbuffer().nbytes)
+            rest = data.getbuffer()
+            if fit(write, rest.nbytes):  # told before it is there: it needs no daemon that lives a moment longer
+                rest = rest[os.write(write, rest) :]
             command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
             if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
                 command.append(f"actor {process_obj.name}")  # for `ps`; multiprocessing reads what is before it
@@ -191,7 +193,7 @@ class _LeanPopen(popen_spawn_posix.Popen):
             _close_all(theirs)  # before the write, which would wait for ever for a reader that is our own copy
         try:
             with contextlib.suppress(BrokenPipeError), open(write, "wb", closefd=False) as pipe:
-                pipe.write(data.getbuffer())  # a dead process does not read it; its end is reported as any
+                pipe.write(rest)  # a dead process does not read it; its end is reported as any
         except BaseException:  # it was started, and cannot be told what to run
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)

@@ -67,7 +67,7 @@ def test_widened_within_the_budget(pipe, monkeypatch):
 @pytest.mark.parametrize("wanted", [0, 4096, 4097, 100_000])
 def test_fitted(pipe, wanted):
     """It holds at least what is wanted, in one piece."""
-    fit(pipe[1], wanted)
+    assert fit(pipe[1], wanted)
     assert wanted <= size(pipe[0]) <= max(2 * wanted, os.sysconf("SC_PAGE_SIZE"))
     os.set_blocking(pipe[1], False)
     assert wanted == (os.write(pipe[1], bytes(wanted)) if wanted else 0)
@@ -76,4 +76,4 @@ def test_fitted(pipe, wanted):
 def test_what_is_no_pipe():
     """It stays as it is, without a word."""
     with Path(os.devnull).open("rb") as file:
-        fit(file.fileno(), CAPACITY)
+        assert not fit(file.fileno(), CAPACITY)
