@@ -210,7 +210,8 @@ class Explanation(msgspec.Struct, frozen=True):
 
     Attributes:
         path: of the child.
-        verdict: in one word for scripts: `healthy`, `crash_loop`, `hung`, ...; see `supervisor.control.look.why`.
+        verdict: in one word for scripts: `healthy`, `crash_loop`, `hung`, ...; all of them are in
+            `supervisor.control.look.why.verdict`.
         sentence: what happened, what was decided, by which rule, what happens next, and what a person can do.
         report: the text of its last exit report, None where none ended yet.
     """

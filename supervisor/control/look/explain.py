@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 from supervisor.control.frames import Explanation
-from supervisor.control.look.facts import Facts, facts_of
+from supervisor.control.look.gathering import facts_of
 from supervisor.control.look.history import History
 from supervisor.control.look.names import named
 from supervisor.control.look.samples import Samples
 from supervisor.control.look.slices import in_slices
-from supervisor.control.look.why import Verdict, why
+from supervisor.control.look.why.facts import Facts
+from supervisor.control.look.why.verdict import Verdict
+from supervisor.control.look.why.why import why
 from supervisor.tree.engine import Engine
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 from supervisor.tree.subtree import Subtree

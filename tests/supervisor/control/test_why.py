@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from actors.exits import ExitKind, ExitReason, ExitReport
 from supervisor import ChildState, Health, RestartPolicy, Strategy, SupervisorState
-from supervisor.control.look.facts import Exit, Facts, Limits
 from supervisor.control.look.samples import Trend
-from supervisor.control.look.why import Verdict, why
+from supervisor.control.look.why.facts import Exit, Facts, Limits
+from supervisor.control.look.why.verdict import Verdict
+from supervisor.control.look.why.why import why
 from supervisor.core.rules.down import TERMINATED
 from supervisor.core.tree.commands import Decision
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
