@@ -29,7 +29,7 @@ from actors.wire.from_child import (
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
 from actors.wire.to_child import StartActor
-from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import QueuedMessage

@@ -26,7 +26,7 @@ from supervisor.cluster.link.life_values import LifeValues
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.link.window import Window
 from supervisor.cluster.mirror import Mirror
-from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.pipe_writer import PipeWriter

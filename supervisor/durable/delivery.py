@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from actors.wire.counts import Counts
 from actors.wire.framing import Carried
 from actors.wire.progress import Activity, Progress
-from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.durable.stored import StoredMailbox

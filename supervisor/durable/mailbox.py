@@ -100,7 +100,7 @@ class DurableMailbox(Mailbox):
         for life in left:
             if life.progress is not None:
                 for queue in self.consumers.queues.values():
-                    queue.resume_flight(_LEFT, life.given if pooled else _in_order(queue, life.progress))
+                    queue.flights.resume(_LEFT, life.given if pooled else _in_order(queue, life.progress))
                     for loss in queue.lose(_LEFT, life.progress):
                         self._settlement.lost(loss, _died_with_the_daemon(self.path))
         self.stored.then_stored(partial(drop, [life.file for life in left]))

@@ -18,8 +18,8 @@ from actors.wire.errors import encode_error
 from actors.wire.framing import Attachment, Carried
 from actors.wire.from_child import Outcome, Replies
 from actors.wire.kinds import NOTHING
-from supervisor.core.delivery.acknowledged import Acknowledged
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.in_flight import Acknowledged
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.outcomes import crashed

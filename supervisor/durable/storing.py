@@ -16,8 +16,8 @@ from time import monotonic
 from typing import Protocol
 
 from actors.wire.kinds import TELL
-from supervisor.core.delivery.backlog import Batch
-from supervisor.core.delivery.messages import Classes, QueuedBulk, QueuedTells
+from supervisor.core.delivery.batches import Batch, QueuedBulk, QueuedTells
+from supervisor.core.delivery.messages import Classes
 from supervisor.core.delivery.parcel import Parcel
 from supervisor.durable.rows import row_of
 from supervisor.mailbox.intake.entry import Entry, Taken, Wait

@@ -25,8 +25,8 @@ from actors.wire.attachments import decode_sharing, fill
 from actors.wire.framing import Attachment, Carried
 from actors.wire.from_child import Natural, Outcome, Replies
 from actors.wire.kinds import FEED, STREAM
-from supervisor.core.delivery.acknowledged import Acknowledged
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.in_flight import Acknowledged
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from actors.wire.framing import Carried
-from supervisor.core.delivery.backlog import Batch
+from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 
 

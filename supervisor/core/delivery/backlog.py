@@ -6,10 +6,9 @@ import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.messages import QueuedAsks, QueuedBulk, QueuedMessage, QueuedTells
-
-Batch = QueuedTells | QueuedAsks | QueuedBulk
+from supervisor.core.delivery.messages import QueuedMessage
 
 
 class Backlog:
@@ -77,9 +76,10 @@ class Backlog:
                 return
 
     def put_back(self, messages: list[QueuedMessage]) -> None:
-        """Put back at the head, by number among those that came back before."""
+        """Put back at the head, by number, also among those that came back before."""
         if not messages:
             return
+        messages.sort(key=_seq)
         last = messages[-1].seq
         ahead = []
         while self._items and self._items[0].seq < last:  # a batch is never between what came back

@@ -8,11 +8,34 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Container, Iterator, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
 
 from actors.wire.kinds import ASK, CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
-from supervisor.core.delivery.backlog import Backlog, Batch
+from supervisor.core.delivery.backlog import Backlog
+from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
+
+
+class Acknowledged(NamedTuple):
+    """What one acknowledgement of a life ends.
+
+    Attributes:
+        handled: how many messages were wanted.
+        outside: the sequence numbers of those that are in no batch of tells.
+        unwanted: the fates of the others.
+        batches: first and last sequence number of those in batches of tells.
+    """
+
+    handled: int
+    outside: list[int]
+    unwanted: list[Fate]
+    batches: list[tuple[int, int]]
+
+
+NOTHING_NEW: Final = Acknowledged(0, [], [], [])
 
 
 class InFlight:
@@ -57,6 +80,34 @@ class InFlight:
         """Everything in flight, by delivery tag."""
         tells = ((message.seq, message) for batch in self.batches for message in batch.messages())
         return heapq.merge(self.messages.items(), tells, key=_tag)
+
+    def give(self, message: QueuedMessage) -> QueuedMessage:
+        """The consumer gets this message, too; returns it with its delivery tag in place of its sequence number."""
+        delivery_tag = self.last_tag = max(message.seq, self.last_tag + 1)
+        self.messages[delivery_tag] = message
+        self.count += 1
+        self.given += 1
+        return message if delivery_tag == message.seq else msgspec.structs.replace(message, seq=delivery_tag)
+
+    def take_replied(self, first: int, count: int) -> bool:
+        """Take out so many asks of batches from the first one on; False, and nothing is done, if that is not all."""
+        over, left = 0, count
+        for batch in self.batches:
+            if batch.seq != first or batch.kind != ASK:
+                return False
+            if len(batch) > left:
+                break
+            over, left, first = over + 1, left - len(batch), first + len(batch)
+            if not left:
+                break
+        else:
+            return False
+        for _ in range(over):
+            self.batches.popleft()
+        if left:
+            self.batches[0].drop(left)
+        self.count -= count
+        return True
 
     def ask_back(self, begun: int) -> list[int]:
         """The delivery tags to ask a life to give back: those it has not begun. They stay in flight until it does.
@@ -154,10 +205,10 @@ class InFlight:
         return next((tag for tag, held in self.messages.items() if held.seq == seq), None)
 
     def _take(self, tags: set[int]) -> list[QueuedMessage]:
-        """Take messages out as if they had never been given; in the order of their sequence numbers."""
+        """Take messages out as if they had never been given."""
         self.count -= len(tags)
         self.given -= len(tags)
-        return sorted((self.messages.pop(delivery_tag) for delivery_tag in tags), key=_seq)
+        return [self.messages.pop(delivery_tag) for delivery_tag in tags]
 
 
 class Flights:
@@ -206,6 +257,25 @@ class Flights:
         message = self.of(consumer).messages.get(delivery_tag)
         return self._unwanted.get(delivery_tag if message is None else message.seq)  # in a batch it is the number
 
+    def resume(self, consumer: str, given: Mapping[int, int]) -> None:
+        """A consumer of a daemon that died had these messages: they are in flight to it, as far as they wait here.
+
+        Args:
+            consumer: its name; nothing is in flight to it.
+            given: the numbers of messages, by delivery tag.
+        """
+        waiting = {message.seq: message for message in self._backlog.waiting()}
+        flight = self.open(consumer)
+        for delivery_tag, seq in sorted(given.items()):
+            message = waiting.pop(seq, None)
+            if message is not None:
+                flight.messages[delivery_tag] = message
+                flight.count += 1
+                flight.given += 1
+                flight.last_tag = delivery_tag
+        self._backlog.clear()
+        self._backlog.put_back(list(waiting.values()))
+
     def take_over(self, consumer: str) -> None:
         """A life certainly does not begin what it was asked to give back: queue that again."""
         self._backlog.put_back(self.by_consumer[consumer].take_asked())
@@ -215,10 +285,6 @@ class Flights:
         returned = self.of(consumer).take_returned(delivery_tag, outcome)
         self._backlog.put_back(returned or [])
         return returned is not None
-
-
-def _seq(message: QueuedMessage) -> int:
-    return message.seq
 
 
 def _tag(held: tuple[int, QueuedMessage]) -> int:

@@ -5,6 +5,8 @@ The input is what the black box says; the result is a fate, or that the message 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from actors.wire.kinds import ASK, FEED, STREAM, TELL
@@ -101,7 +103,26 @@ class Attempts:
         """How often a message has been begun by lives that ended."""
         return self.begun.get(seq, 0)
 
-    def lost(
+    def lose(
+        self, flight: InFlight, progress: Progress | None, unwanted: Mapping[int, Fate]
+    ) -> tuple[LostMessage, ...]:
+        """The fates of all messages of a life that has ended; those that are begun again are counted.
+
+        Args:
+            flight: what the life had.
+            progress: what its black box says; None when it cannot be read.
+            unwanted: the messages that were cancelled, by sequence number, and how they end.
+        """
+        if progress is not None and progress.begun > flight.last_tag:  # no such message was given: a wild write
+            progress = None
+        losses = tuple(
+            self._lost(message, delivery_tag, progress, unwanted.get(message.seq))
+            for delivery_tag, message in flight.all()
+        )
+        self.begun |= {loss.message.seq: loss.deliveries for loss in losses if loss.fate is None and loss.deliveries}
+        return losses
+
+    def _lost(
         self, message: QueuedMessage, delivery_tag: int, progress: Progress | None, unwanted: Fate | None
     ) -> LostMessage:
         """The fate of a message whose life has ended; see `lost_message`."""

@@ -1,8 +1,10 @@
 """MessageQueue: what waits, what is in flight, what has ended; and after a death, the fate of each message. Pure.
 
-    enqueue ─▶ Backlog ─▶ take ─▶ InFlight of a consumer ─▶ finish
-                  ▲                    │
-                  └── lose, came_back ─┘
+    accept_tell ─▶ Arrivals
+                      ▼
+    enqueue ─────▶ Backlog ─▶ take ─▶ InFlight of a consumer ─▶ finish
+                      ▲                    │
+                      └── lose, came_back ─┘
 
 A message is in exactly one place: queued, in flight to one life, or ended. No message is dropped silently, and none
 is begun twice unless it is idempotent.
@@ -10,32 +12,23 @@ is begun twice unless it is idempotent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import chain
 from typing import Final
 
 import msgspec
 
 from actors.wire.framing import Carried
-from actors.wire.kinds import ASK, TELL
+from actors.wire.kinds import TELL
 from actors.wire.progress import Progress
-from supervisor.core.delivery.acknowledged import NOTHING_NEW, Acknowledged
-from supervisor.core.delivery.backlog import Backlog, Batch
+from supervisor.core.delivery.backlog import Backlog
+from supervisor.core.delivery.batches import Arrivals, Batch, QueuedBulk
 from supervisor.core.delivery.byte_count import ByteCount
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.in_flight import Flights
+from supervisor.core.delivery.in_flight import NOTHING_NEW, Acknowledged, Flights
 from supervisor.core.delivery.losses import Attempts, LostMessage
-from supervisor.core.delivery.messages import (
-    Classes,
-    QueuedAsks,
-    QueuedBulk,
-    QueuedMessage,
-    QueuedTells,
-    SequenceNumbers,
-)
+from supervisor.core.delivery.messages import Classes, QueuedMessage, SequenceNumbers
 from supervisor.core.delivery.parcel import Parcel
 
-TOGETHER: Final = 256  # small asks that one frame carries
 _GAPS: Final = 64  # cancelled messages that may lie in the backlog before it is compacted
 
 
@@ -57,6 +50,9 @@ class MessageQueue:
         attempts: how often lives that ended have begun the messages.
         accept_tell: takes the bytes of a checked tell without an envelope, if bytes are not counted. It gets its
             number later, with those that follow it.
+        enqueue_ask: appends a small ask of the daemon, if bytes are not counted; returns its sequence number. It
+            travels with those before and after it.
+        trace_tells: the tells that `accept_tell` takes from now on have that trace context.
     """
 
     def __init__(
@@ -71,27 +67,28 @@ class MessageQueue:
         self._numbers = SequenceNumbers() if numbers is None else numbers
         self._unwanted: dict[int, Fate] = {}  # cancelled, and still queued or in flight; how they end
         self._backlog = Backlog(self._unwanted)
-        self._fresh: list[bytes] = []  # accepted tells without a number yet
-        self._trace: str | None = None  # their trace context
-        self._asks: QueuedAsks | None = None  # accepted before them, the last that have a number
+        self._arrivals = Arrivals(self._numbers, classes, self._arrived)
+        self._fresh = self._arrivals.tells
         self.accept_tell: Final = self._fresh.append
+        self.enqueue_ask: Final = self._arrivals.accept_ask
+        self.trace_tells: Final = self._arrivals.trace_tells
         self.flights: Final = Flights(self._backlog, self._unwanted)
         self.attempts: Final = Attempts(classes, max_deliveries)
         self._flights = self.flights.by_consumer
         self._sizes = ByteCount() if weighed else None
-        self._unsettled = 0  # without the fresh tells
+        self._unsettled = 0  # without the arrivals
 
     # ---- what is known
 
     @property
     def unsettled(self) -> int:
         """How many messages wait or are in flight, without the cancelled ones."""
-        return self._unsettled + len(self._fresh)
+        return self._unsettled + len(self._fresh) + len(self._arrivals.asks.payloads)
 
     @property
     def queued(self) -> int:
         """How many lie in the queue, cancelled ones included."""
-        return self._backlog.count + len(self._fresh) + (0 if self._asks is None else len(self._asks.payloads))
+        return self._backlog.count + len(self._fresh) + len(self._arrivals.asks.payloads)
 
     @property
     def fresh(self) -> int:
@@ -120,8 +117,7 @@ class MessageQueue:
 
     def waiting(self) -> list[QueuedMessage]:
         """What is queued and wanted, in order."""
-        if self._fresh or self._asks is not None:
-            self._gather()
+        self._arrivals.gather()
         return self._backlog.waiting()
 
     # ---- in
@@ -140,8 +136,8 @@ class MessageQueue:
         key: bytes | None = None,
     ) -> int:
         """Append a message to the queue; returns its sequence number."""
-        if self._fresh or self._asks is not None:
-            self._gather()
+        if self._fresh or self._arrivals.asks.payloads:
+            self._arrivals.gather()
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + 1
@@ -154,27 +150,6 @@ class MessageQueue:
             self._sizes.add(seq, message.size)
         return seq
 
-    def enqueue_ask(self, deadline: float | None, payload: bytes) -> int:
-        """Append a small ask of the daemon to the queue; returns its sequence number.
-
-        Allowed only when bytes are not counted. It travels with those before and after it.
-        """
-        if self._fresh:
-            self._gather()
-        numbers = self._numbers
-        seq = numbers.next
-        numbers.next = seq + 1
-        self._unsettled += 1
-        asks = self._asks
-        if asks is None or len(asks.payloads) == TOGETHER:
-            if asks is not None:
-                self._backlog.append_batch(asks)
-            self._asks = QueuedAsks(seq, [payload], [deadline], self._classes)
-        else:
-            asks.payloads.append(payload)
-            asks.deadlines.append(deadline)
-        return seq
-
     def enqueue_bulk(
         self, kind: int, sender: str | None, deadline: float | None, parcel: Parcel, trace: str | None = None
     ) -> int:
@@ -182,25 +157,16 @@ class MessageQueue:
 
         Allowed only when bytes are not counted.
         """
-        if self._fresh or self._asks is not None:
-            self._gather()
+        self._arrivals.gather()
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + parcel.count
-        self._backlog.append_batch(QueuedBulk(seq, kind, sender, deadline, parcel, self._classes, trace))
-        self._unsettled += parcel.count
+        self._arrived(QueuedBulk(seq, kind, sender, deadline, parcel, self._classes, trace))
         return seq
-
-    def trace_tells(self, trace: str | None) -> None:
-        """The tells that `accept_tell` takes from now on have that trace context."""
-        if self._fresh:
-            self._gather()
-        self._trace = trace
 
     def adopt(self, message: QueuedMessage, deliveries: int) -> None:
         """Add a message that another queue released, at its place by sequence number."""
-        if self._fresh or self._asks is not None:
-            self._gather()
+        self._arrivals.gather()
         self._backlog.insert(message)
         self._unsettled += 1
         if self._sizes is not None:
@@ -213,9 +179,8 @@ class MessageQueue:
 
         Allowed only when bytes are not counted.
         """
-        self._gather()
-        self._backlog.append_batch(batch)
-        self._unsettled += len(batch)
+        self._arrivals.gather()
+        self._arrived(batch)
 
     # ---- to a consumer
 
@@ -241,13 +206,13 @@ class MessageQueue:
     def take_batch(self, consumer: str, most: int) -> Batch | None:
         """Take the batch at the head of the queue, if the consumer may have it; else None."""
         flight = self._flights.get(consumer) or self.flights.open(consumer)
-        count = len(self._fresh)
-        alone = count and self._asks is None and not self._backlog.count
-        if alone and count <= most and self._numbers.next > flight.last_tag:
-            batch: Batch = self._number_tells()  # the common case: nothing else waits
+        tells, asks = len(self._fresh), self._arrivals.asks.payloads
+        if 0 < tells <= most and not asks and not self._backlog.count and self._numbers.next > flight.last_tag:
+            batch: Batch = self._arrivals.number_tells()  # the common case: nothing else waits
+            self._unsettled += tells
         else:
-            if count or self._asks is not None:
-                self._gather()
+            if tells or asks:
+                self._arrivals.gather()
             waiting = self._backlog.pop_batch(flight.last_tag, most)
             if waiting is None:
                 return None
@@ -269,11 +234,11 @@ class MessageQueue:
         Returns what is to be sent, with delivery tags in place of sequence numbers; and what has ended because its
         deadline has passed. A batch of tells behind them stays; one at the head is taken apart.
         """
-        if self._fresh or self._asks is not None:
-            self._gather()
+        if self._fresh or self._arrivals.asks.payloads:
+            self._arrivals.gather()
         flight = self._flights.get(consumer) or self.flights.open(consumer)
         backlog = self._backlog
-        last, size = flight.last_tag, 0
+        size = 0
         taken: list[QueuedMessage] = []
         expired: list[QueuedMessage] = []
         while len(taken) < most and size < most_bytes:
@@ -288,19 +253,10 @@ class MessageQueue:
                 self._over(message.seq)
                 expired.append(message)
                 continue
-            if message.seq > last:
-                last = message.seq
-                taken.append(message)
-            else:
-                last += 1
-                taken.append(msgspec.structs.replace(message, seq=last))
-            flight.messages[last] = message
-            flight.count += 1
+            taken.append(flight.give(message))
             size += message.size
             if message.attachments is not None:
                 break  # what belongs to a message comes before its frame
-        flight.given += len(taken)
-        flight.last_tag = last
         return taken, expired
 
     # ---- ends
@@ -356,24 +312,10 @@ class MessageQueue:
             count: how many.
         """
         flight = self._flights.get(consumer)
-        if flight is None or self._unwanted or self.attempts.begun or self.attempts.suspects:
+        if flight is None or not flight.batches or self._unwanted or self.attempts.begun or self.attempts.suspects:
             return False
-        over, left = 0, count
-        for batch in flight.batches:
-            if batch.seq != first or batch.kind != ASK:
-                return False
-            if len(batch) > left:
-                break
-            over, left, first = over + 1, left - len(batch), first + len(batch)
-            if not left:
-                break
-        else:
+        if not flight.take_replied(first, count):
             return False
-        for _ in range(over):
-            flight.batches.popleft()
-        if left:
-            flight.batches[0].drop(left)
-        flight.count -= count
         self._unsettled -= count
         return True
 
@@ -388,32 +330,13 @@ class MessageQueue:
         """
         holder = self.flights.holder(seq)
         if holder is None:
-            self._gather()
+            self._arrivals.gather()
             self._backlog.take_apart_at(seq)
             self._over(seq)
         self._unwanted[seq] = fate
         if holder is None and len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > self._backlog.count:
             self._backlog.close_gaps()
         return holder
-
-    def resume_flight(self, consumer: str, given: Mapping[int, int]) -> None:
-        """A consumer of a daemon that died had these messages: they are in flight to it, as far as they are here.
-
-        Args:
-            consumer: its name; nothing is in flight to it.
-            given: the numbers of messages, by delivery tag.
-        """
-        waiting = {message.seq: message for message in self.waiting()}
-        flight = self.flights.open(consumer)
-        for delivery_tag, seq in sorted(given.items()):
-            message = waiting.pop(seq, None)
-            if message is not None:
-                flight.messages[delivery_tag] = message
-                flight.count += 1
-                flight.given += 1
-                flight.last_tag = delivery_tag
-        self._backlog.clear()
-        self._backlog.put_back(list(waiting.values()))
 
     def lose(self, consumer: str, progress: Progress | None) -> tuple[LostMessage, ...]:
         """A life has ended: the fate of everything in flight to it. What may go to the next life is queued again.
@@ -425,24 +348,16 @@ class MessageQueue:
         flight = self._flights.pop(consumer, None)
         if flight is None or not flight.count:
             return ()
-        if progress is not None and progress.begun > flight.last_tag:  # no such message was given: a wild write
-            progress = None
-        losses = tuple(
-            self.attempts.lost(message, delivery_tag, progress, self._unwanted.get(message.seq))
-            for delivery_tag, message in flight.all()
-        )
-        self._backlog.put_back(sorted((loss.message for loss in losses if loss.fate is None), key=_seq))
+        losses = self.attempts.lose(flight, progress, self._unwanted)
+        self._backlog.put_back([loss.message for loss in losses if loss.fate is None])
         for loss in losses:
             if loss.fate is not None:
                 self._over(loss.message.seq)
-            elif loss.deliveries:
-                self.attempts.begun[loss.message.seq] = loss.deliveries
         return losses
 
     def drop_oldest(self) -> QueuedMessage | None:
         """Remove the message that has waited longest; None when all are in flight."""
-        if self._fresh or self._asks is not None:
-            self._gather()
+        self._arrivals.gather()
         message = None
         while message is None and self._backlog.count:
             self._backlog.take_apart_head()
@@ -467,22 +382,10 @@ class MessageQueue:
 
     # ---- inside
 
-    def _gather(self) -> None:
-        """Put fresh asks, then fresh tells, into the backlog."""
-        if self._asks is not None:
-            self._backlog.append_batch(self._asks)
-            self._asks = None
-        if self._fresh:
-            self._backlog.append_batch(self._number_tells())
-
-    def _number_tells(self) -> QueuedTells:
-        """Give the fresh tells their numbers."""
-        fresh, numbers = self._fresh, self._numbers
-        batch = QueuedTells(numbers.next, fresh.copy(), self._classes, self._trace)
-        numbers.next += len(fresh)
-        self._unsettled += len(fresh)
-        fresh.clear()
-        return batch
+    def _arrived(self, batch: Batch) -> None:
+        """A batch has its numbers, and lies in the backlog from now on."""
+        self._backlog.append_batch(batch)
+        self._unsettled += len(batch)
 
     def _over(self, seq: int) -> None:
         self._unsettled -= 1
@@ -495,7 +398,3 @@ class MessageQueue:
             attempts.suspects.pop(seq, None)
         if self._sizes is not None:
             self._sizes.remove(seq)
-
-
-def _seq(message: QueuedMessage) -> int:
-    return message.seq

@@ -47,7 +47,7 @@ def test_what_a_dead_daemon_had_given_is_in_flight_again():
     queue = MessageQueue(Classes({}, [True], undone=True))
     for seq in range(1, 7):
         queue.adopt(QueuedMessage(seq, TELL, None, None, msgspec.Raw(b""), handler=0), 0)
-    queue.resume_flight("a", {9: 2, 4: 4, 10: 99})
+    queue.flights.resume("a", {9: 2, 4: 4, 10: 99})
     assert [1, 3, 5, 6] == [message.seq for message in queue.waiting()]
     assert [(4, 4), (9, 2)] == [(tag, message.seq) for tag, message in queue.flights.of("a").all()]
     losses = queue.lose("a", Progress(9, frozenset({9}), 0, 0))
