@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from actors.errors import UsageError
-from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.exits import ExitReason
 from actors.lazy import LazyModule
 from supervisor.clock import check_time_is_real
 from supervisor.core.rules.spare_count import SpareCount
@@ -26,7 +25,9 @@ from supervisor.loop_affinity import Home
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.process.launcher import ProcessLauncher
+from supervisor.root.giving_up import GivingUp, exceeded
 from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_options, check_spec
+from supervisor.root.outlast import outlast
 from supervisor.root.service import starting
 from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
 from supervisor.spec_validation import check, check_places
@@ -51,8 +52,6 @@ else:
     scheduler = LazyModule("supervisor.root.scheduler")
     server = LazyModule("supervisor.control.server")
     snapshot = LazyModule("supervisor.tree.snapshot")
-
-KILL_PATIENCE: Final = 5.0  # seconds that a cancelled stop still waits for the ends of what it has killed
 
 
 class Lifecycle:
@@ -92,24 +91,21 @@ class Lifecycle:
         self.path = f"/{self.spec.name}"
         self._control = control
         self._control_server: server.ControlServer | None = None
-        self._on_give_up = on_give_up
+        self._reports = Reports()
+        self._giving_up = GivingUp(self.path, on_give_up, self._reports, self._gave_up)
         self._max_shared_bytes = max_shared_bytes
         self._spares = spares
         self._cluster = cluster
         self._machines: Machines | None = None
         self._reading = reading
         self._stop_timeout = stop_timeout
-        self._reports = Reports()
         self._visitors: list[Callable[[TreeContext], None]] = []
         self._drains = False
         self._engine: Engine | None = None
         self._schedules: scheduler.Scheduler | None = None
         self._end: do.Terminate | None = None
-        self._body: asyncio.Task[Any] | None = None
-        self._cancelled_body = False
-        self._given_up = False
+        self._given_up = False  # while it was running
         self._stopped: asyncio.Event | None = None  # there as soon as the tree is left, or its start has failed
-        self._giving_up: asyncio.Task[Any] | None = None  # what on_give_up has returned, if that is a coroutine
 
     async def __aenter__(self) -> Self:
         """Start the children in order; returns when all of them are ready.
@@ -154,7 +150,7 @@ class Lifecycle:
         except BaseException:
             await self._stop()
             raise
-        self._body = asyncio.current_task()
+        self._giving_up.enter()
         return self
 
     async def _start(self, engine: Engine) -> None:
@@ -213,18 +209,9 @@ class Lifecycle:
             raise self._not_started()
         if self._home.forked:  # the tree is the daemon's
             return
-        body, self._body = self._body, None
-        late = kind is None and self._cancelled_body and await _cancelled_now()
+        await self._giving_up.leave(kind)
         await self._stop()
-        if self._cancelled_body and body is not None:
-            if body.uncancel() > 0:  # other code wants the task cancelled, too
-                if late:
-                    raise asyncio.CancelledError
-                return
-            if kind is None or issubclass(kind, asyncio.CancelledError):
-                raise self._gave_up() from None
-        elif kind is None and self._end is not None and self._end.exceeded:
-            raise self._gave_up()
+        self._giving_up.after_stop(kind, given_up=self._end is not None and self._end.exceeded)
 
     def with_tree(self, visit: Callable[[TreeContext], None]) -> None:
         """Call `visit` with what the supervisors of this tree share: now, or before its first child starts.
@@ -351,32 +338,16 @@ class Lifecycle:
     async def _release(self) -> None:
         """Stop the tree and release everything.
 
-        A cancellation meanwhile kills what is left, and is raised at the end, or KILL_PATIENCE later. A second Ctrl-C
+        A cancellation meanwhile kills what is left, and is raised at the end, or `KILL_PATIENCE` later. A second Ctrl-C
         raises KeyboardInterrupt in the middle of any step, so that an end may never be reported; what is left then is
         ended by the spawner once the loop is closed.
         """
         self.request_stop()
-        cancelled: asyncio.CancelledError | None = None
-        while not self._terminated.is_set():
-            try:
-                async with asyncio.timeout(None if cancelled is None else KILL_PATIENCE):
-                    await self._terminated.wait()
-            except TimeoutError:
-                break
-            except asyncio.CancelledError as error:
-                cancelled = error
-                self.request_kill()
+        cancelled = await outlast(self._terminated.wait, None, self.request_kill)
         self._tree.end()
         closing = asyncio.ensure_future(self._close_launchers())
         try:
-            while not closing.done():
-                try:
-                    async with asyncio.timeout(None if cancelled is None else KILL_PATIENCE):
-                        await asyncio.shield(closing)
-                except TimeoutError:
-                    break
-                except asyncio.CancelledError as error:
-                    cancelled = error
+            cancelled = await outlast(lambda: asyncio.shield(closing), cancelled)
         finally:
             if self._durability is not None:
                 await self._durability.close()
@@ -400,54 +371,12 @@ class Lifecycle:
 
     def _on_gave_up(self) -> None:
         self._given_up = self._running.is_set()
-        if self._body is None:
-            return  # it is not entered yet, or is being left: those steps report the end
-        if self._on_give_up == "sigterm":
-            os.kill(os.getpid(), signal.SIGTERM)
-        elif callable(self._on_give_up):
-            # a turn later: what it raises, as a SystemExit, breaks off nothing of the tree
-            self._home.loop.call_soon(self._call_on_give_up, self._on_give_up)
-        elif not self._body.done():  # a task may enter a tree that another one leaves
-            self._cancelled_body = True
-            self._body.cancel()
-            self._reports.task_cancelled(self.path)
-
-    def _call_on_give_up(self, on_give_up: Callable[[RestartIntensityExceeded], object]) -> None:
-        try:
-            returned = on_give_up(self._gave_up())
-        except Exception as error:
-            context = {"message": f"on_give_up of {self.path} raised", "exception": error}
-            self._home.loop.call_exception_handler(context)
-        else:
-            if asyncio.iscoroutine(returned):
-                self._giving_up = asyncio.ensure_future(returned)
+        self._giving_up.begin(self._home.loop)
 
     def _gave_up(self) -> RestartIntensityExceeded:
-        report = self._engine_now().last_failure
-        last = "" if report is None else f"; the last to end: {report.actor}, {report.reason}"
-        why = f"gave up: {'' if report is None else report.because}" if self._end is None else self._end.reason.detail
-        return RestartIntensityExceeded(f"{self.path} {why}{last}{_remedy(report)}", report)
+        return exceeded(self.path, self._end, self._engine_now().last_failure)
 
     def _reason(self) -> ExitReason:
         if self._end is None:
             raise AssertionError("the tree is down without a reason")
         return self._end.reason
-
-
-async def _cancelled_now() -> bool:
-    """Whether this task was cancelled since it last waited; if so, the cancellation is consumed."""
-    try:
-        await asyncio.sleep(0)
-    except asyncio.CancelledError:
-        return True
-    return False
-
-
-def _remedy(report: ExitReport | None) -> str:
-    """What to do about lives that end because of the messages they get."""
-    if report is None or report.reason.kind is not ExitKind.CRASHED or report.last_message is None:
-        return ""
-    return (
-        ". An exception in a handler ends the life: raise Rejected for input that is to be refused, set "
-        'on_error = "reply" in the actor class, or raise the intensity'
-    )

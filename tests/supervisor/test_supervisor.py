@@ -39,7 +39,7 @@ from supervisor import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.root import lifecycle
+from supervisor.root import outlast
 from supervisor.testing import OnStop, ScriptedLauncher, ScriptedSupervisor
 from tests.support.actors import (
     Again,
@@ -165,7 +165,7 @@ async def test_cancelled_while_starting():
 
 async def test_a_cancelled_stop_does_not_wait_for_an_end_that_never_comes(monkeypatch):
     """As after a second Ctrl-C, which cuts a step short wherever it is."""
-    monkeypatch.setattr(lifecycle, "KILL_PATIENCE", 0.05)
+    monkeypatch.setattr(outlast, "KILL_PATIENCE", 0.05)
     launcher = ScriptedLauncher()
     launcher.plan("/root/a", on_stop=OnStop.IGNORE)
     up = asyncio.Event()
