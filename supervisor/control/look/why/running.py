@@ -7,7 +7,7 @@ from typing import Final
 
 from supervisor.control.look.why.facts import Facts
 from supervisor.control.look.why.leaking import leaks_descriptors, leaks_memory
-from supervisor.control.look.why.phrases import correction, crash_loop, died, restarts_left, rule, where_it_is
+from supervisor.control.look.why.phrases import correction, crash_loop, deaths, died, restarts_left, rule, where_it_is
 from supervisor.control.look.why.verdict import Verdict, Why
 from supervisor.control.look.words import ago, count, seconds
 from supervisor.core.health.hang_detector import Health
