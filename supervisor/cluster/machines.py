@@ -28,7 +28,9 @@ from supervisor.cluster.remote_life import RemoteLife
 from supervisor.cluster.versions import difference
 from supervisor.core.place import Place, in_words
 from supervisor.core.rules.spare_count import SpareCount
-from supervisor.ports import AnyReader, LifeListener, MachinesSay
+from supervisor.ports.launching import MachinesSay
+from supervisor.ports.life import LifeListener
+from supervisor.ports.reading import AnyReader
 
 CONNECT: Final = 10.0  # seconds to connect to an agent
 AGENT_TIME: Final = 60.0  # seconds in which an agent must have started

@@ -29,7 +29,8 @@ from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.link.values import Values
 from supervisor.cluster.remote_life import RemoteLife
-from supervisor.ports import AnyReader, MachinesSay
+from supervisor.ports.launching import MachinesSay
+from supervisor.ports.reading import AnyReader
 
 SLACK: Final = 1.0  # seconds beyond a lease: clocks run differently, and killing takes a moment
 PINGS: Final = 4  # in one lease, to the loop of the agent

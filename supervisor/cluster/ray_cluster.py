@@ -15,7 +15,8 @@ from supervisor.cluster.driver.client import RayDriver
 from supervisor.cluster.machines import ClusterMachines
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.known import tells_options
-from supervisor.ports import AnyReader, MachinesSay
+from supervisor.ports.launching import MachinesSay
+from supervisor.ports.reading import AnyReader
 
 SHORTEST: Final = 0.5  # seconds of a lease: below, a busy machine would lose it without a fault
 

@@ -30,7 +30,7 @@ from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.pipe_writer import PipeWriter
-from supervisor.ports import LifeListener, Said
+from supervisor.ports.life import LifeListener, Said
 from supervisor.process.channel import FrameReader, ProcessDelivery, why_broken
 from supervisor.process.life import GOODBYE
 

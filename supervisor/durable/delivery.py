@@ -18,7 +18,7 @@ from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.in_flight import InFlight
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.durable.stored import StoredMailbox
-from supervisor.ports import Delivery
+from supervisor.ports.life import Delivery
 
 
 class NotedDelivery:

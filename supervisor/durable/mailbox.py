@@ -37,7 +37,7 @@ from supervisor.mailbox.intake.entry import Entry
 from supervisor.mailbox.intake.intake import Intake
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.settlement import Settlement
-from supervisor.ports import Delivery
+from supervisor.ports.life import Delivery
 from supervisor.process.boxes import Boxes, LeftBox, drop
 from supervisor.store.port import Store
 from supervisor.store.records import StoredMessage

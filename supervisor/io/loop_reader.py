@@ -9,7 +9,7 @@ from actors.event import readable
 from supervisor.io.fds import CHUNK, OnChunk, OnReady, read_rest
 from supervisor.io.poller import PACE
 from supervisor.io.write_watch import WriteWatch
-from supervisor.ports import Source
+from supervisor.ports.reading import Source
 
 
 class LoopReader:

@@ -27,7 +27,7 @@ from actors.wire.framing import (
     put_length,
     shared_header,
 )
-from supervisor.ports import AnyReader
+from supervisor.ports.reading import AnyReader
 
 MAX_BYTES: Final = 4 * MAX_FRAME  # that may wait for a child to read: a few of the largest messages
 MAX_PIECES: Final = 256 * 1024  # the same in pieces, each of which costs memory of its own

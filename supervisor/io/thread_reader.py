@@ -15,7 +15,7 @@ from actors.event import KernelCounter
 from supervisor.io.fds import CHUNK, OnChunk, OnReady, read_chunk, read_rest
 from supervisor.io.selector_thread import SelectorThread
 from supervisor.io.write_watch import WriteWatch
-from supervisor.ports import Source
+from supervisor.ports.reading import Source
 
 AT_ONCE: Final = 0.01  # seconds for which the loop processes arrivals before it does other things
 CHUNKS_A_WAKE: Final = 16  # full chunks in a row: what is large reaches the loop with few wake-ups

@@ -16,7 +16,7 @@ from typing import Final
 
 from actors.jobs.jobs import IMPORT_LIMIT
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.ports import Delivery
+from supervisor.ports.life import Delivery
 
 _LOOK_AGAIN: Final = 0.1  # seconds; the end of an import brings the end of a job's time nearer
 

@@ -24,7 +24,7 @@ from supervisor.kinds.ports import check_free, free_port
 from supervisor.kinds.process_child import ProcessChild
 from supervisor.kinds.readiness import Readiness, readiness_of
 from supervisor.messaging.shared import TreeContext
-from supervisor.ports import Control
+from supervisor.ports.life import Control
 from supervisor.specs import CommandSpec
 from supervisor.specs.common import process_options
 from supervisor.specs.ready import PORT, PortReady

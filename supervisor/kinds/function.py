@@ -18,7 +18,7 @@ from supervisor.kinds.lone_child import LoneKind
 from supervisor.kinds.process_child import ProcessChild
 from supervisor.monitors.examination import Examination
 from supervisor.observe.logs import actor_logger, level_of
-from supervisor.ports import Inspected, Inspection
+from supervisor.ports.life import Inspected, Inspection
 from supervisor.process.spawn.lean_spawn import main_module
 from supervisor.specs import FunctionSpec
 from supervisor.specs.common import process_options

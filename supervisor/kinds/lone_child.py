@@ -15,7 +15,7 @@ from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
 from supervisor.messaging.shared import TreeContext
-from supervisor.ports import Expected
+from supervisor.ports.launching import Expected
 from supervisor.specs import LoneSpec
 
 LoneKind = Literal["task", "function", "command"]

@@ -23,7 +23,7 @@ from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, Post
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import report_of
-from supervisor.ports import Control, Said
+from supervisor.ports.life import Control, Said
 from supervisor.specs import CommandSpec, FunctionSpec
 from supervisor.system.procfs import condition, resident_bytes
 

@@ -15,7 +15,7 @@ from actors.wire.progress import Progress
 from supervisor.core.delivery.losses import blame
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import SHARED, Router
-from supervisor.ports import Delivery
+from supervisor.ports.life import Delivery
 
 AHEAD: Final = 3  # messages a quick member of a pool has beyond those it handles, at least: enough to stay busy
 MOST_AHEAD: Final = 16  # and at most: they share wake-ups and turns of the loop

@@ -12,7 +12,7 @@ from collections import Counter
 from weakref import WeakSet
 
 from actors.wire.counts import Counts, Series
-from supervisor.ports import Doing
+from supervisor.ports.life import Doing
 
 
 class Counted:

@@ -22,7 +22,8 @@ from supervisor.mailbox.capacity import TELL_BATCH, Capacity
 from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.recall import Recall
 from supervisor.mailbox.settlement import Settlement
-from supervisor.ports import Delivery, Observer
+from supervisor.ports.life import Delivery
+from supervisor.ports.observers import Observer
 
 WINDOW: Final = 4096  # messages in flight to a life: enough while an acknowledgement travels
 WINDOW_BYTES: Final = 256 * 1024  # bytes in one batch

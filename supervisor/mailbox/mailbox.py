@@ -45,7 +45,8 @@ from supervisor.mailbox.timers import Deadlines
 from supervisor.mailbox.unanswered import Unanswered
 from supervisor.mailbox.validation import Admission
 from supervisor.observe.dead_letters import DeadLetter
-from supervisor.ports import Delivery, Observer, Tracer
+from supervisor.ports.life import Delivery
+from supervisor.ports.observers import Observer, Tracer
 from supervisor.specs import Overflow
 
 if TYPE_CHECKING:

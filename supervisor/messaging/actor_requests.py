@@ -40,7 +40,7 @@ from supervisor.messaging.remote_many import RemoteMany
 from supervisor.messaging.shared import TreeContext
 from supervisor.messaging.tracing import Tracing
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
-from supervisor.ports import Delivery
+from supervisor.ports.life import Delivery
 
 if TYPE_CHECKING:
     from supervisor.durable.mailbox import DurableMailbox

@@ -20,7 +20,7 @@ from actors.wire.framing import Attachment, Carried
 from actors.wire.from_child import Send, SendMany, Watch
 from actors.wire.kinds import NOTHING, STREAM, TELL
 from actors.wire.to_child import Answer
-from supervisor.ports import Delivery
+from supervisor.ports.life import Delivery
 
 
 class Requests(Protocol):

@@ -25,7 +25,7 @@ from supervisor.system.descriptor_limit import max_shared_values
 if TYPE_CHECKING:
     from supervisor.durable.durability import Durability
     from supervisor.messaging.tracing import Tracing
-    from supervisor.ports import ActorLauncher, Launcher, Machines
+    from supervisor.ports.launching import ActorLauncher, Launcher, Machines
     from supervisor.store.port import Store
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from supervisor.core.health.stacks import of_the_actor, waiting_place, without_their_start
-from supervisor.ports import Inspection
+from supervisor.ports.life import Inspection
 
 PATIENCE: Final = 0.3  # seconds that it has to write its stacks
 PULSE_TIME: Final = 0.15  # seconds of them that its heartbeat thread has, if it has one

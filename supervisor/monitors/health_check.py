@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from supervisor.ports import Life
+from supervisor.ports.life import Life
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock

@@ -18,7 +18,7 @@ from supervisor.monitors.seen import Seen
 from supervisor.monitors.slow_handlers import SlowHandlers
 from supervisor.monitors.watchdog import Watchdog, Watched
 from supervisor.observe.happenings import HandlerSlow, HealthChanged
-from supervisor.ports import Life
+from supervisor.ports.life import Life
 from supervisor.specs import ChildSpec
 
 

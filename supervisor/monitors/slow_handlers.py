@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from actors.wire.progress import Work
 from supervisor.monitors.examination import Examination
-from supervisor.ports import Life
+from supervisor.ports.life import Life
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
 from supervisor.core.health.stacks import in_debugger, of_the_actor, without_their_start
-from supervisor.ports import Life
+from supervisor.ports.life import Life
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock

@@ -20,7 +20,7 @@ from actors.event import close_fd
 from actors.wire.codec import encode
 from actors.wire.framing import header
 from actors.wire.to_child import Preload, StartActor
-from supervisor.ports import Expected
+from supervisor.ports.launching import Expected
 from supervisor.process.spawn.sources import Sources, sources_now
 from supervisor.process.spawn.surroundings import surroundings
 from supervisor.process.spawn.worker_process import WorkerProcess

@@ -37,7 +37,7 @@ from actors.wire.to_child import AskHealth, Cancel, Credit, Deliver, Envelope, I
 from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter
-from supervisor.ports import LifeListener
+from supervisor.ports.life import LifeListener
 from supervisor.process.descriptors import LifeDescriptors
 from supervisor.process.kept_replies import KeptReplies
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.wire.to_child import StartActor
-from supervisor.ports import LifeListener
+from supervisor.ports.life import LifeListener
 from supervisor.process.life import LifeServices, ProcessLife
 from supervisor.process.spawn.worker_process import WorkerProcess
 

@@ -23,7 +23,7 @@ from actors.errors import UsageError, WireError
 from actors.ipc.descriptors import FULL, address_of, receive_segment, send_descriptor
 from actors.ipc.shared_memory import available
 from actors.wire.framing import Announced, SharedAttachment
-from supervisor.ports import AnyReader
+from supervisor.ports.reading import AnyReader
 from supervisor.system.procfs import parent_of
 
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid

@@ -21,7 +21,9 @@ from actors.wire.to_child import StartActor
 from supervisor.clock import REAL
 from supervisor.core.rules.spare_count import SpareCount, spare_size
 from supervisor.io.output_reader import OutputReader
-from supervisor.ports import AnyReader, CommandListener, Expected, LifeListener
+from supervisor.ports.launching import Expected
+from supervisor.ports.life import CommandListener, LifeListener
+from supervisor.ports.reading import AnyReader
 from supervisor.process.ahead import Ahead
 from supervisor.process.descriptors import DescriptorListener
 from supervisor.process.life import LifeServices, ProcessLife

@@ -32,7 +32,7 @@ from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.names import found_first
-from supervisor.ports import LifeListener
+from supervisor.ports.life import LifeListener
 from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery, why_broken
 from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
 from supervisor.process.inspection import ProcessInspection

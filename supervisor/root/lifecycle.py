@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from supervisor.control import place, server
     from supervisor.durable import durability
     from supervisor.io import loop_reader
-    from supervisor.ports import AnyReader, Cluster, Launcher, Machines
+    from supervisor.ports.launching import Cluster, Launcher, Machines
+    from supervisor.ports.reading import AnyReader
     from supervisor.root import scheduler
     from supervisor.store.port import Store
     from supervisor.tree import health, snapshot

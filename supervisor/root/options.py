@@ -19,7 +19,7 @@ from supervisor.known import check_known
 from supervisor.specs import ChildSpec
 
 if TYPE_CHECKING:
-    from supervisor.ports import Cluster
+    from supervisor.ports.launching import Cluster
     from supervisor.store.port import Store
 
 Reading = Literal["thread", "loop"]

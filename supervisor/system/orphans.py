@@ -20,7 +20,7 @@ from itertools import count
 from typing import Final
 
 from supervisor.core.health.patience import AGAIN, Patience
-from supervisor.ports import AnyReader
+from supervisor.ports.reading import AnyReader
 from supervisor.system.reaper import orphan_reaper
 from supervisor.system.reaper.process import ReaperProcess, command
 

@@ -32,7 +32,7 @@ from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.outcomes import FATES
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.ports import Check
+from supervisor.ports.observers import Check
 from supervisor.telemetry.trace_context import text_in
 from supervisor.telemetry.tree_spans import HOW, Attributes, TreeSpans, described
 
@@ -63,7 +63,7 @@ class _Open:
 
 
 class MessageSpans:
-    """The spans of the messages of one mailbox; its `supervisor.ports.Tracer`.
+    """The spans of the messages of one mailbox; its `supervisor.ports.observers.Tracer`.
 
     Args:
         spans: of the tree.

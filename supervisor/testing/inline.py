@@ -16,7 +16,8 @@ from actors.child.function_main import Call
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from actors.wire.to_child import StartActor
-from supervisor.ports import CommandListener, Inspected, Launcher, LifeListener
+from supervisor.ports.launching import Launcher
+from supervisor.ports.life import CommandListener, Inspected, LifeListener
 from supervisor.root.options import Options
 from supervisor.specs import AnySpec, ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec
 from supervisor.supervisor import Supervisor

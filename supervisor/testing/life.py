@@ -33,7 +33,8 @@ from actors.wire.to_child import Stop as StopFrame
 from supervisor.core.health import life_end
 from supervisor.core.health.condition import Condition
 from supervisor.io.pipe_writer import PipeWriter
-from supervisor.ports import AnyReader, LifeListener
+from supervisor.ports.life import LifeListener
+from supervisor.ports.reading import AnyReader
 from supervisor.process.channel import FrameReader, ProcessDelivery, why_broken
 from supervisor.system.procfs import condition
 from supervisor.testing.clock import VirtualClock

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from supervisor.ports import Expected
+from supervisor.ports.launching import Expected
 
 
 class Processless:

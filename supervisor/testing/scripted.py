@@ -24,7 +24,8 @@ from actors.wire.progress import NOTHING_BEGUN, Activity, Progress
 from actors.wire.to_child import StartActor
 from supervisor.core.health.condition import UNSEEN, Condition
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.ports import CommandListener, Launcher, LifeListener, Said
+from supervisor.ports.launching import Launcher
+from supervisor.ports.life import CommandListener, LifeListener, Said
 from supervisor.root.options import Options
 from supervisor.specs import AnySpec
 from supervisor.supervisor import Supervisor

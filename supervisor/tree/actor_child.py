@@ -17,7 +17,8 @@ from supervisor.core.place import LOCAL
 from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.logs import actor_logger, level_of
-from supervisor.ports import Expected, Life
+from supervisor.ports.launching import Expected
+from supervisor.ports.life import Life
 from supervisor.specs import ChildSpec
 from supervisor.tree.actor_life import ActorLife
 from supervisor.tree.child import Post

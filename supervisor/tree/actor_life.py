@@ -36,7 +36,7 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.monitors.monitors import Monitors
 from supervisor.monitors.seen import NOTHING_SEEN
 from supervisor.observe.reports import report_of
-from supervisor.ports import Life, Said
+from supervisor.ports.life import Life, Said
 from supervisor.tree.child import Post
 from supervisor.tree.pool import Pool
 

@@ -14,7 +14,7 @@ from actors.exits import ExitReport
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
 from supervisor.messaging.shared import TreeContext
-from supervisor.ports import Expected
+from supervisor.ports.launching import Expected
 from supervisor.specs import AnySpec
 
 Post = Callable[[AnyEvent], None]

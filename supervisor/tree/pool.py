@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from actors.wire.to_child import StartActor
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.ports import ActorLauncher
+from supervisor.ports.launching import ActorLauncher
 from supervisor.process.spawn.lean_spawn import main_module
 from supervisor.specs import ChildSpec
 

@@ -13,7 +13,7 @@ from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.messaging.shared import TreeContext
-from supervisor.ports import Expected
+from supervisor.ports.launching import Expected
 from supervisor.specs import SupervisorSpec
 from supervisor.tree.child import ChildMaker, Post
 from supervisor.tree.engine import Engine

@@ -19,7 +19,8 @@ from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.rules.spare_count import SpareCount
-from supervisor.ports import AnyReader, Said
+from supervisor.ports.life import Said
+from supervisor.ports.reading import AnyReader
 from supervisor.process.channel import ChannelReader
 from supervisor.process.descriptors import LifeDescriptors
 from supervisor.process.kept_replies import KeptReplies

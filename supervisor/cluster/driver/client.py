@@ -23,7 +23,7 @@ from actors.wire.codec import encode
 from actors.wire.framing import Framer, header
 from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.forks import close_in_forks
-from supervisor.ports import AnyReader
+from supervisor.ports.reading import AnyReader
 
 LAST_WAIT: Final = 10.0  # seconds for Ray's orderly end
 WORDS: Final = 16_000  # bytes of what the process wrote last that an error shows

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from actors.ipc.pipes import Duplex
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.link.wire import WINDOW
-from supervisor.ports import Source
+from supervisor.ports.reading import Source
 
 
 class Flow(Duplex):

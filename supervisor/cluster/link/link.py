@@ -23,7 +23,7 @@ from actors.wire.framing import MAX_FRAME, Announced, Attachment, Frame, Framer,
 from supervisor.cluster.link.values import Values
 from supervisor.cluster.link.wire import Passed
 from supervisor.io.pipe_writer import PipeWriter
-from supervisor.ports import AnyReader
+from supervisor.ports.reading import AnyReader
 
 _NUMBER = 4  # bytes of the number of a life
 _NONE = bytes(_NUMBER)

@@ -16,7 +16,7 @@ from actors.errors import UsageError, WireError
 from actors.ipc.descriptors import FULL, address_of, receive_segment, send_descriptor
 from actors.ipc.shared_memory import available
 from actors.wire.framing import Announced, SharedAttachment
-from supervisor.ports import AnyReader
+from supervisor.ports.reading import AnyReader
 
 _PAUSE: Final = 0.005  # seconds before a descriptor is sent again for which the system had no room
 

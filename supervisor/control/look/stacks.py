@@ -21,7 +21,7 @@ from supervisor.errors import SupervisorBusy
 from supervisor.kinds.function import FunctionChild
 from supervisor.kinds.task import TaskChild
 from supervisor.monitors.examination import Examination
-from supervisor.ports import Inspection
+from supervisor.ports.life import Inspection
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child
 from supervisor.tree.subtree import Subtree

@@ -17,7 +17,7 @@ from actors.wire.kinds import TELL
 from supervisor.core.rules.down import is_down
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.validation import Admission, Admitted
-from supervisor.ports import Tracer
+from supervisor.ports.observers import Tracer
 
 
 class IntakeChecks:

@@ -27,7 +27,7 @@ from actors.wire.kinds import ASK, TELL
 from supervisor.mailbox.askers import PendingAsk
 from supervisor.mailbox.intake.door import Door
 from supervisor.mailbox.intake.entry import Entry
-from supervisor.ports import Tracer
+from supervisor.ports.observers import Tracer
 
 SMALL: Final = 1024  # bytes; a larger message travels in an envelope of its own
 _NUMBERS: Final = frozenset({int, float})  # a bool or a Decimal is none

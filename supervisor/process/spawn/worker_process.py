@@ -18,7 +18,7 @@ from actors.ipc.pipes import Duplex
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.process.signals import LEFT_TO_THE_DAEMON
-from supervisor.ports import AnyReader
+from supervisor.ports.reading import AnyReader
 from supervisor.process.spawn.lean_spawn import LeanProcess
 from supervisor.system.orphans import OrphanReaper
 from supervisor.system.pidfd import open_pidfd, send_signal
