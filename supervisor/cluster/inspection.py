@@ -15,7 +15,7 @@ from supervisor.core.health.condition import Condition
 
 
 class RemoteInspection:
-    """The part `supervisor.ports.Inspection` of a life on another machine; a subclass sets its parts.
+    """The part `supervisor.ports.life.Inspection` of a life on another machine; a subclass sets its parts.
 
     Attributes:
         over: whether the life has ended.

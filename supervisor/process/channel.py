@@ -48,7 +48,7 @@ _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 
 
 class ProcessDelivery:
-    """The part `supervisor.ports.Delivery` of a life in a process; a subclass sets its pipe writer, box, listener.
+    """The part `supervisor.ports.life.Delivery` of a life in a process; a subclass sets its pipe writer, box, listener.
 
     Attributes:
         over: whether the life has ended.

@@ -15,7 +15,7 @@ from supervisor.system.procfs import condition, resident_bytes
 
 
 class ProcessInspection:
-    """The part `supervisor.ports.Inspection` of a life in a process of this machine; a subclass sets its parts."""
+    """The part `supervisor.ports.life.Inspection` of a life in a process of this machine; a subclass sets its parts."""
 
     over: bool
     _box: BlackBox

@@ -31,21 +31,20 @@ from actors.wire.progress import Progress
 from actors.wire.to_child import StartActor
 from actors.wire.to_child import Stop as StopFrame
 from supervisor.core.health import life_end
-from supervisor.core.health.condition import Condition
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.life import LifeListener
 from supervisor.ports.reading import AnyReader
 from supervisor.process.channel import FrameReader, ProcessDelivery, why_broken
-from supervisor.system.procfs import condition
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber, Killed
 from supervisor.testing.loop import InlineLoop
 from supervisor.testing.memory import DaemonEnd, InlineOutputPipe, LifeEnd, NoReader, Ready, Stop
+from supervisor.testing.processless import NoProcess
 
 _SIGKILL = 9
 
 
-class InlineLife(ProcessDelivery):
+class InlineLife(ProcessDelivery, NoProcess):
     """One life.
 
     Args:
@@ -99,11 +98,6 @@ class InlineLife(ProcessDelivery):
 
     # ---- Control, Inspection
 
-    @property
-    def pid(self) -> int | None:
-        """See `Life`; there is no process."""
-        return None
-
     def stop(self) -> None:
         """See `Life`."""
         if not self.over:
@@ -130,29 +124,6 @@ class InlineLife(ProcessDelivery):
     def said_farewell(self) -> bool:
         """See `Life`."""
         return self._farewell is not None
-
-    def ask_pulse(self) -> bool:
-        """See `Life`; there is no interpreter of its own."""
-        return False
-
-    def dump_stacks(self) -> None:
-        """See `Life`; a debugger shows them."""
-
-    def condition(self) -> Condition:
-        """See `Life`; there is no process."""
-        return condition(None)
-
-    def resident_bytes(self) -> int | None:
-        """See `Life`; there is no process."""
-        return None
-
-    def text(self) -> str:
-        """See `Life`."""
-        return ""
-
-    def seen_at(self, now: int) -> int:
-        """See `Life`."""
-        return now
 
     # ---- steps of the fiber
 

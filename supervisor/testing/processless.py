@@ -1,4 +1,4 @@
-"""Processless: the part of a launcher that is about processes, where there are none.
+"""Processless: the parts of a launcher and of a life that are about processes, where there are none.
 
 Runs on the thread of the loop that entered the supervisor.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from supervisor.core.health.condition import Condition
 from supervisor.ports.launching import Expected
+from supervisor.system.procfs import condition
 
 
 class Processless:
@@ -32,3 +34,35 @@ class Processless:
 
     async def close(self) -> None:
         """See `Launcher`."""
+
+
+class NoProcess:
+    """What `Inspection` says of the process of a life that has none."""
+
+    @property
+    def pid(self) -> int | None:
+        """See `Life`; there is no process."""
+        return None
+
+    def ask_pulse(self) -> bool:
+        """See `Life`; there is no interpreter of its own."""
+        return False
+
+    def dump_stacks(self) -> None:
+        """See `Life`; a debugger shows them."""
+
+    def condition(self) -> Condition:
+        """See `Life`; there is no process."""
+        return condition(None)
+
+    def resident_bytes(self) -> int | None:
+        """See `Life`; there is no process."""
+        return None
+
+    def text(self) -> str:
+        """See `Life`."""
+        return ""
+
+    def seen_at(self, now: int) -> int:
+        """See `Life`."""
+        return now

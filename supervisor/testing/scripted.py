@@ -1,6 +1,6 @@
 """Scripted: lives that follow a script, for tests of a tree without a single process and without an actor's code.
 
-A scripted life keeps every promise of `supervisor.ports.Life`: the listener is not called while the life is being
+A scripted life keeps every promise of `supervisor.ports.life.Life`: the listener is not called while the life is being
 launched, stopped or killed, and its end is reported once.
 
 Runs on the thread of the loop that entered the supervisor.

@@ -14,7 +14,7 @@ from supervisor.core.delivery.messages import QueuedMessage
 
 
 class ScriptedDelivery:
-    """The part `supervisor.ports.Delivery` of a scripted life, but for what its black box says.
+    """The part `supervisor.ports.life.Delivery` of a scripted life, but for what its black box says.
 
     Attributes:
         received: the messages it was given, oldest first.

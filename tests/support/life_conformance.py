@@ -1,4 +1,4 @@
-"""Conformance of `supervisor.ports.Life`: what every implementation does, and what every listener may rely on."""
+"""Conformance of `supervisor.ports.life.Life`: what every implementation does, and what every listener may rely on."""
 
 from __future__ import annotations
 
