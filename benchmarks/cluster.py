@@ -24,6 +24,7 @@ FLIGHT = 64
 ROUNDS = 15  # of as many batches, each; the median counts
 BATCHES = 20
 MANY = 5000
+KILLS = 5  # of which the median counts
 QUEUED = 100
 
 
@@ -98,11 +99,14 @@ async def ours(book: str, head: str) -> dict[str, float]:
             await ref.tell(Tell(b"x"))
         await ref.ask(Echo(b"x"))
         found["tells, per s"] = 10 * MANY / (time.perf_counter() - begin)
-        await asyncio.sleep(2.0)  # the spare is there
-        os.kill(await ref.ask(Who()), signal.SIGKILL)
-        begin = time.perf_counter()
-        await ref.ask(Who(), timeout=60)
-        found["recovery after kill -9, ms"] = (time.perf_counter() - begin) * 1000
+        times = []
+        for _ in range(KILLS):
+            await asyncio.sleep(2.0)  # the spare is there
+            os.kill(await ref.ask(Who()), signal.SIGKILL)
+            begin = time.perf_counter()
+            await ref.ask(Who(), timeout=60)
+            times.append(time.perf_counter() - begin)
+        found["recovery after kill -9, ms"] = statistics.median(times) * 1000
         await asyncio.sleep(2.0)
         pid = await ref.ask(Who())
         asks = [asyncio.ensure_future(ref.ask(Step(number), timeout=60)) for number in range(QUEUED)]
@@ -161,10 +165,14 @@ def bare(ray: Any, book: str) -> dict[str, float]:
     begin = time.perf_counter()
     ray.get([actor.echo.remote(b"x") for _ in range(MANY)])
     found["tells, per s"] = MANY / (time.perf_counter() - begin)
-    os.kill(ray.get(actor.who.remote()), signal.SIGKILL)
-    begin = time.perf_counter()
-    ray.get(actor.who.remote(), timeout=60)
-    found["recovery after kill -9, ms"] = (time.perf_counter() - begin) * 1000
+    times = []
+    for _ in range(KILLS):
+        time.sleep(2.0)
+        os.kill(ray.get(actor.who.remote()), signal.SIGKILL)
+        begin = time.perf_counter()
+        ray.get(actor.who.remote(), timeout=60)
+        times.append(time.perf_counter() - begin)
+    found["recovery after kill -9, ms"] = statistics.median(times) * 1000
     pid = ray.get(actor.who.remote())
     asks = [actor.step.remote(number) for number in range(QUEUED)]
     time.sleep(0.05)

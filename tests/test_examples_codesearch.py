@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -16,6 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from examples.codesearch import daemon
+from examples.codesearch.chronicle import Chronicle
+from examples.codesearch.crawl import Crawl, walk
+from tests.support.machines import LocalCluster
 
 ROOT = Path(__file__).parent.parent
 FILES = 30
@@ -80,6 +86,21 @@ def test_in_peace(tree):
         assert (0, "") == (done.returncode, done.stderr), done.stdout
         assert (FILES, 0) == (figure("files indexed", done.stdout), figure("counted twice", done.stdout))
         assert 0 == figure("kills survived", done.stdout)
+
+
+async def test_over_machines(tree, tmp_path):
+    """With a cluster the parsers are on its machines, the index is at home, and chaos kills what is at home."""
+    cluster = LocalCluster(("m1", "m2"), lease=60.0)
+    chronicle = Chronicle(lambda line: None)
+    supervisor = daemon.tree(tree, tmp_path / "index.db", cluster)
+    keeping = asyncio.create_task(chronicle.keep(supervisor.events()))
+    async with supervisor as root:
+        assert [None, "m1", "m2", "m1"] == [child.node for child in root.snapshot().children]
+        await chronicle.everybody_back()
+        assert ["/root/index"] == chronicle.here()
+        outcome = await Crawl(root["parser"], root["index"], lambda: None).run(walk(tree))
+        assert (FILES, True, {}) == (outcome.indexed, outcome.complete, outcome.errors)
+    await keeping
 
 
 @contextmanager

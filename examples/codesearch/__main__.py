@@ -2,6 +2,7 @@
 
 python -m examples.codesearch            index the standard library, show what came of it
 python -m examples.codesearch --serve    the same, then answer GET /search?q=
+python -m examples.codesearch --cluster auto    the same, the parsers spread over a Ray cluster
 """
 
 from __future__ import annotations
@@ -28,12 +29,17 @@ def options() -> Options:
     parser.add_argument("--db", type=Path, help="the index file (one that is removed at the end)")
     parser.add_argument("--chaos", type=float, default=0.5, metavar="SECONDS", help="time between two kills (0.5)")
     parser.add_argument("--no-chaos", dest="chaos", action="store_const", const=None, help="kill no process")
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="spread the parsers over this Ray cluster: auto, local or HOST:PORT; chaos kills what runs here",
+    )
     parser.add_argument("--serve", action="store_true", help="answer GET /search?q= when the index is complete")
     parser.add_argument("--port", type=int, default=8080, help="where to serve; 0 is any free port (8080)")
     given = parser.parse_args()
     if given.chaos is not None and given.chaos <= 0:
         parser.error("--chaos takes a time above zero; --no-chaos kills no process")
-    return Options(given.path, given.db, given.chaos, given.port if given.serve else None)
+    return Options(given.path, given.db, given.chaos, given.port if given.serve else None, given.cluster)
 
 
 def main() -> int:

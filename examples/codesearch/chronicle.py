@@ -19,7 +19,7 @@ class Chronicle:
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
-        self.alive: dict[str, int] = {}  # path to pid
+        self.alive: dict[str, ChildStarted] = {}  # by path
         self.kills: Counter[str] = Counter()  # of which actor
         self.redelivered = 0  # messages that were in a handler when the kill came
         self._tell = tell
@@ -31,9 +31,9 @@ class Chronicle:
         """Runs as a task until the tree is down."""
         async for event in events:
             match event:
-                case ChildStarted(actor, _, pid) if pid is not None:
+                case ChildStarted(actor):
                     self._crew.add(actor)
-                    self.alive[actor] = pid
+                    self.alive[actor] = event
                     if len(self.alive) == len(self._crew):
                         self._complete.set()
                     self._back(event)
@@ -42,10 +42,15 @@ class Chronicle:
                     if report.signal == "SIGKILL" and report.decision == "restart":
                         self._killed(report)
 
+    def here(self) -> list[str]:
+        """Those who live on this machine: a pid of another is no process here."""
+        return [actor for actor, life in self.alive.items() if life.node is None]
+
     def condemn(self, actor: str) -> int | None:
         """Strike an actor off the living; its pid."""
         self._complete.clear()
-        return self.alive.pop(actor, None)
+        life = self.alive.pop(actor, None)
+        return None if life is None else life.pid
 
     async def everybody_back(self) -> None:
         """Wait until no actor is between two lives."""

@@ -19,6 +19,7 @@ from examples.codesearch.parser import Parser
 from examples.codesearch.terminal import Terminal
 from examples.codesearch.web import serving
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+from supervisor.cluster import RayCluster
 from supervisor.metrics import Collector
 
 PARSERS = 3
@@ -41,19 +42,23 @@ class Options:
         db: the index file; None for one that goes when the daemon goes.
         chaos: seconds between two kills, None for peace.
         port: where to serve when the index is complete, None to end instead.
+        cluster: the address of a Ray cluster over which the parsers are spread, None for this machine alone.
     """
 
     path: Path
     db: Path | None
     chaos: float | None
     port: int | None
+    cluster: str | None = None
 
 
-def tree(path: Path, db: Path) -> Supervisor:
-    """The actors. The index is the first to start and the last to stop."""
+def tree(path: Path, db: Path, cluster: RayCluster | None = None) -> Supervisor:
+    """The actors. The index is the first to start and the last to stop; it is at home, where its file is."""
+    where = "local" if cluster is None else "any"
     return Supervisor(
         ChildSpec(Index, args=(str(db),), backoff=EAGER, max_deliveries=DELIVERIES),
-        ChildSpec(Parser, args=(str(path),), size=PARSERS, backoff=EAGER, max_deliveries=DELIVERIES),
+        ChildSpec(Parser, args=(str(path),), size=PARSERS, backoff=EAGER, max_deliveries=DELIVERIES, place=where),
+        cluster=cluster,
         intensity=CALM,
         control="auto",  # actorctl ps, tree, why parser, ...
     )
@@ -62,7 +67,8 @@ def tree(path: Path, db: Path) -> Supervisor:
 async def run(options: Options, files: list[str], terminal: Terminal) -> bool:
     """Index `files` under fire, show what came of it, and serve it if asked to. True when all is well."""
     with _database(options.db) as db:
-        supervisor = tree(options.path, db)
+        cluster = None if options.cluster is None else RayCluster(address=options.cluster)
+        supervisor = tree(options.path, db, cluster)
         Collector(supervisor)  # for actorctl metrics and web; Prometheus gets it by REGISTRY.register(...)
         chronicle = Chronicle(terminal.say)
         keeping = asyncio.create_task(chronicle.keep(supervisor.events()))  # ends with the tree

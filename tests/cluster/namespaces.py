@@ -1,8 +1,9 @@
 """Three machines in network namespaces of one: `make cluster` (as root, with Ray and iproute2).
 
-Each namespace has a raylet, and one of three actors; the daemon runs beside the head. A chaos task kills actors,
-agents, raylets, twice the head, lets some of them stand still, cuts links and heals them. At the end every message is
-accounted for, none was begun twice, and no lock was ever found taken.
+Each namespace has a raylet, and one of three actors; the daemon runs beside the head. Beside these the parsers of the
+demo are spread over them, which indexes the standard library again and again. A chaos task kills actors, agents,
+raylets, twice the head, lets some of them stand still, cuts links and heals them. At the end every message is accounted
+for, none was begun twice, no lock was ever found taken, and each index has every file once.
 
     python -m tests.cluster.namespaces [seconds]
 """
@@ -17,17 +18,21 @@ import signal
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+from examples.codesearch import daemon as demo
+from examples.codesearch.crawl import Crawl, walk
 from supervisor import Backoff, ChildExited, ChildSpec, ChildStarted, Intensity, Supervisor
 from supervisor.cluster import RayCluster
 from tests.processes.test_fates import Ledger, judge, send
 from tests.support.bank import Note
 from tests.support.locked import LockedBank
 
+STDLIB = Path(sysconfig.get_path("stdlib"))
 NAMES = ("actors1", "actors2", "actors3")
 NETWORK = "10.77.0"
 BRIDGE = "actors-br"
@@ -139,7 +144,13 @@ class Account:
         assert not self.taken.exists(), f"two lives at once: {self.taken.read_text()}"
 
 
-async def chaos(root, place, seconds, counts):
+def lives_of(roots):
+    """All lives that are on a machine of the cluster."""
+    children = [child for root in roots for child in root.snapshot().children]
+    return [one for one in children if one.pid is not None and one.node is not None]
+
+
+async def chaos(roots, place, seconds, counts):
     """Kills, cuts and heals, one after the other, each where one of the actors is."""
     dice = random.Random(7)
     begin = time.monotonic()
@@ -152,7 +163,7 @@ async def chaos(root, place, seconds, counts):
             counts["head killed"] += 1
             await asyncio.to_thread(kill_head, place)
             continue
-        lives = [one for one in root.snapshot().children if one.pid is not None and one.node is not None]
+        lives = lives_of(roots)
         if what not in ("actor", "agent", "agent stopped"):
             lives = [one for one in lives if one.node != f"{NETWORK}.1"]  # the daemon's own machine is not cut off
         if not lives:
@@ -192,7 +203,11 @@ async def daemon(place, seconds):
     counts, pauses = Counter(), {}
     cluster = RayCluster(address=f"{NETWORK}.1:6379", lease=LEASE)
     specs = [one.spec() for one in accounts]
-    async with Supervisor(*specs, cluster=cluster, intensity=Intensity.unlimited()) as root:
+    files = walk(STDLIB)
+    async with (
+        Supervisor(*specs, cluster=cluster, intensity=Intensity.unlimited()) as root,
+        demo.tree(STDLIB, place / "index.db", cluster) as codesearch,
+    ):
         burying = asyncio.create_task(bury(root, letters))
         watching = asyncio.create_task(watch(root, counts, pauses))
         over = asyncio.Event()
@@ -201,19 +216,31 @@ async def daemon(place, seconds):
             for one in accounts
             for sender in range(SENDERS)
         ]
-        await chaos(root, place, seconds, counts)
+        indexing = asyncio.create_task(index(codesearch, files, over))
+        await chaos((root, codesearch), place, seconds, counts)
         over.set()
+        crawls = await indexing
         await asyncio.gather(*senders)
         await asyncio.gather(*(root[one.name].ask(Note(99, 1), timeout=300) for one in accounts))
     burying.cancel()
     watching.cancel()
     for one in accounts:
         one.judge()
+    assert all(crawl.complete and not crawl.errors for crawl in crawls), crawls
     sent = sum(len(one.ledger.sent) for one in accounts)
     sys.stdout.write(f"{sent} messages, {sum(map(len, letters.values()))} dead letters; {dict(counts)}\n")
     sys.stdout.write("lost 0, doubled 0, two at once 0\n")
+    sys.stdout.write(f"demo: {len(files)} files indexed {len(crawls)} times, each file once\n")
     for kind, times in pauses.items():
         sys.stdout.write(f"down after {kind}: median {statistics.median(times):.2f} s, most {max(times):.2f} s\n")
+
+
+async def index(codesearch, files, over):
+    """What came of each crawl."""
+    crawls = []
+    while not over.is_set():
+        crawls.append(await Crawl(codesearch["parser"], codesearch["index"], lambda: None).run(files))
+    return crawls
 
 
 async def bury(root, letters):
