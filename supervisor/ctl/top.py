@@ -131,22 +131,22 @@ class Top(App[None]):
 
     @work(thread=True)
     def _look(self) -> None:
-        client: Client | None = None
         while not self._over.is_set():
             try:
-                client = client or self._connected()
-                self._identity = client.identify()
-                tree = client.tree()
-                self.call_from_thread(self._seen, Look(tree, usage(tree)))
+                with self._connected() as client:
+                    self._look_at(client)
             except ControlError as error:
-                if client is not None:
-                    client.close()
-                client = None
                 if not self._over.is_set():
                     self.call_from_thread(self._lost, str(error))
+                self._over.wait(PERIOD)
+
+    def _look_at(self, client: Client) -> None:
+        """Show what that daemon says, until the program ends, which may be while this shows it."""
+        while not self._over.is_set():
+            self._identity = client.identify()
+            tree = client.tree()
+            self.call_from_thread(self._seen, Look(tree, usage(tree)))
             self._over.wait(PERIOD)
-        if client is not None:
-            client.close()
 
     def _connected(self) -> Client:
         """A connection to the daemon, or to the one that has taken its place."""
