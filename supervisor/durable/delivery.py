@@ -9,7 +9,8 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from actors.wire.counts import Counts
 from actors.wire.framing import Carried
@@ -36,7 +37,7 @@ class NotedDelivery:
         self._flight = flight
         self._once = once
         self._stored = stored
-        self._waiting: list[list[QueuedMessage]] = []
+        self._waiting: list[Callable[[], None]] = []
 
     @property
     def congested(self) -> bool:
@@ -47,23 +48,27 @@ class NotedDelivery:
         """See `Delivery`."""
         self._life.note_given((message.seq, self._number(message)) for message in batch)
         once = [self._number(message) for message in batch if message.handler in self._once]
-        if once or self._waiting:
-            self._waiting.append(batch)
-            for seq in once:
-                self._stored.begun(seq, 1)
-            self._stored.then_stored(self._go_on)
-        else:
-            self._life.post(batch)
+        for seq in once:
+            self._stored.begun(seq, 1)
+        self._in_turn(partial(self._life.post, batch), waits=bool(once))
 
     def _number(self, message: QueuedMessage) -> int:
         """The number of a message by its delivery tag; in a batch both are the same."""
         held = self._flight.messages.get(message.seq)
         return message.seq if held is None else held.seq
 
+    def _in_turn(self, act: Callable[[], None], *, waits: bool = False) -> None:
+        """Do it now, or where it waits for the store, or for something that does, when its turn has come."""
+        if waits or self._waiting:
+            self._waiting.append(act)
+            self._stored.then_stored(self._go_on)
+        else:
+            act()
+
     def _go_on(self) -> None:
         """What was noted first is stored; the rest waits for its own turn."""
         if self._waiting:
-            self._life.post(self._waiting.pop(0))
+            self._waiting.pop(0)()
 
     def post_batch(self, batch: Batch) -> None:
         """See `Delivery`."""
@@ -99,19 +104,19 @@ class NotedDelivery:
 
     def cancel(self, seqs: list[int]) -> None:
         """See `Delivery`."""
-        self._life.cancel(seqs)
+        self._in_turn(partial(self._life.cancel, seqs))
 
     def recall(self, seqs: list[int]) -> None:
         """See `Delivery`."""
-        self._life.recall(seqs)
+        self._in_turn(partial(self._life.recall, seqs))
 
     def credit(self, seq: int, count: int) -> None:
         """See `Delivery`."""
-        self._life.credit(seq, count)
+        self._in_turn(partial(self._life.credit, seq, count))
 
     def follow(self, seq: int, items: list[bytes], attachments: Sequence[Carried] = (), *, over: bool) -> None:
         """See `Delivery`."""
-        self._life.follow(seq, items, attachments, over=over)
+        self._in_turn(partial(self._life.follow, seq, items, attachments, over=over))
 
     def answer(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """See `Delivery`."""

@@ -131,9 +131,12 @@ class ActorRequests:
             if asker is not None:
                 self._begin(asker)
             mailbox = self._tree.registry.find(frame.to)
-            message = mailbox.intake.check_bytes(
-                frame.message, frame.kind, frame.beside, attachments, self._path, frame.trace
-            )
+            if frame.kind == TELL and self._keeps(mailbox):
+                message = mailbox.intake.check_kept(frame.message, frame.beside, attachments, frame.trace)
+            else:
+                message = mailbox.intake.check_bytes(
+                    frame.message, frame.kind, frame.beside, attachments, self._path, frame.trace
+                )
             self._check_wait(frame, mailbox, asker)
             entered = self._post(frame, asker, mailbox, message)
             if isinstance(entered, Wait):
@@ -166,7 +169,7 @@ class ActorRequests:
         except ActorsError as error:
             asker.failed(error)
             return
-        if self._held is not None and frame.kind == TELL and mailbox.durable:
+        if frame.kind == TELL and self._keeps(mailbox):
             self._hold(cast("DurableMailbox", mailbox), parts)
             asker.accepted()
             return
@@ -179,6 +182,10 @@ class ActorRequests:
                 self._in_line -= size
 
         self._tree.keep(enter())
+
+    def _keeps(self, mailbox: Mailbox) -> bool:
+        """Whether tells to another actor are stored with what this one has handled, also while the other is down."""
+        return self._held is not None and mailbox.durable
 
     def _traced(self, frame: Sends, asker: RemoteAsk | None, tracing: Tracing) -> Sends:
         """The frame in the trace context of its own sending, whose span ends with what its sender waits for."""

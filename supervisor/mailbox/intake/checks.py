@@ -90,6 +90,20 @@ class IntakeChecks:
         self._check_drained("the message", sender)
         return self._admission.check_bytes(payload, kind, beside, attachments, trace)
 
+    def check_kept(
+        self,
+        payload: msgspec.Raw,
+        beside: tuple[int, ...] | None,
+        attachments: Sequence[Carried],
+        trace: str | None,
+    ) -> Admitted:
+        """Check an encoded tell of a durable actor to this one, which is durable and may be down: the store has it.
+
+        Raises:
+            UsageError, WireError: see `Admission.check_bytes`.
+        """
+        return self._admission.check_bytes(payload, TELL, beside, attachments, trace)
+
     def check_stored(self, payload: bytes) -> Admitted:
         """Check bytes that were kept for the actor, which may be down.
 

@@ -18,7 +18,10 @@ _KNOWN: Final = {
     "SQLITE_PERM": ("it cannot be written", "Check the permissions of the file and its directory"),
     "SQLITE_CANTOPEN": (
         "it cannot be opened",
-        "Check that the directory exists and is writable, and the limit of open files",
+        (
+            "Check that the directory exists and is writable, the limit of open files, and the path: SQLite takes "
+            "504 bytes, of them 247 for the name of the file"
+        ),
     ),
     "SQLITE_NOTADB": (
         "it is no SQLite database, or is damaged",

@@ -248,9 +248,14 @@ class Database:
     def _connected(self) -> sqlite3.Connection:
         self._check_file()
         if self._connection is None:
-            self._connection = connect(self._path, self._sync)
-            self._mailboxes = Mailboxes(self._connection)
-            self._journal = Journal(self._connection, self._path)
+            connection = connect(self._path, self._sync)
+            try:
+                self._journal = Journal(connection, self._path)
+            except BaseException:
+                connection.close()
+                raise
+            self._mailboxes = Mailboxes(connection)
+            self._connection = connection
             self._file = _identity(self._path)
         return self._connection
 

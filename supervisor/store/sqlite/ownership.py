@@ -87,6 +87,8 @@ def _remedy(error: OSError, database: Path) -> str:
             return f"Make the directory {database.parent} first"
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return f"The daemon needs to write in {database.parent}"
+        case errno.ENAMETOOLONG:
+            return f"Give {database.name} a shorter name"
         case errno.ENOSPC | errno.EDQUOT:
             return "Free space there"
         case _:

@@ -320,6 +320,26 @@ async def balance_is(root, name, wanted):
     return (await root[name].ask(Show())).balance == wanted
 
 
+async def test_a_transfer_to_a_ledger_that_is_down_waits_in_the_store(tmp_path):
+    """Stopped, drained, or at the end of the tree, where it stops first: what has left one is in the other."""
+    ledgers = ledger("a"), ledger("b")
+    async with tree(tmp_path, *ledgers) as root:
+        await root.terminate_child("b")
+        await root["a"].ask(Transfer(1, "b", "stopped"))
+        await root.restart_child("b")
+        await root.drain("b")
+        await root["a"].ask(Transfer(1, "b", "drained"))
+    async with tree(tmp_path, *ledgers) as root:
+        asks = [asyncio.create_task(root["a"].ask(Transfer(1, "b", str(n)), key=str(n))) for n in range(200)]
+        await asks[50]
+    await asyncio.gather(*asks, return_exceptions=True)
+    async with tree(tmp_path, *ledgers) as root:
+        given = await root["a"].ask(Show())
+        taken = await root["b"].ask(Show())
+        assert ["stopped", "drained", *map(str, range(200))] == given.entries == taken.entries
+        assert 0 == given.balance + taken.balance
+
+
 async def test_without_a_state_the_table_holds(tmp_path):
     """What was begun and is not idempotent is a dead letter, what is idempotent is handled again."""
     file = tmp_path / "notes"

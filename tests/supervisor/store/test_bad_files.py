@@ -112,6 +112,27 @@ async def test_a_directory_that_is_not_there(tmp_path, place):
     assert f"Make the directory {path.parent} first" in await refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("n" * 249, "SQLite takes 504 bytes, of them 247 for the name of the file"),
+        ("/".join(["d" * 100] * 6), "SQLite takes 504 bytes"),
+        ("n" * 251, "File name too long. Give nnn"),
+    ],
+)
+async def test_a_path_that_is_too_long(tmp_path, name, told):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert told in await refusal(path)
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.db", b"a%20b?mode=memory#.db", b"a\nb.db", b"'; drop.db"])
+async def test_a_path_with_any_bytes(tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    await filled(path)
+    assert path.exists()
+
+
 async def test_a_directory(path):
     """In place of a file."""
     path.mkdir()
@@ -183,3 +204,16 @@ def test_a_script_is_cut_into_statements():
     """Also where a text has a semicolon."""
     assert statements("SELECT ';'; SELECT 2;\n") == ["SELECT ';';", "SELECT 2;"]
     assert len(statements(schema.SCRIPTS[0])) > 10
+
+
+async def test_a_table_that_someone_drops(path):
+    """An error for whoever stores or opens, and no end of the store's thread."""
+    store = SQLiteStore(path)
+    await store.open()
+    shell = sqlite3.connect(path)
+    shell.execute("DROP TABLE journal")
+    shell.close()
+    with pytest.raises(StoreError, match="no such table: journal"):
+        await store.commit(accept("ledger", 1))
+    await store.close()
+    assert "no such table: journal" in await refusal(path)
