@@ -78,7 +78,8 @@ class BlackBox:
         self._replies_at = behind_counters(lanes) + (0 if file is None else file.room)
         self._text_at = self._replies_at + AREA
         size = self._text_at + TEXT
-        self._fd = anonymous_file(size) if file is None else file.make(size)
+        named = None if file is None else file.make(size)
+        self._fd = _anonymous_file(size) if named is None else named
         try:
             os.lseek(self._fd, self._text_at, os.SEEK_SET)
             self._map()
@@ -86,7 +87,7 @@ class BlackBox:
             close_fd(self._fd)
             raise
         if file is not None:
-            file.begin(self.cells, lanes)
+            file.begin(self.cells, lanes, behind_counters(lanes) // CELL)
 
     def _map(self) -> None:
         self._mapping = mmap.mmap(self._fd, 0, **_UNTRACKED)
@@ -275,7 +276,7 @@ def _next_page(size: int) -> int:
     return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
-def anonymous_file(size: int) -> int:
+def _anonymous_file(size: int) -> int:
     """A descriptor of `size` zero bytes without a name: a sealed memfd on Linux, an unlinked file elsewhere."""
     if not hasattr(os, "memfd_create"):
         import tempfile  # noqa: PLC0415 - it imports much, and children import this module

@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from actors.event import close_fd
-from actors.ipc.blackbox import anonymous_file, behind_counters, progress_in
-from actors.ipc.box_cells import BOOT, CELL, FIRST_LANE, LANES
-from actors.wire.progress import Progress
+from actors.ipc.box_cells import BOOT, CELL, LANES
 
-_GIVEN: Final = 1024  # messages given to the process last, of which delivery tag and number are kept
+GIVEN: Final = 1024  # messages given to the process last, of which delivery tag and number are kept
 
 
 class BoxFile:
@@ -36,23 +34,22 @@ class BoxFile:
         stays: whether it outlives the daemon.
     """
 
-    room: Final = _GIVEN * 2 * CELL
+    room: Final = GIVEN * 2 * CELL
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.made = self.stays = False
         self._given = 0  # messages noted as given
 
-    def make(self, size: int) -> int:
+    def make(self, size: int) -> int | None:
         """A descriptor of the new file, of zero bytes, all of them allocated: a full disk shows here, not later.
 
-        Raises:
-            OSError: the system has no descriptor or no memory left.
+        None where the directory takes none.
         """
         try:
             fd = self._allocated(size)
         except OSError:
-            return anonymous_file(size)
+            return None
         self.made = True
         return fd
 
@@ -68,10 +65,16 @@ class BoxFile:
             raise
         return fd
 
-    def begin(self, cells: memoryview[int], lanes: int) -> None:
-        """The file is mapped: note what a later reader needs."""
+    def begin(self, cells: memoryview[int], lanes: int, given_at: int) -> None:
+        """The file is mapped: note what a later reader needs.
+
+        Args:
+            cells: of the box.
+            lanes: of the box.
+            given_at: index of the first cell of `room`.
+        """
         cells[BOOT], cells[LANES] = boot_number(), lanes
-        self._cells, self._given_at = cells, behind_counters(lanes) // CELL
+        self._cells, self._given_at = cells, given_at
 
     def keep(self, path: Path) -> None:
         """Give it this name, under which it stays when the box is closed, or the daemon dies; if there is a file."""
@@ -82,7 +85,7 @@ class BoxFile:
 
     def note_given(self, delivery_tag: int, seq: int) -> None:
         """Note that the process is about to get a message: which delivery tag it has there."""
-        at = self._given_at + self._given % _GIVEN * 2
+        at = self._given_at + self._given % GIVEN * 2
         self._given += 1
         self._cells[at], self._cells[at + 1] = delivery_tag, seq
 
@@ -91,26 +94,6 @@ class BoxFile:
         if self.made and not self.stays:
             with suppress(OSError):  # the next run clears away what was not kept
                 self._path.unlink()
-
-
-def left_by_the_dead(file: Path) -> tuple[Progress, dict[int, int]] | None:
-    """What a process was doing that died with its daemon; None when the machine was started anew since.
-
-    With it the numbers of the messages that it was given last, by delivery tag, as far as they were noted.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    data = file.read_bytes()
-    cells = memoryview(data[: len(data) // CELL * CELL]).cast("Q")
-    if len(cells) < FIRST_LANE or not cells[BOOT] or cells[BOOT] != boot_number():
-        return None
-    lanes = cells[LANES]
-    at = behind_counters(lanes) // CELL
-    if at + _GIVEN * 2 > len(cells):
-        return None
-    given = cells[at : at + _GIVEN * 2].tolist()
-    return progress_in(cells, lanes), {tag: seq for tag, seq in zip(given[::2], given[1::2], strict=True) if tag}
 
 
 def boot_number() -> int:

@@ -13,7 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from actors.ipc.box_file import left_by_the_dead
+from actors.ipc import box_file
+from actors.ipc.blackbox import behind_counters, progress_in
+from actors.ipc.box_cells import BOOT, CELL, FIRST_LANE, LANES
 from actors.wire.progress import Progress
 
 
@@ -86,12 +88,32 @@ def drop(files: Iterable[Path]) -> None:
 
 def _read(file: Path) -> LeftBox:
     try:
-        left = left_by_the_dead(file)
+        left = _left_by_the_dead(file)
     except OSError:
         left = None
     mailbox, path, *_ = file.name.split(".")
     progress, given = (None, dict[int, int]()) if left is None else left
     return LeftBox(file, progress, given, path != mailbox)
+
+
+def _left_by_the_dead(file: Path) -> tuple[Progress, dict[int, int]] | None:
+    """What a process was doing that died with its daemon; None when the machine was started anew since.
+
+    With it the numbers of the messages that it was given last, by delivery tag, as far as they were noted.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    data = file.read_bytes()
+    cells = memoryview(data[: len(data) // CELL * CELL]).cast("Q")
+    if len(cells) < FIRST_LANE or not cells[BOOT] or cells[BOOT] != box_file.boot_number():
+        return None
+    lanes = cells[LANES]
+    at = behind_counters(lanes) // CELL
+    if at + box_file.GIVEN * 2 > len(cells):
+        return None
+    given = cells[at : at + box_file.GIVEN * 2].tolist()
+    return progress_in(cells, lanes), {tag: seq for tag, seq in zip(given[::2], given[1::2], strict=True) if tag}
 
 
 def _digest(path: str) -> str:
