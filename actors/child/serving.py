@@ -102,8 +102,9 @@ def serve(  # noqa: PLR0917 - called once, by the process
     try:
         actor = cls.__new__(cls)
         object.__setattr__(actor, "context", life.context)  # also where the class is frozen
-        cls.__init__(actor, *args, **kwargs)  # only now, so that __init__ may use the context
-        _check_made(actor, life)
+        make: Callable[..., object] = cls.__init__
+        returned = make(actor, *args, **kwargs)  # only now, so that __init__ may use the context
+        _check_made(actor, life, returned)
         life.made(actor)
     except BaseException as error:
         raise ActorFailed(f"in {cls.__qualname__}.__init__", error) from error
@@ -117,12 +118,19 @@ def serve(  # noqa: PLR0917 - called once, by the process
         life.outbox.flush()
 
 
-def _check_made(actor: Actor, life: Life) -> None:
-    """Check that `__init__` has hidden nothing by an attribute of the same name.
+def _check_made(actor: Actor, life: Life, returned: object) -> None:
+    """Check that `__init__` has returned nothing, and has hidden nothing by an attribute of the same name.
 
     Raises:
         UsageError: it has.
     """
+    if returned is not None:
+        if isinstance(returned, Coroutine):
+            returned.close()
+        raise UsageError(
+            f"it returned a {type(returned).__qualname__}, and what __init__ returns is dropped; what is to be awaited "
+            "goes into async def on_start"
+        )
     if actor.context is not life.context:
         raise UsageError("it sets self.context, which is the actor's view of its surroundings; give that another name")
     for handler in life.protocol.handlers.values():

@@ -7,11 +7,13 @@ Runs in the actor's process, in its main thread; no handler runs meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
 
 from actors.actor import Actor
+from actors.errors import UsageError
 from actors.process.tracebacks import ActorFailed
 from actors.protocol.state import StateCodec
 
@@ -36,7 +38,7 @@ class Keeper:
             ActorFailed: it does not decode, or `load` raised. This life must end.
         """
         try:
-            self._actor.load(self._codec.decode(data))
+            _check_done(self._actor.load(self._codec.decode(data)))
         except BaseException as error:
             raise ActorFailed(f"in {self._name}.load", error) from error
 
@@ -50,3 +52,12 @@ class Keeper:
             return msgspec.Raw(self._codec.encode(self._actor.save()))
         except BaseException as error:
             raise ActorFailed(f"in {self._name}.save", error) from error
+
+
+def _check_done(returned: object) -> None:
+    if isinstance(returned, Coroutine):
+        returned.close()
+        raise UsageError(
+            "it returned a coroutine, which is never awaited: load is called between two messages; do there what does "
+            "not wait"
+        )

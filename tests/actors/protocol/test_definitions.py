@@ -615,6 +615,26 @@ async def test_what_init_may_not_hide(actor, name):
             pass
 
 
+class Connects(Actor):
+    def __init__(self):
+        return self.connect()
+
+    async def connect(self) -> None: ...
+
+
+class Returns(Actor):
+    def __init__(self):
+        return 5
+
+
+@pytest.mark.parametrize(("actor", "kind"), [(Connects, "coroutine"), (Returns, "int")])
+async def test_what_init_may_not_return(actor, kind):
+    """It is a TypeError in Python itself; a coroutine would never be awaited."""
+    with pytest.raises(StartFailed, match=rf"it returned a {kind}, and what __init__ returns is dropped"):
+        async with inline(actor):
+            pass
+
+
 def test_a_handler_that_was_taken_away():
     """`ping = None`, as with __hash__."""
     assert {} == protocol_of(TakenAway).handlers
