@@ -615,19 +615,19 @@ async def test_what_init_may_not_hide(actor, name):
             pass
 
 
-class Connects(Actor):
+class ConnectsInInit(Actor):
     def __init__(self):
         return self.connect()  # noqa: PLE0101 - this is what is refused
 
     async def connect(self) -> None: ...
 
 
-class Returns(Actor):
+class ReturnsFromInit(Actor):
     def __init__(self):
         return 5  # noqa: PLE0101 - this is what is refused
 
 
-@pytest.mark.parametrize(("actor", "kind"), [(Connects, "coroutine"), (Returns, "int")])
+@pytest.mark.parametrize(("actor", "kind"), [(ConnectsInInit, "coroutine"), (ReturnsFromInit, "int")])
 async def test_what_init_may_not_return(actor, kind):
     """It is a TypeError in Python itself; a coroutine would never be awaited."""
     with pytest.raises(StartFailed, match=rf"it returned a {kind}, and what __init__ returns is dropped"):
