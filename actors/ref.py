@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 from actors.bounds import check_time
 from actors.errors import ActorsError, UsageError
@@ -92,14 +92,6 @@ class ActorRef(ABC):
 
     def __init__(self, path: str) -> None:
         self.path: Final = path
-
-    if not TYPE_CHECKING:  # a type checker knows which attributes there are
-
-        def __getattr__(self, name: str) -> Any:
-            known = "" if name.startswith("_") else "; a ref takes messages: await ref.ask(SomeMessage(...))"
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}{known}", name=name, obj=self
-            )
 
     @abstractmethod
     async def ask(

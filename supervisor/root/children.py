@@ -12,6 +12,7 @@ from actors.errors import UsageError
 from actors.lazy import LazyModule
 from actors.ref import ActorRef
 from supervisor.jobs.jobs_ref import JobsRef
+from supervisor.messaging.no_methods import without_methods
 from supervisor.messaging.registry import absolute
 from supervisor.root.lifecycle import Lifecycle
 from supervisor.specs import AnySpec
@@ -40,7 +41,7 @@ class Children(Lifecycle):
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
         mailbox = self._tree.registry.find(absolute(self.path, name))
-        make: Callable[..., JobsRef] = self._tree.ref_class or JobsRef
+        make: Callable[..., JobsRef] = self._tree.ref_class or without_methods(JobsRef, mailbox.protocol.actor)
         return make(mailbox, self._tree.preload)
 
     def ref(self, path: str) -> JobsRef:
