@@ -75,17 +75,17 @@ class Backlog:
                 self._items = deque(items)
                 return
 
-    def put_back(self, messages: list[QueuedMessage]) -> None:
-        """Put back at the head, by number, also among those that came back before."""
-        if not messages:
+    def put_back(self, returned: Iterable[QueuedMessage | Batch]) -> None:
+        """Put messages and batches back at the head, by number, also among those that came back before."""
+        items = sorted(returned, key=_seq)
+        if not items:
             return
-        messages.sort(key=_seq)
-        last = messages[-1].seq
+        last = items[-1].seq
         ahead = []
-        while self._items and self._items[0].seq < last:  # a batch is never between what came back
+        while self._items and self._items[0].seq < last:  # numbers of a batch have no gaps: nothing is inside of one
             ahead.append(self._items.popleft())
-        self._items.extendleft(reversed(list(heapq.merge(messages, ahead, key=_seq))))
-        self.count += len(messages)
+        self._items.extendleft(reversed(list(heapq.merge(items, ahead, key=_seq)) if ahead else items))
+        self.count += sum(1 if isinstance(item, QueuedMessage) else len(item) for item in items)
 
     def insert(self, message: QueuedMessage) -> None:
         """Add a message of another backlog, at its place by number."""

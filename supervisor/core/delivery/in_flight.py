@@ -182,6 +182,19 @@ class InFlight:
                 return next(rest.messages())
         return None
 
+    def take_unbegun(self, begun: int) -> list[Batch]:
+        """Take out the batches of which nothing was begun, and the rest of the one that was begun, in their order.
+
+        Args:
+            begun: the highest delivery tag that was begun.
+        """
+        unbegun: list[Batch] = []
+        while self.batches and self.batches[-1].seq > begun:
+            unbegun.append(self.batches.pop())
+        if self.batches and begun < (last := self.batches[-1]).seq + len(last) - 1:
+            unbegun.append(last.split(begun - last.seq + 1))
+        return unbegun[::-1]
+
     def take_up_to(self, delivery_tag: int) -> list[int]:
         """Take out all single messages up to a delivery tag; their sequence numbers."""
         messages = self.messages

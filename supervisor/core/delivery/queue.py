@@ -341,6 +341,8 @@ class MessageQueue:
     def lose(self, consumer: str, progress: Progress | None) -> tuple[LostMessage, ...]:
         """A life has ended: the fate of everything in flight to it. What may go to the next life is queued again.
 
+        Batches that had not begun are queued again whole, and are not in what this returns.
+
         Args:
             consumer: its name.
             progress: what its black box says; None when it cannot be read.
@@ -348,8 +350,12 @@ class MessageQueue:
         flight = self._flights.pop(consumer, None)
         if flight is None or not flight.count:
             return ()
+        waits: list[QueuedMessage | Batch] = []
+        if progress is not None and not progress.decoding and not self._unwanted:
+            waits += flight.take_unbegun(progress.begun)  # thousands, and nothing has happened to one of them
         losses = self.attempts.lose(flight, progress, self._unwanted)
-        self._backlog.put_back([loss.message for loss in losses if loss.fate is None])
+        waits += (loss.message for loss in losses if loss.fate is None)
+        self._backlog.put_back(waits)
         for loss in losses:
             if loss.fate is not None:
                 self._over(loss.message.seq)
