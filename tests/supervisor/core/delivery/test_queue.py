@@ -274,6 +274,27 @@ def test_what_comes_back_comes_back_in_order():
     assert [1, 2, 3, 4, 5, 6] == seqs(delivery.waiting())
 
 
+def test_batches_that_had_not_begun_come_back_whole():
+    """The rest of the one that was begun, too; ahead of what was never taken, and the next life gets them so."""
+    delivery = MessageQueue(CLASSES)
+    tells = [payload(number) for number in range(1, 7)]
+    for tell in tells[:4]:
+        delivery.accept_tell(tell)
+    assert 4 == len(delivery.take_batch(7, 10))
+    assert [5, 6] == [delivery.enqueue_ask(None, payload(number)) for number in (5, 6)]
+    assert 2 == len(delivery.take_batch(7, 10))
+    delivery.accept_tell(payload(7))
+    losses = delivery.lose(7, Progress(2, frozenset({2}), 0, 0))
+    assert [(1, Fate.HANDLED), (2, Fate.CRASHED)] == [(loss.message.seq, loss.fate) for loss in losses]
+    assert (5, 5) == (delivery.queued, delivery.unsettled)
+    assert [3, 4, 5, 6, 7] == seqs(delivery.waiting())
+    assert tells[2:4] == delivery.take_batch(8, 10).payloads
+    assert [5, 6] == [message.seq for message in delivery.take_batch(8, 10).messages()]
+    delivery.cancel_message(4, Fate.CANCELLED)
+    delivery.lose(8, Progress(0, frozenset(), 0, -1))  # one was cancelled: each is looked at
+    assert [3, 5, 6, 7] == seqs(delivery.waiting())
+
+
 def test_taken_back():
     """From the queue it is gone at once; from a life's hands it is the life's to drop."""
     delivery = MessageQueue(CLASSES)
