@@ -32,7 +32,7 @@ class Observer(Protocol):
         """A life has ended: what becomes of the messages in flight to it; called before they are settled.
 
         Args:
-            losses: each message, and how far it was.
+            losses: each message, and how far it was; without those that came in batches and had not begun.
             progress: what its black box says, None when it cannot be read.
             report: of its end.
         """

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
 from actors.wire.kinds import ASK, CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
+from actors.wire.progress import Progress
 from supervisor.core.delivery.backlog import Backlog
 from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.fates import Fate
@@ -56,7 +57,7 @@ class InFlight:
 
     __slots__ = ("asked", "batches", "count", "given", "last_tag", "messages", "returned", "unwanted")
 
-    def __init__(self, unwanted: Container[int]) -> None:
+    def __init__(self, unwanted: Collection[int]) -> None:
         self.unwanted = unwanted
         self.messages: dict[int, QueuedMessage] = {}
         self.batches: deque[Batch] = deque()
@@ -182,18 +183,24 @@ class InFlight:
                 return next(rest.messages())
         return None
 
-    def take_unbegun(self, begun: int) -> list[Batch]:
-        """Take out the batches of which nothing was begun, and the rest of the one that was begun, in their order.
+    def take_unbegun(self, progress: Progress | None) -> list[Batch]:
+        """Take out the batches that a dead life had not begun, and the rest of the one that it had.
+
+        They may have thousands of messages, and nothing has happened to one of them. None are taken out where each has
+        to be looked at: one was being decoded, or is cancelled.
 
         Args:
-            begun: the highest delivery tag that was begun.
+            progress: what its black box says; None when it cannot be read.
         """
         unbegun: list[Batch] = []
+        if progress is None or progress.decoding or self.unwanted:
+            return unbegun
+        begun = progress.begun
         while self.batches and self.batches[-1].seq > begun:
             unbegun.append(self.batches.pop())
         if self.batches and begun < (last := self.batches[-1]).seq + len(last) - 1:
             unbegun.append(last.split(begun - last.seq + 1))
-        return unbegun[::-1]
+        return unbegun
 
     def take_up_to(self, delivery_tag: int) -> list[int]:
         """Take out all single messages up to a delivery tag; their sequence numbers."""

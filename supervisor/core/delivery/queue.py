@@ -339,23 +339,16 @@ class MessageQueue:
         return holder
 
     def lose(self, consumer: str, progress: Progress | None) -> tuple[LostMessage, ...]:
-        """A life has ended: the fate of everything in flight to it. What may go to the next life is queued again.
-
-        Batches that had not begun are queued again whole, and are not in what this returns.
+        """A life has ended: the fates of what it may have begun. What may go to the next life is queued again.
 
         Args:
             consumer: its name.
             progress: what its black box says; None when it cannot be read.
         """
-        flight = self._flights.pop(consumer, None)
-        if flight is None or not flight.count:
-            return ()
-        waits: list[QueuedMessage | Batch] = []
-        if progress is not None and not progress.decoding and not self._unwanted:
-            waits += flight.take_unbegun(progress.begun)  # thousands, and nothing has happened to one of them
+        flight = self._flights.pop(consumer, None) or self.flights.of(consumer)
+        unbegun = flight.take_unbegun(progress)
         losses = self.attempts.lose(flight, progress, self._unwanted)
-        waits += (loss.message for loss in losses if loss.fate is None)
-        self._backlog.put_back(waits)
+        self._backlog.put_back(chain(unbegun, (loss.message for loss in losses if loss.fate is None)))
         for loss in losses:
             if loss.fate is not None:
                 self._over(loss.message.seq)
