@@ -345,7 +345,8 @@ class MessageQueue:
             consumer: its name.
             progress: what its black box says; None when it cannot be read.
         """
-        flight = self._flights.pop(consumer, None) or self.flights.of(consumer)
+        if (flight := self._flights.pop(consumer, None)) is None or not flight.count:
+            return ()
         unbegun = flight.take_unbegun(progress)
         losses = self.attempts.lose(flight, progress, self._unwanted)
         self._backlog.put_back(chain(unbegun, (loss.message for loss in losses if loss.fate is None)))
