@@ -101,7 +101,7 @@ def to_plain(value: object) -> object:
                 raise
             except BaseException as error:  # a user's codec may raise anything; it fails this message only
                 if isinstance(value, SharedValue):
-                    raise TypeError(str(error)) from None
+                    raise TypeError(_text(error) or type(error).__name__) from None
                 raise TypeError(f"the codec of {cls.__qualname__} raised {_in_words(error)}") from error
     for kind, exact in _EXACTLY.items():
         if isinstance(value, kind):
@@ -138,7 +138,16 @@ def from_plain(wanted: type, plain: Any) -> object:
 
 
 def _in_words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = _text(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _text(error: BaseException) -> str | None:
+    """What an exception of the user's says; None where that raises another one."""
+    try:
+        return str(error)
+    except Exception:
+        return None
 
 
 class Decodes(Protocol):
@@ -163,7 +172,11 @@ class _Guarded:
     def decode(self, data: bytes | memoryview | msgspec.Raw, /) -> Any:
         try:
             return self._decode(data)
-        except (Exception, KeyboardInterrupt):
+        except KeyboardInterrupt:
+            raise
+        except Exception as error:
+            if _text(error) is None:  # whoever puts it into words would fail in turn
+                raise msgspec.ValidationError(_in_words(error)) from error
             raise
         except BaseException as error:  # SystemExit, CancelledError: on an event loop these mean something else
             raise msgspec.ValidationError(_in_words(error)) from error

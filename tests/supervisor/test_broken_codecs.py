@@ -72,7 +72,14 @@ def sound():
     Faults.encoding = Faults.decoding = None
 
 
-ANY = [RuntimeError("the database is down"), SystemExit(3), MemoryError(), RecursionError()]
+class Mute(Exception):
+    """Cannot say what is wrong."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+ANY = [Mute(), RuntimeError("the database is down"), SystemExit(3), MemoryError(), RecursionError()]
 
 
 @pytest.mark.parametrize("error", ANY, ids=lambda error: type(error).__name__)

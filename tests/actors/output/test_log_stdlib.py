@@ -61,7 +61,10 @@ def root(monkeypatch):
     monkeypatch.setattr(logging.Logger, "manager", made.manager)
     monkeypatch.setattr(logging, "lastResort", logging.lastResort)
     monkeypatch.setattr(logging, "basicConfig", logging.basicConfig)
-    return made
+    factory = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)  # other tests may run programs here that add fields, as Ray does
+    yield made
+    logging.setLogRecordFactory(factory)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,19 @@ class Exits(msgspec.Struct):
             raise SystemExit(0)
 
 
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class Mutes(msgspec.Struct):
+    number: int
+
+    def __post_init__(self):
+        if self.number < 0:
+            raise Mute
+
+
 class Shade(enum.Enum):
     RED = 1
 
@@ -166,11 +179,14 @@ class Holds(msgspec.Struct):
 
 @pytest.mark.parametrize(
     ("promised", "data"),
-    [(Exits, {"number": -1}), (Holds, {"inner": [{"number": -1}]}), (Shade, 2)],
-    ids=["a Struct", "inside", "an Enum"],
+    [(Exits, {"number": -1}), (Holds, {"inner": [{"number": -1}]}), (Shade, 2), (Mutes, {"number": -1})],
+    ids=["a Struct", "inside", "an Enum", "without words"],
 )
 def test_code_of_a_value_that_exits(promised, data):
-    """SystemExit of a `__post_init__` is a value that does not decode; on an event loop it would end the daemon."""
+    """SystemExit of a `__post_init__` is a value that does not decode; on an event loop it would end the daemon.
+
+    So is an exception that cannot be put into words.
+    """
     with pytest.raises(UndecodableMessage):
         reply_codec(promised).decode(msgspec.Raw(encode(data)))
 
