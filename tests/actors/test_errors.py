@@ -49,6 +49,7 @@ def test_one_root(cls):
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 def test_each_says_what_it_means(cls):
     """Each class has a docstring of its own."""
+    assert vars(cls).get("__doc__")
     assert cls.__doc__ != cls.__mro__[1].__doc__
 
 

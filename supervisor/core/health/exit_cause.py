@@ -75,7 +75,7 @@ def _reason(end: LifeEnd) -> ExitReason:
         failure = end.crash_report.failure
         said = f"{failure.type_name}: {one_line(failure.message)}" if failure.message else failure.type_name
         return ExitReason(ExitKind.CRASHED, f"{said} ({end.crash_report.where})")
-    if end.goodbye and (end.kill_asked or end.exit_code is None):
+    if end.goodbye and (end.exit_code is None or (end.kill_asked and end.exit_code < 0)):
         return _as_it_meant(end)
     if end.exit_code is None:
         return _without_code(end)

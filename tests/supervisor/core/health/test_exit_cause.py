@@ -94,6 +94,14 @@ def words(type_name, message="", where="in A.a"):
             end(-9, goodbye=True, kill_asked=True, stop_asked=True, grace=5.0),
             "shutdown: asked by the supervisor, but its process stayed and was killed",
         ),
+        (  # it had exited by itself when the daemon, which was stopped meanwhile, killed it
+            end(0, goodbye=True, kill_asked=True, stop_asked=True, grace=5.0),
+            "shutdown: asked by the supervisor",
+        ),
+        (
+            end(3, goodbye=True, kill_asked=True, stop_asked=True, crash_report=words("SystemExit", "3")),
+            "crashed: exit code 3: sys.exit(3) in A.a",
+        ),
         (
             end(None, goodbye=True, kill_asked=True),
             "normal: the actor stopped itself, but its process stayed and was killed",
