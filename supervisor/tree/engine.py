@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec.structs import replace
 
@@ -34,6 +34,9 @@ from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
 from supervisor.tree.calls import Call, Calls
 from supervisor.tree.child import Child, ChildMaker
 from supervisor.tree.pool import Resizing
+
+_FOR_A_LIFE: Final = (TimerKind.START, TimerKind.GRACE)  # the times that a life has
+_STOPPED: Final = 2.0  # seconds by which a timer is late when the daemon was stopped (SIGSTOP, a machine that is held)
 
 
 class Engine:
@@ -210,14 +213,22 @@ class Engine:
 
     def _set_timer(self, timer: Timer, after: float) -> None:
         self._cancel_timer(timer)
-        self._timers[timer] = self.tree.loop.call_later(after, self._fire, timer)
+        loop = self.tree.loop
+        self._timers[timer] = loop.call_later(after, self._fire, timer, after, loop.time() + after)
 
     def _cancel_timer(self, timer: Timer) -> None:
         handle = self._timers.pop(timer, None)
         if handle is not None:
             handle.cancel()
 
-    def _fire(self, timer: Timer) -> None:
+    def _fire(self, timer: Timer, after: float, due: float) -> None:
+        """A timer is due; where the daemon was stopped meanwhile, its children may have been, too: they get it once more."""
+        if timer.kind in _FOR_A_LIFE and self.tree.loop.time() - due > _STOPPED:
+            self._timers[timer] = self.tree.loop.call_later(after, self._over, timer)
+        else:
+            self._over(timer)
+
+    def _over(self, timer: Timer) -> None:
         self._timers.pop(timer, None)
         if timer.kind is TimerKind.START:
             self.children[timer.child].examine(timer.life, lambda: self.post(happened.TimerFired(timer)))
