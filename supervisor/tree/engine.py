@@ -222,7 +222,7 @@ class Engine:
             handle.cancel()
 
     def _fire(self, timer: Timer, after: float, due: float) -> None:
-        """A timer is due; where the daemon was stopped meanwhile, its children may have been, too: they get it once more."""
+        """A timer is due; where the daemon was stopped, its children may have been, too: they get it once more."""
         if timer.kind in _FOR_A_LIFE and self.tree.loop.time() - due > _STOPPED:
             self._timers[timer] = self.tree.loop.call_later(after, self._over, timer)
         else:

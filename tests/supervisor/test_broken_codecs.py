@@ -10,7 +10,7 @@ import pytest
 
 from actors import Actor, ActorCrashed, Codec, Message, Topic, UsageError, handles
 from actors.exits import ExitKind
-from actors.wire.codec import encode
+from actors.wire.codec import encode, register
 from actors.wire.from_child import Publish, Send
 from actors.wire.kinds import ACCEPTED, ASK, TELL, UNDECODABLE
 from actors.wire.progress import Progress
@@ -64,6 +64,9 @@ class Traveller(Actor):
 
     @handles
     def come(self, msg: Come) -> int: ...
+
+
+register(*Traveller.codecs)
 
 
 @pytest.fixture(autouse=True)

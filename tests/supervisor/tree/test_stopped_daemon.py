@@ -1,4 +1,4 @@
-"""The daemon is stopped (SIGSTOP, a machine that is held) beyond the times that its children have: they get them once more."""
+"""The daemon is stopped (SIGSTOP) beyond the times that its children have: they get them once more."""
 
 from __future__ import annotations
 
