@@ -150,6 +150,11 @@ class DurableMailbox(Mailbox):
 
     def lost(self, member: str, progress: Progress | None, report: ExitReport) -> None:
         """See `Mailbox.lost`; the black box goes when what it says is stored."""
+        if self.stored.noted and progress is not None:
+            for batch in self.consumers.queue_of(member).flights.of(member).batches:  # it goes back whole, see `lose`
+                for message in batch.messages():
+                    if message.seq > progress.begun and message.handler in self.stored.noted:
+                        self.stored.begun(message.seq, 0)
         super().lost(member, progress, report)
         self.stored.then_stored(partial(drop, [self._boxes.of(self.path, report.actor, report.life)]))
         self.intake.refill()

@@ -302,6 +302,16 @@ async def test_at_most_once_is_not_begun_twice(tmp_path):
         assert ["x", "y"] == (await root["ledger"].ask(Show())).entries
 
 
+async def test_at_most_once_of_one_call_that_had_not_begun_waits_in_the_store(tmp_path):
+    """Thousands were in flight, and noted as begun: what its stopped process had not begun is handled at the next start."""
+    async with tree(tmp_path) as root:
+        await root["ledger"].tell_many([Once(1, str(n)) for n in range(1000)])
+        await root.terminate_child("ledger")
+    async with tree(tmp_path) as root:
+        await until_async(lambda: balance_is(root, "ledger", 1000))
+        assert [str(n) for n in range(1000)] == (await root["ledger"].ask(Show())).entries
+
+
 async def test_a_transfer_enters_the_other_ledger_once(tmp_path):
     """However often the sender is killed between sending and settling, and the other restarted with it."""
     async with tree(tmp_path, ledger(), ledger("other"), strategy="rest_for_one") as root:
