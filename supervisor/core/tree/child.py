@@ -312,7 +312,8 @@ class Child:
     def _obituary(self, dead: EndedLife, hung_in: str) -> EndedLife:
         if not dead.failed_start:
             return dead
-        if dead.goal is StopCause.LATE:
+        left_before = dead.reason.kind in (ExitKind.CRASHED, ExitKind.NORMAL)  # and only its process was late
+        if dead.goal is StopCause.LATE and not left_before:
             detail = f"not ready within {self.terms.start_timeout:g} s{hung_in and f', in {hung_in}'}"
         else:
             detail = dead.reason.detail or dead.reason.kind.value

@@ -196,6 +196,19 @@ def test_a_child_not_ready_in_time_is_killed_and_reported_unstarted():
     assert bench.said(c.ReportExit).reason == ExitReason(ExitKind.UNSTARTED, "not ready within 30 s")
 
 
+@pytest.mark.parametrize("kind", ["crashed", "normal"])
+def test_a_child_that_has_left_while_its_process_stays_is_reported_as_it_left(kind):
+    """A thread of its own kept the process beyond the start timer, which is not why it did not start."""
+    bench = Bench(ChildTerms(name="a", start_timeout=30.0))
+    bench.send(Boot())
+    bench.fire("a", "start")
+    bench.exit("a", kind, "sys.exit(3) in A.on_start, but its process stayed and was killed")
+    assert (
+        ExitReason(ExitKind.UNSTARTED, "sys.exit(3) in A.on_start, but its process stayed and was killed")
+        == bench.said(c.ReportExit).reason
+    )
+
+
 def test_a_child_may_take_for_ever_to_start_if_its_spec_says_so():
     """An infinite start timeout sets no timer."""
     bench = Bench(ChildTerms(name="a", start_timeout=math.inf))
