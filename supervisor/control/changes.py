@@ -12,6 +12,7 @@ from supervisor.core.rules.states import ChildState
 from supervisor.errors import SupervisorBusy
 from supervisor.tree import child_management
 from supervisor.tree.actor_child import ActorChild
+from supervisor.tree.child import Child
 from supervisor.tree.engine import Engine
 from supervisor.tree.subtree import Subtree
 
@@ -37,9 +38,7 @@ async def stop(root: Engine, name: str) -> str:
     """Stop a child; returns what was done."""
     child = _child(root, name)
     await child_management.change(root, child.path, child_management.terminate, backwards=True)
-    first = child.engine.children[child.members[0]]
-    letters = "; what waited for it is in its dead letters" if isinstance(first, ActorChild | Subtree) else ""
-    return f"{child.path} is down until it is started{letters}"
+    return f"{child.path} is down until it is started{_what_waited(child.engine.children[child.members[0]])}"
 
 
 async def restart(root: Engine, name: str) -> str:
@@ -69,6 +68,19 @@ async def resize(root: Engine, name: str, size: int) -> str:
         raise UsageError(f"{child.path} is no actor and no pool, and has no size")
     await child_management.resize(root, child.path, size)
     return f"{child.path} has {size} process{'' if size == 1 else 'es'}"
+
+
+def _what_waited(child: Child) -> str:
+    """Where the messages of a stopped child are."""
+    match child:
+        case ActorChild() if child.mailbox.durable:
+            return "; what waits for it is in the store"
+        case ActorChild():
+            return "; what waited for it is in its dead letters"
+        case Subtree():
+            return "; what waited for its actors is in their dead letters, of durable ones in the store"
+        case _:
+            return ""
 
 
 def _last_reports(child: Named) -> list[ExitReport | None]:

@@ -303,7 +303,7 @@ async def test_at_most_once_is_not_begun_twice(tmp_path):
 
 
 async def test_at_most_once_of_one_call_that_had_not_begun_waits_in_the_store(tmp_path):
-    """Thousands were in flight, and noted as begun: what its stopped process had not begun is handled at the next start."""
+    """They were in flight, and noted as begun; what the stopped process had not begun is handled at the next start."""
     async with tree(tmp_path) as root:
         await root["ledger"].tell_many([Once(1, str(n)) for n in range(1000)])
         await root.terminate_child("ledger")
