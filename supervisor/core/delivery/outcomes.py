@@ -174,7 +174,8 @@ def crashed(path: str, name: str, loss: LostMessage, report: ExitReport) -> Acto
     if loss.started is None and loss.fate is not Fate.POISON:
         how = f"with {name} in flight; whether it had begun is not known, so it is not delivered again"
     elif loss.finished:
-        how = f"after it had handled {name}, before the reply was out; what the handler did is done"
+        done = "what the handler did is done" if loss.fate is Fate.HANDLED_UNANSWERED else "its state is the one before"
+        how = f"after it had handled {name}, before the reply was out; {done}"
     elif loss.fate is Fate.POISON:
         how = f"while handling {name} for time {loss.deliveries}; it is not delivered again"
     else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.wire.kinds import ASK, STREAM, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import Redelivery, lost_message
 from supervisor.core.delivery.messages import Classes, QueuedMessage
+from supervisor.core.delivery.outcomes import crashed
 from supervisor.core.delivery.queue import MessageQueue
 
 
@@ -40,6 +42,13 @@ def test_fates(kind, doing, fate, deliveries):
     """`idempotent` is False for classes that are at_most_once."""
     loss = lost(kind, **doing)
     assert (fate, deliveries) == (loss.fate, loss.deliveries)
+
+
+def test_who_asked_reads_which_state_there_is():
+    """A handler that had returned has done nothing to the state, where its outcome was not stored."""
+    report = ExitReport(actor="/root/a", life=1, pid=7, reason=ExitReason(ExitKind.KILLED, "SIGKILL from outside"))
+    said = str(crashed("/root/a", "Charge", lost(ASK, begun=5, idempotent=False), report))
+    assert said.endswith("after it had handled Charge, before the reply was out; its state is the one before")
 
 
 def test_what_a_dead_daemon_had_given_is_in_flight_again():
