@@ -175,7 +175,7 @@ class _LeanPopen(popen_spawn_posix.Popen):
             read, write = os.pipe()
             ours.append(write)
             theirs.append(read)
-            rest = data.getbuffer()
+            rest = memoryview(data.getvalue())
             if fit(write, rest.nbytes):  # told before it is there: it needs no daemon that lives a moment longer
                 rest = rest[os.write(write, rest) :]
             command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
