@@ -348,7 +348,9 @@ class Lifecycle:
         self._tree.end()
         closing = asyncio.ensure_future(self._close_launchers())
         try:
-            cancelled = await outlast(lambda: asyncio.shield(closing), cancelled)
+            cancelled = await outlast(lambda: asyncio.wait((closing,)), cancelled)  # also where it is cancelled itself
+            if closing.done() and not closing.cancelled():
+                closing.result()
         finally:
             if self._durability is not None:
                 await self._durability.close()

@@ -44,3 +44,20 @@ async def test_left_again():
     await asyncio.gather(*(root.__aexit__(None, None, None) for _ in range(3)))
     await root.__aexit__(None, None, None)
     assert root.snapshot().children[0].pid is None
+
+
+async def test_a_stop_whose_every_task_is_cancelled_ends():
+    """As `asyncio.run` does after a second Ctrl-C: also the task that it waits for; it went round without a pause."""
+    async with asyncio.timeout(60):
+        root = Supervisor(ChildSpec(Puppet, name="a"))
+        await root.__aenter__()
+        leaving = asyncio.create_task(root.__aexit__(None, None, None))
+        closing = None
+        while closing is None:
+            await asyncio.sleep(0)
+            closing = next((one for one in asyncio.all_tasks() if "_close_launchers" in repr(one)), None)
+        leaving.cancel()
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await root._close_launchers()  # what the spawner's thread does once the loop is closed
