@@ -26,11 +26,12 @@ from supervisor.specs import AnySpec
 
 if TYPE_CHECKING:
     from supervisor import threaded
+    from supervisor.root import draining
     from supervisor.system import signals
-    from supervisor.tree import child_management, draining
+    from supervisor.tree import child_management
 else:
     child_management = LazyModule("supervisor.tree.child_management")
-    draining = LazyModule("supervisor.tree.draining")
+    draining = LazyModule("supervisor.root.draining")
     signals = LazyModule("supervisor.system.signals")
     threaded = LazyModule("supervisor.threaded")
 

@@ -11,6 +11,8 @@ from supervisor.core.causes import Rule
 from supervisor.known import Settings
 
 Start = Literal["ordered", "parallel"]
+LoneKind = Literal["task", "function", "command"]
+"""What a child without a mailbox is."""
 
 
 class RestartPolicy(StrEnum):

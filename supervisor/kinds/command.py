@@ -18,8 +18,9 @@ from actors.wire.log_lines import Record
 from actors.wire.to_child import ProcessOptions, StartActor
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.process_end import command_exit_reason
+from supervisor.core.terms import LoneKind
 from supervisor.core.tree.commands import ReportExit
-from supervisor.kinds.lone_child import LoneKind, Post
+from supervisor.kinds.lone_child import Post
 from supervisor.kinds.ports import check_free, free_port
 from supervisor.kinds.process_child import ProcessChild
 from supervisor.kinds.readiness import Readiness, readiness_of

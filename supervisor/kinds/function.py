@@ -14,7 +14,7 @@ from actors.wire.to_child import StartActor
 from supervisor.callables import READY, name_of
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.process_end import function_exit_reason
-from supervisor.kinds.lone_child import LoneKind
+from supervisor.core.terms import LoneKind
 from supervisor.kinds.process_child import ProcessChild
 from supervisor.monitors.examination import Examination
 from supervisor.observe.logs import actor_logger, level_of

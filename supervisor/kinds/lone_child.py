@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from actors.exits import ExitReport
 from supervisor.core.health.hang_detector import Health
+from supervisor.core.terms import LoneKind
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
@@ -18,7 +19,6 @@ from supervisor.messaging.shared import TreeContext
 from supervisor.ports.launching import Expected
 from supervisor.specs import LoneSpec
 
-LoneKind = Literal["task", "function", "command"]
 S = TypeVar("S", bound=LoneSpec)
 Post = Callable[[AnyEvent], None]
 

@@ -22,9 +22,10 @@ from supervisor.callables import READY
 from supervisor.core.causes import Cause
 from supervisor.core.health.stacks import waiting_place
 from supervisor.core.health.task_end import TaskEnd, task_causes, task_exit_reason
+from supervisor.core.terms import LoneKind
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
-from supervisor.kinds.lone_child import LoneChild, LoneKind, Post
+from supervisor.kinds.lone_child import LoneChild, Post
 from supervisor.messaging.shared import TreeContext
 from supervisor.monitors.examination import LIBRARIES
 from supervisor.specs import TaskSpec

@@ -18,9 +18,10 @@ from supervisor.root.lifecycle import Lifecycle
 from supervisor.specs import AnySpec
 
 if TYPE_CHECKING:
-    from supervisor.tree import child_management, snapshot
+    from supervisor.tree import child_management, look, snapshot
 else:
     child_management = LazyModule("supervisor.tree.child_management")
+    look = LazyModule("supervisor.tree.look")
     snapshot = LazyModule("supervisor.tree.snapshot")
 
 
@@ -129,11 +130,11 @@ class Children(Lifecycle):
 
     def which_children(self, under: str = "") -> tuple[snapshot.ChildInfo, ...]:
         """The children of a supervisor (the root when `under` is empty), in the order of their start."""
-        return snapshot.children_of(child_management.engine_at(self._engine_now(), under))
+        return look.children_of(child_management.engine_at(self._engine_now(), under))
 
     def count_children(self, under: str = "") -> snapshot.ChildCounts:
         """How many children a supervisor has."""
-        return snapshot.count_of(child_management.engine_at(self._engine_now(), under))
+        return look.count_of(child_management.engine_at(self._engine_now(), under))
 
 
 def path_of(name: str | ActorRef) -> str:

@@ -44,15 +44,15 @@ if TYPE_CHECKING:
     from supervisor.ports.reading import AnyReader
     from supervisor.root import scheduler
     from supervisor.store.port import Store
-    from supervisor.tree import health, snapshot
+    from supervisor.tree import health, look
 else:
     durability = LazyModule("supervisor.durable.durability")
     health = LazyModule("supervisor.tree.health")
     loop_reader = LazyModule("supervisor.io.loop_reader")
+    look = LazyModule("supervisor.tree.look")
     place = LazyModule("supervisor.control.place")
     scheduler = LazyModule("supervisor.root.scheduler")
     server = LazyModule("supervisor.control.server")
-    snapshot = LazyModule("supervisor.tree.snapshot")
 
 
 class Lifecycle:
@@ -156,7 +156,7 @@ class Lifecycle:
 
     async def _start(self, engine: Engine) -> None:
         engine.post(happened.Boot())
-        with starting(lambda: health.health_of(snapshot.tree_of(engine))):
+        with starting(lambda: health.health_of(look.tree_of(engine))):
             await self._until_running()
         if self._store is not None:
             await self._scheduler.recover()
@@ -192,7 +192,7 @@ class Lifecycle:
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,
         )
-        self._tree.registry.other = lambda path: snapshot.other_than_mailbox(engine, path)
+        self._tree.registry.other = lambda path: look.other_than_mailbox(engine, path)
         if door is not None:
             self._control_server = server.ControlServer(door, engine)
         return engine

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from supervisor.observe.broadcast import Missed
     from supervisor.observe.dead_letters import DeadLetter
     from supervisor.observe.happenings import Happening
-    from supervisor.tree import health, snapshot
+    from supervisor.tree import health, look, snapshot
 else:
     health = LazyModule("supervisor.tree.health")
+    look = LazyModule("supervisor.tree.look")
     snapshot = LazyModule("supervisor.tree.snapshot")
     tree_store = LazyModule("supervisor.messaging.tree_store")
 
@@ -44,7 +45,7 @@ class Observation(Lifecycle):
 
     def snapshot(self) -> snapshot.SupervisorSnapshot:
         """The whole tree at this moment; its text is a readable tree. Changes nothing and waits for nothing."""
-        return snapshot.tree_of(self._engine_now())
+        return look.tree_of(self._engine_now())
 
     def health(self) -> health.TreeHealth:
         """How the tree is, and why: healthy, degraded, starting or stopping. For `/healthz` and `/readyz`.
@@ -96,7 +97,7 @@ class Observation(Lifecycle):
         self._tree.topics.say(topic, message)
 
     def __str__(self) -> str:
-        return repr(self) if self._engine is None else str(snapshot.tree_of(self._engine))
+        return repr(self) if self._engine is None else str(look.tree_of(self._engine))
 
     def __repr__(self) -> str:
         if self._engine is None:

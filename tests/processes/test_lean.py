@@ -393,7 +393,7 @@ NOT_OF_A_PLAIN_TREE = {
     *("supervisor.specs.command", "supervisor.specs.function", "supervisor.specs.ready", "supervisor.specs.task"),
     *("supervisor.spec_validation.command", "supervisor.spec_validation.lone"),
     *("supervisor.jobs.job_map", "supervisor.jobs.job_run", "supervisor.jobs.prepared_job", "supervisor.jobs.progress"),
-    *("supervisor.core.schedule", "supervisor.root.scheduler"),
+    *("supervisor.core.schedule", "supervisor.root.draining", "supervisor.root.scheduler"),
     *(
         "supervisor.io.loop_reader",
         "supervisor.messaging.tree_store",
@@ -402,8 +402,8 @@ NOT_OF_A_PLAIN_TREE = {
     ),
     *(
         "supervisor.tree.child_management",
-        "supervisor.tree.draining",
         "supervisor.tree.health",
+        "supervisor.tree.look",
         "supervisor.tree.snapshot",
     ),
 }

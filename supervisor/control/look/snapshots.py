@@ -20,7 +20,8 @@ from supervisor.control.framing import framed
 from supervisor.control.look.slices import in_slices
 from supervisor.control.look.slim import slim
 from supervisor.tree.engine import Engine
-from supervisor.tree.snapshot import SupervisorSnapshot, steps_of
+from supervisor.tree.look import steps_of
+from supervisor.tree.snapshot import SupervisorSnapshot
 
 PAUSE: Final = 9.0  # of the time that a snapshot took, before the next one
 LONGEST: Final = 1.0  # seconds of such a pause

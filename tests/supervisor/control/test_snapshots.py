@@ -10,7 +10,7 @@ from supervisor import ChildSpec
 from supervisor.control.look import snapshots
 from supervisor.control.look.snapshots import Snapshots
 from supervisor.testing import ScriptedSupervisor
-from supervisor.tree.snapshot import steps_of
+from supervisor.tree.look import steps_of
 from tests.support.actors import Puppet
 from tests.support.waiting import DEADLINE
 
