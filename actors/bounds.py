@@ -45,7 +45,7 @@ def check_time(what: str, value: object, least: float = 0.0, otherwise: str = ""
 
 
 def shown(value: object) -> str:
-    """A value that somebody gave, for a text; whatever its `repr` does."""
+    """A value that a caller gave, for a text; its `repr` may raise."""
     try:
         return repr(value)
     except Exception as error:  # an int of thousands of digits has none

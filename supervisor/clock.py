@@ -26,7 +26,7 @@ _MACHINE: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def machine_time() -> float:
-    """Seconds for ages: the machine's own time, which nobody sets and which goes on while the machine sleeps."""
+    """Seconds for ages: the machine's own time, which cannot be set and which goes on while the machine sleeps."""
     return time.clock_gettime(_MACHINE)
 
 

@@ -175,7 +175,7 @@ class _Guarded:
         except KeyboardInterrupt:
             raise
         except Exception as error:
-            if _text(error) is None:  # whoever puts it into words would fail in turn
+            if _text(error) is None:  # a report that puts it into words would fail in turn
                 raise msgspec.ValidationError(_in_words(error)) from error
             raise
         except BaseException as error:  # SystemExit, CancelledError: on an event loop these mean something else

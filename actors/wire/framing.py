@@ -11,6 +11,7 @@ descriptor comes beside the stream, see `actors.ipc.descriptors`.
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from io import BytesIO
 from typing import Final
 
@@ -56,7 +57,7 @@ class Attachment:
         return len(self.value)
 
 
-class SharedAttachment:
+class SharedAttachment(ABC):
     """A value in shared memory that travels beside its message: only its descriptor does.
 
     Attributes:
@@ -69,9 +70,9 @@ class SharedAttachment:
         self.size = size
 
     @property
+    @abstractmethod
     def value(self) -> bytes:
         """A copy of its bytes, for a way that carries no descriptors."""
-        raise NotImplementedError
 
     @property
     def key(self) -> int:
@@ -84,10 +85,17 @@ class SharedAttachment:
         return self
 
 
-class Announced(SharedAttachment):
-    """Says that the next descriptor beside the stream belongs to the frame that follows."""
+class Announced:
+    """Says that the next descriptor beside the stream belongs to the frame that follows.
 
-    __slots__ = ()
+    Attributes:
+        size: bytes of the value in shared memory.
+    """
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
 
 
 Carried = Attachment | SharedAttachment

@@ -46,7 +46,7 @@ def restored(row: StoredMessage, handler: int, deadline: float | None = None) ->
     Args:
         row: the message.
         handler: index of its class in the actor's table.
-        deadline: of who waits for its end here, which no clock that is set moves; None where nobody does.
+        deadline: of the caller that waits for its end here, on a clock that cannot be set; None without a caller.
     """
     if deadline is None and row.deadline is not None:
         deadline = row.deadline - time.time() + time.monotonic()

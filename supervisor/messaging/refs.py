@@ -132,7 +132,7 @@ class MailboxRef(ActorRef):
             return reply
         finally:
             feeding.cancel()
-            asker.reply.cancel()  # one end is told; what the other side says after it is nobody's error
+            asker.reply.cancel()  # one end is told; what the other side says after it is dropped
             mailbox.withdraw(seq)
             await asyncio.gather(feeding, asker.reply, return_exceptions=True)
 

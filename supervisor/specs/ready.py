@@ -23,11 +23,6 @@ class Ready:
     executed.
     """
 
-    @property
-    def words(self) -> str:
-        """What is awaited, for a person."""
-        raise NotImplementedError
-
     @staticmethod
     def line(regex: str) -> Ready:
         """When it writes a line in which the regular expression is found, to standard output or standard error.
@@ -110,7 +105,8 @@ class LineReady(Ready):
     pattern: re.Pattern[str]
 
     @property
-    def words(self) -> str:  # noqa: D102
+    def words(self) -> str:
+        """What has not happened yet, for a person."""
         return f"no line with {self.pattern.pattern!r} was written"
 
 
@@ -122,7 +118,8 @@ class PortReady(Ready):
     number: int | str
 
     @property
-    def words(self) -> str:  # noqa: D102
+    def words(self) -> str:
+        """What has not happened yet, for a person."""
         return f"no connection to {self.host}, port {self.number}, was accepted"
 
 
@@ -133,7 +130,8 @@ class SocketReady(Ready):
     path: str
 
     @property
-    def words(self) -> str:  # noqa: D102
+    def words(self) -> str:
+        """What has not happened yet, for a person."""
         return f"no connection to {self.path} was accepted"
 
 
@@ -142,7 +140,8 @@ class NotifyReady(Ready):
     """See `Ready.notify`."""
 
     @property
-    def words(self) -> str:  # noqa: D102
+    def words(self) -> str:
+        """What has not happened yet, for a person."""
         return "no READY=1 came to its NOTIFY_SOCKET"
 
 
@@ -153,7 +152,8 @@ class TimeReady(Ready):
     seconds: float
 
     @property
-    def words(self) -> str:  # noqa: D102
+    def words(self) -> str:
+        """What has not happened yet, for a person."""
         return f"it had not run for {self.seconds:g} s"
 
 
@@ -164,5 +164,6 @@ class CheckReady(Ready):
     function: Callable[[], Awaitable[object]] = field(repr=False)
 
     @property
-    def words(self) -> str:  # noqa: D102
+    def words(self) -> str:
+        """What has not happened yet, for a person."""
         return f"{name_of(self.function)}() did not return something true"

@@ -3,7 +3,7 @@
     append ─▶ one INSERT, which is the commit ─▶ pending ─▶ apply, in a transaction: what has come and gone is left out
 
 Only groups that cannot fail by themselves are taken: no keys, no dead letters, nothing that must exist already.
-Whoever reads, or stores anything else, applies first. So the tables are behind by what nobody has asked for.
+A read, or any other write, applies it first. So the tables are behind only by what has not been read.
 
 Runs in the store's thread.
 """

@@ -32,7 +32,7 @@ def crash_loop(facts: Facts) -> str:
 
 
 def deaths(facts: Facts) -> list[Exit]:
-    """Its last ends that nobody asked for; a stop or a recycle by a person neither makes a crash loop nor ends it."""
+    """Its last ends that were not asked for; a stop or a recycle by a person neither makes a crash loop nor ends it."""
     return [exit_ for exit_ in facts.exits if exit_.decision in _ABNORMAL]
 
 
