@@ -1,55 +1,28 @@
-"""Actor requests: what one actor asks of the tree: messages to others, watches, topics; and the answers.
+"""ActorRequests: what one life of an actor asks of the tree: to send to others, to watch them, to use topics.
 
-The daemon reads address and type, never the content of a message. An answer goes to the life that asked, or is
-dropped. What one actor may have in progress is bounded, so no actor fills the daemon.
+    ActorLife ─▶ take ─▶ ActorSends │ ActorWatches │ topics; answers go back by RemoteAsk
+
+An answer goes to the life that asked, or is dropped. What one actor may have in progress is bounded.
 
 Runs on the loop's thread.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from actors.errors import (
-    ActorCrashed,
-    ActorsError,
-    ActorStopped,
-    AskTimeout,
-    CallCycle,
-    MailboxFull,
-    NoSuchActor,
-    WireError,
-)
-from actors.messages import Terminated
-from actors.wire.attachments import EncodedMessage
-from actors.wire.framing import MAX_FRAME, Carried
+from actors.wire.framing import Carried
 from actors.wire.from_child import MoreItems, Publish, Send, SendMany, Subscribe, Watch, Withdraw
-from actors.wire.kinds import ASK, TELL
-from supervisor.core.delivery.fates import Fate
-from supervisor.mailbox.intake.bulk import Part
-from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.mailbox.validation import Admitted
-from supervisor.messaging.registry import MAX_PATH
-from supervisor.messaging.remote_ask import RemoteAsk
-from supervisor.messaging.remote_many import RemoteMany
+from supervisor.messaging.actor_sends import ActorSends
+from supervisor.messaging.actor_watches import ActorWatches
+from supervisor.messaging.remote_ask import RemoteAsks
 from supervisor.messaging.shared import TreeContext
-from supervisor.messaging.tracing import Tracing
-from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.ports.life import Delivery
 
 if TYPE_CHECKING:
-    from supervisor.durable.mailbox import DurableMailbox
     from supervisor.durable.transaction import Sent
-
-MAX_ASKS: Final = 65_536  # asks, streams, watches and awaited tells of one life at the same time
-MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that wait for room in the mailboxes of others
-
-Sends = TypeVar("Sends", Send, SendMany)
 
 
 class ActorRequests:
@@ -57,40 +30,31 @@ class ActorRequests:
 
     Args:
         path: of the process that sends.
-        mailbox: the actor's own, for what comes back as a message; its path is the sender, also for a member of a
-            pool.
+        mailbox: the actor's own.
         tree: the tree.
         life: gets the answers.
         ready: whether it has been ready.
     """
 
     def __init__(self, path: str, mailbox: Mailbox, tree: TreeContext, life: Delivery | None, *, ready: bool) -> None:
-        self.life = life
-        self.ready = ready
-        self._path = path
+        self._asks = RemoteAsks(path, life)
+        self._sends = ActorSends(path, mailbox, tree, self._asks, ready=ready)
+        self._watches = ActorWatches(path, mailbox, tree.registry, self._asks)
+        self._topics = tree.topics
         self._mailbox = mailbox
-        self._tree = tree
-        self._asking: dict[int, RemoteAsk] = {}  # by correlation
-        self._held: list[Sent] | None = [] if mailbox.durable else None
-        self._in_line = 0  # bytes that wait for room in other mailboxes
+
+    def life_ready(self) -> None:
+        """The life is ready: it may ask actors that start after it."""
+        self._sends.ready = True
 
     def end(self) -> None:
         """The life has ended: drop its waits, and what it has sent that belongs to messages which are not settled."""
-        self.life = None
-        if self._held:
-            self._held = []
-        for asker in tuple(self._asking.values()):
-            asker.life_over()
+        self._sends.drop_held()
+        self._asks.end()
 
     def take_held(self) -> list[Sent]:
-        """What a durable actor has sent to durable ones since the last call: it enters their mailboxes when stored."""
-        held, self._held = self._held or [], []
-        return held
-
-    def over(self, correlation: int, asker: RemoteAsk) -> None:
-        """An ask has ended; its correlation number is free again."""
-        if self._asking.get(correlation) is asker:
-            del self._asking[correlation]
+        """See `ActorSends.take_held`."""
+        return self._sends.take_held()
 
     def take(
         self,
@@ -104,293 +68,16 @@ class ActorRequests:
         """
         match frame:
             case Send():
-                self.send(frame, attachments)
+                self._sends.send(frame, attachments)
             case SendMany():
-                self.send_many(frame)
+                self._sends.send_many(frame)
             case MoreItems():
-                if frame.correlation in self._asking:
-                    self._asking[frame.correlation].grant(frame.count)
+                self._asks.grant(frame.correlation, frame.count)
             case Withdraw():
-                self.withdraw(frame)
+                self._asks.withdraw(frame.correlation)
             case Watch():
-                self.watch(frame)
+                self._watches.watch(frame)
             case Subscribe():
-                self._tree.topics.subscribe(frame.topic, self._mailbox)
+                self._topics.subscribe(frame.topic, self._mailbox)
             case Publish():
-                self._tree.topics.publish(frame.topic, bytes(frame.message), self._mailbox.path, frame.trace)
-
-    def send(self, frame: Send, attachments: Sequence[Carried] = ()) -> None:
-        """Put a message of this actor into another's mailbox; attachments are passed on as they came."""
-        if frame.kind != TELL and not frame.correlation:
-            raise WireError("it asks without a correlation number")
-        asker = RemoteAsk(self, frame) if frame.correlation else None
-        if self._tree.tracing is not None:
-            frame = self._traced(frame, asker, self._tree.tracing)
-        mailbox = None
-        try:
-            if asker is not None:
-                self._begin(asker)
-            mailbox = self._tree.registry.find(frame.to)
-            if frame.kind == TELL and self._keeps(mailbox):
-                message = mailbox.intake.check_kept(frame.message, frame.beside, attachments, frame.trace)
-            else:
-                message = mailbox.intake.check_bytes(
-                    frame.message, frame.kind, frame.beside, attachments, self._path, frame.trace
-                )
-            self._check_wait(frame, mailbox, asker)
-            entered = self._post(frame, asker, mailbox, message)
-            if isinstance(entered, Wait):
-                self._wait_for_room(frame, asker, mailbox, entered, message.packed.size)
-            elif asker is not None:
-                self._entered(frame, asker, mailbox, entered)
-        except WireError:
-            raise
-        except ActorsError as error:
-            self._refuse(frame, asker, error, mailbox)
-
-    def send_many(self, frame: SendMany) -> None:
-        """Put the messages of one call of this actor into another's mailbox.
-
-        Raises:
-            WireError: a correct actor would not send it.
-        """
-        asker = RemoteAsk(self, frame)
-        if self._tree.tracing is not None:
-            frame = self._traced(frame, asker, self._tree.tracing)
-        try:
-            self._begin(asker)
-            mailbox = self._tree.registry.find(frame.to)
-            parts = mailbox.bulk.check_bytes(frame.messages, frame.kind, self._path, frame.trace)
-            self._check_wait(frame, mailbox, asker)
-            size = memoryview(frame.messages).nbytes
-            self._check_in_line(size)
-        except WireError:
-            raise
-        except ActorsError as error:
-            asker.failed(error)
-            return
-        if frame.kind == TELL and self._keeps(mailbox):
-            self._hold(cast("DurableMailbox", mailbox), parts)
-            asker.accepted()
-            return
-        self._in_line += size
-
-        async def enter() -> None:
-            try:
-                await RemoteMany(asker, mailbox, parts).post(frame, self._mailbox.path)
-            finally:
-                self._in_line -= size
-
-        self._tree.keep(enter())
-
-    def _keeps(self, mailbox: Mailbox) -> bool:
-        """Whether tells to another actor are stored with what this one has handled, also while the other is down."""
-        return self._held is not None and mailbox.durable
-
-    def _traced(self, frame: Sends, asker: RemoteAsk | None, tracing: Tracing) -> Sends:
-        """The frame in the trace context of its own sending, whose span ends with what its sender waits for."""
-        sending = tracing.sent(frame, self._mailbox.path)
-        if sending is None:
-            return frame
-        if asker is None:
-            sending.end(None)
-        else:
-            asker.ended = sending.end
-        return msgspec.structs.replace(frame, trace=sending.trace)
-
-    def _hold(self, mailbox: DurableMailbox, parts: list[Part]) -> None:
-        """Keep tells to a durable actor until what this one handles is settled; there each enters by itself."""
-        assert self._held is not None  # noqa: S101 - as was checked
-        for _, message in mailbox.bulk.singles(parts):
-            self._held.append(mailbox.sent(Entry(TELL, message, self._mailbox.path), None))
-
-    def _post(
-        self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted
-    ) -> Taken | Wait | Dropped | None:
-        """Post a checked message; None when it is delayed, or held until what the actor handles is settled."""
-        sender = self._mailbox.path
-        mailbox.intake.check_key(frame.key)
-        if self._held is not None and frame.kind == TELL and frame.key is None and mailbox.durable:
-            due = time.time() + frame.delay if frame.delay > 0 else None
-            self._held.append(cast("DurableMailbox", mailbox).sent(Entry(TELL, message, sender), due))
-            return None
-        if frame.delay > 0:
-            return mailbox.intake.post_later(frame.delay, message, sender, frame.key)
-        asks = None if frame.kind == TELL else asker
-        entry = Entry(frame.kind, message, sender, frame.deadline, asks, frame.fail_if_down, frame.key)
-        return mailbox.intake.post(entry, Patience.REFUSE if asker is None else Patience.WAIT)
-
-    def _begin(self, asker: RemoteAsk) -> None:
-        """A call in the life waits from now on.
-
-        Raises:
-            WireError: its correlation number is in use.
-            MailboxFull: as many wait as may.
-        """
-        number = asker.correlation
-        if number in self._asking:
-            raise WireError(f"two of it wait under the number {number}")
-        if len(self._asking) >= MAX_ASKS:
-            raise MailboxFull(f"{self._path} waits for {MAX_ASKS} answers, which is the most; wait for some of them")
-        self._asking[number] = asker
-
-    def _entered(self, frame: Send, asker: RemoteAsk, mailbox: Mailbox, entered: Taken | Dropped | None) -> None:
-        """A message of this actor is in another's mailbox, or has ended there."""
-        if frame.kind == TELL or not isinstance(entered, Taken):
-            asker.accepted()
-            return
-        seq = entered.seq
-        asker.withdraw = lambda: mailbox.withdraw(seq)
-        asker.credit = lambda count: mailbox.dispatcher.credit(seq, count)
-
-    def _wait_for_room(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, wait: Wait, size: int) -> None:
-        """Wait for room in a task.
-
-        Raises:
-            MailboxFull: too many bytes of this actor wait.
-        """
-        try:
-            self._check_in_line(size)
-        except MailboxFull:
-            wait.cancel()
-            raise
-        self._in_line += size
-        if asker is not None:
-            asker.withdraw = wait.cancel
-
-        async def enter() -> None:
-            try:
-                entered = await wait.taken(frame.deadline)
-            except TimeoutError:
-                late = AskTimeout(f"{mailbox.path} had no room in time", started=False)
-                self._refuse(frame, asker, late, mailbox)
-            except ActorsError as error:
-                self._refuse(frame, asker, error, mailbox)
-            else:
-                if asker is not None:
-                    self._entered(frame, asker, mailbox, entered)
-            finally:
-                self._in_line -= size
-
-        self._tree.keep(enter())
-
-    def _check_in_line(self, size: int) -> None:
-        """Check that so many bytes more of this actor may wait for room.
-
-        Raises:
-            MailboxFull: too many wait.
-        """
-        if self._in_line + size > MAX_WAITING_BYTES:
-            raise MailboxFull(
-                f"{self._in_line} bytes of {self._path} wait for room elsewhere; send more when they have gone"
-            )
-
-    def _check_wait(self, frame: Send | SendMany, mailbox: Mailbox, asker: RemoteAsk | None) -> None:
-        """Check whether the actor may wait for the other now."""
-        if frame.kind == ASK and frame.fail_if_down and mailbox.consumers.down:
-            raise mailbox.unserved_error()
-        if frame.kind != TELL and not self.ready:
-            self._check_order(mailbox)
-        if frame.blocking and mailbox.sequential:
-            self._begin_wait(mailbox.path, asker)
-
-    def _check_order(self, mailbox: Mailbox) -> None:
-        """Check that an actor that is not ready waits for none that waits for it."""
-        if mailbox is self._mailbox and mailbox.consumers.down:
-            raise CallCycle(f"{self._path} asks itself before it is ready; do this in a handler, or by a tell")
-        if not mailbox.begun:
-            raise CallCycle(
-                f"{mailbox.path} is not started yet: its start comes after that of {self._path}, which is not ready. "
-                f"Put it before {self._path} in the spec, or ask it in a handler"
-            )
-
-    def _begin_wait(self, target: str, asker: RemoteAsk | None) -> None:
-        cycle = self._tree.waits.cycle(self._mailbox.path, target)
-        if cycle is not None:
-            raise CallCycle(f"a cycle of asks: {' waits for '.join(cycle)}; no answer would ever come")
-        if asker is not None:
-            waiter = self._mailbox.path
-            self._tree.waits.begin(waiter, target)
-            asker.over = lambda: self._tree.waits.end(waiter, target)
-
-    def withdraw(self, frame: Withdraw) -> None:
-        """Withdraw an ask of the actor."""
-        asker = self._asking.get(frame.correlation)
-        if asker is not None:
-            asker.let_go()
-
-    def _refuse(self, frame: Send, asker: RemoteAsk | None, error: ActorsError, mailbox: Mailbox | None) -> None:
-        if asker is not None:
-            asker.failed(error)
-        elif mailbox is not None:
-            stopped = isinstance(error, ActorStopped)
-            fate = mailbox.intake.closed_reason if stopped else _fate_for(error)
-            mailbox.intake.refuse(EncodedMessage(bytes(frame.message)), self._mailbox.path, fate, str(error))
-        else:
-            self._dead_letter(frame, error)
-
-    def watch(self, frame: Watch) -> None:
-        """The actor wants to know when another is down for good."""
-        if frame.correlation:
-            told = self._wait_for_end(frame)
-        elif Terminated not in self._mailbox.protocol.handlers:
-            raise WireError(f"it watches {frame.path[:100]} and does not handle Terminated")
-        elif self._mailbox.capacity.overfull:
-            raise WireError("it has more notices of ended actors waiting than allowed")
-        else:
-            told = self._tell_terminated
-        target = self._tree.registry.get(frame.path)
-        if target is None:
-            told(Terminated(frame.path, "no actor has that path"))
-        else:
-            target.watch(self._watcher(frame), told)
-
-    def _wait_for_end(self, frame: Watch) -> Callable[[Terminated], None]:
-        """A call in the life waits for the end of another actor; returns the callback."""
-        asker = RemoteAsk(self, frame)
-        try:
-            self._begin(asker)
-        except MailboxFull as error:
-            asker.failed(error)
-            return _ignore_end
-        target = self._tree.registry.get(frame.path)
-        if target is not None:
-            asker.withdraw = lambda: target.unwatch(self._watcher(frame))
-        return asker.replied_with
-
-    def _watcher(self, frame: Watch) -> object:
-        """Who watches: the actor over all of its lives, or what waits in this one."""
-        return (self if frame.correlation else self._path, frame.correlation)
-
-    def _tell_terminated(self, end: Terminated) -> None:
-        if self._mailbox.closed is None:
-            self._mailbox.intake.post_own(end, end.path)
-
-    def _dead_letter(self, frame: Send, error: ActorsError) -> None:
-        self._tree.reports.message_dead_lettered(
-            DeadLetter(
-                actor=frame.to[:MAX_PATH],
-                message=None,
-                message_type="?",
-                sender=self._mailbox.path,
-                reason=DeadReason(_fate_for(error)),
-                detail=str(error),
-                deliveries=0,
-            )
-        )
-
-
-_FATES: dict[type[ActorsError], Fate] = {
-    NoSuchActor: Fate.NO_SUCH_ACTOR,
-    MailboxFull: Fate.MAILBOX_FULL,
-    ActorCrashed: Fate.ACTOR_STOPPED,
-}
-
-
-def _fate_for(error: ActorsError) -> Fate:
-    return next((fate for cls, fate in _FATES.items() if isinstance(error, cls)), Fate.UNDECODABLE)
-
-
-def _ignore_end(end: Terminated) -> None:
-    """Ignore an end."""
-    del end
+                self._topics.publish(frame.topic, bytes(frame.message), self._mailbox.path, frame.trace)

@@ -1,16 +1,18 @@
 """RemoteAsk: an actor that waits for the end of an ask, for a tell to be accepted, or for the end of another actor.
 
+    RemoteAsks, those of one life, by correlation number ─▶ RemoteAsk ─▶ Answer
+
 Runs on the loop's thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final
 
 import msgspec
 
-from actors.errors import ActorsError, WireError
+from actors.errors import ActorsError, MailboxFull, WireError
 from actors.ref import STREAM_CREDIT
 from actors.wire import kinds
 from actors.wire.attachments import arrived
@@ -22,14 +24,65 @@ from actors.wire.kinds import NOTHING, STREAM, TELL
 from actors.wire.to_child import Answer
 from supervisor.ports.life import Delivery
 
+MAX_ASKS: Final = 65_536  # asks, streams, watches and awaited tells of one life at the same time
 
-class Requests(Protocol):
-    """The requests of the actor that waits."""
 
-    life: Delivery | None
+class RemoteAsks:
+    """What waits in one life of an actor.
+
+    Args:
+        path: of its process.
+        life: gets the answers.
+
+    Attributes:
+        life: as above; None when it has ended.
+    """
+
+    def __init__(self, path: str, life: Delivery | None) -> None:
+        self.life = life
+        self._path = path
+        self._waiting: dict[int, RemoteAsk] = {}  # by correlation
+
+    def begin(self, asker: RemoteAsk) -> None:
+        """A call in the life waits from now on.
+
+        Raises:
+            WireError: its correlation number is in use.
+            MailboxFull: as many wait as may.
+        """
+        number = asker.correlation
+        if number in self._waiting:
+            raise WireError(f"two of it wait under the number {number}")
+        if len(self._waiting) >= MAX_ASKS:
+            raise MailboxFull(f"{self._path} waits for {MAX_ASKS} answers, which is the most; wait for some of them")
+        self._waiting[number] = asker
 
     def over(self, correlation: int, asker: RemoteAsk) -> None:
-        """An ask has ended."""
+        """One has ended; its correlation number is free again."""
+        if self._waiting.get(correlation) is asker:
+            del self._waiting[correlation]
+
+    def grant(self, correlation: int, count: int) -> None:
+        """The reader of a stream takes more items; of one that has ended it may say so, too late.
+
+        Raises:
+            WireError: more than one window of items at once.
+        """
+        asker = self._waiting.get(correlation)
+        if asker is not None:
+            asker.grant(count)
+
+    def withdraw(self, correlation: int) -> None:
+        """One no longer waits."""
+        asker = self._waiting.get(correlation)
+        if asker is not None:
+            asker.let_go()
+
+    def end(self) -> None:
+        """The life has ended."""
+        self.life = None
+        for asker in tuple(self._waiting.values()):
+            asker.life_over()
 
 
 class RemoteAsk:
@@ -38,9 +91,9 @@ class RemoteAsk:
     The answer goes to the life that asked, or nowhere.
     """
 
-    def __init__(self, requests: Requests, frame: Send | SendMany | Watch) -> None:
-        self._requests = requests
-        self._life = requests.life
+    def __init__(self, asks: RemoteAsks, frame: Send | SendMany | Watch) -> None:
+        self._asks = asks
+        self._life = asks.life
         self.correlation = frame.correlation
         self._ahead = STREAM_CREDIT if isinstance(frame, Send) and frame.kind == STREAM else 0
         self._tells = isinstance(frame, Send | SendMany) and frame.kind == TELL
@@ -112,11 +165,11 @@ class RemoteAsk:
 
     def post(self, kind: int, payload: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send the life an answer, if it is still the one that asked."""
-        if self._life is not None and self._life is self._requests.life:
+        if self._life is not None and self._life is self._asks.life:
             self._life.answer(encode(Answer(self.correlation, kind, msgspec.Raw(payload))), attachments)
 
     def _finish(self, error: str | None = None) -> None:
-        self._requests.over(self.correlation, self)
+        self._asks.over(self.correlation, self)
         over, self.over = self.over, _nothing
         over()
         ended, self.ended = self.ended, _unseen

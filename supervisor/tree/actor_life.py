@@ -277,7 +277,7 @@ class ActorLife:
         """See `LifeListener`."""
         self._ready = True
         if self._requests is not None:
-            self._requests.ready = True
+            self._requests.life_ready()
         self._post(happened.ChildReady(self._name, self.number))
 
     def life_writable(self) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from actors import ActorCrashed, AskTimeout
 from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, DeadReason, Intensity, Supervisor
-from supervisor.messaging.actor_requests import ActorRequests
+from supervisor.messaging.actor_sends import ActorSends
 from tests.support.traffic import Agent, Clerk, Crowd, Errand, Job, Memo, Pid, Pull, Push
 from tests.support.waiting import until
 
@@ -56,18 +56,18 @@ class Routed:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.taken: Counter[str] = Counter()
-        send, refuse = ActorRequests.send, ActorRequests._refuse
+        send, refuse = ActorSends.send, ActorSends._refuse
 
-        def counted(requests, frame, attachments=()):
+        def counted(sends, frame, attachments=()):
             self.taken[frame.to.rpartition("/")[2]] += 1
-            send(requests, frame, attachments)
+            send(sends, frame, attachments)
 
-        def uncounted(requests, frame, asker, *rest):
+        def uncounted(sends, frame, asker, *rest):
             self.taken[frame.to.rpartition("/")[2]] -= asker is not None
-            refuse(requests, frame, asker, *rest)
+            refuse(sends, frame, asker, *rest)
 
-        monkeypatch.setattr(ActorRequests, "send", counted)
-        monkeypatch.setattr(ActorRequests, "_refuse", uncounted)
+        monkeypatch.setattr(ActorSends, "send", counted)
+        monkeypatch.setattr(ActorSends, "_refuse", uncounted)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from actors.wire.kinds import ASK, NOTHING, STREAM, TELL
 from supervisor import ChildSpec, InvalidSpec, SupervisorSpec
 from supervisor.io import pipe_writer
 from supervisor.mailbox import capacity
-from supervisor.messaging import actor_requests, pubsub
+from supervisor.messaging import actor_sends, pubsub, remote_ask
 from supervisor.spec_validation import check_child
 from tests.support.bare import BareSupervisor, narrow
 from tests.support.everything import Everything, Feed, Flow, Sync, Word
@@ -49,7 +49,7 @@ async def refused(root, why, *frames):
 
 async def test_a_flood_of_asks(monkeypatch):
     """One more than may wait is answered at once: full; the others go on."""
-    monkeypatch.setattr(actor_requests, "MAX_ASKS", 100)
+    monkeypatch.setattr(remote_ask, "MAX_ASKS", 100)
     async with bare() as root:
         a = root.child("a")
         a.say(*(send(number, ASK) for number in range(1, 121)))
@@ -77,7 +77,7 @@ async def test_an_ask_that_nobody_waits_for():
 
 async def test_bytes_in_line(monkeypatch):
     """What waits for room in another's mailbox is bounded in bytes; beyond them the sender is told so."""
-    monkeypatch.setattr(actor_requests, "MAX_WAITING_BYTES", 10_000)
+    monkeypatch.setattr(actor_sends, "MAX_WAITING_BYTES", 10_000)
     async with bare(mailbox=1) as root:
         a = root.child("a")
         big = msgspec.Raw(encode(Word("x" * 1000)))
