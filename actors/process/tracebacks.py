@@ -20,6 +20,7 @@ MAX_TRACEBACK_CHARACTERS: Final = 32 * 1024  # characters of a traceback; its la
 _PACKAGE: Final = __file__.rpartition("process")[0]
 _OURS: Final = (f"{_PACKAGE}child", f"{_PACKAGE}job")  # the modules that call an actor's code, and a job's
 _FROZEN: Final = "<frozen importlib"
+_UNNAMED: Final = ("builtins", "__main__", "__mp_main__")  # the last is the main module in a process
 
 EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its crash report says what
 
@@ -56,7 +57,7 @@ def failure_of(error: BaseException) -> Failure:
     while trace and trace.tb_next and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     cls = type(error)
-    name = cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
+    name = cls.__qualname__ if cls.__module__ in _UNNAMED else f"{cls.__module__}.{cls.__qualname__}"
     return Failure(name, words_of(error), _cut(printable(traced(error, trace)), MAX_TRACEBACK_CHARACTERS))
 
 

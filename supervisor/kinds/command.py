@@ -55,6 +55,12 @@ class CommandChild(ProcessChild[CommandSpec]):
         """Its spec is gone, and its port is free for others."""
         self._tree.ports.pop(self.path, None)
 
+    def kill(self, life: int) -> None:
+        """Kill it; what it writes at its end does not make it ready any more."""
+        if self._readiness is not None:
+            self._readiness.close()
+        super().kill(life)
+
     def _launch(self, life: int) -> Control:
         spec = self.spec
         self._look_for_port()

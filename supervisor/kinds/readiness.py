@@ -85,9 +85,13 @@ class ByLine(Readiness):
         """Lines are read anyway."""
 
     def line(self, text: str) -> None:
-        """It wrote a line."""
-        if self._on_ready is not None and self._pattern.search(text):
+        """It wrote a line; the last one before its end may have no newline."""
+        if not self._pattern.search(text):
+            return
+        if self._on_ready is not None:
             self._ready()
+        elif self.words:
+            self.words = f"{self._awaited} in time, with its newline; there is {text!r}"
 
     def awaits(self, line: bytes) -> bool:
         """Whether it is the line that is awaited. Runs in the output thread."""

@@ -31,6 +31,13 @@ def test_the_name_of_the_class():
     assert "actors.errors.Rejected" == failure_of(Rejected("x")).type_name
 
 
+@pytest.mark.parametrize("module", ["__main__", "__mp_main__"])  # of the program; of a process that it has started
+def test_the_name_of_a_class_of_the_main_module(module):
+    """It is the one that its author knows."""
+    error = type("ConfigError", (Exception,), {"__module__": module})
+    assert "ConfigError" == failure_of(error("no key")).type_name
+
+
 def test_where_it_was_raised():
     """The traceback shows the line."""
     text = failure_of(raised(ValueError("oh"))).traceback
