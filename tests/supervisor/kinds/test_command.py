@@ -223,7 +223,9 @@ async def test_starts_that_fail(tmp_path):
         prompt = shell("printf 'ready> '; sleep 1000", ready=Ready.line("ready"), start_timeout=3.0)
         with pytest.raises(StartFailed) as failure:
             await root.start_child(prompt)
-        expected = "not ready within 3 s; no line with 'ready' was written in time, with its newline; there is 'ready> '"
+        expected = (
+            "not ready within 3 s; no line with 'ready' was written in time, with its newline; there is 'ready> '"
+        )
         assert expected == failure.value.report.reason.detail
         with socket.create_server(("127.0.0.1", 0)) as taken:
             number = taken.getsockname()[1]
