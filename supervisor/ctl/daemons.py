@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from supervisor.clock import machine_time
 from supervisor.control.frames import Identity
 from supervisor.control.place import folders, remove_stale, sockets
 from supervisor.ctl.client import Client
@@ -84,25 +86,47 @@ def chosen(which: str | None) -> Path:
     )
 
 
-def successor(identity: Identity) -> Path:
-    """The control socket of the daemon that took the place of one that has ended: same tree, command and directory.
+class Seen(NamedTuple):
+    """A daemon that answered.
+
+    Attributes:
+        identity: what it said of itself.
+        at: when, in `machine_time()`.
+    """
+
+    identity: Identity
+    at: float
+
+    def is_followed_by(self, other: Identity) -> bool:
+        """Whether another daemon is the same program, begun since; one that ran beside it is a sibling."""
+        same = all(getattr(self.identity, name) == getattr(other, name) for name in ("tree", "argv", "cwd"))
+        return same and time.time() - other.started < machine_time() - self.at
+
+
+def seen(client: Client) -> Seen:
+    """Which daemon answers there now.
+
+    Raises:
+        NoDaemon: none does.
+    """
+    at = machine_time()
+    return Seen(client.identify(), at)
+
+
+def successor(last: Seen) -> Path:
+    """The control socket of the daemon that took the place of one that has ended.
 
     Raises:
         NoDaemon: there is none, or several could be meant.
     """
-    meant = (identity.tree, identity.argv, identity.cwd)
-    found = [
-        daemon.path
-        for daemon in daemons()
-        if daemon.identity is not None and meant == (daemon.identity.tree, daemon.identity.argv, daemon.identity.cwd)
-    ]
+    found = [one.path for one in daemons() if one.identity is not None and last.is_followed_by(one.identity)]
     if len(found) != 1:
-        few = "no other one runs" if not found else f"{len(found)} others run"
-        raise NoDaemon(f"the daemon with pid {identity.pid} has ended, and {few} with its command line; waits for one")
+        few = "none with its command line has started since" if not found else f"{len(found)} could follow it"
+        raise NoDaemon(f"the daemon with pid {last.identity.pid} has ended, and {few}; waits for one")
     return found[0]
 
 
-def reconnected(path: Path, last: Identity | None) -> Client:
+def reconnected(path: Path, last: Seen | None) -> Client:
     """A connection to the daemon with that control socket, or to the one that has taken its place.
 
     Args:

@@ -18,10 +18,9 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 
-from supervisor.control.frames import Identity
 from supervisor.ctl.cells import harmless
 from supervisor.ctl.client import Client
-from supervisor.ctl.daemons import reconnected
+from supervisor.ctl.daemons import Seen, reconnected, seen
 from supervisor.ctl.errors import ControlError
 from supervisor.ctl.rows import Look, rows, usage
 from supervisor.ctl.text import stacks_text
@@ -108,7 +107,7 @@ class Top(App[None]):
         self.order = ORDERS[0]
         self.said = ""
         self._wanted = ""
-        self._identity: Identity | None = None  # of the daemon that was seen last
+        self._last: Seen | None = None  # the daemon that answered last
         self._over = threading.Event()
         self._now: Look | None = None
         self._before: Look | None = None
@@ -143,14 +142,14 @@ class Top(App[None]):
     def _look_at(self, client: Client) -> None:
         """Show what that daemon says, until the program ends, which may be while this shows it."""
         while not self._over.is_set():
-            self._identity = client.identify()
+            self._last = seen(client)
             tree = client.tree()
             self.call_from_thread(self._seen, Look(tree, usage(tree)))
             self._over.wait(PERIOD)
 
     def _connected(self) -> Client:
         """A connection to the daemon, or to the one that has taken its place."""
-        client = reconnected(self.path, self._identity)
+        client = reconnected(self.path, self._last)
         self.path = client.path
         return client
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from supervisor.control.frames import Identity
 from supervisor.ctl.client import Client
-from supervisor.ctl.daemons import reconnected
+from supervisor.ctl.daemons import Seen, reconnected, seen
 from supervisor.ctl.errors import ControlError
 from supervisor.ctl.web.feed import KEPT, Feed
 from supervisor.ctl.web.glance import Glances
@@ -40,7 +40,7 @@ class Watch:
         self._feed = feed
         self._loop = asyncio.get_running_loop()
         self._over = threading.Event()
-        self._identity: Identity | None = None  # of the daemon that was seen last
+        self._last: Seen | None = None  # the daemon that answered last
         self._answers = False
         self._heard = (0, 0)  # pid of the daemon and number of the last event
         self._follower: threading.Thread | None = None
@@ -71,7 +71,7 @@ class Watch:
         Raises:
             NoDaemon: there is none.
         """
-        client = reconnected(self.path, self._identity)
+        client = reconnected(self.path, self._last)
         self.path = client.path
         return client
 
@@ -79,22 +79,22 @@ class Watch:
         """Look until the daemon ends."""
         glances = Glances(client)
         while not self._over.is_set():
-            identity = client.identify()
-            self._seen(identity)
-            self._follow(identity)
+            now = seen(client)
+            self._seen(now)
+            self._follow(now.identity)
             for kind, value in glances.take():
                 self._put(kind, value)
             self._over.wait(PERIOD)
 
-    def _seen(self, identity: Identity) -> None:
+    def _seen(self, now: Seen) -> None:
         if not self._answers:
-            self._say("note", f"connected to {identity.tree}, pid {identity.pid}")
-        self._identity, self._answers = identity, True
-        self._put("daemon", daemon_view(identity))
+            self._say("note", f"connected to {now.identity.tree}, pid {now.identity.pid}")
+        self._last, self._answers = now, True
+        self._put("daemon", daemon_view(now.identity))
 
     def _lost(self, trouble: str) -> None:
-        if self._identity is not None:
-            self._put("daemon", daemon_view(self._identity, trouble))
+        if self._last is not None:
+            self._put("daemon", daemon_view(self._last.identity, trouble))
         if self._answers:
             self._say("lost", trouble)
         self._answers = False
