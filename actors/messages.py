@@ -160,6 +160,9 @@ class Topic(msgspec.Struct, Generic[M], frozen=True):
     Attributes:
         name: unique in the tree.
         message: the class of what is published; its reply type is None, since there is no reply.
+
+    Raises:
+        UsageError: the name is no text or has more than `MAX_TOPIC_NAME` characters, or `message` is no message class.
     """
 
     name: str

@@ -131,6 +131,10 @@ class ActorRef(ABC):
 
         The calling actor or thread does nothing else meanwhile.
 
+        Args:
+            message: what to send.
+            timeout: seconds, as of `ask`; None waits for ever.
+
         Raises:
             UsageError: it is called where blocking is wrong: on the thread of the daemon's loop, or in an async
                 handler.

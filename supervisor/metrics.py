@@ -84,6 +84,9 @@ class Collector:
 
     Args:
         root: the tree; entered or not.
+
+    Raises:
+        UsageError: `root` is no `Supervisor`.
     """
 
     def __init__(self, root: Supervisor) -> None:

@@ -137,7 +137,7 @@ class JobsRef(MailboxRef):
             function: marked with `@job`; it gets one item.
             items: any iterable, sync or async, without end too.
             limit: how many items are taken ahead of the results that were taken; None for eight for each process.
-            timeout: as in `run`, for each item.
+            timeout: seconds, as in `run`, for each item.
             idempotent: as in `run`, for each item.
             ordered: whether results come in the order of the items, or as they come.
             return_exceptions: whether the error of an item is an item of the results, with the item in its attribute

@@ -1,4 +1,4 @@
-"""Ready: when a command is ready, as data."""
+"""Ready: when a command is ready, as data. The daemon looks, on its loop."""
 
 from __future__ import annotations
 
