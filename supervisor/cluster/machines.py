@@ -30,7 +30,6 @@ from supervisor.core.place import Place, in_words
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.ports.launching import MachinesSay
 from supervisor.ports.life import LifeListener
-from supervisor.ports.reading import AnyReader
 
 CONNECT: Final = 10.0  # seconds to connect to an agent
 AGENT_TIME: Final = 60.0  # seconds in which an agent must have started
@@ -45,7 +44,6 @@ class ClusterMachines:
     Args:
         path: of the tree.
         loop: of the tree.
-        reader: waits for what they send.
         spares: how many are kept on each.
         on_news: takes what happens to them.
         driver: to Ray.
@@ -56,7 +54,6 @@ class ClusterMachines:
         self,
         path: str,
         loop: asyncio.AbstractEventLoop,
-        reader: AnyReader,
         *,
         spares: SpareCount,
         on_news: MachinesSay,
@@ -65,7 +62,6 @@ class ClusterMachines:
     ) -> None:
         self._path = path
         self._loop = loop
-        self._reader = reader
         self._spares = spares
         self._say = on_news
         self._driver = driver
@@ -275,7 +271,6 @@ class ClusterMachines:
             stream=made.stream,
             values=made.values,
             guard=made.lease,
-            reader=self._reader,
             leases=self._leases,
             lease=self._lease,
             tree=self._path,

@@ -29,8 +29,8 @@ from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.link.values import Values
 from supervisor.cluster.remote_life import RemoteLife
+from supervisor.io.loop_reader import LoopReader
 from supervisor.ports.launching import MachinesSay
-from supervisor.ports.reading import AnyReader
 
 SLACK: Final = 1.0  # seconds beyond a lease: clocks run differently, and killing takes a moment
 PINGS: Final = 4  # in one lease, to the loop of the agent
@@ -47,7 +47,6 @@ class Node:
         stream: the connection of the link.
         values: the Unix socket beside it, None where the agent is on another machine.
         guard: the connection on which the lease is renewed.
-        reader: waits for the link.
         leases: renews the lease.
         lease: seconds of it.
         tree: path of the tree.
@@ -64,7 +63,6 @@ class Node:
         stream: socket.socket,
         values: socket.socket | None,
         guard: socket.socket,
-        reader: AnyReader,
         leases: Leases,
         lease: float,
         tree: str,
@@ -94,6 +92,7 @@ class Node:
         self._missed = 0
         self._ready = asyncio.Event()
         leases.add(guard, self._lease_ended)
+        reader = LoopReader(loop)  # a stream for all lives there: a thread between would cost each batch a wake-up
         self._link = Link(
             stream,
             reader,

@@ -75,7 +75,7 @@ class RayCluster:
     ) -> ClusterMachines:
         """See `Cluster`."""
         driver = RayDriver(self.address, dict(self.runtime_env or {}), loop, reader)
-        return ClusterMachines(path, loop, reader, spares=spares, on_news=say, driver=driver, lease=self.lease)
+        return ClusterMachines(path, loop, spares=spares, on_news=say, driver=driver, lease=self.lease)
 
 
 def _is_address(address: object) -> bool:

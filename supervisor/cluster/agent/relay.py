@@ -70,17 +70,25 @@ class RelayedFrames:
         """Take bytes in."""
         if self.refused:
             return
+        passed: list[bytes] = []  # what one read of the pipe has brought leaves in one piece
         with self._refusing():
             for piece in self._announcements.cut(chunk):
                 if isinstance(piece, Announced):
+                    before, passed = passed, []
+                    self._pass(before)
                     self._on_value(self._take(piece))
-                    self._on_bytes(shared_header(piece.size))
+                    passed.append(shared_header(piece.size))
                 elif isinstance(piece, KeptRepliesFrame):
-                    self._on_bytes(_encoded(self._kept_replies.announced(piece, self._look)))
+                    passed.append(_encoded(self._kept_replies.announced(piece, self._look)))
                 else:
-                    self._on_bytes(piece)
+                    passed.append(piece)
             if self._kept is not None:
                 self._kept.heard = self._announcements.heard
+        self._pass(passed)
+
+    def _pass(self, pieces: list[bytes]) -> None:
+        if pieces:
+            self._on_bytes(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def take_rest(self) -> None:
         """The process has ended, and its pipe is read: pass on the replies that lie in its black box."""
