@@ -4,28 +4,41 @@ Runs in a thread of its own, so a busy event loop ends no life. An answer renews
 seconds from now on: the guard counts from its question, which was earlier. So once an agent has been without an answer
 for that long, and a slack for clocks and for the kernel, nothing of it runs any more.
 
+Where the loop was closed and the tree was never left, the thread answers no more either, and ends.
+
 The other side of a connection is held by the guard, by the agent, and by its orphan reaper until nothing is left of any
 life. So when it ends in good order, nothing runs there any more either.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import selectors
 import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 from supervisor.cluster.forks import close_in_forks
 
-_MOST = 4096  # bytes of questions at once
+ORPHAN_CHECK: Final = 0.5  # seconds between looks whether the loop was closed without closing us
+
+_MOST: Final = 4096  # bytes of questions at once
 
 
 class Leases:
-    """The leases of one tree's agents. Its methods run on any thread."""
+    """The leases of one tree's agents. Its methods run on any thread.
 
-    def __init__(self) -> None:
+    Args:
+        loop: of the tree.
+        on_orphaned: the thread's last job when the loop was closed first.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_orphaned: Callable[[], None]) -> None:
+        self._loop = loop
+        self._on_orphaned = on_orphaned
         self._answered: dict[socket.socket, float] = {}
         self._on_end: dict[socket.socket, Callable[[OSError | None], None]] = {}
         self._abandoned: set[socket.socket] = set()
@@ -72,6 +85,10 @@ class Leases:
         self._closed = True
         self._stir()
         self._thread.join()
+        self._end()
+
+    def _end(self) -> None:
+        """Nothing is answered any more: every guard sees the end of its connection."""
         for sock in tuple(self._answered):
             self.drop(sock)
         self._selector.close()
@@ -84,10 +101,14 @@ class Leases:
 
     def _run(self) -> None:
         while not self._closed:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(ORPHAN_CHECK):
                 sock = key.fileobj
                 if isinstance(sock, socket.socket):
                     self._answer(sock)
+            if self._loop.is_closed():
+                self._end()
+                self._on_orphaned()
+                return
 
     def _answer(self, sock: socket.socket) -> None:
         with self._lock:

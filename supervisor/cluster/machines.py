@@ -67,7 +67,7 @@ class ClusterMachines:
         self._driver = driver
         driver.on_agent_ended = self._agent_ended
         self._lease = lease
-        self._leases = Leases()
+        self._leases = Leases(loop, self._abandon)
         self._nodes: dict[str, Node] = {}  # by machine
         self._agents: dict[int, str] = {}  # the machines of agents, by the call that started them
         self._starting: dict[str, asyncio.Task[Node]] = {}
@@ -111,6 +111,12 @@ class ClusterMachines:
             self._driver.tell(say.EndAgent(agent))
         await self._driver.close()
         self._leases.close()
+
+    def _abandon(self) -> None:
+        """The loop was closed first: let go of every agent, and of the driver. Runs in the thread of the leases."""
+        for node in tuple(self._nodes.values()):
+            node.abandon()
+        self._driver.abandon()
 
     # ---- lives
 

@@ -141,6 +141,10 @@ class Node:
         self.closing = True
         self._link.send(wire.Close())
 
+    def abandon(self) -> None:
+        """The loop was closed: close the link, and the agent ends. Runs in the thread of the leases."""
+        self._link.abandon()
+
     def agent_ended(self, why: str) -> None:
         """Ray has seen the end of the agent's process; its lives end just after that."""
         self._agent_ended = why

@@ -105,6 +105,9 @@ class LocalDriver:
         if process.poll() is None:
             process.kill()
 
+    def abandon(self):
+        """Agents end by themselves."""
+
     async def close(self):
         for process in self._calls.values():
             self._kill(process)

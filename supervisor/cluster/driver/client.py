@@ -67,6 +67,9 @@ class Driver(Protocol):
     async def close(self) -> None:
         """End it."""
 
+    def abandon(self) -> None:
+        """The loop was closed: end it, and wait for that. Runs in a thread that may wait."""
+
 
 class RayDriver:
     """The process that uses Ray.
@@ -119,6 +122,11 @@ class RayDriver:
             self._ended(self._process, "it was closed")
         for ending in tuple(self._ending):
             await ending
+
+    def abandon(self) -> None:
+        """See `Driver`."""
+        if self._process is not None:
+            self._process.abandon()
 
     async def _join(self) -> None:
         try:
@@ -206,6 +214,11 @@ class _Process:
 
     def hang_up(self) -> None:
         self._reader.forget(self._sock.fileno(), close=self._sock.close)
+
+    def abandon(self) -> None:
+        """The loop was closed: hang up, and wait for its end. Runs in a thread."""
+        self._sock.close()
+        self.reap()
 
     def reap(self) -> None:
         """Wait for its end. Runs in a thread."""

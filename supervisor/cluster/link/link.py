@@ -126,6 +126,13 @@ class Link:
             self._reader.forget(self._duplex.incoming, close=self._duplex.close_incoming)
             self._reader.forget(self._duplex.outgoing, close=self._duplex.close_outgoing)
 
+    def abandon(self) -> None:
+        """The loop was closed: close this end. Runs in another thread."""
+        self._over = True
+        if self._values is not None:
+            self._values.abandon()
+        self._duplex.close()
+
     def _passed(self, number: int, attachment: SharedAttachment) -> bool:
         """Send a value, unless none is taken now."""
         if self._over:

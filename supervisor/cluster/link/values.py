@@ -94,6 +94,10 @@ class Values:
         except (OSError, EOFError, UsageError) as error:
             raise WireError(f"a value in shared memory was said to be sent and did not come: {error}") from error
 
+    def abandon(self) -> None:
+        """The loop was closed: close this end. Runs in another thread."""
+        self._sock.close()
+
     def close(self) -> None:
         """Close this end."""
         self._reader.forget(self._sock.fileno(), close=self._sock.close)

@@ -140,6 +140,32 @@ def test_nothing_is_left_on_any_machine_when_the_daemon_dies_or_stands_still(tmp
         until_now(lambda: not any(map(alive, [*lives, *agents])), "everything ends")
 
 
+FORGETFUL = """
+import asyncio, json, time
+from supervisor import ChildSpec, Supervisor
+from tests.support.actors import Puppet
+from tests.support.machines import LocalCluster
+
+async def main():
+    cluster = LocalCluster(("m1",), 300.0)
+    root = Supervisor(ChildSpec(Puppet, name="a", place="any"), cluster=cluster, spares=0)
+    await root.__aenter__()
+    print("pids", json.dumps([root.snapshot().children[0].pid, cluster.driver.agents["m1"].pid]), flush=True)
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+time.sleep(300)
+"""
+
+
+def test_a_tree_whose_loop_was_closed_leaves_nothing_on_any_machine(tmp_path):
+    """The daemon lives on, and answers no guard any more."""
+    with Script(tmp_path, FORGETFUL, args=["-c", FORGETFUL]) as daemon:
+        pids = json.loads(daemon.line("pids"))
+        until_now(lambda: not any(map(alive, pids)), "everything ends")
+
+
 def test_an_answer_renews_the_lease_from_its_question(monkeypatch):
     """One that was held up by the network for longer than the lease renews nothing."""
     clock = [100.0]
