@@ -20,6 +20,7 @@ from actors.wire.to_child import StartActor
 from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.driver.client import CallFailed, Driver, MachineFailed
 from supervisor.cluster.leases import Leases
+from supervisor.cluster.lines import Lines
 from supervisor.cluster.link import handshake
 from supervisor.cluster.link import values as link_values
 from supervisor.cluster.node import Node
@@ -67,6 +68,7 @@ class ClusterMachines:
         self._driver = driver
         driver.on_agent_ended = self._agent_ended
         self._lease = lease
+        self._lines = Lines(loop)
         self._leases = Leases(loop, self._abandon)
         self._nodes: dict[str, Node] = {}  # by machine
         self._agents: dict[int, str] = {}  # the machines of agents, by the call that started them
@@ -111,6 +113,7 @@ class ClusterMachines:
             self._driver.tell(say.EndAgent(agent))
         await self._driver.close()
         self._leases.close()
+        self._lines.close()
 
     def _abandon(self) -> None:
         """The loop was closed first: let go of every agent, and of the driver. Runs in the thread of the leases."""
@@ -279,6 +282,7 @@ class ClusterMachines:
             guard=made.lease,
             leases=self._leases,
             lease=self._lease,
+            lines=self._lines,
             tree=self._path,
             say=self._say,
             on_gone=lambda node, why: self._gone(node, why, call),

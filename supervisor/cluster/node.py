@@ -25,6 +25,7 @@ import msgspec
 from actors.errors import WireError
 from supervisor.cluster.clock import RemoteClock
 from supervisor.cluster.leases import Leases
+from supervisor.cluster.lines import Lines
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.link.values import Values
@@ -49,6 +50,7 @@ class Node:
         guard: the connection on which the lease is renewed.
         leases: renews the lease.
         lease: seconds of it.
+        lines: takes what lives write.
         tree: path of the tree.
         say: takes what is wrong there.
         on_gone: called once when it is gone, before its lives are told.
@@ -65,6 +67,7 @@ class Node:
         guard: socket.socket,
         leases: Leases,
         lease: float,
+        lines: Lines,
         tree: str,
         say: MachinesSay,
         on_gone: Callable[[Node, str], None],
@@ -81,6 +84,7 @@ class Node:
         self._guard = guard
         self._leases = leases
         self._lease = lease
+        self._lines = lines
         self._tree = tree
         self._say = say
         self._on_gone = on_gone
@@ -162,6 +166,7 @@ class Node:
         self.closed.set()
         self._ready.set()
         self._on_gone(self, why)
+        self._lines.before_an_end()
         for life in tuple(self.lives.values()):
             life.lost(why)
 
@@ -189,10 +194,19 @@ class Node:
                     life.values.arrived(passed)
             case wire.Closed():
                 self.lost("it was closed")
+            case wire.Wrote() | wire.Dropped():
+                life = self.lives.get(value.number)
+                if life is not None:
+                    self._lines.add(life, value)
             case _:
                 life = self.lives.get(value.number)
                 if life is not None:
-                    life.take(value)
+                    self._take_of(life, value)
+
+    def _take_of(self, life: RemoteLife, value: wire.Ready | wire.Sample | wire.Ended | wire.Took) -> None:
+        if isinstance(value, wire.Ended):
+            self._lines.before_an_end()
+        life.take(value)
 
     def _writable(self) -> None:
         for life in tuple(self.lives.values()):

@@ -176,7 +176,14 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
             size, self._unpassed = self._unpassed, 0
             self._tell(wire.Took(self.number, size))
 
-    def take(self, value: wire.Ready | wire.Sample | wire.Wrote | wire.Dropped | wire.Ended | wire.Took) -> None:
+    def pass_on(self, said: wire.Wrote | wire.Dropped) -> None:
+        """It wrote a line, or lost some; also after its end."""
+        if isinstance(said, wire.Wrote):
+            self._listener.life_wrote(said.life, said.record)
+        else:
+            self._listener.life_lost(said.life, said.lines, said.size)
+
+    def take(self, value: wire.Ready | wire.Sample | wire.Ended | wire.Took) -> None:
         """A value about it."""
         if self.over:
             return
@@ -189,10 +196,6 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
             case wire.Ready():
                 self.pid = value.pid
                 self._listener.life_ready()
-            case wire.Wrote():
-                self._listener.life_wrote(value.life, value.record)
-            case wire.Dropped():
-                self._listener.life_lost(value.life, value.lines, value.size)
             case wire.Ended():
                 if value.rest:
                     self._frames.begin_anew()

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from actors.event import close_fd
 from actors.wire.log_lines import Record
@@ -28,14 +28,58 @@ NOTICE: Final = 1.0  # seconds for which losses are added up before they are rep
 GATHER: Final = 0.001  # seconds to let a flood fill its pipe again: few large reads cost less than many small ones
 
 
+T = TypeVar("T")
+
+
+class Paced(Generic[T]):
+    """What waits for the log: the loop does a little at a time, and never spends more than half of its time on it.
+
+    Args:
+        loop: of the tree.
+        do: called on the loop with each.
+
+    Attributes:
+        waiting: any thread may add to it, and then calls `schedule` unless it is scheduled.
+        scheduled: whether the loop will look.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, do: Callable[[T], None]) -> None:
+        self.waiting: deque[T] = deque()
+        self.scheduled = False
+        self._loop = loop
+        self._do = do
+
+    def schedule(self) -> None:
+        """Let the loop look. May run in any thread."""
+        self.scheduled = True
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            self._loop.call_soon_threadsafe(self._work)
+
+    def write_down(self, most: float) -> bool:
+        """Log for at most this many seconds; returns whether there is more."""
+        until = time.perf_counter() + most
+        while self.waiting:
+            self._do(self.waiting.popleft())
+            if time.perf_counter() > until:
+                break
+        return bool(self.waiting)
+
+    def _work(self) -> None:
+        if self.write_down(SLICE):
+            self._loop.call_later(SLICE, self._work)
+            return
+        self.scheduled = False
+        if self.waiting:  # another thread brought more before it could see that
+            self.schedule()
+
+
 class OutputReader:
     """Reads every output buffer of a tree. Made and used on the loop's thread; `abandon` runs on any."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str = "actors-output") -> None:
         self._loop = loop
         self._followed: dict[int, OutputBuffer] = {}  # by descriptor; owned by the thread
-        self._waiting: deque[tuple[OutputBuffer, Record | None]] = deque()  # for the loop; None: something was lost
-        self._scheduled = False
+        self._log: Paced[tuple[OutputBuffer, Record | None]] = Paced(loop, self._take)  # None: something was lost
         self._noticing: set[OutputBuffer] = set()
         self._flooded = False  # whether something was dropped just now; owned by the thread
         self._thread = SelectorThread(loop, name, self)
@@ -59,7 +103,7 @@ class OutputReader:
             return
         self.abandon()
         self._thread.join()
-        self._write_down(LAST_SLICE)
+        self._log.write_down(LAST_SLICE)
         self._give_up_waiting()
         for buffer in tuple(self._noticing):
             self._tell_lost(buffer)
@@ -68,34 +112,20 @@ class OutputReader:
         """End the thread; returns at once."""
         self._thread.end()
 
-    def _work(self) -> None:
-        if self._write_down(SLICE):
-            self._loop.call_later(SLICE, self._work)
-            return
-        self._scheduled = False
-        if self._waiting:  # the thread brought more before it could see that
-            self._schedule()
-
-    def _write_down(self, most: float) -> bool:
-        """Log for at most this many seconds; returns whether there is more."""
-        until = time.perf_counter() + most
-        while self._waiting:
-            buffer, record = self._waiting.popleft()
-            if record is None:
-                self._notice(buffer)
-            else:
-                buffer.written += 1
-                self._call(buffer.on_record, record)
-            if time.perf_counter() > until:
-                break
-        return bool(self._waiting)
+    def _take(self, item: tuple[OutputBuffer, Record | None]) -> None:
+        buffer, record = item
+        if record is None:
+            self._notice(buffer)
+        else:
+            buffer.written += 1
+            self._call(buffer.on_record, record)
 
     def _give_up_waiting(self) -> None:
         """Count what still waits at the end of the tree as lost."""
-        for buffer, record in self._waiting:
+        for buffer, record in self._log.waiting:
             buffer.lose(0 if record is None else 1)
             self._noticing.add(buffer)
-        self._waiting.clear()
+        self._log.waiting.clear()
 
     def _notice(self, buffer: OutputBuffer) -> None:
         if buffer not in self._noticing:
@@ -163,22 +193,18 @@ class OutputReader:
 
     def _finished(self, buffer: OutputBuffer, done: Callable[[], None]) -> None:
         """On the loop again: its last lines come before its end, unless they are many."""
-        self._write_down(SLICE)
+        self._log.write_down(SLICE)
         if buffer.lost != buffer.told:
             self._call(buffer.tell_lost)
         done()
 
     def _pass_on(self, buffer: OutputBuffer, records: list[Record], now: float) -> None:
-        self._waiting.extend((buffer, record) for record in records)
+        self._log.waiting.extend((buffer, record) for record in records)
         if buffer.lost != buffer.noted and now - buffer.noted_at > NOTICE / 2:
             buffer.noted, buffer.noted_at = buffer.lost, now
-            self._waiting.append((buffer, None))
-        if self._waiting and not self._scheduled:
-            self._schedule()
-
-    def _schedule(self) -> None:
-        self._scheduled = True
-        self._on_loop(self._work)
+            self._log.waiting.append((buffer, None))
+        if self._log.waiting and not self._log.scheduled:
+            self._log.schedule()
 
     def _on_loop(self, deed: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile

@@ -142,7 +142,5 @@ class LocalCluster:
 
     def enter(self, path, loop, reader, spares, say):
         self.driver = self.driver or LocalDriver(self.names)
-        self.machines = ClusterMachines(
-            path, loop, spares=spares, on_news=say, driver=self.driver, lease=self.lease
-        )
+        self.machines = ClusterMachines(path, loop, spares=spares, on_news=say, driver=self.driver, lease=self.lease)
         return self.machines

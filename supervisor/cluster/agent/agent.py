@@ -151,7 +151,7 @@ class Relaying:
             values=None if self._values is None else values.Values(self._values, reader, loop),
             on_bytes=self._take_bytes,
             on_value=self._take,
-            on_room=_nothing,
+            on_room=self._writable,
             on_end=lambda _: os._exit(1),
         )
         self._launcher = RelayLauncher(
@@ -174,6 +174,11 @@ class Relaying:
         """A life has ended."""
         del self._lives[number]
         self._sampler.forget(number)
+
+    def _writable(self) -> None:
+        """Nothing waits in the link: bytes of channels, which each life's windows bound, and lines."""
+        for one in tuple(self._lives.values()):
+            one.tell_dropped()
 
     def _take_bytes(self, number: int, data: bytes) -> None:
         one = self._lives.get(number)
@@ -239,7 +244,3 @@ class Relaying:
         one.life = life
         self._lives[value.number] = one
         self._sampler.begin(one)
-
-
-def _nothing() -> None:
-    """Bytes wait in the link without a bound of their own: each life's windows bound them."""

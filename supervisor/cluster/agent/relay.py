@@ -252,6 +252,7 @@ class RelayListener:
         self._taken = 0  # bytes written to the process for which the daemon has not got its room back
         self._unpassed = 0  # bytes sent to the daemon that it has not passed on
         self._paused = False
+        self._dropped: wire.Dropped | None = None  # output of which the daemon was not told
 
     # ---- from the daemon
 
@@ -298,12 +299,29 @@ class RelayListener:
         """The daemon reads frames."""
 
     def life_wrote(self, life: int, record: Record) -> None:
-        """See `LifeListener`."""
+        """Its line is dropped where the daemon has not read very many."""
+        if self._home.link.lags:
+            self._drop(life, 1, len(encode(record)))
+            return
+        self.tell_dropped()
         self._home.link.send(wire.Wrote(self.number, life, record))
 
     def life_lost(self, life: int, lines: int, size: int) -> None:
         """See `LifeListener`."""
-        self._home.link.send(wire.Dropped(self.number, life, lines, size))
+        self._drop(life, lines, size)
+        if not self._home.link.lags:
+            self.tell_dropped()
+
+    def tell_dropped(self) -> None:
+        """Tell the daemon how much output was dropped, if any was."""
+        dropped, self._dropped = self._dropped, None
+        if dropped is not None:
+            self._home.link.send(dropped)
+
+    def _drop(self, life: int, lines: int, size: int) -> None:
+        if self._dropped is not None:
+            lines, size = lines + self._dropped.lines, size + self._dropped.size
+        self._dropped = wire.Dropped(self.number, life, lines, size)
 
     def life_writable(self) -> None:
         """Everything that waited is written to the process."""
@@ -312,4 +330,5 @@ class RelayListener:
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""
         self._home.over(self.number)
+        self.tell_dropped()
         self._home.link.send(wire.Ended(self.number, end, self.rest))

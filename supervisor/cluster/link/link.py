@@ -28,6 +28,7 @@ from supervisor.ports.reading import AnyReader
 _NUMBER = 4  # bytes of the number of a life
 _NONE = bytes(_NUMBER)
 _ROOM = 64 * 1024  # bytes around the largest frame
+LAGS = 10_000  # pieces that wait
 
 
 class Link:
@@ -79,6 +80,11 @@ class Link:
     def congested(self) -> bool:
         """Whether the kernel takes no more now."""
         return bool(self._writer.backlog or self._held)
+
+    @property
+    def lags(self) -> bool:
+        """Whether so much waits for the other side that output is dropped, which no window bounds."""
+        return len(self._writer.backlog) > LAGS
 
     @property
     def passes_values(self) -> bool:
