@@ -38,23 +38,31 @@ def main() -> None:
     path = DOCS / "benchmarks" / "results.json"
     try:
         if not given.render:
-            runs = measured(given)
+            runs = measured(given, path)
             print(section("Measured", "", pooled(runs)))
             print(targets(judge(runs)))
             if given.quick or given.only:
                 return
-            save(path, replaced(load(path), runs, peers=given.peers))
         write(load(path), DOCS)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def measured(given: argparse.Namespace) -> list[Run]:
-    """What was asked for."""
+def measured(given: argparse.Namespace, path: Path) -> list[Run]:
+    """What was asked for; saved after each workload, unless it is a short look."""
+    runs: list[Run] = []
+
+    def keep(run: Run) -> None:
+        if not (given.quick or given.only):
+            save(path, replaced(load(path), [*runs, run], peers=given.peers))
+
     entrants = [*ENTRANTS, *(PEERS if given.peers else ())]
     if given.only:
         entrants = entrants[:1] + [one for one in entrants[1:] if one.name.startswith(given.only)]
-    return [measure(entrants, QUICK if given.quick else FULL, say) for _ in range(given.runs)]
+    plan = QUICK if given.quick else FULL
+    while len(runs) < given.runs:
+        runs.append(measure(entrants, plan, say, keep))
+    return runs
 
 
 def replaced(results: Results, runs: list[Run], *, peers: bool) -> Results:

@@ -27,6 +27,7 @@ class Entrant:
         options: of the contender.
         python: finds the interpreter it runs in; may raise ContenderFailed.
         restless: it uses processors while it has nothing to do, so it is not there while others are measured.
+        slow: it takes seconds to begin, so it takes part in the first repetition only.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Entrant:
     options: tuple[str, ...] = ()
     python: Callable[[], str | Path] = lambda: sys.executable
     restless: bool = False
+    slow: bool = False
 
 
 RAW_PIPE = "raw pipe"
@@ -74,18 +76,19 @@ FULL = Plan(repetitions=3, rare=1, seconds=0.25, workloads=workloads(idle=3.0))
 QUICK = Plan(repetitions=1, rare=0, seconds=0.1, workloads=workloads(idle=1.0))
 
 
-def measure(entrants: Sequence[Entrant], plan: Plan, say: Callable[[str], None]) -> Run:
+def measure(entrants: Sequence[Entrant], plan: Plan, say: Callable[[str], None], keep: Callable[[Run], None]) -> Run:
     """All of it.
 
     Args:
         entrants: who takes part; the first is what the others are compared with.
         plan: how much.
         say: is told how far it is.
+        keep: gets the figures after each workload, so that they outlive an interruption.
     """
     run = Run(
         date=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         machine=machine(),
-        repetitions=(plan.repetitions, plan.rare),
+        repetitions=(0, 0),
         contenders=[entrant.name for entrant in entrants],
     )
     with Stage(run) as stage:
@@ -96,11 +99,14 @@ def measure(entrants: Sequence[Entrant], plan: Plan, say: Callable[[str], None])
             if workload.first
         }
         for repetition in range(max(plan.repetitions, plan.rare)):
+            run.repetitions = min(repetition + 1, plan.repetitions), min(repetition + 1, plan.rare)
             for workload in plan.workloads:
                 if repetition < (plan.rare if workload.rare else plan.repetitions):
                     say(f"{repetition + 1}: {workload.do} {dict(workload.arguments) or ''}")
                     for entrant in entrants:
-                        stage.do(workload, entrant, counts.get((workload, entrant), 0))
+                        if not (entrant.slow and repetition):
+                            stage.do(workload, entrant, counts.get((workload, entrant), 0))
+                keep(run)
     return run
 
 

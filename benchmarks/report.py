@@ -31,6 +31,7 @@ Compare ratios, and only within one table: absolute figures belong to one machin
 CAVEATS = """\
 ## What to bear in mind
 
+* Ray, xoscar and torchmonarch take seconds to begin: one repetition of each.
 * **Medians** of interleaved repetitions, the lowest and the highest in brackets; `×` is the ratio of the medians to the
   first row; ↓ less is better, ↑ more is better. Differences below 1.3 × are noise.
 * **On all cores**, an ask alone mostly shows where the kernel put the two processes: waking a process on another core

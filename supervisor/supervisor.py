@@ -49,9 +49,9 @@ class Supervisor(Children, Observation, Schedules):
             itself, with fewer wake-ups, where it can watch descriptors (asyncio's selector loops, uvloop).
         stop_timeout: seconds the stop of the whole tree may take before everything left is killed; None (the default)
             leaves it to each child's own grace.
-        max_shared_bytes: bytes that the `Shared` values of messages may hold, from when a message enters a mailbox
-            until it is settled; None (the default) without a bound. Senders wait for room, `tell_nowait` raises
-            MailboxFull.
+        max_shared_bytes: bytes that the `Shared` values of messages, and the large `bytes` that actors send each other,
+            may hold, from when a message enters a mailbox until it is settled; None (the default) without a bound.
+            Senders wait for room, `tell_nowait` raises MailboxFull.
         spares: how many processes are kept that have imported the modules of the tree's actors and wait to become the
             next life of any of them; 0 for none; "auto" for as many as restarts need at once, at least one, within a
             sixteenth of the memory. They are made at low priority.

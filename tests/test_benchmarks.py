@@ -137,18 +137,26 @@ def test_measure(restless):
             Workload("answer", {"rate": "fan_4"}, {"count": 5}, rare=True),
         ),
     )
-    told = []
+    told, kept = [], []
     run = measure(
-        [Entrant("puppet", PUPPET, restless=restless), Entrant("nobody", "no_such_contender")], plan, told.append
+        [
+            Entrant("puppet", PUPPET, restless=restless),
+            Entrant("nobody", "no_such_contender"),
+            Entrant("slow", PUPPET, restless=restless, slow=True),
+        ],
+        plan,
+        told.append,
+        lambda run: kept.append(run.repetitions),
     )
-    assert ["puppet", "nobody"] == run.contenders
-    assert {"puppet": {"puppet": "1"}} == run.versions
-    assert {"flight": {"puppet": [1, 1]}, "fan_4": {"puppet": [5]}} == run.samples
+    assert ["puppet", "nobody", "slow"] == run.contenders
+    assert {"puppet": {"puppet": "1"}, "slow": {"puppet": "1"}} == run.versions
+    assert {"flight": {"puppet": [1, 1], "slow": [1]}, "fan_4": {"puppet": [5], "slow": [5]}} == run.samples
+    assert [(1, 1)] * 4 + [(2, 1)] * 4 == kept
     begin = "did not begin: it ended: ModuleNotFoundError: No module named 'no_such_contender'"
     assert run.absent == {
         "flight": {"nobody": begin},
-        "tell": {"puppet": "it has no hands", "nobody": begin},
-        "send_8": {"puppet": "no answer within 0.2 s", "nobody": begin},
+        "tell": {"puppet": "it has no hands", "nobody": begin, "slow": "it has no hands"},
+        "send_8": {"puppet": "no answer within 0.2 s", "nobody": begin, "slow": "no answer within 0.2 s"},
         "fan_4": {"nobody": begin},
     }
     assert 7 == len(told)

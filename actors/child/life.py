@@ -23,6 +23,7 @@ from actors.child.leaving import Leaving
 from actors.child.messages.calls import Calls
 from actors.child.messages.inbox import BulkEnvelope, Inbox
 from actors.child.messages.outbox import Outbox
+from actors.child.messages.passing import shared
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
 from actors.errors import Rejected, UsageError
@@ -311,7 +312,8 @@ class Life:
     def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
         """Record that a handler has returned, and send what its sender gets."""
         if isinstance(payload, Attachment):
-            self.finish(envelope, kinds.BESIDE, NOTHING, lane, (payload,))
+            to_actor = envelope.sender is not None and type(envelope) is not BulkEnvelope
+            self.finish(envelope, kinds.BESIDE, NOTHING, lane, tuple(shared((payload,)) if to_actor else (payload,)))
         elif isinstance(payload, Sharing):
             self.finish(envelope, kinds.SHARED_REPLY, payload.data, lane, payload.attachments)
         elif envelope.kind == kinds.TELL:

@@ -218,6 +218,18 @@ class Draft:
             self.close()
 
 
+def in_shared_memory(attachment: Attachment) -> Carried:
+    """The same value in shared memory; as it is where there is none, or no room."""
+    if not available():
+        return attachment
+    try:
+        draft = Draft(attachment.size, shared=True)
+        draft.write(memoryview(attachment.value))
+        return draft.seal()
+    except OSError:
+        return attachment
+
+
 def _open_view() -> UsageError:
     return UsageError(
         "a Shared that is still written cannot be sent: a writable view or array of it is open; delete or release it "

@@ -43,9 +43,11 @@ class EncodedMessage(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """Bytes of the message and its attachments, without those in shared memory."""
-        beside = (one.size for one in self.attachments or () if not isinstance(one, SharedAttachment))
-        return len(self.data) + sum(beside)
+        """Bytes of the message and its `bytes` fields, wherever these travel; without its values in shared memory."""
+        carried = self.attachments or ()
+        values = carried[: len(carried) - len(self.beside or ())]
+        shared = sum(one.size for one in values if isinstance(one, SharedAttachment))
+        return len(self.data) + sum(one.size for one in carried) - shared
 
 
 @cache

@@ -8,18 +8,22 @@ from benchmarks.measure import Entrant
 from benchmarks.peers.environments import python_of
 
 
-def _peer(name: str, package: str, *options: str) -> Entrant:
-    python = functools.partial(python_of, package)
-    return Entrant(name, f"benchmarks.peers.{package}", options, python, restless=True)  # several of them poll
+def _peer(name: str, package: str, *options: str, least: tuple[int, int] = (3, 11), slow: bool = False) -> Entrant:
+    python = functools.partial(python_of, package, least)
+    return Entrant(
+        name, f"benchmarks.peers.{package}", options, python, restless=True, slow=slow
+    )  # several of them poll
 
 
 PEERS = (
     _peer("aiomultiprocess", "aiomultiprocess"),
     _peer("aioprocessing", "aioprocessing"),
     _peer("pebble", "pebble"),
-    _peer("xoscar", "xoscar"),
+    _peer("xoscar", "xoscar", slow=True),
     _peer("gunicorn, dirty arbiter", "gunicorn"),
     _peer("Thespian, queues", "thespian", "multiprocQueueBase"),
     _peer("Thespian, TCP", "thespian", "multiprocTCPBase"),
-    _peer("Ray", "ray"),
+    _peer("casty", "casty", least=(3, 12)),
+    _peer("torchmonarch", "torchmonarch", slow=True),
+    _peer("Ray", "ray", slow=True),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,26 +14,33 @@ PLACE = ROOT / ".venv-peers"
 PATIENCE = 600.0  # seconds in which a peer must be installed
 
 
-def python_of(requirement: str) -> Path:
+def python_of(requirement: str, least: tuple[int, int] = (3, 11)) -> Path:
     """The interpreter of an environment in which that is installed.
+
+    Args:
+        requirement: as pip takes it.
+        least: the oldest Python it runs on; where this one is older, that one is looked for on the path.
 
     Raises:
         ContenderFailed: it could not be installed. It is not tried again by this process.
     """
-    made = _made(requirement)
+    made = _made(requirement, least)
     if isinstance(made, str):
         raise ContenderFailed(made)
     return made
 
 
 @functools.cache
-def _made(requirement: str) -> Path | str:
+def _made(requirement: str, least: tuple[int, int]) -> Path | str:
     directory = PLACE / requirement
     python, ready = directory / "bin" / "python", directory / "ready"
     if ready.exists():
         return python
+    base = _interpreter(least)
+    if base is None:
+        return f"it needs python{least[0]}.{least[1]}, which is not on the path"
     commands: tuple[list[str | Path], ...] = (
-        [sys.executable, "-m", "venv", "--clear", directory],
+        [base, "-m", "venv", "--clear", directory],
         [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement],
     )
     try:
@@ -45,3 +53,7 @@ def _made(requirement: str) -> Path | str:
         return f"not installed: {said[-1]}"
     ready.touch()
     return python
+
+
+def _interpreter(least: tuple[int, int]) -> str | None:
+    return sys.executable if sys.version_info >= least else shutil.which(f"python{least[0]}.{least[1]}")

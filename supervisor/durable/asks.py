@@ -17,7 +17,7 @@ from actors.errors import ActorCrashed, ActorsError, AskTimeout
 from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.errors import decode_error
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from supervisor.core.delivery.outcomes import unreadable
 from supervisor.durable.stored import StoredMailbox
 from supervisor.mailbox.askers import Asker, FeedSource, PendingAsk, StreamSink
@@ -37,7 +37,7 @@ class DurableAsk(PendingAsk):
         value = self.read(payload)
         _then(self.held, lambda: None if self.future.done() else self.future.set_result(value))
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """See `Asker`."""
         _then(self.held, lambda: None if self.future.done() else self.future.set_result(attachment.value))
 
@@ -58,7 +58,7 @@ class HeldAsk:
         kept = msgspec.Raw(bytes(payload))
         self._held.then(lambda: end(self._asker, "", kinds.REPLY, kept))
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """See `Asker`."""
         self._held.then(lambda: self._asker.replied_beside(attachment))
 
@@ -105,7 +105,7 @@ class KeyedAsk:
         """See `Asker`."""
         self.ended(kinds.REPLY, msgspec.Raw(bytes(payload)))
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """See `Asker`."""
         self.ended(kinds.REPLY, msgspec.Raw(encode(bytes(attachment.value))))
 

@@ -15,7 +15,7 @@ from actors.exits import ExitReport
 from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
-from actors.wire.framing import Attachment, Carried
+from actors.wire.framing import Carried
 from actors.wire.from_child import Outcome, Replies
 from actors.wire.kinds import NOTHING
 from supervisor.core.delivery.fates import Fate
@@ -67,7 +67,7 @@ class DurableSettlement(Settlement):
         self._stored.settle(message.seq, kinds.REPLY, bytes(payload))
         super().replied(message, payload)
 
-    def replied_beside(self, message: QueuedMessage, attachment: Attachment | None) -> None:
+    def replied_beside(self, message: QueuedMessage, attachment: Carried | None) -> None:
         """See `Settlement.replied_beside`."""
         if attachment is not None:
             self._stored.settle(message.seq, kinds.REPLY, encode(bytes(attachment.value)))

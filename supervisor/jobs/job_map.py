@@ -18,7 +18,7 @@ import msgspec
 
 from actors.errors import ActorsError, ActorStopped, UndecodableMessage, UsageError
 from actors.protocol.protocol import Handler
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.kinds import ASK
 from supervisor.core.delivery.fates import Fate
 from supervisor.jobs.job_end import JobEnd
@@ -201,7 +201,7 @@ class JobMap:
         """The job of an item has returned; see `Asker`."""
         self._end(item, self._result.of(payload))
 
-    def replied_beside(self, item: Item, attachment: Attachment) -> None:
+    def replied_beside(self, item: Item, attachment: Carried) -> None:
         """Its result is large; see `Asker`."""
         try:
             self._end(item, self._result.beside(attachment))
@@ -271,7 +271,7 @@ class _Together:
     def replied_with(self, index: int, values: list[Any]) -> None:
         """See `ManyAsker`; not called, since nothing is read together."""
 
-    def replied_beside(self, index: int, attachment: Attachment) -> None:
+    def replied_beside(self, index: int, attachment: Carried) -> None:
         """See `ManyAsker`."""
         self._map.replied_beside(self._items[index], attachment)
 

@@ -14,7 +14,7 @@ from actors.errors import UndecodableMessage
 from actors.jobs.jobs import SharingResult
 from actors.wire.attachments import decode_sharing
 from actors.wire.codec import decoder_of
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 
 _READ_BYTES: Final = msgspec.msgpack.Decoder(bytes).decode
 _READ_SHARING: Final[Callable[[msgspec.Raw], SharingResult]] = decoder_of(SharingResult).decode
@@ -43,7 +43,7 @@ class JobResult:
         result = _READ_SHARING(payload)
         return decode_sharing(self._read, msgspec.Raw(result.data), [one.carried() for one in result.shared])
 
-    def beside(self, attachment: Attachment) -> Any:
+    def beside(self, attachment: Carried) -> Any:
         """The result in a reply that came as an attachment.
 
         Raises:

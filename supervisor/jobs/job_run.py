@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from actors.errors import ActorsError, UndecodableMessage
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 from actors.wire.kinds import ASK
 from supervisor.core.delivery.fates import Fate
 from supervisor.jobs.job_end import JobEnd
@@ -75,7 +75,7 @@ class JobRun:
         """See `Asker`."""
         self._returned(self._result.of(payload))
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """See `Asker`."""
         try:
             self._returned(self._result.beside(attachment))

@@ -20,7 +20,7 @@ from actors.errors import ActorsError, UsageError, WireError
 from actors.ref import STREAM_CREDIT, ActorRef
 from actors.wire.attachments import encode_sharing
 from actors.wire.codec import RESOLVE, ReplyCodec
-from actors.wire.framing import Attachment, Carried
+from actors.wire.framing import Carried
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Asker(Protocol):
             UndecodableMessage: the bytes are not of the promised type.
         """
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """The handler's reply as an attachment; the promised type is bytes."""
 
     def failed(self, error: ActorsError) -> None:
@@ -94,7 +94,7 @@ class PendingAsk(msgspec.Struct):
         if not self.future.done():
             self.future.set_result(self.read(payload))
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """See `Asker`."""
         if not self.future.done():
             self.future.set_result(attachment.value)
@@ -133,7 +133,7 @@ class PendingStream:
         self._arrived.append(_OVER)
         self._news.set()
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """The end of a stream has no value."""
 
     def failed(self, error: ActorsError) -> None:
@@ -183,7 +183,7 @@ class PendingFeed:
         if not self.reply.done():
             self.reply.set_result(self._decode(payload))
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """See `Asker`."""
         if not self.reply.done():
             self.reply.set_result(attachment.value)

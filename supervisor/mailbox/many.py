@@ -20,7 +20,7 @@ import msgspec
 from actors.errors import ActorsError
 from actors.protocol.protocol import Handler
 from actors.wire.codec import ReplyCodec, decoder_of
-from actors.wire.framing import Attachment
+from actors.wire.framing import Carried
 
 _OPEN: Final = object()
 
@@ -46,7 +46,7 @@ class ManyAsker(Protocol):
     def replied_with(self, index: int, values: list[Any]) -> None:
         """The replies to this one and those that follow, as the part read them."""
 
-    def replied_beside(self, index: int, attachment: Attachment) -> None:
+    def replied_beside(self, index: int, attachment: Carried) -> None:
         """The reply to one of them as an attachment."""
 
     def failed(self, index: int, error: ActorsError) -> None:
@@ -66,7 +66,7 @@ class AskSlot:
         """See `Asker`."""
         self._asker.replied(self._index, payload)
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """See `Asker`."""
         self._asker.replied_beside(self._index, attachment)
 
@@ -170,7 +170,7 @@ class PendingAskMany:
         self.results[index : index + len(values)] = values
         self._ended(len(values))
 
-    def replied_beside(self, index: int, attachment: Attachment) -> None:
+    def replied_beside(self, index: int, attachment: Carried) -> None:
         """See `ManyAsker`."""
         self._end(index, attachment.value)
 

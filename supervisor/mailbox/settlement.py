@@ -22,7 +22,7 @@ from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol
 from actors.wire import kinds
 from actors.wire.attachments import decode_sharing, fill
-from actors.wire.framing import Attachment, Carried
+from actors.wire.framing import Carried
 from actors.wire.from_child import Natural, Outcome, Replies
 from actors.wire.kinds import FEED, STREAM
 from supervisor.core.delivery.fates import Fate
@@ -233,8 +233,7 @@ class Settlement:
         if message is None:
             raise WireError(f"it answered message {outcome.seq}, which it does not have")
         if outcome.kind == kinds.BESIDE:
-            only = attachments[0] if len(attachments) == 1 else None
-            self.replied_beside(message, only if isinstance(only, Attachment) else None)
+            self.replied_beside(message, attachments[0] if len(attachments) == 1 else None)
         elif outcome.kind == kinds.SHARED_REPLY:
             decode_sharing(partial(self.replied, message), outcome.payload, attachments)
         else:
@@ -278,7 +277,7 @@ class Settlement:
         except Exception as error:  # bytes that are not UTF-8, or an exception of a user's codec
             self._broken_reply(asker, f"a reply does not decode: {error}", error)
 
-    def replied_beside(self, message: QueuedMessage, attachment: Attachment | None) -> None:
+    def replied_beside(self, message: QueuedMessage, attachment: Carried | None) -> None:
         """The end of an ask whose reply is large: the bytes of an attachment."""
         self.fates[_HANDLED] += 1
         asker, _ = self.dismiss(message.seq)

@@ -18,7 +18,7 @@ from actors.wire import kinds
 from actors.wire.attachments import arrived
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
-from actors.wire.framing import Attachment, Carried
+from actors.wire.framing import Carried
 from actors.wire.from_child import Send, SendMany, Watch
 from actors.wire.kinds import NOTHING, STREAM, TELL
 from actors.wire.to_child import Answer
@@ -109,7 +109,7 @@ class RemoteAsk:
         self._finish()
         self.post(kinds.SHARED_REPLY if attachments else kinds.REPLY, bytes(payload), attachments)
 
-    def replied_beside(self, attachment: Attachment) -> None:
+    def replied_beside(self, attachment: Carried) -> None:
         """See `Asker`; it is passed on as it came."""
         self._finish()
         self.post(kinds.BESIDE, bytes(NOTHING), (attachment,))

@@ -18,7 +18,7 @@ from actors.protocol.protocol import Handler
 from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
-from actors.wire.framing import LARGE, Attachment
+from actors.wire.framing import LARGE, Carried
 from actors.wire.from_child import SendMany
 from actors.wire.kinds import ASK, NOTHING
 from actors.wire.to_child import End
@@ -100,7 +100,7 @@ class RemoteMany:
         for at, payload in enumerate(values, index):
             self._end(at, kinds.REPLY, payload)
 
-    def replied_beside(self, index: int, attachment: Attachment) -> None:
+    def replied_beside(self, index: int, attachment: Carried) -> None:
         """See `ManyAsker`."""
         self._end(index, kinds.REPLY, msgspec.Raw(encode(attachment.value)))
 

@@ -20,6 +20,7 @@ from supervisor.store import SQLiteStore
 from tests.support.sharers import (
     SIZE,
     Album,
+    Blob,
     Drop,
     Echo,
     EchoPair,
@@ -33,6 +34,7 @@ from tests.support.sharers import (
     Photo,
     Pid,
     Relay,
+    RelayBlob,
     Relayer,
     Summer,
     SyncSummer,
@@ -252,6 +254,31 @@ async def test_the_daemon_maps_nothing_that_one_actor_sends_another(monkeypatch)
     async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
         assert 5 == await root["relayer"].ask(Fill("summer", 5), timeout=AT_ONCE)
         await root["summer"].ask(Pid())
+    assert [] == mapped
+
+
+async def test_plain_bytes_from_actor_to_actor(way, tmp_path):
+    """And back, over a kill in the middle."""
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+        assert await root["relayer"].ask(RelayBlob("summer", str(tmp_path / "died")), timeout=AT_ONCE)
+        assert 2 * SIZE == len(await root["summer"].ask(Blob(b"r" * SIZE, str(tmp_path / "died"), b"t" * SIZE)))
+        await until(lambda: not root.snapshot().shared_bytes, "nothing is held")
+
+
+@LINUX
+async def test_the_daemon_does_not_read_plain_bytes_that_one_actor_sends_another(tmp_path, monkeypatch):
+    """It passes descriptors on, and counts them while it holds them; one limit bounds all that is shared."""
+    mapped, most = [], []
+    monkeypatch.setattr(shared_memory, "_mapped", lambda *args: mapped.append(args))
+    (there := tmp_path / "there").touch()
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+        os.kill(pid := await root["summer"].ask(Pid(), timeout=AT_ONCE), signal.SIGSTOP)
+        relayed = asyncio.create_task(root["relayer"].ask(RelayBlob("summer", str(there)), timeout=AT_ONCE))
+        await until(lambda: root.snapshot().shared_values, "the message is in the mailbox")
+        most.append((root.snapshot().shared_values, root.snapshot().shared_bytes))
+        os.kill(pid, signal.SIGCONT)
+        assert await relayed
+    assert [(2, 3 * SIZE)] == most
     assert [] == mapped
 
 

@@ -103,6 +103,23 @@ class TotalOrDie(Message[float]):
     path: str
 
 
+class Blob(Message[bytes]):
+    """Plain bytes; they come back. The first life that handles it is killed in the middle."""
+
+    idempotent: ClassVar[bool] = True
+
+    raw: bytes
+    path: str
+    thumb: bytes = b""
+
+
+class RelayBlob(Message[bool]):
+    """Have another actor echo bytes, and compare them."""
+
+    to: str
+    path: str
+
+
 class Pid(Message[int]):
     pass
 
@@ -196,6 +213,13 @@ class Summer(Actor):
         return total
 
     @handles
+    def blob(self, msg: Blob) -> bytes:
+        if not Path(msg.path).exists():
+            Path(msg.path).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return msg.raw + msg.thumb
+
+    @handles
     def pid(self, msg: Pid) -> int:
         return os.getpid()
 
@@ -243,6 +267,11 @@ class Relayer(Actor):
         other = self.context.actor(msg.to)
         echoed = await other.ask(Echo(msg.array))
         return await other.ask(Total(echoed)) + await other.ask(Total(msg.array))
+
+    @handles
+    async def relay_blob(self, msg: RelayBlob) -> bool:
+        raw, thumb = bytes(range(256)) * (SIZE // 128), b"t" * SIZE
+        return raw + thumb == await self.context.actor(msg.to).ask(Blob(raw, msg.path, thumb))
 
     @handles
     async def fill(self, msg: Fill) -> int:

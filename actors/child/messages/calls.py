@@ -37,9 +37,9 @@ def _class_of_refs() -> type[RemoteRef]:
 
 
 class LargeAnswer(Answer, frozen=True):
-    """An answer whose reply came as an attachment: kind `BESIDE`, and the reply itself."""
+    """An answer whose reply came as an attachment: kind `BESIDE`, and that attachment."""
 
-    value: bytes
+    attachment: Carried
 
 
 class SharedAnswer(Answer, frozen=True):
@@ -132,8 +132,8 @@ class Calls:
     def take(self, answer: Answer) -> None:
         """An answer has arrived; one that is not awaited any more is dropped."""
         if answer.kind == kinds.BESIDE:
-            value = self._inbox.take_attachments()[-1].value
-            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, value)
+            attachment = self._inbox.take_attachments()[-1]
+            answer = LargeAnswer(answer.correlation, answer.kind, answer.payload, attachment)
         elif answer.kind in (kinds.SHARED_REPLY, kinds.SHARED_ITEM):
             attachments = self._inbox.take_attachments()
             answer = SharedAnswer(answer.correlation, answer.kind, answer.payload, attachments)

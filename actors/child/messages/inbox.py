@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -282,9 +282,21 @@ class Inbox:
         if self._attachments:
             attachments, self._attachments = self._attachments, []
             whose = next((envelope for envelope in deliver.items if envelope.beside is not None), None)
-            if whose is not None and whose.beside is not None:
-                fill(whose.message, whose.beside, attachments)
+            if whose is not None and whose.beside is not None and not self._filled(whose, whose.beside, attachments):
+                self.pending.extend(envelope for envelope in deliver.items if envelope is not whose)
+                return
         self.pending.extend(deliver.items)
+
+    def _filled(
+        self, envelope: Envelope[Message[Any]], beside: tuple[int, ...], attachments: Sequence[Carried]
+    ) -> bool:
+        """Put its large values into a message; one whose values were lost is answered by that."""
+        try:
+            fill(envelope.message, beside, attachments)
+        except OSError as error:
+            self._outbox.skip(envelope.seq, *self._on_undecodable(error), over=False)
+            return False
+        return True
 
     def _take_tells(self, tells: TellBatch[Message[Any]]) -> None:
         self.pending.append(PendingBatch(tells.first, tells.messages, kinds.TELL, None, None, tells.trace))

@@ -16,6 +16,7 @@ import msgspec
 from actors.bounds import check_time
 from actors.child.messages.calls import Calls, LargeAnswer, SharedAnswer
 from actors.child.messages.chunks import Chunk, chunks
+from actors.child.messages.passing import shared
 from actors.errors import ActorsError, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
 from actors.protocol.protocol import sent_by_actor
@@ -259,7 +260,7 @@ class RemoteRef(ActorRef):
         raw = msgspec.Raw(packed.data)
         options = (until, delay, fail_if_down, blocking)
         frame = Send(self.path, kind, correlation, *options, raw, packed.beside, key, self._transport.trace())
-        self._transport.send(encode(frame), packed.attachments or ())
+        self._transport.send(encode(frame), shared(packed.attachments or ()))
 
     def _until(self, timeout: float | None) -> float | None:
         """When an ask ends: after its timeout, or at the deadline of the asking handler."""
@@ -284,7 +285,7 @@ def _pack(message: Message[Any]) -> EncodedMessage:
 
 def _open(answer: Answer, promised: Any) -> Any:
     if isinstance(answer, LargeAnswer):
-        return answer.value
+        return answer.attachment.value
     if answer.kind in (kinds.REPLY, kinds.SHARED_REPLY):
         return _decoded(answer, reply_codec(promised))
     if answer.kind == kinds.ACCEPTED:
