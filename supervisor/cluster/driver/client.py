@@ -169,6 +169,7 @@ class _Process:
         self._on_end = on_end
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._framer = Framer()
+        self._unsent = bytearray()
         self._sock, theirs = socket.socketpair()
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -201,11 +202,22 @@ class _Process:
         return heard
 
     def send(self, value: msgspec.Struct) -> None:
-        data = encode(value)
+        data, waiting = encode(value), bool(self._unsent)
+        self._unsent += header(len(data)) + data
+        if not waiting:
+            self._send()
+
+    def _send(self) -> None:
+        """Send what the kernel takes now: a large runtime_env does not fit at once, and calls of Ray may take long."""
         try:
-            self._sock.send(header(len(data)) + data)
-        except OSError:  # it is dead, or does not read: its end is seen where it is read
+            del self._unsent[: self._sock.send(self._unsent)]
+        except BlockingIOError:
+            pass
+        except OSError:  # it is dead: its end is seen where it is read
             self._process.kill()
+            return
+        if self._unsent:
+            self._reader.once_writable(self._sock.fileno(), self._send)
 
     def fail(self, why: str) -> None:
         for future in self._calls.values():

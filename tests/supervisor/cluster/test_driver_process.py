@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from types import SimpleNamespace
@@ -11,8 +12,9 @@ import pytest
 from actors.wire.codec import encode
 from actors.wire.framing import Framer, header
 from supervisor.cluster.driver import protocol as say
-from supervisor.cluster.driver.client import last_words
+from supervisor.cluster.driver.client import RayDriver, last_words
 from supervisor.cluster.driver.process import Driver
+from supervisor.io.loop_reader import LoopReader
 
 
 class Ray:
@@ -89,6 +91,40 @@ def test_a_runtime_env_is_passed_on():
         ray = Ray()
         assert [say.Joined(1)] == answers(ray, say.Join(1, "auto", given))
         assert ("auto", wanted) == (ray.joined["address"], ray.joined["runtime_env"])
+
+
+RAY = """
+from types import SimpleNamespace
+
+def init(**options):
+    global found
+    found = [{"NodeID": str(len(options["runtime_env"]["env_vars"]["A"])), "NodeManagerHostname": "h",
+              "NodeManagerAddress": "a", "Alive": True}]
+
+def nodes():
+    return found
+
+def remote(one):
+    return one
+
+def shutdown():
+    pass
+"""
+
+
+@pytest.mark.processes
+async def test_a_runtime_env_that_is_larger_than_a_socket_takes_at_once(tmp_path, monkeypatch):
+    """It reaches the driver's process whole, and so does what is said behind it."""
+    (tmp_path / "ray" / "util").mkdir(parents=True)
+    (tmp_path / "ray" / "__init__.py").write_text(RAY)
+    (tmp_path / "ray" / "util" / "__init__.py").touch()
+    (tmp_path / "ray" / "util" / "scheduling_strategies.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    loop = asyncio.get_running_loop()
+    driver = RayDriver("auto", {"env_vars": {"A": "x" * 2_000_000}}, loop, LoopReader(loop))
+    listed = await driver.call(say.ListMachines(driver.number()), say.MachinesAre)
+    assert ["2000000"] == [machine.key for machine in listed.machines]
+    await driver.close()
 
 
 def test_an_address_where_nothing_listens():
