@@ -333,6 +333,14 @@ class Life:
         """Now (ns), where the daemon makes a span of the message; else 0."""
         return self._now_ns() if is_sampled(trace) else 0
 
+    def gathers(self, wait: float | None) -> bool:
+        """Whether something has arrived while what has ended may wait for more; a timer is due in `wait` seconds."""
+        lingering = self.outbox.lingers()
+        if not lingering or (wait is not None and wait <= lingering) or not self.channel.readable(lingering):
+            return False
+        self.inbox.receive()
+        return True
+
     def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
         """Record that a handler raised. An exit is no answer: the daemon decides the fate of its message.
 

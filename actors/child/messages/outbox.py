@@ -204,6 +204,10 @@ class Outbox:
         self._note(1)
         self.flush()
 
+    def batch_over(self, seq: int, began: int) -> None:
+        """As `acknowledge_now`; no handler of the same batch follows."""
+        self.acknowledge_now(seq, began)
+
     def skip(self, seq: int, kind: int, payload: msgspec.Raw = NOTHING, *, over: bool = True) -> None:
         """A message has ended that did not begin; it leaves before the next one begins.
 
@@ -240,6 +244,14 @@ class Outbox:
                 self._flush(more=True)
         elif self._urgent or now - self.oldest > ACK_AGE or self._count >= ACK_EVERY:
             self._flush(more=False)
+
+    def lingers(self) -> float:
+        """Seconds for which what waits may wait for more, while the actor is idle."""
+        return 0.0
+
+    def before_batch(self) -> None:
+        """A batch is about to be handled: it is not known how long its messages take."""
+        self.flush()
 
     def flush(self) -> None:
         """Send everything that waits."""

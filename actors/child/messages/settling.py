@@ -3,7 +3,8 @@
     handler ends ─▶ outcome kept ─▶ no handler runs ─▶ save ─▶ Settled(outcomes, state)
 
 What the daemon stores of one frame it stores together. So a frame leaves between two messages only: at once when a
-sender waits for a reply, else before the next handler, when the actor has sent something, or some time has passed.
+sender waits for a reply, else before the next handler or while the actor is idle, when it has sent something, or a
+millisecond has passed. A sender that awaits each tell has its next one stored before that: they share a frame.
 
 Runs in the actor's process, in its main thread.
 """
@@ -57,11 +58,15 @@ class SettlingOutbox(Outbox):
 
     def before_handler(self, now: int) -> None:
         """A handler is about to be called at that time (ns): settle what must not wait for it."""
-        if self._changed and (self._sent or self._urgent or now - self._first > ACK_AGE or self._count >= ACK_EVERY):
-            self._settle()
+        self._settle_what_is_due(now)
         if not self._first:
             self._first = now
         self._handling = True
+
+    def before_batch(self) -> None:
+        """See `Outbox.before_batch`."""
+        self._settle_what_is_due(self._clock.monotonic_ns())
+        self._handling = True  # what waits is not settled with the changes of a handler that has not ended
 
     def reply(  # noqa: PLR0917 - as the outcome has them
         self,
@@ -100,6 +105,12 @@ class SettlingOutbox(Outbox):
         self.acknowledge(seq, began)
         self._settle()
 
+    def batch_over(self, seq: int, began: int) -> None:
+        """See `Outbox.batch_over`."""
+        self.acknowledge(seq, began)
+        self._first = self._first or began
+        self._settle_what_is_due(self._clock.monotonic_ns())
+
     def skip(self, seq: int, kind: int, payload: msgspec.Raw = NOTHING, *, over: bool = True) -> None:
         """A message has ended that did not begin."""
         self._waiting.append(Outcome(seq, kind, payload))
@@ -116,9 +127,20 @@ class SettlingOutbox(Outbox):
         self._handling = False
         self._changed = True
 
+    def lingers(self) -> float:
+        """Seconds for which what waits may wait for more, while the actor is idle."""
+        if not self._changed or self._sent or self._urgent:
+            return 0.0
+        return max(0, self._first + ACK_AGE - self._clock.monotonic_ns()) / 1e9
+
     def flush(self) -> None:
         """Settle what waits; not while a handler runs, whose changes are not complete."""
         if self._changed and not self._handling:
+            self._settle()
+
+    def _settle_what_is_due(self, now: int) -> None:
+        """Settle between two handlers what must not wait for the next one, at that time (ns)."""
+        if self._changed and (self._sent or self._urgent or now - self._first > ACK_AGE or self._count >= ACK_EVERY):
             self._settle()
 
     def _send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:

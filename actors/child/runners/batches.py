@@ -47,7 +47,7 @@ def handle_batch(life: Life, work: Table, batch: PendingBatch) -> None:
     if isinstance(batch, PendingAsks):
         _handle_asks(life, work, batch)
     else:
-        life.outbox.flush()  # it is not known how long these take
+        life.outbox.before_batch()
         if batch.kind == kinds.TELL:
             _handle_tells(life, work, batch)
         else:
@@ -87,7 +87,10 @@ def _handle_tells(life: Life, work: Table, tells: PendingBatch) -> None:
                 disturbed = True
                 break
         began, now = now, clock()
-        if seq > last or disturbed or seq - acknowledged > ACK_EVERY or now - told > ACK_AGE:
+        if seq > last or disturbed:
+            cells[_DONE] = seq - 1
+            life.outbox.batch_over(seq - 1, began)
+        elif seq - acknowledged > ACK_EVERY or now - told > ACK_AGE:
             acknowledged = cells[_DONE] = seq - 1
             life.outbox.acknowledge_now(acknowledged, began)
             told = now

@@ -49,7 +49,7 @@ def run(actor: Actor, life: Life) -> ExitReason:
         wait = life.timers.take_due(pending) if life.timers else None
         if life.leaving.if_idle:
             life.stop_if_idle()
-        if not pending:
+        if not pending and not life.gathers(wait):
             life.outbox.flush()
             if life.leaving.reason is None and (wait is None or life.channel.readable(wait)):
                 life.inbox.receive()

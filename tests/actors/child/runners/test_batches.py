@@ -71,7 +71,8 @@ def life_of(box, cells, step):
     """As much of a life as a batch needs; each look at its clock is so many ns after the one before."""
     times = count(1, step)
     outbox = SimpleNamespace(
-        due=2**62, held=[], oldest=0, flush=lambda: None, acknowledge_now=lambda seq, began: None,
+        due=2**62, held=[], oldest=0, flush=lambda: None, before_batch=lambda: None,
+        acknowledge_now=lambda seq, began: None, batch_over=lambda seq, began: None,
         keep_reply=lambda seq, payload, began: True, hold=lambda seq, payload, began: None,
         open_run=box.replies.open_run, end_run=box.replies.end_run, note_kept=lambda seq, began: None,
     )  # fmt: skip
