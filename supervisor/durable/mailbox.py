@@ -21,8 +21,9 @@ from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
 from actors.protocol.protocol import ActorProtocol
 from actors.wire.framing import Carried
-from actors.wire.from_child import Outcomes, Replies
+from actors.wire.from_child import Outcomes, Replies, Send
 from actors.wire.progress import Progress
+from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.rules.down import is_down
@@ -30,6 +31,7 @@ from supervisor.durable.delivery import NotedDelivery
 from supervisor.durable.intake.bulk import DurableBulk
 from supervisor.durable.intake.delayed import Delayed
 from supervisor.durable.intake.intake import DurableIntake
+from supervisor.durable.rows import unsent_row
 from supervisor.durable.settlement import DurableSettlement
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.transaction import Sent
@@ -41,7 +43,7 @@ from supervisor.ports.life import Delivery
 from supervisor.process.boxes import Boxes, LeftBox, drop
 from supervisor.store.port import Store
 from supervisor.store.records import StoredMessage
-from supervisor.store.writes import RequeueDeadLetter, ScheduleRan
+from supervisor.store.writes import AcceptDeadLetter, RequeueDeadLetter, ScheduleRan
 
 _LEFT: Final = ""  # stands for a life of a daemon that died, which is no member of this one
 
@@ -83,6 +85,12 @@ class DurableMailbox(Mailbox):
         """
         return Sent(self.stored, entry, due)
 
+    def unsent(self, frame: Send, attachments: Sequence[Carried], detail: str) -> AcceptDeadLetter:
+        """A tell of this actor to a name that the tree does not have: a dead letter of that name, which stays."""
+        name = frame.to.removeprefix(self.path.removesuffix(self.stored.name))
+        row = unsent_row(frame, self.path, attachments)
+        return AcceptDeadLetter(name, row, Fate.NO_SUCH_ACTOR.value, detail)
+
     # ---- from the daemon before
 
     def recover(self, rows: Sequence[StoredMessage], waiting: int, left: Sequence[LeftBox], *, complete: bool) -> None:
@@ -118,7 +126,7 @@ class DurableMailbox(Mailbox):
         frame: Outcomes | Replies,
         state: bytes | None,
         attachments: Sequence[Carried],
-        sent: list[Sent],
+        sent: Sequence[Sent | AcceptDeadLetter],
     ) -> None:
         """Messages of a member have ended: store that, its state, and what it has sent meanwhile, all together.
 

@@ -6,6 +6,7 @@ A deadline is on the clock of the wall in the store, and on the monotonic clock 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,8 @@ from actors.messages import Message
 from actors.wire.attachments import fill
 from actors.wire.codec import encode
 from actors.wire.framing import Attachment, Carried
-from supervisor.core.delivery.messages import QueuedMessage
+from actors.wire.from_child import Send
+from supervisor.core.delivery.messages import QueuedMessage, tag_of
 from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.records import StoredMessage
 from supervisor.store.writes import MessageRow
@@ -38,6 +40,12 @@ def row_of(seq: int, entry: Entry) -> MessageRow:
         _packed(packed.beside, packed.attachments),
         entry.key,
     )
+
+
+def unsent_row(frame: Send, sender: str, attachments: Sequence[Carried]) -> MessageRow:
+    """A tell of an actor to a name that nobody has, whose class is known by its tag alone."""
+    payload, beside = bytes(frame.message), _packed(frame.beside, tuple(attachments) or None)
+    return MessageRow(0, frame.kind, tag_of(payload), payload, sender, None, time.time(), None, beside)
 
 
 def restored(row: StoredMessage, handler: int, deadline: float | None = None) -> QueuedMessage:

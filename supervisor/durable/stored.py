@@ -27,7 +27,7 @@ from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.errors import StoreError
 from supervisor.store.port import Store
 from supervisor.store.records import RecoveredMailbox
-from supervisor.store.writes import FallDue, SaveState, Write
+from supervisor.store.writes import AcceptDeadLetter, FallDue, SaveState, Write
 
 RETRY: Final = 0.5  # seconds until a transaction that was not stored is tried again
 LAZY: Final = 0.005  # seconds that a transaction for which nothing waits stays open for more
@@ -94,6 +94,7 @@ class StoredMailbox:
         self.writing = Complaint(name, trouble)
         self._loop = loop
         self._accepting: list[Stored] = []
+        self._alone = False  # whether the last group of senders was one message
         self._handed_over = 0  # groups of senders that are being stored
         self._next: Transaction | None = None
         self._storing: Transaction | None = None
@@ -117,10 +118,15 @@ class StoredMailbox:
     # ---- messages enter
 
     def accept(self, storing: Stored) -> None:
-        """Store messages at the end of this turn of the loop, with the others that come until then."""
-        if not self._accepting:
-            self._loop.call_soon(self._hand_over)
+        """Store messages at the end of this turn of the loop, with the others that come until then.
+
+        At once where the last group was one message and is stored: its sender is likely alone, and waits for each.
+        """
         self._accepting.append(storing)
+        if self._alone and not self._handed_over:
+            self._hand_over()
+        elif len(self._accepting) == 1:
+            self._loop.call_soon(self._hand_over)
 
     def accept_tell(self, name: str, payload: bytes, classes: Classes, trace: str | None) -> asyncio.Future[None]:
         """As `accept`, of a tell that is all in its bytes; the future is done when it is stored."""
@@ -128,8 +134,9 @@ class StoredMailbox:
         if isinstance(last, StoringTells) and last.trace == trace:
             return last.add(name, payload)
         run = StoringTells(classes, self._loop, trace)
+        stored = run.add(name, payload)
         self.accept(run)
-        return run.add(name, payload)
+        return stored
 
     def number(self) -> int:
         """The number of the next message."""
@@ -151,6 +158,9 @@ class StoredMailbox:
 
     def _hand_over(self) -> None:
         batch, self._accepting = self._accepting, []
+        if not batch:  # it was handed over before the end of this turn
+            return
+        self._alone = sum(storing.count for storing in batch) == 1
         together = [storing for storing in batch if not storing.alone]
         if together:
             self._commit_group(together)
@@ -233,9 +243,14 @@ class StoredMailbox:
         self.states[member] = state
         self._open().states[member] = SaveState(self.name, member, type_name, state, time.time())
 
-    def send(self, sent: list[Sent]) -> None:
-        """Messages that the actor has sent meanwhile enter their mailboxes with what is settled."""
-        self._open().sent.extend(sent)
+    def send(self, sent: Sequence[Sent | AcceptDeadLetter]) -> None:
+        """What the actor has sent meanwhile enters its mailboxes, or is a dead letter, with what is settled."""
+        transaction = self._open()
+        for one in sent:
+            if isinstance(one, AcceptDeadLetter):
+                transaction.unsent.append(one)
+            else:
+                transaction.sent.append(one)
         self._want()
 
     def _open(self) -> Transaction:

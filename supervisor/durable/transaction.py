@@ -18,6 +18,7 @@ from supervisor.durable.rows import row_of
 from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.writes import (
     Accept,
+    AcceptDeadLetter,
     Begin,
     DeadLetterWrite,
     DeathRow,
@@ -73,10 +74,22 @@ class Transaction:
         deliveries: how often messages were begun, by number.
         states: by the name of the member.
         sent: messages to durable actors.
+        unsent: those to names that the tree does not have.
         after: called once everything is stored, in order.
     """
 
-    __slots__ = ("_numbered", "after", "deaths", "deliveries", "outcomes", "ranges", "sent", "settled", "states")
+    __slots__ = (
+        "_numbered",
+        "after",
+        "deaths",
+        "deliveries",
+        "outcomes",
+        "ranges",
+        "sent",
+        "settled",
+        "states",
+        "unsent",
+    )
 
     def __init__(self) -> None:
         self.settled: list[int] = []
@@ -86,6 +99,7 @@ class Transaction:
         self.deliveries: dict[int, int] = {}
         self.states: dict[str, SaveState] = {}
         self.sent: list[Sent] = []
+        self.unsent: list[AcceptDeadLetter] = []
         self.after: list[Callable[[], None]] = []
         self._numbered: list[int] = []
 
@@ -101,6 +115,7 @@ class Transaction:
         if self.deliveries:
             writes.append(Begin(mailbox, [(count, seq) for seq, count in self.deliveries.items()]))
         writes.extend(self.states.values())
+        writes.extend(self.unsent)
         self._numbered = [sent.target.number() for sent in self.sent]
         entering: dict[str, list[MessageRow]] = {}
         for seq, (target, entry, due) in zip(self._numbered, self.sent, strict=True):

@@ -23,6 +23,7 @@ from supervisor.ports.life import Delivery
 
 if TYPE_CHECKING:
     from supervisor.durable.transaction import Sent
+    from supervisor.store.writes import AcceptDeadLetter
 
 
 class ActorRequests:
@@ -52,7 +53,7 @@ class ActorRequests:
         self._sends.drop_held()
         self._asks.end()
 
-    def take_held(self) -> list[Sent]:
+    def take_held(self) -> list[Sent | AcceptDeadLetter]:
         """See `ActorSends.take_held`."""
         return self._sends.take_held()
 

@@ -46,6 +46,7 @@ from supervisor.observe.dead_letters import DeadLetter, DeadReason
 if TYPE_CHECKING:
     from supervisor.durable.mailbox import DurableMailbox
     from supervisor.durable.transaction import Sent
+    from supervisor.store.writes import AcceptDeadLetter
 
 MAX_WAITING_BYTES: Final = 2 * MAX_FRAME  # bytes of one actor's messages that wait for room in the mailboxes of others
 
@@ -72,11 +73,11 @@ class ActorSends:
         self._mailbox = mailbox
         self._tree = tree
         self._asks = asks
-        self._held: list[Sent] | None = [] if mailbox.durable else None
+        self._held: list[Sent | AcceptDeadLetter] | None = [] if mailbox.durable else None
         self._in_line = 0  # bytes that wait for room in other mailboxes
 
-    def take_held(self) -> list[Sent]:
-        """What a durable actor has sent to durable ones since the last call: it enters their mailboxes when stored."""
+    def take_held(self) -> list[Sent | AcceptDeadLetter]:
+        """What a durable actor has sent since the last call that is stored with what it has handled."""
         held, self._held = self._held or [], []
         return held
 
@@ -116,6 +117,8 @@ class ActorSends:
         except WireError:
             raise
         except ActorsError as error:
+            if mailbox is None and asker is None and self._held is not None and len(frame.to) <= MAX_PATH:
+                self._held.append(cast("DurableMailbox", self._mailbox).unsent(frame, attachments, str(error)))
             self._refuse(frame, asker, error, mailbox)
 
     def send_many(self, frame: SendMany) -> None:

@@ -178,6 +178,22 @@ class DeadLetterWrite(_Write, frozen=True):
     deaths: Sequence[DeathRow]
 
 
+class AcceptDeadLetter(_Write, frozen=True):
+    """A message that no mailbox takes is a dead letter from the beginning.
+
+    Attributes:
+        mailbox: name in the store of the one that it was sent to.
+        message: the message; its number means nothing.
+        reason: a `DeadReason`.
+        detail: one line for a person.
+    """
+
+    mailbox: str
+    message: MessageRow
+    reason: str
+    detail: str
+
+
 class SaveState(_Write, frozen=True, array_like=True, tag=5):
     """The state of an actor, in place of the former one.
 
@@ -272,6 +288,7 @@ Write: TypeAlias = (
     | Begin
     | Settle
     | DeadLetterWrite
+    | AcceptDeadLetter
     | SaveState
     | RequeueDeadLetter
     | DropDeadLetter

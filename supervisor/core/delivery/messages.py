@@ -87,6 +87,14 @@ class Classes(msgspec.Struct, frozen=True):
         return self.tags[_read_tag(payload).tag]
 
 
+def tag_of(payload: bytes) -> str:
+    """The tag of a message of any class: its name, unless the class says another; "?" for bytes that are no message."""
+    try:
+        return str(_read_tag(payload).tag)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "?"
+
+
 class SequenceNumbers:
     """Where sequence numbers come from: ascending from 1.
 

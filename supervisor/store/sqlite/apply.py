@@ -18,6 +18,7 @@ from supervisor.store.errors import NoSuchRecord
 from supervisor.store.sqlite.mailboxes import Mailboxes
 from supervisor.store.writes import (
     Accept,
+    AcceptDeadLetter,
     AcceptTells,
     Begin,
     DeadLetterWrite,
@@ -39,6 +40,7 @@ from supervisor.store.writes import (
 )
 
 Ranges = Sequence[tuple[int, int]]
+Late = AcceptDeadLetter | SaveState | DropDeadLetter | PutSchedule | ScheduleRan | DeleteSchedule
 
 _FIELDS: Final = len(MessageRow._fields)
 _KEY: Final = MessageRow._fields.index("key")
@@ -84,6 +86,10 @@ INSERT INTO dead_letter (mailbox, message_type, reason, detail, deliveries, send
 SELECT mailbox, message_type, ?, ?, ?, sender, sent_at, ?, kind, payload, routing_key, attachments
 FROM message WHERE mailbox = ? AND seq = ?
 """
+_ACCEPT_DEAD: Final = """
+INSERT INTO dead_letter (mailbox, message_type, reason, detail, deliveries, sender, sent_at, died_at, kind, payload,
+  routing_key, attachments) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)
+"""
 _REQUEUE: Final = """
 INSERT INTO message (mailbox, seq, kind, message_type, payload, sender, sent_at, routing_key, attachments)
 SELECT ?, ?, kind, message_type, payload, sender, sent_at, routing_key, attachments FROM dead_letter WHERE id = ?
@@ -121,7 +127,7 @@ class _Batch:
         self._outcomes: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
         self._early: list[Delay | FallDue | RequeueDeadLetter] = []
         self._deaths: list[DeadLetterWrite] = []
-        self._late: list[SaveState | DropDeadLetter | PutSchedule | ScheduleRan | DeleteSchedule] = []
+        self._late: list[Late] = []
 
     def add(self, write: Write) -> None:
         match write:
@@ -242,7 +248,7 @@ class _Batch:
         )
         self._mailboxes.change(mailbox, -max(0, deleted))
 
-    def _finish(self, write: SaveState | DropDeadLetter | PutSchedule | ScheduleRan | DeleteSchedule) -> None:
+    def _finish(self, write: Late) -> None:
         execute = self._connection.execute
         match write:
             case SaveState():
@@ -251,6 +257,10 @@ class _Batch:
                     "INSERT OR REPLACE INTO state (mailbox, member, type_name, data, saved_at) VALUES (?, ?, ?, ?, ?)",
                     (mailbox, write.member, write.type_name, write.data, write.saved_at),
                 )
+            case AcceptDeadLetter():
+                mailbox, row = self._mailboxes.made(write.mailbox), write.message
+                why = row.message_type, write.reason, write.detail, row.sender, row.sent_at, row.sent_at
+                execute(_ACCEPT_DEAD, (mailbox, *why, row.kind, row.payload, row.routing_key, row.attachments))
             case DropDeadLetter():
                 if not execute("DELETE FROM dead_letter WHERE id = ?", (write.letter,)).rowcount:
                     raise NoSuchRecord(f"there is no dead letter {write.letter}: it was requeued or dropped before")

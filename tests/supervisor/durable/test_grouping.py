@@ -1,0 +1,41 @@
+"""Groups: which messages of senders are stored together, and when they are handed over."""
+
+from __future__ import annotations
+
+import asyncio
+
+from supervisor import ChildSpec, Supervisor
+from supervisor.store import SQLiteStore
+from supervisor.store.writes import AcceptTells
+from tests.support.ledgers import Charge, Ledger, Show
+
+
+class Groups(SQLiteStore):
+    """Notes how many tells each group has."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.groups = []
+
+    def commit(self, group):
+        count = sum(len(write.payloads) for write in group if isinstance(write, AcceptTells))
+        if count:
+            self.groups.append(count)
+        return super().commit(group)
+
+
+async def test_a_sender_alone_does_not_wait_for_others_and_many_share_a_group(tmp_path):
+    """A message after one that was alone is handed over at once, and what comes meanwhile together."""
+    store = Groups(tmp_path / "shop.db")
+    async with Supervisor(ChildSpec(Ledger, name="ledger", durable=True), store=store) as root:
+        ledger = root["ledger"]
+        await ledger.tell(Charge(1, "1"))
+        second = asyncio.ensure_future(ledger.tell(Charge(1, "2")))
+        await asyncio.sleep(0)  # its first step
+        assert [1, 1] == store.groups
+        await second
+        await asyncio.gather(*(ledger.tell(Charge(1, str(number))) for number in range(3, 63)))
+        assert [1, 1, 1, 59] == store.groups
+        await asyncio.gather(*(ledger.tell(Charge(1, str(number))) for number in range(63, 123)))
+        assert [1, 1, 1, 59, 60] == store.groups, "nobody was alone before"
+        assert [str(number) for number in range(1, 123)] == (await ledger.ask(Show())).entries
