@@ -75,6 +75,7 @@ class InlineLife(ProcessDelivery, NoProcess):
         self._life_end = LifeEnd(self._fiber, clock, self._say_bytes)
         self._stop = Stop()
         self._life: Life | None = None
+        self._own_loop: InlineLoop | None = None  # that of async handlers
         self._said: deque[Callable[[], None]] = deque()  # what the life has done that is not heard yet
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
@@ -246,6 +247,8 @@ class InlineLife(ProcessDelivery, NoProcess):
 
     def hang(self) -> NoReturn:
         """See `actors.puppet.Host`."""
+        if self._own_loop is not None:
+            self._own_loop.hold()  # it stands in a handler
         while True:
             self._fiber.park(None)
 
@@ -284,7 +287,8 @@ class InlineLife(ProcessDelivery, NoProcess):
             runner.run(main)
 
     def _new_loop(self) -> InlineLoop:
-        return InlineLoop(self._fiber, self._clock, self._loop, self._wake)
+        self._own_loop = InlineLoop(self._fiber, self._clock, self._loop, self._wake)
+        return self._own_loop
 
 
 def _broken_pipe(error: OSError) -> None:

@@ -79,11 +79,15 @@ class InlineLoop(asyncio.SelectorEventLoop):
         if not self._fiber.killed:
             super().call_exception_handler(context)
 
-    def close(self) -> None:
-        """Close it; the test's loop does not watch it any more."""
+    def hold(self) -> None:
+        """It runs no more, whatever arrives: the test's loop does not watch it, so time goes on without it."""
         if not self.is_closed():
             self._clock.others.discard(self)
             self._host.remove_reader(self._parking.fileno())
+
+    def close(self) -> None:
+        """Close it; the test's loop does not watch it any more."""
+        self.hold()
         super().close()
 
     def _executed(self, _: object) -> None:

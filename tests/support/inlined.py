@@ -52,6 +52,10 @@ class Forever(Message[None]):
     """Do not return."""
 
 
+class Block(Message[None]):
+    """Do not return, and hold the thread."""
+
+
 class Through(Message[int]):
     """Add by another actor."""
 
@@ -179,6 +183,10 @@ class Sleeper(Actor):
     @handles
     async def forever(self, msg: Forever) -> None:
         await asyncio.Event().wait()
+
+    @handles
+    async def block(self, msg: Block) -> None:
+        hang()
 
 
 class Numbers(Message[AsyncIterator[int]]):

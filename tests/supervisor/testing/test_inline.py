@@ -49,6 +49,7 @@ from tests.support.functions import sleep
 from tests.support.inlined import (
     PRICES,
     Add,
+    Block,
     Copier,
     Copy,
     Counter,
@@ -262,6 +263,16 @@ async def test_a_handler_that_hangs_is_killed_by_the_clock(actor, handler):
             in report.reason.detail
         )
         assert handler in [one.handler for one in watch.seen if isinstance(one, HandlerSlow)]
+
+
+async def test_a_handler_that_holds_the_event_loop_does_not_hold_the_clock():
+    """An async handler that hangs without awaiting is killed by the clock, though more waits for its loop."""
+    async with InlineSupervisor(ChildSpec(Sleeper, name="a", handler_timeout=HOUR)) as root:
+        asking = asyncio.create_task(root["a"].ask(Block(), timeout=None))
+        await clock.advance(0)
+        assert 1.0 == round(await root["a"].ask(Nap(1.0), timeout=None), 6), "in the next life"
+        with pytest.raises(ActorCrashed, match="over its limit of 3600 s"):
+            await asking
 
 
 @pytest.mark.parametrize("actor", [Counter, Sleeper])
