@@ -10,11 +10,11 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from actors.jobs.jobs import IMPORT_LIMIT
+from supervisor.clock import clock_of
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.ports.life import Delivery
 
@@ -53,9 +53,10 @@ class JobTimes:
 
     def _look(self, timeout: float) -> None:
         self._timer = None
+        now = clock_of(asyncio.get_running_loop()).monotonic_ns()
         nearest = timeout  # what begins after this look has that long
         for seq, delivery_tag, life in list(self._begun()):
-            left = _time_left(life, delivery_tag, timeout)
+            left = _time_left(life, delivery_tag, timeout, now)
             if left > 0:
                 nearest = min(nearest, left)
             else:
@@ -74,8 +75,8 @@ class JobTimes:
                     yield seq, delivery_tag, life
 
 
-def _time_left(life: Delivery, delivery_tag: int, timeout: float) -> float:
-    """Seconds until the time of a job that runs may be over.
+def _time_left(life: Delivery, delivery_tag: int, timeout: float, now: int) -> float:
+    """Seconds from `now` until the time of a job that runs may be over.
 
     Its process notes when the time is over, once its module is imported; until then it notes a later one.
     """
@@ -86,5 +87,5 @@ def _time_left(life: Delivery, delivery_tag: int, timeout: float) -> float:
     over = since + int(timeout * 1e9)
     if until:
         over = min(until, over + int(IMPORT_LIMIT * 1e9))  # the process cannot put it off without end
-    left = (over - time.monotonic_ns()) / 1e9
+    left = (over - now) / 1e9
     return min(left, _LOOK_AGAIN) if until else left

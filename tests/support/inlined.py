@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
-from actors import Actor, ActorRef, ExitReason, Message, Rejected, Shared, Terminated, Topic, handles
+from actors import Actor, ActorRef, ExitReason, Message, Rejected, Shared, Terminated, Topic, handles, job
 from actors.puppet import hang
 
 
@@ -54,6 +54,12 @@ class Forever(Message[None]):
 
 class Block(Message[None]):
     """Do not return, and hold the thread."""
+
+
+class Hold(Message[None]):
+    """Do not return, and keep the value."""
+
+    value: Shared
 
 
 class Through(Message[int]):
@@ -185,6 +191,10 @@ class Sleeper(Actor):
         await asyncio.Event().wait()
 
     @handles
+    async def hold(self, msg: Hold) -> None:
+        await asyncio.Event().wait()
+
+    @handles
     async def block(self, msg: Block) -> None:
         hang()
 
@@ -211,3 +221,15 @@ class Slow(Actor):
         for number in range(msg.count):
             await asyncio.sleep(1.0)
             yield number
+
+
+@job
+def stay() -> None:
+    """Do not return."""
+    hang()
+
+
+@job
+def double(number: float) -> float:
+    """Twice the number."""
+    return number * 2

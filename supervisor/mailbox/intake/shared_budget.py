@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from actors.errors import MailboxFull, UsageError
 from actors.wire.framing import Carried, SharedAttachment
+from supervisor.clock import clock_of
 from supervisor.mailbox.intake.entry import Dropped, Entry, Taken, Wait
 
 Attachments = tuple[Carried, ...]
@@ -198,7 +198,8 @@ class _Place:
         Raises:
             TimeoutError: there was none in time.
         """
-        seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
+        now = clock_of(asyncio.get_running_loop()).monotonic()
+        seconds = None if deadline is None else max(0.0, deadline - now)
         try:
             async with asyncio.timeout(seconds):
                 return await self._granted

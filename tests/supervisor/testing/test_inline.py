@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Rejected, Shared, UsageError
+from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Jobs, Rejected, Shared, UsageError
 from actors.testing import clock, inline, kill
 from supervisor import (
     Backoff,
@@ -55,6 +55,7 @@ from tests.support.inlined import (
     Counter,
     Fail,
     Forever,
+    Hold,
     Later,
     Nap,
     Numbers,
@@ -67,6 +68,8 @@ from tests.support.inlined import (
     Ticks,
     Watch,
     Work,
+    double,
+    stay,
 )
 from tests.support.life_conformance import check_life
 from tests.support.waiting import Script, until
@@ -380,6 +383,29 @@ async def test_what_inline_refuses():
     for name in ("store", "cluster", "control"):
         with pytest.raises(UsageError, match=f"an inline tree takes no {name}="):
             InlineSupervisor(ChildSpec(Puppet), **{name: "auto"})
+
+
+async def test_a_job_has_its_time_by_the_clock():
+    """One that hangs is late, and another one is run."""
+    async with InlineSupervisor(ChildSpec(Jobs, name="pool")) as root:
+        await clock.advance(HOUR)
+        with pytest.raises(AskTimeout, match="ran longer than 60 s"):
+            await asyncio.wait_for(root["pool"].run(stay, timeout=60.0), 65.0)
+        assert 3 == await root["pool"].run(double, 1.5)
+
+
+async def test_room_for_values_in_shared_memory_is_awaited_by_the_clock():
+    """An ask that finds none ends at its timeout, however far the clock has gone."""
+    async with InlineSupervisor(ChildSpec(Sleeper, name="a"), max_shared_bytes=300_000) as root:
+        await clock.advance(HOUR)
+        with Shared.of(b"x" * 200_000) as first, Shared.of(b"x" * 200_000) as second:
+            holding = asyncio.create_task(root["a"].ask(Hold(first), timeout=None))
+            await clock.advance(0)
+            began = clock.monotonic()
+            with pytest.raises(AskTimeout):
+                await root["a"].ask(Hold(second), timeout=5.0)
+            assert clock.monotonic() - began == pytest.approx(5.0)
+            holding.cancel()
 
 
 async def test_values_in_shared_memory_pass():
