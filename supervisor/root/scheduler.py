@@ -169,7 +169,8 @@ class Scheduler:
                 await self._send(row)
             entry.failing = None
         except Exception as error:
-            entry.row = entry.row._replace(after=before)
+            if entry.row.after == row.after:  # it was not replaced meanwhile
+                entry.row = entry.row._replace(after=before)
             entry.not_before = self._tree.loop.time() + _RETRY
             if entry.failing != (failing := str(error)):
                 entry.failing = failing

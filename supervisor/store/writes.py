@@ -257,7 +257,7 @@ class ScheduleRow(NamedTuple):
 
 
 class PutSchedule(_Write, frozen=True):
-    """A schedule is new, or has changed."""
+    """A schedule is new, or has changed. One of the same child and the same times goes on where it was."""
 
     row: ScheduleRow
 

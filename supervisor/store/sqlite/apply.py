@@ -94,10 +94,12 @@ _REQUEUE: Final = """
 INSERT INTO message (mailbox, seq, kind, message_type, payload, sender, sent_at, routing_key, attachments)
 SELECT ?, ?, kind, message_type, payload, sender, sent_at, routing_key, attachments FROM dead_letter WHERE id = ?
 """
-_PUT_SCHEDULE: Final = (
-    f"INSERT OR REPLACE INTO schedule ({', '.join(ScheduleRow._fields)}) "  # noqa: S608
-    f"VALUES ({', '.join('?' * len(ScheduleRow._fields))})"
-)
+_PUT_SCHEDULE: Final = f"""
+INSERT INTO schedule ({", ".join(ScheduleRow._fields)}) VALUES ({", ".join("?" * len(ScheduleRow._fields))})
+ON CONFLICT (name) DO UPDATE SET message_type = excluded.message_type, payload = excluded.payload,
+  child = excluded.child, schedule = excluded.schedule,
+  after = CASE WHEN child = excluded.child AND schedule = excluded.schedule THEN after ELSE excluded.after END
+"""  # noqa: S608
 
 
 def apply(connection: sqlite3.Connection, mailboxes: Mailboxes, writes: Iterable[Write]) -> None:

@@ -277,13 +277,27 @@ async def test_schedules_are_kept(store):
     """Until they are deleted; a new one of the same name takes the place of the former."""
     nightly = ScheduleRow("nightly", "ledger", "cron 0 3 * * *", "Close", b"m", 5.0)
     await store.commit([PutSchedule(nightly), PutSchedule(nightly._replace(name="hourly"))])
-    await store.commit([PutSchedule(nightly._replace(after=6.0))])
+    nightly = nightly._replace(schedule="cron 0 4 * * *", after=6.0)
+    await store.commit([PutSchedule(nightly)])
     await reopened(store)
-    assert await store.schedules() == [nightly._replace(name="hourly"), nightly._replace(after=6.0)]
+    assert await store.schedules() == [ScheduleRow("hourly", "ledger", "cron 0 3 * * *", "Close", b"m", 5.0), nightly]
     await store.commit([DeleteSchedule("hourly")])
-    assert await store.schedules() == [nightly._replace(after=6.0)]
+    assert await store.schedules() == [nightly]
     await store.commit([ScheduleRan("nightly", 7.0), ScheduleRan("hourly", 7.0)])  # a run that was under way
     assert await store.schedules() == [nightly._replace(after=7.0)]
+
+
+async def test_a_schedule_that_is_put_again_goes_on_where_it_was(store):
+    """Where a run is under way, only the store knows whether that is stored: a run is neither lost nor repeated."""
+    nightly = ScheduleRow("nightly", "ledger", "cron 0 3 * * *", "Close", b"m", 5.0)
+    await store.commit([PutSchedule(nightly)])
+    await store.commit([PutSchedule(nightly._replace(payload=b"new", after=8.0))])
+    assert await store.schedules() == [nightly._replace(payload=b"new")]
+    await store.commit([ScheduleRan("nightly", 8.0)])
+    await store.commit([PutSchedule(nightly)])
+    assert await store.schedules() == [nightly._replace(after=8.0)]
+    await store.commit([PutSchedule(nightly._replace(child="other", after=9.0))])
+    assert await store.schedules() == [nightly._replace(child="other", after=9.0)]
 
 
 # ---- mailboxes
