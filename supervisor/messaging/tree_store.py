@@ -96,6 +96,7 @@ class TreeStore:
 
         Raises:
             StoreError: there is no such dead letter, or the store cannot be read.
+            UsageError: it is no number.
         """
         return self._kept(await self._found(letter))
 
@@ -106,6 +107,7 @@ class TreeStore:
 
         Raises:
             StoreError: there is no such dead letter, or it cannot be stored.
+            UsageError: it is no number.
         """
         found = await self._found(letter)
         mailbox = self._live(found.mailbox)
@@ -119,7 +121,9 @@ class TreeStore:
 
         Raises:
             StoreError: there is no such dead letter, or the store fails.
+            UsageError: it is no number.
         """
+        _check_number(letter)
         await self._store.commit([DropDeadLetter(letter)])
 
     async def page(self, mailbox: str | None, after: int) -> list[KeptDeadLetter]:
@@ -155,9 +159,10 @@ class TreeStore:
     # ---- inside
 
     async def _found(self, letter: int) -> StoredDeadLetter:
+        _check_number(letter)
         found = await self._store.dead_letter(letter)
         if found is None:
-            raise NoSuchRecord(f"there is no dead letter {letter!r}; `await root.store.dead_letters()` lists them")
+            raise _no_such(letter)
         return found
 
     def _name(self, name: str) -> str:
@@ -203,3 +208,15 @@ class TreeStore:
             return content_of(message, letter.attachments)
         except Exception:  # it may be dead because of that
             return None
+
+
+def _check_number(letter: int) -> None:
+    """Check what names a dead letter; what SQLite cannot take would fail all that is stored with it."""
+    if type(letter) is not int:
+        raise UsageError(f"a dead letter is named by its number: root.store.requeue(letter.id); it is {letter!r}")
+    if not 0 < letter < 2**63:
+        raise _no_such(letter)
+
+
+def _no_such(letter: int) -> NoSuchRecord:
+    return NoSuchRecord(f"there is no dead letter {letter}; `await root.store.dead_letters()` lists them")

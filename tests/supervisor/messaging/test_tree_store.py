@@ -67,6 +67,22 @@ async def test_a_dead_letter_is_listed_requeued_and_dropped(path):
         assert (await root["ledger"].ask(Show())).entries == ["a", "killed"]
 
 
+async def test_what_names_no_dead_letter_is_refused_and_disturbs_no_sender(path):
+    """SQLite would refuse it together with all that is stored at that moment."""
+    async with tree(path) as root:
+        for wrong in ("1", True, None, 1.0, [1], object()):
+            sending = asyncio.ensure_future(root["ledger"].ask(Charge(1)))
+            for refused in (root.store.drop(wrong), root.store.requeue(wrong), root.store.dead_letter(wrong)):
+                with pytest.raises(UsageError, match="named by its number"):
+                    await refused
+            await sending
+        for missing in (0, -1, 2**63, 7):
+            for refused in (root.store.drop(missing), root.store.requeue(missing), root.store.dead_letter(missing)):
+                with pytest.raises(StoreError, match="no dead letter"):
+                    await refused
+        assert root.health().ready
+
+
 async def until_entries(root, wanted):
     for _ in range(1000):
         if (await root["ledger"].ask(Show())).entries == wanted:
