@@ -18,7 +18,7 @@ ENDED = Identity(
     argv=("uvicorn", "shop:app", "--workers", "4"),
     cwd="/srv",
     python="3.11",
-    started=time.time() - 60,
+    started=0.0,
     health=TreeHealth(HealthStatus.HEALTHY),
     children=1,
     running=1,
@@ -26,16 +26,17 @@ ENDED = Identity(
 
 
 @pytest.mark.parametrize(
-    ("changed", "follows"),
+    ("age", "changed", "follows"),
     [
-        ({"started": time.time() - 1}, True),
-        ({"started": time.time() - 59}, False),  # a worker beside it, begun after it
-        ({"started": time.time() - 1, "tree": "/other"}, False),
-        ({"started": time.time() - 1, "argv": ("uvicorn", "shop:app")}, False),
-        ({"started": time.time() - 1, "cwd": "/tmp"}, False),
+        (1, {}, True),
+        (59, {}, False),  # a worker beside it, begun after it
+        (1, {"tree": "/other"}, False),
+        (1, {"argv": ("uvicorn", "shop:app")}, False),
+        (1, {"cwd": "/tmp"}, False),
     ],
 )
-def test_the_same_program_begun_since(changed, follows):
+def test_the_same_program_begun_since(age, changed, follows):
     """Not one of its siblings, which ran beside it and have its command line."""
-    last = Seen(ENDED, machine_time() - 30)
-    assert follows == last.is_followed_by(replace(ENDED, pid=2, **changed))
+    now = time.time()
+    last = Seen(replace(ENDED, started=now - 60), machine_time() - 30)
+    assert follows == last.is_followed_by(replace(ENDED, pid=2, started=now - age, **changed))

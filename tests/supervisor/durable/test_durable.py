@@ -316,7 +316,7 @@ async def test_a_transfer_enters_the_other_ledger_once(tmp_path):
     """However often the sender is killed between sending and settling, and the other restarted with it."""
     async with tree(tmp_path, ledger(), ledger("other"), strategy="rest_for_one") as root:
         for n in range(10):
-            asking = asyncio.create_task(root["ledger"].ask(Transfer(1, "other", str(n))))
+            asking = asyncio.create_task(root["ledger"].ask(Transfer(1, "other", str(n)), timeout=60.0))
             await asyncio.sleep(0)
             if n % 3 == 0:
                 os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
