@@ -35,11 +35,16 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """Records the events and commands of a machine."""
+    """Records the events and commands of a machine.
 
-    def __init__(self, machine: SupervisorMachine) -> None:
+    Args:
+        machine: decides.
+        before: a second one in the same state, where it is at hand; None copies `machine`, which takes longer.
+    """
+
+    def __init__(self, machine: SupervisorMachine, before: SupervisorMachine | None = None) -> None:
         self._machine = machine
-        self._before: SupervisorMachine = copy.deepcopy(machine)  # the machine before the first entry kept
+        self._before = copy.deepcopy(machine) if before is None else before  # the machine before the first entry kept
         self._middle = self._before
         self._older: list[Entry] = []
         self._newer: list[Entry] = []

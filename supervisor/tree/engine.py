@@ -71,9 +71,10 @@ class Engine:
         self.tree = tree
         self.running_at: float | None = None
         self.last_failure: ExitReport | None = None  # the last death that was not asked for
-        terms = [terms for child in spec.children for terms in child.terms()]
-        self.machine = SupervisorMachine(replace(spec.own_terms(path), nested=nested), terms)
-        self.journal = Journal(self.machine)
+        own = replace(spec.own_terms(path), nested=nested)
+        terms = tuple(terms for child in spec.children for terms in child.terms())
+        self.machine = SupervisorMachine(own, terms)
+        self.journal = Journal(self.machine, SupervisorMachine(own, terms))
         self._make = make_children(path, tree, self.post)
         self._on_running = on_running
         self._on_gave_up = on_gave_up

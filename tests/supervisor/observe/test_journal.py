@@ -57,6 +57,14 @@ def test_replay_gives_the_same():
     assert any(isinstance(command, StartChild) for entry in journal.entries() for command in entry.commands)
 
 
+def test_replay_from_a_second_machine():
+    """One that was made in the same state takes the place of a copy, and is not touched by what is handled."""
+    journal, copied = Journal(machine(), machine()), Journal(machine())
+    live(journal, 40)
+    live(copied, 40)
+    assert copied.replay() == journal.replay() == journal.entries()
+
+
 def test_bounded_and_still_replayable(monkeypatch):
     """The oldest half goes, and what is kept starts with the machine as it was then."""
     monkeypatch.setattr(supervisor.observe.journal, "LENGTH", 10)
