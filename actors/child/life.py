@@ -23,7 +23,6 @@ from actors.child.leaving import Leaving
 from actors.child.messages.calls import Calls
 from actors.child.messages.inbox import BulkEnvelope, Inbox
 from actors.child.messages.outbox import Outbox
-from actors.child.messages.passing import shared
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
 from actors.errors import Rejected, UsageError
@@ -313,7 +312,7 @@ class Life:
         """Record that a handler has returned, and send what its sender gets."""
         if isinstance(payload, Attachment):
             to_actor = envelope.sender is not None and type(envelope) is not BulkEnvelope
-            self.finish(envelope, kinds.BESIDE, NOTHING, lane, tuple(shared((payload,)) if to_actor else (payload,)))
+            self.finish(envelope, kinds.BESIDE, NOTHING, lane, (_shared(payload) if to_actor else payload,))
         elif isinstance(payload, Sharing):
             self.finish(envelope, kinds.SHARED_REPLY, payload.data, lane, payload.attachments)
         elif envelope.kind == kinds.TELL:
@@ -387,3 +386,9 @@ class Life:
         outcome = self.verdict(error)  # of a __post_init__, or no memory
         self._reserve.fill()
         return outcome
+
+
+def _shared(reply: Attachment) -> Carried:
+    from actors.ipc.shared_memory import in_shared_memory  # noqa: PLC0415 - only who sends large values needs it
+
+    return in_shared_memory(reply)

@@ -198,7 +198,12 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
 }
 
 
-REFS = {"actors.child.messages.remote_ref", "actors.child.messages.chunks", "actors.wire.errors"}
+REFS = {
+    "actors.child.messages.remote_ref",
+    "actors.child.messages.chunks",
+    "actors.child.messages.passing",
+    "actors.wire.errors",
+}
 NEEDED = {  # beyond that, before its first message, by an actor of that class
     "Talker": REFS,
     "Referred": REFS,
