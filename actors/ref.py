@@ -81,6 +81,10 @@ def note_taken(error: BaseException, taken: int) -> None:
         error.add_note(f"tell_many: the first {taken} messages were taken; the others were not sent")
 
 
+TAKES_MESSAGES: Final = "a ref takes messages: await ref.ask(SomeMessage(...))"
+"""What is said where a method of the actor is called on its ref."""
+
+
 class ActorRef(ABC):
     """A handle to one actor (or one pool of them).
 

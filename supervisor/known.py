@@ -8,17 +8,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import msgspec
+from typing import Any, Final, TypeVar
 
 from actors.errors import UsageError
-from actors.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import difflib
-else:
-    difflib = LazyModule("difflib")
+from actors.known import check_fit, check_options
 
 T = TypeVar("T")
 
@@ -26,52 +19,30 @@ _OF_SUPERVISORS: Final = ("strategy", "intensity", "auto_shutdown", "start", "ma
 
 
 def check_known(taker: str, names: Collection[str], known: Collection[str]) -> None:
-    """Check that all options are known.
-
-    Args:
-        taker: what takes them, for the text: `ChildSpec`.
-        names: those that were given.
-        known: those that it takes.
+    """Check that all options are known, as `check_options` does.
 
     Raises:
-        UsageError: one is not; the text names what is near.
+        UsageError: one is not; the text names what is near, or the supervisor that takes it.
     """
-    for name in names:
-        if name not in known:
-            if name in _OF_SUPERVISORS:
-                raise UsageError(f"{taker} takes no option {name!r}, its supervisor does: Supervisor(..., {name}=...)")
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(sorted(known))}"
-            raise UsageError(f"{taker} takes no option {name!r}; {hint}")
+    for name in _OF_SUPERVISORS:
+        if name in names and name not in known:
+            raise UsageError(f"{taker} takes no option {name!r}, its supervisor does: Supervisor(..., {name}=...)")
+    check_options(taker, names, known)
 
 
 def tells_options(settings: type[T]) -> type[T]:
-    """Decorate a class of settings: an option that it does not take is a UsageError that names the nearest one."""
+    """Decorate a class of settings: what it does not take is a UsageError that says what it takes."""
     made: Callable[..., None] = settings.__init__
     known = [name for name in signature(made).parameters if name not in {"self", "children"}]
 
     @functools.wraps(made)
     def told(self: T, *args: Any, **options: Any) -> None:
         check_known(settings.__name__, options, known)
-        made(self, *args, **options)
+        try:
+            made(self, *args, **options)
+        except TypeError:
+            check_fit(settings.__name__, made, (self, *args), options)
+            raise
 
     settings.__init__ = told  # type: ignore[assignment, method-assign]
     return settings
-
-
-if TYPE_CHECKING:
-
-    class Settings(msgspec.Struct, frozen=True):
-        """Tells type checkers that it is a Struct like any other."""
-
-else:
-
-    class _TellsOptions(type(msgspec.Struct)):
-        """What `tells_options` does, for a Struct: that has no `__init__` of its own."""
-
-        def __call__(cls, *args: Any, **options: Any) -> Any:
-            check_known(cls.__name__, options, cls.__struct_fields__)
-            return super().__call__(*args, **options)
-
-    class Settings(msgspec.Struct, frozen=True, metaclass=_TellsOptions):
-        """Base of settings that are plain values: an option that they do not take is told as `tells_options` does."""

@@ -11,12 +11,16 @@ The W3C context of the sender travels with each message, also from actor to acto
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 from weakref import WeakSet
 
+from actors.actor import Actor
 from actors.errors import UsageError
+from supervisor.jobs.jobs_ref import JobsRef
 from supervisor.mailbox.mailbox import Mailbox
+from supervisor.messaging.no_methods import without_methods
 from supervisor.messaging.shared import TreeContext
 from supervisor.supervisor import Supervisor
 
@@ -61,7 +65,11 @@ def instrument(root: Supervisor, *, tracer_provider: TracerProvider | None = Non
 def _begin(provider: TracerProvider, tree: TreeContext) -> None:
     spans = TreeSpans(provider, tree.clock)
     tree.tracing = spans
-    tree.ref_class = partial(TracedRef, spans)
+
+    def refs_to(actor: type[Actor]) -> Callable[..., JobsRef]:
+        return partial(without_methods(TracedRef, actor), spans)
+
+    tree.refs_to = refs_to
 
     def trace(mailbox: Mailbox) -> None:
         mailbox.trace_with(MessageSpans(spans, mailbox))

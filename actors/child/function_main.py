@@ -183,6 +183,8 @@ def _call(
         function(*args, **kwargs)
     except BaseException as error:
         raise ActorFailed(f"in {part.qualname}", error) from error
+    if not stop.is_set():
+        box.recorder.leave()
 
 
 def _let_pass(number: int, frame: FrameType | None) -> None:

@@ -100,7 +100,7 @@ def serve(  # noqa: PLR0917 - called once, by the process
         ActorFailed: its code raised.
     """
     try:
-        actor = cls.__new__(cls)
+        actor = _new(cls, args, kwargs)
         object.__setattr__(actor, "context", life.context)  # also where the class is frozen
         make: Callable[..., object] = cls.__init__
         returned = make(actor, *args, **kwargs)  # only now, so that __init__ may use the context
@@ -116,6 +116,19 @@ def serve(  # noqa: PLR0917 - called once, by the process
             _serve(actor, life, ready, run_loop)
     finally:
         life.outbox.flush()
+
+
+def _new(cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Actor:
+    """What `__new__` of the class returns.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    new: Callable[..., object] = cls.__new__
+    made = new(cls, *args, **kwargs)
+    if not isinstance(made, cls):
+        raise UsageError(f"its __new__ returned a {type(made).__qualname__}, which is no {cls.__qualname__}")
+    return made
 
 
 def _check_made(actor: Actor, life: Life, returned: object) -> None:

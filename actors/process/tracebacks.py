@@ -12,6 +12,7 @@ from typing import Final
 
 from actors.exits import exception_names
 from actors.process.traceback_text import traced
+from actors.ref import TAKES_MESSAGES, ActorRef
 from actors.wire.from_child import CrashReport, Failure
 
 MAX_MESSAGE_CHARACTERS: Final = 16 * 1024  # characters of an exception's own text
@@ -19,6 +20,7 @@ MAX_TRACEBACK_CHARACTERS: Final = 32 * 1024  # characters of a traceback; its la
 
 _PACKAGE: Final = __file__.rpartition("process")[0]
 _OURS: Final = (f"{_PACKAGE}child", f"{_PACKAGE}job")  # the modules that call an actor's code, and a job's
+_OF_LOOPS: Final = ("no running event loop", "no current event loop", "attached to a different loop")
 _FROZEN: Final = "<frozen importlib"
 _UNNAMED: Final = ("builtins", "__main__", "__mp_main__")  # the last is the main module in a process
 
@@ -64,12 +66,23 @@ def failure_of(error: BaseException) -> Failure:
 def words_of(error: BaseException) -> str:
     """The text of an exception, whatever its class does.
 
-    An undecodable file name is quoted, a broken __str__ is named.
+    An undecodable file name is quoted, a broken __str__ is named. What asyncio says of a missing loop, and Python of a
+    method that a ref does not have, is followed by what to do.
     """
     try:
-        return _cut(printable(str(error)), MAX_MESSAGE_CHARACTERS)
+        words = printable(str(error))
     except Exception:
         return f"<no text: {type(error).__qualname__}.__str__ raised>"
+    return _cut(f"{words}{_remedy(error, words)}", MAX_MESSAGE_CHARACTERS)
+
+
+def _remedy(error: BaseException, words: str) -> str:
+    """What to do, where the words of Python and asyncio know nothing of actors."""
+    if isinstance(error, AttributeError) and isinstance(error.obj, ActorRef) and TAKES_MESSAGES not in words:
+        return f"; {TAKES_MESSAGES}"
+    if isinstance(error, RuntimeError) and any(said in words for said in _OF_LOOPS):
+        return "; an actor's event loop runs in its async methods alone: make this one async, and await there"
+    return ""
 
 
 def _is_ours(file: str) -> bool:

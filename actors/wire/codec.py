@@ -18,6 +18,7 @@ import msgspec
 from msgspec import inspect as types
 
 from actors.errors import UndecodableMessage, UsageError
+from actors.known import Settings
 from actors.ref import ActorRef, UnboundRef
 from actors.signatures import type_name
 from actors.wire.framing import Carried
@@ -43,7 +44,7 @@ class SharedValue(ABC):
         """What travels beside the message."""
 
 
-class Codec(msgspec.Struct, Generic[T], frozen=True):
+class Codec(Settings, Generic[T], frozen=True):
     """How a type that msgpack does not know travels, in messages and in replies.
 
     Attributes:

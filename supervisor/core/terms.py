@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from actors.known import Settings
 from supervisor.core.causes import Rule
-from supervisor.known import Settings
 
 Start = Literal["ordered", "parallel"]
 LoneKind = Literal["task", "function", "command"]

@@ -12,7 +12,7 @@ from types import new_class
 from typing import Any, Final, NoReturn, TypeVar, cast
 
 from actors.actor import Actor
-from actors.ref import ActorRef
+from actors.ref import TAKES_MESSAGES, ActorRef
 
 Ref = TypeVar("Ref", bound=ActorRef)
 
@@ -31,8 +31,7 @@ class NoMethod:
 
     def __get__(self, ref: object, kind: type) -> NoReturn:
         raise AttributeError(
-            f"{kind.__name__!r} object has no attribute {self._name!r}; a ref takes messages: "
-            f"await ref.ask(SomeMessage(...))",
+            f"{kind.__name__!r} object has no attribute {self._name!r}; {TAKES_MESSAGES}",
             name=self._name,
             obj=ref,
         )

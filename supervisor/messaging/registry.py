@@ -16,6 +16,7 @@ from actors.lazy import LazyModule
 from actors.ref import ActorRef, UnboundRef
 from supervisor.mailbox.intake.checks import within
 from supervisor.mailbox.mailbox import Mailbox
+from supervisor.messaging.no_methods import without_methods
 from supervisor.messaging.refs import MailboxRef
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Registry:
     def ref(self, path: str) -> ActorRef:
         """The ref of a path that arrived in a message; unbound when no actor has the path."""
         mailbox = self._mailboxes.get(path)
-        return UnboundRef(path) if mailbox is None else MailboxRef(mailbox)
+        return UnboundRef(path) if mailbox is None else without_methods(MailboxRef, mailbox.protocol.actor)(mailbox)
 
     def shut_down(self) -> None:
         """The tree has ended."""

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from actors.actor import Actor
 from supervisor.clock import clock_of
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.wait_graph import WaitGraph
@@ -54,7 +55,7 @@ class TreeContext:
         self.ports: dict[str, int] = {}  # chosen for commands, by path
         self.metrics_text: Callable[[], str] | None = None  # what a collector of metrics says; in any thread
         self.heartbeats = False  # whether every process has a thread that answers where its code is
-        self.ref_class: Callable[..., Any] | None = None  # of the refs that `root[name]` gives, None for the plain one
+        self.refs_to: Callable[[type[Actor]], Callable[..., Any]] | None = None  # of `root[name]`; None: plain
         self.tracing: Tracing | None = None  # makes the spans of what is sent, None where messages are not traced
         self.stop_reason = Fate.ACTOR_STOPPED  # SHUTDOWN once the whole tree stops
         self.topics = PubSub()

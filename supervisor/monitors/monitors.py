@@ -10,6 +10,7 @@ from typing import Protocol
 
 from actors.errors import WireError
 from actors.wire.progress import Work
+from supervisor.core.health.life_end import LifeEnd
 from supervisor.messaging.shared import TreeContext
 from supervisor.monitors.examination import Examination
 from supervisor.monitors.health_check import HealthCheck
@@ -97,10 +98,10 @@ class Monitors:
         if self._recycler is not None:
             self._recycler.close()
 
-    def end(self, exit_code: int | None) -> Seen:
-        """The life has ended, with this exit code: look no more. Returns what was seen of it."""
+    def end(self, end: LifeEnd) -> Seen:
+        """The life has ended: look no more. Returns what was seen of it."""
         self.close()
-        hang = None if self.watchdog is None else self.watchdog.reason(exit_code)
+        hang = None if self.watchdog is None else self.watchdog.reason(end)
         stacks = next((looks.stacks for looks in (self.watchdog, self._examination) if looks is not None), None)
         return Seen(hang, stacks, None if self._examination is None else self._examination.place)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.exits import ExitKind, ExitReason
 from supervisor.core.health.hang_detector import Alarm, Finding, HangDetector, Look, explain, finding
+from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.stacks import in_debugger, of_the_actor, without_their_start
 from supervisor.ports.life import Life
 
@@ -64,15 +65,15 @@ class Watchdog:
         if self._timer is not None:
             self._timer.cancel()
 
-    def reason(self, exit_code: int | None) -> ExitReason | None:
-        """Why the life ended, if it ended by a hang.
+    def reason(self, end: LifeEnd) -> ExitReason | None:
+        """Why the life ended, if it ended by a hang; its exit code may not be known.
 
         faulthandler reads the stacks of threads that may be running, which is not quite safe: a hung process may die of
         it.
         """
-        if self._killed and exit_code == -signal.SIGKILL:
-            return ExitReason(ExitKind.KILLED, f"{self._hang}; killed by its supervisor")
-        if self._hang and exit_code in [-number for number in _DIED_OF_IT]:
+        if self._killed and end.exit_code in {None, -signal.SIGKILL}:
+            return ExitReason(ExitKind.KILLED, f"{self._hang}; {end.wire_error or 'killed by its supervisor'}")
+        if self._hang and end.exit_code in [-number for number in _DIED_OF_IT]:
             return ExitReason(ExitKind.KILLED, f"{self._hang}; it died when it was asked for its stacks")
         return None
 

@@ -320,6 +320,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
 
     def _life_end(self) -> LifeEnd:
         worker, box, farewell = self._worker, self._box, self._farewell
+        left = box.activity().leaving
         status = worker.remains()
         began = self._was_ready or box.taken
         overwritten = self._was_ready and not box.taken
@@ -332,7 +333,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             goodbye=farewell is not None,
             wire_error=self._wire_error,
             traceback=worker.traceback,
-            stop_asked=self._stop_at is not None and (overwritten or not box.activity().leaving),
+            stop_asked=self._stop_at is not None and (overwritten or not left),
             kill_asked=worker.kill_asked,
             grace=self._grace,
             progress=NOTHING_BEGUN if overwritten else box.progress(),
@@ -343,6 +344,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
             stderr=self._transcript.last_lines() if self._transcript.last else (),
             began=began,
             found_first=found_first() if began_wrong else None,
+            left=left,
             idle=box.left_idle,
             counts=box.counts(),
             overwritten=overwritten,

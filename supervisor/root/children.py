@@ -42,7 +42,8 @@ class Children(Lifecycle):
         if not isinstance(name, str):
             raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
         mailbox = self._tree.registry.find(absolute(self.path, name))
-        make: Callable[..., JobsRef] = self._tree.ref_class or without_methods(JobsRef, mailbox.protocol.actor)
+        actor, refs_to = mailbox.protocol.actor, self._tree.refs_to
+        make: Callable[..., JobsRef] = without_methods(JobsRef, actor) if refs_to is None else refs_to(actor)
         return make(mailbox, self._tree.preload)
 
     def ref(self, path: str) -> JobsRef:

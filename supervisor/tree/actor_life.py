@@ -320,7 +320,7 @@ class ActorLife:
         if end.counts:
             self._mailbox.counted.end(end.counts)
         if self.monitors is not None:
-            self._seen = self.monitors.end(end.exit_code)
+            self._seen = self.monitors.end(end)
         hang = self._seen.hang
         reason = hang or _over_its_job(end, self._mailbox.consumers.ended.get(self._name, "")) or exit_reason(end)
         idle = end.idle and reason.kind is ExitKind.NORMAL

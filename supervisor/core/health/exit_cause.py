@@ -168,9 +168,11 @@ def _way(end: LifeEnd) -> str:
         return f": sys.exit({one_line(end.crash_report.failure.message)}) {end.crash_report.where}"
     if end.progress.active:
         return ": it left in the middle of a message, by os._exit or from C code"
-    if end.exit_code == 0 and not (end.goodbye or end.stop_asked):
-        return ": it left by os._exit or from C code"
-    return ": an uncaught error; its standard error may say which" if end.exit_code == 1 else ""
+    if end.exit_code == 1:
+        return ": an uncaught error; its standard error may say which"
+    if end.exit_code in {EXIT_ORPHANED, 120} or end.goodbye or (end.exit_code == 0 and end.stop_asked):
+        return ""
+    return ": it left by os._exit or from C code"
 
 
 def _killed(end: LifeEnd) -> str:

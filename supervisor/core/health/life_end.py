@@ -32,6 +32,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         began: whether it had read which actor to be; what ends before that is no Python, or a Python that cannot start.
         found_first: which file it imported in place of a module that the daemon has, in words; looked at only where it
             ended before it had read that.
+        left: whether it had noted that it leaves by itself.
         idle: whether the actor stopped itself because no message waited.
         lost: why nothing is known of its end, as of a life whose machine is gone; None as a rule. Then `progress` says
             nothing.
@@ -56,6 +57,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     stderr: tuple[str, ...] = ()
     began: bool = True
     found_first: str | None = None
+    left: bool = False
     idle: bool = False
     lost: str | None = None
     counts: Counts = {}

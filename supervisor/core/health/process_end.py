@@ -14,7 +14,7 @@ def function_exit_reason(end: LifeEnd) -> ExitReason:
     if _obeyed(end, signal.SIGTERM):
         return _shutdown("ended by SIGTERM")
     reason = exit_reason(end)
-    if reason.kind is ExitKind.NORMAL and end.crash_report is None:
+    if reason.kind is ExitKind.NORMAL and end.left:
         return ExitReason(ExitKind.NORMAL, "it returned")
     return reason
 
