@@ -20,7 +20,9 @@ MAX_TRACEBACK_CHARACTERS: Final = 32 * 1024  # characters of a traceback; its la
 
 _PACKAGE: Final = __file__.rpartition("process")[0]
 _OURS: Final = (f"{_PACKAGE}child", f"{_PACKAGE}job")  # the modules that call an actor's code, and a job's
-_OF_LOOPS: Final = ("no running event loop", "no current event loop", "attached to a different loop")
+_NO_LOOP: Final = ("no running event loop", "There is no current event loop")  # asyncio's words
+_OTHER_LOOP: Final = "attached to a different loop"
+_LOOPS: Final = "an actor's event loop runs in its async methods alone: make this one async, and await there"
 _FROZEN: Final = "<frozen importlib"
 _UNNAMED: Final = ("builtins", "__main__", "__mp_main__")  # the last is the main module in a process
 
@@ -73,16 +75,19 @@ def words_of(error: BaseException) -> str:
         words = printable(str(error))
     except Exception:
         return f"<no text: {type(error).__qualname__}.__str__ raised>"
-    return _cut(f"{words}{_remedy(error, words)}", MAX_MESSAGE_CHARACTERS)
+    return _cut(_with_remedy(error, words), MAX_MESSAGE_CHARACTERS)
 
 
-def _remedy(error: BaseException, words: str) -> str:
-    """What to do, where the words of Python and asyncio know nothing of actors."""
+def _with_remedy(error: BaseException, words: str) -> str:
+    """The text, and what to do where the words of Python and asyncio know nothing of actors."""
     if isinstance(error, AttributeError) and isinstance(error.obj, ActorRef) and TAKES_MESSAGES not in words:
-        return f"; {TAKES_MESSAGES}"
-    if isinstance(error, RuntimeError) and any(said in words for said in _OF_LOOPS):
-        return "; an actor's event loop runs in its async methods alone: make this one async, and await there"
-    return ""
+        return f"{words}; {TAKES_MESSAGES}"
+    if isinstance(error, RuntimeError):
+        if words.startswith(_NO_LOOP):
+            return f"{words}; {_LOOPS}"
+        if words.endswith(_OTHER_LOOP):
+            return f"it awaits a task or future that is {_OTHER_LOOP}; {_LOOPS}"
+    return words
 
 
 def _is_ours(file: str) -> bool:

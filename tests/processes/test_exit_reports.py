@@ -413,7 +413,7 @@ async def test_a_start_that_takes_too_long():
 AT_STOP = {
     "An exception in on_stop": ("raise", ExitKind.CRASHED, "KeyError: 'cherry' (in DiesInStop.on_stop)"),
     "sys.exit in on_stop": ("sys.exit(3)", ExitKind.CRASHED, "exit code 3: sys.exit(3) in DiesInStop.on_stop"),
-    "os._exit in on_stop": ("os._exit(4)", ExitKind.CRASHED, "exit code 4"),
+    "os._exit in on_stop": ("os._exit(4)", ExitKind.CRASHED, "exit code 4: it left by os._exit or from C code"),
     "A graceful stop": ("nothing", ExitKind.SHUTDOWN, "asked by the supervisor"),
 }
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from actors import Actor, HandlerError, Message, UsageError, handles
+from actors import Actor, ActorRef, HandlerError, Message, UsageError, handles
 from actors.testing import inline
 from supervisor import ChildSpec, InvalidSpec, Supervisor
 
@@ -23,6 +23,14 @@ class Forward(Message[int]):
     pass
 
 
+class Where(Message[ActorRef]):
+    pass
+
+
+class Call(Message[int]):
+    ref: ActorRef
+
+
 class Shop(Actor):
     @handles
     def order(self, msg: Order) -> int:
@@ -32,6 +40,14 @@ class Shop(Actor):
     def forward(self, msg: Forward) -> int:
         LEFT.append(self.context.actor("shop").ask(Order("tea", 1)))
         return cast("int", LEFT[0])  # not awaited
+
+    @handles
+    def where(self, msg: Where) -> ActorRef:
+        return self.context.ref
+
+    @handles
+    def call(self, msg: Call) -> int:
+        return cast("Any", msg.ref).order("tea", 1)  # type: ignore[no-any-return]
 
 
 @pytest.mark.asyncio
@@ -50,6 +66,16 @@ async def test_a_method_of_the_actor_is_no_method_of_its_ref() -> None:
         with pytest.raises(AttributeError, match=r"no attribute 'order'; a ref takes messages: await ref\.ask\("):
             cast("Any", shop).order("tea", 1)
         assert not hasattr(shop, "_hidden")
+
+
+@pytest.mark.asyncio
+async def test_a_ref_that_has_travelled_has_no_methods_either() -> None:
+    """In a reply, and in a message to an actor."""
+    async with inline(Shop) as shop:
+        with pytest.raises(AttributeError, match=r"no attribute 'order'; a ref takes messages: await ref\.ask\("):
+            cast("Any", await shop.ask(Where())).order("tea", 1)
+        with pytest.raises(HandlerError, match=r"no attribute 'order'; a ref takes messages: await ref\.ask\("):
+            await shop.ask(Call(shop))
 
 
 @pytest.mark.asyncio

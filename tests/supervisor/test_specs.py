@@ -8,7 +8,7 @@ import pickle
 import msgspec
 import pytest
 
-from actors import UsageError
+from actors import Codec, UsageError
 from supervisor import (
     BRUTAL_KILL,
     INFINITY,
@@ -120,6 +120,9 @@ def test_no_actor_class(actor):
         ChildSpec(actor)
 
 
+class Poll: ...
+
+
 async def poll() -> None: ...
 
 
@@ -151,6 +154,15 @@ def work() -> None: ...
         (lambda: SQLiteStore("shop.db", snyc="full"), "SQLiteStore takes no option 'snyc'; did you mean sync?"),
         (lambda: RayCluster(adress="auto"), "RayCluster takes no option 'adress'; did you mean address?"),
         (lambda: AsyncQueueBridge(max_size=3), "AsyncQueueBridge takes no option 'max_size'; did you mean maxsize?"),
+        (lambda: Codec(Poll, str, decod=str), "Codec takes no option 'decod'; did you mean decode?"),
+        (lambda: Codec(Poll, str), "Codec cannot be made: missing a required argument: 'decode'; it takes type, "),
+        (lambda: Codec(Poll, str, type=Poll), "Codec cannot be made: multiple values for argument 'type'; it takes "),
+        (
+            lambda: Intensity(3, 5.0, 7),
+            "Intensity cannot be made: too many positional arguments; it takes max_restarts, period",
+        ),
+        (lambda: Backoff(*range(9)), "Backoff cannot be made: too many positional arguments; it takes initial, cap, "),
+        (CommandSpec, "CommandSpec cannot be made: missing a required argument: 'argv'; it takes argv, "),
     ],
 )
 def test_an_option_that_there_is_not(make, text):

@@ -98,6 +98,8 @@ async def test_what_the_daemon_sends():
     traces = Traces()
     async with tree(traces, ChildSpec(Calc, name="calc")) as root:
         calc = root["calc"]
+        with pytest.raises(AttributeError, match="a ref takes messages: await ref"):
+            _ = calc.add
         with traces.tracer.start_as_current_span("request"):
             assert 3 == await calc.ask(Add(1, 2), timeout=None)
         (send,), (queue,), (handle,) = [await traces.wait(f"{one} Add") for one in ("send", "queue", "handle")]

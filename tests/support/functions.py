@@ -24,6 +24,8 @@ def serve(orders, results):
             sys.exit(3)
         if order == "leave":
             os._exit(5)
+        if order == "quit":
+            os._exit(0)
         if order == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -87,6 +87,25 @@ def test_words_that_cannot_be_said(error, words):
 
 
 @pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("no running event loop", "no running event loop; an actor's event loop runs in its async methods alone: ..."),
+        ("There is no current event loop in thread 'MainThread'.", "...; an actor's event loop runs in its async ..."),
+        (
+            f"Task <{'x' * 999}> got Future <y> attached to a different loop",
+            "it awaits a task or future that is attached to a different loop; an actor's event loop runs in ...",
+        ),
+        ("no luck", "no luck"),
+    ],
+)
+def test_what_asyncio_says_of_loops(said, words):
+    """What to do follows, and the repr of a task does not hide it."""
+    start, dots, end = words.partition("...")
+    assert all(part in words_of(RuntimeError(said)) for part in (start, end.rstrip(".")))
+    assert dots or words == words_of(RuntimeError(said))
+
+
+@pytest.mark.parametrize(
     ("error", "code"),
     [
         (ValueError("3"), EXIT_FAILED),

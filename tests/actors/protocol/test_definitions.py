@@ -635,6 +635,33 @@ async def test_what_init_may_not_return(actor, kind):
             pass
 
 
+class Foreign(Actor):
+    def __new__(cls):
+        return Ping()
+
+
+class TakesInNew(Actor):
+    def __new__(cls, answer):
+        made = super().__new__(cls)
+        made.answer = answer
+        return made
+
+    def __init__(self, answer): ...
+
+    @handles
+    def ping(self, msg: Ping) -> int:
+        return self.answer
+
+
+async def test_what_new_may_return():
+    """Its own object alone; it gets the arguments, as in Python."""
+    with pytest.raises(StartFailed, match=r"its __new__ returned a Ping, which is no Foreign"):
+        async with inline(Foreign):
+            pass
+    async with inline(TakesInNew, 7) as ref:
+        assert 7 == await ref.ask(Ping())
+
+
 def test_a_handler_that_was_taken_away():
     """`ping = None`, as with __hash__."""
     assert {} == protocol_of(TakenAway).handlers

@@ -65,7 +65,7 @@ async def test_the_worker_of_a_bridge_runs_supervised():
             for order, reason, code in (
                 ("raise", "crashed: ValueError: no such pair (in serve)", 1),
                 ("exit", "crashed: exit code 3: sys.exit(3) in serve", 3),
-                ("leave", "crashed: exit code 5", 5),
+                ("leave", "crashed: exit code 5: it left by os._exit or from C code", 5),
                 ("kill", "killed: SIGKILL from outside", None),
             ):
                 await orders.submit(order)
@@ -80,6 +80,10 @@ async def test_the_worker_of_a_bridge_runs_supervised():
             report = await watch.exited("serve")
             assert "normal: it returned" == str(report.reason)
             assert ChildState.EXITED is states(root)["serve"]
+            await root.restart_child("serve")
+            await orders.submit("quit")
+            report = await watch.exited("serve")
+            assert "normal: exit code 0: it left by os._exit or from C code" == str(report.reason)
             with pytest.raises(NoSuchChild, match="serve is a function"):
                 await root.recycle("serve")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -95,6 +96,28 @@ async def test_a_handler_that_sleeps_over_its_limit(actor, logs):
         assert report.stacks.splitlines()[1].strip() in str(report)
         assert [report.stacks] == [line["stacks"] for line in logs if line["event"] == "child.exited"]
         assert 2 == await root["a"].ask(Ping(), timeout=DEADLINE)
+
+
+@real
+async def test_a_hung_process_that_may_not_be_killed(monkeypatch):
+    """It became another user's: the report says both, that it hung and that it may live on."""
+
+    def refuse(pid, pidfd, number):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    async with tree(shutdown=0.0) as root:
+        pid = root.which_children()[0].pid
+        watch = Watch(root)
+        with monkeypatch.context() as patch:
+            patch.setattr("supervisor.process.spawn.worker_process.send_signal", refuse)
+            with pytest.raises(ActorCrashed):
+                await root["a"].ask(Sleep(3600), timeout=DEADLINE)
+        os.kill(pid, signal.SIGKILL)
+        detail = (await watch.exited("a")).reason.detail
+        assert detail.startswith(
+            "hung: Sync.sleep over its limit of 0.3 s (handler_timeout); the process could not be "
+        )
+        assert detail.endswith(f"process {pid} may live on")
 
 
 @real

@@ -65,7 +65,8 @@ def words(type_name, message="", where="in A.a"):
         (end(0, crash_report=words("app.Leave")), "normal: exit code 0: sys.exit() in A.a"),
         (end(3, crash_report=words("SystemExit", "3")), "crashed: exit code 3: sys.exit(3) in A.a"),
         (end(1, crash_report=words("SystemExit", "bye")), "crashed: exit code 1: sys.exit(bye) in A.a"),
-        (end(4), "crashed: exit code 4"),
+        (end(4), "crashed: exit code 4: it left by os._exit or from C code"),
+        (end(4, goodbye=True), "crashed: exit code 4"),
         *(
             (end(code, began=False), f"crashed: exit code {code} before it was an actor: {why}")
             for code, why in ((0, NO_PYTHON), (1, NO_PYTHON), (255, NOT_EXECUTED))
@@ -84,7 +85,10 @@ def words(type_name, message="", where="in A.a"):
             "crashed: exit code 4: it left in the middle of a message, by os._exit or from C code",
         ),
         (end(1), "crashed: exit code 1: an uncaught error; its standard error may say which"),
-        (end(137), "crashed: exit code 137 (128 + SIGKILL, as a shell reports it)"),
+        (
+            end(137),
+            "crashed: exit code 137 (128 + SIGKILL, as a shell reports it): it left by os._exit or from C code",
+        ),
         # left, but did not go
         (
             end(-9, goodbye=True, kill_asked=True),

@@ -55,11 +55,12 @@ def test_the_reason_of_a_program_says_what_happened(facts, words):
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        (end(0), "normal: it returned"),
+        (end(0, left=True), "normal: it returned"),
+        (end(0), "normal: exit code 0: it left by os._exit or from C code"),
         (end(0, stop_asked=True), "shutdown: asked by the supervisor"),
         (end(-signal.SIGTERM, stop_asked=True), "shutdown: asked by the supervisor, ended by SIGTERM"),
         (end(-signal.SIGTERM), "killed: SIGTERM from outside"),
-        (end(3), "crashed: exit code 3"),
+        (end(3), "crashed: exit code 3: it left by os._exit or from C code"),
     ],
 )
 def test_the_reason_of_a_function_says_what_happened(facts, words):
