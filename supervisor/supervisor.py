@@ -94,7 +94,8 @@ class Supervisor(Children, Observation, Schedules):
             timeout: seconds for what was sent, without those of the stop.
 
         Returns:
-            Whether everything was finished in time.
+            Whether everything was finished in time. False, too, where something else has stopped an actor meanwhile,
+            and with it what waited there.
 
         Raises:
             NoSuchChild: there is none of that name.

@@ -9,8 +9,11 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
+from supervisor.core.delivery.fates import Fate
+from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.registry import Registry
 
 LOOK: Final = 0.02  # seconds between two looks; nothing on the way of a message knows of draining
@@ -25,12 +28,14 @@ async def drain(registry: Registry, part: str, timeout: float) -> bool:
         timeout: seconds to wait.
 
     Returns:
-        Whether everything was finished in time. The part refuses messages from then on.
+        Whether everything was finished in time, and nothing dropped by another stop meanwhile. The part refuses
+        messages from then on.
 
     Raises:
         asyncio.CancelledError: the part takes messages again.
     """
     mailboxes = registry.mailboxes(part)
+    dropped = _dropped(mailboxes)
     for mailbox in mailboxes:
         mailbox.intake.drain(part)
     try:
@@ -43,4 +48,9 @@ async def drain(registry: Registry, part: str, timeout: float) -> bool:
         for mailbox in mailboxes:
             mailbox.intake.resume()
         raise
-    return True
+    return _dropped(mailboxes) == dropped
+
+
+def _dropped(mailboxes: Sequence[Mailbox]) -> int:
+    """How many messages of them had not begun when their actor was stopped."""
+    return sum(mailbox.fates[fate] for mailbox in mailboxes for fate in (Fate.ACTOR_STOPPED, Fate.SHUTDOWN))

@@ -183,3 +183,15 @@ async def test_a_signal_can_mean_it(folder):
         (folder / "gate").touch()
         await serving
     assert ["0"] == (folder / "book").read_text().split()
+
+
+async def test_a_drain_that_another_stop_cuts_short(folder):
+    """What waited became dead letters, so that not everything was finished."""
+    async with Supervisor(ChildSpec(Writer, (str(folder),), name="writer", shutdown=0.0), spares=0) as root:
+        for line in range(2):
+            await root["writer"].tell(Write(line))
+        await until(lambda: "Write" == root.snapshot().children[0].handling)
+        drained = asyncio.create_task(root.drain("writer", timeout=DEADLINE))
+        await asyncio.sleep(0)  # it drains
+        await root.terminate_child("writer")
+        assert not await drained
