@@ -78,4 +78,6 @@ class RestartIntensityExceeded(SupervisorError):
 
 def _in_full(text: str, detail: str) -> str:
     """The text, with all of the detail where it has only the beginning of it."""
-    return text if detail in text else text.replace(detail.partition("; ")[0], detail)
+    parts = detail.split("; ")
+    beginnings = ("; ".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((text.replace(beginning, detail) for beginning in beginnings if beginning in text), text)
