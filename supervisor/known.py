@@ -11,7 +11,7 @@ from inspect import signature
 from typing import Any, Final, TypeVar
 
 from actors.errors import UsageError
-from actors.known import check_fit, check_options
+from actors.wire.known import check_fit, check_options
 
 T = TypeVar("T")
 

@@ -18,10 +18,10 @@ import msgspec
 from msgspec import inspect as types
 
 from actors.errors import UndecodableMessage, UsageError
-from actors.known import Settings
 from actors.ref import ActorRef, UnboundRef
 from actors.signatures import type_name
 from actors.wire.framing import Carried
+from actors.wire.known import Settings
 
 T = TypeVar("T")
 
