@@ -1,4 +1,4 @@
-"""Bounds: which numbers are a time, and which a count.
+"""Bounds: which numbers are a time, and which a count; settings that say what they take.
 
 Numbers that a person writes are checked before they are used: NaN compares to nothing, and an infinite or tiny time
 makes a timer that never or always fires.
@@ -6,7 +6,10 @@ makes a timer that never or always fires.
 
 from __future__ import annotations
 
-from typing import Final, TypeGuard
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+import msgspec
 
 from actors.errors import UsageError
 
@@ -55,3 +58,67 @@ def shown(value: object) -> str:
 def words(least: float = 0.0) -> str:
     """The range that `is_time` accepts, for a text."""
     return f"seconds from {least:g} to {MOST_SECONDS:g}"
+
+
+def check_options(taker: str, names: Collection[str], known: Collection[str]) -> None:
+    """Check that all options are known.
+
+    Args:
+        taker: what takes them, for the text: `ChildSpec`.
+        names: those that were given.
+        known: those that it takes.
+
+    Raises:
+        UsageError: one is not; the text names what is near.
+    """
+    for name in names:
+        if name not in known:
+            import difflib  # noqa: PLC0415 - only a mistake pays for it
+
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(sorted(known))}"
+            raise UsageError(f"{taker} takes no option {name!r}; {hint}")
+
+
+def check_fit(taker: str, made: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """Check that values fit the parameters of a call that has raised a TypeError.
+
+    Args:
+        taker: what takes them, for the text.
+        made: what was called.
+        args: positional values.
+        options: by name.
+
+    Raises:
+        UsageError: they do not; the text names the parameters.
+    """
+    import inspect  # noqa: PLC0415 - as above
+
+    signature = inspect.signature(made)
+    try:
+        signature.bind(*args, **options)
+    except TypeError as misfit:
+        takes = ", ".join(name for name in signature.parameters if name != "self")
+        raise UsageError(f"{taker} cannot be made: {misfit}; it takes {takes}") from None
+
+
+if TYPE_CHECKING:
+
+    class Settings(msgspec.Struct, frozen=True):
+        """Tells type checkers that it is a Struct like any other."""
+
+else:
+
+    class _TellsOptions(type(msgspec.Struct)):
+        """Says what does not fit in words of ours: a Struct has no `__init__` of its own to do it in."""
+
+        def __call__(cls, *args: Any, **options: Any) -> Any:
+            try:
+                return super().__call__(*args, **options)
+            except TypeError:
+                check_options(cls.__name__, options, cls.__struct_fields__)
+                check_fit(cls.__name__, cls, args, options)
+                raise
+
+    class Settings(msgspec.Struct, frozen=True, metaclass=_TellsOptions):
+        """Base of settings that are plain values: what they do not take is a UsageError that says what they take."""

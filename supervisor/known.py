@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from inspect import signature
 from typing import Any, Final, TypeVar
 
+from actors.bounds import check_fit, check_options
 from actors.errors import UsageError
-from actors.wire.known import check_fit, check_options
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def tells_options(settings: type[T]) -> type[T]:
     known = [name for name in signature(made).parameters if name not in {"self", "children"}]
 
     @functools.wraps(made)
-    def told(self: T, *args: Any, **options: Any) -> None:
+    def made_or_told(self: T, *args: Any, **options: Any) -> None:
         check_known(settings.__name__, options, known)
         try:
             made(self, *args, **options)
@@ -44,5 +44,5 @@ def tells_options(settings: type[T]) -> type[T]:
             check_fit(settings.__name__, made, (self, *args), options)
             raise
 
-    settings.__init__ = told  # type: ignore[assignment, method-assign]
+    settings.__init__ = made_or_told  # type: ignore[assignment, method-assign]
     return settings

@@ -17,11 +17,11 @@ from typing import Any, Final, Generic, Protocol, TypeVar, Union, cast, get_args
 import msgspec
 from msgspec import inspect as types
 
+from actors.bounds import Settings
 from actors.errors import UndecodableMessage, UsageError
 from actors.ref import ActorRef, UnboundRef
 from actors.signatures import type_name
 from actors.wire.framing import Carried
-from actors.wire.known import Settings
 
 T = TypeVar("T")
 

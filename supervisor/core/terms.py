@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from actors.wire.known import Settings
+from actors.bounds import Settings
 from supervisor.core.causes import Rule
 
 Start = Literal["ordered", "parallel"]

@@ -19,6 +19,7 @@ from actors.process.time_limit import TimeLimit
 from actors.wire.progress import Activity, Work
 from supervisor import INFINITY, ChildSpec, Intensity, Routing, Supervisor
 from supervisor.monitors import watchdog as room
+from supervisor.process.spawn.worker_process import send_signal
 from supervisor.testing import ScriptedSupervisor
 from tests.support.actors import Echo, Puppet
 from tests.support.hangers import (
@@ -103,7 +104,9 @@ async def test_a_hung_process_that_may_not_be_killed(monkeypatch):
     """It became another user's: the report says both, that it hung and that it may live on."""
 
     def refuse(pid, pidfd, number):
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        if number == signal.SIGKILL:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        send_signal(pid, pidfd, number)
 
     async with tree(shutdown=0.0) as root:
         pid = root.which_children()[0].pid
