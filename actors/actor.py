@@ -158,7 +158,8 @@ class Actor:
     def on_stop(self, reason: ExitReason) -> Coroutine[Any, Any, None] | None:
         """Called once at a graceful stop, after the last message; may be async.
 
-        It has `shutdown=` seconds. Not called when the process is killed or crashes. An exception in it is a crash.
+        It has `shutdown=` seconds from when its supervisor asks; where the actor stops itself, it takes as long as it
+        takes. Not called when the process is killed or crashes. An exception in it is a crash.
 
         Args:
             reason: why it stops. Its `kind` is `ExitKind.SHUTDOWN` when its supervisor has asked, `NORMAL` when the
