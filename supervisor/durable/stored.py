@@ -120,10 +120,11 @@ class StoredMailbox:
     def accept(self, storing: Stored) -> None:
         """Store messages at the end of this turn of the loop, with the others that come until then.
 
-        At once where the last group was one message and is stored: its sender is likely alone, and waits for each.
+        At once where the last group was one message and is stored: its sender is likely alone, and waits for each. Not
+        while a transaction is being gathered, which would leave with it by halves.
         """
         self._accepting.append(storing)
-        if self._alone and not self._handed_over:
+        if self._alone and not (self._handed_over or self._gathering):
             self._hand_over()
         elif len(self._accepting) == 1:
             self._loop.call_soon(self._hand_over)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 
 from supervisor import ChildSpec, Supervisor
+from supervisor.core.delivery.messages import Classes
+from supervisor.durable.stored import StoredMailbox
 from supervisor.store import SQLiteStore
-from supervisor.store.writes import AcceptTells
+from supervisor.store.records import RecoveredMailbox
+from supervisor.store.writes import AcceptTells, SaveState, Settle
 from tests.support.ledgers import Charge, Ledger, Show
 
 
 class Groups(SQLiteStore):
-    """Notes how many tells each group has."""
+    """Notes how many tells each group has, and what is stored with others."""
 
     def __init__(self, path):
         super().__init__(path)
         self.groups = []
+        self.kinds = []
 
     def commit(self, group):
+        self.kinds.append([type(write) for write in group])
         count = sum(len(write.payloads) for write in group if isinstance(write, AcceptTells))
         if count:
             self.groups.append(count)
@@ -39,3 +44,20 @@ async def test_a_sender_alone_does_not_wait_for_others_and_many_share_a_group(tm
         await asyncio.gather(*(ledger.tell(Charge(1, str(number))) for number in range(63, 123)))
         assert [1, 1, 1, 59, 60] == store.groups, "nobody was alone before"
         assert [str(number) for number in range(1, 123)] == (await ledger.ask(Show())).entries
+
+
+async def test_no_message_tears_apart_what_is_stored_together(tmp_path):
+    """Outcomes never leave without the state after them, also where a message comes between the two."""
+    store = Groups(tmp_path / "shop.db")
+    await store.open()
+    stored = StoredMailbox(store, "ledger", RecoveredMailbox(0, 0, 0, {}), asyncio.get_running_loop(), print)
+    stored.on_entered_batch = lambda batch: None
+    await stored.accept_tell("Charge", b"1", Classes({}, []), None)  # alone
+    with stored.together():
+        stored.settle_tells([(1, 1)])
+        entering = stored.accept_tell("Charge", b"2", Classes({}, []), None)
+        stored.keep("", "Book", b"state")
+    await entering
+    await stored.settled()
+    assert [Settle, SaveState] == next(kinds for kinds in store.kinds if Settle in kinds)
+    await store.close()
