@@ -138,10 +138,10 @@ class Jobs(Actor):
         return SharingResult(data, as_shared(shared))
 
     def _call(self, msg: RunJob | RunSharingJob, shared: Sequence[Carried]) -> tuple[bytes, tuple[Carried, ...]]:
-        function = self._find(msg)
-        if msg.timeout:
-            self.context.extend(msg.timeout)
         try:
+            function = self._find(msg)
+            if msg.timeout:
+                self.context.extend(msg.timeout)
             return definition_of(function).call(function, msg.arguments, shared)
         except Exception:
             raise

@@ -42,15 +42,16 @@ class JobEnd:
         self._look()
 
     def _look(self) -> None:
-        life = self._mailbox.consumers.bearer(self._member, self._delivery_tag)
+        consumers = self._mailbox.consumers
+        life = consumers.bearer(self._member, self._delivery_tag)
         if life is None:
             if self._paused:
-                self._mailbox.consumers.resume(self._member)
+                consumers.resume(self._member, self._delivery_tag)
                 self._mailbox.dispatcher.dispatch()
             return
         if self._delivery_tag in life.progress().active and life.caught_up:
-            if self._paused or not self._mailbox.consumers.pause(self._member):
-                self._mailbox.consumers.end(self._member, self._why)
+            if self._paused or not consumers.pause(self._member, self._delivery_tag):
+                consumers.end(self._member, self._why)
                 return
             self._paused, self._pause = True, LOOK
         asyncio.get_running_loop().call_later(self._pause, self._look)

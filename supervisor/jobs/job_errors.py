@@ -5,7 +5,17 @@ Pure.
 
 from __future__ import annotations
 
-from actors.errors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, UndecodableMessage
+from actors.errors import (
+    ActorCrashed,
+    ActorsError,
+    ActorStopped,
+    AskTimeout,
+    HandlerError,
+    MailboxFull,
+    Rejected,
+    UndecodableMessage,
+    UsageError,
+)
 
 
 def named(error: ActorsError, shown: str, *, idempotent: bool) -> ActorsError:
@@ -23,8 +33,8 @@ def named(error: ActorsError, shown: str, *, idempotent: bool) -> ActorsError:
         return ActorCrashed(text, started=error.started, finished=error.finished, report=error.report)
     if isinstance(error, ActorStopped):
         return ActorStopped(f"{shown} was not run: {error}")
-    if isinstance(error, UndecodableMessage):
-        return UndecodableMessage(f"{shown}: {error}")
+    if isinstance(error, UsageError | MailboxFull | Rejected | UndecodableMessage):
+        return type(error)(f"{shown}: {error}")
     return error
 
 

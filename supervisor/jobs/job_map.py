@@ -24,7 +24,6 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.jobs.job_end import JobEnd
 from supervisor.jobs.job_errors import named, took_too_long
 from supervisor.jobs.job_result import JobResult
-from supervisor.jobs.job_times import JobTimes
 from supervisor.jobs.prepared_job import PreparedJob
 from supervisor.mailbox.intake.bulk import BulkCall, Part
 from supervisor.mailbox.mailbox import Mailbox
@@ -78,7 +77,6 @@ class JobMap:
         self._taken: deque[Item] = deque()  # those whose outcome was not taken, in their order or in that of their ends
         self._open = 0  # how many have no outcome
         self._under_way: dict[int, Item] = {}  # by the numbers of their messages
-        self._times = JobTimes(mailbox, job.timeout, self._under_way, self._late)
         self._news = asyncio.Event()
         self._left = False  # whether nothing is taken any more
 
@@ -92,14 +90,20 @@ class JobMap:
         feeder = asyncio.create_task(self._feed())
         feeder.add_done_callback(lambda _: self._news.set())
         taken = self._taken
+        stopped: ActorStopped | None = None
         try:
             while True:
                 if taken and taken[0].over:
                     item = taken.popleft()
                     self._room.release()
-                    if isinstance(item.outcome, ActorStopped):
+                    if not isinstance(item.outcome, ActorStopped):
+                        yield item.outcome
+                    elif self._ordered:
                         raise item.outcome
-                    yield item.outcome
+                    else:  # what runs may still return: its time to stop, or a drain, lets it
+                        stopped = item.outcome
+                elif stopped is not None and not self._open:
+                    raise stopped
                 elif feeder.done() and not self._open:
                     if (why := feeder.result()) is not None:
                         raise why
@@ -191,11 +195,12 @@ class JobMap:
 
     def sent(self, items: Sequence[Item], first: int) -> None:
         """Items are in the mailbox, under consecutive numbers."""
-        for seq, item in enumerate(items, first):
-            if not item.over:
-                item.seq = seq
-                self._under_way[seq] = item
-        self._times.watch()
+        numbered = {seq: item for seq, item in enumerate(items, first) if not item.over}
+        for seq, item in numbered.items():
+            item.seq = seq
+        self._under_way |= numbered
+        if self._job.timeout is not None:
+            self._mailbox.job_times.watch(numbered, self._job.timeout, self._late)
 
     def replied(self, item: Item, payload: msgspec.Raw) -> None:
         """The job of an item has returned; see `Asker`."""
@@ -226,6 +231,7 @@ class JobMap:
             return
         item.outcome, item.over = outcome, True
         self._under_way.pop(item.seq, None)
+        self._mailbox.job_times.forget((item.seq,))
         self._open -= 1
         if not self._ordered:
             self._taken.append(item)
@@ -234,7 +240,7 @@ class JobMap:
 
     def _abandon(self) -> None:
         """What is under way is no longer wanted: it does not begin, or its process is killed."""
-        self._times.forget()
+        self._mailbox.job_times.forget(self._under_way)
         self._withdraw(list(self._under_way), Fate.CANCELLED, f"its job {self._job.name} was cancelled")
         self._under_way.clear()
 

@@ -18,7 +18,6 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.jobs.job_end import JobEnd
 from supervisor.jobs.job_errors import named, took_too_long
 from supervisor.jobs.job_result import JobResult
-from supervisor.jobs.job_times import JobTimes
 from supervisor.jobs.prepared_job import PreparedJob
 from supervisor.mailbox.intake.entry import Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
@@ -44,8 +43,7 @@ class JobRun:
         self._args = args
         self._kwargs = kwargs
         self._result = JobResult(mailbox.intake.reader_of(job.result), shares=job.shares)
-        self._sent: set[int] = set()  # the number of its message
-        self._times = JobTimes(mailbox, job.timeout, self._sent, self._late)
+        self._sent: list[int] = []  # the number of its message, while that is under way
 
     async def send(self) -> None:
         """Send it, as soon as the mailbox has room.
@@ -60,8 +58,11 @@ class JobRun:
         if isinstance(entered, Wait):
             entered = await entered.taken()
         assert isinstance(entered, Taken)  # noqa: S101 - only tells are dropped
-        self._sent.add(entered.seq)
-        self._times.watch()
+        if self.future.done():
+            return
+        self._sent.append(entered.seq)
+        if self._job.timeout is not None:
+            self._mailbox.job_times.watch(self._sent, self._job.timeout, self._late)
 
     def abandon(self) -> None:
         """Its result is no longer wanted: it does not begin, or its process is killed."""
@@ -101,13 +102,13 @@ class JobRun:
         self.failed(took_too_long(self._shown(), timeout))
 
     def _end(self, fate: Fate, why: str) -> None:
-        for held in self._mailbox.dispatcher.withdraw_all(list(self._sent), fate).values():
+        for held in self._mailbox.dispatcher.withdraw_all(self._sent, fate).values():
             JobEnd(self._mailbox, *held, why)
         self._over()
 
     def _over(self) -> None:
+        self._mailbox.job_times.forget(self._sent)
         self._sent.clear()
-        self._times.forget()
 
     def _shown(self) -> str:
         return self._job.shown(self._args, self._kwargs)

@@ -66,7 +66,7 @@ class Consumers:
         self._new_queue = new_queue
         self._concurrency = concurrency
         self._clock = clock
-        self._paused: set[str] = set()  # served, but given nothing now
+        self._paused: dict[str, set[int]] = {}  # members that are given nothing now: because of which of their messages
         self._making_room: set[str] = set()  # whose life is about to be followed by another, or just was
         self._quick: dict[str, int] = {}  # how many messages a quick member gets in advance; a slow one is not in it
         self._busy_since: dict[str, float] = {}  # when a member of a pool last got or ended a message
@@ -161,7 +161,7 @@ class Consumers:
         self.served[name] = life
         self._making_room.discard(name)
         self._quick.pop(name, None)
-        self._paused.discard(name)
+        self._paused.pop(name, None)
         self.ended.pop(name, None)
         self._find_single_consumer()
 
@@ -169,9 +169,14 @@ class Consumers:
         """The life of a member, also one that gets no more messages; None once it has ended."""
         return self.served.get(name) or self.leaving.get(name)
 
+    @property
+    def lives(self) -> dict[str, Delivery]:
+        """Every life that has not ended, by member."""
+        return self.leaving | self.served
+
     def progress(self) -> dict[str, Progress]:
         """What each member that has a life does now."""
-        return {name: life.progress() for name, life in (self.leaving | self.served).items()}
+        return {name: life.progress() for name, life in self.lives.items()}
 
     def over(self, name: str) -> None:
         """A life has ended."""
@@ -183,35 +188,41 @@ class Consumers:
         life = self.served.pop(name, None)
         if life is not None:
             self.leaving[name] = life
-        self._paused.discard(name)
+        self._paused.pop(name, None)
         self._find_single_consumer()
 
     def bearer(self, name: str, delivery_tag: int) -> Delivery | None:
         """The life that has a message in flight; None once the message or the life has ended."""
-        life = self.served.get(name)
+        life = self.holding(name)
         return life if life is not None and self.queue_of(name).flights.of(name).number_of(delivery_tag) else None
 
     def end(self, name: str, why: str) -> None:
         """Kill a life over the message that it handles."""
         self.ended[name] = why
-        self.served[name].kill()
+        if (life := self.holding(name)) is not None:
+            life.kill()
 
-    def pause(self, name: str) -> bool:
-        """A life stays connected, but gets no messages until `resume`.
+    def pause(self, name: str, delivery_tag: int) -> bool:
+        """A life gets no messages until `resume` with the same message, which it handles.
 
         It is asked to give back what it has not begun; returns whether it has any.
         """
-        self._paused.add(name)
+        life = self.holding(name)
+        if life is None:
+            return False
+        self._paused.setdefault(name, set()).add(delivery_tag)
         self._find_single_consumer()
-        life = self.served[name]
         asked = self.queue_of(name).flights.of(name).ask_back(life.progress().begun)
         if asked:
             life.recall(asked)
         return bool(asked)
 
-    def resume(self, name: str) -> None:
-        """A life gets messages again."""
-        self._paused.discard(name)
+    def resume(self, name: str, delivery_tag: int) -> None:
+        """A life gets messages again, unless another pause lasts."""
+        pauses = self._paused.get(name, set())
+        pauses.discard(delivery_tag)
+        if not pauses:
+            self._paused.pop(name, None)
         self._find_single_consumer()
 
     def make_room(self, name: str) -> None:

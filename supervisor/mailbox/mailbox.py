@@ -41,7 +41,7 @@ from supervisor.mailbox.intake.bulk import Bulk
 from supervisor.mailbox.intake.intake import Intake
 from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.settlement import Settlement
-from supervisor.mailbox.timers import Deadlines
+from supervisor.mailbox.timers import Deadlines, JobTimes
 from supervisor.mailbox.unanswered import Unanswered
 from supervisor.mailbox.validation import Admission
 from supervisor.observe.dead_letters import DeadLetter
@@ -79,6 +79,7 @@ class Mailbox:
         dispatcher: sends them, and what belongs to them.
         unanswered: asks that end before their answer.
         consumers: who serves it.
+        job_times: how long the jobs in it may run.
         capacity: how many messages may wait.
         begun: whether a life of the actor was ever started.
         classes: of its messages.
@@ -136,6 +137,7 @@ class Mailbox:
             depth=lambda: self.depth,
             clock=clock,
         )
+        self.job_times = JobTimes(loop, self.consumers)
         self._deadlines = Deadlines(loop, clock, self._settlement.askers, self.unanswered.expire)
         admission = Admission(path, protocol, max_message_bytes, router, self.classes)
         self.intake = self._make_intake(

@@ -1,22 +1,33 @@
-"""Timers: deadlines of the asks of one mailbox, and delayed tells.
+"""Timers: deadlines of the asks of one mailbox, how long jobs may run, and delayed tells.
 
 Deadlines share one timer of the loop. An ask keeps its deadline itself, so a new ask costs nothing here unless its
-deadline is the next one, and an ask that ends costs nothing at all. Runs on the loop's thread.
+deadline is the next one, and an ask that ends costs nothing at all. The times of jobs share one timer, too:
+
+    timer ─▶ what does each process handle, and since when? (black box) ─▶ late
+
+Runs on the loop's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import Final
 
+from actors.jobs.jobs import IMPORT_LIMIT
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import PendingAsk
+from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.validation import Admitted
+from supervisor.ports.life import Delivery
 
 _EARLY: Final = 0.0005  # seconds by which a loop's timer may be early
 _PAUSE: Final = 0.00001  # seconds between two looks, for each ask that waits: looking takes about one part in a hundred
+_LOOK_AGAIN: Final = 0.1  # seconds; the end of an import brings the end of a job's time nearer
+
+Late = Callable[[int], None]
 
 
 class Deadlines:
@@ -79,6 +90,83 @@ class Deadlines:
                 self._late(seq)
         if following is not None:
             self._set_timer(min(max(following, now + len(deadlines) * _PAUSE), self.next))
+
+
+class JobTimes:
+    """How long the jobs of one pool may run.
+
+    A job that has not begun is not over its time, so only the processes are looked at, not what waits.
+
+    Args:
+        loop: its timers are used.
+        consumers: of the pool.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, consumers: Consumers) -> None:
+        self._loop = loop
+        self._consumers = consumers
+        self._limits: dict[int, tuple[float, Late]] = {}  # by number of the message
+        self._least = inf  # of the times since there were none
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, seqs: Iterable[int], timeout: float, late: Late) -> None:
+        """Call `late` with the number of each of these messages that is handled for longer, until `forget`."""
+        self._limits.update(dict.fromkeys(seqs, (timeout, late)))
+        self._least = min(self._least, timeout)
+        if self._timer is None or self._timer.when() > self._loop.time() + timeout:
+            self._look_in(timeout)
+
+    def forget(self, seqs: Iterable[int]) -> None:
+        """These messages have ended, or are no longer wanted."""
+        for seq in seqs:
+            self._limits.pop(seq, None)
+        if not self._limits and self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._least = None, inf
+
+    def _look_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        nearest = self._least  # what begins after this look has that long
+        for seq, delivery_tag, life in list(self._begun()):
+            timeout, late = self._limits[seq]
+            left = _time_left(life, delivery_tag, timeout)
+            if left > 0:
+                nearest = min(nearest, left)
+            else:
+                late(seq)
+                self.forget([seq])
+        if self._limits:
+            self._look_in(nearest)
+
+    def _begun(self) -> Iterator[tuple[int, int, Delivery]]:
+        """Number and delivery tag of each job that runs, and the life that runs it."""
+        for name, life in self._consumers.lives.items():
+            flight = self._consumers.queue_of(name).flights.of(name)
+            for delivery_tag in life.progress().active:
+                seq = flight.number_of(delivery_tag)
+                if seq in self._limits:
+                    yield seq, delivery_tag, life
+
+
+def _time_left(life: Delivery, delivery_tag: int, timeout: float) -> float:
+    """Seconds until the time of a job that runs may be over.
+
+    Its process notes when the time is over, once its module is imported; until then it notes a later one.
+    """
+    work = life.activity().work
+    if delivery_tag not in life.progress().active or not work:
+        return timeout  # it has ended meanwhile
+    since, until = work[0].since, work[0].until
+    over = since + int(timeout * 1e9)
+    if until:
+        over = min(until, over + int(IMPORT_LIMIT * 1e9))  # the process cannot put it off without end
+    left = (over - time.monotonic_ns()) / 1e9
+    return min(left, _LOOK_AGAIN) if until else left
 
 
 class DelayedTells:
