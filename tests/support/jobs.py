@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from actors import Codec, Jobs, Shared, job
+from actors import Codec, Jobs, Rejected, Shared, job
 
 Deed = Literal["fine", "raise", "segfault", "exit", "memory", "hang", "slow"]
 
@@ -145,6 +145,12 @@ class LateError(Exception):
 class WordlessError(BaseException):
     def __str__(self) -> str:
         raise RuntimeError("no words")
+
+
+@job
+def reject(what: str) -> None:
+    del what
+    raise Rejected("not today")
 
 
 @job

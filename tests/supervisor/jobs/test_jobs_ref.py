@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, Shared, UsageError
+from actors import ActorCrashed, ActorsError, ActorStopped, AskTimeout, HandlerError, Jobs, Rejected, Shared, UsageError
 from actors.ipc.shared_memory import SWITCH
 from actors.jobs.jobs import IMPORT_LIMIT
-from supervisor import ChildExited, ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+from supervisor import INFINITY, ChildExited, ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree.commands import Decision
-from tests.support import jobs, late_jobs
+from tests.support import jobs, late_jobs, unimportable
 from tests.support.actors import Puppet
 from tests.support.jobs import Item, Report, double, work
 from tests.support.sharers import segments
@@ -119,6 +119,51 @@ async def test_an_import_puts_the_end_of_a_job_off_by_no_more_than_it_takes():
     async with Supervisor(ChildSpec(Jobs, name="pool"), spares=0) as root, asyncio.timeout(IMPORT_LIMIT * 2 / 3):
         with pytest.raises(AskTimeout, match="ran longer than 0.05 s"):
             await root["pool"].run(late_jobs.hang, timeout=0.05)
+
+
+async def test_what_the_import_of_its_module_raises_is_the_error_of_a_job():
+    """Also what is no Exception; the process goes on."""
+    async with Supervisor(ChildSpec(Jobs, name="pool"), intensity=Intensity(0), spares=0) as root:
+        pool = root["pool"]
+        process = await pool.run(jobs.pid)
+        with pytest.raises(HandlerError, match=r"double\(1\) raised KeyboardInterrupt: enough"):
+            await pool.run(unimportable.double, 1)
+        assert process == await pool.run(jobs.pid)
+
+
+async def test_the_times_of_jobs_that_wait_cost_one_timer(tmp_path, monkeypatch):
+    log, loop, count = tmp_path / "log", asyncio.get_running_loop(), 200
+    async with tree(size=1) as root:
+        pool = root["pool"]
+        running = asyncio.create_task(pool.run(jobs.hang, str(log)))
+        await until(lambda: lines(log))
+        timers = []
+        monkeypatch.setattr(
+            loop, "call_later", lambda delay, *what, call=loop.call_later: timers.append(delay) or call(delay, *what)
+        )
+        waiting = [asyncio.create_task(pool.run(double, number, timeout=DEADLINE)) for number in range(count)]
+        await until(lambda: root.snapshot().children[0].mailbox > count)
+        assert timers.count(DEADLINE) == 1
+        running.cancel()
+        assert [2 * number for number in range(count)] == await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+async def test_a_job_is_ended_while_its_process_is_about_to_be_replaced(tmp_path, how):
+    """The successor waits for it."""
+    log = tmp_path / "log"
+    async with tree(size=1, shutdown=INFINITY) as root:
+        running = asyncio.create_task(root["pool"].run(jobs.hang, str(log), timeout=0.5 if how == "timeout" else None))
+        await until(lambda: lines(log))
+        recycled = asyncio.create_task(root.recycle("pool"))
+        await until(lambda: root._tree.registry.get("/root/pool").consumers.leaving, "it leaves")
+        if how == "cancel":
+            running.cancel()
+        with pytest.raises(AskTimeout if how == "timeout" else asyncio.CancelledError):
+            await running
+        await asyncio.wait_for(recycled, DEADLINE)
+        assert await root["pool"].run(double, 2) == 4
+        assert root.snapshot().restarts == 0
 
 
 async def test_a_job_that_takes_too_long_is_ended_with_its_process():
@@ -307,6 +352,10 @@ async def test_an_error_ends_a_map_or_is_one_of_its_results():
         outcomes = [outcome async for outcome in pool.map(work, items, return_exceptions=True)]
         assert [type(outcome) for outcome in outcomes] == [Report, HandlerError, Report, ActorCrashed, Report]
         assert [o.item for o in outcomes if isinstance(o, ActorsError)] == [items[1], items[3]]
+        with pytest.raises(UsageError, match=r"double\('a'\): job double cannot be run: Expected `int`"):
+            _ = [outcome async for outcome in pool.map(double, ["a"])]
+        with pytest.raises(Rejected, match=r"reject\('b'\): not today"):
+            _ = [outcome async for outcome in pool.map(jobs.reject, ["b"])]
         wrong = [outcome async for outcome in pool.map(double, [1, "a", 3], return_exceptions=True)]
         assert [wrong[0], type(wrong[1]), wrong[2]] == [2, UsageError, 6]
 
@@ -382,6 +431,25 @@ async def test_a_pool_that_is_down_for_good_ends_its_maps():
                 pass
         with pytest.raises(ActorStopped, match=r"double\(\d+\) was not run"):
             await pool.run(double, 1)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_a_drain_gives_a_map_the_results_of_what_was_sent(tmp_path, ordered):
+    """In whatever order they come."""
+    log, got = tmp_path / "log", []
+
+    async def consume(pool):
+        items = (Item(number, "slow", str(log)) for number in count())
+        async for report in pool.map(work, items, ordered=ordered, limit=8):
+            got.append(report.number)
+
+    async with tree() as root:
+        consuming = asyncio.create_task(consume(root["pool"]))
+        await until(lambda: len(lines(log)) > 2)
+        assert await root.drain("pool", timeout=DEADLINE)
+        with pytest.raises(ActorStopped, match="drains"):
+            await consuming
+    assert sorted(got) == sorted(map(int, lines(log)))
 
 
 async def test_a_bar_shows_how_far_a_map_is(capsys):

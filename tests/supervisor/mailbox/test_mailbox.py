@@ -153,6 +153,18 @@ async def test_a_congested_life_gets_no_more(box):
     assert [1] == life.numbers
 
 
+async def test_a_pause_lasts_until_each_of_its_reasons_is_over(box):
+    """A job that is ended pauses its process; the end of another one there does not let it get more."""
+    life, consumers = box.live(), box.mailbox.consumers
+    for delivery_tag in (1, 2):
+        consumers.pause("a", delivery_tag)
+    box.ref.tell_nowait(Add(1))
+    for delivery_tag, given in ((1, []), (2, [1])):
+        consumers.resume("a", delivery_tag)
+        box.mailbox.dispatcher.dispatch()
+        assert given == life.numbers
+
+
 @pytest.mark.parametrize(
     ("kind", "payload", "error", "words"),
     [
