@@ -153,10 +153,11 @@ async def test_a_job_is_ended_while_its_process_is_about_to_be_replaced(tmp_path
     """The successor waits for it."""
     log = tmp_path / "log"
     async with tree(size=1, shutdown=INFINITY) as root:
-        running = asyncio.create_task(root["pool"].run(jobs.hang, str(log), timeout=0.5 if how == "timeout" else None))
+        running = asyncio.create_task(root["pool"].run(jobs.hang, str(log), timeout=1.0 if how == "timeout" else None))
         await until(lambda: lines(log))
         recycled = asyncio.create_task(root.recycle("pool"))
-        await until(lambda: root._tree.registry.get("/root/pool").consumers.leaving, "it leaves")
+        consumers = root._tree.registry.get("/root/pool").consumers
+        await until(lambda: consumers.leaving or running.done(), "it leaves")
         if how == "cancel":
             running.cancel()
         with pytest.raises(AskTimeout if how == "timeout" else asyncio.CancelledError):
