@@ -169,14 +169,9 @@ class Consumers:
         """The life of a member, also one that gets no more messages; None once it has ended."""
         return self.served.get(name) or self.leaving.get(name)
 
-    @property
-    def lives(self) -> dict[str, Delivery]:
-        """Every life that has not ended, by member."""
-        return self.leaving | self.served
-
     def progress(self) -> dict[str, Progress]:
         """What each member that has a life does now."""
-        return {name: life.progress() for name, life in self.lives.items()}
+        return {name: life.progress() for name, life in (self.leaving | self.served).items()}
 
     def over(self, name: str) -> None:
         """A life has ended."""

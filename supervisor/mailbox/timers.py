@@ -145,8 +145,9 @@ class JobTimes:
 
     def _begun(self) -> Iterator[tuple[int, int, Delivery]]:
         """Number and delivery tag of each job that runs, and the life that runs it."""
-        for name, life in self._consumers.lives.items():
-            flight = self._consumers.queue_of(name).flights.of(name)
+        consumers = self._consumers
+        for name, life in (consumers.leaving | consumers.served).items():
+            flight = consumers.queue_of(name).flights.of(name)
             for delivery_tag in life.progress().active:
                 seq = flight.number_of(delivery_tag)
                 if seq in self._limits:
