@@ -11,12 +11,12 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import Final
 
 from actors.jobs.jobs import IMPORT_LIMIT
+from supervisor.clock import clock_of
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import PendingAsk
 from supervisor.mailbox.consumers import Consumers
@@ -131,10 +131,11 @@ class JobTimes:
 
     def _look(self) -> None:
         self._timer = None
+        now = clock_of(self._loop).monotonic_ns()
         nearest = self._least  # what begins after this look has that long
         for seq, delivery_tag, life in list(self._begun()):
             timeout, late = self._limits[seq]
-            left = _time_left(life, delivery_tag, timeout)
+            left = _time_left(life, delivery_tag, timeout, now)
             if left > 0:
                 nearest = min(nearest, left)
             else:
@@ -154,8 +155,8 @@ class JobTimes:
                     yield seq, delivery_tag, life
 
 
-def _time_left(life: Delivery, delivery_tag: int, timeout: float) -> float:
-    """Seconds until the time of a job that runs may be over.
+def _time_left(life: Delivery, delivery_tag: int, timeout: float, now: int) -> float:
+    """Seconds from `now` until the time of a job that runs may be over.
 
     Its process notes when the time is over, once its module is imported; until then it notes a later one.
     """
@@ -166,7 +167,7 @@ def _time_left(life: Delivery, delivery_tag: int, timeout: float) -> float:
     over = since + int(timeout * 1e9)
     if until:
         over = min(until, over + int(IMPORT_LIMIT * 1e9))  # the process cannot put it off without end
-    left = (over - time.monotonic_ns()) / 1e9
+    left = (over - now) / 1e9
     return min(left, _LOOK_AGAIN) if until else left
 
 
