@@ -7,7 +7,6 @@ Runs on the thread of the event loop that entered it; any number of trees, on an
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Self, Unpack
@@ -105,18 +104,14 @@ class Supervisor(Children, Observation, Schedules):
         engine = self._engine_now()
         check_time("timeout of drain", timeout)
         registry = self._tree.registry
-        if name is not None:
-            finished = await draining.drain(registry, child_management.path_of(engine, path_of(name)), timeout)
-            await self.terminate_child(name)
-            return finished
-        self._drains = True
-        try:
-            finished = await draining.drain(registry, self.path, timeout)
-        except asyncio.CancelledError:
-            self._drains = False
-            raise
-        self.request_stop()
-        await self.wait()
+        part = self.path if name is None else child_management.path_of(engine, path_of(name))
+        with registry.draining(part):
+            finished = await draining.finished(registry, part, timeout)
+            if name is not None:
+                await self.terminate_child(name)
+            else:
+                self.request_stop()
+                await self.wait()
         return finished
 
     async def serve(self, *, drain: float | None = None) -> ExitReason:

@@ -8,7 +8,8 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from actors.errors import NoSuchActor
@@ -40,6 +41,7 @@ class Registry:
         self.other: Callable[[str], str | None] = lambda _: None
         self._mailboxes: dict[str, Mailbox] = {}
         self._visitors: list[Callable[[Mailbox], None]] = []
+        self._draining: list[str] = []  # parts; one that is drained by two calls is there twice
         self._hints_spent = 0.0  # seconds
         self._hinted = 0.0
 
@@ -48,6 +50,8 @@ class Registry:
         self._mailboxes[path] = mailbox
         for visit in self._visitors:
             visit(mailbox)
+        if self._draining:
+            self._tell_of_drains()
 
     def each(self, visit: Callable[[Mailbox], None]) -> None:
         """Call `visit` with each mailbox, and with each that comes later."""
@@ -91,6 +95,25 @@ class Registry:
     def mailboxes(self, part: str) -> list[Mailbox]:
         """The mailboxes of one part of the tree: an actor, a pool, or everything below a supervisor."""
         return [mailbox for path, mailbox in self._mailboxes.items() if within(path, part)]
+
+    @contextmanager
+    def draining(self, part: str) -> Iterator[None]:
+        """Meanwhile a part of the tree, what is added included, takes no new messages, except those of actors in it."""
+        self._draining.append(part)
+        self._tell_of_drains()
+        try:
+            yield
+        finally:
+            self._draining.remove(part)
+            self._tell_of_drains()
+
+    def drains(self, part: str) -> bool:
+        """Whether a part is being drained by itself."""
+        return part in self._draining
+
+    def _tell_of_drains(self) -> None:
+        for path, mailbox in self._mailboxes.items():
+            mailbox.intake.drain(*(part for part in self._draining if within(path, part)))
 
     def paths(self) -> list[str]:
         """All paths, in the order in which they came."""

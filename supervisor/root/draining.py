@@ -19,8 +19,8 @@ from supervisor.messaging.registry import Registry
 LOOK: Final = 0.02  # seconds between two looks; nothing on the way of a message knows of draining
 
 
-async def drain(registry: Registry, part: str, timeout: float) -> bool:
-    """Refuse new messages to a part of a tree and wait until it has none.
+async def finished(registry: Registry, part: str, timeout: float) -> bool:
+    """Wait until a part of a tree that is draining has no messages.
 
     Args:
         registry: of the tree.
@@ -28,26 +28,16 @@ async def drain(registry: Registry, part: str, timeout: float) -> bool:
         timeout: seconds to wait.
 
     Returns:
-        Whether everything was finished in time, and nothing dropped by another stop meanwhile. The part refuses
-        messages from then on.
-
-    Raises:
-        asyncio.CancelledError: the part takes messages again.
+        Whether everything was finished in time, and nothing dropped by another stop meanwhile.
     """
     mailboxes = registry.mailboxes(part)
     dropped = _dropped(mailboxes)
-    for mailbox in mailboxes:
-        mailbox.intake.drain(part)
     try:
         async with asyncio.timeout(timeout):
-            while not all(mailbox.drained for mailbox in mailboxes):  # noqa: ASYNC110 - see LOOK
+            while not all(mailbox.drained for mailbox in registry.mailboxes(part)):  # noqa: ASYNC110 - see LOOK
                 await asyncio.sleep(LOOK)
     except TimeoutError:
         return False
-    except asyncio.CancelledError:
-        for mailbox in mailboxes:
-            mailbox.intake.resume()
-        raise
     return _dropped(mailboxes) == dropped
 
 

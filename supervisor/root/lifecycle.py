@@ -101,7 +101,6 @@ class Lifecycle:
         self._reading = reading
         self._stop_timeout = stop_timeout
         self._visitors: list[Callable[[TreeContext], None]] = []
-        self._drains = False
         self._engine: Engine | None = None
         self._schedules: scheduler.Scheduler | None = None
         self._end: do.Terminate | None = None
@@ -320,7 +319,8 @@ class Lifecycle:
                 wait.cancel()
         if not self._running.is_set() and self._end is not None:
             report = self._engine_now().last_failure
-            text = f"{self.path}/{self._end.failed} did not start: {self._end.reason}"
+            who = f"{self.path}/{self._end.failed}" if self._end.failed else self.path
+            text = f"{who} did not start: {self._end.reason}"
             raise StartFailed(text, report)
 
     async def _stop(self) -> None:

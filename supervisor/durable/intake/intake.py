@@ -94,7 +94,7 @@ class DurableIntake(Intake):
 
     def try_store(self, message: Message[Any]) -> asyncio.Future[None] | None:
         """See `Intake.try_store`."""
-        if type(message) not in self._storable or self.closed is not None or self._drained is not None:
+        if type(message) not in self._storable or self.closed is not None or self._drained:
             return None
         if get_ident() != self._home.thread or _get_running_loop() is not self._loop:
             return None

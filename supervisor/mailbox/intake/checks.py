@@ -39,7 +39,7 @@ class IntakeChecks:
         self._path = path
         self._admission = admission
         self._home = home
-        self._drained: str | None = None  # the part of the tree that is drained with this mailbox
+        self._drained: tuple[str, ...] = ()  # the parts of the tree that are drained with this mailbox
 
     @property
     def current_trace(self) -> str | None:
@@ -122,8 +122,7 @@ class IntakeChecks:
             raise ActorStopped(f"{is_down(self._path, self.closed)}; {what} was not sent")
 
     def _check_drained(self, what: str, sender: str | None) -> None:
-        part = self._drained
-        if part is not None and not (sender is not None and within(sender, part)):
+        if self._drained and (sender is None or not all(within(sender, part) for part in self._drained)):
             raise ActorStopped(f"{self._path} drains: it finishes what it has, then it stops; {what} was not sent")
 
     def check_key(self, key: str | None) -> None:

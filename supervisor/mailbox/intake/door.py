@@ -222,18 +222,12 @@ class Door(IntakeChecks):
 
     def open(self) -> None:
         """The actor is started; after it was down for good, messages enter again."""
-        if self.closed is not None:
-            self.resume()
         self.closed = None
         self._capacity.open()
 
-    def drain(self, part: str) -> None:
-        """Refuse new messages, except those of actors in this part of the tree, which is drained with the mailbox."""
-        self._drained = part
-
-    def resume(self) -> None:
-        """Take messages of all senders again."""
-        self._drained = None
+    def drain(self, *parts: str) -> None:
+        """These parts of the tree are drained with the mailbox: refuse the new messages of actors outside of one."""
+        self._drained = parts
 
     def drop_delayed(self, fate: Fate, because: str) -> None:
         """Delayed messages become dead letters."""

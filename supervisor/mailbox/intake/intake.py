@@ -162,7 +162,7 @@ class Intake(Door):
 
         Index, and decoder of replies.
         """
-        return self._joinable if self._drained is None else {}
+        return {} if self._drained else self._joinable
 
     # ---- tracing
 
@@ -180,12 +180,7 @@ class Intake(Door):
 
     # ---- open and closed
 
-    def drain(self, part: str) -> None:
+    def drain(self, *parts: str) -> None:
         """See `Door.drain`; the fast path takes nothing meanwhile."""
-        super().drain(part)
-        self._fast = {}
-
-    def resume(self) -> None:
-        """See `Door.resume`."""
-        super().resume()
-        self._fast = self._plain
+        super().drain(*parts)
+        self._fast = {} if parts else self._plain

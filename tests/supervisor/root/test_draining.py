@@ -6,12 +6,23 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from actors import Actor, ActorStopped, Message, UsageError, handles
-from supervisor import ChildSpec, ChildState, DeadLetter, HealthStatus, NoSuchChild, Supervisor, SupervisorSpec
+from supervisor import (
+    ChildSpec,
+    ChildState,
+    DeadLetter,
+    FunctionSpec,
+    HealthStatus,
+    NoSuchChild,
+    StartFailed,
+    Supervisor,
+    SupervisorSpec,
+)
 from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
@@ -46,6 +57,11 @@ class Passer(Actor):
     @handles
     async def go(self, msg: Pass) -> int:
         return await self.context.actor("/root/writer").ask(Write(msg.line))
+
+
+def never_ready(*, ready: Callable[[], None]) -> None:
+    del ready
+    time.sleep(3600)
 
 
 @pytest.fixture
@@ -154,6 +170,44 @@ async def test_a_cancelled_drain_takes_messages_again(folder):
         await root["writer"].tell(Write(1))
         (folder / "gate").touch()
         await until(lambda: ["0", "1"] == (folder / "book").read_text().split())
+
+
+async def test_a_part_that_two_drain_refuses_until_both_are_cancelled(folder):
+    async with tree(folder) as root:
+        await root["writer"].tell(Write(0))
+        drains = [asyncio.create_task(root.drain(part, timeout=DEADLINE)) for part in (None, "writer")]
+        await asyncio.sleep(0)
+        for drain in drains:
+            with pytest.raises(ActorStopped, match="drains"):
+                await root["writer"].tell(Write(1))
+            drain.cancel()
+            await asyncio.gather(drain, return_exceptions=True)
+        await root["writer"].tell(Write(2))
+        (folder / "gate").touch()
+        await until(lambda: ["0", "2"] == (folder / "book").read_text().split())
+
+
+async def test_what_is_added_to_a_part_that_drains_refuses_too(folder):
+    async with tree(folder) as root:
+        await root["writer"].tell(Write(0))
+        drained = asyncio.create_task(root.drain(timeout=DEADLINE))
+        await asyncio.sleep(0)
+        await root.start_child(ChildSpec(Writer, (str(folder),), name="late"))
+        with pytest.raises(ActorStopped, match="late drains"):
+            await root["late"].tell(Write(1))
+        (folder / "gate").touch()
+        assert await drained
+
+
+async def test_a_tree_that_is_drained_while_it_starts(folder):
+    """Who enters it hears that it was asked to stop."""
+    slow = FunctionSpec(never_ready, name="slow")
+    root = tree(folder, slow)
+    entering = asyncio.create_task(root.__aenter__())
+    await until(lambda: HealthStatus.STARTING is root.health().status if root._engine else None)
+    assert await root.drain(timeout=DEADLINE)
+    with pytest.raises(StartFailed, match="^/root did not start: shutdown: asked to stop"):
+        await entering
 
 
 async def test_a_crash_while_it_drains(folder):
