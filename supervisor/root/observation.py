@@ -54,9 +54,7 @@ class Observation(Lifecycle):
         """
         found = health.health_of(self.snapshot())
         stopping = health.HealthStatus.STOPPING
-        if (
-            self._tree.registry.drains(self.path) and found.status is not stopping
-        ):  # it takes no messages, and does not stop yet
+        if self._tree.registry.drains(self.path) and found.status is not stopping:  # it does not stop yet
             return health.TreeHealth(stopping, (f"{self.path} drains",))
         return found
 
