@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from actors.errors import UsageError
 from supervisor.ctl.client import Client
 from supervisor.ctl.errors import ControlError, ExitCode
 from supervisor.ctl.text import stacks_text
@@ -155,6 +156,8 @@ class Page:
             return JSONResponse({"text": await _in_thread(self._watch.path, deed)})
         except ControlError as error:
             return JSONResponse({"error": str(error)}, _STATUS.get(error.exit_code, 409))
+        except UsageError as error:
+            return JSONResponse({"error": str(error)}, 400)
         finally:
             self._deeds -= 1
 

@@ -198,3 +198,23 @@ def test_a_loop_that_was_closed_without_it(monkeypatch):
     until_now(lambda: not output_reader._thread.is_alive())
     os.close(life.writing)
     output_reader.abandon()
+
+
+async def test_of_lives_that_end_together_one_is_told_in_a_turn_of_the_loop(output_reader):
+    """What follows a death takes its time, and other things run in between."""
+    loop, lives, seen = asyncio.get_running_loop(), [Life(output_reader) for _ in range(4)], []
+
+    def turn():
+        seen.append("turn")
+        if seen.count("told") < len(lives):
+            loop.call_soon(turn)
+
+    read = threading.Event()
+    for life in lives:
+        os.close(life.writing)
+        output_reader.finish(life.buffer, lambda: seen.append("told"))
+    output_reader._thread.order(read.set)
+    assert read.wait(DEADLINE)  # the loop stands still until all are read
+    turn()
+    await until(lambda: seen.count("told") == len(lives))
+    assert "told told" not in " ".join(seen)

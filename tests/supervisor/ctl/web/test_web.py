@@ -134,6 +134,15 @@ def test_a_change_needs_the_token_in_a_header_and_post(served):
     assert 405 == served.ask("/do", **served.bearer())[0].status
 
 
+@pytest.mark.parametrize(("route", "query"), [("/why", "name"), ("/stacks", "name"), ("/letter", "id")])
+def test_a_name_that_no_child_can_have(served, route, query):
+    """It is the request's fault, and told as that."""
+    status, found = served.get(route, **{query: "x" * 2000})
+    assert 400 == status
+    assert "the daemon takes no such" in found["error"]
+    assert 400 == served.do("restart", "x" * 2000, **served.bearer())[0]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
