@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actors.exits import ExitKind, ExitReport
@@ -38,7 +38,7 @@ class GivingUp:
         self._body: asyncio.Task[Any] | None = None  # the task that runs it, until it is left
         self._cancelled: asyncio.Task[Any] | None = None  # the same, from when it was cancelled for this
         self._late = False  # whether that cancellation, or another one, was still to come when the body was left
-        self._handling: asyncio.Task[Any] | None = None  # what on_give_up has returned, if that is a coroutine
+        self._handling: asyncio.Future[Any] | None = None  # what on_give_up has returned, if that is to be awaited
 
     def enter(self) -> None:
         """The tree runs, and this task is its body."""
@@ -86,11 +86,19 @@ class GivingUp:
         try:
             returned = on_give_up(self._error())
         except Exception as error:
-            context = {"message": f"on_give_up of {self._path} raised", "exception": error}
-            loop.call_exception_handler(context)
+            self._raised(loop, error)
         else:
-            if asyncio.iscoroutine(returned):
+            if isinstance(returned, Awaitable):
                 self._handling = asyncio.ensure_future(returned)
+                self._handling.add_done_callback(self._handled)
+
+    def _handled(self, handling: asyncio.Future[Any]) -> None:
+        error = None if handling.cancelled() else handling.exception()
+        if error is not None:
+            self._raised(handling.get_loop(), error)
+
+    def _raised(self, loop: asyncio.AbstractEventLoop, error: BaseException) -> None:
+        loop.call_exception_handler({"message": f"on_give_up of {self._path} raised", "exception": error})
 
 
 def exceeded(path: str, end: Terminate | None, report: ExitReport | None) -> RestartIntensityExceeded:

@@ -141,12 +141,17 @@ def test_a_callable_that_exits(tmp_path):
         assert "Traceback" not in err
 
 
-async def test_a_callable_that_raises():
-    """The loop hears of it; the tree ends all the same."""
+async def fails(error):
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("on_give_up", [lambda error: 1 / 0, fails])
+async def test_a_callable_that_raises(on_give_up):
+    """The loop hears of it at once; the tree ends all the same."""
     heard = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: heard.append(context["exception"]))
     with pytest.raises(RestartIntensityExceeded):
-        async with tree(on_give_up=lambda error: 1 / 0) as root:
+        async with tree(on_give_up=on_give_up) as root:
             root["a"].tell_nowait(Die())
             async with asyncio.timeout(DEADLINE):
                 await root.wait()
