@@ -276,13 +276,13 @@ def test_words_that_are_none(name, value):
 
 
 @pytest.mark.parametrize(
-    "intensity", [Intensity(100, 5.0), Intensity(3, 0.1), Intensity(10**9, 1.0), Intensity(20, 10)]
+    "intensity", [Intensity(100, 5.0), Intensity(3, 0.1), Intensity(10**9, 1.0), Intensity(20, 10), Intensity(50, 60)]
 )
 def test_the_default_backoff_fits_itself(intensity):
     """No intensity is out of its reach: so many restarts leave time for the starts themselves."""
     check(SupervisorSpec(child(), intensity=intensity))
     fitted = policy.terms_for(None, intensity)
-    assert policy.span(fitted, intensity.max_restarts or 0) <= intensity.period
+    assert policy.span(fitted, intensity.max_restarts or 0) <= intensity.period / 2
     assert 0 < fitted.initial <= fitted.cap <= 1.0
 
 

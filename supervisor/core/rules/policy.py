@@ -211,13 +211,16 @@ def _budget(child: ChildTerms) -> str:
 
 
 def terms_for(backoff: Backoff | None, intensity: Intensity) -> Backoff:
-    """The backoff of a child: its own, or the default, short enough for the intensity to be reached."""
+    """The backoff of a child: its own, or the default, short enough for the intensity to be reached.
+
+    The waits take half of the period at most; the other half is for the starts.
+    """
     if backoff is not None:
         return backoff
     most = intensity.max_restarts
-    if most is None or span(_DEFAULT, most) <= intensity.period:
+    if most is None or span(_DEFAULT, most) <= intensity.period / 2:
         return _DEFAULT
-    wait = intensity.period / (2 * most)  # the other half of the period is for the starts
+    wait = intensity.period / (2 * most)
     return Backoff(initial=min(wait, _DEFAULT.initial), cap=min(wait, _DEFAULT.cap))
 
 
