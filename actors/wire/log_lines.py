@@ -95,24 +95,28 @@ def read_line(line: bytes) -> list[Record | Lost]:
 
 
 class Lines:
-    """Cuts bytes into lines of at most MAX_LINE bytes, without their newline; a longer line continues in the next."""
+    """Cuts bytes into lines of at most MAX_LINE bytes, without their newline; a longer line continues in the next.
+
+    Attributes:
+        rest: the unfinished line.
+    """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self.rest = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that `chunk` completes."""
-        *lines, self._rest = (self._rest + chunk).split(_END)
+        *lines, self.rest = (self.rest + chunk).split(_END)
         if max(map(len, lines), default=0) > MAX_LINE:
             lines = [piece for line in lines for piece in _pieces(line)]
-        if len(self._rest) > MAX_LINE:
-            *more, self._rest = _pieces(self._rest)
+        if len(self.rest) > MAX_LINE:
+            *more, self.rest = _pieces(self.rest)
             lines += more
         return lines
 
     def end(self) -> list[bytes]:
         """The unfinished line at the end of the stream."""
-        rest, self._rest = self._rest, b""
+        rest, self.rest = self.rest, b""
         return [rest] if rest else []
 
 

@@ -60,7 +60,7 @@ class OutputBuffer:
 
     def end(self, now: float) -> list[Record]:
         """The last records, at the end of the pipe."""
-        return self._choose(self._lines.end(), now)
+        return self._choose(self._lines.end(), now) if self._lines.rest else []
 
     def _choose(self, lines: list[bytes], now: float) -> list[Record]:
         if now >= self._until and self.written == self.taken:

@@ -177,6 +177,8 @@ class OutputReader:
             return None
         except OSError:  # other code in the daemon closed it
             return b""
+        if not chunk:
+            return chunk
         now, lost = time.monotonic(), buffer.lost
         self._pass_on(buffer, buffer.take(chunk, now), now)
         self._flooded = self._flooded or buffer.lost is not lost
