@@ -10,6 +10,7 @@ import pytest
 PATIENCE = 240.0  # seconds for Ray, on a slow machine that has just been installed
 SLOW = 60.0  # seconds for one node to register
 TRIES = 4
+PAUSE = 0.2  # seconds between two of them
 SETTINGS = {
     "RAY_agent_register_timeout_ms": "240000",
     "RAY_TMPDIR": "/tmp",  # its sockets need a short path
@@ -76,7 +77,7 @@ def patient(get_node):
             except RuntimeError:  # it has not registered yet, or the head does not answer yet
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.2)
+                time.sleep(PAUSE)
 
     return get
 

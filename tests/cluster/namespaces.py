@@ -39,6 +39,8 @@ BRIDGE = "actors-br"
 LEASE = 3.0
 SENDERS = 2  # of each actor
 TRIES = 5  # of a start of Ray
+NODE_ENDS = 1.0  # seconds; then what a raylet had started has gone
+RAYLETS_END = 5.0  # seconds; so long raylets look for another head
 KINDS = ("actor", "actor", "agent", "raylet", "cut", "short cut", "agent stopped", "raylet stopped")
 
 
@@ -102,14 +104,14 @@ def kill(name, *programs, number=signal.SIGKILL):
 def kill_raylet(name, place):
     """Its workers end, and so does the agent; a new one joins."""
     kill(name, "raylet/raylet")
-    time.sleep(1.0)
+    time.sleep(NODE_ENDS)
     start_raylet(name, place)
 
 
 def kill_head(place):
     """The head alone; some seconds later all raylets, since none joins another head; then everything anew."""
     kill(NAMES[0], "gcs/gcs_server")
-    time.sleep(5.0)
+    time.sleep(RAYLETS_END)
     for name in NAMES:
         kill(name, "raylet/raylet", "/site-packages/ray/")
     for name in NAMES:

@@ -24,6 +24,7 @@ LONG = pytest.mark.skipif(os.environ.get("ACTORS_LONG") != "1", reason="takes mi
 SECONDS = pytest.mark.parametrize(
     "seconds", [6.0, pytest.param(60.0, marks=[LONG, pytest.mark.slow, pytest.mark.timeout(240)])]
 )
+SAMPLE = 0.1  # seconds between two looks
 FLAT = 20 * 1024  # KiB
 ROOM = 200  # messages
 
@@ -73,7 +74,7 @@ async def growth(root: Supervisor, pids: dict[str, int], seconds: float) -> dict
     before = {name: resident(pid) for name, pid in pids.items()}
     grown = dict.fromkeys(pids, 0)
     while time.monotonic() < over - seconds / 6:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(SAMPLE)
         (consumer, *_) = root.snapshot().children
         assert consumer.mailbox <= ROOM + 1
         for name, pid in pids.items():

@@ -340,10 +340,11 @@ import asyncio, os, signal, sys, threading, time
 from pathlib import Path
 from supervisor import ChildSpec, Supervisor
 from tests.support.relatives import KINDS, Beget, Parent, Spin
+from tests.support.taking_time import sleep_forever
 
 if __name__ != "__main__" and Path("slow").exists():
     print("RELATIVES", os.getpid(), flush=True)
-    time.sleep(3600)
+    sleep_forever()
 
 async def main(how):
     async with Supervisor(*(ChildSpec(Parent, name=name) for name in "ab")) as root:

@@ -27,7 +27,10 @@ from tests.support.printing import (
     Print,
     WriteBytes,
 )
+from tests.support.taking_time import work
 from tests.support.waiting import DEADLINE, Script, Watch, until
+
+STANDSTILL = 1.0  # seconds for which the loop or the daemon does nothing: the load
 
 pytestmark = pytest.mark.processes
 
@@ -107,7 +110,7 @@ async def test_a_blocked_loop_stalls_no_actor(reading, logs):
         for message in (Print(100_000, 100), WriteBytes(10 * 1024 * 1024)):
             flood = asyncio.create_task(root["a"].ask(message, timeout=60))
             await asyncio.sleep(0.01)
-            time.sleep(1)  # noqa: ASYNC251 - this is what is tested
+            work(STANDSTILL)
             assert await flood < DEADLINE
     assert 100_000 + 10 * 1024 * 1024 // 1000 * 10 == len(lines(logs, "a")) + dropped(logs)
 
@@ -132,7 +135,7 @@ async def test_a_daemon_that_stands_still(tmp_path):
     """
     with Script(tmp_path, code) as daemon:
         await asyncio.to_thread(daemon.line, "stopped")
-        await asyncio.sleep(1)
+        await asyncio.sleep(STANDSTILL)
         os.kill(daemon.process.pid, signal.SIGCONT)
         await asyncio.to_thread(daemon.line, "took")
 

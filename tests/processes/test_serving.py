@@ -96,8 +96,9 @@ import asyncio, hashlib, os, signal, sys, time
 from actors import Actor, ExitReason
 from supervisor import ChildSpec, Supervisor
 from supervisor.system import signal_thread
+from tests.support.taking_time import sleep_forever, work
 
-signal_thread.LAST_RESORT = 0.5
+LAST_RESORT = signal_thread.LAST_RESORT = 0.5
 
 class Calm(Actor):
     def on_start(self) -> None:
@@ -110,7 +111,7 @@ class Calm(Actor):
 async def blocks_the_loop():
     await asyncio.sleep(0)
     print("HANGS", flush=True)
-    time.sleep(3600)
+    sleep_forever()
 
 async def computes():
     await asyncio.sleep(0)
@@ -119,13 +120,15 @@ async def computes():
 
 async def forks():
     await asyncio.sleep(0)
+    up, say = os.pipe()
     for _ in range(3):
         if not (pid := os.fork()):
-            time.sleep(3600)
-        time.sleep(0.1)
+            os.write(say, b"1")
+            sleep_forever()
+        os.read(up, 1)
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
-    time.sleep(2 * signal_thread.LAST_RESORT)  # the loop stands still for longer than the last resort waits
+    work(LAST_RESORT + 0.5)  # the loop stands still for longer than the last resort waits
     print("HANGS", flush=True)
 
 async def swallows():
@@ -133,7 +136,7 @@ async def swallows():
     print("HANGS", flush=True)
     while True:
         try:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             pass
 

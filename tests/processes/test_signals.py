@@ -115,7 +115,7 @@ async def main(how, reading):
         if how == "killed":
             os.kill(os.getpid(), signal.SIGTERM)
         up.set()
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
 
 if __name__ == "__main__":
     how, reading = sys.argv[1:]

@@ -22,6 +22,7 @@ from supervisor.process.spawn.sources import Sources
 from supervisor.process.spawn.surroundings import surroundings
 from tests.support.actors import AsyncPuppet, Block, Echo, Modules, Puppet, WhoAreYou
 from tests.support.long import often
+from tests.support.taking_time import FOREVER
 from tests.support.waiting import Watch, alive, until, until_now
 
 pytestmark = pytest.mark.processes
@@ -557,7 +558,7 @@ FAULTS = {
     "raises": (["raise LookupError('not here')"], "LookupError: not here"),
     "leaves": (["sys.exit(3)"], "SystemExit: 3"),
     "dies": (["os.kill(os.getpid(), 11)"], "it ended with exit code -11"),
-    "hangs": (["time.sleep(3600)"], "it was not ready after 4 s"),
+    "hangs": ([f"time.sleep({FOREVER})"], "it was not ready after 4 s"),
 }
 
 
@@ -598,7 +599,7 @@ async def test_a_process_that_cannot_be_started(monkeypatch, logs):
 
 async def test_a_hanging_import_delays_no_stop(module):
     """A spare in the middle of an import is gone when the tree is."""
-    bad = module("spared_forever", "time.sleep(3600)")
+    bad = module("spared_forever", f"time.sleep({FOREVER})")
     async with tree(child(bad)) as root:
         await until(lambda: root._launcher._spares._spares, "a spare")
         await until(lambda: root._launcher._spares._spares[0].importing, "its import")

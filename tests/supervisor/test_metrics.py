@@ -8,7 +8,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from supervisor.telemetry.never_falling import NeverFalling
 from supervisor.telemetry.readings import ChildReading
 from supervisor.testing import InlineSupervisor
 from tests.support.shop import Busy, Go, Hold, Holder, Idle, Keep, Note, Order, Shop
+from tests.support.taking_time import work
 from tests.support.waiting import Watch
 
 prometheus = pytest.importorskip("prometheus_client")
@@ -32,6 +32,7 @@ from supervisor import metrics  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 WAIT = 100.0
+STALL = 0.15  # seconds
 AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
 NUMBERS = 300
 
@@ -142,9 +143,9 @@ async def test_shared_values_and_the_loop(registry):
         samples = await asyncio.to_thread(scrape, registry)
         assert {("/root",): 200_000} == of(samples, "supervisor_shared_bytes")
         assert {("frames",): 3} == of(samples, "supervisor_bridge_items")
-        time.sleep(0.3)  # noqa: ASYNC251 - the loop is blocked
+        work(2 * STALL)  # the loop is blocked
         async with asyncio.timeout(WAIT):
-            while of(scrape(registry), "supervisor_loop_stall_seconds_sum")["/root",] < 0.15:
+            while of(scrape(registry), "supervisor_loop_stall_seconds_sum")["/root",] < STALL:
                 await asyncio.sleep(0.01)
         assert of(scrape(registry), "supervisor_loop_stall_seconds_count")["/root",] >= 1
         root["holder"].tell_nowait(Go())

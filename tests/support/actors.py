@@ -18,6 +18,7 @@ from actors.wire.codec import encode
 from actors.wire.from_child import Outcome, Outcomes
 from actors.wire.kinds import NOTHING
 from tests.support.inside import channel_of
+from tests.support.taking_time import sleep_forever
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -248,7 +249,7 @@ class Puppet(Common):
             channel.send(encode(Outcomes(0, [Outcome(999, 0, NOTHING)])))
         else:
             channel.duplex.close_outgoing()
-        time.sleep(3600)
+        sleep_forever()
 
     @handles
     def set_timers(self, msg: SetTimers) -> None:
@@ -401,7 +402,7 @@ class FailsToStartLater(Common):
 
 class HangsInStart(Common):
     def on_start(self) -> None:
-        time.sleep(3600)
+        sleep_forever()
 
 
 class WaitsInStart(Common):
@@ -424,7 +425,7 @@ class FailsInStop(Common):
 class HangsInStop(Common):
     def on_stop(self, reason: ExitReason) -> None:
         super().on_stop(reason)
-        time.sleep(3600)
+        sleep_forever()
 
 
 class Unpicklable:
@@ -446,7 +447,7 @@ class Spawner(Common):
         pid = os.fork()
         if pid == 0:
             while True:
-                time.sleep(3600)
+                sleep_forever()
         return str(pid)
 
     @handles

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 
 from actors import Actor, Message, handles
+from tests.support.taking_time import sleep_forever
 
 
 class ConfigError(Exception):
@@ -30,7 +30,7 @@ class Mortal(Actor):
         if msg.how == "leave":
             os._exit(78)
         if msg.how == "hang":
-            time.sleep(3600)
+            sleep_forever()
         os.abort()
 
 

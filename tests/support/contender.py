@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 from benchmarks.absent import Absent
+from tests.support.taking_time import sleep_forever
 
 
 class Puppet:
@@ -35,10 +35,10 @@ class Puppet:
         os._exit(3)
 
     def hang(self):
-        time.sleep(1000)
+        sleep_forever()
 
     def leave_behind(self):
-        sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
+        sleeper = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
         return {"pid": sleeper.pid}
 
 

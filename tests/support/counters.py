@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from actors import Actor, Message, handles
+from tests.support.taking_time import sleep_forever_async
 
 
 class Add(Message[int]):
@@ -33,4 +32,4 @@ class Counter(Actor):
 
     @handles
     async def sleep(self, msg: Sleep) -> None:
-        await asyncio.sleep(3600)
+        await sleep_forever_async()

@@ -8,7 +8,6 @@ import os
 import signal
 import stat
 import sys
-import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +16,7 @@ from actors.wire.framing import header
 from tests.support.book import Book
 from tests.support.inside import channel_of
 from tests.support.perils import MIB, hoard, overflow_the_stack, segfault
+from tests.support.taking_time import sleep_forever
 
 FATE = (
     "ACTORS_DOOM"  # variable of the environment: a file that says in which phase of its life the next one meets its end
@@ -59,13 +59,13 @@ def spin() -> None:
 def fork_and_die() -> None:
     """The grandchild keeps every descriptor, and sleeps."""
     if os.fork() == 0:
-        time.sleep(3600)
+        sleep_forever()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def close_everything() -> None:
     os.closerange(3, 1024)
-    time.sleep(3600)
+    sleep_forever()
 
 
 def write_everywhere() -> None:
@@ -76,12 +76,12 @@ def write_everywhere() -> None:
                 continue
             os.set_blocking(fd, False)
             os.write(fd, b"\xff" * 64)
-    time.sleep(3600)
+    sleep_forever()
 
 
 def announce_gigabytes() -> None:
     os.write(Doomed.channel, (2**31 - 1).to_bytes(4, "little"))
-    time.sleep(3600)
+    sleep_forever()
 
 
 def half_a_frame_then_die() -> None:
@@ -91,7 +91,7 @@ def half_a_frame_then_die() -> None:
 
 def half_a_frame_then_hang() -> None:
     os.write(Doomed.channel, header(1000) + b"\x93\x14")
-    time.sleep(3600)
+    sleep_forever()
 
 
 def log_to_a_full_disk() -> None:

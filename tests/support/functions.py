@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
+
+from tests.support.taking_time import sleep_forever
 
 LOCKED = threading.Lock()
 
@@ -34,7 +35,7 @@ def sleep(results):
     """Sleep until SIGTERM, and clean up."""
     try:
         results.put(os.getpid())
-        time.sleep(1000)
+        sleep_forever()
     finally:
         results.put("cleaned")
 
@@ -44,7 +45,7 @@ def ignore_stops(results):
     results.put(os.getpid())
     while True:
         try:
-            time.sleep(1000)
+            sleep_forever()
         except SystemExit:
             continue
 
@@ -62,12 +63,12 @@ def own_handler(results):
 def say_ready(gate, *, ready):
     gate.wait()
     ready()
-    time.sleep(1000)
+    sleep_forever()
 
 
 def never_ready(*, ready):
     del ready
-    time.sleep(1000)
+    sleep_forever()
 
 
 def look(results):
@@ -95,13 +96,13 @@ def start_relatives(results):
     """A child process that forks, and one in a session of its own."""
     forked = os.fork()
     if not forked:
-        time.sleep(1000)
+        sleep_forever()
     other = os.fork()
     if not other:
         os.setsid()
-        time.sleep(1000)
+        sleep_forever()
     results.put((os.getpid(), forked, other))
-    time.sleep(1000)
+    sleep_forever()
 
 
 def needs(size, *, unit="s"):

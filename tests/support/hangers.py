@@ -14,6 +14,9 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 from actors import Actor, Fed, Message, handles
+from tests.support.taking_time import sleep_forever, sleep_forever_async, work
+
+PART = 0.1  # seconds of a handler that goes on
 
 
 class Sleep(Message[None]):
@@ -112,7 +115,7 @@ class Sync(Actor):
     def long(self, msg: Long) -> str:
         for _ in range(msg.parts):
             self.context.extend(30.0)
-            time.sleep(0.1)
+            work(PART)
         return "done"
 
     @handles
@@ -121,7 +124,7 @@ class Sync(Actor):
             time.sleep(msg.pause)
             yield number
         if msg.then_hang:
-            time.sleep(3600)
+            sleep_forever()
 
     @handles
     def swallow(self, msg: Swallow, items: Iterator[int]) -> int:
@@ -172,7 +175,7 @@ class Async(Actor):
     async def long(self, msg: Long) -> str:
         for _ in range(msg.parts):
             self.context.extend(30.0)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(PART)
         return "done"
 
     @handles
@@ -181,7 +184,7 @@ class Async(Actor):
             await asyncio.sleep(msg.pause)
             yield number
         if msg.then_hang:
-            await asyncio.sleep(3600)
+            await sleep_forever_async()
 
     @handles
     async def swallow(self, msg: Swallow, items: AsyncIterator[int]) -> int:

@@ -81,6 +81,7 @@ class Price(Message[None]):
     number: int
 
 
+SECOND = 1.0  # of the virtual clock
 PRICES = Topic("inlined-prices", Price)
 
 
@@ -161,7 +162,7 @@ class Sleeper(Actor):
         self.began = asyncio.get_running_loop().time()
 
     async def on_stop(self, reason: ExitReason) -> None:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(SECOND)
 
     @handles
     async def nap(self, msg: Nap) -> float:
@@ -219,7 +220,7 @@ class Slow(Actor):
     @handles
     async def numbers(self, msg: Numbers) -> AsyncIterator[int]:
         for number in range(msg.count):
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(SECOND)
             yield number
 
 

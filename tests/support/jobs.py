@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from actors import Codec, Jobs, Rejected, Shared, job
+from tests.support.taking_time import sleep_forever
 
 Deed = Literal["fine", "raise", "segfault", "exit", "memory", "hang", "slow"]
 
@@ -44,7 +45,7 @@ def work(item: Item) -> Report:
     if item.deed == "memory":
         os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does when there is none left
     if item.deed == "hang":
-        time.sleep(3600)
+        sleep_forever()
     if item.deed == "slow":
         time.sleep(0.05)
     return Report(item.number, os.getpid())
@@ -94,7 +95,7 @@ def options(path: str, depth: int = 3, /, *, strict: bool = False) -> tuple[str,
 @job
 def hang(log: str) -> None:
     note(log, os.getpid())
-    time.sleep(3600)
+    sleep_forever()
 
 
 @job

@@ -1,14 +1,14 @@
 """A job whose module takes a while to import in the processes that run it."""
 
 import multiprocessing
-import time
 
 from actors import job
+from tests.support.taking_time import sleep_forever, work
 
 if multiprocessing.parent_process() is not None:
-    time.sleep(0.3)
+    work(0.3)
 
 
 @job
 def hang() -> None:
-    time.sleep(3600)
+    sleep_forever()

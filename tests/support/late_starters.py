@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Coroutine, Generator
 from pathlib import Path
 from typing import Any
 
 from actors import Actor
+from tests.support.taking_time import sleep_forever, sleep_forever_async
 
 
 class LateSync(Actor):
@@ -20,7 +20,7 @@ class LateSync(Actor):
 
     def connect(self) -> None:
         self.begun.touch()
-        time.sleep(3600)
+        sleep_forever()
 
 
 class Later:
@@ -49,4 +49,4 @@ class LateAsync(Actor):
 
     async def connect(self) -> None:
         asyncio.get_running_loop().call_soon(self.begun.touch)  # once it sleeps
-        await asyncio.sleep(3600)
+        await sleep_forever_async()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 from actors import Actor, ActorRef, Fed, Message, Terminated, Topic, handles
 from actors.puppet import die
 from tests.support.actors import wait_for_file
+from tests.support.taking_time import sleep_forever, sleep_forever_async
 
 
 class Put(Message[int]):
@@ -309,7 +309,7 @@ class Async(Notes):
             for number in range(msg.number):
                 if number == msg.at:
                     if msg.then == "hold":
-                        await asyncio.sleep(3600)
+                        await sleep_forever_async()
                     trouble(msg.then)
                 self.say(f"made {number}")
                 yield number
@@ -491,4 +491,4 @@ def trouble(what: str) -> None:
     if what == "raise":
         raise ValueError("in the middle")
     if what == "hold":
-        time.sleep(3600)
+        sleep_forever()

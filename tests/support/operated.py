@@ -22,6 +22,7 @@ from supervisor import (
     TaskSpec,
 )
 from supervisor.metrics import Collector
+from tests.support.taking_time import sleep_forever, sleep_forever_async
 
 CONFIGURED = Path(os.environ.get("OPERATED_CONFIG", "/nonexistent"))  # while it is there, `configured` starts
 
@@ -128,12 +129,12 @@ class Configured(Actor):
 
 async def tick() -> None:
     while True:
-        await asyncio.sleep(3600)
+        await sleep_forever_async()
 
 
 def compute() -> None:
     while True:
-        time.sleep(3600)
+        sleep_forever()
 
 
 def tree() -> Supervisor:

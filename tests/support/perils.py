@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from actors import Actor, ExitReason, Message, handles
 from tests.support.inside import channel_of
+from tests.support.taking_time import sleep_forever, sleep_forever_async
 
 MIB = 2**20
 
@@ -119,7 +120,7 @@ WAYS = {
     "segfault": segfault,
     "stack overflow": overflow_the_stack,
     "abort": os.abort,
-    "sleep": lambda: time.sleep(3600),
+    "sleep": sleep_forever,
     "hold the lock": lambda: sum(range(10**15)),
     "SIGSTOP": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
@@ -160,7 +161,7 @@ class Victim(Actor):
 
     @handles
     def sleep(self, msg: Sleep) -> None:
-        time.sleep(3600)
+        sleep_forever()
 
 
 class AsyncVictim(Actor):
@@ -177,12 +178,12 @@ class AsyncVictim(Actor):
         await asyncio.sleep(0)
         if msg.how == "in a task":
             asyncio.get_running_loop().call_soon(sys.exit, 3)
-            await asyncio.sleep(3600)
+            await sleep_forever_async()
         WAYS[msg.how]()
 
     @handles
     async def sleep(self, msg: Sleep) -> None:
-        await asyncio.sleep(3600)
+        await sleep_forever_async()
 
 
 class DiesInInit(Victim):
@@ -208,12 +209,12 @@ class DiesInStop(Victim):
 
 class HangsInStop(Victim):
     def on_stop(self, reason: ExitReason) -> None:
-        time.sleep(3600)
+        sleep_forever()
 
 
 class HangsInStart(Victim):
     def on_start(self) -> None:
-        time.sleep(3600)
+        sleep_forever()
 
 
 class Blabbers(Victim):
@@ -223,7 +224,7 @@ class Blabbers(Victim):
     def perish(self, msg: Perish) -> None:
         with contextlib.suppress(OSError):
             channel_of(self).duplex.send_all(b"\xff" * 8)
-        time.sleep(3600)
+        sleep_forever()
 
 
 if "PERISH_AT_IMPORT" in os.environ:

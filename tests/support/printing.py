@@ -12,6 +12,7 @@ import time
 import structlog
 
 from actors import Actor, Message, handles
+from tests.support.taking_time import sleep_forever
 
 log = logging.getLogger("shop.cart")
 told = structlog.get_logger()
@@ -152,6 +153,6 @@ class Chatty(Actor):
         pid = os.fork()
         if pid == 0:
             print("from the grandchild")
-            time.sleep(60)
+            sleep_forever()
             os._exit(0)
         return pid

@@ -7,10 +7,10 @@ import itertools
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from actors import Actor, Message, handles
+from tests.support.taking_time import sleep_forever
 
 SLEEP = ["/bin/sleep", "3600"]
 
@@ -118,7 +118,7 @@ def sleep_without_descriptors() -> None:
 
 def sleep() -> None:
     while True:
-        time.sleep(3600)
+        sleep_forever()
 
 
 KINDS = {kind.__name__: kind for kind in (fork, run, shell, session, daemonise, daemonise_and_run, stopped)}

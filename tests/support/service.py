@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 
 from actors import Actor, Message, handles
 from supervisor import ChildSpec, Supervisor
+from tests.support.taking_time import work
 
 
 class Reload(Message[None]):
@@ -17,7 +17,7 @@ class Reload(Message[None]):
 class Patient(Actor):
     def __init__(self) -> None:
         self.unwell = False
-        time.sleep(0.3)
+        work(0.3)
 
     def health(self) -> str | None:
         return "unwell" if self.unwell else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from actors import Actor
+from tests.support.taking_time import sleep_forever
 
 
 class HangsInSecondStart(Actor):
@@ -12,9 +11,9 @@ class HangsInSecondStart(Actor):
 
     def on_start(self) -> None:
         if self.context.incarnation > 1:
-            time.sleep(3600)
+            sleep_forever()
 
 
 class HangsInEveryStart(Actor):
     def on_start(self) -> None:
-        time.sleep(3600)
+        sleep_forever()

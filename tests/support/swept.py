@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar
 
 from actors import Actor, ExitReason, Message, handles
 from tests.support.book import Book
+from tests.support.taking_time import sleep_forever
 
 
 class Count(Message[None]):
@@ -46,9 +46,9 @@ class Stubborn(Counting):
     """Does not stop when it is asked to."""
 
     def on_stop(self, reason: ExitReason) -> None:
-        time.sleep(3600)
+        sleep_forever()
 
 
 def work() -> None:
     """A function that goes on."""
-    time.sleep(3600)
+    sleep_forever()

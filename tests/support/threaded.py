@@ -8,14 +8,15 @@ import time
 
 from actors import Actor, handles
 from tests.support.hangers import Sleep
+from tests.support.taking_time import sleep_forever
 
 
 def sleep_with_all_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    time.sleep(3600)
+    sleep_forever()
 
 
-for target in (lambda: time.sleep(3600), sleep_with_all_signals):
+for target in (sleep_forever, sleep_with_all_signals):
     threading.Thread(target=target, daemon=True).start()
 
 

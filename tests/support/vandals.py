@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from multiprocessing import resource_tracker
 from pathlib import Path
 
 from actors import Actor, Message, handles
 from tests.support.inside import box_of
+from tests.support.taking_time import sleep_forever
 
 
 class Ruin(Message[None]):
@@ -50,7 +50,7 @@ class Vandal(Actor):
                 box.cells[at] = 2**64 - 1
         if msg.how in ("scribble", "truncate"):
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(3600)
+        sleep_forever()
 
 
 def write(fd: int) -> None:

@@ -24,12 +24,14 @@ from tests.support.relatives import KINDS, Beget, Parent
 from tests.support.sharers import Echo as EchoShared
 from tests.support.sharers import Keep, Make, Relay, Relayer, Summer, Total, Upload
 from tests.support.sharers import Numbers as SharedNumbers
+from tests.support.taking_time import sleep_forever_async, work
 from tests.support.waiting import Watch, alive, until
 
 pytestmark = pytest.mark.processes
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0)
 AHEAD = 3600  # seconds
+UNSEEN = 0.3  # seconds; so long that the agent looks meanwhile, and sees nothing new
 
 
 def tree(*specs, ahead=AHEAD, **options):
@@ -77,7 +79,7 @@ async def test_a_handler_that_begins_late_is_seen():
         assert 1 == await root["a"].ask(Ping(), timeout=30)
         os.kill(child.pid, signal.SIGSTOP)
         asked = asyncio.create_task(root["a"].ask(Sleep(3600), timeout=None))
-        await asyncio.sleep(0.3)  # the load itself: long enough for the agent to see nothing new
+        await asyncio.sleep(UNSEEN)
         os.kill(child.pid, signal.SIGCONT)
         await until(lambda: "Sleep" == root.snapshot().children[0].handling, "it is seen")
         slow = await watch.find(lambda happening: type(happening).__name__ == "HandlerSlow")
@@ -309,7 +311,7 @@ class Diarist(Actor):
     @handles
     async def wait(self, msg: Wait) -> None:
         try:
-            await asyncio.sleep(3600)
+            await sleep_forever_async()
         except asyncio.CancelledError:
             self.cancellations += 1
             raise
@@ -367,5 +369,5 @@ class Swallowed(Message[int]):
 class Sink(Actor):
     @handles
     def swallowed(self, msg: Swallowed) -> int:
-        time.sleep(0.2)  # the load itself
+        work(0.2)
         return len(msg.data)

@@ -114,13 +114,14 @@ import asyncio, json, os, signal, sys, time
 from supervisor import ChildSpec, Supervisor
 from tests.support.actors import Puppet
 from tests.support.machines import LocalCluster
+from tests.support.taking_time import sleep_forever
 
 async def main():
     cluster = LocalCluster(("m1", "m2"), float(sys.argv[1]))
     async with Supervisor(ChildSpec(Puppet, name="a", size=2, place="any"), cluster=cluster, spares=1) as root:
         pids = [child.pid for child in root.snapshot().children]
         if not os.fork():
-            time.sleep(300)
+            sleep_forever()
             os._exit(0)
         agents = [agent.pid for agent in cluster.driver.agents.values()]
         print("pids", json.dumps([pids, agents]), flush=True)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from supervisor.ctl.app import actorctl
 from supervisor.ctl.client import connect
 from tests.support.control import CTL, environment, short_folder
+from tests.support.taking_time import FOREVER
 from tests.support.waiting import DEADLINE
 
 pytestmark = pytest.mark.processes
@@ -121,7 +122,7 @@ def test_a_change_starts_it_anew(folder):
 
 def test_it_is_stopped_while_it_starts(folder):
     """A tree that is still imported has nothing to stop: that is no failure."""
-    (folder / "shop.py").write_text("import sys, time; print('imported', file=sys.stderr); time.sleep(3600)")
+    (folder / "shop.py").write_text(f"import sys, time; print('imported', file=sys.stderr); time.sleep({FOREVER})")
     with Running(folder, "shop:tree", "--reload") as running:
         running.until("imported")
         assert 0 == running.ended(signal.SIGINT)

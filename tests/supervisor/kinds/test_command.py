@@ -31,17 +31,17 @@ from tests.support.waiting import DEADLINE, Script, Watch, alive, until, until_n
 pytestmark = pytest.mark.processes
 
 NOTIFY = """
-import os, socket, time
+import os, signal, socket
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
     notify.sendto(b"STATUS=warm\\nREADY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\\0", 1))
-time.sleep(1000)
+signal.pause()
 """
 LISTEN = """
-import socket, sys, time
+import signal, socket, sys
 server = socket.socket(socket.AF_UNIX)
 server.bind(sys.argv[1])
 server.listen()
-time.sleep(1000)
+signal.pause()
 """
 LOOK = """
 import os
@@ -364,7 +364,7 @@ from supervisor import CommandSpec, FunctionSpec, Ready, Supervisor
 def forks():
     os.fork()
     while True:
-        time.sleep(1)
+        signal.pause()
 
 def below(pid):
     threads = os.listdir(f"/proc/{pid}/task")

@@ -43,6 +43,7 @@ from tests.support.scripted import AT_ONCE
 from tests.support.threaded import Threaded
 from tests.support.waiting import DEADLINE, Watch, until
 
+LIMITS = 3
 real = pytest.mark.processes
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the state of a process is read from /proc")
 
@@ -63,6 +64,11 @@ def tree(actor=Sync, limit=0.3, **options):
 
 def limit(root):
     return root.spec.children[0].handler_timeout
+
+
+async def several_limits(root):
+    """Take several times as long as a handler may: nothing must happen meanwhile."""
+    await asyncio.sleep(LIMITS * limit(root))
 
 
 async def hang(root, message):
@@ -169,7 +175,7 @@ async def test_a_process_that_was_stopped_while_it_was_idle():
     async with tree() as root:
         watch = Watch(root)
         os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)
-        await asyncio.sleep(3 * limit(root))
+        await several_limits(root)
         assert 1 == root.snapshot().children[0].life
         assert 2 == await root["a"].ask(Ping(), timeout=DEADLINE)
         report = await watch.exited("a")
@@ -239,7 +245,7 @@ async def test_a_stream_whose_reader_is_slow(actor):
         seen = 0
         async for _ in root["a"].stream(Drip(200)):
             if not seen:
-                await asyncio.sleep(4 * limit(root))
+                await several_limits(root)
             seen += 1
         async for _ in root["a"].stream(Drip(6, pause=0.1)):
             seen += 1
@@ -255,7 +261,7 @@ async def test_a_stream_that_does_not_go_on(actor):
         with pytest.raises(ActorCrashed):
             async for number in root["a"].stream(Drip(100, then_hang=True)):
                 if not number:
-                    await asyncio.sleep(2 * limit(root))
+                    await several_limits(root)
         assert "hung: " in (await watch.exited("a")).reason.detail
 
 
@@ -266,7 +272,7 @@ async def test_a_feed_whose_items_are_slow(actor):
 
     async def items():
         yield 1
-        await asyncio.sleep(4 * limit(root))
+        await several_limits(root)
         yield 2
 
     async with tree(actor) as root:

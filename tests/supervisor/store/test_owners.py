@@ -109,12 +109,12 @@ async def test_a_fork_does_not_keep_the_lock(tmp_path):
     """A child of the daemon that outlives it holds neither the store nor its lock."""
     path = tmp_path / "shop.db"
     code = (
-        "import asyncio, os, sys, time\n"
+        "import asyncio, os, signal, sys\n"
         "from supervisor.store import SQLiteStore\n"
         "async def main():\n"
         "    store = SQLiteStore(sys.argv[1]); await store.open()\n"
         "    pid = os.fork()\n"
-        "    if pid == 0: os.close(1); time.sleep(60); os._exit(0)\n"
+        "    if pid == 0: os.close(1); signal.pause()\n"
         "    print(pid, flush=True); os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"
     )
