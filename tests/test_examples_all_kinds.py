@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.example import run_example
 
 
 @pytest.mark.processes
 def test_all_kinds_example():
     """Everything that was struck is up again at the end, and works."""
     seconds = "60" if os.environ.get("ACTORS_LONG") == "1" else "3"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "examples/all_kinds.py", seconds],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=110,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_example("all_kinds.py", seconds)
     assert "a job: 144" in done.stdout
     for child in ("server (command)", "tally", "jobs/0", "jobs/1", "function (function)", "ticker (task)"):
         assert f"{child} running" in done.stdout

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.example import run_example
 
 ROOT = Path(__file__).parent.parent
 QUICKSTART = ROOT / "examples" / "quickstart.py"
@@ -16,15 +15,7 @@ QUICKSTART = ROOT / "examples" / "quickstart.py"
 @pytest.mark.processes
 def test_quickstart():
     """It ends by itself: an answer, a crash survived, an answer of the next life."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(QUICKSTART)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=60,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert 0 == done.returncode, done.stderr
+    done = run_example("quickstart.py")
     assert "the total is 5" in done.stdout
     assert "survived: /root/counter (life 1) ended (killed: SIGABRT" in done.stdout
     assert "a new life counts from zero: 1" in done.stdout

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,7 @@ from supervisor.jobs.job_end import JobEnd
 from supervisor.jobs.job_errors import named, took_too_long
 from supervisor.jobs.job_result import JobResult
 from supervisor.jobs.prepared_job import PreparedJob
+from supervisor.mailbox.askers import as_async
 from supervisor.mailbox.intake.bulk import BulkCall, Part
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.many import ReadAll
@@ -143,7 +144,7 @@ class JobMap:
             await asyncio.gather(reading, return_exceptions=True)
 
     async def _read(self) -> None:
-        async for value in _as_async(self._items):
+        async for value in as_async(self._items):
             if self._left:  # what gave it has suppressed its cancellation
                 return
             await self._room.acquire()
@@ -284,12 +285,3 @@ class _Together:
     def failed(self, index: int, error: ActorsError) -> None:
         """See `ManyAsker`."""
         self._map.failed(self._items[index], error)
-
-
-async def _as_async(items: Items) -> AsyncIterator[Any]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item

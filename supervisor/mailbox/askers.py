@@ -211,7 +211,7 @@ class PendingFeed:
         Raises:
             UsageError: an item has the wrong type.
         """
-        async for item in _as_async(items):
+        async for item in as_async(items):
             try:
                 data, attachments = encode_sharing(item, codec.encode) if codec.shares else (codec.encode(item), ())
             except UsageError as error:
@@ -241,7 +241,8 @@ def decode_bound(resolve: Callable[[str], ActorRef], decode: Callable[[msgspec.R
         RESOLVE.reset(token)
 
 
-async def _as_async(items: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+async def as_async(items: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+    """Iterate over items of either kind."""
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item

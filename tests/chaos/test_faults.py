@@ -19,6 +19,7 @@ import pytest
 from supervisor import Backoff, ChildExited, ChildSpec, DeadLetter, Intensity, Supervisor
 from tests.support.doomed import FATE, Begin, Doomed, Life, Meet, Note, SequenceNumbers, Sibling
 from tests.support.figures import FAULTS
+from tests.support.killing import collect
 from tests.support.load import Sender, Ticker
 from tests.support.waiting import until
 
@@ -139,12 +140,6 @@ def matching(fault: Fault, causes: list[str]) -> list[str]:
 def example(fault: Fault, causes: list[str]) -> str:
     """The first line of one report, without what no two of them share."""
     return matching(fault, causes)[0].partition(" ended: ")[2]
-
-
-async def collect(root: Supervisor, letters: list[DeadLetter]) -> None:
-    async for letter in root.dead_letters():
-        assert isinstance(letter, DeadLetter), "missed some"
-        letters.append(letter)
 
 
 async def listen(root: Supervisor, causes: list[str]) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from actors import ActorCrashed, HandlerError
-from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, Intensity, Supervisor
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.store import SQLiteStore
-from tests.support.bank import Bank, Pay, Pid
+from tests.support.bank import Bank, Pay
 from tests.support.bank import Note as Record
+from tests.support.killing import collect, kill_often
 from tests.support.senders import (
     AsyncScholar,
     AsyncSender,
@@ -95,7 +96,7 @@ async def test_every_message_of_a_call_has_exactly_one_fate_over_kills(tmp_path:
         intensity=Intensity.unlimited(),
     ) as root:
         bank = root["bank"]
-        burying = asyncio.create_task(bury(root, letters))
+        burying = asyncio.create_task(collect(root, letters))
         killing = asyncio.create_task(kill_often(root, 12, dice))
         number = 0
         while not killing.done():
@@ -150,24 +151,6 @@ def read(book: Path) -> tuple[Counter, Counter]:
                 last = key[1]
             begun[key] += 1
     return begun, ended
-
-
-async def bury(root: Supervisor, letters: list[DeadLetter]) -> None:
-    async for letter in root.dead_letters():
-        assert isinstance(letter, DeadLetter)
-        letters.append(letter)
-
-
-async def kill_often(root: Supervisor, kills: int, dice: random.Random) -> None:
-    events = root.events()
-    os.kill(await root["bank"].ask(Pid()), signal.SIGKILL)
-    async for event in events:
-        if isinstance(event, ChildStarted):
-            await asyncio.sleep(dice.random() * 0.02)  # the load itself: a random instant of a life
-            os.kill(event.pid or 0, signal.SIGKILL)
-            kills -= 1
-            if not kills:
-                return
 
 
 async def test_many_messages_to_a_durable_actor_are_stored_together(tmp_path: Path):

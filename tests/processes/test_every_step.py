@@ -16,6 +16,7 @@ from actors import Actor, ActorCrashed, HandlerError, Message, Rejected
 from supervisor import Backoff, ChildSpec, DeadLetter, DeadReason, Intensity, Routing, Supervisor
 from supervisor.store import SQLiteStore
 from tests.support.forking import fork_instead_of_spawning
+from tests.support.killing import collect
 from tests.support.stepping import (
     AsyncStepper,
     Bad,
@@ -100,11 +101,6 @@ async def test_before_each_step(actor: type[Actor], options, rounds: int, every:
         counts = {dict(series.labels)["kind"]: total for series, total in totals(root).items()}
     await burying
     judge(sent, letters, [line.split() for line in book.read_text().splitlines()], counted, counts)
-
-
-async def collect(root: Supervisor, letters: list[DeadLetter]) -> None:
-    async for letter in root.dead_letters():
-        letters.append(letter)
 
 
 async def kill(root: Supervisor, at: int, pid: int | None) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import random
-import signal
 import threading
 from collections import Counter
 from multiprocessing import resource_tracker
@@ -15,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from actors import ActorCrashed
-from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, Intensity, Supervisor
-from tests.support.bank import Bank, Note, Pay, Pid
+from supervisor import Backoff, ChildSpec, DeadLetter, Intensity, Supervisor
+from tests.support.bank import Bank, Note, Pay
+from tests.support.killing import collect, kill_often
 from tests.support.sites import Site
 from tests.support.waiting import until
 
@@ -62,7 +62,7 @@ async def test_every_message_has_exactly_one_fate_over_kills(tmp_path: Path, kil
         buried = asyncio.create_task(collect(root, letters))
         over = asyncio.Event()
         senders = [asyncio.create_task(send(root, ledger, sender, over)) for sender in range(SENDERS)]
-        await kill_often(root, kills)
+        await kill_often(root, kills, random.Random(20))
         over.set()
         await asyncio.gather(*senders)
         await root["bank"].ask(Note(99, 1), timeout=60)  # after all others, so all others are over
@@ -74,25 +74,6 @@ async def test_every_message_has_exactly_one_fate_over_kills(tmp_path: Path, kil
     buried.cancel()
     assert before[:2] == resources()[:2]
     judge(ledger, letters, book.read_text().splitlines())
-
-
-async def collect(root: Supervisor, letters: list[DeadLetter]) -> None:
-    async for letter in root.dead_letters():
-        assert isinstance(letter, DeadLetter)
-        letters.append(letter)
-
-
-async def kill_often(root: Supervisor, kills: int) -> None:
-    dice = random.Random(20)
-    events = root.events()
-    os.kill(await root["bank"].ask(Pid()), signal.SIGKILL)
-    async for event in events:
-        if isinstance(event, ChildStarted):
-            await asyncio.sleep(dice.random() * 0.02)  # the load itself: a random instant of a life
-            os.kill(event.pid or 0, signal.SIGKILL)
-            kills -= 1
-            if not kills:
-                return
 
 
 async def send(root: Supervisor, ledger: Ledger, sender: int, over: asyncio.Event) -> None:

@@ -89,18 +89,21 @@ async def stubborn(root: Supervisor, how: str) -> AsyncIterator[None]:
         await terminating
 
 
+@contextlib.asynccontextmanager
+async def company() -> AsyncIterator[Supervisor]:
+    """A tree of three: one hangs in its second start, one will refuse to stop."""
+    refuses = ChildSpec(HangsInStop, name="stubborn", shutdown=3000.0)
+    async with Supervisor(hanging(), refuses, third(), intensity=Intensity.unlimited()) as root:
+        await kill(root, "hangs")
+        await until(lambda: state(root, "hangs") is ChildState.STARTING, "its second start")
+        yield root
+
+
 @pytest.mark.parametrize("how", ["SIGSTOP", "on_stop"])
 async def test_a_killed_child_is_back_as_fast_as_alone(how: str) -> None:
     """One sibling hangs in on_start, one refuses to stop: the third is back as if they were not there."""
     by_itself = await alone()
-    async with Supervisor(
-        hanging(),
-        ChildSpec(HangsInStop, name="stubborn", shutdown=3000.0),
-        third(),
-        intensity=Intensity.unlimited(),
-    ) as root:
-        await kill(root, "hangs")
-        await until(lambda: state(root, "hangs") is ChildState.STARTING, "its second start")
+    async with company() as root:
         async with stubborn(root, how):
             in_company = await recovery(root)
             assert state(root, "hangs") is ChildState.STARTING
@@ -109,14 +112,7 @@ async def test_a_killed_child_is_back_as_fast_as_alone(how: str) -> None:
 
 async def test_calls_on_others_are_answered_meanwhile() -> None:
     """While one child hangs and one refuses to stop, others are started, stopped, restarted, deleted and listed."""
-    async with Supervisor(
-        hanging(),
-        ChildSpec(HangsInStop, name="stubborn", shutdown=3000.0),
-        third(),
-        intensity=Intensity.unlimited(),
-    ) as root:
-        await kill(root, "hangs")
-        await until(lambda: state(root, "hangs") is ChildState.STARTING, "its second start")
+    async with company() as root:
         async with stubborn(root, "SIGSTOP"), asyncio.timeout(30.0):
             await root.start_child(ChildSpec(Bank, args=(os.devnull,), name="fourth"))
             await root["fourth"].ask(Pid(), timeout=20.0)
@@ -135,7 +131,7 @@ async def test_calls_on_others_are_answered_meanwhile() -> None:
             await root["third"].ask(Pid())
 
 
-async def test_a_subtree_that_hangs_holds_up_nobody() -> None:
+async def test_a_subtree_that_hangs_holds_up_no_other() -> None:
     """A whole supervisor that cannot finish its start is one child like another."""
     async with Supervisor(third(), intensity=Intensity.unlimited()) as root:
         slow = ChildSpec(HangsInEveryStart, name="slow", shutdown=BRUTAL_KILL, start_timeout=3000.0)

@@ -18,6 +18,7 @@ import pytest
 from actors import ActorCrashed, AskTimeout
 from supervisor import Backoff, ChildSpec, ChildStarted, DeadLetter, DeadReason, Intensity, Supervisor
 from supervisor.messaging.actor_sends import ActorSends
+from tests.support.killing import collect
 from tests.support.traffic import Agent, Clerk, Crowd, Errand, Job, Memo, Pid, Pull, Push
 from tests.support.waiting import until
 
@@ -108,12 +109,6 @@ async def test_every_message_has_the_fate_of_the_model(kills, tmp_path, monkeypa
     judge_errands(letters, lines)
     judge_order(lines)
     assert len(sent) > kills * 5
-
-
-async def collect(root: Supervisor, letters: list[DeadLetter]) -> None:
-    async for letter in root.dead_letters():
-        assert isinstance(letter, DeadLetter), "missed some"
-        letters.append(letter)
 
 
 async def kill_often(root: Supervisor, kills: int) -> None:

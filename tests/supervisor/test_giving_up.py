@@ -165,17 +165,9 @@ def test_what_it_may_be(wrong):
 
 
 SERVER = """
-import asyncio, contextlib, os, signal
-from actors import Actor, Message, handles
+import asyncio, signal
 from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
-
-class Die(Message[None]):
-    pass
-
-class Mortal(Actor):
-    @handles
-    def die(self, msg: Die) -> None:
-        os._exit(3)
+from tests.support.mortals import Die, Mortal
 
 async def lifespan(entered, leave):  # as a web server runs it: in a task of its own
     async with Supervisor(ChildSpec(Mortal), intensity=Intensity(0), spares=0, on_give_up="sigterm") as root:

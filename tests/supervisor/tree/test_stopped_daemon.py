@@ -28,11 +28,17 @@ def stop(monkeypatch):
     return stopped
 
 
+async def begin_start(root):
+    """The start of a second child, which has five seconds and hangs."""
+    root.launcher.plan("/root/b", OnStart.HANG)
+    starting = asyncio.create_task(root.start_child(child("b", start_timeout=5.0)))
+    await until(lambda: len(root.launcher.lives) == 2)
+    return starting
+
+
 async def test_a_start(stop):
     async with tree(child("a")) as root:
-        root.launcher.plan("/root/b", OnStart.HANG)
-        starting = asyncio.create_task(root.start_child(child("b", start_timeout=5.0)))
-        await until(lambda: len(root.launcher.lives) == 2)
+        starting = await begin_start(root)
         await stop()
         assert {"a": "running", "b": "starting"} == states(root)
         root.launcher.life("/root/b").become_ready()
@@ -54,9 +60,7 @@ async def test_a_stop(stop):
 
 async def test_once_more_is_not_for_ever(stop):
     async with tree(child("a")) as root:
-        root.launcher.plan("/root/b", OnStart.HANG)
-        starting = asyncio.create_task(root.start_child(child("b", start_timeout=5.0)))
-        await until(lambda: len(root.launcher.lives) == 2)
+        starting = await begin_start(root)
         await stop()
         await stop()
         with pytest.raises(StartFailed):
