@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine, Generator
 from pathlib import Path
 from typing import Any
 
 from actors import Actor
-from tests.support.taking_time import sleep_forever, sleep_forever_async
+from tests.support.taking_time import FOREVER
 
 
 class LateSync(Actor):
@@ -20,7 +21,7 @@ class LateSync(Actor):
 
     def connect(self) -> None:
         self.begun.touch()
-        sleep_forever()
+        time.sleep(FOREVER)
 
 
 class Later:
@@ -49,4 +50,4 @@ class LateAsync(Actor):
 
     async def connect(self) -> None:
         asyncio.get_running_loop().call_soon(self.begun.touch)  # once it sleeps
-        await sleep_forever_async()
+        await asyncio.sleep(FOREVER)

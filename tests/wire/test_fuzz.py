@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from actors import ActorsError
 from actors.wire import from_child
@@ -35,7 +36,8 @@ STREAMS = 20_000 if LONG else 600  # bent recordings
 EXAMPLES = 2_000 if LONG else 60
 LONGEST_TURN = 2.0  # seconds that one piece of input may take; a hundred times what the worst takes on a quiet machine
 
-TAGS = [*range(20, 29), 0, 19, 29, 255, -1]
+FRAMES = from_child.FromChild.__args__
+TAGS = [*(frame.__struct_config__.tag for frame in FRAMES), 0, 19, 22, 255, -1]
 NUMBERS = [0, 1, 2, 3, 4, 5, 10, 63, 64, 65, 2**31, 2**32, 2**63 - 1, 2**64 - 1, -1, -(2**31), -(2**63)]
 FLOATS = [0.0, -0.0, 1e-9, 1.0, -1.0, 1e300, -1e300, float("inf"), float("-inf"), float("nan")]
 NAMES = [
@@ -188,27 +190,45 @@ floats = st.sampled_from(FLOATS) | st.floats()
 names = st.sampled_from(NAMES) | st.text(max_size=20)
 payloads = st.sampled_from(PAYLOADS).map(raw)
 anything = st.one_of(numbers, floats, names, payloads, st.none(), st.booleans(), st.binary(max_size=20))
-kinds = st.integers(-1, 17) | numbers
-outcome = st.tuples(st.integers(0, 12) | numbers, kinds, payloads)
-outcomes = st.tuples(st.just(20), st.integers(0, 6) | numbers, st.lists(outcome, max_size=5))
-correlations = st.integers(0, 5) | numbers
-send = st.tuples(
-    st.just(21), names, st.integers(0, 4) | numbers, correlations, st.none() | floats, floats | st.just(0.0),
-    st.booleans(), st.booleans(), payloads, st.none() | st.lists(st.integers(-1, 3), max_size=3),
-)  # fmt: skip
-others = st.one_of(
-    st.tuples(st.just(26), correlations, numbers),
-    st.tuples(st.just(25), correlations),
-    st.tuples(st.just(35), numbers, st.integers(0, 6) | numbers, numbers, st.booleans()),
-    st.tuples(st.just(24), names, correlations),
-    st.tuples(st.just(27), names),
-    st.tuples(st.just(28), names, payloads),
-    st.tuples(st.just(22), names, names, st.dictionaries(names, anything, max_size=3)),
-    st.tuples(st.just(23), names, st.tuples(names, names, names)),
+small = st.integers(-1, 17)
+
+
+def shape(kind: inspect.Type) -> st.SearchStrategy[object]:
+    """Values of about that type, whatever its bounds are."""
+    match kind:
+        case inspect.StructType(fields=fields, tag=tag):
+            cells = [shape(field.type) for field in fields]
+            return st.tuples(*([] if tag is None else [st.just(tag)]), *cells)
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            return st.lists(shape(item), max_size=5)
+        case inspect.TupleType(item_types=items):
+            return st.tuples(*map(shape, items))
+        case inspect.UnionType(types=types):
+            return st.one_of(*map(shape, types))
+        case inspect.IntType() | inspect.LiteralType():
+            return small | numbers
+        case inspect.FloatType():
+            return floats | st.just(0.0)
+        case inspect.StrType():
+            return names
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.NoneType():
+            return st.none()
+        case inspect.RawType():
+            return payloads
+        case inspect.BytesType():
+            return st.binary(max_size=40)
+    raise AssertionError(f"no shape for {kind}: say here what a child may write")
+
+
+whole_frames = st.one_of(*(shape(inspect.type_info(frame)) for frame in FRAMES))  # each that there is
+hostile = st.one_of(
+    whole_frames,
+    whole_frames.flatmap(lambda cells: st.integers(0, 6).map(lambda size: cells[:size])),
     st.lists(anything, max_size=6).map(lambda cells: [20, *cells]),
     st.tuples(st.sampled_from(TAGS), anything, anything),
 )
-hostile = outcomes | send | others
 
 # ---- and such as a child of ours might send, at another time
 
