@@ -93,6 +93,10 @@ class Contender(ABC, Generic[W]):
     def echo(self, count: int, mib: int) -> Figures:
         """Payloads one after the other, each answered by itself: `rate` in MiB per second, counted once."""
 
+    def array(self, count: int, mib: int) -> Figures:
+        """A numpy array, summed by the worker, in MiB per second: `rate` handed over anew each time, `again` not."""
+        raise Absent("not written for it")
+
     # ---- workloads: one worker to another
 
     def between_ask(self, count: int) -> Figures:

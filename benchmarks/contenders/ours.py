@@ -10,7 +10,7 @@ import structlog
 
 from actors import ActorRef
 from benchmarks.awaiting import AwaitedContender
-from benchmarks.contender import Figures, quantiles
+from benchmarks.contender import MIB, Figures, quantiles
 from benchmarks.contenders.ours_worker import Add, Adder, AskOther, Caller, Echo, Take, TellOther
 from supervisor import ChildSpec, Supervisor
 
@@ -88,6 +88,25 @@ class Ours(AwaitedContender[OurWorker]):
             await ref.tell(Add(1))
         await ref.ask(Add(1), timeout=LONG)
         return {"rate": count / (time.perf_counter() - begun)}
+
+    def array(self, count: int, mib: int) -> Figures:
+        return self._run(self._array(count, mib))
+
+    async def _array(self, count: int, mib: int) -> Figures:
+        import numpy as np  # noqa: PLC0415 - only arrays need it
+
+        from actors import Shared  # noqa: PLC0415 - the same
+        from benchmarks.contenders.ours_array import Sum, Summer  # noqa: PLC0415 - the same
+
+        array, figures = np.ones(mib * MIB // 8), {}
+        async with Supervisor(ChildSpec(Summer), reading=self._reading) as tree:
+            for name in ("first", "rate", "again"):  # the worker imports numpy with the first
+                shared, begun = Shared.of(array), time.perf_counter()
+                for _ in range(count):
+                    shared = Shared.of(array) if name == "rate" else shared
+                    assert await tree["summer"].ask(Sum(shared), timeout=LONG) == array.size
+                figures[name] = count * mib / (time.perf_counter() - begun)
+        return figures
 
     def between_ask(self, count: int) -> Figures:
         return self._run(self._between_ask(count))

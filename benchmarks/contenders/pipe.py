@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from multiprocessing.connection import Connection
 
 import msgspec
 
 from benchmarks.blocking import BlockingContender
-from benchmarks.contender import Figures
+from benchmarks.contender import MIB, Figures
 from benchmarks.contenders import pipe_worker
 from benchmarks.contenders.pipe_worker import Add, Reply, Run, Tell, Took, encode
 
@@ -53,6 +54,11 @@ class PipeWorker:
         self.pipe.send_bytes(payload)
         return len(self.pipe.recv_bytes())
 
+    def sum(self, array: memoryview) -> int:
+        self.pipe.send_bytes(pipe_worker.SUM)
+        self.pipe.send_bytes(array)
+        return self.receive()
+
     def run(self, asks: int, tells: int) -> Took:
         """Have it ask and tell the process at the other end of its other pipe."""
         self.pipe.send_bytes(encode(Run(asks, tells)))
@@ -72,6 +78,15 @@ class RawPipe(BlockingContender[PipeWorker]):
     def _end(self, workers: list[PipeWorker]) -> None:
         for worker in workers:
             worker.end()
+
+    def array(self, count: int, mib: int) -> Figures:
+        import numpy as np  # noqa: PLC0415 - only arrays need it
+
+        array = np.ones(mib * MIB // 8)
+        begun = time.perf_counter()
+        for _ in range(count):
+            assert self._worker.sum(array.data) == array.size
+        return {"rate": count * mib / (time.perf_counter() - begun)}
 
     def between_ask(self, count: int) -> Figures:
         took = self._between(count, 0)

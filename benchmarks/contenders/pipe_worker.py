@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-TAKE, ECHO = b"take", b"echo"  # announce a payload that comes as it is, without any encoding
+TAKE, ECHO, SUM = b"take", b"echo", b"sum"  # announce a payload that comes as it is, without any encoding
 
 
 class Add(msgspec.Struct, array_like=True, tag=0):
@@ -51,6 +51,9 @@ def serve(pipe: Connection, other: Connection | None = None) -> None:
             if data == ECHO:
                 pipe.send_bytes(pipe.recv_bytes())
                 continue
+            if data == SUM:
+                pipe.send_bytes(encode(Reply(summed(pipe.recv_bytes()))))
+                continue
             message = decode(data)
             if isinstance(message, Run):
                 assert other is not None
@@ -61,6 +64,12 @@ def serve(pipe: Connection, other: Connection | None = None) -> None:
                 pipe.send_bytes(encode(Reply(total)))
     except EOFError:
         pass
+
+
+def summed(payload: bytes) -> int:
+    import numpy as np  # noqa: PLC0415 - only arrays need it
+
+    return int(np.frombuffer(payload, dtype="f8").sum())
 
 
 def run(other: Connection, what: Run) -> Took:

@@ -8,8 +8,15 @@ from benchmarks.measure import Entrant
 from benchmarks.peers.environments import python_of
 
 
-def _peer(name: str, package: str, *options: str, least: tuple[int, int] = (3, 11), slow: bool = False) -> Entrant:
-    python = functools.partial(python_of, package, least)
+def _peer(
+    name: str,
+    package: str,
+    *options: str,
+    least: tuple[int, int] = (3, 11),
+    also: tuple[str, ...] = (),
+    slow: bool = False,
+) -> Entrant:
+    python = functools.partial(python_of, package, least, also)
     return Entrant(
         name, f"benchmarks.peers.{package}", options, python, restless=True, slow=slow
     )  # several of them poll
@@ -25,5 +32,5 @@ PEERS = (
     _peer("Thespian, TCP", "thespian", "multiprocTCPBase"),
     _peer("casty", "casty", least=(3, 12)),
     _peer("torchmonarch", "torchmonarch", slow=True),
-    _peer("Ray", "ray", slow=True),
+    _peer("Ray", "ray", also=("numpy",), slow=True),
 )

@@ -14,24 +14,25 @@ PLACE = ROOT / ".venv-peers"
 PATIENCE = 600.0  # seconds in which a peer must be installed
 
 
-def python_of(requirement: str, least: tuple[int, int] = (3, 11)) -> Path:
+def python_of(requirement: str, least: tuple[int, int] = (3, 11), also: tuple[str, ...] = ()) -> Path:
     """The interpreter of an environment in which that is installed.
 
     Args:
         requirement: as pip takes it.
         least: the oldest Python it runs on; where this one is older, that one is looked for on the path.
+        also: what else is installed there.
 
     Raises:
         ContenderFailed: it could not be installed. It is not tried again by this process.
     """
-    made = _made(requirement, least)
+    made = _made(requirement, least, also)
     if isinstance(made, str):
         raise ContenderFailed(made)
     return made
 
 
 @functools.cache
-def _made(requirement: str, least: tuple[int, int]) -> Path | str:
+def _made(requirement: str, least: tuple[int, int], also: tuple[str, ...]) -> Path | str:
     directory = PLACE / requirement
     python, ready = directory / "bin" / "python", directory / "ready"
     if ready.exists():
@@ -41,7 +42,7 @@ def _made(requirement: str, least: tuple[int, int]) -> Path | str:
         return f"it needs python{least[0]}.{least[1]}, which is not on the path"
     commands: tuple[list[str | Path], ...] = (
         [base, "-m", "venv", "--clear", directory],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement, *also],
     )
     try:
         for command in commands:

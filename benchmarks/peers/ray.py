@@ -10,7 +10,7 @@ from typing import Any
 import ray
 
 from benchmarks.awaiting import AwaitedContender
-from benchmarks.contender import Figures, quantiles
+from benchmarks.contender import MIB, Figures, quantiles
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would report to its makers
 
@@ -30,6 +30,9 @@ class Adder:
 
     async def echo(self, payload: bytes) -> bytes:
         return payload
+
+    async def sum(self, array: Any) -> float:
+        return float(array.sum())
 
     async def pid(self) -> int:
         return os.getpid()
@@ -103,6 +106,21 @@ class Ray(AwaitedContender[RayWorker]):
 
     async def _recovering(self, worker: RayWorker) -> None:
         await worker.ask()
+
+    def array(self, count: int, mib: int) -> Figures:
+        return self._run(self._array(count, mib))
+
+    async def _array(self, count: int, mib: int) -> Figures:
+        import numpy as np  # noqa: PLC0415 - only arrays need it
+
+        array, figures = np.ones(mib * MIB // 8), {}
+        for name in ("first", "rate", "again"):  # the worker imports numpy with the first
+            stored, begun = ray.put(array), time.perf_counter()
+            for _ in range(count):
+                total = await self._worker.actor.sum.remote(array if name == "rate" else stored)
+                assert total == array.size
+            figures[name] = count * mib / (time.perf_counter() - begun)
+        return figures
 
     def between_ask(self, count: int) -> Figures:
         return self._run(self._between_ask(count))
