@@ -99,7 +99,7 @@ def measure(entrants: Sequence[Entrant], plan: Plan, say: Callable[[str], None],
             if workload.first
         }
         for repetition in range(max(plan.repetitions, plan.rare)):
-            run.repetitions = min(repetition + 1, plan.repetitions), min(repetition + 1, plan.rare)
+            run.repetitions = min(repetition + 1, plan.repetitions), min(repetition, plan.rare)
             for workload in plan.workloads:
                 if repetition < (plan.rare if workload.rare else plan.repetitions):
                     say(f"{repetition + 1}: {workload.do} {dict(workload.arguments) or ''}")
@@ -107,6 +107,8 @@ def measure(entrants: Sequence[Entrant], plan: Plan, say: Callable[[str], None],
                         if not (entrant.slow and repetition):
                             stage.do(workload, entrant, counts.get((workload, entrant), 0))
                 keep(run)
+            run.repetitions = run.repetitions[0], min(repetition + 1, plan.rare)
+            keep(run)
     return run
 
 

@@ -151,7 +151,7 @@ def test_measure(restless):
     assert ["puppet", "nobody", "slow"] == run.contenders
     assert {"puppet": {"puppet": "1"}, "slow": {"puppet": "1"}} == run.versions
     assert {"flight": {"puppet": [1, 1], "slow": [1]}, "fan_4": {"puppet": [5], "slow": [5]}} == run.samples
-    assert [(1, 1)] * 4 + [(2, 1)] * 4 == kept
+    assert [(1, 0)] * 4 + [(1, 1)] + [(2, 1)] * 5 == kept
     begin = "did not begin: it ended: ModuleNotFoundError: No module named 'no_such_contender'"
     assert run.absent == {
         "flight": {"nobody": begin},

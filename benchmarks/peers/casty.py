@@ -14,10 +14,13 @@ from datetime import timedelta
 
 from casty import Client, Unavailable
 
+from benchmarks.absent import Absent
 from benchmarks.awaiting import AwaitedContender
+from benchmarks.contender import Figures
 from benchmarks.peers.casty_node import LIMITS, Add, Echo, Pid, Take, adder
 
 PATIENCE = 30.0  # seconds
+APART = "each worker is a cluster of its own here"
 NODE = "from benchmarks.peers.casty_node import main; main()"  # so that its module has the same name on both sides
 
 
@@ -77,6 +80,12 @@ class Casty(AwaitedContender[CastyWorker]):
 
     async def _ending(self, workers: list[CastyWorker]) -> None:
         await asyncio.gather(*(worker.close() for worker in workers))
+
+    def between_ask(self, count: int) -> Figures:
+        raise Absent(APART)
+
+    def between_tell(self, count: int) -> Figures:
+        raise Absent(APART)
 
     def _pid(self, worker: CastyWorker) -> int:
         return worker.pid
