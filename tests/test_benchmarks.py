@@ -26,7 +26,7 @@ from tests.support.waiting import until_now
 
 DOCS = Path(__file__).parents[1] / "docs"
 PUPPET = "tests.support.contender"
-NEVER = {"kill_cold", "between_ask", "between_tell"}  # what only actors do
+NEVER = {"array", "kill_cold", "between_ask", "between_tell"}  # what only actors do
 WITHOUT = {
     "raw pipe": {"kill", "kill_cold"},
     "mp.Queue pair": {"kill", *NEVER},
