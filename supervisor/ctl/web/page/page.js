@@ -276,7 +276,7 @@ function drawEvents() {
 function drawTimeline() {
   const end = now();
   const recent = state.events.filter((one) => end - one.at < SPAN);
-  const span = recent.length ? Math.max(SHORT, end - recent[0].at) : SPAN;
+  const span = recent.length ? Math.max(SHORT, ...recent.map((one) => end - one.at)) : SPAN; // a note of the page stands before older ones
   const lanes = [...new Set(recent.filter((one) => one.path && one.kind !== "note").map((one) => one.path).reverse())];
   const shown = lanes.slice(0, LANES).sort();
   const svg = $("timeline");

@@ -275,3 +275,30 @@ def test_a_token_that_is_not_the_pages(path):
         with web(path, "--port", str(served.port)):
             page.until(status("open the URL that it prints"))
             page.until("document.getElementById('stop').disabled")
+
+
+LIVE = """
+const at = (ago) => Date.now() / 1000 - ago;
+const START = { kind: "start", path: "/root/worker", text: "" };
+const NOTE = { at: at(10), kind: "note", path: "", text: "connected" };
+const SENT = [NOTE, { at: at(90), ...START }, { at: at(5), ...START }];
+window.EventSource = class {
+  addEventListener(kind, take) {
+    if (kind === "events") setTimeout(() => take({ data: JSON.stringify(SENT) }));
+  }
+};
+"""
+
+
+@pytest.mark.slow
+def test_the_timeline_begins_with_the_oldest_event(path):
+    """Also where a note of the page, which was connected later, stands before it."""
+    with web(path) as served, browser.browser() as page:
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=LIVE)
+        page.open(served.url)
+        page.until("document.querySelector('#timeline .mark-start')")
+        drawn = "[...document.querySelectorAll('#timeline .axis, #timeline .mark-start')]"
+        places = page.js(f"{drawn}.map((one) => one.getAttribute('d'))")
+        axis, *marks = (float(place[1:].split()[0].partition("v")[0]) for place in places)
+        assert 2 == len(marks)
+        assert min(marks) > axis - 1
