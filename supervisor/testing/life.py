@@ -240,9 +240,10 @@ class InlineLife(ProcessDelivery, NoProcess):
 
     def die(self, number: int) -> NoReturn:
         """See `actors.puppet.Host`."""
-        self._died_doing = self._box.progress()
-        self._exit_code = -number
-        self._fiber.killed = True  # nothing is heard and nothing waits any more
+        if not self._fiber.killed:  # else this is a handler that a process would not have begun any more
+            self._died_doing = self._box.progress()
+            self._exit_code = -number
+            self._fiber.killed = True  # nothing is heard and nothing waits any more
         raise Killed
 
     def hang(self) -> NoReturn:

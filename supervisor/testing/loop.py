@@ -74,6 +74,14 @@ class InlineLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._executed)
         return future
 
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """As ever, and counted: it waits for a thread of its own."""
+        self._threads += 1
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self._threads -= 1
+
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """As ever; what a killed life leaves undone is not reported."""
         if not self._fiber.killed:

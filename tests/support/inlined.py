@@ -6,9 +6,10 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 from actors import Actor, ActorRef, ExitReason, Message, Rejected, Shared, Terminated, Topic, handles, job
-from actors.puppet import hang
+from actors.puppet import die, hang
 
 
 class Add(Message[int]):
@@ -60,6 +61,20 @@ class Hold(Message[None]):
     """Do not return, and keep the value."""
 
     value: Shared
+
+
+class Perish(Message[None]):
+    """Die by SIGKILL."""
+
+
+class SlowEnd(Message[None]):
+    """Raise, in an actor whose threads take a moment to end."""
+
+
+class SlowPool(ThreadPoolExecutor):
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        time.sleep(0.05)
+        super().shutdown(wait, cancel_futures=cancel_futures)
 
 
 class Through(Message[int]):
@@ -190,6 +205,15 @@ class Sleeper(Actor):
     @handles
     async def forever(self, msg: Forever) -> None:
         await asyncio.Event().wait()
+
+    @handles
+    async def perish(self, msg: Perish) -> None:
+        die()
+
+    @handles
+    async def slow_end(self, msg: SlowEnd) -> None:
+        asyncio.get_running_loop().set_default_executor(SlowPool(1))
+        raise ValueError("as asked")
 
     @handles
     async def hold(self, msg: Hold) -> None:

@@ -59,10 +59,12 @@ from tests.support.inlined import (
     Later,
     Nap,
     Numbers,
+    Perish,
     Price,
     Said,
     Sleeper,
     Slow,
+    SlowEnd,
     Through,
     Tick,
     Ticks,
@@ -142,6 +144,26 @@ async def test_the_fate_of_a_message_in_flight_is_known():
         assert (True, False) == (caught.value.started, caught.value.finished)
         assert "next" == await asks[1]
         assert 2 == await ref.ask(Incarnation())
+
+
+async def test_what_dies_twice_dies_once():
+    """Two handlers that would die at the same time: the second one has not begun, and dies in the next life."""
+    async with InlineSupervisor(ChildSpec(Sleeper, name="a")) as root:
+        asks = [asyncio.create_task(root["a"].ask(Perish())) for _ in range(2)]
+        for asking in asks:
+            with pytest.raises(ActorCrashed) as caught:
+                await asking
+            assert (True, False) == (caught.value.started, caught.value.finished)
+        assert 0.0 == await root["a"].ask(Nap(0.0))
+        assert 3 == root.snapshot().children[0].life
+
+
+async def test_the_clock_waits_for_the_threads_of_a_life_that_ends():
+    """They end in real time, and the next life is there in time."""
+    async with inline(Sleeper) as ref:
+        with pytest.raises(HandlerError):
+            await ref.ask(SlowEnd())
+        assert 0.0 == await ref.ask(Nap(0.0), timeout=5.0)
 
 
 async def test_rules_by_cause():
