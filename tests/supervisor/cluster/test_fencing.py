@@ -142,10 +142,11 @@ def test_nothing_is_left_on_any_machine_when_the_daemon_dies_or_stands_still(tmp
 
 
 FORGETFUL = """
-import asyncio, json, time
+import asyncio, json
 from supervisor import ChildSpec, Supervisor
 from tests.support.actors import Puppet
 from tests.support.machines import LocalCluster
+from tests.support.taking_time import sleep_forever
 
 async def main():
     cluster = LocalCluster(("m1",), 300.0)
@@ -156,7 +157,7 @@ async def main():
 loop = asyncio.new_event_loop()
 loop.run_until_complete(main())
 loop.close()
-time.sleep(300)
+sleep_forever()
 """
 
 
