@@ -23,6 +23,7 @@ from supervisor import (
     Supervisor,
     SupervisorSpec,
 )
+from tests.support.taking_time import sleep_forever
 from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
@@ -61,7 +62,7 @@ class Passer(Actor):
 
 def never_ready(*, ready: Callable[[], None]) -> None:
     del ready
-    time.sleep(3600)
+    sleep_forever()
 
 
 @pytest.fixture
