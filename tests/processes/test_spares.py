@@ -330,6 +330,11 @@ def _set_oom_score(tmp_path, monkeypatch):
     path.write_text(str(min(1000, int(path.read_text()) + 1)))
 
 
+def _set_what_a_core_has(tmp_path, monkeypatch):
+    path = Path("/proc/self/coredump_filter")
+    path.write_text(f"0x{int(path.read_text(), 16) ^ 1:x}")
+
+
 def _turn_warnings_on(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "warnoptions", [*sys.warnoptions, "once::ImportWarning"])
 
@@ -337,6 +342,7 @@ def _turn_warnings_on(tmp_path, monkeypatch):
 CHANGES = [
     _ignore_a_signal,
     _set_oom_score,
+    _set_what_a_core_has,
     _turn_warnings_on,
     _put_on_path,
     _set_environment,
@@ -352,9 +358,11 @@ def restored():
     umask, core, group = os.umask(0o022), resource.getrlimit(resource.RLIMIT_CORE), os.getegid()
     os.umask(umask)
     score, handler = Path("/proc/self/oom_score_adj"), signal.getsignal(signal.SIGUSR2)
-    was = score.read_text()
+    cores = Path("/proc/self/coredump_filter")
+    was, had = score.read_text(), cores.read_text()
     yield
     score.write_text(was)
+    cores.write_text(f"0x{had.strip()}")
     signal.signal(signal.SIGUSR2, handler)
     os.umask(umask)
     resource.setrlimit(resource.RLIMIT_CORE, core)

@@ -19,6 +19,7 @@ import msgspec
 from supervisor.system.procfs import text_of
 
 _LIMITS: Final = tuple(getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_"))
+_SETTINGS: Final = ("/proc/self/oom_score_adj", "/proc/self/coredump_filter", "/proc/self/cgroup")
 _STATUS: Final = ("Umask:", "SigIgn:")  # lines of /proc/self/status that a process inherits
 
 
@@ -36,7 +37,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     limits: tuple[tuple[int, int], ...]
     nice: int
     processors: frozenset[int]
-    oom_score: str
+    settings: tuple[str, ...]
 
 
 def surroundings() -> Surroundings:
@@ -54,7 +55,7 @@ def surroundings() -> Surroundings:
         limits=tuple(resource.getrlimit(limit) for limit in _LIMITS),
         nice=os.getpriority(os.PRIO_PROCESS, 0),
         processors=frozenset(affinity(0)) if affinity else frozenset(),
-        oom_score=text_of("/proc/self/oom_score_adj"),
+        settings=tuple(map(text_of, _SETTINGS)),
     )
 
 
