@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 from actors import Actor, ActorRef, ExitReason, Message, Rejected, Shared, Terminated, Topic, handles, job
 from actors.puppet import die, hang
@@ -65,6 +66,8 @@ class Hold(Message[None]):
 
 class Perish(Message[None]):
     """Die by SIGKILL."""
+
+    idempotent: ClassVar[bool] = True
 
 
 class SlowEnd(Message[None]):
