@@ -90,7 +90,7 @@ def _complaints(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[str]:
         elif node.health is Health.STOPPED:
             yield f"{node.path} is stopped by a signal (SIGSTOP)"
         if node.degraded is not None:
-            yield f"{node.path} says: {one_line(node.degraded)}"
+            yield f"{node.path} says: {one_line(node.degraded) or repr(node.degraded)}"
         return
     for child in node.children:
         yield from _complaints(child)

@@ -15,6 +15,7 @@ import logging
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,12 @@ EXTRA: Final = "--reload needs watchfiles: pip install 'actor-supervisor[cli]'"
 PATIENCE: Final = 15.0  # seconds in which a tree stops before it is killed for a reload
 LOOK: Final = 500  # ms between two looks whether the child has ended
 
+_ON_THE_WAY: Final = (
+    __file__,
+    importlib.__file__,
+    "<frozen importlib._bootstrap>",
+    "<frozen importlib._bootstrap_external>",
+)
 _SPECS: Final = (ChildSpec, SupervisorSpec, TaskSpec, FunctionSpec, CommandSpec)
 
 
@@ -50,7 +57,13 @@ def run(target: str, *, reload: bool) -> None:
         sys.exit(_reloading(target))
     if not (logging.getLogger().handlers or structlog.is_configured()):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    tree = load(target)
+    try:
+        tree = load(target)
+    except click.ClickException:
+        raise
+    except Exception as error:
+        click.echo(f"{_traceback(error)}actorctl: {target} cannot be loaded, see above", err=True)
+        sys.exit(ExitCode.REFUSED)
     try:
         asyncio.run(_serve(tree))
     except KeyboardInterrupt:
@@ -106,6 +119,14 @@ def _called(function: Any, target: str) -> object:
         except TypeError as error:
             raise click.UsageError(f"{target} is called without arguments, and {error}") from None
     return function()
+
+
+def _traceback(error: Exception) -> str:
+    """What the user's module raised, without the frames that only lead to it."""
+    trace = error.__traceback__
+    while trace and trace.tb_frame.f_code.co_filename in _ON_THE_WAY:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 # ---- reload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -146,6 +147,28 @@ def test_what_is_no_tree_is_refused(folder, monkeypatch, target, said):
     sys.modules.pop("shop", None)
     assert 2 == refused.exit_code
     assert said in " ".join(refused.output.split())
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def tree(:", 'File "shop.py", line 1'),
+        ("import absent_module", 'File "shop.py", line 1, in <module>'),
+        ("def tree():\n    return 1 / 0", 'File "shop.py", line 2, in tree'),
+    ],
+)
+def test_a_tree_that_raises_is_told_from_its_own_code_on(folder, monkeypatch, source, said):
+    """The frames of the command line and of the import system say nothing to its author."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (folder / "shop.py").write_text(source)
+    importlib.invalidate_caches()
+    failed = CliRunner().invoke(actorctl, ["run", "shop:tree"])
+    sys.modules.pop("shop", None)
+    assert 1 == failed.exit_code
+    first = next(line for line in failed.output.splitlines() if "File" in line)
+    assert said in first.replace(f"{folder}/", "")
+    assert "actorctl: shop:tree cannot be loaded, see above" == failed.output.splitlines()[-1]
 
 
 def test_completion_in_a_shell(folder):
