@@ -6,6 +6,7 @@ A fork has imported everything. Otherwise it runs what a spawned process runs.
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import signal
 from types import SimpleNamespace
@@ -67,4 +68,5 @@ def run(worker: WorkerProcess, daemon: int, mark: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     Exit.exit = lambda way_out, code: os._exit(code)
-    worker._program.target(duplex, box, ready, stop, output, daemon, mark, *worker._program.args)
+    main = importlib.import_module(worker._program.module).main
+    main(duplex, box, ready, stop, output, daemon, mark, *worker._program.args)
