@@ -93,7 +93,7 @@ async def test_before_each_step(actor: type[Actor], options, rounds: int, every:
         for number in range(MOST if LONG else rounds):
             await one_round(root, sent, number)
             lives = [(child.life, child.pid) for child in root.snapshot().children]
-            if not options and lives[0][0] % 2:
+            if not options and not lives[0][0] % 2:
                 break  # it had no step of that number
             for at, (_, pid) in enumerate(lives):
                 await kill(root, at, pid)
@@ -243,7 +243,7 @@ async def test_a_durable_actor_before_each_step(tmp_path) -> None:
             await asyncio.gather(*sent)
             await until(lambda: not root.snapshot().children[0].mailbox, "all have ended")
             child = root.snapshot().children[0]
-            if child.life % 2:
+            if not child.life % 2:
                 break  # it had no step of that number
             await kill(root, 0, child.pid)
         assert numbers == sorted(await ref.ask(Paid(), timeout=None))

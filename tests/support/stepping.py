@@ -103,7 +103,10 @@ class Push(Fed[int, int]):
 
 
 class Stepper(Actor):
-    """Each of its lives with an odd number dies before a step, the later the higher its number is."""
+    """Each of its lives with an even number dies before a step, the later the higher its number is.
+
+    A first life that dies before it is ready would end the tree.
+    """
 
     on_error = "reply"
 
@@ -114,8 +117,8 @@ class Stepper(Actor):
 
     def on_start(self) -> None:
         life = self.context.incarnation
-        if life % 2:
-            die_before(life // 2 * self._stride + 1, every=self._every)
+        if not life % 2:
+            die_before((life // 2 - 1) * self._stride + 1, every=self._every)
 
     def _begin(self, message: Message[Any]) -> None:
         self._write("begin", message)
