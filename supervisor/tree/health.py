@@ -34,16 +34,18 @@ class TreeHealth(msgspec.Struct, frozen=True):
         why: one line for each part that is not well, with its path; empty for a healthy tree.
         outside: whether all parts are well, and what is not is outside of the daemon, as the disk of its store: to
             start it again would not help.
+        ended: whether the tree has stopped, or given up: nothing of it runs any more.
     """
 
     status: HealthStatus
     why: tuple[str, ...] = ()
     outside: bool = False
+    ended: bool = False
 
     @property
     def alive(self) -> bool:
-        """For `/healthz`: whether the daemon should be left alone. False once the tree stops or has given up."""
-        return self.status is not HealthStatus.STOPPING
+        """For `/healthz`: whether to leave the daemon alone. One that drains or stops is at work until it has ended."""
+        return not self.ended
 
     @property
     def ready(self) -> bool:
@@ -57,7 +59,8 @@ class TreeHealth(msgspec.Struct, frozen=True):
 def health_of(tree: SupervisorSnapshot) -> TreeHealth:
     """How a tree is at the moment of a snapshot of its root."""
     if tree.phase in (SupervisorState.STOPPING, SupervisorState.STOPPED):
-        return TreeHealth(HealthStatus.STOPPING, (f"{tree.path} is {tree.phase}",))
+        ended = tree.phase is SupervisorState.STOPPED
+        return TreeHealth(HealthStatus.STOPPING, (f"{tree.path} is {tree.phase}",), ended=ended)
     why = tuple(_complaints(tree))
     if tree.phase in (SupervisorState.NEW, SupervisorState.STARTING):
         waits = (child for child in tree.children if child.state is not ChildState.RUNNING)

@@ -91,7 +91,8 @@ async def test_what_was_sent_is_finished(folder):
         with pytest.raises(ActorStopped):
             root["writer"].tell_nowait(Write(9))
         (folder / "gate").touch()
-        assert ("/root drains",) == root.health().why
+        health = root.health()
+        assert (("/root drains",), True, False) == (health.why, health.alive, health.ready)
         assert 4 == await asked
         assert await drained
         assert ("/root is stopped",) == root.health().why
