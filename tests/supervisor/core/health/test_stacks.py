@@ -18,7 +18,7 @@ MAIN = """Thread 0x0003 (most recent call first):
   File "/usr/lib/python3.11/socket.py", line 706 in readinto
   File "/srv/shop/db.py", line 12 in connect
   File "/srv/shop/a.py", line 3 in on_start
-  File "/work/actors/child/main.py", line 9 in main
+  File "/lib/actors/child/main.py", line 9 in main
 """
 LOOP = """Thread 0x0003 (most recent call first):
   File "/usr/lib/python3.11/selectors.py", line 468 in select
