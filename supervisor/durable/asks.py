@@ -88,6 +88,7 @@ class KeyedAsk:
         self.entered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.entered.add_done_callback(lambda number: number.cancelled() or number.exception())
         self._waiting: list[Asker] = []
+        self._timers: list[asyncio.TimerHandle] = []
         self._on_end = on_end
 
     def join(self, asker: Asker, now: float) -> None:
@@ -99,7 +100,8 @@ class KeyedAsk:
                 f"gets its outcome later",
                 started=None,
             )
-            asyncio.get_running_loop().call_later(max(0.0, asker.deadline - now), self._leave, asker, late)
+            left = max(0.0, asker.deadline - now)
+            self._timers.append(asyncio.get_running_loop().call_later(left, self._leave, asker, late))
 
     def replied(self, payload: msgspec.Raw) -> None:
         """See `Asker`."""
@@ -126,6 +128,9 @@ class KeyedAsk:
 
     def _end(self) -> list[Asker]:
         self._on_end()
+        for timer in self._timers:  # each would keep what was asked and answered until its time
+            timer.cancel()
+        self._timers.clear()
         waiting, self._waiting = self._waiting, []
         return waiting
 

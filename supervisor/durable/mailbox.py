@@ -31,7 +31,7 @@ from supervisor.durable.delivery import NotedDelivery
 from supervisor.durable.intake.bulk import DurableBulk
 from supervisor.durable.intake.delayed import Delayed
 from supervisor.durable.intake.intake import DurableIntake
-from supervisor.durable.rows import unsent_row
+from supervisor.durable.rows import beside_of, unsent_row
 from supervisor.durable.settlement import DurableSettlement
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.transaction import Sent
@@ -82,11 +82,18 @@ class DurableMailbox(Mailbox):
         Args:
             entry: the message.
             due: when it enters, in seconds since the epoch; None for then.
+
+        Raises:
+            StoreError: a value beside it cannot be read.
         """
-        return Sent(self.stored, entry, due)
+        return Sent(self.stored, entry, due, beside_of(entry.message.packed))
 
     def unsent(self, frame: Send, attachments: Sequence[Carried], detail: str) -> AcceptDeadLetter:
-        """A tell of this actor to a name that the tree does not have: a dead letter of that name, which stays."""
+        """A tell of this actor to a name that the tree does not have: a dead letter of that name, which stays.
+
+        Raises:
+            StoreError: a value beside it cannot be read.
+        """
         name = frame.to.removeprefix(self.path.removesuffix(self.stored.name))
         row = unsent_row(frame, self.path, attachments)
         return AcceptDeadLetter(name, row, Fate.NO_SUCH_ACTOR.value, detail)

@@ -12,20 +12,21 @@ from typing import Any, Final
 import msgspec
 
 from actors.messages import Message
-from actors.wire.attachments import fill
+from actors.wire.attachments import EncodedMessage, fill
 from actors.wire.codec import encode
 from actors.wire.framing import Attachment, Carried
 from actors.wire.from_child import Send
 from supervisor.core.delivery.messages import QueuedMessage, tag_of
 from supervisor.mailbox.intake.entry import Entry
+from supervisor.store.errors import StoreError
 from supervisor.store.records import StoredMessage
 from supervisor.store.writes import MessageRow
 
 _beside: Final = msgspec.msgpack.Decoder(tuple[tuple[int, ...], list[bytes]]).decode
 
 
-def row_of(seq: int, entry: Entry) -> MessageRow:
-    """A message as it is stored."""
+def row_of(seq: int, entry: Entry, beside: bytes | None) -> MessageRow:
+    """A message as it is stored, with what `beside_of` has of it."""
     message, packed = entry.message, entry.message.packed
     now = time.time()
     return MessageRow(
@@ -37,14 +38,33 @@ def row_of(seq: int, entry: Entry) -> MessageRow:
         None if entry.deadline is None else entry.deadline - time.monotonic() + now,
         now,
         message.key,
-        _packed(packed.beside, packed.attachments),
+        beside,
         entry.key,
     )
 
 
+def beside_of(message: EncodedMessage) -> bytes | None:
+    """The values that travel beside a message, as they are stored; None without any.
+
+    Raises:
+        StoreError: one of them cannot be read.
+    """
+    if message.attachments is None:
+        return None
+    try:
+        return _packed(message.beside, message.attachments)
+    except OSError as error:  # a value in shared memory: its descriptor did not arrive, or there is no room to map it
+        raise StoreError(f"a value of the message cannot be read, so it was not stored: {error}") from error
+
+
 def unsent_row(frame: Send, sender: str, attachments: Sequence[Carried]) -> MessageRow:
-    """A tell of an actor to a name that nobody has, whose class is known by its tag alone."""
-    payload, beside = bytes(frame.message), _packed(frame.beside, tuple(attachments) or None)
+    """A tell of an actor to a name that nobody has, whose class is known by its tag alone.
+
+    Raises:
+        StoreError: as of `beside_of`.
+    """
+    payload = bytes(frame.message)
+    beside = beside_of(EncodedMessage(payload, frame.beside, tuple(attachments) or None))
     return MessageRow(0, frame.kind, tag_of(payload), payload, sender, None, time.time(), None, beside)
 
 
@@ -85,9 +105,7 @@ def content_of(message: Message[Any], data: bytes | None) -> Message[Any]:
     return message
 
 
-def _packed(beside: tuple[int, ...] | None, attachments: tuple[Carried, ...] | None) -> bytes | None:
-    if attachments is None:
-        return None
+def _packed(beside: tuple[int, ...] | None, attachments: tuple[Carried, ...]) -> bytes:
     return encode((beside or (), [bytes(attachment.value) for attachment in attachments]))
 
 

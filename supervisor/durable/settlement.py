@@ -68,10 +68,25 @@ class DurableSettlement(Settlement):
         super().replied(message, payload)
 
     def replied_beside(self, message: QueuedMessage, attachment: Carried | None) -> None:
-        """See `Settlement.replied_beside`."""
+        """See `Settlement.replied_beside`; a reply that cannot be read is an error of who asked."""
         if attachment is not None:
-            self._stored.settle(message.seq, kinds.REPLY, encode(bytes(attachment.value)))
+            try:
+                payload = encode(bytes(attachment.value))
+            except OSError as error:  # in shared memory: its descriptor did not arrive, or there is no room to map it
+                self._unread(message, error)
+                return
+            self._stored.settle(message.seq, kinds.REPLY, payload)
         super().replied_beside(message, attachment)
+
+    def _unread(self, message: QueuedMessage, error: OSError) -> None:
+        """The message was handled, and its reply is lost."""
+        why = f"{self.path} handled {self.name_of(message)}, and its reply cannot be read, so it is not stored: {error}"
+        lost = ActorCrashed(why, started=True, finished=True)
+        self._stored.settle(message.seq, *encode_error(lost))
+        self.count(Fate.HANDLED_UNANSWERED)
+        asker, _ = self.dismiss(message.seq)
+        if asker is not None:
+            asker.failed(lost)
 
     def ended(self, message: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
         """See `Settlement.ended`."""

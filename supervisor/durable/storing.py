@@ -71,17 +71,25 @@ class Storing(Wait):
         entry: the message.
         loop: of the sender.
         due: when the message enters the mailbox, in seconds since the epoch; None for now.
+        beside: what `rows.beside_of` has of the message.
         notes: what is stored with the message.
     """
 
     count = 1
 
     def __init__(
-        self, entry: Entry, loop: asyncio.AbstractEventLoop, due: float | None = None, notes: Sequence[Write] = ()
+        self,
+        entry: Entry,
+        loop: asyncio.AbstractEventLoop,
+        due: float | None = None,
+        *,
+        beside: bytes | None = None,
+        notes: Sequence[Write] = (),
     ) -> None:
         self.alone = entry.key is not None  # one that is known by now fails its group
         self._entry = entry
         self._due = due
+        self._beside = beside
         self._notes = notes
         self._abandoned = False  # its asker went away before it was stored: then it ends at once
         self._loop = loop
@@ -89,7 +97,7 @@ class Storing(Wait):
 
     def writes(self, mailbox: str, first: int) -> Sequence[Write]:
         """See `Stored`."""
-        row = row_of(first, self._entry)
+        row = row_of(first, self._entry, self._beside)
         return (*self._notes, Accept(mailbox, (row,)) if self._due is None else Delay(mailbox, self._due, row))
 
     def arrive(self, first: int, mailbox: Entering) -> None:

@@ -56,11 +56,13 @@ class Sent(NamedTuple):
         target: the mailbox.
         entry: the message.
         due: when it enters the mailbox, in seconds since the epoch; None for now.
+        beside: what `rows.beside_of` has of the message.
     """
 
     target: Target
     entry: Entry
     due: float | None
+    beside: bytes | None
 
 
 class Transaction:
@@ -118,11 +120,11 @@ class Transaction:
         writes.extend(self.unsent)
         self._numbered = [sent.target.number() for sent in self.sent]
         entering: dict[str, list[MessageRow]] = {}
-        for seq, (target, entry, due) in zip(self._numbered, self.sent, strict=True):
+        for seq, (target, entry, due, beside) in zip(self._numbered, self.sent, strict=True):
             if due is None:
-                entering.setdefault(target.name, []).append(row_of(seq, entry))
+                entering.setdefault(target.name, []).append(row_of(seq, entry, beside))
             else:
-                writes.append(Delay(target.name, due, row_of(seq, entry)))
+                writes.append(Delay(target.name, due, row_of(seq, entry, beside)))
         writes.extend(Accept(name, rows) for name, rows in entering.items())
         return writes
 
@@ -130,7 +132,7 @@ class Transaction:
         """It is stored: carry out what follows. What raises is given to `failed`, and the rest goes on."""
         entering: list[Callable[[], None]] = [
             partial(target.entered, seq, entry) if due is None else partial(target.postponed, due)
-            for seq, (target, entry, due) in zip(self._numbered, self.sent, strict=True)
+            for seq, (target, entry, due, _) in zip(self._numbered, self.sent, strict=True)
         ]
         for then in (*entering, *self.after):
             try:

@@ -117,8 +117,8 @@ class ActorSends:
         except WireError:
             raise
         except ActorsError as error:
-            if mailbox is None and asker is None and self._held is not None and len(frame.to) <= MAX_PATH:
-                self._held.append(cast("DurableMailbox", self._mailbox).unsent(frame, attachments, str(error)))
+            if mailbox is None and asker is None and len(frame.to) <= MAX_PATH:
+                error = self._hold_unsent(frame, attachments, error)
             self._refuse(frame, asker, error, mailbox)
 
     def send_many(self, frame: SendMany) -> None:
@@ -176,6 +176,15 @@ class ActorSends:
         assert self._held is not None  # noqa: S101 - as was checked
         for _, message in mailbox.bulk.singles(parts):
             self._held.append(mailbox.sent(Entry(TELL, message, self._mailbox.path), None))
+
+    def _hold_unsent(self, frame: Send, attachments: Sequence[Carried], error: ActorsError) -> ActorsError:
+        """Keep a durable actor's tell to a name that nobody has, as a dead letter; returns why it is one, at last."""
+        if self._held is not None:
+            try:
+                self._held.append(cast("DurableMailbox", self._mailbox).unsent(frame, attachments, str(error)))
+            except ActorsError as unread:
+                return unread
+        return error
 
     def _post(
         self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, message: Admitted

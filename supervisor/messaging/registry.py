@@ -76,10 +76,7 @@ class Registry:
         """
         mailbox = self._mailboxes.get(path)
         if mailbox is None:
-            other = self.other(path)
-            if other is not None:
-                raise NoSuchActor(f"{path} is {other}")
-            raise NoSuchActor(self._unknown(path))
+            raise NoSuchActor(self._what_it_is(path))
         return mailbox
 
     def ref(self, path: str) -> ActorRef:
@@ -118,6 +115,13 @@ class Registry:
     def paths(self) -> list[str]:
         """All paths, in the order in which they came."""
         return list(self._mailboxes)
+
+    def _what_it_is(self, path: str) -> str:
+        try:
+            other = self.other(path)
+        except OSError:  # what looks could not be imported: no descriptors are left
+            other = None
+        return self._unknown(path) if other is None else f"{path} is {other}"
 
     def _unknown(self, path: str) -> str:
         began = time.perf_counter()

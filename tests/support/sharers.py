@@ -13,7 +13,7 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from actors import Actor, Fed, Message, Shared, handles, job
+from actors import Actor, ActorsError, Fed, Message, Shared, handles, job
 
 SIZE = 1024 * 1024
 
@@ -138,6 +138,24 @@ class Fill(Message[int]):
     count: int
 
 
+class Swell(Message[bytes]):
+    """Reply with so many bytes."""
+
+    count: int
+
+
+class Give(Message[str]):
+    """Tell another actor to keep an array; the reply says what came of it."""
+
+    to: str
+
+
+class AskToSwell(Message[str]):
+    """Ask another actor for two MiB; the reply says what came of it."""
+
+    to: str
+
+
 class Summer(Actor):
     """Sums arrays, and more."""
 
@@ -252,6 +270,10 @@ class Album(Actor):
         return [float(one.array().sum()) for one in self.kept]
 
     @handles
+    def swell(self, msg: Swell) -> bytes:
+        return bytes(msg.count)
+
+    @handles
     def pid(self, msg: Pid) -> int:
         return os.getpid()
 
@@ -272,6 +294,21 @@ class Relayer(Actor):
     async def relay_blob(self, msg: RelayBlob) -> bool:
         raw, thumb = bytes(range(256)) * (SIZE // 128), b"t" * SIZE
         return raw + thumb == await self.context.actor(msg.to).ask(Blob(raw, msg.path, thumb))
+
+    @handles
+    async def give(self, msg: Give) -> str:
+        try:
+            await self.context.actor(msg.to).tell(Keep(Shared.of(np.ones(SIZE // 8))))
+        except ActorsError as error:
+            return str(error)
+        return "given"
+
+    @handles
+    async def ask_to_swell(self, msg: AskToSwell) -> str:
+        try:
+            return f"{len(await self.context.actor(msg.to).ask(Swell(2 * SIZE)))} bytes"
+        except ActorsError as error:
+            return str(error)
 
     @handles
     async def fill(self, msg: Fill) -> int:

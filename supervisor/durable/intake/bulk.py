@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, Final
 
@@ -71,28 +72,38 @@ class DurableBulk(Bulk):
 
     async def _post_singles(self, messages: Iterator[tuple[int, Admitted]], call: BulkCall) -> None:
         waits: list[tuple[int, Wait]] = []
-        for index, message in messages:
-            asker = None if call.asker is None else AskSlot(call.asker, index)
-            entry = Entry(call.kind, message, call.sender, call.deadline, asker, call.fail_if_down)
-            entered = self._into.post(entry, Patience.WAIT)
-            assert isinstance(entered, Wait)  # noqa: S101 - it is stored first
-            waits.append((index, entered))
         try:
+            for index, message in messages:
+                with _told(call, index):
+                    waits.append((index, self._post_single(index, message, call)))
             for index, wait in waits:
-                try:
+                with _told(call, index):
                     taken = await wait.taken(call.deadline)
-                except ActorsError as error:
-                    if call.asker is None:
-                        raise
-                    call.asker.failed(index, error)
-                    continue
-                call.taken += 1
-                if call.asker is not None:
-                    call.asker.sent(index, taken.seq, 1)
+                    call.taken += 1
+                    if call.asker is not None:
+                        call.asker.sent(index, taken.seq, 1)
         except BaseException:
             for _, wait in waits:
                 wait.cancel()  # asks that are not stored yet end when they are; tells are sent
             raise
+
+    def _post_single(self, index: int, message: Admitted, call: BulkCall) -> Wait:
+        asker = None if call.asker is None else AskSlot(call.asker, index)
+        entry = Entry(call.kind, message, call.sender, call.deadline, asker, call.fail_if_down)
+        entered = self._into.post(entry, Patience.WAIT)
+        assert isinstance(entered, Wait)  # noqa: S101 - it is stored first
+        return entered
+
+
+@contextmanager
+def _told(call: BulkCall, index: int) -> Iterator[None]:
+    """The error of one message: of an ask its asker gets it, and the others go on."""
+    try:
+        yield
+    except ActorsError as error:
+        if call.asker is None:
+            raise
+        call.asker.failed(index, error)
 
 
 def _groups(parts: Iterator[Part]) -> Iterator[list[tuple[Part, Parcel]]]:

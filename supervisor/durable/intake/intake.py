@@ -36,7 +36,7 @@ from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.rules.down import is_down
 from supervisor.durable.asks import DurableAsk, HeldAsk
 from supervisor.durable.intake.keys import Keys
-from supervisor.durable.rows import restored
+from supervisor.durable.rows import beside_of, restored
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.storing import Storing, StoringParcel
 from supervisor.mailbox.askers import Asker, PendingAsk
@@ -130,6 +130,7 @@ class DurableIntake(Intake):
 
         Raises:
             UsageError: its sender in the daemon would not hear whether it is stored.
+            StoreError: a value beside it cannot be read.
         """
         if patience is Patience.REFUSE and entry.sender is None:
             raise UsageError(
@@ -184,11 +185,15 @@ class DurableIntake(Intake):
 
     def _store_unheard(self, entry: Entry) -> None:
         """Store a message whose sender does not wait; if it cannot be stored it becomes a dead letter."""
-        storing = self._accept(entry)
-        storing.forget(lambda error: self._dead_letter(entry, Fate.MAILBOX_FULL, str(error)))
+        try:
+            storing = self._accept(entry)
+        except StoreError as error:
+            self._dead_letter(entry, Fate.MAILBOX_FULL, str(error))
+        else:
+            storing.forget(lambda error: self._dead_letter(entry, Fate.MAILBOX_FULL, str(error)))
 
     def _accept(self, entry: Entry, due: float | None = None) -> Storing:
-        storing = Storing(entry, self._loop, due)
+        storing = Storing(entry, self._loop, due, beside=beside_of(entry.message.packed))
         self._stored.accept(storing)
         return storing
 
