@@ -1,11 +1,11 @@
 """Telemetry: what metrics and unsampled tracing cost, beside a tree without both, turn by turn in one run.
 
-python -m benchmarks.telemetry            thirty rounds, and the ratio to the plain tree
+python -m benchmarks.telemetry            sixty rounds, and the ratio to the plain tree
 python -m benchmarks.telemetry --rounds 99
 
-The rate is the median of the rounds; what follows it is the median of the ratios to the plain tree within a round, in
-which the trees take turns in random order. "cpu" is processor time of the daemon and of the actor's process for
-each message, the least of the rounds: a busy machine changes it less than the rate.
+The trees are made anew twelve times. The rate is the median of the rounds; what follows it is the median of the ratios
+to the plain tree within a round, in which the trees take turns in random order. "cpu" is processor time of the daemon
+and of the actor's process for each message, the least of the rounds: a busy machine changes it less than the rate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -33,6 +33,9 @@ from supervisor.tracing import instrument
 ASKS = 250
 AT_ONCE = 64
 TELLS = 5_000
+SITTINGS = 12
+
+Kind = Callable[[Supervisor], None]
 
 
 class Add(Message[None]):
@@ -113,45 +116,65 @@ def sampled(root: Supervisor) -> None:
     instrument(root, tracer_provider=TracerProvider())
 
 
-async def main(rounds: int, *, every: bool) -> None:
-    """Measure, and print ratios."""
-    logging.disable()
-    kinds = [plain, again, metrics, unsampled, *([sampled] if every else [])]
+class Taken:
+    """What was measured, by way and kind of tree: messages a second, and seconds of processor time of a message."""
+
+    def __init__(self) -> None:
+        self.rates: dict[tuple[str, str], list[float]] = {}
+        self.cpus: dict[tuple[str, str], list[float]] = {}
+
+    def add(self, way: str, kind: str, rate: float, cpu: float) -> None:
+        """Add one round of one tree."""
+        self.rates.setdefault((way, kind), []).append(rate)
+        self.cpus.setdefault((way, kind), []).append(cpu)
+
+    def lines(self, kinds: Sequence[Kind]) -> Iterator[str]:
+        """One line for each way and kind."""
+        for way in WAYS:
+            bare_rates, bare_cpu = self.rates[way, "plain"], min(self.cpus[way, "plain"])
+            for kind in kinds:
+                rates, cpu = self.rates[way, kind.__name__], min(self.cpus[way, kind.__name__])
+                ratio = statistics.median(rate / bare for rate, bare in zip(rates, bare_rates, strict=True))
+                yield (
+                    f"{way:18} {kind.__name__:10} {statistics.median(rates):10,.0f} /s  {ratio:5.2f} x"
+                    f"   cpu {cpu * 1e6:7.2f} µs  {bare_cpu / cpu:5.2f} x\n"
+                )
+
+
+async def sit(kinds: Sequence[Kind], rounds: int, taken: Taken) -> None:
+    """Measure trees made anew, in random order: two equal ones differ by where their memory and threads lie."""
     refs: dict[str, tuple[JobsRef, int]] = {}
     async with AsyncExitStack() as stack:
-        for kind in kinds:
+        for kind in random.sample(kinds, len(kinds)):
             root = Supervisor(ChildSpec(Worker))
             kind(root)
             await stack.enter_async_context(root)
             refs[kind.__name__] = root["worker"], root.snapshot().children[0].pid or 0  # type: ignore[union-attr]
-        rates: dict[tuple[str, str], list[float]] = {}
-        cpus: dict[tuple[str, str], list[float]] = {}
         for number in range(rounds + 1):  # the first warms up
             for way, work in WAYS.items():
-                for kind_name in random.sample(list(refs), len(refs)):
-                    ref, pid = refs[kind_name]
-                    used, begun = time.process_time() + (cpu_seconds(pid)), time.perf_counter()
+                for name in random.sample(list(refs), len(refs)):
+                    ref, pid = refs[name]
+                    used, begun = time.process_time() + cpu_seconds(pid), time.perf_counter()
                     count = await work(ref)
                     took = time.perf_counter() - begun
-                    used = time.process_time() + (cpu_seconds(pid)) - used
+                    used = time.process_time() + cpu_seconds(pid) - used
                     if number:
-                        rates.setdefault((way, kind_name), []).append(count / took)
-                        cpus.setdefault((way, kind_name), []).append(used / count)
-    for way in WAYS:
-        bare_cpu = min(cpus[way, "plain"])
-        for kind_name in refs:
-            rate, cpu = statistics.median(rates[way, kind_name]), min(cpus[way, kind_name])
-            pairs = zip(rates[way, kind_name], rates[way, "plain"], strict=True)
-            ratio = statistics.median(rate / bare for rate, bare in pairs)
-            sys.stdout.write(
-                f"{way:18} {kind_name:10} {rate:10,.0f} /s  {ratio:5.2f} x   cpu {cpu * 1e6:7.2f} µs"
-                f"  {bare_cpu / cpu:5.2f} x\n"
-            )
+                        taken.add(way, name, count / took, used / count)
+
+
+async def main(rounds: int, *, every: bool) -> None:
+    """Measure, and print ratios."""
+    logging.disable()
+    kinds: list[Kind] = [plain, again, metrics, unsampled, *([sampled] if every else [])]
+    taken = Taken()
+    for number in range(SITTINGS):
+        await sit(kinds, len(range(number, rounds, SITTINGS)), taken)
+    sys.stdout.writelines(taken.lines(kinds))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="benchmarks.telemetry", description="What metrics and tracing cost.")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--sampled", action="store_true", help="also a tree of which everything is sampled")
     given = parser.parse_args()
     asyncio.run(main(given.rounds, every=given.sampled))

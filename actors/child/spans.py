@@ -19,20 +19,22 @@ class Spans:
     """The current context of the handlers of one life."""
 
     def __init__(self) -> None:
-        self._propagator: Any = None  # of OpenTelemetry, once that is imported
+        self._api: Any = None  # the module `opentelemetry.context`, once that is imported
+        self._propagator: Any = None
         self._trace: str | None = None  # the last context that was entered, and what it is to the API
         self._context: Any = None
 
     def enter(self, trace: str | None) -> None:
         """A handler is about to be called, for a message of that trace context."""
-        if self._propagator is None and not self._ready():
+        if self._api is None and not self._ready():
             return
-        from opentelemetry.context import Context, attach  # noqa: PLC0415 - see above
-
+        api = self._api
         if trace != self._trace or self._context is None:
+            nothing = api.Context()
             self._trace = trace
-            self._context = Context() if trace is None else self._propagator.extract(carrier_of(trace), Context())
-        attach(self._context)
+            self._context = nothing if trace is None else self._propagator.extract(carrier_of(trace), nothing)
+        if api.get_current() is not self._context:  # most often it is there since the message before
+            api.attach(self._context)
 
     def current(self, handled: str | None) -> str | None:
         """The trace context of what the caller sends; `handled` is that of the message which it handles."""
@@ -44,8 +46,9 @@ class Spans:
 
     def _ready(self) -> bool:
         """Whether the actor's code has imported the API."""
-        if self._propagator is None and "opentelemetry.trace" in sys.modules:
+        if self._api is None and "opentelemetry.trace" in sys.modules:
+            from opentelemetry import context  # noqa: PLC0415 - see above
             from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - see above
 
-            self._propagator = tracecontext.TraceContextTextMapPropagator()
-        return self._propagator is not None
+            self._api, self._propagator = context, tracecontext.TraceContextTextMapPropagator()
+        return self._api is not None
