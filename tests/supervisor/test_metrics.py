@@ -298,6 +298,11 @@ async def test_a_blocked_loop(registry, monkeypatch):
     assert ["the event loop of /root is blocked; its metrics cannot be read"] == failed
 
 
+EXPORTED = {f"{name}_total": labels for name, (_, labels) in metrics.COUNTERS.items()}
+EXPORTED |= {name: labels for name, (_, labels) in metrics.GAUGES.items()}
+EXPORTED |= {f"{name}_bucket": (*labels, "le") for name, (_, labels) in metrics.HISTOGRAMS.items()}
+
+
 def test_names():
     """The rules of Prometheus: base units in the name, counters end with _total, which the library adds."""
     for name in metrics.COUNTERS:
@@ -322,26 +327,37 @@ def test_docs():
     assert ours == listed
 
 
+def panels_of_the_dashboard():
+    board = json.loads((ROOT / "docs/reference/grafana-dashboard.json").read_text())
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
 def test_the_dashboard():
     """It is JSON, its panels have places of their own, and each metric is in one of them."""
-    board = json.loads((ROOT / "docs/reference/grafana-dashboard.json").read_text())
-    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+    panels = panels_of_the_dashboard()
     shown = " ".join(target["expr"] for panel in panels for target in panel["targets"])
-    for table, suffix in ((metrics.COUNTERS, "_total"), (metrics.GAUGES, ""), (metrics.HISTOGRAMS, "_bucket")):
-        for name in table:
-            assert f"{name}{suffix}" in shown
-    exported = {f"{name}_total" for name in metrics.COUNTERS} | {*metrics.GAUGES}
-    exported |= {f"{name}_bucket" for name in metrics.HISTOGRAMS}
-    assert exported >= set(re.findall(r"\b(?:actor|supervisor)_\w+", shown))
+    assert {*EXPORTED} == set(re.findall(r"\b(?:actor|supervisor)_\w+", shown))
     assert len(panels) == len({panel["id"] for panel in panels})
     cells = [
         (column, row)
-        for panel in board["panels"]
-        for column in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
-        for row in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+        for place in (panel["gridPos"] for panel in panels)
+        for column in range(place["x"], place["x"] + place["w"])
+        for row in range(place["y"], place["y"] + place["h"])
     ]
     assert len(cells) == len(set(cells))
     assert max(column for column, _ in cells) <= 23
+
+
+@pytest.mark.parametrize("panel", panels_of_the_dashboard(), ids=lambda panel: panel["title"])
+def test_the_labels_of_the_dashboard(panel):
+    """Metrics have the labels by which they are chosen, summed and named."""
+    for target in panel["targets"]:
+        (labels,) = [EXPORTED[name] for name in re.findall(r"\b(?:actor|supervisor)_\w+", target["expr"])]
+        summed = re.findall(r"by \(([^)]*)\)", target["expr"])
+        left = {*labels} if not summed else {*summed[0].split(", ")}
+        assert {*labels} >= left | set(re.findall(r"[{,](\w+)=", target["expr"]))
+        if "{{" in target["legendFormat"]:
+            assert left - {"le"} >= set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
 
 
 def test_without_prometheus_client():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import shutil
 import subprocess
@@ -16,12 +17,12 @@ FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "go
 
 
 class Browser:
-    """One page."""
+    """One page, in a tab of its own."""
 
-    def __init__(self, out, into):
+    def __init__(self, out, into, numbers):
         self._out = out
         self._into = into
-        self._number = 0
+        self._numbers = numbers
         self._session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -31,22 +32,28 @@ class Browser:
         self.call("Log.enable")
 
     def call(self, method, **params):
-        self._number += 1
+        number = next(self._numbers)
         session = {"sessionId": self._session} if self._session else {}
-        self._out.write(
-            json.dumps({"id": self._number, "method": method, "params": params, **session}).encode() + b"\0"
-        )
+        self._out.write(json.dumps({"id": number, "method": method, "params": params, **session}).encode() + b"\0")
         self._out.flush()
         while True:
             said = json.loads(self._read())
-            if said.get("id") == self._number:
+            if said.get("id") == number:
                 assert "error" not in said, (method, said["error"])
                 return said["result"]
             if said.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 self.problems.append(said["params"])
 
+    def another(self):
+        """A page in another tab."""
+        return Browser(self._out, self._into, self._numbers)
+
     def open(self, url):
         self.call("Page.navigate", url=url)
+
+    def close(self):
+        """Close the tab."""
+        self.call("Page.close")
 
     def js(self, expression):
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
@@ -123,7 +130,7 @@ def browser():
         stderr=subprocess.DEVNULL,
     )
     try:
-        found = Browser(process.stdin, process.stdout)
+        found = Browser(process.stdin, process.stdout, itertools.count(1))
         yield found
         found.end()
         process.wait(DEADLINE)

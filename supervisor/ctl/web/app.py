@@ -1,6 +1,6 @@
 """App: what the page's process answers over HTTP.
 
-    GET  /           the page, with the token in it        GET  /page.css, /page.js
+    GET  /           the page, with the token in it        GET  /page.css, /page.js, /live.js
     GET  /live       the state and what changes, as server-sent events
     GET  /why, /stacks, /letter    one answer of the daemon
     POST /do         a change: {"verb": "restart", "name": "/root/parser"}
@@ -51,7 +51,7 @@ HEADERS: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
-OPEN: Final = ("/page.css", "/page.js")  # say nothing of the daemon
+OPEN: Final = ("/page.css", "/page.js", "/live.js")  # say nothing of the daemon
 TOKEN_PLACE: Final = "{{token}}"  # noqa: S105 - where it stands in the page
 
 
@@ -91,6 +91,7 @@ class Page:
             "/": Response(page, media_type="text/html"),
             "/page.css": Response(files.joinpath("page.css").read_bytes(), media_type="text/css"),
             "/page.js": Response(files.joinpath("page.js").read_bytes(), media_type="text/javascript"),
+            "/live.js": Response(files.joinpath("live.js").read_bytes(), media_type="text/javascript"),
         }
         self.app = Starlette(
             routes=[

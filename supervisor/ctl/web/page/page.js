@@ -1,5 +1,7 @@
 // Page: draws what /live sends. Nothing from the daemon becomes markup: all of it is set as text.
 
+import { follow } from "./live.js";
+
 const TOKEN = document.querySelector("meta[name=token]").content;
 const KEPT = 300; // looks, and seconds of a chart at most
 const SHORT = 60; // seconds of a chart, or of the timeline, at least
@@ -50,27 +52,37 @@ const now = () => Date.now() / 1000 + state.skew; // the clock of the daemon's m
 
 // ---- what is live
 
-function listen() {
-  const source = new EventSource(`live?token=${encodeURIComponent(TOKEN)}`);
-  const on = (kind, take) => source.addEventListener(kind, (event) => take(JSON.parse(event.data)));
-  source.onopen = () => { state.events = []; state.lost = ""; };
-  source.onerror = () => {
-    state.lost = source.readyState === EventSource.CLOSED
-      ? "actorctl web has ended or has a new token: open the URL that it prints"
-      : "no connection to actorctl web; trying again";
-    drawDaemon();
-  };
-  on("daemon", (daemon) => { state.daemon = daemon; drawDaemon(); });
-  on("note", (note) => { state.note = note; });
-  on("tree", (tree) => {
+const hears = {
+  open: () => { state.events = []; state.lost = ""; },
+  lost: () => lose("no connection to actorctl web; trying again"),
+  over: () => lose("actorctl web has ended or has a new token: open the URL that it prints"),
+  daemon: (daemon) => { state.daemon = daemon; drawDaemon(); },
+  note: (note) => { state.note = note; },
+  tree: (tree) => {
     state.skew = tree.at - Date.now() / 1000;
     state.at = tree.at;
     state.rows = tree.rows;
     keep();
     drawTree();
-  });
-  on("events", (events) => { state.events = [...state.events, ...events].slice(-EVENTS); drawEvents(); });
-  on("dead", (dead) => { state.letters = dead.letters; drawLetters(dead.lost); });
+  },
+  events: (events) => { state.events = [...state.events, ...events].slice(-EVENTS); drawEvents(); },
+  dead: (dead) => { state.letters = dead.letters; drawLetters(dead.lost); },
+};
+
+function listen() {
+  const hear = (kind, text) => hears[kind](text && JSON.parse(text));
+  if (!window.SharedWorker) {
+    follow(TOKEN, hear);
+    return;
+  }
+  const { port } = new SharedWorker(`live.js?token=${encodeURIComponent(TOKEN)}`, { type: "module" });
+  port.onmessage = ({ data }) => hear(...data);
+  addEventListener("pagehide", () => port.postMessage("closed"));
+}
+
+function lose(why) {
+  state.lost = why;
+  drawDaemon();
 }
 
 function keep() {

@@ -201,6 +201,21 @@ def test_names_are_text(page):
     page.until("document.querySelectorAll('#rows tr').length > 10")
 
 
+def test_more_tabs_than_a_browser_has_connections_to_a_host(page, daemon):
+    """All of them are live."""
+    tabs = [page.another() for _ in range(7)]
+    for tab in tabs:
+        tab.open(page.js("location.href"))
+    for tab in tabs:
+        tab.until("document.querySelector('#rows tr')")
+    worker = next(child for child in daemon.tree().root.children if child.name == "worker")
+    os.kill(worker.pid, signal.SIGKILL)
+    for tab in (page, *tabs):
+        tab.until(f"document.getElementById('events').textContent.includes('worker life {worker.life + 1} is ready')")
+    for tab in tabs:
+        tab.close()
+
+
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (760, 1000), (1400, 1000)])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_it_fits(page, width, height, dark):

@@ -102,7 +102,7 @@ def test_the_page_has_the_token_and_takes_nothing_from_elsewhere(served):
     assert ("no-store", "no-referrer", "nosniff") == tuple(
         reply.headers[name] for name in ("Cache-Control", "Referrer-Policy", "X-Content-Type-Options")
     )
-    for file in ("/page.css", "/page.js"):
+    for file in ("/page.css", "/page.js", "/live.js"):
         reply, text = served.ask(file)
         assert 200 == reply.status
         assert "//" not in text.replace("http://www.w3.org/2000/svg", "").replace("// ", "")
