@@ -1,7 +1,7 @@
 """Control frames: what `actorctl` and a daemon send each other over the control socket. Pure.
 
     client ─ length, Request ─▶ daemon
-    client ◀─ length, Reply ... Reply ─ daemon       one reply; to `Events` one for each event, then `Done`
+    client ◀─ length, Reply ... Reply ─ daemon       one reply; to `ShowEvents` one for each event, then `Done`
 
 A frame is a msgpack map with a `type`; `supervisor.control.framing` puts it into bytes. Fields are only added, with a
 default. One connection serves one request after the other, in their order.

@@ -68,11 +68,6 @@ class Cutter:
         self._most = most
         self._held = bytearray()
 
-    @property
-    def waits(self) -> bool:
-        """Whether a frame has begun and is not complete."""
-        return bool(self._held)
-
     def feed(self, data: bytes, limit: int = sys.maxsize) -> list[bytes]:
         """The frames that these bytes complete, at most so many; those beyond wait for the next call.
 

@@ -100,7 +100,7 @@ class Client:
 
     def stacks(self, name: str) -> tuple[wire.ProcessStacks, ...]:
         """Where the code of a child is now, process by process; the daemon takes some seconds at most."""
-        return self._one(wire.TakeStacks(name), wire.Stacks, self._timeout + 5.0).processes
+        return self._within(self._timeout + 5.0, wire.TakeStacks(name), wire.Stacks).processes
 
     def events(self, last: int = 100, *, follow: bool = False) -> Iterator[wire.Occurred]:
         """The last events; with `follow` also those that come, until the tree is down."""
@@ -110,12 +110,12 @@ class Client:
         """Send a message, its fields as a JSON object. Waits for room in the mailbox, `timeout` None for ever."""
         if timeout is not None:
             check_time("timeout of tell", timeout, otherwise=", or None to wait for ever")
-        return self._one(wire.Tell(name, message, body), wire.Done, timeout).detail
+        return self._within(timeout, wire.Tell(name, message, body), wire.Done).detail
 
     def ask(self, name: str, message: str, body: str = "{}", *, timeout: float = 5.0) -> str:
         """Send a message and wait for its reply, which is JSON."""
         check_time("timeout of ask", timeout)
-        return self._one(wire.Ask(name, message, body, timeout), wire.Answered, timeout + self._timeout).body
+        return self._within(timeout + self._timeout, wire.Ask(name, message, body, timeout), wire.Answered).body
 
     def start(self, name: str) -> str:
         """Start a child that is down; returns when it is ready, as all changes with one line for a person."""
@@ -157,22 +157,26 @@ class Client:
 
     def _change(self, request: Request) -> str:
         """A change takes as long as it takes: a start, a grace."""
-        return self._one(request, wire.Done, None).detail
+        return self._within(None, request, wire.Done).detail
 
     def _check_peer(self) -> None:
         """Another user's process could listen in a directory that is open to all."""
         if not may_control(peer_uid(self._socket)):
             raise NoDaemon(f"{self.path} belongs to the process of another user")
 
-    def _one(self, request: Request, kind: type[R], timeout: float | None = -1.0) -> R:
-        """The one reply to a request.
+    def _one(self, request: Request, kind: type[R]) -> R:
+        """The one reply to a request that can be answered at once."""
+        return self._within(self._timeout, request, kind)
+
+    def _within(self, timeout: float | None, request: Request, kind: type[R]) -> R:
+        """The one reply to a request, in that time.
 
         Raises:
             RequestFailed: the daemon says no.
             NoDaemon: it does not answer, or is gone.
         """
         self._send(request)
-        return self._reply(kind, self._timeout if timeout == -1.0 else timeout)
+        return self._reply(kind, timeout)
 
     def _many(self, request: Request, kind: type[R]) -> Iterator[R]:
         """The replies to a request, as they come, until the daemon says that it is done."""

@@ -8,7 +8,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -81,11 +81,6 @@ class Letters:
         if taken is not None:
             self._bytes -= len(taken.data or b"")
         return taken
-
-    def of(self, paths: Iterable[str] | None) -> list[KeptLetter]:
-        """The letters of these actors, of all when None."""
-        wanted = None if paths is None else set(paths)
-        return [kept for kept in self._kept.values() if wanted is None or kept.letter.actor in wanted]
 
 
 def _encoded(message: Message[Any] | None) -> bytes | None:

@@ -375,9 +375,8 @@ def test_no_more_frames_are_cut_than_wanted():
     """The others come with the next bytes."""
     cutter = Cutter(16)
     assert [b"", b""] == cutter.feed(bytes(4 * HEAD), 2)
-    assert cutter.waits
     assert [b"", b""] == cutter.feed(b"")
-    assert not cutter.waits
+    assert [] == cutter.feed(b"")
 
 
 def test_frames_are_cut_wherever_the_bytes_are_cut():
@@ -385,7 +384,7 @@ def test_frames_are_cut_wherever_the_bytes_are_cut():
     for at in range(len(data) + 1):
         cutter = Cutter(MAX_REQUEST)
         assert 2 == len(cutter.feed(data[:at]) + cutter.feed(data[at:]))
-        assert not cutter.waits
+        assert [] == cutter.feed(b"")
     with pytest.raises(BadFrame, match="the most is 10"):
         Cutter(10).feed(b"\0\0\0\x0b")
 
