@@ -297,6 +297,7 @@ const at = (ago) => Date.now() / 1000 - ago;
 const START = { kind: "start", path: "/root/worker", text: "" };
 const NOTE = { at: at(10), kind: "note", path: "", text: "connected" };
 const SENT = [NOTE, { at: at(90), ...START }, { at: at(5), ...START }];
+window.SharedWorker = undefined; // as on some phones: the page listens itself
 window.EventSource = class {
   addEventListener(kind, take) {
     if (kind === "events") setTimeout(() => take({ data: JSON.stringify(SENT) }));
