@@ -62,10 +62,12 @@ class KernelCounter:
     def take(self) -> int:
         """Take one (or all); never waits. How many were taken."""
         try:
-            read = os.read(self.fileno(), len(ONE) if self._semaphore else PIPE)
+            read = os.read(self._end(0), len(ONE) if self._semaphore else PIPE)
         except BlockingIOError:
             return 0
-        return 1 if self._semaphore else _counted(read)
+        if len(read) > len(ONE):  # a pipe holds the increments one by one, an eventfd tells their sum
+            return len(read) // len(ONE)
+        return 1 if self._semaphore else int.from_bytes(read, sys.byteorder)
 
     def close(self) -> None:
         """Close the descriptors in this process. May be called twice."""
@@ -136,11 +138,6 @@ class SafeEvent(KernelCounter):
     def __repr__(self) -> str:
         state = "closed" if not self._fds else "set" if self.is_set() else "unset"
         return f"<{type(self).__name__} {state}>"
-
-
-def _counted(read: bytes) -> int:
-    """How many increments were read: an eventfd tells the sum, a pipe holds them one by one."""
-    return sum(int.from_bytes(read[at : at + len(ONE)], sys.byteorder) for at in range(0, len(read), len(ONE)))
 
 
 def close_fd(fd: int) -> None:

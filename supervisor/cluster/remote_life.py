@@ -117,16 +117,16 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
 
     # ---- Delivery
 
-    def _post(self, batch: list[QueuedMessage]) -> None:
+    def post(self, batch: list[QueuedMessage]) -> None:
         """Send a batch of messages; deadlines as times of that machine's clock."""
         clock = self.clock
         if any(message.deadline is not None for message in batch):
             batch = [msgspec.structs.replace(one, deadline=clock.there(one.deadline)) for one in batch]
-        super()._post(batch)
+        super().post(batch)
 
-    def _post_batch(self, batch: Batch) -> None:
+    def post_batch(self, batch: Batch) -> None:
         """Send a batch; its deadline as a time of that machine's clock."""
-        self._pipe_writer.send_joined(*batch.pieces(self.clock.ahead / 1e9))
+        self._send_batch(batch, self.clock.ahead / 1e9)
 
     @property
     def at_once(self) -> bool:

@@ -64,7 +64,8 @@ class SelectorThread:
             undo.callback(self.poller.close)
             self._bell = KernelCounter()
             undo.callback(self._bell.close)
-            self.poller.add(self._bell.fileno())
+            self._rung: Final = self._bell.fileno()
+            self.poller.add(self._rung)
             self._thread.start()
             undo.pop_all()
 
@@ -118,7 +119,7 @@ class SelectorThread:
             self._work.readable(ready)
         except Exception as error:  # every life needs this thread
             self._report(error)
-        if self._orders or self._bell.fileno() in ready:
+        if self._orders or self._rung in ready:
             with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
                 self._bell.take()
             self._carry_out_orders()  # only now: orders may close what was ready

@@ -211,7 +211,7 @@ class ThreadReader:
                 return
             if len(chunk) < CHUNK:
                 break
-        if stream.unread > PAUSE_AT:
+        if stream.taken_in - stream.passed_on > PAUSE_AT:  # unread, without a call for each read
             stream.paused = True
             self._drop(stream.fd, None)
             if stream.unread < PAUSE_AT // 2:  # the loop has caught up meanwhile and has not seen the pause

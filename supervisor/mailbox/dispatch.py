@@ -251,13 +251,10 @@ class Dispatcher:
                 self._settlement.acknowledged(acknowledged)
         if pool:
             consumers.measure(member, consumers.handled(member) - had)  # what it gave back was not handled
-        self._use_room(queue)
-
-    def _use_room(self, queue: MessageQueue) -> None:
-        """Messages have ended: others may be taken, and sent."""
-        if self._capacity.line:
-            self._capacity.grant()
+        capacity = self._capacity
+        if capacity.line:
+            capacity.grant()  # others may be taken
         if queue.queued:
             self.dispatch()
-        elif self._capacity.fast_slots <= 0:
-            self._capacity.refresh()
+        elif capacity.fast_slots <= 0:
+            capacity.refresh()

@@ -84,15 +84,26 @@ class ProcessDelivery:
 
     def post(self, batch: list[QueuedMessage]) -> None:
         """Send a batch of messages; what the kernel does not take now is written when it does."""
+        last = batch[-1]
         try:
-            self._post(batch)
+            if last.attachments is None and memoryview(last.message).nbytes < LARGE:
+                self._pipe_writer.send(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
+            else:
+                self._post_large(batch, last)
         except Exception as error:
             self._unwritten(error)
 
     def post_batch(self, batch: Batch) -> None:
         """Send messages that are kept together."""
+        self._send_batch(batch)
+
+    def _send_batch(self, batch: Batch, ahead: float = 0.0) -> None:
+        """Send a batch: the bytes of its messages, joined, are the list that the process decodes.
+
+        Its clock is ahead of this one by so many seconds.
+        """
         try:
-            self._post_batch(batch)
+            self._pipe_writer.send_joined(*batch.pieces(ahead))
         except Exception as error:
             self._unwritten(error)
 
@@ -100,26 +111,16 @@ class ProcessDelivery:
         """Messages that are in flight were not written. If others were, behind them, they would count as handled."""
         self._pipe_writer.give_up(f"messages could not be written to it: {type(error).__name__}: {error}")
 
-    def _post(self, batch: list[QueuedMessage]) -> None:
-        """Send a batch of messages.
-
-        A large message is the last of its batch and is not copied: its bytes are written between the encoded rest.
-        """
-        last = batch[-1]
+    def _post_large(self, batch: list[QueuedMessage], last: QueuedMessage) -> None:
+        """Send a batch whose last message is large and not copied: it is written between the encoded rest."""
         if last.attachments is not None:
             bare = msgspec.structs.replace(last, attachments=None)
             self._send_with(last.attachments, _deliver([*batch[:-1], bare]))
-        elif (payload := memoryview(last.message)).nbytes < LARGE:
-            self._pipe_writer.send(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
-        else:
-            envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING, trace=last.trace)
-            around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each, and trace
-            behind = 1 + len(encode(last.trace))
-            self._pipe_writer.send_around(around[: -behind - 1], payload, around[-behind:])
-
-    def _post_batch(self, batch: Batch) -> None:
-        """Send a batch: the bytes of its messages, joined, are the list that the process decodes."""
-        self._pipe_writer.send_joined(*batch.pieces())
+            return
+        envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING, trace=last.trace)
+        around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each, and trace
+        behind = 1 + len(encode(last.trace))
+        self._pipe_writer.send_around(around[: -behind - 1], memoryview(last.message), around[-behind:])
 
     @property
     def at_once(self) -> bool:
@@ -260,20 +261,17 @@ class FrameReader:
 
     def arrived(self, chunk: bytes) -> None:
         """Take bytes in, and pass on the frames that are complete."""
-        if not self.refused:
-            size = int.from_bytes(chunk[:HEADER], "little")
-            try:
-                if len(chunk) == HEADER + size and size < self._small and self._framer.between:
-                    self._count(1)
-                    self._hear(_decoded(memoryview(chunk)[HEADER:]))  # the common case: one small whole frame
-                else:
-                    frames = self._framer.feed(chunk)
-                    self._count(sum(not isinstance(one, _BESIDE) for one in frames))
-                    for frame in decoded(frames):
-                        self._hear(frame)
-            except Exception as error:
-                self.refused = True
-                self._on_error(error)
+        if self.refused:
+            return
+        size = int.from_bytes(chunk[:HEADER], "little")
+        try:
+            if len(chunk) == HEADER + size and size < self._small and self._framer.between:
+                self._small_frame(memoryview(chunk)[HEADER:])  # the common case: one small whole frame
+            else:
+                self._cut(chunk)
+        except Exception as error:
+            self.refused = True
+            self._on_error(error)
 
     def begin_anew(self) -> None:
         """The process has ended; what it had written of a frame is dropped, and whole frames follow."""
@@ -284,10 +282,26 @@ class FrameReader:
         """The process has ended, and its pipe is read: take in the replies that lie in its black box."""
         self._read_kept(None)
 
-    def _count(self, frames: int) -> None:
-        """So many frames have arrived; several of outcomes are heard as one."""
+    def _small_frame(self, data: memoryview) -> None:
+        """Pass on a frame that came by itself, without attachments."""
         if self._kept is not None:
-            self._kept.heard += frames
+            self._kept.heard += 1
+        try:
+            frame: FromChild = _decode(data)
+        except _BROKEN as error:
+            raise _undecodable(data, error) from error
+        if isinstance(frame, _ENDS):
+            self._listener.life_outcomes(frame, ())
+        else:
+            self._hear(frame)
+
+    def _cut(self, chunk: bytes) -> None:
+        """Pass on the frames that these bytes complete; several of outcomes are heard as one."""
+        frames = self._framer.feed(chunk)
+        if self._kept is not None:
+            self._kept.heard += sum(not isinstance(one, _BESIDE) for one in frames)
+        for frame in decoded(frames):
+            self._hear(frame)
 
     def _hear(self, frame: FromChild | Attachment | Announced) -> None:
         if isinstance(frame, _BESIDE):
@@ -347,14 +361,6 @@ def why_broken(error: Exception, path: str, loop: asyncio.AbstractEventLoop) -> 
 
 def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
     return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
-
-
-def _decoded(data: bytes | memoryview) -> FromChild:
-    try:
-        frame: FromChild = _decode(data)
-    except _BROKEN as error:
-        raise _undecodable(data, error) from error
-    return frame
 
 
 def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment | Announced]:

@@ -58,6 +58,7 @@ Control = Cancel | Credit | Items | Stop | AskHealth | Load
 _MESSAGES: Final = frozenset(
     frame.__struct_config__.tag for frame in (Deliver, TellBatch, AskBatch, Bulk)
 )  # of frames, byte 1
+_BESIDE: Final = (Attachment, Announced)
 _read_loosely: Final = msgspec.msgpack.Decoder(
     Deliver[msgspec.Raw] | TellBatch[msgspec.Raw] | AskBatch[msgspec.Raw] | Bulk[msgspec.Raw]
 ).decode
@@ -221,11 +222,9 @@ class Inbox:
             os._exit(EXIT_ORPHANED)
         cells = self._cells
         for data in frames:
-            if isinstance(data, Announced):
-                self._attachments.append(self._channel.descriptors.take(data))
-                continue
-            if isinstance(data, Attachment):
-                self._attachments.append(data)
+            if isinstance(data, _BESIDE):
+                taken = data if isinstance(data, Attachment) else self._channel.descriptors.take(data)
+                self._attachments.append(taken)
                 continue
             cells[DECODING] = data[1] in _MESSAGES
             try:

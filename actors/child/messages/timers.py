@@ -45,6 +45,7 @@ class Timers:
 
     Attributes:
         missed: how many ticks were skipped.
+        line: those that are set, by the time at which they are due.
     """
 
     def __init__(self, path: str, protocol: ActorProtocol, clock: Clock) -> None:
@@ -52,11 +53,8 @@ class Timers:
         self._path = path
         self._protocol = protocol
         self._clock = clock
-        self._line: list[tuple[float, int, Timer]] = []
+        self.line: list[tuple[float, int, Timer]] = []
         self._ids = count()
-
-    def __bool__(self) -> bool:
-        return bool(self._line)
 
     def after(self, delay: float, message: Message[Any], trace: str | None) -> None:
         """See `Context.after`."""
@@ -71,11 +69,11 @@ class Timers:
     def take_due(self, inbox: deque[Any]) -> float | None:
         """Append the timers that are due; returns seconds to the next one, None without any."""
         now = self._clock.monotonic()
-        while self._line:
-            due, _, timer = self._line[0]
+        while self.line:
+            due, _, timer = self.line[0]
             if due > now:
                 return due - now
-            del self._line[0]
+            del self.line[0]
             late = 0 if timer.period is None else int((now - due) / timer.period)  # ticks missed since this one
             if timer.waits:
                 late += 1
@@ -93,4 +91,4 @@ class Timers:
         self._push(self._clock.monotonic() + delay, Timer(period, message, trace))
 
     def _push(self, due: float, timer: Timer) -> None:
-        insort(self._line, (due, next(self._ids), timer))
+        insort(self.line, (due, next(self._ids), timer))

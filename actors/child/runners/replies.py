@@ -38,7 +38,10 @@ def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payloa
     if handler.reply.shares:
         data, attachments = item_of(life, handler, reply)
         return Sharing(msgspec.Raw(data), attachments) if attachments else msgspec.Raw(data)
-    return msgspec.Raw(_reply_bytes(life, handler.reply.encode(reply)))
+    data = handler.reply.encode(reply)
+    if len(data) >= LARGE:
+        _make_way(life, len(data))
+    return msgspec.Raw(data)
 
 
 def _check_size(life: Life, size: int) -> None:
@@ -59,12 +62,12 @@ def item_of(life: Life, handler: Handler, item: object) -> tuple[bytes, tuple[Ca
         data, attachments = encode_sharing(item, codec.encode)
     else:
         data = codec.encode(item)
-    return _reply_bytes(life, data), attachments
-
-
-def _reply_bytes(life: Life, data: bytes) -> bytes:
-    """The same bytes; large ones get a frame of their own."""
     if len(data) >= LARGE:
-        _check_size(life, len(data))
-        life.outbox.flush()
-    return data
+        _make_way(life, len(data))
+    return data, attachments
+
+
+def _make_way(life: Life, size: int) -> None:
+    """A reply of that size gets a frame of its own: what waits leaves before it."""
+    _check_size(life, size)
+    life.outbox.flush()

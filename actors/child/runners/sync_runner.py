@@ -46,13 +46,21 @@ def run(actor: Actor, life: Life) -> ExitReason:
             if not envelope.seq:  # a timer's: however many are due, the mailbox is read between them
                 life.inbox.receive_all()
             driver.current = envelope = None  # an idle actor keeps no message, which may hold much
-        wait = life.timers.take_due(pending) if life.timers else None
+        wait = life.timers.take_due(pending) if life.timers.line else None
         if life.leaving.if_idle:
             life.stop_if_idle()
-        if not pending and not life.gathers(wait):
-            life.outbox.flush()
-            if life.leaving.reason is None and (wait is None or life.channel.readable(wait)):
-                life.inbox.receive()
+        if not pending:
+            _take_in_next(life, wait)
+
+
+def _take_in_next(life: Life, wait: float | None) -> None:
+    """Tell what has ended, and take in what arrives; a timer is due in `wait` seconds."""
+    if life.outbox.oldest:
+        if life.gathers(wait):
+            return
+        life.outbox.flush()
+    if life.leaving.reason is None and (wait is None or life.channel.readable(wait)):
+        life.inbox.receive()
 
 
 def _handle(life: Life, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> None:

@@ -93,4 +93,4 @@ def test_a_period_that_is_no_time(timers, seconds):
     """It is refused at the call."""
     with pytest.raises(UsageError, match="Nothing was done"):
         timers.every(seconds, Tick())
-    assert not timers
+    assert [] == timers.line
