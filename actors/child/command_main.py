@@ -15,14 +15,14 @@ import os
 import signal
 import sys
 
-from actors.child.beginning import await_part, exit_with_parent
+from actors.child.beginning import await_start
 from actors.event import SafeEvent
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
-from actors.process.descendants import mark_descendants
 from actors.process.options import apply_options
+from actors.process.setup import bind
 from actors.process.tracebacks import ActorFailed
 from actors.wire.codec import encode
 
@@ -38,18 +38,17 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     argv: tuple[str, ...],
 ) -> None:
     """Execute a program. The arguments up to `mark` are as in `actors.child.main`."""
-    exit_with_parent(daemon)
-    mark_descendants(mark)
+    _bound = bind(daemon, mark)
     channel = Channel(duplex)
     try:
-        part = await_part(channel, box)
+        start = await_start(channel, box)
         if stop.is_set():
             return
-        if part.captured:
+        if start.captured:
             output_pipe.open(1, 2)
         _close_rest_on_exec()
         _be_as_any_other()
-        apply_options(part.conditions)
+        apply_options(start.conditions)
         ready.set()
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - no shell is the point
     except BaseException as error:

@@ -62,7 +62,7 @@ def _open_descriptors() -> set[Descriptor] | None:
 
 def _exit_without_teardown(code: int) -> None:
     if sys.platform == "linux":
-        from actors.process import libc  # noqa: PLC0415 - it is there, see `beginning.exit_with_parent`
+        from actors.process import libc  # noqa: PLC0415 - it is there, see `process.setup.bind`
 
         with contextlib.suppress(OSError):
             libc.call_locked("exit", code)

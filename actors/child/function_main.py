@@ -9,7 +9,6 @@ Runs in the function's process, in its main thread.
 
 from __future__ import annotations
 
-import multiprocessing.process
 import os
 import pickle
 import signal
@@ -19,29 +18,21 @@ from multiprocessing import util
 from types import FrameType
 from typing import Any, cast
 
-from actors.child.beginning import (
-    await_part,
-    exit_with_parent,
-    explain_breakpoints,
-    import_module,
-    only_importing,
-    show_as,
-)
-from actors.errors import UsageError
+from actors.child.beginning import await_start, import_module, only_importing
 from actors.event import SafeEvent
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output, flush_streams
-from actors.process.descendants import mark_descendants
-from actors.process.diagnostics import accept_dumps, record_faults
-from actors.process.heartbeat import shield, start_heartbeat
 from actors.process.memory import Reserve, peak_memory
-from actors.process.options import apply_options
-from actors.process.signals import leave_to_the_daemon
+from actors.process.setup import become, bind, guard
 from actors.process.tracebacks import ActorFailed
 from actors.wire.codec import encode
+from actors.wire.to_child import StartActor
+
+Content = tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]
+"""A function, its positional and its keyword arguments."""
 
 
 class Call:
@@ -73,9 +64,9 @@ class Call:
     def __setstate__(self, state: tuple[bytes, str]) -> None:
         self._pickled, self.ready = state
 
-    def content(self) -> tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]:
+    def content(self) -> Content:
         """The function and its arguments; imports their modules."""
-        return cast("tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]", pickle.loads(self._pickled))
+        return cast("Content", pickle.loads(self._pickled))
 
 
 class Stopped(SystemExit):
@@ -93,17 +84,13 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     call: Call,
 ) -> None:
     """Call one function, then exit. The arguments up to `mark` are as in `actors.child.main`."""
-    exit_with_parent(daemon)
-    _page = mark_descendants(mark)
-    leave_to_the_daemon()
+    _bound = bind(daemon, mark)
+    guard(box)
     _stop_by_sigterm(stop)
-    explain_breakpoints()
-    record_faults(box)
-    shield()
     channel = Channel(duplex)
     reserve = Reserve()
     try:
-        _play(channel, box, ready, stop, call, output_pipe=output_pipe)
+        _run(channel, box, ready, stop, call, output_pipe=output_pipe)
     except BaseException as error:
         reserve.release()
         failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of the function", error)
@@ -134,9 +121,10 @@ def _stop_if_asked(stop: SafeEvent) -> None:
         raise Stopped
 
 
-def _play(
+def _run(
     channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, call: Call, *, output_pipe: OutputPipe
 ) -> None:
+    """Call the function, until it returns or is stopped; what it has put into queues is sent."""
     try:
         _call(channel, box, ready, stop, call, output_pipe=output_pipe)
     except ActorFailed as failed:
@@ -152,27 +140,12 @@ def _play(
 def _call(
     channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, call: Call, *, output_pipe: OutputPipe
 ) -> None:
-    part = await_part(channel, box)
-    output = Output(output_pipe, captured=part.captured)
+    start = await_start(channel, box)
+    output = Output(output_pipe, captured=start.captured)
     output.begin()
-    output.level = part.log_level
-    multiprocessing.process.current_process().name = part.path
-    show_as(part.path)
-    try:
-        apply_options(part.conditions)
-    except UsageError as error:
-        raise ActorFailed("setting up its process", error) from error
-    if part.heartbeat:
-        start_heartbeat(box)
-    else:
-        accept_dumps()
-    try:
-        with only_importing():
-            if part.main:
-                import_module("__main__", part.main)
-            function, args, kwargs = call.content()
-    except BaseException as error:
-        raise ActorFailed(f"importing {part.qualname} and its arguments", error) from error
+    output.level = start.log_level
+    become(start, box)
+    function, args, kwargs = _imported(start, call)
     output.relay_loggers()
     if call.ready:
         kwargs[call.ready] = ready.set
@@ -182,9 +155,24 @@ def _call(
     try:
         function(*args, **kwargs)
     except BaseException as error:
-        raise ActorFailed(f"in {part.qualname}", error) from error
+        raise ActorFailed(f"in {start.qualname}", error) from error
     if not stop.is_set():
         box.recorder.leave()
+
+
+def _imported(start: StartActor, call: Call) -> Content:
+    """The function and its arguments.
+
+    Raises:
+        ActorFailed: a module of them cannot be imported.
+    """
+    try:
+        with only_importing():
+            if start.main:
+                import_module("__main__", start.main)
+            return call.content()
+    except BaseException as error:
+        raise ActorFailed(f"importing {start.qualname} and its arguments", error) from error
 
 
 def _let_pass(number: int, frame: FrameType | None) -> None:

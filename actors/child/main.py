@@ -8,7 +8,6 @@ Runs in the actor's process, in its main thread.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing.process
 import os
 import sys
 from typing import Final, cast
@@ -16,14 +15,7 @@ from typing import Final, cast
 import msgspec
 
 from actors.actor import Actor
-from actors.child.beginning import (
-    exit_with_parent,
-    explain_breakpoints,
-    import_module,
-    import_needs,
-    only_importing,
-    show_as,
-)
+from actors.child.beginning import import_module, import_needs, only_importing
 from actors.child.exiting import Exit
 from actors.child.fork import Copies
 from actors.child.life import Life
@@ -37,18 +29,14 @@ from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output, flush_streams
-from actors.process import descendants
-from actors.process.diagnostics import accept_dumps, record_faults
-from actors.process.heartbeat import shield, start_heartbeat
 from actors.process.memory import Reserve, peak_memory
-from actors.process.options import apply_options
-from actors.process.signals import leave_to_the_daemon
+from actors.process.setup import become, bind, guard
 from actors.process.tracebacks import EXIT_FAILED, ActorFailed, failure_of
-from actors.protocol.protocol import protocol_of
+from actors.protocol.protocol import ActorProtocol, protocol_of
 from actors.wire.framing import Frame
 from actors.wire.to_child import Preload, StartActor
 
-_CUES: Final = msgspec.msgpack.Decoder(StartActor | Preload)
+_decode: Final = msgspec.msgpack.Decoder(StartActor | Preload).decode
 
 
 def main(  # noqa: PLR0917 - what spawn passes, once
@@ -65,19 +53,15 @@ def main(  # noqa: PLR0917 - what spawn passes, once
         daemon: process id of the daemon.
         mark: marks this process and all its descendants.
     """
-    exit_with_parent(daemon)
-    _page = descendants.mark_descendants(mark)
-    leave_to_the_daemon()
-    explain_breakpoints()
-    record_faults(box)
-    shield()
+    _bound = bind(daemon, mark)
+    guard(box)
     way_out = Exit()
-    exit_code = _play_and_report(Channel(duplex), box, ready, stop, output_pipe, way_out)
+    exit_code = _run_and_report(Channel(duplex), box, ready, stop, output_pipe, way_out)
     way_out.exit(exit_code)
     sys.exit(exit_code)
 
 
-def _play_and_report(  # noqa: PLR0917 - what spawn passes
+def _run_and_report(  # noqa: PLR0917 - what spawn passes
     channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, output_pipe: OutputPipe, way_out: Exit
 ) -> int:
     """Run the actor until it ends, and report that; returns the exit code, and keeps nothing of the actor."""
@@ -86,7 +70,7 @@ def _play_and_report(  # noqa: PLR0917 - what spawn passes
     os.register_at_fork(after_in_child=copies.begin)
     try:
         return serve_to_the_end(
-            lambda: _play(channel, box, ready, stop, reserve, output_pipe=output_pipe, way_out=way_out, copies=copies),
+            lambda: _run(channel, box, ready, stop, reserve, output_pipe=output_pipe, way_out=way_out, copies=copies),
             channel,
             reserve,
             copies,
@@ -97,7 +81,7 @@ def _play_and_report(  # noqa: PLR0917 - what spawn passes
         box.recorder.note_peak(peak_memory())
 
 
-def _play(
+def _run(
     channel: Channel,
     box: BlackBox,
     ready: SafeEvent,
@@ -108,55 +92,56 @@ def _play(
     way_out: Exit,
     copies: Copies,
 ) -> None:
-    part, frames, output = _await_part(channel, box, ready, output_pipe, way_out)
-    output.level = part.log_level
-    multiprocessing.process.current_process().name = part.path
-    show_as(part.path)
-    try:
-        apply_options(part.conditions)
-    except UsageError as error:
-        raise ActorFailed("setting up its process", error) from error
-    if part.heartbeat:
-        start_heartbeat(box)  # after the options, which count for one thread; before imports that may hang
-    else:
-        accept_dumps()
-    try:
-        with only_importing():
-            if part.main:
-                import_module("__main__", part.main)
-            cls = find_class(part)
-            protocol = protocol_of(cls)
-            import_needs(protocol)
-    except BaseException as error:
-        raise ActorFailed(f"importing {part.module}:{part.qualname}", error) from error
-    life = Life(part, protocol, channel, box, stop, reserve=reserve, output=output, copies=copies)
+    start, frames, output = _await_start(channel, box, ready, output_pipe, way_out)
+    output.level = start.log_level
+    become(start, box)
+    cls, protocol = _imported(start)
+    life = Life(start, protocol, channel, box, stop, reserve=reserve, output=output, copies=copies)
     if frames:
         life.inbox.take_in(frames)
     with only_importing():
-        args, kwargs = unpickled(part)
+        args, kwargs = unpickled(start)
     output.relay_loggers()
     serve(cls, args, kwargs, life, ready)
 
 
-def _await_part(
+def _imported(start: StartActor) -> tuple[type[Actor], ActorProtocol]:
+    """The actor class, and its table of handlers.
+
+    Raises:
+        ActorFailed: its module cannot be imported, or has no such class.
+    """
+    try:
+        with only_importing():
+            if start.main:
+                import_module("__main__", start.main)
+            cls = find_class(start)
+            protocol = protocol_of(cls)
+            import_needs(protocol)
+    except BaseException as error:
+        raise ActorFailed(f"importing {start.module}:{start.qualname}", error) from error
+    return cls, protocol
+
+
+def _await_start(
     channel: Channel, box: BlackBox, ready: SafeEvent, output_pipe: OutputPipe, way_out: Exit
 ) -> tuple[StartActor, list[Frame], Output]:
     """The StartActor, and the frames that came with it. A spare waits here, and imports meanwhile."""
     output: Output | None = None
     while frames := channel.receive():
-        for at, frame in enumerate(frames):
-            cue = _CUES.decode(cast("bytes", frame))
+        for at, data in enumerate(frames):
+            frame = _decode(cast("bytes", data))
             if output is None:
-                output = Output(output_pipe, captured=cue.captured)
+                output = Output(output_pipe, captured=frame.captured)
                 output.begin()
                 way_out.note_descriptors()
-            if isinstance(cue, StartActor):
+            if isinstance(frame, StartActor):
                 box.recorder.take()
-                return cue, frames[at + 1 :], output
-            if cue.quiet:
-                _import_ahead(cue)
+                return frame, frames[at + 1 :], output
+            if frame.quiet:
+                _import_ahead(frame)
             else:
-                _preload(cue, box, channel if frame is frames[-1] else None)
+                _preload(frame, box, channel if data is frames[-1] else None)
                 ready.set()
     os._exit(EXIT_ORPHANED)
 

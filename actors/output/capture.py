@@ -61,7 +61,7 @@ class Output:
 def _print_by_lines() -> None:
     """Make C's stdout line-buffered, as on a terminal: lines keep their order and survive a crash."""
     if sys.platform == "linux":
-        from actors.process import libc  # noqa: PLC0415 - it is there, see `beginning.exit_with_parent`
+        from actors.process import libc  # noqa: PLC0415 - it is there, see `process.setup.bind`
 
         with contextlib.suppress(OSError):
             libc.call("setvbuf", libc.pointer("stdout"), None, _BY_LINES, 0)

@@ -181,6 +181,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.child.runners.batches",
     "actors.child.runners.replies",
     "actors.child.runners.sync_runner",
+    "actors.process.setup",
     "actors.process.signals",
     "actors.process.traceback_text",
     "actors.ipc.output_pipe",
