@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.wire.from_child import CrashReport, Goodbye
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
 from supervisor.cluster.mirror import Mirror
@@ -27,14 +26,8 @@ class RemoteInspection:
     pid: int | None
     number: int
     _box: Mirror
-    _farewell: CrashReport | Goodbye | None
     _link: Link | None
     _last_text: str
-
-    @property
-    def said_farewell(self) -> bool:
-        """Whether its goodbye or crash report has arrived."""
-        return self._farewell is not None
 
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat."""

@@ -31,11 +31,12 @@ from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.life import LifeListener, Said
-from supervisor.process.channel import FrameReader, ProcessDelivery, why_broken
+from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.process.channel_end import ChannelEnd
 from supervisor.process.life import GOODBYE
 
 
-class RemoteLife(ProcessDelivery, RemoteInspection):
+class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
     """One life on another machine, from when a place is looked for until its end is known.
 
     Args:
@@ -52,6 +53,7 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
         values: its values in shared memory.
     """
 
+    _frames: FrameReader
     _box: Mirror  # type: ignore[assignment]  # the part of a black box that a delivery uses
 
     def __init__(
@@ -62,7 +64,7 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
         loop: asyncio.AbstractEventLoop,
         on_over: Callable[[RemoteLife], None],
     ) -> None:
-        super().__init__()
+        super().__init__(part.path, loop)
         self.part = part
         self.lanes = lanes
         self.pid: int | None = None
@@ -70,14 +72,12 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
         self.number = 0
         self.awaits = ""
         self._listener = listener
-        self._loop = loop
         self._on_over = on_over
         self._link: Link | None = None
         self.clock = RemoteClock()
         self._box = Mirror(lambda: self._tell(wire.Ring(self.number)))
         self._flow = Flow(loop)
         self._pipe_writer = PipeWriter(self._flow, self._flow, listener.life_writable, self.refuse, _broken_link)
-        self._farewell: CrashReport | Goodbye | None = None  # its last frame
         self._window = Window()
         self.values = LifeValues()
         self._frames = FrameReader(
@@ -87,7 +87,6 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
             on_error=self._broken,
             take=self.values.take,
         )
-        self._wire_error: str | None = None
         self._unpassed = 0  # bytes that arrived, and for which the agent has not got its room back
         self._stop_asked = self._kill_asked = False
 
@@ -210,14 +209,6 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
         """Its machine is gone: it has certainly ended, and nothing is known of what it did."""
         self._finish(LifeEnd(pid=self.pid, exit_code=None, lost=why))
 
-    def refuse(self, why: str) -> None:
-        """It broke the protocol: only its life ends."""
-        if self.over:
-            return
-        self._wire_error = self._wire_error or why
-        self._frames.refused = True
-        self.kill()
-
     # ---- inside
 
     def _send_with(self, attachments: Sequence[Carried], frame: bytes) -> None:
@@ -230,10 +221,6 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
         """A thread of its own may keep it from exiting."""
         self._farewell = farewell
         self._loop.call_later(GOODBYE, self.kill)
-
-    def _broken(self, error: Exception) -> None:
-        """A frame cannot be processed; later ones could not be trusted."""
-        self.refuse(why_broken(error, self.part.path, self._loop))
 
     def _stopped_before_it_began(self) -> None:
         if self._link is None:
@@ -248,11 +235,10 @@ class RemoteLife(ProcessDelivery, RemoteInspection):
             return
         self.values.close()
         self._pipe_writer.close()
-        farewell = self._farewell
         end = msgspec.structs.replace(
             end,
-            crash_report=farewell if isinstance(farewell, CrashReport) else None,
-            goodbye=farewell is not None,
+            crash_report=self._crash_report,
+            goodbye=self.said_farewell,
             wire_error=self._wire_error or end.wire_error,
             stop_asked=end.stop_asked or (self._stop_asked and end.pid is None),
             kill_asked=end.kill_asked or self._kill_asked,

@@ -8,7 +8,6 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol, cast
@@ -58,9 +57,7 @@ class ProcessDelivery:
     _box: BlackBox
     _last_progress: Progress
     _last_activity: Activity
-
-    def __init__(self) -> None:
-        self.over = False
+    over = False
 
     @property
     def congested(self) -> bool:
@@ -340,23 +337,6 @@ class FrameReader:
         if self._take is None:
             raise WireError("it announced a value in shared memory where no descriptors pass")
         return self._take(announced)
-
-
-def why_broken(error: Exception, path: str, loop: asyncio.AbstractEventLoop) -> str:
-    """Why a life ends of which a frame cannot be processed: later ones could not be trusted.
-
-    What is no breach of the protocol is an error here, and goes to the loop's exception handler, too.
-
-    Args:
-        error: what was raised, see `FrameReader`.
-        path: of the actor.
-        loop: of the tree.
-    """
-    if isinstance(error, WireError):
-        return f"it broke the protocol: {error}"
-    context = {"message": f"a frame of {path} could not be processed", "exception": error}
-    loop.call_exception_handler(context)
-    return f"a frame of it could not be processed: {type(error).__name__}: {error}"
 
 
 def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from actors.ipc.blackbox import BlackBox
 from actors.process.diagnostics import DUMP_SIGNAL
 from actors.process.heartbeat import HEARTBEAT_SIGNAL
-from actors.wire.from_child import CrashReport, Goodbye
 from supervisor.core.health.condition import Condition
 from supervisor.process.spawn.worker_process import WorkerProcess
 from supervisor.system.procfs import condition, resident_bytes
@@ -19,7 +18,6 @@ class ProcessInspection:
 
     over: bool
     _box: BlackBox
-    _farewell: CrashReport | Goodbye | None
     _last_text: str
     _worker: WorkerProcess
 
@@ -27,11 +25,6 @@ class ProcessInspection:
     def pid(self) -> int | None:
         """Its process id, None before the spawn."""
         return self._worker.pid
-
-    @property
-    def said_farewell(self) -> bool:
-        """Whether its goodbye or crash report has arrived."""
-        return self._farewell is not None
 
     def ask_pulse(self) -> bool:
         """Ask for a heartbeat; False on systems where there is none."""

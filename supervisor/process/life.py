@@ -33,7 +33,8 @@ from supervisor.io.output_reader import OutputReader
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.names import found_first
 from supervisor.ports.life import LifeListener
-from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery, why_broken
+from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
+from supervisor.process.channel_end import ChannelEnd
 from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
 from supervisor.process.inspection import ProcessInspection
 from supervisor.process.kept_replies import KeptReplies
@@ -64,7 +65,7 @@ class LifeServices(msgspec.Struct, frozen=True):
     on_over: Callable[[ProcessLife], None]
 
 
-class ProcessLife(ProcessDelivery, ProcessInspection):
+class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
     """One life, from its StartActor until everything its process sent is read.
 
     Args:
@@ -79,15 +80,12 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
     """
 
     def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
-        super().__init__()
+        super().__init__(part.path, worker.loop)
         self.on_untaken: Callable[[str], None] | None = None
         self._services = services
         self._reader = worker.reader
-        self._loop = worker.loop
         self._listener = listener
         self._part = replace(part, keeps_replies=not part.durable)
-        self._wire_error: str | None = None
-        self._farewell: CrashReport | Goodbye | None = None  # its last frame
         self._stop_at: float | None = None
         self._grace: float | None = None
         self._peak: int | None = None
@@ -235,18 +233,6 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         self._farewell = farewell
         self._loop.call_later(GOODBYE, self._kill_if_alive, self._worker)
 
-    def _broken(self, error: Exception) -> None:
-        """A frame cannot be processed; later ones could not be trusted."""
-        self.refuse(why_broken(error, self._part.path, self._loop))
-
-    def refuse(self, why: str) -> None:
-        """It broke the protocol: only its life ends."""
-        if self.over:
-            return
-        self._wire_error = self._wire_error or why
-        self._frames.refused = True
-        self.kill()
-
     def _became_ready(self) -> None:
         with contextlib.suppress(OSError):  # where the kernel does not say it counts as ready
             if not self._worker.was_set():  # it was a spare that imported, and has done so
@@ -319,7 +305,7 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         self._listener.life_exited(end)
 
     def _life_end(self) -> LifeEnd:
-        worker, box, farewell = self._worker, self._box, self._farewell
+        worker, box = self._worker, self._box
         left = box.activity().leaving
         status = worker.remains()
         began = self._was_ready or box.taken
@@ -329,8 +315,8 @@ class ProcessLife(ProcessDelivery, ProcessInspection):
         return LifeEnd(
             pid=worker.pid,
             exit_code=status.exit_code,
-            crash_report=farewell if isinstance(farewell, CrashReport) else None,
-            goodbye=farewell is not None,
+            crash_report=self._crash_report,
+            goodbye=self.said_farewell,
             wire_error=self._wire_error,
             traceback=worker.traceback,
             stop_asked=self._stop_at is not None and (overwritten or not left),

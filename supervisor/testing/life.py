@@ -34,7 +34,8 @@ from supervisor.core.health import life_end
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.life import LifeListener
 from supervisor.ports.reading import AnyReader
-from supervisor.process.channel import FrameReader, ProcessDelivery, why_broken
+from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.process.channel_end import ChannelEnd
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber, Killed
 from supervisor.testing.loop import InlineLoop
@@ -44,7 +45,7 @@ from supervisor.testing.processless import NoProcess
 _SIGKILL = 9
 
 
-class InlineLife(ProcessDelivery, NoProcess):
+class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
     """One life.
 
     Args:
@@ -63,12 +64,11 @@ class InlineLife(ProcessDelivery, NoProcess):
         loop: asyncio.AbstractEventLoop,
         clock: VirtualClock,
     ) -> None:
-        super().__init__()
+        super().__init__(part.path, loop)
         self.node: str | None = None
         self.awaits = ""
         self._part = part
         self._listener = listener
-        self._loop = loop
         self._clock = clock
         self._box = BlackBox(lanes)
         self._fiber = Fiber(part.path, self._main)
@@ -85,14 +85,12 @@ class InlineLife(ProcessDelivery, NoProcess):
         self._grace: float | None = None
         self._kill_asked = False
         self._dying = False
-        self._wire_error: str | None = None
-        self._farewell: CrashReport | Goodbye | None = None
         self._frames = FrameReader(part.max_frame, listener, on_farewell=self._said_farewell, on_error=self._broken)
         self._pipe_writer = PipeWriter(
             cast("Duplex", DaemonEnd(self._write)),
             cast("AnyReader", NoReader(loop)),
             listener.life_writable,
-            self._refuse,
+            self.refuse,
             _broken_pipe,
         )
         self._wake()
@@ -120,11 +118,6 @@ class InlineLife(ProcessDelivery, NoProcess):
         if not self.over and not self._dying:
             self._dying = True
             self._loop.call_soon(self._end_by_kill)
-
-    @property
-    def said_farewell(self) -> bool:
-        """See `Life`."""
-        return self._farewell is not None
 
     # ---- steps of the fiber
 
@@ -185,15 +178,6 @@ class InlineLife(ProcessDelivery, NoProcess):
         """Its last frame; the fiber ends by itself."""
         self._farewell = farewell
 
-    def _broken(self, error: Exception) -> None:
-        """A frame cannot be processed; later ones could not be trusted."""
-        self._refuse(why_broken(error, self._part.path, self._loop))
-
-    def _refuse(self, why: str) -> None:
-        self._wire_error = self._wire_error or why
-        self._frames.refused = True
-        self.kill()
-
     def _end_by_kill(self) -> None:
         """What its black box says now is what it was doing; then the fiber is unwound, and nothing of that is heard."""
         if self.over:
@@ -208,7 +192,6 @@ class InlineLife(ProcessDelivery, NoProcess):
         self._pipe_writer.close()
         if self._timer is not None:
             self._timer.cancel()
-        farewell = self._farewell
         self._last_progress = progress or self._box.progress()
         self._last_activity = self._box.activity()
         idle, counts = self._box.left_idle, self._box.counts()
@@ -220,8 +203,8 @@ class InlineLife(ProcessDelivery, NoProcess):
             life_end.LifeEnd(
                 pid=None,
                 exit_code=exit_code,
-                crash_report=farewell if isinstance(farewell, CrashReport) else None,
-                goodbye=farewell is not None,
+                crash_report=self._crash_report,
+                goodbye=self.said_farewell,
                 wire_error=self._wire_error,
                 stop_asked=self._stop_at is not None and not self._last_activity.leaving,
                 kill_asked=self._kill_asked,

@@ -156,6 +156,10 @@ class _LeanPopen(popen_spawn_posix.Popen):
         tracker = resource_tracker.getfd()
         if tracker is not None:
             self._fds.append(tracker)
+        self._send(self._spawn(process_obj.name, tracker, self._pickled(process_obj)))
+
+    def _pickled(self, process_obj: BaseProcess) -> memoryview:
+        """What the process reads: how it prepares itself, and what it runs. Descriptors in it will be inherited."""
         told = _preparation(process_obj.name)
         data = io.BytesIO()
         set_spawning_popen(self)
@@ -164,6 +168,10 @@ class _LeanPopen(popen_spawn_posix.Popen):
             reduction.dump(process_obj, data, PROTOCOL)
         finally:
             set_spawning_popen(None)
+        return memoryview(data.getvalue())
+
+    def _spawn(self, name: str, tracker: int | None, data: memoryview) -> memoryview:
+        """Start the interpreter; returns what it is still to be sent."""
         ours: list[int] = []
         self._ours = ours
         theirs: list[int] = []
@@ -175,13 +183,10 @@ class _LeanPopen(popen_spawn_posix.Popen):
             read, write = os.pipe()
             ours.append(write)
             theirs.append(read)
-            rest = memoryview(data.getvalue())
-            if fit(write, rest.nbytes):  # told before it is there: it needs no daemon that lives a moment longer
-                rest = rest[os.write(write, rest) :]
-            command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
-            if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
-                command.append(f"actor {process_obj.name}")  # for `ps`; multiprocessing reads what is before it
+            if fit(write, data.nbytes):  # told before it is there: it needs no daemon that lives a moment longer
+                data = data[os.write(write, data) :]
             self._fds.extend(theirs)
+            command = _command(name, tracker, read)
             self.pid = util.spawnv_passfds(os.fsencode(spawn.get_executable()), command, self._fds)
             self.sentinel = sentinel
         except BaseException:
@@ -190,16 +195,29 @@ class _LeanPopen(popen_spawn_posix.Popen):
             raise
         finally:
             self.finalizer = util.Finalize(self, _close_all, (ours,))
-            _close_all(theirs)  # before the write, which would wait for ever for a reader that is our own copy
+            _close_all(theirs)  # before the rest is sent, which would wait for ever for our own copy of the other end
+        return data
+
+    def _send(self, data: memoryview) -> None:
+        """Send the process what it reads; one that cannot be told what to run is killed."""
+        _, write = self._ours
         try:
             with contextlib.suppress(BrokenPipeError), open(write, "wb", closefd=False) as pipe:
-                pipe.write(rest)  # a dead process does not read it; its end is reported as any
-        except BaseException:  # it was started, and cannot be told what to run
+                pipe.write(data)  # a dead process does not read it; its end is reported as any
+        except BaseException:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
             self.finalizer()  # the error refers to this frame, which would keep the descriptors open
             raise
+
+
+def _command(name: str, tracker: int | None, read: int) -> list[str]:
+    """The command line of a process of that name, which reads from that descriptor."""
+    command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
+    if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
+        command.append(f"actor {name}")  # for `ps`; multiprocessing reads what is before it
+    return command
 
 
 def _close_all(descriptors: list[int], close: Callable[[int], None] = os.close) -> None:
