@@ -162,8 +162,7 @@ class Engine:
             case do.AwaitStreams():
                 self.children[command.child].await_streams(command.life)
             case do.StopChild():
-                recycled = self.machine.is_recycled(command.child)
-                self.children[command.child].stop(command.life, recycled=recycled)
+                self.children[command.child].stop(command.life, recycled=self.machine.is_recycled(command.child))
             case do.KillChild():
                 self.children[command.child].kill(command.life)
             case do.SetTimer():
@@ -173,32 +172,49 @@ class Engine:
             case do.CloseMailbox():
                 self.children[command.child].retire(command.because)
             case do.DeleteChild():
-                self.children.pop(command.child).forget()
-                self.tree.reports.deaths.forget(f"{self.path}/{command.child}")
+                self._delete(command.child)
             case do.ReportReady():
                 self.children[command.child].ready(command.life)
             case do.ReportExit():
-                report = self.children[command.child].report(command)
-                if command.decision not in (Decision.EXPECTED, Decision.RECYCLE):
-                    self.last_failure = report
-                    if self._calls.waiting:
-                        self._calls.failed(self.children[command.child].spec, report)
-                if command.decision is Decision.GIVE_UP:
-                    self.tree.reports.supervisor_gave_up(self.path, command.child, command.restarts)
-                    self._on_gave_up()
+                self._report(command)
             case do.Answer():
                 self._calls.answered(command)
             case do.Running():
-                self.running_at = self.tree.loop.time()
-                self.tree.reports.supervisor_started(self.path)
-                self._on_running()
+                self._running()
             case do.Terminate():
-                for timer in tuple(self._timers):
-                    self._cancel_timer(timer)
-                self.tree.reports.supervisor_stopped(self.path, command.reason)
-                self._on_terminated(command)
+                self._terminated(command)
             case _:
                 assert_never(command)
+
+    def _report(self, command: do.ReportExit) -> None:
+        """A life has ended."""
+        child = self.children[command.child]
+        report = child.report(command)
+        if command.decision not in (Decision.EXPECTED, Decision.RECYCLE):
+            self.last_failure = report
+            if self._calls.waiting:
+                self._calls.failed(child.spec, report)
+        if command.decision is Decision.GIVE_UP:
+            self.tree.reports.supervisor_gave_up(self.path, command.child, command.restarts)
+            self._on_gave_up()
+
+    def _running(self) -> None:
+        """All static children are ready."""
+        self.running_at = self.tree.loop.time()
+        self.tree.reports.supervisor_started(self.path)
+        self._on_running()
+
+    def _terminated(self, command: do.Terminate) -> None:
+        """All children are down."""
+        for timer in tuple(self._timers):
+            self._cancel_timer(timer)
+        self.tree.reports.supervisor_stopped(self.path, command.reason)
+        self._on_terminated(command)
+
+    def _delete(self, name: str) -> None:
+        """A child and its spec are gone for good."""
+        self.children.pop(name).forget()
+        self.tree.reports.deaths.forget(f"{self.path}/{name}")
 
     def hand_over(self, spec: SupervisorSpec) -> None:
         """Another engine of that spec follows: close and delete what it will not have, at every level below."""
@@ -207,10 +223,8 @@ class Engine:
             if child.spec is following.get(name):
                 child.hand_over()
             else:
-                del self.children[name]
                 child.retire("its supervisor was restarted without it")
-                child.forget()
-                self.tree.reports.deaths.forget(f"{self.path}/{name}")
+                self._delete(name)
 
     def _set_timer(self, timer: Timer, after: float) -> None:
         self._cancel_timer(timer)
