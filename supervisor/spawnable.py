@@ -149,6 +149,19 @@ def _found(module: str) -> bool:
     return True
 
 
+def check_program(*, needs_main: bool) -> None:
+    """Check that this program can start processes; `needs_main` where one of them imports its main module.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    check_first_start()
+    check_patches()
+    check_interpreter()
+    if needs_main:
+        check_main_guard()
+
+
 def check_first_start() -> None:
     """Check that the user meant this process to start the program.
 

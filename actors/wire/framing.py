@@ -191,7 +191,7 @@ class Framer:
                 self.between = True
                 return [chunk[HEADER:]]  # the common case: one small whole frame
         frames = self._cut(chunk)
-        self.between = not self._parts and self._arriving is None and not self._attachments[0]
+        self.between = not self._parts and self._arriving is None and self._attachments is _NONE
         return frames
 
     def _cut(self, chunk: bytes) -> list[Frame]:  # noqa: C901 - one loop over what a chunk may hold

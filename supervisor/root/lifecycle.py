@@ -29,7 +29,7 @@ from supervisor.root.giving_up import GivingUp, exceeded
 from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_options, check_spec
 from supervisor.root.outlast import outlast
 from supervisor.root.service import starting
-from supervisor.spawnable import check_first_start, check_interpreter, check_main_guard, check_patches
+from supervisor.spawnable import check_program
 from supervisor.spec_validation import check, check_places
 from supervisor.specs import AnySpec, SupervisorSpec
 from supervisor.system.descriptor_limit import shortage
@@ -73,6 +73,7 @@ class Lifecycle:
     ) -> None:
         check_spec(spec)
         self.spec = SupervisorSpec(*children, **spec)
+        self.path = f"/{self.spec.name}"
         check(self.spec, stored=store is not None)
         if cluster is None:
             check_places(self.spec)
@@ -87,21 +88,20 @@ class Lifecycle:
         )
         if control is not None:
             place.check_control(control)
-        self._store = store
-        self._durability: durability.Durability | None = None
-        self.path = f"/{self.spec.name}"
-        self._control = control
-        self._control_server: server.ControlServer | None = None
-        self._reports = Reports()
-        self._giving_up = GivingUp(self.path, on_give_up, self._reports, self._gave_up)
-        self._max_shared_bytes = max_shared_bytes
-        self._spares = spares
-        self._cluster = cluster
-        self._machines: Machines | None = None
         self._reading = reading
         self._stop_timeout = stop_timeout
+        self._spares = spares
+        self._max_shared_bytes = max_shared_bytes
+        self._store = store
+        self._control = control
+        self._cluster = cluster
+        self._reports = Reports()
+        self._giving_up = GivingUp(self.path, on_give_up, self._reports, self._gave_up)
         self._visitors: list[Callable[[TreeContext], None]] = []
-        self._engine: Engine | None = None
+        self._engine: Engine | None = None  # once it is entered, as the parts below
+        self._durability: durability.Durability | None = None
+        self._machines: Machines | None = None
+        self._control_server: server.ControlServer | None = None
         self._schedules: scheduler.Scheduler | None = None
         self._end: do.Terminate | None = None
         self._given_up = False  # while it was running
@@ -119,31 +119,44 @@ class Lifecycle:
         if self._engine is not None:
             raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
         self._check_program()
+        self._home = self._home_here()
+        if self._store is None:
+            await self._enter()
+        else:
+            await self._enter_with(self._store)
+        return self
+
+    def _home_here(self) -> Home:
+        """The loop, thread and process of the caller.
+
+        Raises:
+            UsageError: no event loop runs.
+        """
         try:
-            self._home = Home()
+            return Home()
         except RuntimeError:
             raise UsageError(
                 f"{self.path} needs a running asyncio event loop: enter it in a coroutine that asyncio.run() runs "
                 f"(with anyio, its asyncio backend), or use `with Supervisor.in_thread(...)` where there is none"
             ) from None
-        loop = self._home.loop
-        if self._store is None:
-            return await self._enter(loop)
-        self._durability = durability.Durability(self._store, self.path, loop, self._reports.store_failed)
+
+    async def _enter_with(self, store: Store) -> None:
+        """Open the store, then enter; what it kept for mailboxes that the tree has no more is told."""
+        self._durability = durability.Durability(store, self.path, self._home.loop, self._reports.store_failed)
         left = await self._durability.open(self.spec)
         try:
             for summary in left:
                 self._reports.mailbox_unclaimed(
                     summary.mailbox, summary.waiting + summary.delayed, summary.dead_letters
                 )
-            return await self._enter(loop)
+            await self._enter()
         except BaseException:
             await self._durability.close()
             raise
 
-    async def _enter(self, loop: asyncio.AbstractEventLoop) -> Self:
+    async def _enter(self) -> None:
         async with contextlib.AsyncExitStack() as undo:  # what was made, where the next part cannot be
-            self._engine = self._make_parts(loop, undo)
+            self._engine = self._make_parts(self._home.loop, undo)
             undo.pop_all()
         try:
             await self._start(self._engine)
@@ -151,7 +164,6 @@ class Lifecycle:
             await self._stop()
             raise
         self._giving_up.enter()
-        return self
 
     async def _start(self, engine: Engine) -> None:
         engine.post(happened.Boot())
@@ -163,6 +175,7 @@ class Lifecycle:
             raise self._gave_up()
 
     def _make_parts(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> Engine:
+        """Make what the tree is made of; its engine has started nothing yet."""
         door = None if self._control is None else place.open_door(self._control, self.spec.name)
         if door is not None:
             undo.callback(door.close)
@@ -173,27 +186,34 @@ class Lifecycle:
             self._reports.descriptors_short(self.path, *short)
         if self._cluster is not None:
             self._machines = self._cluster.enter(self.path, loop, self._reader, self._spares, self._reports)
-        self._tree = TreeContext(
-            loop, self._launcher, self._reports, self._machines, max_shared_bytes=self._max_shared_bytes
-        )
-        self._tree.store, self._tree.durability = self._store, self._durability
-        self._tree.heartbeats = door is not None
+        self._tree = self._make_tree(loop)
+        engine = self._make_engine(self._tree)
+        if door is not None:
+            self._control_server = server.ControlServer(door, engine)
+        return engine
+
+    def _make_tree(self, loop: asyncio.AbstractEventLoop) -> TreeContext:
+        """What the supervisors of the tree share."""
+        tree = TreeContext(loop, self._launcher, self._reports, self._machines, max_shared_bytes=self._max_shared_bytes)
+        tree.store, tree.durability = self._store, self._durability
+        tree.heartbeats = self._control is not None
         for visit in self._visitors:
-            visit(self._tree)
+            visit(tree)
+        return tree
+
+    def _make_engine(self, tree: TreeContext) -> Engine:
         self._running = asyncio.Event()
         self._terminated = asyncio.Event()
         engine = Engine(
             self.spec,
             self.path,
-            self._tree,
+            tree,
             ChildFactory,
             on_running=self._running.set,
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,
         )
-        self._tree.registry.other = lambda path: look.other_than_mailbox(engine, path)
-        if door is not None:
-            self._control_server = server.ControlServer(door, engine)
+        tree.registry.other = lambda path: look.other_than_mailbox(engine, path)
         return engine
 
     async def __aexit__(
@@ -242,7 +262,8 @@ class Lifecycle:
         """Wait until the tree is down, for any reason, and return that reason."""
         self._engine_now()
         await self._terminated.wait()
-        return self._reason()
+        assert self._end is not None  # noqa: S101 - set before
+        return self._end.reason
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -280,11 +301,7 @@ class Lifecycle:
             UsageError: they cannot.
         """
         check_time_is_real()
-        check_first_start()
-        check_patches()
-        check_interpreter()
-        if self.spec.needs_main:
-            check_main_guard()
+        check_program(needs_main=self.spec.needs_main)
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
         return ProcessLauncher(
@@ -378,8 +395,3 @@ class Lifecycle:
 
     def _gave_up(self) -> RestartIntensityExceeded:
         return exceeded(self.path, self._end, self._engine_now().last_failure)
-
-    def _reason(self) -> ExitReason:
-        if self._end is None:
-            raise AssertionError("the tree is down without a reason")
-        return self._end.reason

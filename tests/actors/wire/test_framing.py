@@ -19,6 +19,7 @@ from actors.wire.framing import (
     Framer,
     attachment_header,
     header,
+    shared_header,
 )
 
 
@@ -146,3 +147,14 @@ def test_a_attachment_that_never_comes_whole():
     cycle.append(cycle)
     del framer, cycle
     gc.collect()
+
+
+@pytest.mark.parametrize("announced", [attachment_header(3) + b"abc", shared_header(3)])
+def test_a_frame_with_attachments_is_cut_by_the_framer(announced):
+    """Its reader cuts small frames itself only where nothing has come that belongs to them."""
+    framer = Framer()
+    assert framer.between
+    framer.feed(announced)
+    assert not framer.between
+    framer.feed(header(1) + b"x")
+    assert framer.between
