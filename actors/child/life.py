@@ -123,11 +123,7 @@ class Life:
             clock=clock,
             on_undecodable=self._undecodable,
         )
-        self.calls = Calls(part.path, self.inbox, self.outbox, clock)
-        if part.tracing:
-            from actors.child.spans import Spans  # noqa: PLC0415 - only traced trees pay for it
-
-            self.calls.spans = Spans()
+        self.calls = self._calls(part)
         self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls, clock)
         self.timers = Timers(part.path, protocol, clock)
         self.leaving = Leaving(box.recorder)
@@ -153,24 +149,30 @@ class Life:
         self._now_ns = clock.monotonic_ns
         self._reserve = reserve
         self._stop_event = stop
-        control: dict[type, Callable[[Any], None]] = {
-            Answer: self.calls.take,
-            Stop: lambda _: self.leaving.asked(),
-            Load: self._load,
-        }
-        self.inbox.takers |= control
-        self._flows = protocol.flows
-        if self._flows:
-            self._open_streams()
+        self._take_control()
         self.drive_with(self.sync_driver)
         RESOLVE.set(self.calls.ref)
 
-    def _open_streams(self) -> None:
-        from actors.child.messages.streams import Streams  # noqa: PLC0415 - see `beginning.import_needs`
+    def _calls(self, part: StartActor) -> Calls:
+        calls = Calls(part.path, self.inbox, self.outbox, self.clock)
+        if part.tracing:
+            from actors.child.spans import Spans  # noqa: PLC0415 - only traced trees pay for it
 
-        self.streams: Streams = Streams(self.outbox)
-        self.inbox.takers[Credit] = self.streams.grant
-        self.inbox.takers[Items] = lambda items: self.streams.follow(items, self.inbox.take_attachments())
+            calls.spans = Spans()
+        return calls
+
+    def _take_control(self) -> None:
+        """Say who takes what arrives and is no message; the driver's part follows, see `drive_with`."""
+        takers = self.inbox.takers
+        takers[Answer] = self.calls.take
+        takers[Stop] = lambda _: self.leaving.asked()
+        takers[Load] = self._load
+        if self.protocol.flows:
+            from actors.child.messages.streams import Streams  # noqa: PLC0415 - see `beginning.import_needs`
+
+            self.streams: Streams = Streams(self.outbox)
+            takers[Credit] = self.streams.grant
+            takers[Items] = lambda items: self.streams.follow(items, self.inbox.take_attachments())
 
     def drive_with(self, driver: Driver) -> None:
         """From now on this driver runs the handlers."""
@@ -180,7 +182,7 @@ class Life:
                 driver.revoke(seq)
 
         self.calls.driver = driver
-        if self._flows:
+        if self.protocol.flows:
             self.streams.on_news = driver.has_news
         self.inbox.takers[Cancel] = revoke
         self.inbox.takers[AskHealth] = lambda _: driver.health_asked()

@@ -139,31 +139,18 @@ class Mailbox:
         )
         self.job_times = JobTimes(loop, self.consumers)
         self._deadlines = Deadlines(loop, clock, self._settlement.askers, self.unanswered.expire)
-        admission = Admission(path, protocol, max_message_bytes, router, self.classes)
+        parts: dict[str, Any] = {  # of both ways in
+            "admission": Admission(path, protocol, max_message_bytes, router, self.classes),
+            "consumers": self.consumers,
+            "capacity": self.capacity,
+            "settlement": self._settlement,
+            "dispatcher": self.dispatcher,
+            "overflow": overflow,
+        }
         self.intake = self._make_intake(
-            path,
-            protocol,
-            admission=admission,
-            consumers=self.consumers,
-            capacity=self.capacity,
-            settlement=self._settlement,
-            dispatcher=self.dispatcher,
-            deadlines=self._deadlines,
-            overflow=overflow,
-            resolve=resolve,
-            home=self.home,
+            path, protocol, deadlines=self._deadlines, resolve=resolve, home=self.home, **parts
         )
-        self.bulk = self._make_bulk(
-            protocol,
-            admission=admission,
-            consumers=self.consumers,
-            capacity=self.capacity,
-            settlement=self._settlement,
-            dispatcher=self.dispatcher,
-            overflow=overflow,
-            intake=self.intake,
-            classes=self.classes,
-        )
+        self.bulk = self._make_bulk(protocol, intake=self.intake, classes=self.classes, **parts)
 
     # ---- what is known of it
 

@@ -147,12 +147,15 @@ class Door(IntakeChecks):
         Raises:
             MailboxFull: the message is refused.
         """
+        asker = self._asker(message.name, self.reader_of(message.handler.reply), timeout)
+        entry = Entry(ASK, message, None, asker.deadline, asker, fail_if_down, key)
+        return asker, self.post(entry, Patience.WAIT)
+
+    def _asker(self, name: str, read: Callable[[msgspec.Raw], Any], timeout: float | None) -> PendingAsk:
+        """Who awaits the reply to a message of that class; its time runs from now on."""
         since = 0.0 if timeout is None else self._clock()
         deadline = None if timeout is None else since + timeout
-        read = self.reader_of(message.handler.reply)
-        asker = PendingAsk(self._loop.create_future(), read, self._path, message.name, timeout, deadline, 0, since)
-        entry = Entry(ASK, message, None, deadline, asker, fail_if_down, key)
-        return asker, self.post(entry, Patience.WAIT)
+        return PendingAsk(self._loop.create_future(), read, self._path, name, timeout, deadline, 0, since)
 
     def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
         """A decoder of replies; refs in them are bound to this tree."""

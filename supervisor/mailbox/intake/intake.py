@@ -24,7 +24,9 @@ from actors.protocol.protocol import ActorProtocol
 from actors.wire.attachments import bytes_fields, shares
 from actors.wire.codec import encode
 from actors.wire.kinds import ASK, TELL
+from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import PendingAsk
+from supervisor.mailbox.consumers import Consumer
 from supervisor.mailbox.intake.door import Door
 from supervisor.mailbox.intake.entry import Entry
 from supervisor.ports.observers import Tracer
@@ -123,38 +125,41 @@ class Intake(Door):
         if len(data) > self._admission.max_message_bytes:
             return None
         capacity.fast_slots = slots - 1
-        since = 0.0 if timeout is None else self._clock()
-        deadline = None if timeout is None else since + timeout
         handler, read = plain
-        name = type(message).__qualname__
-        asker = PendingAsk(self._loop.create_future(), read, self._path, name, timeout, deadline, 0, since)
-        if deadline is not None and deadline < self._deadlines.next:
-            self._deadlines.announce(deadline)
+        asker = self._asker(type(message).__qualname__, read, timeout)
+        if asker.deadline is not None and asker.deadline < self._deadlines.next:
+            self._deadlines.announce(asker.deadline)
         consumer = self._consumers.single_consumer
         if consumer is not None and not self._askers and not shared_queue.unsettled and not consumer.life.congested:
-            # nothing else is in progress: send at once
-            queued = shared_queue.send_now(consumer.name, ASK, handler, deadline, data, self.trace)
-            asker.seq = queued.seq
-            self._askers[queued.seq] = asker, shared_queue
-            if deadline is None and self._dispatcher.observers:  # else the asker knows since when it waits
-                self._dispatcher.observe_accepted()
-            consumer.life.post([queued])
-            return asker
-        together = consumer is not None and self.trace is None and len(data) <= SMALL
-        seq = asker.seq = (
-            shared_queue.enqueue_ask(deadline, data)
-            if together
-            else shared_queue.enqueue(ASK, handler, None, deadline, data, trace=self.trace)
-        )
-        self._askers[seq] = asker, shared_queue
+            self._send_ask(asker, consumer, handler, data)  # nothing else is in progress
+        else:
+            self._enqueue_ask(asker, shared_queue, handler, data)
+        return asker
+
+    def _send_ask(self, asker: PendingAsk, consumer: Consumer, handler: int, data: bytes) -> None:
+        """Send a checked ask to the life at once, past the queue."""
+        queue = consumer.queue
+        queued = queue.send_now(consumer.name, ASK, handler, asker.deadline, data, self.trace)
+        asker.seq = queued.seq
+        self._askers[queued.seq] = asker, queue
+        if asker.deadline is None and self._dispatcher.observers:  # else the asker knows since when it waits
+            self._dispatcher.observe_accepted()
+        consumer.life.post([queued])
+
+    def _enqueue_ask(self, asker: PendingAsk, queue: MessageQueue, handler: int, data: bytes) -> None:
+        """Enqueue a checked ask; small ones of one turn of the loop travel together to a single life."""
+        if self._consumers.single_consumer is not None and self.trace is None and len(data) <= SMALL:
+            seq = queue.enqueue_ask(asker.deadline, data)
+        else:
+            seq = queue.enqueue(ASK, handler, None, asker.deadline, data, trace=self.trace)
+        asker.seq = seq
+        self._askers[seq] = asker, queue
         dispatcher = self._dispatcher
         dispatcher.undispatched += 1
-        if slots == 1 or dispatcher.undispatched == ASK_BATCH:
+        if not self._capacity.fast_slots or dispatcher.undispatched == ASK_BATCH:
             dispatcher.dispatch()
         elif not dispatcher.due:
-            dispatcher.due = True
-            self._loop.call_soon(dispatcher.dispatch)
-        return asker
+            dispatcher.after_turn()
 
     @property
     def joinable(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
