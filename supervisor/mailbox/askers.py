@@ -105,6 +105,21 @@ class PendingAsk(msgspec.Struct):
             self.future.set_exception(error)
 
 
+def pending_ask(  # noqa: PLR0917 - called for each ask
+    future: asyncio.Future[Any],
+    read: Callable[[msgspec.Raw], Any],
+    path: str,
+    name: str,
+    timeout: float | None,
+    clock: Callable[[], float],
+) -> PendingAsk:
+    """An ask whose time runs from now on; arguments as in `PendingAsk`."""
+    if timeout is None:
+        return PendingAsk(future, read, path, name, None, None)
+    since = clock()
+    return PendingAsk(future, read, path, name, timeout, since + timeout, 0, since)
+
+
 class PendingStream:
     """A task of the daemon that reads a stream.
 

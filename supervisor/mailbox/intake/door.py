@@ -22,7 +22,7 @@ from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.loop_affinity import Home
-from supervisor.mailbox.askers import PendingAsk, reader
+from supervisor.mailbox.askers import PendingAsk, pending_ask, reader
 from supervisor.mailbox.capacity import Capacity
 from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.dispatch import Dispatcher
@@ -147,15 +147,10 @@ class Door(IntakeChecks):
         Raises:
             MailboxFull: the message is refused.
         """
-        asker = self._asker(message.name, self.reader_of(message.handler.reply), timeout)
+        future, read = self._loop.create_future(), self.reader_of(message.handler.reply)
+        asker = pending_ask(future, read, self._path, message.name, timeout, self._clock)
         entry = Entry(ASK, message, None, asker.deadline, asker, fail_if_down, key)
         return asker, self.post(entry, Patience.WAIT)
-
-    def _asker(self, name: str, read: Callable[[msgspec.Raw], Any], timeout: float | None) -> PendingAsk:
-        """Who awaits the reply to a message of that class; its time runs from now on."""
-        since = 0.0 if timeout is None else self._clock()
-        deadline = None if timeout is None else since + timeout
-        return PendingAsk(self._loop.create_future(), read, self._path, name, timeout, deadline, 0, since)
 
     def reader_of(self, codec: ReplyCodec) -> Callable[[msgspec.Raw], Any]:
         """A decoder of replies; refs in them are bound to this tree."""

@@ -25,7 +25,7 @@ from actors.wire.attachments import bytes_fields, shares
 from actors.wire.codec import encode
 from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.queue import MessageQueue
-from supervisor.mailbox.askers import PendingAsk
+from supervisor.mailbox.askers import PendingAsk, pending_ask
 from supervisor.mailbox.consumers import Consumer
 from supervisor.mailbox.intake.door import Door
 from supervisor.mailbox.intake.entry import Entry
@@ -126,7 +126,8 @@ class Intake(Door):
             return None
         capacity.fast_slots = slots - 1
         handler, read = plain
-        asker = self._asker(type(message).__qualname__, read, timeout)
+        name = type(message).__qualname__
+        asker = pending_ask(self._loop.create_future(), read, self._path, name, timeout, self._clock)
         if asker.deadline is not None and asker.deadline < self._deadlines.next:
             self._deadlines.announce(asker.deadline)
         consumer = self._consumers.single_consumer

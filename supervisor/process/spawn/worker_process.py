@@ -94,6 +94,26 @@ class WorkerProcess:
         self.preloads = 0
         self.gone = False
         self.on_gone: Callable[[], None] = _nothing
+        self._open_ends(lanes, box)
+        self._child_ends: tuple[Duplex | OutputPipe, ...] = (self._child_duplex, self._output_pipe)
+        self._widened = widen(self.duplex.incoming, self.duplex.outgoing)
+        self.pidfd = -1
+        self._tether = -1  # tells the process that the daemon is gone, when it is closed
+        self._orphan_reaper = orphan_reaper
+        self._number: int | None = None
+        self._name = name
+        self._program = program
+        self._process: LeanProcess | None = None
+        self._ready_dropped = False
+        self._stands_back = True  # should it be a spare, until it is ready or taken
+        self._runs_on = False  # it may not be killed, and counts as gone
+
+    def _open_ends(self, lanes: int, box: BoxFile | None) -> None:
+        """Make the kernel objects that it shares with its process: all of them, or none.
+
+        Raises:
+            OSError: the system has no descriptor or no memory left for one.
+        """
         with contextlib.ExitStack() as undo:
             self.duplex, self._child_duplex = Duplex.pair()
             undo.callback(self._child_duplex.close)
@@ -111,18 +131,6 @@ class WorkerProcess:
             os.set_blocking(self.output, False)
             self._output_pipe = OutputPipe(writing)
             undo.pop_all()
-        self._child_ends: tuple[Duplex | OutputPipe, ...] = (self._child_duplex, self._output_pipe)
-        self._widened = widen(self.duplex.incoming, self.duplex.outgoing)
-        self.pidfd = -1
-        self._tether = -1  # tells the process that the daemon is gone, when it is closed
-        self._orphan_reaper = orphan_reaper
-        self._number: int | None = None
-        self._name = name
-        self._program = program
-        self._process: LeanProcess | None = None
-        self._ready_dropped = False
-        self._stands_back = True  # should it be a spare, until it is ready or taken
-        self._runs_on = False  # it may not be killed, and counts as gone
 
     def spawn(self) -> None:
         """Start the process. Runs in the spawner's thread; the only step that may take long."""
