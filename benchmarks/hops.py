@@ -1,11 +1,13 @@
-"""Hops: the modules and calls in the daemon that one ask, one tell and one death pass through.
+"""Hops: the modules and calls in the daemon that a message, a death, a start and a stop pass through.
 
 python -m benchmarks.hops
 
 Calls of Python functions of `actors` and `supervisor`, counted with `sys.setprofile` in all threads of the daemon, with
 `reading="loop"`. A walk begins with the call (of a death: with SIGKILL) and ends when the daemon has settled it: of a
 death, when its report is delivered and the launcher gets the command to start the next life. A recovery goes on from
-there: the process is started, the ask that waited for it is sent, and its reply is there.
+there: the process is started, the ask that waited for it is sent, and its reply is there. A start and a stop last as
+long as `start_child` and `terminate_child`, a job as long as `run`, a durable tell until its actor has settled it. Jobs
+and durable actors are in a tree of their own, since a store changes how every process of its tree is started.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -25,8 +28,9 @@ from types import FrameType
 import msgspec
 
 import supervisor
-from actors import Actor, ActorRef, Message, handles
+from actors import Actor, ActorRef, Jobs, Message, handles, job
 from supervisor import ChildSnapshot, ChildSpec, Intensity, Supervisor
+from supervisor.store import SQLiteStore
 
 ROOT = Path(supervisor.__file__).parents[1]  # where both packages are, installed or not
 PACKAGES = tuple(f"{ROOT / package}{os.sep}" for package in ("actors", "supervisor"))
@@ -57,6 +61,19 @@ class Walker(Actor):
         self._told += message.n
 
 
+class Ledger(Walker):
+    def save(self) -> int:
+        return self._told
+
+    def load(self, state: int) -> None:
+        self._told = state
+
+
+@job
+def double(number: int) -> int:
+    return 2 * number
+
+
 class Walk(msgspec.Struct, frozen=True):
     """What one walk passed through.
 
@@ -74,7 +91,13 @@ class Walk(msgspec.Struct, frozen=True):
 
 
 async def walks() -> dict[str, Walk]:
-    """One ask, one tell, a batch of tells, one death and one recovery, each on an actor that is idle."""
+    """One of each, on an actor that is idle."""
+    with tempfile.TemporaryDirectory() as folder:
+        return await _plain() | await _stored(Path(folder))
+
+
+async def _plain() -> dict[str, Walk]:
+    """An ask, a tell, a batch of tells, a death, a recovery, a start and a stop."""
     found = {}
     spec = ChildSpec(Walker, name="walker")
     async with Supervisor(spec, intensity=Intensity(3, 5.0), reading="loop", spares=0) as root:
@@ -94,6 +117,32 @@ async def walks() -> dict[str, Walk]:
             await _settled(root, WARM + 2 + TELLS)
         found["tells"] = counted.walk(f"{TELLS} tells in a row")
         found["recovery"], found["death"] = await _death(root, walker)
+        with _counting() as counted:
+            await root.start_child(ChildSpec(Walker, name="late"))
+        found["start"] = counted.walk("one start")
+        with _counting() as counted:
+            await root.terminate_child("late")
+        found["stop"] = counted.walk("one stop")
+    return found
+
+
+async def _stored(folder: Path) -> dict[str, Walk]:
+    """A durable tell, and a job."""
+    found = {}
+    specs = ChildSpec(Ledger, name="walker", durable=True), ChildSpec(Jobs, name="pool")
+    store = SQLiteStore(folder / "hops.db")
+    async with Supervisor(*specs, store=store, intensity=Intensity(3, 5.0), reading="loop", spares=0) as root:
+        walker, pool = root["walker"], root["pool"]
+        for number in range(WARM):
+            await walker.ask(Ask(number), timeout=TIMEOUT)
+            await pool.run(double, number, timeout=TIMEOUT)
+        with _counting() as counted:
+            await walker.tell(Tell(1))
+            await _settled(root, WARM + 1)
+        found["durable"] = counted.walk("one durable tell")
+        with _counting() as counted:
+            await pool.run(double, 1, timeout=TIMEOUT)
+        found["job"] = counted.walk("one job")
     return found
 
 
@@ -126,7 +175,7 @@ async def _settled(root: Supervisor, count: int) -> None:
 
 
 def _walker(root: Supervisor) -> ChildSnapshot:
-    (child,) = root.snapshot().children
+    child = next(child for child in root.snapshot().children if child.path == f"{root.path}/walker")
     assert isinstance(child, ChildSnapshot)
     return child
 

@@ -237,8 +237,8 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
         self._pipe_writer.close()
         end = msgspec.structs.replace(
             end,
-            crash_report=self._crash_report,
-            goodbye=self.said_farewell,
+            crash_report=self._farewell if isinstance(self._farewell, CrashReport) else None,
+            goodbye=self._farewell is not None,
             wire_error=self._wire_error or end.wire_error,
             stop_asked=end.stop_asked or (self._stop_asked and end.pid is None),
             kill_asked=end.kill_asked or self._kill_asked,

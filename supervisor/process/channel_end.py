@@ -61,8 +61,3 @@ class ChannelEnd(ABC):
         context = {"message": f"a frame of {self._path} could not be processed", "exception": error}
         self._loop.call_exception_handler(context)
         self.refuse(f"a frame of it could not be processed: {type(error).__name__}: {error}")
-
-    @property
-    def _crash_report(self) -> CrashReport | None:
-        """What it said of its end, if it failed."""
-        return self._farewell if isinstance(self._farewell, CrashReport) else None

@@ -315,8 +315,8 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
         return LifeEnd(
             pid=worker.pid,
             exit_code=status.exit_code,
-            crash_report=self._crash_report,
-            goodbye=self.said_farewell,
+            crash_report=self._farewell if isinstance(self._farewell, CrashReport) else None,
+            goodbye=self._farewell is not None,
             wire_error=self._wire_error,
             traceback=worker.traceback,
             stop_asked=self._stop_at is not None and (overwritten or not left),

@@ -203,8 +203,8 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
             life_end.LifeEnd(
                 pid=None,
                 exit_code=exit_code,
-                crash_report=self._crash_report,
-                goodbye=self.said_farewell,
+                crash_report=self._farewell if isinstance(self._farewell, CrashReport) else None,
+                goodbye=self._farewell is not None,
                 wire_error=self._wire_error,
                 stop_asked=self._stop_at is not None and not self._last_activity.leaving,
                 kill_asked=self._kill_asked,
