@@ -65,10 +65,10 @@ def unpickled(part: StartActor) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return args, kwargs
 
 
-def serve_to_the_end(play: Callable[[], None], channel: Channel, reserve: Reserve, copies: Copies) -> int:
-    """Run `play`, send the last frame of the life, and return its exit code."""
+def serve_to_the_end(do: Callable[[], None], channel: Channel, reserve: Reserve, copies: Copies) -> int:
+    """Do that, send the last frame of the life, and return its exit code."""
     try:
-        play()
+        do()
         channel.send(encode(Goodbye()))
     except BaseException as error:
         failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of its handlers", error)

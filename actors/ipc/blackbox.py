@@ -28,13 +28,13 @@ from actors.ipc.box_cells import (
     GRANT,
     HANDLER,
     HEALTH,
+    HEARTBEATS,
     IDLE,
     LANE_CELLS,
     LEAVING,
     MAX_SERIES,
     OWN,
     PEAK,
-    PULSE,
     SERIES_ROOM,
     SINCE,
     STAGE,
@@ -238,7 +238,7 @@ def _activity_in(cells: memoryview[int], lanes: int) -> Activity:
         if _busy(cells, at):
             until = cells[at + UNTIL] if cells[at + GRANT] == since else 0
             work.append(Work(lane, since, until, cells[at + HANDLER] - 1))
-    return Activity(tuple(work), steps, cells[PULSE], bool(cells[LEAVING]), cells[HEALTH])
+    return Activity(tuple(work), steps, cells[HEARTBEATS], bool(cells[LEAVING]), cells[HEALTH])
 
 
 def _running_in(cells: memoryview[int], lanes: int) -> list[int]:

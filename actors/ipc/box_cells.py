@@ -12,7 +12,7 @@ from typing import Final
 
 DOORBELL: Final = 0  # cell the daemon increments after a control frame; the child compares it between messages
 PEAK: Final = 1  # cell in which the exiting child records its peak memory in bytes
-PULSE: Final = 2  # cell the child increments when a heartbeat asks whether its interpreter runs
+HEARTBEATS: Final = 2  # cell the child increments when a heartbeat asks whether its interpreter runs
 LEAVING: Final = 3  # cell that is not 0 when the actor has stopped itself; IDLE when no message waited
 IDLE: Final = 2
 STAGE: Final = 4  # cell that says how far the child has come: 0 at first, TAKEN, or above that what a spare imports
@@ -92,7 +92,7 @@ class Recorder:
 
     def beat(self) -> None:
         """Record that the interpreter runs."""
-        self._cells[PULSE] += 1
+        self._cells[HEARTBEATS] += 1
 
     def leave(self) -> None:
         """Record that the actor has stopped itself and handles nothing more."""

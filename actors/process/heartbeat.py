@@ -34,7 +34,7 @@ def shield() -> None:
 
 
 def start_heartbeat(box: BlackBox) -> None:
-    """From now on HEARTBEAT_SIGNAL puts stacks and a higher pulse into the box while the interpreter runs.
+    """From now on HEARTBEAT_SIGNAL puts stacks and one heartbeat more into the box while the interpreter runs.
 
     DUMP_SIGNAL is accepted by the same thread; where no signal is spare, by the calling one.
     """

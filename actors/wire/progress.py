@@ -50,13 +50,13 @@ class Activity(msgspec.Struct, frozen=True):
     Attributes:
         work: the handler calls in progress, those for the actor's own timers included.
         steps: a number that changes whenever a handler begins or ends.
-        pulse: how often the interpreter has answered a heartbeat.
+        heartbeats: how often the interpreter has answered a heartbeat.
         leaving: whether the actor has stopped itself.
         health_since: time.monotonic_ns() at which its `Actor.health` was called, 0 while that does not run.
     """
 
     work: tuple[Work, ...]
     steps: int
-    pulse: int
+    heartbeats: int
     leaving: bool
     health_since: int = 0

@@ -40,7 +40,7 @@ class RemoteClock:
     def activity(self, there: Activity) -> Activity:
         """The same, in times of this machine."""
         work = tuple(Work(one.lane, self.ns(one.since), self.ns(one.until), one.handler) for one in there.work)
-        return Activity(work, there.steps, there.pulse, there.leaving, self.ns(there.health_since))
+        return Activity(work, there.steps, there.heartbeats, there.leaving, self.ns(there.health_since))
 
     def ns(self, there: int) -> int:
         """A time of the other machine's clock in ns, as one of this one's; 0 means none in both."""

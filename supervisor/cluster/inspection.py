@@ -29,10 +29,10 @@ class RemoteInspection:
     _link: Link | None
     _last_text: str
 
-    def ask_pulse(self) -> bool:
+    def ask_heartbeat(self) -> bool:
         """Ask for a heartbeat."""
         self._box.rewind()
-        self._tell(wire.AskPulse(self.number))
+        self._tell(wire.AskHeartbeat(self.number))
         return True
 
     def dump_stacks(self) -> None:

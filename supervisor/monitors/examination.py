@@ -16,7 +16,7 @@ from supervisor.core.health.stacks import of_the_actor, waiting_place, without_t
 from supervisor.ports.life import Inspection
 
 PATIENCE: Final = 0.3  # seconds that it has to write its stacks
-PULSE_TIME: Final = 0.15  # seconds of them that its heartbeat thread has, if it has one
+HEARTBEAT_TIME: Final = 0.15  # seconds of them that its heartbeat thread has, if it has one
 POLL: Final = 0.02  # seconds between two looks at what it has written
 
 LIBRARIES: Final = f"{os.path.dirname(os.__file__)}/"  # noqa: PTH120 - as it stands in stacks
@@ -27,7 +27,7 @@ class Examination:
 
     Args:
         life: its process.
-        pulse_time: seconds that its heartbeat thread has to answer.
+        heartbeat_time: seconds that its heartbeat thread has to answer.
         patience: seconds that it has in all.
         heartbeat: whether it has a heartbeat thread, which also shows tasks while its event loop waits.
         then: called at the end, unless it is closed before; never while this is being made.
@@ -44,7 +44,7 @@ class Examination:
         *,
         heartbeat: bool,
         then: Callable[[], None],
-        pulse_time: float = PULSE_TIME,
+        heartbeat_time: float = HEARTBEAT_TIME,
         patience: float = PATIENCE,
     ) -> None:
         self.stacks: str | None = None
@@ -53,9 +53,9 @@ class Examination:
         self._loop = loop
         self._then = then
         self._until = loop.time() + patience
-        self._pulse = life.activity().pulse
-        if heartbeat and life.ask_pulse():
-            self._timer = loop.call_later(POLL, self._await_pulse, loop.time() + pulse_time)
+        self._heartbeats = life.activity().heartbeats
+        if heartbeat and life.ask_heartbeat():
+            self._timer = loop.call_later(POLL, self._await_heartbeat, loop.time() + heartbeat_time)
         else:
             self._ask_c_code()
 
@@ -63,12 +63,12 @@ class Examination:
         """Look no more."""
         self._timer.cancel()
 
-    def _await_pulse(self, until: float) -> None:
+    def _await_heartbeat(self, until: float) -> None:
         """Wait for the answer of its heartbeat thread, which comes after the stacks."""
-        if self._life.activity().pulse != self._pulse:
+        if self._life.activity().heartbeats != self._heartbeats:
             self._look(self._life.text())
         elif self._loop.time() < until:
-            self._timer = self._loop.call_later(POLL, self._await_pulse, until)
+            self._timer = self._loop.call_later(POLL, self._await_heartbeat, until)
         else:
             self._ask_c_code()
 

@@ -22,7 +22,7 @@ from supervisor.ports.life import Life
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock
 
-PULSE_TIME: Final = 500_000_000  # ns that a suspect has to answer a heartbeat
+HEARTBEAT_TIME: Final = 500_000_000  # ns that a suspect has to answer a heartbeat
 STACKS_TIME: Final = 500_000_000  # ns that it then has to write its stacks
 POLL: Final = 0.02  # seconds between two looks at what it has written
 
@@ -88,15 +88,15 @@ class Watchdog:
         elif self._state() == "T":
             self._end(alarm, Finding.STOPPED)
         else:
-            before = self._life.activity().pulse
+            before = self._life.activity().heartbeats
             asked = self._clock.monotonic_ns()
-            self._await_pulse(alarm, asked, before if self._life.ask_pulse() else None)
+            self._await_heartbeat(alarm, asked, before if self._life.ask_heartbeat() else None)
 
-    def _await_pulse(self, alarm: Alarm, asked: int, before: int | None) -> None:
+    def _await_heartbeat(self, alarm: Alarm, asked: int, before: int | None) -> None:
         """Wait for the answer, which brings the stacks; without one C code holds the interpreter: C code reads them."""
-        answered = None if before is None else self._life.activity().pulse != before
-        if answered is False and self._seen_at() < asked + PULSE_TIME:
-            self._later(POLL, lambda: self._await_pulse(alarm, asked, before))
+        answered = None if before is None else self._life.activity().heartbeats != before
+        if answered is False and self._seen_at() < asked + HEARTBEAT_TIME:
+            self._later(POLL, lambda: self._await_heartbeat(alarm, asked, before))
             return
         found = finding(self._state(), answered=answered)
         self._hang = self._in_words(alarm, found)

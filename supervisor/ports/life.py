@@ -166,7 +166,7 @@ class Inspection(Doing, Protocol):
         It handles nothing more, though its process may still run.
         """
 
-    def ask_pulse(self) -> bool:
+    def ask_heartbeat(self) -> bool:
         """Ask for a heartbeat, which its activity shows; False when that is not possible.
 
         Only if its process was started with `heartbeat`.

@@ -160,5 +160,5 @@ class Ahead:
 
     @staticmethod
     def _discard(worker: WorkerProcess) -> None:
-        worker.remains()
+        worker.exit_status()
         worker.discard()

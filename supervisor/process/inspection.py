@@ -26,7 +26,7 @@ class ProcessInspection:
         """Its process id, None before the spawn."""
         return self._worker.pid
 
-    def ask_pulse(self) -> bool:
+    def ask_heartbeat(self) -> bool:
         """Ask for a heartbeat; False on systems where there is none."""
         if HEARTBEAT_SIGNAL is None:
             return False

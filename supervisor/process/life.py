@@ -307,7 +307,7 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
     def _life_end(self) -> LifeEnd:
         worker, box = self._worker, self._box
         left = box.activity().leaving
-        status = worker.remains()
+        status = worker.exit_status()
         began = self._was_ready or box.taken
         overwritten = self._was_ready and not box.taken
         began_wrong = worker.pid is not None and not (began or worker.kill_asked)

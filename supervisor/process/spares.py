@@ -296,7 +296,7 @@ class Spares:
         worker = spare.worker
         self._spares.remove(spare)
         spare.rest()
-        exit_code = worker.remains().exit_code
+        exit_code = worker.exit_status().exit_code
         killed = exit_code == -signal.SIGKILL and (spare.rejected or not worker.kill_asked)  # no fault of the import
         module = None if spare.ready or spare.stale or killed else spare.importing
         why = self._why(spare, worker.box.text(), exit_code)

@@ -241,7 +241,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         channel = Channel(cast("Duplex", self._life_end))
         copies, reserve = Copies(channel, self._box), Reserve()
         try:
-            code = serve_to_the_end(lambda: self._play(channel, copies, reserve), channel, reserve, copies)
+            code = serve_to_the_end(lambda: self._run(channel, copies, reserve), channel, reserve, copies)
             if self._died_doing is None:
                 self._exit_code = code
         finally:
@@ -249,7 +249,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
             if self._fiber.lost:
                 self._close()
 
-    def _play(self, channel: Channel, copies: Copies, reserve: Reserve) -> None:
+    def _run(self, channel: Channel, copies: Copies, reserve: Reserve) -> None:
         part = self._part
         cls = find_class(part)
         life = self._life = Life(

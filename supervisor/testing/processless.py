@@ -44,7 +44,7 @@ class NoProcess:
         """See `Life`; there is no process."""
         return None
 
-    def ask_pulse(self) -> bool:
+    def ask_heartbeat(self) -> bool:
         """See `Life`; there is no interpreter of its own."""
         return False
 

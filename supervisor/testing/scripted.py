@@ -194,7 +194,7 @@ class ScriptedLife(ScriptedDelivery):
         """See `Life`."""
         return {}
 
-    def ask_pulse(self) -> bool:
+    def ask_heartbeat(self) -> bool:
         """See `Life`."""
         return False
 

@@ -115,7 +115,7 @@ class Trial:
         self.call(life.answer, b"")
         self.call(life.stop)
         self.call(life.kill)
-        self.call(life.ask_pulse)
+        self.call(life.ask_heartbeat)
         self.call(life.dump_stacks)
         assert isinstance(life.text(), str)
         assert isinstance(life.activity(), Activity)

@@ -211,7 +211,7 @@ class Relaying:
     def _do(
         self,
         one: RelayListener,
-        value: wire.StopLife | wire.KillLife | wire.Ring | wire.AskPulse | wire.DumpStacks | wire.Took,
+        value: wire.StopLife | wire.KillLife | wire.Ring | wire.AskHeartbeat | wire.DumpStacks | wire.Took,
     ) -> None:
         match value:
             case wire.Ring():
@@ -222,8 +222,8 @@ class Relaying:
                 one.life.stop()
             case wire.KillLife():
                 one.life.kill()
-            case wire.AskPulse():
-                one.life.ask_pulse()
+            case wire.AskHeartbeat():
+                one.life.ask_heartbeat()
                 self._sampler.expect_text(one)
             case wire.DumpStacks():
                 one.life.dump_stacks()

@@ -56,7 +56,7 @@ class Ring(msgspec.Struct, frozen=True, array_like=True, tag=3):
     number: int
 
 
-class AskPulse(msgspec.Struct, frozen=True, array_like=True, tag=4):
+class AskHeartbeat(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """Ask a life for a heartbeat."""
 
     number: int
@@ -112,7 +112,9 @@ class Passed(msgspec.Struct, frozen=True, array_like=True, tag=11):
     size: int
 
 
-ToAgent = Begin | StopLife | KillLife | Ring | AskPulse | DumpStacks | Preload | WindDown | Close | Ping | Took | Passed
+ToAgent = (
+    Begin | StopLife | KillLife | Ring | AskHeartbeat | DumpStacks | Preload | WindDown | Close | Ping | Took | Passed
+)
 
 # ---- agent to daemon
 

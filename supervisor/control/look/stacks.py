@@ -26,7 +26,7 @@ from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child
 from supervisor.tree.subtree import Subtree
 
-PULSE_TIME: Final = 1.0  # seconds in which the interpreter answers, also on a busy machine; then C code is asked
+HEARTBEAT_TIME: Final = 1.0  # seconds in which the interpreter answers, also on a busy machine; then C code is asked
 PATIENCE: Final = 3.0  # seconds in all
 _SILENT: Final = (
     f"it wrote no stacks within {PATIENCE:g} s: its process is stopped, waits in the kernel (state D), or gets no "
@@ -87,7 +87,9 @@ class StackTaker:
             if not found.done():
                 found.set_result(examination.stacks or "")
 
-        examination = Examination(life, self._loop, heartbeat=True, then=then, pulse_time=PULSE_TIME, patience=PATIENCE)
+        examination = Examination(
+            life, self._loop, heartbeat=True, then=then, heartbeat_time=HEARTBEAT_TIME, patience=PATIENCE
+        )
 
 
 def child_pid(child: Child) -> int | None:

@@ -298,7 +298,7 @@ class Child:
         uptime = None if self.ready_at is None else now - self.ready_at
         goal, killed = self.goal, self._killed
         self.goal, self.ready_at, self._killed = StopCause.NONE, None, False
-        return self._obituary(EndedLife(self.name, self.life, reason, goal, uptime, killed), hung_in)
+        return self._explained(EndedLife(self.name, self.life, reason, goal, uptime, killed), hung_in)
 
     def successor_ended(self, reason: ExitReason, hung_in: str) -> EndedLife:
         """The successor has ended and was never the current life: a failed start, unless it was asked to end."""
@@ -307,9 +307,10 @@ class Child:
             raise AssertionError(f"child {self.name!r} has no successor")
         over.ended()
         goal = StopCause.LATE if over.late else StopCause.RECYCLE if over.ending else StopCause.NONE
-        return self._obituary(EndedLife(self.name, over.number, reason, goal, None, over.killed), hung_in)
+        return self._explained(EndedLife(self.name, over.number, reason, goal, None, over.killed), hung_in)
 
-    def _obituary(self, dead: EndedLife, hung_in: str) -> EndedLife:
+    def _explained(self, dead: EndedLife, hung_in: str) -> EndedLife:
+        """The same; one that was never ready has failed to start, and its reason says so."""
         if not dead.failed_start:
             return dead
         left_before = dead.reason.kind in (ExitKind.CRASHED, ExitKind.NORMAL)  # and only its process was late

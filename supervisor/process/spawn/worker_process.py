@@ -226,7 +226,7 @@ class WorkerProcess:
         self.kill()
         if self._process is not None and self._death is not None:
             readable(self._death, LAST_WAIT)
-            self.remains()
+            self.exit_status()
             _close(self._process)
         for thing in (self.ready, self.stop, self.duplex, self.box):
             thing.close()
@@ -243,7 +243,7 @@ class WorkerProcess:
         except OSError:
             return True
 
-    def remains(self) -> ExitStatus:
+    def exit_status(self) -> ExitStatus:
         """Its exit code and resources, once it is gone."""
         return ExitStatus() if self._process is None else reap(self._process, self.pidfd)
 
@@ -310,7 +310,7 @@ class WorkerProcess:
         if self.pidfd < 0 and self.pid is not None and not has_ended(self.pid):
             self.loop.call_later(RECHECK, self._died)
         elif self._runs_on:
-            self.remains()
+            self.exit_status()
             self._release()
         elif not self.gone:
             self._is_gone()

@@ -52,7 +52,7 @@ def test_done(box):
 
 
 def test_activity(three):
-    """Who watches sees every call under way, each step, the pulse, and whether the actor leaves."""
+    """Who watches sees every call under way, each step, the heartbeats, and whether the actor leaves."""
     seen = [three.activity()]
     for deed in (
         lambda: three.recorder.begin(1, 4, 100, 0),
@@ -65,7 +65,7 @@ def test_activity(three):
         seen.append(three.activity())
     first, second = Work(0, 100, 0, 4), Work(2, 200, 0, 5)
     assert [(), (first,), (first, second), (second,), (second,), (second,)] == [one.work for one in seen]
-    assert [0, 0, 0, 0, 1, 1] == [one.pulse for one in seen]
+    assert [0, 0, 0, 0, 1, 1] == [one.heartbeats for one in seen]
     assert [False] * 5 + [True] == [one.leaving for one in seen]
     assert 4 == len({one.steps for one in seen})
 
