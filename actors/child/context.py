@@ -37,7 +37,7 @@ class ActorContext:
 
     def __init__(
         self,
-        part: StartActor,
+        start: StartActor,
         protocol: ActorProtocol,
         log: ActorLog,
         *,
@@ -47,11 +47,11 @@ class ActorContext:
         leaving: Leaving,
         time_limit: TimeLimit,
     ) -> None:
-        self.path = part.path
-        self.incarnation = part.life
-        self._address = part.address or part.path
+        self.path = start.path
+        self.incarnation = start.life
+        self._address = start.address or start.path
         self._siblings = self._address.rpartition("/")[0]
-        self.name = part.path.removeprefix(f"{self._siblings}/")
+        self.name = start.path.removeprefix(f"{self._siblings}/")
         self.log = log
         self._box = box
         self._counters: Counters | None = None

@@ -93,7 +93,7 @@ class Life:
 
     def __init__(
         self,
-        part: StartActor,
+        start: StartActor,
         protocol: ActorProtocol,
         channel: Channel,
         box: BlackBox,
@@ -108,14 +108,14 @@ class Life:
         self.output = output
         self.clock = clock
         self.channel = channel
-        channel.limit(part.max_frame)
-        channel.socket_name = part.descriptors
+        channel.limit(start.max_frame)
+        channel.socket_name = start.descriptors
         self.cells = box.cells
         self.rings = box.cells[DOORBELL]
-        self.watched = part.heartbeat
-        self.outbox = self._outbox(part, protocol, channel, clock)
+        self.watched = start.heartbeat
+        self.outbox = self._outbox(start, protocol, channel, clock)
         self.inbox = Inbox(
-            part.path,
+            start.path,
             protocol,
             channel,
             self.outbox,
@@ -123,14 +123,14 @@ class Life:
             clock=clock,
             on_undecodable=self._undecodable,
         )
-        self.calls = self._calls(part)
+        self.calls = self._calls(start)
         self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls, clock)
-        self.timers = Timers(part.path, protocol, clock)
+        self.timers = Timers(start.path, protocol, clock)
         self.leaving = Leaving(box.recorder)
-        self.time_limit = TimeLimit(box.recorder, part.handler_timeout, clock.monotonic_ns)
+        self.time_limit = TimeLimit(box.recorder, start.handler_timeout, clock.monotonic_ns)
         self.copies = copies
         self.context = ActorContext(
-            part,
+            start,
             protocol,
             ActorLog(output.output_pipe),
             box=box,
@@ -141,11 +141,11 @@ class Life:
         )
         self.health: Callable[[], object] = lambda: None
         self.keeper: Keeper | None = None
-        self._given = part.state
-        self._durable = part.durable
+        self._given = start.state
+        self._durable = start.durable
         self._box = box
         self._recorder = box.recorder
-        self._keeps_replies = part.keeps_replies
+        self._keeps_replies = start.keeps_replies
         self._now_ns = clock.monotonic_ns
         self._reserve = reserve
         self._stop_event = stop
@@ -153,9 +153,9 @@ class Life:
         self.drive_with(self.sync_driver)
         RESOLVE.set(self.calls.ref)
 
-    def _calls(self, part: StartActor) -> Calls:
-        calls = Calls(part.path, self.inbox, self.outbox, self.clock)
-        if part.tracing:
+    def _calls(self, start: StartActor) -> Calls:
+        calls = Calls(start.path, self.inbox, self.outbox, self.clock)
+        if start.tracing:
             from actors.child.spans import Spans  # noqa: PLC0415 - only traced trees pay for it
 
             calls.spans = Spans()
@@ -262,9 +262,9 @@ class Life:
         self.leaving.settle(idle=not self.inbox.pending and not self.channel.readable(0))
 
     @staticmethod
-    def _outbox(part: StartActor, protocol: ActorProtocol, channel: Channel, clock: Clock) -> Outbox:
+    def _outbox(start: StartActor, protocol: ActorProtocol, channel: Channel, clock: Clock) -> Outbox:
         """What sends outcomes: with the state where both are stored together."""
-        if part.durable and protocol.state is not None:
+        if start.durable and protocol.state is not None:
             from actors.child.messages.settling import SettlingOutbox  # noqa: PLC0415 - see `beginning.import_needs`
 
             return SettlingOutbox(channel, clock, crashes=protocol.actor.on_error == "crash")

@@ -38,30 +38,30 @@ class Ready(Protocol):
         """`on_start` has returned."""
 
 
-def find_class(part: StartActor) -> type[Actor]:
+def find_class(start: StartActor) -> type[Actor]:
     """The actor class that a StartActor names; its module is imported.
 
     Raises:
         TypeError: what has that name is no actor class.
     """
-    found: Any = importlib.import_module(part.module)
-    for name in part.qualname.split("."):
+    found: Any = importlib.import_module(start.module)
+    for name in start.qualname.split("."):
         found = getattr(found, name)
     if not (isinstance(found, type) and issubclass(found, Actor)):
-        raise TypeError(f"{part.module}:{part.qualname} is no Actor class in this process")
+        raise TypeError(f"{start.module}:{start.qualname} is no Actor class in this process")
     return found
 
 
-def unpickled(part: StartActor) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def unpickled(start: StartActor) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of the actor; refs among them are bound to the life that was made last.
 
     Raises:
         ActorFailed: they cannot be unpickled here.
     """
     try:
-        args, kwargs = pickle.loads(part.arguments)
+        args, kwargs = pickle.loads(start.arguments)
     except BaseException as error:
-        raise ActorFailed(f"unpickling the arguments of {part.qualname}", error) from error
+        raise ActorFailed(f"unpickling the arguments of {start.qualname}", error) from error
     return args, kwargs
 
 

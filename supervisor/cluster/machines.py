@@ -123,9 +123,9 @@ class ClusterMachines:
 
     # ---- lives
 
-    def begin(self, part: StartActor, lanes: int, listener: LifeListener, place: Place) -> RemoteLife:
+    def begin(self, start: StartActor, lanes: int, listener: LifeListener, place: Place) -> RemoteLife:
         """A new life, for which a place is looked for."""
-        life = RemoteLife(part, lanes, listener, self._loop, self._over)
+        life = RemoteLife(start, lanes, listener, self._loop, self._over)
         task = self._loop.create_task(self._place(life, place))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -323,9 +323,9 @@ class PlacedLauncher:
         self._machines = machines
         self._place = place
 
-    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> RemoteLife:
+    def launch(self, start: StartActor, lanes: int, listener: LifeListener) -> RemoteLife:
         """Start a life; its place is looked for first."""
-        return self._machines.begin(part, lanes, listener, self._place)
+        return self._machines.begin(start, lanes, listener, self._place)
 
 
 def _check_versions(theirs: dict[str, str]) -> None:

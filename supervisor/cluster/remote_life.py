@@ -40,7 +40,7 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
     """One life on another machine, from when a place is looked for until its end is known.
 
     Args:
-        part: which actor it runs.
+        start: which actor it runs.
         lanes: how many messages it handles at once.
         listener: gets its events.
         loop: of the tree.
@@ -58,14 +58,14 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
 
     def __init__(
         self,
-        part: StartActor,
+        start: StartActor,
         lanes: int,
         listener: LifeListener,
         loop: asyncio.AbstractEventLoop,
         on_over: Callable[[RemoteLife], None],
     ) -> None:
-        super().__init__(part.path, loop)
-        self.part = part
+        super().__init__(start.path, loop)
+        self.start = start
         self.lanes = lanes
         self.pid: int | None = None
         self.node: str | None = None
@@ -81,7 +81,7 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
         self._window = Window()
         self.values = LifeValues()
         self._frames = FrameReader(
-            part.max_frame,
+            start.max_frame,
             _Here(listener, self, self._window),
             on_farewell=self._said_farewell,
             on_error=self._broken,
@@ -95,7 +95,7 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
         self.number, self.node, self._link = number, node, link
         self.clock = clock
         self.awaits = ""
-        link.send(wire.Begin(number, self.part, self.lanes))
+        link.send(wire.Begin(number, self.start, self.lanes))
         self.values.open(link, number)
         self._flow.open(link, number)
         if self._stop_asked:
@@ -106,9 +106,9 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
     def add_environment(self, env: Mapping[str, str]) -> None:
         """Its process gets these variables, unless its spec sets them."""
         if env:
-            conditions = self.part.conditions
+            conditions = self.start.conditions
             conditions = msgspec.structs.replace(conditions, env={**env, **conditions.env})
-            self.part = msgspec.structs.replace(self.part, conditions=conditions)
+            self.start = msgspec.structs.replace(self.start, conditions=conditions)
 
     def failed_to_begin(self, why: str) -> None:
         """There is no place for it, or its machine cannot start it."""

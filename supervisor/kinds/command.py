@@ -66,7 +66,7 @@ class CommandChild(ProcessChild[CommandSpec]):
         self._look_for_port()
         readiness = readiness_of(spec, self.port, self._tree.loop, super().life_ready)
         try:
-            part = StartActor(
+            start = StartActor(
                 path=self.path,
                 life=life,
                 module="",
@@ -76,7 +76,7 @@ class CommandChild(ProcessChild[CommandSpec]):
                 captured=spec.output == "capture",
             )
             argv = tuple(self._with_port(word) for word in spec.argv)
-            started = self._tree.launcher.launch_command(part, argv, self._stop_signal, self)
+            started = self._tree.launcher.launch_command(start, argv, self._stop_signal, self)
         except BaseException:
             readiness.close()
             raise

@@ -65,7 +65,7 @@ class FunctionChild(ProcessChild[FunctionSpec]):
 
     def _launch(self, life: int) -> Inspected:
         spec = self.spec
-        part = StartActor(
+        start = StartActor(
             path=self.path,
             life=life,
             module=getattr(spec.function, "__module__", None) or "",
@@ -78,7 +78,7 @@ class FunctionChild(ProcessChild[FunctionSpec]):
             heartbeat=self._tree.heartbeats,
         )
         call = Call(spec.function, spec.args, spec.kwargs, READY if spec.calls_ready else "")
-        self._inspected = self._tree.launcher.launch_function(part, call, self)
+        self._inspected = self._tree.launcher.launch_function(start, call, self)
         return self._inspected
 
     def _reason(self, end: LifeEnd) -> ExitReason:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class ActorLauncher(Protocol):
     """Starts lives of actors."""
 
-    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> Life:
+    def launch(self, start: StartActor, lanes: int, listener: LifeListener) -> Life:
         """Start a life; `listener` is called later, never during this call."""
 
 
@@ -91,11 +91,11 @@ class Expected(NamedTuple):
 class Launcher(ActorLauncher, Protocol):
     """Starts lives on the daemon's machine."""
 
-    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Inspected:
+    def launch_function(self, start: StartActor, call: Call, listener: LifeListener) -> Inspected:
         """Start a function in a fresh process; `listener` is called later, never during this call."""
 
     def launch_command(
-        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
+        self, start: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
     ) -> Control:
         """Start a program; `listener` is called later. Its `life_ready` means that the program was executed."""
 

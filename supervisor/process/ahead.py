@@ -73,10 +73,10 @@ class Ahead:
         """Whether any life is about to start."""
         return bool(self._expected)
 
-    def take(self, part: StartActor, lanes: int) -> WorkerProcess | None:
+    def take(self, start: StartActor, lanes: int) -> WorkerProcess | None:
         """The process for a life, which may still import; None when there is none."""
         for waiting in self._waiting:
-            if waiting.expected == Expected(part.path, part.module, tuple(part.main.items()), lanes):
+            if waiting.expected == Expected(start.path, start.module, tuple(start.main.items()), lanes):
                 self._waiting.remove(waiting)
                 if waiting.fresh:
                     return waiting.worker

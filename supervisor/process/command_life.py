@@ -22,8 +22,10 @@ class CommandLife(ProcessLife):
         stop_signal: number of the signal that asks it to stop.
     """
 
-    def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
-        super().__init__(worker, part, listener, services)
+    def __init__(
+        self, worker: WorkerProcess, start: StartActor, listener: LifeListener, services: LifeServices
+    ) -> None:
+        super().__init__(worker, start, listener, services)
         self.stop_signal = 0
         self._unsent = False  # the stop signal, since there was no process yet
         self._executes = False

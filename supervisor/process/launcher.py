@@ -100,26 +100,26 @@ class ProcessLauncher:
     _life: type[ProcessLife] = ProcessLife
     _passes_descriptors = True  # between this process and those it starts
 
-    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
+    def launch(self, start: StartActor, lanes: int, listener: LifeListener) -> ProcessLife:
         """Start a life; `listener` gets its events, never before this returns.
 
         Raises:
             OSError: the system has no descriptor or no memory left for it. Nothing was started.
         """
         self._services.oom.look()
-        part = replace(part, descriptors=self._services.descriptors.name if self._passes_descriptors else "")
-        ahead = self._ahead.take(part, lanes)
+        start = replace(start, descriptors=self._services.descriptors.name if self._passes_descriptors else "")
+        ahead = self._ahead.take(start, lanes)
         if ahead is not None:
-            return self._begun(self._life_ahead(ahead, part, listener))
-        spare = self._spares.take(part, lanes) if self._keeps_spares else None
+            return self._begun(self._life_ahead(ahead, start, listener))
+        spare = self._spares.take(start, lanes) if self._keeps_spares else None
         if spare is None:
-            return self._fresh(self._life, part, lanes, listener)
-        life = self._life_on(spare, part, listener)
-        life.await_taken(SPARE_PATIENCE, lambda why: self._replace(life, spare, part, lanes, why))
+            return self._fresh(self._life, start, lanes, listener)
+        life = self._life_on(spare, start, listener)
+        life.await_taken(SPARE_PATIENCE, lambda why: self._replace(life, spare, start, lanes, why))
         self._spares.refill_soon()
         return self._begun(life)
 
-    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> function_life.FunctionLife:
+    def launch_function(self, start: StartActor, call: Call, listener: LifeListener) -> function_life.FunctionLife:
         """Start a function; a spare was spawned before and cannot get its arguments.
 
         Raises:
@@ -127,7 +127,7 @@ class ProcessLauncher:
         """
         self._services.oom.look()
         return self._fresh(
-            function_life.FunctionLife, part, 1, listener, Program("actors.child.function_main", (call,))
+            function_life.FunctionLife, start, 1, listener, Program("actors.child.function_main", (call,))
         )
 
     def check_main(self) -> None:
@@ -135,7 +135,7 @@ class ProcessLauncher:
         check_main_guard()
 
     def launch_command(
-        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
+        self, start: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
     ) -> command_life.CommandLife:
         """Start a process that executes a program, and is asked to stop by that signal.
 
@@ -144,16 +144,18 @@ class ProcessLauncher:
         """
         self._services.oom.look()
         program = Program("actors.child.command_main", (argv,))
-        life = self._fresh(command_life.CommandLife, part, 1, listener, program)
+        life = self._fresh(command_life.CommandLife, start, 1, listener, program)
         life.stop_signal = stop_signal
         life.await_line(listener.awaits_line)
         return life
 
-    def _fresh(self, cls: type[L], part: StartActor, lanes: int, listener: LifeListener, program: Program = ACTOR) -> L:
-        worker = self._make(part.path, lanes, program)
+    def _fresh(
+        self, cls: type[L], start: StartActor, lanes: int, listener: LifeListener, program: Program = ACTOR
+    ) -> L:
+        worker = self._make(start.path, lanes, program)
         try:
-            self._keep_box(worker, part)
-            life = cls(worker, part, listener, self._services)
+            self._keep_box(worker, start)
+            life = cls(worker, start, listener, self._services)
         except BaseException:
             worker.discard()
             raise
@@ -165,27 +167,27 @@ class ProcessLauncher:
         self._starting[life] = self._loop.time()
         return life
 
-    def _life_on(self, spare: Spare, part: StartActor, listener: LifeListener) -> ProcessLife:
+    def _life_on(self, spare: Spare, start: StartActor, listener: LifeListener) -> ProcessLife:
         try:
-            return self._life(self._keep_box(spare.worker, part), part, listener, self._services)
+            return self._life(self._keep_box(spare.worker, start), start, listener, self._services)
         except BaseException as error:
             self._spares.reject(spare, f"it could not be told which actor to run: {error}")
             raise
 
-    def _life_ahead(self, worker: WorkerProcess, part: StartActor, listener: LifeListener) -> ProcessLife:
+    def _life_ahead(self, worker: WorkerProcess, start: StartActor, listener: LifeListener) -> ProcessLife:
         """A life on a process that was spawned for it."""
-        self._spares.learn(part.module, part.main)
+        self._spares.learn(start.module, start.main)
         try:
-            return self._life(self._keep_box(worker, part), part, listener, self._services)
+            return self._life(self._keep_box(worker, start), start, listener, self._services)
         except BaseException:
             self._ahead.reject(worker)
             raise
 
-    def _replace(self, life: ProcessLife, spare: Spare, part: StartActor, lanes: int, why: str) -> None:
+    def _replace(self, life: ProcessLife, spare: Spare, start: StartActor, lanes: int, why: str) -> None:
         """The spare of a life does not run: start the life on a fresh process instead."""
-        name = part.path
+        name = start.path
         try:
-            worker = self._keep_box(self._make(name, lanes), part)
+            worker = self._keep_box(self._make(name, lanes), start)
         except Exception as error:  # keep the spare; if it does not run either, the life does not become ready
             self._not_replaced(name, error)
             return
@@ -254,10 +256,10 @@ class ProcessLauncher:
             box = box_file.BoxFile(self._boxes.unkept())
         return WorkerProcess(self._loop, self._reader, self._orphan_reaper, name, lanes, program=program, box=box)
 
-    def _keep_box(self, worker: WorkerProcess, part: StartActor) -> WorkerProcess:
+    def _keep_box(self, worker: WorkerProcess, start: StartActor) -> WorkerProcess:
         """The black box of a durable actor stays when the daemon dies."""
-        if part.durable and self._boxes is not None and worker.box.file is not None:
-            worker.box.file.keep(self._boxes.of(part.address, part.path, part.life))
+        if start.durable and self._boxes is not None and worker.box.file is not None:
+            worker.box.file.keep(self._boxes.of(start.address, start.path, start.life))
         return worker
 
     def _ready(self, life: ProcessLife) -> None:

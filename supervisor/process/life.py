@@ -70,7 +70,7 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
 
     Args:
         worker: the process, fresh or a spare.
-        part: which actor it runs.
+        start: which actor it runs.
         listener: gets the events of the life.
         services: what it shares with the other lives of its tree.
 
@@ -79,13 +79,15 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
             life again.
     """
 
-    def __init__(self, worker: WorkerProcess, part: StartActor, listener: LifeListener, services: LifeServices) -> None:
-        super().__init__(part.path, worker.loop)
+    def __init__(
+        self, worker: WorkerProcess, start: StartActor, listener: LifeListener, services: LifeServices
+    ) -> None:
+        super().__init__(start.path, worker.loop)
         self.on_untaken: Callable[[str], None] | None = None
         self._services = services
         self._reader = worker.reader
         self._listener = listener
-        self._part = replace(part, keeps_replies=not part.durable)
+        self._start = replace(start, keeps_replies=not start.durable)
         self._stop_at: float | None = None
         self._grace: float | None = None
         self._peak: int | None = None
@@ -109,12 +111,12 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
     def _frame_reader(self, box: BlackBox) -> ChannelReader:
         """What takes the bytes of its channel."""
         return FrameReader(
-            self._part.max_frame,
+            self._start.max_frame,
             self._listener,
             on_farewell=self._said_farewell,
             on_error=self._broken,
             take=self._take,
-            kept=KeptReplies(box, self._loop) if self._part.keeps_replies else None,
+            kept=KeptReplies(box, self._loop) if self._start.keeps_replies else None,
         )
 
     def _begin_on(self, worker: WorkerProcess, frames: ChannelReader) -> None:
@@ -129,10 +131,10 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
         )
         self._transcript = OutputBuffer(
             worker.output,
-            partial(self._listener.life_wrote, self._part.life),
-            partial(self._listener.life_lost, self._part.life),
+            partial(self._listener.life_wrote, self._start.life),
+            partial(self._listener.life_lost, self._start.life),
         )
-        self._pipe_writer.send(self._part)
+        self._pipe_writer.send(self._start)
         self._services.output_reader.follow(self._transcript)
         worker.on_gone = self._vanished
 

@@ -128,16 +128,16 @@ class Spares:
         self._modules = {**first, **self._modules}
         return len(self._modules) > known
 
-    def take(self, part: StartActor, lanes: int) -> Spare | None:
+    def take(self, start: StartActor, lanes: int) -> Spare | None:
         """A spare that can run this actor, which may still import its module; None when there is none."""
-        if not part.captured or part.conditions != ProcessOptions():  # must hold during imports, too
+        if not start.captured or start.conditions != ProcessOptions():  # must hold during imports, too
             return None
-        self.learn(part.module, part.main)
+        self.learn(start.module, start.main)
         self._lanes = max(self._lanes, lanes)
-        if part.life > 1:
+        if start.life > 1:
             self._needed()
         self._retire_stale()
-        fit = [spare for spare in self._spares if self._fits(spare, part, lanes)]
+        fit = [spare for spare in self._spares if self._fits(spare, start, lanes)]
         spare = next((spare for spare in fit if spare.ready), fit[0] if fit else None)
         if spare is not None:
             self._spares.remove(spare)
@@ -189,13 +189,13 @@ class Spares:
             close_fd(spare.worker.output)
 
     @staticmethod
-    def _fits(spare: Spare, part: StartActor, lanes: int) -> bool:
+    def _fits(spare: Spare, start: StartActor, lanes: int) -> bool:
         box = spare.worker.box
         if spare.stale or spare.rejected or box.lanes < lanes or spare.worker.dead:
             return False
-        if part.durable and not (box.file is not None and box.file.made):
+        if start.durable and not (box.file is not None and box.file.made):
             return False
-        return spare.ready or spare.will_have(part.module)
+        return spare.ready or spare.will_have(start.module)
 
     def _needed(self) -> None:
         """A restart; there may be fewer spares again when it is long ago."""

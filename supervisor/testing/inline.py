@@ -39,21 +39,21 @@ class InlineLauncher(Processless):
         self._loop = loop
         self._clock = clock
 
-    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> InlineLife:
+    def launch(self, start: StartActor, lanes: int, listener: LifeListener) -> InlineLife:
         """See `Launcher`."""
-        return InlineLife(part, lanes, listener, self._loop, self._clock)
+        return InlineLife(start, lanes, listener, self._loop, self._clock)
 
-    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> Inspected:
+    def launch_function(self, start: StartActor, call: Call, listener: LifeListener) -> Inspected:
         """Refused."""
         del call, listener
-        _refuse(part.path)
+        _refuse(start.path)
 
     def launch_command(
-        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
+        self, start: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
     ) -> Inspected:
         """Refused."""
         del argv, stop_signal, listener
-        _refuse(part.path)
+        _refuse(start.path)
 
 
 class InlineSupervisor(Supervisor):

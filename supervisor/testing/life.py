@@ -49,7 +49,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
     """One life.
 
     Args:
-        part: which actor it runs.
+        start: which actor it runs.
         lanes: how many handlers may run at once.
         listener: gets its events.
         loop: the test's.
@@ -58,20 +58,20 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
 
     def __init__(
         self,
-        part: StartActor,
+        start: StartActor,
         lanes: int,
         listener: LifeListener,
         loop: asyncio.AbstractEventLoop,
         clock: VirtualClock,
     ) -> None:
-        super().__init__(part.path, loop)
+        super().__init__(start.path, loop)
         self.node: str | None = None
         self.awaits = ""
-        self._part = part
+        self._start = start
         self._listener = listener
         self._clock = clock
         self._box = BlackBox(lanes)
-        self._fiber = Fiber(part.path, self._main)
+        self._fiber = Fiber(start.path, self._main)
         self._life_end = LifeEnd(self._fiber, clock, self._say_bytes)
         self._stop = Stop()
         self._life: Life | None = None
@@ -85,7 +85,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         self._grace: float | None = None
         self._kill_asked = False
         self._dying = False
-        self._frames = FrameReader(part.max_frame, listener, on_farewell=self._said_farewell, on_error=self._broken)
+        self._frames = FrameReader(start.max_frame, listener, on_farewell=self._said_farewell, on_error=self._broken)
         self._pipe_writer = PipeWriter(
             cast("Duplex", DaemonEnd(self._write)),
             cast("AnyReader", NoReader(loop)),
@@ -170,7 +170,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         self._say(lambda: self._frames.arrived(data))
 
     def _log(self, record: Record) -> None:
-        self._say(lambda: self._listener.life_wrote(self._part.life, record))
+        self._say(lambda: self._listener.life_wrote(self._start.life, record))
 
     # ---- its end
 
@@ -250,10 +250,10 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
                 self._close()
 
     def _run(self, channel: Channel, copies: Copies, reserve: Reserve) -> None:
-        part = self._part
-        cls = find_class(part)
+        start = self._start
+        cls = find_class(start)
         life = self._life = Life(
-            part,
+            start,
             protocol_of(cls),
             channel,
             self._box,
@@ -263,7 +263,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
             copies=copies,
             clock=self._clock,
         )
-        args, kwargs = unpickled(part)
+        args, kwargs = unpickled(start)
         serve(cls, args, kwargs, life, Ready(lambda: self._say(self._listener.life_ready)), self._run_loop)
 
     def _run_loop(self, main: Coroutine[Any, Any, None]) -> None:

@@ -78,15 +78,15 @@ class ScriptedLife(ScriptedDelivery):
 
     def __init__(
         self,
-        part: StartActor,
+        start: StartActor,
         listener: LifeListener,
         on_start: OnStart = OnStart.READY,
         on_stop: OnStop = OnStop.OBEY,
     ) -> None:
-        super().__init__(part.state)
+        super().__init__(start.state)
         self.pid: int | None = None
-        self.path = part.path
-        self.number = part.life
+        self.path = start.path
+        self.number = start.life
         self.ready = False
         self.over = False
         self.doing = NOTHING_BEGUN
@@ -279,29 +279,29 @@ class ScriptedLauncher(Processless):
                 return life
         raise UsageError(f"{path} has no life now")
 
-    def launch(self, part: StartActor, lanes: int, listener: LifeListener) -> ScriptedLife:  # noqa: ARG002 - the port's own
+    def launch(self, start: StartActor, lanes: int, listener: LifeListener) -> ScriptedLife:  # noqa: ARG002 - the port's own
         """See `Launcher`."""
-        outcome, *later = self._starts.get(part.path) or (OnStart.READY,)
+        outcome, *later = self._starts.get(start.path) or (OnStart.READY,)
         if later:
-            self._starts[part.path] = tuple(later)
+            self._starts[start.path] = tuple(later)
         if outcome is OnStart.RAISE:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        life = ScriptedLife(part, listener, outcome, self._stops.get(part.path, OnStop.OBEY))
+        life = ScriptedLife(start, listener, outcome, self._stops.get(start.path, OnStop.OBEY))
         self.lives.append(life)
         self.on_launch(life)
         return life
 
-    def launch_function(self, part: StartActor, call: Call, listener: LifeListener) -> ScriptedLife:
+    def launch_function(self, start: StartActor, call: Call, listener: LifeListener) -> ScriptedLife:
         """See `Launcher`."""
         del call
-        return self.launch(part, 1, listener)
+        return self.launch(start, 1, listener)
 
     def launch_command(
-        self, part: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
+        self, start: StartActor, argv: tuple[str, ...], stop_signal: int, listener: CommandListener
     ) -> ScriptedLife:
         """See `Launcher`."""
         del argv, stop_signal
-        return self.launch(part, 1, listener)
+        return self.launch(start, 1, listener)
 
 
 class ScriptedSupervisor(Supervisor):

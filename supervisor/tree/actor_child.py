@@ -66,17 +66,17 @@ class ActorChild:
             OSError: the system has no descriptor or no memory left for it.
         """
         begun = ActorLife(self._name, self.path, life, self.pool, self._tree, post=self._post)
-        part = self._part(life)
+        start = self._start_actor(life)
         if self._current is None:
             self._open()
             self._current = begun
             self._alone = life
-            part = replace(part, state=self._state_now())
+            start = replace(start, state=self._state_now())
         else:
             self.pool.recycling.add(self._name)
             self._successor = begun
             self._tree.reports.successor_begun(self.path, life)
-        begun.begin(part)
+        begun.begin(start)
 
     def await_streams(self, life: int) -> None:
         """Post StreamsOver when a life has no stream or feed in flight."""
@@ -227,7 +227,7 @@ class ActorChild:
         for down in self.pool.retired:  # they may have been the last members before
             self.mailbox.remove_member(down)
 
-    def _part(self, life: int) -> StartActor:
+    def _start_actor(self, life: int) -> StartActor:
         template = self.pool.template
         return replace(
             template,

@@ -88,13 +88,13 @@ class ActorLife:
 
     # ---- deeds
 
-    def begin(self, part: StartActor) -> None:
+    def begin(self, start: StartActor) -> None:
         """Start its process.
 
         Raises:
             OSError: the system has no descriptor or no memory left for it.
         """
-        self.life = self._pool.launcher.launch(part, self._pool.spec.actor.concurrency, self)
+        self.life = self._pool.launcher.launch(start, self._pool.spec.actor.concurrency, self)
         self._mailbox.counted.begin(self.life)
 
     def serve(self, state: bytes | None) -> None:

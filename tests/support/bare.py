@@ -71,10 +71,10 @@ class BareLauncher:
         )
         self.current = {}
 
-    def launch(self, part, lanes, listener):
-        worker = BarePlayer(self._loop, self._reader, part.path, lanes)
-        life = ProcessLife(worker, part, listener, self._services)
-        self.current[part.path.rpartition("/")[2]] = Child(life, worker)
+    def launch(self, start, lanes, listener):
+        worker = BarePlayer(self._loop, self._reader, start.path, lanes)
+        life = ProcessLife(worker, start, listener, self._services)
+        self.current[start.path.rpartition("/")[2]] = Child(life, worker)
         worker.ready.set()
         self._loop.call_soon(worker._spawned)
         return life

@@ -50,9 +50,9 @@ class Trial:
         self._calling = False
 
     def launch(self, actor=Puppet):
-        part = StartActor("/root/a", 1, actor.__module__, actor.__qualname__, pickle.dumps(((), {})))
+        start = StartActor("/root/a", 1, actor.__module__, actor.__qualname__, pickle.dumps(((), {})))
         self._calling = True
-        life = self._launcher.launch(part, 1, self)
+        life = self._launcher.launch(start, 1, self)
         self._calling = False
         assert not life.said_farewell
         return life

@@ -233,9 +233,9 @@ class Relaying:
 
     def _begin(self, value: wire.Begin) -> None:
         one = RelayListener(value.number, self)
-        part = msgspec.structs.replace(value.part, main=main_here(value.part.main))
+        start = msgspec.structs.replace(value.start, main=main_here(value.start.main))
         try:
-            life = self._launcher.launch(part, value.lanes, one)
+            life = self._launcher.launch(start, value.lanes, one)
         except OSError as error:
             why = f"the process could not be started: {error}"
             self.link.send(wire.Ended(value.number, LifeEnd(pid=None, exit_code=None, wire_error=why)))

@@ -139,7 +139,7 @@ class RelayedLife(ProcessLife):
             take=self._take,
             on_rest=self._relay_rest,
             on_error=self._broken,
-            kept=KeptReplies(box, self._loop) if self._part.keeps_replies else None,
+            kept=KeptReplies(box, self._loop) if self._start.keeps_replies else None,
         )
 
     def write(self, data: bytes) -> None:
@@ -173,7 +173,7 @@ class RelayedLife(ProcessLife):
             passing.send(value)
 
     def _passing(self) -> LifeDescriptors | None:
-        return super()._passing() if self._part.descriptors else None
+        return super()._passing() if self._start.descriptors else None
 
     def _relay(self, chunk: bytes) -> None:
         self._listener.life_sent(chunk)

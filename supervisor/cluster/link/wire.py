@@ -29,12 +29,12 @@ class Begin(msgspec.Struct, frozen=True, array_like=True, tag=0):
 
     Attributes:
         number: of the life on this link, from 1.
-        part: which actor it runs.
+        start: which actor it runs.
         lanes: how many messages it handles at once.
     """
 
     number: int
-    part: StartActor
+    start: StartActor
     lanes: int
 
 
