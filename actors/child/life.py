@@ -1,9 +1,7 @@
-"""Life: the parts of one life in its process, and the record of its handlers.
+"""Life: the parts of one life in its process, and how control reaches them.
 
-    Channel ─▶ Inbox ─▶ runner ─▶ Life.begin ─▶ handler ─▶ Life.finish ─▶ Outbox ─▶ Channel
+    Channel ─▶ Inbox ─▶ runner, see `runners.handling` ─▶ Outbox ─▶ Channel
                  └─▶ Streams, Calls, Leaving: credit and items, answers, the wish to stop
-
-The black box is written before a handler is called and when it has ended.
 
 Runs in the actor's process, in its main thread.
 """
@@ -12,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sized
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -21,7 +19,7 @@ from actors.child.context import ActorContext
 from actors.child.fork import Copies
 from actors.child.leaving import Leaving
 from actors.child.messages.calls import Calls
-from actors.child.messages.inbox import BulkEnvelope, Inbox
+from actors.child.messages.inbox import Inbox
 from actors.child.messages.outbox import Outbox
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
@@ -29,40 +27,21 @@ from actors.errors import Rejected, UsageError
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_cells import DOORBELL
 from actors.ipc.channel import Channel
-from actors.messages import Message
 from actors.output.capture import Output
 from actors.output.log import ActorLog
 from actors.process.memory import Reserve
 from actors.process.time_limit import TimeLimit
 from actors.process.tracebacks import ActorFailed, failure_of, printable, words_of
-from actors.protocol.protocol import ActorProtocol, Handler
+from actors.protocol.protocol import ActorProtocol
 from actors.wire import kinds
 from actors.wire.codec import RESOLVE, encode
-from actors.wire.framing import Attachment, Carried
 from actors.wire.from_child import MAX_HEALTH, HealthIs, Saved
-from actors.wire.kinds import NOTHING
-from actors.wire.to_child import Answer, AskHealth, Cancel, Credit, Envelope, Items, Load, StartActor, Stop
-from actors.wire.traces import is_sampled
+from actors.wire.to_child import Answer, AskHealth, Cancel, Credit, Items, Load, StartActor, Stop
 
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock, Driver
     from actors.child.messages.keeping import Keeper
     from actors.child.messages.streams import Streams
-
-
-class Sharing(msgspec.Struct, frozen=True, gc=False):
-    """A reply with values in shared memory.
-
-    Attributes:
-        data: its bytes.
-        attachments: the values.
-    """
-
-    data: msgspec.Raw
-    attachments: tuple[Carried, ...]
-
-
-Payload = msgspec.Raw | Attachment | Sharing
 
 
 class StopEvent(Protocol):
@@ -85,6 +64,8 @@ class Life:
         sync_driver: the driver while no event loop runs.
         copies: what a fork of the process is left with.
         cells: the black box's.
+        recorder: writes them.
+        reserve: memory for the report of a MemoryError.
         rings: the count of the doorbell that was last heeded.
         watched: whether the time of each handler counts: it has a limit, or is looked at from outside.
         health: says how the actor is; set once there is one.
@@ -144,10 +125,10 @@ class Life:
         self._given = start.state
         self._durable = start.durable
         self._box = box
-        self._recorder = box.recorder
+        self.recorder = box.recorder
         self._keeps_replies = start.keeps_replies
         self._now_ns = clock.monotonic_ns
-        self._reserve = reserve
+        self.reserve = reserve
         self._stop_event = stop
         self._take_control()
         self.drive_with(self.sync_driver)
@@ -212,13 +193,13 @@ class Life:
 
     def tell_health(self) -> None:
         """Tell the daemon how the actor is."""
-        self._recorder.begin_health(self._now_ns())
+        self.recorder.begin_health(self._now_ns())
         try:
             said = self.health()
         except Exception as error:
             said = f"health() raised {type(error).__qualname__}: {words_of(error)}"
         finally:
-            self._recorder.done_health()
+            self.recorder.done_health()
         if said is not None and not isinstance(said, str):
             said = f"health() returned a {type(said).__qualname__}; it returns None or a text"
         self.outbox.send(encode(HealthIs(None if said is None else printable(said)[:MAX_HEALTH])))
@@ -274,123 +255,18 @@ class Life:
         if self.keeper is not None:
             self.keeper.load(frame.state)
 
-    # ---- one handler
-
-    def begin(self, envelope: Envelope[Message[Any]], handler: Handler, lane: int) -> None:
-        """Record that a handler is about to be called; what senders wait for leaves first."""
-        now = self._now_ns()
-        if self.outbox.oldest:
-            self.outbox.before_handler(now)
-        if self.calls.spans is not None:
-            self.calls.spans.enter(envelope.trace)
-        if envelope.seq:
-            self._recorder.begin(envelope.seq, handler.index, now, lane)
-        else:
-            self._recorder.begin_own(handler.index, now, lane)
-
-    def finish(
-        self,
-        envelope: Envelope[Message[Any]],
-        kind: int,
-        payload: msgspec.Raw,
-        lane: int,
-        attachments: tuple[Carried, ...] = (),
-    ) -> None:
-        """Record that a handler has ended, and send what its sender gets; the acknowledgement of a tell may wait."""
-        seq = envelope.seq
-        if not seq:
-            self._recorder.done_own(lane)
-            self.outbox.own_ended()
-            return
-        self._recorder.done(seq, lane)
-        began = self._recorder.since(lane)
-        ended = 0 if envelope.trace is None else self._end_of(envelope.trace)
-        if envelope.kind == kinds.TELL and kind == kinds.REPLY:
-            self.outbox.acknowledge(seq, began, ended)
-        else:
-            self.outbox.reply(seq, kind, payload, began, attachments, ended)
-
-    def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
-        """Record that a handler has returned, and send what its sender gets."""
-        if isinstance(payload, Attachment):
-            to_actor = envelope.sender is not None and type(envelope) is not BulkEnvelope
-            self.finish(envelope, kinds.BESIDE, NOTHING, lane, (_shared(payload) if to_actor else payload,))
-        elif isinstance(payload, Sharing):
-            self.finish(envelope, kinds.SHARED_REPLY, payload.data, lane, payload.attachments)
-        elif envelope.kind == kinds.TELL:
-            self.finish(envelope, kinds.REPLY, payload, lane)
-        else:  # the common case
-            self._recorder.done(envelope.seq, lane)
-            if type(envelope) is BulkEnvelope:
-                self.outbox.hold(envelope.seq, payload, self._recorder.since(lane))
-                self.outbox.before_handler(self._now_ns())  # on a loop, any code may be next
-            elif envelope.trace is None:
-                self.outbox.reply(envelope.seq, kinds.REPLY, payload, self._recorder.since(lane))
-            else:
-                ended = self._end_of(envelope.trace)
-                self.outbox.reply(envelope.seq, kinds.REPLY, payload, self._recorder.since(lane), (), ended)
-
-    def _end_of(self, trace: str) -> int:
-        """Now (ns), where the daemon makes a span of the message; else 0."""
-        return self._now_ns() if is_sampled(trace) else 0
-
-    def gathers(self, wait: float | None) -> bool:
-        """Whether something has arrived while what has ended may wait for more; a timer is due in `wait` seconds."""
-        lingering = self.outbox.lingers()
-        if not lingering or (wait is not None and wait <= lingering) or not self.channel.readable(lingering):
-            return False
-        self.inbox.receive()
-        return True
-
-    def fail(self, envelope: Envelope[Message[Any]], handler: Handler, error: BaseException, lane: int) -> None:
-        """Record that a handler raised. An exit is no answer: the daemon decides the fate of its message.
-
-        Raises:
-            ActorFailed: this life must end.
-        """
-        self.copies.leave(error)
-        if not isinstance(error, SystemExit):
-            self.finish(envelope, *self.verdict(error), lane)
-        self._crash_or_continue(error, handler)
-
-    def fail_tell(self, seq: int, handler: Handler, error: BaseException, began: int) -> None:
-        """As `fail`, for a tell of a batch that began at that time (ns).
-
-        Raises:
-            ActorFailed: this life must end.
-        """
-        self.copies.leave(error)
-        if not isinstance(error, SystemExit):
-            self._recorder.done(seq)
-            self.outbox.reply(seq, *self.verdict(error), began)
-        self._crash_or_continue(error, handler)
-
     def verdict(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """The outcome for an exception."""
         if isinstance(error, MemoryError):
-            self._reserve.release()
+            self.reserve.release()
         if isinstance(error, Rejected):
             return kinds.REJECTED, msgspec.Raw(encode(words_of(error)))
         return kinds.FAILED, msgspec.Raw(encode(failure_of(error)))
-
-    def _crash_or_continue(self, error: BaseException, handler: Handler) -> None:
-        """Continue, unless the exception ends this life; one that is no `Exception` always does."""
-        refusal = isinstance(error, Rejected)
-        if not isinstance(error, Exception) or (self.protocol.actor.on_error == "crash" and not refusal):
-            self.outbox.flush()
-            raise ActorFailed(f"in {self.protocol.actor.__qualname__}.{handler.name}", error) from error
-        self._reserve.fill()
 
     def _undecodable(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """The outcome for an exception in the decoding of a message."""
         if isinstance(error, msgspec.MsgspecError | UnicodeDecodeError | RecursionError):
             return kinds.UNDECODABLE, msgspec.Raw(encode(str(error)))
         outcome = self.verdict(error)  # of a __post_init__, or no memory
-        self._reserve.fill()
+        self.reserve.fill()
         return outcome
-
-
-def _shared(reply: Attachment) -> Carried:
-    from actors.ipc.shared_memory import in_shared_memory  # noqa: PLC0415 - only who sends large values needs it
-
-    return in_shared_memory(reply)

@@ -44,6 +44,7 @@ _BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # w
 _BESIDE: Final = (Attachment, Announced)  # tuples: a union is made anew each time
 _ENDS: Final = (Outcomes, Replies)
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
+_frame_of: Final = cast("Callable[[Sequence[Envelope[msgspec.Raw]]], msgspec.Struct]", Deliver)
 
 
 class ProcessDelivery:
@@ -84,7 +85,7 @@ class ProcessDelivery:
         last = batch[-1]
         try:
             if last.attachments is None and memoryview(last.message).nbytes < LARGE:
-                self._pipe_writer.send(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
+                self._pipe_writer.send(_frame_of(batch))
             else:
                 self._post_large(batch, last)
         except Exception as error:
@@ -340,7 +341,7 @@ class FrameReader:
 
 
 def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
-    return encode(Deliver(cast("list[Envelope[msgspec.Raw]]", batch)))
+    return encode(_frame_of(batch))
 
 
 def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment | Announced]:

@@ -179,6 +179,7 @@ IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by
     "actors.output.log",
     "actors.child.runners",
     "actors.child.runners.batches",
+    "actors.child.runners.handling",
     "actors.child.runners.replies",
     "actors.child.runners.sync_runner",
     "actors.process.setup",

@@ -16,9 +16,10 @@ from functools import partial
 from typing import Any, Final
 
 from actors.actor import Actor
-from actors.child.life import Life, Payload
+from actors.child.life import Life
 from actors.child.messages.streams import FlowEnded, decoded_item
 from actors.child.runners.batches import Work
+from actors.child.runners.handling import Handling, Payload
 from actors.child.runners.replies import item_of, payload_of
 from actors.errors import UsageError
 from actors.exits import ExitReason
@@ -43,6 +44,7 @@ class AsyncDriver:
     def __init__(self, actor: Actor, life: Life) -> None:
         self._actor = actor
         self._life = life
+        self._handling = Handling(life)
         self._loop = asyncio.get_running_loop()
         show_tasks_of(self._loop)
         self._work: dict[type[Message[Any]], tuple[Handler, Work]] = {
@@ -155,13 +157,13 @@ class AsyncDriver:
     async def _handle(self, envelope: Envelope[Message[Any]], lane: int) -> None:
         if self._failure is not None:
             return
-        life = self._life
+        life, handling = self._life, self._handling
         handler, method = self._work[type(envelope.message)]
         self._begun.add(envelope.seq)
         _HANDLED.set(envelope)
         LANE.set(lane)
         try:
-            life.begin(envelope, handler, lane)
+            handling.begin(envelope, handler, lane)
         except BaseException as error:  # if the next one began, this one would count as handled
             self._fail(error)
             raise
@@ -171,18 +173,18 @@ class AsyncDriver:
             payload = await self._outcome(handler, method, envelope)
             life.copies.leave()
         except FlowEnded as ended:
-            life.finish(envelope, ended.kind, NOTHING, lane)
+            handling.finish(envelope, ended.kind, NOTHING, lane)
         except asyncio.CancelledError as error:
             if self._over.done() and envelope.seq not in self._revoked:
                 raise  # this life is ending
             verdict = (kinds.CANCELLED, NOTHING) if envelope.seq in self._revoked else life.verdict(error)
-            life.finish(envelope, *verdict, lane)
+            handling.finish(envelope, *verdict, lane)
         except GeneratorExit:
             raise  # the coroutine is closed
         except BaseException as error:  # the loop need not see an exit: it would stop at once
-            life.fail(envelope, handler, error, lane)
+            handling.fail(envelope, handler, error, lane)
         else:
-            life.finish_well(envelope, payload, lane)
+            handling.finish_well(envelope, payload, lane)
         self._revoked.discard(envelope.seq)
         self._begun.discard(envelope.seq)
         self._tasks.pop(envelope.seq, None)

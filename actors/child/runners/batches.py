@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.child.life import Life, Payload, Sharing
 from actors.child.messages.inbox import PendingAsks, PendingBatch
 from actors.child.messages.outbox import ACK_AGE, ACK_EVERY, NEVER, Outbox
+from actors.child.runners.handling import Handling, Payload, Sharing
 from actors.child.runners.replies import LEAST_INT, MOST_INT, payload_of
 from actors.ipc.box_cells import BEGUN, DONE, DOORBELL, FIRST_LANE, HANDLER, SINCE
 from actors.messages import Message
@@ -39,31 +39,33 @@ QUICK: Final = 5_000  # ns of a tell, below which those that follow are taken fo
 _BEGUN, _DONE, _SINCE, _HANDLER = (FIRST_LANE + cell for cell in (BEGUN, DONE, SINCE, HANDLER))
 
 
-def handle_batch(life: Life, work: Table, batch: PendingBatch) -> None:
+def handle_batch(handling: Handling, work: Table, batch: PendingBatch) -> None:
     """Handle the messages of a batch until it ends, one of them fails, or the daemon rings."""
+    life = handling.life
     life.sync_driver.current = batch
     if life.calls.spans is not None:
         life.calls.spans.enter(batch.trace)
     if isinstance(batch, PendingAsks):
-        _handle_asks(life, work, batch)
+        _handle_asks(handling, work, batch)
     else:
         life.outbox.before_batch()
         if batch.kind == kinds.TELL:
-            _handle_tells(life, work, batch)
+            _handle_tells(handling, work, batch)
         else:
-            _handle_asks_of_one(life, work, batch)
+            _handle_asks_of_one(handling, work, batch)
     life.sync_driver.current = None  # an idle actor keeps no message
     if batch.over:
         life.inbox.pending.popleft()
 
 
-def _handle_tells(life: Life, work: Table, tells: PendingBatch) -> None:
+def _handle_tells(handling: Handling, work: Table, tells: PendingBatch) -> None:
     """Handle tells. No sender waits for one of them: only the acknowledgement is held back.
 
     The black box records each that begins, so those before it have ended; the end of one is recorded by itself before
     anything else than the next one runs. While they are quick and nothing watches their time, the time at which one
     began is that of the first of its group.
     """
+    life = handling.life
     cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
     messages, seq = islice(tells.messages, tells.begun, None), tells.seq
     acknowledged, last = seq - 1, seq + len(tells.messages) - tells.begun - 1
@@ -81,7 +83,7 @@ def _handle_tells(life: Life, work: Table, tells: PendingBatch) -> None:
             try:
                 method(message)
             except BaseException as error:
-                life.fail_tell(seq, handler, error, now)
+                handling.fail_tell(seq, handler, error, now)
             seq += 1
             if cells[DOORBELL] != rings or leaving.reason is not None:
                 disturbed = True
@@ -99,8 +101,9 @@ def _handle_tells(life: Life, work: Table, tells: PendingBatch) -> None:
     tells.seq = seq
 
 
-def _handle_asks(life: Life, work: Table, asks: PendingAsks) -> None:
+def _handle_asks(handling: Handling, work: Table, asks: PendingAsks) -> None:
     """Handle asks whose senders wait for each by itself: its reply is kept in the black box, or leaves at once."""
+    life = handling.life
     outbox, inbox, cancelled = life.outbox, life.inbox, life.inbox.cancelled
     cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
     current: type[Message[Any]] | None = None
@@ -125,7 +128,7 @@ def _handle_asks(life: Life, work: Table, asks: PendingAsks) -> None:
             steady = type(reply) is promised and (promised is not int or LEAST_INT <= reply <= MOST_INT)
             payload = reply if steady else payload_of(life, handler, kinds.ASK, reply)
         except BaseException as error:
-            life.fail(Envelope(seq, kinds.ASK, None, deadline, message), handler, error, 0)
+            handling.fail(Envelope(seq, kinds.ASK, None, deadline, message), handler, error, 0)
         else:
             cells[_DONE] = seq
             if not steady or not outbox.keep_reply(seq, payload, now):
@@ -136,11 +139,12 @@ def _handle_asks(life: Life, work: Table, asks: PendingAsks) -> None:
     asks.seq = seq + 1
 
 
-def _handle_asks_of_one(life: Life, work: Table, asks: PendingBatch) -> None:
+def _handle_asks_of_one(handling: Handling, work: Table, asks: PendingBatch) -> None:
     """Handle asks of one call, whose sender waits for the last of them: their replies are announced together.
 
     Numbers are kept in cells of the black box, as long as each message has one, and of the same type.
     """
+    life = handling.life
     outbox, inbox, cancelled = life.outbox, life.inbox, life.inbox.cancelled
     cells, rings, clock, leaving = life.cells, life.rings, life.clock.monotonic_ns, life.leaving
     deadline = NEVER if asks.deadline is None else int(asks.deadline * 1e9)
@@ -173,7 +177,7 @@ def _handle_asks_of_one(life: Life, work: Table, asks: PendingBatch) -> None:
         except BaseException as error:
             outbox.end_run()
             kept = None
-            life.fail(Envelope(seq, kinds.ASK, asks.sender, asks.deadline, message), handler, error, 0)
+            handling.fail(Envelope(seq, kinds.ASK, asks.sender, asks.deadline, message), handler, error, 0)
         else:
             if steady and promised is kept:
                 replies[seq + shift] = 0 if payload is None else payload
@@ -188,8 +192,7 @@ def _handle_asks_of_one(life: Life, work: Table, asks: PendingBatch) -> None:
         if cells[DOORBELL] != rings or leaving.reason is not None:
             break
     outbox.end_run()
-    asks.begun += seq + 1 - asks.seq
-    asks.seq = seq + 1
+    asks.begun, asks.seq = asks.begun + seq + 1 - asks.seq, seq + 1
     outbox.flush()
 
 

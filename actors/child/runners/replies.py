@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from actors.child.life import Life, Payload, Sharing
+from actors.child.life import Life
+from actors.child.runners.handling import Payload, Sharing
 from actors.errors import UsageError
 from actors.protocol.protocol import Handler
 from actors.wire import kinds

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
-from actors.child.life import Life, Payload
+from actors.child.life import Life
 from actors.child.messages.streams import FlowEnded, decoded_item
 from actors.child.runners.batches import Work
+from actors.child.runners.handling import Handling, Payload
 from actors.child.runners.replies import item_of, payload_of
 from actors.messages import Message
 from actors.protocol.protocol import Handler
@@ -22,15 +23,17 @@ from actors.wire.kinds import NOTHING
 from actors.wire.to_child import Envelope
 
 
-def outcome_of_flow(life: Life, handler: Handler, method: Work, envelope: Envelope[Message[Any]]) -> Payload | None:
+def outcome_of_flow(
+    handling: Handling, handler: Handler, method: Work, envelope: Envelope[Message[Any]]
+) -> Payload | None:
     """Call a handler that streams or is fed; returns what its sender gets in the end.
 
     None when it was ended early, and its sender has that already.
     """
     try:
-        return _called(life, handler, method, envelope)
+        return _called(handling.life, handler, method, envelope)
     except FlowEnded as ended:
-        life.finish(envelope, ended.kind, NOTHING, 0)
+        handling.finish(envelope, ended.kind, NOTHING, 0)
         return None
 
 

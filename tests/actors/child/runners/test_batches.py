@@ -67,8 +67,8 @@ def box():
     box.close()
 
 
-def life_of(box, cells, step):
-    """As much of a life as a batch needs; each look at its clock is so many ns after the one before."""
+def handling_of(box, cells, step):
+    """As much of the handling of a life as a batch needs; each look at its clock is so many ns after the one before."""
     times = count(1, step)
     outbox = SimpleNamespace(
         due=2**62, held=[], oldest=0, flush=lambda: None, before_batch=lambda: None,
@@ -76,7 +76,7 @@ def life_of(box, cells, step):
         keep_reply=lambda seq, payload, began: True, hold=lambda seq, payload, began: None,
         open_run=box.replies.open_run, end_run=box.replies.end_run, note_kept=lambda seq, began: None,
     )  # fmt: skip
-    return SimpleNamespace(
+    life = SimpleNamespace(
         cells=cells,
         rings=box.cells[DOORBELL],
         clock=SimpleNamespace(monotonic_ns=lambda: next(times)),
@@ -87,6 +87,7 @@ def life_of(box, cells, step):
         sync_driver=SimpleNamespace(current=None),
         calls=SimpleNamespace(spans=None),
     )
+    return SimpleNamespace(life=life)
 
 
 @pytest.mark.parametrize("step", [0, 1, QUICK * 100])
@@ -108,9 +109,9 @@ def test_a_batch(box, kind, step, monkeypatch):
         batch = PendingAsks(1, [Two() for _ in range(MANY)], [None] * MANY)
     else:
         batch = PendingBatch(1, [Two() for _ in range(MANY)], kinds.ASK, None, None, None)
-    life = life_of(box, cells, step)
+    handling = handling_of(box, cells, step)
     while not batch.over:
-        handle_batch(life, work, batch)
+        handle_batch(handling, work, batch)
     cells.look()
     assert {Series("messages"): MANY} == box.counts()
     assert cells.stores > MANY

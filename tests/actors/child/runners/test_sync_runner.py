@@ -16,6 +16,7 @@ from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.messages.outbox import ACK_EVERY
 from actors.child.runners.async_runner import AsyncDriver
+from actors.child.runners.handling import Handling
 from actors.child.runners.sync_runner import run
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout, MailboxFull
 from actors.event import SafeEvent
@@ -667,11 +668,11 @@ def test_a_reading_that_fails_in_a_sync_handler(daemon_of):
 async def test_nothing_begins_behind_what_could_not_begin(serving, monkeypatch):
     """A message that has not begun is below all that have."""
     daemon, task = serving(AsyncPuppet)
-    begin = daemon.life.begin
+    begin = Handling.begin
     monkeypatch.setattr(
-        daemon.life,
+        Handling,
         "begin",
-        lambda envelope, *rest: begin(envelope, *rest) if envelope.seq != 2 else raise_it(envelope),
+        lambda handling, envelope, *rest: begin(handling, envelope, *rest) if envelope.seq != 2 else raise_it(envelope),
     )
     daemon.deliver(Note(1), Note(2), Note(3))
     with pytest.raises(ZeroDivisionError):
