@@ -6,8 +6,8 @@ Calls of Python functions of `actors` and `supervisor`, counted with `sys.setpro
 `reading="loop"`. A walk begins with the call (of a death: with SIGKILL) and ends when the daemon has settled it: of a
 death, when its report is delivered and the launcher gets the command to start the next life. A recovery goes on from
 there: the process is started, the ask that waited for it is sent, and its reply is there. A start and a stop last as
-long as `start_child` and `terminate_child`, a job as long as `run`, a durable tell until its actor has settled it. Jobs
-and durable actors are in a tree of their own, since a store changes how every process of its tree is started.
+long as `start_child` and `terminate_child`, a job as long as `run`, a durable tell until its actor has settled it. A
+durable actor has a tree of its own, since a store changes how every process of its tree is started.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class Walk(msgspec.Struct, frozen=True):
 async def walks() -> dict[str, Walk]:
     """One of each, on an actor that is idle."""
     with tempfile.TemporaryDirectory() as folder:
-        return await _plain() | await _stored(Path(folder))
+        return await _plain() | await _durable(Path(folder))
 
 
 async def _plain() -> dict[str, Walk]:
-    """An ask, a tell, a batch of tells, a death, a recovery, a start and a stop."""
+    """An ask, a tell, a batch of tells, a death, a recovery, a start, a stop and a job."""
     found = {}
     spec = ChildSpec(Walker, name="walker")
     async with Supervisor(spec, intensity=Intensity(3, 5.0), reading="loop", spares=0) as root:
@@ -123,27 +123,27 @@ async def _plain() -> dict[str, Walk]:
         with _counting() as counted:
             await root.terminate_child("late")
         found["stop"] = counted.walk("one stop")
-    return found
-
-
-async def _stored(folder: Path) -> dict[str, Walk]:
-    """A durable tell, and a job."""
-    found = {}
-    specs = ChildSpec(Ledger, name="walker", durable=True), ChildSpec(Jobs, name="pool")
-    store = SQLiteStore(folder / "hops.db")
-    async with Supervisor(*specs, store=store, intensity=Intensity(3, 5.0), reading="loop", spares=0) as root:
-        walker, pool = root["walker"], root["pool"]
+        await root.start_child(ChildSpec(Jobs, name="pool"))
+        pool = root["pool"]
         for number in range(WARM):
-            await walker.ask(Ask(number), timeout=TIMEOUT)
             await pool.run(double, number, timeout=TIMEOUT)
-        with _counting() as counted:
-            await walker.tell(Tell(1))
-            await _settled(root, WARM + 1)
-        found["durable"] = counted.walk("one durable tell")
         with _counting() as counted:
             await pool.run(double, 1, timeout=TIMEOUT)
         found["job"] = counted.walk("one job")
     return found
+
+
+async def _durable(folder: Path) -> dict[str, Walk]:
+    """A tell to an actor whose messages and state are stored."""
+    spec = ChildSpec(Ledger, name="walker", durable=True)
+    async with Supervisor(spec, store=SQLiteStore(folder / "hops.db"), reading="loop", spares=0) as root:
+        walker = root["walker"]
+        for number in range(WARM):
+            await walker.ask(Ask(number), timeout=TIMEOUT)
+        with _counting() as counted:
+            await walker.tell(Tell(1))
+            await _settled(root, WARM + 1)
+    return {"durable": counted.walk("one durable tell")}
 
 
 async def _death(root: Supervisor, walker: ActorRef) -> tuple[Walk, Walk]:

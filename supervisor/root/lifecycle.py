@@ -119,26 +119,12 @@ class Lifecycle:
         if self._engine is not None:
             raise UsageError(f"{self.path} was entered before; make a new Supervisor for another run")
         self._check_program()
-        self._home = self._home_here()
+        self._home = _home_here(self.path)
         if self._store is None:
             await self._enter()
         else:
             await self._enter_with(self._store)
         return self
-
-    def _home_here(self) -> Home:
-        """The loop, thread and process of the caller.
-
-        Raises:
-            UsageError: no event loop runs.
-        """
-        try:
-            return Home()
-        except RuntimeError:
-            raise UsageError(
-                f"{self.path} needs a running asyncio event loop: enter it in a coroutine that asyncio.run() runs "
-                f"(with anyio, its asyncio backend), or use `with Supervisor.in_thread(...)` where there is none"
-            ) from None
 
     async def _enter_with(self, store: Store) -> None:
         """Open the store, then enter; what it kept for mailboxes that the tree has no more is told."""
@@ -395,3 +381,18 @@ class Lifecycle:
 
     def _gave_up(self) -> RestartIntensityExceeded:
         return exceeded(self.path, self._end, self._engine_now().last_failure)
+
+
+def _home_here(path: str) -> Home:
+    """The loop, thread and process of the caller, for the tree of that path.
+
+    Raises:
+        UsageError: no event loop runs.
+    """
+    try:
+        return Home()
+    except RuntimeError:
+        raise UsageError(
+            f"{path} needs a running asyncio event loop: enter it in a coroutine that asyncio.run() runs "
+            f"(with anyio, its asyncio backend), or use `with Supervisor.in_thread(...)` where there is none"
+        ) from None
