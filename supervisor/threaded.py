@@ -32,15 +32,16 @@ def in_thread(root: T) -> Iterator[T]:
     """
     life = _Life(root)
     try:
-        life.entered.result()
+        life.begin()
     except BaseException:
-        life.call(life.cancel)
-        life.join()
+        life.abandon()
         raise
     try:
         yield root
-    except BaseException:
+    except BaseException as error:
         life.leave()
+        if life.failure is not None:
+            error.add_note(f"Meanwhile the tree has ended with {type(life.failure).__name__}: {life.failure}")
         raise
     life.leave()
     if life.failure is not None:
@@ -55,10 +56,20 @@ class _Life:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="actors-tree", daemon=True)
-        self._thread.start()
-        self._up.wait()
 
     # ---- in the thread that entered
+
+    def begin(self) -> None:
+        """Start the thread, and the tree in it; returns when the tree runs."""
+        self._thread.start()
+        self.entered.result()
+
+    def abandon(self) -> None:
+        """Stop a start that was interrupted, or failed; returns when nothing of it is left."""
+        if self._thread.ident is not None:  # else there is no thread: the system has none left
+            self._up.wait()
+            self.call(self.cancel)
+            self.join()
 
     def leave(self) -> None:
         """Stop the tree; returns when nothing of it is left."""

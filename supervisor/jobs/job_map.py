@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,7 @@ from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.many import ReadAll
 
 Items = AsyncIterable[Any] | Iterable[Any]
+Seen = AbstractContextManager[Callable[[Any], object]]
 
 TOGETHER: Final = 64  # items that are encoded, checked and sent in one step; the loop does other things in between
 
@@ -80,45 +82,61 @@ class JobMap:
         self._under_way: dict[int, Item] = {}  # by the numbers of their messages
         self._news = asyncio.Event()
         self._left = False  # whether nothing is taken any more
+        self._stopped: ActorStopped | None = None  # an outcome, where they are given out as they come
 
-    async def outcomes(self) -> AsyncGenerator[Any, None]:
+    async def outcomes(self, seen: Seen, *, return_exceptions: bool) -> AsyncGenerator[Any, None]:
         """The results, and an ActorsError in place of each that failed.
 
+        It is one generator, and none around it: at the end of a loop asyncio closes all of them at once, each for
+        itself, and one that is being closed by another cannot be.
+
+        Args:
+            seen: entered meanwhile; what it gives is called with each outcome.
+            return_exceptions: whether an ActorsError is an outcome. If not, it is raised.
+
         Raises:
+            ActorsError: the first one, without `return_exceptions`.
             ActorStopped: the pool is down for good.
             Exception: whatever `items` raises, after the outcomes of the items before.
         """
         feeder = asyncio.create_task(self._feed())
         feeder.add_done_callback(lambda _: self._news.set())
-        taken = self._taken
-        stopped: ActorStopped | None = None
         try:
-            while True:
-                if taken and taken[0].over:
-                    item = taken.popleft()
-                    self._room.release()
-                    if not isinstance(item.outcome, ActorStopped):
-                        yield item.outcome
-                    elif self._ordered:
+            with seen as see:
+                while (item := await self._next(feeder)) is not None:
+                    see(item.outcome)
+                    if isinstance(item.outcome, ActorsError) and not return_exceptions:
                         raise item.outcome
-                    else:  # what runs may still return: its time to stop, or a drain, lets it
-                        stopped = item.outcome
-                elif stopped is not None and not self._open:
-                    raise stopped
-                elif feeder.done() and not self._open:
-                    if (why := feeder.result()) is not None:
-                        raise why
-                    return
-                elif feeder.done() and feeder.exception() is not None:
-                    feeder.result()  # what was taken is not sent any more
-                else:
-                    self._news.clear()
-                    await self._news.wait()
+                    yield item.outcome
         finally:
             feeder.cancel()
             self._abandon()
             await asyncio.gather(feeder, return_exceptions=True)
             self._abandon()  # what it sent while it ended
+
+    async def _next(self, feeder: asyncio.Task[BaseException | None]) -> Item | None:
+        """The next item whose outcome is given out; None after the last."""
+        taken = self._taken
+        while True:
+            if taken and taken[0].over:
+                item = taken.popleft()
+                self._room.release()
+                if not isinstance(item.outcome, ActorStopped):
+                    return item
+                if self._ordered:
+                    raise item.outcome
+                self._stopped = item.outcome  # what runs may still return: its time to stop, or a drain, lets it
+            elif self._stopped is not None and not self._open:
+                raise self._stopped
+            elif feeder.done() and not self._open:
+                if (why := feeder.result()) is not None:
+                    raise why
+                return None
+            elif feeder.done() and feeder.exception() is not None:
+                feeder.result()  # what was taken is not sent any more
+            else:
+                self._news.clear()
+                await self._news.wait()
 
     # ---- in
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from contextlib import aclosing
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, TypeVarTuple, overload
 
 from actors.bounds import is_count, shown
@@ -51,6 +51,7 @@ class JobsRef(MailboxRef):
     async def run(
         self,
         function: Callable[[*Ts], R],
+        /,
         *args: *Ts,
         timeout: float | None = None,
         idempotent: bool = False,
@@ -164,10 +165,11 @@ class JobsRef(MailboxRef):
             raise UsageError(f"progress of a map must be True, False or a text, it is {shown(progress)}")
         if not isinstance(items, AsyncIterable | Iterable):
             raise UsageError(f"map runs {job.name} for each of several items; a {type(items).__name__} has none")
-        outcomes = job_map.JobMap(self._mailbox, job, items, limit=limit, ordered=ordered).outcomes()
+        seen: job_map.Seen = nullcontext(_not_shown)
         if progress:
-            outcomes = bars.shown_progress(outcomes, items, job.name if progress is True else progress)
-        return outcomes if return_exceptions else _raising(outcomes)
+            seen = bars.progress_bar(items, job.name if progress is True else progress)
+        run = job_map.JobMap(self._mailbox, job, items, limit=limit, ordered=ordered)
+        return run.outcomes(seen, return_exceptions=return_exceptions)
 
     def _prepared(
         self, function: Callable[..., Any], timeout: float | None, *, idempotent: bool
@@ -184,9 +186,5 @@ class JobsRef(MailboxRef):
         return job
 
 
-async def _raising(outcomes: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-    async with aclosing(outcomes):
-        async for outcome in outcomes:
-            if isinstance(outcome, ActorsError):
-                raise outcome
-            yield outcome
+def _not_shown(outcome: object) -> None:
+    """Show no bar."""

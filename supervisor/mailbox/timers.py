@@ -133,16 +133,19 @@ class JobTimes:
         self._timer = None
         now = clock_of(self._loop).monotonic_ns()
         nearest = self._least  # what begins after this look has that long
-        for seq, delivery_tag, life in list(self._begun()):
+        over: list[tuple[int, Late]] = []
+        for seq, delivery_tag, life in self._begun():
             timeout, late = self._limits[seq]
             left = _time_left(life, delivery_tag, timeout, now)
             if left > 0:
                 nearest = min(nearest, left)
             else:
-                late(seq)
+                over.append((seq, late))
+        self._look_in(nearest)  # first: whatever becomes of one job, the others keep their times
+        for seq, late in over:
+            if seq in self._limits:  # the end of one may be the end of another
                 self.forget([seq])
-        if self._limits:
-            self._look_in(nearest)
+                late(seq)
 
     def _begun(self) -> Iterator[tuple[int, int, Delivery]]:
         """Number and delivery tag of each job that runs, and the life that runs it."""

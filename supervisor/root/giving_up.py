@@ -116,7 +116,7 @@ def exceeded(path: str, end: Terminate | None, report: ExitReport | None) -> Res
 
 def _remedy(report: ExitReport | None) -> str:
     """What to do about lives that end because of the messages they get."""
-    if report is None or report.reason.kind is not ExitKind.CRASHED or report.last_message is None:
+    if report is None or report.reason.kind is not ExitKind.CRASHED or not (report.last_message and report.traceback):
         return ""
     return (
         ". An exception in a handler ends the life: raise Rejected for input that is to be refused, set "

@@ -107,6 +107,7 @@ class TracedRef(JobsRef):
     async def run(
         self,
         function: Callable[[*Ts], R],
+        /,
         *args: *Ts,
         timeout: float | None = None,
         idempotent: bool = False,

@@ -70,6 +70,35 @@ def test_what_the_body_raises():
     del root
 
 
+def test_an_interrupt_as_soon_as_the_thread_runs(monkeypatch):
+    """The start is stopped, and nothing is left."""
+    start = threading.Thread.start
+
+    def start_and_interrupt(thread):
+        start(thread)
+        if thread.name == "actors-tree":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        with Supervisor.in_thread(ChildSpec(Counter), spares=0):
+            pytest.fail("entered")
+    assert [] == trees()
+
+
+def test_the_tree_gives_up_and_the_body_raises():
+    """What the body raises comes out, and says how the tree has ended."""
+    with pytest.raises(ActorStopped) as raised:
+        with Supervisor.in_thread(ChildSpec(Counter), intensity=Intensity(0), spares=0) as root:
+            with pytest.raises((ActorCrashed, ActorStopped)):
+                root["counter"].call(Die())
+            while True:
+                root["counter"].call(Add(1))
+    assert ["Meanwhile the tree has ended with RestartIntensityExceeded"] == [
+        note.partition(":")[0] for note in raised.value.__notes__
+    ]
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_the_tree_gives_up(told):
     """It is told at once to who wants that, to callers, and at the end of the `with`."""

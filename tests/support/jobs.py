@@ -174,3 +174,8 @@ def halved(value: Fraction) -> Fraction:
 
 class FractionJobs(Jobs):
     codecs = (Codec(Fraction, encode=str, decode=Fraction),)
+
+
+@job
+def named_alike(self: int, function: int) -> int:
+    return self - function

@@ -143,6 +143,15 @@ class _LeanPopen(popen_spawn_posix.Popen):
     _ours: list[int]
     finalizer: util.Finalize
 
+    def __init__(self, process_obj: BaseProcess) -> None:
+        """As the original, but the daemon's streams are not flushed: one that fails, or blocks, would stop the start.
+
+        A process that is spawned has no copy of what waits in them.
+        """
+        self._fds = []
+        self.returncode = None
+        self._launch(process_obj)
+
     def give_away(self) -> int:
         """Close the descriptor that is at its end when the process ends, and give the other one to the caller."""
         self.finalizer.cancel()

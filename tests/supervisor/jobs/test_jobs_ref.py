@@ -45,6 +45,7 @@ async def test_a_job_runs_in_another_process_and_answers_with_its_type():
         assert report == Report(7, report.pid)
         assert report.pid != os.getpid()
         assert await pool.run(jobs.options, "a", 1, strict=True) == ("a", 1, True)
+        assert await pool.run(jobs.named_alike, function=1, self=3) == 2
         assert await pool.run(jobs.length, bytes(3_000_000)) == 3_000_000
         assert await pool.run(jobs.zeros, 3_000_000) == bytes(3_000_000)
 
@@ -463,6 +464,45 @@ async def test_a_bar_shows_how_far_a_map_is(capsys):
     assert "parsing" in shown
     assert "9/9" in shown
     assert "1 failed" in shown
+
+
+async def test_the_text_of_a_bar_is_shown_as_it_is(capsys):
+    """Brackets are no markup, which could be wrong."""
+    async with tree(size=1) as root:
+        assert [2] == [result async for result in root["pool"].map(double, [1], progress="[/src] [bold]*.py")]
+    assert "[/src] [bold]*.py" in capsys.readouterr().err
+
+
+class GoneStderr:
+    """The reader of a daemon's stderr has gone."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    flush = isatty = lambda self: self.write("")
+
+
+@pytest.mark.parametrize("stderr", [None, GoneStderr()], ids=["none", "gone"])
+async def test_a_bar_that_cannot_be_shown_ends_no_map(monkeypatch, capfd, stderr):
+    monkeypatch.setattr(sys, "stderr", stderr)
+    async with tree(size=1) as root:
+        assert [2, 4] == [result async for result in root["pool"].map(double, [1, 2], progress=True)]
+    os.write(1, b"stdout is open")
+    assert capfd.readouterr().out.endswith("stdout is open")
+
+
+def test_a_map_that_is_open_at_the_end_of_its_loop_says_nothing():
+    """All async generators that are left are closed, all at once."""
+    said, left = [], []
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        async with tree(size=1) as root:
+            left.append(root["pool"].map(double, count()))
+            assert 0 == await anext(left[0])
+
+    asyncio.run(main())
+    assert [] == said
 
 
 async def test_a_bar_without_rich_names_the_extra(monkeypatch):

@@ -1,14 +1,15 @@
-"""Deadlines: one timer for many, and none for those that are over."""
+"""Deadlines and times of jobs: one timer for many, and none for those that are over."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from supervisor.mailbox.askers import PendingAsk
-from supervisor.mailbox.timers import Deadlines
+from supervisor.mailbox.timers import Deadlines, JobTimes
 from tests.support.waiting import until
 
 
@@ -96,3 +97,61 @@ async def test_one_timer(some):
     assert first.cancelled()
     some.deadlines.close()
     assert some.deadlines._timer.cancelled()
+
+
+class Running:
+    """The consumers of a pool: one process for each job, and each has just begun its job."""
+
+    def __init__(self, seqs):
+        self.leaving = {}
+        self.served = {seq: RunningJob(seq) for seq in seqs}
+
+    def queue_of(self, name):
+        flight = SimpleNamespace(number_of=lambda delivery_tag: name)
+        return SimpleNamespace(flights=SimpleNamespace(of=lambda name: flight))
+
+
+class RunningJob:
+    """A life whose job has the delivery tag 1."""
+
+    def __init__(self, seq):
+        self.seq = seq
+        self.since = time.monotonic_ns()
+
+    def progress(self):
+        return SimpleNamespace(active={1})
+
+    def activity(self):
+        return SimpleNamespace(work=[SimpleNamespace(since=self.since, until=0)])
+
+
+async def test_the_end_of_a_late_job_may_end_another_that_is_late():
+    """That one is not told any more."""
+    told = []
+
+    def late(seq):
+        told.append(seq)
+        times.forget([1, 2])
+
+    times = JobTimes(asyncio.get_running_loop(), Running([1, 2, 3]))
+    times.watch([1, 2, 3], 0.01, late)
+    await until(lambda: len(told) == 2)
+    assert [1, 3] == told
+
+
+async def test_what_becomes_of_a_late_job_harms_no_other():
+    """One that cannot be ended is told of by the loop; the others keep their times."""
+    told, raised = [], []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: raised.append(context["exception"]))
+
+    def late(seq):
+        told.append(seq)
+        if seq == 1:
+            raise ZeroDivisionError
+
+    times = JobTimes(loop, Running([1, 2]))
+    times.watch([1, 2], 0.01, late)
+    await until(lambda: len(told) == 2)
+    assert [1, 2] == told
+    assert [ZeroDivisionError] == [type(error) for error in raised]

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import signal
+import sys
 
 import pytest
 
@@ -115,6 +116,24 @@ async def test_a_start_that_raises_keeps_its_traceback(monkeypatch):
     report = await watch.exited("a")
     assert "no such interpreter" in report.traceback
     assert "in _start" in report.traceback
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+async def test_a_daemon_whose_stdout_takes_nothing_starts_processes(monkeypatch):
+    """What it has printed cannot be written, now and later: a full disk, a reader that has gone."""
+    with open("/dev/full", "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        stdout.write("a line")
+        root = tree("loop", spares=0)
+        watch = Watch(root)
+        async with root:
+            os.kill((await root["a"].ask(WhoAreYou())).pid, signal.SIGKILL)
+            await watch.exited("a")
+            assert await root["a"].ask(WhoAreYou())
+        with pytest.raises(OSError, match="No space left"):
+            stdout.flush()
+        with pytest.raises(OSError, match="No space left"):
+            stdout.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "pidfd_send_signal"), reason="needs a pidfd")
