@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.processes
 
 AT_ONCE = Backoff(initial=0.05, cap=0.05, jitter=0.0)
 READINGS = pytest.mark.parametrize("reading", ["thread", "loop"])
+FULL = Path("/dev/full")  # takes nothing
 
 
 def tree(reading, **options):
@@ -118,10 +120,10 @@ async def test_a_start_that_raises_keeps_its_traceback(monkeypatch):
     assert "in _start" in report.traceback
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is full")
 async def test_a_daemon_whose_stdout_takes_nothing_starts_processes(monkeypatch):
     """What it has printed cannot be written, now and later: a full disk, a reader that has gone."""
-    with open("/dev/full", "w") as stdout:
+    with FULL.open("w") as stdout:  # noqa: ASYNC230 - it is opened for the one that has it already
         monkeypatch.setattr(sys, "stdout", stdout)
         stdout.write("a line")
         root = tree("loop", spares=0)
