@@ -10,6 +10,7 @@ Runs in the actor's process, in the thread, and in the context, of the handlers.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from actors.wire.traces import carrier_of, text_of
@@ -20,7 +21,8 @@ class Spans:
 
     def __init__(self) -> None:
         self._api: Any = None  # the module `opentelemetry.context`, once that is imported
-        self._propagator: Any = None
+        self._current: Callable[[], Any]
+        self._propagator: Any
         self._trace: str | None = None  # the last context that was entered, and what it is to the API
         self._context: Any = None
 
@@ -33,7 +35,7 @@ class Spans:
             nothing = api.Context()
             self._trace = trace
             self._context = nothing if trace is None else self._propagator.extract(carrier_of(trace), nothing)
-        if api.get_current() is not self._context:  # most often it is there since the message before
+        if self._current() is not self._context:  # most often it is there since the message before
             api.attach(self._context)
 
     def current(self, handled: str | None) -> str | None:
@@ -50,5 +52,8 @@ class Spans:
             from opentelemetry import context  # noqa: PLC0415 - see above
             from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - see above
 
-            self._api, self._propagator = context, tracecontext.TraceContextTextMapPropagator()
+            from actors.process.current_context import current_context  # noqa: PLC0415 - see above
+
+            self._api, self._current = context, current_context()
+            self._propagator = tracecontext.TraceContextTextMapPropagator()
         return self._api is not None

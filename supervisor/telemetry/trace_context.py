@@ -1,16 +1,14 @@
-"""Trace context: what the OpenTelemetry API says of the caller, as cheaply as each message may ask for it.
+"""Trace context: contexts of the OpenTelemetry API as texts that travel with messages, and back.
 
 Runs on the loop's thread.
 """
 
 from __future__ import annotations
 
-import contextvars
-from collections.abc import Callable
 from typing import Final
 
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from actors.wire.traces import carrier_of, text_of
@@ -18,20 +16,6 @@ from actors.wire.traces import carrier_of, text_of
 _propagator: Final = TraceContextTextMapPropagator()
 _NEVER: Final = ("AlwaysOffSampler", "TraceIdRatioBased{0.0}")  # samplers that begin no trace
 _PARENT_BASED: Final = "ParentBased{root:"
-
-
-def current_reader() -> Callable[[], Context]:
-    """What returns the current context.
-
-    It is the variable that holds the context, where that is one: its `get` costs a quarter of `get_current`.
-    """
-    marked = Context({"actors": object()})
-    token = attach(marked)
-    try:
-        variables = [variable for variable, value in contextvars.copy_context().items() if value is marked]
-    finally:
-        detach(token)
-    return variables[0].get if len(variables) == 1 else get_current
 
 
 def text_in(context: Context) -> str | None:

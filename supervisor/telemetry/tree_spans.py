@@ -20,10 +20,11 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from actors.child.messages.driver import Clock
+from actors.process.current_context import current_context
 from actors.wire.from_child import Send, SendMany
 from actors.wire.kinds import ASK, FEED, STREAM, TELL
 from actors.wire.traces import is_sampled
-from supervisor.telemetry.trace_context import begins_traces, context_of, current_reader, text_in
+from supervisor.telemetry.trace_context import begins_traces, context_of, text_in
 
 _EXACT: Final = 20_000  # ns; between two readings without an interruption
 _SHIFT: Final = 100_000  # ns; that a wall clock may drift before that is followed
@@ -48,7 +49,7 @@ class TreeSpans:
     """
 
     def __init__(self, provider: trace.TracerProvider, clock: Clock) -> None:
-        self.read = current_reader()
+        self.read = current_context()
         self.clock = clock
         self._tracer: Tracer = provider.get_tracer("supervisor")
         self._begins = begins_traces(provider)
