@@ -1,7 +1,7 @@
 """Run: `actorctl run MODULE:TREE [--reload]`: a daemon of nothing but a tree, for development and for small services.
 
     run           one process: import, `async with Supervisor(...)`, until SIGTERM, Ctrl-C or its end
-    run --reload  that process is a child; when a file changes it is stopped and started anew
+    run --reload  that process is a child, see `supervisor.ctl.verbs.reload`
 
 Runs in the main thread of `actorctl`.
 """
@@ -12,14 +12,10 @@ import asyncio
 import importlib
 import inspect
 import logging
-import signal
-import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import click
@@ -30,10 +26,6 @@ from supervisor.ctl.errors import ExitCode
 from supervisor.ctl.verbs.group import actorctl
 from supervisor.specs import ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec, TaskSpec
 from supervisor.supervisor import Supervisor
-
-EXTRA: Final = "--reload needs watchfiles: pip install 'actor-supervisor[cli]'"
-PATIENCE: Final = 15.0  # seconds in which a tree stops before it is killed for a reload
-LOOK: Final = 500  # ms between two looks whether the child has ended
 
 _ON_THE_WAY: Final = (
     __file__,
@@ -54,7 +46,9 @@ def run(target: str, *, reload: bool) -> None:
     specs gets a control socket.
     """
     if reload:
-        sys.exit(_reloading(target))
+        from supervisor.ctl.verbs.reload import reloading  # noqa: PLC0415 - nothing else needs it
+
+        sys.exit(reloading(target))
     if not (logging.getLogger().handlers or structlog.is_configured()):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
@@ -127,66 +121,3 @@ def _traceback(error: Exception) -> str:
     while trace and trace.tb_frame.f_code.co_filename in _ON_THE_WAY:
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
-
-
-# ---- reload
-
-
-def _reloading(target: str) -> int:
-    """Run the tree in a child process, anew after each change; returns the exit code."""
-    try:
-        from watchfiles import PythonFilter, watch  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError:
-        click.echo(f"actorctl: {EXTRA}", err=True)
-        return ExitCode.USAGE
-    with _stopped_by_sigterm():
-        child = _start(target)
-        told = False
-        try:
-            for changes in watch(Path.cwd(), watch_filter=PythonFilter(), yield_on_timeout=True, rust_timeout=LOOK):
-                if changes:
-                    names = sorted({Path(file).name for _, file in changes})
-                    click.echo(f"actorctl: {', '.join(names[:3])} changed; starting anew", err=True)
-                    _stop(child)
-                    child, told = _start(target), False
-                elif child.poll() is not None and not told:
-                    click.echo(f"actorctl: ended with exit code {child.returncode}; waits for a change", err=True)
-                    told = True
-        except (KeyboardInterrupt, _Terminated):
-            pass
-        finally:
-            _stop(child)
-    return ExitCode.DONE if child.returncode in _ASKED else child.returncode or ExitCode.DONE
-
-
-_ASKED: Final = {-signal.SIGTERM, -signal.SIGINT}  # how a tree ends that is stopped while it is still imported
-
-
-def _start(target: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "supervisor.ctl", "run", target])  # noqa: S603 - the same program
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
-    try:
-        child.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-class _Terminated(BaseException):
-    """SIGTERM has come."""
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what signal passes
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

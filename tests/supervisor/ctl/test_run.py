@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from supervisor.ctl.app import actorctl
 from supervisor.ctl.client import connect
 from tests.support.control import CTL, environment, short_folder
 from tests.support.taking_time import FOREVER
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, until_now
 
 pytestmark = pytest.mark.processes
 
@@ -58,7 +59,12 @@ class Running:
     def __init__(self, folder, *words):
         self._folder = folder
         self.process = subprocess.Popen(
-            [*CTL, "run", *words], cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
+            [*CTL, "run", *words],
+            cwd=folder,
+            env=environment(folder),
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
         )
 
     def until(self, words):
@@ -127,6 +133,54 @@ def test_it_is_stopped_while_it_starts(folder):
     with Running(folder, "shop:tree", "--reload") as running:
         running.until("imported")
         assert 0 == running.ended(signal.SIGINT)
+
+
+PEACEFUL = """
+import asyncio, sys
+from supervisor import TaskSpec
+
+async def hold():
+    print("begun", file=sys.stderr)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(1)
+        print("put away", file=sys.stderr)
+
+tree = TaskSpec(hold)
+"""
+
+BLOCKED = f"""
+import os, sys, time
+from supervisor import TaskSpec
+
+async def hold():
+    print("begun", os.getpid(), file=sys.stderr)
+    time.sleep({FOREVER})
+
+tree = TaskSpec(hold)
+"""
+
+
+def test_ctrl_c_in_a_terminal_is_one_signal_to_the_tree(folder):
+    """It stops in peace; a second one would kill what it runs. The terminal's process group gets it."""
+    (folder / "shop.py").write_text(PEACEFUL)
+    with Running(folder, "shop:tree", "--reload") as running:
+        running.until("begun")
+        os.killpg(running.process.pid, signal.SIGINT)
+        running.until("put away")
+        assert 0 == running.process.wait(DEADLINE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_tree_that_does_not_stop_is_killed_at_the_second_signal(folder, number):
+    """None is left behind."""
+    (folder / "shop.py").write_text(BLOCKED)
+    with Running(folder, "shop:tree", "--reload") as running:
+        pid = int(running.until("begun").split()[1])
+        until_now(lambda: running.process.send_signal(number) or running.process.poll() is not None)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 @pytest.mark.parametrize(
