@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -150,15 +152,12 @@ async def hold():
 tree = TaskSpec(hold)
 """
 
-BLOCKED = f"""
-import os, sys, time
-from supervisor import TaskSpec
+DEAF = f"""
+import os, signal, sys, time
 
-async def hold():
-    print("begun", os.getpid(), file=sys.stderr)
-    time.sleep({FOREVER})
-
-tree = TaskSpec(hold)
+signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM}})
+print("begun", os.getpid(), file=sys.stderr)
+time.sleep({FOREVER})
 """
 
 
@@ -175,12 +174,21 @@ def test_ctrl_c_in_a_terminal_is_one_signal_to_the_tree(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_tree_that_does_not_stop_is_killed_at_the_second_signal(folder, number):
     """None is left behind."""
-    (folder / "shop.py").write_text(BLOCKED)
+    (folder / "shop.py").write_text(DEAF)
     with Running(folder, "shop:tree", "--reload") as running:
         pid = int(running.until("begun").split()[1])
-        until_now(lambda: running.process.send_signal(number) or running.process.poll() is not None)
+        running.process.send_signal(number)
+        until_now(lambda: pending(pid, signal.SIGTERM), "the first is passed on")
+        running.process.send_signal(number)
+        running.process.wait(DEADLINE)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def pending(pid, number):
+    """Whether a process has got a signal that it blocks."""
+    mask = re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize(
