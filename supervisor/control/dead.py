@@ -23,6 +23,7 @@ from supervisor.errors import NoSuchChild
 from supervisor.messaging.refs import MailboxRef
 from supervisor.messaging.tree_store import KeptDeadLetter, TreeStore
 from supervisor.observe.dead_letters import DeadLetter
+from supervisor.store.errors import NoSuchRecord
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
 
@@ -77,7 +78,7 @@ class DeadLetters:
         """One letter with its message."""
         store, number = self._stored_id(asked.id)
         if store is not None:
-            letter = await store.dead_letter(number)
+            letter = await _found(store.dead_letter(number), asked.id)
             body = None if letter.message is None else as_object(letter.message)
             return wire.DeadLetters((replace(_stored(letter), body=body),))
         kept = self._of(asked.id)
@@ -108,8 +109,8 @@ class DeadLetters:
         """Sends one letter again, which is there and has its message."""
         store, number = self._stored_id(letter)
         if store is not None:
-            await store.dead_letter(number)
-            return lambda: store.requeue(number)
+            await _found(store.dead_letter(number), letter)
+            return lambda: _found(store.requeue(number), letter)
         kept = self._of(letter)
         if kept.data is None:
             raise UsageError(f"dead letter {letter}: its message is not kept; its sender has to send it again")
@@ -124,18 +125,23 @@ class DeadLetters:
 
     async def drop(self, asked: wire.DropDead) -> Reply:
         """Drop letters; all are looked up before the first is dropped."""
-        ids = tuple(dict.fromkeys(asked.ids))
-        stored = [self._stored_id(letter) for letter in ids]
-        kept = [self._of(letter) for letter, (store, _) in zip(ids, stored, strict=True) if store is None]
-        for store, number in stored:
-            if store is not None:
-                await store.dead_letter(number)
-        for store, number in stored:
-            if store is not None:
-                await store.drop(number)
-        for letter in kept:
-            self._letters.take(letter.id)
-        return wire.Done(f"{len(ids)} dropped")
+        deeds = [await self._dropping(letter) for letter in dict.fromkeys(asked.ids)]
+        for deed in deeds:
+            await deed()
+        return wire.Done(f"{len(deeds)} dropped")
+
+    async def _dropping(self, letter: str) -> Callable[[], Awaitable[None]]:
+        """Drops one letter, which is there."""
+        store, number = self._stored_id(letter)
+        if store is not None:
+            await _found(store.dead_letter(number), letter)
+            return lambda: _found(store.drop(number), letter)
+        kept = self._of(letter)
+
+        async def take() -> None:
+            self._letters.take(kept.id)
+
+        return take
 
     def _store(self) -> TreeStore | None:
         store = self._engine.tree.store
@@ -155,8 +161,24 @@ class DeadLetters:
     def _of(self, letter: str) -> KeptLetter:
         kept = self._letters.get(int(letter)) if letter.isascii() and letter.isdigit() and len(letter) < 19 else None
         if kept is None or self._kept_by(kept):
-            raise NoSuchChild(f"there is no dead letter {letter!r}; `actorctl dead list` shows them")
+            raise _absent(letter)
         return kept
+
+
+def _absent(letter: str) -> NoSuchChild:
+    return NoSuchChild(f"there is no dead letter {letter!r}; `actorctl dead list` shows them")
+
+
+async def _found(deed: Awaitable[T], letter: str) -> T:
+    """What the store does with a letter.
+
+    Raises:
+        NoSuchChild: it has none of that id.
+    """
+    try:
+        return await deed
+    except NoSuchRecord:
+        raise _absent(letter) from None
 
 
 def _letter(kept: KeptLetter) -> wire.Letter:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from enum import Enum
 from functools import cache
 from typing import Any, Final, get_args
 
@@ -77,6 +78,9 @@ def read(mailbox: Mailbox, message: str, body: str) -> Message[Any]:
         known = ", ".join(signature(one) for one in handlers) or "no message at all"
         raise UsageError(f"{mailbox.path} does not handle {message!r}; it handles {known}")
     cls = found[0].message
+    if found[0].flows:
+        flow = "is answered with a stream" if found[0].streams else "is followed by items"
+        raise UsageError(f"{cls.__qualname__} for {mailbox.path} {flow}, which only a program sends: {_way(found[0])}")
     try:
         fields = msgspec.json.decode(body or "{}", type=_fields_of(cls), dec_hook=from_plain)
         return cls(**{name: getattr(fields, name) for name in fields.__struct_fields__})
@@ -84,18 +88,22 @@ def read(mailbox: Mailbox, message: str, body: str) -> Message[Any]:
         raise UsageError(f"this is no {cls.__qualname__}: {error}; it is {signature(found[0])}{_where(cls)}") from None
 
 
+def _way(handler: Handler) -> str:
+    return "ref.stream(message)" if handler.streams else "ref.feed(message, items)"
+
+
 def signature(handler: Handler) -> str:
     """A message and its reply in one line: `Tokenise(path: str, depth: int = 3) -> int`."""
-    fields = ", ".join(_field(field) for field in msgspec.structs.fields(handler.message))
+    fields = ", ".join(_field(field, field.name) for field in msgspec.structs.fields(handler.message))
     reply = _type_name(handler.reply.promised)
     return f"{handler.message.__qualname__}({fields}) -> {f'stream of {reply}' if handler.streams else reply}"
 
 
 def _where(message: type[Message[Any]]) -> str:
-    """What the structs in its fields are; empty without any."""
+    """What the structs and enums in its fields are; empty without any."""
     seen: dict[type, str] = {}
     for field in msgspec.structs.fields(message):
-        _structs_in(field.type, seen)
+        _define(field.type, seen)
     return f", where {', '.join(seen.values())}" if seen else ""
 
 
@@ -126,8 +134,8 @@ def _fields_of(cls: type[Message[Any]]) -> type[msgspec.Struct]:
     return msgspec.defstruct(cls.__name__, fields, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
-def _field(field: msgspec.structs.FieldInfo) -> str:
-    text = f"{field.name}: {_type_name(field.type)}"
+def _field(field: msgspec.structs.FieldInfo, name: str) -> str:
+    text = f"{name}: {_type_name(field.type)}"
     if field.default is not msgspec.NODEFAULT:
         return f"{text} = {field.default!r}"
     return text if field.default_factory is msgspec.NODEFAULT else f"{text} = ..."
@@ -142,12 +150,26 @@ def _type_name(annotation: Any) -> str:
 _MODULES: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 
 
-def _structs_in(annotation: Any, seen: dict[type, str]) -> None:
-    """Describe the structs in the type of a field, by name and fields."""
+def _define(annotation: Any, seen: dict[type, str]) -> None:
+    """Describe the structs and enums in the type of a field, by name, as JSON has them."""
     for inner in get_args(annotation):
-        _structs_in(inner, seen)
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct) and annotation not in seen:
-        fields = msgspec.structs.fields(annotation)
-        seen[annotation] = f"{annotation.__qualname__} is {{{', '.join(map(_field, fields))}}}"
-        for field in fields:
-            _structs_in(field.type, seen)
+        _define(inner, seen)
+    if not isinstance(annotation, type) or annotation in seen:
+        return
+    if issubclass(annotation, Enum):
+        values = " or ".join(as_json(member.value) for member in annotation)
+        seen[annotation] = f"{annotation.__qualname__} is {values}"
+    elif issubclass(annotation, msgspec.Struct):
+        seen[annotation] = f"{annotation.__qualname__} is {_struct(annotation)}"
+        for field in msgspec.structs.fields(annotation):
+            _define(field.type, seen)
+
+
+def _struct(struct: type[msgspec.Struct]) -> str:
+    """The JSON of a struct: `{type: "Circle", radius: float}`, in brackets where it is an array."""
+    config, fields = struct.__struct_config__, msgspec.structs.fields(struct)
+    if config.array_like:
+        tag = [] if config.tag is None else [as_json(config.tag)]
+        return f"[{', '.join((*tag, *(_field(field, field.name) for field in fields)))}]"
+    tag = [] if config.tag is None else [f"{config.tag_field}: {as_json(config.tag)}"]
+    return f"{{{', '.join((*tag, *(_field(field, field.encode_name) for field in fields)))}}}"

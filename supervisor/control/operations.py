@@ -29,7 +29,6 @@ from supervisor.control.look.snapshots import Snapshots
 from supervisor.control.look.stacks import StackTaker
 from supervisor.errors import NoSuchChild
 from supervisor.observe.broadcast import Missed
-from supervisor.store.errors import NoSuchRecord
 from supervisor.tree.engine import Engine
 
 Answer = Callable[[Any], Awaitable[Reply]]
@@ -90,9 +89,6 @@ class Operations:
                     yield framed(reply)
             else:
                 yield framed(await self._answers[type(request)](request))
-        except NoSuchRecord as error:
-            what, _, _ = str(error).partition(";")
-            yield framed(Failed(Trouble.NO_SUCH_NAME, f"{what}; `actorctl dead list` shows them"))
         except ActorsError as error:
             yield framed(Failed(_trouble(error), str(error)))
         except Exception as error:

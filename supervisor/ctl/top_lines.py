@@ -66,7 +66,7 @@ def _doing(row: Row) -> str:
         left = "" if node.budget is None else f", {node.budget} left"
         return count(node.restarts, "restart") + left if node.restarts or left else ""
     if node.next_try is not None:
-        return f"starts in {duration(node.next_try)}"
+        return f"in {duration(node.next_try)}"
     if state_of(node) == "degraded":
         return node.degraded or ""
     return "" if node.handling is None else f"{node.handling} {duration(node.handling_for)}"
