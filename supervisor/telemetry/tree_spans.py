@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from actors.child.messages.driver import Clock
-from actors.process.current_context import current_context
+from actors.child.spans import current_context
 from actors.wire.from_child import Send, SendMany
 from actors.wire.kinds import ASK, FEED, STREAM, TELL
 from actors.wire.traces import is_sampled
