@@ -170,8 +170,15 @@ def exception_names(cls: type[BaseException]) -> tuple[str, ...]:
     A builtin has no module, the main module is `__main__`. A class that a package re-exports has both names, the one of
     its definition first: `json.decoder.JSONDecodeError`, `json.JSONDecodeError`.
     """
-    names = (name[:MAX_CLASS_NAME] for base in cls.__mro__[:-1] for name in (_class_name(base), *_exported(base)))
-    return tuple(names)[:MAX_BASES]
+    names = (name for base in _MRO(cls)[:-1] for name in (_class_name(base), *_exported(base)))
+    return tuple(name[:MAX_CLASS_NAME] for name in names)[:MAX_BASES]
+
+
+def exception_name(cls: type[BaseException]) -> str:
+    """The name of an exception class for a person: one line, without a module that tells nothing."""
+    module, name = module_of(cls), qualified_name(cls)
+    shown = name if module in _UNNAMED else f"{module}.{name}"
+    return (shown if shown.isprintable() else ascii(shown)[1:-1])[:MAX_CLASS_NAME]
 
 
 def exception_named(name: str) -> type[BaseException] | None:
@@ -192,23 +199,42 @@ def exception_named(name: str) -> type[BaseException] | None:
     return None
 
 
+def module_of(cls: type) -> str:
+    """The module of a class, whatever its metaclass does."""
+    module = _MODULE(cls)
+    return _encodable(module) if isinstance(module, str) else ""
+
+
+def qualified_name(cls: type) -> str:
+    """The qualified name of a class, without its module, whatever its metaclass does."""
+    return _encodable(_QUALNAME(cls))
+
+
+def _encodable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _class_name(cls: type) -> str:
-    module = str(cls.__module__)
+    module, name = module_of(cls), qualified_name(cls)
     if module == "builtins":
-        return cls.__qualname__
-    return f"{'__main__' if module == '__mp_main__' else module}.{cls.__qualname__}"
+        return name
+    return f"{'__main__' if module == '__mp_main__' else module}.{name}"
 
 
 def _exported(cls: type) -> Iterator[str]:
     """Its names in the packages around its module, and in the module that an accelerator in C, `_queue`, belongs to."""
-    module = str(cls.__module__)
+    module, name = module_of(cls), qualified_name(cls)
     packages = module.split(".")
     around = [".".join(packages[:count]) for count in range(len(packages) - 1, 0, -1)]
     for place in [*around, module.removeprefix("_")]:
-        if place != module and vars(sys.modules.get(place, cls)).get(cls.__qualname__) is cls:
-            yield f"{place}.{cls.__qualname__}"
+        if place != module and getattr(sys.modules.get(place), "__dict__", {}).get(name) is cls:
+            yield f"{place}.{name}"
 
 
+_MRO: Final = type.__dict__["__mro__"].__get__  # as `type` itself reads them; a metaclass may raise there
+_MODULE: Final = type.__dict__["__module__"].__get__
+_QUALNAME: Final = type.__dict__["__qualname__"].__get__
+_UNNAMED: Final = ("builtins", "__main__", "__mp_main__")  # the last is the main module in a process
 GAVE_UP: Final = "gave up: "  # begins the detail of the reason of a supervisor that gave up
 MAX_CLASS_NAME: Final = 1024  # characters of the name of a class
 MAX_BASES: Final = 64  # names of the class of one exception and of its bases

@@ -24,6 +24,7 @@ from actors.child.messages.outbox import Outbox
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
 from actors.errors import Rejected, UsageError
+from actors.exits import exception_name
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_cells import DOORBELL
 from actors.ipc.channel import Channel
@@ -197,7 +198,7 @@ class Life:
         try:
             said = self.health()
         except Exception as error:
-            said = f"health() raised {type(error).__qualname__}: {words_of(error)}"
+            said = f"health() raised {exception_name(type(error))}: {words_of(error)}"
         finally:
             self.recorder.done_health()
         if said is not None and not isinstance(said, str):

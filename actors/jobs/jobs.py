@@ -17,6 +17,7 @@ import msgspec
 from actors.actor import Actor, handles
 from actors.bounds import LEAST_SECONDS
 from actors.child.beginning import import_module, only_importing
+from actors.exits import module_of, qualified_name
 from actors.ipc.shared import Shared
 from actors.jobs.definition import definition_of
 from actors.messages import Message
@@ -163,7 +164,7 @@ class Jobs(Actor):
 
 def _as_exception(error: BaseException) -> Exception:
     """An Exception with the name, the text and the traceback of what is none, a SystemExit for instance."""
-    cls = type(error)
-    named = type(cls.__name__, (Exception,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
+    cls, name = type(error), qualified_name(type(error))
+    named = type(name.rpartition(".")[2], (Exception,), {"__module__": module_of(cls), "__qualname__": name})
     stand_in: Exception = named(words_of(error))
     return stand_in.with_traceback(error.__traceback__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
-from actors.exits import exception_names
+from actors.exits import exception_name, exception_names, qualified_name
 from actors.process.traceback_text import traced
 from actors.ref import TAKES_MESSAGES, ActorRef
 from actors.wire.from_child import CrashReport, Failure
@@ -24,7 +24,6 @@ _NO_LOOP: Final = ("no running event loop", "There is no current event loop")  #
 _OTHER_LOOP: Final = "attached to a different loop"
 _LOOPS: Final = "an actor's event loop runs in its async methods alone: make this one async, and await there"
 _FROZEN: Final = "<frozen importlib"
-_UNNAMED: Final = ("builtins", "__main__", "__mp_main__")  # the last is the main module in a process
 
 EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its crash report says what
 
@@ -60,8 +59,7 @@ def failure_of(error: BaseException) -> Failure:
     trace = error.__traceback__
     while trace and trace.tb_next and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    cls = type(error)
-    name = cls.__qualname__ if cls.__module__ in _UNNAMED else f"{cls.__module__}.{cls.__qualname__}"
+    name = exception_name(type(error))
     return Failure(name, words_of(error), _cut(printable(traced(error, trace)), MAX_TRACEBACK_CHARACTERS))
 
 
@@ -73,8 +71,8 @@ def words_of(error: BaseException) -> str:
     """
     try:
         words = printable(str(error))
-    except Exception:
-        return f"<no text: {type(error).__qualname__}.__str__ raised>"
+    except BaseException:  # no text is worth the end of this process
+        return f"<no text: {qualified_name(type(error))}.__str__ raised>"
     return _cut(_with_remedy(error, words), MAX_MESSAGE_CHARACTERS)
 
 

@@ -19,6 +19,7 @@ from msgspec import inspect as types
 
 from actors.bounds import Settings
 from actors.errors import UndecodableMessage, UsageError
+from actors.exits import exception_name, qualified_name
 from actors.ref import ActorRef, UnboundRef
 from actors.signatures import type_name
 from actors.wire.framing import Carried
@@ -102,7 +103,7 @@ def to_plain(value: object) -> object:
                 raise
             except BaseException as error:  # a user's codec may raise anything; it fails this message only
                 if isinstance(value, SharedValue):
-                    raise TypeError(_text(error) or type(error).__name__) from None
+                    raise TypeError(_text(error) or qualified_name(type(error))) from None
                 raise TypeError(f"the codec of {cls.__qualname__} raised {_in_words(error)}") from error
     for kind, exact in _EXACTLY.items():
         if isinstance(value, kind):
@@ -140,7 +141,8 @@ def from_plain(wanted: type, plain: Any) -> object:
 
 def _in_words(error: BaseException) -> str:
     text = _text(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = exception_name(type(error))
+    return f"{name}: {text}" if text else name
 
 
 def _text(error: BaseException) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from actors.process.tracebacks import (
     failure_of,
     words_of,
 )
+from actors.wire.codec import encode
 
 
 def raised(error):
@@ -72,11 +74,48 @@ class Mute(Exception):
         raise ZeroDivisionError
 
 
+class Exiting(Exception):
+    def __str__(self):
+        sys.exit(4)
+
+
+class Nameless(type):
+    """A metaclass whose classes tell nothing of themselves."""
+
+    def __getattribute__(cls, name):
+        raise ZeroDivisionError(name)
+
+
+class Odd(Exception, metaclass=Nameless):
+    pass
+
+
+def test_a_metaclass_that_raises():
+    """The class has its names all the same; the traceback has files and lines only."""
+    report = ActorFailed("in A.a", raised(Odd("oh"))).crash_report()
+    assert (f"{__name__}.Odd", "oh") == (report.failure.type_name, report.failure.message)
+    assert "in raised" in report.failure.traceback
+    assert (f"{__name__}.Odd", "Exception") == report.classes[:2]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("New\nLine", "New\\nLine"), ("Red\x1b[31m", "Red\\x1b[31m"), ("Half\udc80", "Half\\udc80"), ("É", "É")],
+)
+def test_a_name_that_is_no_line(name, shown):
+    """It is quoted, so that the report keeps its first line, and can be sent."""
+    error = type("Odd", (Exception,), {"__module__": "__main__", "__qualname__": name})
+    report = ActorFailed("in A.a", error()).crash_report()
+    assert shown == report.failure.type_name
+    encode(report)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
         (OSError("cannot open \udcff"), "cannot open \\udcff"),
         (Mute(), "<no text: Mute.__str__ raised>"),
+        (Exiting(), "<no text: Exiting.__str__ raised>"),
         (KeyError(), ""),
     ],
 )
