@@ -93,6 +93,7 @@ class Unanswered:
             handler=None if busy is None else self._class_name(busy.handler),
             running=None if busy is None or len(busy.active) > 1 else self._clock() - busy.since / 1e9,
             down=not lives,
+            staying=bool(lives) and all(life.said_farewell for life in lives.values()),
             others=self._depth() - (held is not None),
         )
 

@@ -85,6 +85,13 @@ class Doing(Protocol):
     def caught_up(self) -> bool:
         """Whether progress and activity are newer than the last control frame it was sent."""
 
+    @property
+    def said_farewell(self) -> bool:
+        """Whether its goodbye or crash report has arrived.
+
+        It handles nothing more, though its process may still run.
+        """
+
     def counts(self) -> Counts:
         """What the actor has counted with `context.count`; nothing after its end, whose `LifeEnd` has it."""
 
@@ -158,13 +165,6 @@ class Control(Killable, Protocol):
 
 class Inspection(Doing, Protocol):
     """A life as its watchdog sees it: is its code running, and where is it."""
-
-    @property
-    def said_farewell(self) -> bool:
-        """Whether its goodbye or crash report has arrived.
-
-        It handles nothing more, though its process may still run.
-        """
 
     def ask_heartbeat(self) -> bool:
         """Ask for a heartbeat, which its activity shows; False when that is not possible.

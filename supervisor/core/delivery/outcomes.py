@@ -124,6 +124,7 @@ class Held(msgspec.Struct, frozen=True):
         handler: name of the message class whose handler has run longest; None when none runs.
         running: for how many seconds; None when several run and the ask's is one of them, or would be next.
         down: whether the actor has no process to serve it.
+        staying: whether its code has ended, and its process is still there.
         others: how many other messages wait or are being handled.
     """
 
@@ -132,6 +133,7 @@ class Held(msgspec.Struct, frozen=True):
     handler: str | None
     running: float | None
     down: bool
+    staying: bool
     others: int
 
 
@@ -147,6 +149,9 @@ def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTi
     lasts = "" if held.running is None else f", for {held.running:.1f} s now"
     if held.finished:
         how = "it has been handled, and the reply is on its way"
+    elif held.staying and held.started is not None:
+        begun = "its handler has left" if held.started else "it has not begun"
+        how = f"{begun}: the actor has ended, and its process stays; a thread that is no daemon may keep it"
     elif held.started:
         how = f"it is being handled{lasts}"
     elif held.started is None:

@@ -442,6 +442,20 @@ async def test_an_ask_that_times_out_says_how_far_it_came(box):
     assert (True, "it is being handled") == await told(Progress(8, frozenset({7, 8}), hour_ago, 0))
 
 
+async def test_an_ask_that_times_out_while_its_life_has_ended_and_its_process_stays(box):
+    """As after sys.exit in a handler that has started a thread: no handler runs, whatever the black box says."""
+    life = box.live()
+    asks = [asyncio.create_task(box.ref.ask(Add(number), timeout=0.01)) for number in range(2)]
+    await at_rest()
+    life.began(1)
+    life.said_farewell = True
+    stays = "the actor has ended, and its process stays; a thread that is no daemon may keep it"
+    first, second = await asyncio.gather(*asks, return_exceptions=True)
+    assert (True, f"its handler has left: {stays}") == (first.started, str(first).removeprefix(LATE))
+    assert not second.started
+    assert f"it has not begun: {stays}; 1 other message waits or is being handled" == str(second).removeprefix(LATE)
+
+
 async def test_an_ask_that_times_out_while_its_life_is_asked_to_stop(box):
     """What that life has begun, it handles: it says so, and the life gets to know that the answer is not wanted."""
     life = box.live()
