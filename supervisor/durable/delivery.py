@@ -85,6 +85,11 @@ class NotedDelivery:
         return self._life.window
 
     @property
+    def said_farewell(self) -> bool:
+        """See `Delivery`."""
+        return self._life.said_farewell
+
+    @property
     def caught_up(self) -> bool:
         """See `Delivery`."""
         return self._life.caught_up
