@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -76,7 +75,7 @@ class Mute(Exception):
 
 class Exiting(Exception):
     def __str__(self):
-        sys.exit(4)
+        raise SystemExit(4)
 
 
 class Nameless(type):
