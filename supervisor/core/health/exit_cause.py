@@ -157,8 +157,8 @@ def _no_python(end: LifeEnd, code: int) -> str:
             "the system passes on (ARG_MAX)"
         )
     return (
-        "what multiprocessing executes may be no Python (see multiprocessing.set_executable), or one that cannot "
-        "start; its standard error may say why"
+        "what multiprocessing executes may be no Python (see multiprocessing.set_executable), one that cannot start, "
+        "or a frozen program without freeze_support(); its standard error may say why"
     )
 
 
