@@ -26,8 +26,8 @@ SHADOWED = (
     "the end of sys.path"
 )
 NO_PYTHON = (
-    "what multiprocessing executes may be no Python (see multiprocessing.set_executable), or one that cannot start; "
-    "its standard error may say why"
+    "what multiprocessing executes may be no Python (see multiprocessing.set_executable), one that cannot start, "
+    "or a frozen program without freeze_support(); its standard error may say why"
 )
 NOT_EXECUTED = (
     "what multiprocessing executes could not be executed; it is no program, or the environment is larger than the "
