@@ -42,6 +42,7 @@ class KernelCounter:
 
     def __init__(self, initial: int = 0, *, semaphore: bool = False) -> None:
         self._semaphore = semaphore
+        self._most = len(ONE) if semaphore else PIPE  # bytes of one read
         self._fds = _kernel_object(initial, semaphore=semaphore)
 
     def fileno(self) -> int:
@@ -62,12 +63,10 @@ class KernelCounter:
     def take(self) -> int:
         """Take one (or all); never waits. How many were taken."""
         try:
-            read = os.read(self._end(0), len(ONE) if self._semaphore else PIPE)
+            read = os.read(self._end(0), self._most)
         except BlockingIOError:
             return 0
-        if len(read) > len(ONE):  # a pipe holds the increments one by one, an eventfd tells their sum
-            return len(read) // len(ONE)
-        return 1 if self._semaphore else int.from_bytes(read, sys.byteorder)
+        return 1 if self._semaphore or read == ONE else _counted(read)
 
     def close(self) -> None:
         """Close the descriptors in this process. May be called twice."""
@@ -91,6 +90,7 @@ class KernelCounter:
 
     def __setstate__(self, state: tuple[bool, tuple[Any, ...]]) -> None:
         self._semaphore, inherited = state
+        self._most = len(ONE) if self._semaphore else PIPE
         self._fds = tuple(adopt(fd) for fd in inherited)
 
     def __del__(self) -> None:
@@ -138,6 +138,11 @@ class SafeEvent(KernelCounter):
     def __repr__(self) -> str:
         state = "closed" if not self._fds else "set" if self.is_set() else "unset"
         return f"<{type(self).__name__} {state}>"
+
+
+def _counted(read: bytes) -> int:
+    """How many increments were read: an eventfd tells the sum, a pipe holds them one by one."""
+    return len(read) // len(ONE) if len(read) > len(ONE) else int.from_bytes(read, sys.byteorder)
 
 
 def close_fd(fd: int) -> None:

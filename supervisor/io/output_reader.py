@@ -19,6 +19,7 @@ from typing import Final, Generic, TypeVar
 from actors.event import close_fd
 from actors.wire.log_lines import Record
 from supervisor.io.output_buffer import OutputBuffer
+from supervisor.io.poller import Ready
 from supervisor.io.selector_thread import SelectorThread
 
 CHUNK: Final = 64 * 1024  # bytes: all that a pipe holds
@@ -148,9 +149,9 @@ class OutputReader:
 
     # ---- in the thread
 
-    def readable(self, fds: list[int]) -> None:
+    def readable(self, ready: Ready) -> None:
         """See `Work`."""
-        for fd in fds:
+        for fd, _ in ready:
             buffer = self._followed.get(fd)
             if buffer is not None and self._read(buffer) == b"":
                 self._unregister(buffer)

@@ -13,6 +13,9 @@ import select
 import time
 from typing import Any, Final
 
+Ready = list[tuple[int, int]]
+"""Descriptors that are ready, each with its events."""
+
 PACE: Final = 0.02  # seconds between two looks at descriptors that epoll does not take
 
 
@@ -28,16 +31,16 @@ class Poller:
         self._taken: set[int] = set()  # by epoll
         self._rest: dict[int, Any] = {}  # by descriptor: a poll object of its own
 
-    def wait(self, timeout: float) -> list[int]:
+    def wait(self, timeout: float) -> Ready:
         """The descriptors that are ready, after at most this many seconds."""
         try:
-            if self._rest or self._epoll is None:
-                return self._wait_with_poll(timeout)
-            return [fd for fd, _ in self._epoll.poll(timeout)]
+            aside = self._rest or self._epoll is None
+            ready: Ready = self._wait_with_poll(timeout) if aside else self._epoll.poll(timeout)
         except OSError:  # ENOMEM; or other code in the daemon has closed epoll's descriptor
             self._begin_again()
             time.sleep(PACE)
             return []
+        return ready
 
     def add(self, fd: int) -> None:
         """Watch a descriptor; an error or a hang-up also makes it readable."""
@@ -65,14 +68,14 @@ class Poller:
             with contextlib.suppress(OSError):  # other code in the daemon has closed it
                 self._epoll.close()
 
-    def _wait_with_poll(self, timeout: float) -> list[int]:
+    def _wait_with_poll(self, timeout: float) -> Ready:
         if self._epoll is not None:
-            ready = [fd for fd, poll in self._rest.items() if poll.poll(0)]
-            return ready + [fd for fd, _ in self._epoll.poll(0 if ready else min(timeout, PACE))]
+            ready: Ready = [found for poll in self._rest.values() for found in poll.poll(0)]
+            return [*ready, *self._epoll.poll(0 if ready else min(timeout, PACE))]
         poll = select.poll()
         for fd in self._rest:
             poll.register(fd, select.POLLIN)
-        return [fd for fd, _ in poll.poll(timeout * 1000)]
+        return poll.poll(timeout * 1000)
 
     def _begin_again(self) -> None:
         """Watch the same descriptors with another epoll, or without one."""

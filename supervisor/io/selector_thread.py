@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import signal
 import threading
 from collections import deque
@@ -17,7 +18,7 @@ from typing import Final, Protocol
 
 from actors.event import KernelCounter
 from actors.process.signals import LEFT_TO_THE_DAEMON
-from supervisor.io.poller import Poller
+from supervisor.io.poller import Poller, Ready
 
 ORPHAN_CHECK: Final = 1.0  # seconds between looks whether the loop was closed without closing the thread
 
@@ -27,7 +28,7 @@ Order = Callable[[], None]
 class Work(Protocol):
     """What a thread does. Its methods run in the thread."""
 
-    def readable(self, fds: list[int]) -> None:
+    def readable(self, ready: Ready) -> None:
         """These descriptors can be read; one that is not known here may be among them."""
 
     def after_wake(self) -> None:
@@ -64,8 +65,8 @@ class SelectorThread:
             undo.callback(self.poller.close)
             self._bell = KernelCounter()
             undo.callback(self._bell.close)
-            self._rung: Final = self._bell.fileno()
-            self.poller.add(self._rung)
+            self._rung: Final = self._bell.fileno(), select.POLLIN
+            self.poller.add(self._bell.fileno())
             self._thread.start()
             undo.pop_all()
 
@@ -101,10 +102,11 @@ class SelectorThread:
         # of two signals that come together the kernel gives the second to any thread that takes it; the main thread,
         # where Python handles it, would then not wake up from a system call
         signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_DAEMON)
+        wait, is_closed = self.poller.wait, self._loop.is_closed
         try:
             while not self.closing:
-                ready = self.poller.wait(ORPHAN_CHECK)
-                if self._loop.is_closed():
+                ready = wait(ORPHAN_CHECK)
+                if is_closed():
                     self._work.orphaned()
                     return
                 self._wake(ready)
@@ -114,7 +116,7 @@ class SelectorThread:
             self._work.ended()
             self.poller.close()
 
-    def _wake(self, ready: list[int]) -> None:
+    def _wake(self, ready: Ready) -> None:
         try:
             self._work.readable(ready)
         except Exception as error:  # every life needs this thread

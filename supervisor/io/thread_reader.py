@@ -13,6 +13,7 @@ from typing import Final
 
 from actors.event import KernelCounter
 from supervisor.io.fds import CHUNK, OnChunk, OnReady, read_chunk, read_rest
+from supervisor.io.poller import Ready
 from supervisor.io.selector_thread import SelectorThread
 from supervisor.io.write_watch import WriteWatch
 from supervisor.ports.reading import Source
@@ -170,9 +171,9 @@ class ThreadReader:
 
     # ---- in the thread
 
-    def readable(self, fds: list[int]) -> None:
+    def readable(self, ready: Ready) -> None:
         """See `Work`."""
-        for fd in fds:
+        for fd, _ in ready:
             item = self._watched.get(fd)
             if isinstance(item, Stream):
                 self._read(item)

@@ -243,12 +243,13 @@ class Dispatcher:
             observer.outcomes(queue, member, frame)
         if isinstance(frame, Replies):
             self._settlement.on_replies(queue, member, frame)
-        elif frame.items:
-            self._settlement.on_outcomes(queue, member, frame.items, attachments)
-        if isinstance(frame, Outcomes) and frame.ack_up_to:
-            acknowledged = queue.finish_up_to(member, frame.ack_up_to)
-            if acknowledged.outside or acknowledged.handled:
-                self._settlement.acknowledged(acknowledged)
+        else:
+            if frame.items:
+                self._settlement.on_outcomes(queue, member, frame.items, attachments)
+            if frame.ack_up_to:
+                acknowledged = queue.finish_up_to(member, frame.ack_up_to)
+                if acknowledged.outside or acknowledged.handled:
+                    self._settlement.acknowledged(acknowledged)
         if pool:
             consumers.measure(member, consumers.handled(member) - had)  # what it gave back was not handled
         capacity = self._capacity

@@ -79,21 +79,28 @@ class Settlement:
         self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Carried]
     ) -> None:
         """A life reports how messages ended that it took from a queue; see `Dispatcher.on_outcomes`."""
-        first, count = outcomes[0].seq, 0
-        for outcome in outcomes:
-            if outcome.kind != kinds.REPLY or outcome.seq != first + count:
-                break
-            count += 1
-        if queue.finish_replied(member, first, count):  # the common case: asks that travelled together
-            self.fates[_HANDLED] += count
-            self._answer_all(outcomes[:count])
-            outcomes = outcomes[count:]
+        flight = queue.flights.by_consumer.get(member)
+        if flight is not None and flight.batches:
+            outcomes = self._answered_together(queue, member, outcomes)
         for outcome in outcomes:
             message = queue.finish(member, outcome.seq) if outcome.kind == kinds.REPLY else None
             if message is not None:
                 self.replied(message, outcome.payload)
             else:
                 self._hear(queue, member, outcome, attachments)
+
+    def _answered_together(self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """End the asks at the head that travelled together and are answered in order; returns the rest."""
+        first, count = outcomes[0].seq, 0
+        for outcome in outcomes:
+            if outcome.kind != kinds.REPLY or outcome.seq != first + count:
+                break
+            count += 1
+        if not queue.finish_replied(member, first, count):
+            return outcomes
+        self.fates[_HANDLED] += count
+        self._answer_all(outcomes[:count])
+        return outcomes[count:]
 
     def on_replies(self, queue: MessageQueue, member: str, frame: Replies) -> None:
         """A life reports the replies to consecutive asks of a batch.
