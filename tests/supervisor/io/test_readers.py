@@ -58,10 +58,10 @@ async def test_readiness_belongs_to_what_was_watched_then(monkeypatch, pipe):
     class Held(selector_thread.Poller):
         def wait(self, timeout):
             ready = super().wait(timeout)
-            if pipe[0] in ready and not held.is_set():
+            if pipe[0] in dict(ready) and not held.is_set():
                 on_its_way.set()
                 held.wait(DEADLINE)
-                return [reader._thread._bell.fileno(), *ready]
+                return [reader._thread._rung, *ready]
             return ready
 
     monkeypatch.setattr(selector_thread, "Poller", Held)
