@@ -39,7 +39,8 @@ class Sharing(msgspec.Struct, frozen=True, gc=False):
     attachments: tuple[Carried, ...]
 
 
-Payload = msgspec.Raw | Attachment | Sharing
+Beside = Attachment | Sharing  # made once: a union in a function is made at each call
+Payload = msgspec.Raw | Beside
 
 
 class Handling:
@@ -94,11 +95,8 @@ class Handling:
 
     def finish_well(self, envelope: Envelope[Message[Any]], payload: Payload, lane: int) -> None:
         """Record that a handler has returned, and send what its sender gets."""
-        if isinstance(payload, Attachment):
-            to_actor = envelope.sender is not None and type(envelope) is not BulkEnvelope
-            self.finish(envelope, kinds.BESIDE, NOTHING, lane, (_shared(payload) if to_actor else payload,))
-        elif isinstance(payload, Sharing):
-            self.finish(envelope, kinds.SHARED_REPLY, payload.data, lane, payload.attachments)
+        if isinstance(payload, Beside):
+            self._finish_beside(envelope, payload, lane)
         elif envelope.kind == kinds.TELL:
             self.finish(envelope, kinds.REPLY, payload, lane)
         else:  # the common case
@@ -111,6 +109,14 @@ class Handling:
             else:
                 ended = self._end_of(envelope.trace)
                 self._outbox.reply(envelope.seq, kinds.REPLY, payload, self._recorder.since(lane), (), ended)
+
+    def _finish_beside(self, envelope: Envelope[Message[Any]], payload: Beside, lane: int) -> None:
+        """As `finish_well`, where the reply or a part of it travels beside its frame."""
+        if isinstance(payload, Sharing):
+            self.finish(envelope, kinds.SHARED_REPLY, payload.data, lane, payload.attachments)
+            return
+        to_actor = envelope.sender is not None and type(envelope) is not BulkEnvelope
+        self.finish(envelope, kinds.BESIDE, NOTHING, lane, (_shared(payload) if to_actor else payload,))
 
     def _end_of(self, trace: str) -> int:
         """Now (ns), where the daemon makes a span of the message; else 0."""
