@@ -84,11 +84,12 @@ class CommandChild(ProcessChild[CommandSpec]):
         return started
 
     def _look_for_port(self) -> None:
-        """Choose its port, or check that nothing else has it.
+        """Choose its port, or check that nothing else has it: else a connection to that would make it ready.
 
-        Not after a life that has been ready: what that life had started may hold the port for a moment yet.
+        Not at once after a life that has been ready: what that life had started may hold the port for a moment yet.
         """
-        if self.last_report is not None and self.last_report.reason.kind is not ExitKind.UNSTARTED:
+        last = self.last_report
+        if last is not None and last.reason.kind is not ExitKind.UNSTARTED and not last.delay:
             return
         ready = self.spec.ready
         if self.spec.wants_port:

@@ -13,7 +13,7 @@ from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.process import check_directory
 from supervisor.spec_validation.values import absent, is_word, looks
 from supervisor.specs import CommandSpec, Ready
-from supervisor.specs.ready import PORT, LineReady, PortReady, SocketReady
+from supervisor.specs.ready import PORT, LineReady, PortReady, SocketReady, TimeReady
 
 _NO_ANSWER: Final = ("SIGKILL", "SIGSTOP")  # no program can handle them
 
@@ -97,6 +97,9 @@ def _check_ready(child: CommandSpec, path: str) -> None:
         )
     if isinstance(ready, LineReady) and child.output != "capture":
         raise InvalidSpec(f"{path}.output", child.output, "Ready.line reads its output; expected 'capture'")
+    if isinstance(ready, TimeReady) and ready.seconds >= child.start_timeout:
+        why = f"it is ready after {ready.seconds:g} s; expected a longer time"
+        raise InvalidSpec(f"{path}.start_timeout", child.start_timeout, why)
     if (
         isinstance(ready, SocketReady)
         and len(os.fsencode(place := Path(child.cwd or ".", ready.path))) > MAX_SOCKET_PATH

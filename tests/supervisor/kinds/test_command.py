@@ -14,10 +14,12 @@ import pytest
 
 from actors.exits import ExitKind
 from supervisor import (
+    Backoff,
     ChildExited,
     ChildState,
     CommandSpec,
     FunctionSpec,
+    Intensity,
     InvalidSpec,
     Ready,
     StartFailed,
@@ -207,7 +209,7 @@ async def test_starts_that_fail(tmp_path):
     garbage.chmod(0o755)
     async with Supervisor(SupervisorSpec(name="none"), spares=0) as root:
         with pytest.raises(StartFailed, match="unstarted: exit code 3") as failure:
-            await root.start_child(shell("echo wrong configuration; exit 3", ready=Ready.after(60)))
+            await root.start_child(shell("echo wrong configuration; exit 3", ready=Ready.after(20)))
         assert ("wrong configuration",) == failure.value.report.stderr
         with pytest.raises(StartFailed, match="Exec format error"):
             await root.start_child(CommandSpec((str(garbage),)))
@@ -232,6 +234,32 @@ async def test_starts_that_fail(tmp_path):
             with pytest.raises(StartFailed, match=f"port {number} of 127.0.0.1 is taken by another program"):
                 await root.start_child(CommandSpec(("sleep", "1000"), ready=Ready.port("127.0.0.1", number)))
         assert 1 == root.count_children().specs
+
+
+async def test_a_port_that_another_program_has_taken_meanwhile():
+    """The next life seems to be ready, and ends, since it cannot listen; the one after it gets another port."""
+    spec = CommandSpec(
+        (sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"),
+        name="server",
+        ready=Ready.port("127.0.0.1", "{port}"),
+        backoff=Backoff(initial=0.01, cap=0.01, jitter=0.0),
+    )
+    root = Supervisor(spec, intensity=Intensity.unlimited(), spares=0)
+    watch = Watch(root)
+    async with root:
+        server = root.snapshot().children[0]
+        with socket.socket() as thief:
+            thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            while True:
+                os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+                await watch.exited("server")
+                with contextlib.suppress(OSError):
+                    thief.bind(("127.0.0.1", server.port))
+                    thief.listen()
+                    break
+                await until(lambda: root.snapshot().children[0].pid is not None)
+            await until(lambda: root.snapshot().children[0].port != server.port, "another port")
+            await until(lambda: root.snapshot().children[0].state is ChildState.RUNNING, "it runs")
 
 
 async def needs(url: str):
@@ -291,6 +319,11 @@ async def test_all_kinds_in_one_tree():
         (lambda _: CommandSpec(("sleep", "1"), ready="up"), "ready", "expected Ready.line(...)"),
         (lambda _: CommandSpec(("sleep", "1"), ready=Ready()), "ready", "expected Ready.line(...)"),
         (lambda _: CommandSpec(("sleep", "1"), ready=Ready.socket("s" * 108)), "ready", "has at most 107 bytes"),
+        (
+            lambda _: CommandSpec(("sleep", "1"), ready=Ready.after(60)),
+            "start_timeout",
+            "it is ready after 60 s; expected a longer time",
+        ),
         (
             lambda _: CommandSpec(("sleep", "1"), ready=Ready.line("up"), output="inherit"),
             "output",
