@@ -39,7 +39,7 @@ class RestartAction(StrEnum):
 
     RESTART = "restart"  # and count it, as the policy would
     RESTART_UNCOUNTED = "restart_uncounted"  # after the same backoff; the supervisor does not give up because of it
-    STOP = "stop"  # leave it down, as if it had ended normally
+    STOP = "stop"  # leave it down, as a transient child after a normal end; health tells of an abnormal one
     ESCALATE = "escalate"  # the supervisor gives up at once
 
 

@@ -21,7 +21,8 @@ class Restart:
     Args:
         policy: what happens where there is no rule.
         rules: what happens after a death by a cause: "restart", "restart_uncounted" (the supervisor does not count
-            it), "stop" (it stays down, as if it had ended normally) or "escalate" (the supervisor gives up at once).
+            it), "stop" (it stays down, as a transient child after a normal end; `root.health()` tells of it if the
+            end was none) or "escalate" (the supervisor gives up at once).
 
     Raises:
         UsageError: a cause is none, an action is none, or a temporary child is to be restarted.
