@@ -1,9 +1,9 @@
 """Telemetry: what metrics and unsampled tracing cost, beside a tree without both, turn by turn in one run.
 
-python -m benchmarks.telemetry            sixty rounds, and the ratio to the plain tree
-python -m benchmarks.telemetry --rounds 99
+python -m benchmarks.telemetry            96 rounds, and the ratio to the plain tree
+python -m benchmarks.telemetry --rounds 300
 
-The trees are made anew twelve times. The rate is the median of the rounds; what follows it is the median of the ratios
+The trees are made anew 24 times. The rate is the median of the rounds; what follows it is the median of the ratios
 to the plain tree within a round, in which the trees take turns in random order. "cpu" is processor time of the daemon
 and of the actor's process for each message, the least of the rounds: a busy machine changes it less than the rate.
 """
@@ -33,7 +33,7 @@ from supervisor.tracing import instrument
 ASKS = 250
 AT_ONCE = 64
 TELLS = 5_000
-SITTINGS = 12
+SITTINGS = 24
 
 Kind = Callable[[Supervisor], None]
 
@@ -174,7 +174,7 @@ async def main(rounds: int, *, every: bool) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="benchmarks.telemetry", description="What metrics and tracing cost.")
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=96)
     parser.add_argument("--sampled", action="store_true", help="also a tree of which everything is sampled")
     given = parser.parse_args()
     asyncio.run(main(given.rounds, every=given.sampled))

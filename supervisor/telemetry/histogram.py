@@ -12,7 +12,7 @@ SECONDS: Final = (  # bounds for times, from 50 µs to a minute
     *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-_BULK: Final = 1024  # values that are sorted together
+MANY: Final = 1024  # values that are sorted together
 _FEW: Final = 8  # values that are not worth a progression
 
 
@@ -21,6 +21,8 @@ class Histogram:
 
     Attributes:
         total: the sum of all values; see `buckets`.
+        singles: values that are not counted yet. Whoever has no time for `add` appends there, and folds when they are
+            `MANY`.
     """
 
     def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
@@ -28,20 +30,20 @@ class Histogram:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)  # values up to each bound, and above the last; not cumulated
         self._values: dict[int, list[float]] = {1: []}  # those that are not counted yet, by how many each stands for
-        self._singles = self._values[1]
+        self.singles = self._values[1]
 
     def add(self, value: float) -> None:
         """Add one value."""
-        self._singles.append(value)
-        if len(self._singles) >= _BULK:
-            self._fold()
+        self.singles.append(value)
+        if len(self.singles) >= MANY:
+            self.fold()
 
     def add_all(self, values: list[float], each: int = 1) -> None:
         """Add some values, each of them so many times."""
         kept = self._values.get(each) or self._values.setdefault(each, [])
         kept += values
-        if len(kept) >= _BULK:
-            self._fold()
+        if len(kept) >= MANY:
+            self.fold()
 
     def add_progression(self, first: float, step: float, count: int) -> None:
         """Add so many values that differ by the same step; values below 0 count as 0."""
@@ -64,14 +66,15 @@ class Histogram:
 
     def buckets(self) -> list[tuple[str, int]]:
         """The cumulated counts by upper bound, as Prometheus has them."""
-        self._fold()
+        self.fold()
         found, below = [], 0
         for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
             below += count
             found.append((bound, below))
         return found
 
-    def _fold(self) -> None:
+    def fold(self) -> None:
+        """Count all values; `buckets` does it, too."""
         for each, values in self._values.items():
             values.sort()
             self.total += sum(values) * each

@@ -24,7 +24,7 @@ from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import PendingAsk
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.telemetry.histogram import Histogram
+from supervisor.telemetry.histogram import MANY, Histogram
 
 _ANSWERS: Final = frozenset({REPLY, BESIDE, FAILED, REJECTED})
 _UNASKED: Final = (None, None)
@@ -99,7 +99,7 @@ class Meter:
         self._marks = Marks()
         self._began: dict[str, float] = {}  # when the last message of a member began, in seconds
         self._consumers = mailbox.consumers
-        self._add_wait, self._add_latency = self.waits.add, self.latency.add
+        self._lone_waits, self._lone_latencies = self.waits.singles, self.latency.singles
 
     def accepted(self) -> None:
         """See `Observer`."""
@@ -143,8 +143,12 @@ class Meter:
         since, began, now = asker.since, outcome.began * 1e-9, self._clock()
         if not 0.0 < since < began < now:
             return False
-        self._add_wait(began - since)
-        self._add_latency(now - since)
+        waits = self._lone_waits
+        waits.append(began - since)
+        self._lone_latencies.append(now - since)
+        if len(waits) >= MANY:
+            self.waits.fold()
+            self.latency.fold()
         return True
 
     def _replied_to(self, queue: MessageQueue, items: list[Outcome]) -> bool:
