@@ -27,7 +27,7 @@ from supervisor.observe.happenings import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, said
 
 Node = ChildSnapshot | SupervisorSnapshot
 
@@ -111,7 +111,7 @@ def doing(node: Node) -> str:
         return f"starts in {duration(node.next_try)}{reason}"
     if node.state is ChildState.RUNNING:
         if node.degraded is not None:
-            return node.degraded
+            return said(node.degraded)
         if node.handling is not None:
             return f"{node.handling} for {duration(node.handling_for)}"
         return "" if node.kind == "actor" else node.kind
@@ -138,7 +138,7 @@ def event_text(event: Happening | Missed) -> str:  # noqa: C901, PLR0911 - one l
         case HandlerSlow(actor, life, handler, taken):
             return f"{actor} life {life} is slow: {handler} has taken {seconds(taken)}"
         case HealthChanged(actor, life, degraded):
-            return f"{actor} life {life} " + ("is well again" if degraded is None else f"is degraded: {degraded}")
+            return f"{actor} life {life} " + ("is well again" if degraded is None else f"is degraded: {said(degraded)}")
         case MailboxUnclaimed(mailbox, waiting, dead):
             return f"{mailbox} is in the store and not in the tree: {waiting} messages, {dead} dead letters"
         case StoreFailed(mailbox, detail):

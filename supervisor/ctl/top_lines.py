@@ -10,7 +10,7 @@ from supervisor.control.look.words import brief, count
 from supervisor.ctl.cells import fitted, fitted_end, one_line, to_left, to_right
 from supervisor.ctl.rows import Row
 from supervisor.ctl.text import duration, state_of
-from supervisor.tree.snapshot import ChildSnapshot
+from supervisor.tree.snapshot import ChildSnapshot, said
 
 ORDERS: Final = ("tree", "queue", "rate", "cpu", "memory", "life")
 _HEADS: Final = ("NAME", "STATE", "LIFE", "QUEUE", "RATE", "CPU", "MEM", "DOING", "LAST EXIT")
@@ -68,7 +68,7 @@ def _doing(row: Row) -> str:
     if node.next_try is not None:
         return f"in {duration(node.next_try)}"
     if state_of(node) == "degraded":
-        return node.degraded or ""
+        return "" if node.degraded is None else said(node.degraded)
     return "" if node.handling is None else f"{node.handling} {duration(node.handling_for)}"
 
 

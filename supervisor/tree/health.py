@@ -11,10 +11,9 @@ from enum import StrEnum
 import msgspec
 
 from actors.exits import ExitReason
-from supervisor.core.health.exit_cause import one_line
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState, SupervisorState
-from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
+from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot, said
 
 
 class HealthStatus(StrEnum):
@@ -93,7 +92,7 @@ def _complaints(node: SupervisorSnapshot | ChildSnapshot) -> Iterator[str]:
         elif node.health is Health.STOPPED:
             yield f"{node.path} is stopped by a signal (SIGSTOP)"
         if node.degraded is not None:
-            yield f"{node.path} says: {one_line(node.degraded) or repr(node.degraded)}"
+            yield f"{node.path} says: {said(node.degraded)}"
         return
     for child in node.children:
         yield from _complaints(child)

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from actors.exits import ExitReport
+from supervisor.core.health.exit_cause import one_line
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.terms import LoneKind, RestartPolicy, Strategy
@@ -198,5 +199,10 @@ def _work_of(node: ChildSnapshot) -> list[str]:
     if node.health in (Health.OVER, Health.STOPPED):
         parts.append(node.health.value)
     if node.degraded is not None:
-        parts.append(f"degraded: {node.degraded}")
+        parts.append(f"degraded: {said(node.degraded)}")
     return parts
+
+
+def said(degraded: str) -> str:
+    """What an actor says of itself, for one line among others: its first line; in quotes where that is empty."""
+    return one_line(degraded) or repr(degraded)

@@ -7,6 +7,7 @@ import time
 import typing
 
 import pytest
+from msgspec.structs import replace
 
 import actors
 import supervisor
@@ -56,6 +57,15 @@ def everything(happenings):
 
 
 # ---- one actor
+
+
+@pytest.mark.parametrize(("says", "shown"), [("late\nby a day", "late ..."), ("", "''")])
+async def test_what_an_actor_says_of_itself_takes_one_line(says, shown):
+    async with tree(child()) as root:
+        snapshot = root.snapshot()
+    text = str(replace(snapshot, children=(replace(snapshot.children[0], degraded=says),)))
+    assert 2 == len(text.splitlines())
+    assert f"degraded: {shown}" in text
 
 
 async def test_starting():

@@ -12,7 +12,7 @@ from supervisor.control.look.why.verdict import Verdict, Why
 from supervisor.control.look.words import ago, count, seconds
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.tree.commands import Decision
-from supervisor.tree.snapshot import ChildSnapshot
+from supervisor.tree.snapshot import ChildSnapshot, said
 
 JUST_NOW: Final = 60.0  # seconds in which one death is still worth a word
 LONG: Final = 5.0  # seconds of one handler that look like a hang where there is no limit
@@ -104,7 +104,7 @@ def _slow(facts: Facts, node: ChildSnapshot) -> Why | None:
 def _degraded(_facts: Facts, node: ChildSnapshot) -> Why | None:
     if node.degraded is None:
         return None
-    return Why(Verdict.DEGRADED, f"runs, and says of itself: {node.degraded}", "", "it is asked again and again")
+    return Why(Verdict.DEGRADED, f"runs, and says of itself: {said(node.degraded)}", "", "it is asked again and again")
 
 
 def _just_restarted(facts: Facts, node: ChildSnapshot) -> Why | None:
