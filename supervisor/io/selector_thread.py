@@ -102,30 +102,30 @@ class SelectorThread:
         # of two signals that come together the kernel gives the second to any thread that takes it; the main thread,
         # where Python handles it, would then not wake up from a system call
         signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_DAEMON)
-        wait, is_closed = self.poller.wait, self._loop.is_closed
+        wait, readable, after_wake = self.poller.wait, self._work.readable, self._work.after_wake
         try:
             while not self.closing:
                 ready = wait(ORPHAN_CHECK)
-                if is_closed():
+                try:
+                    readable(ready)
+                except Exception as error:  # every life needs this thread
+                    self._report(error)
+                if self._orders or self._rung in ready:
+                    self._take_orders()  # only now: orders may close what was ready
+                after_wake()
+                if self._loop.is_closed():
                     self._work.orphaned()
                     return
-                self._wake(ready)
         finally:
             self.closing = True
             self._carry_out_orders()  # what was just forgotten is still closed
             self._work.ended()
             self.poller.close()
 
-    def _wake(self, ready: Ready) -> None:
-        try:
-            self._work.readable(ready)
-        except Exception as error:  # every life needs this thread
-            self._report(error)
-        if self._orders or self._rung in ready:
-            with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
-                self._bell.take()
-            self._carry_out_orders()  # only now: orders may close what was ready
-        self._work.after_wake()
+    def _take_orders(self) -> None:
+        with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
+            self._bell.take()
+        self._carry_out_orders()
 
     def _carry_out_orders(self) -> None:
         while self._orders:

@@ -7,12 +7,11 @@ import contextlib
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from actors.event import KernelCounter
-from supervisor.io.fds import CHUNK, OnChunk, OnReady, read_chunk, read_rest
+from supervisor.io.fds import CHUNK, OnChunk, OnReady, read_rest
 from supervisor.io.poller import Ready
 from supervisor.io.selector_thread import SelectorThread
 from supervisor.io.write_watch import WriteWatch
@@ -142,32 +141,46 @@ class ThreadReader:
         news = self._news
         over = time.monotonic() + AT_ONCE
         while news:
-            if time.monotonic() > over:  # a flood: let other callbacks run
-                self._loop.call_soon(self._deliver)
-                return
             item = news.popleft()
             if isinstance(item, Once):
-                if item.wanted:
-                    item.wanted = False
-                    del self._items[item.fd]
-                    self._call(item.on_ready)
-                continue
-            stream, chunk = item
-            stream.passed_on += len(chunk)
-            if not chunk:
-                if stream.wanted:
-                    self._call(stream.on_end)
-            elif stream.wanted:
-                self._call(stream.on_chunk, chunk)
-                if stream.paused and stream.unread < PAUSE_AT // 2:
-                    self._thread.order(partial(self._resume, stream))
+                self._report(item)
+            else:
+                self._pass_on(*item)
+            if news and time.monotonic() > over:  # a flood: let other callbacks run
+                self._loop.call_soon(self._deliver)
+                return
 
-    def _call(self, callback: Callable[..., None], *args: bytes) -> None:
+    def _report(self, once: Once) -> None:
+        """A descriptor is ready."""
+        if once.wanted:
+            once.wanted = False
+            del self._items[once.fd]
+            self._call(once.on_ready)
+
+    def _pass_on(self, stream: Stream, chunk: bytes) -> None:
+        """Bytes have arrived, none at the end of the stream."""
+        stream.passed_on += len(chunk)
+        if not stream.wanted:
+            return
+        if not chunk:
+            self._call(stream.on_end)
+            return
+        try:
+            stream.on_chunk(chunk)
+        except Exception as error:  # as of `_call`, for each chunk
+            self._failed(error)
+        if stream.paused and stream.unread < PAUSE_AT // 2:
+            self._thread.order(partial(self._resume, stream))
+
+    def _call(self, callback: OnReady) -> None:
         """A callback that fails does not keep others from being called."""
         try:
-            callback(*args)
+            callback()
         except Exception as error:
-            self._loop.call_exception_handler({"message": f"error in a callback of {self!r}", "exception": error})
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": f"error in a callback of {self!r}", "exception": error})
 
     # ---- in the thread
 
@@ -202,9 +215,12 @@ class ThreadReader:
 
     def _read(self, stream: Stream) -> None:
         for _ in range(CHUNKS_A_WAKE):
-            chunk = read_chunk(stream.recv)
-            if chunk is None:
+            try:
+                chunk = stream.recv(CHUNK)
+            except (BlockingIOError, InterruptedError):
                 return
+            except OSError:  # reset by a peer that died: the same as end of file
+                chunk = b""
             stream.taken_in += len(chunk)
             self._news.append((stream, chunk))
             if not chunk:

@@ -1,4 +1,7 @@
-"""WorkerProcess: one spawned process with the descriptors it shares with the daemon."""
+"""WorkerProcess: one spawned process with the descriptors it shares with the daemon.
+
+Made and closed on the loop's thread; spawned in the spawner's.
+"""
 
 from __future__ import annotations
 
