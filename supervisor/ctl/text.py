@@ -166,9 +166,13 @@ def stacks_text(one: ProcessStacks, *, full: bool = False) -> str:
 
 
 def shortened(stacks: str) -> str:
-    """Stacks without the frames that every process has around its own code, and with short file names."""
+    """Stacks without the frames that every process has around its own code, and with short file names.
+
+    Tasks of the library alone are left out, where there is any other stack.
+    """
     lines: list[str] = []
-    for line in stacks.splitlines():
+    parts = stacks.split("\n\n")
+    for line in "\n\n".join([part for part in parts if not _of_the_library(part)] or parts).splitlines():
         if line.startswith(_IMPORTING) and lines and lines[-1].startswith(_FRAME):
             continue
         if _ASKED.match(line):
@@ -178,6 +182,12 @@ def shortened(stacks: str) -> str:
         lines.append(line)
     _cut_surroundings(lines)
     return _FILE.sub(r'File "\1"', "\n".join(lines)).rstrip()
+
+
+def _of_the_library(stack: str) -> bool:
+    """Whether no frame of a stack is another one's."""
+    frames = [line for line in stack.splitlines() if line.startswith(_FRAME)]
+    return bool(frames) and all(_AROUND.match(line) for line in frames)
 
 
 def _cut_surroundings(lines: list[str]) -> None:

@@ -44,6 +44,30 @@ def test_the_machinery_of_imports_is_left_out():
     assert 6 == len(stacks_text(ProcessStacks("/a", 7, STACKS), full=True).splitlines()) - 1
 
 
+IDLE = """\
+Task Task-1 (most recent call first):
+  File "/usr/lib/actors/child/runners/async_runner.py", line 85 in run
+
+Task Task-2 (most recent call first):
+  File "/usr/lib/actors/child/runners/async_runner.py", line 171 in _handle
+"""
+BUSY = """\
+Thread 0x1 (most recent call first):
+  File "/srv/shop/parser.py", line 5 in parse
+  File "/usr/lib/actors/child/runners/async_runner.py", line 200 in _call
+
+"""
+
+
+def test_tasks_of_the_library_are_left_out():
+    """But not where there is nothing else, and not in full."""
+    shown = stacks_text(ProcessStacks("/a", 7, BUSY + IDLE))
+    assert "shop/parser.py" in shown
+    assert "Task" not in shown
+    assert "Task-2" in stacks_text(ProcessStacks("/a", 7, BUSY + IDLE), full=True)
+    assert "Task-1" in stacks_text(ProcessStacks("/a", 7, IDLE))
+
+
 def test_the_handler_of_the_signal_that_asked_is_left_out():
     """C code may run it while the stacks are written, above the code that was asked about."""
     stacks = (
