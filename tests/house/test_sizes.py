@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted(path for package in ("actors", "supervisor") for path in (ROOT / package).rglob("*.py"))
+import actors
+
+PACKAGES = Path(actors.__file__).resolve().parents[1]
+MODULES = sorted(path for package in ("actors", "supervisor") for path in (PACKAGES / package).rglob("*.py"))
 LINES, SIBLINGS, METHODS = 400, 13, 30
 
 
 def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+    return str(path.relative_to(PACKAGES))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=named)
