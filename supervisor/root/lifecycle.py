@@ -209,12 +209,13 @@ class Lifecycle:
 
         Raises:
             RestartIntensityExceeded: the tree gave up.
-            UsageError: it was never entered.
+            UsageError: it was never entered, or this is another thread or loop.
         """
         if self._engine is None:
             raise self._not_started()
         if self._home.forked:  # the tree is the daemon's
             return
+        self._check_home()
         await self._giving_up.leave(kind)
         await self._stop()
         self._giving_up.after_stop(kind, given_up=self._end is not None and self._end.exceeded)

@@ -31,8 +31,11 @@ USES = {
     "restart_child": lambda root, ref: root.restart_child("a"),
     "delete_child": lambda root, ref: root.delete_child("a"),
     "resize": lambda root, ref: root.resize("a", 2),
+    "recycle": lambda root, ref: root.recycle("a"),
+    "drain": lambda root, ref: root.drain(),
     "wait": lambda root, ref: root.wait(),
     "serve": lambda root, ref: root.serve(),
+    "leave": lambda root, ref: root.__aexit__(None, None, None),
 }
 
 USES_NOW = {
@@ -80,6 +83,7 @@ async def test_another_thread():
         ]
         assert ["a", "b"] == [child.name for child in root.which_children()]
         assert [1, 1] == [await root[name].ask(Add(1)) for name in "ab"]
+    assert [None, None] == [child.pid for child in root.which_children()]  # the leaving that was refused is not the last
 
 
 async def test_the_remedy_in_another_thread():
