@@ -83,7 +83,9 @@ async def test_another_thread():
         ]
         assert ["a", "b"] == [child.name for child in root.which_children()]
         assert [1, 1] == [await root[name].ask(Add(1)) for name in "ab"]
-    assert [None, None] == [child.pid for child in root.which_children()]  # the leaving that was refused is not the last
+    assert [None, None] == [
+        child.pid for child in root.which_children()
+    ]  # the leaving that was refused is not the last
 
 
 async def test_the_remedy_in_another_thread():
