@@ -250,9 +250,10 @@ class ReplyCodec:
             if self._exact is None or type(reply) is not self._exact:
                 self.read(data)
         except Exception as error:  # msgspec's own, or of code of the user's that makes a value
-            raise UsageError(
-                f"the reply is a {type(reply).__name__}, the message promises {type_name(self.promised)} ({error})"
-            ) from error
+            kind, promised = type_name(type(reply)), type_name(self.promised)
+            if kind == promised:
+                raise UsageError(f"the reply, a {kind}, cannot be sent: {error}") from error
+            raise UsageError(f"the reply is a {kind}, the message promises {promised} ({error})") from error
         return data
 
     def decode(self, data: msgspec.Raw) -> Any:

@@ -492,6 +492,7 @@ async def test_a_supervisor_that_gives_up():
         ("raise", HandlerError, "KeyError: 'cherry' (in AsyncVictim.perish)"),
         ("raise Wrong", HandlerError, "tests.support.perils.Wrong: no Exception (in AsyncVictim.perish)"),
         ("raise KeyboardInterrupt", HandlerError, "KeyboardInterrupt (in AsyncVictim.perish)"),
+        ("raise GeneratorExit", HandlerError, "GeneratorExit: not closed (in AsyncVictim.perish)"),
         ("sys.exit(3)", ActorCrashed, "exit code 3: sys.exit(3) in AsyncVictim.perish"),
         ("in a task", ActorCrashed, "exit code 3: sys.exit(3) outside of its handlers"),
         ("os._exit(4)", ActorCrashed, "exit code 4: it left in the middle of a message, by os._exit or from C code"),

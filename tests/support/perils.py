@@ -107,12 +107,17 @@ def raise_interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def raise_close() -> None:
+    raise GeneratorExit("not closed")
+
+
 WAYS = {
     "nothing": lambda: None,
     "raise": lambda: {}["cherry"],
     "raise two lines": raise_two_lines,
     "raise Wrong": raise_wrong,
     "raise KeyboardInterrupt": raise_interrupt,
+    "raise GeneratorExit": raise_close,
     "recursion": recurse,
     "MemoryError": lambda: hoard(MIB),
     "MemoryError, crumbs": lambda: hoard(0),
