@@ -179,11 +179,9 @@ class AsyncDriver:
                 raise  # this life is ending
             verdict = (kinds.CANCELLED, NOTHING) if envelope.seq in self._revoked else life.verdict(error)
             handling.finish(envelope, *verdict, lane)
-        except GeneratorExit as error:
-            if asyncio.current_task(self._loop) is not self._tasks[envelope.seq]:
-                raise  # the coroutine is closed
-            life.fail(envelope, handler, error, lane)
         except BaseException as error:  # the loop need not see an exit: it would stop at once
+            if isinstance(error, GeneratorExit) and asyncio.current_task(self._loop) is not self._tasks[envelope.seq]:
+                raise  # the coroutine is closed
             handling.fail(envelope, handler, error, lane)
         else:
             handling.finish_well(envelope, payload, lane)
