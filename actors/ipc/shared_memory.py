@@ -167,14 +167,14 @@ class Draft:
             self._memory = mmap.mmap(self._fd, self.size, **_UNTRACKED)
         return memoryview(self._memory)
 
-    def write(self, data: memoryview) -> None:
-        """Fill it with these bytes; takes half the time of writing through a view."""
+    def write(self, data: memoryview, at: int = 0) -> None:
+        """Write these bytes into it, from that one on; takes half the time of writing through a view."""
         if self._fd < 0:
-            memoryview(self._memory)[:] = data
+            memoryview(self._memory)[at : at + len(data)] = data
             return
         done = 0
-        while done < self.size:
-            done += os.pwrite(self._fd, data[done:], done)
+        while done < len(data):
+            done += os.pwrite(self._fd, data[done:], at + done)
 
     def seal(self) -> Carried:
         """Nothing in it changes from now on.

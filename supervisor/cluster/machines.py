@@ -279,6 +279,7 @@ class ClusterMachines:
             loop=self._loop,
             stream=made.stream,
             values=made.values,
+            has_shared_memory=bool(agent.values),
             guard=made.lease,
             leases=self._leases,
             lease=self._lease,

@@ -28,6 +28,7 @@ from supervisor.cluster.leases import Leases
 from supervisor.cluster.lines import Lines
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
+from supervisor.cluster.link.stock import KnownValues
 from supervisor.cluster.link.values import Values
 from supervisor.cluster.remote_life import RemoteLife
 from supervisor.io.loop_reader import LoopReader
@@ -47,6 +48,7 @@ class Node:
         loop: of the tree.
         stream: the connection of the link.
         values: the Unix socket beside it, None where the agent is on another machine.
+        has_shared_memory: whether that machine has.
         guard: the connection on which the lease is renewed.
         leases: renews the lease.
         lease: seconds of it.
@@ -64,6 +66,7 @@ class Node:
         loop: asyncio.AbstractEventLoop,
         stream: socket.socket,
         values: socket.socket | None,
+        has_shared_memory: bool,
         guard: socket.socket,
         leases: Leases,
         lease: float,
@@ -101,11 +104,13 @@ class Node:
             stream,
             reader,
             values=None if values is None else Values(values, reader, loop),
+            joins_values=has_shared_memory,
             on_bytes=self._take_bytes,
             on_value=self._take,
             on_room=self._writable,
             on_end=self._ended,
         )
+        self._known = KnownValues(self._forget)
         self._look_timer = loop.call_later(lease / 4, self._look)
         self._ping()
 
@@ -125,7 +130,7 @@ class Node:
             return
         number = next(self._numbers)
         self.lives[number] = life
-        life.begin_on(self._link, number, self.name, self._clock)
+        life.begin_on(self._link, number, self.name, self._clock, self._known)
 
     def over(self, life: RemoteLife) -> None:
         """A life has ended, here or on another machine."""
@@ -187,26 +192,35 @@ class Node:
                 self._say.orphan_reaper_lost(self._tree, f"{value.why} (on {self.name})")
             case wire.SpareFailed():
                 self._say.spare_failed(self._tree, value.module, f"{value.why} (on {self.name})")
-            case wire.Passed():
-                passed = self._link.receive(value.size)
-                life = self.lives.get(value.number)
-                if life is not None:
-                    life.values.arrived(passed)
+            case wire.Has():
+                self._known.has(value.known)
             case wire.Closed():
                 self.lost("it was closed")
-            case wire.Wrote() | wire.Dropped():
-                life = self.lives.get(value.number)
-                if life is not None:
-                    self._lines.add(life, value)
             case _:
-                life = self.lives.get(value.number)
-                if life is not None:
-                    self._take_of(life, value)
+                self._take_of(value)
 
-    def _take_of(self, life: RemoteLife, value: wire.Ready | wire.Sample | wire.Ended | wire.Took) -> None:
-        if isinstance(value, wire.Ended):
-            self._lines.before_an_end()
-        life.take(value)
+    def _take_of(self, value: wire.OfALife) -> None:
+        life = self.lives.get(value.number)
+        if isinstance(value, wire.Passed):
+            passed = self._link.receive(value.size)
+            if life is not None:
+                life.values.arrived(passed)
+        elif life is None:
+            if isinstance(value, wire.Part) and value.known:
+                self._link.send(wire.Forget(value.known))
+        elif isinstance(value, wire.Wrote | wire.Dropped):
+            self._lines.add(life, value)
+        elif isinstance(value, wire.Part):
+            life.take_part(value)
+        else:
+            if isinstance(value, wire.Ended):
+                self._lines.before_an_end()
+            life.take(value)
+
+    def _forget(self, known: int) -> None:
+        """The daemon has let go of a value that the agent keeps. Runs in any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._link.send, wire.Forget(known))
 
     def _writable(self) -> None:
         for life in tuple(self.lives.values()):

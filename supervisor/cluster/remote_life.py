@@ -24,6 +24,7 @@ from supervisor.cluster.link import wire
 from supervisor.cluster.link.flow import Flow
 from supervisor.cluster.link.life_values import LifeValues
 from supervisor.cluster.link.link import Link
+from supervisor.cluster.link.stock import KnownValues
 from supervisor.cluster.link.window import Window
 from supervisor.cluster.mirror import Mirror
 from supervisor.core.delivery.batches import Batch
@@ -90,14 +91,14 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
         self._unpassed = 0  # bytes that arrived, and for which the agent has not got its room back
         self._stop_asked = self._kill_asked = False
 
-    def begin_on(self, link: Link, number: int, node: str, clock: RemoteClock) -> None:
+    def begin_on(self, link: Link, number: int, node: str, clock: RemoteClock, known: KnownValues) -> None:
         """A place was found: start there."""
         self.number, self.node, self._link = number, node, link
         self.clock = clock
         self.awaits = ""
         link.send(wire.Begin(number, self.start, self.lanes))
-        self.values.open(link, number)
-        self._flow.open(link, number)
+        self.values.open(link, number, known, self._flow if link.joins_values else None)
+        self._flow.open(link, number, known)
         if self._stop_asked:
             self._tell(wire.StopLife(number))
         if self._kill_asked:
@@ -170,7 +171,18 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
         if self.over:
             return
         self._frames.arrived(data)
-        self._unpassed += len(data)
+        self._give_room(len(data))
+
+    def take_part(self, part: wire.Part) -> None:
+        """A part of a value in shared memory."""
+        try:
+            self.values.joined(part)
+        except Exception as error:
+            self._broken(error)
+        self._give_room(len(part.data))
+
+    def _give_room(self, size: int) -> None:
+        self._unpassed += size
         if self._unpassed >= wire.WINDOW // 4:
             size, self._unpassed = self._unpassed, 0
             self._tell(wire.Took(self.number, size))

@@ -242,7 +242,7 @@ class FrameReader:
         *,
         on_farewell: Callable[[CrashReport | Goodbye], None],
         on_error: Callable[[Exception], None],
-        take: Callable[[Announced], SharedAttachment] | None = None,
+        take: Callable[[Announced], Carried] | None = None,
         kept: KeptReplies | None = None,
     ) -> None:
         self.refused = False
@@ -334,7 +334,7 @@ class FrameReader:
             self.refused = True
             self._on_error(error)
 
-    def _taken(self, announced: Announced) -> SharedAttachment:
+    def _taken(self, announced: Announced) -> Carried:
         if self._take is None:
             raise WireError("it announced a value in shared memory where no descriptors pass")
         return self._take(announced)

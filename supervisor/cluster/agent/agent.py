@@ -30,6 +30,7 @@ from supervisor.cluster.agent.relay import RelayedLife, RelayLauncher, RelayList
 from supervisor.cluster.agent.sampler import Sampler
 from supervisor.cluster.link import handshake, values, wire
 from supervisor.cluster.link.link import Link
+from supervisor.cluster.link.stock import KeptValues
 from supervisor.cluster.versions import versions
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.rules.spare_count import SpareCount
@@ -73,7 +74,7 @@ class Agent:
         try:
             found = self._connections()
             guard = self._start_guard(found[handshake.LEASE])
-            relaying = Relaying(found, guard, self._spares)
+            relaying = Relaying(found, guard, self._spares, has_shared_memory=bool(self._values_name))
             asyncio.run(relaying.until_over())
         except BaseException:
             sys.excepthook(*sys.exc_info())
@@ -130,9 +131,14 @@ class Relaying:
         sockets: the connections of the daemon, by role; of the lease this process only holds an end.
         guard: readable when the guard of the lease has ended.
         spares: how many are kept.
+        has_shared_memory: whether this machine has.
     """
 
-    def __init__(self, sockets: dict[bytes, socket.socket], guard: int, spares: SpareCount) -> None:
+    def __init__(
+        self, sockets: dict[bytes, socket.socket], guard: int, spares: SpareCount, *, has_shared_memory: bool
+    ) -> None:
+        self.kept = KeptValues()
+        self._has_shared_memory = has_shared_memory
         self._stream = sockets[handshake.STREAM]
         self._values = sockets.get(handshake.VALUES)
         self._lease = sockets[handshake.LEASE].detach()
@@ -149,6 +155,7 @@ class Relaying:
             self._stream,
             reader,
             values=None if self._values is None else values.Values(self._values, reader, loop),
+            joins_values=self._has_shared_memory,
             on_bytes=self._take_bytes,
             on_value=self._take,
             on_room=self._writable,
@@ -196,6 +203,8 @@ class Relaying:
                 self._launcher.preload(value.module, main_here(value.main))
             case wire.WindDown():
                 self._launcher.wind_down()
+            case wire.Forget():
+                self.kept.forget(value.known)
             case wire.Close():
                 self._finished.set()
             case wire.Passed():
@@ -211,7 +220,14 @@ class Relaying:
     def _do(
         self,
         one: RelayListener,
-        value: wire.StopLife | wire.KillLife | wire.Ring | wire.AskHeartbeat | wire.DumpStacks | wire.Took,
+        value: wire.StopLife
+        | wire.KillLife
+        | wire.Ring
+        | wire.AskHeartbeat
+        | wire.DumpStacks
+        | wire.Took
+        | wire.Part
+        | wire.Given,
     ) -> None:
         match value:
             case wire.Ring():
@@ -230,6 +246,10 @@ class Relaying:
                 self._sampler.expect_text(one)
             case wire.Took():
                 one.took(value.size)
+            case wire.Part():
+                one.take_part(value)
+            case wire.Given():
+                one.life.pass_on(self.kept.get(value.known))
 
     def _begin(self, value: wire.Begin) -> None:
         one = RelayListener(value.number, self)

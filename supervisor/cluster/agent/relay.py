@@ -10,13 +10,23 @@ from typing import Protocol
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
 from actors.wire.codec import encode
-from actors.wire.framing import Announced, Carried, SharedAttachment, header, shared_header
+from actors.wire.framing import (
+    Announced,
+    Carried,
+    SharedAttachment,
+    attachment_header,
+    header,
+    shared_header,
+)
 from actors.wire.from_child import KeptReplies as KeptRepliesFrame
 from actors.wire.from_child import Outcomes, Replies
 from actors.wire.log_lines import Record
 from supervisor.cluster.agent.announcements import Announcements
+from supervisor.cluster.agent.leaving import Leaving
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
+from supervisor.cluster.link.parts import Joiner
+from supervisor.cluster.link.stock import KeptValues
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.ports.life import Said
@@ -40,7 +50,8 @@ class RelayedFrames:
 
     Args:
         on_bytes: takes bytes.
-        on_value: takes a value, before the bytes that announce it.
+        on_value: takes a value, before the bytes that announce it, and how many bytes of values its frame has so far;
+            returns whether the daemon gets it.
         take: takes the value that was announced.
         on_rest: takes the frames of what an ended process has left; its last bytes may be part of a frame.
         on_error: called when the process breaks the protocol.
@@ -51,7 +62,7 @@ class RelayedFrames:
         self,
         *,
         on_bytes: Callable[[bytes], None],
-        on_value: Callable[[SharedAttachment], None],
+        on_value: Callable[[SharedAttachment, int], bool],
         take: Callable[[Announced], SharedAttachment],
         on_rest: Callable[[bytes], None],
         on_error: Callable[[Exception], None],
@@ -59,6 +70,7 @@ class RelayedFrames:
     ) -> None:
         self.refused = False
         self._announcements = Announcements()
+        self._frame = self._shared = 0  # the number of the frame that comes, and bytes of its values
         self._on_bytes = on_bytes
         self._on_value = on_value
         self._take = take
@@ -76,8 +88,7 @@ class RelayedFrames:
                 if isinstance(piece, Announced):
                     before, passed = passed, []
                     self._pass(before)
-                    self._on_value(self._take(piece))
-                    passed.append(shared_header(piece.size))
+                    passed.append(self._announced(piece))
                 elif isinstance(piece, KeptRepliesFrame):
                     passed.append(_encoded(self._kept_replies.announced(piece, self._look)))
                 else:
@@ -85,6 +96,14 @@ class RelayedFrames:
             if self._kept is not None:
                 self._kept.heard = self._announcements.heard
         self._pass(passed)
+
+    def _announced(self, announced: Announced) -> bytes:
+        """What announces the value to the daemon."""
+        if self._frame != self._announcements.heard:
+            self._frame, self._shared = self._announcements.heard, 0
+        self._shared += announced.size
+        passed = self._on_value(self._take(announced), self._shared)
+        return shared_header(announced.size) if passed else attachment_header(0)
 
     def _pass(self, pieces: list[bytes]) -> None:
         if pieces:
@@ -181,8 +200,8 @@ class RelayedLife(ProcessLife):
     def _relay_rest(self, frames: bytes) -> None:
         self._listener.rest = frames
 
-    def _relay_value(self, value: SharedAttachment) -> None:
-        self._listener.life_passed(value)
+    def _relay_value(self, value: SharedAttachment, of_frame: int) -> bool:
+        return self._listener.life_passed(value, of_frame)
 
 
 class RelayLauncher(ProcessLauncher):
@@ -208,7 +227,7 @@ class RelayLauncher(ProcessLauncher):
         lease: int,
     ) -> None:
         super().__init__(loop, reader, spares, on_reaper_lost, on_spare_failed)
-        self._passes_descriptors = link.passes_values
+        self._passes_descriptors = link.passes_values or link.joins_values
         self._orphan_reaper.held = (lease,)
 
 
@@ -218,6 +237,10 @@ class Home(Protocol):
     @property
     def link(self) -> Link:
         """To the daemon."""
+
+    @property
+    def kept(self) -> KeptValues:
+        """The values that are on both machines."""
 
     def over(self, number: int) -> None:
         """A life has ended."""
@@ -250,8 +273,8 @@ class RelayListener:
         self.rest = b""
         self._home = home
         self._taken = 0  # bytes written to the process for which the daemon has not got its room back
-        self._unpassed = 0  # bytes sent to the daemon that it has not passed on
-        self._paused = False
+        self._joiner = Joiner()
+        self._leaving = Leaving(number, home.link, home.kept, lambda on: self.life.read(going_on=on))
         self._dropped: wire.Dropped | None = None  # output of which the daemon was not told
 
     # ---- from the daemon
@@ -259,16 +282,26 @@ class RelayListener:
     def take_bytes(self, data: bytes) -> None:
         """Bytes of its channel."""
         self.life.write(data)
-        self._taken += len(data)
+        self._take(len(data))
+
+    def take_part(self, part: wire.Part) -> None:
+        """A part of a value in shared memory."""
+        value = self._joiner.put(part)
+        if isinstance(value, SharedAttachment):
+            self.life.pass_on(value)
+            if part.known:
+                self._home.kept.add(part.known, value)
+                self._home.link.send(wire.Has(part.known))
+        self._take(len(part.data))
+
+    def _take(self, size: int) -> None:
+        self._taken += size
         if self._taken >= TAKE_EVERY and not self.life.congested:
             self._give_room()
 
     def took(self, size: int) -> None:
         """The daemon has passed that many bytes on."""
-        self._unpassed -= size
-        if self._paused and self._unpassed < wire.WINDOW // 2:
-            self._paused = False
-            self.life.read(going_on=True)
+        self._leaving.took(size)
 
     def _give_room(self) -> None:
         size, self._taken = self._taken, 0
@@ -278,15 +311,11 @@ class RelayListener:
 
     def life_sent(self, chunk: bytes) -> None:
         """Bytes of its channel for the daemon."""
-        self._home.link.send_bytes(self.number, chunk)
-        self._unpassed += len(chunk)
-        if self._unpassed > wire.WINDOW and not self._paused:
-            self._paused = True
-            self.life.read(going_on=False)
+        self._leaving.send(chunk)
 
-    def life_passed(self, value: SharedAttachment) -> None:
-        """A value in shared memory, which its channel announces next."""
-        self._home.link.pass_value(self.number, value)
+    def life_passed(self, value: SharedAttachment, of_frame: int) -> bool:
+        """A value in shared memory, which its channel announces next; whether the daemon gets it."""
+        return self._leaving.send_value(value, of_frame)
 
     def life_ready(self) -> None:
         """See `LifeListener`."""
@@ -329,6 +358,9 @@ class RelayListener:
 
     def life_exited(self, end: LifeEnd) -> None:
         """See `LifeListener`."""
+        self._leaving.end(lambda: self._over(end))
+
+    def _over(self, end: LifeEnd) -> None:
         self._home.over(self.number)
         self.tell_dropped()
         self._home.link.send(wire.Ended(self.number, end, self.rest))

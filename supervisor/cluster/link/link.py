@@ -13,6 +13,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -38,6 +39,7 @@ class Link:
         sock: connected, and authenticated; it belongs to the link from now on.
         reader: waits for the socket.
         values: passes values in shared memory, None where the other side is on another machine.
+        joins_values: whether the other side has shared memory of its own, so that they cross in parts.
         on_bytes: called with the number of a life and bytes of its channel.
         on_value: called with one encoded value.
         on_room: called when everything that had to wait is written.
@@ -50,6 +52,7 @@ class Link:
         reader: AnyReader,
         *,
         values: Values | None,
+        joins_values: bool,
         on_bytes: Callable[[int, bytes], None],
         on_value: Callable[[bytes], None],
         on_room: Callable[[], None],
@@ -63,6 +66,7 @@ class Link:
         self._duplex.recv = self._recv
         self._reader = reader
         self._values = values
+        self.joins_values: Final = joins_values and values is None
         self._held: deque[tuple[int, SharedAttachment] | bytes] = deque()  # behind a value that is not taken now
         self._framer = Framer(MAX_FRAME + _ROOM)
         self._on_bytes = on_bytes

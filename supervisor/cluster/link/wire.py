@@ -112,8 +112,51 @@ class Passed(msgspec.Struct, frozen=True, array_like=True, tag=11):
     size: int
 
 
+class Part(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """The next bytes of a value in shared memory, between two machines; in both directions.
+
+    Attributes:
+        number: of the life to which it goes, or from which it comes.
+        size: bytes of the value.
+        data: these.
+        known: with the last part, the number under which the agent keeps the value; 0 when it does not.
+    """
+
+    number: int
+    size: int
+    data: bytes
+    known: int = 0
+
+
+class Given(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """The next value in shared memory for a life is one that the agent keeps."""
+
+    number: int
+    known: int
+
+
+class Forget(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """The daemon has let go of a value that the agent keeps."""
+
+    known: int
+
+
 ToAgent = (
-    Begin | StopLife | KillLife | Ring | AskHeartbeat | DumpStacks | Preload | WindDown | Close | Ping | Took | Passed
+    Begin
+    | StopLife
+    | KillLife
+    | Ring
+    | AskHeartbeat
+    | DumpStacks
+    | Preload
+    | WindDown
+    | Close
+    | Ping
+    | Took
+    | Passed
+    | Part
+    | Given
+    | Forget
 )
 
 # ---- agent to daemon
@@ -209,7 +252,14 @@ class Closed(msgspec.Struct, frozen=True, array_like=True, tag=28):
     """Nothing of the daemon's is left on that machine; the agent ends."""
 
 
-FromAgent = Took | Passed | Pong | Ready | Sample | Wrote | Dropped | Ended | ReaperLost | SpareFailed | Closed
+class Has(msgspec.Struct, frozen=True, array_like=True, tag=29):
+    """The agent keeps a value that has crossed under that number."""
+
+    known: int
+
+
+OfALife = Took | Passed | Part | Ready | Sample | Wrote | Dropped | Ended
+FromAgent = OfALife | Has | Pong | ReaperLost | SpareFailed | Closed
 
 read_to_agent: Final = msgspec.msgpack.Decoder(ToAgent).decode
 read_from_agent: Final = msgspec.msgpack.Decoder(FromAgent).decode

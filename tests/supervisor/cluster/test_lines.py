@@ -12,6 +12,7 @@ from supervisor.cluster.agent.relay import RelayListener
 from supervisor.cluster.lines import MOST, Lines
 from supervisor.cluster.link import wire
 from supervisor.cluster.link.link import Link
+from supervisor.cluster.link.stock import KeptValues
 from supervisor.io.loop_reader import LoopReader
 from supervisor.io.pipe_writer import MAX_PIECES
 from tests.support.waiting import until
@@ -58,10 +59,9 @@ async def test_lines_that_a_daemon_does_not_read_are_dropped_and_the_link_stays(
     with socket.create_server(("127.0.0.1", 0)) as server:
         near = socket.create_connection(server.getsockname())
         far, _ = server.accept()
-    there = SimpleNamespace(link=None)
-    one = RelayListener(1, there)
-    nothing = {"values": None, "on_bytes": print, "on_end": ends.append}
-    there.link = Link(near, reader, on_value=print, on_room=one.tell_dropped, **nothing)
+    nothing = {"values": None, "joins_values": True, "on_bytes": print, "on_end": ends.append}
+    link = Link(near, reader, on_value=print, on_room=lambda: one.tell_dropped(), **nothing)  # noqa: PLW0108 - made below
+    one = RelayListener(1, SimpleNamespace(link=link, kept=KeptValues()))
     total = MAX_PIECES + 100_000
     for _ in range(total):
         one.life_wrote(1, LINE)
@@ -69,4 +69,4 @@ async def test_lines_that_a_daemon_does_not_read_are_dropped_and_the_link_stays(
     await until(lambda: ends or isinstance(got and got[-1], wire.Dropped), "the count")
     assert (total, []) == (sum(1 if isinstance(one, wire.Wrote) else one.lines for one in got), ends)
     daemon.close()
-    there.link.close()
+    link.close()
