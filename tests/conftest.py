@@ -44,7 +44,7 @@ def pytest_addoption(parser):
         "--engine",
         choices=["local", "agents", "ray"],
         default="local",
-        help="where the actors of the fate suite run: processes of the daemon, of agents without Ray, of a Ray cluster",
+        help="where actors of the fate suite and of trees run: processes of the daemon, of agents without Ray, of Ray",
     )
 
 
