@@ -31,6 +31,7 @@ from supervisor.monitors.examination import LIBRARIES
 from supervisor.specs import TaskSpec
 
 LAST_CHANCE: Final = 0.1  # seconds for a task to end after its last cancellation
+LOOK: Final = 0.05  # seconds between two looks whether a drain is over
 
 
 class TaskChild(LoneChild[TaskSpec]):
@@ -50,12 +51,13 @@ class TaskChild(LoneChild[TaskSpec]):
         self._context = contextvars.copy_context()
         self._life: _TaskLife | None = None
         self._end = TaskEnd()
+        self._asked = False  # whether the life is to end
         self._stacks: str | None = None  # of a start that was not ready in time
         self._place = ""  # where it waited then
 
     def start(self, life: int) -> None:
         """Start a life, unless a former one still runs: that is a failed start."""
-        self._since, self._end = self._tree.loop.time(), TaskEnd()
+        self._since, self._end, self._asked = self._tree.loop.time(), TaskEnd(), False
         self._stacks, self._place = None, ""
         former = self._tree.unended.get(self.path)
         if former is not None and not former.done():
@@ -73,11 +75,13 @@ class TaskChild(LoneChild[TaskSpec]):
 
     def stop(self, life: int, *, recycled: bool) -> None:  # noqa: ARG002 - it has one life at a time
         """Cancel it."""
+        self._asked = True
         if self._life is not None:
             self._life.stop()
 
     def kill(self, life: int) -> None:  # noqa: ARG002 - it has one life at a time
         """Cancel it for the last time. If it does not end at once, it counts as killed and runs on."""
+        self._asked = True
         if self._life is not None:
             self._life.kill()
 
@@ -93,7 +97,18 @@ class TaskChild(LoneChild[TaskSpec]):
 
     def _ended(self, life: int, end: TaskEnd) -> None:
         self._end = end
-        self._exited(life, task_exit_reason(end), task_causes(end))
+        self._tell(partial(self._exited, life, task_exit_reason(end), task_causes(end)))
+
+    def _tell(self, exited: Callable[[], None]) -> None:
+        """Report an end. While it drains, that waits.
+
+        A next life could not send either and would end in the same way, until its supervisor gives up and what is
+        drained is lost.
+        """
+        if self._tree.registry.drained(self.path) and not self._asked:
+            self._tree.loop.call_later(LOOK, self._tell, exited)
+        else:
+            exited()
 
     def _exited(self, life: int, reason: ExitReason, causes: tuple[Cause, ...] = ()) -> None:
         roll = self._tree.dice.random()

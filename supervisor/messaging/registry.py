@@ -108,6 +108,10 @@ class Registry:
         """Whether a part is being drained by itself."""
         return part in self._draining
 
+    def drained(self, path: str) -> bool:
+        """Whether a path is in a part that is being drained."""
+        return any(within(path, part) for part in self._draining)
+
     def _tell_of_drains(self) -> None:
         for path, mailbox in self._mailboxes.items():
             mailbox.intake.drain(*(part for part in self._draining if within(path, part)))

@@ -18,10 +18,12 @@ from supervisor import (
     DeadLetter,
     FunctionSpec,
     HealthStatus,
+    Intensity,
     NoSuchChild,
     StartFailed,
     Supervisor,
     SupervisorSpec,
+    TaskSpec,
 )
 from tests.support.taking_time import sleep_forever
 from tests.support.waiting import DEADLINE, until
@@ -226,6 +228,35 @@ async def test_a_crash_while_it_drains(folder):
         (folder / "gate").touch()
         assert await drained
     assert ["1"] == (folder / "book").read_text().split()
+
+
+async def test_a_task_that_cannot_send_any_more_ends_no_drain(folder):
+    """It is not started again, which would use up the intensity, before the drain is cancelled."""
+    begun = []
+
+    async def send(ref):
+        begun.append(ref)
+        while True:
+            await asyncio.sleep(0.01)
+            await ref().tell(Write(0))
+
+    def ended():
+        return not any(task.get_name() == "/root/send" for task in asyncio.all_tasks())
+
+    other = ChildSpec(Writer, (str(folder),), name="other")
+    sender = TaskSpec(send, args=(lambda: root["other"],))
+    async with tree(folder, other, sender, intensity=Intensity(1, 60.0)) as root:
+        sent = asyncio.create_task(root["writer"].ask_many([Write(line) for line in range(1, 4)]))
+        draining = asyncio.create_task(root.drain())
+        await until(ended, "it has ended")
+        draining.cancel()
+        await until(lambda: 2 == len(begun), "it is started again")
+        draining = asyncio.create_task(root.drain(timeout=DEADLINE))
+        await until(ended, "it has ended again")
+        (folder / "gate").touch()
+        assert [1, 2, 3] == await sent
+        assert await draining
+    assert 2 == len(begun)
 
 
 async def test_a_signal_can_mean_it(folder):
