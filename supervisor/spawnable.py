@@ -66,7 +66,7 @@ def check_module(module: str, name: str) -> None:
         UsageError: it cannot.
     """
     if module in MAIN:
-        _check_main(name)
+        _check_main(_main_of(module), name)
     elif not _found(module):
         pytest = ', under pytest pythonpath = ["."] in its configuration' if "pytest" in sys.modules else ""
         raise UsageError(
@@ -84,7 +84,7 @@ def check_named(value: Callable[..., Any]) -> None:
     name = value.__qualname__
     check_module(value.__module__, name)
     if value.__module__ in MAIN and "<locals>" not in name:
-        main = sys.modules["__main__"]
+        main = _main_of(value.__module__)
         found: Any = main
         for part in name.split("."):
             found = getattr(found, part, None)
@@ -103,8 +103,12 @@ def _check_names() -> None:
             )
 
 
-def _check_main(name: str) -> None:
-    main = sys.modules["__main__"]
+def _main_of(name: str) -> ModuleType:
+    """The main module that has this name; in a process that is just importing it `__main__` is multiprocessing's."""
+    return sys.modules.get(name, sys.modules["__main__"])
+
+
+def _check_main(main: ModuleType, name: str) -> None:
     if _main_source(main) is None and not _frozen():
         raise UsageError(
             f"{name} is defined in an interactive session or a -c command, which a spawned process "

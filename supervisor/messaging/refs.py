@@ -78,8 +78,13 @@ class MailboxRef(ActorRef):
         if isinstance(entered, Wait):
             try:
                 await entered.taken(asker.deadline)
-            except TimeoutError:
-                raise mailbox.not_taken(name_of(message), timeout) from None
+            except BaseException as error:
+                asker.future.cancel()  # it may have entered in this very moment: what it ends as has no reader
+                if asker.seq:
+                    mailbox.withdraw(asker.seq)
+                if isinstance(error, TimeoutError):
+                    raise mailbox.not_taken(name_of(message), timeout) from None
+                raise
         return asker
 
     async def _enter(self, kind: int, message: Admitted, asker: Asker) -> int:

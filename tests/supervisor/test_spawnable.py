@@ -379,6 +379,31 @@ def test_a_correct_script(tmp_path, end):
     assert "SAID hello" in out
 
 
+AT_THE_TOP = """
+from supervisor import FunctionSpec, TaskSpec
+from supervisor.spawnable import check_named
+
+def work():
+    pass
+
+async def look():
+    pass
+
+SPECS = ChildSpec(Parrot, name="parrot"), FunctionSpec(work), TaskSpec(look)
+check_named(Echo)
+check_named(work)
+"""
+
+
+@pytest.mark.parametrize("args", [("mod.py",), ("-m", "mod")], ids=["script", "module"])
+def test_specs_at_the_top_of_the_main_file(tmp_path, args):
+    """They are made anew in each process that imports it."""
+    write(tmp_path, "mod.py", ACTOR, AT_THE_TOP, GUARDED)
+    code, out, err = run(tmp_path, *args)
+    assert (0, "") == (code, err)
+    assert "SAID hello" in out.splitlines()
+
+
 def test_as_a_module(tmp_path):
     """Python -m mod, with its guard."""
     write(tmp_path, "mod.py", ACTOR, GUARDED)

@@ -24,6 +24,12 @@ _LETTER: Final = ", ".join(
 _LETTERS: Final = f"SELECT {_LETTER} FROM dead_letter JOIN mailbox ON mailbox.id = dead_letter.mailbox WHERE"  # noqa: S608
 
 
+_NUMBERS: Final = """
+SELECT min(seq), max(seq) FROM
+(SELECT seq FROM message WHERE mailbox = ? UNION ALL SELECT seq FROM delayed WHERE mailbox = ?)
+"""
+
+
 class Queries:
     """The reads of one connection.
 
@@ -109,14 +115,19 @@ class Queries:
         return list(map(ScheduleRow._make, rows.fetchall()))
 
     def move(self, name: str, to: str) -> int:
-        """See `Store.move`. A message keeps its place: its number is added to the last one of the other mailbox."""
+        """See `Store.move`. What waits keeps its order; its numbers follow the last one of the other mailbox.
+
+        They do not grow by more: a mailbox may be moved there and back any number of times.
+        """
         source = self._mailboxes.find(name)
         if source is None:
             return 0
         target = self._mailboxes.made(to)
         execute = self._connection.execute
-        ((last_seq, waiting),) = execute("SELECT last_seq, waiting FROM mailbox WHERE id = ?", (source,))
-        ((offset,),) = execute("SELECT last_seq FROM mailbox WHERE id = ?", (target,))
+        ((waiting,),) = execute("SELECT waiting FROM mailbox WHERE id = ?", (source,))
+        ((last,),) = execute("SELECT last_seq FROM mailbox WHERE id = ?", (target,))
+        ((lowest, highest),) = execute(_NUMBERS, (source, source))
+        shift = last + 1 - lowest if lowest is not None else 0
         for table in ("message", "delayed"):
             execute(
                 f"UPDATE {table} SET key = NULL WHERE mailbox = ? AND key IN "  # noqa: S608
@@ -126,13 +137,13 @@ class Queries:
         for table in ("message", "delayed", "outcome"):
             execute(
                 f"UPDATE OR IGNORE {table} SET mailbox = ?, seq = seq + ? WHERE mailbox = ?",  # noqa: S608
-                (target, offset, source),
+                (target, shift, source),
             )
         execute("DELETE FROM outcome WHERE mailbox = ?", (source,))
         execute("UPDATE dead_letter SET mailbox = ? WHERE mailbox = ?", (target, source))
         execute("UPDATE OR IGNORE state SET mailbox = ? WHERE mailbox = ?", (target, source))
         execute("UPDATE mailbox SET waiting = 0 WHERE id = ?", (source,))
-        self._mailboxes.change(target, waiting, last_seq + offset)
+        self._mailboxes.change(target, waiting, 0 if highest is None else highest + shift)
         self._mailboxes.write()
         return int(waiting)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -188,6 +189,34 @@ async def test_an_ask_that_is_not_stored_in_time_says_so(tmp_path):
         go_on.set()
         await working
         assert 1 == await root["ledger"].ask(Charge(1))
+
+
+async def failure_of(asking):
+    """The text of its error; no traceback is kept, whose frames would have its future."""
+    try:
+        await asking
+    except AskTimeout as error:
+        return str(error)
+
+
+async def test_an_ask_that_is_stored_just_when_its_time_is_over_ends_once(tmp_path):
+    """It is withdrawn, and what becomes of it is told to nobody else."""
+    store, go_on, lost = SQLiteStore(tmp_path / "shop.db"), threading.Event(), []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: lost.append(context))
+    async with Supervisor(ledger(), store=store) as root:
+        store._thread.call(go_on.wait)
+        asking = asyncio.create_task(root["ledger"].ask(Charge(1), timeout=0.1))
+        await until(lambda: root["ledger"]._mailbox.stored._handed_over, "it is handed over")
+        go_on.set()
+        stored = store._thread.call(lambda: None)
+        time.sleep(0.2)  # noqa: ASYNC251 - the loop hears of both in one turn
+        assert "did not store Charge within" in await failure_of(asking)
+        await stored
+        await until(lambda: not root["ledger"]._mailbox.depth, "it has ended")
+        assert 1 == await root["ledger"].ask(Charge(1))
+    del asking, stored
+    gc.collect()
+    assert [] == lost
 
 
 class Piece(Message[None]):

@@ -34,6 +34,14 @@ def test_the_next_run_reads_what_a_life_was_doing(tmp_path):
     spare.close()
 
 
+def test_one_that_cannot_be_deleted_keeps_no_other(tmp_path):
+    """As on a mount that became read-only: what it says is stored already."""
+    (stays := tmp_path / "stays.box").mkdir()
+    (goes := tmp_path / "goes.box").touch()
+    drop([tmp_path / "gone.box", stays, goes])
+    assert [stays] == list(tmp_path.iterdir())
+
+
 def test_after_a_boot_it_says_nothing(tmp_path, monkeypatch):
     boxes = Boxes(tmp_path)
     file = BoxFile(boxes.unkept())

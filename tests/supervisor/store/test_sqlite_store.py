@@ -324,11 +324,27 @@ async def test_a_mailbox_moves(store):
     assert [(message.payload, message.key) for message in moved] == [(b"2", "k"), (b"3", None)]
     assert (await store.find_key("new", "k")).seq == moved[0].seq
     assert [summary.mailbox for summary in await store.mailboxes()] == ["new"]
-    assert await store.recover("new") == RecoveredMailbox(7, 5, 1, {"": StoredState("S", b"", 1.0)})
+    assert await store.recover("new") == RecoveredMailbox(6, 5, 1, {"": StoredState("S", b"", 1.0)})
     assert len(await store.dead_letters("new", 10)) == 1
     assert await store.move("old", "new") == 0
     with pytest.raises(StoreError, match="name another mailbox"):
         await store.move("new", "new")
+
+
+async def test_a_mailbox_moves_there_and_back(store):
+    """Any number of times: what waits keeps its order, a key its message, and numbers stay small."""
+    await store.commit(accept("books", *range(1, 4)))
+    await store.commit([*accept("ledger", 5, 7), *accept("ledger", 9, key="order-9")])
+    for _ in range(100):
+        assert 3 == await store.move("ledger", "accounts")
+        assert 3 == await store.move("accounts", "ledger")
+    rows = await store.messages("ledger", 0, 10)
+    assert rows == sorted(rows)
+    assert 3 == len(rows)
+    assert (await store.recover("ledger")).last_seq == rows[-1].seq < 1000
+    assert (await store.find_key("ledger", "order-9")).seq == rows[-1].seq
+    assert 3 == await store.move("books", "ledger")
+    assert [1, 2, 3] == [row.seq - rows[-1].seq for row in (await store.messages("ledger", rows[-1].seq, 10))]
 
 
 async def test_a_mailbox_is_discarded(store):
