@@ -29,6 +29,7 @@ from supervisor.ports.life import Control
 from supervisor.specs import CommandSpec
 from supervisor.specs.common import process_options
 from supervisor.specs.ready import PORT, PortReady
+from supervisor.system.procfs import group_runs
 
 
 class CommandChild(ProcessChild[CommandSpec]):
@@ -84,12 +85,12 @@ class CommandChild(ProcessChild[CommandSpec]):
         return started
 
     def _look_for_port(self) -> None:
-        """Choose its port, or check that nothing else has it: else a connection to that would make it ready.
+        """Choose its port, keep it where it is free, or check that nothing else has the one of `Ready.port`.
 
-        Not at once after a life that has been ready: what that life had started may hold the port for a moment yet.
+        As long as something of its last life is there, that may hold the port, and is about to be killed.
         """
         last = self.last_report
-        if last is not None and last.reason.kind is not ExitKind.UNSTARTED and not last.delay:
+        if last is not None and last.pid is not None and group_runs(last.pid):
             return
         ready = self.spec.ready
         if self.spec.wants_port:

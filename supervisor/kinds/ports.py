@@ -14,7 +14,7 @@ import socket
 def free_port(wish: int | None = None) -> int:
     """A TCP port on which nothing listens: the wished one, or another.
 
-    Another program may take it before the command does; then the command fails, and its next life gets another.
+    Another program may take it before the command does; then that life fails, and the next one gets another.
 
     Raises:
         OSError: there is none.

@@ -19,7 +19,8 @@ class CommandSpec(Spec):
     """How to start, restart and stop one program, as `redis-server`.
 
     `{port}` in `argv` and in the values of `env` stands for a free port of this machine, which the supervisor chooses
-    at the first start and keeps, unless a start fails and the port is taken; `snapshot()` shows it.
+    at the first start and keeps; it looks before each life, and chooses another where another program has taken it.
+    `snapshot()` shows it.
 
     A stop sends `stop_signal` to the program itself. When the grace is over it is killed, and at its end, in any way,
     so is whatever it has started. It must stay in the foreground: a program that puts itself into the background has

@@ -67,6 +67,19 @@ def parent_of(pid: int) -> int | None:
     return None if stat is None else int(stat.rpartition(") ")[2].split()[1])
 
 
+def group_runs(leader: int) -> bool:
+    """Whether a process group has a process that is no zombie; without /proc, whether it has any."""
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    numbers = [name for name in os.listdir("/proc") if name.isdigit()] if os.path.isdir("/proc/self") else []
+    stats = [(_read(int(number), "stat") or "").rpartition(") ")[2].split() for number in numbers]
+    return not stats or any(fields[2] == str(leader) and fields[0] not in "ZX" for fields in stats if fields)
+
+
 def _read(pid: int, what: str) -> str | None:
     try:  # not by an object of a file, which costs three times as much
         fd = os.open(f"/proc/{pid}/{what}", os.O_RDONLY | os.O_CLOEXEC)

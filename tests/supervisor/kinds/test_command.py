@@ -14,12 +14,10 @@ import pytest
 
 from actors.exits import ExitKind
 from supervisor import (
-    Backoff,
     ChildExited,
     ChildState,
     CommandSpec,
     FunctionSpec,
-    Intensity,
     InvalidSpec,
     Ready,
     StartFailed,
@@ -236,30 +234,50 @@ async def test_starts_that_fail(tmp_path):
         assert 1 == root.count_children().specs
 
 
-async def test_a_port_that_another_program_has_taken_meanwhile():
-    """The next life seems to be ready, and ends, since it cannot listen; the one after it gets another port."""
-    spec = CommandSpec(
-        (sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"),
-        name="server",
-        ready=Ready.port("127.0.0.1", "{port}"),
-        backoff=Backoff(initial=0.01, cap=0.01, jitter=0.0),
+FORKS = """
+import os, signal, socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+os.fork()
+signal.pause()
+"""
+
+
+async def test_a_port_that_another_program_takes_between_two_lives():
+    """`{port}` is another one then; a fixed one is a failed start. A dead life's own children lose it nothing."""
+    root = Supervisor(
+        python(FORKS, "{port}", name="forks", ready=Ready.port("127.0.0.1", "{port}")),
+        CommandSpec(("sleep", "1000"), name="told", env={"PORT": "{port}"}),
+        spares=0,
     )
-    root = Supervisor(spec, intensity=Intensity.unlimited(), spares=0)
     watch = Watch(root)
     async with root:
-        server = root.snapshot().children[0]
-        with socket.socket() as thief:
-            thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            while True:
-                os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
-                await watch.exited("server")
-                with contextlib.suppress(OSError):
-                    thief.bind(("127.0.0.1", server.port))
-                    thief.listen()
-                    break
-                await until(lambda: root.snapshot().children[0].pid is not None)
-            await until(lambda: root.snapshot().children[0].port != server.port, "another port")
-            await until(lambda: root.snapshot().children[0].state is ChildState.RUNNING, "it runs")
+        forks, told = root.snapshot().children
+        os.kill(forks.pid, signal.SIGKILL)
+        assert 1 == (await watch.started("forks")).life
+        assert 2 == (await watch.started("forks")).life
+        assert forks.port == root.snapshot().children[0].port
+        for child in (forks, told):
+            await root.terminate_child(child.name)
+            await until(lambda port=child.port: _takes(port))
+            with socket.create_server(("127.0.0.1", child.port)):
+                await root.restart_child(child.name)
+                again = next(other for other in root.snapshot().children if other.name == child.name)
+                assert again.port not in (None, child.port)
+        fixed = python(FORKS, str(forks.port), name="fixed", ready=Ready.port("127.0.0.1", forks.port))
+        await root.start_child(fixed)
+        await root.terminate_child("fixed")
+        await until(lambda: _takes(forks.port))
+        with socket.create_server(("127.0.0.1", forks.port)):
+            with pytest.raises(StartFailed, match=f"port {forks.port} of 127.0.0.1 is taken by another program"):
+                await root.restart_child("fixed")
+
+
+def _takes(port):
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 async def needs(url: str):
