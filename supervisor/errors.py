@@ -6,7 +6,7 @@ Every text names the child or the spec's field, the state, and what to do now.
 from __future__ import annotations
 
 from actors.errors import ActorsError, UsageError
-from actors.exits import ExitReport
+from actors.exits import GAVE_UP, ExitReport
 
 
 class SupervisorError(ActorsError):
@@ -56,7 +56,7 @@ class StartFailed(SupervisorError):
     """
 
     def __init__(self, text: str, report: ExitReport | None = None) -> None:
-        super().__init__(text if report is None else _in_full(text, report.reason.detail))
+        super().__init__(text if report is None else _in_full(text, report.reason.detail) + below(report))
         self.report = report
         if report is not None:
             self.add_note(str(report))  # below the traceback: what the process itself reported
@@ -74,6 +74,11 @@ class RestartIntensityExceeded(SupervisorError):
         self.report = report
         if report is not None:
             self.add_note(str(report))  # below the traceback: what the process itself reported
+
+
+def below(report: ExitReport) -> str:
+    """Of a supervisor that gave up: which of those below it ended last, and why; empty for any other."""
+    return f"; the last: {report.cause}" if report.reason.detail.startswith(GAVE_UP) and report.cause else ""
 
 
 def _in_full(text: str, detail: str) -> str:

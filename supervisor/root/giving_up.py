@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actors.exits import ExitKind, ExitReport
+from supervisor.core.rules.policy import BY_RULE
 from supervisor.core.tree.commands import Terminate
-from supervisor.errors import RestartIntensityExceeded
+from supervisor.errors import RestartIntensityExceeded, StartFailed, below
 from supervisor.observe.reports import Reports
 from supervisor.root.options import OnGiveUp
 
@@ -109,14 +110,32 @@ def exceeded(path: str, end: Terminate | None, report: ExitReport | None) -> Res
         end: how it ended; None while it is ending.
         report: of the last child to end.
     """
-    last = "" if report is None else f"; the last to end: {report.actor}, {report.reason}"
+    last = "" if report is None else f"; the last to end: {report.actor}, {report.reason}{below(report)}"
     why = f"gave up: {'' if report is None else report.because}" if end is None else end.reason.detail
     return RestartIntensityExceeded(f"{path} {why}{last}{_remedy(report)}", report)
+
+
+def not_started(path: str, end: Terminate, report: ExitReport | None) -> StartFailed:
+    """Why a tree did not start, with the cause of the death for which it gave up, where it did.
+
+    Args:
+        path: of the root.
+        end: how it ended.
+        report: of the last child to end.
+    """
+    who = f"{path}/{end.failed}" if end.failed else path
+    why = str(end.reason)
+    if end.reason.gave_up and report is not None:
+        own = "" if report.reason.gave_up else f"; {end.reason.detail}"
+        why = f"{report.reason}{own}"
+    return StartFailed(f"{who} did not start: {why}", report)
 
 
 def _remedy(report: ExitReport | None) -> str:
     """What to do about lives that end because of the messages they get."""
     if report is None or report.reason.kind is not ExitKind.CRASHED or not (report.last_message and report.traceback):
+        return ""
+    if report.because.startswith(BY_RULE):  # its author has decided that it shall escalate
         return ""
     return (
         ". An exception in a handler ends the life: raise Rejected for input that is to be refused, set "

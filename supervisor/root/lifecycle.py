@@ -19,13 +19,13 @@ from supervisor.clock import check_time_is_real
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
-from supervisor.errors import RestartIntensityExceeded, StartFailed
+from supervisor.errors import RestartIntensityExceeded
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.loop_affinity import Home
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.process.launcher import ProcessLauncher
-from supervisor.root.giving_up import GivingUp, exceeded
+from supervisor.root.giving_up import GivingUp, exceeded, not_started
 from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_options, check_spec
 from supervisor.root.outlast import outlast
 from supervisor.root.service import starting
@@ -322,10 +322,7 @@ class Lifecycle:
             for wait in waits:
                 wait.cancel()
         if not self._running.is_set() and self._end is not None:
-            report = self._engine_now().last_failure
-            who = f"{self.path}/{self._end.failed}" if self._end.failed else self.path
-            text = f"{who} did not start: {self._end.reason}"
-            raise StartFailed(text, report)
+            raise not_started(self.path, self._end, self._engine_now().last_failure)
 
     async def _stop(self) -> None:
         """Stop the tree and release everything, once."""

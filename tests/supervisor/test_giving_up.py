@@ -7,9 +7,25 @@ import contextlib
 import signal
 
 import pytest
+from msgspec import structs
 
 from actors import UsageError
-from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+from actors.exits import ExitKind, ExitReason, ExitReport
+from supervisor import (
+    Cause,
+    ChildSpec,
+    Intensity,
+    Restart,
+    RestartIntensityExceeded,
+    StartFailed,
+    Supervisor,
+    SupervisorSpec,
+    TaskSpec,
+)
+from supervisor.core.causes import RestartAction, Rule
+from supervisor.core.rules.policy import choose
+from supervisor.core.terms import ChildTerms
+from supervisor.root.giving_up import exceeded
 from tests.support.mortals import Die, Mortal
 from tests.support.waiting import DEADLINE, Script
 
@@ -18,6 +34,54 @@ pytestmark = pytest.mark.processes
 
 def tree(**options):
     return Supervisor(ChildSpec(Mortal, name="a"), intensity=Intensity(0), spares=0, **options)
+
+
+RULE = Rule(Cause.exception(ValueError), RestartAction.ESCALATE)
+
+
+class ConfigError(Exception):
+    pass
+
+
+async def unset(*, ready, sets=False):
+    if sets:
+        ready()
+    raise ConfigError("DB_URL is not set")
+
+
+async def test_the_error_names_the_death_at_the_bottom():
+    """Also where a supervisor below the root gave up; at a start, also where a rule made it give up."""
+    lacks = rf"/root/s/unset \(life 1\) ended: crashed: {ConfigError.__module__}.ConfigError: DB_URL is not set"
+    below = SupervisorSpec(TaskSpec(unset, kwargs={"sets": True}), name="s", intensity=Intensity(0))
+    with pytest.raises(RestartIntensityExceeded, match=f"the last to end: /root/s, shutdown: gave up: .*{lacks}"):
+        async with Supervisor(below, intensity=Intensity(0), spares=0) as root:
+            await root.wait()
+    escalates = TaskSpec(unset, restart=Restart("permanent", {Cause.failed_start: "escalate"}))
+    lacks = f"unstarted: {ConfigError.__module__}.ConfigError: DB_URL is not set"
+    with pytest.raises(StartFailed, match=f"/root/unset did not start: {lacks}.*the rule for failed start says"):
+        async with Supervisor(escalates, spares=0):
+            pytest.fail("it runs")
+    async with Supervisor(spares=0) as root:
+        with pytest.raises(StartFailed, match=f"/root/s did not start: .*gave up: .*/root/s/unset .* ended: {lacks}"):
+            await root.start_child(SupervisorSpec(escalates, name="s"))
+
+
+def test_the_advice_at_a_rule_is_not_to_raise_the_intensity():
+    """A rule escalates whatever the intensity; where restarts were counted, that is one of the remedies."""
+    crash = ExitReport(
+        actor="/root/a",
+        life=1,
+        pid=7,
+        reason=ExitReason(ExitKind.CRASHED, "ValueError: x"),
+        traceback="ValueError: x",
+        last_message="Add",
+        because="restart 4 within 5 s, where 3 are allowed",
+    )
+    assert "raise the intensity" in str(exceeded("/root", None, crash))
+    because = "the rule for exception ValueError says escalate"
+    assert because == choose(ChildTerms(name="a", rules=(RULE,)), ExitKind.CRASHED, [RULE.cause]).because
+    ruled = exceeded("/root", None, structs.replace(crash, because=because))
+    assert f"/root gave up: {because}; the last to end: /root/a, crashed: ValueError: x" == str(ruled)
 
 
 async def test_between_ready_and_the_first_line_of_the_body():
@@ -120,6 +184,10 @@ EXITS = """
 import asyncio, sys
 from actors import Actor
 from supervisor import ChildSpec, Intensity, Supervisor
+from supervisor.core.causes import RestartAction, Rule
+from supervisor.core.rules.policy import choose
+from supervisor.core.terms import ChildTerms
+from supervisor.root.giving_up import exceeded
 from tests.support.mortals import Die, Mortal
 
 async def main():
@@ -166,7 +234,21 @@ def test_what_it_may_be(wrong):
 
 SERVER = """
 import asyncio, signal
-from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
+from supervisor import (
+    Cause,
+    ChildSpec,
+    Intensity,
+    Restart,
+    RestartIntensityExceeded,
+    StartFailed,
+    Supervisor,
+    SupervisorSpec,
+    TaskSpec,
+)
+from supervisor.core.causes import RestartAction, Rule
+from supervisor.core.rules.policy import choose
+from supervisor.core.terms import ChildTerms
+from supervisor.root.giving_up import exceeded
 from tests.support.mortals import Die, Mortal
 
 async def lifespan(entered, leave):  # as a web server runs it: in a task of its own

@@ -22,6 +22,9 @@ OVER_A_JOB: Final = (
 )
 """Why the next life follows when a process of `Jobs` has ended while it ran one."""
 
+BY_RULE: Final = "the rule for "
+"""How the line begins that says why, where a rule for the cause has decided."""
+
 _SHARED: Final = ""
 _MAX_DOUBLINGS: Final = 1000
 """2.0 ** 1000 is still a float; every capped wait has reached its cap by then."""
@@ -83,7 +86,7 @@ def choose(terms: ChildTerms, kind: ExitKind, causes: Sequence[Cause]) -> Choice
     """
     rule = matching(terms.rules, causes) if terms.rules else None
     if rule is not None:
-        return Choice(rule.action, f"the rule for {rule.cause} says {rule.action}", by_rule=True)
+        return Choice(rule.action, f"{BY_RULE}{rule.cause} says {rule.action}", by_rule=True)
     action = RestartAction.RESTART if restarts(terms.restart, kind) else RestartAction.STOP
     return Choice(action, because(terms.restart, kind))
 
