@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
+from types import ModuleType
 from typing import Final
 
 import msgspec
@@ -197,6 +198,34 @@ def exception_named(name: str) -> type[BaseException] | None:
         module, _, last = module.rpartition(".")
         rest = f"{last}.{rest}"
     return None
+
+
+def module_without(name: str) -> str:
+    """The loaded module that has no such exception class; empty where that cannot be told yet.
+
+    That is so of a module that is not loaded or is being imported, of one that makes its names when they are asked for,
+    of the main module, and of what may be a submodule that is not loaded.
+    """
+    module = name.rpartition(".")[0]
+    while module and module not in sys.modules:
+        module = module.rpartition(".")[0]
+    loaded = sys.modules.get(module)
+    if not isinstance(loaded, ModuleType) or module in {"__main__", "__mp_main__"}:
+        return ""
+    names = vars(loaded)
+    first, _, rest = name.removeprefix(f"{module}.").partition(".")
+    unfinished = getattr(names.get("__spec__"), "_initializing", False)
+    if unfinished or "__getattr__" in names or (rest and "__path__" in names and first not in names):
+        return ""
+    return module
+
+
+def near_name(name: str, module: str) -> str:
+    """What a loaded module has that is near a name, as a question; empty where there is nothing."""
+    import difflib  # noqa: PLC0415 - only a mistake pays for it
+
+    near = difflib.get_close_matches(name, vars(sys.modules[module]), n=1)
+    return f", did you mean {near[0]}" if near else ""
 
 
 def module_of(cls: type) -> str:

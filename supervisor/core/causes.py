@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from actors.errors import UsageError
-from actors.exits import exception_named, exception_names
+from actors.exits import exception_named, exception_names, module_without, near_name
 
 _SIGNALS: Final = re.compile(  # those of Linux, macOS and the BSDs
     "SIG(ABRT|ALRM|BUS|CHLD|CONT|EMT|FPE|HUP|ILL|INFO|INT|IO|KILL|PIPE|PROF|PWR|QUIT|RTMAX|RTMIN|SEGV|STKFLT|STOP|SYS|TERM"
@@ -70,7 +70,7 @@ class Cause(msgspec.Struct, frozen=True):
                 name may be an alias, as `"IOError"`, or that of a package which re-exports it.
 
         Raises:
-            UsageError: it is neither.
+            UsageError: it is neither; or the module is loaded here, and has no such class.
         """
         if isinstance(exception, type) and issubclass(exception, BaseException):
             return cls(CauseKind.EXCEPTION, exception_names(exception)[0])
@@ -83,6 +83,13 @@ class Cause(msgspec.Struct, frozen=True):
             raise UsageError(
                 f"Cause.exception({exception!r}): no exception of Python's has this name; write its module, too, as in "
                 f"'shop.ConfigError', or pass the class"
+            )
+        module = module_without(exception)
+        if module:
+            hint = near_name(exception.rpartition(".")[2], module)
+            raise UsageError(
+                f"Cause.exception({exception!r}): {module} has no exception class of this name{hint}; write the name as "
+                f"its module has it, or pass the class"
             )
         return cls(CauseKind.EXCEPTION, exception)
 

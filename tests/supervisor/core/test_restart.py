@@ -20,6 +20,12 @@ class Wrong(LookupError):
     ("make", "says"),
     [
         (lambda: Cause.exception("ConfigError"), "write its module, too"),
+        (
+            lambda: Cause.exception("json.JSONDecodeErorr"),
+            "json has no exception class of this name, did you mean JSON",
+        ),
+        (lambda: Cause.exception("bisect.bisect"), "bisect has no exception class of this name"),
+        (lambda: Cause.exception("bisect.Outer.Wrong"), "bisect has no exception class of this name"),
         (lambda: Cause.exception("a b"), "an exception class or its name"),
         (lambda: Cause.exception(int), "an exception class or its name"),
         (lambda: Cause.exit_code(-9), "for a signal, Cause.signal"),
@@ -46,6 +52,8 @@ def test_refused(make, says):
         (Cause.exception(KeyError), "exception KeyError"),
         (Cause.exception("builtins.KeyError"), "exception KeyError"),
         (Cause.exception("shop.ConfigError"), "exception shop.ConfigError"),
+        (Cause.exception("json.not_loaded_yet.Wrong"), "exception json.not_loaded_yet.Wrong"),
+        (Cause.exception("__main__.Wrong"), "exception __main__.Wrong"),
         (Cause.exception("IOError"), "exception OSError"),
         (Cause.exception("asyncio.TimeoutError"), "exception TimeoutError"),
         (Cause.exception("json.JSONDecodeError"), "exception json.decoder.JSONDecodeError"),
