@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from actors.child.function_main import Call
-from actors.exits import ExitReason
+from actors.exits import ExitKind, ExitReason
 from actors.wire.to_child import StartActor
 from supervisor.callables import READY, name_of
 from supervisor.core.health.life_end import LifeEnd
@@ -29,6 +29,7 @@ class FunctionChild(ProcessChild[FunctionSpec]):
 
     kind: ClassVar[LoneKind] = "function"
     _examination: Examination | None = None
+    _was_ready = False
 
     @property
     def life(self) -> Inspection | None:
@@ -51,6 +52,7 @@ class FunctionChild(ProcessChild[FunctionSpec]):
     def life_ready(self) -> None:
         """See `LifeListener`."""
         self._close_examination()
+        self._was_ready = True
         super().life_ready()
 
     def life_exited(self, end: LifeEnd) -> None:
@@ -65,6 +67,7 @@ class FunctionChild(ProcessChild[FunctionSpec]):
 
     def _launch(self, life: int) -> Inspected:
         spec = self.spec
+        self._was_ready = False
         start = StartActor(
             path=self.path,
             life=life,
@@ -82,4 +85,7 @@ class FunctionChild(ProcessChild[FunctionSpec]):
         return self._inspected
 
     def _reason(self, end: LifeEnd) -> ExitReason:
-        return function_exit_reason(end)
+        reason = function_exit_reason(end)
+        if reason.kind is ExitKind.NORMAL and self.spec.calls_ready and not self._was_ready:
+            return ExitReason(ExitKind.NORMAL, f"{reason.detail}, and had not called ready()")
+        return reason

@@ -141,7 +141,7 @@ UNANSWERED = {
         "SIGSEGV, segmentation fault in overflow_the_stack (sup",
     ),
     "abort() in C": ("abort", ExitKind.KILLED, "SIGABRT, it aborted itself in perish (support/perils.py:"),
-    "SIGUSR1": ("SIGUSR1", ExitKind.KILLED, "SIGUSR1 from outside"),
+    "SIGUSR1": ("SIGUSR1", ExitKind.KILLED, "SIGUSR1 from outside, or its own"),
     "Too much CPU time, under RLIMIT_CPU": ("CPU time", ExitKind.KILLED, "SIGXCPU, its limit of CPU time (RLIMIT_CPU)"),
     "os._exit(0)": ("os._exit(0)", ExitKind.NORMAL, "exit code 0: it left in the middle of a message"),
     "os._exit(4)": ("os._exit(4)", ExitKind.CRASHED, "exit code 4: it left in the middle of a message"),

@@ -66,6 +66,10 @@ def say_ready(gate, *, ready):
     sleep_forever()
 
 
+def forgets_ready(*, ready):
+    del ready
+
+
 def never_ready(*, ready):
     del ready
     sleep_forever()

@@ -182,7 +182,7 @@ def _killed(end: LifeEnd) -> str:
         return f"{name}{_killer(end)}"
     if name in _OWN_FAULTS:
         return f"{name}, {_OWN_FAULTS[name]}{_site(end.text)}"
-    return f"{name}, {_LIMITS[name]}" if name in _LIMITS else f"{name} from outside"
+    return f"{name}, {_LIMITS[name]}" if name in _LIMITS else f"{name} from outside, or its own"
 
 
 def _killer(end: LifeEnd) -> str:

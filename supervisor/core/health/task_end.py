@@ -55,7 +55,7 @@ def task_exit_reason(end: TaskEnd) -> ExitReason:
         return ExitReason(ExitKind.KILLED, _killed(end))
     if end.stop_asked:
         return ExitReason(ExitKind.SHUTDOWN, _ASKED)
-    return ExitReason(ExitKind.NORMAL, "it returned" if end.ready else "it returned before it was ready")
+    return ExitReason(ExitKind.NORMAL, "it returned" if end.ready else "it returned, and had not called ready()")
 
 
 def task_causes(end: TaskEnd) -> tuple[Cause, ...]:

@@ -311,7 +311,8 @@ class Child:
 
     def _explained(self, dead: EndedLife, hung_in: str) -> EndedLife:
         """The same; one that was never ready has failed to start, and its reason says so."""
-        if not dead.failed_start:
+        crashed = dead.reason.kind is ExitKind.CRASHED
+        if not dead.failed_start and not (crashed and dead.uptime is None):
             return dead
         left_before = dead.reason.kind in (ExitKind.CRASHED, ExitKind.NORMAL)  # and only its process was late
         if dead.goal is StopCause.LATE and not left_before:

@@ -145,6 +145,8 @@ async def test_readiness_options_and_output(tmp_path, logs):
         await watch.exited("looker")
         with pytest.raises(StartFailed, match=r"not ready within 0\.5 s"):
             await root.start_child(FunctionSpec(functions.never_ready, start_timeout=0.5))
+        with pytest.raises(StartFailed, match="it returned, and had not called ready"):
+            await root.start_child(FunctionSpec(functions.forgets_ready))
         await root.__aexit__(None, None, None)
     gate.close()
     nice = os.getpriority(os.PRIO_PROCESS, 0) + 1

@@ -55,6 +55,14 @@ async def says_when(gate, *, ready):
     await forever()
 
 
+async def fails_on_its_way(*, ready):
+    try:
+        await forever()
+    finally:
+        del ready
+        raise LookupError("no configuration")
+
+
 async def returns_unready(*, ready):
     del ready
 
@@ -189,7 +197,7 @@ async def test_the_next_child_starts_when_the_task_says_it_is_ready():
     ("spec", "words"),
     [
         (TaskSpec(fails_at_once, name="a"), "LookupError: no configuration"),
-        (TaskSpec(returns_unready, name="a"), "it returned before it was ready"),
+        (TaskSpec(returns_unready, name="a"), "it returned, and had not called ready()"),
         (
             TaskSpec(says_when, (asyncio.Event(),), name="a", start_timeout=0.05),
             r"not ready within 0.05 s, in says_when \(kinds/test_task",
@@ -200,6 +208,18 @@ async def test_a_start_that_fails_ends_the_tree(spec, words):
     with pytest.raises(StartFailed, match=words):
         async with ScriptedSupervisor(spec):
             pass
+
+
+async def test_a_start_that_fails_while_it_is_stopped():
+    """It has not been ready, so it is unstarted, as it would be without the stop."""
+    async with ScriptedSupervisor() as root:
+        watch = Watch(root)
+        starting = asyncio.ensure_future(root.start_child(TaskSpec(fails_on_its_way, name="a")))
+        await until(lambda: "a" in states(root))
+        await root.terminate_child("a")
+        assert "unstarted: LookupError: no configuration" == str((await watch.exited("a")).reason)
+        with pytest.raises(StartFailed, match="terminated before it was ready"):
+            await starting
 
 
 async def test_a_task_that_is_done_in_its_first_step_has_been_ready():

@@ -144,9 +144,9 @@ def words(type_name, message="", where="in A.a"):
         (end(-11, text=DUMP), "killed: SIGSEGV, segmentation fault"),
         (end(-11, text="Fatal Python error: \xff"), "killed: SIGSEGV, segmentation fault"),
         (end(-6), "killed: SIGABRT, it aborted itself"),
-        (end(-15), "killed: SIGTERM from outside"),
+        (end(-15), "killed: SIGTERM from outside, or its own"),
         (end(-24), "killed: SIGXCPU, its limit of CPU time (RLIMIT_CPU)"),
-        (end(-99), "killed: signal 99 from outside"),
+        (end(-99), "killed: signal 99 from outside, or its own"),
         # not known
         (end(None), "lost: its exit code was taken by another part of the daemon"),
         (

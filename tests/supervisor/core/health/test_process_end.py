@@ -25,7 +25,7 @@ def end(code, **facts):
         (end(78), "crashed: exit code 78 (EX_CONFIG, wrong configuration)"),
         (end(143), "crashed: exit code 143 (128 + SIGTERM, as a shell reports it)"),
         (end(-signal.SIGSEGV), "killed: SIGSEGV, segmentation fault"),
-        (end(-signal.SIGTERM), "killed: SIGTERM from outside"),
+        (end(-signal.SIGTERM), "killed: SIGTERM from outside, or its own"),
         (end(0, stop_asked=True), "shutdown: asked by the supervisor, exit code 0"),
         (end(-signal.SIGTERM, stop_asked=True), "shutdown: asked by the supervisor, ended by SIGTERM"),
         (
@@ -33,7 +33,7 @@ def end(code, **facts):
             "shutdown: asked by the supervisor, exit code 143 (128 + SIGTERM, as a shell reports it)",
         ),
         (end(1, stop_asked=True), "crashed: exit code 1"),
-        (end(-signal.SIGINT, stop_asked=True), "killed: SIGINT from outside"),
+        (end(-signal.SIGINT, stop_asked=True), "killed: SIGINT from outside, or its own"),
         (
             end(-signal.SIGKILL, stop_asked=True, kill_asked=True, grace=5.0),
             "killed: SIGKILL from its supervisor: it was still there 5 s after it had been asked to stop",
@@ -59,7 +59,7 @@ def test_the_reason_of_a_program_says_what_happened(facts, words):
         (end(0), "normal: exit code 0: it left by os._exit or from C code"),
         (end(0, stop_asked=True), "shutdown: asked by the supervisor"),
         (end(-signal.SIGTERM, stop_asked=True), "shutdown: asked by the supervisor, ended by SIGTERM"),
-        (end(-signal.SIGTERM), "killed: SIGTERM from outside"),
+        (end(-signal.SIGTERM), "killed: SIGTERM from outside, or its own"),
         (end(3), "crashed: exit code 3: it left by os._exit or from C code"),
     ],
 )

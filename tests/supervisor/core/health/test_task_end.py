@@ -15,7 +15,7 @@ EXIT = Failure("SystemExit", "78", "")
     ("end", "words"),
     [
         (TaskEnd(ready=True), "normal: it returned"),
-        (TaskEnd(), "normal: it returned before it was ready"),
+        (TaskEnd(), "normal: it returned, and had not called ready()"),
         (TaskEnd(ready=True, stop_asked=True), "shutdown: asked by the supervisor"),
         (TaskEnd(cancelled=True, stop_asked=True), "shutdown: asked by the supervisor"),
         (TaskEnd(cancelled=True), "killed: cancelled by other code than its supervisor"),
