@@ -7,6 +7,7 @@ Runs on the thread of the event loop that entered it; any number of trees, on an
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Self, Unpack
@@ -151,7 +152,10 @@ class Supervisor(Children, Observation, Schedules):
         RestartIntensityExceeded at its end; `on_give_up` reports it at once. Arguments and options are those of
         `Supervisor`.
         """
-        return threaded.in_thread(cls(*children, **options))
+        over = asyncio.Event()
+        if options.get("on_give_up", "cancel") == "cancel":  # no task of the caller's has entered it
+            options["on_give_up"] = lambda _: over.set()
+        return threaded.in_thread(cls(*children, **options), over)
 
     def _request_drain(self, timeout: float) -> None:
         self._tree.keep(self.drain(timeout=timeout))

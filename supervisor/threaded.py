@@ -25,12 +25,12 @@ T = TypeVar("T", bound=Tree)
 
 
 @contextmanager
-def in_thread(root: T) -> Iterator[T]:
-    """Enter `root` on a loop in a new thread, and leave it there at the end.
+def in_thread(root: T, over: asyncio.Event) -> Iterator[T]:
+    """Enter `root` on a loop in a new thread, and leave it there at the end, or when `over` is set on that loop.
 
     An interrupt during the start stops it; one during the stop kills it.
     """
-    life = _Life(root)
+    life = _Life(root, over)
     try:
         life.begin()
     except BaseException:
@@ -49,10 +49,11 @@ def in_thread(root: T) -> Iterator[T]:
 
 
 class _Life:
-    def __init__(self, root: Tree) -> None:
+    def __init__(self, root: Tree, over: asyncio.Event) -> None:
         self.entered: Future[None] = Future()
         self.failure: BaseException | None = None
         self._root = root
+        self._over = over
         self._loop: asyncio.AbstractEventLoop | None = None
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="actors-tree", daemon=True)
@@ -111,7 +112,6 @@ class _Life:
 
     async def _live(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._over = asyncio.Event()
         self._task = asyncio.ensure_future(self._stay())
         self._up.set()
         await self._task

@@ -100,8 +100,8 @@ def test_the_tree_gives_up_and_the_body_raises():
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_the_tree_gives_up(told):
-    """It is told at once to who wants that, to callers, and at the end of the `with`."""
+def test_the_tree_gives_up(told, logs):
+    """It is told at once to who wants that, to callers, and at the end of the `with`; no task is called cancelled."""
     heard = threading.Event()
     options = {"on_give_up": lambda error: heard.set()} if told else {}
     with pytest.raises(RestartIntensityExceeded, match="gave up"):
@@ -113,3 +113,4 @@ def test_the_tree_gives_up(told):
             with pytest.raises(ActorStopped):
                 root["counter"].call(Add(1))
     assert [] == trees()
+    assert "task.cancelled" not in {line["event"] for line in logs}
