@@ -24,6 +24,8 @@ def check_known(taker: str, names: Collection[str], known: Collection[str]) -> N
     Raises:
         UsageError: one is not; the text names what is near, or the supervisor that takes it.
     """
+    if "children" in names and "strategy" in known:
+        raise UsageError(f"{taker} takes no option 'children': specs come first, one by one: {taker}(*specs, name=...)")
     for name in _OF_SUPERVISORS:
         if name in names and name not in known:
             raise UsageError(f"{taker} takes no option {name!r}, its supervisor does: Supervisor(..., {name}=...)")

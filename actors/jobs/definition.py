@@ -197,6 +197,11 @@ def definition_of(function: object) -> JobDefinition:
     """
     definition = getattr(function, _DEFINITION, None)
     if not isinstance(definition, JobDefinition):
+        if not callable(function):
+            raise UsageError(
+                f"{function!r} is no job: pass the function and then its arguments, run(parse, 'a.py'), not what it "
+                f"returns"
+            )
         name = getattr(function, "__qualname__", None) or repr(function)
         raise UsageError(f"{name} is no job; write @job above a function at the top level of a module, and annotate it")
     return definition

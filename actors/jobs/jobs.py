@@ -125,6 +125,7 @@ class Jobs(Actor):
     """
 
     on_error = "reply"
+    _takes_instead = "it runs functions marked with @job, await ref.run(parse, 'a.py'); make an actor for messages"
 
     @handles
     def run(self, msg: RunJob | RunIdempotentJob) -> bytes:

@@ -127,6 +127,10 @@ class ActorProtocol:
         return message
 
     def _not_handled(self, message: object) -> str:
+        instead = getattr(self.actor, "_takes_instead", None)
+        if instead is not None:
+            kind = message.__qualname__ if isinstance(message, type) else type(message).__qualname__
+            return f"{kind} cannot be sent to {self.actor.__qualname__}: {instead}"
         known = ", ".join(sorted(cls.__qualname__ for cls in self.handlers)) or "no message at all"
         if isinstance(message, type) and issubclass(message, Message):
             name = message.__qualname__

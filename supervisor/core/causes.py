@@ -88,8 +88,8 @@ class Cause(msgspec.Struct, frozen=True):
         if module:
             hint = near_name(exception.rpartition(".")[2], module)
             raise UsageError(
-                f"Cause.exception({exception!r}): {module} has no exception class of this name{hint}; write the name as "
-                f"its module has it, or pass the class"
+                f"Cause.exception({exception!r}): {module} has no exception class of this name{hint}; write the name "
+                f"as its module has it, or pass the class"
             )
         return cls(CauseKind.EXCEPTION, exception)
 

@@ -51,7 +51,7 @@ def check_argv(child: CommandSpec, path: str) -> None:
     argv: object = child.argv
     if isinstance(argv, str):
         raise InvalidSpec(f"{path}.argv", argv, f"expected a tuple of words, no shell reads it: {_split(argv)!r}")
-    if not (isinstance(argv, tuple) and argv and all(map(is_word, argv))):
+    if not (isinstance(argv, tuple) and argv and argv[0] and all(map(is_word, argv))):
         raise InvalidSpec(
             f"{path}.argv", argv, "expected a tuple of str, the program first: ('redis-server', '--port', '0')"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from actors.bounds import is_count
 from actors.lazy import LazyModule
+from supervisor.core.place import LOCAL
 from supervisor.errors import InvalidSpec
 from supervisor.spec_validation.values import absent, check_word, looks
 from supervisor.specs.common import HasOptions, Output
@@ -37,6 +38,10 @@ def check_options(child: HasOptions, path: str) -> None:
         raise InvalidSpec(f"{path}.cpu_affinity", cpus, "expected a tuple of processor numbers, or None for all")
     if cpus is not None and not hasattr(os, "sched_setaffinity"):
         raise InvalidSpec(f"{path}.cpu_affinity", cpus, "this system cannot do that; leave it out")
+    if cpus is not None and getattr(child, "place", LOCAL) == LOCAL:
+        there = os.sysconf("SC_NPROCESSORS_CONF")
+        if min(cpus) >= there:
+            raise InvalidSpec(f"{path}.cpu_affinity", cpus, f"this machine has the processors 0 to {there - 1}")
     if child.cwd is not None and not (_is_text(child.cwd) and child.cwd):
         raise InvalidSpec(f"{path}.cwd", child.cwd, "expected the path of a directory as a str, or None")
     for name in ("env", "rlimits"):

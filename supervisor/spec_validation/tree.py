@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, get_args
 
 from actors.actor import Actor
@@ -62,7 +63,9 @@ def check(spec: SupervisorSpec, path: str = "$", *, stored: bool = False) -> Non
         where = f"{path}.children[{index}]"
         check_child(child, spec, where, stored=stored)
         if child.name in seen:
-            raise InvalidSpec(f"{where}.name", child.name, "another child has that name; names are unique")
+            raise InvalidSpec(
+                f"{where}.name", child.name, "another child has that name; names are unique: write name=..."
+            )
         seen.add(child.name)
 
 
@@ -80,6 +83,9 @@ def check_child(child: AnySpec, parent: SupervisorSpec, path: str = "$", *, stor
     restart: object = child.restart
     if isinstance(child, SupervisorSpec) and isinstance(restart, Restart):
         why = "a supervisor ends by none of these causes: write the rules at its children, and a policy here"
+        raise InvalidSpec(f"{path}.restart", restart, why)
+    if isinstance(restart, Mapping):
+        why = "rules by cause stand above a policy: write Restart(RestartPolicy.PERMANENT, {...})"
         raise InvalidSpec(f"{path}.restart", restart, why)
     if not isinstance(restart, Restart):
         check_member(child.restart, RestartPolicy, f"{path}.restart")
@@ -167,9 +173,10 @@ def _check_escalation(child: AnySpec, intensity: Intensity, path: str) -> None:
         raise InvalidSpec(
             path,
             child.backoff,
-            f"{most + 1} restarts of this child take at least {span:g} s (cap {child.backoff.cap:g} s x {most}), more "
-            f"than the {intensity.period:g} s in which they would count: the supervisor could never give up. Lower the "
-            f"cap, raise the intensity's period, say Intensity.unlimited(), or leave backoff out",
+            f"{most + 1} restarts of this child take at least {span:g} s "
+            f"({policy.waits_in_words(child.backoff, most)}), more than the {intensity.period:g} s in which they would "
+            f"count: the supervisor could never give up. Lower initial or cap, raise the intensity's period, say "
+            f"Intensity.unlimited(), or leave backoff out",
         )
 
 

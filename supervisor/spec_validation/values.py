@@ -107,7 +107,12 @@ def check_size(size: object, path: str = "size") -> None:
         raise InvalidSpec(path, size, f"expected a whole number of at least 1 and at most {MOST_PROCESSES}")
 
 
+def is_name(name: object) -> bool:
+    """Whether it can be part of a path."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def check_name(name: object, path: str) -> None:
     """Refuse what cannot be part of a path."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidSpec(path, name, "expected a name of letters, digits, '_', '-' and '.'")

@@ -65,7 +65,7 @@ class CommandSpec(Spec):
         if isinstance(self.stop_signal, signal.Signals):
             object.__setattr__(self, "stop_signal", self.stop_signal.name)
         if isinstance(self.argv, tuple) and self.argv and isinstance(self.argv[0], str):
-            default_name(self, self.argv[0].rpartition("/")[2])
+            default_name(self, program_of(self.argv))
 
     @property
     def processes(self) -> int:
@@ -86,3 +86,8 @@ class CommandSpec(Spec):
     def terms(self) -> tuple[ChildTerms, ...]:
         """The terms for the supervision machine."""
         return lone_terms(self)
+
+
+def program_of(argv: Sequence[str]) -> str:
+    """The name of the program without its directory: that of a command to which none is given."""
+    return argv[0].rpartition("/")[2]

@@ -164,8 +164,10 @@ def test_a_supervisor_that_could_never_give_up():
     with pytest.raises(InvalidSpec) as caught:
         check(SupervisorSpec(child(backoff=SLOW), intensity=Intensity(3, 5.0)))
     assert "$.children[0].backoff" == caught.value.path
-    assert "4 restarts of this child take at least 7 s (cap 60 s x 3), more than the 5 s" in caught.value.why
+    assert "4 restarts of this child take at least 7 s (0 + 1 + 2 + 4), more than the 5 s" in caught.value.why
     assert "Intensity.unlimited()" in caught.value.why
+    with pytest.raises(InvalidSpec, match=r"11 restarts of this child take at least 9.5 s \(0 \+ 0.5 \+ 9 x 1\), more"):
+        check(SupervisorSpec(child(backoff=Backoff(initial=0.5, cap=1.0)), intensity=Intensity(10, 5.0)))
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,19 @@ def span(terms: Backoff, restarts: int) -> float:
     return total
 
 
+def waits_in_words(terms: Backoff, restarts: int) -> str:
+    """What `span` adds up, for a person: `0 + 1 + 2 + 7 x 4`; the first restart is at once."""
+    waits = ["0"]
+    for attempt in range(1, restarts + 1):
+        wait = delay(attempt, 0.0, terms)
+        if wait == terms.cap:
+            most = restarts - attempt + 1
+            waits.append(f"{wait:g}" if most == 1 else f"{most} x {wait:g}")
+            break
+        waits.append(f"{wait:g}")
+    return " + ".join(waits)
+
+
 def delay(attempt: int, roll: float, backoff: Backoff) -> float:
     """Seconds before restart number `attempt` of an unhealthy stretch, counted from 0.
 

@@ -134,7 +134,7 @@ class Bulk:
             ActorStopped: the actor is down for good, or drains.
         """
         parts: list[Part] = []
-        self._intake.check_sender(f"this call of {len(messages)} messages")
+        self._intake.check_sender(f"this call of {len(messages)} message{'' if len(messages) == 1 else 's'}")
         trace = self._intake.current_trace
         together = self._together and not (trace is not None and is_sampled(trace))
         for start in range(0, len(messages), MAX_BULK):

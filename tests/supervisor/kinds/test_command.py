@@ -14,6 +14,7 @@ import pytest
 
 from actors.exits import ExitKind
 from supervisor import (
+    Cause,
     ChildExited,
     ChildState,
     CommandSpec,
@@ -322,6 +323,18 @@ async def test_all_kinds_in_one_tree():
         (lambda place: CommandSpec(("text",), env={"PATH": str(place)}), "argv[0]", "it is not executable"),
         (lambda _: CommandSpec("sleep 10"), "argv", "expected a tuple of words, no shell reads it: ('sleep', '10')"),
         (lambda _: CommandSpec(()), "argv", "expected a tuple of str, the program first"),
+        (lambda _: CommandSpec(("", "1")), "argv", "expected a tuple of str, the program first"),
+        (
+            lambda _: CommandSpec(("./my prog",)),
+            "name",
+            "'./my prog' gives it no name of letters, digits, '_', '-' and",
+        ),
+        (lambda _: CommandSpec(("sleep", "1"), cpu_affinity=(60_000, 65_535)), "cpu_affinity", "this machine has the"),
+        (
+            lambda _: CommandSpec(("sleep", "1"), restart={Cause.hang: "stop"}),
+            "restart",
+            "write Restart(RestartPolicy.",
+        ),
         (lambda _: CommandSpec(("sleep", 10)), "argv", "expected a tuple of str"),
         (lambda _: CommandSpec(("sleep", "1"), cwd="/no/such/place"), "cwd", "there is no such directory"),
         (lambda _: CommandSpec(("sleep", "1"), cwd="x" * 5000), "cwd", "there is no such directory"),

@@ -27,6 +27,10 @@ WAYS = {
     ("options", "text"),
     [
         ({"strategi": Strategy.ONE_FOR_ALL}, "Supervisor takes no option 'strategi'; did you mean strategy?"),
+        (
+            {"children": []},
+            "Supervisor takes no option 'children': specs come first, one by one: Supervisor(*specs, name=...)",
+        ),
         ({"spare": 2}, "Supervisor takes no option 'spare'; did you mean spares?"),
         ({"stop_timout": 2}, "Supervisor takes no option 'stop_timout'; did you mean stop_timeout?"),
         (

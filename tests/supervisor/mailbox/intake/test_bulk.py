@@ -229,6 +229,8 @@ async def test_the_end_of_the_actor_ends_each_of_them():
     assert [ActorStopped] * 2 == [type(answer) for answer in await box.ref.ask_many(adds(1, 2))]
     with pytest.raises(ActorStopped, match="this call of 2 messages was not sent"):
         await box.ref.tell_many(adds(1, 2))
+    with pytest.raises(ActorStopped, match="this call of 1 message was not sent"):
+        await box.ref.tell_many(adds(1))
 
 
 async def test_fail_when_down():
