@@ -4,6 +4,8 @@
     stop  ─▶ cancel ──────▶ ended ─────────────────▶ ChildExited
     kill  ─▶ cancel, LAST_CHANCE ─▶ ended, or runs on ─▶ ChildExited
 
+Where its function ends while the part of the tree around it drains, its task waits for the stop that follows.
+
 Runs on the loop's thread.
 """
 
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar, Final
 
+from actors.errors import ActorStopped
 from actors.exits import ExitKind, ExitReason, ExitReport, exception_names
 from actors.process.tracebacks import ActorFailed, failure_of
 from actors.wire.from_child import Failure
@@ -31,7 +34,7 @@ from supervisor.monitors.examination import LIBRARIES
 from supervisor.specs import TaskSpec
 
 LAST_CHANCE: Final = 0.1  # seconds for a task to end after its last cancellation
-LOOK: Final = 0.05  # seconds between two looks whether a drain is over
+LOOK: Final = 0.05  # seconds between two looks whether a drain is over; few tasks end in one
 
 
 class TaskChild(LoneChild[TaskSpec]):
@@ -51,13 +54,12 @@ class TaskChild(LoneChild[TaskSpec]):
         self._context = contextvars.copy_context()
         self._life: _TaskLife | None = None
         self._end = TaskEnd()
-        self._asked = False  # whether the life is to end
         self._stacks: str | None = None  # of a start that was not ready in time
         self._place = ""  # where it waited then
 
     def start(self, life: int) -> None:
         """Start a life, unless a former one still runs: that is a failed start."""
-        self._since, self._end, self._asked = self._tree.loop.time(), TaskEnd(), False
+        self._since, self._end = self._tree.loop.time(), TaskEnd()
         self._stacks, self._place = None, ""
         former = self._tree.unended.get(self.path)
         if former is not None and not former.done():
@@ -75,13 +77,11 @@ class TaskChild(LoneChild[TaskSpec]):
 
     def stop(self, life: int, *, recycled: bool) -> None:  # noqa: ARG002 - it has one life at a time
         """Cancel it."""
-        self._asked = True
         if self._life is not None:
             self._life.stop()
 
     def kill(self, life: int) -> None:  # noqa: ARG002 - it has one life at a time
         """Cancel it for the last time. If it does not end at once, it counts as killed and runs on."""
-        self._asked = True
         if self._life is not None:
             self._life.kill()
 
@@ -97,18 +97,7 @@ class TaskChild(LoneChild[TaskSpec]):
 
     def _ended(self, life: int, end: TaskEnd) -> None:
         self._end = end
-        self._tell(partial(self._exited, life, task_exit_reason(end), task_causes(end)))
-
-    def _tell(self, exited: Callable[[], None]) -> None:
-        """Report an end. While it drains, that waits.
-
-        A next life could not send either and would end in the same way, until its supervisor gives up and what is
-        drained is lost.
-        """
-        if self._tree.registry.drained(self.path) and not self._asked:
-            self._tree.loop.call_later(LOOK, self._tell, exited)
-        else:
-            exited()
+        self._exited(life, task_exit_reason(end), task_causes(end))
 
     def _exited(self, life: int, reason: ExitReason, causes: tuple[Cause, ...] = ()) -> None:
         roll = self._tree.dice.random()
@@ -195,11 +184,23 @@ class _TaskLife:
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise
         except BaseException as error:
+            if _only_refused(error):
+                await self._drained()  # the stop that follows cancels this, and then it has not failed
             here = error.__traceback__
             self._failure = failure_of(error.with_traceback(here and here.tb_next))
             self._classes = exception_names(type(error))
             if isinstance(error, SystemExit):
                 self._exit_code = ActorFailed("", error).exit_code
+        await self._drained()
+
+    async def _drained(self) -> None:
+        """Wait until nothing drains around it any more, or it is to stop.
+
+        A next life could not send either and would end in the same way, until its supervisor gives up and what is
+        drained is lost.
+        """
+        while self._stop_at is None and self._tree.registry.drained(self._path):  # noqa: ASYNC110 - see LOOK
+            await asyncio.sleep(LOOK)
 
     def _ran(self) -> None:
         """Its first step is over."""
@@ -251,6 +252,13 @@ class _TaskLife:
                 classes=self._classes,
             )
         )
+
+
+def _only_refused(error: BaseException) -> bool:
+    """Whether it says that an actor takes no messages, and nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_only_refused(one) for one in error.exceptions)
+    return isinstance(error, ActorStopped)
 
 
 def _awaiting(awaited: object) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from actors import Actor, ActorStopped, Message, UsageError, handles
 from supervisor import (
+    ChildExited,
     ChildSpec,
     ChildState,
     DeadLetter,
@@ -230,35 +232,6 @@ async def test_a_crash_while_it_drains(folder):
     assert ["1"] == (folder / "book").read_text().split()
 
 
-async def test_a_task_that_cannot_send_any_more_ends_no_drain(folder):
-    """It is not started again, which would use up the intensity, before the drain is cancelled."""
-    begun = []
-
-    async def send(ref):
-        begun.append(ref)
-        while True:
-            await asyncio.sleep(0.01)
-            await ref().tell(Write(0))
-
-    def ended():
-        return not any(task.get_name() == "/root/send" for task in asyncio.all_tasks())
-
-    other = ChildSpec(Writer, (str(folder),), name="other")
-    sender = TaskSpec(send, args=(lambda: root["other"],))
-    async with tree(folder, other, sender, intensity=Intensity(1, 60.0)) as root:
-        sent = asyncio.create_task(root["writer"].ask_many([Write(line) for line in range(1, 4)]))
-        draining = asyncio.create_task(root.drain())
-        await until(ended, "it has ended")
-        draining.cancel()
-        await until(lambda: 2 == len(begun), "it is started again")
-        draining = asyncio.create_task(root.drain(timeout=DEADLINE))
-        await until(ended, "it has ended again")
-        (folder / "gate").touch()
-        assert [1, 2, 3] == await sent
-        assert await draining
-    assert 2 == len(begun)
-
-
 async def test_a_signal_can_mean_it(folder):
     """`serve(drain=...)` finishes what was sent after SIGTERM."""
     async with tree(folder) as root:
@@ -282,3 +255,70 @@ async def test_a_drain_that_another_stop_cuts_short(folder):
         await asyncio.sleep(0)  # it drains
         await root.terminate_child("writer")
         assert not await drained
+
+
+async def in_a_group(step):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(step)
+
+
+async def alone(step):
+    await step
+
+
+@pytest.mark.parametrize("send", [alone, in_a_group])
+async def test_a_task_of_the_tree_that_goes_on_sending_does_not_end_it(folder, send):
+    """What it is refused is no death of it: it has ended with the stop, and what was sent before is finished."""
+    await _drained_beside(folder, send, returns=False)
+
+
+async def test_a_task_of_the_tree_that_returns_when_it_is_refused_is_not_restarted(folder):
+    """Its next life would be refused as well."""
+    await _drained_beside(folder, alone, returns=True)
+
+
+async def _drained_beside(folder, send, *, returns):
+    started: list[int] = []
+
+    async def poller() -> None:
+        started.append(len(started))
+        with contextlib.suppress(*([ActorStopped] if returns else [])):
+            while True:
+                await send(root["writer"].tell(Write(0)))
+                await asyncio.sleep(0.01)
+
+    root = tree(folder, TaskSpec(poller), intensity=Intensity(0, 60.0))
+    events = root.events()
+    async with root:
+        await until(lambda: root.snapshot().children[0].mailbox >= 2)
+        drained = asyncio.create_task(root.drain(timeout=DEADLINE))
+        await until(lambda: HealthStatus.STOPPING is root.health().status)
+        await asyncio.sleep(0.1)  # it was refused
+        (folder / "gate").touch()
+        assert await drained
+    exits = [event async for event in events if isinstance(event, ChildExited)]
+    assert ["shutdown"] == [event.report.reason.kind for event in exits if event.report.actor == "/root/poller"]
+    assert [0] == started
+    assert len((folder / "book").read_text().split()) >= 2
+
+
+async def test_a_task_that_a_drain_refused_goes_by_its_policy_when_the_drain_is_cancelled(folder):
+    """It has crashed, and its next life may send again."""
+    started: list[int] = []
+
+    async def poller() -> None:
+        started.append(len(started))
+        while True:
+            await root["writer"].tell(Write(started[-1]))
+            await asyncio.sleep(0.01)
+
+    root = tree(folder, TaskSpec(poller))
+    async with root:
+        await until(lambda: root.snapshot().children[0].mailbox >= 2)
+        drained = asyncio.create_task(root.drain(timeout=DEADLINE))
+        await until(lambda: HealthStatus.STOPPING is root.health().status)
+        await asyncio.sleep(0.1)  # it was refused
+        drained.cancel()
+        await until(lambda: [0, 1] == started)
+        (folder / "gate").touch()
+        await until(lambda: "1" in (folder / "book").read_text().split())
