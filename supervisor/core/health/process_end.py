@@ -13,6 +13,8 @@ def function_exit_reason(end: LifeEnd) -> ExitReason:
     """Why a function ended. SIGTERM, which asks it to stop, may meet it where no handler is set any more."""
     if _obeyed(end, signal.SIGTERM):
         return _shutdown("ended by SIGTERM")
+    if end.left and end.exit_code == -signal.SIGTERM and end.crash_report is None:
+        return ExitReason(ExitKind.NORMAL, "it returned")  # before it was asked to stop
     reason = exit_reason(end)
     if reason.kind is ExitKind.NORMAL and end.left:
         return ExitReason(ExitKind.NORMAL, "it returned")

@@ -56,6 +56,7 @@ def test_the_reason_of_a_program_says_what_happened(facts, words):
     ("facts", "words"),
     [
         (end(0, left=True), "normal: it returned"),
+        (end(-signal.SIGTERM, left=True), "normal: it returned"),
         (end(0), "normal: exit code 0: it left by os._exit or from C code"),
         (end(0, stop_asked=True), "shutdown: asked by the supervisor"),
         (end(-signal.SIGTERM, stop_asked=True), "shutdown: asked by the supervisor, ended by SIGTERM"),
