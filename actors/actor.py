@@ -16,7 +16,7 @@ from typing import (
 )
 
 from actors.errors import UsageError
-from actors.exits import ExitReason
+from actors.exits import ExitReason, with_article
 from actors.messages import Message, Topic
 from actors.ref import ActorRef
 from actors.signatures import MARK
@@ -192,7 +192,7 @@ def handles(handler: F) -> F:
     try:
         setattr(handler, MARK, True)
     except AttributeError:
-        raise UsageError(f"@handles marks plain methods, and a {type(handler).__name__} is none") from None
+        raise UsageError(f"@handles marks plain methods, and {with_article(type(handler).__name__)} is none") from None
     return handler
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 import msgspec
 
 from actors.errors import UsageError
-from actors.exits import exception_name
+from actors.exits import exception_name, with_article
 
 LEAST_SECONDS: Final = 0.001  # the resolution of a timer
 MOST_SECONDS: Final = 1e9  # thirty years: fits the clocks and the cells of a black box
@@ -53,7 +53,7 @@ def shown(value: object) -> str:
     try:
         return repr(value)
     except Exception as error:  # an int of thousands of digits has none
-        return f"a {type(value).__qualname__} whose repr raised {exception_name(type(error))}"
+        return f"{with_article(type(value).__qualname__)} whose repr raised {exception_name(type(error))}"
 
 
 def words(least: float = 0.0) -> str:

@@ -182,6 +182,12 @@ def exception_name(cls: type[BaseException]) -> str:
     return (shown if shown.isprintable() else ascii(shown)[1:-1])[:MAX_CLASS_NAME]
 
 
+def with_article(name: str) -> str:
+    """`an int`, `a Ping`, `a UsageError`: the name of a type in a sentence, by how it sounds."""
+    spoken = name.lstrip("_").lower()
+    return f"an {name}" if spoken.startswith(_VOWELS) and not spoken.startswith(_SPOKEN_OTHERWISE) else f"a {name}"
+
+
 def exception_named(name: str) -> type[BaseException] | None:
     """The exception class that a loaded module has under a name, also an alias; None where there is none.
 
@@ -265,6 +271,8 @@ _MODULE: Final = type.__dict__["__module__"].__get__
 _QUALNAME: Final = type.__dict__["__qualname__"].__get__
 _UNNAMED: Final = ("builtins", "__main__", "__mp_main__")  # the last is the main module in a process
 GAVE_UP: Final = "gave up: "  # begins the detail of the reason of a supervisor that gave up
+_VOWELS: Final = ("a", "e", "i", "o", "u")
+_SPOKEN_OTHERWISE: Final = ("eu", "one", "uni", "use", "usa", "url", "uri", "uuid", "utc", "udp", "utf")  # yoo-, wun-
 MAX_CLASS_NAME: Final = 1024  # characters of the name of a class
 MAX_BASES: Final = 64  # names of the class of one exception and of its bases
 EXIT_ORPHANED: Final = 70  # exit code of a process whose daemon is gone (BSD's EX_SOFTWARE)

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 from actors.bounds import check_time
 from actors.errors import ActorsError, UsageError
+from actors.exits import with_article
 from actors.messages import Fed, Message, Terminated
 
 R = TypeVar("R")
@@ -70,7 +71,9 @@ def listed(path: str, messages: Iterable[Message[R]]) -> list[Message[R]]:
         each = iter(messages)
     except TypeError:
         kind = type(messages).__name__
-        raise UsageError(f"messages to {path} must be an iterable of messages, as a list; it is a {kind}") from None
+        raise UsageError(
+            f"messages to {path} must be an iterable of messages, as a list; it is {with_article(kind)}"
+        ) from None
     return list(each)
 
 

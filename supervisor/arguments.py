@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 from actors.actor import Actor
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.queue.pickling import PROTOCOL
 from actors.ref import ActorRef
 from actors.signatures import signature_of
@@ -33,7 +34,9 @@ def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:
         UsageError: they are not.
     """
     if not isinstance(args, tuple | list):
-        raise UsageError(f"args of {actor.__qualname__} must be a tuple, (value,) for one; it is a {_kind(args)}")
+        raise UsageError(
+            f"args of {actor.__qualname__} must be a tuple, (value,) for one; it is {with_article(_kind(args))}"
+        )
     if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
         raise UsageError(f"kwargs of {actor.__qualname__} must be a mapping of names to values")
 
@@ -69,7 +72,7 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
     """
     if not isinstance(args, tuple):
         raise UsageError(
-            f"args of {actor.__qualname__} must be a tuple, for one argument (value,), not a {_kind(args)}"
+            f"args of {actor.__qualname__} must be a tuple, for one argument (value,), not {with_article(_kind(args))}"
         )
     try:
         return _dumps((args, kwargs))
@@ -79,10 +82,12 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
             try:
                 _dumps(value)
             except UsageError as reason:
-                raise UsageError(f"{name} of {actor.__qualname__}, a {_kind(value)}, cannot travel: {reason}") from None
+                raise UsageError(
+                    f"{name} of {actor.__qualname__}, {with_article(_kind(value))}, cannot travel: {reason}"
+                ) from None
             except Exception as reason:
                 raise UsageError(
-                    f"{name} of {actor.__qualname__}, a {_kind(value)}, cannot be pickled for its process: "
+                    f"{name} of {actor.__qualname__}, {with_article(_kind(value))}, cannot be pickled for its process: "
                     f"{_line(reason)}. Pass plain values, and functions and classes of a module's top level; open "
                     f"files, sockets and locks in on_start"
                 ) from None
@@ -101,7 +106,7 @@ def check_spawnable(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     seen = b""
     named = [*((f"args[{index}]", value) for index, value in enumerate(args)), *kwargs.items()]
     for what, value in [("", function), *named]:
-        kind = f"{what} of {name}, a {_kind(value)}," if what else f"{name}"
+        kind = f"{what} of {name}, {with_article(_kind(value))}," if what else f"{name}"
         try:
             seen += _spawned(value)
         except UsageError as reason:

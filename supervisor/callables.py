@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from actors.actor import Actor
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.signatures import signature_of
 
 READY: Final = "ready"  # the keyword-only parameter that gets the callable with which a function says it is ready
@@ -83,7 +84,9 @@ def check_fits(function: Any, args: object, kwargs: object) -> bool:
     """
     name = name_of(function)
     if not isinstance(args, tuple | list):
-        raise UsageError(f"args of {name} must be a tuple, (value,) for one; it is a {type(args).__qualname__}")
+        raise UsageError(
+            f"args of {name} must be a tuple, (value,) for one; it is {with_article(type(args).__qualname__)}"
+        )
     if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
         raise UsageError(f"kwargs of {name} must be a mapping of names to values")
     try:

@@ -24,7 +24,7 @@ from actors.child.messages.outbox import Outbox
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
 from actors.errors import Rejected, UsageError
-from actors.exits import exception_name
+from actors.exits import exception_name, with_article
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_cells import DOORBELL
 from actors.ipc.channel import Channel
@@ -202,7 +202,7 @@ class Life:
         finally:
             self.recorder.done_health()
         if said is not None and not isinstance(said, str):
-            said = f"health() returned a {type(said).__qualname__}; it returns None or a text"
+            said = f"health() returned {with_article(type(said).__qualname__)}; it returns None or a text"
         self.outbox.send(encode(HealthIs(None if said is None else printable(said)[:MAX_HEALTH])))
 
     def made(self, actor: Actor) -> None:

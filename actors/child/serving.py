@@ -19,7 +19,7 @@ from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.runners.sync_runner import run
 from actors.errors import UsageError
-from actors.exits import ExitReason
+from actors.exits import ExitReason, with_article
 from actors.ipc.channel import Channel
 from actors.process.memory import Reserve
 from actors.process.tracebacks import ActorFailed
@@ -127,7 +127,9 @@ def _new(cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Act
     new: Callable[..., object] = cls.__new__
     made = new(cls, *args, **kwargs)
     if not isinstance(made, cls):
-        raise UsageError(f"its __new__ returned a {type(made).__qualname__}, which is no {cls.__qualname__}")
+        raise UsageError(
+            f"its __new__ returned {with_article(type(made).__qualname__)}, which is no {cls.__qualname__}"
+        )
     return made
 
 
@@ -141,7 +143,7 @@ def _check_made(actor: Actor, life: Life, returned: object) -> None:
         if isinstance(returned, Coroutine):
             returned.close()
         raise UsageError(
-            f"it returned a {type(returned).__qualname__}, and what __init__ returns is dropped; what is to be awaited "
+            f"it returned {with_article(type(returned).__qualname__)}, and what __init__ returns is dropped; what is to be awaited "
             "goes into async def on_start"
         )
     if actor.context is not life.context:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.bounds import is_count
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.ipc import descriptors as descriptors  # noqa: PLC0414 - what is made here passes by it, see `Channel`
 from actors.ipc.shared_memory import SMALL, Draft, LostSegment, Segment, available
 from actors.wire.attachments import carried_at, place_of
@@ -85,7 +86,7 @@ class Shared(SharedValue):
             view = memoryview(value)  # type: ignore[arg-type]  # what has no buffer raises
         except TypeError:
             raise UsageError(
-                f"a {type(value).__qualname__} has no bytes to share; pass a numpy array, bytes, or anything with the "
+                f"{with_article(type(value).__qualname__)} has no bytes to share; pass a numpy array, bytes, or anything with the "
                 f"buffer protocol"
             ) from None
         plain = view.format in _FORMATS and view.format != "B"

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, TypeVar, get_type_hints
 import msgspec
 
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.signatures import annotations_of, globals_of, is_asynchronous, is_generator, parameters_of, type_name
 from actors.wire.attachments import decode_sharing, encode_sharing
 from actors.wire.codec import ReplyCodec, SharedValue, decoder_of, encode, mentions, reply_codec, unknown_type
@@ -146,7 +147,7 @@ class JobDefinition:
             return encode_sharing(returned, codec.encode) if codec.shares else (codec.encode(returned), ())
         except UsageError as error:
             raise UsageError(
-                f"{self.name} returned a {type(returned).__qualname__}, its annotation promises "
+                f"{self.name} returned {with_article(type(returned).__qualname__)}, its annotation promises "
                 f"{type_name(codec.promised)}: {error.__cause__}"
             ) from None
 
@@ -185,7 +186,7 @@ def job(function: F) -> F:
     try:
         setattr(function, _DEFINITION, definition)
     except AttributeError:
-        raise UsageError(f"@job marks functions, and a {type(function).__name__} is none") from None
+        raise UsageError(f"@job marks functions, and {with_article(type(function).__name__)} is none") from None
     return function
 
 

@@ -31,6 +31,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_ove
 import msgspec
 
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.signatures import (
     MARK,
     Parameter,
@@ -88,7 +89,9 @@ def handlers_in(actor: type, base: type) -> list[tuple[str, Callable[..., Any]]]
             raise UsageError(f"{where} is a method that Python itself calls; mark one with a name of your own")
         kind = type(value).__name__
         if kind in _UNBOUND or not hasattr(type(value), "__get__"):
-            raise UsageError(f"{where} is a {kind}; a handler is a plain method: def {name}(self, msg: SomeMessage)")
+            raise UsageError(
+                f"{where} is {with_article(kind)}; a handler is a plain method: def {name}(self, msg: SomeMessage)"
+            )
         _check_wrapping(where, value)
         found.append((name, value))
     return found
@@ -115,7 +118,7 @@ def check_hooks(actor: type) -> None:
         value = _members(actor)[hook]
         if type(value).__name__ in _UNBOUND or not callable(value):
             raise UsageError(
-                f"{name}.{hook} is a {type(value).__name__}; write a plain method: def {hook}({parameters})"
+                f"{name}.{hook} is {with_article(type(value).__name__)}; write a plain method: def {hook}({parameters})"
             )
         if not accepts(value, parameters.count(",") + 1):
             raise UsageError(

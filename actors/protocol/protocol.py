@@ -15,7 +15,7 @@ import msgspec
 from actors.actor import Actor, M, _defaults
 from actors.bounds import is_count
 from actors.errors import UsageError
-from actors.exits import exception_name
+from actors.exits import exception_name, with_article
 from actors.messages import Message, Topic, check_topic, fed_type, item_type, reply_type, tag_of
 from actors.protocol.definitions import check_hooks, check_items, check_promise, handlers_in
 from actors.protocol.handled import check_hides_none, messages_of
@@ -137,7 +137,7 @@ class ActorProtocol:
             return f"{name} is the class of a message, not a message: send an instance, {name}(...)"
         if not isinstance(message, Message):
             return (
-                f"a {type(message).__qualname__} is no message: {self.actor.__qualname__} handles {known}; "
+                f"{with_article(type(message).__qualname__)} is no message: {self.actor.__qualname__} handles {known}; "
                 f"messages are instances of Message subclasses"
             )
         return (
@@ -248,7 +248,7 @@ def _short(message: Message[Any]) -> str:
     try:
         text = repr(message)
     except Exception as error:  # a value without a valid repr
-        text = f"a {type(message).__qualname__} whose repr raised {exception_name(type(error))}"
+        text = f"{with_article(type(message).__qualname__)} whose repr raised {exception_name(type(error))}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

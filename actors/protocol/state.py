@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.signatures import MARK, annotations_of, evaluated, is_asynchronous, is_generator, parameters_of
 from actors.wire.codec import decoder_of, encode, unknown_type
 
@@ -42,7 +43,7 @@ class StateCodec:
             self._read(data)
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise UsageError(
-                f"save() returned a {type(state).__name__}, its annotation is {_named(self.kept)} ({error})"
+                f"save() returned {with_article(type(state).__name__)}, its annotation is {_named(self.kept)} ({error})"
             ) from error
         return data
 
@@ -111,7 +112,7 @@ def _annotated(actor: type, name: str, method: Callable[..., Any]) -> Any:
     """The type in the annotation of a hook."""
     where = f"{actor.__qualname__}.{name}"
     if not isinstance(method, types.FunctionType):
-        raise UsageError(f"{where} is a {type(method).__name__}, not a plain method; {_HOW}, or rename it")
+        raise UsageError(f"{where} is {with_article(type(method).__name__)}, not a plain method; {_HOW}, or rename it")
     parameters = parameters_of(method)[1:]
     wanted = 0 if name == "save" else 1
     if len([one for one in parameters if one.required]) != wanted or any(one.variadic for one in parameters):

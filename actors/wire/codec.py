@@ -19,7 +19,7 @@ from msgspec import inspect as types
 
 from actors.bounds import Settings
 from actors.errors import UndecodableMessage, UsageError
-from actors.exits import exception_name, qualified_name
+from actors.exits import exception_name, qualified_name, with_article
 from actors.ref import ActorRef, UnboundRef
 from actors.signatures import type_name
 from actors.wire.framing import Carried
@@ -252,8 +252,8 @@ class ReplyCodec:
         except Exception as error:  # msgspec's own, or of code of the user's that makes a value
             kind, promised = type_name(type(reply)), type_name(self.promised)
             if kind == promised:
-                raise UsageError(f"the reply, a {kind}, cannot be sent: {error}") from error
-            raise UsageError(f"the reply is a {kind}, the message promises {promised} ({error})") from error
+                raise UsageError(f"the reply, {with_article(kind)}, cannot be sent: {error}") from error
+            raise UsageError(f"the reply is {with_article(kind)}, the message promises {promised} ({error})") from error
         return data
 
     def decode(self, data: msgspec.Raw) -> Any:

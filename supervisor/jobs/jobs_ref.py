@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, TypeVarTuple, ov
 
 from actors.bounds import is_count, shown
 from actors.errors import ActorsError, UsageError
+from actors.exits import with_article
 from actors.jobs.jobs import Jobs
 from actors.lazy import LazyModule
 from supervisor.mailbox.mailbox import Mailbox
@@ -177,7 +178,7 @@ class JobsRef(MailboxRef):
         actor = self._mailbox.protocol.actor
         if not issubclass(actor, Jobs):
             raise UsageError(
-                f"{self.path} is a {actor.__qualname__}, which runs no jobs; they need a pool of their own: "
+                f"{self.path} is {with_article(actor.__qualname__)}, which runs no jobs; they need a pool of their own: "
                 f"ChildSpec(Jobs, name='pool', size=8)"
             )
         job = prepared_job.PreparedJob(function, timeout, idempotent=idempotent)

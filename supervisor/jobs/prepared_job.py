@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from actors.bounds import LEAST_SECONDS, check_time, shown
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.jobs.definition import JobDefinition, definition_of
 from actors.jobs.jobs import RunIdempotentJob, RunIdempotentSharingJob, RunJob, RunSharingJob, as_shared
 from supervisor.process.spawn.lean_spawn import main_module
@@ -110,7 +111,7 @@ class _Shown(Repr):
         try:
             return super().repr1(x, level)
         except Exception as error:
-            return f"<a {type(x).__qualname__} whose repr raised {type(error).__name__}>"
+            return f"<{with_article(type(x).__qualname__)} whose repr raised {type(error).__name__}>"
 
     def repr_instance(self, x: Any, level: int) -> str:
         """Any other value."""

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Final, Union
 
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.messages import Message
 from actors.protocol.protocol import sent_by_actor
 from actors.wire.codec import decoder_of, encode
@@ -41,7 +42,9 @@ def chunks(messages: Sequence[Message[Any]]) -> Iterator[Chunk | Message[Any]]:
     """
     for index, message in enumerate(messages):
         if not isinstance(message, Message):
-            raise UsageError(f"message {index} of this call is a {type(message).__qualname__}, which is no message")
+            raise UsageError(
+                f"message {index} of this call is {with_article(type(message).__qualname__)}, which is no message"
+            )
     pieces = [_encoded(messages[start : start + MAX_BULK], start) for start in range(0, len(messages), MAX_BULK)]
     return (part for piece in pieces for part in _cut(piece))
 

@@ -18,6 +18,7 @@ from actors.child.messages.calls import Calls, LargeAnswer, SharedAnswer
 from actors.child.messages.chunks import Chunk, chunks
 from actors.child.messages.passing import shared
 from actors.errors import ActorsError, AskTimeout, UsageError
+from actors.exits import with_article
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
 from actors.protocol.protocol import sent_by_actor
 from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, listed, note_taken
@@ -276,7 +277,9 @@ class RemoteRef(ActorRef):
 
 def _pack(message: Message[Any]) -> EncodedMessage:
     if not isinstance(message, Message):
-        raise UsageError(f"a {type(message).__qualname__} is no message; send instances of Message subclasses")
+        raise UsageError(
+            f"{with_article(type(message).__qualname__)} is no message; send instances of Message subclasses"
+        )
     packed = sent_by_actor(message)
     if packed.size > MAX_MESSAGE:
         raise UsageError(f"{name_of(message)} has {packed.size} bytes, the most is {MAX_MESSAGE}")

@@ -282,7 +282,7 @@ async def test_what_cannot_work_is_refused_before_anything_is_sent():
             (lambda: pool.tell(Echo("a")), "Echo cannot be sent to Jobs: it runs functions marked with @job, await"),
             (lambda: pool.run(double, "a"), "Expected `int`, got `str`"),
             (lambda: pool.run(double, 1, timeout=-1), "timeout of job double must be seconds"),
-            (lambda: pool.run(double, 1, timeout=10**5000), "it is a int whose repr raised ValueError"),
+            (lambda: pool.run(double, 1, timeout=10**5000), "it is an int whose repr raised ValueError"),
             (
                 lambda: pool.run(double, 1, idempotent="no"),
                 "idempotent of job double must be True or False, it is 'no'",

@@ -39,7 +39,7 @@ def test_a_number_of_thousands_of_digits_is_named():
     """It has no repr; from CPython 3.15 on reprlib says so itself."""
     shown = PreparedJob(double, None, idempotent=False).shown((10**5000,), {})
     assert shown.startswith(
-        ("double(<a int whose repr raised ValueError>", "double(<int instance with roughly 5001 digits")
+        ("double(<an int whose repr raised ValueError>", "double(<int instance with roughly 5001 digits")
     )
 
 

@@ -53,7 +53,7 @@ async def test_what_is_no_iterable_of_messages_is_refused():
     box = Box()
     box.live()
     for call in box.ref.tell_many, box.ref.ask_many:
-        with pytest.raises(UsageError, match=r"must be an iterable of messages, as a list; it is a Add"):
+        with pytest.raises(UsageError, match=r"must be an iterable of messages, as a list; it is an Add"):
             await call(Add(1))
     assert 0 == box.mailbox.depth
 
@@ -91,7 +91,7 @@ async def test_one_bad_message_and_none_is_sent():
     for call in (box.ref.tell_many, box.ref.ask_many):
         with pytest.raises(UsageError, match=r"message 1500 of this call: .*none of them was sent"):
             await call([*adds(*range(1500)), Add("x"), Add(2)])
-        with pytest.raises(UsageError, match="a int is no message"):
+        with pytest.raises(UsageError, match="an int is no message"):
             await call([Add(1), 5])
     await at_rest()
     assert [] == life.numbers
