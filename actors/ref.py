@@ -70,10 +70,8 @@ def listed(path: str, messages: Iterable[Message[R]]) -> list[Message[R]]:
     try:
         each = iter(messages)
     except TypeError:
-        kind = type(messages).__name__
-        raise UsageError(
-            f"messages to {path} must be an iterable of messages, as a list; it is {with_article(kind)}"
-        ) from None
+        kind = with_article(type(messages).__name__)
+        raise UsageError(f"messages to {path} must be an iterable of messages, as a list; it is {kind}") from None
     return list(each)
 
 

@@ -34,9 +34,7 @@ def check_containers(actor: type[Actor], args: object, kwargs: object) -> None:
         UsageError: they are not.
     """
     if not isinstance(args, tuple | list):
-        raise UsageError(
-            f"args of {actor.__qualname__} must be a tuple, (value,) for one; it is {with_article(_kind(args))}"
-        )
+        raise UsageError(f"args of {actor.__qualname__} must be a tuple, (value,) for one; it is {_a(args)}")
     if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
         raise UsageError(f"kwargs of {actor.__qualname__} must be a mapping of names to values")
 
@@ -71,9 +69,7 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
         UsageError: one of them cannot be pickled, or cannot be restored in another process; the text names it.
     """
     if not isinstance(args, tuple):
-        raise UsageError(
-            f"args of {actor.__qualname__} must be a tuple, for one argument (value,), not {with_article(_kind(args))}"
-        )
+        raise UsageError(f"args of {actor.__qualname__} must be a tuple, for one argument (value,), not {_a(args)}")
     try:
         return _dumps((args, kwargs))
     except Exception as error:
@@ -82,12 +78,10 @@ def pickled(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -
             try:
                 _dumps(value)
             except UsageError as reason:
-                raise UsageError(
-                    f"{name} of {actor.__qualname__}, {with_article(_kind(value))}, cannot travel: {reason}"
-                ) from None
+                raise UsageError(f"{name} of {actor.__qualname__}, {_a(value)}, cannot travel: {reason}") from None
             except Exception as reason:
                 raise UsageError(
-                    f"{name} of {actor.__qualname__}, {with_article(_kind(value))}, cannot be pickled for its process: "
+                    f"{name} of {actor.__qualname__}, {_a(value)}, cannot be pickled for its process: "
                     f"{_line(reason)}. Pass plain values, and functions and classes of a module's top level; open "
                     f"files, sockets and locks in on_start"
                 ) from None
@@ -106,7 +100,7 @@ def check_spawnable(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     seen = b""
     named = [*((f"args[{index}]", value) for index, value in enumerate(args)), *kwargs.items()]
     for what, value in [("", function), *named]:
-        kind = f"{what} of {name}, {with_article(_kind(value))}," if what else f"{name}"
+        kind = f"{what} of {name}, {_a(value)}," if what else f"{name}"
         try:
             seen += _spawned(value)
         except UsageError as reason:
@@ -197,6 +191,10 @@ def _dumps(value: object) -> bytes:
 
 def _kind(value: object) -> str:
     return type(value).__qualname__
+
+
+def _a(value: object) -> str:
+    return with_article(_kind(value))
 
 
 def _line(error: Exception) -> str:

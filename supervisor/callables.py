@@ -84,9 +84,8 @@ def check_fits(function: Any, args: object, kwargs: object) -> bool:
     """
     name = name_of(function)
     if not isinstance(args, tuple | list):
-        raise UsageError(
-            f"args of {name} must be a tuple, (value,) for one; it is {with_article(type(args).__qualname__)}"
-        )
+        kind = with_article(type(args).__qualname__)
+        raise UsageError(f"args of {name} must be a tuple, (value,) for one; it is {kind}")
     if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
         raise UsageError(f"kwargs of {name} must be a mapping of names to values")
     try:

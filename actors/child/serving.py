@@ -127,9 +127,8 @@ def _new(cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Act
     new: Callable[..., object] = cls.__new__
     made = new(cls, *args, **kwargs)
     if not isinstance(made, cls):
-        raise UsageError(
-            f"its __new__ returned {with_article(type(made).__qualname__)}, which is no {cls.__qualname__}"
-        )
+        kind = with_article(type(made).__qualname__)
+        raise UsageError(f"its __new__ returned {kind}, which is no {cls.__qualname__}")
     return made
 
 
@@ -143,8 +142,8 @@ def _check_made(actor: Actor, life: Life, returned: object) -> None:
         if isinstance(returned, Coroutine):
             returned.close()
         raise UsageError(
-            f"it returned {with_article(type(returned).__qualname__)}, and what __init__ returns is dropped; what is to be awaited "
-            "goes into async def on_start"
+            f"it returned {with_article(type(returned).__qualname__)}, and what __init__ returns is dropped; what is "
+            "to be awaited goes into async def on_start"
         )
     if actor.context is not life.context:
         raise UsageError("it sets self.context, which is the actor's view of its surroundings; give that another name")

@@ -86,8 +86,8 @@ class Shared(SharedValue):
             view = memoryview(value)  # type: ignore[arg-type]  # what has no buffer raises
         except TypeError:
             raise UsageError(
-                f"{with_article(type(value).__qualname__)} has no bytes to share; pass a numpy array, bytes, or anything with the "
-                f"buffer protocol"
+                f"{with_article(type(value).__qualname__)} has no bytes to share; pass a numpy array, bytes, or "
+                f"anything with the buffer protocol"
             ) from None
         plain = view.format in _FORMATS and view.format != "B"
         data = view.cast("B") if view.c_contiguous and view.nbytes else memoryview(view.tobytes())

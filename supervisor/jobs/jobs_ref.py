@@ -178,8 +178,8 @@ class JobsRef(MailboxRef):
         actor = self._mailbox.protocol.actor
         if not issubclass(actor, Jobs):
             raise UsageError(
-                f"{self.path} is {with_article(actor.__qualname__)}, which runs no jobs; they need a pool of their own: "
-                f"ChildSpec(Jobs, name='pool', size=8)"
+                f"{self.path} is {with_article(actor.__qualname__)}, which runs no jobs; they need a pool of their "
+                f"own: ChildSpec(Jobs, name='pool', size=8)"
             )
         job = prepared_job.PreparedJob(function, timeout, idempotent=idempotent)
         self._mailbox.home.check(f"the ref of {self.path}")

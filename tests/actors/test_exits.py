@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from actors.exits import ExitKind, ExitReason, ExitReport
+from actors.exits import ExitKind, ExitReason, ExitReport, with_article
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,23 @@ def test_what_follows_is_said_in_words(decision, words):
     reason = ExitReason(ExitKind.SHUTDOWN, "asked by the supervisor")
     report = ExitReport(actor="/root/a", life=1, pid=7, reason=reason, decision=decision, because="because")
     assert report.line.endswith(f"; {words}")
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        "an int",
+        "an object",
+        "an Add",
+        "an Unpickled",
+        "an _Add",
+        "a str",
+        "a Ping",
+        "a UsageError",
+        "a Union",
+        "a OneOf",
+    ],
+)
+def test_the_article_of_a_type(spoken):
+    """It goes by how the name sounds."""
+    assert spoken == with_article(spoken.split()[1])

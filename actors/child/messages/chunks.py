@@ -42,9 +42,8 @@ def chunks(messages: Sequence[Message[Any]]) -> Iterator[Chunk | Message[Any]]:
     """
     for index, message in enumerate(messages):
         if not isinstance(message, Message):
-            raise UsageError(
-                f"message {index} of this call is {with_article(type(message).__qualname__)}, which is no message"
-            )
+            kind = with_article(type(message).__qualname__)
+            raise UsageError(f"message {index} of this call is {kind}, which is no message")
     pieces = [_encoded(messages[start : start + MAX_BULK], start) for start in range(0, len(messages), MAX_BULK)]
     return (part for piece in pieces for part in _cut(piece))
 

@@ -277,9 +277,8 @@ class RemoteRef(ActorRef):
 
 def _pack(message: Message[Any]) -> EncodedMessage:
     if not isinstance(message, Message):
-        raise UsageError(
-            f"{with_article(type(message).__qualname__)} is no message; send instances of Message subclasses"
-        )
+        kind = with_article(type(message).__qualname__)
+        raise UsageError(f"{kind} is no message; send instances of Message subclasses")
     packed = sent_by_actor(message)
     if packed.size > MAX_MESSAGE:
         raise UsageError(f"{name_of(message)} has {packed.size} bytes, the most is {MAX_MESSAGE}")

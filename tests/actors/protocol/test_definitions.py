@@ -627,10 +627,10 @@ class ReturnsFromInit(Actor):
         return 5  # noqa: PLE0101 - this is what is refused
 
 
-@pytest.mark.parametrize(("actor", "kind"), [(ConnectsInInit, "coroutine"), (ReturnsFromInit, "int")])
+@pytest.mark.parametrize(("actor", "kind"), [(ConnectsInInit, "a coroutine"), (ReturnsFromInit, "an int")])
 async def test_what_init_may_not_return(actor, kind):
     """It is a TypeError in Python itself; a coroutine would never be awaited."""
-    with pytest.raises(StartFailed, match=rf"it returned a {kind}, and what __init__ returns is dropped"):
+    with pytest.raises(StartFailed, match=rf"it returned {kind}, and what __init__ returns is dropped"):
         async with inline(actor):
             pass
 
