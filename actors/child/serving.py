@@ -114,6 +114,8 @@ def serve(  # noqa: PLR0917 - called once, by the process
             _serve_with_loop(actor, life, ready, run_loop)
         else:
             _serve(actor, life, ready, run_loop)
+    except KeyboardInterrupt as error:  # the one exception that codecs and `__post_init__` let through
+        raise ActorFailed(life.inbox.where, error) from error
     finally:
         life.outbox.flush()
 

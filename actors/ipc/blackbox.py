@@ -21,6 +21,7 @@ from actors.event import close_fd
 from actors.ipc.box_cells import (
     BEGUN,
     CELL,
+    CELL_MASK,
     DECODING,
     DONE,
     DOORBELL,
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from actors.ipc.counter_cells import CounterCells
     from actors.wire.counts import Counts
 
-_CELL_MASK: Final = 2**64 - 1
 _POSITION: Final = 2**32 - 1  # bits of a mark of replies
 TEXT: Final = 16 * 1024  # bytes of text a box holds: the stacks of a process with a few dozen threads
 
@@ -150,7 +150,7 @@ class BlackBox:
 
     def ring(self) -> None:
         """Tell the child that a control frame or the stop event overtakes what it has read so far."""
-        self.cells[DOORBELL] = (self.cells[DOORBELL] + 1) & _CELL_MASK  # the child may have written there
+        self.cells[DOORBELL] = (self.cells[DOORBELL] + 1) & CELL_MASK  # the child may have written there
 
     def progress(self) -> Progress:
         """What the child is doing now, or was doing when it died. Callable from any thread; never blocks."""
@@ -254,7 +254,7 @@ def _busy(cells: memoryview[int], at: int) -> bool:
 
 def _call(cells: memoryview[int], at: int) -> int:
     """A number that ascends with each call in a lane, and with nothing else."""
-    return cells[at + BEGUN] + cells[at + OWN]
+    return (cells[at + BEGUN] + cells[at + OWN]) & CELL_MASK
 
 
 def _counters_at(lanes: int) -> int:

@@ -25,6 +25,7 @@ BEGUN, DONE, SINCE, HANDLER, OWN, GRANT, UNTIL = range(7)  # cells of a lane; OW
 LANE_CELLS: Final = 8  # how many cells a lane has
 HEALTH: Final = FIRST_LANE + 7  # cell that says since when `Actor.health` runs, else 0; spare in the first lane
 CELL: Final = 8  # bytes
+CELL_MASK: Final = 2**64 - 1  # what a cell holds: a count that C code has overwritten goes on, and never overflows
 MAX_SERIES: Final = 256  # counters of one process, each with a name
 SERIES_ROOM: Final = 256  # bytes of a name, two of them for its length
 
@@ -70,11 +71,12 @@ class Recorder:
         at = FIRST_LANE + lane * LANE_CELLS
         self._cells[at + SINCE] = now
         self._cells[at + HANDLER] = handler + 1
-        self._cells[at + OWN] += 1
+        self._cells[at + OWN] = (self._cells[at + OWN] + 1) & CELL_MASK
 
     def done_own(self, lane: int = 0) -> None:
         """Record that the handler of a timer's message has ended."""
-        self._cells[FIRST_LANE + lane * LANE_CELLS + OWN] += 1
+        at = FIRST_LANE + lane * LANE_CELLS + OWN
+        self._cells[at] = (self._cells[at] + 1) & CELL_MASK
 
     def begin_health(self, now: int) -> None:
         """Record that `Actor.health` is about to be called."""
@@ -92,7 +94,7 @@ class Recorder:
 
     def beat(self) -> None:
         """Record that the interpreter runs."""
-        self._cells[HEARTBEATS] += 1
+        self._cells[HEARTBEATS] = (self._cells[HEARTBEATS] + 1) & CELL_MASK
 
     def leave(self) -> None:
         """Record that the actor has stopped itself and handles nothing more."""

@@ -37,6 +37,7 @@ class CounterCells:
         self._head = space[:_CELL].cast("Q")  # how many series there are
         self._names = space[_CELL : _CELL + MAX_SERIES * _NAME]
         halves = space[_CELL + MAX_SERIES * _NAME :]
+        self._made = 0  # the same, in the memory of who writes: a stray write of C code may hit the box
         self._calls = halves.cast("Q")
         self._sums = halves.cast("d")
         halves.release()
@@ -50,13 +51,13 @@ class CounterCells:
 
     def new(self, series: bytes) -> int | None:
         """A slot for a series; None when there is none left."""
-        slot = self._head[0]
+        slot = self._made
         if slot >= MAX_SERIES:
             return None
         at = slot * _NAME
         self._names[at : at + 2] = len(series).to_bytes(2, "little")
         self._names[at + 2 : at + 2 + len(series)] = series
-        self._head[0] = slot + 1
+        self._made = self._head[0] = slot + 1
         return slot
 
     def add(self, slot: int, lane: int, call: int, amount: float) -> None:

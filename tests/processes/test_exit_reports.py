@@ -27,6 +27,7 @@ from tests.support.perils import (
     DiesInStop,
     HangsInStart,
     HangsInStop,
+    Interrupts,
     Perish,
     PerishAgain,
     Pid,
@@ -481,6 +482,17 @@ async def test_a_supervisor_that_gives_up():
         await root.terminate_child("shop")
         stopped = await watch.exited("shop")
         assert (None, None) == (stopped.cause, stopped.native_stack), "an old death explains no stop"
+
+
+@pytest.mark.parametrize("actor", [Victim, AsyncVictim])
+async def test_an_interrupt_in_the_code_of_a_message(actor):
+    """The one exception that ends the life while it decodes: the report says that it did."""
+    async with tree(child(actor)) as root:
+        watch = Watch(root)
+        with pytest.raises(ActorCrashed):
+            await root["a"].ask(Interrupts(os.getpid()), timeout=None)
+        report = await watch.exited("a")
+        assert "KeyboardInterrupt: enough (decoding a message)" == report.reason.detail
 
 
 # ---- on an event loop

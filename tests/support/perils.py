@@ -144,8 +144,21 @@ WAYS = {
 }
 
 
+class Interrupts(Message[None]):
+    """Raises KeyboardInterrupt when another process decodes it."""
+
+    made_by: int
+
+    def __post_init__(self) -> None:
+        if os.getpid() != self.made_by:
+            raise KeyboardInterrupt("enough")
+
+
 class Victim(Actor):
     """Dies at work."""
+
+    @handles
+    def interrupts(self, msg: Interrupts) -> None: ...
 
     @handles
     def pid(self, msg: Pid) -> int:
@@ -173,6 +186,9 @@ class AsyncVictim(Actor):
     """Dies at work, on an event loop, while it does three other things."""
 
     concurrency = 4
+
+    @handles
+    async def interrupts(self, msg: Interrupts) -> None: ...
 
     @handles
     async def pid(self, msg: Pid) -> int:

@@ -240,6 +240,11 @@ class Inbox:
                 self.takers[type(frame)](frame)
             cells[DECODING] = 0
 
+    @property
+    def where(self) -> str:
+        """Where an exception comes from that no handler has raised: a phrase, as in `CrashReport`."""
+        return "decoding a message" if self._cells[DECODING] else "outside of its handlers"
+
     def next_wanted(self) -> Envelope[Message[Any]] | None:
         """The next message that is not cancelled; None when there is none."""
         pending = self.pending

@@ -119,6 +119,25 @@ def test_rubbish(box):
     assert {Series("orders"): 0} == box.counts()
 
 
+@pytest.mark.parametrize("byte", [b"\0", b"\x7f", b"\xff"])
+def test_stray_writes(box, byte):
+    """C code has written over all of it: the sums are rubbish, and whoever counts hears nothing of that."""
+    slot = box.counters.new(ORDERS)
+    for written in (box.counters._space, box.cells.cast("B")):
+        written[:] = byte * len(written)
+        assert slot + 1 == box.counters.new(ORDERS)
+        for seq in (1, 2):
+            box.recorder.begin(seq, 0, 100)
+            box.count(slot, 0, 1)
+            box.recorder.done(seq)
+            box.recorder.begin_own(0, 100)
+            box.count(slot, 0, 1)
+            box.recorder.done_own()
+            box.recorder.beat()
+        box.counts()
+        slot += 1
+
+
 def test_the_text_is_behind(box):
     """Stacks that are written there do not touch the counters."""
     box.counters.new(ORDERS)
