@@ -22,6 +22,7 @@ from actors.errors import UsageError
 from actors.signatures import globals_of
 from supervisor.names import shadow_of
 
+_OF_THIS_PROCESS: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/")  # another file, or none, in another process
 MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
 
 
@@ -129,8 +130,8 @@ def _elsewhere(value: Callable[..., Any], main: ModuleType) -> bool:
 
 def _not_imported(name: str) -> str:
     return (
-        f"{name} is defined in a main module that new processes do not import: a package's __main__.py, or a program "
-        f"that a profiler or tracer runs; move it to a module of its own"
+        f"{name} is defined in a main module that new processes do not import: the __main__.py of a package or "
+        f"archive, or a program that a profiler or tracer runs; move it to a module of its own"
     )
 
 
@@ -249,7 +250,9 @@ def _main_source(main: ModuleType) -> str | None:
     if spec is not None and (spec.name == "__main__" or spec.name.endswith(".__main__")):
         return spec.origin
     file: str | None = getattr(main, "__file__", None)
-    return file if file and os.path.isfile(file) else None  # None also where a changed user may not look any more
+    if not file or file.startswith(_OF_THIS_PROCESS):
+        return None
+    return file if os.path.isfile(file) else None  # None also where a changed user may not look any more
 
 
 def _left_alone(main: ModuleType) -> bool:

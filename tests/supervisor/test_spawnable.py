@@ -482,6 +482,17 @@ def test_a_command(tmp_path):
     )
 
 
+def test_a_program_of_a_descriptor(tmp_path):
+    """Python /dev/fd/3: another process has another file there, or waits for a pipe."""
+    write(tmp_path, "daemon.py", ACTOR, "\nif __name__ == '__main__':\n    asyncio.run(main())\n")
+    again = "fd = os.dup(os.open('daemon.py', os.O_RDONLY)); os.set_inheritable(fd, True)"
+    code, out, err = run(
+        tmp_path, "-c", f"import os, sys; {again}; os.execv(sys.executable, [sys.executable, f'/dev/fd/{{fd}}'])"
+    )
+    assert (1, "") == (code, out)
+    assert "Parrot is defined in an interactive session or a -c command" in last_line(err)
+
+
 def test_a_command_with_an_actor_from_elsewhere(tmp_path):
     """Nothing is imported again, so it runs."""
     write(tmp_path, "tree.py", ACTOR)
