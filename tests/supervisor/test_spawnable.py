@@ -181,7 +181,7 @@ def test_a_module_that_no_other_process_finds(monkeypatch):
     remedy = r"nothing on sys\.path leads there.*holds nowhere.*pythonpath = \[\"\.\"\]"
     with pytest.raises(UsageError, match=f"Lost is defined in nowhere.found, .*{remedy}"):
         ChildSpec(actor)
-    with pytest.raises(UsageError, match=rf"args\[1\] of Keeper, a Option, cannot travel: Option .*{remedy}"):
+    with pytest.raises(UsageError, match=rf"args\[1\] of Keeper, an Option, cannot travel: Option .*{remedy}"):
         ChildSpec(Keeper, args=(1, option()))
     with pytest.raises(UsageError, match=rf"args\[0\] of Keeper, a list, cannot travel: Option .*{remedy}"):
         ChildSpec(Keeper, args=([{"deep": option}],))
@@ -522,7 +522,7 @@ def test_an_argument_from_a_main_that_no_process_imports(tmp_path, way):
     status, _, err = run(tmp_path, *args, stdin=code if way == ("-",) else None)
     assert 1 == status
     assert last_line(err).startswith(
-        "actors.errors.UsageError: args[0] of Parrot, a Options, cannot travel: Options is"
+        "actors.errors.UsageError: args[0] of Parrot, an Options, cannot travel: Options is"
     ), err
 
 
