@@ -100,6 +100,8 @@ class Observation(Lifecycle):
         return repr(self) if self._engine is None else str(look.tree_of(self._engine))
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_engine"):
+            return f"<{type(self).__name__} that was refused>"
         if self._engine is None:
             return f"<Supervisor {self.path} not started>"
         machine = self._engine.machine

@@ -300,6 +300,20 @@ def test_refused_before_anything_starts():
         Supervisor(reading="fast")
 
 
+def test_the_repr_of_one_that_was_refused():
+    """It is in the traceback that pytest shows."""
+
+    class Kept(Supervisor):
+        def __init__(self, *args, **kwargs):
+            kept.append(self)
+            super().__init__(*args, **kwargs)
+
+    kept: list[Supervisor] = []
+    with pytest.raises(UsageError):
+        Kept(spares=-1)
+    assert "<Kept that was refused>" == repr(kept[0])
+
+
 # ---- a start that fails
 
 

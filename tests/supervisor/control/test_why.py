@@ -171,6 +171,25 @@ TABLE = {
         Verdict.HEALTHY,
         "its last end was 4 min ago (killed: SIGKILL from outside)",
     ),
+    "a crash loop that it got out of, as it is ready now": (
+        facts(actor(life=4, uptime=1.0), exits=died(9, 6, 1.2, reason=NO_KEY, early=True), allowed=None),
+        Verdict.RESTARTED,
+        "restarted; life 4 runs for 1 s and is well; its supervisor never gives up.",
+    ),
+    "a crash loop that it got out of, as it has run for long": (
+        facts(actor(life=4, uptime=20.0), exits=died(30, 25, 21), held=0),
+        Verdict.RESTARTED,
+        "life 4 runs for 20 s and is well.",
+    ),
+    "stopped while it waited for its restart": (
+        facts(
+            actor(state=ChildState.STOPPED, pid=None, last_exit=report(SIGKILL, "restart", PERMANENT)),
+            exits=died(4),
+        ),
+        Verdict.DOWN,
+        "/root/a was stopped while it waited for its restart, after it ended 4 s ago with killed: SIGKILL from ",
+        "outside: terminate_child was called, or actorctl stop; it stays down; start it: actorctl start /root/a.",
+    ),
     "waits for its restart": (
         facts(
             actor(state=ChildState.BACKOFF, pid=None, uptime=None, next_try=0.4), exits=died(0.1, message="Add"), held=1

@@ -6,7 +6,7 @@ from supervisor.control.look.why.facts import Facts
 from supervisor.control.look.why.phrases import correction, crash_loop, died, restarts_left, rule, where_it_is
 from supervisor.control.look.why.verdict import Verdict, Why
 from supervisor.control.look.words import ago, seconds
-from supervisor.core.rules.down import by_call
+from supervisor.core.rules.down import TERMINATED, by_call
 from supervisor.core.rules.states import SupervisorState
 from supervisor.core.tree.commands import Decision
 from supervisor.tree.snapshot import ChildSnapshot
@@ -70,6 +70,9 @@ def exited(facts: Facts, node: ChildSnapshot) -> Why:
         return Why(Verdict.DOWN, "is down", "", "", start)
     when = ago(facts.exits[-1].ago) if facts.exits else ""
     what = f"ended {when} with {last.reason}".replace("  ", " ")
+    if last.decision == Decision.RESTART and facts.phase is SupervisorState.RUNNING:
+        waited = f"was stopped while it waited for its restart, after it {what}"
+        return Why(Verdict.DOWN, waited, by_call(TERMINATED), "it stays down", start)
     if last.decision == Decision.GIVE_UP:
         return Why(Verdict.GAVE_UP, what, f"its supervisor {facts.supervisor} gave up, {last.because}", "", start)
     if last.decision == Decision.LEAVE_DOWN and not last.reason.abnormal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Final
 
 from supervisor.control.look.why.facts import Exit, Facts
@@ -37,6 +37,13 @@ def deaths(facts: Facts) -> list[Exit]:
 
 
 _ABNORMAL = (Decision.RESTART, Decision.GIVE_UP, Decision.LEAVE_DOWN)
+
+
+def out_of_loop(facts: Facts) -> bool:
+    """Whether the life that is ready has come further than those that died: they were not, or died twice as soon."""
+    ends = deaths(facts)
+    longest = max((one.ago - next_.ago for one, next_ in pairwise(ends)), default=0.0)
+    return ends[-1].early or ends[-1].ago > 2 * longest
 
 
 def correction(facts: Facts, node: ChildSnapshot) -> str:

@@ -7,7 +7,16 @@ from typing import Final
 
 from supervisor.control.look.why.facts import Facts
 from supervisor.control.look.why.leaking import leaks_descriptors, leaks_memory
-from supervisor.control.look.why.phrases import correction, crash_loop, deaths, died, restarts_left, rule, where_it_is
+from supervisor.control.look.why.phrases import (
+    correction,
+    crash_loop,
+    deaths,
+    died,
+    out_of_loop,
+    restarts_left,
+    rule,
+    where_it_is,
+)
 from supervisor.control.look.why.verdict import Verdict, Why
 from supervisor.control.look.words import ago, count, seconds
 from supervisor.core.health.hang_detector import Health
@@ -46,7 +55,7 @@ def _suspended(_facts: Facts, node: ChildSnapshot) -> Why | None:
 
 def _crash_loop(facts: Facts, node: ChildSnapshot) -> Why | None:
     loop = crash_loop(facts)
-    if not loop or deaths(facts)[-1].ago > JUST_NOW:
+    if not loop or deaths(facts)[-1].ago > JUST_NOW or out_of_loop(facts):
         return None
     up = "" if node.uptime is None else f"life {node.life} has run for {seconds(node.uptime)}"
     next_ = "; ".join(part for part in (up, restarts_left(facts)) if part)
