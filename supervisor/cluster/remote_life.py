@@ -154,8 +154,8 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
             self._stop_asked = True
             if self._link is None:
                 self._loop.call_soon(self._stopped_before_it_began)
+            self._tell(wire.StopLife(self.number))  # first: it may end by the frame before more arrives there
             self._pipe_writer.send(Stop())
-            self._tell(wire.StopLife(self.number))
 
     def kill(self) -> None:
         """Kill it; one that has no place yet ends at once."""
