@@ -21,8 +21,8 @@ class Wrong(LookupError):
     [
         (lambda: Cause.exception("ConfigError"), "write its module, too"),
         (
-            lambda: Cause.exception("json.JSONDecodeErorr"),
-            "json has no exception class of this name, did you mean JSON",
+            lambda: Cause.exception("actors.errors.UsageErorr"),
+            "actors.errors has no exception class of this name, did you mean UsageError",
         ),
         (lambda: Cause.exception("bisect.bisect"), "bisect has no exception class of this name"),
         (lambda: Cause.exception("bisect.Outer.Wrong"), "bisect has no exception class of this name"),
