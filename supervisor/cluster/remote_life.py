@@ -154,8 +154,8 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
             self._stop_asked = True
             if self._link is None:
                 self._loop.call_soon(self._stopped_before_it_began)
-            self._tell(wire.StopLife(self.number))  # first: it may end by the frame before more arrives there
             self._pipe_writer.send(Stop())
+            self._tell(wire.StopLife(self.number))
 
     def kill(self) -> None:
         """Kill it; one that has no place yet ends at once."""
@@ -234,6 +234,10 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
         self._farewell = farewell
         self._loop.call_later(GOODBYE, self.kill)
 
+    def _obeyed(self, end: LifeEnd) -> bool:
+        """Whether the frame that asks it to stop has ended it; the agent may not have heard of that yet."""
+        return isinstance(self._farewell, Goodbye) and not end.left
+
     def _stopped_before_it_began(self) -> None:
         if self._link is None:
             self._finish(LifeEnd(pid=None, exit_code=0))
@@ -252,7 +256,7 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
             crash_report=self._farewell if isinstance(self._farewell, CrashReport) else None,
             goodbye=self._farewell is not None,
             wire_error=self._wire_error or end.wire_error,
-            stop_asked=end.stop_asked or (self._stop_asked and end.pid is None),
+            stop_asked=end.stop_asked or (self._stop_asked and (end.pid is None or self._obeyed(end))),
             kill_asked=end.kill_asked or self._kill_asked,
             progress=self.clock.progress(end.progress),
         )
