@@ -149,6 +149,7 @@ class RelayedLife(ProcessLife):
     """One life on the agent's machine."""
 
     _listener: RelayListener
+    _waits = False  # whether its channel is not read for now
 
     def _frame_reader(self, box: BlackBox) -> ChannelReader:
         """The daemon checks the size of frames."""
@@ -180,10 +181,17 @@ class RelayedLife(ProcessLife):
         """Read its channel, or let it wait."""
         if self.over or self._channel_over or self._worker.gone:
             return
+        self._waits = not going_on
         if going_on:
             self._reader.stream(self._duplex, self._frames.arrived, self._channel_ended)
         else:
             self._reader.forget(self._duplex.incoming)
+
+    def _vanished(self) -> None:
+        """The process has exited. What is left in its channel is little: it is read also while the channel waits."""
+        if self._waits:
+            self._reader.stream(self._duplex, self._frames.arrived, self._channel_ended)
+        super()._vanished()
 
     def pass_on(self, value: SharedAttachment) -> None:
         """Pass a value in shared memory to its process; the channel announces it."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from actors import ActorStopped, Shared
+from actors import ActorCrashed, ActorStopped, Shared
 from supervisor import Backoff, ChildSpec, Supervisor
 from tests.support.machines import LocalCluster, LocalDriver
 from tests.support.sharers import Drop, Keep, Make, Summer, TotalOrDie, segments
-from tests.support.waiting import until
+from tests.support.taking_time import work
+from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
 
@@ -62,3 +65,21 @@ async def test_a_reply_in_shared_memory_is_whole_though_its_life_ends_behind_it(
     assert made
     for number, value in enumerate(made):
         assert isinstance(value, ActorStopped) or value.array().sum() == 2_000_000.0 * number, value
+
+
+async def test_a_life_that_dies_while_the_daemon_has_no_room_for_more_of_it_has_ended():
+    """Its agent does not read it then; what it has left is read at its death, and the next life begins."""
+    cluster = LocalCluster(lease=60.0, driver=LocalDriver(["m1"]))
+    cluster.driver.told = {"values": "elsewhere"}
+    async with Supervisor(there(Summer), cluster=cluster, spares=0) as root:
+        assert (await root["a"].ask(Make(1, 1.0), timeout=DEADLINE)).size
+        (child,) = root.snapshot().children
+        asked = asyncio.ensure_future(root["a"].ask(Make(2_000_000, 1.0), timeout=DEADLINE))
+        await asyncio.sleep(0)
+        work(1.0)  # the daemon takes nothing meanwhile, and a window is full
+        os.kill(child.pid, signal.SIGKILL)
+        work(0.5)
+        (outcome,) = await asyncio.gather(asked, return_exceptions=True)
+        assert isinstance(outcome, Shared | ActorCrashed), outcome  # by how much had left it
+        assert (await root["a"].ask(Make(1, 1.0), timeout=DEADLINE)).size
+        assert root.snapshot().children[0].life == 2
