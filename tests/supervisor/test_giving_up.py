@@ -184,10 +184,6 @@ EXITS = """
 import asyncio, sys
 from actors import Actor
 from supervisor import ChildSpec, Intensity, Supervisor
-from supervisor.core.causes import RestartAction, Rule
-from supervisor.core.rules.policy import choose
-from supervisor.core.terms import ChildTerms
-from supervisor.root.giving_up import exceeded
 from tests.support.mortals import Die, Mortal
 
 async def main():
@@ -234,21 +230,7 @@ def test_what_it_may_be(wrong):
 
 SERVER = """
 import asyncio, signal
-from supervisor import (
-    Cause,
-    ChildSpec,
-    Intensity,
-    Restart,
-    RestartIntensityExceeded,
-    StartFailed,
-    Supervisor,
-    SupervisorSpec,
-    TaskSpec,
-)
-from supervisor.core.causes import RestartAction, Rule
-from supervisor.core.rules.policy import choose
-from supervisor.core.terms import ChildTerms
-from supervisor.root.giving_up import exceeded
+from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor
 from tests.support.mortals import Die, Mortal
 
 async def lifespan(entered, leave):  # as a web server runs it: in a task of its own
