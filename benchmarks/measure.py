@@ -72,7 +72,7 @@ class Plan:
     workloads: tuple[Workload, ...]
 
 
-FULL = Plan(repetitions=3, rare=1, seconds=0.25, workloads=workloads(idle=3.0))
+FULL = Plan(repetitions=5, rare=1, seconds=0.25, workloads=workloads(idle=3.0))
 QUICK = Plan(repetitions=1, rare=0, seconds=0.1, workloads=workloads(idle=1.0))
 
 

@@ -21,6 +21,7 @@ import pytest
 from examples.codesearch import daemon
 from examples.codesearch.chronicle import Chronicle
 from examples.codesearch.crawl import Crawl, walk
+from tests.support.descent import children_of
 from tests.support.machines import LocalCluster
 
 ROOT = Path(__file__).parent.parent
@@ -129,12 +130,6 @@ def get(url):
             return error.code, error.read().decode()
 
 
-def children(pid):
-    return {
-        int(child) for listed in Path(f"/proc/{pid}/task").glob("*/children") for child in listed.read_text().split()
-    }
-
-
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are counted in /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_serve(tree, number):
@@ -150,7 +145,7 @@ def test_serve(tree, number):
         assert (200, "[]") == get(f"{url}/search?q=%22AND+NEAR(")
         assert 400 == get(f"{url}/search")[0]
         assert "<form" in get(f"{url}/")[1]
-        family = children(process.pid)
+        family = set(children_of(process.pid))
         assert len(family) >= 4
         process.send_signal(number)
         _, stderr = process.communicate(timeout=20)

@@ -15,6 +15,7 @@ from typing import Literal
 from supervisor import Backoff, ChildExited, ChildSpec, CommandSpec, DeadLetter, FunctionSpec, Intensity, Supervisor
 from supervisor.core.rules.states import ChildState
 from supervisor.specs import AnySpec
+from tests.support.descent import children_of
 from tests.support.swept import Count, Counting, Echo, Stubborn, work
 from tests.support.waiting import until
 
@@ -30,8 +31,7 @@ Held = tuple[int, int, int]
 
 def held() -> Held:
     """What this process has now, in numbers: threads, descriptors, children."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return threading.active_count(), sum(1 for _ in os.scandir("/proc/self/fd")), len(children)
+    return threading.active_count(), sum(1 for _ in os.scandir("/proc/self/fd")), len(children_of(os.getpid()))
 
 
 class Sender:

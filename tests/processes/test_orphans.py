@@ -24,6 +24,7 @@ from supervisor.core.health.condition import Condition
 from supervisor.system import orphans
 from supervisor.system.reaper import orphan_reaper
 from supervisor.system.reaper.process import ReaperProcess
+from tests.support.descent import children_of
 from tests.support.relatives import KINDS, Beget, Leave, Parent
 from tests.support.waiting import DEADLINE, Script, Watch, alive, until, until_now
 
@@ -400,6 +401,7 @@ def test_everybody_ends_with_the_daemon(tmp_path, how):
         if how == "spin":
             until_now((tmp_path / "spinning").exists, "the loop")
         if how == "fork":
+            # of the thread that forks
             children = Path(f"/proc/{script.process.pid}/task/{script.process.pid}/children")
             until_now(lambda: len(children.read_text().split()) > 0, "the fork")
         assert all(map(alive, pids))
@@ -553,7 +555,7 @@ if __name__ == "__main__":
 
 def inhabitants(outer):
     """Who lives in the namespace that a process made for its children: their numbers there, by ours."""
-    (child,) = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
+    (child,) = children_of(outer)
     space = Path(f"/proc/{child}/ns/pid").readlink()
     found = {}
     for path in Path("/proc").glob("[0-9]*"):

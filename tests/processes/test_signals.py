@@ -152,9 +152,9 @@ def test_ways_to_leave(tmp_path, how, code, graceful, reading):
 
 FORGOTTEN = """
 import asyncio, os, sys, threading, time
-from pathlib import Path
 from actors import Actor
 from supervisor import ChildSpec, Supervisor
+from tests.support.descent import children_of
 
 class Calm(Actor):
     pass
@@ -168,10 +168,9 @@ if __name__ == "__main__":
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
     thread.join()
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
     while threading.active_count() > 1:  # the thread that spawns is the last to go
         time.sleep(0.01)
-    print("LEFT", len(children.read_text().split()), flush=True)
+    print("LEFT", len(children_of(os.getpid())), flush=True)
 """
 
 

@@ -424,6 +424,7 @@ def test_the_name_is_the_programs_and_no_repr_shows_the_environment():
 DAEMON = """
 import asyncio, os, signal, sys, time
 from supervisor import CommandSpec, FunctionSpec, Ready, Supervisor
+from tests.support.descent import children_of
 
 def forks():
     os.fork()
@@ -431,9 +432,7 @@ def forks():
         signal.pause()
 
 def below(pid):
-    threads = os.listdir(f"/proc/{pid}/task")
-    children = " ".join(open(f"/proc/{pid}/task/{thread}/children").read() for thread in threads)
-    return [int(child) for child in children.split()] + [other for child in children.split() for other in below(child)]
+    return [one for child in children_of(pid) for one in (child, *below(child))]
 
 async def main():
     script = "trap '' TERM; setsid sleep 1000 & sleep 1000 & echo up; wait"
