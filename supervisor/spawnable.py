@@ -6,11 +6,13 @@ What would fail in the child fails here, in the daemon, before the spawn, in one
 from __future__ import annotations
 
 import ast
+import contextlib
 import multiprocessing.process
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec
 from itertools import pairwise
 from multiprocessing import spawn
@@ -23,6 +25,8 @@ from actors.signatures import globals_of
 from supervisor.names import shadow_of
 
 _OF_THIS_PROCESS: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/")  # another file, or none, in another process
+_BINDS_ANYTHING: Final = {"exec", "eval", "globals", "locals", "vars", "setattr", "__dict__", "modules", "runpy"}
+_GUARDS: Final = {"__name__ == '__main__'", "'__main__' == __name__"}  # as ast writes them
 MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
 
 
@@ -54,6 +58,7 @@ def check_importable(actor: type[Actor]) -> None:
             f"{actor.__module__}.{actor.__qualname__} is not the class of that name any more; a spawned process "
             f"would import another one. Give it a name of its own at the top level of its module"
         )
+    _check_bound(actor.__module__, actor.__qualname__)
 
 
 def check_module(module: str, name: str) -> None:
@@ -92,6 +97,7 @@ def check_named(value: Callable[..., Any]) -> None:
         lost = found is None and isinstance(value, type)  # it may have no function that tells where it is from
         if found is not value and (lost or _elsewhere(value, main)):
             raise UsageError(_not_imported(name))
+    _check_bound(value.__module__, name)
 
 
 def _check_names() -> None:
@@ -110,13 +116,46 @@ def _main_of(name: str) -> ModuleType:
 
 
 def _check_main(main: ModuleType, name: str) -> None:
-    if _main_source(main) is None and not _frozen():
-        raise UsageError(
-            f"{name} is defined in an interactive session or a -c command, which a spawned process "
-            f"cannot import; put it into a file"
-        )
+    source = _main_source(main)
+    if source is None and not _frozen():
+        raise UsageError(f"{name} is defined in {_nowhere(main)}")
     if _left_alone(main):
         raise UsageError(_not_imported(name))
+
+
+def _check_bound(module: str, name: str) -> None:
+    """Check that a part of the main module is there where its file is imported.
+
+    Raises:
+        UsageError: it is defined only where the file is the main program.
+    """
+    source = _main_source(_main_of(module)) if module in MAIN and not _importing_main() else None
+    bound = None if source is None else _bound_by_import(source)
+    top = name.partition(".")[0]
+    if bound is not None and top.isidentifier() and top not in bound:
+        raise UsageError(
+            f"{name} is not there in a new process, which imports {os.path.basename(source or '')}: it is defined "
+            f'under `if __name__ == "__main__":`, or by code that is run there; move it to the top level of that file, '
+            f"or into a module of its own"
+        )
+
+
+def _importing_main() -> bool:
+    """Whether this process is an actor's, and imports the main module of its daemon."""
+    return getattr(multiprocessing.process.current_process(), "_inheriting", False)
+
+
+def _nowhere(main: ModuleType) -> str:
+    """Where a main module is that no spawned process imports, why it does not, and what to do."""
+    file: str | None = getattr(main, "__file__", None)
+    if not file or file.startswith("<"):  # as <stdin>
+        return "an interactive session or a -c command, which a spawned process cannot import; put it into a file"
+    if file.startswith(_OF_THIS_PROCESS):
+        return f"{file}, which is another file, or none, in a spawned process; put it into a file with a name"
+    return (
+        f"{file}, which a spawned process would import, and which is not there any more, or not for this user; put it "
+        f"back, or move the definition into a module"
+    )
 
 
 def _elsewhere(value: Callable[..., Any], main: ModuleType) -> bool:
@@ -176,7 +215,7 @@ def check_first_start() -> None:
         UsageError: multiprocessing started it, for an actor or for a helper of its own, and it runs the daemon's code
             all the same: it would start a process for the same purpose, without end.
     """
-    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+    if _importing_main():
         raise UsageError(
             "this file starts its supervisor when it is imported, and this process is an actor importing it; put "
             'the start under `if __name__ == "__main__":`'
@@ -221,22 +260,15 @@ def check_main_guard() -> None:
         UsageError: it is not.
     """
     main = sys.modules["__main__"]
-    path = _main_source(main)
-    line = _running_line(main)
-    if path is None or line is None:
+    running = _running(main, _main_source(main))
+    if not running or any(_under_guard(file, line) for file, line in running):
         return
-    try:
-        with open(path, "rb") as source:
-            tree = ast.parse(source.read())
-    except (OSError, SyntaxError, ValueError):
-        return
-    statement = next((node for node in tree.body if node.lineno <= line <= (node.end_lineno or line)), None)
-    if statement is not None and not _guarded(statement, line):
-        raise UsageError(
-            f"{os.path.basename(path)}, line {line}: this starts the supervisor whenever the file is imported, and the "
-            f'processes of actors defined in it import it; put it under `if __name__ == "__main__":`, or move the '
-            f"actors elsewhere"
-        )
+    file, line = running[0]
+    raise UsageError(
+        f"{os.path.basename(file)}, line {line}: this starts the supervisor whenever the file is imported, and the "
+        f'processes of actors defined in it import it; put it under `if __name__ == "__main__":`, or move the '
+        f"actors elsewhere"
+    )
 
 
 def _frozen() -> bool:
@@ -261,16 +293,72 @@ def _left_alone(main: ModuleType) -> bool:
     return spec is not None and str(spec.name).rpartition(".")[2] == "__main__"
 
 
-def _running_line(main: ModuleType) -> int | None:
-    """The line that the main thread is executing at the top level of the main module."""
-    if _left_alone(main):
-        return None
+def _running(main: ModuleType, path: str | None) -> list[tuple[str, int]]:
+    """What the main thread is executing at the top level of the main module: files and lines.
+
+    The last is the main file's own; before it, innermost first, is code that `exec` runs in it. Empty where that is not
+    known.
+    """
+    if path is None or _left_alone(main):
+        return []
+    running = []
     frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
     while frame is not None:
         if frame.f_code.co_name == "<module>" and frame.f_globals is vars(main):
-            return frame.f_lineno
+            running.append((frame.f_code.co_filename, frame.f_lineno))
+            with contextlib.suppress(OSError):
+                if os.path.samefile(frame.f_code.co_filename, path):
+                    return running
         frame = frame.f_back
+    return []
+
+
+def _parsed(path: str) -> ast.Module | None:
+    """A Python file; None where it cannot be read."""
+    with contextlib.suppress(OSError, SyntaxError, ValueError), open(path, "rb") as source:
+        return ast.parse(source.read())
     return None
+
+
+def _under_guard(path: str, line: int) -> bool:
+    """Whether a line is reached only where the file is the main program; True where the file does not tell."""
+    parsed = _parsed(path)
+    statements = [] if parsed is None else parsed.body
+    statement = next((node for node in statements if node.lineno <= line <= (node.end_lineno or line)), None)
+    return statement is None or _guarded(statement, line)
+
+
+@cache
+def _bound_by_import(path: str) -> frozenset[str] | None:
+    """Names that a file may define where it is imported, and is not the main program; None where it does not tell."""
+    parsed = _parsed(path)
+    names: set[str] = set()
+    for node in () if parsed is None else _imported_part(parsed.body):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _BINDS_ANYTHING:
+                return None
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.alias(name=name, asname=other):
+                names.add(other or name.partition(".")[0])
+    return None if parsed is None or "*" in names else frozenset(names)
+
+
+def _imported_part(body: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """All nodes of a file but those under a main guard at its top level."""
+    for statement in body:
+        if isinstance(statement, ast.If) and _is_guard(statement.test):
+            yield from _imported_part(statement.orelse)
+        else:
+            yield from ast.walk(statement)
+
+
+def _is_guard(test: ast.expr) -> bool:
+    """Whether a condition holds only for the main program."""
+    parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+    return any(ast.unparse(part) in _GUARDS for part in parts)
 
 
 def _guarded(statement: ast.stmt, line: int) -> bool:

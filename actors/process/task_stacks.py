@@ -34,7 +34,7 @@ def write_task_stacks(fd: int) -> None:
     """Write the stacks of all tasks, handlers and hooks first; what does not fit is left out."""
     if not _loops:
         return
-    with contextlib.suppress(OSError, RuntimeError):  # the text is full; the set of tasks changes all the time
+    with contextlib.suppress(Exception):  # the text is full; tasks change all the time, and may be of any class
         tasks = sorted(sys.modules["asyncio"].all_tasks(_loops[0]), key=_rank)
         for task in tasks[:_MOST_TASKS]:
             lines = [_line(frame) for frame in awaited_frames(task.get_coro())]

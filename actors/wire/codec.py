@@ -149,7 +149,7 @@ def _text(error: BaseException) -> str | None:
     """What an exception of the user's says; None where that raises another one."""
     try:
         return str(error)
-    except Exception:
+    except BaseException:  # no text is worth the end of a daemon
         return None
 
 

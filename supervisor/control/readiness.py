@@ -29,9 +29,12 @@ class Readiness:
         self._loop = loop
         self._watched: dict[int, OnReady] = {}
         self._epoll: Any = None
-        with contextlib.suppress(OSError, AttributeError):
-            self._epoll = select.epoll()
-            loop.add_reader(self._epoll.fileno(), self._turn)
+        with contextlib.suppress(OSError, AttributeError), contextlib.ExitStack() as undo:
+            epoll = select.epoll()
+            undo.callback(epoll.close)
+            loop.add_reader(epoll.fileno(), self._turn)
+            undo.pop_all()
+            self._epoll = epoll
 
     def add(self, fd: int, on_ready: OnReady) -> None:
         """Watch whether a descriptor is readable.

@@ -50,9 +50,11 @@ class LoopReader:
         if fd in self._streams:
             source, on_chunk, on_end = self._streams[fd]
             self._stop_reading(fd)
-            for chunk in read_rest(source.recv):
-                on_chunk(chunk)
-            on_end()
+            try:
+                for chunk in read_rest(source.recv):
+                    on_chunk(chunk)
+            finally:  # a life waits for the end, also where no more can be read
+                on_end()
 
     def once(self, fd: int, on_ready: OnReady) -> None:
         """As `ThreadReader.once`."""

@@ -12,13 +12,14 @@ import contextlib
 import select
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from actors.event import KernelCounter
 from actors.process.signals import LEFT_TO_THE_DAEMON
-from supervisor.io.poller import Poller, Ready
+from supervisor.io.poller import PACE, Poller, Ready
 
 ORPHAN_CHECK: Final = 1.0  # seconds between looks whether the loop was closed without closing the thread
 
@@ -104,15 +105,20 @@ class SelectorThread:
         signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_DAEMON)
         wait, readable, after_wake = self.poller.wait, self._work.readable, self._work.after_wake
         try:
+            ready: Ready = []
             while not self.closing:
-                ready = wait(ORPHAN_CHECK)
                 try:
+                    ready = wait(ORPHAN_CHECK)
                     readable(ready)
                 except Exception as error:  # every life needs this thread
                     self._report(error)
+                    time.sleep(PACE)  # what could not be read is still there
                 if self._orders or self._rung in ready:
                     self._take_orders()  # only now: orders may close what was ready
-                after_wake()
+                try:
+                    after_wake()
+                except Exception as error:
+                    self._report(error)
                 if self._loop.is_closed():
                     self._work.orphaned()
                     return

@@ -241,9 +241,13 @@ class ThreadReader:
 
     def _finish(self, stream: Stream) -> None:
         self._drop(stream.fd, None)
-        for chunk in [*read_rest(stream.recv), b""]:
-            stream.taken_in += len(chunk)
-            self._news.append((stream, chunk))
+        rest: list[bytes] = []
+        try:
+            rest = read_rest(stream.recv)
+        finally:  # a life waits for the end, also where no more can be read
+            for chunk in [*rest, b""]:
+                stream.taken_in += len(chunk)
+                self._news.append((stream, chunk))
 
     def _add(self, item: Stream | Once) -> None:
         if item.wanted:

@@ -82,7 +82,14 @@ class Mute(Exception):
         raise RuntimeError("no text")
 
 
-ANY = [Mute(), RuntimeError("the database is down"), SystemExit(3), MemoryError(), RecursionError()]
+class Abrupt(Exception):
+    """Leaves when it is asked what is wrong."""
+
+    def __str__(self):
+        raise SystemExit(3)
+
+
+ANY = [Mute(), Abrupt(), RuntimeError("the database is down"), SystemExit(3), MemoryError(), RecursionError()]
 
 
 @pytest.mark.parametrize("error", ANY, ids=lambda error: type(error).__name__)

@@ -490,7 +490,8 @@ def test_a_program_of_a_descriptor(tmp_path):
         tmp_path, "-c", f"import os, sys; {again}; os.execv(sys.executable, [sys.executable, f'/dev/fd/{{fd}}'])"
     )
     assert (1, "") == (code, out)
-    assert "Parrot is defined in an interactive session or a -c command" in last_line(err)
+    assert "Parrot is defined in /dev/fd/" in last_line(err)
+    assert "which is another file, or none, in a spawned process; put it into a file with a name" in last_line(err)
 
 
 def test_a_command_with_an_actor_from_elsewhere(tmp_path):
@@ -499,6 +500,94 @@ def test_a_command_with_an_actor_from_elsewhere(tmp_path):
     code, out, err = run(tmp_path, "-c", "import asyncio, tree; asyncio.run(tree.main())")
     assert (0, "") == (code, err)
     assert "SAID hello" in out.splitlines()
+
+
+UNDER_A_GUARD = textwrap.indent(ACTOR + "asyncio.run(main())\n", "    ")
+DEFINED_WHERE_NOTHING_IMPORTS_IT = {
+    "a class": f'if __name__ == "__main__":\n{UNDER_A_GUARD}',
+    "a class, and more conditions": f"import sys\nif sys.argv and '__main__' == __name__:\n{UNDER_A_GUARD}",
+    "exec": 'if __name__ == "__main__":\n    exec(compile(open("app.py").read(), "app.py", "exec"))\n',
+    "exec of a text": 'if __name__ == "__main__":\n    exec(open("app.py").read())\n',
+}
+
+
+@pytest.mark.parametrize("way", DEFINED_WHERE_NOTHING_IMPORTS_IT)
+def test_a_class_that_is_defined_under_the_guard(tmp_path, way):
+    """A new process imports the file and does not define it: told at the spec, not by the first start."""
+    write(tmp_path, "app.py", ACTOR, GUARDED)
+    code, out, err = run(tmp_path, write(tmp_path, "daemon.py", DEFINED_WHERE_NOTHING_IMPORTS_IT[way]))
+    assert (1, "") == (code, out)
+    assert last_line(err) == (
+        "actors.errors.UsageError: Parrot is not there in a new process, which imports daemon.py: it is defined under "
+        '`if __name__ == "__main__":`, or by code that is run there; move it to the top level of that file, or into a '
+        "module of its own"
+    ), err
+
+
+def test_an_argument_and_a_function_that_are_defined_under_the_guard(tmp_path):
+    """The same for all that a process looks for by its name."""
+    path = write(
+        tmp_path,
+        "daemon.py",
+        ACTOR.replace("class Parrot(Actor):", "class Parrot(Actor):\n    def __init__(self, o): pass"),
+        """
+        from actors import job
+        from supervisor import FunctionSpec
+        from supervisor.spawnable import check_named
+        if __name__ == "__main__":
+            class Options: pass
+            def work(): pass
+            @job
+            def parse(): pass
+            for use in (
+                lambda: ChildSpec(Parrot, args=(Options(),)), lambda: FunctionSpec(work), lambda: check_named(parse)
+            ):
+                try:
+                    use()
+                except Exception as error:
+                    print(error)
+        """,
+    )
+    code, out, err = run(tmp_path, path)
+    assert (0, "") == (code, err)
+    assert ["Options", "work", "parse"] == [
+        name for line in out.splitlines() for name in ("Options", "work", "parse") if f"{name} is not there in" in line
+    ], out
+
+
+EXECUTED = {
+    "at the top": 'exec(compile(open("app.py").read(), "app.py", "exec"))\n',
+    "as a text": 'exec(open("app.py").read())\n',
+    "below other code": "\n" * 3 + "def other():\n" + "    pass\n" * 30 + 'exec(open("app.py").read())\n',
+}
+
+
+@pytest.mark.parametrize("way", EXECUTED)
+def test_a_program_that_exec_runs(tmp_path, way):
+    """A new process runs it, too, and stops at its guard."""
+    write(tmp_path, "app.py", ACTOR, GUARDED)
+    code, out, err = run(tmp_path, write(tmp_path, "daemon.py", EXECUTED[way]))
+    assert (0, "") == (code, err)
+    assert "SAID hello" in out.splitlines()
+
+
+def test_a_program_without_a_guard_that_exec_runs(tmp_path):
+    """It would start its daemon in each process: its own file and line are named."""
+    write(tmp_path, "app.py", ACTOR, "\nasyncio.run(main())\n")
+    code, out, err = run(tmp_path, write(tmp_path, "daemon.py", EXECUTED["at the top"]))
+    line = 1 + (tmp_path / "app.py").read_text().splitlines().index("asyncio.run(main())")
+    assert (1, "") == (code, out)
+    assert f"app.py, line {line}: this starts the supervisor whenever the file is imported" in last_line(err)
+
+
+def test_a_program_that_is_not_there_any_more(tmp_path):
+    """Its processes would import it: its path is told, and not that it was never a file."""
+    path = write(tmp_path, "daemon.py", ACTOR, "\nimport os\nos.unlink(__file__)\nChildSpec(Parrot)\n")
+    code, _, err = run(tmp_path, path)
+    assert 1 == code
+    assert f"Parrot is defined in {path}, which a spawned process would import, and which is not there" in last_line(
+        err
+    )
 
 
 def test_an_interactive_session(tmp_path):

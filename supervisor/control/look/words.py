@@ -7,7 +7,7 @@ from typing import Final
 
 from actors.exits import ExitReason
 
-_COUNTED: Final = re.compile(r"(: a kill -9)? \(the kernel has counted [^)]*\)")
+_COUNTED: Final = re.compile(r"(: a kill -9(, or its own))? \(the kernel has counted [^)]*\)")
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -33,7 +33,7 @@ def mebibytes(size: float) -> str:
 
 def brief(reason: ExitReason) -> str:
     """A reason without what the kernel has counted; the whole stands in the report."""
-    return _COUNTED.sub("", str(reason))
+    return _COUNTED.sub(r"\2", str(reason))
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -192,8 +192,8 @@ def _killer(end: LifeEnd) -> str:
     if end.oom_kills:
         return f", out of memory: the kernel chose it (its count of such kills rose by {end.oom_kills})"
     if end.oom_kills == 0:
-        return " from outside: a kill -9 (the kernel has counted no kill for lack of memory)"
-    return " from outside: a kill -9, or the kernel short of memory"
+        return " from outside: a kill -9, or its own (the kernel has counted no kill for lack of memory)"
+    return " from outside: a kill -9, its own, or the kernel short of memory"
 
 
 def _without_code(end: LifeEnd) -> ExitReason:

@@ -44,3 +44,15 @@ async def test_a_file_name_of_any_bytes(stacks, name):
         shown = name.encode("utf-8", "backslashreplace").decode()
         assert f'File "{shown}", line 2 in wait' in stacks()
         task.cancel()
+
+
+async def test_tasks_that_cannot_be_looked_at(stacks):
+    """A task of a class that lacks what tasks have is no reason for the thread that answers heartbeats to end."""
+
+    class Bare(asyncio.Task):
+        def get_name(self):
+            raise AttributeError("no name")
+
+    bare = Bare(asyncio.sleep(3600), loop=asyncio.get_running_loop())
+    assert isinstance(stacks(), str)
+    bare.cancel()

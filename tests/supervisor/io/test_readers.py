@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from supervisor.io import selector_thread, thread_reader
 from supervisor.io.fds import CHUNK
+from supervisor.io.loop_reader import LoopReader
 from supervisor.io.thread_reader import PAUSE_AT, Stream, ThreadReader
 from tests.support.spawning import DEADLINE, open_descriptors
 from tests.support.waiting import until_now
@@ -208,3 +210,56 @@ async def test_a_flood_lets_others_have_their_turn(reader):
     assert len(seen) > 4
     assert len(set(seen)) >= len(seen) // 4
     reader.forget(ours.fileno(), close=ours.close)
+
+
+async def test_no_exception_ends_the_thread(monkeypatch, pipe):
+    """Whatever a wait or a wake-up raises, as for want of memory, is told to the loop, and what comes is read."""
+    heard, told, loop = [], asyncio.Event(), asyncio.get_running_loop()
+    failing = {"wait", "after_wake"}
+
+    class Poller(selector_thread.Poller):
+        def wait(self, timeout):
+            if "wait" in failing:
+                failing.remove("wait")
+                raise MemoryError
+            return super().wait(timeout)
+
+    class Reader(ThreadReader):
+        def after_wake(self):
+            if "after_wake" in failing:
+                failing.remove("after_wake")
+                raise MemoryError
+            super().after_wake()
+
+    monkeypatch.setattr(selector_thread, "Poller", Poller)
+    loop.set_exception_handler(lambda _, context: heard.append(type(context["exception"])))
+    reader = Reader(loop)
+    reader.once(pipe[0], told.set)
+    os.write(pipe[1], b"x")
+    async with asyncio.timeout(DEADLINE):
+        await told.wait()
+    reader.close()
+    assert [MemoryError, MemoryError] == heard
+    assert not failing
+
+
+@pytest.mark.parametrize("make", [ThreadReader, LoopReader])
+async def test_the_end_of_a_stream_that_cannot_be_read(make, pipe):
+    """A life waits for the end of its channel; it comes, whatever the last read raises."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: None)
+
+    class Broken:
+        def fileno(self):
+            return pipe[0]
+
+        def recv(self, size):
+            raise MemoryError
+
+    reader = make(loop)
+    reader.stream(Broken(), print, ended.set)
+    with contextlib.suppress(MemoryError):
+        reader.finish(pipe[0])
+    async with asyncio.timeout(DEADLINE):
+        await ended.wait()
+    reader.close()

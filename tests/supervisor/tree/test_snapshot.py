@@ -42,7 +42,7 @@ from tests.support.pooled import Take, Worker
 from tests.support.scripted import AT_ONCE, answering, child, die, finish, reached, states, tree
 from tests.support.waiting import DEADLINE, at_rest, dead_letter, until
 
-OUTSIDE = "killed: SIGKILL from outside: a kill -9, or the kernel short of memory"
+OUTSIDE = "killed: SIGKILL from outside: a kill -9, its own, or the kernel short of memory"
 LATER = Backoff(initial=60.0, cap=60.0, jitter=0.0)
 
 

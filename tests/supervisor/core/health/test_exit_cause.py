@@ -129,10 +129,10 @@ def words(type_name, message="", where="in A.a"):
         ),
         (end(-9, kill_asked=True), "killed: SIGKILL from its supervisor"),
         (end(-9, kill_asked=True, oom_kills=1), "killed: SIGKILL from its supervisor"),
-        (end(-9), "killed: SIGKILL from outside: a kill -9, or the kernel short of memory"),
+        (end(-9), "killed: SIGKILL from outside: a kill -9, its own, or the kernel short of memory"),
         (
             end(-9, oom_kills=0, stop_asked=True),
-            "killed: SIGKILL from outside: a kill -9 (the kernel has counted no kill for lack of memory)",
+            "killed: SIGKILL from outside: a kill -9, or its own (the kernel has counted no kill for lack of memory)",
         ),
         (
             end(-9, oom_kills=2),

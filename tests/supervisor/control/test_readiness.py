@@ -1,0 +1,34 @@
+"""What watches the clients of a control socket, where the system has no room for that."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+
+from supervisor.control.readiness import Readiness
+from tests.support.waiting import DEADLINE
+
+
+async def test_an_epoll_that_the_loop_does_not_take(monkeypatch):
+    """The loop watches each client itself, and the epoll is closed."""
+    loop, refused, told = asyncio.get_running_loop(), [], asyncio.Event()
+    add_reader = loop.add_reader
+
+    def refuse_once(fd, *callback):
+        if not refused:
+            refused.append(fd)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add_reader(fd, *callback)
+
+    monkeypatch.setattr(loop, "add_reader", refuse_once)
+    readiness = Readiness(loop)
+    reading, writing = os.pipe()
+    assert refused == [reading]  # its number is free again
+    readiness.add(reading, lambda readable, writable: told.set())
+    os.write(writing, b"x")
+    async with asyncio.timeout(DEADLINE):
+        await told.wait()
+    readiness.close()
+    os.close(reading)
+    os.close(writing)
