@@ -538,7 +538,7 @@ def test_an_argument_and_a_function_that_are_defined_under_the_guard(tmp_path):
             class Options: pass
             def work(): pass
             @job
-            def parse(): pass
+            def parse() -> None: pass
             for use in (
                 lambda: ChildSpec(Parrot, args=(Options(),)), lambda: FunctionSpec(work), lambda: check_named(parse)
             ):
