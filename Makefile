@@ -32,8 +32,8 @@ demo: $(VENV)/demo.ok          ## index the standard library while actors are ki
 	$(BIN)/python -m examples.codesearch
 
 test: compiled                 ## the whole suite, real processes included
-	$(BIN)/python -m pytest -n $(TESTS) --dist worksteal --ignore tests/cluster
-	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest -n $(TESTS) --dist worksteal --ignore tests/cluster --ignore tests/alone
+	$(BIN)/python -m pytest tests/alone tests/cluster
 
 chaos: compiled                ## half an hour of faults, kills and hostile bytes; writes docs/explanation/reliability.md
 	ACTORS_LONG=1 $(BIN)/python -m pytest -m "slow or chaos"

@@ -94,7 +94,7 @@ async def strike(root: Supervisor, victim: ChildSnapshot) -> str:
             await root["all/tally"].ask(Hang(), timeout=30.0)
     elif blow == "hang" and victim.name.startswith("jobs"):
         with contextlib.suppress(TimeoutError):  # the job's own limit ends its process
-            await root["all/jobs"].run(loiter, timeout=0.2)
+            await root["all/jobs"].run(loiter, timeout=1.0)
     elif victim.pid is not None:
         if blow in ("stop", "hang"):
             os.kill(victim.pid, signal.SIGSTOP)

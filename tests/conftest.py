@@ -22,7 +22,7 @@ import structlog
 from supervisor.testing import InlineSupervisor
 from tests.support.sites import site_of
 
-LINGER = 2.0  # seconds in which what is on its way out may still be seen
+LINGER = 10.0  # seconds in which what is on its way out may still be seen
 LINUX = sys.platform == "linux"
 OURS = f"actors-tests-{os.getpid()}"  # in the environment of whatever the tests start, and in names that they make
 

@@ -45,7 +45,8 @@ def run(python: str) -> tuple[str, str, str, str]:
     subprocess.run([*pip, "--editable", f"{ROOT}[demo,test]"], check=True)
     subprocess.run([str(own), "-m", "compileall", "-q", *TREE], cwd=ROOT, check=False)
     found = BUILD / f"{version}.xml"
-    suite = ["-n", os.environ.get("TESTS", "3"), "--dist", "worksteal", "--ignore", "tests/cluster"]
+    suite = ["-n", os.environ.get("TESTS", "3"), "--dist", "worksteal"]
+    suite += ["--ignore", "tests/cluster", "--ignore", "tests/alone"]
     subprocess.run(
         [str(own), "-m", "pytest", "-q", *suite, *REPORT, "--junitxml", str(found)],
         cwd=ROOT,

@@ -22,7 +22,7 @@ from benchmarks.session import ROOT, ContenderFailed, Session
 from benchmarks.targets import TARGETS, Target, holds, judge
 from benchmarks.workloads import FIGURES, Workload, workloads
 from tests.support.long import LONG
-from tests.support.waiting import until_now
+from tests.support.waiting import DEADLINE, until_now
 
 DOCS = Path(__file__).parents[1] / "docs"
 PUPPET = "tests.support.contender"
@@ -177,7 +177,7 @@ def test_the_command_can_be_interrupted(number, code):
     )
     until_now(lambda: len(carrying(mark)) >= 5, "the start of two contenders")
     command.send_signal(number)
-    assert code == command.wait(20.0)
+    assert code == command.wait(DEADLINE)
     assert set() == carrying(mark)
     assert written == (DOCS / "benchmarks.md").stat().st_mtime_ns
 

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from examples.codesearch.chronicle import Chronicle
 from examples.codesearch.crawl import Crawl, walk
 from tests.support.descent import children_of
 from tests.support.machines import LocalCluster
+from tests.support.waiting import DEADLINE, alive, until_now
 
 ROOT = Path(__file__).parent.parent
 FILES = 30
@@ -123,7 +123,7 @@ def served(*options):
 
 def get(url):
     try:
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -148,27 +148,9 @@ def test_serve(tree, number):
         family = set(children_of(process.pid))
         assert len(family) >= 4
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=DEADLINE)
         assert (0, "") == (process.returncode, stderr)
-        assert gone(family)
-
-
-def gone(pids):
-    """Whether all of these processes have ended, within a few seconds."""
-    deadline = time.monotonic() + 5
-    while any(runs(pid) for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def runs(pid):
-    """Whether it has not ended. An orphan that has may wait for init to notice."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+        until_now(lambda: not any(map(alive, family)), f"the end of {family}")
 
 
 def test_what_cannot_work_is_said_in_one_line(tree, tmp_path):

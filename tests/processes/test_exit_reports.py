@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import contextlib
 import os
 import re
 import signal
 import sys
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,6 +15,7 @@ from actors import ActorCrashed, ExitKind, HandlerError
 from supervisor import BRUTAL_KILL, Backoff, ChildSpec, DeadReason, Intensity, StartFailed, Supervisor, SupervisorSpec
 from supervisor.process import life as hands
 from supervisor.system import post_mortem
+from tests.support.exit_reports import in_the_book, lasting
 from tests.support.perils import (
     AsyncVictim,
     Blabbers,
@@ -34,14 +32,13 @@ from tests.support.perils import (
     Sleep,
     Victim,
 )
-from tests.support.waiting import Script, Watch, dead_letter, until, until_now
+from tests.support.waiting import Watch, dead_letter, until
 
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.skipif(sys.platform != "linux", reason="the words of Linux"),
 ]
 
-BOOK = Path(__file__).parents[2] / "docs/reference/exit-reports.md"
 SOON = Backoff(initial=0.01, cap=0.01, jitter=0.0)
 
 
@@ -51,27 +48,6 @@ def child(actor, *args, **options):
 
 def tree(*children, **options):
     return Supervisor(*children, **{"intensity": Intensity(100, 5.0), **options})
-
-
-def in_the_book(title):
-    """The report that the documentation shows under a title."""
-    found = re.search(rf"^### {re.escape(title)}\n.*?^```text\n(.*?)^```$", BOOK.read_text(), re.MULTILINE | re.DOTALL)
-    assert found is not None, f"{BOOK.name} has no section {title!r}"
-    return found[1]
-
-
-def lasting(text):
-    """The lines of a report but for its stacks, without what differs from run to run."""
-    lines = [line for line in text.splitlines() if not line.startswith("  |")]
-    once = "\n".join(lines).replace("/root/victim", "/root/a")
-    for pattern, word in (
-        (r" and [\d.]+ MiB of memory at most", ""),
-        (r"\bpid \d+", "pid N"),
-        (r"\b\d+(\.\d+)? s\b", "N s"),
-        (r":\d+\)", ":N)"),
-    ):
-        once = re.sub(pattern, word, once)
-    return once
 
 
 def check(report, title):
@@ -264,67 +240,6 @@ async def test_killed_by_its_supervisor_at_once():
         watch = Watch(root)
         await root.terminate_child("a")
         check(await watch.exited("a"), "Killed by its supervisor, at once")
-
-
-MEMORY = Path("/sys/fs/cgroup/memory")
-"""Where version 1 of control groups limits memory, if we may make groups there."""
-
-
-@pytest.fixture
-def small_group():
-    """A control group of its own, in which there is little memory."""
-    group = MEMORY / f"actors-test-{os.getpid()}"
-    try:
-        group.mkdir()
-        (group / "memory.limit_in_bytes").write_text(str(300 * 2**20))
-    except OSError:
-        pytest.skip("control groups for memory cannot be made here")
-    yield group
-    until_now(lambda: removed(group), "the end of all its processes")
-
-
-def removed(group):
-    """Whether the group is gone; while a process of it is there, the kernel refuses."""
-    with contextlib.suppress(OSError):
-        group.rmdir()
-    return not group.exists()
-
-
-DAEMON = """
-import asyncio, pathlib, sys
-pathlib.Path(sys.argv[1], "cgroup.procs").write_text("0")  # this very process, and so its children
-from supervisor import ChildExited, ChildSpec, Supervisor
-from tests.support.perils import Perish, Pid, Victim
-
-async def main():
-    async with Supervisor(ChildSpec(Victim, name="a"), spares=0) as root:
-        events = root.events()
-        root["a"].tell_nowait(Perish("outgrow"))
-        async for event in events:
-            if isinstance(event, ChildExited):
-                print("report", repr(str(event.report)), flush=True)
-                print("oom", event.report.out_of_memory, event.report.peak_memory, flush=True)
-                break
-        print("alive", await root["a"].ask(Pid()), flush=True)
-
-if __name__ == "__main__":
-    asyncio.run(main())
-"""
-
-
-def test_killed_by_the_kernel_for_lack_of_memory(tmp_path, small_group):
-    """The kernel's own count tells an OOM kill from a kill -9; the next life works."""
-    with Script(tmp_path, DAEMON, args=[str(tmp_path / "daemon.py"), str(small_group)]) as daemon:
-        report = ast.literal_eval(daemon.line("report"))
-        known, peak = daemon.line("oom").split()
-        assert daemon.line("alive")
-        code, _, err = daemon.end()
-        assert (0, "") == (code, "" if code == 0 else err)
-    assert "True" == known
-    # a process bears the peak of what started its daemon; below that its own is not known
-    assert peak == "None" or 50 * 2**20 < int(peak) <= 301 * 2**20
-    assert "ended: killed: SIGKILL, out of memory: the kernel chose it" in report.splitlines()[0]
-    assert lasting(in_the_book("Killed by the kernel, for lack of memory")) == lasting(report)
 
 
 # ---- hung

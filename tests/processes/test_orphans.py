@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import shutil
@@ -130,8 +131,12 @@ async def test_the_orphan_reaper_is_small_and_alone():
 
 
 def targets(pid):
-    """What a process's descriptors are."""
-    return sorted(str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
+    """What a process's descriptors are, but for those that it closes meanwhile."""
+    found = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(path.readlink()))
+    return sorted(found)
 
 
 def place_and_size(pid):
@@ -303,7 +308,8 @@ asyncio.run(main())
 def test_from_an_archive(tmp_path):
     """An application in one file, this package included, has its orphan reaper."""
     for package in (actors, supervisor, tests):
-        shutil.copytree(Path(package.__path__[0]), tmp_path / "source" / package.__name__)
+        folder = Path(package.__path__[0])
+        shutil.copytree(folder, tmp_path / "source" / package.__name__, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "source" / "__main__.py").write_text(APPLICATION)
     zipapp.create_archive(tmp_path / "source", tmp_path / "app.pyz")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p.endswith("-packages"))}

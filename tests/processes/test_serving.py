@@ -191,7 +191,7 @@ def test_a_second_signal_ends_what_hangs_when_the_tree_is_down(tmp_path, loop):
         code, _, err = daemon.end()
         assert 128 + signal.SIGTERM == code, err
         assert "the process ends" in err
-        assert not alive(pid)
+        until_now(lambda: not alive(pid), "the actor is gone")
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 
 import msgspec
@@ -226,10 +227,9 @@ async def test_unknown_names_cost_little():
     """Looking for what comes near takes a small part of the loop's time; a long name is not repeated."""
     async with bare() as root:
         a = root.child("a")
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = time.thread_time()
         a.say(*(send(number, ASK, to=f"/root/{'c' * 150}{number}") for number in range(1, 2001)))
-        assert loop.time() - began < 2.0
+        assert time.thread_time() - began < 2.0
         a.say(send(5000, ASK, to="/root/" + "x" * 1_000_000))
         assert a.refused is None
         a.read()

@@ -15,6 +15,7 @@ from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.driver.client import RayDriver, last_words
 from supervisor.cluster.driver.process import Driver
 from supervisor.io.loop_reader import LoopReader
+from tests.support.ports import free_port
 
 
 class Ray:
@@ -129,8 +130,7 @@ async def test_a_runtime_env_that_is_larger_than_a_socket_takes_at_once(tmp_path
 
 def test_an_address_where_nothing_listens():
     """It is said at once, and Ray is not asked, which would try for minutes."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     (failed,) = answers(Ray(init=AssertionError()), say.Join(1, address, {}))
     assert f"no head of a Ray cluster answers at {address}: Connection refused; is it up" in failed.why
     (failed,) = answers(Ray(init=AssertionError()), say.Join(1, "head.invalid:6379", {}))

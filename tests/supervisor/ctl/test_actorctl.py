@@ -227,7 +227,7 @@ def test_tell_and_ask(ctl):
         ),
         (("Refuse",), 1, "not today"),
         (("Raise",), 1, "ValueError: a bug"),
-        (("Sleep", '{"seconds": 0.3}', "-t", "0.05"), 5, "no reply"),
+        (("Sleep", '{"seconds": 1}', "-t", "0.05"), 5, "no reply"),
     ],
 )
 def test_what_an_actor_does_not_do(ctl, words, code, text):

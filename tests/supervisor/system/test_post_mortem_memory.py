@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 
 import pytest
 
 import supervisor.system.post_mortem
-from actors import Actor, ActorCrashed, Message, handles
-from supervisor import Cause, ChildSpec, Restart, Supervisor
 from supervisor.system.post_mortem import OomWitness, oom_witness
-from tests.support.long import LONG
-from tests.support.waiting import DEADLINE
-
-CGROUPS = Path("/sys/fs/cgroup/memory")
-
-
-class Eat(Message[int]):
-    size: int
-
-
-class Eater(Actor):
-    @handles
-    def eat(self, msg: Eat) -> int:
-        return len(b"x" * msg.size)
 
 
 class Count:
@@ -103,29 +85,6 @@ def test_a_kill_that_the_machine_counts(tmp_path, count, seconds, group, machine
     own.set(group)
     count.set(machine)
     assert seen == witness.look()
-
-
-@pytest.mark.processes
-@pytest.mark.skipif(not LONG, reason="its kill would explain deaths in tests that run beside it")
-@pytest.mark.skipif(
-    not os.access(CGROUPS, os.W_OK), reason="needs control groups, version 1, and the right to make one"
-)
-async def test_the_kernel_kills_an_actor_in_a_group_of_its_own():
-    """The report says so, and the rule for it decides."""
-    group = CGROUPS / f"actors-test-{os.getpid()}"
-    group.mkdir()
-    try:
-        (group / "memory.limit_in_bytes").write_text(str(64 << 20))
-        restart = Restart("permanent", {Cause.out_of_memory: "stop"})
-        async with Supervisor(ChildSpec(Eater, name="a", restart=restart), spares=0) as root:
-            (group / "cgroup.procs").write_text(str(root.snapshot().children[0].pid))
-            with pytest.raises(ActorCrashed, match="out of memory: the kernel chose it"):
-                await root["a"].ask(Eat(512 << 20), timeout=DEADLINE)
-            (actor,) = root.snapshot().children
-            assert actor.last_exit.out_of_memory
-            assert "leave_down" == actor.last_exit.decision
-    finally:
-        group.rmdir()
 
 
 def test_not_known(tmp_path, witness, count):

@@ -185,9 +185,9 @@ async def pid_of(folder, life):
 
 
 async def send_until(root, over, count, *, key="k"):
-    """Ask in a row, each with a short timeout, until it is over."""
+    """Ask in a row until it is over. The next life is ready only when the gate is open: no ask may wait for it."""
     while not over():
-        await root["a"].ask(Note(key, count[key]), timeout=2.0)
+        await root["a"].ask(Note(key, count[key]), timeout=20.0)
         count[key] += 1
 
 

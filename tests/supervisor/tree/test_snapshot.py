@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import typing
 
@@ -302,7 +303,7 @@ async def test_a_readable_tree():
         lines = str(root).splitlines()
         assert str(root.snapshot()).splitlines()[0] == lines[0]
         assert "shop (one_for_one) running, restarts in 1000 s: 1 used, 2 left" == lines[0]
-        assert lines[1].startswith("  a running, life 2, up 0.")
+        assert re.match(r"  a running, life 2, up \d+\.\d", lines[1])
         assert lines[1].endswith(f", mailbox 0, last exit: {OUTSIDE}")
         assert "  sub (rest_for_one) restarting, restarts in 5 s: 2 used, without a bound" == lines[2]
         assert lines[3].startswith("    b backoff, life 2, starts in ")
@@ -316,7 +317,7 @@ async def test_handling_as_text():
         place = [cls.__qualname__ for cls in root._engine.children["a"].mailbox.protocol.handlers].index("Echo")
         root.launcher.life("/root/a").doing = Progress(1, frozenset({1}), time.monotonic_ns() - 2_000_000_000, place)
         line = str(root).splitlines()[1]
-        assert "handling Echo for 2." in line
+        assert float(re.search(r"handling Echo for ([\d.]+\d)", line)[1]) >= 2
         assert line.startswith("  a running, life 1, up ")
 
 

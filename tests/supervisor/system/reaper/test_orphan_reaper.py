@@ -60,7 +60,7 @@ def test_who_bears_a_mark(said, ended):
     with process(f"outer:1 {TREE}:7") as made:
         reaper(said).look()
         if ended:
-            assert -9 == made.wait(5)
+            assert -9 == made.wait(DEADLINE)
         assert ended != alive(made.pid)
 
 
@@ -81,7 +81,7 @@ def test_a_process_whose_environment_is_not_there_yet(monkeypatch):
         assert alive(made.pid)
         early = False
         ward.look()
-        assert -9 == made.wait(5)
+        assert -9 == made.wait(DEADLINE)
 
 
 @pytest.mark.parametrize("environment", [{}, {"A": "b"}])
@@ -113,7 +113,7 @@ def test_a_session_is_its_heads():
         assert alive(made.pid)
         ward.hear(b"-1\n")
         ward.look()
-        assert -9 == made.wait(5)
+        assert -9 == made.wait(DEADLINE)
 
 
 def test_a_number_that_is_a_strangers_by_now():
