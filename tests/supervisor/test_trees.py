@@ -182,9 +182,9 @@ async def test_stop_timeout_bounds_the_stop_of_a_whole_tree():
     assert 0.3 <= time.monotonic() - begun
     assert [False] * 3 == [alive(pid) for pid in pids]
     reports = [happening.report async for happening in watch if isinstance(happening, ChildExited)]
-    assert {"/root/a": "SIGKILL", "/root/sub/b": "SIGKILL", "/root/sub/c": None, "/root/sub": None} == {
-        report.actor: report.signal for report in reports
-    }
+    signals = {report.actor: report.signal for report in reports}
+    assert signals.pop("/root/sub/c") in (None, "SIGKILL")  # it obeys, if it gets a processor before the deadline
+    assert {"/root/a": "SIGKILL", "/root/sub/b": "SIGKILL", "/root/sub": None} == signals
 
 
 async def test_without_a_deadline_each_has_its_own_grace():
