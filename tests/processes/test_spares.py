@@ -287,8 +287,8 @@ async def test_as_many_as_are_needed():
     names = "abc"
     async with tree(*(child(name=name) for name in names), spares="auto") as root:
         await ready(root)
-        for name in names:
-            os.kill((await who(root, name)).pid, signal.SIGKILL)
+        for pid in [(await who(root, name)).pid for name in names]:
+            os.kill(pid, signal.SIGKILL)
         assert [2, 2, 2] == [(await who(root, name)).incarnation for name in names]
         await ready(root, 3)
 
