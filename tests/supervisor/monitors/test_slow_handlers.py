@@ -72,7 +72,9 @@ async def test_reported_again_at_doubled_times(actor, where, logs, tmp_path):
         (tmp_path / "gate").touch()
         assert "there" == await asked
         assert 1 == root.snapshot().children[0].life
-    assert {(f"{actor.__qualname__}.crawl_until", "/root/a", 1)} == {(one.handler, one.actor, one.life) for one in found}
+    assert {(f"{actor.__qualname__}.crawl_until", "/root/a", 1)} == {
+        (one.handler, one.actor, one.life) for one in found
+    }
     assert all(one.seconds >= 0.1 * 2**number for number, one in enumerate(found))
     assert all(where in (one.stacks or "") for one in found)
     assert len([line for line in logs if line["event"] == "handler.slow" and "stacks" in line]) >= 3
