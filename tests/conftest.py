@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from multiprocessing import process, resource_tracker, shared_memory
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -35,6 +34,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
 hypothesis.settings.register_profile("suite", deadline=None)  # how long an example takes says how busy the machine is
 hypothesis.settings.load_profile("suite")
 os.environ["ACTORS_TESTS"] = OURS
+MARK = f"ACTORS_TESTS={OURS}\0".encode()
+KERNEL = (0, 2)  # the parents of the kernel's own threads
 process.current_process()._config["semprefix"] = f"/{OURS}"  # the names that multiprocessing gives to semaphores
 shared_memory._SHM_NAME_PREFIX = f"/{OURS}"
 
@@ -136,38 +137,39 @@ def left_over(before):
 class Processes:
     """Our children, zombies included, and whatever else was started from here, by pid.
 
-    Whatever became of its parents, its environment tells. All of /proc is looked through only when the kernel has given
-    out a process id since the last look.
+    Whatever became of its parents, its environment tells. A stranger is looked at once: it does not become ours.
     """
 
     def __init__(self):
         self._newest = None
+        self._strangers = {os.getpid()}
         self._found = {}
 
     def __call__(self):
-        newest = read("/proc/loadavg").split()[-1]
-        pids = self._found if newest == self._newest else all_pids()
+        newest = read("/proc/loadavg").split()[-1]  # the process id that the kernel has given out last
+        pids = set(self._found)
+        if newest != self._newest:
+            pids = {int(name) for name in names("/proc") if name.isdigit()}
+            self._strangers &= pids  # the number of one that is gone may be another's tomorrow
         self._newest = newest
-        self._found = {pid: words for pid in pids if (words := ours(pid)) is not None}
+        self._found = {pid: words for pid in pids - self._strangers if (words := self._ours(pid)) is not None}
         return self._found
 
-
-def all_pids():
-    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
-
-
-def ours(pid):
-    """The state and the command line of a process that was started from here; None for any other."""
-    try:
-        name, _, rest = read(f"/proc/{pid}/stat").rpartition(b")")
-        state, parent = rest.split()[:2]
-        if int(parent) != os.getpid():
-            if pid == os.getpid() or f"ACTORS_TESTS={OURS}\0".encode() not in read(f"/proc/{pid}/environ"):
-                return None
-            name = read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")
-    except OSError:  # gone, or another user's
-        return None
-    return f"{name.decode(errors='replace')} {state.decode()}"
+    def _ours(self, pid):
+        """The state and the command line of a process that was started from here; None for any other."""
+        try:
+            name, _, rest = read(f"/proc/{pid}/stat").rpartition(b")")
+            state, parent = rest.split()[:2]
+            if int(parent) != os.getpid():
+                environment = read(f"/proc/{pid}/environ")
+                if MARK not in environment:
+                    if environment or int(parent) in KERNEL:  # none: it may be about to execute its program
+                        self._strangers.add(pid)
+                    return None
+                name = read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")
+        except OSError:  # gone, or another user's
+            return None
+        return f"{name.decode(errors='replace')} {state.decode()}"
 
 
 def read(path):
@@ -179,6 +181,12 @@ def read(path):
         os.close(fd)
 
 
+def names(folder):
+    """What is in a directory; quicker, too."""
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
 def threads():
     """Our threads; those of an event loop's own executor go with the loop."""
     return {thread.ident: thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
@@ -187,24 +195,23 @@ def threads():
 def descriptors():
     """Our descriptors, by number and target, so that a number used again is seen."""
     found = {}
-    for entry in os.scandir("/proc/self/fd"):
+    for name in names("/proc/self/fd"):
         try:
-            target = str(Path(entry.path).readlink())
-        except OSError:  # the one that reads the directory
+            target = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - as `read`
+        except OSError:  # the one that has read the directory
             continue
-        if not target.startswith(f"/proc/{os.getpid()}/fd"):
-            found[int(entry.name), target] = ""
+        found[int(name), target] = ""
     return found
 
 
 def shared():
     """Shared memory and semaphores that bear a name of ours."""
-    return {path.name: "" for path in Path("/dev/shm").iterdir() if OURS in path.name}
+    return {name: "" for name in names("/dev/shm") if OURS in name}
 
 
 def temporary():
     """Temporary files."""
-    return {path.name: "" for path in Path(tempfile.gettempdir()).iterdir()}
+    return dict.fromkeys(names(tempfile.gettempdir()), "")
 
 
 LOOKS = {
