@@ -28,6 +28,7 @@ from actors.wire.codec import (
     decoder_of,
     encode,
     from_plain,
+    item_codec,
     mentions,
     register,
     reply_codec,
@@ -293,10 +294,9 @@ def _handler(
     asynchronous = is_asynchronous(method)
     if fed is not None:
         check_items(where, method, parameters_of(method)[2], fed, asynchronous=asynchronous)
-    follows = None if fed is None else reply_codec(fed)
-    return Handler(
-        index, name, message, asynchronous, reply_codec(answer), streams, follows, streams or fed is not None
-    )
+    codec = item_codec(answer) if streams else reply_codec(answer)
+    follows = None if fed is None else item_codec(fed)
+    return Handler(index, name, message, asynchronous, codec, streams, follows, streams or fed is not None)
 
 
 def _declared(message: type[Message[Any]], *, streams: bool) -> str:

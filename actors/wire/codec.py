@@ -219,7 +219,7 @@ _STEADY: Final = frozenset({int, bool, float, type(None)})
 
 
 class ReplyCodec:
-    """Checks, encodes and decodes the replies to one message class.
+    """Checks, encodes and decodes the replies to one message class, or the items that are sent for one.
 
     Attributes:
         promised: the reply type, as the message's class names it.
@@ -229,9 +229,10 @@ class ReplyCodec:
         shares: whether a reply may contain values in shared memory.
     """
 
-    __slots__ = ("_exact", "promised", "read", "refers", "shares", "steady")
+    __slots__ = ("_called", "_exact", "promised", "read", "refers", "shares", "steady")
 
-    def __init__(self, promised: Any) -> None:
+    def __init__(self, promised: Any, called: str = "reply") -> None:
+        self._called: Final = called  # in the texts of errors
         self.promised = promised
         self.read: Final = decoder_of(promised).decode
         self.refers: Final = mentions(promised, ActorRef)
@@ -252,8 +253,9 @@ class ReplyCodec:
         except Exception as error:  # msgspec's own, or of code of the user's that makes a value
             kind, promised = type_name(type(reply)), type_name(self.promised)
             if kind == promised:
-                raise UsageError(f"the reply, {with_article(kind)}, cannot be sent: {error}") from error
-            raise UsageError(f"the reply is {with_article(kind)}, the message promises {promised} ({error})") from error
+                raise UsageError(f"the {self._called}, {with_article(kind)}, cannot be sent: {error}") from error
+            what = f"the {self._called} is {with_article(kind)}"
+            raise UsageError(f"{what}, the message promises {promised} ({error})") from error
         return data
 
     def decode(self, data: msgspec.Raw) -> Any:
@@ -272,6 +274,12 @@ class ReplyCodec:
 def reply_codec(promised: Any) -> ReplyCodec:
     """The codec of one reply type; cached per type."""
     return ReplyCodec(promised)
+
+
+@cache
+def item_codec(promised: Any) -> ReplyCodec:
+    """The codec of the items of a stream or a feed; cached per type."""
+    return ReplyCodec(promised, "item")
 
 
 def unknown_type(annotation: Any) -> str | None:

@@ -79,16 +79,16 @@ def _check_durable(child: ChildSpec, path: str) -> None:
     if not child.durable:
         return
     where, name = f"{path}.durable", child.actor.__qualname__
+    if issubclass(child.actor, Jobs):
+        raise InvalidSpec(
+            where, True, "a job belongs to its caller, which does not outlive the daemon; leave durable out"
+        )
     for handler in protocol_of(child.actor).handlers.values():
         if handler.reply.shares:
             message = handler.message.__qualname__
             raise InvalidSpec(
                 where, True, f"the reply to {message} has a Shared in it; reply with bytes, which are kept"
             )
-    if issubclass(child.actor, Jobs):
-        raise InvalidSpec(
-            where, True, "a job belongs to its caller, which does not outlive the daemon; leave durable out"
-        )
     if protocol_of(child.actor).state is not None and child.actor.concurrency > 1:
         why = f"{name} has save and concurrency = {child.actor.concurrency}: there is no moment between its messages"
         raise InvalidSpec(where, True, f"{why}; leave concurrency at 1, or save and load out")

@@ -696,7 +696,9 @@ async def test_a_feed_whose_items_fail(tmp_path, actor):
     async with tree(child(actor, "a", str(diary))) as root:
         with pytest.raises(KeyError, match="mine"):
             await root["a"].feed(Sum(), failing())
-        with pytest.raises(UsageError, match="an item of the feed cannot be sent"):
+        with pytest.raises(
+            UsageError, match="an item of the feed cannot be sent: the item is a str, the message promises int"
+        ):
             await root["a"].feed(Sum(), [1, "two"])
         await until(lambda: depth(root) == 0, "the ends of both handlers")
         await counted(root, {"cancelled": 2})

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import UndecodableMessage, UsageError
-from actors.wire.codec import Codec, encode, register, reply_codec, unknown_type
+from actors.wire.codec import Codec, encode, item_codec, register, reply_codec, unknown_type
 
 
 class Custom:
@@ -104,6 +104,12 @@ def test_a_broken_promise(promised, reply):
         reply_codec(promised).encode(reply)
     assert type(reply).__name__ in str(caught.value)
     assert "promises" in str(caught.value)
+
+
+def test_an_item_of_another_type_is_told_as_an_item():
+    """Who yields or feeds it looks for an item, not for a reply."""
+    with pytest.raises(UsageError, match="^the item is a str, the message promises int"):
+        item_codec(int).encode("two")
 
 
 @pytest.mark.parametrize(("promised", "reply", "named"), [(int, 2**80, "an int"), (str, "\udcff", "a str")], ids=ascii)

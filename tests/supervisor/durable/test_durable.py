@@ -20,6 +20,7 @@ from actors import (
     AskTimeout,
     Codec,
     HandlerError,
+    Jobs,
     Message,
     Rejected,
     UndecodableMessage,
@@ -477,6 +478,7 @@ class Overlapping(Actor):
         (ledger(actor=Overlapping), "no moment between its messages"),
         (ledger(overflow="drop_oldest"), "never full"),
         (ledger(mailbox_bytes=1000), "bounded by the disk"),
+        (ChildSpec(Jobs, durable=True), "a job belongs to its caller"),
     ],
 )
 def test_what_cannot_be_durable_is_refused(tmp_path, spec, text):
