@@ -97,6 +97,10 @@ class Segment(SharedAttachment):
             self._mapping = _mapped(self._fd, self.size)
         return memoryview(self._mapping)
 
+    def read(self, at: int, size: int) -> bytes:
+        """A copy of at most so many of its bytes, from that one on. It takes no mapping, so no room for one."""
+        return os.pread(self._fd, size, at)
+
     @property
     def value(self) -> bytes:
         """A copy of its bytes."""

@@ -233,9 +233,11 @@ class Node:
             self._conclude()
         elif isinstance(error, WireError | msgspec.MsgspecError):
             self._give_up(f"the agent on {self.name} broke the protocol: {error}")
-        else:
+        elif isinstance(error, OSError):
             self._give_up(f"the connection to {self.name} broke: {error}")
             self._conclude()
+        else:
+            self._give_up(f"what the agent on {self.name} sent failed here: {type(error).__name__}: {error}")
 
     def _lease_ended(self, error: OSError | None) -> None:
         """The other end of the connection of the lease is closed. Runs in the thread of the leases."""

@@ -2,8 +2,8 @@
 
 Each namespace has a raylet, and one of three actors; the daemon runs beside the head. Beside these the parsers of the
 demo are spread over them, which indexes the standard library again and again. A chaos task kills actors, agents,
-raylets, twice the head, lets some of them stand still, cuts links and heals them. At the end every message is accounted
-for, none was begun twice, no lock was ever found taken, and each index has every file once.
+raylets, twice the head, lets some of them stand still, cuts links, in one direction or both, and heals them. At the end
+every message is accounted for, none was begun twice, no lock was ever found taken, and each index has every file once.
 
     python -m tests.cluster.namespaces [seconds]
 """
@@ -41,7 +41,11 @@ SENDERS = 2  # of each actor
 TRIES = 5  # of a start of Ray
 NODE_ENDS = 1.0  # seconds; then what a raylet had started has gone
 RAYLETS_END = 5.0  # seconds; so long raylets look for another head
-KINDS = ("actor", "actor", "agent", "raylet", "cut", "short cut", "agent stopped", "raylet stopped")
+NOBODY = "02:00:00:00:00:01"  # an address of Ethernet that no namespace has
+KINDS = (
+    *("actor", "actor", "agent", "raylet", "agent stopped", "raylet stopped"),
+    *("cut", "short cut", "cut towards it", "cut away from it"),
+)
 
 
 def run(*words, check=True, **options):
@@ -118,6 +122,31 @@ def kill_head(place):
         start_raylet(name, place)
 
 
+@contextlib.contextmanager
+def cut(name):
+    """Nothing reaches a namespace, and nothing leaves it."""
+    inside(name, "ip", "link", "set", "eth0", "down")
+    yield
+    inside(name, "ip", "link", "set", "eth0", "up")
+
+
+@contextlib.contextmanager
+def cut_between(name, other):
+    """What the one sends to the other reaches nobody; the other way is as it was."""
+    address = f"{NETWORK}.{NAMES.index(other) + 1}"
+    inside(name, "ip", "neigh", "replace", address, "lladdr", NOBODY, "nud", "permanent", "dev", "eth0")
+    yield
+    inside(name, "ip", "neigh", "del", address, "dev", "eth0")
+
+
+CUTS = {
+    "cut": cut,
+    "short cut": cut,
+    "cut towards it": lambda there: cut_between(NAMES[0], there),
+    "cut away from it": lambda there: cut_between(there, NAMES[0]),
+}
+
+
 def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -186,10 +215,9 @@ async def chaos(roots, place, seconds, counts):
             kill(there, "raylet/raylet", number=signal.SIGSTOP)
             await asyncio.sleep(LEASE * 2)
             kill(there, "raylet/raylet", number=signal.SIGCONT)
-        elif what.endswith("cut"):
-            inside(there, "ip", "link", "set", "eth0", "down")
-            await asyncio.sleep(LEASE * 2 + 1 if what == "cut" else 0.5)
-            inside(there, "ip", "link", "set", "eth0", "up")
+        elif "cut" in what:
+            with CUTS[what](there):
+                await asyncio.sleep(0.5 if what == "short cut" else LEASE * 2 + 1)
 
 
 async def stop_for_long(agent):

@@ -10,6 +10,14 @@ import threading
 _AT_ONCE = 64 * 1024
 
 
+def tcp_pair():
+    """Both ends of a TCP connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, _ = server.accept()
+    return near, far
+
+
 class Wire:
     """Forwards connections to other addresses, in a thread of its own.
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import platform
 import selectors
 import socket
 import subprocess
@@ -60,11 +59,11 @@ class Agent:
         self._thread = threading.Thread(target=self._run, name="actors-agent", daemon=True)
 
     def start(self) -> dict[str, Any]:
-        """Begin to listen; returns where, and what runs here."""
+        """Begin to listen; returns where, and the versions of what runs here."""
         self._thread.start()
         host, port = self._listener.getsockname()[:2]
         where = {"host": host, "port": port, "values": self._values_name}
-        return {**where, "pid": os.getpid(), **versions(), "machine": platform.node()}
+        return {**where, **versions()}
 
     def join(self) -> None:
         """Return when it has ended in good order."""
@@ -159,7 +158,7 @@ class Relaying:
             on_bytes=self._take_bytes,
             on_value=self._take,
             on_room=self._writable,
-            on_end=lambda _: os._exit(1),
+            on_end=_link_over,
         )
         self._launcher = RelayLauncher(
             loop,
@@ -264,3 +263,10 @@ class Relaying:
         one.life = life
         self._lives[value.number] = one
         self._sampler.begin(one)
+
+
+def _link_over(error: Exception | None) -> None:
+    """The daemon is gone, or not understood: this process ends at once, and with it every life."""
+    if error is not None:
+        sys.excepthook(type(error), error, error.__traceback__)
+    os._exit(1)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
+from actors.ipc.shared_memory import Segment
 from actors.wire.codec import encode
 from actors.wire.framing import (
     Announced,
@@ -54,7 +55,7 @@ class RelayedFrames:
             returns whether the daemon gets it.
         take: takes the value that was announced.
         on_rest: takes the frames of what an ended process has left; its last bytes may be part of a frame.
-        on_error: called when the process breaks the protocol.
+        on_error: called when the process breaks the protocol, or what it sends cannot be passed on.
         kept: the replies in its black box; None where none are kept.
     """
 
@@ -131,10 +132,10 @@ class RelayedFrames:
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
-        """Nothing more is taken from a process that breaks the protocol."""
+        """Nothing more is taken from a process after what it sent was wrong, or could not be passed on."""
         try:
             yield
-        except WireError as error:
+        except Exception as error:
             self.refused = True
             self._on_error(error)
 
@@ -297,7 +298,7 @@ class RelayListener:
         value = self._joiner.put(part)
         if isinstance(value, SharedAttachment):
             self.life.pass_on(value)
-            if part.known:
+            if part.known and isinstance(value, Segment):  # one for which there was no room crosses again
                 self._home.kept.add(part.known, value)
                 self._home.link.send(wire.Has(part.known))
         self._take(len(part.data))

@@ -186,7 +186,7 @@ def _check_head(address: str) -> None:
         why = error.strerror or str(error)
         raise NotJoined(
             f"no head of a Ray cluster answers at {address}: {why}; is it up, and is this its address?"
-        ) from (error)
+        ) from error
 
 
 def _why_not_connected(error: ConnectionError) -> str:

@@ -189,8 +189,10 @@ class Link:
                 self._take(frame)
                 if self._over:
                     return
-        except (msgspec.MsgspecError, WireError) as error:
+        except Exception as error:  # whatever it is, what comes behind must not be taken as if nothing had happened
             self._end(error)
+            if not isinstance(error, msgspec.MsgspecError | WireError):
+                raise
 
     def _take(self, frame: Frame) -> None:
         if isinstance(frame, Attachment | Announced):

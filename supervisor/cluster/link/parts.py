@@ -47,7 +47,7 @@ class Outgoing:
         self._number = number
         self._stock = stock
         self._values: deque[SharedAttachment] = deque()
-        self._view: memoryview | None = None  # of what is left of the first
+        self._at = 0  # bytes of the first that have left
 
     def __bool__(self) -> bool:
         return bool(self._values)
@@ -57,31 +57,25 @@ class Outgoing:
         self._values.append(value)
 
     def next(self, room: int) -> Part | Given:
-        """What is sent next: at most that many bytes, at least one.
-
-        Raises:
-            OSError: the system has no room to map the value.
-        """
+        """What is sent next: at most that many bytes, at least one. Nothing is mapped, which could fail in mid value."""
         value = self._values[0]
-        if self._view is None:
-            if known := self._stock.number_of(value):
-                self._values.popleft()
-                return Given(self._number, known)
-            origin = value.origin
-            assert isinstance(origin, Segment)  # noqa: S101 - it crosses
-            self._view = origin.view()
-        data, rest = self._view[: min(room, PART)], self._view[min(room, PART) :]
-        if rest:
-            self._view = rest
-            return Part(self._number, value.size, bytes(data))
-        self._view = None
+        if not self._at and (known := self._stock.number_of(value)):
+            self._values.popleft()
+            return Given(self._number, known)
+        origin = value.origin
+        assert isinstance(origin, Segment)  # noqa: S101 - it crosses
+        data = origin.read(self._at, min(room, PART))
+        self._at += len(data)
+        if self._at < value.size:
+            return Part(self._number, value.size, data)
+        self._at = 0
         self._values.popleft()
-        return Part(self._number, value.size, bytes(data), self._stock.crossing(value))
+        return Part(self._number, value.size, data, self._stock.crossing(value))
 
     def clear(self) -> None:
         """The life has ended."""
         self._values.clear()
-        self._view = None
+        self._at = 0
 
 
 class Joiner:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from types import SimpleNamespace
 
@@ -15,6 +14,7 @@ from supervisor.cluster.link.link import Link
 from supervisor.cluster.link.stock import KeptValues
 from supervisor.io.loop_reader import LoopReader
 from supervisor.io.pipe_writer import MAX_PIECES
+from tests.support.network import tcp_pair
 from tests.support.waiting import until
 
 LINE = Record("info", PRINTED, {"stream": "stdout", "text": "a line"})
@@ -56,9 +56,7 @@ async def test_lines_that_a_daemon_does_not_read_are_dropped_and_the_link_stays(
     loop = asyncio.get_running_loop()
     reader = LoopReader(loop)
     got, ends = [], []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        near = socket.create_connection(server.getsockname())
-        far, _ = server.accept()
+    near, far = tcp_pair()
     nothing = {"values": None, "joins_values": True, "on_bytes": print, "on_end": ends.append}
     link = Link(near, reader, on_value=print, on_room=lambda: one.tell_dropped(), **nothing)  # noqa: PLW0108 - made below
     one = RelayListener(1, SimpleNamespace(link=link, kept=KeptValues()))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors import ActorCrashed, ActorStopped, Shared
+from actors import ActorCrashed, Shared
 from supervisor import Backoff, ChildSpec, Supervisor
 from tests.support.machines import LocalCluster, LocalDriver
 from tests.support.sharers import Drop, Keep, Make, Summer, TotalOrDie, segments
@@ -51,20 +51,6 @@ def memories(pid):
     """The values in shared memory of which a process has a descriptor, by the numbers of their files."""
     found = Path(f"/proc/{pid}/fd").iterdir()
     return {fd.stat().st_ino for fd in found if "memfd:actors-shared" in str(fd.readlink())}
-
-
-async def test_a_reply_in_shared_memory_is_whole_though_its_life_ends_behind_it():
-    """It leaves in parts, and the end of the life waits for them."""
-    cluster = LocalCluster(lease=60.0, driver=LocalDriver(["m1"]))
-    cluster.driver.told = {"values": "elsewhere"}
-    async with Supervisor(there(Summer), cluster=cluster, spares=0) as root:
-        asked = [asyncio.ensure_future(root["a"].ask(Make(2_000_000, float(one)), timeout=60)) for one in range(3)]
-        await asyncio.sleep(0)
-        await root.terminate_child("a")
-        made = await asyncio.gather(*asked, return_exceptions=True)
-    assert made
-    for number, value in enumerate(made):
-        assert isinstance(value, ActorStopped) or value.array().sum() == 2_000_000.0 * number, value
 
 
 async def test_a_life_that_dies_while_the_daemon_has_no_room_for_more_of_it_has_ended():
