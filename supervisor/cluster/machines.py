@@ -269,7 +269,7 @@ class ClusterMachines:
         try:
             agent = await self._driver.call(request, say.AgentIs)
             _check_versions(agent.versions)
-            made = await self._loop.run_in_executor(None, _connect, agent, token)
+            made = await self._connected(agent, token)
         except BaseException:
             self._driver.tell(say.EndAgent(call))
             raise
@@ -297,6 +297,15 @@ class ClusterMachines:
             node.preload(module, main)
         self._say.node_joined(node.name)
         return node
+
+    async def _connected(self, agent: say.AgentIs, token: bytes) -> _Connections:
+        """Connect to an agent; what is connected when nobody waits any more is closed."""
+        connecting = self._loop.run_in_executor(None, _connect, agent, token)
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(_close)
+            raise
 
     def _gone(self, node: Node, why: str, agent: int) -> None:
         self._nodes.pop(node.key, None)
@@ -363,3 +372,10 @@ def _connect(agent: say.AgentIs, token: bytes) -> _Connections:
         raise OSError(f"its address {agent.host}:{agent.port} cannot be reached from here: {error}") from error
     stream, lease = made[-2:]
     return _Connections(stream, lease, values)
+
+
+def _close(connecting: asyncio.Future[_Connections]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        for sock in connecting.result():
+            if sock is not None:
+                sock.close()

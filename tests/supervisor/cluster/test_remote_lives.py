@@ -6,13 +6,17 @@ import asyncio
 import importlib
 import os
 import signal
+import socket
 import sys
 
 import pytest
 
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, StartFailed, Supervisor
+from supervisor.cluster.driver import protocol as say
+from supervisor.cluster.link import handshake
 from supervisor.cluster.link.window import FEW, Window
+from supervisor.cluster.versions import versions
 from supervisor.ctl.text import doing
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.observe.reports import Reports
@@ -200,6 +204,33 @@ async def test_a_restart_does_not_need_the_head():
             await watch.started("a")
         assert "x" == await root["a"].ask(Echo("x"), timeout=30)
         await root.terminate_child("a")
+
+
+class Slow(LocalDriver):
+    """Its agents take their time to prove who they are."""
+
+    async def _start(self, value):
+        self.token = value.token
+        host, port = self.server.getsockname()
+        return say.AgentIs(value.call, host, port, versions())
+
+
+async def test_connections_to_an_agent_that_nobody_waits_for_any_more_are_closed():
+    """The tree is left while they are made, in a thread."""
+    loop = asyncio.get_running_loop()
+    driver = Slow(["m1"])
+    with socket.create_server(("127.0.0.1", 0)) as driver.server:
+        async with tree(LocalCluster(driver=driver)) as root:
+            starting = asyncio.create_task(root.start_child(ChildSpec(Puppet, name="a", place="any")))
+            stream, _ = await loop.run_in_executor(None, driver.server.accept)
+        with pytest.raises(StartFailed):
+            await starting
+        with stream:
+            assert handshake.STREAM == await loop.run_in_executor(None, handshake.accept, stream, driver.token)
+            lease, _ = await loop.run_in_executor(None, driver.server.accept)
+            with lease:
+                assert handshake.LEASE == await loop.run_in_executor(None, handshake.accept, lease, driver.token)
+                assert b"" == await loop.run_in_executor(None, lease.recv, 1)
 
 
 def test_as_much_is_sent_ahead_as_is_handled_in_a_short_while():
