@@ -57,7 +57,7 @@ class Outgoing:
         self._values.append(value)
 
     def next(self, room: int) -> Part | Given:
-        """What is sent next: at most that many bytes, at least one. Nothing is mapped, which could fail in mid value."""
+        """What is sent next: at most that many bytes, at least one. Nothing is mapped, which could fail midway."""
         value = self._values[0]
         if not self._at and (known := self._stock.number_of(value)):
             self._values.popleft()
