@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from actors.wire.to_child import StartActor
 from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.driver.client import CallFailed, Driver, MachineFailed
 from supervisor.cluster.leases import Leases
 from supervisor.cluster.lines import Lines
-from supervisor.cluster.link import handshake
-from supervisor.cluster.link import values as link_values
+from supervisor.cluster.link import connections
 from supervisor.cluster.node import Node
 from supervisor.cluster.placement import Machine, choose
 from supervisor.cluster.remote_life import RemoteLife
@@ -32,11 +30,12 @@ from supervisor.core.rules.spare_count import SpareCount
 from supervisor.ports.launching import MachinesSay
 from supervisor.ports.life import LifeListener
 
-CONNECT: Final = 10.0  # seconds to connect to an agent
 AGENT_TIME: Final = 60.0  # seconds in which an agent must have started
 DOUBT: Final = 10.0  # seconds for which a machine that failed is taken only when no other fits
 LIST_TIME: Final = 10.0  # seconds for the list of machines
 LIST_FRESH: Final = 1.0  # seconds after which one that was used is asked for anew, for the next life
+
+_RAY_NAMES: Final = {"cpu": "CPU", "gpu": "GPU"}
 
 
 class ClusterMachines:
@@ -269,7 +268,7 @@ class ClusterMachines:
         try:
             agent = await self._driver.call(request, say.AgentIs)
             _check_versions(agent.versions)
-            made = await self._connected(agent, token)
+            made = await connections.connect(self._loop, agent.host, agent.port, agent.values, token)
         except BaseException:
             self._driver.tell(say.EndAgent(call))
             raise
@@ -298,15 +297,6 @@ class ClusterMachines:
         self._say.node_joined(node.name)
         return node
 
-    async def _connected(self, agent: say.AgentIs, token: bytes) -> _Connections:
-        """Connect to an agent; what is connected when nobody waits any more is closed."""
-        connecting = self._loop.run_in_executor(None, _connect, agent, token)
-        try:
-            return await asyncio.shield(connecting)
-        except asyncio.CancelledError:
-            connecting.add_done_callback(_close)
-            raise
-
     def _gone(self, node: Node, why: str, agent: int) -> None:
         self._nodes.pop(node.key, None)
         self._known = None
@@ -321,9 +311,6 @@ class ClusterMachines:
         node = self._nodes.get(self._agents.get(agent, ""))
         if node is not None:
             node.agent_ended(f"the agent on {node.name} has ended: {why}")
-
-
-_RAY_NAMES: Final = {"cpu": "CPU", "gpu": "GPU"}
 
 
 class PlacedLauncher:
@@ -341,41 +328,3 @@ class PlacedLauncher:
 def _check_versions(theirs: dict[str, str]) -> None:
     if wrong := difference(theirs):
         raise CallFailed(f"{wrong}; install the same there")
-
-
-class _Connections(NamedTuple):
-    """Those of one agent."""
-
-    stream: socket.socket
-    lease: socket.socket
-    values: socket.socket | None
-
-
-def _connect(agent: say.AgentIs, token: bytes) -> _Connections:
-    """Connect to an agent. Runs in a thread.
-
-    Raises:
-        OSError: it cannot be reached.
-    """
-    made: list[socket.socket] = []
-    try:
-        values = link_values.connect(agent.values, CONNECT)
-        if values is not None:  # first: when it has the other two, the agent takes no more
-            made.append(values)
-            handshake.offer(values, token, handshake.VALUES)
-        for role in (handshake.STREAM, handshake.LEASE):
-            made.append(socket.create_connection((agent.host, agent.port), timeout=CONNECT))
-            handshake.offer(made[-1], token, role)
-    except OSError as error:
-        for sock in made:
-            sock.close()
-        raise OSError(f"its address {agent.host}:{agent.port} cannot be reached from here: {error}") from error
-    stream, lease = made[-2:]
-    return _Connections(stream, lease, values)
-
-
-def _close(connecting: asyncio.Future[_Connections]) -> None:
-    if not connecting.cancelled() and connecting.exception() is None:
-        for sock in connecting.result():
-            if sock is not None:
-                sock.close()
