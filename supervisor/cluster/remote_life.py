@@ -1,6 +1,6 @@
 """RemoteLife: one life of an actor on another machine.
 
-    post, cancel, ... ─▶ PipeWriter ─▶ Flow ─▶ Link ═▶ agent ─▶ pipe ─▶ process
+    post, cancel, ... ─▶ FrameWriter ─▶ Flow ─▶ Link ═▶ agent ─▶ pipe ─▶ process
     LifeListener ◀─ FrameReader ◀──────────── Link ◀═ agent ◀─ pipe ◀─┘
 
 Its frames are those of a life on this machine; the agent passes them on as bytes. What a black box shows at once here
@@ -30,9 +30,8 @@ from supervisor.cluster.mirror import Mirror
 from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.life import LifeListener, Said
-from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.process.channel import FrameReader, FrameWriter, ProcessDelivery
 from supervisor.process.channel_end import ChannelEnd
 from supervisor.process.life import GOODBYE
 
@@ -78,7 +77,7 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
         self.clock = RemoteClock()
         self._box = Mirror(lambda: self._tell(wire.Ring(self.number)))
         self._flow = Flow(loop)
-        self._pipe_writer = PipeWriter(self._flow, self._flow, listener.life_writable, self.refuse, _broken_link)
+        self._writer = FrameWriter(self._flow, self._flow, listener.life_writable, self.refuse, _broken_link)
         self._window = Window()
         self.values = LifeValues()
         self._frames = FrameReader(
@@ -154,7 +153,7 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
             self._stop_asked = True
             if self._link is None:
                 self._loop.call_soon(self._stopped_before_it_began)
-            self._pipe_writer.send(Stop())
+            self._writer.send(Stop())
             self._tell(wire.StopLife(self.number))
 
     def kill(self) -> None:
@@ -250,7 +249,7 @@ class RemoteLife(ProcessDelivery, ChannelEnd, RemoteInspection):
         if self.over:
             return
         self.values.close()
-        self._pipe_writer.close()
+        self._writer.close()
         end = msgspec.structs.replace(
             end,
             crash_report=self._farewell if isinstance(self._farewell, CrashReport) else None,

@@ -41,6 +41,7 @@ class DurableSettlement(Settlement):
     def __init__(self, stored: StoredMailbox, *given: Any) -> None:
         super().__init__(*given)
         self._stored = stored
+        self.on_tells = stored.settle_tells
 
     def on_outcomes(
         self, queue: MessageQueue, member: str, outcomes: Sequence[Outcome], attachments: Sequence[Carried]
@@ -56,8 +57,6 @@ class DurableSettlement(Settlement):
 
     def acknowledged(self, acknowledged: Acknowledged) -> None:
         """See `Settlement.acknowledged`."""
-        if acknowledged.batches:
-            self._stored.settle_tells(acknowledged.batches)
         for seq in acknowledged.outside:
             self._stored.settle(seq, kinds.DONE, bytes(NOTHING))
         super().acknowledged(acknowledged)

@@ -33,11 +33,13 @@ class OutputBuffer:
     Attributes:
         awaits: called in the output thread about each line that would be dropped; the first one for which it is true is
             taken all the same. None where no line is awaited.
+        lines: cuts what it writes; used in the output thread.
     """
 
     def __init__(self, fd: int, on_record: Callable[[Record], None], on_lost: Callable[[int, int], None]) -> None:
         self.fd = fd
         self.awaits: Callable[[bytes], bool] | None = None
+        self.lines: Final = Lines()
         self.on_record = on_record
         self.lost = Lost(0, 0)  # so far; written by the thread
         self.noted = self.lost  # what the loop knows of; written by the thread
@@ -47,7 +49,6 @@ class OutputBuffer:
         self.written = 0  # of those, logged; written by the loop
         self.last: deque[str] = deque(maxlen=LAST_LINES)  # to standard error or past Python; for after its end
         self._on_lost = on_lost
-        self._lines = Lines()
         self._until = 0.0
         self._lines_left = 0
         self._bytes_left = 0
@@ -56,11 +57,11 @@ class OutputBuffer:
 
     def take(self, chunk: bytes, now: float) -> list[Record]:
         """The records in these bytes that go to the log."""
-        return self._choose(self._lines.feed(chunk), now)
+        return self._choose(self.lines.feed(chunk), now)
 
     def end(self, now: float) -> list[Record]:
-        """The last records, at the end of the pipe."""
-        return self._choose(self._lines.end(), now) if self._lines.rest else []
+        """The records of an unfinished last line, at the end of the pipe."""
+        return self._choose(self.lines.end(), now)
 
     def _choose(self, lines: list[bytes], now: float) -> list[Record]:
         if now >= self._until and self.written == self.taken:

@@ -190,8 +190,9 @@ class OutputReader:
             for _ in range(LAST_CHUNKS):
                 if not self._read(buffer):
                     break
-            now = time.monotonic()
-            self._pass_on(buffer, buffer.end(now), now)
+            if buffer.lines.rest:
+                now = time.monotonic()
+                self._pass_on(buffer, buffer.end(now), now)
         finally:
             self._unregister(buffer)
             close_fd(buffer.fd)

@@ -1,7 +1,8 @@
-"""PipeWriter: writes frames into one channel, in order, and never blocks.
+"""PipeWriter: writes into one channel, in order, and never blocks.
 
 What the kernel does not take now is written when it does. One turn of the loop writes a bounded number of bytes, so
-one child's large message does not delay others' small ones.
+one child's large message does not delay others' small ones. `supervisor.process.channel.FrameWriter` writes small
+frames, which mostly need none of this.
 
 Runs on the loop's thread.
 """
@@ -12,27 +13,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-
 from actors.ipc.pipes import Duplex
-from actors.wire.codec import encode_into
-from actors.wire.framing import (
-    HEADER,
-    LARGE,
-    MAX_FRAME,
-    Carried,
-    SharedAttachment,
-    attachment_header,
-    header,
-    put_length,
-    shared_header,
-)
+from actors.wire.framing import MAX_FRAME, Carried, SharedAttachment, attachment_header, header, shared_header
 from supervisor.ports.reading import AnyReader
 
 MAX_BYTES: Final = 4 * MAX_FRAME  # that may wait for a child to read: a few of the largest messages
 MAX_PIECES: Final = 256 * 1024  # the same in pieces, each of which costs memory of its own
 AT_ONCE: Final = 512 * 1024  # bytes in one turn of the loop: about 0.1 ms
-_ROOM: Final = bytes(HEADER)  # for the length of a frame
 
 
 class PipeWriter:
@@ -62,35 +49,6 @@ class PipeWriter:
         self._on_broken = on_broken
         self._waiting = 0  # bytes in the backlog
         self._closed = False
-        self._buffer = bytearray(_ROOM)
-
-    def send(self, frame: msgspec.Struct) -> None:
-        """Encode and send one frame: its bytes are written where they are sent from, behind their length."""
-        data = self._buffer
-        encode_into(frame, data, HEADER)
-        put_length(data, 0, len(data) - HEADER)
-        self._send(data)
-
-    def send_joined(self, head: bytes, rest: Sequence[bytes]) -> None:
-        """Send one encoded frame, given in pieces."""
-        data = bytearray().join((_ROOM, head, *rest))
-        put_length(data, 0, len(data) - HEADER)
-        self._send(data)
-
-    def _send(self, data: bytearray) -> None:
-        """Send a frame whose buffer is used again."""
-        if self.backlog or self._closed or len(data) > LARGE:
-            self._put((bytes(data),))
-            return
-        try:
-            sent = self._duplex.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self._break(error)
-            return
-        if sent != len(data):
-            self._put((bytes(data[sent:]),))
 
     def send_around(self, before: bytes, payload: memoryview, after: bytes) -> None:
         """Send one frame with a large payload in it, which is not copied."""

@@ -15,6 +15,7 @@ from typing import Final
 from actors.wire.framing import LARGE, Carried
 from actors.wire.from_child import Outcomes, Replies
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.in_flight import Acknowledged
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.loop_affinity import Home
@@ -247,9 +248,7 @@ class Dispatcher:
             if frame.items:
                 self._settlement.on_outcomes(queue, member, frame.items, attachments)
             if frame.ack_up_to:
-                acknowledged = queue.finish_up_to(member, frame.ack_up_to)
-                if acknowledged.outside or acknowledged.handled:
-                    self._settlement.acknowledged(acknowledged)
+                self._acknowledged(queue.finish_up_to(member, frame.ack_up_to))
         if pool:
             consumers.measure(member, consumers.handled(member) - had)  # what it gave back was not handled
         capacity = self._capacity
@@ -259,3 +258,13 @@ class Dispatcher:
             self.dispatch()
         elif capacity.fast_slots <= 0:
             capacity.refresh()
+
+    def _acknowledged(self, acknowledged: Acknowledged) -> None:
+        """Tells of batches have no asker: they are counted, and most acknowledgements have nothing else."""
+        settlement = self._settlement
+        if acknowledged.handled:
+            settlement.fates[Fate.HANDLED] += acknowledged.handled
+        if acknowledged.batches and settlement.on_tells is not None:
+            settlement.on_tells(acknowledged.batches)
+        if acknowledged.outside:
+            settlement.acknowledged(acknowledged)

@@ -55,6 +55,8 @@ class Settlement:
         askers: what waits for the end of a message, by its number, and the queue that has the message.
         fail_if_down: numbers of asks that end when no life serves them.
         on_dropped: called with the number of a message that has ended without an outcome of a life, and its fate.
+        on_tells: called with the first and last numbers of tells that were handled together; None where all that is
+            done about them is to count them.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Settlement:
         self.askers: dict[int, tuple[Asker | AskPart, MessageQueue]] = {}
         self.fail_if_down: set[int] = set()
         self.on_dropped: Callable[[int, Fate], None] | None = None
+        self.on_tells: Callable[[list[tuple[int, int]]], None] | None = None
         self.path = path
         self._handlers = tuple(protocol.handlers.values())
         self._decode = decode
@@ -139,15 +142,14 @@ class Settlement:
             self.fail_if_down.difference_update(seqs)
 
     def acknowledged(self, acknowledged: Acknowledged) -> None:
-        """A life acknowledges messages.
+        """A life acknowledges messages outside of batches of tells; those that were wanted are counted.
 
         Raises:
             WireError: an ask among them was not answered.
         """
-        self.fates[_HANDLED] += acknowledged.handled
         for fate in acknowledged.unwanted:
             self.count(fate)
-        if acknowledged.outside and self.askers and not self.askers.keys().isdisjoint(acknowledged.outside):
+        if self.askers and not self.askers.keys().isdisjoint(acknowledged.outside):
             self._never_answered(acknowledged.outside)
 
     def lost(self, loss: LostMessage, report: ExitReport) -> None:

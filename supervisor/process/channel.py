@@ -1,7 +1,7 @@
 """Channel: what a life and its process send each other: messages and control frames there, frames back.
 
-    Delivery.post, cancel, ... ─▶ PipeWriter ─▶ pipe ─▶ process ─▶ pipe ─▶ reader ─▶ FrameReader ─▶ LifeListener
-                            └───▶ doorbell in the black box, which overtakes what the process has read already
+    Delivery.post, cancel, ... ─▶ FrameWriter ─▶ pipe ─▶ process ─▶ pipe ─▶ reader ─▶ FrameReader ─▶ LifeListener
+                             └───▶ doorbell in the black box, which overtakes what the process has read already
 
 Runs on the loop's thread.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Protocol, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
-from actors.wire.codec import encode
+from actors.wire.codec import encode, encode_into
 from actors.wire.counts import Counts
 from actors.wire.framing import (
     HEADER,
@@ -27,6 +27,7 @@ from actors.wire.framing import (
     Frame,
     Framer,
     SharedAttachment,
+    put_length,
 )
 from actors.wire.from_child import CrashReport, FromChild, Goodbye, Outcome, Outcomes, Replies
 from actors.wire.from_child import KeptReplies as KeptRepliesFrame
@@ -43,6 +44,7 @@ from supervisor.process.kept_replies import KeptReplies
 _BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a frame may raise
 _BESIDE: Final = (Attachment, Announced)  # tuples: a union is made anew each time
 _ENDS: Final = (Outcomes, Replies)
+_ROOM: Final = bytes(HEADER)  # for the length of a frame
 _decode: Final = msgspec.msgpack.Decoder(FromChild).decode
 _frame_of: Final = cast("Callable[[Sequence[Envelope[msgspec.Raw]]], msgspec.Struct]", Deliver)
 
@@ -54,7 +56,7 @@ class ProcessDelivery:
         over: whether the life has ended.
     """
 
-    _pipe_writer: PipeWriter
+    _writer: FrameWriter
     _box: BlackBox
     _last_progress: Progress
     _last_activity: Activity
@@ -63,11 +65,11 @@ class ProcessDelivery:
     @property
     def congested(self) -> bool:
         """Whether the kernel's buffer for this process is full."""
-        return bool(self._pipe_writer.backlog)
+        return bool(self._writer.backlog)
 
     def restore(self, state: bytes) -> None:
         """Send the state of the life before."""
-        self._pipe_writer.send(Load(msgspec.Raw(state)))
+        self._writer.send(Load(msgspec.Raw(state)))
 
     @property
     def boxed(self) -> bool:
@@ -85,7 +87,7 @@ class ProcessDelivery:
         last = batch[-1]
         try:
             if last.attachments is None and memoryview(last.message).nbytes < LARGE:
-                self._pipe_writer.send(_frame_of(batch))
+                self._writer.send(_frame_of(batch))
             else:
                 self._post_large(batch, last)
         except Exception as error:
@@ -101,24 +103,24 @@ class ProcessDelivery:
         Its clock is ahead of this one by so many seconds.
         """
         try:
-            self._pipe_writer.send_joined(*batch.pieces(ahead))
+            self._writer.send_joined(*batch.pieces(ahead))
         except Exception as error:
             self._unwritten(error)
 
     def _unwritten(self, error: Exception) -> None:
         """Messages that are in flight were not written. If others were, behind them, they would count as handled."""
-        self._pipe_writer.give_up(f"messages could not be written to it: {type(error).__name__}: {error}")
+        self._writer.give_up(f"messages could not be written to it: {type(error).__name__}: {error}")
 
     def _post_large(self, batch: list[QueuedMessage], last: QueuedMessage) -> None:
         """Send a batch whose last message is large and not copied: it is written between the encoded rest."""
         if last.attachments is not None:
             bare = msgspec.structs.replace(last, attachments=None)
-            self._send_with(last.attachments, _deliver([*batch[:-1], bare]))
+            self._send_with(last.attachments, encode(_frame_of([*batch[:-1], bare])))
             return
         envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING, trace=last.trace)
-        around = _deliver([*batch[:-1], envelope])  # it ends with the message and `beside`, a byte each, and trace
+        around = encode(_frame_of([*batch[:-1], envelope]))  # it ends with the message and `beside`, a byte each, and trace
         behind = 1 + len(encode(last.trace))
-        self._pipe_writer.send_around(around[: -behind - 1], memoryview(last.message), around[-behind:])
+        self._writer.send_around(around[: -behind - 1], memoryview(last.message), around[-behind:])
 
     @property
     def at_once(self) -> bool:
@@ -163,7 +165,7 @@ class ProcessDelivery:
         if attachments:
             self._send_with(attachments, frame)
         else:
-            self._pipe_writer.send_joined(frame, ())
+            self._writer.send_joined(frame, ())
 
     def progress(self) -> Progress:
         """What its black box says; after its end, what it said last."""
@@ -182,7 +184,7 @@ class ProcessDelivery:
         if self.over:
             return
         carried = [self._carried(one) if isinstance(one, SharedAttachment) else one for one in attachments]
-        self._pipe_writer.send_with(carried, frame)
+        self._writer.send_with(carried, frame)
 
     def _carried(self, attachment: SharedAttachment) -> Carried:
         """Pass the descriptor of a value; returns what travels in its place where none pass."""
@@ -198,26 +200,45 @@ class ProcessDelivery:
 
     def _send_now(self, frame: Cancel | Recall | Credit | Items | Stop | AskHealth) -> None:
         """Send a frame, and let the process read it before it begins another message; one that is over has no box."""
-        self._pipe_writer.send(frame)
+        self._writer.send(frame)
         if not self.over:
             self._box.ring()
 
 
-class ChannelReader(Protocol):
-    """Takes the bytes of one process's channel.
+class FrameWriter(PipeWriter):
+    """Writes what one process reads: a small frame at once, if nothing waits; the rest is left to `PipeWriter`."""
 
-    Attributes:
-        refused: whether what still comes is dropped.
-    """
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._buffer = bytearray(_ROOM)
 
-    refused: bool
+    def send(self, frame: msgspec.Struct) -> None:
+        """Encode and send one frame: its bytes are written where they are sent from, behind their length."""
+        data = self._buffer
+        encode_into(frame, data, HEADER)
+        put_length(data, 0, len(data) - HEADER)
+        self._send(data)
 
-    @property
-    def arrived(self) -> Callable[[bytes], None]:
-        """Takes bytes in."""
+    def send_joined(self, head: bytes, rest: Sequence[bytes]) -> None:
+        """Send one encoded frame, given in pieces."""
+        data = bytearray().join((_ROOM, head, *rest))
+        put_length(data, 0, len(data) - HEADER)
+        self._send(data)
 
-    def take_rest(self) -> None:
-        """The process has ended, its channel is read, and there are replies in its black box."""
+    def _send(self, data: bytearray) -> None:
+        """Send a frame whose buffer is used again."""
+        if self.backlog or self._closed or len(data) > LARGE:
+            self._put((bytes(data),))
+            return
+        try:
+            sent = self._duplex.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._break(error)
+            return
+        if sent != len(data):
+            self._put((bytes(data[sent:]),))
 
 
 class FrameReader:
@@ -338,10 +359,6 @@ class FrameReader:
         if self._take is None:
             raise WireError("it announced a value in shared memory where no descriptors pass")
         return self._take(announced)
-
-
-def _deliver(batch: Sequence[Envelope[msgspec.Raw]]) -> bytes:
-    return encode(_frame_of(batch))
 
 
 def decoded(frames: list[Frame]) -> Iterator[FromChild | Attachment | Announced]:

@@ -7,10 +7,28 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
 
 from actors.errors import WireError
 from actors.wire.from_child import CrashReport, Goodbye
-from supervisor.process.channel import ChannelReader
+
+
+class ChannelReader(Protocol):
+    """Takes the bytes of one process's channel.
+
+    Attributes:
+        refused: whether what still comes is dropped.
+    """
+
+    refused: bool
+
+    @property
+    def arrived(self) -> Callable[[bytes], None]:
+        """Takes bytes in."""
+
+    def take_rest(self) -> None:
+        """The process has ended, its channel is read, and there are replies in its black box."""
 
 
 class ChannelEnd(ABC):

@@ -30,11 +30,10 @@ from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.patience import AGAIN, Patience
 from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
-from supervisor.io.pipe_writer import PipeWriter
 from supervisor.names import found_first
 from supervisor.ports.life import LifeListener
-from supervisor.process.channel import ChannelReader, FrameReader, ProcessDelivery
-from supervisor.process.channel_end import ChannelEnd
+from supervisor.process.channel import FrameReader, FrameWriter, ProcessDelivery
+from supervisor.process.channel_end import ChannelEnd, ChannelReader
 from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
 from supervisor.process.inspection import ProcessInspection
 from supervisor.process.kept_replies import KeptReplies
@@ -126,7 +125,7 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
         self._box = worker.box
         self._ready = worker.ready
         self._stop = worker.stop
-        self._pipe_writer = PipeWriter(
+        self._writer = FrameWriter(
             self._duplex, self._reader, self._listener.life_writable, self.refuse, self._unwritable
         )
         self._transcript = OutputBuffer(
@@ -134,7 +133,7 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
             partial(self._listener.life_wrote, self._start.life),
             partial(self._listener.life_lost, self._start.life),
         )
-        self._pipe_writer.send(self._start)
+        self._writer.send(self._start)
         self._services.output_reader.follow(self._transcript)
         worker.on_gone = self._vanished
 
@@ -147,7 +146,7 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
         former = self._worker
         frames = self._attach(worker)
         self.on_untaken = None
-        self._pipe_writer.close()
+        self._writer.close()
         for fd in (former.duplex.incoming, former.duplex.outgoing, former.ready.fileno()):
             self._reader.forget(fd)
         self._services.output_reader.finish(self._transcript, lambda: None)
@@ -249,8 +248,8 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
 
     def _channel_ended(self) -> None:
         self._channel_over = True
-        if self._pipe_writer.backlog:
-            self._pipe_writer.close()
+        if self._writer.backlog:
+            self._writer.close()
         if self._worker.gone:
             self._end()
         else:
@@ -295,8 +294,8 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
             self._descriptors.close()
         elif self._worker.pid in self._services.descriptors.accepted:
             self._services.descriptors.forget(self._worker.pid)
-        if self._pipe_writer.backlog:
-            self._pipe_writer.close()
+        if self._writer.backlog:
+            self._writer.close()
         end = self._life_end()
         self._last_progress, self._last_activity, self._last_text = end.progress, self._box.activity(), end.text
         self.over = True

@@ -95,7 +95,7 @@ class OrphanReaper:
         self._living.clear()
         process = self._process
         if process is not None:
-            process.say(".\n")
+            _say(process, ".\n")
             gone = process.gone_within(ANSWER) or (self._taken_in and process.gone_within(LAST_LOOK - ANSWER))
             if not gone:
                 process.kill()
@@ -127,7 +127,7 @@ class OrphanReaper:
 
     def _tell(self, line: str) -> None:
         if self._process is not None:
-            self._process.say(line)
+            _say(self._process, line)
         elif time.monotonic() >= self._not_before:
             self._start()
 
@@ -286,6 +286,16 @@ class OrphanReaper:
     def _start_again(self) -> None:
         if self._process is None and not self._closing and time.monotonic() >= self._not_before:
             self._start()
+
+
+def _say(process: ReaperProcess, line: str) -> None:
+    """Send it a line, if it reads: where many lives end at once, not before it has looked at all processes."""
+    try:
+        process.sock.sendall(line.encode())
+    except TimeoutError:  # it does not read: another one will be started
+        process.kill()
+    except OSError:  # it is dead; the loop sees its end of file, and the next one gets the whole state
+        pass
 
 
 def _why(code: int | None, words: str) -> str:

@@ -31,10 +31,9 @@ from actors.wire.progress import Progress
 from actors.wire.to_child import StartActor
 from actors.wire.to_child import Stop as StopFrame
 from supervisor.core.health import life_end
-from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.life import LifeListener
 from supervisor.ports.reading import AnyReader
-from supervisor.process.channel import FrameReader, ProcessDelivery
+from supervisor.process.channel import FrameReader, FrameWriter, ProcessDelivery
 from supervisor.process.channel_end import ChannelEnd
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber, Killed
@@ -86,7 +85,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         self._kill_asked = False
         self._dying = False
         self._frames = FrameReader(start.max_frame, listener, on_farewell=self._said_farewell, on_error=self._broken)
-        self._pipe_writer = PipeWriter(
+        self._writer = FrameWriter(
             cast("Duplex", DaemonEnd(self._write)),
             cast("AnyReader", NoReader(loop)),
             listener.life_writable,
@@ -189,7 +188,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         self._end(-_SIGKILL, doing)
 
     def _end(self, exit_code: int | None, progress: Progress | None = None) -> None:
-        self._pipe_writer.close()
+        self._writer.close()
         if self._timer is not None:
             self._timer.cancel()
         self._last_progress = progress or self._box.progress()

@@ -32,7 +32,7 @@ from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.ports.life import Said
 from supervisor.ports.reading import AnyReader
-from supervisor.process.channel import ChannelReader
+from supervisor.process.channel_end import ChannelReader
 from supervisor.process.descriptors import LifeDescriptors
 from supervisor.process.kept_replies import KeptReplies
 from supervisor.process.launcher import ProcessLauncher
@@ -165,7 +165,7 @@ class RelayedLife(ProcessLife):
 
     def write(self, data: bytes) -> None:
         """Write bytes of its channel."""
-        self._pipe_writer.send_raw(data)
+        self._writer.send_raw(data)
 
     def stop(self) -> None:
         """Ask it to stop. The frame that says the same comes from the daemon, between those of messages."""

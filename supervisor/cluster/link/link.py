@@ -2,7 +2,7 @@
 
 Runs on the loop's thread of either side.
 
-    send, send_bytes ─▶ PipeWriter ─▶ socket ═▶ reader ─▶ Framer ─▶ on_value, on_bytes
+    send, send_bytes ─▶ FrameWriter ─▶ socket ═▶ reader ─▶ Framer ─▶ on_value, on_bytes
     pass_value ─▶ Values ═▶ receive, when on_value has got its `Passed`
 """
 
@@ -23,8 +23,8 @@ from actors.wire.codec import encode
 from actors.wire.framing import MAX_FRAME, Announced, Attachment, Frame, Framer, SharedAttachment
 from supervisor.cluster.link.values import Values
 from supervisor.cluster.link.wire import Passed
-from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.reading import AnyReader
+from supervisor.process.channel import FrameWriter
 
 _NUMBER = 4  # bytes of the number of a life
 _NONE = bytes(_NUMBER)
@@ -75,7 +75,7 @@ class Link:
         self._on_end = on_end
         self._error: Exception | None = None
         self._over = False
-        self._writer = PipeWriter(
+        self._writer = FrameWriter(
             self._duplex, reader, on_room, lambda why: self._end(ConnectionError(why)), self._unwritable
         )
         reader.stream(self._duplex, self._arrived, self._ended)

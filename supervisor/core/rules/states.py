@@ -92,27 +92,3 @@ SUPERVISOR_TRANSITIONS: Final[Mapping[SupervisorState, Mapping[SupervisorStep, S
 
 ALIVE: Final = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING})
 """The states in which a child has a life."""
-
-
-def child_after(who: str, state: ChildState, step: ChildStep) -> ChildState:
-    """The next state of a child.
-
-    Raises:
-        IllegalTransition: the table has no such step.
-    """
-    try:
-        return CHILD_TRANSITIONS[state][step]
-    except KeyError:
-        raise IllegalTransition(f"child {who!r}", state, step) from None
-
-
-def supervisor_after(who: str, state: SupervisorState, step: SupervisorStep) -> SupervisorState:
-    """The next state of a supervisor.
-
-    Raises:
-        IllegalTransition: the table has no such step.
-    """
-    try:
-        return SUPERVISOR_TRANSITIONS[state][step]
-    except KeyError:
-        raise IllegalTransition(f"supervisor {who!r}", state, step) from None

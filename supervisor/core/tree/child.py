@@ -11,7 +11,7 @@ from enum import IntEnum
 import msgspec
 
 from actors.exits import ExitKind, ExitReason
-from supervisor.core.rules.states import ALIVE, ChildState, ChildStep, child_after
+from supervisor.core.rules.states import ALIVE, CHILD_TRANSITIONS, ChildState, ChildStep, IllegalTransition
 from supervisor.core.terms import ChildTerms
 from supervisor.core.tree.commands import (
     Answer,
@@ -356,7 +356,15 @@ class Child:
         return self._begun
 
     def _step(self, step: ChildStep) -> None:
-        self.state = child_after(self.name, self.state, step)
+        """Go to the next state.
+
+        Raises:
+            IllegalTransition: the table has no such step.
+        """
+        try:
+            self.state = CHILD_TRANSITIONS[self.state][step]
+        except KeyError:
+            raise IllegalTransition(f"child {self.name!r}", self.state, step) from None
 
     def _begin_stopping(self) -> None:
         self._step(ChildStep.STOP)

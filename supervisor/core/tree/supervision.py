@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from supervisor.core.rules.policy import Budgets
-from supervisor.core.rules.states import ChildState, SupervisorState, SupervisorStep, supervisor_after
+from supervisor.core.rules.states import (
+    SUPERVISOR_TRANSITIONS,
+    ChildState,
+    IllegalTransition,
+    SupervisorState,
+    SupervisorStep,
+)
 from supervisor.core.terms import ChildTerms, SupervisorTerms
 from supervisor.core.tree.child import Child
 from supervisor.core.tree.commands import CommandBuffer, ReportReady, Terminate
@@ -39,8 +45,15 @@ class Supervision:
         self.budgets = Budgets(terms.intensity)
 
     def step(self, step: SupervisorStep) -> None:
-        """Go to the next state."""
-        self.phase = supervisor_after(self.terms.path, self.phase, step)
+        """Go to the next state.
+
+        Raises:
+            IllegalTransition: the table has no such step.
+        """
+        try:
+            self.phase = SUPERVISOR_TRANSITIONS[self.phase][step]
+        except KeyError:
+            raise IllegalTransition(f"supervisor {self.terms.path!r}", self.phase, step) from None
 
     def serves(self, child: Child) -> None:
         """A life of a child is ready and is its current one."""

@@ -48,15 +48,6 @@ class ReaperProcess:
         self._ended = False
         self._pidfd = open_pidfd(self._pid)
 
-    def say(self, line: str) -> None:
-        """Send it a line, if it reads: where many lives end at once, not before it has looked at all processes."""
-        try:
-            self.sock.sendall(line.encode())
-        except TimeoutError:  # it does not read: another one will be started
-            self.kill()
-        except OSError:  # it is dead; the loop sees its end of file, and the next one gets the whole state
-            pass
-
     def kill(self) -> None:
         """SIGKILL, unless it is reaped."""
         if not self._ended:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.ipc.pipes import Duplex
 from actors.wire.framing import Attachment, Framer
 from supervisor.io import pipe_writer
-from supervisor.io.pipe_writer import PipeWriter
+from supervisor.process.channel import FrameWriter
 from supervisor.system.pipe_budget import CAPACITY
 
 
@@ -36,7 +36,7 @@ class Way:
         self.room = 0
         self.full = []
         self.broken = 0
-        self.pipe_writer = PipeWriter(self.mine, self.watcher, self._on_room, self.full.append, self._on_broken)
+        self.pipe_writer = FrameWriter(self.mine, self.watcher, self._on_room, self.full.append, self._on_broken)
         self._framer = Framer()
         self.came = []
 

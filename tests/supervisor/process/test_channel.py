@@ -13,8 +13,7 @@ from actors.wire.codec import encode
 from actors.wire.framing import Attachment
 from actors.wire.from_child import Outcome, Outcomes, Withdraw
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
-from supervisor.io.pipe_writer import PipeWriter
-from supervisor.process.channel import decoded
+from supervisor.process.channel import FrameWriter, decoded
 from tests.support.traffic import Clerk, Job, Pid
 from tests.support.waiting import until
 
@@ -48,16 +47,16 @@ def test_outcomes_before_a_broken_frame_count():
 async def test_messages_that_cannot_be_written(monkeypatch, tmp_path):
     """Nothing is written behind them, or they would count as handled: the next life gets them."""
     book = tmp_path / "book"
-    send = PipeWriter.send_joined
+    send = FrameWriter.send_joined
 
     def fail(*_):
-        monkeypatch.setattr(PipeWriter, "send_joined", send)
+        monkeypatch.setattr(FrameWriter, "send_joined", send)
         raise MemoryError
 
     spec = ChildSpec(Clerk, args=(str(book),), name="clerk", backoff=Backoff(initial=0.0, cap=0.0))
     async with Supervisor(spec, intensity=Intensity.unlimited()) as root:
         pid = await root["clerk"].ask(Pid(), timeout=None)
-        monkeypatch.setattr(PipeWriter, "send_joined", fail)
+        monkeypatch.setattr(FrameWriter, "send_joined", fail)
         for number in (1, 2, 3):
             await root["clerk"].tell(Job("a", number))
             await asyncio.sleep(0)

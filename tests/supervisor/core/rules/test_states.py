@@ -13,9 +13,11 @@ from supervisor.core.rules.states import (
     IllegalTransition,
     SupervisorState,
     SupervisorStep,
-    child_after,
-    supervisor_after,
 )
+from supervisor.core.terms import ChildTerms, SupervisorTerms
+from supervisor.core.tree.child import Child
+from supervisor.core.tree.commands import CommandBuffer
+from supervisor.core.tree.supervision import Supervision
 
 CHILD_PAIRS = list(itertools.product(ChildState, ChildStep))
 SUPERVISOR_PAIRS = list(itertools.product(SupervisorState, SupervisorStep))
@@ -28,21 +30,29 @@ def named(value):
 @pytest.mark.parametrize(("state", "step"), CHILD_PAIRS, ids=named)
 def test_a_child_goes_only_where_the_table_says(state, step):
     """Every pair of state and step is either in the table or raises."""
+    child = Child(ChildTerms(name="a"), CommandBuffer())
+    child.state = state
     if step in CHILD_TRANSITIONS[state]:
-        assert child_after("a", state, step) is CHILD_TRANSITIONS[state][step]
+        child._step(step)
+        assert child.state is CHILD_TRANSITIONS[state][step]
     else:
         with pytest.raises(IllegalTransition, match=f"child 'a': '{step.value}' is not legal .* '{state.value}'"):
-            child_after("a", state, step)
+            child._step(step)
+        assert child.state is state
 
 
 @pytest.mark.parametrize(("state", "step"), SUPERVISOR_PAIRS, ids=named)
 def test_a_supervisor_goes_only_where_the_table_says(state, step):
     """Every pair of state and step is either in the table or raises."""
+    supervision = Supervision(SupervisorTerms(path="/root"), ())
+    supervision.phase = state
     if step in SUPERVISOR_TRANSITIONS[state]:
-        assert supervisor_after("/root", state, step) is SUPERVISOR_TRANSITIONS[state][step]
+        supervision.step(step)
+        assert supervision.phase is SUPERVISOR_TRANSITIONS[state][step]
     else:
         with pytest.raises(IllegalTransition, match="supervisor '/root'"):
-            supervisor_after("/root", state, step)
+            supervision.step(step)
+        assert supervision.phase is state
 
 
 @pytest.mark.parametrize("table", [CHILD_TRANSITIONS, SUPERVISOR_TRANSITIONS], ids=["child", "supervisor"])
