@@ -27,8 +27,7 @@ from supervisor.cluster.link.link import Link
 from supervisor.cluster.link.stock import KnownValues
 from supervisor.cluster.link.window import Window
 from supervisor.cluster.mirror import Mirror
-from supervisor.core.delivery.batches import Batch
-from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.messages import Batch, QueuedMessage
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.ports.life import LifeListener, Said
 from supervisor.process.channel import FrameReader, FrameWriter, ProcessDelivery

@@ -15,9 +15,8 @@ from functools import partial
 from actors.wire.counts import Counts
 from actors.wire.framing import Carried
 from actors.wire.progress import Activity, Progress
-from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.in_flight import InFlight
-from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.messages import Batch, QueuedMessage
 from supervisor.durable.stored import StoredMailbox
 from supervisor.ports.life import Delivery
 

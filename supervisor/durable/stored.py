@@ -19,8 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from supervisor.core.delivery.batches import Batch
-from supervisor.core.delivery.messages import Classes, SequenceNumbers
+from supervisor.core.delivery.messages import Batch, Classes, SequenceNumbers
 from supervisor.durable.storing import Stored, StoringTells
 from supervisor.durable.transaction import Sent, Transaction
 from supervisor.mailbox.intake.entry import Entry

@@ -16,9 +16,9 @@ from time import monotonic
 from typing import Protocol
 
 from actors.wire.kinds import TELL
-from supervisor.core.delivery.batches import Batch, QueuedBulk, QueuedTells
-from supervisor.core.delivery.messages import Classes
-from supervisor.core.delivery.parcel import Parcel
+from supervisor.core.delivery.messages import Batch, Classes
+from supervisor.core.delivery.parcel import Parcel, QueuedBulk
+from supervisor.core.delivery.queue import QueuedTells
 from supervisor.durable.rows import row_of
 from supervisor.mailbox.intake.entry import Entry, Taken, Wait
 from supervisor.store.errors import StoreError

@@ -23,8 +23,7 @@ from actors.wire.from_child import (
 )
 from actors.wire.log_lines import Record
 from actors.wire.progress import Activity, Progress
-from supervisor.core.delivery.batches import Batch
-from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.messages import Batch, QueuedMessage
 from supervisor.core.health.condition import Condition
 from supervisor.core.health.life_end import LifeEnd
 

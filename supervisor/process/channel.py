@@ -34,8 +34,7 @@ from actors.wire.from_child import KeptReplies as KeptRepliesFrame
 from actors.wire.kinds import NOTHING
 from actors.wire.progress import Activity, Progress
 from actors.wire.to_child import AskHealth, Cancel, Credit, Deliver, Envelope, Items, Load, Recall, Stop
-from supervisor.core.delivery.batches import Batch
-from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.messages import Batch, QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.life import LifeListener
 from supervisor.process.descriptors import LifeDescriptors

@@ -9,8 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from actors.wire.framing import Carried
-from supervisor.core.delivery.batches import Batch
-from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.messages import Batch, QueuedMessage
 
 
 class ScriptedDelivery:

@@ -13,8 +13,8 @@ from actors.wire.from_child import Outcomes
 from actors.wire.kinds import ASK, REPLY, TELL
 from actors.wire.progress import Activity, Progress
 from actors.wire.to_child import StartActor
-from supervisor.core.delivery.batches import QueuedTells
 from supervisor.core.delivery.messages import Classes, QueuedMessage
+from supervisor.core.delivery.queue import QueuedTells
 from tests.support.actors import Echo, Fail, FailsToStart, Note, Notes, Puppet, StopYourself, WaitsInStart
 from tests.support.waiting import at_rest, until
 

@@ -6,9 +6,8 @@ import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.messages import Batch, QueuedMessage
 
 
 class Backlog:

@@ -15,9 +15,8 @@ import msgspec
 from actors.wire.kinds import ASK, CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
 from actors.wire.progress import Progress
 from supervisor.core.delivery.backlog import Backlog
-from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.delivery.messages import Batch, QueuedMessage
 
 
 class Acknowledged(NamedTuple):

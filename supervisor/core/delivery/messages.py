@@ -1,9 +1,9 @@
-"""Messages as a mailbox holds them, and their numbers. Pure."""
+"""Messages as a mailbox holds them, one by one or together, and their numbers. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
@@ -32,6 +32,38 @@ class QueuedMessage(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=Fals
         """How many bytes the message has."""
         beside = 0 if self.attachments is None else sum(attachment.size for attachment in self.attachments)
         return memoryview(self.message).nbytes + beside
+
+
+class Batch(Protocol):
+    """Consecutive messages that are kept and sent together, with numbers without gaps.
+
+    Attributes:
+        seq: the sequence number of the first.
+    """
+
+    seq: int
+
+    @property
+    def kind(self) -> int:
+        """TELL or ASK, of all of them."""
+
+    def __len__(self) -> int:
+        """How many they are."""
+
+    def pieces(self, ahead: float = 0.0) -> tuple[bytes, Sequence[bytes]]:
+        """The frame that carries it: its head, and the rest, to be joined.
+
+        `ahead` is by how many seconds the clock of the receiver is ahead of this one.
+        """
+
+    def drop(self, size: int) -> None:
+        """Remove the first `size`."""
+
+    def messages(self) -> Iterator[QueuedMessage]:
+        """The same messages as separate QueuedMessages."""
+
+    def split(self, size: int) -> Batch:
+        """Keep the first `size`; returns the rest."""
 
 
 class _Tagged(msgspec.Struct, array_like=True):

@@ -1,38 +1,129 @@
 """MessageQueue: what waits, what is in flight, what has ended; and after a death, the fate of each message. Pure.
 
-    accept_tell ─▶ Arrivals
-                      ▼
-    enqueue ─────▶ Backlog ─▶ take ─▶ InFlight of a consumer ─▶ finish
-                      ▲                    │
-                      └── lose, came_back ─┘
+    accept_tell, enqueue_ask ─▶ tells, asks: together
+                                     ▼
+    enqueue, enqueue_bulk ──────▶ Backlog ─▶ take_batch, take ─▶ InFlight of a consumer ─▶ finish
+                                     ▲                                 │
+                                     └──────── lose, came_back ────────┘
 
 A message is in exactly one place: queued, in flight to one life, or ended. No message is dropped silently, and none
-is begun twice unless it is idempotent.
+is begun twice unless it is idempotent. What stays together on its way is here, the rest in `Singles`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
-from actors.wire.framing import Carried
-from actors.wire.kinds import TELL
+from actors.wire.codec import encode
+from actors.wire.kinds import ASK, TELL
 from actors.wire.progress import Progress
-from supervisor.core.delivery.backlog import Backlog
-from supervisor.core.delivery.batches import Arrivals, Batch, QueuedBulk
-from supervisor.core.delivery.byte_count import ByteCount
-from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.in_flight import NOTHING_NEW, Acknowledged, Flights
-from supervisor.core.delivery.losses import Attempts, LostMessage
-from supervisor.core.delivery.messages import Classes, QueuedMessage, SequenceNumbers
-from supervisor.core.delivery.parcel import Parcel
+from actors.wire.to_child import TELL_BATCH_HEAD, AskBatch
+from supervisor.core.delivery.in_flight import NOTHING_NEW, Acknowledged
+from supervisor.core.delivery.losses import LostMessage
+from supervisor.core.delivery.messages import Batch, Classes, QueuedMessage, SequenceNumbers
+from supervisor.core.delivery.parcel import Parcel, QueuedBulk, array_head
+from supervisor.core.delivery.singles import Singles
 
-_GAPS: Final = 64  # cancelled messages that may lie in the backlog before it is compacted
+TOGETHER: Final = 256  # small asks that one frame carries
+_ASKS_TAG: Final = AskBatch.__struct_config__.tag
 
 
-class MessageQueue:
+class QueuedTells(msgspec.Struct, eq=False):
+    """Consecutive tells of the daemon: only bytes and numbers without gaps.
+
+    Attributes:
+        seq: the sequence number of the first.
+        payloads: their bytes.
+        classes: the message classes of the actor.
+        trace: the trace context of all of them.
+    """
+
+    seq: int
+    payloads: list[bytes]
+    classes: Classes
+    trace: str | None = None
+
+    kind: ClassVar[int] = TELL
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    def pieces(self, ahead: float = 0.0) -> tuple[bytes, Sequence[bytes]]:  # noqa: ARG002 - tells have no deadline
+        """The frame that carries it: its head, and the rest, to be joined."""
+        trace = self.trace
+        array = b"\x93" if trace is None else b"\x94"
+        head = TELL_BATCH_HEAD % (array, self.seq.to_bytes(8, "big"), len(self.payloads).to_bytes(4, "big"))
+        return head, self.payloads if trace is None else [*self.payloads, encode(trace)]
+
+    def drop(self, size: int) -> None:
+        """Remove the first `size`."""
+        del self.payloads[:size]
+        self.seq += size
+
+    def messages(self) -> Iterator[QueuedMessage]:
+        """The same messages as separate QueuedMessages."""
+        for seq, payload in enumerate(self.payloads, self.seq):
+            yield self.classes.plain_tell(seq, payload, self.trace)
+
+    def split(self, size: int) -> QueuedTells:
+        """Keep the first `size`; returns the rest."""
+        rest = QueuedTells(self.seq + size, self.payloads[size:], self.classes, self.trace)
+        del self.payloads[size:]
+        return rest
+
+
+class QueuedAsks(msgspec.Struct, eq=False):
+    """Consecutive small asks of the daemon: only bytes and deadlines, and numbers without gaps.
+
+    Attributes:
+        seq: the sequence number of the first.
+        payloads: their bytes.
+        deadlines: of each, None without one.
+        classes: the message classes of the actor.
+    """
+
+    seq: int
+    payloads: list[bytes]
+    deadlines: list[float | None]
+    classes: Classes
+
+    kind: ClassVar[int] = ASK
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    def pieces(self, ahead: float = 0.0) -> tuple[bytes, Sequence[bytes]]:
+        """The frame that carries it; see `QueuedBulk.pieces`."""
+        deadlines = self.deadlines
+        if ahead:
+            deadlines = [None if deadline is None else deadline + ahead for deadline in deadlines]
+        head = encode((_ASKS_TAG, self.seq, deadlines))  # an array of three; the fourth is the list of messages
+        return b"\x94" + head[1:] + array_head(len(self.payloads)), self.payloads
+
+    def drop(self, size: int) -> None:
+        """Remove the first `size`."""
+        del self.payloads[:size], self.deadlines[:size]
+        self.seq += size
+
+    def messages(self) -> Iterator[QueuedMessage]:
+        """The same messages as separate QueuedMessages."""
+        handler_of = self.classes.handler_of
+        for seq, (payload, deadline) in enumerate(zip(self.payloads, self.deadlines, strict=True), self.seq):
+            raw = msgspec.Raw(payload)
+            yield QueuedMessage(seq, ASK, None, deadline, raw, handler=handler_of(raw))
+
+    def split(self, size: int) -> QueuedAsks:
+        """Keep the first `size`; returns the rest."""
+        rest = QueuedAsks(self.seq + size, self.payloads[size:], self.deadlines[size:], self.classes)
+        del self.payloads[size:], self.deadlines[size:]
+        return rest
+
+
+class MessageQueue(Singles):
     """The bookkeeping of one queue of a mailbox, and of the consumers that take from it.
 
     A life must begin its messages in the order of their numbers: its black box and its acknowledgements rest on that.
@@ -46,13 +137,8 @@ class MessageQueue:
         weighed: whether bytes are counted.
 
     Attributes:
-        flights: what is in flight, by consumer.
-        attempts: how often lives that ended have begun the messages.
         accept_tell: takes the bytes of a checked tell without an envelope, if bytes are not counted. It gets its
             number later, with those that follow it.
-        enqueue_ask: appends a small ask of the daemon, if bytes are not counted; returns its sequence number. It
-            travels with those before and after it.
-        trace_tells: the tells that `accept_tell` takes from now on have that trace context.
     """
 
     def __init__(
@@ -63,92 +149,57 @@ class MessageQueue:
         *,
         weighed: bool = False,
     ) -> None:
-        self._classes = classes
-        self._numbers = SequenceNumbers() if numbers is None else numbers
-        self._unwanted: dict[int, Fate] = {}  # cancelled, and still queued or in flight; how they end
-        self._backlog = Backlog(self._unwanted)
-        self._arrivals = Arrivals(self._numbers, classes, self._arrived)
-        self._fresh = self._arrivals.tells
-        self.accept_tell: Final = self._fresh.append
-        self.enqueue_ask: Final = self._arrivals.accept_ask
-        self.trace_tells: Final = self._arrivals.trace_tells
-        self.flights: Final = Flights(self._backlog, self._unwanted)
-        self.attempts: Final = Attempts(classes, max_deliveries)
-        self._flights = self.flights.by_consumer
-        self._sizes = ByteCount() if weighed else None
-        self._unsettled = 0  # without the arrivals
+        super().__init__(classes, max_deliveries, numbers, weighed=weighed)
+        self.accept_tell: Final = self._tells.append
+        self._trace: str | None = None  # of the tells
+        self._first_ask = 0
+        self._deadlines: list[float | None] = []  # of the asks
 
     # ---- what is known
 
     @property
     def unsettled(self) -> int:
         """How many messages wait or are in flight, without the cancelled ones."""
-        return self._unsettled + len(self._fresh) + len(self._arrivals.asks.payloads)
+        return self._unsettled + len(self._tells) + len(self._asks)
 
     @property
     def queued(self) -> int:
         """How many lie in the queue, cancelled ones included."""
-        return self._backlog.count + len(self._fresh) + len(self._arrivals.asks.payloads)
+        return self._backlog.count + len(self._tells) + len(self._asks)
 
     @property
     def fresh(self) -> int:
         """How many accepted tells have no number yet."""
-        return len(self._fresh)
-
-    @property
-    def cancels(self) -> bool:
-        """Whether messages were cancelled that are here, queued or in flight."""
-        return bool(self._unwanted)
-
-    @property
-    def total_bytes(self) -> int:
-        """How many bytes all messages have, 0 when they are not counted."""
-        return 0 if self._sizes is None else self._sizes.total
+        return len(self._tells)
 
     def room(self, consumer: str, most: int) -> int:
         """How many more messages a consumer may get, if it may have `most`; one at a time while there are suspects."""
         flight = self._flights.get(consumer)
         return (1 if self.attempts.suspects else most) - (0 if flight is None else flight.count)
 
-    def kind_of(self, seq: int) -> int | None:
-        """The kind of a message that waits here or is in flight, None when it is not here. Looks at all of them."""
-        held = chain(self.flights.messages(), self.waiting())
-        return next((message.kind for message in held if message.seq == seq), None)
-
-    def waiting(self) -> list[QueuedMessage]:
-        """What is queued and wanted, in order."""
-        self._arrivals.gather()
-        return self._backlog.waiting()
-
     # ---- in
 
-    def enqueue(
-        self,
-        kind: int,
-        handler: int,
-        sender: str | None,
-        deadline: float | None,
-        payload: bytes,
-        *,
-        beside: tuple[int, ...] | None = None,
-        attachments: tuple[Carried, ...] | None = None,
-        trace: str | None = None,
-        key: bytes | None = None,
-    ) -> int:
-        """Append a message to the queue; returns its sequence number."""
-        if self._fresh or self._arrivals.asks.payloads:
-            self._arrivals.gather()
+    def enqueue_ask(self, deadline: float | None, payload: bytes) -> int:
+        """Append a small ask of the daemon; returns its sequence number. It travels with those before and after it.
+
+        Allowed only when bytes are not counted.
+        """
+        if self._tells or len(self._asks) == TOGETHER:
+            self._gather()
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + 1
-        message = QueuedMessage(
-            seq, kind, sender, deadline, msgspec.Raw(payload), beside, trace, attachments, handler, key
-        )
-        self._backlog.append(message)
-        self._unsettled += 1
-        if self._sizes is not None:
-            self._sizes.add(seq, message.size)
+        if not self._asks:
+            self._first_ask = seq
+        self._asks.append(payload)
+        self._deadlines.append(deadline)
         return seq
+
+    def trace_tells(self, trace: str | None) -> None:
+        """The tells that `accept_tell` takes from now on have that trace context."""
+        if self._tells:
+            self._gather()
+        self._trace = trace
 
     def enqueue_bulk(
         self, kind: int, sender: str | None, deadline: float | None, parcel: Parcel, trace: str | None = None
@@ -157,29 +208,19 @@ class MessageQueue:
 
         Allowed only when bytes are not counted.
         """
-        self._arrivals.gather()
+        self._gather()
         numbers = self._numbers
         seq = numbers.next
         numbers.next = seq + parcel.count
         self._arrived(QueuedBulk(seq, kind, sender, deadline, parcel, self._classes, trace))
         return seq
 
-    def adopt(self, message: QueuedMessage, deliveries: int) -> None:
-        """Add a message that another queue released, at its place by sequence number."""
-        self._arrivals.gather()
-        self._backlog.insert(message)
-        self._unsettled += 1
-        if self._sizes is not None:
-            self._sizes.add(message.seq, message.size)
-        if deliveries:
-            self.attempts.begun[message.seq] = deliveries
-
     def adopt_batch(self, batch: Batch) -> None:
         """Add a batch that has its numbers, higher ones than all that were queued so far.
 
         Allowed only when bytes are not counted.
         """
-        self._arrivals.gather()
+        self._gather()
         self._arrived(batch)
 
     # ---- to a consumer
@@ -206,13 +247,13 @@ class MessageQueue:
     def take_batch(self, consumer: str, most: int) -> Batch | None:
         """Take the batch at the head of the queue, if the consumer may have it; else None."""
         flight = self._flights.get(consumer) or self.flights.open(consumer)
-        tells, asks = len(self._fresh), self._arrivals.asks.payloads
+        tells, asks = len(self._tells), self._asks
         if 0 < tells <= most and not asks and not self._backlog.count and self._numbers.next > flight.last_tag:
-            batch: Batch = self._arrivals.number_tells()  # the common case: nothing else waits
+            batch: Batch = self._number_tells()  # the common case: nothing else waits
             self._unsettled += tells
         else:
             if tells or asks:
-                self._arrivals.gather()
+                self._gather()
             waiting = self._backlog.pop_batch(flight.last_tag, most)
             if waiting is None:
                 return None
@@ -224,53 +265,7 @@ class MessageQueue:
         flight.last_tag = batch.seq + size - 1
         return batch
 
-    def take(
-        self, consumer: str, most: int, most_bytes: int, now: float = 0.0
-    ) -> tuple[list[QueuedMessage], list[QueuedMessage]]:
-        """Take messages from the head of the queue for a consumer: the first, and more within both bounds.
-
-        One with attachments is the last.
-
-        Returns what is to be sent, with delivery tags in place of sequence numbers; and what has ended because its
-        deadline has passed. A batch of tells behind them stays; one at the head is taken apart.
-        """
-        if self._fresh or self._arrivals.asks.payloads:
-            self._arrivals.gather()
-        flight = self._flights.get(consumer) or self.flights.open(consumer)
-        backlog = self._backlog
-        size = 0
-        taken: list[QueuedMessage] = []
-        expired: list[QueuedMessage] = []
-        while len(taken) < most and size < most_bytes:
-            if not taken:
-                backlog.take_apart_head()
-            message = backlog.pop()
-            if message is None and not taken and backlog.count:
-                continue  # cancelled ones were before a batch
-            if message is None:
-                break
-            if message.deadline is not None and message.deadline < now:
-                self._over(message.seq)
-                expired.append(message)
-                continue
-            taken.append(flight.give(message))
-            size += message.size
-            if message.attachments is not None:
-                break  # what belongs to a message comes before its frame
-        return taken, expired
-
     # ---- ends
-
-    def finish(self, consumer: str, delivery_tag: int) -> QueuedMessage | None:
-        """One message of a consumer has ended; None when it had no such message."""
-        flight = self._flights.get(consumer)
-        if flight is None:
-            return None
-        message = flight.messages.pop(delivery_tag, None) or flight.take_out(delivery_tag)
-        if message is not None:
-            flight.count -= 1
-            self._over(message.seq)
-        return message
 
     def finish_up_to(self, consumer: str, ack_up_to: int) -> Acknowledged:
         """All messages of a consumer up to a delivery tag have ended."""
@@ -319,25 +314,6 @@ class MessageQueue:
         self._unsettled -= count
         return True
 
-    def cancel_message(self, seq: int, fate: Fate) -> tuple[str, int] | None:
-        """Cancel a message that has not ended.
-
-        Returns the consumer that has it and its delivery tag, None when it is queued.
-
-        Args:
-            seq: its number.
-            fate: how it ends, unless a life handles it all the same.
-        """
-        holder = self.flights.holder(seq)
-        if holder is None:
-            self._arrivals.gather()
-            self._backlog.take_apart_at(seq)
-            self._over(seq)
-        self._unwanted[seq] = fate
-        if holder is None and len(self._unwanted) > _GAPS and len(self._unwanted) * 2 > self._backlog.count:
-            self._backlog.close_gaps()
-        return holder
-
     def lose(self, consumer: str, progress: Progress | None) -> tuple[LostMessage, ...]:
         """A life has ended: the fates of what it may have begun. What may go to the next life is queued again.
 
@@ -355,46 +331,26 @@ class MessageQueue:
                 self._over(loss.message.seq)
         return losses
 
-    def drop_oldest(self) -> QueuedMessage | None:
-        """Remove the message that has waited longest; None when all are in flight."""
-        self._arrivals.gather()
-        message = None
-        while message is None and self._backlog.count:
-            self._backlog.take_apart_head()
-            message = self._backlog.pop()
-        if message is not None:
-            self._over(message.seq)
-        return message
-
-    def drain(self) -> list[QueuedMessage]:
-        """Empty the queue; returns everything wanted, in order."""
-        left = self.waiting()
-        self._backlog.clear()
-        for message in left:
-            self._over(message.seq)
-        return left
-
-    def release(self) -> list[tuple[QueuedMessage, int]]:
-        """Empty the queue for another one: everything wanted, in order, and how often it has been begun."""
-        given = [(message, self.attempts.of(message.seq)) for message in self.waiting()]
-        self.drain()
-        return given
-
     # ---- inside
+
+    def _number_tells(self) -> QueuedTells:
+        """Take the tells, with numbers."""
+        tells, numbers = self._tells, self._numbers
+        batch = QueuedTells(numbers.next, tells.copy(), self._classes, self._trace)
+        numbers.next += len(tells)
+        tells.clear()
+        return batch
+
+    def _gather(self) -> None:
+        """Let the tells and asks that came together lie in the backlog."""
+        if self._asks:
+            asks = QueuedAsks(self._first_ask, self._asks, self._deadlines, self._classes)
+            self._asks, self._deadlines = [], []
+            self._arrived(asks)
+        if self._tells:
+            self._arrived(self._number_tells())
 
     def _arrived(self, batch: Batch) -> None:
         """A batch has its numbers, and lies in the backlog from now on."""
         self._backlog.append_batch(batch)
         self._unsettled += len(batch)
-
-    def _over(self, seq: int) -> None:
-        self._unsettled -= 1
-        if self._unwanted:
-            self._unwanted.pop(seq, None)
-        attempts = self.attempts
-        if attempts.begun:
-            attempts.begun.pop(seq, None)
-        if attempts.suspects:
-            attempts.suspects.pop(seq, None)
-        if self._sizes is not None:
-            self._sizes.remove(seq)

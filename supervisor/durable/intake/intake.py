@@ -28,9 +28,8 @@ from actors.ref import check_key
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.kinds import ASK, TELL
-from supervisor.core.delivery.batches import Batch
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.messages import UNKNOWN, Classes, QueuedMessage
+from supervisor.core.delivery.messages import UNKNOWN, Batch, Classes, QueuedMessage
 from supervisor.core.delivery.parcel import Parcel
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.rules.down import is_down
