@@ -1,6 +1,4 @@
-"""Parcel: messages of one call, joined as long as none of them has to be treated by itself; QueuedBulk: the same in a
-queue. Pure.
-"""
+"""Parcel: messages of one call, joined while none has to be treated by itself; QueuedBulk: one in a queue. Pure."""
 
 from __future__ import annotations
 
