@@ -88,7 +88,7 @@ def web(socket_path, *words):
     finally:
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=DEADLINE)
-    assert (b"", b"") == (out, errors)
+    assert (b"", b"") == (out, errors), (out + errors).decode()
 
 
 class Served:
