@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import ServerSentEvent
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
@@ -33,6 +33,7 @@ from supervisor.ctl.errors import ControlError, ExitCode
 from supervisor.ctl.text import stacks_text
 from supervisor.ctl.web.feed import Feed
 from supervisor.ctl.web.guard import Asked, Guard, Refusal
+from supervisor.ctl.web.live import Live
 from supervisor.ctl.web.watch import Watch
 
 MAX_BODY: Final = 16 * 1024  # bytes of a change
@@ -118,7 +119,7 @@ class Page:
         return self._files[request.url.path]
 
     async def _live(self, request: Request) -> Response:  # noqa: ARG002 - what Starlette passes
-        return EventSourceResponse(self._sent(), ping=PING, send_timeout=STALL)
+        return Live(self._sent(), ping=PING, send_timeout=STALL)
 
     async def _sent(self) -> AsyncIterator[ServerSentEvent]:
         async for part in self.feed.read():
