@@ -76,6 +76,8 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         last_message: type name of the message that was being handled, `job parse` of a job; else of the last one
             handled, else None.
         last_message_begun: True when that message was still being handled, None when there was no message.
+        last_message_failed: whether the exception that ended the life came out of that message's handler: the message
+            has ended, with this error.
         deliveries: how often the message that was being handled had been begun, this time included, or None.
         out_of_memory: of a SIGKILL that its supervisor did not send: whether the kernel had just counted a kill for
             lack of memory; None where that count cannot be read.
@@ -100,6 +102,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     stacks: str | None = None
     last_message: str | None = None
     last_message_begun: bool | None = None
+    last_message_failed: bool = False
     deliveries: int | None = None
     out_of_memory: bool | None = None
     cpu_time: float | None = None
@@ -125,7 +128,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         """The report in one line: which life ended, why, at what, and what happens next."""
         parts = [self.headline]
         if self.last_message is not None:
-            parts.append(f"{self._at_work} {self.last_message}")
+            parts.append(self._at_work)
         if self.decision:
             parts.append(self._next)
         return "; ".join(parts)
@@ -134,7 +137,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
         lines = [self.headline, f"  after {self.uptime:.3f} s{self._used()}"]
         if self.last_message is not None:
             times = {None: "", 1: ", begun once"}.get(self.deliveries, f", begun {self.deliveries} times")
-            lines.append(f"  {self._at_work} {self.last_message}{times}")
+            lines.append(f"  {self._at_work}{times}")
         if self.decision:
             lines.append(f"  {self._next}")
         for text in (self.traceback, self.native_stack, self.stacks):
@@ -151,7 +154,9 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _at_work(self) -> str:
-        return "while handling" if self.last_message_begun else "last handled"
+        if self.last_message_failed:
+            return f"while handling {self.last_message}, which failed"
+        return f"{'while handling' if self.last_message_begun else 'last handled'} {self.last_message}"
 
     @property
     def _next(self) -> str:

@@ -280,6 +280,7 @@ def _fields(report: ExitReport) -> dict[str, Any]:
         "signal": report.signal,
         "last_message": report.last_message,
         "last_message_begun": report.last_message_begun,
+        "last_message_failed": report.last_message_failed or None,
         "deliveries": report.deliveries,
         "out_of_memory": report.out_of_memory,
         "cpu_time": None if report.cpu_time is None else round(report.cpu_time, 3),

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from actors.exits import ExitKind, ExitReport
+from actors.exits import ExitReport
 from supervisor.core.rules.policy import BY_RULE
 from supervisor.core.tree.commands import Terminate
 from supervisor.errors import RestartIntensityExceeded, StartFailed, below
@@ -133,7 +133,7 @@ def not_started(path: str, end: Terminate, report: ExitReport | None) -> StartFa
 
 def _remedy(report: ExitReport | None) -> str:
     """What to do about lives that end because of the messages they get."""
-    if report is None or report.reason.kind is not ExitKind.CRASHED or not (report.last_message and report.traceback):
+    if report is None or not report.last_message_failed:
         return ""
     if report.because.startswith(BY_RULE):  # its author has decided that it shall escalate
         return ""

@@ -214,9 +214,15 @@ class ActorLife:
             node=self.node,
             last_message=message,
             last_message_begun=begun,
+            last_message_failed=begun is False and self._failed_over_it(end),
             deliveries=self._mailbox.consumers.deliveries(self._name, progress) if begun else None,
             stacks=self._seen.stacks,
         )
+
+    def _failed_over_it(self, end: LifeEnd) -> bool:
+        """Whether the exception that ended it came out of the handler that it called last."""
+        at_work = self.handler_name(end.progress.handler)
+        return end.crash_report is not None and end.crash_report.where == f"in {at_work}"
 
     def health(self) -> Health | None:
         """Its health; None without a process."""

@@ -95,6 +95,7 @@ class Subtree:
             native_stack=None if inner is None else inner.native_stack,
             last_message=None if inner is None else inner.last_message,
             last_message_begun=None if inner is None else inner.last_message_begun,
+            last_message_failed=False if inner is None else inner.last_message_failed,
             deliveries=None if inner is None else inner.deliveries,
             cause=None if inner is None else inner.headline,
             uptime=self._tree.loop.time() - self._started_at,

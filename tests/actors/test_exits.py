@@ -111,6 +111,21 @@ def test_a_report_is_silent_about_what_it_does_not_know():
     assert "next" not in str(report)
 
 
+def test_a_report_says_that_an_exception_failed_its_message():
+    """It was being handled when the handler raised; that it has ended is said beside it."""
+    report = ExitReport(
+        actor="/root/a",
+        life=1,
+        pid=2,
+        reason=ExitReason(ExitKind.CRASHED, "KeyError: 'x' (in A.note)"),
+        last_message="Note",
+        last_message_begun=False,
+        last_message_failed=True,
+    )
+    assert "  while handling Note, which failed" in str(report).splitlines()
+    assert report.line.endswith("(in A.note); while handling Note, which failed")
+
+
 def test_a_report_is_a_value():
     """It can be written down and read again."""
     report = ExitReport(actor="/root/a", life=1, pid=2, reason=ExitReason(ExitKind.NORMAL, "x"), uptime=0.25)

@@ -224,6 +224,7 @@ async def test_reports(logs):
         "signal": "SIGKILL",
         "last_message": "Once",
         "last_message_begun": True,
+        "last_message_failed": True,
         "delay": 1.0,
         "traceback": "...",
         "native_stack": "...",

@@ -88,11 +88,12 @@ async def test_an_exception_is_told_to_the_asker_and_to_the_log(title, logs):
         assert said.split(":")[0] == caught.value.type_name
         assert (ExitKind.CRASHED, f"{said} (in Victim.perish)") == (report.reason.kind, report.reason.detail)
         assert traced in report.traceback
-        assert (1, None, "Perish", False) == (
+        assert (1, None, "Perish", False, True) == (
             report.exit_code,
             report.signal,
             report.last_message,
             report.last_message_begun,
+            report.last_message_failed,
         )
         assert (None, None) == (report.native_stack, report.out_of_memory)
         assert 0 < report.cpu_time < 60
