@@ -45,6 +45,7 @@ class Consumers:
         served: the lives that get messages, by member.
         leaving: the lives that get no more and have not ended: they handle what they have.
         ended: why a life was killed over the message that it handled, by member.
+        last_jobs: of a pool of jobs, the last one that each member's life has run, as reports name it.
         shared_queue: the queue that all share; None when they have queues of their own.
         single_consumer: the one consumer; None for a pool, and while the actor is down.
         most_ahead: how many messages a quick member has at most beyond those it handles, where others take from the
@@ -59,6 +60,7 @@ class Consumers:
         self.served: dict[str, Delivery] = {}
         self.leaving: dict[str, Delivery] = {}
         self.ended: dict[str, str] = {}
+        self.last_jobs: dict[str, str] = {}
         self.shared_queue: MessageQueue | None = None
         self.single_consumer: Consumer | None = None
         self.most_ahead = MOST_AHEAD
@@ -163,6 +165,7 @@ class Consumers:
         self._quick.pop(name, None)
         self._paused.pop(name, None)
         self.ended.pop(name, None)
+        self.last_jobs.pop(name, None)
         self._find_single_consumer()
 
     def holding(self, name: str) -> Delivery | None:

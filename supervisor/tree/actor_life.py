@@ -113,6 +113,8 @@ class ActorLife:
             self.life.restore(state)
         if self._mailbox.durable:
             self._on_outcomes = partial(self._settle, None)
+        elif issubclass(self._mailbox.protocol.actor, Jobs):
+            self._on_outcomes = partial(_settle_jobs, self._mailbox, self._name)
         else:
             self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
         self.life_outcomes = self._outcomes if self._pool.limited else self._on_outcomes
@@ -175,7 +177,7 @@ class ActorLife:
         if not 0 <= index < len(names):
             return "a handler"
         if issubclass(protocol.actor, Jobs):
-            return _job(self._mailbox, self._name, self.progress())
+            return _job(self._mailbox, self._name, self.progress()) or "a job"
         return f"{protocol.actor.__qualname__}.{names[index]}"
 
     @property
@@ -214,15 +216,10 @@ class ActorLife:
             node=self.node,
             last_message=message,
             last_message_begun=begun,
-            last_message_failed=begun is False and self._failed_over_it(end),
+            last_message_failed=begun is False and _is_where(end, self.handler_name(progress.handler)),
             deliveries=self._mailbox.consumers.deliveries(self._name, progress) if begun else None,
             stacks=self._seen.stacks,
         )
-
-    def _failed_over_it(self, end: LifeEnd) -> bool:
-        """Whether the exception that ended it came out of the handler that it called last."""
-        at_work = self.handler_name(end.progress.handler)
-        return end.crash_report is not None and end.crash_report.where == f"in {at_work}"
 
     def health(self) -> Health | None:
         """Its health; None without a process."""
@@ -348,19 +345,41 @@ def _with_its_job(mailbox: Mailbox, name: str, end: LifeEnd) -> bool:
 
 
 def _last_message(mailbox: Mailbox, name: str, progress: Progress) -> tuple[str | None, bool | None]:
-    """The message that a life began last, as reports name it, and whether it is being handled."""
+    """The message that a life began last, as reports name it, and whether it is being handled; None if not known."""
     handlers = tuple(mailbox.protocol.handlers)
     if not 0 <= progress.handler < len(handlers):
         return None, None
     jobs = issubclass(mailbox.protocol.actor, Jobs)
     said = _job(mailbox, name, progress) if jobs else handlers[progress.handler].__qualname__
-    return said, bool(progress.active)
+    return said, None if said is None else bool(progress.active)
 
 
-def _job(mailbox: Mailbox, name: str, progress: Progress) -> str:
-    """The job that a life runs, as reports name it."""
-    message = mailbox.consumers.queue_of(name).flights.of(name).at(min(progress.active, default=0))
-    return shown(RunJob, None if message is None else message.message)
+def _job(mailbox: Mailbox, name: str, progress: Progress) -> str | None:
+    """The job that a life runs, or the last one that it has run, as reports name it; None when that is not known."""
+    held = _job_at(mailbox, name, min(progress.active, default=progress.begun))
+    return held or (None if progress.active else mailbox.consumers.last_jobs.get(name))
+
+
+def _job_at(mailbox: Mailbox, name: str, delivery_tag: int) -> str | None:
+    message = mailbox.consumers.queue_of(name).flights.of(name).at(delivery_tag)
+    return None if message is None else shown(RunJob, message.message)
+
+
+def _settle_jobs(mailbox: Mailbox, name: str, frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:
+    """Settle outcomes of jobs, and keep the name of the last one: reports tell what a process has handled last."""
+    if isinstance(frame, Replies):
+        last = frame.first + frame.count - 1
+    else:
+        last = next((item.seq for item in reversed(frame.items) if item.began), 0)
+    job = _job_at(mailbox, name, last)
+    if job is not None:
+        mailbox.consumers.last_jobs[name] = job
+    mailbox.dispatcher.on_outcomes(name, frame, attachments)
+
+
+def _is_where(end: LifeEnd, handler: str) -> bool:
+    """Whether the exception that ended a life came out of that handler."""
+    return end.crash_report is not None and end.crash_report.where == f"in {handler}"
 
 
 def _over_its_job(end: LifeEnd, why: str) -> ExitReason | None:

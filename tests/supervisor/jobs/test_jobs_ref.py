@@ -178,8 +178,18 @@ async def test_a_job_that_takes_too_long_is_ended_with_its_process():
         assert root.snapshot().restarts == 0
 
 
-async def test_reports_name_the_function_of_a_job(tmp_path):
-    """What it is doing, what it hung in, and why it was killed."""
+async def run_one(pool):
+    await pool.run(double, 1)
+
+
+async def map_one(pool):
+    async for _ in pool.map(double, [1]):
+        pass
+
+
+@pytest.mark.parametrize("run", [run_one, map_one])
+async def test_reports_name_the_function_of_a_job(run, tmp_path):
+    """What it is doing, what it hung in, why it was killed, and what it ran last."""
     log = tmp_path / "log"
     async with tree(size=1, handler_timeout=0.3) as root:
         watch, pool, letters = Watch(root), root["pool"], root.dead_letters()
@@ -200,6 +210,12 @@ async def test_reports_name_the_function_of_a_job(tmp_path):
         assert "killed: its job work ran longer than 0.1 s; killed by its supervisor" == str(report.reason)
         with pytest.raises(ActorCrashed, match=r"hung: job work over its limit"):
             await pool.run(work, Item(1, "hang"))
+        await watch.find(ended)
+        await run(pool)
+        (process,) = root.which_children()
+        os.kill(process.pid, signal.SIGKILL)
+        report = (await watch.find(ended)).report
+        assert ("job double", False) == (report.last_message, report.last_message_begun)
     assert ["job work"] == [letter.message_type async for letter in letters]
 
 
