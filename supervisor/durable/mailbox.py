@@ -26,7 +26,7 @@ from actors.wire.progress import Progress
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.queue import MessageQueue
-from supervisor.core.rules.down import is_down
+from supervisor.core.rules.down import Down, is_down
 from supervisor.durable.delivery import NotedDelivery
 from supervisor.durable.intake.bulk import DurableBulk
 from supervisor.durable.intake.delayed import Delayed
@@ -176,8 +176,8 @@ class DurableMailbox(Mailbox):
 
     # ---- open and closed
 
-    def close(self, because: str) -> None:
-        """The actor is down for good, for now: what waits stays in the store; askers hear that."""
+    def close(self, down: Down) -> None:
+        """The actor is down and stays down: what waits stays in the store; askers hear that."""
         self.consumers.expect_none(*self.consumers.names)
         self.intake.beyond.count += sum(len(queue.drain()) for queue in self.consumers.queues.values())
         self._settlement.fail_if_down.clear()
@@ -187,15 +187,15 @@ class DurableMailbox(Mailbox):
             if asker is not None:
                 asker.failed(
                     ActorStopped(
-                        f"{is_down(self.path, because)}; the message had not begun, and is stored: it is "
+                        f"{is_down(self.path, down)}; the message had not begun, and is stored: it is "
                         f"handled when the actor is started again"
                     )
                 )
-        self.intake.close(because, self._stop_reason())
+        self.intake.close(down, self._stop_reason())
         self._delayed.close()
         watchers, self._watchers = self._watchers, {}
         for told in watchers.values():
-            told(Terminated(self.path, because))
+            told(Terminated(self.path, down.because))
 
     def open(self) -> None:
         """See `Mailbox.open`."""

@@ -11,6 +11,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from actors.exits import ExitReport
 from supervisor.core.health.hang_detector import Health
+from supervisor.core.rules.down import Down
 from supervisor.core.terms import LoneKind
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
@@ -92,7 +93,7 @@ class LoneChild(ABC, Generic[S]):
         """It has no streams, and is never recycled."""
         self._post(happened.StreamsOver(self.name, life))
 
-    def retire(self, because: str) -> None:
+    def retire(self, down: Down) -> None:
         """It has no mailbox to close."""
 
     def forget(self) -> None:

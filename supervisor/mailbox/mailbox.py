@@ -29,7 +29,7 @@ from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.outcomes import unserved
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import Router
-from supervisor.core.rules.down import is_down
+from supervisor.core.rules.down import Down, is_down
 from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import Asker, decode_bound
@@ -155,7 +155,7 @@ class Mailbox:
     # ---- what is known of it
 
     @property
-    def closed(self) -> str | None:
+    def closed(self) -> Down | None:
         """Why it is closed, None while it is open."""
         return self.intake.closed
 
@@ -267,8 +267,8 @@ class Mailbox:
 
     # ---- open and closed
 
-    def close(self, because: str) -> None:
-        """The actor is down for good.
+    def close(self, down: Down) -> None:
+        """The actor is down and stays down.
 
         What waits becomes dead letters, and every asker and waiting sender gets an error.
         """
@@ -277,14 +277,14 @@ class Mailbox:
         self._settlement.fail_if_down.clear()
         waiting = (queue.drain() for queue in self.consumers.queues.values())
         for message in merge(*waiting, key=lambda message: message.seq):
-            self._settlement.dead_letter(message, reason, because)
+            self._settlement.dead_letter(message, reason, down.because)
             asker, _ = self._settlement.dismiss(message.seq)
             if asker is not None:
-                asker.failed(ActorStopped(f"{is_down(self.path, because)}; the message had not begun"))
-        self.intake.close(because, reason)
+                asker.failed(ActorStopped(f"{is_down(self.path, down)}; the message had not begun"))
+        self.intake.close(down, reason)
         watchers, self._watchers = self._watchers, {}
         for told in watchers.values():
-            told(Terminated(self.path, because))
+            told(Terminated(self.path, down.because))
 
     def open(self) -> None:
         """The actor is started, perhaps again after it was down for good."""
@@ -303,7 +303,7 @@ class Mailbox:
     def watch(self, who: object, told: Callable[[Terminated], None]) -> None:
         """Call `told` when the actor is down for good, at once when it already is; once for each `who`."""
         if self.closed is not None:
-            told(Terminated(self.path, self.closed))
+            told(Terminated(self.path, self.closed.because))
         else:
             self._watchers[who] = told
 

@@ -14,6 +14,7 @@ from actors.exits import ExitReport
 from actors.wire.to_child import ProcessOptions, StartActor
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.place import LOCAL
+from supervisor.core.rules.down import Down
 from supervisor.core.tree.commands import Decision, ReportExit
 from supervisor.messaging.shared import TreeContext
 from supervisor.observe.logs import actor_logger, level_of
@@ -105,11 +106,11 @@ class ActorChild:
             self.mailbox.consumers.disconnect(self._name)
         killed.kill()
 
-    def retire(self, because: str) -> None:
-        """Down for good. A pool's mailbox closes with its last member; messages for another member go to the rest."""
+    def retire(self, down: Down) -> None:
+        """It stays down. A pool's mailbox closes with its last member; messages for another member go to the rest."""
         self.pool.retired.add(self._name)
         if self.pool.down:
-            self.mailbox.close(because)
+            self.mailbox.close(down)
         else:
             self.mailbox.remove_member(self._name)
 

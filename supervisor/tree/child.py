@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from actors.exits import ExitReport
+from supervisor.core.rules.down import Down
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
 from supervisor.messaging.shared import TreeContext
@@ -55,8 +56,8 @@ class Child(Protocol):
     def kill(self, life: int) -> None:
         """Kill a life."""
 
-    def retire(self, because: str) -> None:
-        """It is down for good."""
+    def retire(self, down: Down) -> None:
+        """It stays down."""
 
     def forget(self) -> None:
         """Its spec is gone."""

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from actors.exits import ExitKind, ExitReason, ExitReport
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.rules.down import Down
 from supervisor.core.rules.states import SupervisorState
 from supervisor.core.terms import ChildTerms
 from supervisor.core.tree import commands as do
@@ -36,6 +37,7 @@ from supervisor.tree.child import Child, ChildMaker
 from supervisor.tree.pool import Resizing
 
 _FOR_A_LIFE: Final = (TimerKind.START, TimerKind.GRACE)  # the times that a life has
+_STARTS: Final = (SupervisorState.STARTING, SupervisorState.RUNNING)  # the phases in which it starts children
 _STOPPED: Final = 2.0  # seconds by which a timer is late when the daemon was stopped (SIGSTOP, a machine that is held)
 
 
@@ -70,6 +72,7 @@ class Engine:
         self.spec = spec
         self.tree = tree
         self.running_at: float | None = None
+        self._down: Down | None = None  # why the supervisor above starts this one no more
         self.last_failure: ExitReport | None = None  # the last death that was not asked for
         own = replace(spec.own_terms(path), nested=nested)
         terms = tuple(terms for child in spec.children for terms in child.terms())
@@ -116,6 +119,11 @@ class Engine:
         if self.machine.phase not in (SupervisorState.STOPPING, SupervisorState.STOPPED):
             self.tree.stop_reason = Fate.SHUTDOWN
         self.post(how)
+
+    def retire(self, down: Down) -> None:
+        """The supervisor above starts this one no more: its end has left mailboxes open, which are closed now."""
+        self._down = down
+        self.post(happened.RetireAsked(down.because))
 
     def request(self, make: Callable[[int], AnyEvent]) -> Call:
         """Give the machine a request, made with its ticket."""
@@ -170,7 +178,7 @@ class Engine:
             case do.CancelTimer():
                 self._cancel_timer(command.timer)
             case do.CloseMailbox():
-                self.children[command.child].retire(command.because)
+                self.children[command.child].retire(Down(command.because, self._startable(command.child)))
             case do.DeleteChild():
                 self._delete(command.child)
             case do.ReportReady():
@@ -185,6 +193,12 @@ class Engine:
                 self._terminated(command)
             case _:
                 assert_never(command)
+
+    def _startable(self, child: str) -> bool:
+        """Whether a child that stays down may be started: its spec is kept, and so is this supervisor or its own."""
+        if self._down is not None:
+            return self._down.startable
+        return self.machine.view(child) is not None and self.machine.phase in _STARTS
 
     def _report(self, command: do.ReportExit) -> None:
         """A life has ended."""
@@ -223,7 +237,7 @@ class Engine:
             if child.spec is following.get(name):
                 child.hand_over()
             else:
-                child.retire("its supervisor was restarted without it")
+                child.retire(Down("its supervisor was restarted without it"))
                 self._delete(name)
 
     def _set_timer(self, timer: Timer, after: float) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from actors.exits import ExitReport
+from supervisor.core.rules.down import Down
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import Decision, ReportExit
@@ -67,9 +68,9 @@ class Subtree:
         """Kill every process below."""
         self.engine.post(happened.KillRequested())
 
-    def retire(self, because: str) -> None:
-        """The whole subtree is down for good."""
-        self.engine.post(happened.RetireAsked(because))
+    def retire(self, down: Down) -> None:
+        """The whole subtree stays down."""
+        self.engine.retire(down)
 
     def forget(self) -> None:
         """The spec is gone."""

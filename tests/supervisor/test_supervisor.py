@@ -614,12 +614,17 @@ async def test_restart_policies(policy, message, decision):
         if decision == "restart":
             assert 2 == (await ref.ask(WhoAreYou())).incarnation
         else:
-            with pytest.raises(ActorStopped, match="/root/a is down for good"):
+            kept = policy is RestartPolicy.TRANSIENT
+            how_long = r"until it is started, by restart_child or actorctl start \(" if kept else r"for good \("
+            with pytest.raises(ActorStopped, match=f"/root/a is down {how_long}{policy.value} children are "):
                 await ref.ask(Echo("x"))
             with pytest.raises(ActorStopped):
                 ref.tell_nowait(Note(1))
             with pytest.raises(ActorStopped):
                 await ref.tell(Note(1))
+            if kept:
+                await root.restart_child("a")
+                assert "x" == await ref.ask(Echo("x"))
 
 
 async def test_what_waits_when_an_actor_goes_down_for_good(tmp_path):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from actors import ExitKind, NoSuchActor, UsageError
+from actors import ActorStopped, ExitKind, NoSuchActor, UsageError
 from supervisor import (
     BRUTAL_KILL,
     AutoShutdown,
@@ -271,7 +271,7 @@ async def test_escalation_with_real_processes():
 
 @pytest.mark.parametrize("policy", [RestartPolicy.TRANSIENT, RestartPolicy.TEMPORARY])
 async def test_a_supervisor_that_gave_up_and_is_not_restarted(policy):
-    """It ends with reason shutdown, which for a transient child is a normal end (OTP); its actors are down for good."""
+    """It ends with reason shutdown, which for a transient child is a normal end (OTP); its actors say what starts them."""
     async with tree(child("z"), under("sub", child(), intensity=NEVER_AGAIN, restart=policy)) as root:
         watch, ref = Watch(root), root["sub/a"]
         await die(root, "/root/sub/a")
@@ -280,6 +280,9 @@ async def test_a_supervisor_that_gave_up_and_is_not_restarted(policy):
         left = {"z": "running", "sub": "exited"} if policy is RestartPolicy.TRANSIENT else {"z": "running"}
         await reached(root, left)
         assert "/root/sub/a" == (await ref.terminated()).path
+        how_long = "until it is started, by" if policy is RestartPolicy.TRANSIENT else "for good"
+        with pytest.raises(ActorStopped, match=f"/root/sub/a is down {how_long}"):
+            ref.tell_nowait(Echo(""))
         assert 0 == root.snapshot().restarts
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 TERMINATED: Final = "terminate_child was called"
 
 
@@ -12,8 +14,20 @@ def by_call(because: str) -> str:
     return f"{because}, or actorctl stop" if because == TERMINATED else because
 
 
-def is_down(path: str, because: str) -> str:
+class Down(msgspec.Struct, frozen=True):
+    """That a child is down and stays down.
+
+    Attributes:
+        because: why, one line.
+        startable: whether `restart_child`, of it or of a supervisor above it, starts it again.
+    """
+
+    because: str
+    startable: bool = False
+
+
+def is_down(path: str, down: Down) -> str:
     """That an actor is down, for how long, and why: `/root/a is down for good (its supervisor gave up)`."""
-    if because == TERMINATED:
-        return f"{path} is down until it is started ({by_call(because)})"
-    return f"{path} is down for good ({because})"
+    if down.startable:
+        return f"{path} is down until it is started, by restart_child or actorctl start ({by_call(down.because)})"
+    return f"{path} is down for good ({by_call(down.because)})"

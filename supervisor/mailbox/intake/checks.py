@@ -14,7 +14,7 @@ from actors.errors import ActorStopped, UsageError
 from actors.messages import Message
 from actors.wire.framing import Carried
 from actors.wire.kinds import TELL
-from supervisor.core.rules.down import is_down
+from supervisor.core.rules.down import Down, is_down
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.validation import Admission, Admitted
 from supervisor.ports.observers import Tracer
@@ -34,7 +34,7 @@ class IntakeChecks:
     """
 
     def __init__(self, path: str, admission: Admission, home: Home) -> None:
-        self.closed: str | None = None
+        self.closed: Down | None = None
         self.tracer: Tracer | None = None
         self._path = path
         self._admission = admission

@@ -21,6 +21,7 @@ from actors.wire.codec import ReplyCodec
 from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
+from supervisor.core.rules.down import Down
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import PendingAsk, pending_ask, reader
 from supervisor.mailbox.capacity import Capacity
@@ -210,9 +211,9 @@ class Door(IntakeChecks):
 
     # ---- open and closed
 
-    def close(self, because: str, reason: Fate) -> None:
-        """The actor is down for good: nothing enters, and the senders that wait for room get an error."""
-        self.closed = because
+    def close(self, down: Down, reason: Fate) -> None:
+        """The actor is down and stays down: nothing enters, and the senders that wait for room get an error."""
+        self.closed = down
         self.closed_reason = reason
         self._capacity.close()
         if self.budget is not None:
@@ -277,7 +278,7 @@ class Door(IntakeChecks):
         """A delayed tell is due."""
         entry = Entry(TELL, message, sender)
         if self.closed is not None:
-            self._dead_letter(entry, self.closed_reason, self.closed)
+            self._dead_letter(entry, self.closed_reason, self.closed.because)
             return
         try:
             self.post(entry, Patience.REFUSE)

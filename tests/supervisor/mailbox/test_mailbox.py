@@ -36,6 +36,7 @@ from actors.wire.from_child import Failure, Outcome, Outcomes
 from actors.wire.kinds import NOTHING
 from actors.wire.progress import Progress
 from supervisor.core.delivery.routing import Router
+from supervisor.core.rules.down import Down
 from supervisor.core.terms import Routing
 from supervisor.mailbox import consumers
 from supervisor.mailbox.mailbox import Mailbox
@@ -321,7 +322,7 @@ async def test_closing_ends_every_wait():
     box.ref.tell_nowait(Add(0))
     waits = [box.tell(1), box.ask(2, timeout=None), box.tell(3)]
     await at_rest()
-    box.mailbox.close("it is over")
+    box.mailbox.close(Down("it is over"))
     for task in waits:
         with pytest.raises(ActorStopped, match="it is over"):
             await task
@@ -637,7 +638,7 @@ async def test_close(box):
     box.ref.tell_nowait(Add(1))
     asking = box.ask(2, timeout=None)
     await at_rest()
-    box.mailbox.close("gone for good")
+    box.mailbox.close(Down("gone for good"))
     with pytest.raises(ActorStopped, match="gone for good.*had not begun"):
         await asking
     assert [(Add(1), None), (Add(2), None)] == [(letter.message, letter.sender) for letter in box.letters]
@@ -659,7 +660,7 @@ async def test_terminated(box):
     await at_rest()
     given_up.cancel()
     await at_rest()
-    box.mailbox.close("gone for good")
+    box.mailbox.close(Down("gone for good"))
     assert await watching == await box.ref.terminated()
     with pytest.raises(asyncio.CancelledError):
         await given_up
@@ -712,7 +713,7 @@ async def test_forged_outcomes(box, items, ack_up_to):
         box.say(*items, ack_up_to=ack_up_to)
     life.began(1)
     box.die(life)
-    box.mailbox.close("over")
+    box.mailbox.close(Down("over"))
     async with asyncio.timeout(5):
         await asyncio.wait([asking])
     assert asking.exception() is None or isinstance(asking.exception(), ActorCrashed | ActorStopped)
@@ -751,7 +752,7 @@ async def test_fields_of_an_actor_s_message_are_not_decoded(box):
 
 async def test_bytes_of_an_actor_for_one_that_is_down(box):
     """The same as for the daemon's own messages."""
-    box.mailbox.close("over")
+    box.mailbox.close(Down("over"))
     with pytest.raises(ActorStopped):
         box.mailbox.intake.check_bytes(msgspec.Raw(encode(Add(1))), kinds.ASK, None, ())
 

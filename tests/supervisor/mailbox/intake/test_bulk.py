@@ -13,6 +13,7 @@ from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.from_child import Failure, Replies
 from supervisor.core.delivery.fates import Fate
+from supervisor.core.rules.down import Down
 from supervisor.core.terms import Routing
 from supervisor.specs import Overflow
 from tests.supervisor.mailbox.test_mailbox import Add, Box, Try
@@ -221,7 +222,7 @@ async def test_the_end_of_the_actor_ends_each_of_them():
     box = Box(capacity=3)
     asking = await begun(box.ref.ask_many(adds(1, 2, 3, 4, 5)))
     telling = await begun(box.ref.tell_many(adds(6, 7)))
-    box.mailbox.close("it was stopped")
+    box.mailbox.close(Down("it was stopped"))
     assert [ActorStopped] * 5 == [type(answer) for answer in await asking]
     with pytest.raises(ActorStopped) as caught:
         await telling

@@ -16,6 +16,7 @@ from actors.wire.codec import encode
 from actors.wire.kinds import ASK, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.routing import Router
+from supervisor.core.rules.down import Down
 from supervisor.core.terms import Routing
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.intake.intake import SMALL
@@ -174,7 +175,7 @@ async def test_closing_ends_the_waits():
     box = Box(capacity=1)
     box.intake.post(box.entry(), Patience.WAIT)
     wait = box.intake.post(box.entry(), Patience.WAIT)
-    box.mailbox.close("over")
+    box.mailbox.close(Down("over"))
     with pytest.raises(ActorStopped, match="over"):
         await wait.taken()
     with pytest.raises(ActorStopped, match="over"):
