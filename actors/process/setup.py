@@ -31,9 +31,8 @@ _PR_SET_PDEATHSIG: Final = 1
 def bind(daemon: int, mark: str) -> object:
     """Bind this process to the life of its daemon: when the daemon is gone, this process exits.
 
-    Linux: PR_SET_PDEATHSIG, which the kernel delivers even to a process stuck in a C loop. It is sent when the thread
-    that spawned this process ends; the daemon spawns from a thread that lives as long as the supervisor. Elsewhere
-    the end of file on the channel does the same between two messages.
+    See `end_with`; the daemon spawns from a thread that lives as long as the supervisor. Where the system has no such
+    thing, the end of file on the channel does the same between two messages.
 
     Args:
         daemon: process id of the daemon.
@@ -42,14 +41,25 @@ def bind(daemon: int, mark: str) -> object:
     Returns:
         What is to be kept as long as the process lives.
     """
+    end_with(daemon)
+    return mark_descendants(mark)
+
+
+def end_with(parent: int) -> None:
+    """From now on this process is killed when the thread that spawned it ends, and so when its parent does.
+
+    Linux: PR_SET_PDEATHSIG, which the kernel delivers even to a process stuck in a C loop.
+
+    Args:
+        parent: its process id. If that has ended already, this process exits at once.
+    """
     if sys.platform == "linux":
         from actors.process import libc  # noqa: PLC0415 - it has what Linux has
 
         with contextlib.suppress(OSError):
             libc.call("prctl", _PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != daemon:  # it died before the line above
+    if os.getppid() != parent:  # it died before the line above
         os._exit(EXIT_ORPHANED)
-    return mark_descendants(mark)
 
 
 def guard(box: BlackBox) -> None:

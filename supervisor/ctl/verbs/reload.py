@@ -1,13 +1,14 @@
 """Reload: `actorctl run --reload`: the tree in a child process, which is started anew when a Python file changes.
 
 The child has a process group of its own, so that Ctrl-C in a terminal is one signal to it and not two, of which the
-second would kill its actors.
+second would kill its actors. On Linux it is killed when this process is, and its actors with it.
 
 Runs in the main thread of `actorctl`.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ class _Program:
     """
 
     def __init__(self, target: str) -> None:
-        self._words = [sys.executable, "-m", "supervisor.ctl", "run", target]
+        self._words = [sys.executable, "-m", "supervisor.ctl", "run", target, "--parent", str(os.getpid())]
         self._process: subprocess.Popen[bytes]
         self._told = False
 

@@ -39,7 +39,8 @@ _SPECS: Final = (ChildSpec, SupervisorSpec, TaskSpec, FunctionSpec, CommandSpec)
 @actorctl.command()
 @click.argument("target", metavar="MODULE:TREE")
 @click.option("--reload", is_flag=True, help="Start anew when a Python file below the working directory changes.")
-def run(target: str, *, reload: bool) -> None:
+@click.option("--parent", type=int, hidden=True, help="Process id of the `run --reload` with which this one ends.")
+def run(target: str, *, reload: bool, parent: int | None) -> None:
     """Run a tree until Ctrl-C or SIGTERM.
 
     TREE is a Supervisor, a list of specs, or a function without arguments that returns one of these. A tree made of
@@ -49,6 +50,10 @@ def run(target: str, *, reload: bool) -> None:
         from supervisor.ctl.verbs.reload import reloading  # noqa: PLC0415 - nothing else needs it
 
         sys.exit(reloading(target))
+    if parent is not None:
+        from actors.process.setup import end_with  # noqa: PLC0415 - nothing else needs it
+
+        end_with(parent)
     if not (logging.getLogger().handlers or structlog.is_configured()):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:

@@ -17,7 +17,7 @@ from supervisor.ctl.app import actorctl
 from supervisor.ctl.client import connect
 from tests.support.control import CTL, environment, short_folder
 from tests.support.taking_time import FOREVER
-from tests.support.waiting import DEADLINE, until_now
+from tests.support.waiting import DEADLINE, alive, until_now
 
 pytestmark = pytest.mark.processes
 
@@ -183,6 +183,16 @@ def test_a_tree_that_does_not_stop_is_killed_at_the_second_signal(folder, number
         running.process.wait(DEADLINE)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it")
+def test_the_tree_is_killed_with_what_reloads_it(folder):
+    """A kill -9 leaves no tree behind that would hold its port, its socket and its store; here it hears no SIGTERM."""
+    (folder / "shop.py").write_text(DEAF)
+    with Running(folder, "shop:tree", "--reload") as running:
+        pid = int(running.until("begun").split()[1])
+        running.process.kill()
+        until_now(lambda: not alive(pid), "the end of the tree")
 
 
 def pending(pid, number):
