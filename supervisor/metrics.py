@@ -22,8 +22,10 @@ from weakref import WeakKeyDictionary
 
 from actors.errors import UsageError
 from supervisor.bridge.queue_bridge import open_bridges
+from supervisor.core.delivery.fates import Fate
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.shared import TreeContext
+from supervisor.observe.reports import RESTART_CAUSES
 from supervisor.supervisor import Supervisor
 from supervisor.telemetry.loop_stall import LoopStall
 from supervisor.telemetry.meter import Meter
@@ -77,6 +79,9 @@ HISTOGRAMS: Final = {
     "actor_queue_time_seconds": ("Time from when a message was accepted until its handler began.", ("actor",)),
     "supervisor_loop_stall_seconds": ("By how much a timer of the event loop was late.", ("supervisor",)),
 }
+# A series that begins with its first event would hide that one from rate() and increase(), which see only rises.
+_NO_FATES: Final = dict.fromkeys((fate.value for fate in Fate if fate is not Fate.NO_SUCH_ACTOR), 0)
+_NO_RESTARTS: Final = dict.fromkeys(RESTART_CAUSES, 0)
 
 
 class Collector:
@@ -214,7 +219,7 @@ def _show_child(families: dict[str, Any], child: ChildReading, cpu: NeverFalling
 
 
 def _show_mailbox(families: dict[str, Any], mailbox: MailboxReading) -> None:
-    for fate, count in mailbox.fates.items():
+    for fate, count in {**_NO_FATES, **mailbox.fates}.items():
         families["actor_messages"].add_metric([mailbox.path, fate], count)
     families["actor_mailbox_messages"].add_metric([mailbox.path], mailbox.depth)
     _show_histogram(families, "actor_ask_latency_seconds", mailbox.path, mailbox.latency)
@@ -222,7 +227,7 @@ def _show_mailbox(families: dict[str, Any], mailbox: MailboxReading) -> None:
 
 
 def _show_restarts(families: dict[str, Any], path: str, restarts: Mapping[str, int]) -> None:
-    for cause, count in restarts.items():
+    for cause, count in {**_NO_RESTARTS, **restarts}.items():
         families["actor_restarts"].add_metric([path, cause], count)
 
 

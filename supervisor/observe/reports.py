@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.wire.log_lines import Record
@@ -296,6 +296,10 @@ def _fields(report: ExitReport) -> dict[str, Any]:
         "stacks": report.stacks,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+RESTART_CAUSES: Final = ("recycle", *(kind.value for kind in CauseKind), "normal", "shutdown", "crashed", "killed", "lost")
+"""What `cause_of` may say."""
 
 
 def cause_of(report: ExitReport) -> str:

@@ -17,6 +17,7 @@ from actors import ActorCrashed, HandlerError, Shared
 from actors.testing import kill
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorSpec, TaskSpec
 from supervisor.bridge import AsyncQueueBridge
+from supervisor.core.delivery.fates import Fate
 from supervisor.telemetry.never_falling import NeverFalling
 from supervisor.telemetry.readings import ChildReading
 from supervisor.testing import InlineSupervisor
@@ -225,8 +226,21 @@ async def test_a_collector_that_comes_late(registry):
         await root["shop"].ask(Order(5))
         samples = scrape(registry)
     assert {("berlin",): 3} == of(samples, "orders_total", actor="/root/shop")
-    assert {("handled",): 3} == of(samples, "actor_messages_total", actor="/root/shop")
+    fates = of(samples, "actor_messages_total", actor="/root/shop")
+    assert 3 == fates["handled",] == sum(fates.values())
     assert {(): 1} == of(samples, "actor_ask_latency_seconds_count", actor="/root/shop")
+
+
+async def test_counters_begin_at_zero(registry):
+    """A rate sees only rises: a series that began with its first loss would hide that one, and an alert on it."""
+    async with InlineSupervisor(ChildSpec(Shop, name="shop")) as root:
+        registry.register(metrics.Collector(root))
+        samples = scrape(registry)
+    fates = of(samples, "actor_messages_total", actor="/root/shop")
+    assert {(fate.value,): 0 for fate in Fate if fate is not Fate.NO_SUCH_ACTOR} == fates  # that one has no mailbox
+    page = (ROOT / "docs/reference/metrics.md").read_text().partition("## Causes of restarts")[2].partition("\n## ")[0]
+    causes = [cause for row in page.splitlines() if row.startswith("|") for cause in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert {(cause,): 0 for cause in causes} == of(samples, "actor_restarts_total", actor="/root/shop")
 
 
 async def test_asks_that_are_answered_together(registry):
