@@ -298,7 +298,15 @@ def _fields(report: ExitReport) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-RESTART_CAUSES: Final = ("recycle", *(kind.value for kind in CauseKind), "normal", "shutdown", "crashed", "killed", "lost")
+RESTART_CAUSES: Final = (
+    "recycle",
+    *(kind.value for kind in CauseKind),
+    "normal",
+    "shutdown",
+    "crashed",
+    "killed",
+    "lost",
+)
 """What `cause_of` may say."""
 
 

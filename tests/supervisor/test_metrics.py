@@ -239,7 +239,9 @@ async def test_counters_begin_at_zero(registry):
     fates = of(samples, "actor_messages_total", actor="/root/shop")
     assert {(fate.value,): 0 for fate in Fate if fate is not Fate.NO_SUCH_ACTOR} == fates  # that one has no mailbox
     page = (ROOT / "docs/reference/metrics.md").read_text().partition("## Causes of restarts")[2].partition("\n## ")[0]
-    causes = [cause for row in page.splitlines() if row.startswith("|") for cause in re.findall(r"`(\w+)`", row.split("|")[1])]
+    causes = [
+        cause for row in page.splitlines() if row.startswith("|") for cause in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
     assert {(cause,): 0 for cause in causes} == of(samples, "actor_restarts_total", actor="/root/shop")
 
 

@@ -271,7 +271,7 @@ async def test_escalation_with_real_processes():
 
 @pytest.mark.parametrize("policy", [RestartPolicy.TRANSIENT, RestartPolicy.TEMPORARY])
 async def test_a_supervisor_that_gave_up_and_is_not_restarted(policy):
-    """It ends with reason shutdown, which for a transient child is a normal end (OTP); its actors say what starts them."""
+    """It ends with reason shutdown, which for a transient child is a normal end (OTP); its actors say how long."""
     async with tree(child("z"), under("sub", child(), intensity=NEVER_AGAIN, restart=policy)) as root:
         watch, ref = Watch(root), root["sub/a"]
         await die(root, "/root/sub/a")
