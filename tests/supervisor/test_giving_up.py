@@ -75,6 +75,8 @@ def test_the_advice_at_a_rule_is_not_to_raise_the_intensity():
         reason=ExitReason(ExitKind.CRASHED, "ValueError: x"),
         traceback="ValueError: x",
         last_message="Add",
+        last_message_begun=False,
+        last_message_failed=True,
         because="restart 4 within 5 s, where 3 are allowed",
     )
     assert "raise the intensity" in str(exceeded("/root", None, crash))

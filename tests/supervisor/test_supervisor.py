@@ -863,7 +863,7 @@ async def test_an_actor_asks_one_that_is_down():
         watch = Watch(root)
         root["a"].tell_nowait(StopYourself())
         await watch.exited("a")
-        assert (await root["b"].ask(AskOther("a", "x"))).startswith("ActorStopped: /root/a is down for good")
+        assert (await root["b"].ask(AskOther("a", "x"))).startswith("ActorStopped: /root/a is down until")
 
 
 async def test_timers():
