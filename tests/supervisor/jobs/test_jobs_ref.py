@@ -178,18 +178,8 @@ async def test_a_job_that_takes_too_long_is_ended_with_its_process():
         assert root.snapshot().restarts == 0
 
 
-async def run_one(pool):
-    await pool.run(double, 1)
-
-
-async def map_one(pool):
-    async for _ in pool.map(double, [1]):
-        pass
-
-
-@pytest.mark.parametrize("run", [run_one, map_one])
-async def test_reports_name_the_function_of_a_job(run, tmp_path):
-    """What it is doing, what it hung in, why it was killed, and what it ran last."""
+async def test_reports_name_the_function_of_a_job(tmp_path):
+    """What it is doing, what it hung in, and why it was killed."""
     log = tmp_path / "log"
     async with tree(size=1, handler_timeout=0.3) as root:
         watch, pool, letters = Watch(root), root["pool"], root.dead_letters()
@@ -210,13 +200,31 @@ async def test_reports_name_the_function_of_a_job(run, tmp_path):
         assert "killed: its job work ran longer than 0.1 s; killed by its supervisor" == str(report.reason)
         with pytest.raises(ActorCrashed, match=r"hung: job work over its limit"):
             await pool.run(work, Item(1, "hang"))
-        await watch.find(ended)
-        await run(pool)
-        (process,) = root.which_children()
-        os.kill(process.pid, signal.SIGKILL)
-        report = (await watch.find(ended)).report
-        assert ("job double", False) == (report.last_message, report.last_message_begun)
     assert ["job work"] == [letter.message_type async for letter in letters]
+
+
+async def run_one(pool):
+    await pool.run(double, 1)
+
+
+async def map_some(pool):
+    async for _ in pool.map(double, range(3)):
+        pass
+
+
+@pytest.mark.parametrize("run", [run_one, map_some])
+async def test_a_report_names_the_job_that_was_run_last(run):
+    """Of a process that runs none; before its first one it says nothing."""
+    async with Supervisor(ChildSpec(Jobs, name="pool"), intensity=Intensity.unlimited()) as root:
+        watch, said = Watch(root), []
+        for work_first in (False, True):
+            if work_first:
+                await run(root["pool"])
+            await until(lambda: root.which_children()[0].pid)
+            os.kill(root.which_children()[0].pid, signal.SIGKILL)
+            report = await watch.exited("pool")
+            said.append((report.last_message, report.last_message_begun))
+    assert [(None, None), ("job double", False)] == said
 
 
 async def test_a_cancelled_job_is_ended_with_its_process(tmp_path):
