@@ -138,10 +138,12 @@ def test_it_is_stopped_while_it_starts(folder):
 
 
 PEACEFUL = """
-import asyncio, sys
+import asyncio, signal, sys
 from supervisor import TaskSpec
 
 async def hold():
+    while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # it does not serve yet
+        await asyncio.sleep(0.01)
     print("begun", file=sys.stderr)
     try:
         await asyncio.Event().wait()
