@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 import msgspec
 
 from actors.errors import (
-    ActorCrashed,
     ActorsError,
-    ActorStopped,
     AskTimeout,
     CallCycle,
     MailboxFull,
@@ -31,7 +29,6 @@ from actors.wire.attachments import EncodedMessage
 from actors.wire.framing import MAX_FRAME, Carried
 from actors.wire.from_child import Send, SendMany
 from actors.wire.kinds import ASK, TELL
-from supervisor.core.delivery.fates import Fate
 from supervisor.mailbox.intake.bulk import Part
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
@@ -183,7 +180,7 @@ class ActorSends:
             try:
                 self._held.append(cast("DurableMailbox", self._mailbox).unsent(frame, attachments, str(error)))
             except ActorsError as unread:
-                return unread
+                return NoSuchActor(f"{error}; nor can it be kept: {unread}")
         return error
 
     def _post(
@@ -285,8 +282,7 @@ class ActorSends:
         if asker is not None:
             asker.failed(error)
         elif mailbox is not None:
-            stopped = isinstance(error, ActorStopped)
-            fate = mailbox.intake.closed_reason if stopped else _fate_for(error)
+            fate = mailbox.intake.fate_of(error)
             mailbox.intake.refuse(EncodedMessage(bytes(frame.message)), self._mailbox.path, fate, str(error))
         else:
             self._dead_letter(frame, error)
@@ -298,19 +294,8 @@ class ActorSends:
                 message=None,
                 message_type="?",
                 sender=self._mailbox.path,
-                reason=DeadReason(_fate_for(error)),
+                reason=DeadReason.NO_SUCH_ACTOR if isinstance(error, NoSuchActor) else DeadReason.UNDECODABLE,
                 detail=str(error),
                 deliveries=0,
             )
         )
-
-
-_FATES: dict[type[ActorsError], Fate] = {
-    NoSuchActor: Fate.NO_SUCH_ACTOR,
-    MailboxFull: Fate.MAILBOX_FULL,
-    ActorCrashed: Fate.ACTOR_STOPPED,
-}
-
-
-def _fate_for(error: ActorsError) -> Fate:
-    return next((fate for cls, fate in _FATES.items() if isinstance(error, cls)), Fate.UNDECODABLE)

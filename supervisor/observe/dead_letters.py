@@ -19,6 +19,7 @@ class DeadReason(StrEnum):
     CRASHED = Fate.CRASHED.value
     POISON = Fate.POISON.value
     MAILBOX_FULL = Fate.MAILBOX_FULL.value
+    NOT_STORED = Fate.NOT_STORED.value
     NO_SUCH_ACTOR = Fate.NO_SUCH_ACTOR.value
     UNDECODABLE = Fate.UNDECODABLE.value
 

@@ -22,6 +22,7 @@ class Fate(StrEnum):
     CRASHED = "crashed_while_handling"
     POISON = "poison"
     MAILBOX_FULL = "mailbox_full"
+    NOT_STORED = "not_stored"
     ACTOR_STOPPED = "actor_stopped"
     SHUTDOWN = "shutdown"
     UNDECODABLE = "undecodable"

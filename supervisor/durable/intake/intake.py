@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.errors import ActorCrashed, ActorStopped, UsageError
+from actors.errors import ActorCrashed, ActorsError, ActorStopped, UsageError
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.ref import check_key
@@ -165,6 +165,10 @@ class DurableIntake(Intake):
         """See `Intake.post_own`."""
         self._store_unheard(Entry(TELL, self._admission.own(message), sender))
 
+    def fate_of(self, error: ActorsError) -> Fate:
+        """See `Intake.fate_of`."""
+        return Fate.NOT_STORED if isinstance(error, StoreError) else super().fate_of(error)
+
     def drop_delayed(self, fate: Fate, because: str) -> None:
         """They stay in the store."""
         del fate, because
@@ -187,9 +191,9 @@ class DurableIntake(Intake):
         try:
             storing = self._accept(entry)
         except StoreError as error:
-            self._dead_letter(entry, Fate.MAILBOX_FULL, str(error))
+            self._dead_letter(entry, Fate.NOT_STORED, str(error))
         else:
-            storing.forget(lambda error: self._dead_letter(entry, Fate.MAILBOX_FULL, str(error)))
+            storing.forget(lambda error: self._dead_letter(entry, Fate.NOT_STORED, str(error)))
 
     def _accept(self, entry: Entry, due: float | None = None) -> Storing:
         storing = Storing(entry, self._loop, due, beside=beside_of(entry.message.packed))

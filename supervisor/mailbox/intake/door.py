@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.errors import ActorStopped, MailboxFull, UsageError
+from actors.errors import ActorsError, ActorStopped, MailboxFull, UsageError
 from actors.messages import Message
 from actors.ref import ActorRef
 from actors.wire.attachments import EncodedMessage
@@ -208,6 +208,12 @@ class Door(IntakeChecks):
         """Make a dead letter of bytes whose sender does not wait for an answer."""
         queued = QueuedMessage(0, TELL, sender, None, msgspec.Raw(packed.data), packed.beside, None, packed.attachments)
         self._settlement.dead_letter(queued, fate, detail)
+
+    def fate_of(self, error: ActorsError) -> Fate:
+        """How a message ends that was refused with an error, and whose sender does not hear of it."""
+        if isinstance(error, ActorStopped):
+            return self.closed_reason
+        return Fate.MAILBOX_FULL if isinstance(error, MailboxFull) else Fate.UNDECODABLE
 
     # ---- open and closed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 from collections import Counter
 
@@ -117,3 +118,19 @@ async def test_ledgers_are_exact_after_a_power_cut(tmp_path):
     assert {1} == {times for book in kept.values() for times in book.values()}
     moved = [{name for name in book if not name.startswith("told")} for book in kept.values()]
     assert moved[0] == moved[1]
+
+
+async def test_a_tell_of_an_actor_that_the_disk_has_no_room_for_is_a_dead_letter_that_says_so(tmp_path):
+    """Its sender does not wait, and a durable mailbox is never full: it is `not_stored`, not `undecodable`."""
+    specs = ChildSpec(Ledger, name="a"), ChildSpec(Ledger, name="b", durable=True)
+    with Disk(tmp_path / "shop.db") as disk:
+        root = Supervisor(*specs, store=SQLiteStore(tmp_path / "shop.db"))
+        letters = root.dead_letters()
+        async with root:
+            disk.fail("pwrite", disk.calls["pwrite"] + 1, errno.ENOSPC, 1000)
+            await root["a"].ask(Transfer(1, "b"))
+            letter = await anext(letters)
+            assert ("not_stored", "Charge", "/root/a") == (letter.reason.value, letter.message_type, letter.sender)
+            assert "its disk, or its quota, is full" in letter.detail
+            assert 1 == root.snapshot().children[1].fates["not_stored"]
+            disk.heal()
