@@ -155,8 +155,8 @@ class Lifecycle:
         engine.post(happened.Boot())
         with starting(lambda: health.health_of(look.tree_of(engine))):
             await self._until_running()
-        if self._store is not None:
-            await self._scheduler.recover()
+        if self._store is not None and (rows := await self._store.schedules()):
+            self._scheduler.recover(rows)
         if self._given_up:  # while it was running, and before this task noticed
             raise self._gave_up()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -95,17 +95,15 @@ class Scheduler:
         self._entries: dict[str, _Entry] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    async def recover(self) -> None:
+    def recover(self, rows: Sequence[ScheduleRow]) -> None:
         """Go on with the schedules of the store; what was missed meanwhile is made up for once.
 
         Raises:
-            StoreError: they cannot be read.
             UsageError: one cannot be followed here: the extra `cron` or its time zone is missing.
         """
-        if self._tree.store is not None:
-            for row in await self._tree.store.schedules():
-                self._entries[row.name] = _Entry(row, _parsed(row))
-            self._set_timer()
+        for row in rows:
+            self._entries[row.name] = _Entry(row, _parsed(row))
+        self._set_timer()
 
     def add(self, name: str, child: str, message: Admitted, schedule: Schedule) -> asyncio.Future[None]:
         """Add or replace a schedule; one that is the same goes on where it was. Done when it is stored."""

@@ -212,7 +212,7 @@ async def test_a_store_keeps_schedules(bench, store):
     async with tree(child("a")) as root:
         following = kept(Bench(root, Clock(bench.clock.now + 1000)), store)
         following.scheduler._clock = following.clock
-        await following.scheduler.recover()
+        following.scheduler.recover(await store.schedules())
         assert [shown.name for shown in root.schedules()] == ["tick"]
         assert await following.at(following.clock.now) == [1]
         assert await following.at(following.clock.now + 1) == [1]
@@ -250,7 +250,7 @@ async def test_a_schedule_of_an_actor_that_is_gone_is_told(bench, store, monkeyp
     monkeypatch.setattr(bench.root._tree.reports, "schedule_failed", lambda *what: told.append(what))
     await store.commit([PutSchedule(ScheduleRow("old", "gone", "every 60.0 s", "Note", b"", time.time() - 1e6))])
     kept(bench, store)
-    await bench.scheduler.recover()
+    bench.scheduler.recover(await store.schedules())
     await bench.at(time.time())
     await bench.at(time.time() + 10)
     assert told == [("old", "gone", "no actor has the path /root/gone; did you mean /root/a?")], "told once"
@@ -263,7 +263,7 @@ async def test_a_kept_schedule_that_cannot_be_followed_here_is_named(bench, stor
     await store.commit([PutSchedule(ScheduleRow("old", "a", "cron 0 3 * * * Mars/City", "Note", b"", 1.0))])
     kept(bench, store)
     with pytest.raises(UsageError, match=r"schedule 'old' for a, which the store keeps, .* no time zone 'Mars/City'"):
-        await bench.scheduler.recover()
+        bench.scheduler.recover(await store.schedules())
 
 
 async def test_an_actor_with_async_handlers_is_no_different(store):
