@@ -6,7 +6,8 @@ A deadline is on the clock of the wall in the store, and on the monotonic clock 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
@@ -16,12 +17,14 @@ from actors.wire.attachments import EncodedMessage, fill
 from actors.wire.codec import encode
 from actors.wire.framing import Attachment, Carried
 from actors.wire.from_child import Send
+from actors.wire.kinds import TELL
 from supervisor.core.delivery.messages import QueuedMessage, tag_of
 from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.errors import StoreError
 from supervisor.store.records import StoredMessage
 from supervisor.store.writes import MessageRow
 
+_NOTHING: Final = (None, None, None, None, None)
 _beside: Final = msgspec.msgpack.Decoder(tuple[tuple[int, ...], list[bytes]]).decode
 
 
@@ -91,6 +94,20 @@ def restored(row: StoredMessage, handler: int, deadline: float | None = None) ->
         handler,
         row.routing_key,
     )
+
+
+def is_plain(row: StoredMessage) -> bool:
+    """Whether a message is a tell of the daemon that is all in its bytes, and was never begun."""
+    beside = row.sender, row.deadline, row.routing_key, row.attachments, row.key
+    return row.kind == TELL and not row.deliveries and beside == _NOTHING
+
+
+def runs(
+    rows: Sequence[StoredMessage], joins: Callable[[StoredMessage], bool]
+) -> Iterator[tuple[bool, list[StoredMessage]]]:
+    """Messages in the same order, in runs: those that join and whose numbers follow each other, and the others."""
+    for place, run in groupby(enumerate(rows), lambda one: one[1].seq - one[0] if joins(one[1]) else None):
+        yield place is not None, [row for _, row in run]
 
 
 def content_of(message: Message[Any], data: bytes | None) -> Message[Any]:

@@ -90,7 +90,7 @@ class Backlog:
         """Add a message of another backlog, at its place by number."""
         self.count += 1
         last = self._items[-1] if self._items else None
-        if isinstance(last, QueuedMessage) and last.seq < message.seq:
+        if last is not None and last.seq + (1 if isinstance(last, QueuedMessage) else len(last)) <= message.seq:
             self._items.append(message)  # the common case
             return
         if not all(isinstance(item, QueuedMessage) for item in self._items):

@@ -17,11 +17,11 @@ import time
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import Collection, Sequence
 from threading import get_ident
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
-from actors.errors import ActorCrashed, ActorsError, ActorStopped, UsageError
+from actors.errors import ActorCrashed, ActorStopped, UsageError
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.ref import check_key
@@ -31,11 +31,12 @@ from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import UNKNOWN, Batch, Classes, QueuedMessage
 from supervisor.core.delivery.parcel import Parcel
-from supervisor.core.delivery.queue import MessageQueue
+from supervisor.core.delivery.queue import MessageQueue, QueuedTells
 from supervisor.core.rules.down import is_down
 from supervisor.durable.asks import DurableAsk, HeldAsk
+from supervisor.durable.intake.beyond import Beyond
 from supervisor.durable.intake.keys import Keys
-from supervisor.durable.rows import beside_of, restored
+from supervisor.durable.rows import beside_of, is_plain, restored, runs
 from supervisor.durable.stored import StoredMailbox
 from supervisor.durable.storing import Storing, StoringParcel
 from supervisor.mailbox.askers import Asker, PendingAsk
@@ -65,17 +66,20 @@ class DurableIntake(Intake):
         beyond: the place of those; it knows how many they are.
     """
 
+    refused_as: ClassVar = {**Intake.refused_as, StoreError: Fate.NOT_STORED}
+
     def __init__(self, stored: StoredMailbox, classes: Classes, path: str, protocol: Any, **parts: Any) -> None:
         super().__init__(path, protocol, **parts)
         one_queue = self._consumers.shared_queue is not None
         self._storable = self._joinable if one_queue else {}
+        self._joined = {index for index, _ in self._storable.values()}
         self._plain = self._fast = {}
         self._accept_tell = None
         self._stored = stored
         self._classes = classes
         self._window = self._capacity.most
         self._at_once = FIRST
-        self.beyond = _Beyond(classes)  # stands for the queue of messages that are only in the store
+        self.beyond = Beyond(classes)  # stands for the queue of messages that are only in the store
         self._last_stored = self._last_loaded = stored.numbers.next - 1
         self._refilling = False
         self._opened = 0  # how often it was opened again
@@ -165,10 +169,6 @@ class DurableIntake(Intake):
         """See `Intake.post_own`."""
         self._store_unheard(Entry(TELL, self._admission.own(message), sender))
 
-    def fate_of(self, error: ActorsError) -> Fate:
-        """See `Intake.fate_of`."""
-        return Fate.NOT_STORED if isinstance(error, StoreError) else super().fate_of(error)
-
     def drop_delayed(self, fate: Fate, because: str) -> None:
         """They stay in the store."""
         del fate, because
@@ -214,8 +214,7 @@ class DurableIntake(Intake):
         self._last_loaded = 0
         self.beyond.count = waiting
         self._vouched = vouched
-        for row in rows:
-            self._adopt_row(row)
+        self._adopt_rows(rows)
         if complete:
             self._last_loaded = self._last_stored
 
@@ -248,10 +247,7 @@ class DurableIntake(Intake):
         rows = await self._stored.store.messages(self._stored.name, self._last_loaded, room)
         if self.closed is not None or opened != self._opened:
             return
-        for row in rows:
-            if row.seq > self._last_stored:
-                break  # its commit is not reported yet
-            self._adopt_row(row)
+        self._adopt_rows([row for row in rows if row.seq <= self._last_stored])  # others are not reported yet
         self._at_once = min(2 * self._at_once, AT_ONCE)
         if len(rows) < room:
             self._last_loaded = max(self._last_loaded, known)
@@ -306,6 +302,23 @@ class DurableIntake(Intake):
         self._last_loaded = batch.seq + len(batch) - 1
         queue.adopt_batch(batch)
         self._dispatcher.after_turn()
+
+    def _adopt_rows(self, rows: Sequence[StoredMessage]) -> None:
+        """Messages of the store, in order, enter their queues."""
+        queue = self._consumers.shared_queue
+        for plain, run in runs(rows, self._joins):
+            if plain and queue is not None:
+                self._last_loaded = run[-1].seq
+                self.beyond.count = max(0, self.beyond.count - len(run))
+                queue.adopt_batch(QueuedTells(run[0].seq, [row.payload for row in run], self._classes))
+                self._dispatcher.after_turn()
+            else:
+                for row in run:
+                    self._adopt_row(row)
+
+    def _joins(self, row: StoredMessage) -> bool:
+        """Whether a message is one that `try_store` takes, and no life may have begun it."""
+        return is_plain(row) and len(row.payload) <= SMALL and self._classes.of(row.payload) in self._joined
 
     def _adopt_row(self, row: StoredMessage) -> None:
         """A message of the store enters its queue."""
@@ -373,21 +386,3 @@ class DurableIntake(Intake):
                 self._await(seq, asker, queue, fail_if_down=False)
                 return True
         return False
-
-
-class _Beyond(MessageQueue):
-    """The place of messages that are only in the store.
-
-    Attributes:
-        count: how many.
-    """
-
-    def __init__(self, classes: Classes) -> None:
-        super().__init__(classes)
-        self.count = 0
-
-    def cancel_message(self, seq: int, fate: Fate) -> tuple[str, int] | None:
-        """Nothing is queued here; the settlement deletes it from the store."""
-        del seq, fate
-        self.count = max(0, self.count - 1)
-        return None

@@ -8,8 +8,8 @@ Runs on the loop's thread; nothing here blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -52,9 +52,12 @@ class Door(IntakeChecks):
         home: the loop, thread and process of the mailbox.
 
     Attributes:
+        refused_as: how messages end that were refused with an error, by its class.
         closed_reason: the fate of what comes all the same.
         budget: the room for shared values in the tree, None without a bound.
     """
+
+    refused_as: ClassVar[Mapping[type[ActorsError], Fate]] = {MailboxFull: Fate.MAILBOX_FULL}
 
     def __init__(
         self,
@@ -213,7 +216,7 @@ class Door(IntakeChecks):
         """How a message ends that was refused with an error, and whose sender does not hear of it."""
         if isinstance(error, ActorStopped):
             return self.closed_reason
-        return Fate.MAILBOX_FULL if isinstance(error, MailboxFull) else Fate.UNDECODABLE
+        return next((fate for cls, fate in self.refused_as.items() if isinstance(error, cls)), Fate.UNDECODABLE)
 
     # ---- open and closed
 

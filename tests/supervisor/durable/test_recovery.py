@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from actors.wire.codec import encode
+from actors.wire.kinds import ASK, TELL
 from actors.wire.progress import Progress
+from supervisor import Supervisor
 from supervisor.durable import durability
 from supervisor.durable.durability import Durability
+from supervisor.durable.rows import is_plain, runs
 from supervisor.process.boxes import LeftBox
 from supervisor.specs import ChildSpec
 from supervisor.store import SQLiteStore
-from tests.support.ledgers import Ledger
+from supervisor.store.records import StoredMessage
+from supervisor.store.writes import AcceptTells
+from tests.support.ledgers import Charge, Ledger, Show
 from tests.support.stored import accept, seqs
 
 ALONE = Progress(7, frozenset(), 0, 0)
@@ -47,3 +53,34 @@ async def test_what_is_read_first(tmp_path, monkeypatch, left, window, last, mor
     prepared = tree._prepared["/root/ledger"]
     assert (list(range(1, last + 1)), more) == (seqs(prepared.rows), prepared.more)
     await tree.close()
+
+
+def row(seq, kind=TELL, payload=b"x", **fields):
+    values = {"sender": None, "deadline": None, "routing_key": None, "attachments": None, "key": None, "deliveries": 0}
+    return StoredMessage(seq=seq, kind=kind, message_type="Charge", payload=payload, sent_at=1e9, **values | fields)
+
+
+def test_plain_tells_that_follow_each_other_are_one_run():
+    """Whatever is not all in its bytes, or may have begun, comes by itself; so does what comes after a gap."""
+    others = [{"sender": "/root/a"}, {"deadline": 1.0}, {"routing_key": b"k"}, {"attachments": b"a"}, {"key": ""}]
+    odd = [row(number, **fields) for number, fields in enumerate([*others, {"deliveries": 1}, {"kind": ASK}], 10)]
+    rows = [row(1), row(2), row(4), *odd, row(17), row(18)]
+    found = [(joined, [one.seq for one in run]) for joined, run in runs(rows, is_plain)]
+    assert [(True, [1, 2]), (True, [4]), (False, list(range(10, 17))), (True, [17, 18])] == found
+
+
+async def test_what_waits_is_handled_in_order_and_what_does_not_decode_is_a_dead_letter_by_itself(tmp_path):
+    """Also among tells that are read together."""
+    store = SQLiteStore(tmp_path / "shop.db")
+    await store.open()
+    bad = {5, 6, 290}
+    payloads = [encode(Charge(1, str(number))) if number not in bad else encode(["Charge", "?"]) for number in range(300)]
+    await store.commit([AcceptTells("ledger", 1, None, 1e9, ["Charge"] * 300, payloads)])
+    await store.commit(accept("ledger", 301))
+    await store.close()
+    root = Supervisor(ChildSpec(Ledger, name="ledger", durable=True, mailbox=100), store=store)
+    letters = root.dead_letters()
+    async with root:
+        assert ["undecodable"] * 4 == [(await anext(letters)).reason.value for _ in range(4)]
+        book = await root["ledger"].ask(Show())
+    assert [str(number) for number in range(300) if number not in bad] == book.entries
