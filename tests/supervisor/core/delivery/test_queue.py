@@ -12,9 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.wire.kinds import ASK, CANCELLED, REPLY, TELL, UNDECODABLE
 from actors.wire.progress import Progress
+from supervisor.core.delivery.batches import QueuedTells
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import blame
-from supervisor.core.delivery.messages import Classes, SequenceNumbers
+from supervisor.core.delivery.messages import Classes, QueuedMessage, SequenceNumbers
 from supervisor.core.delivery.parcel import Parcel
 from supervisor.core.delivery.queue import MessageQueue
 from tests.support.long import often
@@ -411,6 +412,15 @@ def test_a_pool_member_that_gets_an_older_message_late():
     child.done(0)
     younger, older = delivery.lose(2, child.progress())
     assert (Fate.HANDLED, None) == (younger.fate, older.fate)
+
+
+def test_a_message_adopted_behind_a_batch_leaves_it_whole():
+    """As an ask that a store has after many tells: they travel in one frame."""
+    delivery = MessageQueue(CLASSES)
+    delivery.adopt_batch(QueuedTells(1, [payload(1), payload(2), payload(3)], CLASSES))
+    delivery.adopt(QueuedMessage(4, ASK, None, None, msgspec.Raw(payload(5))), 0)
+    assert 3 == len(delivery.take_batch(7, 9))
+    assert [4] == seqs(take(delivery, 7, 9, PLENTY))
 
 
 def test_released_and_adopted():
