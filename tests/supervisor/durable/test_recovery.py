@@ -13,7 +13,8 @@ from actors.wire.progress import Progress
 from supervisor import Supervisor
 from supervisor.durable import durability
 from supervisor.durable.durability import Durability
-from supervisor.durable.rows import is_plain, runs
+from supervisor.durable.intake import intake
+from supervisor.durable.rows import is_plain, restored, runs
 from supervisor.process.boxes import LeftBox
 from supervisor.specs import ChildSpec
 from supervisor.store import SQLiteStore
@@ -69,12 +70,18 @@ def test_plain_tells_that_follow_each_other_are_one_run():
     assert [(True, [1, 2]), (True, [4]), (False, list(range(10, 17))), (True, [17, 18])] == found
 
 
-async def test_what_waits_is_handled_in_order_and_what_does_not_decode_is_a_dead_letter_by_itself(tmp_path):
-    """Also among tells that are read together."""
+async def test_what_waits_is_handled_in_order_and_what_does_not_decode_is_a_dead_letter_by_itself(
+    tmp_path, monkeypatch
+):
+    """Also among tells that are read together; no other is taken apart."""
+    alone = []
+    monkeypatch.setattr(intake, "restored", lambda row, *given: alone.append(row.seq) or restored(row, *given))
     store = SQLiteStore(tmp_path / "shop.db")
     await store.open()
     bad = {5, 6, 290}
-    payloads = [encode(Charge(1, str(number))) if number not in bad else encode(["Charge", "?"]) for number in range(300)]
+    payloads = [
+        encode(Charge(1, str(number))) if number not in bad else encode(["Charge", "?"]) for number in range(300)
+    ]
     await store.commit([AcceptTells("ledger", 1, None, 1e9, ["Charge"] * 300, payloads)])
     await store.commit(accept("ledger", 301))
     await store.close()
@@ -84,3 +91,4 @@ async def test_what_waits_is_handled_in_order_and_what_does_not_decode_is_a_dead
         assert ["undecodable"] * 4 == [(await anext(letters)).reason.value for _ in range(4)]
         book = await root["ledger"].ask(Show())
     assert [str(number) for number in range(300) if number not in bad] == book.entries
+    assert [301] == alone
