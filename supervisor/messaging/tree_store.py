@@ -137,9 +137,10 @@ class TreeStore:
         return await self._store.mailboxes()
 
     async def move(self, name: str, to: str) -> int:
-        """Append what an actor left, which was renamed, to the mailbox of another name; returns how many messages.
+        """Append what an actor left, which was renamed, to the mailbox of another name.
 
-        Neither may be in the tree: call it before the actor of the new name is started, in a tree without both.
+        Returns how many messages that is, with delayed ones. Neither may be in the tree:
+        call it before the actor of the new name is started, in a tree without both.
 
         Raises:
             UsageError: one of them is in the tree.
@@ -148,7 +149,7 @@ class TreeStore:
         return await self._store.move(self._gone(name), self._gone(to))
 
     async def discard(self, name: str) -> int:
-        """Delete all that an actor left, which is no longer in the tree; returns how many messages waited.
+        """Delete all that an actor left, which is no longer in the tree; returns how many messages, with delayed ones.
 
         Raises:
             UsageError: it is in the tree.

@@ -82,14 +82,14 @@ class Store(Protocol):
         """All mailboxes that have messages, dead letters or a state."""
 
     async def move(self, mailbox: str, to: str) -> int:
-        """Append what waits in a mailbox to another one, in order; returns how many messages were moved.
+        """Append what waits in a mailbox to another one, in order; returns how many messages, with delayed ones.
 
         Its dead letters go with them, and so do its states where the other has none. Neither belongs to a running
         actor.
         """
 
     async def discard(self, mailbox: str) -> int:
-        """Delete a mailbox with all it has; returns how many messages waited. It belongs to no running actor."""
+        """Delete a mailbox with all it has; returns how many messages, with delayed ones. No running actor has it."""
 
     async def dead_letters(self, mailbox: str | None, limit: int, after: int = 0) -> list[StoredDeadLetter]:
         """Dead letters of a mailbox, or of all, with an id above `after`, ascending, at most `limit`."""

@@ -134,18 +134,20 @@ class Queries:
                 "(SELECT key FROM outcome WHERE mailbox = ?)",
                 (source, target),
             )
-        for table in ("message", "delayed", "outcome"):
+        moved, delayed, _ = (
             execute(
                 f"UPDATE OR IGNORE {table} SET mailbox = ?, seq = seq + ? WHERE mailbox = ?",  # noqa: S608
                 (target, shift, source),
-            )
+            ).rowcount
+            for table in ("message", "delayed", "outcome")
+        )
         execute("DELETE FROM outcome WHERE mailbox = ?", (source,))
         execute("UPDATE dead_letter SET mailbox = ? WHERE mailbox = ?", (target, source))
         execute("UPDATE OR IGNORE state SET mailbox = ? WHERE mailbox = ?", (target, source))
         execute("UPDATE mailbox SET waiting = 0 WHERE id = ?", (source,))
         self._mailboxes.change(target, waiting, 0 if highest is None else highest + shift)
         self._mailboxes.write()
-        return int(waiting)
+        return moved + delayed
 
     def discard(self, name: str) -> int:
         """See `Store.discard`."""
@@ -153,9 +155,10 @@ class Queries:
         if mailbox is None:
             return 0
         execute = self._connection.execute
-        ((waiting,),) = execute("SELECT waiting FROM mailbox WHERE id = ?", (mailbox,))
-        for table in ("message", "delayed", "outcome", "state", "dead_letter"):
-            execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))  # noqa: S608
+        waited, delayed, *_ = (
+            execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,)).rowcount  # noqa: S608
+            for table in ("message", "delayed", "outcome", "state", "dead_letter")
+        )
         execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
         self._mailboxes.forget()
-        return int(waiting)
+        return waited + delayed
