@@ -12,12 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.wire.kinds import ASK, CANCELLED, REPLY, TELL, UNDECODABLE
 from actors.wire.progress import Progress
-from supervisor.core.delivery.batches import QueuedTells
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.losses import blame
 from supervisor.core.delivery.messages import Classes, QueuedMessage, SequenceNumbers
 from supervisor.core.delivery.parcel import Parcel
-from supervisor.core.delivery.queue import MessageQueue
+from supervisor.core.delivery.queue import MessageQueue, QueuedTells
 from tests.support.long import often
 
 MOST = 3  # max_deliveries
