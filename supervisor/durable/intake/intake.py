@@ -304,9 +304,11 @@ class DurableIntake(Intake):
         self._dispatcher.after_turn()
 
     def _adopt_rows(self, rows: Sequence[StoredMessage]) -> None:
-        """Messages of the store, in order, enter their queues."""
-        queue = self._consumers.shared_queue
-        for plain, run in runs(rows, self._joins):
+        """Messages of the store, in order, enter their queues: what `try_store` would have taken, together."""
+        queue, of, joined = self._consumers.shared_queue, self._classes.of, self._joined
+        for plain, run in runs(
+            rows, lambda row: is_plain(row) and len(row.payload) <= SMALL and of(row.payload) in joined
+        ):
             if plain and queue is not None:
                 self._last_loaded = run[-1].seq
                 self.beyond.count = max(0, self.beyond.count - len(run))
@@ -315,10 +317,6 @@ class DurableIntake(Intake):
             else:
                 for row in run:
                     self._adopt_row(row)
-
-    def _joins(self, row: StoredMessage) -> bool:
-        """Whether a message is one that `try_store` takes, and no life may have begun it."""
-        return is_plain(row) and len(row.payload) <= SMALL and self._classes.of(row.payload) in self._joined
 
     def _adopt_row(self, row: StoredMessage) -> None:
         """A message of the store enters its queue."""
