@@ -1,7 +1,7 @@
 """Log lines: what an actor's process writes, cut into lines and read as records.
 
 Pure, and the input is not trusted: lines are the same however the bytes are chunked, a line is never longer than
-MAX_LINE, and what is not a record is text.
+LONGEST, and what is not a record is text.
 
 One pipe carries everything a life writes, so it has one order. Lines of Python's streams and loggers are *records*:
 one line that begins with a mark and is written in one piece. Output of C libraries and child processes is text. No
@@ -15,15 +15,19 @@ from typing import Final
 
 import msgspec
 
-MAX_LINE: Final = 4096  # bytes of a line: Linux's PIPE_BUF, the most that one write puts into a pipe atomically
+LONGEST: Final = 64 * 1024  # bytes of a line, characters of one that is put together from records
+MAX_LINE: Final = 4096  # bytes of a record: Linux's PIPE_BUF, the most that one write puts into a pipe atomically
 LONG: Final = MAX_LINE - 320  # bytes of text that fit into one record
 PRINTED: Final = "actor.printed"  # event of what was written as text
+PRINTED_ON: Final = "actor.printed_on"  # the same, and the line goes on in the next record
+PRINTS: Final = (PRINTED, PRINTED_ON)
 
 _RECORD: Final = b"\0"
 LOST: Final = b"\1"  # the mark of a line that counts losses
 _END: Final = b"\n"
 _SURELY: Final = LONG // 6  # characters that encode to at most LONG bytes, whatever they are
 _MAX_RECORD: Final = MAX_LINE - 64  # bytes of a record's line; leaves room for a line that counts losses in front of it
+_QUOTES: Final = 2  # bytes around an encoded text
 _SHORTER: Final = (2400, 800, 200, 40)  # characters to which a text is cut until its record fits
 
 
@@ -68,7 +72,7 @@ def pieces(text: str) -> Iterator[str]:
     """A text in pieces that each fit into a record; at least one piece."""
     for at in range(0, len(text) or 1, LONG):
         piece = text[at : at + LONG]
-        if len(piece) <= _SURELY or len(_encode(piece)) <= LONG:
+        if len(piece) <= _SURELY or len(_encode(piece)) - _QUOTES <= LONG:
             yield piece
         else:
             yield from (piece[start : start + _SURELY] for start in range(0, len(piece), _SURELY))
@@ -94,8 +98,40 @@ def read_line(line: bytes) -> list[Record | Lost]:
     return [_text(line[:at]), said] if at else [said]
 
 
+class Joiner:
+    """Puts printed lines together that came in several records. Whatever comes between two of them ends the line.
+
+    Attributes:
+        begun: the line that has begun and goes on, None outside of one.
+    """
+
+    def __init__(self) -> None:
+        self.begun: Record | None = None
+
+    def feed(self, record: Record) -> list[Record]:
+        """The records that are complete with this one."""
+        begun, complete = self.begun, []
+        self.begun = None
+        if begun is not None:
+            if record.event in PRINTS and record.fields.get("stream") == begun.fields.get("stream"):
+                text = f"{begun.fields.get('text')}{record.fields.get('text')}"
+                record = Record(record.level, record.event, {**begun.fields, "text": text})
+            else:
+                complete.append(_whole(begun))
+        if record.event == PRINTED_ON and len(str(record.fields.get("text"))) < LONGEST:
+            self.begun = record
+        else:
+            complete.append(_whole(record))
+        return complete
+
+    def end(self) -> list[Record]:
+        """The line that was begun and does not go on."""
+        begun, self.begun = self.begun, None
+        return [] if begun is None else [_whole(begun)]
+
+
 class Lines:
-    """Cuts bytes into lines of at most MAX_LINE bytes, without their newline; a longer line continues in the next.
+    """Cuts bytes into lines of at most LONGEST bytes, without their newline; a longer line continues in the next.
 
     Attributes:
         rest: the unfinished line.
@@ -107,9 +143,9 @@ class Lines:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that `chunk` completes."""
         *lines, self.rest = (self.rest + chunk).split(_END)
-        if max(map(len, lines), default=0) > MAX_LINE:
+        if max(map(len, lines), default=0) > LONGEST:
             lines = [piece for line in lines for piece in _pieces(line)]
-        if len(self.rest) > MAX_LINE:
+        if len(self.rest) > LONGEST:
             *more, self.rest = _pieces(self.rest)
             lines += more
         return lines
@@ -126,7 +162,11 @@ def printed(line: bytes) -> str:
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    return [line[at : at + MAX_LINE] for at in range(0, len(line), MAX_LINE)] or [line]
+    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)] or [line]
+
+
+def _whole(record: Record) -> Record:
+    return Record(record.level, PRINTED, record.fields) if record.event == PRINTED_ON else record
 
 
 def _marked(mark: bytes, value: Record | Lost) -> bytes:

@@ -190,7 +190,7 @@ class OutputReader:
             for _ in range(LAST_CHUNKS):
                 if not self._read(buffer):
                     break
-            if buffer.lines.rest:
+            if buffer.lines.rest or buffer.joiner.begun:
                 now = time.monotonic()
                 self._pass_on(buffer, buffer.end(now), now)
         finally:

@@ -11,7 +11,7 @@ import pytest
 
 from actors.ipc.output_pipe import OutputPipe
 from actors.output.stdio import LineWriter
-from actors.wire.log_lines import LONG, PRINTED, Lines, read_line
+from actors.wire.log_lines import LONG, PRINTED, Joiner, Lines, read_line
 
 
 @pytest.fixture
@@ -34,13 +34,14 @@ def out(pipe):
 
 @pytest.fixture
 def heard(pipe):
-    lines = Lines()
+    lines, joiner = Lines(), Joiner()
 
     def hear():
         try:
-            return [said.fields["text"] for line in lines.feed(os.read(pipe[1], 1 << 20)) for said in read_line(line)]
+            said = [said for line in lines.feed(os.read(pipe[1], 1 << 20)) for said in read_line(line)]
         except BlockingIOError:
             return []
+        return [whole.fields["text"] for record in said for whole in joiner.feed(record)]
 
     return hear
 
@@ -78,14 +79,28 @@ def test_a_flush_sends_half_a_line_once(out, heard):
     assert ["half"] == heard()
 
 
-def test_a_long_line_does_not_wait_for_its_end(out, heard):
-    """What is long leaves in pieces; nothing of it is lost."""
+def test_a_long_line_does_not_wait_for_its_end(out, pipe):
+    """What is long leaves in pieces that are each one write."""
     for _ in range(10):
         out.write("x" * (LONG // 3))
-    out.write("end\n")
-    found = heard()
-    assert "x" * (LONG // 3) * 10 + "end" == "".join(found)
-    assert LONG >= max(map(len, found))
+    found = [read_line(line) for line in Lines().feed(os.read(pipe[1], 1 << 20))]
+    assert 3 == len(found)
+    assert {LONG} == {len(record.fields["text"]) for (record,) in found}
+
+
+@pytest.mark.parametrize("size", [LONG - 1, LONG, LONG + 1, 2 * LONG + 7])
+@pytest.mark.parametrize("step", [999, 10 * LONG])
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_long_line_is_one(out, heard, size, step, letter):
+    """However it is written, it is put together again, and so is one that is flushed."""
+    whole = letter * size
+    for end in ("\n", ""):
+        for at in range(0, size, step):
+            out.write(whole[at : at + step])
+        out.write(end)
+        out.flush()
+    print("next", file=out)
+    assert [whole, whole, "next"] == heard()
 
 
 def test_what_utf8_cannot_carry(out, heard):

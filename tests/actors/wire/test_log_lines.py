@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from actors.wire.log_lines import (
     LONG,
+    LONGEST,
     MAX_LINE,
     PRINTED,
     Lines,
@@ -48,15 +49,15 @@ def test_any_chunking_gives_the_same_lines(chunks, end):
     assert everything.removesuffix(b"\n") == b"\n".join(cut(everything)) or not everything.strip(b"\n")
 
 
-@given(some.integers(0, 3 * MAX_LINE + 2), some.integers(1, 2 * MAX_LINE))
+@given(some.integers(0, 3 * LONGEST + 2), some.integers(LONGEST // 50, 2 * LONGEST))
 def test_a_long_line_goes_on_in_the_next(size, step):
     """However long it is and however it comes, nothing of it is lost and no piece is too long."""
     whole = b"%d" % 7 * size
     chunks = [whole[at : at + step] for at in range(0, size, step)]
     lines = cut(*chunks, b"\n", b"next\n")
     assert [whole, b"next"] == [b"".join(lines[:-1]), lines[-1]]
-    assert MAX_LINE >= max(map(len, lines))
-    assert max(1, -(-size // MAX_LINE)) + 1 == len(lines)
+    assert LONGEST >= max(map(len, lines))
+    assert max(1, -(-size // LONGEST)) + 1 == len(lines)
 
 
 @given(records)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.wire.log_lines import PRINTED, Lost, Record, lost_line, record_line
-from supervisor.io.output_buffer import LAST_BYTES, LAST_LINES, MAX_BYTES, MAX_LINES, WINDOW, OutputBuffer
+from actors.wire.log_lines import LONGEST, PRINTED, PRINTED_ON, Lost, Record, lost_line, record_line
+from supervisor.io.output_buffer import LAST_BYTES, LAST_LINES, LAST_OF_LINE, MAX_BYTES, MAX_LINES, WINDOW, OutputBuffer
 
 
 @pytest.fixture
@@ -99,7 +99,62 @@ def test_the_last_lines_are_few(buffer):
     buffer.take(b"".join(b"%d\n" % number for number in range(100)), 0.0)
     assert tuple(str(number) for number in range(100 - LAST_LINES, 100)) == buffer.last_lines()
     buffer.take(lines(100, 4000), 0.0)
-    assert 2 == len(buffer.last_lines()) == LAST_BYTES // 4000
+    assert ("x" * LAST_OF_LINE,) * (LAST_BYTES // LAST_OF_LINE) == buffer.last_lines()
+
+
+def part(text, stream="stderr", event=PRINTED_ON):
+    return record_line(Record("warning", event, {"stream": stream, "text": text}))
+
+
+def end(text, stream="stderr"):
+    return part(text, stream, PRINTED)
+
+
+def texts(records):
+    assert {PRINTED} >= {record.event for record in records}
+    return [record.fields["text"] for record in records]
+
+
+def test_a_long_line_is_one(buffer):
+    """Records that belong together are one line, however they come; so it is in the exit report."""
+    said = part("a" * 3000) + part("b" * 3000) + end("c") + end("next")
+    taken = [record for at in range(0, len(said), 1000) for record in buffer.take(said[at : at + 1000], 0.0)]
+    assert ["a" * 3000 + "b" * 3000 + "c", "next"] == texts(taken)
+    assert 2 == buffer.taken
+    assert (("a" * 3000 + "b" * 3000 + "c")[-LAST_OF_LINE:], "next") == buffer.last_lines()
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        b"text\n",
+        end("other", "stdout"),
+        record_line(Record("info", "it.happened", {"text": "x"})),
+        lost_line(Lost(1, 9)),
+    ],
+    ids=["text", "the other stream", "a record", "what was lost"],
+)
+def test_what_comes_between_ends_a_line(buffer, between):
+    """Nothing of it is lost, and nothing is taken for its rest."""
+    taken = buffer.take(part("begin") + between + end("rest"), 0.0)
+    assert ["begin", "rest"] == [taken[0].fields["text"], taken[-1].fields["text"]]
+    assert PRINTED == taken[0].event
+
+
+def test_a_line_that_does_not_end(buffer):
+    """It is taken when it is longer than any line may be, when its process ends, and when the next one is dropped."""
+    (taken,) = texts(buffer.take(part("x" * 3000) * (2 + LONGEST // 3000), 0.0))
+    assert LONGEST <= len(taken) < LONGEST + 3000
+    assert ["x" * 3000] == texts(buffer.end(0.0))
+    assert ["begun"] == texts(buffer.take(part("begun") + lines(MAX_LINES), 0.0))[:1]
+    assert [] == buffer.take(part("begun") + end("rest"), 0.0)
+    assert [] == buffer.end(0.0)
+
+
+def test_a_record_of_that_name_without_a_text(buffer):
+    """An actor's log may have any event."""
+    strange = record_line(Record("info", PRINTED_ON, {}))
+    assert 1 == len(buffer.take(strange + strange + end("x", None), 0.0))
 
 
 def test_the_last_lines_of_a_flood(buffer):
