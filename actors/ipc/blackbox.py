@@ -100,11 +100,22 @@ class BlackBox:
         return self.lanes, self._replies_at, reduction.DupFd(self._fd)
 
     def __setstate__(self, state: tuple[int, int, Any]) -> None:
-        self.lanes, self._replies_at, handle = state
+        lanes, replies_at, handle = state
+        self._map_of_other_side(lanes, replies_at, handle.detach())
+
+    def mapped_again(self) -> BlackBox:
+        """The same page as its other side has it, for a life in the daemon's process; it has to be closed, too."""
+        other = object.__new__(BlackBox)
+        other._map_of_other_side(self.lanes, self._replies_at, os.dup(self._fd))
+        return other
+
+    def _map_of_other_side(self, lanes: int, replies_at: int, fd: int) -> None:
+        self.lanes = lanes
         self.file = None
-        self._text_at = self._replies_at + AREA
-        self._fd = handle.detach()
-        os.set_inheritable(self._fd, False)
+        self._replies_at = replies_at
+        self._text_at = replies_at + AREA
+        self._fd = fd
+        os.set_inheritable(fd, False)
         self._map()
 
     def close(self) -> None:

@@ -300,7 +300,18 @@ class FrameReader:
 
     def take_rest(self) -> None:
         """The process has ended, and its pipe is read: take in the replies that lie in its black box."""
-        self._read_kept(None)
+        self.take_kept(None)
+
+    def take_kept(self, mark: int | None, done: int = 0) -> None:
+        """Pass on replies in the black box, as far as `KeptReplies.read` says, or all of them."""
+        if self._kept is None or self.refused:
+            return
+        try:
+            for found in self._kept.rest() if mark is None else self._kept.read(mark, done):
+                self._listener.life_outcomes(found, ())
+        except Exception as error:
+            self.refused = True
+            self._on_error(error)
 
     def _small_frame(self, data: memoryview) -> None:
         """Pass on a frame that came by itself, without attachments."""
@@ -335,7 +346,7 @@ class FrameReader:
         elif isinstance(frame, KeptRepliesFrame):
             if self._kept is None:
                 raise WireError("it keeps replies where none are read")
-            for found in self._kept.announced(frame, self._read_kept):
+            for found in self._kept.announced(frame, self.take_kept):
                 self._listener.life_outcomes(found, ())
         elif isinstance(frame, CrashReport | Goodbye):
             if self._farewell is not None:
@@ -344,17 +355,6 @@ class FrameReader:
             self._on_farewell(frame)
         else:
             self._listener.life_said(frame, attachments)
-
-    def _read_kept(self, mark: int | None, done: int = 0) -> None:
-        """Pass on replies in the black box, as far as `KeptReplies.read` says, or all of them."""
-        if self._kept is None or self.refused:
-            return
-        try:
-            for found in self._kept.rest() if mark is None else self._kept.read(mark, done):
-                self._listener.life_outcomes(found, ())
-        except Exception as error:
-            self.refused = True
-            self._on_error(error)
 
     def _taken(self, announced: Announced) -> Carried:
         if self._take is None:

@@ -125,7 +125,11 @@ class KeptReplies:
         """
         if self._box.closed or not self._box.has_unread:
             return []
-        return self.read(self._box.replies.mark, self._done())
+        return self.read(*self.reached())
+
+    def reached(self) -> tuple[int, int]:
+        """How far the process has come: what `read` takes."""
+        return self._box.replies.mark, self._done()
 
     def _look_later(self, on_mark: OnMark) -> None:
         """Look in a millisecond. Where a look is on its way, which may come too early, another one follows it."""

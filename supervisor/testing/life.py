@@ -13,7 +13,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, NoReturn, cast
+
+from msgspec.structs import replace
 
 from actors.child.fork import Copies
 from actors.child.life import Life
@@ -35,6 +38,7 @@ from supervisor.ports.life import LifeListener
 from supervisor.ports.reading import AnyReader
 from supervisor.process.channel import FrameReader, FrameWriter, ProcessDelivery
 from supervisor.process.channel_end import ChannelEnd
+from supervisor.process.kept_replies import KeptReplies
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber, Killed
 from supervisor.testing.loop import InlineLoop
@@ -66,10 +70,12 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         super().__init__(start.path, loop)
         self.node: str | None = None
         self.awaits = ""
-        self._start = start
+        self._start = replace(start, keeps_replies=True)
         self._listener = listener
         self._clock = clock
         self._box = BlackBox(lanes)
+        self._own_box = self._box.mapped_again()  # as its process has it: each side reads or writes replies
+        self._kept = KeptReplies(self._box, loop)
         self._fiber = Fiber(start.path, self._main)
         self._life_end = LifeEnd(self._fiber, clock, self._say_bytes)
         self._stop = Stop()
@@ -84,7 +90,10 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         self._grace: float | None = None
         self._kill_asked = False
         self._dying = False
-        self._frames = FrameReader(start.max_frame, listener, on_farewell=self._said_farewell, on_error=self._broken)
+        frames = FrameReader(
+            start.max_frame, listener, on_farewell=self._said_farewell, on_error=self._broken, kept=self._kept
+        )
+        self._frames, self._take_kept = frames, frames.take_kept
         self._writer = FrameWriter(
             cast("Duplex", DaemonEnd(self._write)),
             cast("AnyReader", NoReader(loop)),
@@ -150,6 +159,8 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
             self._timer = self._loop.call_later(self._fiber.wish, self._wake)
         self._hear()
         if self._fiber.over and not self.over:
+            if self._died_doing is None:
+                self._frames.take_rest()
             self._end(self._exit_code, self._died_doing)
 
     def _hear(self) -> None:
@@ -182,6 +193,8 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         if self.over:
             return
         doing = self._box.progress()
+        self._hear()
+        self._frames.take_rest()
         if self._life is not None:
             self._life.leaving.asked()  # no further message begins
         self._fiber.kill()
@@ -216,6 +229,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
 
     def _close(self) -> None:
         self._box.close()
+        self._own_box.close()
         self._life_end.close()
 
     # ---- in the fiber
@@ -224,6 +238,8 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         """See `actors.puppet.Host`."""
         if not self._fiber.killed:  # else this is a handler that a process would not have begun any more
             self._died_doing = self._box.progress()
+            if self._box.has_unread:
+                self._said.append(partial(self._take_kept, *self._kept.reached()))
             self._exit_code = -number
             self._fiber.killed = True  # nothing is heard and nothing waits any more
         raise Killed
@@ -238,7 +254,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
     def _main(self) -> None:
         HOST.set(self)
         channel = Channel(cast("Duplex", self._life_end))
-        copies, reserve = Copies(channel, self._box), Reserve()
+        copies, reserve = Copies(channel, self._own_box), Reserve()
         try:
             code = serve_to_the_end(lambda: self._run(channel, copies, reserve), channel, reserve, copies)
             if self._died_doing is None:
@@ -255,7 +271,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
             start,
             protocol_of(cls),
             channel,
-            self._box,
+            self._own_box,
             self._stop,
             reserve=reserve,
             output=Output(InlineOutputPipe(self._log), captured=False),

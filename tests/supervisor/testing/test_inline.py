@@ -146,6 +146,20 @@ async def test_the_fate_of_a_message_in_flight_is_known():
         assert 2 == await ref.ask(Incarnation())
 
 
+@pytest.mark.parametrize("end", [Die(), Raise(), Exit(3), None], ids=["dies", "raises", "exits", "killed"])
+async def test_what_was_answered_before_a_death_is_told(end):
+    """As a process keeps its replies: also where they came together with what ends it, singly or as one call."""
+    async with inline(ChildSpec(Puppet, handler_timeout=5.0)) as ref:
+        last = Hang() if end is None else end
+        asks = [asyncio.create_task(ref.ask(message, timeout=60)) for message in (Echo("a"), Incarnation(), last)]
+        assert ["a", 1] == await asyncio.gather(*asks[:2])
+        with pytest.raises((ActorCrashed, HandlerError)):
+            await asks[2]
+        replies = await ref.ask_many([Echo("b"), Incarnation(), Incarnation(), last, Incarnation()], timeout=60)
+        assert ["b", 2, 2, 3] == [*replies[:3], replies[4]]
+        assert isinstance(replies[3], ActorCrashed | HandlerError)
+
+
 async def test_what_dies_twice_dies_once():
     """Two handlers that would die at the same time: the second one has not begun, and neither was handled."""
     never = Intensity.unlimited()
