@@ -29,7 +29,7 @@ from actors.ipc.channel import Channel
 from actors.ipc.output_pipe import OutputPipe
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output, flush_streams
-from actors.process.memory import Reserve, peak_memory
+from actors.process.memory import Reserve, give_back, peak_memory
 from actors.process.setup import become, bind, guard
 from actors.process.tracebacks import EXIT_FAILED, ActorFailed, failure_of
 from actors.protocol.protocol import ActorProtocol, protocol_of
@@ -102,6 +102,7 @@ def _run(
     with only_importing():
         args, kwargs = unpickled(start)
     output.relay_loggers()
+    give_back()
     serve(cls, args, kwargs, life, ready)
 
 

@@ -1,4 +1,4 @@
-"""Memory: the peak memory of this process, and a reserve for reporting a MemoryError.
+"""Memory: the peak memory of this process, a reserve for reporting a MemoryError, and what is given back.
 
 The reserve costs address space, but no memory until it is used.
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import sys
 from typing import Final
 
 RESERVE: Final = 8 * 1024 * 1024  # bytes; formatting a traceback reads the sources it shows
@@ -32,6 +33,15 @@ class Reserve:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+
+
+def give_back() -> None:
+    """Give the system what was freed in between, as by imports; with glibc, which keeps it otherwise."""
+    if sys.platform == "linux":
+        from actors.process import libc  # noqa: PLC0415 - it is there, see `process.setup.bind`
+
+        with contextlib.suppress(OSError):
+            libc.call("malloc_trim", 0)
 
 
 def peak_memory() -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 
 import pytest
 
-from actors.process.memory import RESERVE, Reserve, peak_memory
+from actors.process.memory import RESERVE, Reserve, give_back, peak_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -26,6 +27,19 @@ def test_the_peak():
     much[::4096] = b"x" * len(much[::4096])
     del much
     assert peak_memory() >= before + 16 * 1024 * 1024
+
+
+@pytest.mark.skipif(not platform.libc_ver()[0].startswith("glibc"), reason="another allocator")
+def test_freed_memory_is_given_back():
+    """Also below a block that is still in use, where C's library keeps it otherwise."""
+    size = 64 * 1024 * 1024
+    blocks = [bytes(2000) for _ in range(size // 2000)]
+    kept = blocks.pop()
+    del blocks
+    before = status("VmRSS")
+    give_back()
+    assert before - status("VmRSS") > size // 2
+    assert 2000 == len(kept)
 
 
 def test_no_peak_where_there_is_no_proc(monkeypatch):
