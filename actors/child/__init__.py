@@ -1,1 +1,1 @@
-"""Child: what runs in an actor's process: startup, the loop that handles messages, the actor's context."""
+"""Child: one life in its process: how it begins, serves and exits, its context. `messages` and `runners`: the rest."""

@@ -1,1 +1,1 @@
-"""Threads and loop callbacks that read and write descriptors."""
+"""Descriptors that are read and written: in the reader's and the output thread, or by the loop itself."""

@@ -1,1 +1,1 @@
-"""Mailboxes: where messages wait in the daemon, and how they are settled."""
+"""Mailboxes: where messages wait in the daemon, how they go to lives, and how they are settled."""

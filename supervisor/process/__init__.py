@@ -1,1 +1,1 @@
-"""Processes: spawning them, spares, and one process as a life."""
+"""Processes: one as a life, what both send each other, its end; spares. `spawn` has how one is made."""

@@ -1,1 +1,1 @@
-"""Tree: engines carry out what the supervision machines decide."""
+"""Tree: a running tree: engines carry out, on actors, pools and subtrees, what the supervision machines decide."""
