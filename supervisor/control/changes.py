@@ -9,6 +9,7 @@ from actors.errors import UsageError
 from actors.exits import ExitReport
 from supervisor.control.look.names import Named, named
 from supervisor.core.rules.states import ChildState
+from supervisor.core.terms import RestartPolicy
 from supervisor.errors import SupervisorBusy
 from supervisor.tree import child_management
 from supervisor.tree.actor_child import ActorChild
@@ -37,12 +38,19 @@ async def start(root: Engine, name: str) -> str:
 async def stop(root: Engine, name: str) -> str:
     """Stop a child; returns what was done."""
     child = _child(root, name)
-    await child_management.change(root, child.path, child_management.terminate, backwards=True)
-    return f"{child.path} is down until it is started{_what_waited(child.engine.children[child.members[0]])}"
+    first = child.engine.children[child.members[0]]
+    await child_management.terminate(root, child.path)
+    kept = child.members[0] in child.engine.children
+    down = "is down until it is started" if kept else "is down and no child of the tree any more: it is temporary"
+    return f"{child.path} {down}{_what_waited(first)}"
 
 
 async def restart(root: Engine, name: str) -> str:
-    """Replace the processes of a child; returns what was done."""
+    """Replace the processes of a child; returns what was done.
+
+    Raises:
+        UsageError: it is temporary, and no actor.
+    """
     child = _child(root, name)
     if all(child.engine.machine.state(member) in _DOWN for member in child.members):
         return await start(root, name)
@@ -52,7 +60,11 @@ async def restart(root: Engine, name: str) -> str:
         ended = [report for report in _last_reports(child) if report is not None and report not in before]
         new = "a new process" if len(child.members) == 1 else "new processes"
         return "; ".join((f"{child.path} has {new}", "what waited has stayed", *filter(None, map(_cut, ended))))
-    await child_management.change(root, child.path, child_management.terminate, backwards=True)
+    if _is_temporary(child):
+        raise UsageError(
+            f"{child.path} is temporary: once it is stopped the tree has it no more, and nothing could start it again"
+        )
+    await child_management.terminate(root, child.path)
     await child_management.change(root, child.path, child_management.restart)
     return f"{child.path} was stopped and is ready again"
 
@@ -68,6 +80,11 @@ async def resize(root: Engine, name: str, size: int) -> str:
         raise UsageError(f"{child.path} is no actor and no pool, and has no size")
     await child_management.resize(root, child.path, size)
     return f"{child.path} has {size} process{'' if size == 1 else 'es'}"
+
+
+def _is_temporary(child: Named) -> bool:
+    spec = child.engine.children[child.members[0]].spec
+    return any(terms.restart is RestartPolicy.TEMPORARY for terms in spec.terms())
 
 
 def _what_waited(child: Child) -> str:

@@ -157,7 +157,7 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
         return former
 
     def await_taken(self, seconds: float, on_untaken: Callable[[str], None]) -> None:
-        """Wait so long for a spare to read its StartActor; a life that is being stopped keeps the spare."""
+        """Wait so long for a spare to read its StartActor; one whose life is being stopped meanwhile is killed."""
         self.on_untaken = on_untaken
         self._loop.call_later(seconds, self._look_if_taken, Patience(seconds, self._loop.time(), self.condition()))
 
@@ -167,6 +167,8 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
         wait = patience.look(self._loop.time(), self.condition())
         if wait or self._box.importing:  # the import of its own module, which would take as long elsewhere
             self._loop.call_later(wait or AGAIN, self._look_if_taken, patience)
+        elif self._stop_at is not None:  # nothing of the actor has begun there, and nothing is to
+            self.kill()
         else:
             self._untaken("it did not run when a life was to start on it")
 

@@ -77,7 +77,7 @@ class Children(Lifecycle):
             NoSuchChild: there is none of that name.
             SupervisorBusy: the supervisor is stopping, or is restarting several children.
         """
-        await child_management.change(self._engine_now(), path_of(name), child_management.terminate, backwards=True)
+        await child_management.terminate(self._engine_now(), path_of(name))
 
     async def restart_child(self, name: str | ActorRef) -> None:
         """Start a child that is down; returns when it is ready.

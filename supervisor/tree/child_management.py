@@ -78,12 +78,22 @@ async def _undo(engine: Engine, start: Call) -> None:
     await engine.request(lambda ticket: happened.UndoAsked(ticket, start.ticket)).answer()
 
 
-async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent], *, backwards: bool = False) -> None:
+async def change(root: Engine, name: str, make: Callable[[int, str], AnyEvent]) -> None:
     """Make the same request for each process of a child: one, or all members of a pool."""
     engine, members = _find(root, name)
-    order = list(reversed(members)) if backwards else members
-    for answer in await _each([engine.request(lambda ticket, who=who: make(ticket, who)) for who in order]):  # type: ignore[misc]
+    for answer in await _of_each(engine, members, make):
         if answer.verdict is not Verdict.OK:
+            _refuse(answer, name, engine)
+
+
+async def terminate(root: Engine, name: str) -> None:
+    """Stop each process of a child, in reverse order. See `Supervisor.terminate_child`.
+
+    One that is not there any more has gone with another: the start of both was still awaited, and is undone.
+    """
+    engine, members = _find(root, name)
+    for answer in await _of_each(engine, members[::-1], happened.TerminateAsked):
+        if answer.verdict not in (Verdict.OK, Verdict.NOT_FOUND):
             _refuse(answer, name, engine)
 
 
@@ -153,11 +163,6 @@ def _deleting(member: str) -> Callable[[int], AnyEvent]:
     return lambda ticket: happened.DeleteAsked(ticket, member)
 
 
-def terminate(ticket: int, child: str) -> AnyEvent:
-    """The event of `terminate_child`."""
-    return happened.TerminateAsked(ticket, child)
-
-
 def restart(ticket: int, child: str) -> AnyEvent:
     """The event of `restart_child`."""
     return happened.RestartAsked(ticket, child)
@@ -166,6 +171,11 @@ def restart(ticket: int, child: str) -> AnyEvent:
 def delete(ticket: int, child: str) -> AnyEvent:
     """The event of `delete_child`."""
     return happened.DeleteAsked(ticket, child)
+
+
+async def _of_each(engine: Engine, members: Sequence[str], make: Callable[[int, str], AnyEvent]) -> list[do.Answer]:
+    """Make a request for each process."""
+    return await _each([engine.request(lambda ticket, who=who: make(ticket, who)) for who in members])  # type: ignore[misc]
 
 
 async def _each(calls: Sequence[Call]) -> list[do.Answer]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor import Backoff, ChildSpec, Intensity, StartFailed, Supervisor
+from supervisor import INFINITY, Backoff, ChildSpec, Intensity, StartFailed, Supervisor
 from supervisor.core.rules.states import ChildState
 from supervisor.testing import OnStart, ScriptedLauncher, ScriptedSupervisor
 from tests.support.actors import Puppet, WhoAreYou
@@ -185,3 +185,15 @@ async def test_a_spare_that_does_not_run(monkeypatch):
         answer = await root["a"].ask(WhoAreYou(), timeout=None)
         assert spare.worker.pid != answer.pid
         assert (2, 1) == (answer.incarnation, root.snapshot().restarts)
+
+
+@pytest.mark.processes
+async def test_a_stop_while_a_spare_does_not_run(monkeypatch):
+    """Nothing of the actor has begun on it, so it is not waited for, however long a stop may take."""
+    monkeypatch.setattr("supervisor.process.spares.CALM", 0.02)
+    async with Supervisor(ChildSpec(Puppet, name="a", shutdown=INFINITY, backoff=AT_ONCE)) as root:
+        await until(lambda: root.snapshot().spares == 1)
+        (spare,) = root._launcher._spares._spares
+        os.kill(spare.worker.pid, signal.SIGSTOP)
+        os.kill(root.which_children()[0].pid, signal.SIGKILL)
+        await until(lambda: root.which_children()[0].pid == spare.worker.pid, "a life on that spare")

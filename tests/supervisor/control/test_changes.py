@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from supervisor import ChildSpec, Supervisor, SupervisorSpec
+from actors import UsageError
+from supervisor import ChildSpec, RestartPolicy, Supervisor, SupervisorSpec, TaskSpec
 from supervisor.control import changes
 from supervisor.store import SQLiteStore
 from tests.support.actors import Puppet
+from tests.support.scripted import child, states, tree
 
 
 @pytest.mark.parametrize(
@@ -23,3 +27,21 @@ async def test_a_stop_says_where_the_messages_are(tmp_path, name, where):
     specs = ChildSpec(Puppet, name="plain"), ChildSpec(Puppet, name="kept", durable=True), SupervisorSpec(name="sub")
     async with Supervisor(*specs, store=SQLiteStore(tmp_path / "shop.db")) as root:
         assert f"/root/{name} is down until it is started{where}" == await changes.stop(root._engine, name)
+
+
+async def idle():
+    await asyncio.Event().wait()
+
+
+async def test_a_temporary_child():
+    """A stop takes it out of the tree and says so; a restart that would is refused before anything is done."""
+    temporary = RestartPolicy.TEMPORARY
+    async with tree(child(restart=temporary), TaskSpec(idle, restart=temporary)) as root:
+        with pytest.raises(UsageError, match="/root/idle is temporary: once it is stopped the tree has it no more"):
+            await changes.restart(root._engine, "idle")
+        assert {"a": "running", "idle": "running"} == states(root)
+        gone = "is down and no child of the tree any more: it is temporary"
+        assert f"/root/idle {gone}" == await changes.stop(root._engine, "idle")
+        letters = "; what waited for it is in its dead letters"
+        assert f"/root/a {gone}{letters}" == await changes.stop(root._engine, "a")
+        assert {} == states(root)

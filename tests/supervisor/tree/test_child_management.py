@@ -497,6 +497,23 @@ async def test_terminated_while_it_starts():
         assert {} == states(root)
 
 
+async def test_a_pool_is_terminated_while_a_restart_has_stopped_it():
+    """The end of one member undoes the start of all: the others are gone, which is what was asked for."""
+    launcher = ScriptedLauncher()
+    launcher.plan("/root/a", OnStart.READY, OnStart.HANG)
+    launcher.plan("/root/p/0", OnStart.HANG)
+    launcher.plan("/root/p/1", OnStart.HANG)
+    async with tree(child(), launcher=launcher, strategy=Strategy.REST_FOR_ONE) as root:
+        starting = asyncio.create_task(root.start_child(child("p", size=2)))
+        await reached(root, {"a": "running", "p/0": "starting", "p/1": "starting"})
+        launcher.life("/root/a").exit(ExitKind.CRASHED)
+        await reached(root, {"a": "starting", "p/0": "backoff", "p/1": "backoff"})
+        await root.terminate_child("p")
+        with pytest.raises(StartFailed, match="was terminated before it was ready"):
+            await starting
+        assert {"a": "starting"} == states(root)
+
+
 async def test_a_restart_that_fails():
     """StartFailed with the report; the spec stays, and another try may succeed."""
     launcher = ScriptedLauncher()
