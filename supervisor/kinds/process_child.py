@@ -17,7 +17,7 @@ from actors.wire.from_child import Outcomes, Replies
 from actors.wire.log_lines import Record
 from supervisor.core.health.causes import causes_of
 from supervisor.core.health.hang_detector import Health
-from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.health.life_end import LifeEnd, hung_where
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, Post
@@ -115,5 +115,5 @@ class ProcessChild(LoneChild[S]):
         """See `LifeListener`."""
         self._end, self._life = end, None
         roll, causes = self._tree.dice.random(), causes_of(end, None)
-        reason, place = self._reason(end), self._place
+        reason, place = self._reason(end), hung_where(self._place, end)
         self._post(happened.ChildExited(self.name, self._number, reason, roll, causes=causes, hung_in=place))

@@ -72,7 +72,7 @@ class Watchdog:
         it.
         """
         if self._killed and end.exit_code in {None, -signal.SIGKILL}:
-            return ExitReason(ExitKind.KILLED, f"{self._hang}; {end.wire_error or 'killed by its supervisor'}")
+            return ExitReason(ExitKind.KILLED, f"{self._hang}; {end.survival or 'killed by its supervisor'}")
         if self._hang and end.exit_code in [-number for number in _DIED_OF_IT]:
             return ExitReason(ExitKind.KILLED, f"{self._hang}; it died when it was asked for its stacks")
         return None

@@ -27,13 +27,13 @@ class ProcessInspection:
         return self._worker.pid
 
     def ask_heartbeat(self) -> bool:
-        """Ask for a heartbeat; False on systems where there is none."""
+        """Ask for a heartbeat; False on systems where there is none, and of a process that may not be sent a signal."""
         if HEARTBEAT_SIGNAL is None:
             return False
-        if not self.over:
-            self._box.rewind()
-            self._worker.signal(HEARTBEAT_SIGNAL)
-        return True
+        if self.over:
+            return True
+        self._box.rewind()
+        return self._worker.signal(HEARTBEAT_SIGNAL)
 
     def dump_stacks(self) -> None:
         """Have faulthandler write the Python stacks of all its threads, also when its interpreter is stuck.

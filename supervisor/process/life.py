@@ -275,9 +275,8 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
         """The process has exited: drain its pipe, then report the exit."""
         if self._untaken("it ended when a life was to start on it"):
             return
-        if self._worker.error is not None:
-            what = "could not be started" if self.pid is None else "could not be ended"
-            self._wire_error = f"the process {what}: {self._worker.error}"
+        if self._worker.error is not None and self.pid is None:
+            self._wire_error = f"the process could not be started: {self._worker.error}"
         self._services.output_reader.finish(self._transcript, self._output_ended)
         if not self._channel_over:  # a grandchild may hold the other end open; only what is left now is read
             self._reader.finish(self._duplex.incoming)
@@ -337,4 +336,5 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
             idle=box.left_idle,
             counts=box.counts(),
             overwritten=overwritten,
+            unended=None if worker.error is None or worker.pid is None else str(worker.error),
         )

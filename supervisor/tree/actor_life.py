@@ -26,7 +26,7 @@ from actors.wire.to_child import StartActor
 from supervisor.core.health.causes import causes_of
 from supervisor.core.health.exit_cause import exit_reason
 from supervisor.core.health.hang_detector import Health, health
-from supervisor.core.health.life_end import LifeEnd
+from supervisor.core.health.life_end import LifeEnd, hung_where
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
@@ -333,8 +333,8 @@ class ActorLife:
             self._mailbox.consumers.make_room(self._name)
         because = OVER_A_JOB if job else ""
         roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._pool.by_cause else ()
-        hung_in = (end.wire_error or "") if end.pid is None else ""
-        hung_in = hung_in if self._seen.place is None else self._seen.place
+        nowhere = (end.wire_error or "") if end.pid is None else ""
+        hung_in = hung_where(nowhere if self._seen.place is None else self._seen.place, end)
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)
 
@@ -384,9 +384,9 @@ def _is_where(end: LifeEnd, handler: str) -> bool:
 
 def _over_its_job(end: LifeEnd, why: str) -> ExitReason | None:
     """Why a life ended that was killed over its job; None for any other."""
-    if not (why and end.kill_asked and end.exit_code == -signal.SIGKILL):
+    if not (why and end.kill_asked and (end.exit_code == -signal.SIGKILL or end.unended is not None)):
         return None
-    return ExitReason(ExitKind.KILLED, f"{why}; killed by its supervisor")
+    return ExitReason(ExitKind.KILLED, f"{why}; {end.survival or 'killed by its supervisor'}")
 
 
 def _refuse_outcomes(frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:

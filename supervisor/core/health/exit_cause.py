@@ -65,7 +65,8 @@ _MAX_LINE: Final = 300  # characters of one line
 def exit_reason(end: LifeEnd) -> ExitReason:
     """Why a life ended, in one word and one line."""
     reason = _reason(end)
-    return ExitReason(reason.kind, f"{reason.detail}; {_OVERWRITTEN}") if end.overwritten else reason
+    more = filter(None, (end.survival, _OVERWRITTEN if end.overwritten else ""))
+    return ExitReason(reason.kind, "; ".join((reason.detail, *more)))
 
 
 def _reason(end: LifeEnd) -> ExitReason:
@@ -126,7 +127,8 @@ def _as_it_meant(end: LifeEnd) -> ExitReason:
         kind = ExitKind.CRASHED
     else:
         kind = ExitKind.SHUTDOWN if end.stop_asked else ExitKind.NORMAL
-    stayed = ", but its process stayed and was killed" if end.kill_asked else ""
+    stayed = ", but its process stayed" if end.kill_asked else ""
+    stayed += " and was killed" if end.kill_asked and end.unended is None else ""
     return ExitReason(kind, f"{way or _by_request(end)}{stayed}")
 
 
@@ -197,7 +199,9 @@ def _killer(end: LifeEnd) -> str:
 
 
 def _without_code(end: LifeEnd) -> ExitReason:
-    """Neither its parent nor the kernel knows its exit code; judge by what it reported."""
+    """Neither its parent nor the kernel knows its exit code, or it has none; judge by what it reported."""
+    if end.unended is not None:
+        return ExitReason(ExitKind.KILLED, f"SIGKILL{_killer(end)}")
     stack = native_stack(end.text)
     if stack is not None:
         return ExitReason(ExitKind.LOST, f"{_TAKEN}; {stack.partition(_FATAL)[2].splitlines()[0]}{_site(stack)}")

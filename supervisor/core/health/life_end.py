@@ -37,6 +37,7 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
         lost: why nothing is known of its end, as of a life whose machine is gone; None as a rule. Then `progress` says
             nothing.
         counts: what the actor has counted.
+        unended: why its process may live on, although it was to be killed; None as a rule.
         overwritten: whether a wild write of its code has hit its black box. Then `progress` says nothing, too.
     """
 
@@ -62,8 +63,20 @@ class LifeEnd(msgspec.Struct, frozen=True, kw_only=True):
     lost: str | None = None
     counts: Counts = {}
     overwritten: bool = False
+    unended: str | None = None
 
     @property
     def with_its_message(self) -> bool:
         """Whether a message ended it: it was handling one, or was killed for one that had just returned."""
         return bool(self.progress.active) or (self.kill_asked and self.wire_error is None)
+
+    @property
+    def survival(self) -> str:
+        """That its process may live on, in words; empty as a rule."""
+        return "" if self.unended is None else f"the process could not be ended: {self.unended}"
+
+
+def hung_where(place: str, end: LifeEnd) -> str:
+    """Where a life was that was not ready in time, and that its process may live on, in words; both may be empty."""
+    stays = "" if end.unended is None else f"a process that could not be ended: {end.unended}"
+    return ", in ".join(filter(None, (place, stays)))

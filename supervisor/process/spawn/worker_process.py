@@ -215,10 +215,13 @@ class WorkerProcess:
             self.error = PermissionError(f"{refusal.strerror}; process {self.pid} may live on")
             self._on_loop(self._given_up)
 
-    def signal(self, number: int) -> None:
-        """Send a signal, if there is a process that accepts it. Runs on any thread."""
-        with contextlib.suppress(PermissionError):
+    def signal(self, number: int) -> bool:
+        """Send a signal, if there is a process; whether it may be sent one. Runs on any thread."""
+        try:
             self._send(number)
+        except PermissionError:
+            return False
+        return True
 
     def _send(self, number: int) -> None:
         if self.pid is not None and not self.gone:

@@ -106,11 +106,15 @@ async def test_a_handler_that_sleeps_over_its_limit(actor, logs):
 
 
 @real
-async def test_a_hung_process_that_may_not_be_killed(monkeypatch):
-    """It became another user's: the report says both, that it hung and that it may live on."""
+@pytest.mark.parametrize("refused", [{signal.SIGKILL}, signal.valid_signals()], ids=["kill", "any signal"])
+async def test_a_hung_process_that_may_not_be_killed(monkeypatch, refused):
+    """It became another user's: the report says both, that it hung and that it may live on.
+
+    A heartbeat that could not be asked for is no sign that its interpreter is blocked.
+    """
 
     def refuse(pid, pidfd, number):
-        if number == signal.SIGKILL:
+        if number in refused:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
         send_signal(pid, pidfd, number)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -17,8 +19,10 @@ from supervisor.process.launcher import ProcessLauncher
 from supervisor.process.life import ProcessLife
 from supervisor.process.spawn.lean_spawn import LeanProcess
 from supervisor.process.spawn.worker_process import WorkerProcess
+from supervisor.system.pidfd import send_signal
 from tests.support.actors import Puppet, WhoAreYou
 from tests.support.life_conformance import check_life
+from tests.support.slow_starters import HangsInEveryStart
 from tests.support.waiting import Watch, until
 
 pytestmark = pytest.mark.processes
@@ -52,6 +56,25 @@ async def test_a_life_in_a_process_is_a_life():
     finally:
         await launcher.close()
         reader.close()
+
+
+async def test_a_start_that_may_not_be_killed(monkeypatch):
+    """What comes first is that it was not ready in time, and where it waits, then that its process may live on."""
+
+    def refuse(pid, pidfd, number):
+        if number == signal.SIGKILL:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        send_signal(pid, pidfd, number)
+
+    monkeypatch.setattr("supervisor.process.spawn.worker_process.send_signal", refuse)
+    late = Supervisor(ChildSpec(HangsInEveryStart, name="a", start_timeout=2.0), spares=0)
+    with pytest.raises(
+        StartFailed, match=r"unstarted: not ready within 2 s, in sleep_forever .*, in a process that"
+    ) as no:
+        await late.__aenter__()
+    pid = int(re.search(r"could not be ended: Operation not permitted; process (\d+) may live on", str(no.value))[1])
+    with contextlib.suppress(ProcessLookupError):  # its channel is closed, but it does not look
+        os.kill(pid, signal.SIGKILL)
 
 
 def _unexpected(*what):

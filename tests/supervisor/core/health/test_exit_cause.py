@@ -128,6 +128,22 @@ def words(type_name, message="", where="in A.a"):
             "killed: SIGKILL from its supervisor: it was still there 5 s after it had been asked to stop",
         ),
         (end(-9, kill_asked=True), "killed: SIGKILL from its supervisor"),
+        # not to be killed
+        (
+            end(None, stop_asked=True, kill_asked=True, grace=5.004, unended="Not permitted; process 7 may live on"),
+            (
+                "killed: SIGKILL from its supervisor: it was still there 5 s after it had been asked to stop; the "
+                "process could not be ended: Not permitted; process 7 may live on"
+            ),
+        ),
+        (
+            end(None, wire_error="it broke the protocol: no", kill_asked=True, unended="Not permitted"),
+            "crashed: it broke the protocol: no; the process could not be ended: Not permitted",
+        ),
+        (
+            end(None, goodbye=True, kill_asked=True, unended="Not permitted"),
+            "normal: the actor stopped itself, but its process stayed; the process could not be ended: Not permitted",
+        ),
         (end(-9, kill_asked=True, oom_kills=1), "killed: SIGKILL from its supervisor"),
         (end(-9), "killed: SIGKILL from outside: a kill -9, its own, or the kernel short of memory"),
         (
