@@ -1,7 +1,7 @@
 """Poller: the descriptors one thread waits on.
 
 A descriptor that epoll does not take (ENOSPC, the user's limit of watches; ENOMEM) is watched with poll, a little
-slower. An epoll that fails is replaced. Watching and waiting never fail.
+slower. An epoll that fails, in whatever way, is replaced. Watching and waiting never fail.
 
 Belongs to one thread at a time.
 """
@@ -36,7 +36,7 @@ class Poller:
         try:
             aside = self._rest or self._epoll is None
             ready: Ready = self._wait_with_poll(timeout) if aside else self._epoll.poll(timeout)
-        except OSError:  # ENOMEM; or other code in the daemon has closed epoll's descriptor
+        except Exception:  # ENOMEM; or other code in the daemon has closed epoll's descriptor
             self._begin_again()
             time.sleep(PACE)
             return []
@@ -45,11 +45,8 @@ class Poller:
     def add(self, fd: int) -> None:
         """Watch a descriptor; an error or a hang-up also makes it readable."""
         if self._epoll is not None:
-            try:
+            with contextlib.suppress(Exception):  # ENOSPC, or no memory here
                 self._epoll.register(fd, select.POLLIN)  # the same number for epoll
-            except OSError:
-                pass
-            else:
                 self._taken.add(fd)
                 return
         self._rest[fd] = poll = select.poll()
@@ -59,7 +56,7 @@ class Poller:
         """Stop watching it."""
         self._taken.discard(fd)
         if self._rest.pop(fd, None) is None and self._epoll is not None:
-            with contextlib.suppress(OSError, KeyError):  # it was closed before
+            with contextlib.suppress(Exception):  # it was closed before
                 self._epoll.unregister(fd)
 
     def close(self) -> None:
@@ -85,7 +82,7 @@ class Poller:
         self._rest.clear()
         if self._epoll is not None:
             self._epoll = None
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):
                 self._epoll = select.epoll()
         for fd in watched:
             self.add(fd)

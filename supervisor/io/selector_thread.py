@@ -117,7 +117,7 @@ class SelectorThread:
                     self._take_orders()  # only now: orders may close what was ready
                 try:
                     after_wake()
-                except Exception as error:
+                except Exception as error:  # as above
                     self._report(error)
                 if self._loop.is_closed():
                     self._work.orphaned()
@@ -129,7 +129,7 @@ class SelectorThread:
             self.poller.close()
 
     def _take_orders(self) -> None:
-        with contextlib.suppress(OSError):  # it stays readable: the next wait returns at once
+        with contextlib.suppress(Exception):  # it stays readable: the next wait returns at once
             self._bell.take()
         self._carry_out_orders()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import threading
 import time
@@ -212,35 +213,43 @@ async def test_a_flood_lets_others_have_their_turn(reader):
     reader.forget(ours.fileno(), close=ours.close)
 
 
-async def test_no_exception_ends_the_thread(monkeypatch, pipe):
-    """Whatever a wait or a wake-up raises, as for want of memory, is told to the loop, and what comes is read."""
-    heard, told, loop = [], asyncio.Event(), asyncio.get_running_loop()
-    failing = {"wait", "after_wake"}
+@pytest.mark.parametrize("what", ["poll", "register", "unregister", "take", "after_wake"])
+async def test_no_exception_ends_the_thread(monkeypatch, pipe, what):
+    """Whatever a step of it raises, as for want of memory, all that is watched is told."""
+    failing, told, loop = threading.Event(), [asyncio.Event(), asyncio.Event()], asyncio.get_running_loop()
 
-    class Poller(selector_thread.Poller):
-        def wait(self, timeout):
-            if "wait" in failing:
-                failing.remove("wait")
+    def failing_once(name, real):
+        def call(*args):
+            if name == what and failing.is_set() and threading.current_thread().name == "reader-under-test":
+                failing.clear()
                 raise MemoryError
-            return super().wait(timeout)
+            return real(*args)
 
-    class Reader(ThreadReader):
-        def after_wake(self):
-            if "after_wake" in failing:
-                failing.remove("after_wake")
-                raise MemoryError
-            super().after_wake()
+        return call
 
-    monkeypatch.setattr(selector_thread, "Poller", Poller)
-    loop.set_exception_handler(lambda _, context: heard.append(type(context["exception"])))
-    reader = Reader(loop)
-    reader.once(pipe[0], told.set)
+    class Epoll:
+        def __init__(self, real=select.epoll):
+            self.real = real()
+
+        def __getattr__(self, name):
+            return failing_once(name, getattr(self.real, name))
+
+    monkeypatch.setattr(select, "epoll", Epoll)
+    monkeypatch.setattr(ThreadReader, "after_wake", failing_once("after_wake", ThreadReader.after_wake))
+    monkeypatch.setattr(selector_thread.KernelCounter, "take", failing_once("take", selector_thread.KernelCounter.take))
+    loop.set_exception_handler(lambda *_: None)
+    reader = ThreadReader(loop, "reader-under-test")
+    failing.set()
+    other = os.dup(pipe[0])
+    reader.once(pipe[0], told[0].set)
     os.write(pipe[1], b"x")
+    reader.once(other, told[1].set)
     async with asyncio.timeout(DEADLINE):
-        await told.wait()
+        for one in told:
+            await one.wait()
     reader.close()
-    assert [MemoryError, MemoryError] == heard
-    assert not failing
+    os.close(other)
+    assert not failing.is_set()
 
 
 @pytest.mark.parametrize("make", [ThreadReader, LoopReader])
