@@ -334,7 +334,8 @@ class ActorLife:
         because = OVER_A_JOB if job else ""
         roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._pool.by_cause else ()
         nowhere = (end.wire_error or "") if end.pid is None else ""
-        hung_in = hung_where(nowhere if self._seen.place is None else self._seen.place, end)
+        hung_in = nowhere if self._seen.place is None else self._seen.place
+        hung_in = hung_in if end.unended is None else hung_where(hung_in, end)
         event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
         self._post(event)
 

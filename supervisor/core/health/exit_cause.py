@@ -65,6 +65,8 @@ _MAX_LINE: Final = 300  # characters of one line
 def exit_reason(end: LifeEnd) -> ExitReason:
     """Why a life ended, in one word and one line."""
     reason = _reason(end)
+    if end.unended is None and not end.overwritten:
+        return reason
     more = filter(None, (end.survival, _OVERWRITTEN if end.overwritten else ""))
     return ExitReason(reason.kind, "; ".join((reason.detail, *more)))
 
