@@ -52,6 +52,8 @@ class SlowHandlers:
             self._examination.close()
 
     def _look(self) -> None:
+        if self._life.said_farewell:  # a handler that left by sys.exit looks as if it continued
+            return
         now, calls = self._clock.monotonic_ns(), self._life.activity().work
         self._next = {key: self._next.get(key, self._limit) for key in map(_key, calls)}
         if any(self._due(call) <= now for call in calls):
@@ -61,6 +63,8 @@ class SlowHandlers:
 
     def _examined(self) -> None:
         """The stacks are there, if they came in time."""
+        if self._life.said_farewell:
+            return
         stacks = None if self._examination is None else self._examination.stacks
         now = self._clock.monotonic_ns()
         for call in self._life.activity().work:

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from actors import Actor, Message, handles
+from actors.wire.progress import Activity, Work
 from supervisor import ChildSpec, HandlerSlow, InvalidSpec, Supervisor
+from supervisor.monitors.slow_handlers import SlowHandlers
 from supervisor.spec_validation import check_child
 from supervisor.specs import SupervisorSpec
-from tests.support.waiting import DEADLINE
+from supervisor.testing import ScriptedLauncher
+from tests.support.scripted import child, tree
+from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
 
@@ -95,3 +99,18 @@ def test_refused(soft, hard):
     spec = ChildSpec(Crawler, name="a", soft_timeout=soft, handler_timeout=hard)
     with pytest.raises(InvalidSpec, match="soft_timeout"):
         check_child(spec, SupervisorSpec(spec))
+
+
+async def test_a_handler_that_has_left():
+    """By sys.exit, while a thread of its own keeps the process: it is over, whatever the black box says."""
+    launcher, slow = ScriptedLauncher(), []
+    async with tree(child("a"), child("b"), launcher=launcher):
+        for name in ("a", "b"):
+            life = launcher.life(f"/root/{name}")
+            life.goes_on = Activity((Work(0, time.monotonic_ns(), 0, 0),), 1, 0, False)
+            life.said_farewell = name == "a"
+            SlowHandlers(0.001, life, asyncio.get_running_loop(), time, lambda *_, name=name: slow.append(name))
+        await until(lambda: len(slow) > 1, "two reports")
+        for name in ("a", "b"):
+            launcher.life(f"/root/{name}").said_farewell = True
+    assert {"b"} == set(slow)
