@@ -61,8 +61,8 @@ def _open_descriptors() -> set[Descriptor] | None:
 
 
 def _exit_without_teardown(code: int) -> None:
-    if sys.platform == "linux":
-        from actors.process import libc  # noqa: PLC0415 - it is there, see `process.setup.bind`
+    with contextlib.suppress(Exception):  # also where the actor's code has broken imports: sys.modules.clear()
+        if sys.platform == "linux":
+            from actors.process import libc  # noqa: PLC0415 - it is there, see `process.setup.bind`
 
-        with contextlib.suppress(OSError):
             libc.call_locked("exit", code)

@@ -6,6 +6,7 @@ import atexit
 import ctypes
 import multiprocessing
 import os
+import sys
 import threading
 from multiprocessing import util
 from typing import Any
@@ -100,3 +101,21 @@ class AsyncLeaver(Leaving):
     @handles
     async def on_arrange(self, msg: Arrange) -> None:
         self.arrange()
+
+
+class Forget(Message[None]):
+    """Break every import from now on."""
+
+
+class Exit(Message[None]):
+    """Leave with code 3."""
+
+
+class Forgetful(Actor):
+    @handles
+    def forget(self, msg: Forget) -> None:
+        sys.modules.clear()
+
+    @handles
+    def exit(self, msg: Exit) -> None:
+        sys.exit(3)

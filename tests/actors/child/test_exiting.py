@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from actors import ActorCrashed
 from supervisor import ChildSpec, Supervisor
-from tests.support.leavers import Arrange, AsyncLeaver, LeaveOpen, SyncLeaver
+from tests.support.leavers import Arrange, AsyncLeaver, Exit, Forget, Forgetful, LeaveOpen, SyncLeaver
 
 pytestmark = pytest.mark.processes
 
@@ -34,3 +35,15 @@ async def test_a_process_that_leaves_something_open_is_torn_down(tmp_path):
     lines = book.read_text().split()
     assert {"attribute", "child", "teardown"} == set(lines)
     assert lines.index("child") < lines.index("teardown")
+
+
+async def test_a_process_in_which_nothing_can_be_imported(logs):
+    """It leaves with its own code, and not with a traceback of the library."""
+    async with Supervisor(ChildSpec(Forgetful, name="a"), spares=0) as root:
+        await root["a"].ask(Forget())
+        with pytest.raises(ActorCrashed, match=r"crashed: exit code 3: sys\.exit\(3\) in Forgetful\.exit"):
+            await root["a"].ask(Exit())
+        await root["a"].ask(Forget())
+    assert [("crashed", 3), ("shutdown", 0)] == [
+        (line["reason"], line.get("exit_code")) for line in logs if "decision" in line
+    ]
