@@ -421,6 +421,11 @@ async def test_an_interrupt_in_the_code_of_a_message(actor):
         ("raise Wrong", HandlerError, "tests.support.perils.Wrong: no Exception (in AsyncVictim.perish)"),
         ("raise KeyboardInterrupt", HandlerError, "KeyboardInterrupt (in AsyncVictim.perish)"),
         ("raise GeneratorExit", HandlerError, "GeneratorExit: not closed (in AsyncVictim.perish)"),
+        (
+            "raise CancelledError",
+            HandlerError,
+            "asyncio.exceptions.CancelledError: by nobody (in AsyncVictim.perish)",
+        ),
         ("sys.exit(3)", ActorCrashed, "exit code 3: sys.exit(3) in AsyncVictim.perish"),
         ("in a task", ActorCrashed, "exit code 3: sys.exit(3) outside of its handlers"),
         ("os._exit(4)", ActorCrashed, "exit code 4: it left in the middle of a message, by os._exit or from C code"),

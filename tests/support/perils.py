@@ -111,6 +111,10 @@ def raise_close() -> None:
     raise GeneratorExit("not closed")
 
 
+def raise_cancelled() -> None:
+    raise asyncio.CancelledError("by nobody")
+
+
 WAYS = {
     "nothing": lambda: None,
     "raise": lambda: {}["cherry"],
@@ -118,6 +122,7 @@ WAYS = {
     "raise Wrong": raise_wrong,
     "raise KeyboardInterrupt": raise_interrupt,
     "raise GeneratorExit": raise_close,
+    "raise CancelledError": raise_cancelled,
     "recursion": recurse,
     "MemoryError": lambda: hoard(MIB),
     "MemoryError, crumbs": lambda: hoard(0),

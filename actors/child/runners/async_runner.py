@@ -174,21 +174,25 @@ class AsyncDriver:
             life.copies.leave()
         except FlowEnded as ended:
             handling.finish(envelope, ended.kind, NOTHING, lane)
-        except asyncio.CancelledError as error:
-            if self._over.done() and envelope.seq not in self._revoked:
-                raise  # this life is ending
-            verdict = (kinds.CANCELLED, NOTHING) if envelope.seq in self._revoked else life.verdict(error)
-            handling.finish(envelope, *verdict, lane)
         except BaseException as error:  # the loop need not see an exit: it would stop at once
-            if isinstance(error, GeneratorExit) and asyncio.current_task(self._loop) is not self._tasks[envelope.seq]:
-                raise  # the coroutine is closed
-            handling.fail(envelope, handler, error, lane)
+            if isinstance(error, asyncio.CancelledError) and envelope.seq in self._revoked:
+                handling.finish(envelope, kinds.CANCELLED, NOTHING, lane)
+            elif self._is_not_its_own(error, envelope.seq):
+                raise
+            else:
+                handling.fail(envelope, handler, error, lane)
         else:
             handling.finish_well(envelope, payload, lane)
         self._revoked.discard(envelope.seq)
         self._begun.discard(envelope.seq)
         self._tasks.pop(envelope.seq, None)
         self._free.append(lane)
+
+    def _is_not_its_own(self, error: BaseException, seq: int) -> bool:
+        """Whether a handler has not raised this by itself: its life is ending, or its coroutine is closed."""
+        if isinstance(error, asyncio.CancelledError):
+            return self._over.done()
+        return isinstance(error, GeneratorExit) and asyncio.current_task(self._loop) is not self._tasks[seq]
 
     # ---- as a Driver
 
