@@ -8,7 +8,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from actors.errors import WireError
@@ -42,8 +42,12 @@ class PubSub:
         self._count[mailbox.path] += mailbox.path not in subscribers
         subscribers[mailbox.path] = mailbox
 
-    def read(self, topic: Topic[Any]) -> AsyncIterator[Any]:
+    def read(self, topic: Topic[Any], check: Callable[[], None]) -> AsyncIterator[Any]:
         """A task of the daemon gets what is published from now on; after the end of the tree, nothing.
+
+        Args:
+            topic: which.
+            check: as of `Reading`.
 
         Raises:
             UsageError: the topic is none.
@@ -52,7 +56,7 @@ class PubSub:
         _, broadcast = self._readers.setdefault(topic.name, (topic, Broadcast()))
         if self._over:
             broadcast.close()
-        return broadcast.read()
+        return broadcast.read(check=check)
 
     def say(self, topic: Topic[Any], message: Message[Any]) -> None:
         """The daemon publishes.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -67,9 +67,9 @@ class Broadcast(Generic[T]):
         for reader in self.readers:
             reader.end()
 
-    def read(self, backlog: int = BACKLOG) -> Reading[T]:
-        """A reader of all events from now on."""
-        reader: Reading[T] = Reading(backlog)
+    def read(self, backlog: int = BACKLOG, *, check: Callable[[], None] = lambda: None) -> Reading[T]:
+        """A reader of all events from now on; `check` as of `Reading`."""
+        reader: Reading[T] = Reading(backlog, check)
         if self._over:
             reader.end()
         else:
@@ -78,9 +78,15 @@ class Broadcast(Generic[T]):
 
 
 class Reading(AsyncIterator[T | Missed]):
-    """One reader's view: iterate over it with `async for`; leave it or `await aclose()` it to end."""
+    """One reader's view: iterate over it with `async for`; leave it or `await aclose()` it to end.
 
-    def __init__(self, backlog: int) -> None:
+    Args:
+        backlog: how many events it may be behind.
+        check: called before each event; raises where this is not the loop of the tree, which could not wake a reader.
+    """
+
+    def __init__(self, backlog: int, check: Callable[[], None]) -> None:
+        self._check = check
         self._items: deque[T] = deque()
         self._backlog = backlog
         self._missed = 0
@@ -109,6 +115,7 @@ class Reading(AsyncIterator[T | Missed]):
         self.end()
 
     async def __anext__(self) -> T | Missed:
+        self._check()
         while True:
             if self._missed:
                 missed, self._missed = self._missed, 0

@@ -71,12 +71,12 @@ class Observation(Lifecycle):
         Called before the `async with`, it also reports the first lives.
         """
         self._check_home()
-        return self._reports.happenings.read()
+        return self._reports.happenings.read(check=self._check_home)
 
     def dead_letters(self) -> AsyncIterator[DeadLetter | Missed]:
         """All dead letters from now on; a reader that is too slow gets `Missed(count)`."""
         self._check_home()
-        return self._reports.dead_letters.read()
+        return self._reports.dead_letters.read(check=self._check_home)
 
     def subscribe(self, topic: Topic[M]) -> AsyncIterator[M | Missed]:
         """Everything published under a topic from now on; a reader that is too slow gets `Missed(count)`.
@@ -85,7 +85,7 @@ class Observation(Lifecycle):
             UsageError: the topic is none.
         """
         self._engine_now()
-        return self._tree.topics.read(topic)
+        return self._tree.topics.read(topic, self._check_home)
 
     def publish(self, topic: Topic[M], message: M) -> None:
         """Send a message to all subscribers of the topic, at most once; returns at once.

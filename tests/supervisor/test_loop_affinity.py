@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, UsageError
+from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Topic, UsageError
 from supervisor import ChildSpec, Supervisor
 from tests.support.counters import Add, Counter, Fail, Sleep
 from tests.support.waiting import DEADLINE, until
@@ -248,3 +248,15 @@ def test_no_asyncio():
 async def _enter(root):
     async with root:
         pass
+
+
+async def test_a_reader_of_events_on_another_loop():
+    """It was made here, and could not be woken there: that is told instead of waiting for ever."""
+
+    async def next_of(stream):
+        return await asyncio.wait_for(anext(stream), DEADLINE)
+
+    async with tree() as root:
+        for stream in (root.events(), root.dead_letters(), root.subscribe(Topic("added", Add))):
+            with pytest.raises(UsageError, match="from another thread than that of its supervisor's loop"):
+                await asyncio.to_thread(asyncio.run, next_of(stream))
