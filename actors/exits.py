@@ -242,15 +242,16 @@ def near_name(name: str, module: str) -> str:
 def module_of(cls: type) -> str:
     """The module of a class, whatever its metaclass does."""
     module = _MODULE(cls)
-    return _encodable(module) if isinstance(module, str) else ""
+    return encodable(module) if isinstance(module, str) else ""
 
 
 def qualified_name(cls: type) -> str:
     """The qualified name of a class, without its module, whatever its metaclass does."""
-    return _encodable(_QUALNAME(cls))
+    return encodable(_QUALNAME(cls))
 
 
-def _encodable(name: str) -> str:
+def encodable(name: str) -> str:
+    """A text that can be sent: half a surrogate pair, as of an undecodable file name, is quoted."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

@@ -267,7 +267,7 @@ class Life:
     def _undecodable(self, error: BaseException) -> tuple[int, msgspec.Raw]:
         """The outcome for an exception in the decoding of a message."""
         if isinstance(error, msgspec.MsgspecError | UnicodeDecodeError | RecursionError):
-            return kinds.UNDECODABLE, msgspec.Raw(encode(str(error)))
+            return kinds.UNDECODABLE, msgspec.Raw(encode(words_of(error)))  # it may name a file that is no UTF-8
         outcome = self.verdict(error)  # of a __post_init__, or no memory
         self.reserve.fill()
         return outcome

@@ -21,6 +21,7 @@ from actors.errors import (
     Rejected,
     UsageError,
 )
+from actors.exits import encodable
 from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.from_child import Failure
@@ -42,8 +43,8 @@ def encode_error(error: ActorsError) -> tuple[int, bytes]:
     if isinstance(error, HandlerError):
         return kinds.FAILED, encode(Failure(error.type_name, error.message, error.traceback_text))
     if isinstance(error, ActorCrashed):
-        return kinds.CRASHED, encode((str(error), error.started, error.finished))
-    return _KINDS.get(type(error), kinds.UNDECODABLE), encode(str(error))
+        return kinds.CRASHED, encode((encodable(str(error)), error.started, error.finished))
+    return _KINDS.get(type(error), kinds.UNDECODABLE), encode(encodable(str(error)))
 
 
 def decode_error(kind: int, payload: msgspec.Raw) -> ActorsError:

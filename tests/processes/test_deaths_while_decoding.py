@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from actors import Actor, ActorCrashed, Message, handles
+from actors import Actor, ActorCrashed, Message, UndecodableMessage, handles
 from supervisor import ChildExited, ChildSpec, DeadLetter, Supervisor
 from tests.support.waiting import DEADLINE
 
@@ -31,7 +31,17 @@ class Again(Note):
     idempotent: ClassVar[bool] = True
 
 
+class Unreadable(Message[int]):
+    def __post_init__(self) -> None:
+        if str(os.getpid()) != DAEMON:
+            raise ValueError("no file \udcff")  # as of a name that is no UTF-8
+
+
 class Taker(Actor):
+    @handles
+    def unreadable(self, msg: Unreadable) -> int:
+        return 0
+
     @handles
     def note(self, msg: Note) -> int:
         return msg.number
@@ -42,6 +52,10 @@ class Taker(Actor):
 
 
 class AsyncTaker(Actor):
+    @handles
+    async def unreadable(self, msg: Unreadable) -> int:
+        return 0
+
     @handles
     async def note(self, msg: Note) -> int:
         return msg.number
@@ -107,3 +121,12 @@ async def test_two_members_of_a_pool(taker):
         crash = await outcome(root["a"], Note(1, deadly=True))
         assert isinstance(crash, ActorCrashed)
         assert list(range(8)) == [await outcome(root["a"], Note(number)) for number in range(8)]
+
+
+async def test_a_text_that_is_no_utf_8(taker):
+    """What its decoding says is quoted: it fails that message, and ends no life."""
+    async with Supervisor(taker) as root:
+        with pytest.raises(UndecodableMessage, match=r"no file \\udcff"):
+            await root["a"].ask(Unreadable(), timeout=DEADLINE)
+        assert 1 == await outcome(root["a"], Note(1))
+        assert 1 == root.snapshot().children[0].life

@@ -42,6 +42,15 @@ def test_there_and_back(error):
     assert vars(error) == vars(arrived)
 
 
+@pytest.mark.parametrize(
+    "error", [UsageError("no file \udcff"), ActorCrashed("no file \udcff", started=None, finished=None)]
+)
+def test_a_text_that_is_no_utf_8(error):
+    """It is quoted: an error that could not be told would be none of its sender's."""
+    kind, payload = encode_error(error)
+    assert "no file \\udcff" == str(decode_error(kind, msgspec.Raw(payload)))
+
+
 def test_an_error_without_a_kind_of_its_own():
     """It travels as UNDECODABLE and arrives as UsageError."""
     kind, payload = encode_error(UndecodableMessage("no such type"))
