@@ -70,9 +70,13 @@ class Capacity:
         if most_bytes is not None and sum(queue.total_bytes for queue in consumers.queues.values()) >= most_bytes:
             return 0
         free = self.most - consumers.depth - self.granted
-        if free <= 0:
-            free += sum(len(life.progress().active) for life in consumers.served.values())
-        return free
+        return free if free > 0 else self.most - self.waiting - self.granted
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for a handler, those that are given to a life in advance too."""
+        consumers = self._consumers
+        return consumers.depth - sum(len(life.progress().active) for life in consumers.served.values())
 
     @property
     def weighed(self) -> bool:

@@ -185,9 +185,8 @@ class Mailbox:
 
     def not_taken(self, name: str, timeout: float | None) -> AskTimeout:
         """The error of an ask that did not enter in time."""
-        return AskTimeout(
-            f"{self.path} had no room for {name} within {timeout} s: {self.depth} messages wait", started=False
-        )
+        waiting = f"{self.capacity.waiting} messages wait"
+        return AskTimeout(f"{self.path} had no room for {name} within {timeout} s: {waiting}", started=False)
 
     def withdraw(self, seq: int) -> None:
         """The asker no longer waits: a message that has not begun will not begin."""

@@ -205,6 +205,20 @@ async def test_full(box):
     assert [1, 2, 4] == life.numbers
 
 
+async def test_what_is_being_handled_is_not_told_as_waiting():
+    """The number in the text is the one that `mailbox=` bounds."""
+    box = Box(capacity=2)
+    life = box.live()
+    box.ref.tell_nowait(Add(1))
+    box.ref.tell_nowait(Add(2))
+    life.began(1)
+    box.ref.tell_nowait(Add(3))
+    with pytest.raises(MailboxFull, match="/root/a has 2 messages waiting"):
+        box.ref.tell_nowait(Add(4))
+    with pytest.raises(AskTimeout, match="within 0.01 s: 2 messages wait"):
+        await box.ref.ask(Add(4), timeout=0.01)
+
+
 async def test_tells_wait_in_order():
     """As room comes, those who wait get it in the order in which they came."""
     box = Box(capacity=1)
