@@ -14,6 +14,7 @@ import errno
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from actors.child.beginning import await_start
 from actors.event import SafeEvent
@@ -25,6 +26,9 @@ from actors.process.options import apply_options
 from actors.process.setup import bind
 from actors.process.tracebacks import ActorFailed
 from actors.wire.codec import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def main(  # noqa: PLR0917 - what spawn passes, once
@@ -70,10 +74,18 @@ def _close_rest_on_exec() -> None:
     """The program gets descriptors 0, 1 and 2 and no other; 0 is empty."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    for fd in [int(name) for name in os.listdir("/dev/fd")]:  # noqa: PTH208 - pathlib is not imported
+    for fd in _open_descriptors():
         if fd > 2:
-            with contextlib.suppress(OSError):  # the one that has listed them
+            with contextlib.suppress(OSError):  # the one that has listed them, and those that are not open
                 os.set_inheritable(fd, False)
+
+
+def _open_descriptors() -> Iterable[int]:
+    """Those of this process; where the system does not list them, as without /proc, all that there may be."""
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - pathlib is not imported
+    except FileNotFoundError:
+        return range(os.sysconf("SC_OPEN_MAX"))
 
 
 def _be_as_any_other() -> None:

@@ -153,6 +153,8 @@ class Lifecycle:
 
     async def _start(self, engine: Engine) -> None:
         engine.post(happened.Boot())
+        from supervisor.root import commands  # noqa: F401, PLC0415 - while children start; a command must not wait for it
+
         with starting(lambda: health.health_of(look.tree_of(engine))):
             await self._until_running()
         if self._store is not None and (rows := await self._store.schedules()):

@@ -57,7 +57,7 @@ class ChildFactory:
         """What the new member shares with the others; it is one of them from now on."""
         pool = self._pools.get(spec.name)
         if issubclass(spec.actor, Jobs):
-            from supervisor.jobs import job_map  # noqa: F401, PLC0415 - before the first job, which would wait for it
+            from supervisor.jobs import job_map, job_run  # noqa: F401, PLC0415 - before the first job, which would wait
         if pool is None or not pool.members:  # an empty one is of a spec that was deleted
             pool = self._pools[spec.name] = Pool(self._mailbox(spec), spec, self._tree.launcher_at(spec.place))
         pool.add(name)
