@@ -89,9 +89,12 @@ def _open_descriptors() -> Iterable[int]:
 
 
 def _be_as_any_other() -> None:
-    """Handle signals as a program does that a shell has started. One that waits is delivered now."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and an exec keeps that
-        signal.signal(number, signal.SIG_DFL)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Handle signals as a program does that a shell has started. One that waits is delivered now.
+
+    An exec keeps an ignored signal ignored: those that Python ignores, and those that the daemon was started with. With
+    its stop signal ignored no program would stop.
+    """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) in {signal.SIG_IGN, signal.default_int_handler}:
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

@@ -65,6 +65,7 @@ def end_with(parent: int) -> None:
 def guard(box: BlackBox) -> None:
     """From now on no signal to the whole service ends this process, a fault leaves its stacks, `breakpoint()` helps."""
     leave_to_the_daemon()
+    os.environ.pop("PYTHONINSPECT", None)  # at its end this process would begin an interactive session, and fail
     explain_breakpoints()
     record_faults(box)
     shield()

@@ -180,3 +180,32 @@ def names(pid):
     """Whether its command line names the actor, and its short name."""
     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     return b"actor /root/a" in words, Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+INSPECTED = """
+import asyncio, os, signal, time
+from actors import Jobs
+from supervisor import ChildExited, ChildSpec, CommandSpec, FunctionSpec, Supervisor
+
+async def main():
+    specs = ChildSpec(Jobs, name="pool"), FunctionSpec(time.sleep, (60,)), CommandSpec(("sleep", "60"), shutdown=60.0)
+    root = Supervisor(*specs, spares=0)
+    events = root.events()
+    async with root:
+        pass
+    print("ENDS", *[event.report.reason.kind.value async for event in events if isinstance(event, ChildExited)])
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("odd", ["PYTHONINSPECT", "ignored signals"])
+def test_children_stop_as_ever(tmp_path, monkeypatch, odd):
+    """The environment says that Python shall not end; the daemon was started with signals ignored, as by `trap ''`."""
+    source = INSPECTED
+    if odd == "PYTHONINSPECT":
+        monkeypatch.setenv("PYTHONINSPECT", "1")
+    else:
+        source = source.replace("    asyncio.run", "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    asyncio.run")
+    assert "ENDS shutdown shutdown shutdown" in (said := run(tmp_path, source=source)), said
