@@ -15,7 +15,7 @@ from actors import Jobs
 from supervisor import ChildSpec, CommandSpec, FunctionSpec, Supervisor
 
 async def main():
-    specs = ChildSpec(Jobs, name="pool"), FunctionSpec(time.sleep, (60,)), CommandSpec(("sleep", "60"))
+    specs = ChildSpec(Jobs, name="pool"), FunctionSpec(time.sleep, (60,), name="nap"), CommandSpec(("sleep", "60"))
     async with Supervisor(*specs, spares=0) as root:
         print(root.health())
 

@@ -188,7 +188,7 @@ from actors import Jobs
 from supervisor import ChildExited, ChildSpec, CommandSpec, FunctionSpec, Supervisor
 
 async def main():
-    specs = ChildSpec(Jobs, name="pool"), FunctionSpec(time.sleep, (60,)), CommandSpec(("sleep", "60"), shutdown=60.0)
+    specs = ChildSpec(Jobs, name="pool"), FunctionSpec(time.sleep, (60,), name="nap"), CommandSpec(("sleep", "60"), shutdown=60.0)
     root = Supervisor(*specs, spares=0)
     events = root.events()
     async with root:
