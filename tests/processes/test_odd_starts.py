@@ -188,8 +188,8 @@ from actors import Jobs
 from supervisor import ChildExited, ChildSpec, CommandSpec, FunctionSpec, Supervisor
 
 async def main():
-    specs = ChildSpec(Jobs, name="pool"), FunctionSpec(time.sleep, (60,), name="nap"), CommandSpec(("sleep", "60"), shutdown=60.0)
-    root = Supervisor(*specs, spares=0)
+    command = CommandSpec(("sleep", "60"), shutdown=60.0)
+    root = Supervisor(ChildSpec(Jobs, name="pool"), FunctionSpec(time.sleep, (60,), name="nap"), command, spares=0)
     events = root.events()
     async with root:
         pass
